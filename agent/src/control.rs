@@ -1,0 +1,82 @@
+//! What the link may ask of the agent: the seam between the server, which knows certificates, and the supervisor,
+//! which knows injections.
+
+use firedrill_wire::{
+    RunId,
+    api::{
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
+        StartProbes, Undo, UndoAnswer,
+    },
+    journal::AgentEvent,
+    probe::Bin,
+};
+
+/// Who asks, as the certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The certificate's name, such as `alice`.
+    pub name: String,
+    /// The team, if the certificate names one.
+    pub team: Option<String>,
+    /// Environments that the certificate is good for; empty means all.
+    pub environments: Vec<String>,
+    /// Whether it may harm (`operator`) or only look and heal (`viewer`).
+    pub may_harm: bool,
+}
+
+/// A stream's next items: those journaled after `after`, then those to come.
+pub type Feed<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = T> + Send>>;
+
+/// What the link may ask. All calls may block for as long as they need; the server runs them off its own threads.
+///
+/// Roles are checked by the server before it calls; the policy on the host by the implementation, in `prepare` and
+/// again in `arm`.
+pub trait Control: Send + Sync + 'static {
+    /// What is on this host now.
+    fn status(&self) -> AgentStatus;
+    /// The clocks; as quick as it can be, because offsets are measured with it.
+    fn clock(&self) -> Clock;
+    /// What this host can do.
+    fn doctor(&self) -> Doctor;
+    /// Reads only. The first one of a run takes the snapshot that `finish` compares with.
+    ///
+    /// # Errors
+    /// Where the whole question is refused; a refusal of one injection stands in the answer.
+    fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem>;
+    /// Journals; all or none.
+    ///
+    /// # Errors
+    /// Why nothing was armed.
+    fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem>;
+    /// The coordinator lives.
+    ///
+    /// # Errors
+    /// The run is unknown here, or its lease has ended.
+    fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, Problem>;
+    /// Puts back; answers when it is done. Never refused.
+    fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer;
+    /// Ends a halt.
+    ///
+    /// # Errors
+    /// The journal could not be written.
+    fn release(&self, caller: &Caller) -> Result<(), Problem>;
+    /// Compares the host with the snapshot from before the run.
+    ///
+    /// # Errors
+    /// The run is unknown here.
+    fn finish(&self, run: &RunId) -> Result<EndState, Problem>;
+    /// Events after that number, then those to come.
+    fn events(&self, after: u64) -> Feed<AgentEvent>;
+    /// Starts probes of a run; replaces those that run already.
+    ///
+    /// # Errors
+    /// A probe that cannot be.
+    fn start_probes(&self, run: &RunId, start: &StartProbes) -> Result<(), Problem>;
+    /// Stops them; what was measured stays to be read.
+    fn stop_probes(&self, run: &RunId);
+    /// Bins after that number, then those to come; ends when the run's probes have stopped and all was handed out.
+    ///
+    /// # Errors
+    /// The run has no probes here.
+    fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem>;
+}

@@ -1,0 +1,45 @@
+//! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
+
+use std::path::PathBuf;
+
+/// The host that this agent is on.
+#[derive(Debug)]
+pub struct Host {
+    /// Its name, from the agent's certificate.
+    pub name: String,
+    /// Where things lie.
+    pub paths: Paths,
+    /// The agent's own listening port, never blocked.
+    pub agent_port: u16,
+    /// Ports of sshd, never blocked.
+    pub ssh_ports: Vec<u16>,
+}
+
+/// Where things lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// Survives a reboot: the journal. `/var/lib/firedrill`.
+    pub state: PathBuf,
+    /// Gone with a reboot: what is active. `/run/firedrill`.
+    pub run: PathBuf,
+    /// Where runit's service directories are looked for, in this order.
+    pub runit: Vec<PathBuf>,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            state: "/var/lib/firedrill".into(),
+            run: "/run/firedrill".into(),
+            runit: [
+                "/etc/service",
+                "/service",
+                "/var/service",
+                "/run/service",
+                "/etc/runit/runsvdir/current",
+            ]
+            .map(PathBuf::from)
+            .to_vec(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The closed set of ways to put one thing back. Data: journaled before the effect, carried out by whoever is left.
+//!
+//! Each is idempotent and checked: absent is success; unreadable is an error. None starts what was down before, or
+//! what an administrator stopped meanwhile.
+
+use serde::{Deserialize, Serialize};
+
+/// How to put one thing back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
+pub enum Undo {
+    /// Delete our nftables table. The kernel does so by itself once its owner is gone.
+    DeleteNftTable {
+        /// Its name, in family `inet`.
+        table: String,
+    },
+    /// Start a service that was up before and that we stopped.
+    StartService {
+        /// The manager: `systemd` or `runit`.
+        manager: firedrill_wire::fault::ServiceManager,
+        /// The unit, or the absolute path of the service directory.
+        unit: String,
+        /// A mark that the manager set when *we* stopped it (a time stamp, say). Another mark now: somebody else acted since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stopped_mark: Option<String>,
+    },
+    /// Continue a process that we stopped. Gone, or another with the same pid: nothing to do.
+    ContinueProcess {
+        /// Its pid.
+        pid: i32,
+        /// When it started, in clock ticks after boot (`/proc/PID/stat`, field 22).
+        start_ticks: u64,
+    },
+}
+
+/// How putting one thing back went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undone {
+    /// What was done, or found to be done already.
+    pub detail: String,
+    /// What others had done to it meanwhile.
+    pub foreign: Vec<String>,
+}
+
+/// It could not be put back.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}; by hand: {by_hand}")]
+pub struct UndoError {
+    /// What was tried, on what, and what went wrong.
+    pub what: String,
+    /// How a person can do it.
+    pub by_hand: String,
+    /// Whether the same may go well later (a bus that is down for a moment).
+    pub passing: bool,
+}
+
+impl Undo {
+    /// What it does, as a sentence for plans.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::DeleteNftTable { table } => format!("delete nftables table inet {table}"),
+            Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
+            Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
+        }
+    }
+}

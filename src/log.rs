@@ -1,0 +1,219 @@
+//! `events.jsonl`: the one source that the screen, the score and every report read.
+//!
+//! One record a line, appended and never changed. All times in it are microseconds on the run's clock: since the run
+//! began, by a clock of the coordinator that counts through suspend; times from agents are mapped onto it by the
+//! offset that was measured, whose uncertainty stands in `Clock` records. A log may be cut at any record.
+
+use firedrill_wire::{InjectionId, RunId, Span, api, journal, probe::Bin};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    plan::{Plan, model::Phase},
+    verdict::Verdict,
+};
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The format's version.
+    pub v: u32,
+    /// Rises by one with each record; starts at 1.
+    pub seq: u64,
+    /// When it was written, on the run's clock, in microseconds.
+    pub at_us: i64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// The format's version that this build writes.
+    pub const VERSION: u32 = 1;
+}
+
+/// What happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The first record.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// All that will happen.
+        plan: Box<Plan>,
+        /// Wall clock of time 0, RFC 3339 UTC.
+        wall: String,
+        /// Who runs it.
+        operator: String,
+        /// Firedrill's version.
+        version: String,
+        /// Which try this is, from 1 (`retry_unknown`).
+        #[serde(default = "one")]
+        attempt: u32,
+    },
+    /// What an agent said it would do. One for each injection.
+    Prepared {
+        /// The host.
+        host: String,
+        /// The attack, by its place in the plan.
+        attack: usize,
+        /// The answer.
+        prepared: api::PreparedOne,
+    },
+    /// A host's clock against the run's.
+    Clock {
+        /// The host.
+        host: String,
+        /// Its CLOCK_BOOTTIME at the run's time 0, in microseconds.
+        boot_at_zero_us: i64,
+        /// Half of the round trip that this was measured with, in microseconds.
+        uncertainty_us: u64,
+        /// Its boot.
+        boot_id: String,
+    },
+    /// A phase of an attack began.
+    Phase {
+        /// The attack, by its place in the plan.
+        attack: usize,
+        /// The phase.
+        phase: Phase,
+        /// When it is planned to end, on the run's clock, in microseconds.
+        until_us: i64,
+    },
+    /// An injection was armed on its host.
+    Armed {
+        /// The attack.
+        attack: usize,
+        /// The injection.
+        injection: InjectionId,
+        /// The host.
+        host: String,
+        /// The fault's kind.
+        kind: String,
+        /// When it is to start, on the run's clock, in microseconds.
+        start_us: i64,
+        /// How long it is to stay.
+        hold: Span,
+    },
+    /// An agent journaled something. Every event of the agents is here, also those read after a link came back.
+    Agent {
+        /// The host.
+        host: String,
+        /// When it happened there, on the run's clock, in microseconds.
+        happened_us: i64,
+        /// What.
+        what: journal::AgentEvent,
+    },
+    /// A vantage measured.
+    Bin {
+        /// `coordinator` or a host's name.
+        vantage: String,
+        /// The bin's start on the run's clock, in microseconds.
+        start_us: i64,
+        /// What was measured.
+        bin: Bin,
+    },
+    /// The link to a host broke.
+    LinkLost {
+        /// The host.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// The link to a host works again.
+    LinkBack {
+        /// The host.
+        host: String,
+        /// Whether it is another boot than before.
+        rebooted: bool,
+    },
+    /// People were asked.
+    ApprovalAsked {
+        /// The attack.
+        attack: usize,
+        /// How many must agree.
+        people: u32,
+    },
+    /// Somebody answered.
+    ApprovalGiven {
+        /// The attack.
+        attack: usize,
+        /// Who.
+        by: String,
+        /// Yes or no.
+        yes: bool,
+    },
+    /// A guard's condition was met, or could not be evaluated for too long. The run aborts.
+    GuardTripped {
+        /// Which, and with which figures.
+        why: String,
+        /// Whether it was blindness.
+        blind: bool,
+    },
+    /// The coordinator itself was not running (sleep, stop) for so long.
+    Gap {
+        /// From, on the run's clock, in microseconds.
+        from_us: i64,
+        /// To, on the run's clock, in microseconds.
+        to_us: i64,
+    },
+    /// An attack ended.
+    AttackEnded {
+        /// The attack.
+        attack: usize,
+        /// How.
+        outcome: Outcome,
+        /// The verdict that the run went on with, where it ran (a report computes its own).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verdict: Option<Verdict>,
+    },
+    /// How a host ended.
+    HostEnded {
+        /// The host.
+        host: String,
+        /// Its state and what was found.
+        end: api::EndState,
+    },
+    /// Something that people should know and that no other record says.
+    Note {
+        /// What.
+        text: String,
+    },
+    /// The last record. A log without it is of a run that did not end in order.
+    RunEnded {
+        /// How.
+        outcome: RunOutcome,
+    },
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// How an attack ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All its phases were gone through.
+    Ran,
+    /// It was begun and healed before its end.
+    Aborted(String),
+    /// It was not begun, and why.
+    NotRun(String),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// All attacks had their turn (some may be `not run`).
+    Completed,
+    /// A guard aborted it.
+    Guarded(String),
+    /// A person or a signal stopped it.
+    Stopped(String),
+    /// An agent refused; nothing was touched.
+    Refused(String),
+    /// It could not go on: sleep, no settling, a stuck host, a time limit.
+    Failed(String),
+}

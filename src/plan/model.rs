@@ -1,0 +1,295 @@
+//! A scenario resolved against a fleet: the types of a plan. Making one is `plan::resolve`'s work; nothing here decides.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use firedrill_wire::{
+    Fault, Share, Span,
+    probe::{Connection, ProbeKind},
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a run will do and measure, and to whom. What is not in here does not happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this format.
+    pub schema: u32,
+    /// The scenario's name.
+    pub name: String,
+    /// What the drill is to show.
+    pub hypothesis: String,
+    /// Free text about the drill: owner, ticket, …
+    #[serde(default)]
+    pub meta: BTreeMap<String, String>,
+    /// The environment, for the hosts' policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The scenario's file, as it was named.
+    pub file: String,
+    /// The parameters' values, as text.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+    /// What picks were made with.
+    pub seed: u64,
+    /// The fleet, frozen.
+    pub hosts: Vec<Host>,
+    /// What is measured.
+    pub probes: Vec<Probe>,
+    /// What is judged.
+    pub objectives: Vec<Objective>,
+    /// What aborts.
+    #[serde(default)]
+    pub guard: Guard,
+    /// The attacks, in order.
+    pub attacks: Vec<Attack>,
+    /// Settings for CI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Ci>,
+    /// Silence of the coordinator for so long heals.
+    pub lease: Span,
+    /// Good to know before the run; nothing that prevents it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A host of the fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name; also the name in its agent's certificate.
+    pub name: String,
+    /// Its addresses, as peers see it; the first is the one that names resolve to first.
+    pub addresses: Vec<IpAddr>,
+    /// All labels by which it can be selected: `provider`, `region`, `zone`, `env`, and any other.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Its roles.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// How to reach its agent.
+    pub agent: Reach,
+}
+
+/// How to reach an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// TCP to `host:port`.
+    Tcp(String),
+    /// A program whose standard streams are the link; an argument vector, `%h` and `%p` already filled in.
+    Command(Vec<String>),
+}
+
+/// A probe and where it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Its name.
+    pub name: String,
+    /// What is asked.
+    pub kind: ProbeKind,
+    /// Requests a second at each vantage.
+    pub rate: f64,
+    /// Bad if slower, from when it was due.
+    pub timeout: Span,
+    /// Connections.
+    pub connection: Connection,
+    /// The vantages: `coordinator` or a host's name.
+    pub from: Vec<String>,
+    /// Addresses of names that the fleet knows.
+    #[serde(default)]
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// The vantage that is the coordinator itself.
+pub const COORDINATOR: &str = "coordinator";
+
+/// Something that must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// Its name.
+    pub name: String,
+    /// The probe that it is over.
+    pub probe: String,
+    /// What must hold.
+    pub goal: Goal,
+    /// In which phases it is judged; for `recover_within` and `mitigate_within` this has no meaning.
+    pub during: Vec<Phase>,
+}
+
+/// What must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// At least this share of requests is good.
+    Good(Share),
+    /// This quantile of the latency of good requests is below that time.
+    Latency {
+        /// Between 0 and 1.
+        quantile: f64,
+        /// The limit.
+        below: Span,
+    },
+    /// Good again within this time from the fault's start, while it still holds.
+    MitigateWithin(Span),
+    /// Good again within this time from the heal.
+    RecoverWithin(Span),
+}
+
+/// The parts of an attack, in order.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Before the fault: objectives must hold already.
+    Baseline,
+    /// The fault is in force.
+    Fault,
+    /// The fault is healed; the system recovers.
+    Recovery,
+    /// The system must stay healthy for a while before the next attack.
+    Settle,
+}
+
+/// What aborts a run and heals everything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    /// Conditions, any of which aborts.
+    #[serde(default)]
+    pub abort: Vec<AbortWhen>,
+    /// A condition that could not be evaluated for so long aborts too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind_for: Option<Span>,
+}
+
+/// A condition that aborts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AbortWhen {
+    /// Over which probe.
+    pub probe: String,
+    /// Abort when less than this share is good …
+    pub good_below: Share,
+    /// … over this time.
+    pub over: Span,
+}
+
+/// One act of a drill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attack {
+    /// Its name; with `for_each`, the group's name is in it: `isolate (us-west-2a)`.
+    pub name: String,
+    /// Its name in the scenario file, the same for all groups.
+    pub base: String,
+    /// How long objectives must hold before the fault.
+    pub baseline: Span,
+    /// How long the fault holds.
+    pub hold: Span,
+    /// How long recovery is measured.
+    pub recovery: Span,
+    /// How long the system must be healthy before the next attack.
+    pub settle: Span,
+    /// It must have become so within this time, or the run stops.
+    pub settle_within: Span,
+    /// The objectives that it is judged by.
+    pub judge: Vec<String>,
+    /// Attacks that must have run and not been violated before; else it is not run.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// After a violated verdict.
+    pub on_violated: Then,
+    /// After an unknown verdict.
+    pub on_unknown: Then,
+    /// People who must agree just before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approve: Option<Approve>,
+    /// What is done to whom.
+    pub injections: Vec<Injection>,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// Go on with the next attack.
+    #[default]
+    Continue,
+    /// Stop; the rest is `not run`.
+    Stop,
+}
+
+/// People who must agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// How many.
+    #[serde(default = "Approve::one")]
+    pub people: u32,
+    /// Without an answer by then, the attack is not run.
+    #[serde(default = "Approve::quarter")]
+    pub expires: Span,
+}
+
+impl Plan {
+    /// The format's version that this build writes.
+    pub const SCHEMA: u32 = 1;
+
+    /// A digest over all of the plan: what people approve and what agents are told. Equal plans have equal digests.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The host of that name.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// The names of the hosts that some attack touches, each once.
+    #[must_use]
+    pub fn targets(&self) -> std::collections::BTreeSet<&str> {
+        self.attacks
+            .iter()
+            .flat_map(|attack| &attack.injections)
+            .map(|injection| injection.host.as_str())
+            .collect()
+    }
+}
+
+impl Approve {
+    const fn one() -> u32 {
+        1
+    }
+    const fn quarter() -> Span {
+        Span::secs(15 * 60)
+    }
+}
+
+/// One fault on one host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Injection {
+    /// The host.
+    pub host: String,
+    /// The fault, as the agent gets it: no `region-kill`, peers resolved.
+    pub fault: Fault,
+    /// Starts so long after the attack's fault phase began.
+    #[serde(default)]
+    pub at: Span,
+    /// Stays so long.
+    pub hold: Span,
+}
+
+/// Settings for CI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ci {
+    /// The run is stopped, healed and `unknown` after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<Span>,
+    /// How often a run that ended `unknown` is tried again. Never retries a violated one.
+    #[serde(default)]
+    pub retry_unknown: u32,
+}

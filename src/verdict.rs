@@ -1,0 +1,91 @@
+//! The three verdicts, and the exit codes that the program ends with.
+
+use serde::{Deserialize, Serialize};
+
+/// What is known about whether something held. The worst wins: violated, then unknown, then held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It was measured, and it held.
+    Held,
+    /// It could not be measured, or the fault did not land.
+    Unknown,
+    /// It was measured, and it did not hold.
+    Violated,
+}
+
+impl Verdict {
+    /// The word, as in reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Unknown => "unknown",
+            Self::Violated => "violated",
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// How the program ends. Documented and stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// All objectives held.
+    Held = 0,
+    /// An objective was violated, or a guard aborted the run.
+    Violated = 1,
+    /// Bad usage, or a scenario or fleet that is wrong.
+    Usage = 2,
+    /// Something could not be measured or did not land.
+    Unknown = 3,
+    /// Refused; nothing was touched.
+    Refused = 4,
+    /// Stopped by a person (or the machine slept) and healed.
+    Stopped = 5,
+    /// Something may not have been put back.
+    Unclean = 6,
+    /// A bug in Firedrill.
+    Bug = 70,
+}
+
+impl Exit {
+    /// Where several apply, the one that counts: 6, 70, 1, 5, 3, 4, 2, 0.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Unclean => 7,
+            Self::Bug => 6,
+            Self::Violated => 5,
+            Self::Stopped => 4,
+            Self::Unknown => 3,
+            Self::Refused => 2,
+            Self::Usage => 1,
+            Self::Held => 0,
+        };
+        if rank(self) >= rank(other) { self } else { other }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_verdict_wins() {
+        assert_eq!(Verdict::Held.max(Verdict::Unknown).max(Verdict::Violated), Verdict::Violated);
+        assert_eq!(Exit::Violated.worst(Exit::Unclean), Exit::Unclean);
+        assert_eq!(Exit::Unknown.worst(Exit::Stopped), Exit::Stopped);
+    }
+}

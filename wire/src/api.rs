@@ -1,0 +1,342 @@
+//! The bodies of `/v1`, in the order in which a run uses them.
+//!
+//! | call | body → answer |
+//! |---|---|
+//! | `GET /v1/status` | → [`AgentStatus`] |
+//! | `GET /v1/clock` | → [`Clock`] |
+//! | `GET /v1/doctor` | → [`Doctor`] |
+//! | `POST /v1/runs/{run}/prepare` | [`Prepare`] → [`PrepareAnswer`] |
+//! | `POST /v1/runs/{run}/arm` | [`Arm`] → [`Armed`] |
+//! | `POST /v1/runs/{run}/renew` | [`Renew`] → [`Renewed`] |
+//! | `POST /v1/runs/{run}/probes` | [`StartProbes`] → `{}`; a second call replaces the first |
+//! | `DELETE /v1/runs/{run}/probes` | → `{}`; what was measured stays to be read |
+//! | `GET /v1/runs/{run}/bins?after=N` | → server-sent events, each a [`crate::probe::Bin`], id = its `seq` |
+//! | `GET /v1/events?after=N` | → server-sent events, each a [`crate::journal::AgentEvent`], id = its `seq` |
+//! | `POST /v1/undo` | [`Undo`] → [`UndoAnswer`] |
+//! | `POST /v1/release` | `{}` → `{}` |
+//! | `POST /v1/runs/{run}/finish` | `{}` → [`EndState`]: compares with the snapshot from the run's first prepare |
+//!
+//! Both streams also resume by the `Last-Event-ID` header, and stay open for what comes.
+//! Every refusal has status 4xx or 5xx and a [`Problem`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Fault, InjectionId, RunId, Span, journal::State, probe::ProbeSpec};
+
+/// Why a call was not done. `application/problem+json`, after RFC 9457.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Short and stable, for programs: `not-allowed`, `halted`, `unknown-run`, `tombstone`, `too-late`, …
+    pub code: String,
+    /// What was tried, on what, and what is wrong.
+    pub title: String,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+/// The agent's clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// CLOCK_BOOTTIME in microseconds.
+    pub boot_us: u64,
+    /// Which boot.
+    pub boot_id: String,
+    /// Wall clock, microseconds since 1970 UTC.
+    pub wall_us: u64,
+}
+
+/// Asks what some faults would do. Reads only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// The plan that they are part of.
+    pub plan_digest: String,
+    /// Environment of the scenario, for the policy (`prod`, `ci`, …).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The injections.
+    pub injections: Vec<PrepareOne>,
+}
+
+/// One fault that is to be prepared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrepareOne {
+    /// Its id.
+    pub id: InjectionId,
+    /// The fault; peers are addresses, CIDRs and names to look up.
+    pub fault: Fault,
+    /// How long it is to stay.
+    pub hold: Span,
+}
+
+/// The answers, in the order of the question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareAnswer {
+    /// The agent's clocks at the time of the answer.
+    pub clock: Clock,
+    /// One for each injection.
+    pub injections: Vec<PreparedOne>,
+}
+
+/// What one fault would do, or why it is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedOne {
+    /// Its id.
+    pub id: InjectionId,
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Prepared,
+}
+
+/// What one fault would do, or why it is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Prepared {
+    /// It can be done.
+    Ready {
+        /// What it touches.
+        claims: Vec<Claim>,
+        /// What will happen, each a sentence for people: `drop packets to and from 10.9.0.2 (table inet fd_…)`.
+        effects: Vec<String>,
+        /// How it is undone, each a sentence; empty where it cannot be.
+        undo: Vec<String>,
+        /// What holds it if the agent dies: `kernel`, `guardian`, `service manager`.
+        switches: Vec<String>,
+        /// Things that people should know beforehand: what is exempt, what the fault will not reach.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+        /// What the agent based this on; arming is refused when it has changed.
+        fingerprint: String,
+    },
+    /// It will not be done.
+    Refused(Problem),
+}
+
+/// Something on a host that an injection touches, such as `unit:checkout`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Claim {
+    /// What, as `class:name`.
+    pub what: String,
+    /// Whether others may touch it at the same time.
+    #[serde(default)]
+    pub shared: bool,
+}
+
+/// Journals injections that were prepared, to start together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arm {
+    /// The plan's digest, as at prepare.
+    pub plan_digest: String,
+    /// The boot that the coordinator's clock offset was measured in.
+    pub boot_id: String,
+    /// Silence of the coordinator for so long heals everything of the run.
+    pub lease: Span,
+    /// For people on the host: scenario's name, operator, ticket.
+    #[serde(default)]
+    pub about: About,
+    /// The injections.
+    pub injections: Vec<ArmOne>,
+}
+
+/// What people on a host are told about a drill.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The scenario's name.
+    pub drill: String,
+    /// Who started it.
+    pub operator: String,
+    /// The ticket, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+}
+
+/// One injection that is to be armed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmOne {
+    /// Its id, as at prepare.
+    pub id: InjectionId,
+    /// When to start, by the agent's CLOCK_BOOTTIME, in microseconds.
+    pub start_boot_us: u64,
+    /// How long it stays; the agent heals it by itself at the end.
+    pub hold: Span,
+    /// As prepare gave it.
+    pub fingerprint: String,
+}
+
+/// All of the call's injections are journaled and will start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Armed {
+    /// The ids.
+    pub injections: Vec<InjectionId>,
+}
+
+/// The coordinator is alive. An armed injection starts only if this came at least once after arming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// From now on, so long.
+    pub lease: Span,
+}
+
+/// The lease was renewed. A run whose lease has ended is not revived: that is a [`Problem`] `lease-over`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The agent's clocks, so that each renewal also measures the offset.
+    pub clock: Clock,
+    /// The newest event in the journal.
+    pub last_seq: u64,
+    /// What of the run is open.
+    pub open: Vec<OpenOne>,
+}
+
+/// One injection on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenOne {
+    /// Its id.
+    pub id: InjectionId,
+    /// Its run.
+    pub run: RunId,
+    /// The fault's kind.
+    pub kind: String,
+    /// Its state.
+    pub state: State,
+    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds.
+    pub ends_boot_us: u64,
+    /// What it does, for people.
+    pub effects: Vec<String>,
+    /// About the drill.
+    #[serde(default)]
+    pub about: About,
+}
+
+/// Puts things back. Never refused to anyone whose certificate this agent's authority has signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// What to put back.
+    pub scope: UndoScope,
+    /// Latch a halt: refuse every further injection until somebody releases it.
+    #[serde(default)]
+    pub halt: bool,
+}
+
+/// What to put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UndoScope {
+    /// One injection. An id that is not known leaves a tombstone: a delayed arm for it is refused.
+    Injection(InjectionId),
+    /// All of a run. A run that is not known leaves a tombstone.
+    Run(RunId),
+    /// Everything.
+    All,
+}
+
+/// How putting back went. Sent when it has ended, not before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoAnswer {
+    /// Each injection that was open, with the state it is in now.
+    pub injections: Vec<OpenOne>,
+    /// What could not be put back, each with what was tried and how to do it by hand.
+    pub stuck: Vec<String>,
+}
+
+/// What is on a host now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// The host's name, from its certificate.
+    pub host: String,
+    /// The agent's version.
+    pub version: String,
+    /// Its clocks.
+    pub clock: Clock,
+    /// Who halted it, if it is halted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted_by: Option<String>,
+    /// What is open.
+    pub open: Vec<OpenOne>,
+    /// The newest event in the journal.
+    pub last_seq: u64,
+    /// What the agent looked like when it came to serve: damage in its journal, for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What a host can do, and what people should know about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doctor {
+    /// The host's name.
+    pub host: String,
+    /// The agent's version.
+    pub version: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// One line for each thing that was looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What: `nftables owner tables`, `foreign qdisc on eth0`, `runit`, …
+    pub what: String,
+    /// How it is.
+    pub grade: Grade,
+    /// What was seen.
+    pub detail: String,
+    /// What to do about it, where something is to be done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+/// How a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grade {
+    /// As wanted.
+    Good,
+    /// Good to know.
+    Note,
+    /// Some kinds will be refused.
+    Missing,
+    /// Something is wrong.
+    Bad,
+}
+
+/// Starts probes on the agent. They outlive a cut link; what they measure is kept until it was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartProbes {
+    /// The probes.
+    pub probes: Vec<ProbeSpec>,
+    /// They stop by themselves after this time, whoever dies.
+    pub at_most: Span,
+}
+
+/// How a host ended a run, as the agent can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndState {
+    /// Clean, dirty or stuck.
+    pub state: HostState,
+    /// What of ours remains, or what differs in what we claimed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ours: Vec<String>,
+    /// What others changed meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<String>,
+    /// How many things were compared.
+    pub compared: u64,
+}
+
+/// How a host ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostState {
+    /// Nothing of ours remains, and each claimed resource has the value it had before.
+    Clean,
+    /// Something of ours remains, or a claimed resource has another value.
+    Dirty,
+    /// An undo failed after its retries.
+    Stuck,
+    /// Replaced, or never came back.
+    Gone,
+    /// Could not be asked.
+    Unproven,
+}

@@ -1,0 +1,102 @@
+//! Faults on services, through the service manager that the host has.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Which service manager to ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceManager {
+    /// The one that knows the service; refused where more than one does.
+    #[default]
+    Auto,
+    /// systemd, over D-Bus.
+    Systemd,
+    /// runit, through the control files in `supervise/`.
+    Runit,
+}
+
+impl fmt::Display for ServiceManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Auto => "auto",
+            Self::Systemd => "systemd",
+            Self::Runit => "runit",
+        })
+    }
+}
+
+/// A signal that ends a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Signal {
+    /// At once, without a chance to clean up.
+    #[default]
+    Kill,
+    /// The polite request to end.
+    Term,
+    /// As from a terminal's Ctrl-C.
+    Int,
+    /// As a crash that leaves a core file.
+    Abrt,
+    /// A lost terminal; many daemons reload on it instead.
+    Hup,
+    /// Quit with a core file.
+    Quit,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Kill => "SIGKILL",
+            Self::Term => "SIGTERM",
+            Self::Int => "SIGINT",
+            Self::Abrt => "SIGABRT",
+            Self::Hup => "SIGHUP",
+            Self::Quit => "SIGQUIT",
+        })
+    }
+}
+
+/// `service-stop`: stop a service through its manager; started again afterwards, unless it was down before or an
+/// administrator stopped it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ServiceStop {
+    /// The service's name: a systemd unit (`checkout` means `checkout.service`) or a runit service directory.
+    pub service: String,
+    /// The service manager.
+    #[serde(default)]
+    pub manager: ServiceManager,
+}
+
+/// `service-kill`: signal every process of the service; its manager is expected to bring it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ServiceKill {
+    /// The service's name.
+    pub service: String,
+    /// The service manager.
+    #[serde(default)]
+    pub manager: ServiceManager,
+    /// The signal.
+    #[serde(default)]
+    pub signal: Signal,
+}
+
+/// `service-restart`: restart the service through its manager, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRestart {
+    /// The service's name.
+    pub service: String,
+    /// The service manager.
+    #[serde(default)]
+    pub manager: ServiceManager,
+}

@@ -1,0 +1,25 @@
+//! What Firedrill's coordinator and agents say to each other.
+//!
+//! Pure data: types, their text forms and their limits. Nothing here opens a file or a socket, reads a clock,
+//! or knows what a fault does. The types are the compatibility contract of `/v1`: readers ignore fields that
+//! they do not know, and a field that is added has a default.
+
+pub mod api;
+pub mod evidence;
+pub mod fault;
+pub mod id;
+pub mod journal;
+pub mod probe;
+pub mod share;
+pub mod span;
+
+pub use fault::Fault;
+pub use id::{InjectionId, RunId};
+pub use share::Share;
+pub use span::Span;
+
+/// The version of the link's API that this build speaks; it stands in every path (`/v1/…`).
+pub const API_VERSION: u32 = 1;
+
+/// The port that agents listen on unless their configuration says otherwise.
+pub const DEFAULT_PORT: u16 = 7790;

@@ -1,0 +1,154 @@
+//! What a probe is, and what it measured.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Span;
+
+/// A measurement repeated at a fixed rate, as a vantage gets it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeSpec {
+    /// Its name in the scenario.
+    pub name: String,
+    /// What is asked.
+    pub kind: ProbeKind,
+    /// Requests a second, open loop.
+    pub rate: f64,
+    /// A request that takes longer, from when it was due, is bad.
+    pub timeout: Span,
+    /// Connections.
+    #[serde(default)]
+    pub connection: Connection,
+    /// Addresses of names that the fleet knows; other names are looked up by the vantage's resolver.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeKind {
+    /// An HTTP or HTTPS request.
+    Http(HttpProbe),
+    /// A TCP connection that opens.
+    Tcp(TcpProbe),
+}
+
+/// An HTTP or HTTPS request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HttpProbe {
+    /// `http://…` or `https://…`.
+    pub url: String,
+    /// The method.
+    #[serde(default = "HttpProbe::get")]
+    pub method: String,
+    /// The status that is good; none means any of 200 to 299.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// A text that the body must contain, within its first 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// A bearer token, resolved where the probe runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Secret>,
+    /// A PEM file, on the vantage, of authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+}
+
+impl HttpProbe {
+    fn get() -> String {
+        "GET".to_owned()
+    }
+}
+
+/// A secret, by where it lies; its text is never sent, journaled or printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Secret {
+    /// A file on the vantage, its last line break ignored.
+    SecretFile(String),
+    /// An environment variable of the vantage's process.
+    SecretEnv(String),
+}
+
+/// A TCP connection that opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TcpProbe {
+    /// `host:port`.
+    pub address: String,
+}
+
+/// Whether every request opens a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Connection {
+    /// Every request opens one; sees an outage as new users do.
+    #[default]
+    New,
+    /// Connections are kept and used again; can hide an outage.
+    Reuse,
+}
+
+/// What a probe measured in one second at one vantage. Every request counts in the bin in which it was *due*.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// Rises by one with each bin of this vantage and run; starts at 1.
+    pub seq: u64,
+    /// The probe's name.
+    pub probe: String,
+    /// The bin's start by the vantage's CLOCK_BOOTTIME, in microseconds.
+    pub start_boot_us: u64,
+    /// Which boot that clock belongs to.
+    pub boot_id: String,
+    /// Its length in microseconds.
+    pub length_us: u64,
+    /// Requests that were due.
+    pub due: u64,
+    /// Requests with a good answer in time.
+    pub good: u64,
+    /// Requests with a bad answer, or none, by cause (`timeout`, `refused`, `status 503`, `reset`, `dns`, `tls`, …).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bad: BTreeMap<String, u64>,
+    /// Requests that the vantage itself could not send in time (more than its slip limit late) or at all: neither good nor bad.
+    #[serde(default)]
+    pub slipped: u64,
+    /// The latest start against the schedule, in microseconds.
+    #[serde(default)]
+    pub worst_slip_us: u64,
+    /// When the first bad request was due, in microseconds after the bin's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_bad_us: Option<u64>,
+    /// When the last bad request was due, in microseconds after the bin's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_bad_us: Option<u64>,
+    /// Latencies of all good requests from when they were due, in microseconds: an HDR histogram (V2 + DEFLATE is not
+    /// used: V2, base64), 3 significant digits. Empty where there were none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub latency: String,
+    /// Sum over good requests, in microseconds, of each phase of the request (`resolve`, `connect`, `tls`, `first_byte`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<String, u64>,
+}
+
+impl Bin {
+    /// Requests with a bad answer or none.
+    #[must_use]
+    pub fn bad_total(&self) -> u64 {
+        self.bad.values().sum()
+    }
+}

@@ -1,0 +1,101 @@
+//! A share of something as people write it: `99.5%`.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A share between 0 and 1; in files and on the wire a text with a per cent sign (`99.5%`).
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Share(f64);
+
+/// The text was not a share.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a share; write per cent between \"0%\" and \"100%\", such as \"99.5%\"")]
+pub struct ShareError(String);
+
+impl Share {
+    /// All of it.
+    pub const ALL: Self = Self(1.0);
+
+    /// From a fraction between 0 and 1; `None` outside of it.
+    #[must_use]
+    pub fn from_fraction(fraction: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&fraction).then_some(Self(fraction))
+    }
+
+    /// As a fraction between 0 and 1.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Rounded to hide what binary fractions add: 99.9 % is not 99.90000000000001 %.
+        let per_cent = (self.0 * 1e8).round() / 1e6;
+        f.pad(&format!("{per_cent}%"))
+    }
+}
+
+impl FromStr for Share {
+    type Err = ShareError;
+    fn from_str(text: &str) -> Result<Self, ShareError> {
+        text.trim()
+            .strip_suffix('%')
+            .and_then(|number| number.trim().parse::<f64>().ok())
+            .and_then(|per_cent| Self::from_fraction(per_cent / 100.0))
+            .ok_or_else(|| ShareError(text.to_owned()))
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Share;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a share in per cent, such as \"99.5%\"")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Share, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Share {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Share".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A share in per cent, such as \"99.5%\".",
+            "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn per_cent_reads_and_prints_the_same() {
+        for text in ["0%", "99.5%", "99.95%", "33.3%", "100%"] {
+            assert_eq!(text.parse::<Share>().expect(text).to_string(), text);
+        }
+        for wrong in ["", "99.5", "101%", "-1%", "NaN%", "much"] {
+            assert!(wrong.parse::<Share>().is_err(), "{wrong}");
+        }
+    }
+}
