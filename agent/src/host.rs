@@ -15,6 +15,14 @@ pub struct Host {
     pub ssh_ports: Vec<u16>,
 }
 
+impl Host {
+    /// A host with its ports to the kernel, opened on first use.
+    #[must_use]
+    pub fn new(name: impl Into<String>, paths: Paths, agent_port: u16, ssh_ports: Vec<u16>) -> Self {
+        Self { name: name.into(), paths, agent_port, ssh_ports }
+    }
+}
+
 /// Where things lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
