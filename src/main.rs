@@ -1,2 +1,12 @@
-//! x
-fn main() {}
+//! The `firedrill` program: hands over to the lab where it was started as a part of one, else to the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A lab's hosts are this same program; they must take over before any thread exists.
+    #[cfg(feature = "lab")]
+    if let Some(code) = firedrill_lab::dispatch() {
+        return code;
+    }
+    firedrill::cli::main()
+}

@@ -1,0 +1,29 @@
+# The project's recipes. Each is also a plain command, so that `just` is never needed.
+
+# A whole drill on this machine.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# All tests that need nothing installed.
+test:
+    cargo test --workspace
+
+# Everything that has to pass before a change lands.
+ci:
+    bash .ci/run
+
+# The numbers in docs/numbers.md, measured on this machine.
+bench *ARGS:
+    tests/bench.sh {{ARGS}}
+
+# Tests under a stock Debian kernel with systemd, in QEMU.
+kernel:
+    tests/kernel/run.sh
+
+# The report in a real browser.
+pages:
+    tests/pages.sh
+
+# Licences, duplicate crates, sources.
+deny:
+    tests/deny.sh

@@ -1,0 +1,121 @@
+//! The command line: parse, call, exit code. One file a verb.
+
+mod check;
+mod collect;
+mod common;
+mod completions;
+#[cfg(feature = "lab")]
+mod demo;
+mod doctor;
+#[cfg(feature = "lab")]
+mod lab;
+mod pki;
+mod release;
+mod report;
+mod run;
+mod schema;
+mod status;
+mod undo;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::verdict::Exit;
+
+/// Runs Failure Fridays: breaks things on purpose, measures how the system recovers, and puts everything back.
+#[derive(Debug, Parser)]
+#[command(name = "firedrill", version, propagate_version = true, after_help = AFTER, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER: &str = "\
+Start here:
+  firedrill demo                                     a whole drill on this machine, nothing to set up
+  firedrill check scenarios/friday.toml              is the file right? asks no host
+  firedrill run scenarios/friday.toml --fleet fleet.toml --plan
+                                                     every effect on every host, before any harm
+  firedrill undo --all --fleet fleet.toml            the panic button
+
+Exit codes:
+  0 held · 1 violated, also when a guard aborted · 2 bad usage or scenario · 3 unknown
+  4 refused, nothing was touched · 5 stopped by a person (or sleep) and healed
+  6 stuck or unproven: something may not have been put back · 70 a bug";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check scenario files, without asking any host
+    Check(check::Args),
+    /// Run a scenario
+    Run(run::Args),
+    /// Follow a run from its log
+    Watch(watch::Args),
+    /// Finish a run whose coordinator died: heal, collect what agents journaled, report
+    Collect(collect::Args),
+    /// Show what is in force on the fleet now
+    Status(status::Args),
+    /// Put things back: an injection, a run, a host, or everything
+    Undo(undo::Args),
+    /// End a halt, so that hosts may be attacked again
+    Release(release::Args),
+    /// Render a run's reports again from its log
+    Report(report::Args),
+    /// Look at each host: kernel, clocks, service managers, foreign rules, policy
+    Doctor(doctor::Args),
+    /// Certificates of people and hosts
+    Pki(pki::Args),
+    /// A fleet of hosts on this machine, for rehearsals
+    #[cfg(feature = "lab")]
+    Lab(lab::Args),
+    /// A whole drill on this machine: six hosts, five attacks, one report
+    #[cfg(feature = "lab")]
+    Demo(demo::Args),
+    /// Print the JSON Schema of scenario or fleet files
+    Schema(schema::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+/// Parses, calls, and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    bugs_say_so();
+    let ended = match &cli.verb {
+        Verb::Check(args) => check::run(args),
+        Verb::Run(args) => run::run(args),
+        Verb::Watch(args) => watch::run(args),
+        Verb::Collect(args) => collect::run(args),
+        Verb::Status(args) => status::run(args),
+        Verb::Undo(args) => undo::run(args),
+        Verb::Release(args) => release::run(args),
+        Verb::Report(args) => report::run(args),
+        Verb::Doctor(args) => doctor::run(args),
+        Verb::Pki(args) => pki::run(args),
+        #[cfg(feature = "lab")]
+        Verb::Lab(args) => lab::run(args),
+        #[cfg(feature = "lab")]
+        Verb::Demo(args) => demo::run(args),
+        Verb::Schema(args) => schema::run(args),
+        Verb::Completions(args) => completions::run(args),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(report) => {
+            anstream::eprintln!("{report:?}");
+            Exit::Usage.into()
+        }
+    }
+}
+
+/// A panic is a bug: say so, and end with the code that is documented for it.
+fn bugs_say_so() {
+    std::panic::set_hook(Box::new(|info| {
+        eprintln!("firedrill: this is a bug, please report it: {info}");
+        eprintln!("what agents hold in force ends with its lease or hold; `firedrill undo --all` ends it now");
+        std::process::exit(Exit::Bug as i32);
+    }));
+}

@@ -1,0 +1,47 @@
+//! `firedrill collect`: finishes a run whose coordinator died.
+
+use std::path::PathBuf;
+
+use miette::{IntoDiagnostic as _, miette};
+
+use super::common::{FleetArgs, IdentityArgs, runtime};
+use crate::{
+    log::{self, Event},
+    report,
+    run::{self, screen},
+    score,
+    verdict::Exit,
+};
+
+/// Options of `collect`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. What nobody saw is unknown.")]
+pub(super) struct Args {
+    /// The run's folder
+    run: PathBuf,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+    let path = args.run.join("events.jsonl");
+    let log = log::read(&path).into_diagnostic()?;
+    if log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. })) {
+        return Err(miette!(
+            help = format!("`firedrill report {}` renders it again", args.run.display()),
+            "{} is the log of a run that ended; there is nothing to collect",
+            path.display()
+        ));
+    }
+    let reached = args.fleet.reach(&args.identity)?;
+    let collecting =
+        run::collect(&args.run, log, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
+    runtime()?.block_on(collecting).into_diagnostic()?;
+    let log = log::read(&path).into_diagnostic()?;
+    report::write_all(&args.run, &log).into_diagnostic()?;
+    let card = score::fold(&log.records);
+    super::report::summary(&card, &args.run);
+    Ok(card.exit())
+}

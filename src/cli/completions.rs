@@ -1,0 +1,18 @@
+//! `firedrill completions`: completions for a shell.
+
+use clap::CommandFactory as _;
+
+use crate::verdict::Exit;
+
+/// Options of `completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  firedrill completions bash > /etc/bash_completion.d/firedrill\n  firedrill completions zsh > ~/.zfunc/_firedrill")]
+pub(super) struct Args {
+    /// The shell
+    shell: clap_complete::Shell,
+}
+
+pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "firedrill", &mut std::io::stdout());
+    Ok(Exit::Held)
+}

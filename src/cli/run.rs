@@ -1,0 +1,150 @@
+//! `firedrill run`: a scenario from plan to report.
+
+use std::{
+    io::IsTerminal as _,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use miette::IntoDiagnostic as _;
+
+use super::common::{FleetArgs, IdentityArgs, Reached, print_json, runtime};
+use crate::{
+    log::{self, RunOutcome},
+    plan::{self, Plan},
+    report,
+    run::{self, Approvals, Finished, screen},
+    score,
+    verdict::Exit,
+};
+
+/// Options of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill run scenarios/friday.toml --fleet fleet.toml --plan      every effect and its undo, before any harm
+  firedrill run scenarios/ci-gate.toml --fleet fleet.toml --param hold=30s
+  firedrill run scenarios/region.toml --fleet fleet.toml --approve alice --approve bob
+  firedrill run scenarios/demo.toml --lab                            on the lab that `firedrill lab up` started
+
+Ctrl-C heals every host and exits 5. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.")]
+pub(super) struct Args {
+    /// The scenario
+    scenario: PathBuf,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// A parameter of the scenario, as NAME=VALUE
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = plan::parse_param)]
+    params: Vec<(String, String)>,
+    /// What picks are made with; the same seed picks the same hosts
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Stop after prepare: print every effect on every host, and how it is undone
+    #[arg(long)]
+    plan: bool,
+    /// Somebody who approves all attacks that need it
+    #[arg(long, value_name = "NAME")]
+    approve: Vec<String>,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    out: PathBuf,
+    /// For machines: the report (or, with --plan, the plan and the answers) on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+    let reached = args.fleet.reach(&args.identity)?;
+    let plan = plan::load(&plan::Options {
+        scenario: args.scenario.clone(),
+        fleet: Some(reached.source.clone()),
+        params: args.params.clone(),
+        seed: args.seed,
+    })?;
+    for warning in &plan.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
+    let settings = Settings { approve: args.approve.clone(), out: args.out.clone(), plan_only: args.plan, json: args.json };
+    execute(plan, &reached, &settings)
+}
+
+/// How a plan is run, whoever made it.
+pub(super) struct Settings {
+    pub(super) approve: Vec<String>,
+    pub(super) out: PathBuf,
+    pub(super) plan_only: bool,
+    pub(super) json: bool,
+}
+
+/// Runs a plan, tries an unknown one again as often as it says, writes reports, prints the verdict.
+pub(super) fn execute(plan: Plan, reached: &Reached, settings: &Settings) -> miette::Result<Exit> {
+    let runtime = runtime()?;
+    let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
+    let mut attempt = 1;
+    loop {
+        let finished = runtime.block_on(run::run(plan.clone(), options(reached, settings, attempt))).into_diagnostic()?;
+        if settings.plan_only || matches!(finished.outcome, RunOutcome::Refused(_)) {
+            return before_harm(&plan, &finished, settings);
+        }
+        let exit = after(&finished, settings)?;
+        if exit != Exit::Unknown || attempt >= tries {
+            return Ok(exit);
+        }
+        attempt += 1;
+        anstream::eprintln!("unknown: trying again ({attempt} of {tries}); each try has its own report");
+    }
+}
+
+fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options {
+    let observer: Box<dyn screen::Observer> = if settings.json || settings.plan_only {
+        Box::new(screen::Silent)
+    } else if std::io::stderr().is_terminal() {
+        Box::new(screen::Live::default())
+    } else {
+        Box::new(screen::Plain::default())
+    };
+    run::Options {
+        operator: reached.operator.clone(),
+        identity: Arc::clone(&reached.identity),
+        out: settings.out.clone(),
+        plan_only: settings.plan_only,
+        approvals: Approvals { given: settings.approve.clone(), terminal: std::io::stdin().is_terminal() },
+        observer,
+        attempt,
+    }
+}
+
+/// Nothing was touched: what would have been, or who refused.
+fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette::Result<Exit> {
+    let answers: Vec<_> =
+        finished.answers.iter().map(|one| (one.host.clone(), one.attack, one.prepared.clone())).collect();
+    if settings.json {
+        print_json(&serde_json::json!({ "digest": plan.digest(), "plan": plan, "answers": answers.iter()
+            .map(|(host, attack, prepared)| serde_json::json!({ "host": host, "attack": attack, "prepared": prepared }))
+            .collect::<Vec<_>>() }))?;
+    } else {
+        anstream::println!("{}", plan::print::plan(plan, Some(&answers)));
+    }
+    // A folder with nothing but questions in it helps nobody.
+    let _ = std::fs::remove_dir_all(&finished.folder);
+    Ok(if let RunOutcome::Refused(why) = &finished.outcome {
+        anstream::eprintln!("refused, nothing was touched: {why}");
+        Exit::Refused
+    } else {
+        Exit::Held
+    })
+}
+
+/// Reports, verdict, exit code.
+fn after(finished: &Finished, settings: &Settings) -> miette::Result<Exit> {
+    let log = log::read(&finished.folder.join("events.jsonl")).into_diagnostic()?;
+    report::write_all(&finished.folder, &log).into_diagnostic()?;
+    let card = score::fold(&log.records);
+    if settings.json {
+        print_json(&card)?;
+    } else {
+        super::report::summary(&card, &finished.folder);
+    }
+    Ok(card.exit())
+}

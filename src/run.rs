@@ -1,0 +1,306 @@
+//! Runs a plan: one event loop that takes in what agents, probes and people say, and walks through the attacks.
+//!
+//! It never judges (that is `score`'s work, on the same log) and never touches a host except through its agent. What
+//! it does not see it does not claim: everything goes into `events.jsonl` first.
+
+mod approve;
+mod attack;
+mod book;
+mod clock;
+mod collect;
+mod guard;
+mod heal;
+mod input;
+mod prepare;
+pub mod screen;
+mod vantage;
+mod watchers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use firedrill_wire::{InjectionId, RunId, journal::State};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use approve::Approvals;
+pub use clock::RunClock;
+pub use collect::collect;
+pub use prepare::Answer;
+
+use crate::{
+    link::{Agent, Identity},
+    log::{Event, Outcome, RunOutcome},
+    plan::{Plan, model::COORDINATOR},
+};
+use book::Book;
+use input::{Input, Stop};
+use screen::Observer;
+
+/// What a run needs besides its plan.
+pub struct Options {
+    /// Who runs it.
+    pub operator: String,
+    /// The certificate that it is run with.
+    pub identity: Arc<Identity>,
+    /// Where the run's folder is made.
+    pub out: PathBuf,
+    /// Stop after prepare.
+    pub plan_only: bool,
+    /// Where approvals come from.
+    pub approvals: Approvals,
+    /// What shows progress.
+    pub observer: Box<dyn Observer>,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+}
+
+/// A run that ended, in whatever way.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run.
+    pub run: RunId,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// What agents answered to prepare.
+    pub answers: Vec<Answer>,
+}
+
+/// The run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The log could not be made or written.
+    #[error("the run's log {path} could not be written: {source}")]
+    Log {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The log does not begin like that of a run.
+    #[error("{0} holds no log of a run: its first record is missing")]
+    NotALog(PathBuf),
+}
+
+/// A host that the run deals with.
+struct Peer {
+    agent: Agent,
+    /// Which of its clocks mean what on the run's: boot id to CLOCK_BOOTTIME at the run's time 0.
+    zeros: BTreeMap<String, i64>,
+    boot_id: String,
+    reachable: bool,
+    /// Set once something was armed on it: it has to be healed and proven clean.
+    touched: bool,
+    /// Whether its lease is to be renewed.
+    active: watch::Sender<bool>,
+    /// The newest event that is in the log.
+    last_seq: u64,
+}
+
+/// An injection that was armed.
+struct Tracked {
+    host: String,
+    attack: usize,
+    state: State,
+}
+
+/// A run on its way.
+struct Run {
+    id: RunId,
+    plan: Arc<Plan>,
+    digest: String,
+    clock: RunClock,
+    book: Book,
+    peers: BTreeMap<String, Peer>,
+    tracked: BTreeMap<InjectionId, Tracked>,
+    inbox: mpsc::UnboundedReceiver<Input>,
+    mail: mpsc::UnboundedSender<Input>,
+    guard: guard::Watch,
+    stop: Option<Stop>,
+    /// Signals that came after the first.
+    insisted: u32,
+    tasks: CancellationToken,
+    approvals: Approvals,
+    operator: String,
+    measuring: BTreeSet<String>,
+}
+
+/// Runs a plan to its end, whatever the end is; heals everything that it touched before it returns.
+///
+/// # Errors
+/// The log could not be made or written. Everything else is an outcome.
+pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
+    let clock = RunClock::start();
+    let id = clock.run_id(&plan.name);
+    let folder = options.out.join(id.as_str());
+    let book = Book::create(&folder, clock, options.observer)?;
+    let (mail, inbox) = mpsc::unbounded_channel();
+    let plan = Arc::new(plan);
+    let mut run = Run {
+        digest: plan.digest(),
+        guard: guard::Watch::new(&plan),
+        id: id.clone(),
+        clock,
+        book,
+        peers: BTreeMap::new(),
+        tracked: BTreeMap::new(),
+        inbox,
+        mail,
+        stop: None,
+        insisted: 0,
+        tasks: CancellationToken::new(),
+        approvals: options.approvals,
+        operator: options.operator.clone(),
+        measuring: BTreeSet::new(),
+        plan: Arc::clone(&plan),
+    };
+    run.book.write(Event::RunStarted {
+        run: id.clone(),
+        plan: Box::new((*plan).clone()),
+        wall: clock.wall(),
+        operator: options.operator,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        attempt: options.attempt,
+    })?;
+    run.book.write(Event::Clock {
+        host: COORDINATOR.to_owned(),
+        boot_at_zero_us: clock.zero_there(0),
+        uncertainty_us: 0,
+        boot_id: firedrill_probe::clock::boot_id(),
+    })?;
+    let (outcome, answers) = run.whole(&options.identity, options.plan_only).await?;
+    run.book.write(Event::RunEnded { outcome: outcome.clone() })?;
+    run.tasks.cancel();
+    run.book.close();
+    Ok(Finished { run: id, folder, outcome, answers })
+}
+
+impl Run {
+    /// Connects, prepares, measures, attacks, heals, proves.
+    async fn whole(
+        &mut self,
+        identity: &Arc<Identity>,
+        plan_only: bool,
+    ) -> Result<(RunOutcome, Vec<Answer>), RunError> {
+        watchers::signals(&self.mail, &self.tasks);
+        watchers::pulse(&self.mail, &self.tasks, self.clock);
+        if let Err(why) = self.connect(identity, &BTreeMap::new()).await? {
+            return Ok((RunOutcome::Refused(why), Vec::new()));
+        }
+        let answers = match self.prepare_all().await? {
+            Ok(answers) => answers,
+            Err((why, answers)) => return Ok((RunOutcome::Refused(why), answers)),
+        };
+        if plan_only {
+            return Ok((RunOutcome::Completed, answers));
+        }
+        let local = match self.start_probes().await? {
+            Ok(local) => local,
+            Err(why) => return Ok((RunOutcome::Refused(why), answers)),
+        };
+        let walked = self.attacks().await;
+        let outcome = match walked {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // The log is broken (a full disk, say): nothing more can be told, but everything is put back first.
+                self.heal("the log cannot be written").await.ok();
+                return Err(error);
+            }
+        };
+        self.stop_probes(local).await?;
+        self.prove().await?;
+        Ok((outcome, answers))
+    }
+
+    /// All attacks, one after another; what does not get its turn is `not run`.
+    async fn attacks(&mut self) -> Result<RunOutcome, RunError> {
+        let plan = Arc::clone(&self.plan);
+        let mut ended: Option<RunOutcome> = None;
+        for (index, attack) in plan.attacks.iter().enumerate() {
+            if let Some(outcome) = &ended {
+                let why = format!("the run had ended: {}", outcome.reason());
+                self.book.write(Event::AttackEnded { attack: index, outcome: Outcome::NotRun(why), verdict: None })?;
+                continue;
+            }
+            if let Err(stop) = self.attack(index, attack).await? {
+                self.heal(&stop.reason()).await?;
+                ended = Some(stop.outcome());
+            }
+        }
+        Ok(ended.unwrap_or(RunOutcome::Completed))
+    }
+
+    /// Takes in what comes until `done` says so or the time is over.
+    ///
+    /// # Errors
+    /// Outer: the log. Inner: the run must stop.
+    async fn pump(&mut self, until_us: i64, done: impl Fn(&Self) -> bool) -> Result<Result<bool, Stop>, RunError> {
+        loop {
+            if let Some(stop) = &self.stop {
+                return Ok(Err(stop.clone()));
+            }
+            if let Some(finished) = self.step(until_us, &done).await? {
+                return Ok(Ok(finished));
+            }
+        }
+    }
+
+    /// As `pump`, but goes on although the run must stop: healing is not stopped by anything.
+    async fn pump_anyway(&mut self, until_us: i64, done: impl Fn(&Self) -> bool) -> Result<bool, RunError> {
+        loop {
+            if let Some(finished) = self.step(until_us, &done).await? {
+                return Ok(finished);
+            }
+        }
+    }
+
+    async fn step(&mut self, until_us: i64, done: &impl Fn(&Self) -> bool) -> Result<Option<bool>, RunError> {
+        const BEAT: Duration = Duration::from_millis(100);
+        if done(self) {
+            return Ok(Some(true));
+        }
+        let left = until_us - self.clock.now_us();
+        if left <= 0 {
+            return Ok(Some(false));
+        }
+        let wait = Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(BEAT);
+        let input = tokio::time::timeout(wait, self.inbox.recv()).await;
+        if let Ok(Some(input)) = input {
+            self.take(input)?;
+            // Everything that has come already, before anything is decided on it.
+            while let Ok(input) = self.inbox.try_recv() {
+                self.take(input)?;
+            }
+        }
+        self.look()?;
+        Ok(None)
+    }
+
+    /// What has to be looked at again and again: guards, the time limit, the screen.
+    fn look(&mut self) -> Result<(), RunError> {
+        let now = self.clock.now_us();
+        if self.stop.is_none() {
+            if let Some(tripped) = self.guard.look(now) {
+                self.book.write(Event::GuardTripped { why: tripped.why.clone(), blind: tripped.blind })?;
+                self.stop = Some(Stop::Guard(tripped.why));
+            } else if let Some(limit) = self.plan.ci.as_ref().and_then(|ci| ci.time_limit)
+                && now > i64::try_from(limit.as_micros()).unwrap_or(i64::MAX)
+            {
+                self.stop = Some(Stop::Failed(format!("the time limit of {limit} is over")));
+            }
+        }
+        self.book.show(now, &self.guard);
+        Ok(())
+    }
+
+    /// Whether every injection of the attack has come to an end, in one way or another.
+    fn settled(&self, attack: usize) -> bool {
+        self.tracked.values().filter(|one| one.attack == attack).all(|one| !one.state.is_open() || one.state == State::Stuck)
+    }
+}

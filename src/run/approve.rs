@@ -1,0 +1,87 @@
+//! People who must agree before an attack: asked on the terminal, or named beforehand.
+
+use std::collections::BTreeSet;
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    sync::mpsc::UnboundedSender,
+};
+
+use super::{Run, RunError, clock::signed, input::Input};
+use crate::{
+    log::Event,
+    plan::model::{Approve, Attack},
+};
+
+/// Where approvals come from.
+#[derive(Clone, Debug, Default)]
+pub struct Approvals {
+    /// People named beforehand (`--approve NAME`).
+    pub given: Vec<String>,
+    /// Whether somebody sits at the terminal.
+    pub terminal: bool,
+}
+
+/// Reads `NAME` (yes) or `no` lines until the run has what it wants.
+async fn listen(attack: usize, mail: UnboundedSender<Input>) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let name = line.trim();
+        if name.is_empty() {
+            continue;
+        }
+        let yes = !matches!(name.to_ascii_lowercase().as_str(), "n" | "no" | "stop");
+        let by = if yes { name.to_owned() } else { "terminal".to_owned() };
+        if mail.send(Input::Approval { attack, by, yes }).is_err() || !yes {
+            return;
+        }
+    }
+}
+
+impl Run {
+    /// Asks people; the inner error says why the attack is not run.
+    pub(super) async fn approved(
+        &mut self,
+        index: usize,
+        attack: &Attack,
+        approve: &Approve,
+    ) -> Result<Result<(), String>, RunError> {
+        let wanted = usize::try_from(approve.people).unwrap_or(usize::MAX);
+        self.book.write(Event::ApprovalAsked { attack: index, people: approve.people })?;
+        let mut agreed: BTreeSet<String> = BTreeSet::new();
+        for by in self.approvals.given.clone() {
+            if agreed.insert(by.clone()) {
+                self.book.write(Event::ApprovalGiven { attack: index, by, yes: true })?;
+            }
+        }
+        if agreed.len() >= wanted {
+            return Ok(Ok(()));
+        }
+        if !self.approvals.terminal {
+            return Ok(Err(format!("needs {wanted} to approve and there is no terminal to ask on; name people with --approve NAME")));
+        }
+        self.book.say(&format!(
+            "\"{}\" needs {} more to approve within {}: type a name and Enter for each, or `no`",
+            attack.name,
+            wanted - agreed.len(),
+            approve.expires
+        ));
+        let before = self.book.len();
+        let listening = tokio::spawn(listen(index, self.mail.clone()));
+        let until = self.clock.now_us() + signed(approve.expires.as_micros());
+        let answer = self
+            .pump(until, |run| {
+                let (names, no) = run.book.approvals(index, before);
+                no || names.union(&agreed).count() >= wanted
+            })
+            .await?;
+        listening.abort();
+        let (names, no) = self.book.approvals(index, before);
+        Ok(match answer {
+            Err(stop) => Err(stop.reason()),
+            Ok(_) if no => Err("somebody said no".to_owned()),
+            Ok(_) if names.union(&agreed).count() >= wanted => Ok(()),
+            Ok(_) => Err(format!("approval by {wanted} lapsed after {}", approve.expires)),
+        })
+    }
+}

@@ -1,0 +1,325 @@
+//! One attack: baseline, fault, recovery, settle. Arm everywhere or nowhere; start together; never guess.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::{
+    Span,
+    api::{About, Arm, ArmOne, Prepared, Renew, Undo, UndoScope},
+    journal::State,
+};
+use futures_util::future::join_all;
+
+use super::{Answer, Run, RunError, Tracked, clock::signed, input::Stop};
+use crate::{
+    log::{Event, Outcome},
+    plan::model::{Attack, Goal, Phase, Then},
+    score,
+    verdict::Verdict,
+};
+
+/// From asking agents to arm until the start: long enough for two round trips over continents and an fsync.
+const LEAD_US: i64 = 750_000;
+/// After the planned end, for the agents' undo and their word of it.
+const GRACE_US: i64 = 5_000_000;
+
+impl Run {
+    /// One attack. The inner error says why the run must stop.
+    pub(super) async fn attack(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
+        if let Some(why) = self.unmet(attack) {
+            self.ended(index, Outcome::NotRun(why), None)?;
+            return Ok(Ok(()));
+        }
+        if let Some(approve) = &attack.approve
+            && let Err(why) = self.approved(index, attack, approve).await?
+        {
+            self.ended(index, Outcome::NotRun(why), None)?;
+            return Ok(self.stop.clone().map_or(Ok(()), Err));
+        }
+        if let Err(stop) = self.baseline(index, attack).await? {
+            self.ended(index, Outcome::NotRun(stop.reason()), None)?;
+            return Ok(Err(stop));
+        }
+        let start_us = match self.arm(index, attack).await? {
+            Ok(start_us) => start_us,
+            Err(why) => {
+                self.ended(index, Outcome::NotRun(why.clone()), None)?;
+                return Ok(self.after(attack, Verdict::Unknown, &why));
+            }
+        };
+        self.guard.arm();
+        let went = self.fault_and_recovery(index, attack, start_us).await?;
+        self.guard.disarm();
+        if let Err(stop) = went {
+            self.heal(&stop.reason()).await?;
+            self.ended(index, Outcome::Aborted(stop.reason()), None)?;
+            return Ok(Err(stop));
+        }
+        let verdict = self.book.verdict(index);
+        self.ended(index, Outcome::Ran, Some(verdict))?;
+        if let Err(stop) = self.after(attack, verdict, &format!("\"{}\" was {verdict}", attack.name)) {
+            return Ok(Err(stop));
+        }
+        self.settle(index, attack).await
+    }
+
+    fn ended(&mut self, attack: usize, outcome: Outcome, verdict: Option<Verdict>) -> Result<(), RunError> {
+        self.book.write(Event::AttackEnded { attack, outcome, verdict })
+    }
+
+    /// Which needed attack did not run, or was violated.
+    fn unmet(&self, attack: &Attack) -> Option<String> {
+        attack.needs.iter().find_map(|needed| {
+            let groups = self.plan.attacks.iter().enumerate().filter(|(_, one)| &one.base == needed);
+            groups.map(|(index, _)| self.book.ended_as(index)).find_map(|ended| match ended {
+                Some((Outcome::Ran, Some(Verdict::Held | Verdict::Unknown))) => None,
+                Some((Outcome::Ran, _)) => Some(format!("it needs \"{needed}\", which was violated")),
+                _ => Some(format!("it needs \"{needed}\", which did not run")),
+            })
+        })
+    }
+
+    /// What the scenario says about going on.
+    fn after(&self, attack: &Attack, verdict: Verdict, why: &str) -> Result<(), Stop> {
+        let then = match verdict {
+            Verdict::Held => Then::Continue,
+            Verdict::Unknown => attack.on_unknown,
+            Verdict::Violated => attack.on_violated,
+        };
+        match then {
+            Then::Continue => Ok(()),
+            Then::Stop => Err(Stop::Failed(format!("the scenario says to stop: {why}"))),
+        }
+    }
+
+    fn phase(&mut self, attack: usize, phase: Phase, length: Span) -> Result<i64, RunError> {
+        let until_us = self.clock.now_us() + signed(length.as_micros());
+        self.book.write(Event::Phase { attack, phase, until_us })?;
+        Ok(until_us)
+    }
+
+    /// Why the probes that an attack is judged by are not healthy over a time, if they are not.
+    fn unhealthy(&self, attack: &Attack, over: Span) -> Option<String> {
+        let judged = self.plan.objectives.iter().filter(|objective| attack.judge.contains(&objective.name));
+        judged.into_iter().find_map(|objective| {
+            let wanted = match objective.goal {
+                Goal::Good(share) => share.fraction(),
+                _ => score::healthy_share(&self.plan, &objective.probe),
+            };
+            match self.guard.window.good_share(&objective.probe, over, self.clock.now_us()) {
+                None => Some(format!("nothing was measured of {}", objective.probe)),
+                Some((share, _)) if share < wanted => Some(format!(
+                    "only {:.1}% of {} good over {over}, {:.1}% wanted",
+                    share * 100.0,
+                    objective.probe,
+                    wanted * 100.0
+                )),
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// Waits out the baseline, which must hold.
+    async fn baseline(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
+        let until = self.phase(index, Phase::Baseline, attack.baseline)?;
+        if let Err(stop) = self.pump(until, |_| false).await? {
+            return Ok(Err(stop));
+        }
+        // The last bins of the baseline are still to come.
+        let until = self.clock.now_us() + GRACE_US;
+        let healthy = self.pump(until, |run| run.unhealthy(attack, attack.baseline).is_none()).await?;
+        Ok(match (healthy, self.unhealthy(attack, attack.baseline)) {
+            (Err(stop), _) => Err(stop),
+            (Ok(_), Some(why)) => Err(Stop::Failed(format!("the baseline of \"{}\" did not hold: {why}", attack.name))),
+            (Ok(_), None) => Ok(()),
+        })
+    }
+
+    /// Arms everywhere or nowhere. Gives the start; the inner error says why nothing started.
+    async fn arm(&mut self, index: usize, attack: &Attack) -> Result<Result<i64, String>, RunError> {
+        let answers = match self.ask(index..index + 1).await? {
+            Ok(answers) => answers,
+            Err((why, _)) => return Ok(Err(why)),
+        };
+        let start_us = self.clock.now_us() + LEAD_US;
+        let mut bodies = BTreeMap::new();
+        for (place, injection) in attack.injections.iter().enumerate() {
+            let id = self.injection_id(index, place);
+            let fingerprint = answers.iter().find_map(|Answer { prepared, .. }| match &prepared.answer {
+                Prepared::Ready { fingerprint, .. } if prepared.id == id => Some(fingerprint.clone()),
+                _ => None,
+            });
+            let (Some(fingerprint), Some(peer)) = (fingerprint, self.peers.get(&injection.host)) else {
+                return Ok(Err(format!("{} did not answer for {id}", injection.host)));
+            };
+            let Some(zero) = peer.zeros.get(&peer.boot_id) else {
+                return Ok(Err(format!("the clock of {} is not known", injection.host)));
+            };
+            let own_start_us = start_us + signed(injection.at.as_micros());
+            let start_boot_us = u64::try_from(own_start_us + zero).unwrap_or(0);
+            self.book.write(Event::Armed {
+                attack: index,
+                injection: id.clone(),
+                host: injection.host.clone(),
+                kind: injection.fault.kind().to_owned(),
+                start_us: own_start_us,
+                hold: injection.hold,
+            })?;
+            self.tracked
+                .insert(id.clone(), Tracked { host: injection.host.clone(), attack: index, state: State::Armed });
+            let about = About {
+                drill: self.plan.name.clone(),
+                operator: self.operator.clone(),
+                ticket: self.plan.meta.get("ticket").cloned(),
+            };
+            let body = bodies.entry(injection.host.clone()).or_insert_with(|| Arm {
+                plan_digest: self.digest.clone(),
+                boot_id: peer.boot_id.clone(),
+                lease: self.plan.lease,
+                about,
+                injections: Vec::new(),
+            });
+            body.injections.push(ArmOne { id, start_boot_us, hold: injection.hold, fingerprint });
+        }
+        let armed = self.arm_hosts(bodies).await;
+        if let Err(why) = &armed {
+            self.disarm(index, why).await?;
+        }
+        Ok(armed.map(|()| start_us))
+    }
+
+    /// Sends the arming, then the renewal without which nothing starts.
+    async fn arm_hosts(&mut self, bodies: BTreeMap<String, Arm>) -> Result<(), String> {
+        let calls = bodies.into_iter().filter_map(|(host, body)| {
+            let peer = self.peers.get_mut(&host)?;
+            // From the moment of asking: an answer may be lost where the arming was not.
+            peer.touched = true;
+            let (agent, run) = (peer.agent.clone(), self.id.clone());
+            let lease = self.plan.lease;
+            Some(async move {
+                let armed = agent.arm(&run, &body).await.map_err(|error| format!("{host} did not arm: {error}"))?;
+                if armed.injections.len() != body.injections.len() {
+                    return Err(format!("{host} armed {} of {}", armed.injections.len(), body.injections.len()));
+                }
+                Ok((host, agent, run, lease))
+            })
+        });
+        let armed: Vec<_> = join_all(calls).await.into_iter().collect::<Result<_, String>>()?;
+        // One missing acknowledgement and nobody is renewed, so nobody starts.
+        let renewals = armed.into_iter().map(|(host, agent, run, lease)| async move {
+            let renewed = agent.renew(&run, &Renew { lease }).await;
+            renewed.map(|_| host.clone()).map_err(|error| format!("{host} was armed and did not take the lease: {error}"))
+        });
+        for host in join_all(renewals).await.into_iter().collect::<Result<Vec<_>, String>>()? {
+            if let Some(peer) = self.peers.get(&host) {
+                peer.active.send_replace(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back an arming that did not come about everywhere.
+    async fn disarm(&mut self, index: usize, why: &str) -> Result<(), RunError> {
+        self.book.write(Event::Note { text: format!("disarming: {why}") })?;
+        let ids: Vec<_> = self
+            .tracked
+            .iter()
+            .filter(|(_, one)| one.attack == index)
+            .map(|(id, one)| (id.clone(), one.host.clone()))
+            .collect();
+        let calls = ids.iter().filter_map(|(id, host)| {
+            let agent = self.peers.get(host)?.agent.clone();
+            Some(async move {
+                agent.undo(&Undo { scope: UndoScope::Injection(id.clone()), halt: false }).await.is_ok()
+            })
+        });
+        let undone = join_all(calls).await;
+        for ((id, host), undone) in ids.iter().zip(undone) {
+            if undone {
+                if let Some(one) = self.tracked.get_mut(id) {
+                    one.state = State::Disarmed;
+                }
+            } else {
+                let text = format!("{host} has not answered to undo of {id}; without a lease it cannot start there");
+                self.book.write(Event::Note { text })?;
+            }
+        }
+        self.rest();
+        Ok(())
+    }
+
+    /// Stops renewing leases of hosts that hold nothing.
+    pub(super) fn rest(&mut self) {
+        for (name, peer) in &self.peers {
+            let busy = self.tracked.values().any(|one| &one.host == name && one.state.is_open());
+            peer.active.send_if_modified(|on| std::mem::replace(on, *on && busy) != (*on));
+        }
+    }
+
+    async fn fault_and_recovery(
+        &mut self,
+        index: usize,
+        attack: &Attack,
+        start_us: i64,
+    ) -> Result<Result<(), Stop>, RunError> {
+        let boots: BTreeMap<String, String> =
+            self.peers.iter().map(|(name, peer)| (name.clone(), peer.boot_id.clone())).collect();
+        if let Err(stop) = self.pump(start_us, |_| false).await? {
+            return Ok(Err(stop));
+        }
+        let longest = attack.injections.iter().map(|one| one.at + one.hold).max().unwrap_or(attack.hold);
+        let until = start_us + signed(longest.as_micros());
+        self.book.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
+        // A host that goes down cannot say that it did: it is over when it is back with another boot.
+        let down: Vec<&str> =
+            attack.injections.iter().filter(|one| one.fault.takes_host_down()).map(|one| one.host.as_str()).collect();
+        let back = |run: &Self| {
+            down.iter().all(|host| {
+                run.peers.get(*host).is_some_and(|peer| peer.reachable && boots.get(*host) != Some(&peer.boot_id))
+            })
+        };
+        let extra = if down.is_empty() { GRACE_US + signed(self.plan.lease.as_micros()) } else { 0 };
+        let over = self.pump(until + extra, |run| run.settled(index) && back(run)).await?;
+        match over {
+            Err(stop) => return Ok(Err(stop)),
+            Ok(true) => {}
+            Ok(false) => {
+                let open = self.waiting_for();
+                self.book.write(Event::Note { text: format!("the fault's time is over; {open}") })?;
+            }
+        }
+        self.rest();
+        let until = self.phase(index, Phase::Recovery, attack.recovery)?;
+        if let Err(stop) = self.pump(until, |_| false).await? {
+            return Ok(Err(stop));
+        }
+        // The last bins of the recovery are still to come; judging needs them.
+        let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
+        let tail = self.clock.now_us() + signed(slowest.as_micros()) + 1_500_000;
+        Ok(self.pump(tail, |run| run.guard.window.complete_until() >= Some(until)).await?.map(|_| ()))
+    }
+
+    /// Waits until the system has been healthy for `settle`, before the next attack.
+    async fn settle(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
+        if attack.settle.is_zero() || index + 1 == self.plan.attacks.len() {
+            return Ok(Ok(()));
+        }
+        let from = self.clock.now_us();
+        let until = self.phase(index, Phase::Settle, attack.settle_within)?;
+        let earliest = from + signed(attack.settle.as_micros());
+        let settled = self
+            .pump(until, |run| {
+                run.clock.now_us() >= earliest
+                    && run.tracked.values().all(|one| !one.state.is_open())
+                    && run.unhealthy(attack, attack.settle).is_none()
+            })
+            .await?;
+        Ok(match settled {
+            Err(stop) => Err(stop),
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let why = self.unhealthy(attack, attack.settle).unwrap_or_else(|| self.waiting_for());
+                Err(Stop::Failed(format!("not healthy within {} after \"{}\": {why}", attack.settle_within, attack.name)))
+            }
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! The run's log on disk, in memory, and on the screen: a record is in all three, in that order.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::{RunClock, RunError, guard::Watch, screen::Observer};
+use crate::{
+    log::{Event, Log, Outcome, Record, Writer},
+    score,
+    verdict::Verdict,
+};
+
+/// Where all that happens is written down.
+pub(super) struct Book {
+    path: PathBuf,
+    writer: Writer,
+    records: Vec<Record>,
+    clock: RunClock,
+    observer: Box<dyn Observer>,
+}
+
+impl Book {
+    /// Makes the run's folder and its log.
+    pub(super) fn create(folder: &Path, clock: RunClock, observer: Box<dyn Observer>) -> Result<Self, RunError> {
+        let path = folder.join("events.jsonl");
+        let failed = |source| RunError::Log { path: path.clone(), source };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let writer = Writer::create(&path).map_err(failed)?;
+        Ok(Self { path, writer, records: Vec::new(), clock, observer })
+    }
+
+    /// Goes on with a log.
+    pub(super) fn resume(folder: &Path, clock: RunClock, log: Log, observer: Box<dyn Observer>) -> Result<Self, RunError> {
+        let path = folder.join("events.jsonl");
+        let writer = Writer::append_to(&path).map_err(|source| RunError::Log { path: path.clone(), source })?;
+        Ok(Self { path, writer, records: log.records, clock, observer })
+    }
+
+    /// Writes a record.
+    pub(super) fn write(&mut self, event: Event) -> Result<(), RunError> {
+        let seq = self.records.last().map_or(0, |last| last.seq) + 1;
+        let record = Record { v: Record::VERSION, seq, at_us: self.clock.now_us(), event };
+        self.writer.append(&record).map_err(|source| RunError::Log { path: self.path.clone(), source })?;
+        self.observer.record(&record);
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// How an attack ended, if it did.
+    pub(super) fn ended_as(&self, of: usize) -> Option<(Outcome, Option<Verdict>)> {
+        self.records.iter().rev().find_map(|record| match &record.event {
+            Event::AttackEnded { attack, outcome, verdict } if *attack == of => Some((outcome.clone(), *verdict)),
+            _ => None,
+        })
+    }
+
+    /// Who approved an attack since a record, and whether somebody said no.
+    pub(super) fn approvals(&self, of: usize, since: usize) -> (BTreeSet<String>, bool) {
+        let (mut names, mut no) = (BTreeSet::new(), false);
+        for record in &self.records[since..] {
+            match &record.event {
+                Event::ApprovalGiven { attack, by, yes: true } if *attack == of => {
+                    names.insert(by.clone());
+                }
+                Event::ApprovalGiven { attack, yes: false, .. } if *attack == of => no = true,
+                _ => {}
+            }
+        }
+        (names, no)
+    }
+
+    /// What the log says so far of an attack: the same judgement that the report will make.
+    pub(super) fn verdict(&self, attack: usize) -> Verdict {
+        score::fold(&self.records).attacks.get(attack).and_then(|one| one.verdict).unwrap_or(Verdict::Unknown)
+    }
+
+    /// Brings the screen up to date.
+    pub(super) fn show(&mut self, now_us: i64, watch: &Watch) {
+        self.observer.tick(now_us, &watch.window);
+    }
+
+    /// Tells people something at once, whatever the screen shows.
+    pub(super) fn say(&mut self, text: &str) {
+        self.observer.say(text);
+    }
+
+    /// Leaves the screen in order.
+    pub(super) fn close(&mut self) {
+        self.observer.close();
+    }
+}

@@ -1,0 +1,165 @@
+//! Finishes a run whose coordinator died: heals what is left, reads what agents journaled and measured meanwhile, proves
+//! every host, and closes the log. What nobody saw stays unknown.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Approvals, Run, RunClock, RunError, Tracked,
+    book::Book,
+    clock::signed,
+    guard, input,
+    screen::Observer,
+    watchers,
+};
+use crate::{
+    link::Identity,
+    log::{Event, Log, Outcome, RunOutcome},
+    plan::model::COORDINATOR,
+};
+use firedrill_wire::{
+    api::{EndState, HostState},
+    journal::{State, What},
+};
+
+/// What a log says of a run that has not ended.
+struct Left {
+    tracked: BTreeMap<firedrill_wire::InjectionId, Tracked>,
+    events: BTreeMap<String, u64>,
+    bins: BTreeMap<String, u64>,
+    zeros: BTreeMap<String, BTreeMap<String, i64>>,
+    begun: Option<usize>,
+    ended: Vec<usize>,
+}
+
+impl Left {
+    fn of(log: &Log) -> Self {
+        let mut left = Self {
+            tracked: BTreeMap::new(),
+            events: BTreeMap::new(),
+            bins: BTreeMap::new(),
+            zeros: BTreeMap::new(),
+            begun: None,
+            ended: Vec::new(),
+        };
+        for record in &log.records {
+            match &record.event {
+                Event::Armed { attack, injection, host, .. } => {
+                    let tracked = Tracked { host: host.clone(), attack: *attack, state: State::Armed };
+                    left.tracked.insert(injection.clone(), tracked);
+                }
+                Event::Agent { host, what, .. } => {
+                    left.events.insert(host.clone(), what.seq);
+                    if let What::Changed { injection, to, .. } = &what.what
+                        && let Some(one) = left.tracked.get_mut(injection)
+                    {
+                        one.state = *to;
+                    }
+                }
+                Event::Bin { vantage, bin, .. } => {
+                    left.bins.insert(vantage.clone(), bin.seq);
+                }
+                Event::Clock { host, boot_at_zero_us, boot_id, .. } => {
+                    left.zeros.entry(host.clone()).or_default().insert(boot_id.clone(), *boot_at_zero_us);
+                }
+                Event::Phase { attack, .. } => left.begun = Some(*attack),
+                Event::AttackEnded { attack, .. } => left.ended.push(*attack),
+                _ => {}
+            }
+        }
+        left
+    }
+}
+
+/// Finishes a run from its folder. Does nothing but heal and read: it never goes on with the attacks.
+///
+/// # Errors
+/// The log cannot be read or written, or says nothing of a run.
+pub async fn collect(
+    folder: &Path,
+    log: Log,
+    identity: &Arc<Identity>,
+    operator: &str,
+    observer: Box<dyn Observer>,
+) -> Result<RunOutcome, RunError> {
+    let Some(Event::RunStarted { run: id, plan, wall, .. }) = log.records.first().map(|record| record.event.clone())
+    else {
+        return Err(RunError::NotALog(folder.to_path_buf()));
+    };
+    let left = Left::of(&log);
+    let clock = RunClock::resume(&wall, left.zeros.get(COORDINATOR));
+    let plan: Arc<crate::plan::Plan> = Arc::from(plan);
+    let (mail, inbox) = mpsc::unbounded_channel();
+    let mut run = Run {
+        digest: plan.digest(),
+        guard: guard::Watch::new(&plan),
+        id,
+        clock,
+        book: Book::resume(folder, clock, log, observer)?,
+        peers: BTreeMap::new(),
+        tracked: left.tracked,
+        inbox,
+        mail,
+        stop: None,
+        insisted: 0,
+        tasks: CancellationToken::new(),
+        approvals: Approvals::default(),
+        operator: operator.to_owned(),
+        measuring: std::collections::BTreeSet::new(),
+        plan: Arc::clone(&plan),
+    };
+    watchers::signals(&run.mail, &run.tasks);
+    run.book.write(Event::Note { text: format!("collected by {operator}: the coordinator had died") })?;
+    if let Err(why) = run.connect(identity, &left.events).await? {
+        run.book.write(Event::Note { text: format!("not reached: {why}") })?;
+    }
+    for (host, zeros) in left.zeros {
+        if let Some(peer) = run.peers.get_mut(&host) {
+            // What was measured on an earlier boot keeps its own place in time.
+            for (boot, zero) in zeros {
+                peer.zeros.entry(boot).or_insert(zero);
+            }
+        }
+    }
+    let touched: Vec<String> = run.tracked.values().map(|one| one.host.clone()).collect();
+    for (host, peer) in &mut run.peers {
+        peer.touched = touched.contains(host);
+        if plan.probes.iter().any(|probe| probe.from.contains(host)) {
+            run.measuring.insert(host.clone());
+            let after = left.bins.get(host).copied().unwrap_or(0);
+            watchers::bins(host.clone(), peer.agent.clone(), run.id.clone(), after, run.mail.clone(), run.tasks.clone());
+        }
+    }
+    run.heal("its coordinator died").await?;
+    run.stop_probes(None).await?;
+    for index in 0..plan.attacks.len() {
+        if left.ended.contains(&index) {
+            continue;
+        }
+        let outcome = if left.begun == Some(index) {
+            Outcome::Aborted("the coordinator died".to_owned())
+        } else {
+            Outcome::NotRun("the coordinator died before it".to_owned())
+        };
+        run.book.write(Event::AttackEnded { attack: index, outcome, verdict: None })?;
+    }
+    run.prove().await?;
+    for host in touched.iter().filter(|host| !run.peers.contains_key(*host)) {
+        let end = EndState {
+            state: HostState::Unproven,
+            ours: vec!["the agent could not be reached".to_owned()],
+            foreign: Vec::new(),
+            compared: 0,
+        };
+        run.book.write(Event::HostEnded { host: host.clone(), end })?;
+    }
+    let until = run.clock.now_us() + signed(500_000);
+    run.pump_anyway(until, |_| false).await?;
+    let outcome = RunOutcome::Failed("the coordinator died; collected afterwards".to_owned());
+    run.book.write(Event::RunEnded { outcome: outcome.clone() })?;
+    run.tasks.cancel();
+    run.book.close();
+    Ok(outcome)
+}

@@ -1,0 +1,154 @@
+//! Everything before any harm: reaching every host that the plan needs, and asking each agent what it would do.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use firedrill_wire::{
+    InjectionId,
+    api::{Prepare, PrepareOne, Prepared, PreparedOne},
+};
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::{Peer, Run, RunError, watchers};
+use crate::{
+    link::{self, Agent, Identity},
+    log::Event,
+    plan::model::COORDINATOR,
+};
+
+/// What an agent answered to one injection of the plan.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The host.
+    pub host: String,
+    /// The attack, by its place in the plan.
+    pub attack: usize,
+    /// The answer.
+    pub prepared: PreparedOne,
+}
+
+/// Rounds of the clock's measurement: the shortest counts.
+const ROUNDS: u32 = 5;
+
+impl Run {
+    /// The id of an injection: the same for prepare, arm and undo, and known without asking anybody.
+    pub(super) fn injection_id(&self, attack: usize, place: usize) -> InjectionId {
+        let text = format!("{}-{}-{}", self.id, attack + 1, place + 1);
+        text.parse().unwrap_or_else(|_| unreachable!("a run's id leaves room for two numbers"))
+    }
+
+    /// Reaches every host that is a target or a vantage and measures its clock.
+    /// Events after `after`, by host, are read; where it has none, those from now on.
+    pub(super) async fn connect(
+        &mut self,
+        identity: &Arc<Identity>,
+        after: &BTreeMap<String, u64>,
+    ) -> Result<Result<(), String>, RunError> {
+        let plan = Arc::clone(&self.plan);
+        let mut needed: BTreeSet<&str> = plan.targets();
+        needed.extend(plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str).filter(|at| *at != COORDINATOR));
+        let asked = needed.iter().filter_map(|name| plan.host(name)).map(|host| {
+            let agent = Agent::new(host, Arc::clone(identity));
+            async move {
+                let met = async {
+                    let status = agent.status().await?;
+                    Ok::<_, link::LinkError>((status, link::offset(&agent, ROUNDS).await?))
+                };
+                let met = met.await;
+                (host.name.clone(), agent, met)
+            }
+        });
+        let mut unreachable = Vec::new();
+        for (name, agent, met) in join_all(asked).await {
+            let (status, offset) = match met {
+                Ok(met) => met,
+                Err(error) => {
+                    unreachable.push(format!("{name}: {error}"));
+                    continue;
+                }
+            };
+            if let Some(by) = status.halted_by {
+                unreachable.push(format!("{name} was halted by {by}; `firedrill release --host {name}` ends the halt"));
+            }
+            let (active, watching) = watch::channel(false);
+            watchers::renewal(agent.clone(), self.id.clone(), plan.lease, watching, self.tasks.clone());
+            let last_seq = after.get(&name).copied().unwrap_or(status.last_seq);
+            watchers::events(name.clone(), agent.clone(), last_seq, self.mail.clone(), self.tasks.clone());
+            self.peers.insert(
+                name.clone(),
+                Peer {
+                    agent,
+                    zeros: BTreeMap::new(),
+                    boot_id: offset.boot_id.clone(),
+                    reachable: true,
+                    touched: false,
+                    active,
+                    last_seq,
+                },
+            );
+            self.take(super::Input::LinkBack { host: name, offset })?;
+        }
+        Ok(if unreachable.is_empty() { Ok(()) } else { Err(unreachable.join("; ")) })
+    }
+
+    /// What each host is to be asked about some attacks.
+    fn questions(&self, attacks: std::ops::Range<usize>) -> BTreeMap<String, Vec<(usize, PrepareOne)>> {
+        let mut asked: BTreeMap<String, Vec<(usize, PrepareOne)>> = BTreeMap::new();
+        for index in attacks {
+            for (place, injection) in self.plan.attacks[index].injections.iter().enumerate() {
+                let one = PrepareOne {
+                    id: self.injection_id(index, place),
+                    fault: injection.fault.clone(),
+                    hold: injection.hold,
+                };
+                asked.entry(injection.host.clone()).or_default().push((index, one));
+            }
+        }
+        asked
+    }
+
+    /// Asks the agents about some attacks; writes down what they answer. The error is the refusals, in words.
+    pub(super) async fn ask(
+        &mut self,
+        attacks: std::ops::Range<usize>,
+    ) -> Result<Result<Vec<Answer>, (String, Vec<Answer>)>, RunError> {
+        let calls = self.questions(attacks).into_iter().filter_map(|(host, questions)| {
+            let agent = self.peers.get(&host)?.agent.clone();
+            let (run, plan_digest, environment) = (self.id.clone(), self.digest.clone(), self.plan.environment.clone());
+            Some(async move {
+                let (attacks, injections): (Vec<usize>, Vec<PrepareOne>) = questions.into_iter().unzip();
+                let answer = agent.prepare(&run, &Prepare { plan_digest, environment, injections }).await;
+                (host, attacks, answer)
+            })
+        });
+        let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+        for (host, attacks, answer) in join_all(calls).await {
+            match answer {
+                Ok(answer) => {
+                    for (attack, prepared) in attacks.into_iter().zip(answer.injections) {
+                        if let Prepared::Refused(problem) = &prepared.answer {
+                            let mut why = format!("{host} refuses: {}", problem.title);
+                            if !problem.hint.is_empty() {
+                                why = format!("{why} ({})", problem.hint);
+                            }
+                            refusals.push(why);
+                        }
+                        self.book.write(Event::Prepared { host: host.clone(), attack, prepared: prepared.clone() })?;
+                        answers.push(Answer { host: host.clone(), attack, prepared });
+                    }
+                }
+                Err(error) => refusals.push(format!("{host} did not prepare: {error}")),
+            }
+        }
+        refusals.dedup();
+        Ok(if refusals.is_empty() { Ok(answers) } else { Err((refusals.join("; "), answers)) })
+    }
+
+    /// Asks about the whole plan: one refusal stops the run with nothing touched.
+    pub(super) async fn prepare_all(&mut self) -> Result<Result<Vec<Answer>, (String, Vec<Answer>)>, RunError> {
+        self.ask(0..self.plan.attacks.len()).await
+    }
+}

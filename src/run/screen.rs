@@ -1,0 +1,34 @@
+//! What a run shows while it goes: a live view on a terminal, plain lines with time stamps elsewhere.
+
+mod live;
+mod plain;
+mod words;
+
+pub use live::Live;
+pub use plain::Plain;
+pub use words::sentence;
+
+use crate::{log::Record, score::window::Window};
+
+/// Somebody who is shown what happens. Never asked, never able to stop anything.
+pub trait Observer: Send {
+    /// A record was written.
+    fn record(&mut self, record: &Record);
+    /// Some time went by.
+    fn tick(&mut self, _now_us: i64, _window: &Window) {}
+    /// Something that a person must read now.
+    fn say(&mut self, text: &str);
+    /// The run is over.
+    fn close(&mut self) {}
+}
+
+/// Shows nothing (`--json`, tests).
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn record(&mut self, _: &Record) {}
+    fn say(&mut self, text: &str) {
+        anstream::eprintln!("{text}");
+    }
+}

@@ -1,0 +1,42 @@
+//! Plain lines with time stamps, for logs and pipes.
+
+use super::{Observer, sentence, words::Tone};
+use crate::{
+    log::{Event, Record},
+    plan::Plan,
+};
+
+/// Prints a line for each record that says something, on standard error.
+#[derive(Debug, Default)]
+pub struct Plain {
+    plan: Option<Plan>,
+}
+
+/// A line with its time and colour; `anstream` leaves the colour out where it is not wanted.
+pub(super) fn line(at_us: i64, tone: Tone, text: &str) -> String {
+    use anstyle::{AnsiColor, Style};
+    let style = match tone {
+        Tone::Plain => Style::new().dimmed(),
+        Tone::Step => Style::new().bold(),
+        Tone::Harm => AnsiColor::Yellow.on_default(),
+        Tone::Good => AnsiColor::Green.on_default(),
+        Tone::Bad => AnsiColor::Red.on_default().bold(),
+    };
+    let tenths = at_us / 100_000;
+    format!("{:>5}.{} s  {style}{text}{style:#}", tenths / 10, tenths.rem_euclid(10))
+}
+
+impl Observer for Plain {
+    fn record(&mut self, record: &Record) {
+        if let Event::RunStarted { plan, .. } = &record.event {
+            self.plan = Some((**plan).clone());
+        }
+        if let Some((tone, text)) = sentence(self.plan.as_ref(), record) {
+            anstream::eprintln!("{}", line(record.at_us, tone, &text));
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        anstream::eprintln!("{text}");
+    }
+}

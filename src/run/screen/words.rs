@@ -1,0 +1,155 @@
+//! A record as a sentence; the same words for the live view, for plain lines and for `watch`.
+
+use firedrill_wire::{
+    api::Prepared,
+    journal::{HealReason, State, What},
+};
+
+use crate::{
+    log::{Event, Outcome, Record, RunOutcome},
+    plan::{Plan, model::Phase},
+};
+
+/// How loud a sentence is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As expected.
+    Plain,
+    /// A step of the drill.
+    Step,
+    /// Harm is done.
+    Harm,
+    /// Put back.
+    Good,
+    /// People should look.
+    Bad,
+}
+
+fn attack_name(plan: Option<&Plan>, index: usize) -> String {
+    plan.and_then(|plan| plan.attacks.get(index)).map_or_else(|| format!("attack {}", index + 1), |one| one.name.clone())
+}
+
+/// The record in words; `None` for those that are not for the screen (measurements, clocks).
+#[must_use]
+pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> {
+    Some(match &record.event {
+        Event::RunStarted { run, plan, operator, .. } => {
+            (Tone::Step, format!("run {run} of \"{}\" by {operator}: {}", plan.name, plan.hypothesis))
+        }
+        Event::Prepared { host, prepared, .. } => match &prepared.answer {
+            Prepared::Ready { .. } => return None,
+            Prepared::Refused(problem) => (Tone::Bad, format!("{host} refuses {}: {}", prepared.id, problem.title)),
+        },
+        Event::Clock { .. } | Event::Bin { .. } => return None,
+        Event::Phase { attack, phase, until_us } => {
+            let left = (until_us - record.at_us).max(0) / 1_000_000;
+            let name = attack_name(plan, *attack);
+            match phase {
+                Phase::Baseline => (Tone::Step, format!("{name}: baseline, {left} s")),
+                Phase::Fault => (Tone::Harm, format!("{name}: fault, {left} s")),
+                Phase::Recovery => (Tone::Step, format!("{name}: recovery, {left} s")),
+                Phase::Settle => (Tone::Plain, format!("{name}: settling, at most {left} s")),
+            }
+        }
+        Event::Armed { host, kind, start_us, .. } => {
+            let lead = (start_us - record.at_us).max(0) / 1_000;
+            (Tone::Plain, format!("armed {kind} on {host}, starts in {lead} ms"))
+        }
+        Event::Agent { host, what, .. } => agent(host, &what.what)?,
+        Event::LinkLost { host, why } => (Tone::Bad, format!("lost the link to {host}: {why}")),
+        Event::LinkBack { host, rebooted: true } => (Tone::Good, format!("{host} is back from a reboot")),
+        Event::LinkBack { host, rebooted: false } => (Tone::Good, format!("the link to {host} is back")),
+        Event::ApprovalAsked { attack, people } => {
+            (Tone::Step, format!("{}: {people} must approve", attack_name(plan, *attack)))
+        }
+        Event::ApprovalGiven { attack, by, yes } => {
+            let word = if *yes { "approves" } else { "says no to" };
+            (Tone::Step, format!("{by} {word} {}", attack_name(plan, *attack)))
+        }
+        Event::GuardTripped { why, .. } => (Tone::Bad, format!("{why}; aborting")),
+        Event::Gap { from_us, to_us } => {
+            let gap = (to_us - from_us) / 100_000;
+            (Tone::Bad, format!("the coordinator did not run for {}.{} s", gap / 10, gap % 10))
+        }
+        Event::AttackEnded { attack, outcome, verdict } => {
+            let name = attack_name(plan, *attack);
+            match (outcome, verdict) {
+                (Outcome::Ran, Some(verdict)) => {
+                    let tone = if *verdict == crate::verdict::Verdict::Held { Tone::Good } else { Tone::Bad };
+                    (tone, format!("{name}: {verdict}"))
+                }
+                (Outcome::Ran, None) => (Tone::Step, format!("{name}: ran")),
+                (Outcome::Aborted(why), _) => (Tone::Bad, format!("{name}: aborted, {why}")),
+                (Outcome::NotRun(why), _) => (Tone::Bad, format!("{name}: not run, {why}")),
+            }
+        }
+        Event::HostEnded { host, end } => {
+            let word = serde_json::to_value(end.state).ok().and_then(|word| word.as_str().map(str::to_owned));
+            let word = word.unwrap_or_default();
+            if word == "clean" {
+                (Tone::Good, format!("{host} is clean ({} things compared)", end.compared))
+            } else {
+                (Tone::Bad, format!("{host} is {word}: {}", end.ours.join("; ")))
+            }
+        }
+        Event::Note { text } => (Tone::Plain, text.clone()),
+        Event::RunEnded { outcome: RunOutcome::Completed } => (Tone::Good, "the run is complete".to_owned()),
+        Event::RunEnded { outcome } => (Tone::Bad, format!("the run ended: {}", outcome.reason())),
+    })
+}
+
+fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
+    Some(match what {
+        What::AgentStarted { healed: 0, damage, .. } if damage.is_empty() => {
+            (Tone::Plain, format!("{host}: the agent started"))
+        }
+        What::AgentStarted { healed, damage, .. } => {
+            let mut text = format!("{host}: the agent started and put back {healed}");
+            if !damage.is_empty() {
+                text = format!("{text}; its journal was damaged: {}", damage.join("; "));
+            }
+            (Tone::Bad, text)
+        }
+        What::Changed { injection, to, reason, detail, foreign, .. } => {
+            let (tone, word) = match to {
+                State::Armed | State::Injecting | State::Undoing => return None,
+                State::InForce => (Tone::Harm, "in force"),
+                State::Done => (Tone::Harm, "done"),
+                State::Undone => (Tone::Good, "put back"),
+                State::Disarmed => (Tone::Plain, "disarmed"),
+                State::Stuck => (Tone::Bad, "STUCK"),
+            };
+            let mut text = format!("{host}: {injection} {word}");
+            if !detail.is_empty() {
+                text = format!("{text}: {detail}");
+            }
+            if let Some(reason) = reason.as_ref().filter(|reason| **reason != HealReason::HoldOver) {
+                text = format!("{text} ({})", why(reason));
+            }
+            for other in foreign {
+                text = format!("{text}; {other}");
+            }
+            (tone, text)
+        }
+        What::UndoRetry { injection, attempt, error, .. } => {
+            (Tone::Bad, format!("{host}: undo of {injection} failed {attempt} times, trying again: {error}"))
+        }
+        What::Looked { .. } => return None,
+        What::LeaseExpired { .. } => (Tone::Bad, format!("{host}: the lease ended, healing")),
+        What::Halted { by } => (Tone::Bad, format!("{host}: halted by {by}")),
+        What::Released { by } => (Tone::Good, format!("{host}: halt released by {by}")),
+    })
+}
+
+fn why(reason: &HealReason) -> String {
+    match reason {
+        HealReason::HoldOver => "its hold was over".to_owned(),
+        HealReason::LeaseExpired => "the lease ended".to_owned(),
+        HealReason::Asked { by } => format!("asked by {by}"),
+        HealReason::InjectFailed => "it could not be made".to_owned(),
+        HealReason::AgentStopping => "the agent was stopped".to_owned(),
+        HealReason::FoundAtStart => "found when the agent started".to_owned(),
+        HealReason::WorkerDied => "the agent died, its guardian healed".to_owned(),
+        HealReason::GuardianDied => "the agent's guardian died".to_owned(),
+    }
+}

@@ -1,0 +1,110 @@
+//! Starting and stopping the probes, here and on agents.
+
+use std::{sync::Arc, time::Duration};
+
+use firedrill_probe::run::Running;
+use firedrill_wire::{Span, api::StartProbes, probe::ProbeSpec};
+use futures_util::{StreamExt as _, future::join_all};
+
+use super::{Run, RunError, clock::signed, input::Input, watchers};
+use crate::plan::{
+    Plan,
+    model::{COORDINATOR, Probe},
+};
+
+/// What a vantage is to measure.
+fn specs(plan: &Plan, vantage: &str) -> Vec<ProbeSpec> {
+    let spec = |probe: &Probe| ProbeSpec {
+        name: probe.name.clone(),
+        kind: probe.kind.clone(),
+        rate: probe.rate,
+        timeout: probe.timeout,
+        connection: probe.connection,
+        names: probe.names.clone(),
+    };
+    plan.probes.iter().filter(|probe| probe.from.iter().any(|from| from == vantage)).map(spec).collect()
+}
+
+/// After this time probes on agents stop by themselves: twice what the plan can take.
+fn at_most(plan: &Plan) -> Span {
+    let attacks: Span = plan
+        .attacks
+        .iter()
+        .map(|attack| {
+            let longest = attack.injections.iter().map(|one| one.at + one.hold).max().unwrap_or(attack.hold);
+            let waiting = attack.approve.as_ref().map_or(Span::ZERO, |approve| approve.expires);
+            attack.baseline + longest.max(attack.hold) + attack.recovery + attack.settle_within + waiting
+        })
+        .sum();
+    attacks + attacks + Span::secs(60)
+}
+
+impl Run {
+    /// Starts all probes. The inner error is a vantage that cannot measure: then nothing is attacked.
+    pub(super) async fn start_probes(&mut self) -> Result<Result<Option<Running>, String>, RunError> {
+        let plan = Arc::clone(&self.plan);
+        let longest = at_most(&plan);
+        let vantages: Vec<String> = self.peers.keys().filter(|name| !specs(&plan, name).is_empty()).cloned().collect();
+        let calls = vantages.iter().filter_map(|name| {
+            let (agent, run) = (self.peers.get(name)?.agent.clone(), self.id.clone());
+            let start = StartProbes { probes: specs(&plan, name), at_most: longest };
+            Some(async move { (name.clone(), agent.start_probes(&run, &start).await, agent) })
+        });
+        let mut failed = Vec::new();
+        for (name, answer, agent) in join_all(calls).await {
+            match answer {
+                Ok(()) => {
+                    self.measuring.insert(name.clone());
+                    watchers::bins(name, agent, self.id.clone(), 0, self.mail.clone(), self.tasks.clone());
+                }
+                Err(error) => failed.push(format!("{name} cannot measure: {error}")),
+            }
+        }
+        let own = specs(&plan, COORDINATOR);
+        if failed.is_empty() && own.is_empty() {
+            return Ok(Ok(None));
+        }
+        if failed.is_empty() {
+            match firedrill_probe::run::start(own, longest.0) {
+                Ok(running) => {
+                    let mut feed = Box::pin(running.spool.clone().feed(0));
+                    let (mail, stop) = (self.mail.clone(), self.tasks.clone());
+                    self.measuring.insert(COORDINATOR.to_owned());
+                    tokio::spawn(async move {
+                        while let Some(Some(bin)) = stop.run_until_cancelled(feed.next()).await {
+                            let _ = mail.send(Input::Bin { vantage: COORDINATOR.to_owned(), bin });
+                        }
+                        let _ = mail.send(Input::BinsEnded { vantage: COORDINATOR.to_owned() });
+                    });
+                    return Ok(Ok(Some(running)));
+                }
+                Err(error) => failed.push(format!("the coordinator cannot measure: {error}")),
+            }
+        }
+        self.halt_remote_probes().await;
+        Ok(Err(failed.join("; ")))
+    }
+
+    async fn halt_remote_probes(&self) {
+        let calls = self.measuring.iter().filter_map(|name| {
+            let (agent, run) = (self.peers.get(name)?.agent.clone(), self.id.clone());
+            // An agent that cannot be reached stops by itself.
+            Some(async move { drop(agent.stop_probes(&run).await) })
+        });
+        join_all(calls).await;
+    }
+
+    /// Stops all probes and waits until what they measured is in the log.
+    pub(super) async fn stop_probes(&mut self, local: Option<Running>) -> Result<(), RunError> {
+        const DRAIN: Duration = Duration::from_secs(10);
+        if let Some(local) = local {
+            local.stop();
+        }
+        self.halt_remote_probes().await;
+        let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
+        let until = self.clock.now_us() + signed(Span(DRAIN).as_micros()) + signed(slowest.as_micros());
+        self.pump_anyway(until, |run| run.measuring.iter().all(|name| run.peers.get(name).is_some_and(|peer| !peer.reachable)))
+            .await?;
+        Ok(())
+    }
+}

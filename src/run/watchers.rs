@@ -1,0 +1,142 @@
+//! Tasks that only listen: to signals, to the passing of time, to agents. Each sends what it saw to the run and decides
+//! nothing.
+
+use std::time::Duration;
+
+use firedrill_wire::{RunId, Span, api::Renew};
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc::UnboundedSender, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{RunClock, input::Input};
+use crate::link::{self, Agent};
+
+/// Sends a signal's name whenever one comes that wants us to stop.
+pub(super) fn signals(mail: &UnboundedSender<Input>, stop: &CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    for (kind, name) in [
+        (SignalKind::interrupt(), "Ctrl-C"),
+        (SignalKind::terminate(), "SIGTERM"),
+        (SignalKind::hangup(), "SIGHUP"),
+    ] {
+        let (mail, stop) = (mail.clone(), stop.clone());
+        if let Ok(mut signals) = signal(kind) {
+            tokio::spawn(async move {
+                while let Some(Some(())) = stop.run_until_cancelled(signals.recv()).await {
+                    if mail.send(Input::Signal(name)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Notices when the coordinator itself did not run: by sleep of the machine, a stop signal, or starvation.
+pub(super) fn pulse(mail: &UnboundedSender<Input>, stop: &CancellationToken, clock: RunClock) {
+    const BEAT: Duration = Duration::from_millis(100);
+    /// A beat that comes later than this was a gap.
+    const GAP_US: i64 = 1_000_000;
+    let (mail, stop) = (mail.clone(), stop.clone());
+    tokio::spawn(async move {
+        let mut last = clock.now_us();
+        while stop.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_some() {
+            let now = clock.now_us();
+            if now - last > GAP_US && mail.send(Input::Gap { from_us: last, to_us: now }).is_err() {
+                return;
+            }
+            last = now;
+        }
+    });
+}
+
+/// Reads a host's events; when the link breaks, says so, waits for it to come back and reads on where it was.
+pub(super) fn events(host: String, agent: Agent, mut after: u64, mail: UnboundedSender<Input>, stop: CancellationToken) {
+    const AGAIN: Duration = Duration::from_millis(250);
+    let reading = async move {
+        loop {
+            let mut stream = std::pin::pin!(agent.events(after));
+            let mut why = "the agent closed the connection".to_owned();
+            while let Some(item) = stream.next().await {
+                match item {
+                    Ok(event) => {
+                        after = event.seq;
+                        if mail.send(Input::Agent { host: host.clone(), event }).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        why = error.to_string();
+                        break;
+                    }
+                }
+            }
+            if mail.send(Input::LinkLost { host: host.clone(), why }).is_err() {
+                return;
+            }
+            let offset = loop {
+                tokio::time::sleep(AGAIN).await;
+                if let Ok(offset) = link::offset(&agent, 3).await {
+                    break offset;
+                }
+            };
+            if mail.send(Input::LinkBack { host: host.clone(), offset }).is_err() {
+                return;
+            }
+        }
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(reading).await });
+}
+
+/// Renews a host's lease while `active` says so. An agent that cannot be reached heals by itself: that is the point.
+pub(super) fn renewal(agent: Agent, run: RunId, lease: Span, mut active: watch::Receiver<bool>, stop: CancellationToken) {
+    let every = (lease.0 / 5).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    let renewing = async move {
+        loop {
+            if active.wait_for(|on| *on).await.is_err() {
+                return;
+            }
+            // What went wrong shows on the event stream: lost link, ended lease.
+            let _ = agent.renew(&run, &Renew { lease }).await;
+            tokio::time::sleep(every).await;
+        }
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(renewing).await });
+}
+
+/// Reads what a host's probes measured, over breaks of the link, until they have stopped and all was read.
+pub(super) fn bins(
+    host: String,
+    agent: Agent,
+    run: RunId,
+    mut after: u64,
+    mail: UnboundedSender<Input>,
+    stop: CancellationToken,
+) {
+    const AGAIN: Duration = Duration::from_millis(250);
+    let reading = async move {
+        loop {
+            let mut stream = std::pin::pin!(agent.bins(&run, after));
+            let broken = loop {
+                match stream.next().await {
+                    Some(Ok(bin)) => {
+                        after = bin.seq;
+                        if mail.send(Input::Bin { vantage: host.clone(), bin }).is_err() {
+                            return;
+                        }
+                    }
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                }
+            };
+            match broken {
+                None => break,
+                // The agent does not know the run's probes (any more): it was restarted, nothing more will come.
+                Some(error) if error.is_refusal() => break,
+                Some(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+        let _ = mail.send(Input::BinsEnded { vantage: host });
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(reading).await });
+}

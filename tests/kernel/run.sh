@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Runs a command as root under Debian's stock kernel in QEMU, with systemd as PID 1 and this machine's files underneath.
+#
+#   tests/kernel/run.sh                 the kernel tests
+#   tests/kernel/run.sh COMMAND [ARG…]  any command
+#
+# The guest sees the host's root read-only, under an overlay in its own memory; what it leaves in $VM_OUT stays. It is
+# software emulation: booting takes half a minute. As root it installs what is missing (QEMU, a kernel, busybox).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+root=$PWD
+
+if (($# == 0)); then
+  cargo build --quiet -p firedrill-agent --tests
+  cargo build --quiet
+  set -- tests/kernel/inside.sh
+fi
+
+need=()
+command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
+[[ -x /bin/busybox ]] || need+=(busybox-static)
+command -v cpio >/dev/null || need+=(cpio)
+command -v modprobe >/dev/null || need+=(kmod)
+[[ -x /lib/systemd/systemd ]] || need+=(systemd)
+[[ -x /usr/bin/dbus-daemon ]] || need+=(dbus)
+find_kernel() { find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' 2>/dev/null | sort -V | tail -n 1; }
+[[ -n $(find_kernel) ]] || need+=(linux-image-amd64)
+if ((${#need[@]})); then
+  if ((EUID != 0)); then
+    echo "skipped: the kernel tests need ${need[*]}; install them, or run this as root" >&2
+    exit 0
+  fi
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >&2
+fi
+kernel=$(find_kernel)
+release=${kernel#/boot/vmlinuz-}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+out=$work/out
+mkdir -p "$out" "$work/ir/bin" "$work/ir/mods"
+
+# The smallest initramfs that can mount the host's root: busybox and the modules for 9p and overlay.
+cp /bin/busybox "$work/ir/bin/"
+modules=(virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci fscache netfs 9pnet 9pnet_virtio 9p overlay)
+for module in "${modules[@]}"; do
+  file=$(find "/lib/modules/$release" -name "$module.ko*" | head -n 1)
+  [[ -z $file ]] || cp "$file" "$work/ir/mods/"
+done
+cat >"$work/ir/init" <<INIT
+#!/bin/busybox sh
+b=/bin/busybox
+\$b mkdir -p /proc /dev /host /top /new
+\$b mount -t proc proc /proc; \$b mount -t devtmpfs dev /dev
+for pass in 1 2; do for m in ${modules[*]}; do [ -f /mods/\$m.ko ] && \$b insmod /mods/\$m.ko 2>/dev/null; done; done
+\$b mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro host /host
+\$b mount -t tmpfs -o size=75% top /top; \$b mkdir /top/up /top/work
+\$b mount -t overlay -o lowerdir=/host,upperdir=/top/up,workdir=/top/work root /new
+\$b mkdir -p /new/vm-out; \$b mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none out /new/vm-out
+exec \$b switch_root /new /vm-out/start
+INIT
+chmod +x "$work/ir/init"
+(cd "$work/ir" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/ir.gz"
+
+{
+  echo '#!/bin/bash'
+  echo "export PATH=$PATH HOME=${HOME:-/root} VM_OUT=/vm-out CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}"
+  echo "printf '\\n--vm--\\n'; cd $root"
+  printf '%q ' "$@"
+  echo '</dev/null'
+  echo 'echo $? >/vm-out/status; sync'
+} >"$out/job"
+cat >"$out/start" <<'START'
+#!/bin/bash
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
+rm -rf /etc/systemd/system/*.wants/* 2>/dev/null
+mkdir -p /run/systemd/system
+cat >/run/systemd/system/vm-job.service <<UNIT
+[Unit]
+After=basic.target dbus.service
+Wants=dbus.service
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /vm-out/job
+ExecStopPost=/bin/busybox poweroff -f
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+UNIT
+printf '[Unit]\nRequires=basic.target vm-job.service\nAllowIsolate=yes\n' >/run/systemd/system/vm.target
+echo vm >/etc/hostname
+exec /lib/systemd/systemd --unit=vm.target --show-status=false --log-level=warning --log-target=kmsg
+START
+chmod +x "$out/start" "$out/job"
+
+timeout "${VM_SECONDS:-900}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -smp 2 -m 2048 \
+  -display none -serial stdio -monitor none -no-reboot -nic none -kernel "$kernel" -initrd "$work/ir.gz" \
+  -append 'console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on systemd.unified_cgroup_hierarchy=1' \
+  -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
+  -virtfs local,path="$out",mount_tag=out,security_model=none </dev/null 2>"$work/qemu.log" |
+  tee "$work/console" | stdbuf -oL tr -d '\r' | sed -u -n '/^--vm--$/,$p' | sed -u 1d || true
+if [[ ! -s $out/status ]]; then
+  echo "the guest did not finish, or never got to the command; its console ended:" >&2
+  tail -n 20 "$work/console" "$work/qemu.log" >&2
+  exit 125
+fi
+exit "$(<"$out/status")"
