@@ -38,7 +38,7 @@ const ROLE: &str = "FIREDRILL_TEST_ROLE";
 /// The body did, or its process could not be started.
 pub fn sandboxed(test: &str, body: impl FnOnce()) {
     if std::env::var(SANDBOX).is_ok_and(|inside| inside == test) {
-        up(&Netns::current(), "lo");
+        Netns::current().settle();
         body();
         return;
     }
@@ -156,8 +156,17 @@ impl Netns {
         })
         .join()
         .expect("the thread made a namespace");
-        up(&fresh, "lo");
+        fresh.settle();
         fresh
+    }
+
+    /// Loopback up, and addresses good at once: the search for duplicates would change the host for a second or two.
+    fn settle(&self) {
+        up(self, "lo");
+        for which in ["default", "all"] {
+            // Without IPv6 there is nothing to switch off.
+            let _ = self.run(|| std::fs::write(format!("/proc/sys/net/ipv6/conf/{which}/accept_dad"), "0"));
+        }
     }
 
     /// Runs something in it, on a thread of its own. Sockets that are made there stay there.

@@ -114,13 +114,17 @@ impl Nft {
         let Making { material, effect } = making(&what, table)?;
         let mut owner = self.socket()?;
         let socket = owner.get()?;
-        match put(socket, &what, &table.name, material.clone(), effect.clone()) {
-            Err(error) if error.errno() == Some(libc::EEXIST) => {}
+        let error = match put(socket, &what, &table.name, material.clone(), effect.clone()) {
+            // Another's table of that name is "not permitted", our own "exists".
+            Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EPERM)) => error,
             other => return other.map(|()| Installed::New),
-        }
-        let seen = find(&table.name)?;
-        if seen.as_ref().is_some_and(|seen| seen.owner != socket.port().ok()) {
-            return Err(NetlinkError { what, reason: Reason::Nonsense(owned_by(seen.as_ref())) });
+        };
+        match find(&table.name)? {
+            None => return Err(error),
+            Some(seen) if seen.owner != socket.port().ok() => {
+                return Err(NetlinkError { what, reason: Reason::Owned(owned_by(Some(&seen))) });
+            }
+            Some(_) => {}
         }
         let whole = |look: &Look| {
             look.rules == table.rules() && look.lease_left.is_some() && look.hold_left.is_some()
@@ -174,7 +178,7 @@ impl Nft {
                         return Err(error);
                     }
                     if started.elapsed() > DYING {
-                        return Err(NetlinkError { what, reason: Reason::Nonsense(owned_by(seen.as_ref())) });
+                        return Err(NetlinkError { what, reason: Reason::Owned(owned_by(seen.as_ref())) });
                     }
                     waited = true;
                     std::thread::sleep(Duration::from_millis(5));

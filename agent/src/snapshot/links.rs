@@ -39,9 +39,9 @@ fn family(kind: u16) -> Mask {
     if kind == 10 { Mask::Nest(ip6) } else { Mask::Keep }
 }
 
-/// Statistics and the time of the last change.
+/// How far finding a router has come, statistics, and the time of the last change.
 fn ip6(kind: u16) -> Mask {
-    if matches!(kind, 3 | 5 | 6) { Mask::Drop } else { Mask::Keep }
+    if matches!(kind, 1 | 3 | 5 | 6) { Mask::Drop } else { Mask::Keep }
 }
 
 fn info(kind: u16) -> Mask {

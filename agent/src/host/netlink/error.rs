@@ -31,6 +31,9 @@ pub enum Reason {
     /// Things changed while they were listed, each time it was tried.
     #[error("it changed whenever it was read")]
     Disturbed,
+    /// It belongs to somebody else.
+    #[error("{0}")]
+    Owned(String),
     /// The answer could not be understood.
     #[error("the kernel's answer makes no sense: {0}")]
     Nonsense(String),
