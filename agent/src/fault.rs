@@ -3,6 +3,10 @@
 //! Putting back is not here: `prepare` says it as data ([`Undo`]), which is journaled before anything is touched and
 //! which needs no fault kind to be carried out.
 
+mod host_isolate;
+pub mod net;
+mod net_block;
+
 use firedrill_wire::{
     Fault, InjectionId, Span,
     api::{Claim, Problem},

@@ -1,5 +1,9 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
+pub mod netlink;
+pub mod nft;
+pub mod probe_kernel;
+
 use std::path::PathBuf;
 
 /// The host that this agent is on.
@@ -13,13 +17,15 @@ pub struct Host {
     pub agent_port: u16,
     /// Ports of sshd, never blocked.
     pub ssh_ports: Vec<u16>,
+    /// nf_tables, with the socket that owns our tables; opened on first use.
+    pub nft: nft::Nft,
 }
 
 impl Host {
     /// A host with its ports to the kernel, opened on first use.
     #[must_use]
     pub fn new(name: impl Into<String>, paths: Paths, agent_port: u16, ssh_ports: Vec<u16>) -> Self {
-        Self { name: name.into(), paths, agent_port, ssh_ports }
+        Self { name: name.into(), paths, agent_port, ssh_ports, nft: nft::Nft::default() }
     }
 }
 

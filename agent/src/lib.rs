@@ -6,4 +6,7 @@
 pub mod control;
 pub mod fault;
 pub mod host;
+pub mod snapshot;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod undo;

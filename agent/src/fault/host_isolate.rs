@@ -1,0 +1,62 @@
+//! `host-isolate`: cut the host off, both ways, from everything but the control path and SSH.
+//!
+//! One nftables table, behind gates that the kernel closes by itself; no interface, route or other table is touched.
+
+use firedrill_wire::{
+    Span,
+    api::Problem,
+    evidence::Evidence,
+    fault::{Direction, HostIsolate, Refuse},
+};
+
+use super::{
+    Ask, Inject, InjectError, Injected, Live, Prepared,
+    net::{
+        peers::Peers,
+        rules::{Choice, Harm},
+        table_fault,
+    },
+};
+use crate::host::Host;
+
+impl Inject for HostIsolate {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        let peers = Peers::find(&self.except)?;
+        let mut effect = "drop all packets that the host sends, gets and forwards".to_owned();
+        if !self.except.is_empty() {
+            effect.push_str(&format!(", except with {}", peers.describe()));
+        }
+        let notes = vec![
+            "cuts off containers, guests and routed traffic too; ARP and everything that is not IP stays"
+                .to_owned(),
+            "connections that the agent or SSH have open stay, and new ones can be made".to_owned(),
+        ];
+        table_fault::prepare(host, ask, &harm(&peers), &peers, &effect, notes)
+    }
+
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        table_fault::inject(host, live, &harm(&table_fault::peers(live)?))
+    }
+
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        table_fault::evidence(host, live)
+    }
+
+    fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
+        table_fault::renew(host, live, lease)
+    }
+}
+
+fn harm(except: &Peers) -> Harm {
+    Harm {
+        choice: Choice {
+            peers: Vec::new(),
+            local_ports: Vec::new(),
+            remote_ports: Vec::new(),
+            protocol: None,
+            direction: Direction::Both,
+        },
+        except: except.all().collect(),
+        how: Refuse::Drop,
+    }
+}

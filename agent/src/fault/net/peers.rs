@@ -1,0 +1,150 @@
+//! Peers as networks: addresses and CIDRs as they are, names looked up where the fault will be, once, at prepare.
+//!
+//! Never looks a name up again: what was found is the basis of the injection, and is read back from there.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, ToSocketAddrs},
+};
+
+use firedrill_wire::api::Problem;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::refuse;
+
+/// What each peer stands for; the injection's basis, as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// By the text that was asked for: its networks, in order.
+    pub networks: BTreeMap<String, Vec<IpNet>>,
+}
+
+impl Peers {
+    /// Finds out what each text stands for.
+    ///
+    /// # Errors
+    /// A refusal: a name that gives no address.
+    pub fn find(texts: &[String]) -> Result<Self, Problem> {
+        let networks = texts
+            .iter()
+            .map(|text| Ok((text.clone(), networks(text)?)))
+            .collect::<Result<BTreeMap<_, _>, Problem>>()?;
+        Ok(Self { networks })
+    }
+
+    /// As it stands in an injection's basis.
+    #[must_use]
+    pub fn basis(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// From an injection's basis.
+    ///
+    /// # Errors
+    /// The text is not one of [`Peers::basis`].
+    pub fn from_basis(basis: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(basis)
+    }
+
+    /// All networks.
+    pub fn all(&self) -> impl Iterator<Item = IpNet> + '_ {
+        self.networks.values().flatten().copied()
+    }
+
+    /// For people: `10.9.0.2, db.example (10.0.0.1, fd00::1)`; long lists are cut.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        const SHOWN: usize = 8;
+        let mut shown: Vec<String> = self
+            .networks
+            .iter()
+            .take(SHOWN)
+            .map(|(text, networks)| match &networks[..] {
+                [one] if one.to_string() == *text || one.addr().to_string() == *text => text.clone(),
+                many => {
+                    let many: Vec<_> = many.iter().map(short).collect();
+                    format!("{text} ({})", many.join(", "))
+                }
+            })
+            .collect();
+        if self.networks.len() > SHOWN {
+            shown.push(format!("and {} more", self.networks.len() - SHOWN));
+        }
+        shown.join(", ")
+    }
+}
+
+fn short(network: &IpNet) -> String {
+    if network.prefix_len() == network.max_prefix_len() {
+        network.addr().to_string()
+    } else {
+        network.to_string()
+    }
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
+    if let Ok(network) = text.parse::<IpNet>() {
+        return Ok(vec![network.trunc()]);
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(vec![host(address)]);
+    }
+    let nothing = |why: String| {
+        refuse(
+            "no-address",
+            format!("`{text}` has no address on this host: {why}"),
+            "check the name on the target itself (getent ahosts NAME), or give an address or a CIDR",
+        )
+    };
+    if text.contains(['/', ' ']) {
+        return Err(refuse(
+            "bad-peer",
+            format!("`{text}` is no address, CIDR or host name"),
+            "write 10.9.0.2, 10.9.0.0/16, fd00::/8 or a name that this host can look up",
+        ));
+    }
+    let found = (text, 0).to_socket_addrs().map_err(|error| nothing(error.to_string()))?;
+    let mut networks: Vec<_> = found.map(|address| host(address.ip())).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    if networks.is_empty() { Err(nothing("the look-up gave nothing".to_owned())) } else { Ok(networks) }
+}
+
+/// One address. A v4 address in a v6 coat is v4 on the wire.
+fn host(address: IpAddr) -> IpNet {
+    IpNet::from(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks_need_no_look_up() {
+        let texts = ["10.9.0.2", "10.9.1.7/16", "::ffff:10.1.1.1", "fd00::1"].map(str::to_owned);
+        let peers = Peers::find(&texts).expect("all plain");
+        let all: Vec<_> = peers.all().map(|network| network.to_string()).collect();
+        assert_eq!(all, ["10.9.0.2/32", "10.9.0.0/16", "10.1.1.1/32", "fd00::1/128"]);
+        assert_eq!(Peers::from_basis(&peers.basis()).expect("own text"), peers);
+        assert_eq!(
+            peers.describe(),
+            "10.9.0.2, 10.9.1.7/16 (10.9.0.0/16), ::ffff:10.1.1.1 (10.1.1.1), fd00::1"
+        );
+    }
+
+    #[test]
+    fn a_name_that_gives_nothing_is_refused() {
+        let problem = Peers::find(&["no-such-name.invalid".to_owned()]).expect_err("refused");
+        assert_eq!(problem.code, "no-address");
+        assert!(problem.title.contains("no-such-name.invalid"), "{problem:?}");
+        assert_eq!(Peers::find(&["10.0.0.0/33".to_owned()]).expect_err("refused").code, "bad-peer");
+    }
+
+    #[test]
+    fn a_name_gives_all_its_addresses() {
+        let peers = Peers::find(&["localhost".to_owned()]).expect("every host has it");
+        assert!(peers.all().count() >= 1);
+        assert!(peers.all().all(|network| network.addr().is_loopback()));
+    }
+}

@@ -1,0 +1,287 @@
+//! The rules of faults on traffic: which packets are chosen, what is exempt, what becomes of the rest.
+//!
+//! Each hook has a base chain that chooses packets and a second chain that judges those: exemptions first, then the
+//! harm with its counter. Traffic that is not chosen pays for the choice only. An exemption accepts for our chain
+//! alone; other tables still judge. Nothing here asks for connection tracking, which would switch it on for the host.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use firedrill_wire::{
+    InjectionId,
+    fault::{Direction, Protocol, Refuse},
+};
+use ipnet::IpNet;
+
+use crate::host::{
+    Host,
+    nft::{
+        expr::{Base, Compare, Exprs, Family, Meta},
+        interval::Intervals,
+        table::{Chain, Hook, Table, gate},
+        table_name,
+    },
+};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
+/// The hardware type of loopback interfaces.
+const LOOPBACK: u16 = 772;
+const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
+const REMOTE_PORTS: &str = "remote_ports";
+const LOCAL_PORTS: &str = "local_ports";
+
+/// Which packets, seen from this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The peers; none means all.
+    pub peers: Vec<IpNet>,
+    /// Ports on this host; none means all.
+    pub local_ports: Vec<(u16, u16)>,
+    /// Ports on the peer; none means all.
+    pub remote_ports: Vec<(u16, u16)>,
+    /// The protocol; none means all, or TCP and UDP where ports are given.
+    pub protocol: Option<Protocol>,
+    /// Which way.
+    pub direction: Direction,
+}
+
+/// What is done to traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Harm {
+    /// To which packets.
+    pub choice: Choice,
+    /// Peers that stay reachable.
+    pub except: Vec<IpNet>,
+    /// What becomes of the packets.
+    pub how: Refuse,
+}
+
+/// Which end of a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Source,
+    Destination,
+}
+
+/// A hook, and where packets come from there that go a direction.
+const HOOKS: [(Hook, &str, &str); 3] = [
+    (Hook::Input, "input", "judge_input"),
+    (Hook::Output, "output", "judge_output"),
+    (Hook::Forward, "forward", "judge_forward"),
+];
+
+/// The table that does a harm, with both its gates.
+#[must_use]
+pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: Duration) -> Table {
+    let mut sets = Vec::new();
+    let peers = Intervals::networks(harm.choice.peers.iter().copied());
+    let except = Intervals::networks(harm.except.iter().copied());
+    for (networks, of) in [(&peers, "peers"), (&except, "except")] {
+        sets.extend(networks.iter().map(|(family, networks)| (set_name(of, *family), networks.clone())));
+    }
+    for (name, ports) in [(LOCAL_PORTS, &harm.choice.local_ports), (REMOTE_PORTS, &harm.choice.remote_ports)]
+    {
+        if !ports.is_empty() {
+            sets.push((name.to_owned(), Intervals::ports(ports.iter().copied())));
+        }
+    }
+    let mut judges = Vec::new();
+    let mut choosers = Vec::new();
+    for (hook, name, judge) in HOOKS {
+        let rules = choosing(hook, judge, &harm.choice, &peers);
+        if !rules.is_empty() {
+            let mut verdicts = exemptions(host, hook);
+            verdicts.extend(exceptions(hook, &except));
+            verdicts.extend(harming(harm.how));
+            judges.push(Chain { name: judge.to_owned(), hook: None, rules: verdicts });
+            choosers.push(Chain { name: name.to_owned(), hook: Some(hook), rules });
+        }
+    }
+    judges.extend(choosers);
+    Table { name: table_name(id), comment: format!("firedrill {id}"), sets, chains: judges, lease, hold }
+}
+
+/// What is exempt, for people.
+#[must_use]
+pub fn exempt(host: &Host) -> String {
+    let ports: Vec<_> = control_ports(host).iter().map(u16::to_string).collect();
+    format!(
+        "never touched: loopback, TCP ports {} of this host (agent and SSH), DHCP, neighbour discovery, cloud metadata ({})",
+        ports.join(", "),
+        METADATA.join(", ")
+    )
+}
+
+fn control_ports(host: &Host) -> Vec<u16> {
+    let mut ports: Vec<_> =
+        host.ssh_ports.iter().copied().chain([host.agent_port]).filter(|port| *port != 0).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn set_name(of: &str, family: Family) -> String {
+    match family {
+        Family::V4 => format!("{of}4"),
+        Family::V6 => format!("{of}6"),
+    }
+}
+
+/// The ends at which a hook has the peer, for a direction.
+fn peer_ends(hook: Hook, direction: Direction) -> Vec<End> {
+    let inward = direction != Direction::Out;
+    let outward = direction != Direction::In;
+    match hook {
+        Hook::Input if inward => vec![End::Source],
+        Hook::Output if outward => vec![End::Destination],
+        Hook::Forward => [(inward, End::Source), (outward, End::Destination)]
+            .into_iter()
+            .filter_map(|(wanted, end)| wanted.then_some(end))
+            .collect(),
+        Hook::Input | Hook::Output => Vec::new(),
+    }
+}
+
+/// The rules of a base chain: each sends what it chooses to the chain that judges.
+fn choosing(hook: Hook, judge: &str, choice: &Choice, peers: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
+    let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
+    let ends = peer_ends(hook, choice.direction);
+    let mut rules = Vec::new();
+    for family in Family::BOTH {
+        if !choice.peers.is_empty() && !peers.contains_key(&family) {
+            continue;
+        }
+        let protocols: &[Option<u8>] = match (choice.protocol, family) {
+            (Some(Protocol::Tcp), _) => &[Some(TCP)],
+            (Some(Protocol::Udp), _) => &[Some(UDP)],
+            (Some(Protocol::Icmp), Family::V4) => &[Some(ICMP)],
+            (Some(Protocol::Icmp), Family::V6) => &[Some(ICMP6)],
+            (None, _) if ports => &[Some(TCP), Some(UDP)],
+            (None, _) => &[None],
+        };
+        for (&protocol, &end) in protocols.iter().flat_map(|one| ends.iter().map(move |end| (one, end))) {
+            let mut rule = gate().compare(Compare::Is, &[family.key()]);
+            if !choice.peers.is_empty() {
+                rule = address(rule, family, end).in_set(&set_name("peers", family));
+            }
+            if let Some(protocol) = protocol {
+                rule = transport(rule, protocol);
+            }
+            let other = if end == End::Source { End::Destination } else { End::Source };
+            if !choice.remote_ports.is_empty() {
+                rule = port(rule, end).in_set(REMOTE_PORTS);
+            }
+            if !choice.local_ports.is_empty() {
+                rule = port(rule, other).in_set(LOCAL_PORTS);
+            }
+            rules.push(rule.goto(judge));
+        }
+    }
+    rules
+}
+
+/// What is never harmed at a hook.
+fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
+    let ends: &[End] = match hook {
+        Hook::Input => &[End::Source],
+        Hook::Output => &[End::Destination],
+        Hook::Forward => &[End::Source, End::Destination],
+    };
+    let mut rules = Vec::new();
+    for metadata in METADATA.iter().filter_map(|text| text.parse().ok()) {
+        rules.extend(ends.iter().map(|end| is_address(metadata, *end).accept()));
+    }
+    let (interface, local) = match hook {
+        Hook::Input => (Meta::InputType, End::Destination),
+        Hook::Output => (Meta::OutputType, End::Source),
+        // What passes through is neither loopback nor the host's own control traffic.
+        Hook::Forward => return rules,
+    };
+    rules.insert(0, Exprs::new().meta(interface).compare(Compare::Is, &LOOPBACK.to_ne_bytes()).accept());
+    for number in control_ports(host) {
+        let rule = transport(Exprs::new(), TCP);
+        rules.push(port(rule, local).compare(Compare::Is, &number.to_be_bytes()).accept());
+    }
+    for (family, first) in [(Family::V4, 67_u16), (Family::V6, 546)] {
+        let rule = transport(of_family(family), UDP);
+        let rule = port(rule, End::Destination).between(&first.to_be_bytes(), &(first + 1).to_be_bytes());
+        rules.push(rule.accept());
+    }
+    // Neighbour discovery, and the multicast reports without which a switch stops carrying it.
+    for (first, last) in [(130, 137), (143, 143)] {
+        let rule = transport(of_family(Family::V6), ICMP6).payload(Base::Transport, 0, 1);
+        rules.push(rule.between(&[first], &[last]).accept());
+    }
+    rules
+}
+
+/// Peers that the scenario itself exempts.
+fn exceptions(hook: Hook, except: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
+    let ends = peer_ends(hook, Direction::Both);
+    except
+        .keys()
+        .flat_map(|family| ends.iter().map(move |end| (*family, *end)))
+        .map(|(family, end)| {
+            address(of_family(family), family, end).in_set(&set_name("except", family)).accept()
+        })
+        .collect()
+}
+
+/// What becomes of what is left.
+fn harming(how: Refuse) -> Vec<Exprs> {
+    match how {
+        Refuse::Drop => vec![Exprs::new().counter().drop()],
+        Refuse::Reject => {
+            let reset = transport(Exprs::new(), TCP).payload(Base::Transport, 13, 1);
+            let unreachable = |family, protocol, what: &[u8]| {
+                transport(of_family(family), protocol)
+                    .payload(Base::Transport, 0, 2)
+                    .compare(Compare::Is, what)
+                    .accept()
+            };
+            vec![
+                // The answers themselves must get out, or the sender would never be told.
+                reset.mask(&[4]).compare(Compare::IsNot, &[0]).accept(),
+                unreachable(Family::V4, ICMP, &[3, 3]),
+                unreachable(Family::V6, ICMP6, &[1, 4]),
+                transport(Exprs::new(), TCP).counter().reject_tcp(),
+                Exprs::new().counter().reject(),
+            ]
+        }
+    }
+}
+
+fn of_family(family: Family) -> Exprs {
+    Exprs::new().meta(Meta::Family).compare(Compare::Is, &[family.key()])
+}
+
+fn transport(rule: Exprs, protocol: u8) -> Exprs {
+    rule.meta(Meta::Transport).compare(Compare::Is, &[protocol])
+}
+
+fn port(rule: Exprs, end: End) -> Exprs {
+    rule.payload(Base::Transport, if end == End::Source { 0 } else { 2 }, 2)
+}
+
+fn address(rule: Exprs, family: Family, end: End) -> Exprs {
+    let (offset, length) = match (family, end) {
+        (Family::V4, End::Source) => (12, 4),
+        (Family::V4, End::Destination) => (16, 4),
+        (Family::V6, End::Source) => (8, 16),
+        (Family::V6, End::Destination) => (24, 16),
+    };
+    rule.payload(Base::Network, offset, length)
+}
+
+fn is_address(wanted: IpAddr, end: End) -> Exprs {
+    match wanted {
+        IpAddr::V4(wanted) => {
+            address(of_family(Family::V4), Family::V4, end).compare(Compare::Is, &wanted.octets())
+        }
+        IpAddr::V6(wanted) => {
+            address(of_family(Family::V6), Family::V6, end).compare(Compare::Is, &wanted.octets())
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A fault that is one nftables table: preparing, installing, looking at and renewing are the same for all of them.
+
+use std::time::Duration;
+
+use firedrill_probe::clock;
+use firedrill_wire::{
+    Span,
+    api::{Claim, Problem},
+    evidence::{Evidence, Seen},
+};
+
+use super::{
+    peers::Peers,
+    rules::{self, Harm},
+};
+use crate::{
+    fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
+    host::{Host, nft, nft::Installed},
+    undo::Undo,
+};
+
+/// What holds the fault if the agent dies.
+const SWITCHES: [&str; 2] =
+    ["kernel: the table goes with its owner", "kernel: lease and hold end in the table"];
+
+/// Tries the table out without installing it, and says what it will be.
+///
+/// # Errors
+/// A refusal: the kernel would not take the table.
+pub fn prepare(
+    host: &Host,
+    ask: &Ask,
+    harm: &Harm,
+    peers: &Peers,
+    effect: &str,
+    notes: Vec<String>,
+) -> Result<Prepared, Problem> {
+    // The hold is the only time known here; the kernel takes or refuses any timeout alike.
+    let table = rules::table(host, &ask.id, harm, ask.hold.into(), ask.hold.into());
+    host.nft.try_out(&table).map_err(|error| {
+        refuse(
+            "nftables-unable",
+            error.to_string(),
+            "owner tables need Linux 5.12 and CAP_NET_ADMIN; `firedrill doctor` says what this host has",
+        )
+    })?;
+    let mut all_notes = vec![rules::exempt(host)];
+    all_notes.extend(notes);
+    Ok(Prepared {
+        claims: vec![
+            Claim { what: "nft:inet".to_owned(), shared: true },
+            Claim { what: format!("nft-table:{}", table.name), shared: false },
+        ],
+        effects: vec![format!("{effect} (table inet {})", table.name)],
+        undo: vec![Undo::DeleteNftTable { table: table.name }],
+        switches: SWITCHES.map(str::to_owned).to_vec(),
+        notes: all_notes,
+        basis: peers.basis(),
+    })
+}
+
+/// The peers that were found at prepare.
+///
+/// # Errors
+/// The journal's basis is not one of ours.
+pub fn peers(live: &Live) -> Result<Peers, InjectError> {
+    Peers::from_basis(&live.prepared.basis)
+        .map_err(|error| InjectError(format!("could not read the peers that were prepared: {error}")))
+}
+
+/// Installs the table; the kernel lifts it at the end of the lease or of the hold, whichever is first.
+///
+/// # Errors
+/// The hold is over, or the kernel refused.
+pub fn inject(host: &Host, live: &Live, harm: &Harm) -> Result<Injected, InjectError> {
+    let left = live.ends_boot_us.saturating_sub(clock::boot_us());
+    if left < 1_000 {
+        return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
+    }
+    let table = rules::table(host, &live.ask.id, harm, live.lease.into(), Duration::from_micros(left));
+    let installed = host.nft.install(&table).map_err(|error| InjectError(error.to_string()))?;
+    let how = match installed {
+        Installed::New => "installed",
+        Installed::WasThere => "found whole",
+        Installed::Replaced => "installed anew",
+    };
+    let detail = format!("{how} table inet {} with {} rules", table.name, table.rules());
+    Ok(Injected { detail, undo: None })
+}
+
+/// Whether the table is there with both gates open, and what its counters saw.
+#[must_use]
+pub fn evidence(host: &Host, live: &Live) -> Evidence {
+    let name = nft::table_name(&live.ask.id);
+    let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
+    let look = match host.nft.look(&name) {
+        Err(error) => return unknown(Seen::Unknown, error.to_string()),
+        Ok(None) => return unknown(Seen::No, format!("table inet {name} is not there")),
+        Ok(Some(look)) => look,
+    };
+    let open = look.rules > 0 && look.lease_left.is_some() && look.hold_left.is_some();
+    let gates = |left: Option<Duration>| match left {
+        Some(left) => Span::from(left).to_string(),
+        None => "over".to_owned(),
+    };
+    Evidence {
+        in_force: if open { Seen::Yes } else { Seen::No },
+        exercised: if look.packets > 0 { Seen::Yes } else { Seen::No },
+        count: Some(look.packets),
+        detail: format!(
+            "table inet {name}: {} rules, {} packets, lease {}, hold {}",
+            look.rules,
+            look.packets,
+            gates(look.lease_left),
+            gates(look.hold_left)
+        ),
+    }
+}
+
+/// Moves the lease gate.
+///
+/// # Errors
+/// The lease has ended or the table is gone.
+pub fn renew(host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
+    let table = nft::table_name(&live.ask.id);
+    host.nft.renew(&table, lease.into()).map_err(|error| InjectError(error.to_string()))
+}

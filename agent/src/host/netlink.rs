@@ -1,0 +1,270 @@
+//! A blocking netlink socket: requests, dumps and batches, each answered or an error that says what was tried.
+//!
+//! Knows no message by name. Never keeps a dump that the kernel says was disturbed, never takes silence for success,
+//! and is closed on exec, so that no program that the agent starts can keep alive what the socket owns.
+
+pub mod attr;
+mod error;
+
+pub use attr::{Attrs, attributes, find};
+pub use error::{NetlinkError, Reason};
+
+use std::{io, os::fd::AsFd, time::Instant};
+
+use libc::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
+use netlink_sys::Socket as Raw;
+use nix::sys::socket::{setsockopt, sockopt};
+
+/// How often a dump is taken again when the kernel says that it was disturbed.
+const DUMP_TRIES: u32 = 50;
+/// No datagram of the kernel is longer: it cuts dumps into pieces of at most 32 KiB.
+const RECEIVE: usize = 128 << 10;
+const HEADER: usize = 16;
+
+/// One message of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its type.
+    pub kind: u16,
+    /// What follows netlink's own header: the family's header, then attributes.
+    pub body: Vec<u8>,
+}
+
+/// A message to be sent: its type, its flags, and what follows netlink's own header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its type.
+    pub kind: u16,
+    /// `NLM_F_…` beyond those that the socket sets.
+    pub flags: u16,
+    /// The family's header, then attributes.
+    pub body: Vec<u8>,
+}
+
+/// The position of a message in a batch, and what the kernel said about it.
+pub type Answer = (usize, Result<(), NetlinkError>);
+
+/// A netlink socket with the kernel at its other end.
+#[derive(Debug)]
+pub struct Socket {
+    raw: Raw,
+    seq: u32,
+    buffer: Vec<u8>,
+}
+
+/// Netlink's flags are 16 bits wide; libc has them as `c_int`.
+pub(crate) const fn flag(bits: libc::c_int) -> u16 {
+    let [low, high, ..] = bits.to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
+impl Socket {
+    /// Opens a socket for a netlink protocol such as `libc::NETLINK_ROUTE`.
+    ///
+    /// # Errors
+    /// The kernel has no such protocol, or descriptors have run out.
+    pub fn open(protocol: libc::c_int) -> Result<Self, NetlinkError> {
+        let what = format!("open a netlink socket (protocol {protocol})");
+        let open = || -> io::Result<Raw> {
+            let mut raw = Raw::new(protocol as isize)?;
+            raw.bind_auto()?;
+            raw.set_ext_ack(true)?;
+            raw.set_cap_ack(true)?;
+            // The kernel answers before a send returns; this only guards against waiting for ever.
+            setsockopt(&raw.as_fd(), sockopt::ReceiveTimeout, &nix::sys::time::TimeVal::new(10, 0))?;
+            Ok(raw)
+        };
+        match open() {
+            Ok(raw) => Ok(Self { raw, seq: 0, buffer: vec![0; RECEIVE] }),
+            Err(error) => Err(NetlinkError::io(&what, &error)),
+        }
+    }
+
+    /// The address that the kernel knows this socket by; owned objects carry it.
+    ///
+    /// # Errors
+    /// The socket could not be asked.
+    pub fn port(&self) -> Result<u32, NetlinkError> {
+        let mut address = netlink_sys::SocketAddr::new(0, 0);
+        self.raw
+            .get_address(&mut address)
+            .map_err(|error| NetlinkError::io("ask a netlink socket for its address", &error))?;
+        Ok(address.port_number())
+    }
+
+    /// Its descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsRawFd::as_raw_fd(&self.raw)
+    }
+
+    /// Makes room for sending that many bytes at once, as far as this process may. Gives the room there is then.
+    pub fn room_for(&self, bytes: usize) -> usize {
+        // The kernel counts its own overhead too; what it is told is doubled for that.
+        if setsockopt(&self.raw.as_fd(), sockopt::SndBufForce, &bytes).is_err() {
+            // Not privileged in the first namespace: up to the machine's limit then. An error leaves what was.
+            let _ = setsockopt(&self.raw.as_fd(), sockopt::SndBuf, &bytes);
+        }
+        nix::sys::socket::getsockopt(&self.raw.as_fd(), sockopt::SndBuf).unwrap_or(0)
+    }
+
+    /// Sends one request and waits for its acknowledgement.
+    ///
+    /// # Errors
+    /// What the kernel said, with its own words where it has some.
+    pub fn request(&mut self, what: &str, request: &Request) -> Result<(), NetlinkError> {
+        let flags = request.flags | flag(NLM_F_ACK);
+        self.ask(what, &Request { flags, ..request.clone() }).map(drop)
+    }
+
+    /// Sends one request and gives all that comes back, up to the end or the acknowledgement.
+    ///
+    /// # Errors
+    /// What the kernel said; a dump that was disturbed each time it was tried.
+    pub fn dump(&mut self, what: &str, request: &Request) -> Result<Vec<Message>, NetlinkError> {
+        let request = Request { flags: request.flags | flag(NLM_F_DUMP), ..request.clone() };
+        let started = Instant::now();
+        let mut tries = 0;
+        loop {
+            match self.ask(what, &request) {
+                Err(NetlinkError { reason: Reason::Disturbed, .. })
+                    if tries < DUMP_TRIES && started.elapsed().as_secs() < 10 =>
+                {
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn ask(&mut self, what: &str, request: &Request) -> Result<Vec<Message>, NetlinkError> {
+        let seq = self.next_seq();
+        let bytes = encode(request, seq);
+        self.send(what, &bytes)?;
+        let mut answer = Vec::new();
+        let mut disturbed = false;
+        loop {
+            let datagram = self.receive(what, 0)?;
+            for part in messages(&datagram) {
+                if part.seq != seq {
+                    continue; // left over from a request that ended early
+                }
+                disturbed |= part.flags & flag(NLM_F_DUMP_INTR) != 0;
+                match libc::c_int::from(part.kind) {
+                    NLMSG_ERROR | NLMSG_DONE => {
+                        NetlinkError::check(what, part.flags, part.body, libc::c_int::from(part.kind))?;
+                        return if disturbed {
+                            Err(NetlinkError { what: what.to_owned(), reason: Reason::Disturbed })
+                        } else {
+                            Ok(answer)
+                        };
+                    }
+                    _ => answer.push(Message { kind: part.kind, body: part.body.to_vec() }),
+                }
+            }
+        }
+    }
+
+    /// Sends messages as one datagram, and gives each error that comes back with the position of the message it is
+    /// about, and whether the message at `acknowledged` was acknowledged.
+    ///
+    /// # Errors
+    /// The datagram could not be sent ([`NetlinkError::errno`] is `EMSGSIZE` where it was too long), or answers were
+    /// lost, so that the outcome is unknown.
+    pub fn batch(
+        &mut self,
+        what: &str,
+        requests: &[Request],
+        acknowledged: usize,
+    ) -> Result<Vec<Answer>, NetlinkError> {
+        let first = self.seq.wrapping_add(1);
+        let mut bytes = Vec::with_capacity(requests.iter().map(|request| request.body.len() + 20).sum());
+        for (position, request) in requests.iter().enumerate() {
+            let seq = self.next_seq();
+            let ack = if position == acknowledged { flag(NLM_F_ACK) } else { 0 };
+            bytes.extend(encode(&Request { flags: request.flags | ack, ..request.clone() }, seq));
+        }
+        self.send(what, &bytes)?;
+        let mut answers = Vec::new();
+        loop {
+            // All answers are there by the time a send returns; an empty queue is the end.
+            let datagram = match self.receive(what, libc::MSG_DONTWAIT) {
+                Err(error) if error.errno() == Some(libc::EAGAIN) => return Ok(answers),
+                other => other?,
+            };
+            for part in messages(&datagram) {
+                let position = usize::try_from(part.seq.wrapping_sub(first)).unwrap_or(usize::MAX);
+                if position < requests.len() && libc::c_int::from(part.kind) == NLMSG_ERROR {
+                    answers.push((position, NetlinkError::check(what, part.flags, part.body, NLMSG_ERROR)));
+                }
+            }
+        }
+    }
+
+    fn next_seq(&mut self) -> u32 {
+        self.seq = self.seq.wrapping_add(1);
+        self.seq
+    }
+
+    fn send(&self, what: &str, bytes: &[u8]) -> Result<(), NetlinkError> {
+        loop {
+            match self.raw.send(bytes, 0) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(NetlinkError::io(what, &error)),
+            }
+        }
+    }
+
+    fn receive(&mut self, what: &str, flags: libc::c_int) -> Result<Vec<u8>, NetlinkError> {
+        loop {
+            match self.raw.recv(&mut &mut self.buffer[..], flags | libc::MSG_TRUNC) {
+                Ok(length) if length > self.buffer.len() => {
+                    let reason = Reason::Nonsense(format!("an answer of {length} bytes"));
+                    return Err(NetlinkError { what: what.to_owned(), reason });
+                }
+                Ok(length) => return Ok(self.buffer[..length].to_vec()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(NetlinkError::io(what, &error)),
+            }
+        }
+    }
+}
+
+fn encode(request: &Request, seq: u32) -> Vec<u8> {
+    let length = HEADER + request.body.len();
+    let mut bytes = Vec::with_capacity(length + 3);
+    // A body beyond 4 GiB cannot be sent anyway; the kernel refuses the length.
+    bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
+    bytes.extend(request.kind.to_ne_bytes());
+    bytes.extend((request.flags | flag(NLM_F_REQUEST)).to_ne_bytes());
+    bytes.extend(seq.to_ne_bytes());
+    bytes.extend(0_u32.to_ne_bytes());
+    bytes.extend(&request.body);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+struct Part<'a> {
+    kind: u16,
+    flags: u16,
+    seq: u32,
+    body: &'a [u8],
+}
+
+/// The messages of a datagram; a torn one ends it.
+fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    std::iter::from_fn(move || {
+        let header: [u8; HEADER] = datagram.get(..HEADER)?.try_into().ok()?;
+        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = header;
+        let length = usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok()?;
+        let body = datagram.get(HEADER..length)?;
+        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(Part {
+            kind: u16::from_ne_bytes([e, f]),
+            flags: u16::from_ne_bytes([g, h]),
+            seq: u32::from_ne_bytes([i, j, k, l]),
+            body,
+        })
+    })
+}

@@ -1,0 +1,87 @@
+//! What the kernel said when it refused, with its own words where it has some.
+
+use std::io;
+
+use super::{attributes, flag};
+
+/// Where the kernel's own text stands in an error.
+const NLMSGERR_ATTR_MSG: u16 = 1;
+
+/// A request over netlink was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("could not {what}: {reason}")]
+pub struct NetlinkError {
+    /// What was tried, on what, as completing "could not".
+    pub what: String,
+    /// Why it was not done.
+    pub reason: Reason,
+}
+
+/// Why a request over netlink was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The kernel refused, or the socket failed.
+    #[error("{}{}", io::Error::from_raw_os_error(*.errno), kernel_says(.text.as_deref()))]
+    Refused {
+        /// The error's number.
+        errno: i32,
+        /// The kernel's own words.
+        text: Option<String>,
+    },
+    /// Things changed while they were listed, each time it was tried.
+    #[error("it changed whenever it was read")]
+    Disturbed,
+    /// It belongs to somebody else.
+    #[error("{0}")]
+    Owned(String),
+    /// The answer could not be understood.
+    #[error("the kernel's answer makes no sense: {0}")]
+    Nonsense(String),
+    /// The request is longer than one can be.
+    #[error("the request is too long ({0})")]
+    TooLong(String),
+}
+
+fn kernel_says(text: Option<&str>) -> String {
+    text.map(|text| format!(" (the kernel says: {text})")).unwrap_or_default()
+}
+
+impl NetlinkError {
+    pub(super) fn io(what: &str, error: &io::Error) -> Self {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        Self { what: what.to_owned(), reason: Reason::Refused { errno, text: None } }
+    }
+
+    /// The error's number, where there is one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self.reason {
+            Reason::Refused { errno, .. } => Some(errno),
+            _ => None,
+        }
+    }
+
+    /// Reads NLMSG_ERROR or NLMSG_DONE.
+    pub(super) fn check(what: &str, flags: u16, body: &[u8], kind: libc::c_int) -> Result<(), Self> {
+        let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+        if code == 0 {
+            return Ok(());
+        }
+        // After the code an error repeats the request: only its header, with NLM_F_CAPPED.
+        let skip = if kind == libc::NLMSG_DONE {
+            4
+        } else if flags & flag(libc::NLM_F_CAPPED) != 0 {
+            20
+        } else {
+            let length =
+                body.get(4..8).and_then(|length| length.try_into().ok()).map_or(16, u32::from_ne_bytes);
+            4 + usize::try_from(length).unwrap_or(16).next_multiple_of(4)
+        };
+        let text = (flags & flag(libc::NLM_F_ACK_TLVS) != 0)
+            .then(|| body.get(skip..).unwrap_or_default())
+            .and_then(|tlvs| attributes(tlvs).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG))
+            .map(|(_, text)| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
+        let reason = Reason::Refused { errno: code.saturating_neg(), text };
+        Err(Self { what: what.to_owned(), reason })
+    }
+}

@@ -1,0 +1,347 @@
+//! nf_tables over netlink: tables that die with their owner, behind gates that the kernel closes by itself.
+//!
+//! One socket owns all tables of this process. It is opened on first use and never again: when it is closed, by
+//! whatever death, the kernel deletes what it owns. It is closed on exec; a process that forks without exec must close
+//! it in the child, or the child would keep the tables alive. Nothing here touches a table that is not ours, and
+//! nothing is ever flushed.
+
+pub mod expr;
+pub mod interval;
+mod look;
+pub(crate) mod message;
+pub mod table;
+
+pub(crate) use look::list;
+pub use look::{Look, TableSeen};
+
+use std::{
+    os::fd::RawFd,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use firedrill_wire::InjectionId;
+
+use super::netlink::{Attrs, NetlinkError, Reason, Request, Socket};
+use message::Kind;
+use table::{Making, Table};
+
+/// Every kernel object of ours has a name that begins so.
+pub const PREFIX: &str = "fd_";
+/// How long a dying owner's table may take to go.
+const DYING: Duration = Duration::from_secs(1);
+/// Beyond this a socket's usual buffer may not do.
+const USUAL_ROOM: usize = 100_000;
+
+/// The name of an injection's table. No two injections share one: ids have no `_`.
+#[must_use]
+pub fn table_name(id: &InjectionId) -> String {
+    format!("{PREFIX}{}", id.as_str().replace('-', "_"))
+}
+
+/// How installing went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// It was made.
+    New,
+    /// It was there already, ours and whole.
+    WasThere,
+    /// It was there, ours but lifted or not whole; it was made anew in one transaction.
+    Replaced,
+}
+
+/// How deleting went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It was deleted.
+    Now,
+    /// It was not there.
+    WasGone,
+    /// Its owner was dying; the kernel deleted it.
+    ByKernel,
+}
+
+/// The port to nf_tables, with the socket that owns our tables.
+#[derive(Debug, Default)]
+pub struct Nft {
+    owner: Mutex<Option<Socket>>,
+}
+
+impl Nft {
+    fn socket(&self) -> Result<Owner<'_>, NetlinkError> {
+        // A panic elsewhere leaves the socket whole; letting go of it would lift every fault.
+        let mut guard = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        if guard.is_none() {
+            *guard = Some(Socket::open(libc::NETLINK_NETFILTER)?);
+        }
+        Ok(Owner(guard))
+    }
+
+    /// The owner socket's descriptor, where it is open: to be closed by a child that was forked without exec.
+    #[must_use]
+    pub fn owner_fd(&self) -> Option<RawFd> {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Socket::descriptor)
+    }
+
+    /// Checks that the kernel would take a table, all of it, and installs nothing. May load kernel modules.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn try_out(&self, table: &Table) -> Result<(), NetlinkError> {
+        let what = format!("try out nftables table inet {}", table.name);
+        let Making { material, effect } = making(&what, table)?;
+        let mut owner = self.socket()?;
+        let socket = owner.get()?;
+        let tail = size(&effect);
+        // Elements beyond what fits into one datagram are not tried: they are merged, and so they fit together.
+        let room = room(socket, size(&material) + tail).saturating_sub(tail);
+        let mut used = 0;
+        let fits = |request: &Request| {
+            used += request.body.len() + 20;
+            used <= room || !is_elements(request)
+        };
+        let requests = material.into_iter().filter(fits).chain(effect).collect();
+        transact(socket, &what, requests, false)
+    }
+
+    /// Installs a table in one transaction. Where a datagram cannot hold it all, sets are filled first and the last
+    /// transaction makes all of the effect; a failure leaves nothing.
+    ///
+    /// # Errors
+    /// What the kernel said; a table of that name belongs to another process.
+    pub fn install(&self, table: &Table) -> Result<Installed, NetlinkError> {
+        let what = format!("install nftables table inet {}", table.name);
+        let Making { material, effect } = making(&what, table)?;
+        let mut owner = self.socket()?;
+        let socket = owner.get()?;
+        let error = match put(socket, &what, &table.name, material.clone(), effect.clone()) {
+            // Another's table of that name is "not permitted", our own "exists".
+            Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EPERM)) => error,
+            other => return other.map(|()| Installed::New),
+        };
+        match find(&table.name)? {
+            None => return Err(error),
+            Some(seen) if seen.owner != socket.port().ok() => {
+                return Err(NetlinkError { what, reason: Reason::Owned(owned_by(Some(&seen))) });
+            }
+            Some(_) => {}
+        }
+        let whole = |look: &Look| {
+            look.rules == table.rules() && look.lease_left.is_some() && look.hold_left.is_some()
+        };
+        if look::look(&table.name)?.is_some_and(|look| whole(&look)) {
+            return Ok(Installed::WasThere);
+        }
+        let replace = [delete(&what, &table.name)?].into_iter().chain(material).collect();
+        put(socket, &what, &table.name, replace, effect)?;
+        Ok(Installed::Replaced)
+    }
+
+    /// Gives a table's lease that long from now on. One that has ended is not revived.
+    ///
+    /// # Errors
+    /// The lease has ended or the table is gone (`ENOENT`); what else the kernel said.
+    pub fn renew(&self, table: &str, lease: Duration) -> Result<(), NetlinkError> {
+        let what = format!("renew the lease of nftables table inet {table}");
+        // Adding does not prolong an element; deleting one that has ended fails, and with it all of the transaction.
+        let requests = [Kind::DeleteElements, Kind::NewElements]
+            .into_iter()
+            .map(|kind| table::gate_elements(kind, table, table::LEASE, lease))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| too_long(&what))?;
+        transact(self.socket()?.get()?, &what, requests, true)
+    }
+
+    /// Deletes one of our tables. That it is not there is success; so is that its owner dies and the kernel deletes it.
+    ///
+    /// # Errors
+    /// The name is not one of ours, the table belongs to another process that lives, or what the kernel said.
+    pub fn delete_table(&self, table: &str) -> Result<Deleted, NetlinkError> {
+        let what = format!("delete nftables table inet {table}");
+        if !table.starts_with(PREFIX) {
+            let reason =
+                Reason::Nonsense(format!("the name does not begin with {PREFIX}, so it is not ours"));
+            return Err(NetlinkError { what, reason });
+        }
+        let request = delete(&what, table)?;
+        let started = Instant::now();
+        let mut waited = false;
+        loop {
+            match transact(self.socket()?.get()?, &what, vec![request.clone()], true) {
+                Ok(()) => return Ok(Deleted::Now),
+                Err(error) if error.errno() == Some(libc::ENOENT) => {
+                    return Ok(if waited { Deleted::ByKernel } else { Deleted::WasGone });
+                }
+                Err(error) if error.errno() == Some(libc::EPERM) => {
+                    let seen = find(table)?;
+                    if seen.as_ref().is_some_and(|seen| seen.owner.is_none()) {
+                        return Err(error);
+                    }
+                    if started.elapsed() > DYING {
+                        return Err(NetlinkError { what, reason: Reason::Owned(owned_by(seen.as_ref())) });
+                    }
+                    waited = true;
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Our tables that are there, whoever owns them.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn our_tables(&self) -> Result<Vec<TableSeen>, NetlinkError> {
+        Ok(look::tables()?.into_iter().filter(|seen| seen.name.starts_with(PREFIX)).collect())
+    }
+
+    /// All tables that are there.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn tables(&self) -> Result<Vec<TableSeen>, NetlinkError> {
+        look::tables()
+    }
+
+    /// Looks at one of our tables; `None` where it is not there.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn look(&self, table: &str) -> Result<Option<Look>, NetlinkError> {
+        look::look(table)
+    }
+
+    /// Whether the kernel would take these messages in one transaction, which is never ended and so never happens.
+    pub(crate) fn would_take(&self, what: &str, requests: Vec<Request>) -> Result<(), NetlinkError> {
+        transact(self.socket()?.get()?, what, requests, false)
+    }
+}
+
+/// The owner socket, held.
+struct Owner<'a>(MutexGuard<'a, Option<Socket>>);
+
+impl Owner<'_> {
+    fn get(&mut self) -> Result<&mut Socket, NetlinkError> {
+        self.0.as_mut().ok_or_else(|| NetlinkError {
+            what: "use the socket that owns our tables".to_owned(),
+            reason: Reason::Nonsense("it is not open".to_owned()),
+        })
+    }
+}
+
+fn too_long(what: &str) -> NetlinkError {
+    NetlinkError { what: what.to_owned(), reason: Reason::TooLong("an attribute beyond 64 KiB".to_owned()) }
+}
+
+fn making(what: &str, table: &Table) -> Result<Making, NetlinkError> {
+    table.making().ok_or_else(|| too_long(what))
+}
+
+fn delete(what: &str, table: &str) -> Result<Request, NetlinkError> {
+    message::request(Kind::DeleteTable, 0, &Attrs::new().text(1, table)).ok_or_else(|| too_long(what))
+}
+
+fn find(table: &str) -> Result<Option<TableSeen>, NetlinkError> {
+    Ok(look::tables()?.into_iter().find(|seen| seen.family == message::INET && seen.name == table))
+}
+
+fn owned_by(seen: Option<&TableSeen>) -> String {
+    match seen.and_then(|seen| seen.owner) {
+        Some(owner) => {
+            format!("it belongs to another process that lives (netlink address {owner}, mostly its pid)")
+        }
+        None => "it is there, and not owned by this agent".to_owned(),
+    }
+}
+
+fn is_elements(request: &Request) -> bool {
+    request.kind.to_be_bytes()[1] == Kind::NewElements as u8
+}
+
+fn size(requests: &[Request]) -> usize {
+    requests.iter().map(|request| request.body.len() + 20).sum()
+}
+
+/// Bytes that one datagram may have, after making as much room as is allowed.
+fn room(socket: &Socket, wanted: usize) -> usize {
+    if wanted < USUAL_ROOM { USUAL_ROOM } else { socket.room_for(wanted + 1000).saturating_sub(200) }
+}
+
+/// Makes a table whose messages may be more than one datagram holds.
+fn put(
+    socket: &mut Socket,
+    what: &str,
+    table: &str,
+    material: Vec<Request>,
+    effect: Vec<Request>,
+) -> Result<(), NetlinkError> {
+    let wanted = size(&material) + size(&effect);
+    let room = room(socket, wanted);
+    if wanted <= room {
+        return transact(socket, what, [material, effect].concat(), true);
+    }
+    let in_parts = |socket: &mut Socket, begun: &mut bool| {
+        let mut part = Vec::new();
+        for request in material {
+            if !part.is_empty() && size(&part) + request.body.len() + 20 > room {
+                transact(socket, what, std::mem::take(&mut part), true)?;
+                *begun = true;
+            }
+            part.push(request);
+        }
+        transact(socket, what, part, true)?;
+        *begun = true;
+        transact(socket, what, effect, true)
+    };
+    let mut begun = false;
+    let result = in_parts(socket, &mut begun);
+    if result.is_err() && begun {
+        // What is there has no chains, so no effect; the first error is the one that matters.
+        let _ = transact(socket, what, vec![delete(what, table)?], true);
+    }
+    result
+}
+
+/// Sends one transaction. Without `commit` it is never ended: the kernel checks all of it and installs nothing.
+fn transact(
+    socket: &mut Socket,
+    what: &str,
+    requests: Vec<Request>,
+    commit: bool,
+) -> Result<(), NetlinkError> {
+    let last = requests.len();
+    let mut batch = vec![message::begin()];
+    batch.extend(requests);
+    if commit {
+        batch.push(message::end());
+    }
+    let answers = socket.batch(what, &batch, last)?;
+    let acknowledged = answers.iter().any(|(position, answer)| *position == last && answer.is_ok());
+    // The first error is the cause; later ones are often its consequences.
+    match answers.into_iter().find_map(|(_, answer)| answer.err()) {
+        Some(error) => Err(error),
+        None if acknowledged => Ok(()),
+        None => Err(NetlinkError {
+            what: what.to_owned(),
+            reason: Reason::Nonsense("the transaction was not acknowledged".to_owned()),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tables_come_from_ids_alone() {
+        let id: InjectionId = "20261120-1402-friday-7f3a-cut-1".parse().expect("an id");
+        assert_eq!(table_name(&id), "fd_20261120_1402_friday_7f3a_cut_1");
+    }
+
+    #[test]
+    fn only_our_tables_are_deleted() {
+        let error = Nft::default().delete_table("filter").expect_err("refused").to_string();
+        assert!(error.contains("not ours"), "{error}");
+    }
+}

@@ -1,0 +1,185 @@
+//! The expressions that nftables rules consist of, in the order in which the kernel evaluates them.
+//!
+//! Each load goes to one register and is judged by what follows it. Encodes only; never speaks to the kernel.
+
+use crate::host::netlink::Attrs;
+
+/// The one register in use: 16 bytes.
+const REGISTER: u32 = 1;
+const VERDICT_REGISTER: u32 = 0;
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+const LIST_ELEM: u16 = 1;
+
+/// What `meta` can load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Meta {
+    /// The input interface's hardware type, 2 bytes in the machine's order.
+    InputType = 8,
+    /// The output interface's hardware type, 2 bytes in the machine's order.
+    OutputType = 9,
+    /// The packet's family ([`Family`]), 1 byte.
+    Family = 15,
+    /// The transport protocol's number, 1 byte.
+    Transport = 16,
+}
+
+/// Where `payload` counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Base {
+    /// The network header.
+    Network = 1,
+    /// The transport header; a later fragment has none, and no rule that asks for it matches.
+    Transport = 2,
+}
+
+/// How a register is compared; ranges are in network order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Compare {
+    /// Equal.
+    Is = 0,
+    /// Different.
+    IsNot = 1,
+    /// At most.
+    AtMost = 3,
+    /// At least.
+    AtLeast = 5,
+}
+
+/// A packet's family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Family {
+    /// IPv4.
+    V4 = 2,
+    /// IPv6.
+    V6 = 10,
+}
+
+impl Family {
+    /// Both, in a fixed order.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// As it stands in a register.
+    #[must_use]
+    pub const fn key(self) -> u8 {
+        self as u8
+    }
+}
+
+/// The expressions of one rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exprs {
+    list: Attrs,
+}
+
+impl Exprs {
+    /// None yet: matches every packet, does nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The list, as a rule holds it.
+    #[must_use]
+    pub fn encoded(&self) -> &Attrs {
+        &self.list
+    }
+
+    fn push(mut self, name: &str, data: &Attrs) -> Self {
+        let expression = Attrs::new().text(1, name).nest(2, data);
+        self.list = self.list.nest(LIST_ELEM, &expression);
+        self
+    }
+
+    /// Loads something about the packet.
+    #[must_use]
+    pub fn meta(self, key: Meta) -> Self {
+        self.push("meta", &Attrs::new().be32(2, key as u32).be32(1, REGISTER))
+    }
+
+    /// Loads bytes of the packet.
+    #[must_use]
+    pub fn payload(self, base: Base, offset: u32, length: u32) -> Self {
+        let data = Attrs::new().be32(1, REGISTER).be32(2, base as u32).be32(3, offset).be32(4, length);
+        self.push("payload", &data)
+    }
+
+    /// Goes on only where the loaded value compares so.
+    #[must_use]
+    pub fn compare(self, how: Compare, value: &[u8]) -> Self {
+        let value = Attrs::new().bytes(DATA_VALUE, value);
+        self.push("cmp", &Attrs::new().be32(1, REGISTER).be32(2, how as u32).nest(3, &value))
+    }
+
+    /// Goes on only where the loaded value lies in a range, both ends included.
+    #[must_use]
+    pub fn between(self, first: &[u8], last: &[u8]) -> Self {
+        self.compare(Compare::AtLeast, first).compare(Compare::AtMost, last)
+    }
+
+    /// Keeps only some bits of the loaded value.
+    #[must_use]
+    pub fn mask(self, bits: &[u8]) -> Self {
+        let length = u32::try_from(bits.len()).unwrap_or(u32::MAX);
+        let mask = Attrs::new().bytes(DATA_VALUE, bits);
+        let xor = Attrs::new().bytes(DATA_VALUE, &vec![0; bits.len()]);
+        let data =
+            Attrs::new().be32(1, REGISTER).be32(2, REGISTER).be32(3, length).nest(4, &mask).nest(5, &xor);
+        self.push("bitwise", &data)
+    }
+
+    /// Goes on only where the loaded value is in a set of the same table.
+    #[must_use]
+    pub fn in_set(self, set: &str) -> Self {
+        self.push("lookup", &Attrs::new().text(1, set).be32(2, REGISTER))
+    }
+
+    /// Counts packets and bytes that come so far.
+    #[must_use]
+    pub fn counter(self) -> Self {
+        self.push("counter", &Attrs::new())
+    }
+
+    fn verdict(self, code: i32, chain: Option<&str>) -> Self {
+        let mut verdict = Attrs::new().bytes(1, &code.to_be_bytes());
+        if let Some(chain) = chain {
+            verdict = verdict.text(2, chain);
+        }
+        let data = Attrs::new().nest(DATA_VERDICT, &verdict);
+        self.push("immediate", &Attrs::new().be32(1, VERDICT_REGISTER).nest(2, &data))
+    }
+
+    /// Drops the packet: final, whatever other tables say.
+    #[must_use]
+    pub fn drop(self) -> Self {
+        self.verdict(0, None)
+    }
+
+    /// Lets the packet leave this base chain; other tables still judge it.
+    #[must_use]
+    pub fn accept(self) -> Self {
+        self.verdict(1, None)
+    }
+
+    /// Goes on in another chain of the table, and does not come back.
+    #[must_use]
+    pub fn goto(self, chain: &str) -> Self {
+        self.verdict(-4, Some(chain))
+    }
+
+    /// Drops the packet and answers with a TCP reset; only after a match of TCP.
+    #[must_use]
+    pub fn reject_tcp(self) -> Self {
+        self.push("reject", &Attrs::new().be32(1, 1).bytes(2, &[0]))
+    }
+
+    /// Drops the packet and answers "port unreachable" in the packet's family.
+    #[must_use]
+    pub fn reject(self) -> Self {
+        self.push("reject", &Attrs::new().be32(1, 2).bytes(2, &[1]))
+    }
+}

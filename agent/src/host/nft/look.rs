@@ -1,0 +1,103 @@
+//! Reading what nf_tables has. Opens a socket of its own each time, so that a long list never holds up a renewal.
+
+use std::time::Duration;
+
+use super::{
+    message::{ANY, INET, Kind, in_family},
+    table::{HOLD, LEASE},
+};
+use crate::host::netlink::{Attrs, Message, NetlinkError, Reason, Socket, attr};
+
+/// A table that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSeen {
+    /// Its family's number.
+    pub family: u8,
+    /// Its name.
+    pub name: String,
+    /// The netlink address of its owner, where it has one.
+    pub owner: Option<u32>,
+}
+
+/// One of our tables, looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// How many rules it has.
+    pub rules: usize,
+    /// Packets that its counters saw.
+    pub packets: u64,
+    /// Time left of the lease; none where its gate is closed.
+    pub lease_left: Option<Duration>,
+    /// Time left of the hold; none where its gate is closed.
+    pub hold_left: Option<Duration>,
+}
+
+/// Lists what nf_tables has of a kind; `family` 0 for all.
+///
+/// # Errors
+/// What the kernel said.
+pub(crate) fn list(family: u8, kind: Kind, attrs: &Attrs) -> Result<Vec<Message>, NetlinkError> {
+    let what = format!("list nftables ({kind:?})");
+    let Some(request) = in_family(family, kind, 0, attrs) else {
+        return Err(NetlinkError { what, reason: Reason::TooLong("a name".to_owned()) });
+    };
+    Socket::open(libc::NETLINK_NETFILTER)?.dump(&what, &request)
+}
+
+/// All tables of all families.
+///
+/// # Errors
+/// What the kernel said.
+pub(super) fn tables() -> Result<Vec<TableSeen>, NetlinkError> {
+    Ok(list(ANY, Kind::GetTables, &Attrs::new())?.iter().filter_map(table).collect())
+}
+
+fn table(message: &Message) -> Option<TableSeen> {
+    let (header, attrs) = message.body.split_at_checked(4)?;
+    Some(TableSeen { family: header[0], name: attr::text(attrs, 1)?, owner: attr::be32(attrs, 7) })
+}
+
+/// Looks at one of our tables; `None` where it is not there.
+///
+/// # Errors
+/// What the kernel said.
+pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
+    if !tables()?.iter().any(|seen| seen.family == INET && seen.name == table) {
+        return Ok(None);
+    }
+    let mut look = Look { rules: 0, packets: 0, lease_left: None, hold_left: None };
+    for message in list(INET, Kind::GetRules, &Attrs::new().text(1, table))? {
+        // Old kernels list all rules of the family, whatever was asked.
+        let attrs = message.body.get(4..).unwrap_or_default();
+        if attr::text(attrs, 1).as_deref() == Some(table) {
+            look.rules += 1;
+            look.packets += counted(attr::find(attrs, 4).unwrap_or_default());
+        }
+    }
+    let gates = (|| Ok((gate_left(table, LEASE)?, gate_left(table, HOLD)?)))();
+    match gates {
+        Ok(left) => (look.lease_left, look.hold_left) = left,
+        // The table went away meanwhile.
+        Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    Ok(Some(look))
+}
+
+/// Packets that the counters among a rule's expressions saw.
+fn counted(expressions: &[u8]) -> u64 {
+    attr::attributes(expressions)
+        .filter(|(_, expression)| attr::text(expression, 1).as_deref() == Some("counter"))
+        .filter_map(|(_, expression)| attr::be64(attr::find(expression, 2)?, 2))
+        .sum()
+}
+
+/// Time left of a gate: of the family whose time is up first, and none unless both families' elements are there.
+fn gate_left(table: &str, set: &str) -> Result<Option<Duration>, NetlinkError> {
+    let mut left = Vec::new();
+    for message in list(INET, Kind::GetElements, &Attrs::new().text(1, table).text(2, set))? {
+        let elements = message.body.get(4..).and_then(|attrs| attr::find(attrs, 3)).unwrap_or_default();
+        left.extend(attr::attributes(elements).filter_map(|(_, element)| attr::be64(element, 5)));
+    }
+    Ok(if left.len() == 2 { left.into_iter().min().map(Duration::from_millis) } else { None })
+}

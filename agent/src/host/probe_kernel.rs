@@ -1,0 +1,20 @@
+//! What `doctor` says about the kernel and about who else filters and shapes packets here. Reads and dry runs only.
+
+mod dry_runs;
+mod others;
+
+use firedrill_wire::api::{Finding, Grade};
+
+use super::Host;
+
+/// One line for each thing that was looked at.
+#[must_use]
+pub fn findings(host: &Host) -> Vec<Finding> {
+    let mut findings = dry_runs::findings(host);
+    findings.extend(others::findings(host));
+    findings
+}
+
+fn finding(what: &str, grade: Grade, detail: impl Into<String>, hint: &str) -> Finding {
+    Finding { what: what.to_owned(), grade, detail: detail.into(), hint: hint.to_owned() }
+}

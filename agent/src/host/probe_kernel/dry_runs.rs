@@ -1,0 +1,131 @@
+//! What the kernel would take, tried in ways that it checks but never carries out.
+
+use std::time::Duration;
+
+use firedrill_wire::api::{Finding, Grade};
+
+use super::finding;
+use crate::host::{
+    Host,
+    netlink::{Attrs, NetlinkError, Request, Socket, flag},
+    nft::{
+        expr::Exprs,
+        message::{self, Kind},
+        table::{Chain, Hook, Table, gate},
+    },
+};
+
+const NEW_LINK: u16 = 16;
+const NEW_QDISC: u16 = 36;
+const TRIAL: &str = "fd_trial";
+
+pub(super) fn findings(host: &Host) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match host.nft.tables() {
+        Ok(tables) => {
+            let detail = format!("{} tables", tables.len());
+            findings.push(finding("nftables", Grade::Good, detail, ""));
+        }
+        Err(error) => {
+            let hint = "load nf_tables, and run the agent with CAP_NET_ADMIN";
+            findings.push(finding("nftables", Grade::Missing, error.to_string(), hint));
+            return findings;
+        }
+    }
+    findings.push(graded(
+        "nftables owner tables with timeouts",
+        host.nft.try_out(&trial(Exprs::drop)),
+        "needs Linux 5.12; without it net-block and host-isolate are refused",
+    ));
+    findings.push(graded(
+        "nftables reject",
+        host.nft.try_out(&trial(Exprs::reject)),
+        "load nft_reject_inet; without it net-block can only drop",
+    ));
+    findings.push(graded(
+        "nftables egress hook",
+        egress(host),
+        "needs Linux 5.16 with CONFIG_NETFILTER_EGRESS; without it shaping of chosen traffic needs a qdisc of its own",
+    ));
+    findings.push(kind(
+        "netem",
+        try_netem(),
+        libc::ENOENT,
+        &[libc::EINVAL],
+        "install kernel-modules-extra, or a kernel with CONFIG_NET_SCH_NETEM",
+    ));
+    findings.push(kind(
+        "ifb",
+        try_ifb(),
+        libc::EOPNOTSUPP,
+        &[libc::EADDRNOTAVAIL],
+        "a kernel with CONFIG_IFB",
+    ));
+    findings
+}
+
+fn graded(what: &str, tried: Result<(), NetlinkError>, hint: &str) -> Finding {
+    match tried {
+        Ok(()) => finding(what, Grade::Good, "taken in a dry run", ""),
+        Err(error) => finding(what, Grade::Missing, error.to_string(), hint),
+    }
+}
+
+/// Reads a request that was made so that it must fail: with one error where the kind is unknown, with another where it
+/// is known.
+fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: &[i32], hint: &str) -> Finding {
+    match tried.as_ref().map_err(NetlinkError::errno) {
+        Err(Some(errno)) if known.contains(&errno) => finding(what, Grade::Good, "the kernel has it", ""),
+        Err(Some(errno)) if errno == unknown => finding(
+            what,
+            Grade::Missing,
+            "the kernel does not have it, nor a module that it could load",
+            hint,
+        ),
+        Err(_) => {
+            let detail = tried.err().map(|error| error.to_string()).unwrap_or_default();
+            finding(what, Grade::Note, format!("cannot tell: {detail}"), "")
+        }
+        Ok(()) => finding(what, Grade::Bad, "a request that cannot be right was taken", ""),
+    }
+}
+
+/// The smallest table that has everything a block has.
+fn trial(harm: fn(Exprs) -> Exprs) -> Table {
+    let rules = vec![harm(gate().counter())];
+    let chains = vec![Chain { name: "input".to_owned(), hook: Some(Hook::Input), rules }];
+    let (lease, hold) = (Duration::from_secs(1), Duration::from_secs(1));
+    Table { name: TRIAL.to_owned(), comment: "firedrill".to_owned(), sets: Vec::new(), chains, lease, hold }
+}
+
+fn egress(host: &Host) -> Result<(), NetlinkError> {
+    let place = Attrs::new().be32(1, 1).be32(2, 0).text(3, "lo");
+    let chain = Attrs::new().text(1, TRIAL).text(3, "out").nest(4, &place).be32(5, 1).text(7, "filter");
+    let create = flag(libc::NLM_F_CREATE);
+    let requests = [(Kind::NewTable, Attrs::new().text(1, TRIAL)), (Kind::NewChain, chain)]
+        .into_iter()
+        .filter_map(|(kind, attrs)| message::in_family(message::NETDEV, kind, create, &attrs))
+        .collect();
+    host.nft.would_take("try out an egress chain", requests)
+}
+
+/// A netem whose options are one byte long: the kernel looks the kind up, then refuses.
+fn try_netem() -> Result<(), NetlinkError> {
+    let mut header = [0; 20];
+    header[4..8].copy_from_slice(&1_u32.to_ne_bytes());
+    header[12..16].copy_from_slice(&u32::MAX.to_ne_bytes());
+    request("try out netem", NEW_QDISC, &Attrs::new().text(1, "netem").bytes(2, &[0]), &header)
+}
+
+/// An ifb whose hardware address is a group's: the kernel looks the kind up, then refuses.
+fn try_ifb() -> Result<(), NetlinkError> {
+    let attrs =
+        Attrs::new().text(3, TRIAL).bytes(1, &[1, 0, 0, 0, 0, 0]).nest(18, &Attrs::new().text(1, "ifb"));
+    request("try out ifb", NEW_LINK, &attrs, &[0; 16])
+}
+
+fn request(what: &str, kind: u16, attrs: &Attrs, header: &[u8]) -> Result<(), NetlinkError> {
+    let flags = flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+    let body = attrs.after(header).unwrap_or_default();
+    Socket::open(libc::NETLINK_ROUTE)?.request(what, &Request { kind, flags, body })
+}

@@ -1,0 +1,119 @@
+//! Who else filters and shapes packets on this host. Reads only.
+
+use std::{collections::BTreeSet, fs};
+
+use firedrill_wire::api::{Finding, Grade};
+
+use super::finding;
+use crate::{
+    host::{Host, nft::PREFIX},
+    snapshot::{Snapshot, SnapshotError},
+};
+
+/// Qdiscs that a kernel or a distribution puts on an interface by itself.
+const USUAL: [&str; 7] = ["noqueue", "mq", "fq_codel", "fq", "pfifo_fast", "pfifo", "noop"];
+
+pub(super) fn findings(host: &Host) -> Vec<Finding> {
+    let snapshot = match Snapshot::take(host) {
+        Ok(snapshot) => snapshot,
+        Err(error) => return vec![unreadable(&error)],
+    };
+    let mut findings = Vec::new();
+    let names = |class: &str| -> Vec<String> {
+        snapshot.seen.keys().filter_map(|key| key.strip_prefix(class)).map(str::to_owned).collect()
+    };
+    let tables = names("nft-table:");
+    let (ours, foreign): (Vec<_>, Vec<_>) =
+        tables.into_iter().partition(|table| table.split(' ').any(|word| word.starts_with(PREFIX)));
+    if !ours.is_empty() {
+        findings.push(finding(
+            "our nftables tables",
+            Grade::Note,
+            ours.join(", "),
+            "a fault is in force, or its owner is dying",
+        ));
+    }
+    if !foreign.is_empty() {
+        findings.push(finding(
+            "foreign nftables tables",
+            Grade::Note,
+            foreign.join(", "),
+            "left alone, always",
+        ));
+    }
+    let legacy = legacy();
+    if !legacy.is_empty() {
+        findings.push(finding(
+            "iptables-legacy rules",
+            Grade::Note,
+            legacy.join(", "),
+            "left alone; they are no part of the proof of a clean host",
+        ));
+    }
+    let flavours = flavours(&foreign, &names("nft-chain:"), !legacy.is_empty());
+    findings.push(finding("firewall", Grade::Note, flavours, ""));
+    for (key, value) in &snapshot.seen {
+        if let Some((device, _)) = key.strip_prefix("qdisc:").and_then(|name| name.split_once(' ')) {
+            let kind = value.split("1=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("");
+            if !USUAL.contains(&kind) && !device.starts_with(PREFIX) {
+                let what = format!("foreign qdisc on {device}");
+                findings.push(finding(&what, Grade::Note, format!("{kind} at {key}"), "left alone, always"));
+            }
+        }
+    }
+    findings
+}
+
+fn unreadable(error: &SnapshotError) -> Finding {
+    let hint = "no run on this host can be proven clean until this is readable";
+    finding("proof of a clean host", Grade::Bad, error.to_string(), hint)
+}
+
+/// Tables that the old iptables has in the kernel; the files are not there where it was never used.
+fn legacy() -> Vec<String> {
+    ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"]
+        .iter()
+        .filter_map(|path| Some((path.rsplit('/').next()?, fs::read_to_string(path).ok()?)))
+        .flat_map(|(file, text)| {
+            let family = if file.starts_with("ip6") { "ip6" } else { "ip" };
+            text.lines().map(|table| format!("{family} {table}")).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Which firewall programs left their marks.
+fn flavours(tables: &[String], chains: &[String], legacy: bool) -> String {
+    let marks = [
+        ("firewalld", "firewalld"),
+        ("ufw-", "ufw"),
+        ("ufw6-", "ufw"),
+        ("DOCKER", "Docker"),
+        ("KUBE-", "Kubernetes"),
+        ("cali-", "Calico"),
+        ("CILIUM_", "Cilium"),
+        ("LIBVIRT_", "libvirt"),
+        ("f2b-", "fail2ban"),
+    ];
+    let mut seen = BTreeSet::new();
+    for word in tables.iter().chain(chains).flat_map(|name| name.split(' ')) {
+        seen.extend(marks.iter().filter(|(mark, _)| word.starts_with(mark)).map(|(_, flavour)| *flavour));
+    }
+    match (seen.is_empty(), tables.is_empty(), legacy) {
+        (false, ..) => seen.into_iter().collect::<Vec<_>>().join(", "),
+        (true, false, _) => "nftables rules of no flavour that is known".to_owned(),
+        (true, true, true) => "iptables-legacy".to_owned(),
+        (true, true, false) => "none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flavours;
+
+    #[test]
+    fn firewalls_are_known_by_their_marks() {
+        let chains = ["ip filter DOCKER-USER".to_owned(), "ip filter ufw-user-input".to_owned()];
+        assert_eq!(flavours(&["ip filter".to_owned()], &chains, false), "Docker, ufw");
+        assert_eq!(flavours(&[], &[], false), "none");
+    }
+}

@@ -1,0 +1,49 @@
+//! Addresses of interfaces, without their lifetimes.
+
+use std::collections::BTreeMap;
+
+use super::{
+    SnapshotError,
+    mask::{Mask, canonical, hex},
+    put,
+    route_dump::{ADDRESSES, dump, name, names},
+};
+use crate::host::{Host, netlink::attr};
+
+/// An address that is still being checked for duplicates (tentative, optimistic) is the same address.
+const PASSING: u32 = 0x44;
+
+pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    let names = names()?;
+    for address in dump("addresses", ADDRESSES, &[0; 8])? {
+        // The local address; for a point-to-point link the other one is the peer's.
+        let local =
+            attr::find(&address.attrs, 2).or_else(|| attr::find(&address.attrs, 1)).unwrap_or_default();
+        let key = format!("addr:{} {}/{}", name(&names, address.u32(4)), ip(local), address.u8(1));
+        let value = format!("scope {} {}", address.u8(3), canonical(&address.attrs, attribute));
+        put(into, &key, value);
+    }
+    Ok(())
+}
+
+fn attribute(kind: u16) -> Mask {
+    match kind {
+        6 => Mask::Drop,
+        8 => Mask::Text(|flags| {
+            let flags = flags.try_into().map_or(0, u32::from_ne_bytes);
+            format!("{:08x}", flags & !PASSING)
+        }),
+        _ => Mask::Keep,
+    }
+}
+
+/// An address as people write it.
+pub(super) fn ip(bytes: &[u8]) -> String {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        std::net::Ipv4Addr::from(four).to_string()
+    } else if let Ok(sixteen) = <[u8; 16]>::try_from(bytes) {
+        std::net::Ipv6Addr::from(sixteen).to_string()
+    } else {
+        hex(bytes)
+    }
+}

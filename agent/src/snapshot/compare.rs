@@ -1,0 +1,115 @@
+//! What differs between two looks at a host, and whose doing it is. Pure.
+
+use firedrill_wire::api::Claim;
+
+use super::Snapshot;
+use crate::host::nft::PREFIX;
+
+/// How many lines of a value that differs are shown.
+const SHOWN: usize = 3;
+
+/// What differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// What is ours or was claimed, and is not as it was.
+    pub ours: Vec<String>,
+    /// What others changed.
+    pub foreign: Vec<String>,
+    /// How many things were compared.
+    pub compared: u64,
+}
+
+/// Compares. What a claim names, and what carries our prefix, is ours; everything else is somebody else's doing.
+#[must_use]
+pub fn compare(before: &Snapshot, after: &Snapshot, claims: &[Claim]) -> Difference {
+    let mut difference = Difference::default();
+    let new = after.seen.keys().filter(|key| !before.seen.contains_key(*key));
+    for key in before.seen.keys().chain(new) {
+        difference.compared += 1;
+        let line = match (before.seen.get(key), after.seen.get(key)) {
+            (Some(was), Some(is)) if was == is => continue,
+            (Some(was), Some(is)) => format!("{key} changed: {}", lines(was, is)),
+            (Some(_), None) => format!("{key} is gone"),
+            (None, _) => format!("{key} is new"),
+        };
+        if is_ours(key, claims) { &mut difference.ours } else { &mut difference.foreign }.push(line);
+    }
+    difference
+}
+
+fn is_ours(key: &str, claims: &[Claim]) -> bool {
+    let (class, name) = key.split_once(':').unwrap_or(("", key));
+    let network = matches!(
+        class,
+        "nft-table"
+            | "nft-chain"
+            | "nft-set"
+            | "nft-object"
+            | "nft-flowtable"
+            | "link"
+            | "addr"
+            | "qdisc"
+            | "class"
+            | "filter"
+    );
+    let named = network && name.split(' ').take(2).any(|word| word.starts_with(PREFIX));
+    named
+        || claims.iter().any(|claim| {
+            key.strip_prefix(claim.what.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        })
+}
+
+fn lines(was: &str, is: &str) -> String {
+    let missing = was.lines().filter(|line| !is.lines().any(|other| other == *line));
+    let added = is.lines().filter(|line| !was.lines().any(|other| other == *line));
+    let mut all: Vec<String> =
+        missing.map(|line| format!("- {line}")).chain(added.map(|line| format!("+ {line}"))).collect();
+    if all.is_empty() {
+        return "the same parts in another order or number".to_owned();
+    }
+    if all.len() > SHOWN {
+        let more = all.len() - SHOWN;
+        all.truncate(SHOWN);
+        all.push(format!("and {more} more"));
+    }
+    all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(seen: &[(&str, &str)]) -> Snapshot {
+        let seen = seen.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Snapshot { boot_id: String::new(), seen }
+    }
+
+    #[test]
+    fn what_is_claimed_or_carries_our_name_is_ours() {
+        let before = snapshot(&[("unit:checkout", "up"), ("unit:checkout-db", "up"), ("link:eth0", "up")]);
+        let after = snapshot(&[
+            ("unit:checkout", "down"),
+            ("unit:checkout-db", "down"),
+            ("link:eth0", "up"),
+            ("nft-chain:inet fd_x input", "drop"),
+        ]);
+        let claim = Claim { what: "unit:checkout".to_owned(), shared: false };
+        let difference = compare(&before, &after, &[claim]);
+        assert_eq!(difference.compared, 4);
+        assert_eq!(
+            difference.ours,
+            ["unit:checkout changed: - up; + down", "nft-chain:inet fd_x input is new"]
+        );
+        assert_eq!(difference.foreign, ["unit:checkout-db changed: - up; + down"]);
+    }
+
+    #[test]
+    fn the_same_rules_in_another_order_are_a_difference() {
+        let difference = compare(
+            &snapshot(&[("nft-chain:ip a b", "x\ny")]),
+            &snapshot(&[("nft-chain:ip a b", "y\nx")]),
+            &[],
+        );
+        assert_eq!(difference.foreign.len(), 1);
+    }
+}

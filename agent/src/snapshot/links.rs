@@ -1,0 +1,64 @@
+//! Network interfaces: what they are, their flags (up or down), and whom they belong to.
+
+use std::collections::BTreeMap;
+
+use super::{
+    SnapshotError,
+    mask::{Mask, canonical},
+    put,
+    route_dump::{LINK_HEADER, LINKS, dump},
+};
+use crate::host::{Host, netlink::attr};
+
+pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    for link in dump("links", LINKS, &[0; LINK_HEADER])? {
+        let name = attr::text(&link.attrs, 3).unwrap_or_default();
+        let value = format!(
+            "index {} type {} flags {:08x}\n{}",
+            link.u32(4),
+            u16::from_ne_bytes([link.u8(2), link.u8(3)]),
+            link.u32(8),
+            canonical(&link.attrs, attribute)
+        );
+        put(into, &format!("link:{name}"), value);
+    }
+    Ok(())
+}
+
+/// Statistics, and how often the carrier changed.
+fn attribute(kind: u16) -> Mask {
+    match kind {
+        7 | 23 | 35 | 47 | 48 => Mask::Drop,
+        18 => Mask::Nest(info),
+        26 => Mask::Nest(family),
+        _ => Mask::Keep,
+    }
+}
+
+fn family(kind: u16) -> Mask {
+    if kind == 10 { Mask::Nest(ip6) } else { Mask::Keep }
+}
+
+/// How far finding a router has come, statistics, and the time of the last change.
+fn ip6(kind: u16) -> Mask {
+    if matches!(kind, 1 | 3 | 5 | 6) { Mask::Drop } else { Mask::Keep }
+}
+
+fn info(kind: u16) -> Mask {
+    match kind {
+        2 => Mask::Nest(data),
+        3 => Mask::Drop,
+        5 => Mask::Nest(port),
+        _ => Mask::Keep,
+    }
+}
+
+/// A bridge's timers and tables. Other kinds lose these numbers too, which are rare settings of theirs.
+fn data(kind: u16) -> Mask {
+    if matches!(kind, 16..=19 | 47 | 48) { Mask::Drop } else { Mask::Keep }
+}
+
+/// A bridge port's timers and group counts.
+fn port(kind: u16) -> Mask {
+    if matches!(kind, 21..=23 | 38 | 41) { Mask::Drop } else { Mask::Keep }
+}

@@ -1,0 +1,79 @@
+//! Attributes as canonical text, without those that change by themselves.
+
+use std::fmt::Write as _;
+
+use crate::host::netlink::attributes;
+
+/// What becomes of an attribute.
+#[derive(Clone, Copy)]
+pub(super) enum Mask {
+    /// Stands as it is.
+    Keep,
+    /// Changes by itself; left out.
+    Drop,
+    /// Holds attributes, which are looked at by these rules.
+    Nest(fn(u16) -> Mask),
+    /// Is replaced by what this makes of it.
+    Text(fn(&[u8]) -> String),
+}
+
+/// The attributes in the kernel's order, as `kind=value` with values in hex, or as text where they are one.
+pub(super) fn canonical(bytes: &[u8], mask: fn(u16) -> Mask) -> String {
+    let mut text = String::new();
+    for (kind, value) in attributes(bytes) {
+        let value = match mask(kind) {
+            Mask::Drop => continue,
+            Mask::Keep => plain(value),
+            Mask::Nest(inner) => format!("{{{}}}", canonical(value, inner)),
+            Mask::Text(make) => make(value),
+        };
+        let space = if text.is_empty() { "" } else { " " };
+        let _ = write!(text, "{space}{kind}={value}");
+    }
+    text
+}
+
+/// A text in quotes, or hex.
+pub(super) fn plain(value: &[u8]) -> String {
+    if let Some((0, text)) = value.split_last().map(|(last, text)| (*last, text))
+        && text.len() > 1
+        && text.iter().all(u8::is_ascii_graphic)
+    {
+        return format!("\"{}\"", String::from_utf8_lossy(text));
+    }
+    hex(value)
+}
+
+pub(super) fn hex(value: &[u8]) -> String {
+    value.iter().fold(String::with_capacity(2 * value.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+pub(super) fn keep(_: u16) -> Mask {
+    Mask::Keep
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::netlink::Attrs;
+
+    #[test]
+    fn masked_attributes_leave_no_trace() {
+        fn mask(kind: u16) -> Mask {
+            match kind {
+                1 => Mask::Drop,
+                2 => Mask::Nest(mask),
+                _ => Mask::Keep,
+            }
+        }
+        let make = |counter: u32| {
+            let inner = Attrs::new().be32(1, counter).text(3, "eth0");
+            Attrs::new().be32(1, counter).nest(2, &inner).be32(4, 7).after(&[]).expect("short")
+        };
+        assert_eq!(canonical(&make(1), mask), "2={3=\"eth0\"} 4=00000007");
+        assert_eq!(canonical(&make(1), mask), canonical(&make(2), mask));
+    }
+}

@@ -1,0 +1,189 @@
+//! The nftables ruleset of all families: tables, chains with their rules, sets with their elements, objects, flow tables.
+//!
+//! Rules that `iptables-nft` made are among them; those of `iptables-legacy` are not nftables'.
+
+use std::collections::BTreeMap;
+
+use super::{
+    SnapshotError,
+    mask::{Mask, canonical, keep, plain},
+    put,
+};
+use crate::host::{
+    Host,
+    netlink::{Attrs, Message, NetlinkError, Reason, attr, attributes},
+    nft::{
+        list,
+        message::{ANY, Kind},
+    },
+};
+
+/// Packets change the contents of a set with this flag.
+const DYNAMIC: u32 = 0x20;
+const COUNTER_OBJECT: u32 = 1;
+const QUOTA_OBJECT: u32 = 2;
+
+pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    let listed = |kind| list(ANY, kind, &Attrs::new());
+    for message in listed(Kind::GetTables)? {
+        let (family, attrs) = parts(&message);
+        put(into, &format!("nft-table:{family} {}", name(attrs, 1)), canonical(attrs, table));
+    }
+    let mut chains = BTreeMap::<String, String>::new();
+    for message in listed(Kind::GetChains)? {
+        let (family, attrs) = parts(&message);
+        let key = format!("nft-chain:{family} {} {}", name(attrs, 1), name(attrs, 3));
+        chains.insert(key, canonical(attrs, chain));
+    }
+    for message in listed(Kind::GetRules)? {
+        let (family, attrs) = parts(&message);
+        let key = format!("nft-chain:{family} {} {}", name(attrs, 1), name(attrs, 2));
+        let lines = chains.entry(key).or_default();
+        lines.push('\n');
+        lines.push_str(&rule(attrs));
+    }
+    for (key, value) in chains {
+        put(into, &key, value);
+    }
+    for message in listed(Kind::GetSets)? {
+        let (family, attrs) = parts(&message);
+        let key = format!("nft-set:{family} {} {}", name(attrs, 1), name(attrs, 2));
+        let mut lines = vec![canonical(attrs, set)];
+        if attr::be32(attrs, 3).unwrap_or(0) & DYNAMIC == 0 {
+            lines.extend(elements(&message, attrs)?);
+        }
+        put(into, &key, lines.join("\n"));
+    }
+    for message in optional(listed(Kind::GetObjects))? {
+        let (family, attrs) = parts(&message);
+        let key = format!("nft-object:{family} {} {}", name(attrs, 1), name(attrs, 2));
+        let counts = matches!(attr::be32(attrs, 3), Some(COUNTER_OBJECT | QUOTA_OBJECT));
+        put(into, &key, canonical(attrs, if counts { counting_object } else { object }));
+    }
+    for message in optional(listed(Kind::GetFlowtables))? {
+        let (family, attrs) = parts(&message);
+        let key = format!("nft-flowtable:{family} {} {}", name(attrs, 1), name(attrs, 2));
+        put(into, &key, canonical(attrs, flowtable));
+    }
+    Ok(())
+}
+
+/// Old kernels know no objects or flow tables, and so have none.
+fn optional(listed: Result<Vec<Message>, NetlinkError>) -> Result<Vec<Message>, NetlinkError> {
+    match listed {
+        Err(NetlinkError {
+            reason: Reason::Refused { errno: libc::EOPNOTSUPP | libc::EINVAL, .. }, ..
+        }) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn parts(message: &Message) -> (String, &[u8]) {
+    let (header, attrs) = message.body.split_at_checked(4).unwrap_or((&[0; 4], &[]));
+    let family = match header[0] {
+        1 => "inet".to_owned(),
+        2 => "ip".to_owned(),
+        3 => "arp".to_owned(),
+        5 => "netdev".to_owned(),
+        7 => "bridge".to_owned(),
+        10 => "ip6".to_owned(),
+        other => format!("family-{other}"),
+    };
+    (family, attrs)
+}
+
+fn name(attrs: &[u8], kind: u16) -> String {
+    attr::text(attrs, kind).unwrap_or_default()
+}
+
+fn elements(message: &Message, attrs: &[u8]) -> Result<Vec<String>, SnapshotError> {
+    let family = message.body.first().copied().unwrap_or(ANY);
+    let which = Attrs::new().text(1, &name(attrs, 1)).text(2, &name(attrs, 2));
+    let listed = match list(family, Kind::GetElements, &which) {
+        // The set went away between two looks; the next snapshot will say so.
+        Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => Vec::new(),
+        other => other?,
+    };
+    let mut lines: Vec<_> = listed
+        .iter()
+        .filter_map(|message| attr::find(message.body.get(4..)?, 3))
+        .flat_map(attributes)
+        .map(|(_, one)| canonical(one, element))
+        .collect();
+    // The order is that of a hash.
+    lines.sort_unstable();
+    Ok(lines)
+}
+
+/// A rule as `meta{…} cmp{…} counter{}`.
+fn rule(attrs: &[u8]) -> String {
+    let mut text = expressions(attr::find(attrs, 4).unwrap_or_default());
+    for kind in [5, 7] {
+        if let Some(more) = attr::find(attrs, kind) {
+            text.push_str(&format!(" {kind}={}", plain(more)));
+        }
+    }
+    text
+}
+
+fn expressions(list: &[u8]) -> String {
+    attributes(list).map(|(_, one)| expression(one)).collect::<Vec<_>>().join(" ")
+}
+
+fn expression(one: &[u8]) -> String {
+    let name = attr::text(one, 1).unwrap_or_default();
+    let data = attr::find(one, 2).unwrap_or_default();
+    let mask: fn(u16) -> Mask = match name.as_str() {
+        "counter" | "last" => |_| Mask::Drop,
+        "quota" => |kind| if kind == 4 { Mask::Drop } else { Mask::Keep },
+        "dynset" => |kind| match kind {
+            7 => Mask::Text(expression),
+            10 => Mask::Text(expressions),
+            _ => Mask::Keep,
+        },
+        _ => keep,
+    };
+    format!("{name}{{{}}}", canonical(data, mask))
+}
+
+/// Use count and handle; the owner's address differs after each restart of a firewall.
+fn table(kind: u16) -> Mask {
+    if matches!(kind, 3 | 4 | 7) { Mask::Drop } else { Mask::Keep }
+}
+
+/// Handle, use count, counters, transaction's number.
+fn chain(kind: u16) -> Mask {
+    if matches!(kind, 2 | 6 | 8 | 11) { Mask::Drop } else { Mask::Keep }
+}
+
+/// Transaction's number, handle, count.
+fn set(kind: u16) -> Mask {
+    match kind {
+        10 | 16 | 20 => Mask::Drop,
+        17 => Mask::Text(expression),
+        18 => Mask::Text(expressions),
+        _ => Mask::Keep,
+    }
+}
+
+/// Time left; counters.
+fn element(kind: u16) -> Mask {
+    match kind {
+        5 => Mask::Drop,
+        7 => Mask::Text(expression),
+        11 => Mask::Text(expressions),
+        _ => Mask::Keep,
+    }
+}
+
+fn object(kind: u16) -> Mask {
+    if matches!(kind, 5 | 6) { Mask::Drop } else { Mask::Keep }
+}
+
+fn counting_object(kind: u16) -> Mask {
+    if matches!(kind, 4..=6) { Mask::Drop } else { Mask::Keep }
+}
+
+fn flowtable(kind: u16) -> Mask {
+    if matches!(kind, 4 | 5) { Mask::Drop } else { Mask::Keep }
+}

@@ -1,0 +1,68 @@
+//! Queueing disciplines and their classes, without statistics and reference counts.
+
+use std::collections::BTreeMap;
+
+use super::{
+    SnapshotError,
+    mask::{Mask, canonical},
+    put,
+    route_dump::{CLASSES, QDISCS, Seen, TC_HEADER, dump, name, names},
+};
+use crate::host::{Host, netlink::attr};
+
+/// The kernel gives these handles out by itself, in an order of its own.
+const FIRST_AUTOMATIC: u32 = 0x8000;
+/// Their classes are flows that come and go with packets.
+const FLOWS: [&str; 5] = ["fq_codel", "sfq", "fq", "cake", "fq_pie"];
+
+pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    let names = names()?;
+    for qdisc in all()? {
+        let key = format!("qdisc:{} {}", name(&names, qdisc.u32(4)), handle(qdisc.u32(12)));
+        put(into, &key, format!("handle {} {}", handle(qdisc.u32(8)), canonical(&qdisc.attrs, attribute)));
+    }
+    for index in names.keys() {
+        for class in dump("classes", CLASSES, &header(*index, 0))? {
+            if attr::text(&class.attrs, 1).is_some_and(|kind| FLOWS.contains(&kind.as_str())) {
+                continue;
+            }
+            let key = format!("class:{} {}", name(&names, *index), handle(class.u32(8)));
+            let value = format!(
+                "parent {} leaf {} {}",
+                handle(class.u32(12)),
+                handle(class.u32(16)),
+                canonical(&class.attrs, attribute)
+            );
+            put(into, &key, value);
+        }
+    }
+    Ok(())
+}
+
+/// All queueing disciplines.
+pub(super) fn all() -> Result<Vec<Seen>, SnapshotError> {
+    dump("queueing disciplines", QDISCS, &[0; TC_HEADER])
+}
+
+/// The header that asks for what hangs on an interface and a parent.
+pub(super) fn header(index: u32, parent: u32) -> [u8; TC_HEADER] {
+    let mut header = [0; TC_HEADER];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[12..16].copy_from_slice(&parent.to_ne_bytes());
+    header
+}
+
+/// A handle as people write it; one that the kernel gave out by itself is not the thing's name.
+pub(super) fn handle(handle: u32) -> String {
+    let (major, minor) = (handle >> 16, handle & 0xffff);
+    match handle {
+        u32::MAX => "root".to_owned(),
+        0xffff_fff1 => "ingress".to_owned(),
+        _ if (FIRST_AUTOMATIC..0xffff).contains(&major) => format!("auto:{minor:x}"),
+        _ => format!("{major:x}:{minor:x}"),
+    }
+}
+
+fn attribute(kind: u16) -> Mask {
+    if matches!(kind, 3 | 4 | 7) { Mask::Drop } else { Mask::Keep }
+}

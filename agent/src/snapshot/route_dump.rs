@@ -1,0 +1,61 @@
+//! What rtnetlink lists, split into the family's header and its attributes, and the names of interfaces.
+
+use std::collections::BTreeMap;
+
+use super::SnapshotError;
+use crate::host::netlink::{NetlinkError, Reason, Request, Socket, attr};
+
+pub(super) const LINKS: u16 = 18;
+pub(super) const ADDRESSES: u16 = 22;
+pub(super) const ROUTES: u16 = 26;
+pub(super) const RULES: u16 = 34;
+pub(super) const QDISCS: u16 = 38;
+pub(super) const CLASSES: u16 = 42;
+pub(super) const FILTERS: u16 = 46;
+
+pub(super) const LINK_HEADER: usize = 16;
+pub(super) const TC_HEADER: usize = 20;
+
+/// One thing that was listed.
+pub(super) struct Seen {
+    pub(super) header: Vec<u8>,
+    pub(super) attrs: Vec<u8>,
+}
+
+impl Seen {
+    pub(super) fn u8(&self, at: usize) -> u8 {
+        self.header.get(at).copied().unwrap_or(0)
+    }
+
+    pub(super) fn u32(&self, at: usize) -> u32 {
+        self.header.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_ne_bytes)
+    }
+}
+
+/// Lists what a header asks for; a kernel without the class has none of it.
+pub(super) fn dump(what: &str, kind: u16, header: &[u8]) -> Result<Vec<Seen>, SnapshotError> {
+    let request = Request { kind, flags: 0, body: header.to_vec() };
+    let listed = match Socket::open(libc::NETLINK_ROUTE)?.dump(&format!("list {what}"), &request) {
+        Err(NetlinkError { reason: Reason::Refused { errno: libc::EOPNOTSUPP, .. }, .. }) => Vec::new(),
+        other => other?,
+    };
+    Ok(listed
+        .into_iter()
+        .filter(|message| message.body.len() >= header.len())
+        .map(|mut message| {
+            let attrs = message.body.split_off(header.len());
+            Seen { header: message.body, attrs }
+        })
+        .collect())
+}
+
+/// Interfaces by index.
+pub(super) fn names() -> Result<BTreeMap<u32, String>, SnapshotError> {
+    let links = dump("links", LINKS, &[0; LINK_HEADER])?;
+    Ok(links.iter().map(|link| (link.u32(4), attr::text(&link.attrs, 3).unwrap_or_default())).collect())
+}
+
+/// An interface's name, or its number where it has gone meanwhile.
+pub(super) fn name(names: &BTreeMap<u32, String>, index: u32) -> String {
+    names.get(&index).cloned().unwrap_or_else(|| format!("index-{index}"))
+}

@@ -1,0 +1,48 @@
+//! Routes of all tables, IPv4 and IPv6, without the kernel's own copies of them.
+
+use std::collections::BTreeMap;
+
+use super::{
+    SnapshotError,
+    addresses::ip,
+    mask::{Mask, canonical},
+    put,
+    route_dump::{ROUTES, dump},
+};
+use crate::host::{Host, netlink::attr};
+
+const CLONED: u32 = 0x200;
+
+pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    for (family, label) in [(libc::AF_INET, "ip"), (libc::AF_INET6, "ip6")] {
+        let mut header = [0; 12];
+        header[0] = u8::try_from(family).unwrap_or(0);
+        for route in dump("routes", ROUTES, &header)? {
+            if route.u32(8) & CLONED != 0 {
+                continue;
+            }
+            let to = attr::find(&route.attrs, 1).map_or_else(|| "default".to_owned(), ip);
+            let table = attr::find(&route.attrs, 15)
+                .and_then(|four| four.try_into().ok())
+                .map_or(u32::from(route.u8(4)), u32::from_ne_bytes);
+            let key = format!("route:{label} table {table} {to}/{}", route.u8(1));
+            let value = format!(
+                "source-length {} tos {} protocol {} scope {} type {} flags {:x} {}",
+                route.u8(2),
+                route.u8(3),
+                route.u8(5),
+                route.u8(6),
+                route.u8(7),
+                route.u32(8),
+                canonical(&route.attrs, attribute)
+            );
+            put(into, &key, value);
+        }
+    }
+    Ok(())
+}
+
+/// Use and age; the time that is left.
+fn attribute(kind: u16) -> Mask {
+    if matches!(kind, 12 | 23) { Mask::Drop } else { Mask::Keep }
+}

@@ -1,0 +1,214 @@
+//! For tests only: bodies that run in fresh namespaces, hosts of namespaces joined by links, all over netlink.
+//!
+//! Works as root and as a user who may make namespaces; where neither is possible it says `skipped: why` on stderr.
+//! Never touches the namespaces that the tests were started in.
+
+mod link;
+
+pub use link::{address, down, join, route, up};
+
+use std::{
+    ffi::CStr,
+    fs::File,
+    io::{self, Write as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, setns, unshare},
+    unistd::{getgid, getuid},
+};
+
+use crate::host::{Host, Paths};
+
+const SANDBOX: &str = "FIREDRILL_TEST_SANDBOX";
+const ROLE: &str = "FIREDRILL_TEST_ROLE";
+
+/// Runs a test's body in a process of its own, in fresh user (unless root), network and mount namespaces with loopback
+/// up. `test` is the test's full name, as the harness prints it; [`crate::sandboxed`] writes it.
+///
+/// # Panics
+/// The body did, or its process could not be started.
+pub fn sandboxed(test: &str, body: impl FnOnce()) {
+    if std::env::var(SANDBOX).is_ok_and(|inside| inside == test) {
+        Netns::current().settle();
+        body();
+        return;
+    }
+    let mut command = again(test, None);
+    let maps = (format!("0 {} 1", getuid()), format!("0 {} 1", getgid()));
+    // SAFETY: between fork and exec this makes system calls only; what it formats was formatted before.
+    unsafe {
+        command.pre_exec(move || separate(&maps.0, &maps.1));
+    }
+    match command.stdout(Stdio::piped()).stderr(Stdio::piped()).output() {
+        Ok(output) if output.status.success() => {
+            // What the body skipped should be seen although it passed.
+            for line in
+                String::from_utf8_lossy(&output.stderr).lines().filter(|line| line.contains("skipped: "))
+            {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+        }
+        Ok(output) => panic!(
+            "in the sandbox: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                || error.raw_os_error() == Some(libc::ENOSPC) =>
+        {
+            skip(&format!("{test}: this user may not make namespaces here ({error})"));
+        }
+        Err(error) => panic!("could not start {test} in namespaces of its own: {error}"),
+    }
+}
+
+/// Says on stderr, past the harness, that something was not tested.
+pub fn skip(why: &str) {
+    let _ = writeln!(io::stderr(), "skipped: {why}");
+}
+
+/// A test whose body runs in [`sandboxed`] namespaces.
+#[macro_export]
+macro_rules! sandboxed {
+    ($(#[$attr:meta])* fn $name:ident() $body:block) => {
+        #[test]
+        $(#[$attr])*
+        fn $name() {
+            let path = concat!(module_path!(), "::", stringify!($name));
+            let test = path.split_once("::").map_or(path, |(_, test)| test);
+            $crate::testing::sandboxed(test, || $body);
+        }
+    };
+}
+
+/// The part that this process has to play in a test that starts itself again.
+#[must_use]
+pub fn role() -> Option<String> {
+    std::env::var(ROLE).ok()
+}
+
+/// Starts the running test again, in the same namespaces, in a part of its own; its standard output is a pipe.
+///
+/// # Panics
+/// It could not be started.
+#[must_use]
+pub fn play(role: &str) -> Child {
+    let test = std::env::var(SANDBOX).expect("called within a sandbox");
+    again(&test, Some(role)).stdout(Stdio::piped()).spawn().expect("the test's own program starts")
+}
+
+fn again(test: &str, role: Option<&str>) -> Command {
+    let program = std::env::current_exe().expect("a program knows its path");
+    let mut command = Command::new(program);
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(SANDBOX, test);
+    if let Some(role) = role {
+        command.env(ROLE, role);
+    }
+    command
+}
+
+fn separate(uid_map: &str, gid_map: &str) -> io::Result<()> {
+    let net = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
+    if !getuid().is_root() || unshare(net).is_err() {
+        unshare(net | CloneFlags::CLONE_NEWUSER)?;
+        std::fs::write("/proc/self/setgroups", "deny")?;
+        std::fs::write("/proc/self/uid_map", uid_map)?;
+        std::fs::write("/proc/self/gid_map", gid_map)?;
+    }
+    mount(None::<&CStr>, c"/", None::<&CStr>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&CStr>)?;
+    Ok(())
+}
+
+/// A network namespace that lives as long as this.
+#[derive(Debug)]
+pub struct Netns(OwnedFd);
+
+impl Netns {
+    /// The one that the calling thread is in.
+    ///
+    /// # Panics
+    /// `/proc` is not there.
+    #[must_use]
+    pub fn current() -> Self {
+        Self(File::open("/proc/thread-self/ns/net").expect("/proc is there").into())
+    }
+
+    /// A fresh one, with loopback up.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    #[must_use]
+    pub fn fresh() -> Self {
+        let fresh = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a sandbox may make network namespaces");
+            Self::current()
+        })
+        .join()
+        .expect("the thread made a namespace");
+        fresh.settle();
+        fresh
+    }
+
+    /// Loopback up, and addresses good at once: the search for duplicates would change the host for a second or two.
+    fn settle(&self) {
+        up(self, "lo");
+        for which in ["default", "all"] {
+            // Without IPv6 there is nothing to switch off.
+            let _ = self.run(|| std::fs::write(format!("/proc/sys/net/ipv6/conf/{which}/accept_dad"), "0"));
+        }
+    }
+
+    /// Runs something in it, on a thread of its own. Sockets that are made there stay there.
+    ///
+    /// # Panics
+    /// It did.
+    pub fn run<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(&self.0, CloneFlags::CLONE_NEWNET).expect("a sandbox may enter its own namespaces");
+                what()
+            });
+            match inside.join() {
+                Ok(value) => value,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Its descriptor.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A host for tests, with its state below a directory.
+#[must_use]
+pub fn host(below: &std::path::Path) -> Host {
+    let paths =
+        Paths { state: below.join("state"), run: below.join("run"), runit: vec![below.join("service")] };
+    Host::new("under-test", paths, firedrill_wire::DEFAULT_PORT, vec![22])
+}
+
+/// Waits until something is so, at most ten seconds.
+///
+/// # Panics
+/// It did not become so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(10), "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

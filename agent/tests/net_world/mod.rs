@@ -1,0 +1,244 @@
+//! A host between two peers, and what can be tried between them.
+//!
+//! peer (10.1.0.2, fd00:1::2, and the metadata addresses) ── host (10.1.0.1, fd00:1::1; 10.2.0.1) ── second (10.2.0.2).
+//! The host is the sandbox's own namespace, so that faults are made and undone by the test's own process.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use firedrill_agent::{
+    fault::{Ask, Inject, InjectError, Injected, Live, Prepared},
+    host::Host,
+    snapshot::{Snapshot, compare},
+    testing::{Netns, address, host, join, route},
+    undo::{self, Undo},
+};
+use firedrill_probe::clock;
+use firedrill_wire::{Fault, InjectionId, Span, api::Problem, evidence::Evidence};
+
+pub(crate) const AGENT_PORT: u16 = 7790;
+pub(crate) const SELF4: &str = "10.1.0.1";
+pub(crate) const SELF6: &str = "fd00:1::1";
+pub(crate) const PEER4: &str = "10.1.0.2";
+pub(crate) const PEER6: &str = "fd00:1::2";
+pub(crate) const PEERS: [&str; 2] = [PEER4, PEER6];
+/// Long enough for an answer on a busy machine; no answer at all takes as long.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// How far something came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// There and back.
+    Yes,
+    /// Silence.
+    No,
+    /// An error, at once.
+    Told,
+}
+
+pub(crate) struct World {
+    pub(crate) host: Host,
+    pub(crate) host_ns: Netns,
+    peer: Netns,
+    second: Netns,
+    _servers: Vec<TcpListener>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let (host_ns, peer, second) = (Netns::current(), Netns::fresh(), Netns::fresh());
+        join(&host_ns, "eth0", &peer, "peer0");
+        join(&host_ns, "eth1", &second, "second0");
+        for network in ["10.1.0.1/24", "fd00:1::1/64"] {
+            address(&host_ns, "eth0", network);
+        }
+        for network in ["10.1.0.2/24", "fd00:1::2/64", "169.254.169.254/32", "fd00:ec2::254/128"] {
+            address(&peer, "peer0", network);
+        }
+        address(&host_ns, "eth1", "10.2.0.1/24");
+        address(&second, "second0", "10.2.0.2/24");
+        route(&host_ns, "169.254.169.254/32", PEER4);
+        route(&host_ns, "fd00:ec2::254/128", PEER6);
+        route(&peer, "10.2.0.0/24", SELF4);
+        route(&second, "10.1.0.0/24", "10.2.0.1");
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        let mut servers = Vec::new();
+        for ns in [&host_ns, &peer, &second] {
+            for port in [22, 8080, 9090, AGENT_PORT] {
+                // Both families; a queue that accepts without anybody asking.
+                servers.push(ns.run(|| TcpListener::bind(("::", port)).unwrap()));
+            }
+        }
+        Self { host: host(Path::new("/nonexistent")), host_ns, peer, second, _servers: servers }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        // Links tell of their carrier a moment after they have it.
+        let mut last = Snapshot::take(&self.host).unwrap();
+        for _ in 0..50 {
+            std::thread::sleep(Duration::from_millis(20));
+            let next = Snapshot::take(&self.host).unwrap();
+            if next == last {
+                break;
+            }
+            last = next;
+        }
+        last
+    }
+
+    /// Fails with what differs, if anything does.
+    pub(crate) fn assert_same(&self, before: &Snapshot) {
+        let difference = compare(before, &self.snapshot(), &[]);
+        assert!(difference.ours.is_empty() && difference.foreign.is_empty(), "{difference:#?}");
+        assert!(difference.compared > 20);
+    }
+
+    pub(crate) fn prepare(&self, fault: &Fault) -> Result<Prepared, Problem> {
+        inject(fault).prepare(&self.host, &ask(fault, Span::secs(60)))
+    }
+
+    pub(crate) fn tcp_out(&self, to: &str, port: u16) -> Reach {
+        tcp(&self.host_ns, to, port)
+    }
+
+    pub(crate) fn tcp_in(&self, to: &str, port: u16) -> Reach {
+        tcp(&self.peer, to, port)
+    }
+
+    pub(crate) fn tcp_self(&self, to: &str, port: u16) -> Reach {
+        tcp(&self.host_ns, to, port)
+    }
+
+    /// From the first peer to the second.
+    pub(crate) fn tcp_through(&self, to: &str, port: u16) -> Reach {
+        tcp(&self.peer, to, port)
+    }
+
+    pub(crate) fn udp_out(&self, to: &str, port: u16) -> Reach {
+        let at = if to.starts_with("10.2.") { &self.second } else { &self.peer };
+        udp(&self.host_ns, at, to, port)
+    }
+
+    pub(crate) fn udp_in(&self, to: &str, port: u16) -> Reach {
+        udp(&self.peer, &self.host_ns, to, port)
+    }
+}
+
+fn tcp(from: &Netns, to: &str, port: u16) -> Reach {
+    let to = SocketAddr::new(to.parse::<IpAddr>().unwrap(), port);
+    match from.run(|| TcpStream::connect_timeout(&to, PATIENCE)) {
+        Ok(mut stream) => {
+            stream.write_all(b"x").unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            // Nobody accepts, so there is nothing to read; an error would show that the connection is no real one.
+            assert!(stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
+            Reach::Yes
+        }
+        Err(error) if error.kind() == ErrorKind::TimedOut => Reach::No,
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {
+            Reach::Told
+        }
+        Err(error) => panic!("TCP to {to}: {error}"),
+    }
+}
+
+/// One datagram, one way: whether it arrives, or an ICMP error, or nothing.
+fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
+    let to = SocketAddr::new(to.parse::<IpAddr>().unwrap(), port);
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let server = at.run(|| UdpSocket::bind(to)).unwrap();
+    let client = from.run(|| UdpSocket::bind(any)).unwrap();
+    client.connect(to).unwrap();
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    let sent = client.send(b"hello");
+    if server.recv(&mut [0; 8]).is_ok_and(|length| length == 5) {
+        return Reach::Yes;
+    }
+    client.set_nonblocking(true).unwrap();
+    let errors = [sent.err(), client.take_error().unwrap(), client.recv(&mut [0; 8]).err()];
+    if errors.iter().flatten().any(|error| error.kind() == ErrorKind::ConnectionRefused) {
+        Reach::Told
+    } else {
+        Reach::No
+    }
+}
+
+fn inject(fault: &Fault) -> &dyn Inject {
+    match fault {
+        Fault::NetBlock(block) => block,
+        Fault::HostIsolate(isolate) => isolate,
+        other => panic!("no fault on traffic: {other:?}"),
+    }
+}
+
+fn ask(fault: &Fault, hold: Span) -> Ask {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = match fault {
+        // The same fault gets the same id while it is only prepared, so that answers can be compared.
+        Fault::NetBlock(block) if block.to.iter().any(|to| to == "localhost") => 0,
+        _ => NEXT.fetch_add(1, Ordering::Relaxed),
+    };
+    let id: InjectionId = format!("test-run-{number}").parse().unwrap();
+    Ask { id, fault: fault.clone(), hold }
+}
+
+/// A fault in force.
+pub(crate) struct Injection<'a> {
+    world: &'a World,
+    pub(crate) live: Live,
+}
+
+impl<'a> Injection<'a> {
+    pub(crate) fn prepare(world: &'a World, fault: &Fault) -> Self {
+        Self::prepare_with(world, fault, Span::secs(60), Span::secs(60))
+    }
+
+    fn prepare_with(world: &'a World, fault: &Fault, lease: Span, hold: Span) -> Self {
+        let ask = ask(fault, hold);
+        let prepared = inject(fault).prepare(&world.host, &ask).unwrap();
+        let ends_boot_us = clock::boot_us() + hold.as_micros();
+        Self { world, live: Live { ask, prepared, ends_boot_us, lease } }
+    }
+
+    pub(crate) fn make(world: &'a World, fault: &Fault) -> Self {
+        Self::with(world, fault, Span::secs(60), Span::secs(60))
+    }
+
+    pub(crate) fn with(world: &'a World, fault: &Fault, lease: Span, hold: Span) -> Self {
+        let injection = Self::prepare_with(world, fault, lease, hold);
+        injection.again().unwrap();
+        injection
+    }
+
+    pub(crate) fn fault(&self) -> &dyn Inject {
+        inject(&self.live.ask.fault)
+    }
+
+    pub(crate) fn again(&self) -> Result<Injected, InjectError> {
+        self.fault().inject(&self.world.host, &self.live)
+    }
+
+    pub(crate) fn renew(&self, lease: Span) -> Result<(), InjectError> {
+        self.fault().renew(&self.world.host, &self.live, lease)
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence {
+        self.fault().evidence(&self.world.host, &self.live)
+    }
+
+    pub(crate) fn table(&self) -> String {
+        match &self.live.prepared.undo[..] {
+            [Undo::DeleteNftTable { table }] => table.clone(),
+            other => panic!("one table is all there is to undo: {other:?}"),
+        }
+    }
+
+    pub(crate) fn undo(&self) {
+        undo::nft::apply(&self.world.host, &self.table()).unwrap();
+    }
+}
