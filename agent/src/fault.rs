@@ -3,6 +3,19 @@
 //! Putting back is not here: `prepare` says it as data ([`Undo`]), which is journaled before anything is touched and
 //! which needs no fault kind to be carried out.
 
+mod made;
+mod matching;
+mod power;
+mod signal;
+
+pub mod host_poweroff;
+pub mod host_reboot;
+pub mod process_kill;
+pub mod process_pause;
+pub mod service_kill;
+pub mod service_restart;
+pub mod service_stop;
+
 use firedrill_wire::{
     Fault, InjectionId, Span,
     api::{Claim, Problem},

@@ -1,5 +1,7 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
+pub mod process;
+
 use std::path::PathBuf;
 
 /// The host that this agent is on.

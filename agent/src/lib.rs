@@ -6,4 +6,6 @@
 pub mod control;
 pub mod fault;
 pub mod host;
+pub mod service;
+pub mod snapshot;
 pub mod undo;

@@ -3,6 +3,9 @@
 //! Each is idempotent and checked: absent is success; unreadable is an error. None starts what was down before, or
 //! what an administrator stopped meanwhile.
 
+pub mod process;
+pub mod service;
+
 use serde::{Deserialize, Serialize};
 
 /// How to put one thing back.
