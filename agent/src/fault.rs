@@ -4,13 +4,26 @@
 //! which needs no fault kind to be carried out.
 
 mod host_isolate;
+mod made;
+mod matching;
 pub mod net;
 mod net_block;
+mod power;
+mod signal;
+
+pub mod host_poweroff;
+pub mod host_reboot;
+pub mod process_kill;
+pub mod process_pause;
+pub mod service_kill;
+pub mod service_restart;
+pub mod service_stop;
 
 use firedrill_wire::{
     Fault, InjectionId, Span,
     api::{Claim, Problem},
     evidence::Evidence,
+    fault::{HostIsolate, RegionHow, RegionKill},
 };
 use serde::{Deserialize, Serialize};
 
@@ -102,4 +115,25 @@ pub trait Inject: Send + Sync {
 #[must_use]
 pub fn refuse(code: &str, title: impl Into<String>, hint: impl Into<String>) -> Problem {
     Problem { code: code.to_owned(), title: title.into(), hint: hint.into() }
+}
+
+/// The kind that carries a fault out. This is the line that a new kind adds.
+#[must_use]
+pub fn of(fault: &Fault) -> &dyn Inject {
+    // A region is a matter of the plan; what one host has to do for it is one of the other kinds.
+    static ISOLATE: HostIsolate = HostIsolate { except: Vec::new() };
+    match fault {
+        Fault::ServiceStop(_) => &service_stop::ServiceStop,
+        Fault::ServiceKill(_) => &service_kill::ServiceKill,
+        Fault::ServiceRestart(_) => &service_restart::ServiceRestart,
+        Fault::ProcessKill(_) => &process_kill::ProcessKill,
+        Fault::ProcessPause(_) => &process_pause::ProcessPause,
+        Fault::NetBlock(block) => block,
+        Fault::HostIsolate(isolate) => isolate,
+        Fault::HostReboot(_) => &host_reboot::HostReboot,
+        Fault::HostPoweroff(_) | Fault::RegionKill(RegionKill { how: RegionHow::Poweroff }) => {
+            &host_poweroff::HostPoweroff
+        }
+        Fault::RegionKill(RegionKill { how: RegionHow::Isolate }) => &ISOLATE,
+    }
 }

@@ -3,6 +3,7 @@
 pub mod netlink;
 pub mod nft;
 pub mod probe_kernel;
+pub mod process;
 
 use std::path::PathBuf;
 

@@ -6,6 +6,7 @@
 pub mod control;
 pub mod fault;
 pub mod host;
+pub mod service;
 pub mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -9,10 +9,12 @@ mod filters;
 mod links;
 mod mask;
 mod nft;
+mod processes;
 mod qdiscs;
 mod route_dump;
 mod routes;
 mod rules;
+mod units;
 
 pub use compare::{Difference, compare};
 
@@ -65,6 +67,8 @@ impl Snapshot {
             rules::observe,
             qdiscs::observe,
             filters::observe,
+            units::observe,
+            processes::observe,
         ] {
             observe(host, &mut seen)?;
         }

@@ -4,8 +4,12 @@
 //! what an administrator stopped meanwhile.
 
 pub mod nft;
+pub mod process;
+pub mod service;
 
 use serde::{Deserialize, Serialize};
+
+use crate::host::Host;
 
 /// How to put one thing back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +68,20 @@ impl Undo {
             Self::DeleteNftTable { table } => format!("delete nftables table inet {table}"),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
+        }
+    }
+
+    /// Puts it back.
+    ///
+    /// # Errors
+    /// It is not back, or that could not be read.
+    pub fn apply(&self, host: &Host) -> Result<Undone, UndoError> {
+        match self {
+            Self::DeleteNftTable { table } => nft::apply(host, table),
+            Self::StartService { manager, unit, stopped_mark } => {
+                service::apply(host, *manager, unit, stopped_mark.as_deref())
+            }
+            Self::ContinueProcess { pid, start_ticks } => process::apply(host, *pid, *start_ticks),
         }
     }
 }

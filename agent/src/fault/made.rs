@@ -1,0 +1,57 @@
+//! What this process has made already, so that a second `inject` of the same injection makes nothing twice and, above
+//! all, does not take its own work for somebody else's.
+//!
+//! Only ever in memory: an injection is never tried again by another process.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{InjectError, Injected, Live};
+use crate::host::process::Name;
+
+/// Far more than a host can have in force at once.
+const KEPT: usize = 512;
+
+static MADE: Mutex<VecDeque<(Key, Made)>> = Mutex::new(VecDeque::new());
+
+type Key = (String, u64, String);
+
+/// What making an effect gave, and what evidence compares with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Made {
+    /// The answer to `inject`.
+    pub(super) injected: Injected,
+    /// The processes that were signalled, each with the processor time that it had used right after.
+    pub(super) processes: Vec<(Name, u64)>,
+}
+
+fn key(live: &Live) -> Key {
+    (live.ask.id.to_string(), live.ends_boot_us, live.prepared.basis.clone())
+}
+
+/// What was made for this injection by this process.
+pub(super) fn before(live: &Live) -> Option<Made> {
+    let key = key(live);
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.iter().find(|(one, _)| *one == key).map(|(_, made)| made.clone())
+}
+
+/// Makes it unless it is made; what failed is not kept.
+pub(super) fn once(
+    live: &Live,
+    make: impl FnOnce() -> Result<Made, InjectError>,
+) -> Result<Injected, InjectError> {
+    if let Some(made) = before(live) {
+        return Ok(made.injected);
+    }
+    let new = make()?;
+    let injected = new.injected.clone();
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if made.len() >= KEPT {
+        made.pop_front();
+    }
+    made.push_back((key(live), new));
+    Ok(injected)
+}

@@ -1,0 +1,182 @@
+//! `process-pause`: SIGSTOP to the processes that match; SIGCONT afterwards to those that we stopped, and to no other.
+
+use std::{
+    io, thread,
+    time::{Duration, Instant},
+};
+
+use firedrill_wire::{
+    Fault,
+    api::Problem,
+    evidence::{Evidence, Seen},
+};
+use rustix::process::Signal;
+
+use super::{
+    Ask, Inject, InjectError, Injected, Live, Prepared, made, made::Made, matching, refuse,
+    service_stop::other_kind, signal,
+};
+use crate::{
+    host::{
+        Host,
+        process::{Handle, Name, Stat, alive, all, family},
+    },
+    undo::Undo,
+};
+
+/// A stop takes effect when each thread next leaves the kernel; one that waits for a disk may take its time.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessPause;
+
+impl Inject for ProcessPause {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        let Fault::ProcessPause(pause) = &ask.fault else { return Err(other_kind(ask)) };
+        let (stopped, found): (Vec<Stat>, Vec<Stat>) =
+            matching::find(host, &pause.which)?.into_iter().partition(Stat::is_stopped);
+        if found.is_empty() {
+            return Err(refuse(
+                "already-stopped",
+                format!("all {} processes that match are stopped already", stopped.len()),
+                "continue them first, or match others",
+            ));
+        }
+        let mut notes = vec![
+            "children that they fork before the pause begins, and others that match later, run on".into(),
+        ];
+        if !stopped.is_empty() {
+            notes.push(format!("stopped already, and left so: {}", matching::list(&stopped)));
+        }
+        let names: Vec<Name> = found.iter().map(|stat| stat.name).collect();
+        Ok(Prepared {
+            claims: matching::claims(&found),
+            effects: vec![format!("stop (SIGSTOP) {}", matching::list(&found))],
+            undo: names.iter().copied().map(resume).collect(),
+            switches: vec!["guardian".into()],
+            notes,
+            basis: signal::basis(&names),
+        })
+    }
+
+    fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        made::once(live, || stop(&signal::names(&live.prepared.basis)))
+    }
+
+    fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
+        let made = made::before(live).map(|made| made.processes);
+        let ours: Vec<(Name, Option<u64>)> = match made {
+            Some(stopped) => stopped.into_iter().map(|(name, ticks)| (name, Some(ticks))).collect(),
+            None => live.prepared.undo.iter().filter_map(named).map(|name| (name, None)).collect(),
+        };
+        look(&ours).unwrap_or_else(|error| Evidence {
+            in_force: Seen::Unknown,
+            exercised: Seen::Unknown,
+            count: None,
+            detail: format!("cannot look at the stopped processes: {error}"),
+        })
+    }
+}
+
+const fn resume(name: Name) -> Undo {
+    Undo::ContinueProcess { pid: name.pid, start_ticks: name.start_ticks }
+}
+
+const fn named(undo: &Undo) -> Option<Name> {
+    match undo {
+        Undo::ContinueProcess { pid, start_ticks } => Some(Name { pid: *pid, start_ticks: *start_ticks }),
+        _ => None,
+    }
+}
+
+fn stop(names: &[Name]) -> Result<Made, InjectError> {
+    let failed = |name: Name, error: io::Error| InjectError(format!("cannot stop process {name}: {error}"));
+    let mut stopped = Vec::new();
+    let mut left = 0_usize;
+    for name in names {
+        // One that somebody else has stopped since it was prepared is theirs to continue.
+        let runs = alive(*name).map_err(|error| failed(*name, error))?.is_some_and(|stat| !stat.is_stopped());
+        let handle = if runs { Handle::open(*name).map_err(|error| failed(*name, error))? } else { None };
+        match handle {
+            Some(handle) if handle.signal(Signal::STOP).map_err(|error| failed(*name, error))? => {
+                stopped.push(*name);
+            }
+            _ => left += 1,
+        }
+    }
+    if stopped.is_empty() {
+        return Err(InjectError(format!(
+            "none of the {} processes that were prepared could be stopped: they are gone, or stopped by somebody else",
+            names.len()
+        )));
+    }
+    let end = Instant::now() + PATIENCE;
+    let mut processes = Vec::new();
+    for name in stopped {
+        while let Some(stat) = alive(name).map_err(|error| failed(name, error))? {
+            if stat.is_stopped() {
+                processes.push((name, stat.cpu_ticks));
+                break;
+            }
+            if Instant::now() >= end {
+                let why = format!("it is still in state {} after {PATIENCE:?}", stat.state);
+                return Err(failed(name, io::Error::other(why)));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    let forked =
+        children(&processes).map_err(|error| InjectError(format!("cannot look for children: {error}")))?;
+    let mut detail = format!("{} processes are stopped", processes.len());
+    if left > 0 {
+        detail = format!("{detail}; {left} were gone, or stopped by somebody else");
+    }
+    if forked > 0 {
+        detail = format!("{detail}; {forked} of their children run on");
+    }
+    let undo = processes.iter().map(|(name, _)| resume(*name)).collect();
+    Ok(Made { injected: Injected { detail, undo: Some(undo) }, processes })
+}
+
+/// How many processes below those run on.
+fn children(stopped: &[(Name, u64)]) -> io::Result<usize> {
+    let all = all()?;
+    let below: std::collections::BTreeSet<Name> = stopped
+        .iter()
+        .flat_map(|(name, _)| family(name.pid, &all))
+        .filter(|stat| !stat.is_stopped())
+        .map(|stat| stat.name)
+        .collect();
+    Ok(below.len())
+}
+
+fn look(ours: &[(Name, Option<u64>)]) -> io::Result<Evidence> {
+    let (mut stopped, mut worked, mut measured) = (0, 0, true);
+    let mut wrong = Vec::new();
+    for (name, before) in ours {
+        match alive(*name)? {
+            Some(stat) if stat.is_stopped() => {
+                stopped += 1;
+                measured &= before.is_some();
+                worked += usize::from(before.is_some_and(|before| stat.cpu_ticks != before));
+            }
+            Some(stat) => wrong.push(format!("{} ({}) is in state {}", name.pid, stat.comm, stat.state)),
+            None => wrong.push(format!("{} is gone", name.pid)),
+        }
+    }
+    let in_force = if stopped > 0 && wrong.is_empty() { Seen::Yes } else { Seen::No };
+    let exercised = match in_force {
+        Seen::Yes if worked > 0 => Seen::No,
+        Seen::Yes if !measured => Seen::Unknown,
+        other => other,
+    };
+    let mut detail = format!("{stopped} of {} processes are stopped", ours.len());
+    if worked > 0 {
+        detail = format!("{detail}; {worked} have used the processor since");
+    }
+    if !wrong.is_empty() {
+        detail = format!("{detail}; {}", wrong.join(", "));
+    }
+    Ok(Evidence { in_force, exercised, count: None, detail })
+}

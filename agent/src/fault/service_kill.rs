@@ -1,0 +1,91 @@
+//! `service-kill`: signal every process of a service. Its manager is expected to bring it back; Firedrill does not.
+
+use firedrill_wire::{Fault, api::Problem, evidence::Evidence};
+
+use super::{
+    Ask, Inject, InjectError, Injected, Live, Prepared, made, refuse,
+    service_stop::{not_our_own, other_kind, plainly_up, unreadable},
+    signal,
+};
+use crate::{
+    host::{
+        Host,
+        process::{Name, alive},
+    },
+    service::{self, State},
+};
+
+/// The kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceKill;
+
+impl Inject for ServiceKill {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        let Fault::ServiceKill(kill) = &ask.fault else { return Err(other_kind(ask)) };
+        let (manager, unit) = service::pick(host, kill.manager, &kill.service)?;
+        let state = plainly_up(&*manager, &unit)?;
+        not_our_own(&*manager, &unit)?;
+        let members = manager.processes(&unit).map_err(|error| unreadable(&unit, &error))?;
+        if members.is_empty() {
+            return Err(refuse("no-process", format!("{unit} has no process that could be killed"), ""));
+        }
+        let back = manager.comeback(&unit, kill.signal).map_err(|error| unreadable(&unit, &error))?;
+        let main = main(&state, &members);
+        Ok(Prepared {
+            claims: vec![unit.claim()],
+            effects: vec![format!(
+                "send {} to all processes of {unit}: {} now, main process {}",
+                kill.signal,
+                members.len(),
+                main.first().map_or_else(|| "none".to_owned(), |name| name.pid.to_string()),
+            )],
+            undo: Vec::new(),
+            switches: Vec::new(),
+            notes: vec![back],
+            // Workers may come and go; another main process is another service as far as this is concerned.
+            basis: signal::basis(&main),
+        })
+    }
+
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        made::once(live, || {
+            let Fault::ServiceKill(kill) = &live.ask.fault else {
+                return Err(InjectError(other_kind(&live.ask).title));
+            };
+            for name in signal::names(&live.prepared.basis) {
+                if alive(name)
+                    .map_err(|error| InjectError(format!("cannot look at process {name}: {error}")))?
+                    .is_none()
+                {
+                    let what = "of the service that was prepared has ended by itself; nothing was done";
+                    return Err(InjectError(format!("process {name} {what}")));
+                }
+            }
+            let (manager, unit) = service::pick(host, kill.manager, &kill.service)
+                .map_err(|problem| InjectError(problem.title))?;
+            let members = manager.processes(&unit).map_err(|error| InjectError(error.to_string()))?;
+            signal::send(&members, kill.signal, live.ask.hold)
+        })
+    }
+
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        let killed = match made::before(live) {
+            Some(made) => made.processes.into_iter().map(|(name, _)| name).collect(),
+            None => signal::names(&live.prepared.basis),
+        };
+        let mut evidence = signal::look(&killed);
+        let Fault::ServiceKill(kill) = &live.ask.fault else { return evidence };
+        if let Ok((manager, unit)) = service::pick(host, kill.manager, &kill.service)
+            && let Ok(state) = manager.state(&unit)
+        {
+            evidence.detail = format!("{}; {unit} is {}", evidence.detail, state.sentence());
+        }
+        evidence
+    }
+}
+
+/// What a service stands and falls with: its main process; all of them where it has none.
+pub(super) fn main(state: &State, members: &[Name]) -> Vec<Name> {
+    let main: Vec<Name> = members.iter().copied().filter(|name| Some(name.pid) == state.main).collect();
+    if main.is_empty() { members.to_vec() } else { main }
+}

@@ -1,0 +1,95 @@
+//! `service-restart`: restart a service through its manager, once.
+
+use std::time::Duration;
+
+use firedrill_wire::{
+    Fault,
+    api::Problem,
+    evidence::{Evidence, Seen},
+};
+
+use super::{
+    Ask, Inject, InjectError, Injected, Live, Prepared, made,
+    made::Made,
+    refuse,
+    service_kill::main,
+    service_stop::{not_our_own, other_kind, plainly_up, unreadable},
+    signal,
+};
+use crate::{host::Host, service};
+
+/// Restarting is given the hold to begin, within these limits.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
+
+/// The kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceRestart;
+
+impl Inject for ServiceRestart {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        let Fault::ServiceRestart(restart) = &ask.fault else { return Err(other_kind(ask)) };
+        let (manager, unit) = service::pick(host, restart.manager, &restart.service)?;
+        let state = plainly_up(&*manager, &unit)?;
+        not_our_own(&*manager, &unit)?;
+        let about = manager.about(&unit).map_err(|error| unreadable(&unit, &error))?;
+        if let Some(why) = about.not_stoppable {
+            return Err(refuse("not-stoppable", format!("{unit} cannot be restarted: {why}"), ""));
+        }
+        let members = manager.processes(&unit).map_err(|error| unreadable(&unit, &error))?;
+        if members.is_empty() {
+            return Err(refuse(
+                "no-process",
+                format!("{unit} has no process, so it could not be told whether it was restarted"),
+                "",
+            ));
+        }
+        for other in &about.dependents {
+            not_our_own(&*manager, other)?;
+        }
+        let mut effects = vec![format!("restart {unit}")];
+        effects.extend(about.dependents.iter().map(|other| format!("{other} is restarted with it")));
+        let claims = std::iter::once(&unit).chain(&about.dependents).map(service::Unit::claim).collect();
+        let basis = signal::basis(&main(&state, &members));
+        Ok(Prepared { claims, effects, undo: Vec::new(), switches: Vec::new(), notes: about.notes, basis })
+    }
+
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        made::once(live, || {
+            let Fault::ServiceRestart(restart) = &live.ask.fault else {
+                return Err(InjectError(other_kind(&live.ask).title));
+            };
+            let (manager, unit) = service::pick(host, restart.manager, &restart.service)
+                .map_err(|problem| InjectError(problem.title))?;
+            // A service that somebody stopped since is not to be started by a restart.
+            plainly_up(&*manager, &unit).map_err(|problem| InjectError(problem.title))?;
+            let state = manager
+                .restart(&unit, live.ask.hold.0.clamp(PATIENCE.0, PATIENCE.1))
+                .map_err(|error| InjectError(error.to_string()))?;
+            let detail = format!("{unit} was restarted; it is {}", state.sentence());
+            Ok(Made { injected: Injected { detail, undo: None }, ..Made::default() })
+        })
+    }
+
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        let mut evidence = signal::look(&signal::names(&live.prepared.basis));
+        let Fault::ServiceRestart(restart) = &live.ask.fault else { return evidence };
+        let now = service::pick(host, restart.manager, &restart.service)
+            .map_err(|problem| problem.title)
+            .and_then(|(manager, unit)| manager.state(&unit).map_err(|error| error.to_string()));
+        match now {
+            // Ended, and not even meant to come back: that was no restart.
+            Ok(state) if state.phase.is_down() && !state.wanted_up => {
+                evidence.in_force = Seen::No;
+                evidence.detail = format!("{}; the service is {}", evidence.detail, state.sentence());
+            }
+            Ok(state) => {
+                evidence.detail = format!("{}; the service is {}", evidence.detail, state.sentence());
+            }
+            Err(error) => {
+                evidence.in_force = Seen::Unknown;
+                evidence.detail = format!("{}; {error}", evidence.detail);
+            }
+        }
+        evidence
+    }
+}

@@ -1,0 +1,193 @@
+//! `service-stop`: stop a service through its manager; started again afterwards.
+//!
+//! Never stops what is not plainly up, and takes what is down when its time comes for somebody else's will.
+
+use std::time::Duration;
+
+use firedrill_wire::{
+    Fault,
+    api::Problem,
+    evidence::{Evidence, Seen},
+};
+
+use super::{Ask, Inject, InjectError, Injected, Live, Prepared, made, made::Made, refuse};
+use crate::{
+    host::Host,
+    service::{self, Manager, Phase, State, Unit},
+    undo::Undo,
+};
+
+/// Stopping is given the hold to come about, within these limits.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
+
+/// The kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceStop;
+
+impl Inject for ServiceStop {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        let Fault::ServiceStop(stop) = &ask.fault else { return Err(other_kind(ask)) };
+        let (manager, unit) = service::pick(host, stop.manager, &stop.service)?;
+        let state = plainly_up(&*manager, &unit)?;
+        let about = manager.about(&unit).map_err(|error| unreadable(&unit, &error))?;
+        if let Some(why) = about.not_stoppable {
+            return Err(refuse(
+                "not-stoppable",
+                format!("{unit} cannot be stopped and started again: {why}"),
+                "",
+            ));
+        }
+        let mut units = vec![unit.clone()];
+        units.extend(about.dependents);
+        let mut effects = vec![match state.main {
+            Some(pid) => format!("stop {unit}, main process {pid}"),
+            None => format!("stop {unit}"),
+        }];
+        effects.extend(
+            units.iter().skip(1).map(|other| format!("{other} is stopped with it, because it requires it")),
+        );
+        let mut notes = about.notes;
+        for one in &units {
+            not_our_own(&*manager, one)?;
+        }
+        if about.stop_limit.is_some_and(|limit| limit > ask.hold.0) {
+            notes.push(format!("{unit} may take longer to stop than the hold; then the fault does not land"));
+        }
+        Ok(Prepared {
+            claims: units.iter().map(Unit::claim).collect(),
+            effects,
+            // Undone from the end: the service itself first, then what needs it.
+            undo: units.iter().rev().map(|one| start(one, None)).collect(),
+            switches: vec!["guardian".into()],
+            notes,
+            basis: units.iter().map(|one| format!("{} up", one.key())).collect::<Vec<_>>().join("\n"),
+        })
+    }
+
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        made::once(live, || {
+            let units = units(live);
+            let Some((unit, others)) = units.split_first() else {
+                return Err(InjectError("nothing was prepared that could be stopped".into()));
+            };
+            let manager = service::manager(host, unit.manager)
+                .ok_or_else(|| InjectError(format!("{} is not on this host any more", unit.manager)))?;
+            let look = |one: &Unit| manager.state(one).map_err(|error| InjectError(error.to_string()));
+            let state = look(unit)?;
+            if state.phase.is_down() || !state.wanted_up {
+                // Not ours to start again, so the undo goes; the evidence will say that nothing landed.
+                let detail =
+                    format!("{unit} was {} already, by somebody else; it is left alone", state.sentence());
+                return Ok(Made { injected: Injected { detail, undo: Some(Vec::new()) }, ..Made::default() });
+            }
+            let mut fallen = Vec::new();
+            for one in others {
+                if !look(one)?.phase.is_down() {
+                    fallen.push(one);
+                }
+            }
+            let down = manager
+                .stop(unit, live.ask.hold.0.clamp(PATIENCE.0, PATIENCE.1))
+                .map_err(|error| InjectError(error.to_string()))?;
+            let mut undo = vec![start(unit, Some(down.mark))];
+            for one in fallen {
+                undo.insert(0, start(one, Some(look(one)?.mark)));
+            }
+            let detail = format!("{unit} is {}", down.phase.word());
+            Ok(Made { injected: Injected { detail, undo: Some(undo) }, ..Made::default() })
+        })
+    }
+
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        let seen =
+            |seen: Seen, detail: String| Evidence { in_force: seen, exercised: seen, count: None, detail };
+        let ours = made::before(live).and_then(|made| made.injected.undo);
+        if ours.is_some_and(|undo| undo.is_empty()) {
+            return seen(Seen::No, "it was down before the fault, by somebody else".into());
+        }
+        let units = units(live);
+        let Some(unit) = units.first() else {
+            return seen(Seen::No, "it was down before the fault, by somebody else".into());
+        };
+        let Some(manager) = service::manager(host, unit.manager) else {
+            return seen(Seen::Unknown, format!("{} is not on this host any more", unit.manager));
+        };
+        match manager.state(unit) {
+            Ok(state) if state.phase.is_down() && !state.wanted_up => {
+                seen(Seen::Yes, format!("{unit} is {}", state.sentence()))
+            }
+            Ok(state) => seen(Seen::No, format!("{unit} is {}", state.sentence())),
+            Err(error) => seen(Seen::Unknown, error.to_string()),
+        }
+    }
+}
+
+/// The units that an injection is about, the service itself first.
+fn units(live: &Live) -> Vec<Unit> {
+    let unit = |undo: &Undo| match undo {
+        Undo::StartService { manager, unit, .. } => Some(Unit { manager: *manager, id: unit.clone() }),
+        _ => None,
+    };
+    live.prepared.undo.iter().rev().filter_map(unit).collect()
+}
+
+fn start(unit: &Unit, stopped_mark: Option<String>) -> Undo {
+    Undo::StartService { manager: unit.manager, unit: unit.id.clone(), stopped_mark }
+}
+
+/// Refuses what is not up, or not meant to be.
+pub(super) fn plainly_up(manager: &dyn Manager, unit: &Unit) -> Result<State, Problem> {
+    let state = manager.state(unit).map_err(|error| unreadable(unit, &error))?;
+    match state.phase {
+        Phase::Up if state.wanted_up => Ok(state),
+        Phase::Up => Err(refuse(
+            "service-leaving",
+            format!("{unit} is {}: it is not meant to stay up", state.sentence()),
+            "start it for good first",
+        )),
+        Phase::Down | Phase::Failed => Err(refuse(
+            "service-down",
+            format!("{unit} is {}: what is not up cannot be harmed, and is never started", state.sentence()),
+            "start it first, or leave this host out",
+        )),
+        Phase::Starting | Phase::Stopping => Err(refuse(
+            "service-changing",
+            format!("{unit} is {}", state.sentence()),
+            "try again once it is up",
+        )),
+    }
+}
+
+/// Refuses the service that the agent itself runs in.
+pub(super) fn not_our_own(manager: &dyn Manager, unit: &Unit) -> Result<(), Problem> {
+    let members = manager.processes(unit).map_err(|error| unreadable(unit, &error))?;
+    let all = crate::host::process::all().map_err(|error| {
+        refuse("unreadable", format!("cannot look whether the agent runs in {unit}: {error}"), "")
+    })?;
+    let agent = super::matching::own(&all);
+    if members.iter().any(|name| agent.contains(&name.pid)) {
+        return Err(refuse(
+            "own-service",
+            format!("the agent itself runs in {unit}"),
+            "name another service",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn unreadable(unit: &Unit, error: &service::ServiceError) -> Problem {
+    refuse(
+        "service-manager",
+        format!("cannot tell how {unit} is: {error}"),
+        "see `firedrill doctor` for this host",
+    )
+}
+
+/// The refusal of a fault of another kind, which only a mistake in the program can bring here.
+pub(super) fn other_kind(ask: &Ask) -> Problem {
+    refuse(
+        "wrong-kind",
+        format!("{} was sent to the code of another kind", ask.fault.kind()),
+        "report this as a bug",
+    )
+}

@@ -1,0 +1,100 @@
+//! Sending a signal that ends processes, and looking whether they ended. Shared by the kinds that kill.
+
+use std::{io, time::Duration};
+
+use firedrill_wire::{
+    Span,
+    evidence::{Evidence, Seen},
+    fault::Signal,
+};
+
+use super::{InjectError, Injected, made::Made};
+use crate::host::process::{Handle, Name, alive};
+
+/// How long is waited for processes to end before `inject` answers; what ends later shows in the evidence.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The kernel's signal.
+const fn number(signal: Signal) -> rustix::process::Signal {
+    use rustix::process::Signal as Kernel;
+    match signal {
+        Signal::Kill => Kernel::KILL,
+        Signal::Term => Kernel::TERM,
+        Signal::Int => Kernel::INT,
+        Signal::Abrt => Kernel::ABORT,
+        Signal::Hup => Kernel::HUP,
+        Signal::Quit => Kernel::QUIT,
+    }
+}
+
+/// Takes hold of all first, then signals all, then waits a little for them to end.
+pub(super) fn send(names: &[Name], signal: Signal, hold: Span) -> Result<Made, InjectError> {
+    let failed = |name: Name, error: io::Error| {
+        InjectError(format!("cannot send {signal} to process {name}: {error}"))
+    };
+    let mut handles = Vec::new();
+    for name in names {
+        handles.extend(Handle::open(*name).map_err(|error| failed(*name, error))?);
+    }
+    if handles.is_empty() {
+        return Err(InjectError(format!(
+            "none of the {} processes that were prepared is there any more",
+            names.len()
+        )));
+    }
+    let mut sent = Vec::new();
+    for handle in &handles {
+        if handle.signal(number(signal)).map_err(|error| failed(handle.name(), error))? {
+            sent.push((handle.name(), 0));
+        }
+    }
+    let end = std::time::Instant::now() + PATIENCE.min(hold.0);
+    let mut ended = 0;
+    for handle in &handles {
+        let left = end.saturating_duration_since(std::time::Instant::now());
+        ended += usize::from(handle.ended_within(left).map_err(|error| failed(handle.name(), error))?);
+    }
+    let gone = names.len() - handles.len();
+    let gone = if gone == 0 { String::new() } else { format!("; {gone} had gone before") };
+    let detail = format!("sent {signal} to {} processes, {ended} have ended{gone}", sent.len());
+    Ok(Made { injected: Injected { detail, undo: None }, processes: sent })
+}
+
+/// Whether all of them have ended.
+pub(super) fn look(names: &[Name]) -> Evidence {
+    let mut left = Vec::new();
+    for name in names {
+        match alive(*name) {
+            Ok(None) => {}
+            Ok(Some(stat)) => left.push(format!("{} ({})", name.pid, stat.comm)),
+            Err(error) => {
+                return Evidence {
+                    in_force: Seen::Unknown,
+                    exercised: Seen::Unknown,
+                    count: None,
+                    detail: format!("cannot look at process {name}: {error}"),
+                };
+            }
+        }
+    }
+    let seen = if left.is_empty() && !names.is_empty() { Seen::Yes } else { Seen::No };
+    let detail = if names.is_empty() {
+        "it is not known which processes were signalled".to_owned()
+    } else if left.is_empty() {
+        format!("all {} processes have ended", names.len())
+    } else {
+        format!("{} of {} processes live on: {}", left.len(), names.len(), left.join(", "))
+    };
+    let seen = if names.is_empty() { Seen::Unknown } else { seen };
+    Evidence { in_force: seen, exercised: seen, count: None, detail }
+}
+
+/// Names as they stand in a basis, separated by spaces.
+pub(super) fn names(basis: &str) -> Vec<Name> {
+    basis.split_ascii_whitespace().filter_map(|name| name.parse().ok()).collect()
+}
+
+/// As a basis.
+pub(super) fn basis(names: &[Name]) -> String {
+    names.iter().map(Name::to_string).collect::<Vec<_>>().join(" ")
+}

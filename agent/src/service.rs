@@ -1,0 +1,395 @@
+//! Services, through the manager that the host has. One file a manager; this one picks.
+//!
+//! Never runs a program, never starts anything by itself: what is started is what an undo names.
+
+mod doctor;
+pub mod runit;
+pub mod systemd;
+
+use std::{fmt, time::Duration};
+
+use firedrill_wire::{
+    api::{Claim, Problem},
+    fault::{ServiceManager, Signal},
+};
+
+pub use doctor::findings;
+
+use crate::{
+    fault::refuse,
+    host::{Host, process::Name},
+};
+
+/// A service as its manager names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Its manager; never `Auto`.
+    pub manager: ServiceManager,
+    /// systemd: the unit's name (`checkout.service`); runit: the absolute path of the service directory.
+    pub id: String,
+}
+
+impl Unit {
+    /// Its name for people: without the folder.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.id.rsplit('/').next().unwrap_or(&self.id)
+    }
+
+    /// The key under which snapshots and claims know it, such as `unit:runit/checkout`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("unit:{}/{}", self.manager, self.name())
+    }
+
+    /// The claim on it alone.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        Claim { what: self.key(), shared: false }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.manager)
+    }
+}
+
+/// What a service is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It runs.
+    Up,
+    /// It does not run.
+    Down,
+    /// It ended in a way that its manager calls a failure, and does not run.
+    Failed,
+    /// On its way up.
+    Starting,
+    /// On its way down (`finish`, TERM sent).
+    Stopping,
+}
+
+impl Phase {
+    /// The word, as in snapshots.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Failed => "failed",
+            Self::Starting => "starting",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// Whether nothing runs and nothing is about to end.
+    #[must_use]
+    pub const fn is_down(self) -> bool {
+        matches!(self, Self::Down | Self::Failed)
+    }
+}
+
+/// How a service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Whether its manager means to have it up.
+    pub wanted_up: bool,
+    /// The main process, where there is one.
+    pub main: Option<i32>,
+    /// Changes when somebody acts on it through its manager; what it shows differs by manager.
+    pub mark: String,
+}
+
+impl State {
+    /// For messages.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let wanted = if self.wanted_up { "up" } else { "down" };
+        match self.main {
+            Some(pid) => format!("{} (main process {pid}), wanted {wanted}", self.phase.word()),
+            None => format!("{}, wanted {wanted}", self.phase.word()),
+        }
+    }
+}
+
+/// What people should know about a service before it is harmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Why it cannot be stopped and started again, where it cannot.
+    pub not_stoppable: Option<String>,
+    /// Other units that go down with it and that are up now.
+    pub dependents: Vec<Unit>,
+    /// Worth saying: what would start it again by itself, for one.
+    pub notes: Vec<String>,
+    /// The longest that stopping it may take, as far as its manager knows.
+    pub stop_limit: Option<Duration>,
+}
+
+/// Something about a service could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The name cannot be one.
+    #[error("`{service}` cannot be the name of a {manager} service: {why}")]
+    Name {
+        /// The name.
+        service: String,
+        /// Of which manager.
+        manager: ServiceManager,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The manager does not know it (any more).
+    #[error("there is no service `{service}` in {looked}")]
+    Unknown {
+        /// The name.
+        service: String,
+        /// Where was looked.
+        looked: String,
+    },
+    /// The manager cannot be spoken to. May pass.
+    #[error("cannot speak to {manager}: {why}")]
+    Unreachable {
+        /// Which.
+        manager: ServiceManager,
+        /// What was tried and what is wrong.
+        why: String,
+    },
+    /// It was asked for and did not come about in time. May still come.
+    #[error("{what} took longer than {}; it is {seen}", humantime::format_duration(*.after))]
+    Late {
+        /// What was asked.
+        what: String,
+        /// How long was waited.
+        after: Duration,
+        /// How the service is now.
+        seen: String,
+    },
+    /// The manager refused, or something could not be read.
+    #[error("cannot {what}: {why}")]
+    Failed {
+        /// What was tried, on what.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl ServiceError {
+    /// Whether the same may go well later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Late { .. } | Self::Failed { .. })
+    }
+}
+
+/// What is asked of a service manager. Every call that waits gives up after `at_most`.
+pub trait Manager {
+    /// Looks it up by the name that people use. `None`: this manager does not know it.
+    ///
+    /// # Errors
+    /// The name cannot be one, or the manager could not be asked.
+    fn find(&self, service: &str) -> Result<Option<Unit>, ServiceError>;
+
+    /// How it is.
+    ///
+    /// # Errors
+    /// It is gone ([`ServiceError::Unknown`]), or its state could not be read.
+    fn state(&self, unit: &Unit) -> Result<State, ServiceError>;
+
+    /// What people should know about it.
+    ///
+    /// # Errors
+    /// It could not be read.
+    fn about(&self, unit: &Unit) -> Result<About, ServiceError>;
+
+    /// Whether the manager brings it back when a signal has ended it, as a sentence.
+    ///
+    /// # Errors
+    /// It could not be read.
+    fn comeback(&self, unit: &Unit, signal: Signal) -> Result<String, ServiceError>;
+
+    /// All its processes.
+    ///
+    /// # Errors
+    /// They could not be read.
+    fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError>;
+
+    /// Stops it and waits until it is down.
+    ///
+    /// # Errors
+    /// It is not down.
+    fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
+
+    /// Starts it and waits until it is up.
+    ///
+    /// # Errors
+    /// It is not up.
+    fn start(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
+
+    /// Restarts it, and waits until the main process that it has now has ended.
+    ///
+    /// # Errors
+    /// It was not restarted.
+    fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
+
+    /// Of a service that is down: what somebody else did to it since it had that mark, or nothing.
+    fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
+
+    /// Every service, with its state; those that are down may be left out where the manager forgets them.
+    ///
+    /// # Errors
+    /// They could not be listed.
+    fn list(&self) -> Result<Vec<(Unit, Phase, bool)>, ServiceError>;
+
+    /// Where it looks, for messages.
+    fn looked(&self) -> String;
+}
+
+/// The manager of that name; `None` where this host does not have it (and for `Auto`).
+#[must_use]
+pub fn manager(host: &Host, which: ServiceManager) -> Option<Box<dyn Manager>> {
+    match which {
+        ServiceManager::Auto => None,
+        ServiceManager::Runit => runit::Runit::of(host).map(|runit| Box::new(runit) as Box<dyn Manager>),
+        ServiceManager::Systemd => {
+            systemd::Systemd::here().map(|systemd| Box::new(systemd) as Box<dyn Manager>)
+        }
+    }
+}
+
+/// All managers that this host has.
+pub(crate) fn managers(host: &Host) -> Vec<(ServiceManager, Box<dyn Manager>)> {
+    [ServiceManager::Runit, ServiceManager::Systemd]
+        .into_iter()
+        .filter_map(|which| Some((which, manager(host, which)?)))
+        .collect()
+}
+
+/// Finds a service for a fault.
+///
+/// # Errors
+/// The refusal: not found (with where was looked and what has a similar name), found twice, or a manager that cannot
+/// be asked.
+pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dyn Manager>, Unit), Problem> {
+    let asked: Vec<_> = managers(host)
+        .into_iter()
+        .filter(|(kind, _)| which == ServiceManager::Auto || *kind == which)
+        .collect();
+    if asked.is_empty() {
+        return Err(match which {
+            ServiceManager::Auto => refuse(
+                "no-service-manager",
+                format!(
+                    "cannot find service `{service}`: neither systemd nor runit was found on {}",
+                    host.name
+                ),
+                "runit services are looked for in the folders that the agent's configuration names",
+            ),
+            one => refuse(
+                "no-service-manager",
+                format!("cannot find service `{service}`: {one} is not running on {}", host.name),
+                "leave `manager` out, or name the one that this host has",
+            ),
+        });
+    }
+    let mut found = Vec::new();
+    let mut looked = Vec::new();
+    let mut similar = Vec::new();
+    for (kind, manager) in asked {
+        match manager.find(service) {
+            Ok(Some(unit)) => found.push((manager, unit)),
+            // A name that one manager cannot have may be one of the other's.
+            Ok(None) | Err(ServiceError::Name { .. }) if which == ServiceManager::Auto => {
+                looked.push(manager.looked());
+                similar.extend(names_near(service, &*manager));
+            }
+            Ok(None) => {
+                looked.push(manager.looked());
+                similar.extend(names_near(service, &*manager));
+            }
+            Err(error) => {
+                return Err(refuse(
+                    "service-manager",
+                    format!("cannot look up service `{service}`: {error}"),
+                    format!("see what is wrong with {kind} on {}", host.name),
+                ));
+            }
+        }
+    }
+    if found.len() > 1 {
+        return Err(refuse(
+            "ambiguous-service",
+            format!("both systemd and runit know a service `{service}` on {}", host.name),
+            "say which with `manager = \"systemd\"` or `manager = \"runit\"`",
+        ));
+    }
+    found.pop().ok_or_else(|| {
+        let hint = if similar.is_empty() {
+            "check the name and the target".to_owned()
+        } else {
+            format!("there is {}", similar.join(", "))
+        };
+        let looked = looked.join(" and ");
+        refuse(
+            "no-service",
+            format!("there is no service `{service}` on {}: looked in {looked}", host.name),
+            hint,
+        )
+    })
+}
+
+/// Up to three services whose names are close to that.
+fn names_near(service: &str, manager: &dyn Manager) -> Vec<String> {
+    let wanted = service.trim_end_matches(".service");
+    let mut near: Vec<(usize, String)> = manager
+        .list()
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(unit, ..)| {
+            let name = unit.name().trim_end_matches(".service").to_owned();
+            let far = distance(wanted, &name);
+            (far <= 2 || (wanted.len() > 2 && name.contains(wanted))).then_some((far, name))
+        })
+        .collect();
+    near.sort();
+    near.truncate(3);
+    near.into_iter().map(|(_, name)| format!("`{name}`")).collect()
+}
+
+/// How many letters have to be changed, put in or left out to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let change = corner + usize::from(from != *to);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_is_a_matter_of_letters() {
+        assert_eq!(distance("checkout", "checkout"), 0);
+        assert_eq!(distance("chekout", "checkout"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn keys_leave_the_folder_out() {
+        let unit = Unit { manager: ServiceManager::Runit, id: "/etc/service/checkout".into() };
+        assert_eq!(unit.key(), "unit:runit/checkout");
+        assert_eq!(unit.to_string(), "checkout (runit)");
+    }
+}

@@ -1,0 +1,372 @@
+//! runit, by the files in `supervise/` through which `sv` itself speaks to `runsv`.
+//!
+//! `status` tells how a service is, `control` takes single letters. No program is run. The `log` service of a
+//! directory is left alone.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use firedrill_wire::fault::{ServiceManager, Signal};
+
+use super::{About, Manager, Phase, ServiceError, State, Unit};
+use crate::host::{
+    Host,
+    process::{self, Name},
+};
+
+/// How often `status` is looked at while something is awaited; `runsv` offers nothing to wait on.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// runit on this host.
+#[derive(Debug)]
+pub struct Runit {
+    /// Folders of service directories, in the order in which they are searched; only those that are there.
+    folders: Vec<PathBuf>,
+}
+
+impl Runit {
+    /// runit, if any of the folders that the host names is there.
+    #[must_use]
+    pub fn of(host: &Host) -> Option<Self> {
+        let folders: Vec<PathBuf> =
+            host.paths.runit.iter().filter(|folder| folder.is_dir()).cloned().collect();
+        (!folders.is_empty()).then_some(Self { folders })
+    }
+
+    /// The folders.
+    #[must_use]
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    fn send(unit: &Unit, commands: &[u8]) -> Result<(), ServiceError> {
+        let mut control = open_control(unit)?;
+        control.write_all(commands).map_err(|error| unreachable(unit, "write to", "control", &error))
+    }
+
+    /// Looks until it is as wanted.
+    fn until(
+        unit: &Unit,
+        what: &str,
+        at_most: Duration,
+        wanted: impl Fn(&Status) -> bool,
+    ) -> Result<State, ServiceError> {
+        let end = Instant::now() + at_most;
+        loop {
+            let status = Status::of(unit)?;
+            if wanted(&status) {
+                return Ok(status.state());
+            }
+            if Instant::now() >= end {
+                let what = format!("{what} {}", unit.id);
+                return Err(ServiceError::Late { what, after: at_most, seen: status.state().sentence() });
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Manager for Runit {
+    fn find(&self, service: &str) -> Result<Option<Unit>, ServiceError> {
+        check_name(service)?;
+        let found = self.folders.iter().map(|folder| folder.join(service)).find(|dir| is_service(dir));
+        Ok(found.and_then(|dir| unit_of(&dir)))
+    }
+
+    fn state(&self, unit: &Unit) -> Result<State, ServiceError> {
+        // Asked first: a `status` that no runsv keeps reads as if all were well.
+        open_control(unit)?;
+        Ok(Status::of(unit)?.state())
+    }
+
+    fn about(&self, unit: &Unit) -> Result<About, ServiceError> {
+        let status = Status::of(unit)?;
+        let mut about = About::default();
+        if status.paused {
+            about.not_stoppable = Some("it is paused (sv pause), and would not be after a start".into());
+        } else if status.pid.is_some() && !status.want_up {
+            about.not_stoppable =
+                Some("it runs once (sv once), and a start would keep it running for good".into());
+        }
+        let dir = Path::new(&unit.id);
+        if dir.join("down").exists() {
+            about.notes.push(format!(
+                "{} has a `down` file: a reboot or a new runsv would leave it down",
+                unit.name()
+            ));
+        }
+        if dir.join("finish").exists() {
+            about.notes.push(format!("{} has a `finish` script, which runs when it ends", unit.name()));
+        }
+        Ok(about)
+    }
+
+    fn comeback(&self, unit: &Unit, signal: Signal) -> Result<String, ServiceError> {
+        Ok(if Status::of(unit)?.want_up {
+            format!(
+                "runsv starts {} again, at the earliest a second after its last start, if {signal} ends it",
+                unit.name()
+            )
+        } else {
+            format!("runsv does not start {} again: it is not wanted up", unit.name())
+        })
+    }
+
+    fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError> {
+        let Some(main) = Status::of(unit)?.pid else { return Ok(Vec::new()) };
+        let all = process::all().map_err(|error| ServiceError::Failed {
+            what: format!("list the processes of {}", unit.id),
+            why: error.to_string(),
+        })?;
+        // Children that were handed over to init stay in the group or session that the main process leads, if it does.
+        let mut names: BTreeSet<Name> =
+            process::family(main, &all).into_iter().map(|stat| stat.name).collect();
+        names.extend(
+            all.iter().filter(|stat| stat.pgrp == main || stat.session == main).map(|stat| stat.name),
+        );
+        Ok(names.into_iter().collect())
+    }
+
+    fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+        Self::send(unit, b"d")?;
+        Self::until(unit, "stopping", at_most, |status| {
+            status.pid.is_none() && status.run == Running::Nothing && !status.want_up
+        })
+    }
+
+    fn start(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+        Self::send(unit, b"u")?;
+        Self::until(unit, "starting", at_most, |status| {
+            status.pid.is_some() && status.run == Running::Service && status.want_up
+        })
+    }
+
+    fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+        let before = Status::of(unit)?.pid;
+        // As `sv restart`: TERM, CONT (a stopped process does not see TERM), and wanted up.
+        Self::send(unit, b"tcu")?;
+        Self::until(unit, "restarting", at_most, |status| status.pid != before)
+    }
+
+    /// runsv rewrites `status` at every command, also at a repeated `d`, so any later command shows.
+    fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
+        (mark != now.mark && !now.wanted_up)
+            .then(|| "somebody sent it a command through runsv since (sv)".to_owned())
+    }
+
+    fn list(&self) -> Result<Vec<(Unit, Phase, bool)>, ServiceError> {
+        let mut names = BTreeSet::new();
+        let mut services = Vec::new();
+        for folder in &self.folders {
+            let failed = |error: io::Error| ServiceError::Failed {
+                what: format!("list {}", folder.display()),
+                why: error.to_string(),
+            };
+            for entry in fs::read_dir(folder).map_err(failed)? {
+                let dir = entry.map_err(failed)?.path();
+                let Some(unit) = unit_of(&dir).filter(|_| is_service(&dir)) else { continue };
+                // The same folder is often there by several names; the first one counts, as in `find`.
+                if unit.name().starts_with('.') || !names.insert(unit.name().to_owned()) {
+                    continue;
+                }
+                match Status::of(&unit) {
+                    Ok(status) => {
+                        let state = status.state();
+                        services.push((unit, state.phase, state.wanted_up));
+                    }
+                    Err(ServiceError::Unknown { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(services)
+    }
+
+    fn looked(&self) -> String {
+        let folders: Vec<_> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        format!("runit's {}", folders.join(", "))
+    }
+}
+
+/// What a service directory runs now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    Nothing,
+    Service,
+    Finish,
+}
+
+/// `supervise/status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Status {
+    run: Running,
+    pid: Option<i32>,
+    want_up: bool,
+    paused: bool,
+    term_sent: bool,
+    mark: String,
+}
+
+impl Status {
+    const LENGTH: usize = 20;
+
+    fn of(unit: &Unit) -> Result<Self, ServiceError> {
+        let path = Path::new(&unit.id).join("supervise/status");
+        let file = fs::File::open(&path).map_err(|error| unreachable(unit, "open", "status", &error))?;
+        let mut bytes = Vec::new();
+        // One more than there should be, so that a file of another format shows.
+        let limit = u64::try_from(Self::LENGTH + 1).unwrap_or(u64::MAX);
+        let read = (&file).take(limit).read_to_end(&mut bytes).and_then(|_| file.metadata());
+        let about = read.map_err(|error| unreachable(unit, "read", "status", &error))?;
+        // runsv puts a new file in place each time it writes, so the file itself tells of every command.
+        let stamp = format!("{}:{}.{:09}", about.ino(), about.mtime(), about.mtime_nsec());
+        Self::parse(&bytes, &stamp).ok_or_else(|| ServiceError::Failed {
+            what: format!("read how {} is", unit.id),
+            why: format!("{} is not a status of runsv", path.display()),
+        })
+    }
+
+    fn parse(bytes: &[u8], stamp: &str) -> Option<Self> {
+        let bytes: &[u8; Self::LENGTH] = bytes.try_into().ok()?;
+        let run = match bytes[19] {
+            0 => Running::Nothing,
+            1 => Running::Service,
+            2 => Running::Finish,
+            _ => return None,
+        };
+        let want_up = match bytes[17] {
+            b'u' => true,
+            // 0 stands there before the first command of a service with a `down` file.
+            b'd' | 0 => false,
+            _ => return None,
+        };
+        let pid = i32::from_le_bytes(bytes[12..16].try_into().ok()?);
+        let since: String = bytes[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+        let want = if want_up { 'u' } else { 'd' };
+        Some(Self {
+            run,
+            pid: (pid > 0).then_some(pid),
+            want_up,
+            paused: bytes[16] != 0,
+            term_sent: bytes[18] != 0,
+            mark: format!("{since}:{want}:{stamp}"),
+        })
+    }
+
+    fn state(&self) -> State {
+        let phase = match self.run {
+            Running::Service if self.term_sent => Phase::Stopping,
+            Running::Service => Phase::Up,
+            Running::Finish => Phase::Stopping,
+            // Wanted up and not running: runsv waits out its second before the next start.
+            Running::Nothing if self.want_up => Phase::Starting,
+            Running::Nothing => Phase::Down,
+        };
+        State {
+            phase,
+            wanted_up: self.want_up,
+            main: self.pid.filter(|_| self.run == Running::Service),
+            mark: self.mark.clone(),
+        }
+    }
+}
+
+fn check_name(service: &str) -> Result<(), ServiceError> {
+    let why = if service.is_empty() {
+        "it is empty"
+    } else if service.contains('/') || service.contains('\0') {
+        "it is one name, not a path"
+    } else if service.starts_with('.') {
+        "runsvdir ignores names that begin with a dot"
+    } else if service.len() > 255 {
+        "it is longer than 255 bytes"
+    } else {
+        return Ok(());
+    };
+    Err(ServiceError::Name { service: service.to_owned(), manager: ServiceManager::Runit, why })
+}
+
+fn is_service(dir: &Path) -> bool {
+    dir.join("run").exists() || dir.join("supervise").exists()
+}
+
+/// The unit of a directory; its path stays as it was found, so that a link which an administrator removes is gone.
+fn unit_of(dir: &Path) -> Option<Unit> {
+    let id = std::path::absolute(dir).ok()?.into_os_string().into_string().ok()?;
+    Some(Unit { manager: ServiceManager::Runit, id })
+}
+
+/// Opens `control`, which works only while a runsv reads from it.
+fn open_control(unit: &Unit) -> Result<fs::File, ServiceError> {
+    let path = Path::new(&unit.id).join("supervise/control");
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(|error| unreachable(unit, "open", "control", &error))
+}
+
+fn unreachable(unit: &Unit, verb: &str, file: &str, error: &io::Error) -> ServiceError {
+    let dir = Path::new(&unit.id);
+    if error.kind() == io::ErrorKind::NotFound && !dir.exists() {
+        let looked = dir.parent().unwrap_or(dir).display().to_string();
+        return ServiceError::Unknown { service: unit.name().to_owned(), looked };
+    }
+    let why = if error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound {
+        format!("no runsv runs for {}", unit.id)
+    } else {
+        format!("cannot {verb} {}/supervise/{file}: {error}", unit.id)
+    };
+    ServiceError::Unreachable { manager: ServiceManager::Runit, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(pid: i32, paused: u8, want: u8, term: u8, run: u8) -> Vec<u8> {
+        let mut bytes = vec![0x40, 0, 0, 0, 0x65, 0, 0, 1, 0, 0, 0, 9];
+        bytes.extend(pid.to_le_bytes());
+        bytes.extend([paused, want, term, run]);
+        bytes
+    }
+
+    #[test]
+    fn status_says_how_it_is() {
+        let state = |bytes: &[u8]| Status::parse(bytes, "f").expect("parses").state();
+        let up = state(&bytes(77, 0, b'u', 0, 1));
+        assert_eq!((up.phase, up.main, up.wanted_up), (Phase::Up, Some(77), true));
+        let down = state(&bytes(0, 0, b'd', 0, 0));
+        assert_eq!((down.phase, down.main, down.wanted_up), (Phase::Down, None, false));
+        assert_eq!(state(&bytes(0, 0, b'u', 0, 0)).phase, Phase::Starting, "the restart throttle");
+        assert_eq!(state(&bytes(78, 0, b'd', 0, 2)).phase, Phase::Stopping, "finish runs");
+        assert_eq!(state(&bytes(78, 0, b'd', 0, 2)).main, None, "finish is not the service");
+        assert_eq!(state(&bytes(77, 0, b'd', 1, 1)).phase, Phase::Stopping, "TERM was sent");
+    }
+
+    #[test]
+    fn names_are_names() {
+        for wrong in ["", "a/b", "..", ".", ".hidden", "/etc/service/x", "a\0b", &"x".repeat(256)] {
+            assert!(check_name(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(check_name("checkout-2_x.y@z").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_no_status_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(status) = Status::parse(&bytes, "f") {
+                prop_assert_eq!(bytes.len(), Status::LENGTH);
+                let _ = status.state();
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The wire to systemd: one short-lived connection a question, made without needing a runtime around it.
+//!
+//! The system bus first; where it is down, systemd's own private socket, which root may use and which needs no bus. So
+//! an undo also works while the bus is what broke. Never keeps a connection: a bus that restarts would leave it dead.
+
+use std::{collections::HashMap, future::Future, path::Path, time::Duration};
+
+use firedrill_wire::fault::ServiceManager;
+use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, connection::Builder, fdo};
+use zbus_systemd::systemd1::ManagerProxy;
+
+use super::super::ServiceError;
+
+/// The system bus.
+const BUS: &str = "/run/dbus/system_bus_socket";
+/// systemd's own socket, for root.
+const PRIVATE: &str = "/run/systemd/private";
+/// A call that takes longer gets no answer any more.
+const CALL: Duration = Duration::from_secs(10);
+
+/// A connection to systemd.
+pub(super) struct Bus {
+    link: Connection,
+    /// systemd's manager object.
+    pub(super) manager: ManagerProxy<'static>,
+}
+
+/// A unit's properties, all read at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Properties(HashMap<String, OwnedVariant>);
+
+impl Properties {
+    pub(super) fn text(&self, key: &str) -> String {
+        match self.0.get(key).map(|value| &**value) {
+            Some(Variant::Str(text)) => text.as_str().to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn flag(&self, key: &str) -> bool {
+        matches!(self.0.get(key).map(|value| &**value), Some(Variant::Bool(true)))
+    }
+
+    pub(super) fn number(&self, key: &str) -> Option<u64> {
+        match self.0.get(key).map(|value| &**value) {
+            Some(Variant::U64(number)) => Some(*number),
+            Some(Variant::U32(number)) => Some(u64::from(*number)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        match self.0.get(key).map(|value| &**value) {
+            Some(Variant::Array(array)) => array
+                .iter()
+                .filter_map(|one| match one {
+                    Variant::Str(text) => Some(text.as_str().to_owned()),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Bytes, as hexadecimal digits.
+    pub(super) fn hex(&self, key: &str) -> String {
+        match self.0.get(key).map(|value| &**value) {
+            Some(Variant::Array(array)) => array
+                .iter()
+                .filter_map(|one| match one {
+                    Variant::U8(byte) => Some(format!("{byte:02x}")),
+                    _ => None,
+                })
+                .collect(),
+            _ => String::new(),
+        }
+    }
+
+    /// The job that is queued for a unit, if there is one.
+    pub(super) fn job(&self) -> Option<OwnedObjectPath> {
+        match self.0.get("Job").map(|value| &**value) {
+            Some(Variant::Structure(pair)) => match pair.fields() {
+                [Variant::U32(number), Variant::ObjectPath(path)] if *number != 0 => {
+                    Some(path.clone().into())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Bus {
+    async fn connect() -> Result<Self, ServiceError> {
+        let open = async |path: &str, private: bool| {
+            let builder = Builder::address(format!("unix:path={path}").as_str()).method_timeout(CALL);
+            let builder = if private { builder.p2p() } else { builder };
+            tokio::time::timeout(CALL, builder.build())
+                .await
+                .map_err(|_| "no answer".to_owned())
+                .and_then(|built| built.map_err(|error| error.to_string()))
+                .map_err(|why| format!("{path}: {why}"))
+        };
+        let unreachable = |why: String| ServiceError::Unreachable { manager: ServiceManager::Systemd, why };
+        let link = match open(BUS, false).await {
+            Ok(link) => link,
+            Err(bus) if Path::new(PRIVATE).exists() => {
+                open(PRIVATE, true).await.map_err(|own| unreachable(format!("{bus}; {own}")))?
+            }
+            Err(bus) => return Err(unreachable(bus)),
+        };
+        let manager =
+            ManagerProxy::new(&link).await.map_err(|error| of("speak to its manager object", error))?;
+        Ok(Self { link, manager })
+    }
+
+    /// All properties of an object, of one interface (`Unit`, `Service`, `Job`).
+    pub(super) async fn properties(
+        &self,
+        path: &OwnedObjectPath,
+        interface: &str,
+    ) -> zbus::Result<Properties> {
+        let reply = self
+            .link
+            .call_method(
+                Some("org.freedesktop.systemd1"),
+                path,
+                Some("org.freedesktop.DBus.Properties"),
+                "GetAll",
+                &(format!("org.freedesktop.systemd1.{interface}"),),
+            )
+            .await?;
+        Ok(Properties(reply.body().deserialize()?))
+    }
+}
+
+/// Asks systemd something, from any thread that may block. `at_most` bounds all of it.
+pub(super) fn ask<T, W>(at_most: Duration, work: W) -> Result<T, ServiceError>
+where
+    T: Send,
+    W: AsyncFnOnce(&Bus) -> Result<T, ServiceError> + Send,
+{
+    // A runtime cannot be entered from within another; elsewhere no thread is made, since a fault may forbid new ones.
+    if tokio::runtime::Handle::try_current().is_ok() {
+        std::thread::scope(|scope| {
+            scope.spawn(|| ask_here(at_most, work)).join().unwrap_or_else(|_| {
+                Err(ServiceError::Failed {
+                    what: "ask systemd".into(),
+                    why: "the asking thread panicked".into(),
+                })
+            })
+        })
+    } else {
+        ask_here(at_most, work)
+    }
+}
+
+fn ask_here<T, W>(at_most: Duration, work: W) -> Result<T, ServiceError>
+where
+    W: AsyncFnOnce(&Bus) -> Result<T, ServiceError>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        ServiceError::Failed { what: "ask systemd".into(), why: format!("no runtime can be made: {error}") }
+    })?;
+    runtime.block_on(within(at_most + 2 * CALL, async {
+        let bus = Bus::connect().await?;
+        work(&bus).await
+    }))
+}
+
+async fn within<T>(
+    at_most: Duration,
+    work: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
+    tokio::time::timeout(at_most, work).await.unwrap_or_else(|_| {
+        let why = format!("no answer within {}", humantime::format_duration(at_most));
+        Err(ServiceError::Unreachable { manager: ServiceManager::Systemd, why })
+    })
+}
+
+/// What an error of the bus means.
+pub(super) fn of(what: &str, error: zbus::Error) -> ServiceError {
+    let unreachable = |why: String| ServiceError::Unreachable { manager: ServiceManager::Systemd, why };
+    match error {
+        zbus::Error::MethodError(name, text, _) => {
+            let text = text.unwrap_or_else(|| name.to_string());
+            if name.as_str() == "org.freedesktop.systemd1.NoSuchUnit" {
+                ServiceError::Unknown { service: text, looked: "systemd's units".into() }
+            } else {
+                ServiceError::Failed { what: what.to_owned(), why: text }
+            }
+        }
+        zbus::Error::FDO(error) => match *error {
+            fdo::Error::NoReply(why)
+            | fdo::Error::Timeout(why)
+            | fdo::Error::TimedOut(why)
+            | fdo::Error::Disconnected(why)
+            | fdo::Error::ServiceUnknown(why)
+            | fdo::Error::NameHasNoOwner(why) => unreachable(why),
+            other => ServiceError::Failed { what: what.to_owned(), why: other.to_string() },
+        },
+        other => unreachable(format!("cannot {what}: {other}")),
+    }
+}

@@ -1,0 +1,23 @@
+//! Processes that a signal has stopped. Nothing else about processes: they come and go.
+
+use std::collections::BTreeMap;
+
+use super::SnapshotError;
+use crate::host::{Host, process};
+
+/// Adds a key `stopped:<pid>@<start_ticks>` with the program's name for each stopped process.
+///
+/// # Errors
+/// `/proc` could not be read.
+pub(super) fn observe(_host: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    let all = process::all().map_err(|error| SnapshotError::Unreadable {
+        what: "the list of processes".to_owned(),
+        why: error.to_string(),
+    })?;
+    into.extend(
+        all.into_iter()
+            .filter(process::Stat::is_stopped)
+            .map(|stat| (format!("stopped:{}", stat.name), stat.comm)),
+    );
+    Ok(())
+}
