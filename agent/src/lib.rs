@@ -6,4 +6,5 @@
 pub mod control;
 pub mod fault;
 pub mod host;
+pub mod serve;
 pub mod undo;
