@@ -7,7 +7,7 @@
 //! | what | limit |
 //! |---|---|
 //! | a TLS handshake | 5 s; 64 at the same time, a newcomer pushes the oldest out |
-//! | connections of known peers | 256; a newcomer pushes out the one that was idle for longest, none idle: it is refused |
+//! | connections of known peers | 256; a newcomer pushes one out, of whoever holds most: their longest idle, else their oldest |
 //! | a connection without a call | 60 s |
 //! | calls at the same time on a connection | 64; headers 16 KiB |
 //! | a body | 1 MiB (calls that harm) or 64 KiB, within 10 s |

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::{
     LinkError,
-    channel::{Channel, Fate, Route},
+    channel::{Channel, Fate, Route, server_name},
     identity::Identity,
     reach::patience,
 };
@@ -209,6 +209,8 @@ impl Agent {
         path: &str,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, LinkError> {
+        // First, because a name that cannot be proven makes no address either, and this says so.
+        server_name(&self.0.route)?;
         let builder = Request::builder().method(method).uri(format!("https://{}{path}", self.host()));
         let json = "application/json";
         let builder = if body.is_empty() { builder } else { builder.header(header::CONTENT_TYPE, json) };

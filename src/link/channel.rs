@@ -174,7 +174,7 @@ impl Fate {
     }
 }
 
-fn server_name(route: &Route) -> Result<ServerName<'static>, LinkError> {
+pub(super) fn server_name(route: &Route) -> Result<ServerName<'static>, LinkError> {
     ServerName::try_from(route.host.clone()).map_err(|_| {
         unreachable(route, "the host's name is not a DNS name, so no certificate can prove it".to_owned())
     })

@@ -43,7 +43,7 @@ pub enum IdentityError {
         dir: PathBuf,
     },
     /// Several people are there.
-    #[error("{} has certificates of {}; say which with --as NAME or FIREDRILL_AS", dir.display(), names.join(", "))]
+    #[error("{} has certificates of {}; set FIREDRILL_AS to the one to use", dir.display(), names.join(", "))]
     Several {
         /// The directory.
         dir: PathBuf,

@@ -115,7 +115,7 @@ impl Door {
             return Err(io::Error::other("the peer does not offer HTTP/2 (ALPN h2)"));
         }
         let peer = Arc::new(Peer::new(session.peer_certificates().unwrap_or_default()));
-        let place = self.registry.admit().ok_or_else(|| io::Error::other("all connections are busy"))?;
+        let place = self.registry.admit(peer.name());
         self.tracker.clone().spawn(async move { self.connection(stream, &peer, Arc::new(place)).await });
         Ok(())
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     body::{LARGE, SMALL, bytes, json},
-    identity::{Harm, Look},
+    identity::{Harm, Heal, Look},
     problem::Refusal,
     routes::{App, Run},
 };
@@ -84,7 +84,7 @@ pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> R
     Ok(Empty::default())
 }
 
-pub(super) async fn undo(State(app): Shared, Look(caller): Look, body: Body) -> Answer<UndoAnswer> {
+pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> Answer<UndoAnswer> {
     let undo: Undo = json(body, SMALL).await?;
     let turn = app.lanes.heal("undo").await?;
     turn.run("undo", move || app.control.undo(&caller, &undo)).await.map(Json)

@@ -74,13 +74,23 @@ fn forbidden(title: String, hint: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "not-allowed", title, hint)
 }
 
-/// The caller may look and heal: any person whom the authority knows.
-pub(super) struct Look(pub(super) Caller);
+/// The caller may look: any person whom the authority knows. As cheap as it can be: clocks are measured with it.
+pub(super) struct Look;
+
+/// The caller may put things back: the same people, and it is journaled who they were.
+pub(super) struct Heal(pub(super) Caller);
 
 /// The caller may harm: an operator whose certificate is in date, wholly understood, and known not to be revoked.
 pub(super) struct Harm(pub(super) Caller);
 
 impl FromRequestParts<Arc<App>> for Look {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Refusal> {
+        peer(parts)?.person().map(|_| Self)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Heal {
     type Rejection = Refusal;
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         let peer = peer(parts)?;

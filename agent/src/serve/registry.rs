@@ -1,7 +1,11 @@
 //! The connections of known peers: how many there are, which are idle, and who has to go for a newcomer.
+//!
+//! A newcomer is always let in, because they may come to heal. Who goes for them is one of whoever holds most, so that
+//! nobody who forgets connections can lock others out.
 
 use std::{
-    collections::HashMap,
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,20 +21,22 @@ pub(super) struct Registry {
 
 #[derive(Debug, Default)]
 struct Open {
+    /// Ids rise, so the order is that of arrival.
     next: u64,
-    slots: HashMap<u64, Arc<Slot>>,
+    slots: BTreeMap<u64, Arc<Slot>>,
 }
 
 /// One connection's place.
 #[derive(Debug)]
 struct Slot {
-    use_: Mutex<Use>,
+    owner: String,
+    used: Mutex<Used>,
     /// Cancelled when the connection has to go.
     leave: CancellationToken,
 }
 
 #[derive(Debug)]
-struct Use {
+struct Used {
     calls: u32,
     since: Instant,
 }
@@ -56,32 +62,44 @@ impl Registry {
         Arc::new(Self { limit, open: Mutex::default() })
     }
 
-    /// A place for a newcomer; where all are taken, the connection that was idle for longest is sent away. None where
-    /// none is idle.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Place> {
+    /// A place for a newcomer; where all are taken, somebody is sent away for it.
+    pub(super) fn admit(self: &Arc<Self>, owner: &str) -> Place {
         let mut open = locked(&self.open);
-        if open.slots.len() >= self.limit {
-            let idle = |(id, slot): (&u64, &Arc<Slot>)| slot.idle().map(|time| (time, *id));
-            let (_, id) = open.slots.iter().filter_map(idle).max()?;
-            if let Some(slot) = open.slots.remove(&id) {
-                slot.leave.cancel();
-            }
+        if open.slots.len() >= self.limit
+            && let Some(id) = open.first_to_go()
+            && let Some(slot) = open.slots.remove(&id)
+        {
+            slot.leave.cancel();
         }
         let slot = Arc::new(Slot {
-            use_: Mutex::new(Use { calls: 0, since: Instant::now() }),
+            owner: owner.to_owned(),
+            used: Mutex::new(Used { calls: 0, since: Instant::now() }),
             leave: CancellationToken::new(),
         });
         open.next += 1;
         let id = open.next;
         open.slots.insert(id, Arc::clone(&slot));
-        Some(Place { registry: Arc::clone(self), id, slot })
+        Place { registry: Arc::clone(self), id, slot }
+    }
+}
+
+impl Open {
+    /// Of whoever holds most: the connection that was idle for longest; where none is idle, the oldest.
+    fn first_to_go(&self) -> Option<u64> {
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for slot in self.slots.values() {
+            *held.entry(&slot.owner).or_default() += 1;
+        }
+        let (most, _) = held.into_iter().max_by_key(|(_, count)| *count)?;
+        let theirs = self.slots.iter().filter(|(_, slot)| slot.owner == most);
+        theirs.map(|(id, slot)| (slot.idle(), Reverse(*id))).max().map(|(_, Reverse(id))| id)
     }
 }
 
 impl Slot {
     /// For how long there was no call; none while there is one.
     fn idle(&self) -> Option<Duration> {
-        let used = locked(&self.use_);
+        let used = locked(&self.used);
         (used.calls == 0).then(|| used.since.elapsed())
     }
 }
@@ -89,7 +107,7 @@ impl Slot {
 impl Place {
     /// A call begins; it ends when what is returned is dropped.
     pub(super) fn call(&self) -> Call {
-        locked(&self.slot.use_).calls += 1;
+        locked(&self.slot.used).calls += 1;
         Call(Arc::clone(&self.slot))
     }
 
@@ -112,7 +130,7 @@ impl Drop for Place {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let mut used = locked(&self.0.use_);
+        let mut used = locked(&self.0.used);
         used.calls = used.calls.saturating_sub(1);
         used.since = Instant::now();
     }
@@ -122,21 +140,23 @@ impl Drop for Call {
 mod tests {
     use super::*;
 
+    fn gone(place: &Place) -> bool {
+        place.slot.leave.is_cancelled()
+    }
+
     #[test]
-    fn a_newcomer_pushes_out_the_longest_idle_and_nobody_who_is_busy() {
-        let registry = Registry::new(2);
-        let first = registry.admit().unwrap();
-        let second = registry.admit().unwrap();
-        let busy = first.call();
-        let third = registry.admit().unwrap();
-        assert!(second.slot.leave.is_cancelled() && !first.slot.leave.is_cancelled());
-        let also_busy = third.call();
-        assert!(registry.admit().is_none(), "all are busy");
+    fn who_holds_most_gives_way_idle_ones_first() {
+        let registry = Registry::new(4);
+        let other = registry.admit("olga");
+        let [first, second, third] = std::array::from_fn(|_| registry.admit("clumsy"));
+        let busy = (first.call(), third.call());
+        let healer = registry.admit("vera");
+        assert!(gone(&second), "the idle one of three");
+        drop(registry.admit("vera"));
+        assert!(gone(&first) && !gone(&third), "all busy: the oldest");
+        assert!(!gone(&other) && !gone(&healer));
         drop(busy);
-        assert!(registry.admit().is_some());
-        assert!(first.slot.leave.is_cancelled() && !third.slot.leave.is_cancelled());
-        drop(also_busy);
-        drop((first, second, third));
+        drop((other, first, second, third, healer));
         assert!(locked(&registry.open).slots.is_empty());
     }
 }

@@ -1,6 +1,8 @@
-//! Which path and method is which call. What a caller may do stands in each call's signature ([`Look`] or [`Harm`]).
+//! Which path and method is which call. What a caller may do stands in each call's signature ([`Look`], [`Heal`] or
+//! [`Harm`]).
 //!
 //! [`Look`]: super::identity::Look
+//! [`Heal`]: super::identity::Heal
 //! [`Harm`]: super::identity::Harm
 
 use std::sync::Arc;

@@ -58,15 +58,15 @@ impl Verifier {
     /// It is not to be trusted at all: another authority's, revoked, or not for clients.
     pub(super) fn standing(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Standing, Error> {
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        if self.strict.verify_client_cert(leaf, rest, now).is_ok() {
+            return Ok(Standing::Good);
+        }
         let mut at = now;
         // Each certificate of a chain may ask for another time; a chain is never longer than webpki's limit of 6.
         for _ in 0..8 {
             match self.lenient.verify_client_cert(leaf, rest, at) {
-                Ok(_) if at != now => return Ok(Standing::OutOfDate),
-                Ok(_) => {
-                    let proven = self.strict.verify_client_cert(leaf, rest, now).is_ok();
-                    return Ok(if proven { Standing::Good } else { Standing::Unrevised });
-                }
+                Ok(_) if at == now => return Ok(Standing::Unrevised),
+                Ok(_) => return Ok(Standing::OutOfDate),
                 Err(error) => at = time_inside(&error).filter(|better| *better != at).ok_or(error)?,
             }
         }
