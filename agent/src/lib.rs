@@ -10,4 +10,5 @@ pub mod service;
 pub mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod serve;
 pub mod undo;

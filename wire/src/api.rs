@@ -16,12 +16,17 @@
 //! | `POST /v1/release` | `{}` → `{}` |
 //! | `POST /v1/runs/{run}/finish` | `{}` → [`EndState`]: compares with the snapshot from the run's first prepare |
 //!
-//! Both streams also resume by the `Last-Event-ID` header, and stay open for what comes.
+//! Both streams also resume by the `Last-Event-ID` header, and stay open for what comes. A comment comes every second.
+//! One that has ended in order (the run's probes have stopped, all was handed out) says so by an event of the type
+//! [`END`]; one that just ends was cut.
 //! Every refusal has status 4xx or 5xx and a [`Problem`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Fault, InjectionId, RunId, Span, journal::State, probe::ProbeSpec};
+
+/// The type of the server-sent event that says that a stream has ended in order.
+pub const END: &str = "end";
 
 /// Why a call was not done. `application/problem+json`, after RFC 9457.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ pub mod api;
 pub mod evidence;
 pub mod fault;
 pub mod id;
+pub mod identity;
 pub mod journal;
 pub mod probe;
 pub mod share;

@@ -1,0 +1,57 @@
+//! How coordinators talk to this agent: HTTP/2, JSON and server-sent events over mutual TLS 1.3, and nothing else.
+//!
+//! The server knows certificates, limits and bytes; what is asked for is done by [`Control`]. It never
+//! speaks without TLS, never lets anybody harm whose certificate it cannot wholly prove, and never refuses to heal
+//! because a certificate or a revocation list is out of date.
+//!
+//! | what | limit |
+//! |---|---|
+//! | a TLS handshake | 5 s; 64 at the same time, a newcomer pushes the oldest out |
+//! | connections of known peers | 256; a newcomer pushes one out, of whoever holds most: their longest idle, else their oldest |
+//! | a connection without a call | 60 s |
+//! | calls at the same time on a connection | 64; headers 16 KiB |
+//! | a body | 1 MiB (calls that harm) or 64 KiB, within 10 s |
+//! | a peer that does not answer an HTTP/2 ping | 1 s to the ping, 2 s for the answer |
+//!
+//! Slow calls wait in lanes of their own, so that a renewal, the clock and putting back never stand behind them.
+//! The runtime's pool of blocking threads needs 40 threads or more (tokio's default is 512).
+
+mod accept;
+mod body;
+mod calls;
+mod identity;
+mod lanes;
+mod problem;
+mod registry;
+mod routes;
+mod stream;
+mod tls;
+mod verify;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Control;
+
+pub use tls::{Tls, TlsError};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How many handshakes may be under way.
+const HANDSHAKES: usize = 64;
+/// How many connections known peers may hold.
+const CONNECTIONS: usize = 256;
+/// How long a connection may be without a call.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long calls that are under way have at the end, when the server stops.
+const LAST_CALLS: Duration = Duration::from_secs(2);
+/// How often the files of [`Tls`] are looked at for changes.
+const LOOK_AT_FILES: Duration = Duration::from_secs(30);
+
+/// Serves until `stop` is cancelled; then takes nothing new, ends the streams, lets calls under way end for 2 s at
+/// most, and returns. A call that was handed to `control` goes on there even when its caller has gone.
+pub async fn serve(listener: TcpListener, tls: Tls, control: Arc<dyn Control>, stop: CancellationToken) {
+    accept::run(&listener, &tls, control, &stop).await;
+}

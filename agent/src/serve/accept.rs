@@ -1,0 +1,190 @@
+//! From a TCP connection to calls: handshakes, connections, and when they end.
+//!
+//! Strangers can do no more than take handshake places from each other: an idle or slow one is pushed out by those
+//! that come after it, and one that is honest is through in milliseconds.
+
+use std::{collections::VecDeque, convert::Infallible, io, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use http_body_util::BodyExt as _;
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service as _;
+use tracing::{debug, info, warn};
+
+use super::{
+    CONNECTIONS, HANDSHAKE, HANDSHAKES, IDLE, LAST_CALLS, LOOK_AT_FILES, Tls,
+    identity::Peer,
+    lanes::Lanes,
+    registry::{Place, Registry},
+    routes::{App, router},
+};
+use crate::control::Control;
+
+pub(super) async fn run(
+    listener: &TcpListener,
+    tls: &Tls,
+    control: Arc<dyn Control>,
+    stop: &CancellationToken,
+) {
+    let app = Arc::new(App { control, lanes: Lanes::new(), tls: tls.clone(), stop: stop.clone() });
+    let door = Arc::new(Door {
+        router: router(app),
+        tls: tls.clone(),
+        stop: stop.clone(),
+        registry: Registry::new(CONNECTIONS),
+        tracker: TaskTracker::new(),
+    });
+    let mut handshakes: VecDeque<AbortHandle> = VecDeque::new();
+    let mut files = interval(LOOK_AT_FILES);
+    files.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            _ = files.tick() => if let Err(error) = tls.reload_if_changed() {
+                warn!(error = &error as &dyn std::error::Error, "certificates changed and cannot be used; the old ones stay");
+            },
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, from)) => {
+                    handshakes.retain(|handshake| !handshake.is_finished());
+                    if handshakes.len() >= HANDSHAKES && let Some(oldest) = handshakes.pop_front() {
+                        oldest.abort();
+                    }
+                    let door_here = Arc::clone(&door);
+                    let handshake = async move {
+                        if let Err(error) = door_here.enter(tcp).await {
+                            debug!(%from, %error, "not let in");
+                        }
+                    };
+                    handshakes.push_back(door.tracker.spawn(handshake).abort_handle());
+                }
+                // Out of descriptors, most likely: room is made, and a loop that spins would make it worse.
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection");
+                    if let Some(oldest) = handshakes.pop_front() {
+                        oldest.abort();
+                    }
+                    sleep(Duration::from_millis(20)).await;
+                }
+            },
+        }
+    }
+    for handshake in handshakes {
+        handshake.abort();
+    }
+    door.tracker.close();
+    if timeout(LAST_CALLS + Duration::from_millis(500), door.tracker.wait()).await.is_err() {
+        warn!("connections were still open when the server stopped");
+    }
+}
+
+/// What every newcomer passes through.
+struct Door {
+    router: Router,
+    tls: Tls,
+    stop: CancellationToken,
+    registry: Arc<Registry>,
+    tracker: TaskTracker,
+}
+
+impl Door {
+    /// The handshake; a peer that comes through goes on in a task of its own, which no stranger can push out.
+    async fn enter(self: Arc<Self>, tcp: TcpStream) -> io::Result<()> {
+        // Without this a small answer waits for the acknowledgement of the one before.
+        tcp.set_nodelay(true)?;
+        let config = Arc::clone(&self.tls.loaded().config);
+        let handshake = TlsAcceptor::from(config).accept(tcp).into_fallible();
+        let stream = match timeout(HANDSHAKE, handshake).await.map_err(|_| io::ErrorKind::TimedOut)? {
+            Ok(stream) => stream,
+            Err((error, tcp)) => {
+                let _ = timeout(Duration::from_secs(1), let_read_why(tcp)).await;
+                return Err(error);
+            }
+        };
+        let (_, session) = stream.get_ref();
+        if session.alpn_protocol() != Some(b"h2") {
+            return Err(io::Error::other("the peer does not offer HTTP/2 (ALPN h2)"));
+        }
+        let peer = Arc::new(Peer::new(session.peer_certificates().unwrap_or_default()));
+        let place = self.registry.admit(peer.name());
+        self.tracker.clone().spawn(async move { self.connection(stream, &peer, Arc::new(place)).await });
+        Ok(())
+    }
+
+    async fn connection(&self, stream: TlsStream<TcpStream>, peer: &Arc<Peer>, place: Arc<Place>) {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let call = place.call();
+            let mut router = self.router.clone();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Arc::clone(peer));
+            async move {
+                let response = router.call(request).await?;
+                // The call lasts until its answer was sent, which for a stream is long after it was made.
+                let guard = move |frame| {
+                    let _ = &call;
+                    frame
+                };
+                Ok::<_, Infallible>(response.map(|body| body.map_frame(guard)))
+            }
+        });
+        let connection = builder().serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut changes = self.tls.changes();
+        let mut idle = interval(Duration::from_secs(5));
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        debug!(peer = peer.name(), %error, "a connection broke");
+                    }
+                    return;
+                }
+                Ok(()) = changes.changed() => if let Err(error) = peer.standing(&self.tls.loaded().verifier) {
+                    info!(peer = peer.name(), %error, "no longer trusted; its connection is cut");
+                    return;
+                },
+                _ = idle.tick() => if place.idle().is_some_and(|time| time > IDLE) { break },
+                () = place.sent_away() => break,
+                () = self.stop.cancelled() => break,
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(LAST_CALLS, connection).await;
+    }
+}
+
+/// A peer that was turned away may still be sending. Closing at once would reset the connection and throw away the
+/// alert that says why.
+async fn let_read_why(mut tcp: TcpStream) -> io::Result<()> {
+    tcp.shutdown().await?;
+    let mut rest = [0; 1024];
+    for _ in 0..64 {
+        if tcp.read(&mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(1))
+        .keep_alive_timeout(Duration::from_secs(2))
+        .max_concurrent_streams(64)
+        .max_header_list_size(16 * 1024)
+        .initial_stream_window_size(128 * 1024)
+        .initial_connection_window_size(512 * 1024)
+        .max_send_buf_size(128 * 1024);
+    builder
+}

@@ -1,0 +1,154 @@
+//! Who the peer of a connection is, and what it may do.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
+use firedrill_wire::identity::{Identity, IdentityError, Person, Role};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::{extensions::GeneralName, prelude::FromDer, prelude::X509Certificate};
+
+use super::{
+    problem::Refusal,
+    routes::App,
+    verify::{Standing, Verifier},
+};
+use crate::control::Caller;
+
+/// The URI names of a certificate; none where it cannot be read.
+pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let uri = |name: &GeneralName<'_>| match name {
+        GeneralName::URI(uri) => Some((*uri).to_owned()),
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(uri).collect()
+}
+
+/// The other end of a connection; its chain was verified when it connected.
+#[derive(Debug)]
+pub(super) struct Peer {
+    identity: Result<Identity, IdentityError>,
+    chain: Vec<CertificateDer<'static>>,
+}
+
+impl Peer {
+    pub(super) fn new(chain: &[CertificateDer<'_>]) -> Self {
+        let names = chain.first().map(uris).unwrap_or_default();
+        Self {
+            identity: Identity::from_uris(names.iter().map(String::as_str)),
+            chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+        }
+    }
+
+    /// How much it is good for now, by what is trusted now.
+    pub(super) fn standing(&self, verifier: &Verifier) -> Result<Standing, rustls::Error> {
+        verifier.standing(&self.chain, UnixTime::now())
+    }
+
+    /// A name for logs.
+    pub(super) fn name(&self) -> &str {
+        match &self.identity {
+            Ok(Identity::Host(name)) => name,
+            Ok(Identity::Person(person)) => &person.name,
+            Err(_) => "nobody",
+        }
+    }
+
+    fn person(&self) -> Result<&Person, Refusal> {
+        match &self.identity {
+            Ok(Identity::Person(person)) => Ok(person),
+            Ok(Identity::Host(name)) => Err(forbidden(
+                format!("the certificate is that of host {name}, which may not act as a person"),
+                "use a person's certificate",
+            )),
+            Err(error) => Err(forbidden(error.to_string(), "use a person's certificate")),
+        }
+    }
+}
+
+fn forbidden(title: String, hint: &str) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "not-allowed", title, hint)
+}
+
+/// The caller may look: any person whom the authority knows. As cheap as it can be: clocks are measured with it.
+pub(super) struct Look;
+
+/// The caller may put things back: the same people, and it is journaled who they were.
+pub(super) struct Heal(pub(super) Caller);
+
+/// The caller may harm: an operator whose certificate is in date, wholly understood, and known not to be revoked.
+pub(super) struct Harm(pub(super) Caller);
+
+impl FromRequestParts<Arc<App>> for Look {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Refusal> {
+        peer(parts)?.person().map(|_| Self)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Heal {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        let peer = peer(parts)?;
+        let person = peer.person()?;
+        Ok(Self(caller(person, hindrance(peer, person, app).is_none())))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Harm {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        let peer = peer(parts)?;
+        let person = peer.person()?;
+        match hindrance(peer, person, app) {
+            None => Ok(Self(caller(person, true))),
+            Some((why, hint)) => {
+                let title = format!("{} {}: {} may not, {why}", parts.method, parts.uri.path(), person.name);
+                Err(forbidden(title, hint))
+            }
+        }
+    }
+}
+
+/// Set on each request by the connection that it came on.
+fn peer(parts: &Parts) -> Result<&Arc<Peer>, Refusal> {
+    parts.extensions.get::<Arc<Peer>>().ok_or_else(|| forbidden("nobody is known to ask".to_owned(), ""))
+}
+
+fn caller(person: &Person, may_harm: bool) -> Caller {
+    Caller {
+        name: person.name.clone(),
+        team: person.team.clone(),
+        environments: person.environments.clone(),
+        may_harm,
+    }
+}
+
+/// Why this person may not harm now, and what to do about it.
+fn hindrance(peer: &Peer, person: &Person, app: &App) -> Option<(String, &'static str)> {
+    const RENEW: &str = "issue a new certificate; status and undo work with the old one";
+    if person.role != Role::Operator {
+        let why = "a viewer may look and heal, not harm".to_owned();
+        return Some((why, "ask for a certificate with the role operator"));
+    }
+    if !person.flaws.is_empty() {
+        let why = format!("the certificate says what is not understood ({})", person.flaws.join("; "));
+        return Some((why, RENEW));
+    }
+    match peer.standing(&app.tls.loaded().verifier) {
+        Ok(Standing::Good) => None,
+        Ok(Standing::OutOfDate) => Some((
+            "the certificate has expired or is not valid yet".to_owned(),
+            "issue a new certificate, or set the host's clock; status and undo work meanwhile",
+        )),
+        Ok(Standing::Unrevised) => Some((
+            "the revocation list is out of date or does not cover the certificate".to_owned(),
+            "put a fresh list on the host (`firedrill pki crl`); status and undo work meanwhile",
+        )),
+        Err(error) => Some((format!("the certificate is no longer trusted ({error})"), RENEW)),
+    }
+}

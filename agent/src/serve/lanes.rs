@@ -1,0 +1,88 @@
+//! Where blocking calls run: each sort in a lane of its own, so that slow ones never stand before those that keep
+//! a run alive or put things back.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+
+use super::problem::Refusal;
+
+/// How long a call waits for its turn before it is told to come back; putting back waits as long as it must.
+const WAIT: Duration = Duration::from_secs(4);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The lanes of one server.
+pub(super) struct Lanes {
+    harm: Arc<Semaphore>,
+    look: Arc<Semaphore>,
+    heal: Arc<Semaphore>,
+    renewals: mpsc::Sender<Job>,
+}
+
+/// A place in a lane; kept until the work is done, not until its caller has lost interest.
+pub(super) struct Turn(OwnedSemaphorePermit);
+
+impl Lanes {
+    /// Takes one blocking thread for renewals at once, and gives it back when the lanes are dropped.
+    pub(super) fn new() -> Self {
+        let (renewals, mut jobs) = mpsc::channel::<Job>(256);
+        tokio::task::spawn_blocking(move || {
+            while let Some(job) = jobs.blocking_recv() {
+                // A job that panics answers nobody, which its caller sees; the thread lives on.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+            }
+        });
+        let lane = |places| Arc::new(Semaphore::new(places));
+        Self { harm: lane(8), look: lane(8), heal: lane(16), renewals }
+    }
+
+    pub(super) async fn harm(&self, what: &str) -> Result<Turn, Refusal> {
+        turn(&self.harm, what).await
+    }
+
+    pub(super) async fn look(&self, what: &str) -> Result<Turn, Refusal> {
+        turn(&self.look, what).await
+    }
+
+    pub(super) async fn heal(&self, what: &str) -> Result<Turn, Refusal> {
+        Arc::clone(&self.heal).acquire_owned().await.map(Turn).map_err(|_| Refusal::busy(what))
+    }
+
+    /// Runs on the thread that only renewals use.
+    pub(super) async fn renew<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        // An answer that nobody waits for any more is no loss: the lease was renewed.
+        let job: Job = Box::new(move || drop(answer.send(work())));
+        self.renewals.try_send(job).map_err(|_| Refusal::busy("renew"))?;
+        answered.await.map_err(|_| Refusal::bug("renew", "it panicked"))
+    }
+}
+
+async fn turn(lane: &Arc<Semaphore>, what: &str) -> Result<Turn, Refusal> {
+    match timeout(WAIT, Arc::clone(lane).acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(Turn(permit)),
+        _ => Err(Refusal::busy(what)),
+    }
+}
+
+impl Turn {
+    /// Runs on a blocking thread; goes on to its end even when the caller has gone.
+    pub(super) async fn run<T: Send + 'static>(
+        self,
+        what: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let job = move || {
+            let _place = self.0;
+            work()
+        };
+        tokio::task::spawn_blocking(job).await.map_err(|error| Refusal::bug(what, &error.to_string()))
+    }
+}

@@ -1,0 +1,162 @@
+//! The connections of known peers: how many there are, which are idle, and who has to go for a newcomer.
+//!
+//! A newcomer is always let in, because they may come to heal. Who goes for them is one of whoever holds most, so that
+//! nobody who forgets connections can lock others out.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
+/// All connections of one server.
+#[derive(Debug)]
+pub(super) struct Registry {
+    limit: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// Ids rise, so the order is that of arrival.
+    next: u64,
+    slots: BTreeMap<u64, Arc<Slot>>,
+}
+
+/// One connection's place.
+#[derive(Debug)]
+struct Slot {
+    owner: String,
+    used: Mutex<Used>,
+    /// Cancelled when the connection has to go.
+    leave: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Used {
+    calls: u32,
+    since: Instant,
+}
+
+/// A connection's place; gives it back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    registry: Arc<Registry>,
+    id: u64,
+    slot: Arc<Slot>,
+}
+
+/// A call under way on a connection.
+#[derive(Debug)]
+pub(super) struct Call(Arc<Slot>);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, open: Mutex::default() })
+    }
+
+    /// A place for a newcomer; where all are taken, somebody is sent away for it.
+    pub(super) fn admit(self: &Arc<Self>, owner: &str) -> Place {
+        let mut open = locked(&self.open);
+        if open.slots.len() >= self.limit
+            && let Some(id) = open.first_to_go()
+            && let Some(slot) = open.slots.remove(&id)
+        {
+            slot.leave.cancel();
+        }
+        let slot = Arc::new(Slot {
+            owner: owner.to_owned(),
+            used: Mutex::new(Used { calls: 0, since: Instant::now() }),
+            leave: CancellationToken::new(),
+        });
+        open.next += 1;
+        let id = open.next;
+        open.slots.insert(id, Arc::clone(&slot));
+        Place { registry: Arc::clone(self), id, slot }
+    }
+}
+
+impl Open {
+    /// Of whoever holds most: the connection that was idle for longest; where none is idle, the oldest.
+    fn first_to_go(&self) -> Option<u64> {
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for slot in self.slots.values() {
+            *held.entry(&slot.owner).or_default() += 1;
+        }
+        let (most, _) = held.into_iter().max_by_key(|(_, count)| *count)?;
+        let theirs = self.slots.iter().filter(|(_, slot)| slot.owner == most);
+        theirs.map(|(id, slot)| (slot.idle(), Reverse(*id))).max().map(|(_, Reverse(id))| id)
+    }
+}
+
+impl Slot {
+    /// For how long there was no call; none while there is one.
+    fn idle(&self) -> Option<Duration> {
+        let used = locked(&self.used);
+        (used.calls == 0).then(|| used.since.elapsed())
+    }
+}
+
+impl Place {
+    /// A call begins; it ends when what is returned is dropped.
+    pub(super) fn call(&self) -> Call {
+        locked(&self.slot.used).calls += 1;
+        Call(Arc::clone(&self.slot))
+    }
+
+    /// For how long there was no call; none while there is one.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        self.slot.idle()
+    }
+
+    /// Until the connection has to go.
+    pub(super) async fn sent_away(&self) {
+        self.slot.leave.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        locked(&self.registry.open).slots.remove(&self.id);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut used = locked(&self.0.used);
+        used.calls = used.calls.saturating_sub(1);
+        used.since = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone(place: &Place) -> bool {
+        place.slot.leave.is_cancelled()
+    }
+
+    #[test]
+    fn who_holds_most_gives_way_idle_ones_first() {
+        let registry = Registry::new(4);
+        let other = registry.admit("olga");
+        let [first, second, third] = std::array::from_fn(|_| registry.admit("clumsy"));
+        let busy = (first.call(), third.call());
+        let healer = registry.admit("vera");
+        assert!(gone(&second), "the idle one of three");
+        drop(registry.admit("vera"));
+        assert!(gone(&first) && !gone(&third), "all busy: the oldest");
+        assert!(!gone(&other) && !gone(&healer));
+        drop(busy);
+        drop((other, first, second, third, healer));
+        assert!(locked(&registry.open).slots.is_empty());
+    }
+}

@@ -1,0 +1,81 @@
+//! Which path and method is which call. What a caller may do stands in each call's signature ([`Look`], [`Heal`] or
+//! [`Harm`]).
+//!
+//! [`Look`]: super::identity::Look
+//! [`Heal`]: super::identity::Heal
+//! [`Harm`]: super::identity::Harm
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Path},
+    http::{Method, StatusCode, Uri, request::Parts},
+    routing::{get, post},
+};
+use firedrill_wire::{API_VERSION, RunId};
+use tokio_util::sync::CancellationToken;
+
+use super::{Tls, calls, lanes::Lanes, problem::Refusal, stream};
+use crate::control::Control;
+
+/// What all calls share.
+pub(super) struct App {
+    pub(super) control: Arc<dyn Control>,
+    pub(super) lanes: Lanes,
+    pub(super) tls: Tls,
+    pub(super) stop: CancellationToken,
+}
+
+pub(super) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/status", get(calls::status))
+        .route("/v1/clock", get(calls::clock))
+        .route("/v1/doctor", get(calls::doctor))
+        .route("/v1/events", get(stream::events))
+        .route("/v1/undo", post(calls::undo))
+        .route("/v1/release", post(calls::release))
+        .route("/v1/runs/{run}/prepare", post(calls::prepare))
+        .route("/v1/runs/{run}/arm", post(calls::arm))
+        .route("/v1/runs/{run}/renew", post(calls::renew))
+        .route("/v1/runs/{run}/probes", post(calls::start_probes).delete(calls::stop_probes))
+        .route("/v1/runs/{run}/bins", get(stream::bins))
+        .route("/v1/runs/{run}/finish", post(calls::finish))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(app)
+}
+
+async fn no_such_path(uri: Uri) -> Refusal {
+    let version = uri.path().split('/').nth(1).and_then(|part| part.strip_prefix('v')?.parse::<u32>().ok());
+    let here = format!("this agent speaks version {API_VERSION}: paths begin with /v{API_VERSION}/");
+    match version {
+        Some(other) if other != API_VERSION => {
+            let title = format!("{}: version {other} of the API is not here", uri.path());
+            let hint = format!("{here}; use a coordinator and an agent of nearer versions");
+            Refusal::new(StatusCode::NOT_FOUND, "unknown-version", title, hint)
+        }
+        _ => {
+            Refusal::new(StatusCode::NOT_FOUND, "unknown-path", format!("{}: no such call", uri.path()), here)
+        }
+    }
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Refusal {
+    let title = format!("{}: {method} is not a method of this call", uri.path());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "bad-method", title, "the header `allow` says which are")
+}
+
+/// The run in a path.
+pub(super) struct Run(pub(super) RunId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Run {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad-id", why, "");
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| bad(format!("{}: {error}", parts.uri.path())))?;
+        text.parse().map(Self).map_err(|error: firedrill_wire::id::IdError| bad(error.to_string()))
+    }
+}

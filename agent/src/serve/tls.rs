@@ -1,0 +1,242 @@
+//! The agent's own certificate and whom it trusts, read from files and read again when they change.
+//!
+//! Files that cannot be used never replace those that can: a reload that fails leaves everything as it was.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwap;
+use firedrill_wire::identity::{Identity, IdentityError};
+use rustls::{
+    RootCertStore, ServerConfig,
+    server::{NoServerSessionStorage, VerifierBuilderError},
+    version::TLS13,
+};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
+use tokio::sync::watch;
+
+use super::{identity::uris, verify::Verifier};
+
+/// The files do not make a server.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file has not what it should.
+    #[error("{} has no {wanted} in PEM: {why}", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        wanted: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The authority's certificate cannot be used.
+    #[error("{} cannot be used as an authority", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// The authority or its revocation list cannot be used.
+    #[error("{} or its revocation list cannot be used", path.display())]
+    Verifier {
+        /// The authority's file.
+        path: PathBuf,
+        /// Why.
+        source: VerifierBuilderError,
+    },
+    /// Certificate and key cannot be used together.
+    #[error("{} and {} do not belong together or cannot be used", cert.display(), key.display())]
+    Pair {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// The certificate names no host.
+    #[error("{} is not the certificate of a host: {why}; `firedrill pki issue host NAME` makes one", path.display())]
+    NoHost {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What it says instead.
+        why: String,
+    },
+    /// TLS 1.3 is not there.
+    #[error("TLS 1.3 cannot be used")]
+    Version(#[source] rustls::Error),
+}
+
+/// What the server's TLS is made of. Cheap to clone; all clones see a reload.
+#[derive(Clone, Debug)]
+pub struct Tls(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    files: Files,
+    loaded: ArcSwap<Loaded>,
+    stamps: Mutex<Vec<Option<SystemTime>>>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+    ca: PathBuf,
+    crl: Option<PathBuf>,
+}
+
+/// What was made of the files at one time.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) verifier: Arc<Verifier>,
+    host: String,
+}
+
+impl Tls {
+    /// Reads PEM files: the host's certificate (with those between it and the authority, if any), its key, the
+    /// authorities to trust, and their revocation lists. A file for these that is not there is an error; give none
+    /// where nothing was ever revoked.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with it.
+    pub fn load(cert: &Path, key: &Path, ca: &Path, crl: Option<&Path>) -> Result<Self, TlsError> {
+        let files =
+            Files { cert: cert.into(), key: key.into(), ca: ca.into(), crl: crl.map(Path::to_path_buf) };
+        let stamps = files.stamps();
+        let loaded = files.load()?;
+        Ok(Self(Arc::new(Inner {
+            files,
+            loaded: ArcSwap::from_pointee(loaded),
+            stamps: Mutex::new(stamps),
+            changes: watch::Sender::new(0),
+        })))
+    }
+
+    /// The host's name, from its certificate.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.0.loaded.load().host.clone()
+    }
+
+    /// Reads the files again. New connections use what they say; those of peers that are no longer trusted are cut.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with it; everything stays as it was.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let stamps = self.0.files.stamps();
+        let loaded = self.0.files.load();
+        // Also after a failure: the same bad files are not complained of every time.
+        *self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner) = stamps;
+        self.0.loaded.store(Arc::new(loaded?));
+        self.0.changes.send_modify(|generation| *generation += 1);
+        Ok(())
+    }
+
+    /// Reads the files again where one of them has changed since they were last read.
+    ///
+    /// # Errors
+    /// As [`Self::reload`].
+    pub fn reload_if_changed(&self) -> Result<(), TlsError> {
+        let known = self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if known == self.0.files.stamps() { Ok(()) } else { self.reload() }
+    }
+
+    pub(super) fn loaded(&self) -> arc_swap::Guard<Arc<Loaded>> {
+        self.0.loaded.load()
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+}
+
+impl Files {
+    fn stamps(&self) -> Vec<Option<SystemTime>> {
+        [&self.cert, &self.key, &self.ca]
+            .into_iter()
+            .chain(&self.crl)
+            .map(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
+            .collect()
+    }
+
+    fn load(&self) -> Result<Loaded, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let authority = |source| TlsError::Authority { path: self.ca.clone(), source };
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(&self.ca)? {
+            roots.add(certificate).map_err(authority)?;
+        }
+        let crls = match &self.crl {
+            Some(path) => {
+                let pem = read(path)?;
+                CertificateRevocationListDer::pem_slice_iter(&pem)
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|why| not_pem(path, "revocation list", why.to_string()))?
+            }
+            None => Vec::new(),
+        };
+        let verifier = Verifier::new(&Arc::new(roots), &crls, &provider)
+            .map_err(|source| TlsError::Verifier { path: self.ca.clone(), source })?;
+        let verifier = Arc::new(verifier);
+
+        let chain = certificates(&self.cert)?;
+        let host = host_of(&chain)
+            .map_err(|why| TlsError::NoHost { path: self.cert.clone(), why: why.to_string() })?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
+            .map_err(|why| not_pem(&self.key, "private key", why.to_string()))?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .map_err(TlsError::Version)?
+            .with_client_cert_verifier(Arc::clone(&verifier) as _)
+            .with_single_cert(chain, key)
+            .map_err(|source| TlsError::Pair { cert: self.cert.clone(), key: self.key.clone(), source })?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        // A resumed session would pass by the verifier, and with it by revocation and expiry.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Loaded { config: Arc::new(config), verifier, host })
+    }
+}
+
+fn host_of(chain: &[CertificateDer<'_>]) -> Result<String, IdentityError> {
+    let leaf = chain.first().ok_or(IdentityError::Nobody)?;
+    match Identity::from_uris(uris(leaf).iter().map(String::as_str))? {
+        Identity::Host(name) => Ok(name),
+        Identity::Person(_) => Err(IdentityError::Nobody),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Read { path: path.into(), source })
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| not_pem(path, "certificate", why.to_string()))?;
+    if found.is_empty() {
+        return Err(not_pem(path, "certificate", "there is none".to_owned()));
+    }
+    Ok(found)
+}
+
+fn not_pem(path: &Path, wanted: &'static str, why: String) -> TlsError {
+    TlsError::Pem { path: path.into(), wanted, why }
+}

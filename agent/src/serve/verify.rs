@@ -1,0 +1,124 @@
+//! Whether a client's certificate is this authority's, and how much it is good for now.
+//!
+//! Who signed it and whether it was revoked decide about the connection. Dates do not: a certificate or a revocation
+//! list that is out of date still lets its owner look and heal. That is the [`Standing`].
+
+use std::sync::Arc;
+
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::CryptoProvider,
+    server::{
+        VerifierBuilderError, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+
+/// How much a trusted certificate is good for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// For everything that its names allow.
+    Good,
+    /// Its dates, or those of one that vouches for it, do not include now.
+    OutOfDate,
+    /// Whether it was revoked cannot be told now: the revocation list is out of date, or speaks of others.
+    Unrevised,
+}
+
+/// Verifies chains; knows roots and revocation lists.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    /// Passes over an outdated or missing revocation list.
+    lenient: Arc<dyn ClientCertVerifier>,
+    /// Does not.
+    strict: Arc<dyn ClientCertVerifier>,
+}
+
+impl Verifier {
+    pub(super) fn new(
+        roots: &Arc<RootCertStore>,
+        crls: &[CertificateRevocationListDer<'static>],
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, VerifierBuilderError> {
+        let builder = || {
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
+                .with_crls(crls.iter().cloned())
+        };
+        Ok(Self {
+            lenient: builder().allow_unknown_revocation_status().build()?,
+            strict: builder().enforce_revocation_expiration().build()?,
+        })
+    }
+
+    /// How much the chain (the client's own certificate first) is good for at that time.
+    ///
+    /// # Errors
+    /// It is not to be trusted at all: another authority's, revoked, or not for clients.
+    pub(super) fn standing(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Standing, Error> {
+        let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        if self.strict.verify_client_cert(leaf, rest, now).is_ok() {
+            return Ok(Standing::Good);
+        }
+        let mut at = now;
+        // Each certificate of a chain may ask for another time; a chain is never longer than webpki's limit of 6.
+        for _ in 0..8 {
+            match self.lenient.verify_client_cert(leaf, rest, at) {
+                Ok(_) if at == now => return Ok(Standing::Unrevised),
+                Ok(_) => return Ok(Standing::OutOfDate),
+                Err(error) => at = time_inside(&error).filter(|better| *better != at).ok_or(error)?,
+            }
+        }
+        Err(CertificateError::Expired.into())
+    }
+}
+
+/// The nearest time at which what failed only for its date would not have.
+fn time_inside(error: &Error) -> Option<UnixTime> {
+    match error {
+        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+            Some(*not_before)
+        }
+        _ => None,
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.lenient.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+        self.standing(&chain, now).map(|_| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.lenient.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.lenient.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.lenient.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,225 @@
+//! `firedrill pki`: makes and shows certificates. The work is done by [`crate::pki`].
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use firedrill_wire::identity::Role;
+use miette::{IntoDiagnostic as _, Result};
+use tabled::{Table, Tabled, settings::Style};
+
+use crate::{
+    pki::{Entry, HostAsk, Issued, Kind, PersonAsk, Pki, crl_file, default_dir},
+    verdict::Exit,
+};
+
+const EXAMPLES: &str = "Examples:
+  firedrill pki init
+  firedrill pki issue host app-1 --address 10.1.0.4
+  firedrill pki issue person alice --role operator --team payments --env staging
+  firedrill pki list
+  firedrill pki revoke person mallory
+
+Then copy ca.pem, hosts/app-1.pem and hosts/app-1.key to /etc/firedrill on app-1,
+and ca.pem, people/alice.pem and people/alice.key to ~/.config/firedrill/pki of alice.";
+
+/// Makes and shows the certificates that say who may do what.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The authority's directory [default: ~/.config/firedrill/pki].
+    #[arg(long, env = "FIREDRILL_PKI", global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make an authority. Its key signs certificates; keep it where only you can read it.
+    Init,
+    /// Issue a certificate and its key.
+    Issue {
+        #[command(subcommand)]
+        whom: Whom,
+    },
+    /// Show all that was issued.
+    List {
+        /// As JSON, one array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke all certificates of a name, and write a new revocation list.
+    Revoke {
+        /// Of a host or of a person.
+        kind: KindArg,
+        /// The name.
+        name: String,
+        /// How long the list is good; when it is outdated, agents refuse harm until they get a fresh one.
+        #[arg(long, default_value_t = 90, value_name = "DAYS")]
+        list_days: u32,
+    },
+    /// Write a fresh revocation list.
+    Crl {
+        /// How long it is good.
+        #[arg(long, default_value_t = 90, value_name = "DAYS")]
+        days: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Whom {
+    /// For the agent of a host.
+    Host(IssueHost),
+    /// For a person.
+    Person(IssuePerson),
+}
+
+#[derive(Debug, Parser)]
+struct IssueHost {
+    /// The host's name in the fleet file.
+    name: String,
+    /// A further DNS name; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    dns: Vec<String>,
+    /// An address; may be repeated. Only needed for other clients, such as curl.
+    #[arg(long, value_name = "IP")]
+    address: Vec<IpAddr>,
+    /// How long it is good.
+    #[arg(long, default_value_t = 365, value_name = "DAYS")]
+    days: u32,
+    /// Replace the one that is there, with a new key.
+    #[arg(long)]
+    renew: bool,
+}
+
+#[derive(Debug, Parser)]
+struct IssuePerson {
+    /// The person's name, as it will stand in journals and reports.
+    name: String,
+    /// `viewer` may look and heal; `operator` may also harm.
+    #[arg(long, default_value_t = Role::Viewer, value_name = "ROLE")]
+    role: Role,
+    /// The person's team, for the policies on hosts.
+    #[arg(long)]
+    team: Option<String>,
+    /// An environment that it is good for; may be repeated; without it, all.
+    #[arg(long = "env", value_name = "NAME")]
+    environments: Vec<String>,
+    /// How long it is good. Expired, it still lets its owner look and heal.
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    days: u32,
+    /// Replace the one that is there, with a new key.
+    #[arg(long)]
+    renew: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KindArg {
+    Host,
+    Person,
+}
+
+/// Does it.
+///
+/// # Errors
+/// What was tried, on which file, and what is wrong.
+pub fn run(args: &Args) -> Result<Exit> {
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => default_dir().into_diagnostic()?,
+    };
+    if let Verb::Init = args.verb {
+        let pki = Pki::init(&dir).into_diagnostic()?;
+        anstream::println!("made an authority in {}, good for ten years", pki.dir().display());
+        anstream::println!(
+            "next: firedrill pki issue host NAME, firedrill pki issue person NAME --role operator"
+        );
+        return Ok(Exit::Held);
+    }
+    let pki = Pki::open(&dir).into_diagnostic()?;
+    match &args.verb {
+        Verb::Init => {}
+        Verb::Issue { whom } => issued(&issue(&pki, whom)?),
+        Verb::List { json } => list(&pki, *json)?,
+        Verb::Revoke { kind, name, list_days } => {
+            let kind = match kind {
+                KindArg::Host => Kind::Host,
+                KindArg::Person => Kind::Person,
+            };
+            let count = pki.revoke(kind, name, *list_days).into_diagnostic()?;
+            anstream::println!("revoked {count} certificate(s) of {kind} {name}");
+            copy_list(&crl_file(pki.dir()), *list_days);
+        }
+        Verb::Crl { days } => copy_list(&pki.write_crl(*days).into_diagnostic()?, *days),
+    }
+    Ok(Exit::Held)
+}
+
+fn issue(pki: &Pki, whom: &Whom) -> Result<Issued> {
+    match whom {
+        Whom::Host(ask) => pki.issue_host(&HostAsk {
+            dns: ask.dns.clone(),
+            addresses: ask.address.clone(),
+            renew: ask.renew,
+            ..HostAsk::new(&ask.name, ask.days)
+        }),
+        Whom::Person(ask) => pki.issue_person(&PersonAsk {
+            team: ask.team.clone(),
+            environments: ask.environments.clone(),
+            renew: ask.renew,
+            ..PersonAsk::new(&ask.name, ask.role, ask.days)
+        }),
+    }
+    .into_diagnostic()
+}
+
+fn issued(issued: &Issued) {
+    anstream::println!("certificate  {}", issued.cert.display());
+    anstream::println!("key          {}", issued.key.display());
+    anstream::println!("good until   {}", humantime::format_rfc3339_seconds(issued.until));
+}
+
+fn copy_list(path: &std::path::Path, days: u32) {
+    anstream::println!(
+        "wrote {}, good for {days} days: copy it to every host, agents read it by themselves",
+        path.display()
+    );
+}
+
+#[derive(Tabled)]
+struct Row<'a> {
+    kind: Kind,
+    name: &'a str,
+    #[tabled(rename = "good until")]
+    until: &'a str,
+    state: &'static str,
+    #[tabled(rename = "URI name")]
+    uri: &'a str,
+}
+
+fn list(pki: &Pki, json: bool) -> Result<()> {
+    let entries = pki.list().into_diagnostic()?;
+    if json {
+        anstream::println!("{}", serde_json::to_string_pretty(&entries).into_diagnostic()?);
+        return Ok(());
+    }
+    if entries.is_empty() {
+        anstream::println!("nothing was issued yet");
+        return Ok(());
+    }
+    let rows = entries.iter().map(Row::from);
+    anstream::println!("{}", Table::new(rows).with(Style::blank()));
+    Ok(())
+}
+
+impl<'a> From<&'a Entry> for Row<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let state = match (entry.revoked.is_some(), entry.expired(), entry.replaced) {
+            (true, ..) => "revoked",
+            (_, true, _) => "expired",
+            (_, _, true) => "good, replaced",
+            _ => "good",
+        };
+        Self { kind: entry.kind, name: &entry.name, until: &entry.until, state, uri: &entry.uri }
+    }
+}

@@ -1,0 +1,34 @@
+//! How the coordinator talks to agents: HTTP/2, JSON and server-sent events over mutual TLS 1.3, on any duplex byte
+//! stream. There is no way to talk without TLS, and none to skip who the agent is.
+//!
+//! An [`Agent`] connects when it is first asked and again after a break; it never repeats a call that may have arrived.
+//! Commands and streams have a connection each, so that a renewal never waits behind measurements. A link that was cut
+//! is seen within about two seconds, by HTTP/2 pings.
+//!
+//! A fleet says how to reach an agent: by TCP (`address:port`), or by a program whose standard streams are the link,
+//! such as a bastion:
+//!
+//! ```toml
+//! connect = ["ssh", "-o", "BatchMode=yes", "-W", "%h:%p", "bastion.example.org"]
+//! ```
+//!
+//! TLS runs inside, from coordinator to agent: the bastion sees only bytes. The program gets a process group of its
+//! own, so that a Ctrl-C meant for Firedrill does not cut the links that healing needs; it must not ask for
+//! passwords.
+//!
+//! An agent whose certificate is out of date can still be looked at and healed; it is asked for no harm.
+
+mod agent;
+mod channel;
+mod clock;
+mod error;
+mod events;
+mod identity;
+mod reach;
+mod sse;
+mod verify;
+
+pub use agent::Agent;
+pub use clock::{Offset, offset};
+pub use error::{LinkError, Trust};
+pub use identity::{Identity, IdentityError};

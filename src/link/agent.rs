@@ -1,0 +1,288 @@
+//! One agent, and the calls that it answers once.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use firedrill_wire::{
+    RunId,
+    api::{
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
+        StartProbes, Undo, UndoAnswer,
+    },
+};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::{Method, Request, Response, body::Incoming, header};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+
+use super::{
+    LinkError,
+    channel::{Channel, Fate, Route, server_name},
+    identity::Identity,
+    reach::patience,
+};
+use crate::plan::model::{Host, Reach};
+
+/// How long a call waits for its answer.
+pub(super) const USUAL: Duration = Duration::from_secs(5);
+/// How long calls that put back and compare wait.
+const LONG: Duration = Duration::from_secs(60);
+/// No honest answer is longer.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// The agent of a host. Cheap to clone; clones share their connections, which end when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Agent(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    route: Route,
+    commands: Channel,
+    streams: Channel,
+}
+
+/// An answer of which only the arrival counts.
+#[derive(Deserialize)]
+struct Empty {}
+
+/// One call: what is asked, and how long an answer may take.
+struct Call {
+    name: &'static str,
+    method: Method,
+    path: String,
+    limit: Duration,
+    harm: bool,
+}
+
+impl Call {
+    fn get(name: &'static str, path: impl Into<String>) -> Self {
+        Self { name, method: Method::GET, path: path.into(), limit: USUAL, harm: false }
+    }
+    fn post(name: &'static str, path: impl Into<String>) -> Self {
+        Self { method: Method::POST, ..Self::get(name, path) }
+    }
+    fn harming(self) -> Self {
+        Self { harm: true, ..self }
+    }
+    fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+}
+
+fn of_run(run: &RunId, what: &str) -> String {
+    format!("/v1/runs/{run}/{what}")
+}
+
+impl Agent {
+    /// Connects to nobody yet.
+    #[must_use]
+    pub fn new(host: &Host, identity: Arc<Identity>) -> Self {
+        let route = Route { host: host.name.clone(), reach: host.agent.clone(), identity };
+        Self(Arc::new(Inner { route, commands: Channel::default(), streams: Channel::default() }))
+    }
+
+    /// The host's name.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.0.route.host
+    }
+
+    /// What is on the host now.
+    ///
+    /// # Errors
+    /// [`LinkError`], as all calls.
+    pub async fn status(&self) -> Result<AgentStatus, LinkError> {
+        self.ask(Call::get("status", "/v1/status")).await
+    }
+
+    /// Its clocks.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn clock(&self) -> Result<Clock, LinkError> {
+        self.ask(Call::get("clock", "/v1/clock")).await
+    }
+
+    /// What the host can do.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn doctor(&self) -> Result<Doctor, LinkError> {
+        self.ask(Call::get("doctor", "/v1/doctor").within(Duration::from_secs(15))).await
+    }
+
+    /// What faults would do. Waits up to 15 s: hosts look many things up.
+    ///
+    /// # Errors
+    /// [`LinkError`]; a refusal of one injection stands in the answer.
+    pub async fn prepare(&self, run: &RunId, prepare: &Prepare) -> Result<PrepareAnswer, LinkError> {
+        let call = Call::post("prepare", of_run(run, "prepare")).within(Duration::from_secs(15));
+        self.tell(call.harming(), prepare).await
+    }
+
+    /// Journals what was prepared. After an error that is not a refusal it may be armed or not: undo it.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn arm(&self, run: &RunId, arm: &Arm) -> Result<Armed, LinkError> {
+        self.tell(Call::post("arm", of_run(run, "arm")).harming(), arm).await
+    }
+
+    /// The coordinator lives.
+    ///
+    /// # Errors
+    /// [`LinkError`]; refused when the lease had ended already.
+    pub async fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, LinkError> {
+        self.tell(Call::post("renew", of_run(run, "renew")), renew).await
+    }
+
+    /// Puts back; waits up to 60 s until it is done.
+    ///
+    /// # Errors
+    /// [`LinkError`]; after one nothing is known, and asking again is safe.
+    pub async fn undo(&self, undo: &Undo) -> Result<UndoAnswer, LinkError> {
+        self.tell(Call::post("undo", "/v1/undo").within(LONG), undo).await
+    }
+
+    /// Ends a halt.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn release(&self) -> Result<(), LinkError> {
+        let Empty {} =
+            self.tell(Call::post("release", "/v1/release").harming(), &serde_json::json!({})).await?;
+        Ok(())
+    }
+
+    /// Compares the host with what it was before the run; waits up to 60 s.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn finish(&self, run: &RunId) -> Result<EndState, LinkError> {
+        self.tell(Call::post("finish", of_run(run, "finish")).within(LONG), &serde_json::json!({})).await
+    }
+
+    /// Starts probes; replaces those of the run that are there.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn start_probes(&self, run: &RunId, start: &StartProbes) -> Result<(), LinkError> {
+        let Empty {} = self.tell(Call::post("start probes", of_run(run, "probes")).harming(), start).await?;
+        Ok(())
+    }
+
+    /// Stops probes; what was measured stays to be read.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn stop_probes(&self, run: &RunId) -> Result<(), LinkError> {
+        let call = Call { method: Method::DELETE, ..Call::get("stop probes", of_run(run, "probes")) };
+        let Empty {} = self.ask(call).await?;
+        Ok(())
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, LinkError> {
+        self.call(call, Bytes::new()).await
+    }
+
+    async fn tell<T: DeserializeOwned>(&self, call: Call, body: &impl Serialize) -> Result<T, LinkError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.nonsense(call.name, error.to_string()))?;
+        self.call(call, body.into()).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, call: Call, body: Bytes) -> Result<T, LinkError> {
+        let request = self.request(call.name, call.method, &call.path, body)?;
+        let exchange = async {
+            let (response, fate) = self.0.commands.send(&self.0.route, call.name, request, call.harm).await?;
+            let whole = self.whole(call.name, response, &fate).await?;
+            serde_json::from_slice(&whole).map_err(|error| self.nonsense(call.name, error.to_string()))
+        };
+        timeout(self.within(call.limit), exchange)
+            .await
+            .unwrap_or_else(|_| Err(self.late(call.name, call.limit)))
+    }
+
+    pub(super) fn request(
+        &self,
+        call: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, LinkError> {
+        // First, because a name that cannot be proven makes no address either, and this says so.
+        server_name(&self.0.route)?;
+        let builder = Request::builder().method(method).uri(format!("https://{}{path}", self.host()));
+        let json = "application/json";
+        let builder = if body.is_empty() { builder } else { builder.header(header::CONTENT_TYPE, json) };
+        builder.body(Full::new(body)).map_err(|error| self.nonsense(call, error.to_string()))
+    }
+
+    /// Opens a stream on the connection for streams; the answer's head must come in the usual time.
+    pub(super) async fn open(&self, call: &str, path: &str) -> Result<(Response<Incoming>, Fate), LinkError> {
+        let request = self.request(call, Method::GET, path, Bytes::new())?;
+        let opened = async {
+            let (response, fate) = self.0.streams.send(&self.0.route, call, request, false).await?;
+            if response.status().is_success() {
+                return Ok((response, fate));
+            }
+            match self.whole(call, response, &fate).await {
+                Err(error) => Err(error),
+                Ok(_) => Err(self.nonsense(call, "a refusal without a reason".to_owned())),
+            }
+        };
+        timeout(self.within(USUAL), opened).await.unwrap_or_else(|_| Err(self.late(call, USUAL)))
+    }
+
+    /// The body of a good answer; any other is a refusal.
+    async fn whole(&self, call: &str, response: Response<Incoming>, fate: &Fate) -> Result<Bytes, LinkError> {
+        let status = response.status();
+        let whole = match Limited::new(response.into_body(), LONGEST_ANSWER).collect().await {
+            Ok(whole) => whole.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err(self.nonsense(call, format!("more than {LONGEST_ANSWER} bytes")));
+            }
+            Err(error) => {
+                return Err(match error.downcast::<hyper::Error>() {
+                    Ok(error) => fate.error(&self.0.route, call, &error).await,
+                    Err(error) => self.broken(call, error.to_string()),
+                });
+            }
+        };
+        if status.is_success() {
+            return Ok(whole);
+        }
+        match serde_json::from_slice::<Problem>(&whole) {
+            Ok(problem) => Err(LinkError::Refused {
+                host: self.host().to_owned(),
+                call: call.to_owned(),
+                status: status.as_u16(),
+                problem,
+            }),
+            Err(error) => Err(self.nonsense(call, format!("status {status} without a reason ({error})"))),
+        }
+    }
+
+    /// A program may have to log in before anything can be asked through it.
+    fn within(&self, limit: Duration) -> Duration {
+        match self.0.route.reach {
+            Reach::Tcp(_) => limit,
+            Reach::Command(_) => limit + patience(&self.0.route.reach),
+        }
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        &self.0.route
+    }
+
+    pub(super) fn nonsense(&self, call: &str, why: String) -> LinkError {
+        LinkError::Protocol { host: self.host().to_owned(), call: call.to_owned(), why }
+    }
+
+    pub(super) fn broken(&self, call: &str, why: String) -> LinkError {
+        LinkError::Broken { host: self.host().to_owned(), call: call.to_owned(), why }
+    }
+
+    pub(super) fn late(&self, call: &str, limit: Duration) -> LinkError {
+        LinkError::TimedOut { host: self.host().to_owned(), call: call.to_owned(), limit }
+    }
+}

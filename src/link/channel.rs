@@ -1,0 +1,259 @@
+//! One HTTP/2 connection to an agent: made when it is needed, made again after a break.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    client::conn::http2::{Builder, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Mutex,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    LinkError, Trust,
+    identity::Identity,
+    reach::{Complaints, describe, open, patience},
+};
+use crate::plan::model::Reach;
+
+/// Whom a channel leads to.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) host: String,
+    pub(super) reach: Reach,
+    pub(super) identity: Arc<Identity>,
+}
+
+/// A connection, or none yet.
+#[derive(Debug, Default)]
+pub(super) struct Channel(Mutex<Option<Live>>);
+
+/// A connection that is, or was, up.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    send: SendRequest<Full<Bytes>>,
+    chain: Arc<Vec<CertificateDer<'static>>>,
+    fate: Fate,
+}
+
+/// Why a connection ended, as far as it is known; complete only when it has.
+#[derive(Clone, Debug)]
+pub(super) struct Fate {
+    first: Arc<OnceLock<Cause>>,
+    complaints: Complaints,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Trust(Trust),
+    Io(String),
+}
+
+impl Channel {
+    /// Sends a request and waits for the head of the answer. A request that could not have arrived, because the
+    /// connection had ended before it was sent, is sent once more on a new one.
+    pub(super) async fn send(
+        &self,
+        route: &Route,
+        call: &str,
+        mut request: Request<Full<Bytes>>,
+        harm: bool,
+    ) -> Result<(Response<Incoming>, Fate), LinkError> {
+        let mut tries = 0;
+        loop {
+            let mut live = self.live(route).await?;
+            if harm {
+                live.check_date(route)?;
+            }
+            match live.send.try_send_request(request).await {
+                Ok(response) => return Ok((response, live.fate)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if tries == 0 => {
+                        tries += 1;
+                        request = unsent;
+                    }
+                    _ => return Err(live.fate.error(route, call, error.error()).await),
+                },
+            }
+        }
+    }
+
+    async fn live(&self, route: &Route) -> Result<Live, LinkError> {
+        let mut kept = self.0.lock().await;
+        if let Some(live) = kept.as_ref().filter(|live| !live.send.is_closed()) {
+            return Ok(live.clone());
+        }
+        *kept = None;
+        let limit = patience(&route.reach);
+        let live = timeout(limit, connect(route)).await.unwrap_or_else(|_| {
+            Err(unreachable(route, format!("no connection within {}", humantime::format_duration(limit))))
+        })?;
+        *kept = Some(live.clone());
+        Ok(live)
+    }
+}
+
+impl Live {
+    /// Harm is asked only of an agent whose certificate is in date now.
+    fn check_date(&self, route: &Route) -> Result<(), LinkError> {
+        let name = server_name(route)?;
+        match route.identity.verifier.in_date(&self.chain, &name, UnixTime::now()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(distrust(route, Trust::AgentOutOfDate)),
+            Err(error) => Err(distrust(route, Trust::Other(error.to_string()))),
+        }
+    }
+}
+
+async fn connect(route: &Route) -> Result<Live, LinkError> {
+    let name = server_name(route)?;
+    let (stream, complaints) =
+        open(&route.reach).await.map_err(|error| unreachable(route, error.to_string()))?;
+    let connector = TlsConnector::from(Arc::clone(&route.identity.config));
+    let tls = match connector.connect(name, stream).await {
+        Ok(tls) => tls,
+        Err(error) => {
+            return Err(match Trust::of(&error) {
+                Some(trust) => distrust(route, trust),
+                None => unreachable(route, complaints.with(plain(&error)).await),
+            });
+        }
+    };
+    let (_, session) = tls.get_ref();
+    if session.alpn_protocol() != Some(b"h2") {
+        let why = "what listens there does not speak HTTP/2; is it an agent?".to_owned();
+        return Err(distrust(route, Trust::Other(why)));
+    }
+    let chain =
+        session.peer_certificates().unwrap_or_default().iter().cloned().map(CertificateDer::into_owned);
+    let chain = Arc::new(chain.collect());
+    let fate = Fate { first: Arc::default(), complaints };
+    let watched = Watched { inner: tls, first: Arc::clone(&fate.first) };
+    let (send, connection) = Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(1))
+        .keep_alive_timeout(Duration::from_secs(1))
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(watched))
+        .await
+        .map_err(|error| unreachable(route, reason(&error)))?;
+    let first = Arc::clone(&fate.first);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            let _ = first.set(Cause::Io(reason(&error)));
+        }
+    });
+    Ok(Live { send, chain, fate })
+}
+
+impl Fate {
+    /// What a broken connection means for a call: an agent that turned us away, or a link that broke.
+    pub(super) async fn error(&self, route: &Route, call: &str, error: &hyper::Error) -> LinkError {
+        let broken = |why: String| LinkError::Broken { host: route.host.clone(), call: call.to_owned(), why };
+        match self.first.get() {
+            Some(Cause::Trust(trust)) => distrust(route, trust.clone()),
+            // A ping without an answer says more than the noise that follows it.
+            Some(Cause::Io(why)) if !error.is_timeout() => broken(self.complaints.with(why.clone()).await),
+            _ => broken(self.complaints.with(reason(error)).await),
+        }
+    }
+}
+
+pub(super) fn server_name(route: &Route) -> Result<ServerName<'static>, LinkError> {
+    ServerName::try_from(route.host.clone()).map_err(|_| {
+        unreachable(route, "the host's name is not a DNS name, so no certificate can prove it".to_owned())
+    })
+}
+
+fn unreachable(route: &Route, why: String) -> LinkError {
+    LinkError::Unreachable { host: route.host.clone(), at: describe(&route.reach), why }
+}
+
+fn distrust(route: &Route, trust: Trust) -> LinkError {
+    LinkError::Tls { host: route.host.clone(), at: describe(&route.reach), trust }
+}
+
+/// An end without a word is the most common one, and its usual text says little.
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the connection was closed without an answer".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// An error with its causes.
+fn reason(error: &hyper::Error) -> String {
+    if error.is_timeout() {
+        return "no answer to a ping within a second".to_owned();
+    }
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// Keeps the first thing that went wrong with the stream: hyper hides it, and TLS 1.3 turns clients away only after
+/// the handshake.
+struct Watched<S> {
+    inner: S,
+    first: Arc<OnceLock<Cause>>,
+}
+
+impl<S> Watched<S> {
+    fn note(&self, error: &io::Error) {
+        let _ = self.first.set(match Trust::of(error) {
+            Some(trust) => Cause::Trust(trust),
+            None => Cause::Io(plain(error)),
+        });
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = to.filled().len();
+        let done = ready!(Pin::new(&mut self.inner).poll_read(cx, to));
+        match &done {
+            Err(error) => self.note(error),
+            Ok(()) if to.filled().len() == before && to.remaining() > 0 => {
+                let _ = self.first.set(Cause::Io("the agent closed the connection".to_owned()));
+            }
+            Ok(()) => {}
+        }
+        Poll::Ready(done)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    // Errors of writing are not kept: the stream's other half has the reason, and it comes right after.
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, from)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

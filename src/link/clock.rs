@@ -1,0 +1,62 @@
+//! How far an agent's clock is from this machine's. Both count through suspend; wall clocks are not looked at.
+
+use firedrill_probe::clock::boot_us;
+
+use super::{Agent, LinkError};
+
+/// An agent's clock against this machine's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// The agent's CLOCK_BOOTTIME less this machine's, in microseconds.
+    pub boot_minus_local_us: i64,
+    /// The true value is no further from it than this, in microseconds: half of the shortest round trip.
+    pub uncertainty_us: u64,
+    /// The agent's boot that this holds for.
+    pub boot_id: String,
+}
+
+/// Asks so many times (at least once) and keeps the shortest round trip. One more is asked beforehand, to connect.
+///
+/// # Errors
+/// [`LinkError`] of the first call that failed.
+pub async fn offset(agent: &Agent, rounds: u32) -> Result<Offset, LinkError> {
+    agent.clock().await?;
+    let mut best = once(agent).await?;
+    for _ in 1..rounds {
+        let next = once(agent).await?;
+        // After a reboot what was measured before means nothing.
+        if next.boot_id != best.boot_id || next.uncertainty_us < best.uncertainty_us {
+            best = next;
+        }
+    }
+    Ok(best)
+}
+
+async fn once(agent: &Agent) -> Result<Offset, LinkError> {
+    let sent = boot_us();
+    let clock = agent.clock().await?;
+    let answered = boot_us();
+    let uncertainty_us = answered.saturating_sub(sent).div_ceil(2);
+    Ok(Offset {
+        boot_minus_local_us: difference(clock.boot_us, sent.saturating_add(uncertainty_us)),
+        uncertainty_us,
+        boot_id: clock.boot_id,
+    })
+}
+
+/// `a - b`, cut off at the ends of the range.
+fn difference(a: u64, b: u64) -> i64 {
+    let size = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
+    if a >= b { size } else { -size }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn clocks_may_differ_in_either_direction_and_by_any_amount() {
+        assert_eq!((difference(5, 3), difference(3, 5)), (2, -2));
+        assert_eq!((difference(u64::MAX, 0), difference(0, u64::MAX)), (i64::MAX, -i64::MAX));
+    }
+}

@@ -1,0 +1,159 @@
+//! What can be wrong with a link, apart by what to do about it.
+
+use std::time::Duration;
+
+use firedrill_wire::api::Problem;
+use rustls::{AlertDescription, CertificateError, Error as Tls};
+
+/// A call to an agent failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LinkError {
+    /// There is no connection and none could be made. The call did not arrive.
+    #[error("cannot reach the agent of {host} at {at}: {why}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// Its address, or the program that leads there.
+        at: String,
+        /// What happened.
+        why: String,
+    },
+    /// There is a connection, but no answer came in time. The call may have arrived.
+    #[error("the agent of {host} did not answer `{call}` within {}", humantime::format_duration(*limit))]
+    TimedOut {
+        /// The host.
+        host: String,
+        /// The call.
+        call: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// One side does not trust the other. The call did not arrive.
+    #[error("no trust between this coordinator and the agent of {host} at {at}: {trust}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// Its address, or the program that leads there.
+        at: String,
+        /// Why.
+        trust: Trust,
+    },
+    /// The agent refused.
+    #[error("the agent of {host} refused `{call}`: {} ({}){}", problem.title, problem.code, hint(problem))]
+    Refused {
+        /// The host.
+        host: String,
+        /// The call.
+        call: String,
+        /// The HTTP status.
+        status: u16,
+        /// Its reason.
+        problem: Problem,
+    },
+    /// The connection broke under the call. It may have arrived.
+    #[error("the link to {host} broke during `{call}`: {why}")]
+    Broken {
+        /// The host.
+        host: String,
+        /// The call.
+        call: String,
+        /// What happened.
+        why: String,
+    },
+    /// What answered does not keep to the API.
+    #[error(
+        "the agent of {host} answered `{call}` with what is no answer: {why}; do versions of coordinator and agent match?"
+    )]
+    Protocol {
+        /// The host.
+        host: String,
+        /// The call.
+        call: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+fn hint(problem: &Problem) -> String {
+    if problem.hint.is_empty() { String::new() } else { format!("; {}", problem.hint) }
+}
+
+impl LinkError {
+    /// Whether the link itself failed, so that the same may go well later; an agent that refuses or makes no sense will
+    /// do so again.
+    #[must_use]
+    pub const fn passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. })
+    }
+
+    /// The agent's reason, where it refused.
+    #[must_use]
+    pub const fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Refused { problem, .. } => Some(problem),
+            _ => None,
+        }
+    }
+}
+
+/// Why one side does not trust the other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trust {
+    /// The agent's certificate is out of date, and the call would harm.
+    #[error(
+        "the agent's certificate has expired or is not valid yet; issue a new one (status and undo work meanwhile)"
+    )]
+    AgentOutOfDate,
+    /// The agent's certificate is of an authority that this coordinator does not know.
+    #[error(
+        "the agent's certificate is signed by an unknown authority; is it the right fleet, and the right ca.pem?"
+    )]
+    AgentUnknown,
+    /// The agent is another host than the fleet says.
+    #[error(
+        "the agent's certificate is for another host ({0}); does the fleet's address belong to this host?"
+    )]
+    WrongName(String),
+    /// The agent's certificate was revoked.
+    #[error("the agent's certificate was revoked")]
+    AgentRevoked,
+    /// The agent does not know this coordinator's authority.
+    #[error(
+        "the agent does not know the authority of this coordinator's certificate; is it the right fleet?"
+    )]
+    CoordinatorUnknown,
+    /// This coordinator's certificate was revoked.
+    #[error("this coordinator's certificate was revoked")]
+    CoordinatorRevoked,
+    /// The agent wanted a certificate.
+    #[error("the agent wants a certificate, and none was shown")]
+    NoCertificate,
+    /// What was there speaks no TLS 1.3, or something else went wrong.
+    #[error("TLS failed: {0}")]
+    Other(String),
+}
+
+impl Trust {
+    /// The reason in a TLS error, where there is one.
+    pub(super) fn of(error: &std::io::Error) -> Option<Self> {
+        let tls = error.get_ref()?.downcast_ref::<Tls>()?;
+        Some(match tls {
+            Tls::InvalidCertificate(error) => match error {
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::AgentUnknown,
+                CertificateError::NotValidForNameContext { presented, .. } => {
+                    Self::WrongName(presented.join(", "))
+                }
+                CertificateError::NotValidForName => Self::WrongName("it says no name".to_owned()),
+                CertificateError::Revoked => Self::AgentRevoked,
+                other => Self::Other(other.to_string()),
+            },
+            Tls::AlertReceived(alert) => match alert {
+                AlertDescription::UnknownCA | AlertDescription::DecryptError => Self::CoordinatorUnknown,
+                AlertDescription::CertificateRevoked => Self::CoordinatorRevoked,
+                AlertDescription::CertificateRequired => Self::NoCertificate,
+                other => Self::Other(format!("the agent says {other:?}")),
+            },
+            other => Self::Other(other.to_string()),
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! The calls that keep answering: what an agent journals, and what its probes measure.
+//!
+//! Each stream lasts as long as its connection. Whoever reads keeps the number of the last item and asks again from
+//! there; nothing is lost or seen twice.
+
+use std::time::Duration;
+
+use firedrill_wire::{RunId, api::END, journal::AgentEvent, probe::Bin};
+use futures_util::{Stream, stream};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::{Agent, LinkError, channel::Fate, sse::Parser};
+
+/// Agents say something every second, if only that they are there.
+const SILENCE: Duration = Duration::from_secs(10);
+
+impl Agent {
+    /// Events after that number, then those to come. After an error it ends: the link broke, and the next one goes on
+    /// from the last number that was seen.
+    pub fn events(&self, after: u64) -> impl Stream<Item = Result<AgentEvent, LinkError>> + Send + use<> {
+        self.follow("events", format!("/v1/events?after={after}"), after, |event: &AgentEvent| event.seq)
+    }
+
+    /// Bins of a run after that number, then those to come. Ends without an error only when the run's probes have stopped
+    /// and everything was read.
+    pub fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<Bin, LinkError>> + Send + use<> {
+        self.follow("bins", format!("/v1/runs/{run}/bins?after={after}"), after, |bin: &Bin| bin.seq)
+    }
+
+    fn follow<T: DeserializeOwned + Send + 'static>(
+        &self,
+        call: &'static str,
+        path: String,
+        after: u64,
+        seq: fn(&T) -> u64,
+    ) -> impl Stream<Item = Result<T, LinkError>> + Send + use<T> {
+        let reader = Reader { agent: self.clone(), call, path, seq, last: after, state: State::New };
+        stream::unfold(reader, |mut reader| async move {
+            let item = reader.next().await.transpose()?;
+            if item.is_err() {
+                reader.state = State::Over;
+            }
+            Some((item, reader))
+        })
+    }
+}
+
+struct Reader<T> {
+    agent: Agent,
+    call: &'static str,
+    path: String,
+    seq: fn(&T) -> u64,
+    last: u64,
+    state: State,
+}
+
+enum State {
+    New,
+    Open { body: Incoming, fate: Fate, parser: Parser },
+    Over,
+}
+
+impl<T: DeserializeOwned> Reader<T> {
+    /// The next item; none at the end.
+    async fn next(&mut self) -> Result<Option<T>, LinkError> {
+        loop {
+            let (body, fate, parser) = match &mut self.state {
+                State::Over => return Ok(None),
+                State::Open { body, fate, parser } => (body, fate, parser),
+                State::New => {
+                    let (response, fate) = self.agent.open(self.call, &self.path).await?;
+                    self.state = State::Open { body: response.into_body(), fate, parser: Parser::default() };
+                    continue;
+                }
+            };
+            while let Some(event) = parser.next() {
+                if event.kind == END {
+                    self.state = State::Over;
+                    return Ok(None);
+                }
+                let item: T = serde_json::from_str(&event.data)
+                    .map_err(|error| self.agent.nonsense(self.call, error.to_string()))?;
+                let seq = (self.seq)(&item);
+                if seq > self.last {
+                    self.last = seq;
+                    return Ok(Some(item));
+                }
+            }
+            let frame =
+                timeout(SILENCE, body.frame()).await.map_err(|_| self.agent.late(self.call, SILENCE))?;
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        parser.push(data).map_err(|why| self.agent.nonsense(self.call, why))?;
+                    }
+                }
+                Some(Err(error)) => return Err(fate.error(self.agent.route(), self.call, &error).await),
+                None => return Err(self.agent.broken(self.call, "the agent ended the stream".to_owned())),
+            }
+        }
+    }
+}

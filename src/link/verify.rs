@@ -1,0 +1,103 @@
+//! Whether an agent's certificate is this fleet's, and in date.
+//!
+//! Authority, name and revocation decide about the connection. Dates do not, because a host must not stay harmed for
+//! them: whoever asks for harm looks at [`Verifier::in_date`] first.
+
+use std::sync::Arc;
+
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        VerifierBuilderError, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::CryptoProvider,
+};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+
+#[derive(Debug)]
+pub(super) struct Verifier(Arc<WebPkiServerVerifier>);
+
+impl Verifier {
+    pub(super) fn new(
+        roots: RootCertStore,
+        crls: Vec<CertificateRevocationListDer<'static>>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, VerifierBuilderError> {
+        // An outdated list still revokes; what it does not cover is not held against an agent.
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .with_crls(crls)
+            .allow_unknown_revocation_status()
+            .build()
+            .map(Self)
+    }
+
+    /// Whether a chain (the agent's own certificate first) is in date.
+    ///
+    /// # Errors
+    /// It is not to be trusted at all.
+    pub(super) fn in_date(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<bool, Error> {
+        let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        let mut at = now;
+        // Each certificate of a chain may ask for another time.
+        for _ in 0..8 {
+            match self.0.verify_server_cert(leaf, rest, name, &[], at) {
+                Ok(_) => return Ok(at == now),
+                Err(error) => at = time_inside(&error).filter(|better| *better != at).ok_or(error)?,
+            }
+        }
+        Err(CertificateError::Expired.into())
+    }
+}
+
+/// The nearest time at which what failed only for its date would not have.
+fn time_inside(error: &Error) -> Option<UnixTime> {
+    match error {
+        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+            Some(*not_before)
+        }
+        _ => None,
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+        self.in_date(&chain, server_name, now).map(|_| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,203 @@
+//! A small authority for people who have none: certificates that name hosts and people.
+//!
+//! A directory of readable PEM files; its owner is the authority. `ca.key` signs, and belongs nowhere else. Nothing here
+//! ever overwrites a key unless that was asked for, and no key is ever printed.
+//!
+//! | file | goes to |
+//! |---|---|
+//! | `ca.pem` | every host and every person |
+//! | `ca.key` | nowhere |
+//! | `hosts/NAME.pem`, `hosts/NAME.key` | that host |
+//! | `people/NAME.pem`, `people/NAME.key` | that person |
+//! | `crl.pem` | every host, once something was revoked; read again by agents when it changes |
+//! | `index.jsonl` | nowhere; what was issued and revoked, one record a line |
+
+mod authority;
+mod files;
+mod index;
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use firedrill_wire::identity::{IdentityError, Role};
+
+pub use authority::Pki;
+pub use index::{Entry, Kind};
+
+/// What went wrong with the authority.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// Something is there already.
+    #[error("{} is there already; {hint}", path.display())]
+    Exists {
+        /// What.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// There is no authority.
+    #[error("{} has no authority ({} is not there); `firedrill pki init` makes one", dir.display(), missing.display())]
+    NoAuthority {
+        /// The directory.
+        dir: PathBuf,
+        /// The file that was looked for.
+        missing: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A name that a certificate cannot have.
+    #[error(transparent)]
+    Name(#[from] IdentityError),
+    /// A name that TLS could not check.
+    #[error("`{0}` is not a DNS name; hosts are checked by it, so use letters, digits, `-` and `.`")]
+    NotDns(String),
+    /// The authority's files or the wish make no certificate.
+    #[error("cannot make {what}")]
+    Make {
+        /// What was to be made.
+        what: String,
+        /// Why it failed.
+        source: rcgen::Error,
+    },
+    /// A record cannot be read.
+    #[error("{}, line {line}: {why}", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nothing of that name can be revoked.
+    #[error(
+        "there is no certificate of {kind} {name} that is not revoked; `firedrill pki list` shows those there are"
+    )]
+    Unknown {
+        /// Host or person.
+        kind: Kind,
+        /// The name.
+        name: String,
+    },
+    /// Neither the variable nor a home directory is set.
+    #[error("there is no home directory; set FIREDRILL_PKI to the directory of the certificates")]
+    NoHome,
+}
+
+/// From when to when a certificate is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// Not before.
+    pub from: SystemTime,
+    /// Not after.
+    pub until: SystemTime,
+}
+
+impl Validity {
+    /// From now for so many days. It begins ten minutes ago, because clocks differ.
+    #[must_use]
+    pub fn days(days: u32) -> Self {
+        let now = SystemTime::now();
+        Self {
+            from: now - Duration::from_secs(600),
+            until: now + Duration::from_secs(u64::from(days) * 86_400),
+        }
+    }
+}
+
+/// A certificate for a host's agent.
+#[derive(Clone, Debug)]
+pub struct HostAsk {
+    /// The host's name in the fleet; coordinators check it.
+    pub name: String,
+    /// Further DNS names.
+    pub dns: Vec<String>,
+    /// Addresses, for other clients than Firedrill's.
+    pub addresses: Vec<IpAddr>,
+    /// When it is good.
+    pub valid: Validity,
+    /// Replace one that is there, with a new key.
+    pub renew: bool,
+}
+
+impl HostAsk {
+    /// For a host, good for so many days, with no other names.
+    #[must_use]
+    pub fn new(name: &str, days: u32) -> Self {
+        let valid = Validity::days(days);
+        Self { name: name.to_owned(), dns: Vec::new(), addresses: Vec::new(), valid, renew: false }
+    }
+}
+
+/// A certificate for a person.
+#[derive(Clone, Debug)]
+pub struct PersonAsk {
+    /// The name.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Their team.
+    pub team: Option<String>,
+    /// Environments that it is good for; empty means all.
+    pub environments: Vec<String>,
+    /// When it is good.
+    pub valid: Validity,
+    /// Replace one that is there, with a new key.
+    pub renew: bool,
+}
+
+impl PersonAsk {
+    /// For a person, good for so many days in all environments.
+    #[must_use]
+    pub fn new(name: &str, role: Role, days: u32) -> Self {
+        let valid = Validity::days(days);
+        Self { name: name.to_owned(), role, team: None, environments: Vec::new(), valid, renew: false }
+    }
+}
+
+/// Where a certificate and its key were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The certificate.
+    pub cert: PathBuf,
+    /// Its key, readable by its owner alone.
+    pub key: PathBuf,
+    /// How long it is good.
+    pub until: SystemTime,
+}
+
+/// Where certificates are unless somebody says otherwise: `$FIREDRILL_PKI`, else `~/.config/firedrill/pki`.
+///
+/// # Errors
+/// There is neither that variable nor a home directory.
+pub fn default_dir() -> Result<PathBuf, PkiError> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(dir) = set("FIREDRILL_PKI") {
+        return Ok(dir);
+    }
+    let config = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    config.map(|dir| dir.join("firedrill/pki")).ok_or(PkiError::NoHome)
+}
+
+/// The authority's certificate within the directory.
+#[must_use]
+pub fn ca_file(dir: &Path) -> PathBuf {
+    dir.join("ca.pem")
+}
+
+/// The revocation list within the directory; there only once something was revoked.
+#[must_use]
+pub fn crl_file(dir: &Path) -> PathBuf {
+    dir.join("crl.pem")
+}

@@ -1,0 +1,348 @@
+//! Making the authority, certificates and the revocation list.
+//!
+//! Keys are on the curve P-256, which everything that speaks TLS knows.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use firedrill_wire::identity::{Identity, Person, check_name};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData as _,
+    RevokedCertParams, SanType, SerialNumber,
+};
+use rustls_pki_types::DnsName;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_file, crl_file, files,
+    index::{self, What},
+};
+
+/// An authority in a directory.
+#[derive(Clone, Debug)]
+pub struct Pki {
+    dir: PathBuf,
+}
+
+fn make(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
+    let what = what.to_owned();
+    move |source| PkiError::Make { what, source }
+}
+
+impl Pki {
+    /// Makes an authority that is good for ten years.
+    ///
+    /// # Errors
+    /// There is one already, or the files cannot be written.
+    pub fn init(dir: &Path) -> Result<Self, PkiError> {
+        files::directory(dir)?;
+        files::directory(&dir.join(Kind::Host.dir()))?;
+        files::directory(&dir.join(Kind::Person.dir()))?;
+        let key = KeyPair::generate().map_err(make("a key"))?;
+        let (serial, short) = serial(&key);
+        let mut params = CertificateParams::default();
+        // Each authority has its own name, so that another's certificate is "unknown", not "badly signed".
+        params.distinguished_name = common_name(&format!("Firedrill CA {short}"));
+        params.serial_number = Some(serial);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let valid = Validity::days(3652);
+        params.not_before = valid.from.into();
+        params.not_after = valid.until.into();
+        let certificate = params.self_signed(&key).map_err(make("the authority's certificate"))?;
+        let hint = "an authority is never overwritten: use another directory, or move it away";
+        files::create_private(&dir.join("ca.key"), &key.serialize_pem(), hint)?;
+        files::replace(&ca_file(dir), &certificate.pem(), false)?;
+        files::append(&dir.join("index.jsonl"), "")?;
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// One that is there.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn open(dir: &Path) -> Result<Self, PkiError> {
+        for missing in [ca_file(dir), dir.join("ca.key")] {
+            if !missing.is_file() {
+                return Err(PkiError::NoAuthority { dir: dir.into(), missing });
+            }
+        }
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A certificate for a host's agent: good for serving, never for asking.
+    ///
+    /// # Errors
+    /// A name that cannot be, one that is there already, or files that cannot be written.
+    pub fn issue_host(&self, ask: &HostAsk) -> Result<Issued, PkiError> {
+        let mut names = vec![ask.name.clone()];
+        names.extend(ask.dns.iter().filter(|name| **name != ask.name).cloned());
+        let mut alternative = Vec::new();
+        for name in names {
+            DnsName::try_from(name.as_str()).map_err(|_| PkiError::NotDns(name.clone()))?;
+            alternative.push(SanType::DnsName(name.try_into().map_err(make("a DNS name"))?));
+        }
+        alternative.extend(ask.addresses.iter().copied().map(SanType::IpAddress));
+        let identity = Identity::Host(ask.name.clone());
+        let usage = ExtendedKeyUsagePurpose::ServerAuth;
+        self.issue(Kind::Host, &ask.name, &identity, alternative, usage, ask.valid, ask.renew)
+    }
+
+    /// A certificate for a person: good for asking, never for serving.
+    ///
+    /// # Errors
+    /// A name that cannot be, one that is there already, or files that cannot be written.
+    pub fn issue_person(&self, ask: &PersonAsk) -> Result<Issued, PkiError> {
+        for name in ask.team.iter().chain(&ask.environments) {
+            check_name(name)?;
+        }
+        let identity = Identity::Person(Person {
+            name: ask.name.clone(),
+            role: ask.role,
+            team: ask.team.clone(),
+            environments: ask.environments.clone(),
+            flaws: Vec::new(),
+        });
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        self.issue(Kind::Person, &ask.name, &identity, Vec::new(), usage, ask.valid, ask.renew)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the two public forms of it name them all")]
+    fn issue(
+        &self,
+        kind: Kind,
+        name: &str,
+        identity: &Identity,
+        mut alternative: Vec<SanType>,
+        usage: ExtendedKeyUsagePurpose,
+        valid: Validity,
+        renew: bool,
+    ) -> Result<Issued, PkiError> {
+        check_name(name)?;
+        let dir = self.dir.join(kind.dir());
+        files::directory(&dir)?;
+        let (cert, key_file) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));
+        for path in [&cert, &key_file] {
+            if !renew && path.exists() {
+                let hint = "`--renew` replaces it with a new key";
+                return Err(PkiError::Exists { path: path.clone(), hint });
+            }
+        }
+        let issuer = self.issuer()?;
+        let key = KeyPair::generate().map_err(make("a key"))?;
+        let (serial, _) = serial(&key);
+        let uri = identity.to_string();
+        alternative.push(SanType::URI(uri.as_str().try_into().map_err(make("a URI name"))?));
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(name);
+        params.subject_alt_names = alternative;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        params.not_before = valid.from.into();
+        params.not_after = valid.until.into();
+        let hex = hex(serial.as_ref());
+        params.serial_number = Some(serial);
+        let what = format!("a certificate for {kind} {name}");
+        let certificate = params.signed_by(&key, &issuer).map_err(make(&what))?;
+
+        // Recorded first: one that is not on record could never be revoked.
+        let entry = Entry {
+            kind,
+            name: name.to_owned(),
+            uri,
+            serial: hex,
+            from: index::text(valid.from),
+            until: index::text(valid.until),
+            revoked: None,
+            replaced: false,
+        };
+        index::append(&self.index(), What::Issued(entry))?;
+        files::replace(&key_file, &key.serialize_pem(), true)?;
+        files::replace(&cert, &certificate.pem(), false)?;
+        Ok(Issued { cert, key: key_file, until: valid.until })
+    }
+
+    /// All that was ever issued, oldest first.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn list(&self) -> Result<Vec<Entry>, PkiError> {
+        index::read(&self.index())
+    }
+
+    /// Revokes every certificate of that name, those that were replaced too, and writes a new revocation list.
+    /// Says how many there were.
+    ///
+    /// # Errors
+    /// There is none, or files cannot be read or written.
+    pub fn revoke(&self, kind: Kind, name: &str, list_days: u32) -> Result<usize, PkiError> {
+        let entries = self.list()?;
+        let wanted = |entry: &&Entry| entry.kind == kind && entry.name == name && entry.revoked.is_none();
+        let found: Vec<_> = entries.iter().filter(wanted).collect();
+        if found.is_empty() {
+            return Err(PkiError::Unknown { kind, name: name.to_owned() });
+        }
+        let at = index::text(SystemTime::now());
+        for entry in &found {
+            let what = What::Revoked { serial: entry.serial.clone(), at: at.clone() };
+            index::append(&self.index(), what)?;
+        }
+        self.write_crl(list_days)?;
+        Ok(found.len())
+    }
+
+    /// Writes a fresh revocation list, good for so many days, and says where. Those whose time is over stay on it:
+    /// an expired certificate may still look and heal, a revoked one may not.
+    ///
+    /// # Errors
+    /// Files cannot be read or written.
+    pub fn write_crl(&self, days: u32) -> Result<PathBuf, PkiError> {
+        let mut revoked_certs = Vec::new();
+        for entry in self.list()? {
+            let Some(at) = &entry.revoked else { continue };
+            let bad = |why: String| PkiError::Index { path: self.index(), line: 0, why };
+            let time = humantime::parse_rfc3339(at).map_err(|error| bad(format!("`{at}`: {error}")))?;
+            let serial = unhex(&entry.serial).ok_or_else(|| bad(format!("serial `{}`", entry.serial)))?;
+            revoked_certs.push(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(&serial),
+                revocation_time: time.into(),
+                reason_code: None,
+                invalidity_date: None,
+            });
+        }
+        let valid = Validity::days(days);
+        let number = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let list = CertificateRevocationListParams {
+            this_update: valid.from.into(),
+            next_update: valid.until.into(),
+            crl_number: SerialNumber::from(number.as_secs()),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer()?).map_err(make("the revocation list"))?;
+        let path = crl_file(&self.dir);
+        files::replace(&path, &list.pem().map_err(make("the revocation list"))?, false)?;
+        Ok(path)
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
+        let key = files::read(&self.dir.join("ca.key"))?;
+        let key = KeyPair::from_pem(&key).map_err(make("anything with ca.key"))?;
+        Issuer::from_ca_cert_pem(&files::read(&ca_file(&self.dir))?, key)
+            .map_err(make("anything with ca.pem"))
+    }
+
+    fn index(&self) -> PathBuf {
+        self.dir.join("index.jsonl")
+    }
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+/// A serial number from the fresh key, which makes it as random as the key; and a short form for names.
+fn serial(key: &KeyPair) -> (SerialNumber, String) {
+    let mut bytes: Vec<u8> = Sha256::digest(key.der_bytes()).iter().take(16).copied().collect();
+    // Positive and of full length, as the standard wants it.
+    if let Some(first) = bytes.first_mut() {
+        *first = (*first & 0x7f) | 0x40;
+    }
+    let short = hex(bytes.get(..4).unwrap_or_default());
+    (SerialNumber::from_slice(&bytes), short)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firedrill_wire::identity::Role;
+
+    #[test]
+    fn nothing_is_overwritten_unless_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::init(dir.path()).unwrap();
+        assert!(matches!(Pki::init(dir.path()), Err(PkiError::Exists { .. })));
+        let mut ask = PersonAsk::new("alice", Role::Operator, 30);
+        let first = pki.issue_person(&ask).unwrap();
+        let key = std::fs::read(&first.key).unwrap();
+        assert!(matches!(pki.issue_person(&ask), Err(PkiError::Exists { .. })));
+        assert_eq!(std::fs::read(&first.key).unwrap(), key);
+        ask.renew = true;
+        pki.issue_person(&ask).unwrap();
+        assert_ne!(std::fs::read(&first.key).unwrap(), key);
+        let list = pki.list().unwrap();
+        assert_eq!(list.iter().map(|entry| entry.replaced).collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn keys_are_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::init(dir.path()).unwrap();
+        let issued = pki.issue_host(&HostAsk::new("app-1", 30)).unwrap();
+        for key in [dir.path().join("ca.key"), issued.key] {
+            assert_eq!(
+                std::fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{}",
+                key.display()
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_would_leave_the_directory_or_mean_something_else_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::init(dir.path()).unwrap();
+        for name in ["", "../ca", "a/b", "a?role=operator", ".hidden", "a b"] {
+            assert!(pki.issue_person(&PersonAsk::new(name, Role::Viewer, 1)).is_err(), "{name}");
+            assert!(pki.issue_host(&HostAsk::new(name, 1)).is_err(), "{name}");
+        }
+        let mut ask = PersonAsk::new("alice", Role::Viewer, 1);
+        ask.environments = vec!["ci&role=operator".to_owned()];
+        assert!(pki.issue_person(&ask).is_err());
+        assert!(pki.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn revoking_covers_all_of_a_name_and_is_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::init(dir.path()).unwrap();
+        let mut ask = PersonAsk::new("mallory", Role::Operator, 30);
+        pki.issue_person(&ask).unwrap();
+        ask.renew = true;
+        pki.issue_person(&ask).unwrap();
+        pki.issue_person(&PersonAsk::new("alice", Role::Operator, 30)).unwrap();
+        assert_eq!(pki.revoke(Kind::Person, "mallory", 30).unwrap(), 2);
+        assert!(matches!(pki.revoke(Kind::Person, "mallory", 30), Err(PkiError::Unknown { .. })));
+        let revoked: Vec<_> = Pki::open(dir.path()).unwrap().list().unwrap();
+        assert_eq!(
+            revoked.iter().map(|entry| entry.revoked.is_some()).collect::<Vec<_>>(),
+            [true, true, false]
+        );
+        assert!(crl_file(dir.path()).is_file());
+    }
+}

@@ -1,0 +1,122 @@
+//! `index.jsonl`: what was issued and revoked, appended and never changed.
+
+use std::{fmt, path::Path, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::{PkiError, files};
+
+/// Whether a certificate is for a host or a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An agent's.
+    Host,
+    /// A person's.
+    Person,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Host => "host",
+            Self::Person => "person",
+        })
+    }
+}
+
+impl Kind {
+    /// The directory of its files.
+    pub(super) const fn dir(self) -> &'static str {
+        match self {
+            Self::Host => "hosts",
+            Self::Person => "people",
+        }
+    }
+}
+
+/// One certificate that was issued, and what has become of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Host or person.
+    pub kind: Kind,
+    /// The name.
+    pub name: String,
+    /// The URI name in the certificate, which also says role, team and environments.
+    pub uri: String,
+    /// The serial number, in hexadecimal.
+    pub serial: String,
+    /// Not before, RFC 3339 UTC.
+    pub from: String,
+    /// Not after, RFC 3339 UTC.
+    pub until: String,
+    /// When it was revoked, RFC 3339 UTC, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+    /// Whether a newer one of the same name is there.
+    #[serde(default)]
+    pub replaced: bool,
+}
+
+impl Entry {
+    /// Whether its time is over.
+    #[must_use]
+    pub fn expired(&self) -> bool {
+        humantime::parse_rfc3339(&self.until).is_ok_and(|until| until < SystemTime::now())
+    }
+}
+
+/// A line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// The format's version.
+    pub(super) v: u32,
+    #[serde(flatten)]
+    pub(super) what: What,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub(super) enum What {
+    Issued(Entry),
+    Revoked { serial: String, at: String },
+}
+
+/// Time as it stands in the file.
+pub(super) fn text(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+pub(super) fn append(path: &Path, what: What) -> Result<(), PkiError> {
+    let error = |why: serde_json::Error| PkiError::Index { path: path.into(), line: 0, why: why.to_string() };
+    let mut line = serde_json::to_string(&Line { v: 1, what }).map_err(error)?;
+    line.push('\n');
+    files::append(path, &line)
+}
+
+/// All that was ever issued, oldest first.
+pub(super) fn read(path: &Path) -> Result<Vec<Entry>, PkiError> {
+    let text = files::read(path)?;
+    let mut entries: Vec<Entry> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let bad = |why: String| PkiError::Index { path: path.into(), line: number + 1, why };
+        let line: Line = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
+        if line.v != 1 {
+            return Err(bad(format!("version {} is not known to this build", line.v)));
+        }
+        match line.what {
+            What::Issued(entry) => {
+                for older in entries.iter_mut().filter(|e| e.kind == entry.kind && e.name == entry.name) {
+                    older.replaced = true;
+                }
+                entries.push(entry);
+            }
+            What::Revoked { serial, at } => {
+                for entry in entries.iter_mut().filter(|entry| entry.serial == serial) {
+                    entry.revoked.get_or_insert_with(|| at.clone());
+                }
+            }
+        }
+    }
+    Ok(entries)
+}

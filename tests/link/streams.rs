@@ -1,0 +1,115 @@
+//! Events and bins: nothing lost, nothing twice, and an end that can be told from a break.
+
+use firedrill::link::{LinkError, offset};
+use firedrill_wire::identity::Role;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use http_body_util::BodyExt as _;
+
+use super::house::{House, Recorder, Served, renew, run, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_go_on_after_a_break_without_loss_or_repetition() {
+    let house = House::new();
+    let olga = house.person("olga", Role::Viewer);
+    let control = Recorder::new();
+    control.events.send_replace(5);
+    let mut seen = Vec::new();
+    // Each server is stopped in the middle of the stream; the next one knows more.
+    for newest in [20, 40, 60] {
+        let served = Served::new(house.tls(None), control.clone()).await;
+        let agent = served.agent(&olga);
+        let mut events = Box::pin(agent.events(seen.last().copied().unwrap_or(0)));
+        control.events.send_replace(newest);
+        while seen.last() != Some(&newest) {
+            let event = events.next().await.unwrap().unwrap();
+            assert_eq!(event, super::house::event(event.seq));
+            seen.push(event.seq);
+        }
+        served.stop.cancel();
+        match events.next().await {
+            Some(Err(LinkError::Broken { .. })) => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(events.next().await.is_none(), "it ends after an error");
+    }
+    assert_eq!(seen, (1..=60).collect::<Vec<u64>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bins_that_have_ended_are_told_from_bins_that_were_cut() {
+    let house = House::new();
+    let served = house.serve().await;
+    let agent = served.agent(&house.person("olga", Role::Viewer));
+    served.control.bins.send_replace((3, true));
+    let bins: Vec<_> = agent.bins(&run(), 1).try_collect().await.unwrap();
+    assert_eq!(bins.iter().map(|bin| bin.seq).collect::<Vec<_>>(), [2, 3]);
+
+    served.control.bins.send_replace((3, false));
+    let mut cut = Box::pin(agent.bins(&run(), 2));
+    assert_eq!(cut.next().await.unwrap().unwrap().seq, 3);
+    served.stop.cancel();
+    assert!(matches!(cut.next().await, Some(Err(LinkError::Broken { .. }))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_header_resumes_too_and_comments_come_meanwhile() {
+    let house = House::new();
+    let served = house.serve().await;
+    house.person("olga", Role::Viewer);
+    served.control.events.send_replace(3);
+    let mut bare = served.bare(&house, "olga").await;
+    let request = hyper::Request::get("https://app-1/v1/events?after=1").header("last-event-id", "2");
+    let request = request.body(http_body_util::Full::default()).unwrap();
+    let mut body = bare.send_request(request).await.unwrap().into_body();
+    let mut text = String::new();
+    while text.matches("\n:").count() < 2 {
+        text.push_str(std::str::from_utf8(body.frame().await.unwrap().unwrap().data_ref().unwrap()).unwrap());
+    }
+    assert!(text.contains("id: 3") && !text.contains("id: 2"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewals_and_healing_pass_by_slow_calls() {
+    let house = House::new();
+    let served = house.serve().await;
+    let olga = house.person("olga", Role::Operator);
+    served.control.blocked.send_replace(true);
+    let slow: Vec<_> = (0..40)
+        .map(|n| {
+            let agent = served.agent(&olga);
+            tokio::spawn(async move {
+                if n % 2 == 0 {
+                    agent.doctor().await.map(drop)
+                } else {
+                    agent.prepare(&run(), &super::house::prepare()).await.map(drop)
+                }
+            })
+        })
+        .collect();
+    until("slow calls under way", || served.control.calls.lock().unwrap().len() >= 16).await;
+    let agent = served.agent(&olga);
+    for _ in 0..10 {
+        agent.renew(&run(), &renew()).await.unwrap();
+        agent.clock().await.unwrap();
+    }
+    agent.undo(&super::house::undo_all()).await.unwrap();
+    agent.finish(&run()).await.unwrap();
+    served.control.blocked.send_replace(false);
+    for call in slow {
+        match call.await.unwrap() {
+            Ok(()) | Err(LinkError::Refused { status: 503, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_offset_of_ones_own_clock_is_nought() {
+    let house = House::new();
+    let served = house.serve().await;
+    let agent = served.agent(&house.person("olga", Role::Viewer));
+    let offset = offset(&agent, 8).await.unwrap();
+    let uncertainty = i64::try_from(offset.uncertainty_us).unwrap();
+    assert!(offset.boot_minus_local_us.abs() <= uncertainty + 1, "{offset:?}");
+    assert_eq!(offset.boot_id, firedrill_probe::clock::boot_id());
+}

@@ -1,0 +1,224 @@
+//! Who is let in at all, by either side, and what is said to those who are not.
+
+use std::{sync::Arc, time::Duration};
+
+use firedrill::{
+    link::{LinkError, Trust},
+    pki::{HostAsk, Kind, Validity, crl_file},
+    plan::model::Reach,
+};
+use firedrill_wire::identity::Role;
+use futures_util::StreamExt as _;
+use rustls::AlertDescription;
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use super::house::{
+    HOST, House, Recorder, Served, agent, arm, client_config, issued_host, past, prepare, run, undo_all,
+};
+
+fn trust<T: std::fmt::Debug>(result: Result<T, LinkError>) -> Trust {
+    match result {
+        Err(LinkError::Tls { trust, .. }) => trust,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The alert that a bare client gets, and that nothing else comes.
+async fn alert(served: &Served, config: rustls::ClientConfig) -> AlertDescription {
+    let tcp = TcpStream::connect(served.at).await.unwrap();
+    let name = ServerName::try_from(HOST).unwrap();
+    let error = match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
+        Err(error) => error,
+        // With TLS 1.3 a client learns what the server thinks of it when it reads.
+        Ok(mut tls) => {
+            let _ = tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+            tls.read_u8().await.expect_err("nothing but the alert")
+        }
+    };
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(alert)) => *alert,
+        _ => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_are_turned_away_with_the_reason() {
+    let (house, other) = (House::new(), House::new());
+    let served = house.serve().await;
+    assert_eq!(alert(&served, client_config(&house, None)).await, AlertDescription::CertificateRequired);
+
+    // Another authority's person who even knows this fleet's authority.
+    other.person("olga", Role::Operator);
+    let people = other.dir.path().join("people");
+    let stranger = firedrill::link::Identity::from_files(
+        "olga",
+        &people.join("olga.pem"),
+        &people.join("olga.key"),
+        &house.ca(),
+        None,
+    );
+    let stranger = Arc::new(stranger.unwrap());
+    for _ in 0..20 {
+        assert_eq!(trust(served.agent(&stranger).status().await), Trust::CoordinatorUnknown);
+    }
+    // This coordinator's authority did not sign that agent.
+    assert_eq!(trust(served.agent(&other.identity("olga")).status().await), Trust::AgentUnknown);
+    // A host's certificate is good for serving only.
+    let hosts = house.dir.path().join("hosts");
+    let (cert, key) = (hosts.join("app-1.pem"), hosts.join("app-1.key"));
+    let host = firedrill::link::Identity::from_files("app-1", &cert, &key, &house.ca(), None).unwrap();
+    assert!(matches!(trust(served.agent(&Arc::new(host)).status().await), Trust::Other(_)));
+    assert_eq!(served.control.taken(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_older_tls_nor_plain_text_is_spoken() {
+    let house = House::new();
+    let served = house.serve().await;
+    house.person("olga", Role::Operator);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let old = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    assert_eq!(alert(&served, old).await, AlertDescription::ProtocolVersion);
+
+    let mut plain = TcpStream::connect(served.at).await.unwrap();
+    plain.write_all(b"GET /v1/status HTTP/1.1\r\nhost: app-1\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer).await;
+    assert!(!String::from_utf8_lossy(&answer).contains("HTTP"), "{answer:?}");
+    assert_eq!(served.control.taken(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_must_be_the_host_that_was_meant() {
+    let house = House::new();
+    let served = house.serve().await;
+    let olga = house.person("olga", Role::Operator);
+    let meant = agent("app-2", Reach::Tcp(served.at.to_string()), &olga);
+    match trust(meant.status().await) {
+        Trust::WrongName(presented) => assert!(presented.contains(HOST), "{presented}"),
+        other => panic!("{other:?}"),
+    }
+    let impossible = agent("app 2", Reach::Tcp(served.at.to_string()), &olga);
+    assert!(matches!(impossible.status().await, Err(LinkError::Unreachable { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_out_of_date_is_healed_and_not_harmed() {
+    let house = House::new();
+    let olga = house.person("olga", Role::Operator);
+    let old = issued_host(&house, "app-2", past());
+    let served = Served::new(house.tls_of(&old.cert, None), Recorder::new()).await;
+    let agent = agent("app-2", Reach::Tcp(served.at.to_string()), &olga);
+    agent.status().await.unwrap();
+    agent.undo(&undo_all()).await.unwrap();
+    served.control.taken();
+    assert_eq!(trust(agent.prepare(&run(), &prepare()).await), Trust::AgentOutOfDate);
+    assert_eq!(trust(agent.arm(&run(), &arm()).await), Trust::AgentOutOfDate);
+    assert_eq!(served.control.taken(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_revoked_are_cut_off_and_kept_out() {
+    let house = House::new();
+    house.pki.write_crl(10).unwrap();
+    let crl = crl_file(house.dir.path());
+    let served = Served::new(house.tls(Some(&crl)), Recorder::new()).await;
+    let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));
+    let (olga, mallory) = (served.agent(&olga), served.agent(&mallory));
+    olga.arm(&run(), &arm()).await.unwrap();
+    mallory.arm(&run(), &arm()).await.unwrap();
+    let mut following = Box::pin(mallory.events(0));
+    served.control.events.send_replace(1);
+    following.next().await.unwrap().unwrap();
+
+    house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
+    served.tls.reload().unwrap();
+    assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
+    let mut last = mallory.status().await;
+    // The first call may still meet the connection that is being cut.
+    if matches!(last, Err(LinkError::Broken { .. })) {
+        last = mallory.status().await;
+    }
+    assert_eq!(trust(last), Trust::CoordinatorRevoked);
+    assert_eq!(trust(mallory.undo(&undo_all()).await), Trust::CoordinatorRevoked);
+    olga.arm(&run(), &arm()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outdated_revocation_list_stops_harm_and_not_healing() {
+    let house = House::new();
+    let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));
+    house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
+    // Good for no day: outdated as soon as the second is over.
+    house.pki.write_crl(0).unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let crl = crl_file(house.dir.path());
+    let served = Served::new(house.tls(Some(&crl)), Recorder::new()).await;
+    let agent = served.agent(&olga);
+    agent.status().await.unwrap();
+    agent.undo(&undo_all()).await.unwrap();
+    match agent.arm(&run(), &arm()).await {
+        Err(LinkError::Refused { status: 403, problem, .. }) => {
+            assert!(problem.title.contains("revocation list"), "{}", problem.title);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(trust(served.agent(&mallory).status().await), Trust::CoordinatorRevoked, "it still revokes");
+    // A fresh list is found without a restart, on the connection that is there.
+    house.pki.write_crl(10).unwrap();
+    served.tls.reload_if_changed().unwrap();
+    agent.arm(&run(), &arm()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_renewed_under_way_and_bad_files_change_nothing() {
+    let house = House::new();
+    let served = house.serve().await;
+    let olga = house.person("olga", Role::Operator);
+    served.agent(&olga).status().await.unwrap();
+    let cert = house.dir.path().join("hosts/app-1.pem");
+    std::fs::write(&cert, "half a fi").unwrap();
+    let error = served.tls.reload().unwrap_err().to_string();
+    assert!(error.contains("app-1.pem"), "{error}");
+    served.agent(&olga).status().await.expect("the old certificate is still in use");
+
+    house
+        .pki
+        .issue_host(&HostAsk { renew: true, valid: Validity::days(3), ..HostAsk::new(HOST, 1) })
+        .unwrap();
+    served.tls.reload_if_changed().unwrap();
+    served.agent(&olga).status().await.expect("the new one is");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_agent_is_told_from_what_is_not_there() {
+    let house = House::new();
+    let olga = house.person("olga", Role::Operator);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let talker = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        let _ = tcp.read_to_end(&mut rest).await;
+    });
+    assert!(matches!(trust(agent(HOST, Reach::Tcp(at.clone()), &olga).status().await), Trust::Other(_)));
+    talker.await.unwrap();
+    let gone = agent(HOST, Reach::Tcp(at.clone()), &olga).status().await;
+    match gone {
+        Err(error @ LinkError::Unreachable { .. }) => {
+            let text = error.to_string();
+            assert!(text.contains(&at) && text.contains("refused"), "{text}");
+            assert!(error.passing());
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,87 @@
+//! `firedrill pki`, as it is typed.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by it")]
+
+use std::{path::Path, process::Command};
+
+use clap::Parser;
+use firedrill::{
+    cli::pki,
+    link::{Identity, IdentityError},
+    pki::{Entry, Pki},
+};
+
+#[derive(Parser)]
+struct Typed {
+    #[command(flatten)]
+    args: pki::Args,
+}
+
+fn typed(dir: &Path, line: &str) -> Result<(), String> {
+    let words = ["pki", "--dir", dir.to_str().unwrap()].into_iter().chain(line.split_whitespace());
+    let typed = Typed::try_parse_from(words).map_err(|error| error.to_string())?;
+    pki::run(&typed.args).map(drop).map_err(|report| report.to_string())
+}
+
+#[test]
+fn an_authority_its_certificates_and_their_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = &dir.path().join("pki");
+    assert!(typed(dir, "list").unwrap_err().contains("firedrill pki init"));
+    typed(dir, "init").unwrap();
+    assert!(typed(dir, "init").unwrap_err().contains("never overwritten"));
+    assert!(matches!(Identity::load(dir), Err(IdentityError::Nobody { .. })));
+    typed(dir, "issue host app-1 --address 10.1.0.4 --address fd00::4 --dns app-1.example.org").unwrap();
+    typed(dir, "issue person alice --role operator --team payments --env ci --env staging --days 7").unwrap();
+    assert_eq!(Identity::load(dir).unwrap().name(), "alice");
+    typed(dir, "issue person bob").unwrap();
+    assert!(
+        matches!(Identity::load(dir), Err(IdentityError::Several { names, .. }) if names == ["alice", "bob"])
+    );
+    assert!(typed(dir, "issue person bob").unwrap_err().contains("--renew"));
+    typed(dir, "issue person bob --renew").unwrap();
+    assert!(typed(dir, "issue person eve --role root").unwrap_err().contains("viewer"));
+    assert!(typed(dir, "issue host app_@").unwrap_err().contains("DNS"));
+    typed(dir, "revoke person bob").unwrap();
+    assert!(typed(dir, "revoke host bob").unwrap_err().contains("no certificate of host bob"));
+    typed(dir, "crl --days 5").unwrap();
+    typed(dir, "list").unwrap();
+    typed(dir, "list --json").unwrap();
+
+    let uris: Vec<Entry> = Pki::open(dir).unwrap().list().unwrap();
+    let uris: Vec<_> = uris.iter().map(|entry| (entry.uri.as_str(), entry.revoked.is_some())).collect();
+    assert_eq!(
+        uris,
+        [
+            ("firedrill://host/app-1", false),
+            ("firedrill://person/alice?role=operator&team=payments&env=ci&env=staging", false),
+            ("firedrill://person/bob?role=viewer", true),
+            ("firedrill://person/bob?role=viewer", true),
+        ]
+    );
+    others_accept_them(dir);
+}
+
+/// What other programs make of the files.
+fn others_accept_them(dir: &Path) {
+    let openssl = |line: &str| {
+        Command::new("openssl").args(line.split_whitespace()).current_dir(dir).output().map(|output| {
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        })
+    };
+    if let Err(error) = openssl("version") {
+        return eprintln!("skipped in part: openssl is not here ({error})");
+    }
+    for (line, good, says) in [
+        ("verify -x509_strict -CAfile ca.pem -purpose sslserver hosts/app-1.pem", true, "OK"),
+        ("verify -x509_strict -CAfile ca.pem -purpose sslclient people/alice.pem", true, "OK"),
+        ("verify -CAfile ca.pem -purpose sslclient hosts/app-1.pem", false, "purpose"),
+        ("verify -CAfile ca.pem -CRLfile crl.pem -crl_check people/alice.pem", true, "OK"),
+        ("verify -CAfile ca.pem -CRLfile crl.pem -crl_check people/bob.pem", false, "revoked"),
+        ("x509 -in hosts/app-1.pem -noout -text", true, "DNS:app-1, DNS:app-1.example.org"),
+    ] {
+        let (went_well, text) = openssl(line).unwrap();
+        assert!(went_well == good && text.contains(says), "openssl {line}: {text}");
+    }
+}
