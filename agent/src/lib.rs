@@ -3,7 +3,22 @@
 //! The kernel is spoken to over netlink and `/proc`; no shell is ever run. Everything below `fault`, `undo` and `host`
 //! is blocking code without a runtime, so that the guardian's helper, which has none, runs the same undo.
 
+pub mod active;
+pub mod bell;
+pub mod built_in;
+pub mod cli;
+pub mod config;
 pub mod control;
 pub mod fault;
+pub mod guardian;
+pub mod heal;
 pub mod host;
+pub mod identity;
+pub mod journal;
+pub mod local;
+pub mod metrics;
+pub mod policy;
+pub mod supervisor;
+pub mod transition;
 pub mod undo;
+pub mod wiring;
