@@ -3,12 +3,28 @@
 //! The kernel is spoken to over netlink and `/proc`; no shell is ever run. Everything below `fault`, `undo` and `host`
 //! is blocking code without a runtime, so that the guardian's helper, which has none, runs the same undo.
 
+pub mod active;
+pub mod bell;
+pub mod built_in;
+pub mod cli;
+pub mod config;
 pub mod control;
 pub mod fault;
+pub mod guardian;
+pub mod heal;
 pub mod host;
+pub mod identity;
+pub mod journal;
+pub mod local;
+pub mod metrics;
+pub mod policy;
+pub mod prober;
+pub mod serve;
 pub mod service;
 pub mod snapshot;
+pub mod supervisor;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod serve;
+pub mod transition;
 pub mod undo;
+pub mod wiring;

@@ -61,6 +61,15 @@ pub struct UndoError {
 }
 
 impl Undo {
+    /// Whether a reboot has put it back already: what only lives in the kernel or in a process.
+    #[must_use]
+    pub const fn ends_with_boot(&self) -> bool {
+        match self {
+            Self::DeleteNftTable { .. } | Self::ContinueProcess { .. } => true,
+            Self::StartService { .. } => false,
+        }
+    }
+
     /// What it does, as a sentence for plans.
     #[must_use]
     pub fn sentence(&self) -> String {

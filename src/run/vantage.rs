@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use firedrill_probe::run::Running;
+use firedrill_probe::Running;
 use firedrill_wire::{Span, api::StartProbes, probe::ProbeSpec};
 use futures_util::{StreamExt as _, future::join_all};
 
@@ -65,9 +65,9 @@ impl Run {
             return Ok(Ok(None));
         }
         if failed.is_empty() {
-            match firedrill_probe::run::start(own, longest.0) {
+            match firedrill_probe::start(own, longest.0) {
                 Ok(running) => {
-                    let mut feed = Box::pin(running.spool.clone().feed(0));
+                    let mut feed = Box::pin(running.spool.feed(0));
                     let (mail, stop) = (self.mail.clone(), self.tasks.clone());
                     self.measuring.insert(COORDINATOR.to_owned());
                     tokio::spawn(async move {

@@ -1,0 +1,65 @@
+//! What this build is put together from: the real kinds, the real kernel, the real link.
+
+use std::{path::Path, sync::Arc};
+
+use firedrill_wire::api::{Claim, Finding};
+
+use crate::{
+    fault,
+    host::{Host, probe_kernel},
+    prober::Probes,
+    serve, service, snapshot,
+    wiring::{Compared, Link, Snapshot, Wiring},
+};
+
+/// The ports of this build.
+#[must_use]
+pub fn wiring() -> Wiring {
+    Wiring {
+        kinds: |fault| Some(fault::of(fault)),
+        apply: |undo, host| undo.apply(host),
+        snapshot: &WholeHost,
+        prober: |_| Arc::new(Probes::default()),
+        findings,
+        leftovers,
+        server: |link| Box::pin(serve_link(link)),
+    }
+}
+
+struct WholeHost;
+
+impl Snapshot for WholeHost {
+    fn take(&self, host: &Host) -> Result<serde_json::Value, String> {
+        let taken = snapshot::Snapshot::take(host).map_err(|error| error.to_string())?;
+        serde_json::to_value(taken).map_err(|error| error.to_string())
+    }
+
+    fn compare(&self, host: &Host, before: &serde_json::Value, claims: &[Claim]) -> Result<Compared, String> {
+        let before: snapshot::Snapshot = serde_json::from_value(before.clone())
+            .map_err(|error| format!("the snapshot from before cannot be read: {error}"))?;
+        let after = snapshot::Snapshot::take(host).map_err(|error| error.to_string())?;
+        let difference = snapshot::compare(&before, &after, claims);
+        Ok(Compared { ours: difference.ours, foreign: difference.foreign, compared: difference.compared })
+    }
+}
+
+fn findings(host: &Host) -> Vec<Finding> {
+    let mut all = probe_kernel::findings(host);
+    all.extend(service::doctor::findings(host));
+    all
+}
+
+fn leftovers(host: &Host) -> Vec<String> {
+    match host.nft.our_tables() {
+        Ok(tables) => tables.into_iter().map(|table| format!("nftables table {}", table.name)).collect(),
+        Err(error) => vec![format!("nftables could not be looked at: {error}")],
+    }
+}
+
+async fn serve_link(link: Link) -> Result<(), String> {
+    let crl = link.config.crl.as_deref().map(Path::to_path_buf);
+    let tls = serve::Tls::load(&link.config.cert, &link.config.key, &link.config.ca, crl.as_deref())
+        .map_err(|error| error.to_string())?;
+    serve::serve(link.listener, tls, link.control, link.stop).await;
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! The agent's command line: parse, call, exit code.
+//!
+//! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, or it could not serve ·
+//! 6 something is stuck.
+
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use firedrill_probe::clock;
+use firedrill_wire::{
+    api::{AgentStatus, Clock, OpenOne, UndoAnswer},
+    journal::{HealReason, State, What},
+};
+
+use crate::{
+    built_in,
+    config::{Config, ConfigError, DEFAULT_FILE},
+    guardian::{self, EXIT_STUCK, Lock},
+    heal::{Healed, put_back_all},
+    identity::Identity,
+    journal::{Replayed, read},
+    local::{Answer, Call, ask},
+    supervisor::recover,
+    wiring::Wiring,
+};
+
+const EXIT_USAGE: u8 = 2;
+/// So long a dying agent may still put things back before somebody else does it too.
+const DYING: Duration = Duration::from_secs(60);
+
+/// Injects faults on this host for drills, and always puts them back.
+#[derive(Debug, Parser)]
+#[command(name = "firedrill-agent", version, about)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+    /// The configuration; without it /etc/firedrill/agent.toml, or what is built in where that does not exist.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the agent.
+    Serve,
+    /// Put everything back, with or without a running agent.
+    Undo {
+        /// Everything; the coordinator's `firedrill undo` can do less.
+        #[arg(long, required = true)]
+        all: bool,
+        /// Do not refuse further injections afterwards (for service managers).
+        #[arg(long)]
+        no_halt: bool,
+    },
+    /// End a halt, so that faults may be injected again.
+    Release,
+    /// Say what is in force.
+    Status {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put back what was left over, quietly where nothing was. For boot.
+    Sweep,
+}
+
+/// Runs the command line with what this build is put together from. Call it from a process with one thread.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run(args, built_in::wiring())
+}
+
+/// Runs the command line with other ports to the host.
+pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::from(u8::try_from(help.exit_code()).unwrap_or(EXIT_USAGE));
+        }
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FIREDRILL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second one, in a process that has one already, is no matter.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
+    let config = match load(args.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let result = match args.verb {
+        Verb::Serve => guardian::serve(config, wiring),
+        Verb::Undo { all: _, no_halt } => undo(&config, wiring, !no_halt, true),
+        Verb::Sweep => undo(&config, wiring, false, false),
+        Verb::Release => release(&config),
+        Verb::Status { json } => status(&config, json),
+    };
+    result.unwrap_or_else(|error| fail(&error.to_string()))
+}
+
+fn fail(what: &str) -> ExitCode {
+    eprintln!("firedrill-agent: {what}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    match (file, Path::new(DEFAULT_FILE)) {
+        (Some(file), _) => Config::load(file),
+        // Putting back must be possible on a host that lost its configuration.
+        (None, file) if !file.exists() => Config::parse("", file),
+        (None, file) => Config::load(file),
+    }
+}
+
+fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<ExitCode> {
+    let paths = config.paths();
+    let patience = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
+    match ask(&paths, Call::UndoAll { halt }, patience) {
+        Ok(Some(Answer::Undone(answer))) => return Ok(said(&answer, loud)),
+        Ok(Some(answer)) => tracing::warn!("the running agent answered {answer:?}; putting back without it"),
+        Ok(None) => {}
+        Err(error) => tracing::warn!("the running agent does not answer ({error}); putting back without it"),
+    }
+    let host = config.host();
+    let by = format!("root@{}", config.host);
+    let reason = if loud { HealReason::Asked { by: by.clone() } } else { HealReason::FoundAtStart };
+    let healed = match Lock::take(&paths, DYING) {
+        Ok(_lock) => match recover(config, &host, wiring.apply, &reason, || {}) {
+            Ok(mut done) => {
+                if halt {
+                    done.journal.event(What::Halted { by });
+                    done.journal.sync();
+                }
+                done.healed
+            }
+            // What could be read was put back all the same; only the writing failed.
+            Err(error) => return Err(io::Error::other(error.chain())),
+        },
+        Err(error) => {
+            // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
+            tracing::error!("{error}; putting back without journaling it");
+            let here = Identity::here();
+            let replayed = read(&paths, &here).map_err(|error| io::Error::other(error.chain()))?;
+            put_back_all(replayed.open(), &here, wiring.apply, &host, &config.timings.retry(), || {})
+        }
+    };
+    Ok(said(&answer_of(healed), loud))
+}
+
+fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
+    let stuck = healed
+        .iter()
+        .filter(|one| one.state == State::Stuck)
+        .map(|one| format!("{}: {}", one.intent.id(), one.detail))
+        .collect();
+    let injections = healed
+        .into_iter()
+        .map(|one| OpenOne {
+            id: one.intent.id().clone(),
+            run: one.intent.run,
+            kind: one.intent.live.ask.fault.kind().to_owned(),
+            state: one.state,
+            ends_boot_us: one.intent.live.ends_boot_us,
+            effects: one.intent.live.prepared.effects,
+            about: one.intent.about,
+        })
+        .collect();
+    UndoAnswer { injections, stuck }
+}
+
+fn said(answer: &UndoAnswer, loud: bool) -> ExitCode {
+    for one in &answer.injections {
+        println!("{} ({}, run {}): {:?}", one.id, one.kind, one.run, one.state);
+    }
+    for stuck in &answer.stuck {
+        eprintln!("could NOT be put back: {stuck}");
+    }
+    if loud && answer.injections.is_empty() {
+        println!("nothing was in force");
+    }
+    if answer.stuck.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_STUCK) }
+}
+
+fn release(config: &Config) -> io::Result<ExitCode> {
+    let paths = config.paths();
+    match ask(&paths, Call::Release, Duration::from_secs(10))? {
+        Some(Answer::Released) => {}
+        Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
+        None => {
+            let _lock = Lock::take(&paths, DYING)?;
+            let journal = crate::journal::Journal::open(&paths, &Identity::here());
+            let (mut journal, _) = journal.map_err(|error| io::Error::other(error.chain()))?;
+            journal.event(What::Released { by: format!("root@{}", config.host) });
+            journal.sync();
+        }
+    }
+    println!("faults may be injected again");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(config: &Config, json: bool) -> io::Result<ExitCode> {
+    let (status, serves) = match ask(&config.paths(), Call::Status, Duration::from_secs(5))? {
+        Some(Answer::Status(status)) => (*status, true),
+        Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
+        None => {
+            let replayed =
+                read(&config.paths(), &Identity::here()).map_err(|error| io::Error::other(error.chain()))?;
+            (from_journal(config, replayed), false)
+        }
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} {}: {}", status.host, status.version, if serves { "serves" } else { "no agent runs" });
+    if let Some(by) = &status.halted_by {
+        println!("halted by {by}; `firedrill-agent release` ends that");
+    }
+    for one in &status.open {
+        println!("{} ({}, run {}, by {}): {:?}", one.id, one.kind, one.run, one.about.operator, one.state);
+        one.effects.iter().for_each(|effect| println!("  {effect}"));
+    }
+    if status.open.is_empty() {
+        println!("nothing is in force");
+    }
+    status.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn from_journal(config: &Config, replayed: Replayed) -> AgentStatus {
+    let open = replayed.open().map(|found| Healed {
+        intent: found.intent.clone(),
+        state: found.state,
+        detail: String::new(),
+        foreign: Vec::new(),
+        touched: true,
+    });
+    AgentStatus {
+        host: config.host.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        clock: Clock { boot_us: clock::boot_us(), boot_id: clock::boot_id(), wall_us: clock::wall_us() },
+        open: answer_of(open.collect()).injections,
+        halted_by: replayed.halted_by,
+        last_seq: replayed.last_seq,
+        warnings: replayed.damage,
+    }
+}

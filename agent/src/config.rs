@@ -1,0 +1,364 @@
+//! `/etc/firedrill/agent.toml`: what this agent is called, where it listens, whom it trusts, what it may do.
+//!
+//! Unknown keys are errors. Nothing secret stands in it, only where secrets lie.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use firedrill_wire::{DEFAULT_PORT, Span};
+use serde::Deserialize;
+
+use crate::{
+    heal::Retry,
+    host::{Host, Paths},
+    policy::Policy,
+};
+
+/// Where the file lies unless somebody says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/firedrill/agent.toml";
+
+/// The file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It could not be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{}: {source}", file.display())]
+    Parse {
+        /// The file.
+        file: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{}: {what}", file.display())]
+    Value {
+        /// The file.
+        file: PathBuf,
+        /// Which value, why, and what would be right.
+        what: String,
+    },
+}
+
+/// An agent's configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The host's name, as in the fleet and the certificate; empty means the kernel's host name.
+    pub host: String,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The agent's certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// The authority that signs operators and agents, PEM.
+    pub ca: PathBuf,
+    /// Revoked certificates, PEM.
+    pub crl: Option<PathBuf>,
+    /// Ports of sshd, never blocked; none given: what sshd's configuration says, else 22.
+    pub ssh_ports: Vec<u16>,
+    /// Where things lie.
+    pub paths: Places,
+    /// How patient the agent is.
+    pub timings: Timings,
+    /// Metrics; none unless asked for.
+    pub metrics: Option<MetricsAt>,
+    /// What may be done on this host; none: every operator may run every kind, for an hour at most.
+    pub policy: Policy,
+    /// The file that this was read from, for messages.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+/// Where things lie.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Places {
+    /// Survives a reboot.
+    pub state: PathBuf,
+    /// Gone with a reboot.
+    pub run: PathBuf,
+    /// Where runit's service directories are looked for.
+    pub runit: Vec<PathBuf>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let Paths { state, run, runit } = Paths::default();
+        Self { state, run, runit }
+    }
+}
+
+/// How patient the agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timings {
+    /// An injection that could only start so long after its time does not start.
+    pub start_tolerance: Span,
+    /// Evidence is looked for so often.
+    pub look_every: Span,
+    /// A process of the agent that gives no sign of life for so long is killed and its faults are put back.
+    pub stale_after: Span,
+    /// So long after a deadline the guardian acts.
+    pub grace: Span,
+    /// An undo that may succeed later is tried so often.
+    pub undo_tries: u32,
+    /// The pause after its first try; each is twice the one before.
+    pub undo_pause: Span,
+    /// The longest pause.
+    pub undo_pause_most: Span,
+    /// The guardian takes over an undo that takes longer, retries included.
+    pub undo_budget: Span,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        let Retry { tries, first, most } = Retry::default();
+        Self {
+            start_tolerance: Span::millis(250),
+            look_every: Span::secs(1),
+            stale_after: Span::secs(2),
+            grace: Span::secs(1),
+            undo_tries: tries,
+            undo_pause: first.into(),
+            undo_pause_most: most.into(),
+            undo_budget: Span::secs(90),
+        }
+    }
+}
+
+impl Timings {
+    /// How often an undo is tried.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry {
+            tries: self.undo_tries.max(1),
+            first: self.undo_pause.into(),
+            most: self.undo_pause_most.into(),
+        }
+    }
+}
+
+/// Where metrics are served, without encryption: only where nobody else can listen.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum MetricsAt {
+    /// A loopback address and port.
+    Listen(SocketAddr),
+    /// A Unix socket.
+    Socket(PathBuf),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let etc = Path::new("/etc/firedrill");
+        Self {
+            host: String::new(),
+            listen: SocketAddr::from(([0; 16], DEFAULT_PORT)),
+            cert: etc.join("agent.crt"),
+            key: etc.join("agent.key"),
+            ca: etc.join("ca.crt"),
+            crl: None,
+            ssh_ports: Vec::new(),
+            paths: Places::default(),
+            timings: Timings::default(),
+            metrics: None,
+            policy: Policy::default(),
+            file: DEFAULT_FILE.into(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It cannot be read, or says something that makes no sense.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Self::parse(&text, file)
+    }
+
+    /// Reads the text of a file; the name is for messages.
+    ///
+    /// # Errors
+    /// It says something that makes no sense.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text)
+            .map_err(|source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) })?;
+        file.clone_into(&mut config.file);
+        if config.host.is_empty() {
+            config.host = nix::unistd::gethostname()
+                .map_or_else(|_| "unnamed".to_owned(), |name| name.to_string_lossy().into_owned());
+        }
+        if config.ssh_ports.is_empty() {
+            config.ssh_ports = sshd_ports();
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let wrong = |what: String| Err(ConfigError::Value { file: self.file.clone(), what });
+        if let Some(MetricsAt::Listen(address)) = &self.metrics
+            && !address.ip().is_loopback()
+        {
+            return wrong(format!(
+                "metrics.listen = \"{address}\" would show them to others unencrypted; use a loopback address or metrics.socket"
+            ));
+        }
+        let times = &self.timings;
+        if times.stale_after.0 < Duration::from_millis(500) {
+            return wrong(format!(
+                "timings.stale_after = \"{}\" is too short; 500ms at least",
+                times.stale_after
+            ));
+        }
+        if times.look_every.0 < Duration::from_millis(10) {
+            return wrong(format!(
+                "timings.look_every = \"{}\" is too short; 10ms at least",
+                times.look_every
+            ));
+        }
+        let retries = times.retry().all_pauses();
+        if times.undo_budget.0 <= retries {
+            return wrong(format!(
+                "timings.undo_budget = \"{}\" is not longer than all pauses between retries together ({})",
+                times.undo_budget,
+                Span::from(retries)
+            ));
+        }
+        self.policy.validate().or_else(|what| Err(ConfigError::Value { file: self.file.clone(), what }))
+    }
+
+    /// Where things lie.
+    #[must_use]
+    pub fn paths(&self) -> Paths {
+        let Places { state, run, runit } = self.paths.clone();
+        Paths { state, run, runit }
+    }
+
+    /// The host as this configuration sees it. Make it in the process that uses it, after any fork.
+    #[must_use]
+    pub fn host(&self) -> Host {
+        Host::new(self.host.clone(), self.paths(), self.listen.port(), self.ssh_ports.clone())
+    }
+}
+
+/// The ports that sshd's configuration names; 22 where it names none.
+fn sshd_ports() -> Vec<u16> {
+    let mut files = vec![PathBuf::from("/etc/ssh/sshd_config")];
+    if let Ok(dir) = std::fs::read_dir("/etc/ssh/sshd_config.d") {
+        files.extend(
+            dir.flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|e| e == "conf")),
+        );
+    }
+    let mut ports: Vec<u16> = files
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .flat_map(|text| ports_in(&text))
+        .collect();
+    if ports.is_empty() {
+        ports.push(22);
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn ports_in(sshd_config: &str) -> Vec<u16> {
+    sshd_config
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
+            let (key, value) = (words.next()?, words.next()?);
+            if key.eq_ignore_ascii_case("port") {
+                value.parse().ok()
+            } else if key.eq_ignore_ascii_case("listenaddress") {
+                value.parse::<SocketAddr>().ok().map(|address| address.port())
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("agent.toml"))
+    }
+
+    #[test]
+    fn an_empty_file_is_a_whole_configuration() {
+        let config = parse("").unwrap();
+        assert_eq!(config.listen.port(), DEFAULT_PORT);
+        assert!(!config.host.is_empty() && !config.ssh_ports.is_empty() && config.metrics.is_none());
+    }
+
+    #[test]
+    fn a_full_file_is_read() {
+        let config = parse(
+            r#"
+            host = "web-1"
+            listen = "10.0.0.1:7790"
+            cert = "/c"
+            key = "/k"
+            ca = "/a"
+            crl = "/r"
+            ssh_ports = [22, 2222]
+            [paths]
+            state = "/s"
+            run = "/r"
+            [timings]
+            start_tolerance = "100ms"
+            [metrics]
+            listen = "127.0.0.1:9791"
+            [policy]
+            max_hold = "10m"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.timings.start_tolerance, Span::millis(100));
+        assert_eq!(config.paths().state, Path::new("/s"));
+        assert_eq!(config.metrics, Some(MetricsAt::Listen("127.0.0.1:9791".parse().unwrap())));
+        assert_eq!(config.policy.max_hold, Span::secs(600));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_file_and_line() {
+        let error = parse("\n\nlissten = \"1\"\n").unwrap_err().to_string();
+        assert!(
+            error.contains("agent.toml") && error.contains("line 3") && error.contains("lissten"),
+            "{error}"
+        );
+        let error = parse("[metrics]\nlisten = \"0.0.0.0:1\"").unwrap_err().to_string();
+        assert!(error.contains("loopback"), "{error}");
+        let error = parse("[timings]\nundo_budget = \"5s\"").unwrap_err().to_string();
+        assert!(error.contains("undo_budget"), "{error}");
+        assert!(parse("[policy]\nmax_holdd = \"1s\"").is_err());
+    }
+
+    #[test]
+    fn ports_of_sshd_are_found_as_it_reads_them() {
+        assert_eq!(
+            ports_in("#Port 1\nPort 22\nport=2222\nListenAddress 10.0.0.1:23\nListenAddress ::\n"),
+            [22, 2222, 23]
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! Processes that watch each other, so that whoever dies or hangs, somebody is left to put things back.
+//!
+//! - The **guardian** is the main process: one thread, little memory, no sockets. It forks the other two first.
+//! - The **worker** serves the link and injects. It heals and exits when the guardian dies.
+//! - The **helper** sleeps, made beforehand because faults may forbid a new process. It heals when told to, or by
+//!   itself when the guardian is gone or stopped; it kills a worker that does not answer first.
+//!
+//! They share one page of memory: signs of life and the earliest deadline. None of them is ever killed by name.
+
+mod helper;
+mod lock;
+mod page;
+mod proc;
+mod worker;
+
+use std::{
+    io,
+    process::ExitCode,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::{Duration, Instant},
+};
+
+use firedrill_wire::journal::HealReason;
+use nix::{
+    sys::signal::{SigSet, Signal},
+    sys::signalfd::{SfdFlags, SignalFd},
+    unistd::{ForkResult, fork},
+};
+
+pub use self::lock::Lock;
+
+use self::{
+    page::{Order, Page, Pulse},
+    proc::{Child, wait_any},
+};
+use crate::{config::Config, supervisor::recover, wiring::Wiring};
+
+/// The exit code after a worker or a helper had died and everything was put back: the service manager restarts us.
+pub const EXIT_WORKER_DIED: u8 = 1;
+/// The exit code when something could not be put back.
+pub const EXIT_STUCK: u8 = 6;
+
+/// What the three processes share.
+struct Shared {
+    config: Arc<Config>,
+    wiring: Wiring,
+    page: &'static Page,
+    guardian: rustix::process::Pid,
+    /// Held as long as any of the three lives: a restarted agent waits for a helper that still puts things back.
+    _lock: Lock,
+}
+
+impl Shared {
+    /// How often to look: often while something is open, seldom otherwise.
+    fn interval(&self) -> Duration {
+        if self.page.open.load(SeqCst) == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
+    }
+
+    fn pulse(&self, of: fn(&Page) -> &std::sync::atomic::AtomicU64) -> Pulse {
+        Pulse::new(of, self.config.timings.stale_after.into())
+    }
+
+    /// Puts back all that is open, in this process. True if nothing is stuck.
+    fn heal(&self, reason: &HealReason, tick: impl FnMut()) -> bool {
+        let host = self.config.host();
+        match recover(&self.config, &host, self.wiring.apply, reason, tick) {
+            Ok(done) => done.healed.iter().all(|one| one.state != firedrill_wire::journal::State::Stuck),
+            Err(error) => {
+                tracing::error!("{}; what could be read was put back", error.chain());
+                true
+            }
+        }
+    }
+}
+
+/// Runs the agent until it is told to stop (SIGTERM, SIGINT) or something dies. Call it from the main thread of a
+/// process that has no other.
+///
+/// # Errors
+/// It could not begin: another agent runs, no memory, no processes.
+pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
+    let lock = Lock::take(&config.paths(), Duration::from_secs(120))?;
+    let shared = Shared {
+        config: Arc::new(config),
+        wiring,
+        page: Page::share()?,
+        guardian: rustix::process::getpid(),
+        _lock: lock,
+    };
+    // Blocked in all three: each reads its own signals from a descriptor.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    signals.thread_block()?;
+
+    // SAFETY: this process has one thread, so that the child is a whole process.
+    let helper = match unsafe { fork() }? {
+        ForkResult::Child => {
+            let code = helper::run(&shared);
+            std::process::exit(code);
+        }
+        ForkResult::Parent { child } => Child::of(child)?,
+    };
+    // SAFETY: as above.
+    let worker = match unsafe { fork() } {
+        Ok(ForkResult::Child) => {
+            drop(helper);
+            let code = worker::run(&shared);
+            std::process::exit(code);
+        }
+        Ok(ForkResult::Parent { child }) => Child::of(child)?,
+        Err(error) => {
+            shared.page.order(Order::Leave);
+            return Err(error.into());
+        }
+    };
+    shared.page.worker_pid.store(worker.raw(), SeqCst);
+    proc::harden();
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    Ok(Guardian { shared, helper, worker, signals }.watch())
+}
+
+struct Guardian {
+    shared: Shared,
+    helper: Child,
+    worker: Child,
+    signals: SignalFd,
+}
+
+/// How the watch ended.
+enum End {
+    /// The worker left by itself, with this code.
+    Left(i32),
+    /// The worker died, or had to be killed.
+    Died(&'static str),
+    /// The helper died: the worker is told to heal and leave.
+    HelperDied,
+}
+
+impl Guardian {
+    fn watch(&mut self) -> ExitCode {
+        let end = self.wait_for_end();
+        let page = self.shared.page;
+        let code = match end {
+            End::Left(code) => u8::try_from(code).unwrap_or(EXIT_WORKER_DIED),
+            End::HelperDied => {
+                tracing::error!("the helper died; putting everything back and leaving, to be started again");
+                EXIT_WORKER_DIED
+            }
+            End::Died(why) => {
+                tracing::error!("{why}; putting everything back");
+                EXIT_WORKER_DIED
+            }
+        };
+        // A zombie worker holds nothing: its sockets are closed, and with them go the kernel's own objects.
+        self.worker.kill();
+        let died = !matches!(end, End::Left(0));
+        page.order(if died { Order::Heal } else { Order::Leave });
+        let healed = self.wait_for_helper();
+        let healed = healed.unwrap_or_else(|| {
+            tracing::error!("the helper did not do it; the guardian puts back by itself");
+            self.shared.heal(&HealReason::WorkerDied, || {})
+        });
+        ExitCode::from(if healed { code } else { EXIT_STUCK })
+    }
+
+    fn wait_for_end(&mut self) -> End {
+        let page = self.shared.page;
+        let mut pulse = self.shared.pulse(|page| &page.worker_beat);
+        let grace = self.shared.config.timings.grace.as_micros();
+        let mut ready = false;
+        let mut stopping = false;
+        loop {
+            page.guardian_beat.fetch_add(1, SeqCst);
+            let interval = self.shared.interval();
+            wait_any(&[&self.worker, &self.helper, &self.signals, &page.bells().guardian], interval);
+            page.bells().guardian.hear();
+            if let Some(code) = self.worker.ended() {
+                return match code {
+                    Some(code) => End::Left(code),
+                    None => End::Died("the worker was killed"),
+                };
+            }
+            if !stopping && self.helper.ended().is_some() {
+                page.stop.store(page::STOP_HELPER_DIED, SeqCst);
+                page.bells().worker.ring();
+                stopping = true;
+            }
+            if matches!(self.signals.read_signal(), Ok(Some(_))) {
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+                page.stop.store(page::STOP_ASKED, SeqCst);
+                page.bells().worker.ring();
+                stopping = true;
+            }
+            if !ready && page.ready.load(SeqCst) != 0 {
+                ready = true;
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+            }
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            if page.deadline_passed(grace) {
+                self.worker.kill();
+                return End::Died("the worker did not keep a deadline");
+            }
+            if pulse.is_stale(page, interval) {
+                self.worker.kill();
+                return if self.helper.ended().is_some() {
+                    End::HelperDied
+                } else {
+                    End::Died("the worker gave no sign of life")
+                };
+            }
+        }
+    }
+
+    /// Waits for the helper: whether nothing is stuck, or `None` if it died or hangs.
+    fn wait_for_helper(&mut self) -> Option<bool> {
+        let until = Instant::now() + Duration::from(self.shared.config.timings.undo_budget) * 2;
+        while Instant::now() < until {
+            self.shared.page.guardian_beat.fetch_add(1, SeqCst);
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            if let Some(code) = self.helper.ended() {
+                return match code {
+                    Some(0) => Some(true),
+                    Some(code) if code == i32::from(EXIT_STUCK) => Some(false),
+                    _ => None,
+                };
+            }
+            // Somebody may have stopped it too.
+            self.helper.resume();
+            wait_any(&[&self.helper], Duration::from_millis(200));
+        }
+        self.helper.kill();
+        None
+    }
+}

@@ -1,0 +1,182 @@
+//! One page of memory that all three processes see: signs of life, deadlines, orders. Only atomics, never a lock.
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst},
+    time::{Duration, Instant},
+};
+
+use firedrill_probe::clock::boot_us;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+
+use crate::{bell::Bell, supervisor::Guard};
+
+pub(super) const STOP_ASKED: u32 = 1;
+pub(super) const STOP_HELPER_DIED: u32 = 2;
+
+/// What the helper is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Nothing yet.
+    Wait,
+    /// The worker is dead: put everything back, then leave.
+    Heal,
+    /// The agent stops in order: leave.
+    Leave,
+}
+
+/// The page. All zero is its beginning, but for the deadline.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) worker_beat: AtomicU64,
+    pub(super) guardian_beat: AtomicU64,
+    /// The earliest moment (CLOCK_BOOTTIME, microseconds) at which the worker must have acted; 0: none.
+    deadline: AtomicU64,
+    /// How many injections are open.
+    pub(super) open: AtomicU32,
+    /// The worker is to heal and leave; why.
+    pub(super) stop: AtomicU32,
+    /// The worker serves.
+    pub(super) ready: AtomicU32,
+    order: AtomicU32,
+    pub(super) worker_pid: AtomicI32,
+    bells: std::mem::MaybeUninit<Bells>,
+}
+
+/// Who can be woken.
+#[derive(Debug)]
+pub(super) struct Bells {
+    pub(super) guardian: Bell,
+    pub(super) worker: Bell,
+    pub(super) helper: Bell,
+}
+
+impl Page {
+    /// A new one, shared with children forked later; never freed.
+    pub(super) fn share() -> io::Result<&'static Self> {
+        let bells = Bells { guardian: Bell::new()?, worker: Bell::new()?, helper: Bell::new()? };
+        let size = NonZeroUsize::new(size_of::<Self>()).ok_or(io::ErrorKind::InvalidInput)?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a fresh anonymous mapping of the right size, aligned to a page and zeroed, which all atomics may be.
+        let page = unsafe {
+            &mut *mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)?.cast::<Self>().as_ptr()
+        };
+        page.bells.write(bells);
+        Ok(page)
+    }
+
+    pub(super) const fn bells(&self) -> &Bells {
+        // SAFETY: `share`, the only way to a page, wrote them before anybody could see it.
+        unsafe { self.bells.assume_init_ref() }
+    }
+
+    /// Tells the helper what to do.
+    pub(super) fn order(&self, order: Order) {
+        self.order.store(order as u32, SeqCst);
+        self.bells().helper.ring();
+    }
+
+    pub(super) fn ordered(&self) -> Order {
+        match self.order.load(SeqCst) {
+            order if order == Order::Heal as u32 => Order::Heal,
+            order if order == Order::Leave as u32 => Order::Leave,
+            _ => Order::Wait,
+        }
+    }
+
+    /// Whether something should have been put back so long ago, in microseconds, and was not.
+    pub(super) fn deadline_passed(&self, grace_us: u64) -> bool {
+        let deadline = self.deadline.load(SeqCst);
+        deadline != 0 && boot_us() > deadline.saturating_add(grace_us)
+    }
+}
+
+/// The worker's supervisor tells the others through the page.
+#[derive(Debug)]
+pub(super) struct Told(pub(super) &'static Page);
+
+impl Guard for Told {
+    fn set(&self, open: u32, deadline_boot_us: Option<u64>) {
+        self.0.deadline.store(deadline_boot_us.unwrap_or(0), SeqCst);
+        if self.0.open.swap(open, SeqCst) == 0 && open != 0 {
+            // Watch closely from now on, also this process's own signs of life.
+            self.0.bells().guardian.ring();
+            self.0.bells().helper.ring();
+            self.0.bells().worker.ring();
+        }
+    }
+}
+
+/// Watches a sign of life. Counts its own looks instead of reading a clock, so that a pause of the whole machine, or
+/// of the watcher, is nobody's fault.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    of: fn(&Page) -> &AtomicU64,
+    last: u64,
+    silent: Duration,
+    limit: Duration,
+    looked: Instant,
+}
+
+impl Pulse {
+    pub(super) fn new(of: fn(&Page) -> &AtomicU64, limit: Duration) -> Self {
+        Self { of, last: u64::MAX, silent: Duration::ZERO, limit, looked: Instant::now() }
+    }
+
+    /// Looks, after having waited for at most `interval`; true if there was no sign of life for too long.
+    pub(super) fn is_stale(&mut self, page: &Page, interval: Duration) -> bool {
+        let waited = self.looked.elapsed().min(interval);
+        self.looked = Instant::now();
+        let now = (self.of)(page).load(SeqCst);
+        if now == self.last {
+            self.silent += waited;
+        } else {
+            self.last = now;
+            self.silent = Duration::ZERO;
+        }
+        // Signs of life come as often as looks: two may fall into one interval, so allow for one more.
+        self.silent > self.limit.max(interval * 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pulse_is_stale_only_after_so_much_watched_silence() {
+        let page = Page::share().unwrap();
+        let mut pulse = Pulse::new(|page| &page.worker_beat, Duration::from_millis(30));
+        let step = Duration::from_millis(10);
+        for _ in 0..10 {
+            page.worker_beat.fetch_add(1, SeqCst);
+            std::thread::sleep(step);
+            assert!(!pulse.is_stale(page, step));
+        }
+        // A long pause of the watcher itself counts as one look.
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!pulse.is_stale(page, step));
+        let mut looks = 0;
+        while !pulse.is_stale(page, step) {
+            std::thread::sleep(step);
+            looks += 1;
+        }
+        assert!(looks >= 2, "{looks}");
+    }
+
+    #[test]
+    fn orders_and_deadlines_are_read_as_written() {
+        let page = Page::share().unwrap();
+        assert_eq!(page.ordered(), Order::Wait);
+        page.order(Order::Heal);
+        assert_eq!(page.ordered(), Order::Heal);
+        assert!(page.bells().helper.hear());
+        assert!(!page.deadline_passed(0));
+        Told(page).set(1, Some(boot_us() - 10));
+        assert!(page.deadline_passed(0) && !page.deadline_passed(60_000_000));
+        Told(page).set(0, None);
+        assert!(!page.deadline_passed(0));
+    }
+}

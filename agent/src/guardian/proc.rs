@@ -1,0 +1,102 @@
+//! Processes held by descriptors, never by bare pids: waiting for them, killing them, resuming them.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid},
+};
+
+use crate::bell::timespec;
+
+/// A process that this one may wait for, or only watch.
+#[derive(Debug)]
+pub(super) struct Child {
+    pid: Pid,
+    fd: OwnedFd,
+    ended: Option<Option<i32>>,
+    own: bool,
+}
+
+impl Child {
+    /// A child of this process.
+    pub(super) fn of(pid: nix::unistd::Pid) -> io::Result<Self> {
+        Self::open(Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?, true)
+    }
+
+    /// Another process, which the caller knows to be the one that it means.
+    pub(super) fn other(pid: Pid) -> io::Result<Self> {
+        Self::open(pid, false)
+    }
+
+    fn open(pid: Pid, own: bool) -> io::Result<Self> {
+        Ok(Self { pid, fd: pidfd_open(pid, PidfdFlags::empty())?, ended: None, own })
+    }
+
+    pub(super) const fn raw(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Whether it has ended; inside, its exit code, or `None` if a signal killed it or the code is not ours to know.
+    pub(super) fn ended(&mut self) -> Option<Option<i32>> {
+        if self.ended.is_none() && is_readable(self.fd.as_fd(), Duration::ZERO) {
+            // A zombie's pid is not given away, so that waiting by pid is safe here.
+            let code = if self.own {
+                waitpid(Some(self.pid), WaitOptions::NOHANG)
+                    .ok()
+                    .flatten()
+                    .and_then(|(_, status)| status.exit_status())
+            } else {
+                None
+            };
+            self.ended = Some(code);
+        }
+        self.ended
+    }
+
+    /// Kills it and waits until it is gone; a process that hangs in the kernel is waited for a few seconds only.
+    pub(super) fn kill(&mut self) {
+        if self.ended().is_none() {
+            let _ = pidfd_send_signal(&self.fd, Signal::KILL);
+            is_readable(self.fd.as_fd(), Duration::from_secs(5));
+            self.ended();
+        }
+    }
+
+    /// Continues it, in case somebody stopped it.
+    pub(super) fn resume(&self) {
+        let _ = pidfd_send_signal(&self.fd, Signal::CONT);
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn is_readable(fd: BorrowedFd<'_>, within: Duration) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let within = timespec(u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
+    matches!(poll(&mut fds, Some(&within)), Ok(1))
+}
+
+/// Waits until one of these has something to say, or for so long.
+pub(super) fn wait_any(fds: &[&dyn AsFd], within: Duration) {
+    let mut fds: Vec<PollFd<'_>> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
+    let within = timespec(u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
+    // An interrupted wait is a short one.
+    let _ = poll(&mut fds, Some(&within));
+}
+
+/// Keeps this process alive and awake under faults on memory: nothing of it is paged out, and it is not the one that
+/// the kernel kills. Where that is not allowed, it does without.
+pub(super) fn harden() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+    let _ = nix::sys::mman::mlockall(nix::sys::mman::MlockAllFlags::MCL_CURRENT);
+}

@@ -1,0 +1,174 @@
+//! The worker: puts back what an earlier agent left, then serves. One of its threads does nothing but give signs of
+//! life and watch for the end: a signal, an order, a dead guardian.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+
+use firedrill_wire::journal::HealReason;
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    EXIT_STUCK, Shared,
+    page::{Page, STOP_HELPER_DIED, Told},
+    proc::{Child, wait_any},
+};
+use crate::{
+    config::Config,
+    local, metrics,
+    supervisor::{Guard, Supervisor, recover},
+    wiring::{Link, Wiring},
+};
+
+/// The exit code when the agent could not begin to serve.
+const EXIT_CANNOT: i32 = 2;
+
+/// The supervisor, as soon as there is one.
+type Slot = Arc<Mutex<Option<Supervisor>>>;
+
+/// Serves until told to stop; the exit code.
+pub(super) fn run(shared: &Shared) -> i32 {
+    // A panic must end the process, not one thread: the guardian heals a dead worker, not a half-dead one.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        hook(panic);
+        std::process::abort();
+    }));
+    let page = shared.page;
+    page.worker_pid.store(rustix::process::getpid().as_raw_nonzero().get(), SeqCst);
+    let Ok(guardian) = Child::other(shared.guardian) else { return 1 };
+    if rustix::process::getppid() != Some(shared.guardian) {
+        return 1;
+    }
+    let slot = Slot::default();
+    let watch =
+        Watch { page, guardian, slot: Arc::clone(&slot), stale: shared.config.timings.stale_after.into() };
+    if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run()) {
+        tracing::error!("cannot start a thread: {error}");
+        return EXIT_CANNOT;
+    }
+    match serve(Arc::clone(&shared.config), shared.wiring, page, &slot) {
+        // The watching thread ends the process, when everything was put back.
+        Ok(()) => loop {
+            std::thread::park();
+        },
+        Err(error) => {
+            tracing::error!("cannot serve: {error}");
+            EXIT_CANNOT
+        }
+    }
+}
+
+fn serve(config: Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot) -> Result<(), String> {
+    let host = Arc::new(config.host());
+    // Whatever an earlier agent left goes first; the guardian watches over it.
+    let told = Arc::new(Told(page));
+    told.set(1, None);
+    let recovered = recover(&config, &host, wiring.apply, &HealReason::FoundAtStart, || {})
+        .map_err(|error| error.chain())?;
+    told.set(0, None);
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(Duration::from_secs(5))
+        .build()
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let entered = runtime.enter();
+    let prober = (wiring.prober)(&config);
+    let supervisor = Supervisor::start(Arc::clone(&config), host, wiring, told, prober, recovered)
+        .map_err(|error| format!("cannot start the supervisor: {error}"))?;
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor.clone());
+    drop(entered);
+    local::listen(&config.paths(), supervisor.clone())
+        .map_err(|error| format!("cannot listen in {}: {error}", config.paths.run.display()))?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+        let stop = CancellationToken::new();
+        if let Some(at) = config.metrics.clone() {
+            let source = supervisor.clone();
+            let serve = metrics::serve(at, Arc::new(move || source.metrics()), stop.clone());
+            tokio::spawn(async move {
+                if let Err(error) = serve.await {
+                    tracing::error!("metrics are not served: {error}");
+                }
+            });
+        }
+        page.ready.store(1, SeqCst);
+        page.bells().guardian.ring();
+        tracing::info!("{} serves on {}", config.host, config.listen);
+        let link = Link { config: Arc::clone(&config), listener, control: Arc::new(supervisor), stop };
+        (wiring.server)(link).await
+    })
+}
+
+struct Watch {
+    page: &'static Page,
+    guardian: Child,
+    slot: Slot,
+    stale: Duration,
+}
+
+impl Watch {
+    /// Gives signs of life until everything is put back, then ends the process.
+    fn run(mut self) -> ! {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGTERM);
+        mask.add(Signal::SIGINT);
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).ok();
+        let mut stopping: Option<HealReason> = None;
+        loop {
+            let supervisor = self.slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(supervisor) = &supervisor {
+                // A heart that cannot get through its own locks must not seem alive.
+                supervisor.pulse();
+            }
+            self.page.worker_beat.fetch_add(1, SeqCst);
+            if stopping.is_none() {
+                let signalled = signals.as_ref().is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_))));
+                stopping = if self.guardian.ended().is_some() {
+                    tracing::error!("the guardian died; putting everything back");
+                    Some(HealReason::GuardianDied)
+                } else if signalled || self.page.stop.load(SeqCst) != 0 {
+                    Some(HealReason::AgentStopping)
+                } else {
+                    None
+                };
+                if let (Some(reason), Some(supervisor)) = (&stopping, &supervisor) {
+                    supervisor.stop(reason);
+                } else if stopping.is_some() && supervisor.is_none() {
+                    // Still putting back what an earlier agent left: that goes on, then this is looked at again.
+                    stopping = None;
+                }
+            }
+            let in_order = matches!(stopping, Some(HealReason::AgentStopping))
+                && self.page.stop.load(SeqCst) != STOP_HELPER_DIED;
+            if let (Some(_), Some(supervisor)) = (&stopping, &supervisor)
+                && supervisor.is_settled()
+            {
+                std::process::exit(match (supervisor.is_stuck(), in_order) {
+                    (true, _) => i32::from(EXIT_STUCK),
+                    (false, true) => 0,
+                    (false, false) => 1,
+                });
+            }
+            let close = stopping.is_some() || self.page.open.load(SeqCst) != 0;
+            let interval = if close { self.stale / 8 } else { self.stale / 3 };
+            let interval = interval.min(Duration::from_millis(if close { 100 } else { 700 }));
+            let bells = self.page.bells();
+            match (&stopping, &signals) {
+                // The descriptor of a dead guardian would wake at once, again and again.
+                (Some(_), _) => wait_any(&[&bells.worker], Duration::from_millis(5)),
+                (None, Some(signals)) => wait_any(&[&self.guardian, &bells.worker, signals], interval),
+                (None, None) => wait_any(&[&self.guardian, &bells.worker], interval),
+            }
+            self.page.bells().worker.hear();
+        }
+    }
+}

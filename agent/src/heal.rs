@@ -1,0 +1,239 @@
+//! Putting back: the same code for the supervisor's threads, the guardian's helper and the command line.
+//!
+//! Reverse order; never stops at the first error; tries again what may be passing; collects everything that went
+//! wrong. Needs no runtime, no fault kinds, and no successful write.
+
+use std::time::Duration;
+
+use firedrill_wire::journal::{HealReason, State, What};
+
+use crate::{
+    host::Host,
+    identity::Identity,
+    journal::{Found, Intent, Journal},
+    undo::{Undo, UndoError, Undone},
+};
+
+/// Carries out one undo.
+pub type Apply = fn(&Undo, &Host) -> Result<Undone, UndoError>;
+
+/// How often and how long apart an undo is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// So many tries in all.
+    pub tries: u32,
+    /// The first pause; each is twice the one before.
+    pub first: Duration,
+    /// The longest pause.
+    pub most: Duration,
+}
+
+impl Default for Retry {
+    /// Ten tries over about half a minute.
+    fn default() -> Self {
+        Self { tries: 10, first: Duration::from_millis(100), most: Duration::from_secs(6) }
+    }
+}
+
+impl Retry {
+    fn pause(&self, after: u32) -> Duration {
+        self.first.saturating_mul(1 << after.saturating_sub(1).min(20)).min(self.most)
+    }
+
+    /// The time that all pauses take together.
+    #[must_use]
+    pub fn all_pauses(&self) -> Duration {
+        (1..self.tries).map(|try_| self.pause(try_)).sum()
+    }
+}
+
+/// How putting one injection back stands.
+#[derive(Debug, Default)]
+pub struct PutBack {
+    left: Vec<Undo>,
+    details: Vec<String>,
+    foreign: Vec<String>,
+    errors: Vec<UndoError>,
+}
+
+impl PutBack {
+    /// All of an intent's undo that still means something on this machine and boot.
+    #[must_use]
+    pub fn of(intent: &Intent, here: &Identity) -> Self {
+        let same_boot = intent.identity.boot_id == here.boot_id;
+        let mut new = Self::default();
+        for undo in &intent.live.prepared.undo {
+            if same_boot || !undo.ends_with_boot() {
+                new.left.push(undo.clone());
+            } else {
+                new.details.push(format!("{}: not needed, the host was booted since", undo.sentence()));
+            }
+        }
+        new
+    }
+
+    /// Tries once what is left, last things first; true if another try may help.
+    pub fn once(&mut self, apply: Apply, host: &Host) -> bool {
+        let mut left = Vec::new();
+        self.errors.clear();
+        while let Some(undo) = self.left.pop() {
+            match apply(&undo, host) {
+                Ok(done) => {
+                    self.details.push(done.detail);
+                    self.foreign.extend(done.foreign);
+                }
+                Err(error) => {
+                    self.errors.push(error);
+                    left.push(undo);
+                }
+            }
+        }
+        left.reverse();
+        self.left = left;
+        self.errors.iter().any(|error| error.passing)
+    }
+
+    /// Whether everything is as before.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// What is wrong now, for people.
+    #[must_use]
+    pub fn errors(&self) -> Vec<String> {
+        self.errors.iter().map(ToString::to_string).collect()
+    }
+
+    /// The state that it ended in, what was done, and what others had done.
+    #[must_use]
+    pub fn end(self) -> (State, String, Vec<String>) {
+        let (state, texts) =
+            if self.is_done() { (State::Undone, self.details) } else { (State::Stuck, self.errors()) };
+        let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+        (state, texts.join("; "), self.foreign)
+    }
+}
+
+/// Puts one injection back; `failed` hears of every try that failed and will be repeated.
+pub fn put_back(
+    mut work: PutBack,
+    apply: Apply,
+    host: &Host,
+    retry: &Retry,
+    mut failed: impl FnMut(u32, &str),
+) -> PutBack {
+    for attempt in 1..=retry.tries {
+        let again = work.once(apply, host);
+        if work.is_done() || !again || attempt == retry.tries {
+            break;
+        }
+        failed(attempt, &work.errors().join("; "));
+        std::thread::sleep(retry.pause(attempt));
+    }
+    work
+}
+
+/// One injection after [`put_back_all`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Healed {
+    /// Which.
+    pub intent: Intent,
+    /// How it ended: `Undone`, `Done`, `Disarmed` or `Stuck`.
+    pub state: State,
+    /// What was done or went wrong.
+    pub detail: String,
+    /// What others had done.
+    pub foreign: Vec<String>,
+    /// It was put back (or stuck), rather than never started or not undoable.
+    pub touched: bool,
+}
+
+/// Puts back all that is open: the newest first, and each gets its first try before any gets its second. `tick` is
+/// called before every try and pause, for heartbeats.
+#[must_use]
+pub fn put_back_all<'a>(
+    open: impl Iterator<Item = &'a Found>,
+    here: &Identity,
+    apply: Apply,
+    host: &Host,
+    retry: &Retry,
+    mut tick: impl FnMut(),
+) -> Vec<Healed> {
+    let mut all = Vec::new();
+    let mut work: Vec<(&Found, PutBack, bool)> = Vec::new();
+    for found in open {
+        match without_undo(found, here) {
+            Some(healed) => all.push(healed),
+            None => work.push((found, PutBack::of(&found.intent, here), true)),
+        }
+    }
+    work.reverse();
+    for attempt in 1..=retry.tries {
+        for (_, one, again) in work.iter_mut().filter(|(_, _, again)| *again) {
+            tick();
+            *again = one.once(apply, host) && !one.is_done();
+        }
+        if attempt == retry.tries || work.iter().all(|(_, _, again)| !again) {
+            break;
+        }
+        let mut left = retry.pause(attempt);
+        while !left.is_zero() {
+            tick();
+            let piece = left.min(Duration::from_millis(100));
+            std::thread::sleep(piece);
+            left -= piece;
+        }
+    }
+    all.extend(work.into_iter().map(|(found, one, _)| {
+        let (state, detail, foreign) = one.end();
+        Healed { intent: found.intent.clone(), state, detail, foreign, touched: true }
+    }));
+    all
+}
+
+/// What is over without any undo: what never started, and what cannot be undone.
+fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
+    let same_boot = found.intent.identity.boot_id == here.boot_id;
+    let reversible = found.intent.live.ask.fault.reversible();
+    let (state, detail) = match found.state {
+        // In the same boot the record of a start cannot be lost: it is written before the effect.
+        State::Armed if same_boot || !reversible => (State::Disarmed, "it had not started"),
+        State::Injecting if !reversible => {
+            (State::Done, "the agent ended while the effect was being made; it cannot be undone")
+        }
+        _ => return None,
+    };
+    Some(Healed {
+        intent: found.intent.clone(),
+        state,
+        detail: detail.to_owned(),
+        foreign: Vec::new(),
+        touched: false,
+    })
+}
+
+/// Journals how putting back went, after the fact.
+pub fn journal_all(journal: &mut Journal, healed: &[Healed], reason: &HealReason) {
+    if healed.is_empty() {
+        return;
+    }
+    for one in healed {
+        let changed = |to, reason, detail, foreign| What::Changed {
+            injection: one.intent.id().clone(),
+            run: one.intent.run.clone(),
+            to,
+            reason,
+            detail,
+            foreign,
+        };
+        if one.touched {
+            journal.event(changed(State::Undoing, Some(reason.clone()), String::new(), Vec::new()));
+        }
+        journal.event(changed(one.state, Some(reason.clone()), one.detail.clone(), one.foreign.clone()));
+    }
+    journal.sync();
+}
+
+#[cfg(test)]
+mod tests;

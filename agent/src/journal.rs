@@ -1,0 +1,350 @@
+//! The journal: what is to be undone stands here, safe from a power loss, before anything is touched.
+//!
+//! Appended to and never changed, one readable line a record. A write that fails refuses injections; it never stands
+//! in the way of an undo: events that cannot be written wait in memory and are written when there is room again.
+
+mod copy;
+mod file;
+mod record;
+mod replay;
+mod tail;
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use firedrill_probe::clock;
+use firedrill_wire::journal::{AgentEvent, What};
+use tokio::sync::watch;
+
+pub use self::{
+    copy::{FILE as COPY_FILE, merge, write as write_copy},
+    record::{FORMAT, Intent, Record, Tombstone, Tombstones},
+    replay::{Found, Replayed, replay},
+    tail::Tail,
+};
+pub(crate) use file::replace;
+
+use self::file::Log;
+use crate::{host::Paths, identity::Identity};
+
+/// The file's name in the state directory.
+pub const FILE: &str = "journal";
+/// From this length on a journal without open injections is rewritten, in bytes.
+const LARGE: u64 = 8 * 1024 * 1024;
+/// So many of the newest events stay readable for coordinators that were cut off.
+const EVENTS_KEPT: usize = 10_000;
+/// So many events wait in memory while the disk is full.
+const WAITING_MOST: usize = 10_000;
+
+/// The journal could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}", path.display())]
+pub struct JournalError {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl JournalError {
+    /// What went wrong and why, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        format!("{self}: {}", self.source)
+    }
+}
+
+/// What was written and waits for the disk.
+#[derive(Debug)]
+pub struct Pending {
+    file: Arc<File>,
+    path: PathBuf,
+    seq: u64,
+}
+
+impl Pending {
+    /// Waits until it is safe from a power loss; the number of the newest event that is.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn finish(self) -> Result<u64, JournalError> {
+        match self.file.sync_data() {
+            Ok(()) => Ok(self.seq),
+            Err(source) => Err(JournalError { what: "sync", path: self.path, source }),
+        }
+    }
+}
+
+/// The journal, open for appending. One process at a time has it; see the lock of the guardian.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    log: Log,
+    identity: Identity,
+    next_seq: u64,
+    waiting: VecDeque<Record>,
+    published: watch::Sender<u64>,
+}
+
+/// What the journal and the copy say, without opening anything for writing.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn read(paths: &Paths, here: &Identity) -> Result<Replayed, JournalError> {
+    let path = paths.state.join(FILE);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other.map_err(|source| JournalError { what: "read", path, source })?,
+    };
+    let mut replayed = replay(&bytes, here);
+    if let Some(other) = replayed.other_machine.take() {
+        replayed = Replayed { damage: vec![others(&other)], ..Replayed::default() };
+    }
+    merge(&paths.run, here, &mut replayed);
+    Ok(replayed)
+}
+
+fn others(machine: &str) -> String {
+    format!(
+        "the journal was written by another machine ({machine}): this is a copied disk or image; nothing of it is replayed"
+    )
+}
+
+impl Journal {
+    /// Opens or creates it in the state directory, cuts off a torn tail, and says what it tells. A journal of another
+    /// machine is put aside, never replayed.
+    ///
+    /// # Errors
+    /// The directories or the file cannot be made, read or written.
+    pub fn open(paths: &Paths, here: &Identity) -> Result<(Self, Replayed), JournalError> {
+        for dir in [&paths.state, &paths.run] {
+            std::fs::create_dir_all(dir).map_err(|source| JournalError {
+                what: "create the directory",
+                path: dir.clone(),
+                source,
+            })?;
+        }
+        let path = paths.state.join(FILE);
+        let fail = |what| {
+            let path = path.clone();
+            move |source| JournalError { what, path, source }
+        };
+        let (mut log, bytes) = Log::open(&path).map_err(fail("open"))?;
+        let mut replayed = replay(&bytes, here);
+        if let Some(other) = replayed.other_machine.take() {
+            let aside = path.with_extension("of-another-machine");
+            std::fs::rename(&path, &aside).map_err(fail("put aside"))?;
+            log = Log::open(&path).map_err(fail("create"))?.0;
+            replayed = Replayed { damage: vec![others(&other)], ..Replayed::default() };
+        } else if replayed.torn > 0 {
+            log.cut(replayed.whole).map_err(fail("cut the torn end off"))?;
+        }
+        merge(&paths.run, here, &mut replayed);
+        let mut journal = Self {
+            path,
+            log,
+            identity: here.clone(),
+            next_seq: replayed.last_seq + 1,
+            waiting: VecDeque::new(),
+            published: watch::Sender::new(replayed.last_seq),
+        };
+        journal.waiting.push_back(journal.header());
+        Ok((journal, replayed))
+    }
+
+    fn header(&self) -> Record {
+        Record::Header {
+            format: FORMAT,
+            identity: self.identity.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// The newest event that is safe on disk, as a value to wait for.
+    #[must_use]
+    pub fn published(&self) -> watch::Receiver<u64> {
+        self.published.subscribe()
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The number of the newest event, on disk or not.
+    #[must_use]
+    pub const fn last_seq(&self) -> u64 {
+        self.next_seq - 1
+    }
+
+    /// Writes intents, all or none, safe from a power loss. There must be room for their outcomes too.
+    ///
+    /// # Errors
+    /// Nothing may be injected: the journal is full or broken.
+    pub fn intents(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        let fail = |source| JournalError { what: "append to", path: path.clone(), source };
+        self.write_waiting().map_err(fail)?;
+        let before = self.log.len();
+        let mut bytes = Vec::new();
+        for intent in intents {
+            let record = Record::Intent(Box::new(intent.clone()));
+            bytes.extend(record::encode(&record).map_err(|error| fail(error.into()))?);
+        }
+        let written =
+            self.log.append(&bytes).and_then(|()| self.log.reserve()).and_then(|()| self.log.sync());
+        if let Err(source) = written {
+            // What may be on disk of them must not be replayed as armed.
+            let _ = self.log.cut(before);
+            return Err(fail(source));
+        }
+        Ok(())
+    }
+
+    /// Writes a better undo, safe from a power loss.
+    ///
+    /// # Errors
+    /// It is not on disk.
+    pub fn record(&mut self, record: Record) -> Result<(), JournalError> {
+        self.waiting.push_back(record);
+        self.flush()
+    }
+
+    /// Numbers an event and writes it; [`Journal::sync`] makes it safe and hands it on. Never fails: what cannot be
+    /// written waits.
+    pub fn event(&mut self, what: What) -> AgentEvent {
+        let event = AgentEvent {
+            seq: self.next_seq,
+            boot_us: clock::boot_us(),
+            boot_id: self.identity.boot_id.clone(),
+            wall_us: clock::wall_us(),
+            what,
+        };
+        self.next_seq += 1;
+        if self.waiting.len() >= WAITING_MOST {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Record::Event(event.clone()));
+        if let Err(error) = self.write_waiting() {
+            tracing::error!("cannot append to {}: {error}; the event waits in memory", self.path.display());
+        }
+        event
+    }
+
+    /// Makes all that was written safe from a power loss, and hands it on to readers. Never fails: it is tried again.
+    pub fn sync(&mut self) {
+        if let Err(error) = self.flush() {
+            tracing::error!("{}; events wait in memory", error.chain());
+        }
+    }
+
+    /// The first half of [`Journal::sync`], for callers that do not want to hold the journal while the disk works:
+    /// then [`Pending::finish`], then [`Journal::publish`].
+    ///
+    /// # Errors
+    /// Something could not be written; it waits in memory.
+    pub fn begin_sync(&mut self) -> Result<Pending, JournalError> {
+        self.write_waiting().map_err(|source| JournalError {
+            what: "append to",
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(Pending { file: self.log.file(), path: self.path.clone(), seq: self.last_seq() })
+    }
+
+    /// Events up to that number are safe: hands them on to readers.
+    pub fn publish(&self, seq: u64) {
+        self.published.send_if_modified(|seen| {
+            let more = seq > *seen;
+            *seen = seq.max(*seen);
+            more
+        });
+    }
+
+    fn flush(&mut self) -> Result<(), JournalError> {
+        let seq = self.begin_sync()?.finish()?;
+        self.publish(seq);
+        Ok(())
+    }
+
+    fn write_waiting(&mut self) -> io::Result<()> {
+        while let Some(next) = self.waiting.front() {
+            self.log.append(&record::encode(next)?)?;
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Rewrites a large or damaged journal when nothing is open: keeps tombstones, the halt, the newest events, and
+    /// the injections of runs that somebody may still ask about. A damaged one is put aside for people.
+    ///
+    /// # Errors
+    /// It could not be rewritten; the old one stays in use.
+    pub fn compact(&mut self, keep: &[firedrill_wire::RunId], force: bool) -> Result<(), JournalError> {
+        if !force && self.log.len() < LARGE {
+            return Ok(());
+        }
+        self.flush()?;
+        let fail = |what| {
+            let path = self.path.clone();
+            move |source| JournalError { what, path, source }
+        };
+        let bytes = std::fs::read(&self.path).map_err(fail("read"))?;
+        let now = replay(&bytes, &self.identity);
+        if now.open().next().is_some() {
+            return Ok(());
+        }
+        let mut records = vec![self.header()];
+        records.extend(now.tombstones.iter().cloned().map(Record::Tombstone));
+        let mut events = VecDeque::new();
+        for line in bytes.split(|&byte| byte == b'\n') {
+            match record::decode(line) {
+                Ok(Record::Intent(intent)) if keep.contains(&intent.run) => {
+                    records.push(Record::Intent(intent))
+                }
+                Ok(Record::Event(event)) => {
+                    let kept = match &event.what {
+                        What::Changed { run, .. } => keep.contains(run),
+                        What::Halted { .. } => now.halted_by.is_some(),
+                        _ => false,
+                    };
+                    events.push_back((event, kept));
+                }
+                _ => {}
+            }
+        }
+        // What says how a kept injection ended stays; of the rest the newest.
+        let surplus = events.len().saturating_sub(EVENTS_KEPT);
+        let known: BTreeSet<_> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Intent(intent) => Some(intent.id().clone()),
+                _ => None,
+            })
+            .collect();
+        for (at, (event, kept)) in events.into_iter().enumerate() {
+            let orphan = matches!(&event.what, What::Changed { injection, .. } if !known.contains(injection));
+            if kept || (at >= surplus && !orphan) {
+                records.push(Record::Event(event));
+            }
+        }
+        let mut text = Vec::new();
+        for record in &records {
+            text.extend(record::encode(record).map_err(io::Error::from).map_err(fail("rewrite"))?);
+        }
+        if !now.damage.is_empty() {
+            replace(&self.path.with_extension("damaged"), &bytes, 0o600).map_err(fail("put aside"))?;
+        }
+        replace(&self.path, &text, 0o600).map_err(fail("rewrite"))?;
+        self.log = Log::open(&self.path).map_err(fail("open"))?.0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

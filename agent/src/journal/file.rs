@@ -1,0 +1,101 @@
+//! The journal's file: appends whole records or nothing, and keeps room for the outcomes of undo on a full disk.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::{fs::FallocateFlags, io::Errno};
+
+/// Space that is allocated ahead of the end, in bytes: enough for the outcomes of all that may be in force.
+const RESERVE: u64 = 256 * 1024;
+
+/// An append-only file.
+#[derive(Debug)]
+pub(super) struct Log {
+    file: Arc<File>,
+    end: u64,
+}
+
+impl Log {
+    /// Opens or creates, and reads all of it. A created file is there also after a power loss.
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<u8>)> {
+        let new = !path.exists();
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        if new {
+            file.sync_all()?;
+            sync_dir(path)?;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        Ok((Self { file: Arc::new(file), end }, bytes))
+    }
+
+    /// The length in bytes.
+    pub(super) const fn len(&self) -> u64 {
+        self.end
+    }
+
+    /// The file, for syncing.
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Cuts off everything after that many bytes.
+    pub(super) fn cut(&mut self, end: u64) -> io::Result<()> {
+        self.file.set_len(end)?;
+        self.end = end;
+        self.file.sync_all()
+    }
+
+    /// Writes at the end, wholly or not at all. Not yet safe from a power loss: see [`Log::sync`].
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.file.write_all_at(bytes, self.end) {
+            // A part may be there; the next record must not be glued to it.
+            let _ = self.file.set_len(self.end);
+            return Err(error);
+        }
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// What was appended survives a power loss.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Allocates room ahead. A file system that cannot is no error; a full one is.
+    pub(super) fn reserve(&self) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Makes a change of a directory's entries safe from a power loss.
+pub(super) fn sync_dir(of: &Path) -> io::Result<()> {
+    match of.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Puts a whole file in place of another, atomically.
+///
+/// # Errors
+/// It could not be written; the old one is untouched.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let _ = std::fs::remove_file(&new);
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+    file.write_all_at(bytes, 0)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    sync_dir(path)
+}

@@ -1,0 +1,169 @@
+//! What stands in the journal: one record a line, its checksum before it.
+//!
+//! A line is eight hexadecimal digits (CRC-32 of the rest), a space, and JSON. Nothing here opens a file.
+
+use std::collections::VecDeque;
+
+use firedrill_wire::{InjectionId, RunId, api::About, journal::AgentEvent};
+use serde::{Deserialize, Serialize};
+
+use crate::{fault::Live, identity::Identity, undo::Undo};
+
+/// The format that this build writes; it reads this one only.
+pub const FORMAT: u32 = 1;
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Record {
+    /// Where and by what the following records were written; one at each start of an agent.
+    Header {
+        /// The format's version.
+        format: u32,
+        /// The machine and boot.
+        identity: Identity,
+        /// The agent's version.
+        version: String,
+    },
+    /// An injection is armed. From here on it is put back, whoever dies.
+    Intent(Box<Intent>),
+    /// Making the effect taught a better undo; takes the place of the intent's.
+    BetterUndo {
+        /// Which injection.
+        injection: InjectionId,
+        /// How to put it back.
+        undo: Vec<Undo>,
+    },
+    /// A delayed arm of this is refused.
+    Tombstone(Tombstone),
+    /// Something happened; handed on to coordinators.
+    Event(AgentEvent),
+}
+
+/// An injection as it was armed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The machine and boot that it was armed in. An image baked in the middle of a drill must not replay it.
+    pub identity: Identity,
+    /// Its run.
+    pub run: RunId,
+    /// The plan's digest.
+    pub plan_digest: String,
+    /// For people.
+    pub about: About,
+    /// When it is to start, by CLOCK_BOOTTIME in microseconds.
+    pub start_boot_us: u64,
+    /// What was prepared, and when it ends.
+    pub live: Live,
+}
+
+impl Intent {
+    /// The injection's id.
+    #[must_use]
+    pub const fn id(&self) -> &InjectionId {
+        &self.live.ask.id
+    }
+}
+
+/// What must never start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tombstone {
+    /// One injection.
+    Injection(InjectionId),
+    /// All of a run.
+    Run(RunId),
+}
+
+/// The newest tombstones, oldest forgotten first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tombstones(VecDeque<Tombstone>);
+
+impl Tombstones {
+    /// So many are kept: far more than messages can be under way.
+    pub const MOST: usize = 4096;
+
+    /// Adds one; false if it was there.
+    pub fn add(&mut self, stone: Tombstone) -> bool {
+        if self.0.contains(&stone) {
+            return false;
+        }
+        if self.0.len() >= Self::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(stone);
+        true
+    }
+
+    /// Whether an injection of a run must not start.
+    #[must_use]
+    pub fn bar(&self, run: &RunId, injection: &InjectionId) -> bool {
+        self.0.iter().any(|stone| match stone {
+            Tombstone::Injection(id) => id == injection,
+            Tombstone::Run(id) => id == run,
+        })
+    }
+
+    /// Whether a whole run must not start anything.
+    #[must_use]
+    pub fn bar_run(&self, run: &RunId) -> bool {
+        self.0.iter().any(|stone| matches!(stone, Tombstone::Run(id) if id == run))
+    }
+
+    /// All, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Tombstone> {
+        self.0.iter()
+    }
+}
+
+/// A record as its line, line break included.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub(super) fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
+    let json = serde_json::to_vec(record)?;
+    let mut line = format!("{:08x} ", crc32fast::hash(&json)).into_bytes();
+    line.extend_from_slice(&json);
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// A line, without its line break, as its record.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn decode(line: &[u8]) -> Result<Record, String> {
+    let (sum, json) = line.split_at_checked(9).ok_or("shorter than its checksum")?;
+    let sum = std::str::from_utf8(sum)
+        .ok()
+        .and_then(|text| text.strip_suffix(' '))
+        .and_then(|text| u32::from_str_radix(text, 16).ok())
+        .ok_or("does not begin with a checksum")?;
+    if crc32fast::hash(json) != sum {
+        return Err("its checksum does not match".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| format!("not a record that this version knows ({error})"))
+}
+
+/// Records that stand whole within a line that is damaged: a flipped line break glues two records together.
+#[must_use]
+pub(super) fn salvage(line: &[u8]) -> Vec<Record> {
+    let mut found = Vec::new();
+    let starts: Vec<usize> = (0..line.len())
+        .filter(|&at| {
+            line[at..].get(8..10) == Some(b" {") && line[at..at + 8].iter().all(u8::is_ascii_hexdigit)
+        })
+        .collect();
+    for (place, &start) in starts.iter().enumerate() {
+        let end = starts.get(place + 1).copied().unwrap_or(line.len());
+        // The byte before the next record may be what its line break became.
+        if let Some(record) = [end, end.saturating_sub(1)]
+            .into_iter()
+            .filter(|&end| end > start)
+            .find_map(|end| decode(&line[start..end]).ok())
+        {
+            found.push(record);
+        }
+    }
+    found
+}

@@ -1,0 +1,159 @@
+//! From the bytes of a journal to what was open: pure, and made for files that are torn, flipped or somebody else's.
+//!
+//! It never gives up at a damaged record: what is damaged is said, everything else counts.
+
+use firedrill_wire::{
+    InjectionId, RunId,
+    api::Claim,
+    journal::{State, What},
+};
+
+use super::record::{FORMAT, Intent, Record, Tombstones, decode, salvage};
+use crate::{
+    identity::Identity,
+    transition::{Step, next},
+};
+
+/// What a journal says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replayed {
+    /// All injections of this machine in the order in which they were armed, closed ones too.
+    pub injections: Vec<Found>,
+    /// What must never start.
+    pub tombstones: Tombstones,
+    /// Who halted the host, if it is halted.
+    pub halted_by: Option<String>,
+    /// The newest event's number; higher if a number may have been lost.
+    pub last_seq: u64,
+    /// What is wrong with the file, for people.
+    pub damage: Vec<String>,
+    /// The machine that wrote it, if it was another one; nothing of it is to be replayed.
+    pub other_machine: Option<String>,
+    /// How many bytes at the end are a record that was never finished.
+    pub torn: u64,
+    /// The whole records' length in bytes.
+    pub whole: u64,
+}
+
+/// An injection that a journal tells of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// As it was armed, with the best undo.
+    pub intent: Intent,
+    /// Where it stands.
+    pub state: State,
+    /// It stands in the journal, not only in the copy in `/run`.
+    pub in_journal: bool,
+}
+
+impl Replayed {
+    /// What may be there to undo, in the order in which it was armed.
+    pub fn open(&self) -> impl Iterator<Item = &Found> {
+        self.injections.iter().filter(|found| found.state.is_open())
+    }
+
+    /// What the injections of a run claimed.
+    #[must_use]
+    pub fn claims(&self, run: &RunId) -> Vec<Claim> {
+        let mut claims: Vec<Claim> = self
+            .injections
+            .iter()
+            .filter(|found| found.intent.run == *run)
+            .flat_map(|found| found.intent.live.prepared.claims.clone())
+            .collect();
+        claims.sort();
+        claims.dedup();
+        claims
+    }
+
+    fn find(&mut self, id: &InjectionId) -> Option<&mut Found> {
+        self.injections.iter_mut().rev().find(|found| found.intent.id() == id)
+    }
+
+    fn take(&mut self, record: Record, here: &Identity, at: usize) {
+        match record {
+            Record::Header { format, identity, .. } => {
+                if format != FORMAT {
+                    self.damage.push(format!(
+                        "line {at}: written in format {format}, this agent knows format {FORMAT}"
+                    ));
+                }
+                if identity.machine_id != here.machine_id {
+                    self.other_machine = Some(identity.machine_id);
+                }
+            }
+            Record::Intent(intent) if intent.identity.machine_id != here.machine_id => {
+                self.other_machine = Some(intent.identity.machine_id);
+            }
+            Record::Intent(intent) => {
+                self.injections.push(Found { intent: *intent, state: State::Armed, in_journal: true })
+            }
+            Record::BetterUndo { injection, undo } => match self.find(&injection) {
+                Some(found) => found.intent.live.prepared.undo = undo,
+                None => {
+                    self.damage.push(format!("line {at}: an undo for {injection}, which was never armed"))
+                }
+            },
+            Record::Tombstone(stone) => {
+                self.tombstones.add(stone);
+            }
+            Record::Event(event) => {
+                self.last_seq = self.last_seq.max(event.seq);
+                match event.what {
+                    What::Changed { injection, to, .. } => self.changed(&injection, to, at),
+                    What::Halted { by } => self.halted_by = Some(by),
+                    What::Released { .. } => self.halted_by = None,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn changed(&mut self, id: &InjectionId, to: State, at: usize) {
+        let Some(step) = Step::leading_to(to) else { return };
+        let Some(found) = self.find(id) else {
+            self.damage.push(format!("line {at}: {id} changed, but was never armed; its intent is lost"));
+            return;
+        };
+        match next(found.state, step) {
+            Ok(state) => found.state = state,
+            Err(illegal) => {
+                // A record between was lost. Undoing once more does no harm; leaving something there would.
+                found.state = if to == State::Disarmed { to } else { State::Undoing };
+                self.damage.push(format!("line {at}: {id}: {illegal}; it is put back once more"));
+            }
+        }
+    }
+}
+
+/// Reads a journal.
+#[must_use]
+pub fn replay(bytes: &[u8], here: &Identity) -> Replayed {
+    let mut all = Replayed::default();
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    all.whole = u64::try_from(whole).unwrap_or(u64::MAX);
+    all.torn = u64::try_from(bytes.len() - whole).unwrap_or(u64::MAX);
+    for (at, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        match decode(line) {
+            Ok(record) => all.take(record, here, at + 1),
+            Err(why) => {
+                let saved = salvage(line);
+                all.damage.push(format!(
+                    "line {}: {why}; {} of it could be read, the rest is lost",
+                    at + 1,
+                    if saved.is_empty() { "nothing" } else { "a part" }
+                ));
+                // The record may have been an event whose number somebody has seen.
+                all.last_seq += 1;
+                for record in saved {
+                    all.take(record, here, at + 1);
+                }
+            }
+        }
+    }
+    if all.torn > 0 {
+        all.damage.push(format!("the last record was never finished; its {} bytes are cut off", all.torn));
+    }
+    all
+}

@@ -1,0 +1,83 @@
+//! Reads events from the journal's file while it is being written, from some number on.
+//!
+//! Holds no lock and little memory; a journal that was rewritten meanwhile is read again from its start.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::PathBuf,
+};
+
+use firedrill_wire::journal::AgentEvent;
+
+use super::record::{Record, decode};
+
+/// So much is read at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// A place in the journal.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    file: Option<(u64, File)>,
+    offset: u64,
+    after: u64,
+}
+
+impl Tail {
+    /// Begins after an event's number.
+    #[must_use]
+    pub const fn new(path: PathBuf, after: u64) -> Self {
+        Self { path, file: None, offset: 0, after }
+    }
+
+    /// The newest number that was handed out.
+    #[must_use]
+    pub const fn after(&self) -> u64 {
+        self.after
+    }
+
+    /// The next events up to a number that is known to be safe on disk; empty when all were read.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn next(&mut self, up_to: u64) -> io::Result<Vec<AgentEvent>> {
+        let inode = std::fs::metadata(&self.path)?.ino();
+        if self.file.as_ref().is_none_or(|(known, _)| *known != inode) {
+            let file = File::open(&self.path)?;
+            self.file = Some((file.metadata()?.ino(), file));
+            self.offset = 0;
+        }
+        let Some((_, file)) = &self.file else { return Ok(Vec::new()) };
+        let mut size = CHUNK;
+        loop {
+            let mut bytes = vec![0; size];
+            let got = file.read_at(&mut bytes, self.offset)?;
+            bytes.truncate(got);
+            let Some(whole) = bytes.iter().rposition(|&byte| byte == b'\n') else {
+                if got < size {
+                    return Ok(Vec::new());
+                }
+                size *= 2;
+                continue;
+            };
+            let mut events = Vec::new();
+            for line in bytes[..=whole].split_inclusive(|&byte| byte == b'\n') {
+                if let Ok(Record::Event(event)) = decode(&line[..line.len() - 1]) {
+                    if event.seq > up_to {
+                        return Ok(events);
+                    }
+                    if event.seq > self.after {
+                        self.after = event.seq;
+                        events.push(event);
+                    }
+                }
+                self.offset += line.len() as u64;
+            }
+            if !events.is_empty() {
+                return Ok(events);
+            }
+        }
+    }
+}

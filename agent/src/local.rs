@@ -1,0 +1,129 @@
+//! The agent's socket for whoever is root on the host: what is in force, put everything back, release a halt.
+//!
+//! A line of JSON each way, on a Unix socket that only its owner may open. Cannot inject anything.
+
+use std::{
+    fs::Permissions,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::PathBuf,
+    time::Duration,
+};
+
+use firedrill_wire::api::{AgentStatus, Undo, UndoAnswer, UndoScope};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    control::{Caller, Control},
+    host::Paths,
+    supervisor::Supervisor,
+};
+
+/// The longest line that is read, in bytes.
+const LINE_MOST: u64 = 16 * 1024 * 1024;
+
+/// What may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// What is on this host now.
+    Status,
+    /// Put everything back.
+    UndoAll {
+        /// And refuse every further injection until somebody releases it.
+        halt: bool,
+    },
+    /// End a halt.
+    Release,
+}
+
+/// What was answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// To `status`.
+    Status(Box<AgentStatus>),
+    /// To `undo-all`.
+    Undone(UndoAnswer),
+    /// To `release`.
+    Released,
+    /// It was not done.
+    Refused(String),
+}
+
+fn path(paths: &Paths) -> PathBuf {
+    paths.run.join("control.sock")
+}
+
+/// Answers on a thread of its own from now on.
+///
+/// # Errors
+/// The socket cannot be made.
+pub fn listen(paths: &Paths, supervisor: Supervisor) -> io::Result<()> {
+    let path = path(paths);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    std::thread::Builder::new().name("local".into()).stack_size(1 << 20).spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // One at a time: it is for people.
+            if let Err(error) = answer(stream, &supervisor) {
+                tracing::debug!("local call: {error}");
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn answer(stream: UnixStream, supervisor: &Supervisor) -> io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+    let by = || Caller {
+        name: format!("root@{}", supervisor.status().host),
+        team: None,
+        environments: Vec::new(),
+        may_harm: false,
+    };
+    let answer = match serde_json::from_str(&read_line(&stream)?) {
+        Ok(Call::Status) => Answer::Status(Box::new(supervisor.status())),
+        Ok(Call::UndoAll { halt }) => {
+            Answer::Undone(supervisor.undo(&by(), &Undo { scope: UndoScope::All, halt }))
+        }
+        Ok(Call::Release) => match supervisor.release(&by()) {
+            Ok(()) => Answer::Released,
+            Err(problem) => Answer::Refused(problem.title),
+        },
+        Err(error) => Answer::Refused(error.to_string()),
+    };
+    write_line(&stream, &answer)
+}
+
+/// Asks the agent that runs; `None` where none listens.
+///
+/// # Errors
+/// One listens and does not answer within that time.
+pub fn ask(paths: &Paths, call: Call, patience: Duration) -> io::Result<Option<Answer>> {
+    let Ok(stream) = UnixStream::connect(path(paths)) else { return Ok(None) };
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+    write_line(&stream, &call)?;
+    Ok(Some(serde_json::from_str(&read_line(&stream)?)?))
+}
+
+fn read_line(stream: &UnixStream) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(stream.take(LINE_MOST)).read_line(&mut line)?;
+    Ok(line)
+}
+
+fn write_line(mut stream: &UnixStream, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}

@@ -1,0 +1,94 @@
+//! Times in which nothing is injected: days and hours, UTC.
+
+use firedrill_wire::Span;
+use serde::Deserialize;
+
+const MINUTE_US: u64 = 60_000_000;
+const DAY_MINUTES: u64 = 24 * 60;
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl Day {
+    const WEEK: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
+
+    /// Of a number of days since 1970-01-01, which was a Thursday.
+    fn of(days: u64) -> Self {
+        Self::WEEK[usize::try_from((days + 3) % 7).unwrap_or(0)]
+    }
+}
+
+/// A time in which nothing is injected.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blackout {
+    /// What for; refusals say it.
+    pub name: String,
+    /// The days on which it begins; none means every day.
+    #[serde(default)]
+    pub days: Vec<Day>,
+    /// From this time of day on, UTC, `HH:MM`.
+    #[serde(default = "midnight")]
+    pub from: String,
+    /// Up to this time of day; not after `from`: up to it on the next day.
+    #[serde(default = "midnight")]
+    pub to: String,
+}
+
+fn midnight() -> String {
+    "00:00".to_owned()
+}
+
+fn minutes(text: &str) -> Option<u64> {
+    let (hours, minutes) = text.split_once(':')?;
+    let two = |part: &str| (part.len() == 2).then(|| part.parse::<u64>().ok()).flatten();
+    let (hours, minutes) = (two(hours)?, two(minutes)?);
+    ((hours < 24 && minutes < 60) || (hours == 24 && minutes == 0)).then_some(hours * 60 + minutes)
+}
+
+impl Blackout {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        for (key, value) in [("from", &self.from), ("to", &self.to)] {
+            if minutes(value).is_none() {
+                return Err(format!(
+                    "policy.blackout \"{}\": {key} = \"{value}\" is not a time of day; write \"08:00\" (UTC)",
+                    self.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any moment of a hold lies in it.
+    pub(super) fn meets(&self, wall_us: u64, hold: Span) -> bool {
+        let (Some(from), Some(to)) = (minutes(&self.from), minutes(&self.to)) else { return true };
+        let length = if to > from { to - from } else { DAY_MINUTES - from + to };
+        let first = wall_us / MINUTE_US;
+        let last = wall_us.saturating_add(hold.as_micros()) / MINUTE_US;
+        // A window that began the day before may still be open.
+        ((first / DAY_MINUTES).saturating_sub(1)..=last / DAY_MINUTES)
+            .filter(|&day| self.days.is_empty() || self.days.contains(&Day::of(day)))
+            .map(|day| day * DAY_MINUTES + from)
+            .any(|begins| begins <= last && first < begins + length)
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        let days = if self.days.is_empty() {
+            "every day".to_owned()
+        } else {
+            let days: Vec<String> = self.days.iter().map(|day| format!("{day:?}")).collect();
+            format!("on {}", days.join(", "))
+        };
+        format!("{days} from {} to {} UTC", self.from, self.to)
+    }
+}

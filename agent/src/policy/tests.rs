@@ -1,0 +1,171 @@
+use super::*;
+use firedrill_wire::fault::{HostReboot, NetBlock, ProcessMatch, ProcessPause, ServiceManager, ServiceStop};
+use proptest::prelude::*;
+
+/// Friday, 2026-11-20 12:00 UTC.
+const FRIDAY_NOON: u64 = 1_795_176_000_000_000;
+const HOUR_US: u64 = 3_600_000_000;
+
+fn policy(text: &str) -> Policy {
+    let policy: Policy = toml::from_str(text).unwrap();
+    policy.validate().unwrap();
+    policy
+}
+
+fn alice() -> Caller {
+    Caller { name: "alice".into(), team: Some("ops".into()), environments: vec![], may_harm: true }
+}
+
+fn stop(service: &str) -> Fault {
+    Fault::ServiceStop(ServiceStop { service: service.into(), manager: ServiceManager::Auto })
+}
+
+fn block(to: &str) -> Fault {
+    Fault::NetBlock(NetBlock { to: vec![to.into()], ..NetBlock::default() })
+}
+
+fn check_at(
+    policy: &Policy,
+    caller: &Caller,
+    fault: &Fault,
+    hold: Span,
+    wall_us: u64,
+) -> Result<(), Problem> {
+    let ask = Question { caller, environment: Some("prod"), fault, hold, wall_us };
+    policy.check(&ask, Path::new("/etc/firedrill/agent.toml"))
+}
+
+fn check(policy: &Policy, caller: &Caller, fault: &Fault) -> Result<(), Problem> {
+    check_at(policy, caller, fault, Span::secs(20), FRIDAY_NOON)
+}
+
+#[test]
+fn without_a_policy_an_operator_may_do_all_for_an_hour() {
+    let free = Policy::default();
+    assert_eq!(check(&free, &alice(), &stop("checkout")), Ok(()));
+    assert!(check_at(&free, &alice(), &stop("checkout"), Span::secs(3601), FRIDAY_NOON).is_err());
+    let viewer = Caller { may_harm: false, ..alice() };
+    assert!(check(&free, &viewer, &stop("checkout")).is_err());
+}
+
+#[test]
+fn a_certificate_for_another_environment_is_refused() {
+    let ci = Caller { environments: vec!["ci".into()], ..alice() };
+    assert!(check(&Policy::default(), &ci, &stop("checkout")).is_err());
+    let both = Caller { environments: vec!["ci".into(), "prod".into()], ..alice() };
+    assert_eq!(check(&Policy::default(), &both, &stop("checkout")), Ok(()));
+}
+
+#[test]
+fn a_refusal_names_the_rule_and_the_file() {
+    let strict = policy(
+        r#"
+        protected_services = ["postgres*"]
+        [[allow]]
+        name = "ops on the shop"
+        teams = ["ops"]
+        kinds = ["service-*", "net-block"]
+        services = ["checkout", "cart-*"]
+        peers = ["10.9.0.0/16", "*.example.com"]
+        max_hold = "1m"
+        "#,
+    );
+    for good in
+        [stop("checkout"), stop("cart-eu"), block("10.9.3.4"), block("10.9.8.0/24"), block("db.example.com")]
+    {
+        assert_eq!(check(&strict, &alice(), &good), Ok(()), "{good:?}");
+    }
+    let reboot = Fault::HostReboot(HostReboot { back_within: Span::secs(20) });
+    for (bad, why) in [
+        (stop("postgresql"), "protected_services"),
+        (stop("postgresql.service"), "protected_services"),
+        (stop("search"), "ops on the shop"),
+        (block("10.0.0.0/8"), "peers"),
+        (block("192.0.2.1"), "peers"),
+        (reboot, "kinds"),
+    ] {
+        let problem = check(&strict, &alice(), &bad).unwrap_err();
+        let text = format!("{} {}", problem.title, problem.hint);
+        assert!(text.contains(why) && text.contains("/etc/firedrill/agent.toml"), "{bad:?}: {text}");
+    }
+    let bob = Caller { team: None, ..alice() };
+    assert!(check(&strict, &bob, &stop("checkout")).is_err());
+    assert!(check_at(&strict, &alice(), &stop("checkout"), Span::secs(61), FRIDAY_NOON).is_err());
+}
+
+#[test]
+fn a_rule_that_names_targets_allows_nothing_that_names_none() {
+    let narrow = policy("[[allow]]\nname = \"n\"\nservices = [\"checkout\"]\n");
+    let all = Fault::NetBlock(NetBlock::default());
+    assert!(check(&narrow, &alice(), &all).is_err());
+    let by_command = Fault::ProcessPause(ProcessPause {
+        which: ProcessMatch { command: Some("java".into()), ..ProcessMatch::default() },
+    });
+    assert!(check(&narrow, &alice(), &by_command).is_err());
+    let of_service = Fault::ProcessPause(ProcessPause {
+        which: ProcessMatch {
+            service: Some("checkout".into()),
+            name: Some("java".into()),
+            ..ProcessMatch::default()
+        },
+    });
+    assert_eq!(check(&narrow, &alice(), &of_service), Ok(()));
+}
+
+#[test]
+fn claims_on_protected_services_are_refused() {
+    let strict = policy("protected_services = [\"sshd\"]");
+    let file = Path::new("f");
+    let claim = |what: &str| [Claim { what: what.into(), shared: false }];
+    assert!(strict.check_claims(&claim("unit:sshd.service"), file).is_err());
+    assert!(strict.check_claims(&claim("service:/etc/service/sshd"), file).is_err());
+    assert!(strict.check_claims(&claim("unit:checkout"), file).is_ok());
+    assert!(strict.check_count(16, file).is_ok() && strict.check_count(17, file).is_err());
+}
+
+#[test]
+fn blackouts_know_days_nights_and_holds_that_reach_into_them() {
+    let night =
+        policy("[[blackout]]\nname = \"night\"\ndays = [\"fri\"]\nfrom = \"22:00\"\nto = \"06:00\"\n");
+    let at = |hours: u64, hold| {
+        check_at(&night, &alice(), &stop("a"), Span::secs(hold), FRIDAY_NOON + hours * HOUR_US).is_ok()
+    };
+    assert!(at(9, 60), "Friday 21:00");
+    assert!(!at(9, 3600), "reaches 22:00");
+    assert!(!at(10, 60), "Friday 22:00");
+    assert!(!at(17, 60), "Saturday 05:00");
+    assert!(at(18, 60), "Saturday 06:00");
+    assert!(at(34, 60), "Saturday 22:00");
+    let problem =
+        check_at(&night, &alice(), &stop("a"), Span::secs(1), FRIDAY_NOON + 11 * HOUR_US).unwrap_err();
+    assert!(problem.hint.contains("night"), "{problem:?}");
+}
+
+#[test]
+fn nonsense_in_rules_is_said() {
+    for wrong in [
+        "[[blackout]]\nname = \"n\"\nfrom = \"25:00\"",
+        "[[blackout]]\nname = \"n\"\nto = \"7:00\"",
+        "[[allow]]\nname = \"n\"\nkinds = [\"net-blok\"]",
+        "[[allow]]\nkinds = [\"net-block\"]",
+    ] {
+        assert!(toml::from_str::<Policy>(wrong).unwrap().validate().is_err(), "{wrong}");
+    }
+    assert!(toml::from_str::<Policy>("[[allow]]\nname = \"n\"\nwhoo = [\"a\"]").is_err());
+}
+
+proptest! {
+    #[test]
+    fn patterns_match_what_they_are_made_of(parts in prop::collection::vec("[a-c]{0,3}", 1..5), fill in "[a-z]{0,4}") {
+        let pattern = parts.join("*");
+        let text = parts.join(&fill);
+        prop_assert!(rule::like(&pattern, &text));
+        prop_assert_eq!(rule::like(&text, &pattern.replace('*', "é")), pattern.replace('*', "é") == text);
+    }
+
+    #[test]
+    fn a_blackout_without_days_and_hours_covers_always(wall in 0_u64..4_000_000_000_000_000) {
+        let always = Blackout { name: "x".into(), days: vec![], from: "00:00".into(), to: "00:00".into() };
+        prop_assert!(always.meets(wall, Span::ZERO));
+    }
+}

@@ -1,0 +1,317 @@
+//! The supervisor: sole owner of live injections and of their claims.
+//!
+//! Each injection has a thread of its own, which alone changes its state: it waits for the start, makes the effect,
+//! looks at it, renews the kernel's own switch, and puts it back. Others only say what they want and ring. So undo
+//! never meets an effect that is half made, and a start waits for nobody.
+
+mod arm;
+mod book;
+mod control;
+mod feed;
+mod life;
+mod prepare;
+mod recover;
+mod snapshots;
+
+use std::{
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use firedrill_probe::clock;
+use firedrill_wire::{
+    InjectionId, RunId,
+    api::{Clock, OpenOne},
+    journal::{HealReason, State, What},
+};
+
+pub use self::recover::{Recovered, recover};
+
+use self::book::{Book, Entry};
+use crate::{
+    active,
+    bell::Alarm,
+    config::Config,
+    host::Host,
+    identity::Identity,
+    journal::{Journal, Record, Tombstone, write_copy},
+    metrics::Metrics,
+    transition::{Step, next},
+    wiring::{Prober, Wiring},
+};
+
+/// Who takes over when this process does not keep a deadline.
+pub trait Guard: Send + Sync {
+    /// Something is open, and the earliest deadline is this (microseconds of CLOCK_BOOTTIME).
+    fn set(&self, open: u32, deadline_boot_us: Option<u64>);
+}
+
+/// The supervisor; clones are the same one.
+#[derive(Clone)]
+pub struct Supervisor(Arc<Core>);
+
+struct Core {
+    host: Arc<Host>,
+    wiring: Wiring,
+    config: Arc<Config>,
+    here: Identity,
+    journal: Mutex<Journal>,
+    /// Never held while anything blocks.
+    book: Mutex<Book>,
+    settled: Condvar,
+    /// Taken around writing what is active, so that the newest is written last.
+    files: Mutex<()>,
+    guard: Arc<dyn Guard>,
+    metrics: Metrics,
+    prober: Arc<dyn Prober>,
+    warnings: Vec<String>,
+    published: tokio::sync::watch::Receiver<u64>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic ends the whole process where it matters; the data are never left half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Supervisor {
+    /// Takes over from [`recover`], which has put back what was open.
+    ///
+    /// # Errors
+    /// No thread or file descriptor is left to watch what is stuck.
+    pub fn start(
+        config: Arc<Config>,
+        host: Arc<Host>,
+        wiring: Wiring,
+        guard: Arc<dyn Guard>,
+        prober: Arc<dyn Prober>,
+        recovered: Recovered,
+    ) -> std::io::Result<Self> {
+        let Recovered { mut journal, healed, replayed, damage } = recovered;
+        let leftovers = (wiring.leftovers)(&host);
+        journal.event(What::AgentStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            healed: u32::try_from(healed.len()).unwrap_or(u32::MAX),
+            damage: damage.clone(),
+        });
+        journal.sync();
+        let mut warnings = damage;
+        warnings.extend(leftovers.into_iter().map(|what| format!("left over from before: {what}")));
+        let here = Identity::here();
+        let book = Book::after(&replayed);
+        let published = journal.published();
+        let core = Core {
+            host,
+            wiring,
+            config,
+            here,
+            journal: Mutex::new(journal),
+            book: Mutex::new(book),
+            settled: Condvar::new(),
+            files: Mutex::new(()),
+            guard,
+            metrics: Metrics::default(),
+            prober,
+            warnings,
+            published,
+        };
+        let new = Self(Arc::new(core));
+        for one in healed.into_iter().filter(|one| one.state == State::Stuck) {
+            let alarm = Arc::new(Alarm::new()?);
+            let id = one.intent.id().clone();
+            let mut entry = Entry::new(one.intent, 0, Arc::clone(&alarm));
+            entry.state = State::Stuck;
+            entry.trouble = one.detail;
+            lock(&new.0.book).live.insert(id.clone(), entry);
+            life::spawn(Arc::clone(&new.0), id, alarm)?.go();
+        }
+        new.0.tell();
+        Ok(new)
+    }
+
+    /// Puts everything back and refuses everything from now on. Comes back at once; see [`Supervisor::is_settled`].
+    pub fn stop(&self, reason: &HealReason) {
+        let mut book = lock(&self.0.book);
+        book.closing = true;
+        for entry in book.live.values_mut() {
+            entry.want(reason);
+        }
+    }
+
+    /// Whether nothing is open any more, but for what is stuck.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        lock(&self.0.book).live.values().all(Entry::is_settled)
+    }
+
+    /// Whether something is stuck.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        lock(&self.0.book).live.values().any(|entry| entry.state == State::Stuck)
+    }
+
+    /// Goes through the same locks as everything else, so that a heart that beats is one that could do its work.
+    pub fn pulse(&self) {
+        drop(lock(&self.0.book));
+    }
+
+    /// The metrics as text.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let (open, stuck, oldest) = {
+            let book = lock(&self.0.book);
+            let now = clock::boot_us();
+            let count =
+                |which: fn(State) -> bool| book.live.values().filter(|entry| which(entry.state)).count();
+            let oldest = book
+                .live
+                .values()
+                .filter(|entry| matches!(entry.state, State::Armed | State::Injecting | State::InForce))
+                .filter_map(|entry| book.runs.get(&entry.intent.run))
+                .map(|run| now.saturating_sub(run.heard_boot_us))
+                .max();
+            (
+                count(|state| state.is_open() && state != State::Stuck),
+                count(|state| state == State::Stuck),
+                oldest.unwrap_or(0),
+            )
+        };
+        self.0.metrics.text(open, stuck, Duration::from_micros(oldest))
+    }
+}
+
+impl Core {
+    fn clock(&self) -> Clock {
+        Clock { boot_us: clock::boot_us(), boot_id: self.here.boot_id.clone(), wall_us: clock::wall_us() }
+    }
+
+    fn policy_file(&self) -> &Path {
+        &self.config.file
+    }
+
+    /// Journals an event; the disk may lag behind until [`Core::sync`].
+    fn event(&self, what: What) {
+        lock(&self.journal).event(what);
+    }
+
+    /// Makes what was journaled safe, without keeping others from journaling meanwhile, and hands it on.
+    fn sync(&self) {
+        let pending = lock(&self.journal).begin_sync();
+        let result = pending.and_then(|pending| pending.finish());
+        match result {
+            Ok(seq) => lock(&self.journal).publish(seq),
+            Err(error) => tracing::error!("{}", error.chain()),
+        }
+    }
+
+    fn bury(&self, stones: Vec<Tombstone>) {
+        let mut journal = lock(&self.journal);
+        for stone in stones {
+            if let Err(error) = journal.record(Record::Tombstone(stone)) {
+                tracing::error!("{}; the tombstone stands in memory only", error.chain());
+            }
+        }
+    }
+
+    /// Takes a legal step: journals it, then shows it to others. Only the injection's own thread calls this.
+    fn step(
+        &self,
+        id: &InjectionId,
+        step: Step,
+        reason: Option<HealReason>,
+        detail: String,
+        foreign: Vec<String>,
+        safe: bool,
+    ) {
+        let Some((run, from, kind)) = lock(&self.book)
+            .live
+            .get(id)
+            .map(|entry| (entry.intent.run.clone(), entry.state, entry.intent.live.ask.fault.kind()))
+        else {
+            return;
+        };
+        let to = match next(from, step) {
+            Ok(to) => to,
+            Err(illegal) => {
+                tracing::error!("{id}: {illegal}; this is a bug in the agent");
+                return;
+            }
+        };
+        if to == State::Stuck {
+            tracing::error!("{id} is stuck: {detail}");
+            active::syslog(&format!("{id} of run {run} could NOT be put back: {detail}"));
+        }
+        let trouble = if to == State::Stuck { detail.clone() } else { String::new() };
+        self.event(What::Changed { injection: id.clone(), run, to, reason, detail, foreign });
+        if safe {
+            self.sync();
+        }
+        self.metrics.ended(kind, to);
+        {
+            let mut book = lock(&self.book);
+            if let Some(entry) = book.live.get_mut(id) {
+                entry.state = to;
+                entry.trouble = trouble;
+                if matches!(to, State::Stuck) || !to.is_open() {
+                    entry.wanted = None;
+                    entry.act_by = None;
+                }
+            }
+            self.watch(&book);
+        }
+        if !to.is_open() || to == State::Stuck {
+            self.tell();
+            self.settled.notify_all();
+        }
+    }
+
+    /// Tells the guard what is open and until when.
+    fn watch(&self, book: &Book) {
+        let open =
+            book.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
+        self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), book.deadline());
+    }
+
+    /// Writes the files that tell people, and whoever recovers, what is open.
+    fn tell(&self) {
+        let _order = lock(&self.files);
+        let (open, intents): (Vec<OpenOne>, Vec<_>) = lock(&self.book)
+            .live
+            .values()
+            .filter(|entry| entry.state.is_open())
+            .map(|entry| (entry.show(), (entry.intent.clone(), entry.state)))
+            .unzip();
+        let run_dir = &self.config.paths.run;
+        let copied = write_copy(run_dir, &self.here, intents.iter().map(|(intent, state)| (intent, *state)));
+        let offset = i128::from(clock::wall_us()) - i128::from(clock::boot_us());
+        if let Err(error) = copied.and_then(|()| active::write(run_dir, &open, offset)) {
+            tracing::warn!("cannot write what is active to {}: {error}", run_dir.display());
+        }
+    }
+
+    /// The lease of a run is over: all of it is put back, and it is not revived.
+    fn expire(&self, run: &RunId) {
+        let news = {
+            let mut book = lock(&self.book);
+            let news = book.runs.get_mut(run).is_some_and(|run| !std::mem::replace(&mut run.over, true));
+            for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run) {
+                entry.want(&HealReason::LeaseExpired);
+            }
+            news
+        };
+        if news {
+            self.event(What::LeaseExpired { run: run.clone() });
+        }
+    }
+
+    /// Waits until these are closed or stuck.
+    fn wait_settled(&self, ids: &[InjectionId]) {
+        let mut book = lock(&self.book);
+        while ids.iter().any(|id| book.live.get(id).is_some_and(|entry| !entry.is_settled())) {
+            book = self.settled.wait(book).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

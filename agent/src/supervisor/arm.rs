@@ -1,0 +1,250 @@
+//! `arm`: journals injections, all or none, and lets their threads wait for the start.
+
+use std::sync::Arc;
+
+use firedrill_probe::clock;
+use firedrill_wire::{
+    RunId, Span,
+    api::{Arm, ArmOne, Armed, Problem},
+    journal::{State, What},
+};
+
+use super::{
+    Core,
+    book::{Asked, Book, Entry, clash},
+    life, lock,
+    prepare::{fingerprint, lease_over},
+};
+use crate::{
+    active,
+    bell::Alarm,
+    control::Caller,
+    fault::{Ask, Live, refuse},
+    journal::Intent,
+};
+
+/// The shortest lease that makes sense over a network.
+const LEASE_LEAST: Span = Span::millis(100);
+
+impl Core {
+    pub(super) fn arm(self: &Arc<Self>, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
+        self.open_for(run)?;
+        if arm.boot_id != self.here.boot_id {
+            return Err(refuse(
+                "rebooted",
+                "the host was booted since its clock was measured",
+                "measure its clock again and prepare again",
+            ));
+        }
+        if arm.lease < LEASE_LEAST {
+            return Err(refuse(
+                "bad-lease",
+                format!("a lease of {} is too short", arm.lease),
+                format!("at least {LEASE_LEAST}"),
+            ));
+        }
+        let (asked, environment) = self.asked(run, arm)?;
+        let intents = arm
+            .injections
+            .iter()
+            .zip(&asked)
+            .map(|(one, asked)| self.intent(caller, run, arm, one, asked, environment.as_deref()))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        // Threads and file descriptors first: once something is broken there may be none left.
+        let mut ready = Vec::new();
+        let mut entries = Vec::new();
+        for intent in &intents {
+            let made = Alarm::new().map(Arc::new).and_then(|alarm| {
+                Ok((life::spawn(Arc::clone(self), intent.id().clone(), Arc::clone(&alarm))?, alarm))
+            });
+            let (gate, alarm) = made.map_err(|error| {
+                refuse(
+                    "exhausted",
+                    format!("no thread or file descriptor is left: {error}"),
+                    "free some on the host",
+                )
+            })?;
+            ready.push(gate);
+            entries.push((intent.clone(), alarm));
+        }
+        self.enter(run, arm, entries)?;
+        let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
+
+        if let Err(error) = lock(&self.journal).intents(&intents) {
+            let mut book = lock(&self.book);
+            for id in &armed {
+                book.live.remove(id);
+            }
+            self.watch(&book);
+            drop(book);
+            self.settled.notify_all();
+            return Err(refuse(
+                "journal",
+                format!("the intents could not be journaled, so nothing will be injected: {}", error.chain()),
+                "free space on that disk; undo works all the same",
+            ));
+        }
+        for id in &armed {
+            self.event(What::Changed {
+                injection: id.clone(),
+                run: run.clone(),
+                to: State::Armed,
+                reason: None,
+                detail: String::new(),
+                foreign: Vec::new(),
+            });
+        }
+        self.tell();
+        for gate in ready {
+            gate.go();
+        }
+        active::syslog(&format!(
+            "drill {} (run {run}, by {}): {} faults are armed; {} halts it",
+            arm.about.drill,
+            arm.about.operator,
+            armed.len(),
+            active::HALT
+        ));
+        Ok(Armed { injections: armed })
+    }
+
+    /// What prepare had answered to the same ids.
+    fn asked(&self, run: &RunId, arm: &Arm) -> Result<(Vec<Asked>, Option<String>), Problem> {
+        let book = lock(&self.book);
+        let again = "prepare again, then arm";
+        let Some(known) = book.runs.get(run) else {
+            return Err(refuse("unknown-run", format!("run {run} was not prepared here"), again));
+        };
+        if known.plan_digest != arm.plan_digest {
+            return Err(refuse("other-plan", format!("run {run} was prepared for another plan"), again));
+        }
+        let mut asked = Vec::new();
+        for (at, one) in arm.injections.iter().enumerate() {
+            let twice = arm.injections[..at].iter().any(|before| before.id == one.id);
+            if twice || book.live.contains_key(&one.id) {
+                return Err(refuse(
+                    "armed-already",
+                    format!("{} was armed before", one.id),
+                    "every injection needs an id of its own",
+                ));
+            }
+            match known.asks.get(&one.id) {
+                Some(ask) if ask.fingerprint == one.fingerprint => asked.push(ask.clone()),
+                Some(_) => return Err(changed(one)),
+                None => {
+                    return Err(refuse("not-prepared", format!("{} was not prepared here", one.id), again));
+                }
+            }
+        }
+        Ok((asked, known.environment.clone()))
+    }
+
+    /// Looks again: the same as at prepare, and still allowed?
+    fn intent(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        arm: &Arm,
+        one: &ArmOne,
+        asked: &Asked,
+        environment: Option<&str>,
+    ) -> Result<Intent, Problem> {
+        let now = clock::boot_us();
+        let tolerance = self.config.timings.start_tolerance;
+        if now > one.start_boot_us.saturating_add(tolerance.as_micros()) {
+            return Err(refuse(
+                "too-late",
+                format!("{} was to start {} ms ago", one.id, (now - one.start_boot_us) / 1000),
+                "arm with a start that is further ahead",
+            ));
+        }
+        let ask = Ask { id: one.id.clone(), fault: asked.fault.clone(), hold: one.hold };
+        let starts = clock::wall_us().saturating_add(one.start_boot_us.saturating_sub(now));
+        self.allowed(caller, environment, &ask, starts)?;
+        let prepared = self.kind(&ask)?.prepare(&self.host, &ask)?;
+        if fingerprint(&prepared) != one.fingerprint {
+            return Err(changed(one));
+        }
+        self.allowed_claims(&prepared.claims)?;
+        let ends_boot_us = one.start_boot_us.saturating_add(one.hold.as_micros());
+        Ok(Intent {
+            identity: self.here.clone(),
+            run: run.clone(),
+            plan_digest: arm.plan_digest.clone(),
+            about: arm.about.clone(),
+            start_boot_us: one.start_boot_us,
+            live: Live { ask, prepared, ends_boot_us, lease: arm.lease },
+        })
+    }
+
+    /// Takes the claims, if all can be had and nothing came between. From here on an undo finds them.
+    fn enter(&self, run: &RunId, arm: &Arm, entries: Vec<(Intent, Arc<Alarm>)>) -> Result<(), Problem> {
+        self.open_for(run)?;
+        let mut guard = lock(&self.book);
+        let book: &mut Book = &mut guard;
+        // Between the look above and this lock an undo may have come.
+        if book.closing || book.halted_by.is_some() || book.stones.bar_run(run) {
+            drop(guard);
+            return self.open_for(run);
+        }
+        for (at, (intent, _)) in entries.iter().enumerate() {
+            if book.stones.bar(run, intent.id()) {
+                return Err(refuse(
+                    "tombstone",
+                    format!("{} was undone before it was armed", intent.id()),
+                    "use another id to start it all the same",
+                ));
+            }
+            if book.live.contains_key(intent.id()) {
+                return Err(refuse("armed-already", format!("{} was armed before", intent.id()), ""));
+            }
+            let claims = &intent.live.prepared.claims;
+            if let Some((claim, holder)) = book.conflict(claims) {
+                return Err(claimed(intent, &claim.what, holder.as_str()));
+            }
+            for (other, _) in &entries[..at] {
+                let theirs = &other.live.prepared.claims;
+                if let Some(claim) = theirs.iter().find(|their| claims.iter().any(|our| clash(our, their))) {
+                    return Err(claimed(intent, &claim.what, other.id().as_str()));
+                }
+            }
+        }
+        let open = book.live.values().filter(|entry| entry.state.is_open()).count();
+        self.config.policy.check_count(open + entries.len(), self.policy_file())?;
+
+        let now = clock::boot_us();
+        let in_force = book.open_of(run).next().is_some();
+        let Some(known) = book.runs.get_mut(run) else { return Err(lease_over(run)) };
+        if in_force && now >= known.lease_until {
+            return Err(lease_over(run));
+        }
+        known.lease = arm.lease;
+        known.lease_until = now.saturating_add(arm.lease.as_micros());
+        known.heard_boot_us = now;
+        let renewals = known.renewals;
+        for (intent, alarm) in entries {
+            known.claims.extend(intent.live.prepared.claims.iter().cloned());
+            book.live.insert(intent.id().clone(), Entry::new(intent, renewals, alarm));
+        }
+        book.prune();
+        self.watch(book);
+        Ok(())
+    }
+}
+
+fn changed(one: &ArmOne) -> Problem {
+    refuse(
+        "changed",
+        format!("{}: the host is not as it was at prepare", one.id),
+        "prepare again, look at what it would do now, then arm",
+    )
+}
+
+fn claimed(intent: &Intent, what: &str, holder: &str) -> Problem {
+    refuse(
+        "claimed",
+        format!("{} touches {what}, which {holder} has", intent.id()),
+        "wait for that one to end, or undo it",
+    )
+}

@@ -1,0 +1,176 @@
+//! What the supervisor knows: live injections, runs and their leases, claims, tombstones, the halt. Only data.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use firedrill_wire::{
+    Fault, InjectionId, RunId, Span,
+    api::{Claim, OpenOne},
+    journal::{HealReason, State},
+};
+
+use crate::{
+    bell::Alarm,
+    journal::{Intent, Replayed, Tombstones},
+};
+
+/// So many runs are remembered.
+const RUNS_MOST: usize = 64;
+/// So many closed injections are remembered.
+const CLOSED_MOST: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Book {
+    pub(super) live: BTreeMap<InjectionId, Entry>,
+    pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) stones: Tombstones,
+    pub(super) halted_by: Option<String>,
+    /// The agent is stopping.
+    pub(super) closing: bool,
+}
+
+/// One injection, from arming on.
+pub(super) struct Entry {
+    pub(super) intent: Intent,
+    pub(super) state: State,
+    /// It is to be put back, and why.
+    pub(super) wanted: Option<HealReason>,
+    /// The lease was renewed: the kernel's own switch is to be moved.
+    pub(super) renewed: bool,
+    /// How often the run had been renewed when this was armed.
+    pub(super) renewals_before: u64,
+    /// What its thread does now is to be done by then, if that is not the end of hold or lease.
+    pub(super) act_by: Option<u64>,
+    /// Why it is stuck.
+    pub(super) trouble: String,
+    alarm: Arc<Alarm>,
+}
+
+/// One run, from its first prepare on.
+#[derive(Default)]
+pub(super) struct Run {
+    pub(super) plan_digest: String,
+    pub(super) environment: Option<String>,
+    pub(super) asks: BTreeMap<InjectionId, Asked>,
+    pub(super) claims: BTreeSet<Claim>,
+    pub(super) lease: Span,
+    pub(super) lease_until: u64,
+    pub(super) renewals: u64,
+    pub(super) heard_boot_us: u64,
+    /// The lease ended while something was open.
+    pub(super) over: bool,
+}
+
+/// What was asked at prepare.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) fault: Fault,
+    pub(super) fingerprint: String,
+}
+
+impl Entry {
+    pub(super) const fn new(intent: Intent, renewals_before: u64, alarm: Arc<Alarm>) -> Self {
+        Self {
+            intent,
+            state: State::Armed,
+            wanted: None,
+            renewed: false,
+            renewals_before,
+            act_by: None,
+            trouble: String::new(),
+            alarm,
+        }
+    }
+
+    /// Asks its thread to put it back; the first reason stays.
+    pub(super) fn want(&mut self, reason: &HealReason) {
+        if self.state.is_open() || self.state == State::Done {
+            self.wanted.get_or_insert_with(|| reason.clone());
+            self.alarm.ring();
+        }
+    }
+
+    pub(super) fn renew(&mut self) {
+        self.renewed = true;
+        self.alarm.ring();
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        !self.state.is_open() || (self.state == State::Stuck && self.wanted.is_none())
+    }
+
+    pub(super) fn show(&self) -> OpenOne {
+        OpenOne {
+            id: self.intent.id().clone(),
+            run: self.intent.run.clone(),
+            kind: self.intent.live.ask.fault.kind().to_owned(),
+            state: self.state,
+            ends_boot_us: self.intent.live.ends_boot_us,
+            effects: self.intent.live.prepared.effects.clone(),
+            about: self.intent.about.clone(),
+        }
+    }
+}
+
+impl Book {
+    /// What is known after a start.
+    pub(super) fn after(replayed: &Replayed) -> Self {
+        Self { stones: replayed.tombstones.clone(), halted_by: replayed.halted_by.clone(), ..Self::default() }
+    }
+
+    pub(super) fn open_of<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a Entry> {
+        self.live.values().filter(move |entry| entry.intent.run == *run && entry.state.is_open())
+    }
+
+    /// Who already has one of these claims in a way that does not go together.
+    pub(super) fn conflict(&self, claims: &[Claim]) -> Option<(&Claim, &InjectionId)> {
+        self.live.iter().filter(|(_, entry)| entry.state.is_open()).find_map(|(id, entry)| {
+            let theirs = &entry.intent.live.prepared.claims;
+            theirs.iter().find(|their| claims.iter().any(|our| clash(our, their))).map(|claim| (claim, id))
+        })
+    }
+
+    /// The earliest moment at which somebody must have acted.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.live
+            .values()
+            .filter(|entry| matches!(entry.state, State::Injecting | State::InForce | State::Undoing))
+            .map(|entry| {
+                let lease = self.runs.get(&entry.intent.run).map_or(u64::MAX, |run| run.lease_until);
+                entry.act_by.unwrap_or_else(|| entry.intent.live.ends_boot_us.min(lease))
+            })
+            .min()
+    }
+
+    /// Forgets the oldest of what is long over.
+    pub(super) fn prune(&mut self) {
+        while self.live.values().filter(|entry| !entry.state.is_open()).count() > CLOSED_MOST {
+            let oldest = self
+                .live
+                .iter()
+                .filter(|(_, entry)| !entry.state.is_open())
+                .min_by_key(|(_, entry)| entry.intent.live.ends_boot_us)
+                .map(|(id, _)| id.clone());
+            oldest.and_then(|id| self.live.remove(&id));
+        }
+        while self.runs.len() > RUNS_MOST {
+            let oldest = self
+                .runs
+                .iter()
+                .filter(|(id, _)| self.open_of(id).next().is_none())
+                .min_by_key(|(_, run)| run.heard_boot_us)
+                .map(|(id, _)| id.clone());
+            match oldest {
+                Some(id) => self.runs.remove(&id),
+                None => break,
+            };
+        }
+    }
+}
+
+/// Whether two claims do not go together.
+pub(super) fn clash(one: &Claim, other: &Claim) -> bool {
+    one.what == other.what && !(one.shared && other.shared)
+}

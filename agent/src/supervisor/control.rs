@@ -1,0 +1,223 @@
+//! What the link may ask, answered.
+
+use firedrill_wire::{
+    InjectionId, RunId,
+    api::{
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, HostState, Prepare, PrepareAnswer, Problem, Renew,
+        Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
+    },
+    journal::{AgentEvent, HealReason, State, What},
+    probe::Bin,
+};
+
+use super::{Core, Supervisor, feed, lock, prepare::lease_over, snapshots};
+use crate::{
+    active,
+    control::{Caller, Control, Feed},
+    fault::refuse,
+    journal::{Tombstone, read},
+};
+
+impl Control for Supervisor {
+    fn status(&self) -> AgentStatus {
+        let core = &self.0;
+        let book = lock(&core.book);
+        let open = book.live.values().filter(|entry| entry.state.is_open());
+        let stuck = book.live.iter().filter(|(_, entry)| entry.state == State::Stuck);
+        AgentStatus {
+            host: core.host.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            clock: core.clock(),
+            halted_by: book.halted_by.clone(),
+            open: open.map(super::Entry::show).collect(),
+            last_seq: *core.published.borrow(),
+            warnings: stuck
+                .map(|(id, entry)| format!("{id} is stuck: {}", entry.trouble))
+                .chain(core.warnings.iter().cloned())
+                .collect(),
+        }
+    }
+
+    fn clock(&self) -> Clock {
+        self.0.clock()
+    }
+
+    fn doctor(&self) -> Doctor {
+        Doctor {
+            host: self.0.host.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
+            findings: (self.0.wiring.findings)(&self.0.host),
+        }
+    }
+
+    fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {
+        self.0.prepare(caller, run, ask)
+    }
+
+    fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
+        self.0.arm(caller, run, arm)
+    }
+
+    fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
+        self.0.renew(run, renew)
+    }
+
+    fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
+        self.0.undo(caller, undo)
+    }
+
+    fn release(&self, caller: &Caller) -> Result<(), Problem> {
+        let core = &self.0;
+        lock(&core.book).halted_by = None;
+        core.event(What::Released { by: caller.name.clone() });
+        core.sync();
+        active::syslog(&format!("{} released the halt", caller.name));
+        Ok(())
+    }
+
+    fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
+        self.0.finish(run)
+    }
+
+    fn events(&self, after: u64) -> Feed<AgentEvent> {
+        feed::events(lock(&self.0.journal).path().to_owned(), self.0.published.clone(), after)
+    }
+
+    fn start_probes(&self, run: &RunId, start: &StartProbes) -> Result<(), Problem> {
+        self.0.prober.start(run, start)
+    }
+
+    fn stop_probes(&self, run: &RunId) {
+        self.0.prober.stop(run);
+    }
+
+    fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem> {
+        self.0.prober.bins(run, after)
+    }
+}
+
+impl Core {
+    fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
+        let clock = self.clock();
+        let mut book = lock(&self.book);
+        let in_force = book.open_of(run).any(|entry| entry.state != State::Stuck);
+        let Some(known) = book.runs.get_mut(run) else {
+            return Err(refuse("unknown-run", format!("run {run} is not known here"), "prepare it first"));
+        };
+        if known.over {
+            return Err(lease_over(run));
+        }
+        if in_force && clock.boot_us >= known.lease_until {
+            drop(book);
+            self.expire(run);
+            return Err(lease_over(run));
+        }
+        known.renewals += 1;
+        known.lease = renew.lease;
+        known.lease_until = clock.boot_us.saturating_add(renew.lease.as_micros());
+        known.heard_boot_us = clock.boot_us;
+        for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
+        {
+            entry.renew();
+        }
+        let open = book.open_of(run).map(super::Entry::show).collect();
+        self.watch(&book);
+        drop(book);
+        Ok(Renewed { clock, last_seq: *self.published.borrow(), open })
+    }
+
+    fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
+        let by = caller.name.clone();
+        let mut stones = Vec::new();
+        let ids: Vec<InjectionId> = {
+            let mut guard = lock(&self.book);
+            let book = &mut *guard;
+            // Memory first: from here on no arm gets through, whatever becomes of the disk.
+            match &undo.scope {
+                UndoScope::Injection(id) => stones.push(Tombstone::Injection(id.clone())),
+                UndoScope::Run(run) => stones.push(Tombstone::Run(run.clone())),
+                UndoScope::All => {
+                    // What was prepared may be under way to being armed.
+                    stones.extend(book.runs.keys().cloned().map(Tombstone::Run));
+                }
+            }
+            stones.retain(|stone| book.stones.add(stone.clone()));
+            if undo.halt {
+                book.halted_by = Some(by.clone());
+            }
+            let mut ids = Vec::new();
+            for (id, entry) in &mut book.live {
+                let meant = match &undo.scope {
+                    UndoScope::Injection(wanted) => wanted == id,
+                    UndoScope::Run(run) => *run == entry.intent.run,
+                    UndoScope::All => true,
+                };
+                if meant && (entry.state.is_open() || entry.state == State::Done) {
+                    entry.want(&HealReason::Asked { by: by.clone() });
+                    if entry.state.is_open() {
+                        ids.push(id.clone());
+                    }
+                }
+            }
+            ids
+        };
+        if undo.halt {
+            self.event(What::Halted { by: by.clone() });
+            active::syslog(&format!("{by} halted this host; firedrill-agent release ends that"));
+        }
+        self.bury(stones);
+        self.wait_settled(&ids);
+        self.sync();
+        let book = lock(&self.book);
+        let entries = || ids.iter().filter_map(|id| book.live.get(id));
+        UndoAnswer {
+            injections: entries().map(super::Entry::show).collect(),
+            stuck: entries()
+                .filter(|entry| entry.state == State::Stuck)
+                .map(|entry| format!("{}: {}", entry.intent.id(), entry.trouble))
+                .collect(),
+        }
+    }
+
+    fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
+        let cannot = |why: String| {
+            refuse(
+                "cannot-compare",
+                format!("the host cannot be compared with its state before run {run}: {why}"),
+                "",
+            )
+        };
+        let before = snapshots::load(&self.config.paths.state, run)
+            .map_err(|error| cannot(error.to_string()))?
+            .ok_or_else(|| refuse("unknown-run", format!("run {run} was never prepared here"), ""))?;
+        let (mut claims, open, stuck) = {
+            let book = lock(&self.book);
+            let claims: Vec<_> =
+                book.runs.get(run).map(|run| run.claims.iter().cloned().collect()).unwrap_or_default();
+            let open: Vec<String> = book
+                .open_of(run)
+                .map(|entry| format!("{} is {:?}", entry.intent.id(), entry.state))
+                .collect();
+            (claims, open, book.open_of(run).any(|entry| entry.state == State::Stuck))
+        };
+        // Those from before a restart stand in the journal only.
+        match read(&self.config.paths(), &self.here) {
+            Ok(replayed) => claims.extend(replayed.claims(run)),
+            Err(error) => return Err(cannot(error.chain())),
+        }
+        claims.sort();
+        claims.dedup();
+        let found = self.wiring.snapshot.compare(&self.host, &before, &claims).map_err(cannot)?;
+        let ours: Vec<String> = open.into_iter().chain(found.ours).collect();
+        let state = if stuck {
+            HostState::Stuck
+        } else if ours.is_empty() {
+            HostState::Clean
+        } else {
+            HostState::Dirty
+        };
+        Ok(EndState { state, ours, foreign: found.foreign, compared: found.compared })
+    }
+}

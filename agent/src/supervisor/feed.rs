@@ -1,0 +1,37 @@
+//! Events as a stream: first those in the journal's file, then those to come. Hands on only what is safe on disk.
+
+use std::{path::PathBuf, time::Duration};
+
+use firedrill_wire::journal::AgentEvent;
+use futures_util::stream;
+use tokio::sync::watch;
+
+use crate::{control::Feed, journal::Tail};
+
+pub(super) fn events(path: PathBuf, published: watch::Receiver<u64>, after: u64) -> Feed<AgentEvent> {
+    let start = (Tail::new(path, after), published, Vec::new().into_iter());
+    Box::pin(stream::unfold(start, |(mut tail, mut published, mut read)| async move {
+        loop {
+            if let Some(event) = read.next() {
+                return Some((event, (tail, published, read)));
+            }
+            let up_to = *published.borrow_and_update();
+            if tail.after() < up_to {
+                match tail.next(up_to) {
+                    Ok(events) if !events.is_empty() => {
+                        read = events.into_iter();
+                        continue;
+                    }
+                    // Numbers may be missing where the journal was damaged.
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!("cannot read events: {error}");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        continue;
+                    }
+                }
+            }
+            published.changed().await.ok()?;
+        }
+    }))
+}

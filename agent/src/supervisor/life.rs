@@ -1,0 +1,254 @@
+//! The life of one injection, on a thread of its own: wait, start, hold, put back.
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    time::Instant,
+};
+
+use firedrill_probe::clock::boot_us;
+use firedrill_wire::{
+    InjectionId,
+    journal::{HealReason, State, What},
+};
+
+use super::{Core, lock};
+use crate::{
+    bell::Alarm,
+    fault::{Inject, Live},
+    heal::{PutBack, put_back},
+    journal::Record,
+    transition::Step,
+};
+
+/// The last look at a fault may take so long before the guardian takes over, in microseconds.
+const LAST_LOOK_US: u64 = 5_000_000;
+
+/// A thread that waits to be let go. Dropped without: the thread ends, and nothing was done.
+pub(super) struct Ready(mpsc::Sender<()>);
+
+impl Ready {
+    pub(super) fn go(self) {
+        // The thread cannot have ended before.
+        let _ = self.0.send(());
+    }
+}
+
+/// Makes the injection's thread, now, while there is nothing that could keep it from being made.
+pub(super) fn spawn(core: Arc<Core>, id: InjectionId, alarm: Arc<Alarm>) -> io::Result<Ready> {
+    let (ready, gate) = mpsc::channel();
+    std::thread::Builder::new().name(format!("fd {id}")).stack_size(2 << 20).spawn(move || {
+        if gate.recv().is_ok() {
+            Life { core, id, alarm }.run();
+        }
+    })?;
+    Ok(Ready(ready))
+}
+
+struct Life {
+    core: Arc<Core>,
+    id: InjectionId,
+    alarm: Arc<Alarm>,
+}
+
+enum Next {
+    Start,
+    Never(HealReason, String),
+    Expired,
+    Wait(u64),
+}
+
+impl Life {
+    fn run(&self) {
+        let Some((live, state)) = self.read(|entry| (entry.intent.live.clone(), entry.state)) else { return };
+        let kind = (self.core.wiring.kinds)(&live.ask.fault);
+        if state == State::Armed {
+            let Some(kind) = kind else { return };
+            if !self.wait_for_start() {
+                return;
+            }
+            self.start(kind, live);
+        }
+        // What is stuck stays until somebody asks again; each asking is another try.
+        while self.read(|entry| entry.state) == Some(State::Stuck) {
+            self.alarm.wait(None);
+            if let Some(reason) = self.wanted() {
+                self.heal(&reason, "");
+            }
+        }
+    }
+
+    fn start(&self, kind: &dyn Inject, live: Live) {
+        let reversible = live.ask.fault.reversible();
+        // What cannot be undone may take the whole host with it: its start must be on disk before.
+        self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), !reversible);
+        match kind.inject(&self.core.host, &live) {
+            Err(error) => self.heal(&HealReason::InjectFailed, &error.to_string()),
+            Ok(injected) => {
+                let live = self.learn(live, injected.undo);
+                let step = if reversible { Step::Take } else { Step::TakeForGood };
+                self.core.step(&self.id, step, None, injected.detail, Vec::new(), true);
+                let reason = self.hold(kind, &live);
+                if reversible {
+                    self.act_by(LAST_LOOK_US);
+                    self.look(kind, &live);
+                    self.heal(&reason, "");
+                }
+            }
+        }
+    }
+
+    fn read<T>(&self, what: impl FnOnce(&mut super::Entry) -> T) -> Option<T> {
+        lock(&self.core.book).live.get_mut(&self.id).map(what)
+    }
+
+    fn wanted(&self) -> Option<HealReason> {
+        self.read(|entry| entry.wanted.clone()).flatten()
+    }
+
+    /// Sets another deadline than the end of hold or lease.
+    fn act_by(&self, within_us: u64) {
+        let mut book = lock(&self.core.book);
+        if let Some(entry) = book.live.get_mut(&self.id) {
+            entry.act_by = Some(boot_us().saturating_add(within_us));
+        }
+        self.core.watch(&book);
+    }
+
+    /// Waits until it may start; false if it never will.
+    fn wait_for_start(&self) -> bool {
+        loop {
+            match self.may_start() {
+                Next::Start => return true,
+                Next::Wait(until) => self.alarm.wait(Some(until)),
+                Next::Never(reason, why) => {
+                    self.core.step(&self.id, Step::Disarm, Some(reason), why, Vec::new(), true);
+                    return false;
+                }
+                Next::Expired => {
+                    if let Some(run) = self.read(|entry| entry.intent.run.clone()) {
+                        self.core.expire(&run);
+                    }
+                }
+            }
+        }
+    }
+
+    fn may_start(&self) -> Next {
+        let tolerance = self.core.config.timings.start_tolerance;
+        let book = lock(&self.core.book);
+        let gone = || Next::Never(HealReason::LeaseExpired, "its run is not known any more".to_owned());
+        let Some(entry) = book.live.get(&self.id) else { return gone() };
+        if let Some(reason) = &entry.wanted {
+            return Next::Never(reason.clone(), "it had not started".to_owned());
+        }
+        let Some(run) = book.runs.get(&entry.intent.run) else { return gone() };
+        let (now, start) = (boot_us(), entry.intent.start_boot_us);
+        if now >= run.lease_until {
+            return Next::Expired;
+        }
+        let latest = start.saturating_add(tolerance.as_micros());
+        let renewed = run.renewals > entry.renewals_before;
+        if now > latest {
+            let late = (now - start) / 1000;
+            let why = if renewed {
+                format!(
+                    "{late} ms late, {tolerance} is allowed: the host was paused or overloaded at the start"
+                )
+            } else {
+                "the lease was not renewed between arming and the start: the coordinator cannot be reached"
+                    .to_owned()
+            };
+            return Next::Never(HealReason::LeaseExpired, why);
+        }
+        match (now >= start, renewed) {
+            (true, true) => Next::Start,
+            (true, false) => Next::Wait(run.lease_until.min(latest + 1)),
+            (false, _) => Next::Wait(run.lease_until.min(start)),
+        }
+    }
+
+    /// A better undo, known once the effect is made, takes the place of the prepared one.
+    fn learn(&self, mut live: Live, undo: Option<Vec<crate::undo::Undo>>) -> Live {
+        let Some(undo) = undo else { return live };
+        live.prepared.undo.clone_from(&undo);
+        self.read(|entry| entry.intent.live.prepared.undo.clone_from(&undo));
+        let record = Record::BetterUndo { injection: self.id.clone(), undo };
+        if let Err(error) = lock(&self.core.journal).record(record) {
+            tracing::error!("{}; the prepared undo stands in its place", error.chain());
+        }
+        live
+    }
+
+    /// Stays until it is to be put back, and says why. Looks at the fault, and renews the kernel's own switch.
+    fn hold(&self, kind: &dyn Inject, live: &Live) -> HealReason {
+        let every = self.core.config.timings.look_every.as_micros();
+        let mut look_at = boot_us();
+        loop {
+            let Some((wanted, renewed, run)) = self.read(|entry| {
+                (entry.wanted.clone(), std::mem::take(&mut entry.renewed), entry.intent.run.clone())
+            }) else {
+                return HealReason::HoldOver;
+            };
+            if let Some(reason) = wanted {
+                return reason;
+            }
+            let (lease, lease_until) = lock(&self.core.book)
+                .runs
+                .get(&run)
+                .map_or((live.lease, 0), |run| (run.lease, run.lease_until));
+            let now = boot_us();
+            if now >= live.ends_boot_us {
+                return HealReason::HoldOver;
+            }
+            if now >= lease_until {
+                // What cannot be undone is only looked at; that may end without a word.
+                if live.ask.fault.reversible() {
+                    self.core.expire(&run);
+                }
+                return HealReason::LeaseExpired;
+            }
+            if renewed && let Err(error) = kind.renew(&self.core.host, live, lease) {
+                // The next look tells whether the fault is still there.
+                tracing::warn!("{}: the kernel's own switch could not be renewed: {error}", self.id);
+                look_at = now;
+            }
+            if now >= look_at {
+                self.look(kind, live);
+                look_at = boot_us() + every;
+                continue;
+            }
+            self.alarm.wait(Some(look_at.min(live.ends_boot_us).min(lease_until)));
+        }
+    }
+
+    fn look(&self, kind: &dyn Inject, live: &Live) {
+        let evidence = kind.evidence(&self.core.host, live);
+        let Some(run) = self.read(|entry| entry.intent.run.clone()) else { return };
+        self.core.event(What::Looked { injection: self.id.clone(), run, evidence });
+        self.core.sync();
+    }
+
+    fn heal(&self, reason: &HealReason, why: &str) {
+        let began = Instant::now();
+        self.act_by(self.core.config.timings.undo_budget.as_micros());
+        let Some(intent) = self.read(|entry| entry.intent.clone()) else { return };
+        // Not synced: putting back twice does no harm, waiting for a disk might.
+        self.core.step(&self.id, Step::Heal, Some(reason.clone()), why.to_owned(), Vec::new(), false);
+        let retry = self.core.config.timings.retry();
+        let work = PutBack::of(&intent, &self.core.here);
+        let done = put_back(work, self.core.wiring.apply, &self.core.host, &retry, |attempt, error| {
+            self.core.event(What::UndoRetry {
+                injection: self.id.clone(),
+                run: intent.run.clone(),
+                attempt,
+                error: error.to_owned(),
+            });
+            self.core.sync();
+        });
+        let (state, detail, foreign) = done.end();
+        let step = if state == State::Undone { Step::PutBack } else { Step::GiveUp };
+        self.core.metrics.undo_took(began.elapsed());
+        self.core.step(&self.id, step, Some(reason.clone()), detail, foreign, true);
+    }
+}

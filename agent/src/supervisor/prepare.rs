@@ -1,0 +1,177 @@
+//! `prepare`: what faults would do. Reads only, and takes the run's snapshot the first time.
+
+use firedrill_probe::clock;
+use firedrill_wire::{
+    RunId, Span,
+    api::{Claim, Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
+};
+use sha2::{Digest, Sha256};
+
+use super::{Core, book::Asked, lock, snapshots};
+use crate::{
+    control::Caller,
+    fault::{Ask, Inject, Prepared, refuse},
+    policy::Question,
+};
+
+/// So many injections of one run are remembered.
+const ASKS_MOST: usize = 1024;
+
+/// What a fault is based on, claims and undoes, as a short text that changes when one of these does.
+pub(super) fn fingerprint(prepared: &Prepared) -> String {
+    let mut hash = Sha256::new();
+    let undo = serde_json::to_vec(&prepared.undo).unwrap_or_default();
+    let claims = serde_json::to_vec(&prepared.claims).unwrap_or_default();
+    for part in [prepared.basis.as_bytes(), &claims, &undo] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Core {
+    pub(super) fn prepare(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        ask: &Prepare,
+    ) -> Result<PrepareAnswer, Problem> {
+        self.open_for(run)?;
+        self.snapshot(run)?;
+        let mut asks = Vec::new();
+        let mut answers = Vec::new();
+        for one in &ask.injections {
+            let answer = match self.prepare_one(caller, ask.environment.as_deref(), one) {
+                Ok(prepared) => {
+                    let fingerprint = fingerprint(&prepared);
+                    asks.push((
+                        one.id.clone(),
+                        Asked { fault: one.fault.clone(), fingerprint: fingerprint.clone() },
+                    ));
+                    let Prepared { claims, effects, undo, switches, notes, basis: _ } = prepared;
+                    Answer::Ready {
+                        claims,
+                        effects,
+                        undo: undo.iter().rev().map(crate::undo::Undo::sentence).collect(),
+                        switches,
+                        notes,
+                        fingerprint,
+                    }
+                }
+                Err(problem) => Answer::Refused(problem),
+            };
+            answers.push(PreparedOne { id: one.id.clone(), answer });
+        }
+        let mut book = lock(&self.book);
+        let known = book.runs.entry(run.clone()).or_default();
+        known.plan_digest.clone_from(&ask.plan_digest);
+        known.environment.clone_from(&ask.environment);
+        known.heard_boot_us = clock::boot_us();
+        known.asks.extend(asks);
+        while known.asks.len() > ASKS_MOST {
+            known.asks.pop_first();
+        }
+        book.prune();
+        drop(book);
+        Ok(PrepareAnswer { clock: self.clock(), injections: answers })
+    }
+
+    fn prepare_one(
+        &self,
+        caller: &Caller,
+        environment: Option<&str>,
+        one: &PrepareOne,
+    ) -> Result<Prepared, Problem> {
+        let ask = Ask { id: one.id.clone(), fault: one.fault.clone(), hold: one.hold };
+        self.allowed(caller, environment, &ask, clock::wall_us())?;
+        let prepared = self.kind(&ask)?.prepare(&self.host, &ask)?;
+        self.allowed_claims(&prepared.claims)?;
+        Ok(prepared)
+    }
+
+    /// The code of a fault's kind.
+    pub(super) fn kind<'a>(&self, ask: &'a Ask) -> Result<&'a dyn Inject, Problem> {
+        (self.wiring.kinds)(&ask.fault).ok_or_else(|| {
+            refuse(
+                "no-such-kind",
+                format!("this agent ({}) has no {}", env!("CARGO_PKG_VERSION"), ask.fault.kind()),
+                "upgrade the agent, or leave this host out",
+            )
+        })
+    }
+
+    pub(super) fn allowed(
+        &self,
+        caller: &Caller,
+        environment: Option<&str>,
+        ask: &Ask,
+        wall_us: u64,
+    ) -> Result<(), Problem> {
+        if ask.hold == Span::ZERO {
+            return Err(refuse(
+                "bad-hold",
+                format!("{}: a hold of no time at all", ask.id),
+                "hold for at least some milliseconds",
+            ));
+        }
+        let question = Question { caller, environment, fault: &ask.fault, hold: ask.hold, wall_us };
+        self.config.policy.check(&question, self.policy_file())
+    }
+
+    pub(super) fn allowed_claims(&self, claims: &[Claim]) -> Result<(), Problem> {
+        self.config.policy.check_claims(claims, self.policy_file())
+    }
+
+    /// Whether anything may be started for a run at all.
+    pub(super) fn open_for(&self, run: &RunId) -> Result<(), Problem> {
+        let book = lock(&self.book);
+        if book.closing {
+            return Err(refuse("stopping", "the agent is being stopped", "try again when it is back"));
+        }
+        if let Some(by) = &book.halted_by {
+            return Err(refuse(
+                "halted",
+                format!("{by} halted this host"),
+                "when it is safe again: firedrill release, or firedrill-agent release on the host",
+            ));
+        }
+        if book.stones.bar_run(run) {
+            return Err(refuse(
+                "tombstone",
+                format!("run {run} was undone on this host"),
+                "start another run",
+            ));
+        }
+        if book.runs.get(run).is_some_and(|run| run.over) {
+            return Err(lease_over(run));
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self, run: &RunId) -> Result<(), Problem> {
+        let state = &self.config.paths.state;
+        let fail = |why: String| {
+            refuse(
+                "no-snapshot",
+                format!("the host's state before the run could not be kept: {why}"),
+                "without it nobody could prove that everything was put back; see to that first",
+            )
+        };
+        // One at a time: two first prepares must not both look.
+        let _order = lock(&self.files);
+        if snapshots::load(state, run).ok().flatten().is_some() {
+            return Ok(());
+        }
+        let taken = self.wiring.snapshot.take(&self.host).map_err(fail)?;
+        snapshots::save(state, run, &taken)
+            .map_err(|error| fail(format!("cannot write to {}: {error}", state.display())))
+    }
+}
+
+pub(super) fn lease_over(run: &RunId) -> Problem {
+    refuse(
+        "lease-over",
+        format!("run {run} was not heard from for as long as its lease, and was put back"),
+        "start another run",
+    )
+}

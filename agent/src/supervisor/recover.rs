@@ -1,0 +1,86 @@
+//! What comes before anything else: read the journal, put back all that was open, journal that.
+//!
+//! Done by a starting agent, by the guardian's helper, and by `firedrill-agent undo --all` on a host without a live
+//! agent. Runs no fault kind.
+
+use firedrill_wire::journal::{HealReason, State};
+
+use super::snapshots;
+use crate::{
+    active,
+    config::Config,
+    heal::{Apply, Healed, journal_all, put_back_all},
+    host::Host,
+    identity::Identity,
+    journal::{Journal, JournalError, Replayed, merge, read, write_copy},
+};
+
+/// What recovery did.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The journal, for what comes.
+    pub journal: Journal,
+    /// Each injection that was open, and how it ended.
+    pub healed: Vec<Healed>,
+    /// What the journal had said.
+    pub replayed: Replayed,
+    /// What was wrong with it.
+    pub damage: Vec<String>,
+}
+
+/// Puts back all that the journal and its copy call open. `tick` is called often, for heartbeats.
+///
+/// # Errors
+/// The journal cannot be opened for writing. What could be read of it was put back all the same.
+pub fn recover(
+    config: &Config,
+    host: &Host,
+    apply: Apply,
+    reason: &HealReason,
+    mut tick: impl FnMut(),
+) -> Result<Recovered, JournalError> {
+    let here = Identity::here();
+    let paths = config.paths();
+    let retry = config.timings.retry();
+    // Undo first, by what can be read; whether it can be written down is another question.
+    let replayed = read(&paths, &here).unwrap_or_else(|error| {
+        let mut only_copy = Replayed { damage: vec![error.chain()], ..Replayed::default() };
+        merge(&paths.run, &here, &mut only_copy);
+        only_copy
+    });
+    let healed = put_back_all(replayed.open(), &here, apply, host, &retry, &mut tick);
+    for one in &healed {
+        let line = format!("{} of run {}: {:?} ({})", one.intent.id(), one.intent.run, one.state, one.detail);
+        if one.state == State::Stuck {
+            tracing::error!("{line}");
+        } else {
+            tracing::info!("{line}");
+        }
+        active::syslog(&line);
+    }
+    let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
+    if stuck.is_empty() {
+        let told = write_copy(&paths.run, &here, std::iter::empty())
+            .and_then(|()| active::write(&paths.run, &[], 0));
+        if let Err(error) = told {
+            tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
+        }
+    }
+    let (mut journal, _) = Journal::open(&paths, &here)?;
+    for one in healed.iter().filter(|one| !known(&replayed, one)) {
+        // Only the copy knew it; the journal is to tell the whole story.
+        if let Err(error) = journal.intents(std::slice::from_ref(&one.intent)) {
+            tracing::warn!("{}", error.chain());
+        }
+    }
+    journal_all(&mut journal, &healed, reason);
+    let damage = replayed.damage.clone();
+    if let Err(error) = journal.compact(&snapshots::runs(&paths.state), !damage.is_empty()) {
+        tracing::warn!("{}", error.chain());
+    }
+    Ok(Recovered { journal, healed, replayed, damage })
+}
+
+fn known(replayed: &Replayed, one: &Healed) -> bool {
+    replayed.injections.iter().any(|found| found.in_journal && found.intent.id() == one.intent.id())
+}

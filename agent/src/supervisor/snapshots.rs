@@ -1,0 +1,59 @@
+//! What the host was like before each run, on disk, so that a comparison is possible after a restart and a reboot.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use firedrill_wire::RunId;
+
+use crate::journal::replace;
+
+/// So many are kept, the newest.
+const MOST: usize = 32;
+
+fn dir(state: &Path) -> PathBuf {
+    state.join("snapshots")
+}
+
+fn file(state: &Path, run: &RunId) -> PathBuf {
+    dir(state).join(format!("{run}.json"))
+}
+
+/// Reads a run's; `None` where none was taken.
+pub(super) fn load(state: &Path, run: &RunId) -> io::Result<Option<serde_json::Value>> {
+    match std::fs::read(file(state, run)) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a run's, and forgets the oldest.
+pub(super) fn save(state: &Path, run: &RunId, snapshot: &serde_json::Value) -> io::Result<()> {
+    std::fs::create_dir_all(dir(state))?;
+    replace(&file(state, run), &serde_json::to_vec(snapshot)?, 0o600)?;
+    let mut all = all(state);
+    all.sort_by_key(|(_, when)| std::cmp::Reverse(*when));
+    for (old, _) in all.into_iter().skip(MOST).filter(|(old, _)| old != run) {
+        let _ = std::fs::remove_file(file(state, &old));
+    }
+    Ok(())
+}
+
+/// The runs that somebody may still ask about.
+pub(super) fn runs(state: &Path) -> Vec<RunId> {
+    all(state).into_iter().map(|(run, _)| run).collect()
+}
+
+fn all(state: &Path) -> Vec<(RunId, SystemTime)> {
+    let Ok(entries) = std::fs::read_dir(dir(state)) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let run = entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok()?;
+            Some((run, entry.metadata().ok()?.modified().ok()?))
+        })
+        .collect()
+}

@@ -1,0 +1,144 @@
+//! The legal life of an injection: one pure function, used live and on replay of the journal.
+//!
+//! Never acts and never reads anything; a step that it does not know is an error, not a surprise.
+
+use firedrill_wire::journal::State;
+
+/// What can happen to an injection. Each step leads to exactly one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The effect begins to be made.
+    Start,
+    /// The effect is made and can be undone.
+    Take,
+    /// The effect is made and cannot be undone.
+    TakeForGood,
+    /// It begins to be put back, by the first process or by another that takes over.
+    Heal,
+    /// It was put back.
+    PutBack,
+    /// It could not be put back after all retries.
+    GiveUp,
+    /// It will never start.
+    Disarm,
+}
+
+/// A step that is not possible from a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an injection that is {from:?} cannot become {:?}", step.to())]
+pub struct Illegal {
+    /// Where the injection stood.
+    pub from: State,
+    /// What was to happen.
+    pub step: Step,
+}
+
+impl Step {
+    /// All steps.
+    pub const ALL: [Self; 7] =
+        [Self::Start, Self::Take, Self::TakeForGood, Self::Heal, Self::PutBack, Self::GiveUp, Self::Disarm];
+
+    /// The state that the step leads to.
+    #[must_use]
+    pub const fn to(self) -> State {
+        match self {
+            Self::Start => State::Injecting,
+            Self::Take => State::InForce,
+            Self::TakeForGood => State::Done,
+            Self::Heal => State::Undoing,
+            Self::PutBack => State::Undone,
+            Self::GiveUp => State::Stuck,
+            Self::Disarm => State::Disarmed,
+        }
+    }
+
+    /// The step that leads to a state, as a journal tells it; `None` for the first state, which an intent gives.
+    #[must_use]
+    pub const fn leading_to(state: State) -> Option<Self> {
+        match state {
+            State::Armed => None,
+            State::Injecting => Some(Self::Start),
+            State::InForce => Some(Self::Take),
+            State::Done => Some(Self::TakeForGood),
+            State::Undoing => Some(Self::Heal),
+            State::Undone => Some(Self::PutBack),
+            State::Stuck => Some(Self::GiveUp),
+            State::Disarmed => Some(Self::Disarm),
+        }
+    }
+}
+
+/// The state after a step.
+///
+/// # Errors
+/// The step is not possible from that state.
+pub const fn next(from: State, step: Step) -> Result<State, Illegal> {
+    let legal = match from {
+        // Healing an armed one: after a power loss the record of its start may be what was lost.
+        State::Armed => matches!(step, Step::Start | Step::Disarm | Step::Heal),
+        State::Injecting => matches!(step, Step::Take | Step::TakeForGood | Step::Heal),
+        State::InForce | State::Stuck => matches!(step, Step::Heal),
+        State::Undoing => matches!(step, Step::PutBack | Step::GiveUp | Step::Heal),
+        State::Undone | State::Done | State::Disarmed => false,
+    };
+    if legal { Ok(step.to()) } else { Err(Illegal { from, step }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STATES: [State; 8] = [
+        State::Armed,
+        State::Injecting,
+        State::InForce,
+        State::Undoing,
+        State::Undone,
+        State::Done,
+        State::Disarmed,
+        State::Stuck,
+    ];
+
+    #[test]
+    fn what_is_closed_stays_closed() {
+        for state in STATES.into_iter().filter(|state| !state.is_open()) {
+            for step in Step::ALL {
+                assert!(next(state, step).is_err(), "{state:?} {step:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_open_can_be_healed() {
+        for state in STATES.into_iter().filter(|state| state.is_open()) {
+            assert_eq!(next(state, Step::Heal), Ok(State::Undoing), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn steps_and_states_name_each_other() {
+        for step in Step::ALL {
+            assert_eq!(Step::leading_to(step.to()), Some(step));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_undone_or_stuck_without_undoing_first(steps in prop::collection::vec(0_usize..7, 0..40)) {
+            let (mut state, mut before, mut started) = (State::Armed, State::Armed, false);
+            for step in steps.into_iter().map(|at| Step::ALL[at]) {
+                if let Ok(now) = next(state, step) {
+                    (before, state) = (state, now);
+                    started |= step == Step::Start;
+                }
+                if matches!(state, State::Undone | State::Stuck) {
+                    prop_assert_eq!(before, State::Undoing);
+                }
+                if matches!(state, State::InForce | State::Done) {
+                    prop_assert!(started);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What the agent is put together from: the narrow ports between its heart and everything that touches a host.
+//!
+//! Plain function pointers and traits, so that the heart is tested with recording fakes and the real things in
+//! namespaces.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use firedrill_wire::{
+    Fault, RunId,
+    api::{Claim, Finding, Problem, StartProbes},
+    probe::Bin,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    control::{Control, Feed},
+    fault::Inject,
+    heal::Apply,
+    host::Host,
+};
+
+/// All ports.
+#[derive(Clone, Copy)]
+pub struct Wiring {
+    /// The code of a fault's kind; `None` where this build has none.
+    pub kinds: fn(&Fault) -> Option<&dyn Inject>,
+    /// Carries out one undo.
+    pub apply: Apply,
+    /// Looks at the whole host, to prove that it is as before.
+    pub snapshot: &'static dyn Snapshot,
+    /// Runs probes; called once in the worker, with its runtime entered.
+    pub prober: fn(&Config) -> Arc<dyn Prober>,
+    /// What the host can do and what people should know about it.
+    pub findings: fn(&Host) -> Vec<Finding>,
+    /// Everything with our name on it that is still on the host, each with what it is.
+    pub leftovers: fn(&Host) -> Vec<String>,
+    /// The link's server.
+    pub server: Server,
+}
+
+/// Serves the link until told to stop. Called in the worker, on its runtime.
+pub type Server = fn(Link) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
+/// What the link's server is given.
+pub struct Link {
+    /// Certificates and their like.
+    pub config: Arc<Config>,
+    /// Listens already.
+    pub listener: tokio::net::TcpListener,
+    /// What it may ask.
+    pub control: Arc<dyn Control>,
+    /// Cancelled when the agent stops.
+    pub stop: CancellationToken,
+}
+
+/// Looks at the whole host.
+pub trait Snapshot: Send + Sync {
+    /// What the host is like now. Reads only.
+    ///
+    /// # Errors
+    /// What could not be read; the run is refused, because it could not be proven clean.
+    fn take(&self, host: &Host) -> Result<serde_json::Value, String>;
+
+    /// What is different, and whose doing it is: differences in what was claimed are ours.
+    ///
+    /// # Errors
+    /// What could not be read; the host is unproven.
+    fn compare(&self, host: &Host, before: &serde_json::Value, claims: &[Claim]) -> Result<Compared, String>;
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// What of ours remains, or differs in what we claimed.
+    pub ours: Vec<String>,
+    /// What others changed.
+    pub foreign: Vec<String>,
+    /// How many things were compared.
+    pub compared: u64,
+}
+
+/// Runs probes for runs; see the methods of the same names in [`Control`].
+pub trait Prober: Send + Sync {
+    /// Starts probes of a run; replaces those that run already.
+    ///
+    /// # Errors
+    /// A probe that cannot be.
+    fn start(&self, run: &RunId, start: &StartProbes) -> Result<(), Problem>;
+    /// Stops them.
+    fn stop(&self, run: &RunId);
+    /// What was measured after that bin, then what is still measured.
+    ///
+    /// # Errors
+    /// The run has no probes here.
+    fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem>;
+}
