@@ -1,0 +1,3 @@
+//! The command line: parse, call, exit code; one file a verb.
+
+pub mod report;
