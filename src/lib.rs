@@ -6,4 +6,9 @@ pub mod link;
 pub mod log;
 pub mod pki;
 pub mod plan;
+pub mod report;
+pub mod run;
+pub mod score;
+#[cfg(test)]
+mod testing;
 pub mod verdict;

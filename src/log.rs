@@ -4,6 +4,12 @@
 //! began, by a clock of the coordinator that counts through suspend; times from agents are mapped onto it by the
 //! offset that was measured, whose uncertainty stands in `Clock` records. A log may be cut at any record.
 
+mod read;
+mod write;
+
+pub use read::{Log, parse, read};
+pub use write::Writer;
+
 use firedrill_wire::{InjectionId, RunId, Span, api, journal, probe::Bin};
 use serde::{Deserialize, Serialize};
 
@@ -216,4 +222,43 @@ pub enum RunOutcome {
     Refused(String),
     /// It could not go on: sleep, no settling, a stuck host, a time limit.
     Failed(String),
+}
+
+/// A log could not be read or written. The message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file could not be opened, read or written.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another process writes it.
+    #[error("{} is being written by another firedrill; follow it with `firedrill watch`, or wait until it ends", path.display())]
+    Busy {
+        /// The file.
+        path: std::path::PathBuf,
+    },
+    /// A line before the last is not a record. Nothing after it can be trusted.
+    #[error("{} line {line} is damaged: {why}; restore the file from a copy, nothing in it was changed", path.display())]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The record could not be put into JSON.
+    #[error("cannot write a record to {} as JSON", path.display())]
+    Encode {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
 }

@@ -118,12 +118,12 @@ pub struct Objective {
 }
 
 /// What must hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
     /// At least this share of requests is good.
     Good(Share),
-    /// This quantile of the latency of good requests is below that time.
+    /// This quantile of the latency of all requests is at most that time; a bad request counts as infinitely slow.
     Latency {
         /// Between 0 and 1.
         quantile: f64,

@@ -1,0 +1,277 @@
+//! `fold(records)` = [`Scorecard`]: verdicts, figures and scores from a log, and from nothing else.
+//!
+//! Never reads a clock or a file, never panics on a log, and never says `held` of what was not measured. A log may be
+//! cut at any record: what it does not show is `unknown`.
+
+mod acts;
+mod again;
+pub mod card;
+mod facts;
+mod figures;
+pub mod interval;
+mod judge;
+mod landed;
+pub mod latency;
+mod points;
+mod regain;
+pub mod say;
+mod share;
+mod story;
+pub mod window;
+
+pub use card::Scorecard;
+pub(crate) use facts::Facts;
+pub use judge::goal_text;
+pub use window::Window;
+
+use acts::Acts;
+use card::{AttackCard, Course, HostCard, PhaseCard};
+use firedrill_wire::api::HostState;
+use judge::Bench;
+
+use crate::{
+    log::{Outcome, Record, RunOutcome},
+    plan::{Plan, model::Phase},
+    verdict::{Exit, Verdict},
+};
+
+/// The version of the scorecard's format that this build writes.
+pub const SCHEMA: u32 = 1;
+
+/// Judges a run.
+#[must_use]
+pub fn fold(records: &[Record]) -> Scorecard {
+    let facts = Facts::of(records);
+    of(&facts)
+}
+
+/// Judges one attack of a run that still goes on, as if it ended now: for what the run does next.
+///
+/// `None` if the plan has no such attack.
+#[must_use]
+pub fn attack_so_far(records: &[Record], attack: usize, now_us: i64, outcome: &Outcome) -> Option<AttackCard> {
+    let mut facts = Facts::of(records);
+    let plan = facts.plan?;
+    facts.attacks.get_mut(attack)?.ended.get_or_insert_with(|| (now_us, outcome.clone()));
+    facts.last_us = facts.last_us.max(now_us);
+    plan.attacks.get(attack).map(|_| judge_attack(&facts, plan, attack))
+}
+
+pub(crate) fn of(facts: &Facts<'_>) -> Scorecard {
+    let attacks: Vec<AttackCard> = facts.plan.map_or_else(Vec::new, |plan| {
+        (0..plan.attacks.len()).map(|index| judge_attack(facts, plan, index)).collect()
+    });
+    let hosts = hosts(facts);
+    let why = reasons(facts, &attacks);
+    let worst = attacks.iter().filter_map(|attack| attack.verdict).max().unwrap_or(Verdict::Unknown);
+    let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) };
+    let ran: Vec<&AttackCard> = attacks.iter().filter(|attack| attack.verdict.is_some()).collect();
+    let score = if ran.is_empty() || ran.iter().any(|attack| attack.score.is_none()) {
+        None
+    } else {
+        ran.iter().filter_map(|attack| attack.score).min()
+    };
+    let mut card = Scorecard {
+        schema: SCHEMA,
+        run: facts.run.clone(),
+        name: facts.plan.map(|plan| plan.name.clone()).unwrap_or_default(),
+        hypothesis: facts.plan.map(|plan| plan.hypothesis.clone()).unwrap_or_default(),
+        verdict,
+        exit: exit(facts, verdict, &hosts) as u8,
+        why,
+        score,
+        ran: ran.len(),
+        planned: attacks.len(),
+        story: String::new(),
+        ended: ended(facts.ended),
+        end_us: facts.last_us,
+        attacks,
+        hosts,
+    };
+    card.story = story::tell(&card, facts.plan);
+    card
+}
+
+fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
+    let attack = &plan.attacks[index];
+    let logged = &facts.attacks[index];
+    let acts = Acts::of(facts, index, logged);
+    let begun = !logged.phases.is_empty() || logged.injections.iter().any(|one| !one.changes.is_empty());
+    let course = match (&logged.ended, begun) {
+        (Some((_, Outcome::NotRun(why))), _) => Course::NotRun(why.clone()),
+        (Some((_, Outcome::Aborted(why))), _) => Course::Aborted(why.clone()),
+        (Some((_, Outcome::Ran)), _) => Course::Ran,
+        (None, true) => Course::Cut,
+        (None, false) => Course::NotRun("the run ended before it".to_owned()),
+    };
+    let mut card = AttackCard {
+        index,
+        name: attack.name.clone(),
+        course,
+        verdict: None,
+        why: Vec::new(),
+        score: None,
+        phases: Vec::new(),
+        fault_from_us: acts.fault_us,
+        healed_us: acts.healed_us,
+        objectives: Vec::new(),
+        figures: Vec::new(),
+        injections: logged.injections.iter().map(|one| landed::card(facts, one)).collect(),
+    };
+    if let Course::NotRun(why) = &card.course {
+        card.why.push(why.clone());
+        return card;
+    }
+    card.phases = acts
+        .all
+        .iter()
+        .map(|act| PhaseCard { phase: act.phase, from_us: act.from_us, until_us: act.until_us })
+        .collect();
+    let doubts = landed::doubts(facts, index, logged, &acts);
+    let mut bench = Bench { facts, plan, attack, acts: &acts, doubts };
+    // First of all, because it explains all that follows.
+    if let Some(doubt) = bench.baseline() {
+        bench.doubts.insert(0, doubt);
+    }
+    card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
+    card.figures = figures::all(&bench);
+    let void = bench.doubts.iter().any(|doubt| doubt.void);
+    let tripped = if void { None } else { guard(facts, &acts) };
+    let judged = card.objectives.iter().map(|objective| objective.verdict).max().unwrap_or(Verdict::Unknown);
+    let doubted = if bench.doubts.is_empty() { judged } else { judged.max(Verdict::Unknown) };
+    let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };
+    card.verdict = Some(verdict);
+    card.why.extend(tripped);
+    card.why.extend(bench.doubts.iter().map(|doubt| doubt.text.clone()));
+    if card.objectives.is_empty() {
+        card.why.push("no objective is judged in it".to_owned());
+    }
+    for objective in card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict) {
+        if !card.why.contains(&objective.why) {
+            card.why.push(format!("{}: {}", objective.name, objective.why));
+        }
+    }
+    if verdict != Verdict::Unknown {
+        card.score = points::score(&bench, &card.figures);
+    }
+    card
+}
+
+/// A guard's condition is an objective too: once it is measured while a fault is about, it is violated.
+fn guard(facts: &Facts<'_>, acts: &Acts) -> Option<String> {
+    let from = acts.get(Phase::Fault)?.from_us;
+    let until = acts.all.last()?.until_us;
+    let mut tripped = facts.guards.iter().filter(|(at, _, blind)| !*blind && (from..=until).contains(at));
+    tripped.next().map(|(_, why, _)| format!("a guard aborted: {why}"))
+}
+
+/// What keeps the run from being held, apart from its attacks' verdicts.
+fn reasons(facts: &Facts<'_>, attacks: &[AttackCard]) -> Vec<String> {
+    let mut why = Vec::new();
+    if facts.plan.is_none() {
+        why.push("the log does not begin with its plan".to_owned());
+    }
+    if !facts.missing.is_empty() {
+        why.push(format!("records {} are missing from the log", say::list(&facts.missing)));
+    }
+    match facts.ended {
+        None => why.push("the log ends without its last record: the run did not end in order".to_owned()),
+        Some(RunOutcome::Completed) => {}
+        Some(other) => why.push(ended(Some(other))),
+    }
+    let not_run: Vec<&str> =
+        attacks.iter().filter(|attack| attack.verdict.is_none()).map(|attack| attack.name.as_str()).collect();
+    if !not_run.is_empty() {
+        why.push(format!("not run: {}", say::list(&not_run)));
+    }
+    if attacks.is_empty() && facts.plan.is_some() {
+        why.push("the plan has no attacks".to_owned());
+    }
+    for host in hosts(facts) {
+        match host.state {
+            HostState::Clean => {}
+            // A host that was powered off is gone by design.
+            HostState::Gone if powered_off(facts, &host.host) => {}
+            state => why.push(format!("{} ended {}", host.host, card::state_word(state))),
+        }
+    }
+    why
+}
+
+fn powered_off(facts: &Facts<'_>, host: &str) -> bool {
+    facts.attacks.iter().flat_map(|attack| &attack.injections).any(|one| {
+        one.planned.host == host && one.fault().takes_host_down() && one.fault().own_hold().is_none()
+    })
+}
+
+/// Every host that was or may have been touched. One that nobody asked at the end is unproven.
+fn hosts(facts: &Facts<'_>) -> Vec<HostCard> {
+    let mut names = facts.touched.clone();
+    names.extend(facts.hosts_ended.keys());
+    if facts.ended.is_none() {
+        // The log may have been cut between arming and saying so.
+        names.extend(&facts.prepared);
+    }
+    let card = |host: &str| match facts.hosts_ended.get(host) {
+        Some(end) => HostCard {
+            host: host.to_owned(),
+            state: end.state,
+            ours: end.ours.clone(),
+            foreign: end.foreign.clone(),
+            compared: end.compared,
+        },
+        None => HostCard {
+            host: host.to_owned(),
+            state: HostState::Unproven,
+            ours: Vec::new(),
+            foreign: Vec::new(),
+            compared: 0,
+        },
+    };
+    names.into_iter().map(card).collect()
+}
+
+fn exit(facts: &Facts<'_>, verdict: Verdict, hosts: &[HostCard]) -> Exit {
+    let unclean =
+        hosts.iter().any(|host| matches!(host.state, HostState::Dirty | HostState::Stuck | HostState::Unproven));
+    let slept = facts.plan.is_some_and(|plan| {
+        let lease = i64::try_from(plan.lease.as_micros()).unwrap_or(i64::MAX);
+        facts.gaps.iter().any(|(from, to)| to.saturating_sub(*from) > lease)
+    });
+    let mut exit = match verdict {
+        Verdict::Held => Exit::Held,
+        Verdict::Unknown => Exit::Unknown,
+        Verdict::Violated => Exit::Violated,
+    };
+    match facts.ended {
+        Some(RunOutcome::Refused(_)) if facts.touched.is_empty() => exit = Exit::Refused,
+        Some(RunOutcome::Refused(_)) => exit = exit.worst(Exit::Refused),
+        Some(RunOutcome::Stopped(_)) => exit = exit.worst(Exit::Stopped),
+        Some(RunOutcome::Failed(_)) if slept => exit = exit.worst(Exit::Stopped),
+        _ => {}
+    }
+    if facts.guards.iter().any(|(_, _, blind)| !*blind) {
+        exit = exit.worst(Exit::Violated);
+    }
+    if unclean { exit.worst(Exit::Unclean) } else { exit }
+}
+
+fn ended(outcome: Option<&RunOutcome>) -> String {
+    match outcome {
+        None => "the log ends before the run does".to_owned(),
+        Some(RunOutcome::Completed) => "all attacks had their turn".to_owned(),
+        Some(RunOutcome::Guarded(why)) => format!("a guard aborted the run: {why}"),
+        Some(RunOutcome::Stopped(why)) => format!("the run was stopped: {why}"),
+        Some(RunOutcome::Refused(why)) => format!("refused, and nothing was touched: {why}"),
+        Some(RunOutcome::Failed(why)) => format!("the run could not go on: {why}"),
+    }
+}
+
+/// A count that a calculation gave; nothing below zero, nothing beyond what fits.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, which is wanted")]
+pub(crate) fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! One pass over the records: what happened, sorted by what it belongs to. Judges nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firedrill_wire::{
+    Fault, InjectionId,
+    api::{EndState, Prepared},
+    evidence::Evidence,
+    journal::{HealReason, State, What},
+};
+
+use super::latency::Latencies;
+use crate::{
+    log::{Event, Outcome, Record, RunOutcome},
+    plan::{
+        Plan,
+        model::{COORDINATOR, Injection, Phase},
+    },
+};
+
+/// What a log says.
+#[derive(Debug, Default)]
+pub(crate) struct Facts<'a> {
+    pub(crate) run: Option<String>,
+    pub(crate) plan: Option<&'a Plan>,
+    pub(crate) wall: &'a str,
+    pub(crate) operator: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) attempt: u32,
+    /// Numbers of records that should be there and are not.
+    pub(crate) missing: Vec<String>,
+    pub(crate) ended: Option<&'a RunOutcome>,
+    pub(crate) last_us: i64,
+    pub(crate) attacks: Vec<AttackFacts<'a>>,
+    /// What was measured, by probe and vantage, in the order of time.
+    pub(crate) samples: BTreeMap<(&'a str, &'a str), Vec<Sample<'a>>>,
+    pub(crate) gaps: Vec<(i64, i64)>,
+    pub(crate) guards: Vec<(i64, &'a str, bool)>,
+    /// When a host's agent began to serve, and when its link broke and came back rebooted.
+    pub(crate) starts: Vec<(&'a str, i64)>,
+    pub(crate) lost: Vec<(&'a str, i64)>,
+    pub(crate) rebooted: Vec<(&'a str, i64)>,
+    pub(crate) prepared: BTreeSet<&'a str>,
+    /// Hosts on which something was armed or happened.
+    pub(crate) touched: BTreeSet<&'a str>,
+    pub(crate) hosts_ended: BTreeMap<&'a str, &'a EndState>,
+}
+
+/// What a log says about one attack.
+#[derive(Debug, Default)]
+pub(crate) struct AttackFacts<'a> {
+    pub(crate) phases: Vec<(Phase, i64)>,
+    pub(crate) ended: Option<(i64, Outcome)>,
+    pub(crate) injections: Vec<InjectionFacts<'a>>,
+}
+
+/// What a log says about one injection of the plan.
+#[derive(Debug)]
+pub(crate) struct InjectionFacts<'a> {
+    pub(crate) planned: &'a Injection,
+    pub(crate) id: Option<&'a InjectionId>,
+    pub(crate) armed: bool,
+    pub(crate) effects: &'a [String],
+    pub(crate) undo: &'a [String],
+    pub(crate) changes: Vec<Change<'a>>,
+    pub(crate) looks: Vec<(i64, &'a Evidence)>,
+    /// How well the host's clock is known, in microseconds.
+    pub(crate) uncertainty_us: i64,
+}
+
+/// A change of state, as the host journaled it.
+#[derive(Debug)]
+pub(crate) struct Change<'a> {
+    pub(crate) at_us: i64,
+    pub(crate) to: State,
+    pub(crate) reason: Option<&'a HealReason>,
+    pub(crate) detail: &'a str,
+}
+
+/// One bin.
+#[derive(Debug)]
+pub(crate) struct Sample<'a> {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) due: u64,
+    pub(crate) good: u64,
+    pub(crate) bad: u64,
+    /// Neither good nor bad: the vantage's own fault.
+    pub(crate) slipped: u64,
+    pub(crate) causes: &'a BTreeMap<String, u64>,
+    /// When the first and the last bad request were due.
+    pub(crate) first_bad_us: Option<i64>,
+    pub(crate) last_bad_us: Option<i64>,
+    /// `None` if they could not be read.
+    pub(crate) latencies: Option<Latencies>,
+    /// How well the vantage's clock is known; `None` if it never was measured.
+    pub(crate) uncertainty_us: Option<i64>,
+}
+
+impl InjectionFacts<'_> {
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.planned.fault
+    }
+
+    pub(crate) fn first(&self, states: &[State]) -> Option<i64> {
+        self.changes.iter().find(|change| states.contains(&change.to)).map(|change| change.at_us)
+    }
+
+    /// When harm may have begun: the effect was being made.
+    pub(crate) fn began_us(&self) -> Option<i64> {
+        self.first(&[State::Injecting]).or_else(|| self.in_force_us())
+    }
+
+    /// When the effect was made.
+    pub(crate) fn in_force_us(&self) -> Option<i64> {
+        let made = self.first(&[State::InForce, State::Done]);
+        // A host that goes down cannot say afterwards that it did.
+        if self.fault().takes_host_down() { made.or_else(|| self.first(&[State::Injecting])) } else { made }
+    }
+
+    pub(crate) fn undoing_us(&self) -> Option<i64> {
+        self.first(&[State::Undoing])
+    }
+
+    pub(crate) fn ended_us(&self) -> Option<i64> {
+        self.first(&[State::Undone, State::Done])
+    }
+}
+
+impl<'a> Facts<'a> {
+    pub(crate) fn of(records: &'a [Record]) -> Self {
+        let mut facts = Self::default();
+        // The newest measurement of each clock at the time when something was logged.
+        let mut clocks: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut expected = 1;
+        for record in records {
+            if record.seq != expected {
+                facts.missing.push(match record.seq.checked_sub(1) {
+                    Some(last) if expected < last => format!("{expected} to {last}"),
+                    _ => expected.to_string(),
+                });
+            }
+            expected = record.seq.saturating_add(1);
+            facts.last_us = facts.last_us.max(record.at_us);
+            match &record.event {
+                Event::Clock { host, uncertainty_us, .. } => {
+                    clocks.insert(host, i64::try_from(*uncertainty_us).unwrap_or(i64::MAX / 8));
+                }
+                Event::Bin { vantage, start_us, bin } => {
+                    // A bin that was read twice counts once.
+                    if seen.insert((vantage, &bin.probe, &bin.boot_id, bin.start_boot_us)) {
+                        let uncertainty_us =
+                            if vantage == COORDINATOR { Some(0) } else { clocks.get(vantage.as_str()).copied() };
+                        facts
+                            .samples
+                            .entry((&bin.probe, vantage))
+                            .or_default()
+                            .push(sample(*start_us, bin, uncertainty_us));
+                    }
+                }
+                Event::Agent { host, happened_us, what } => {
+                    let uncertainty = clocks.get(host.as_str()).copied().unwrap_or(0);
+                    facts.agent(host, *happened_us, &what.what, uncertainty);
+                }
+                other => facts.plain(record.at_us, other),
+            }
+        }
+        for samples in facts.samples.values_mut() {
+            samples.sort_by_key(|sample| sample.from_us);
+        }
+        for injection in facts.attacks.iter_mut().flat_map(|attack| &mut attack.injections) {
+            injection.changes.sort_by_key(|change| change.at_us);
+        }
+        facts
+    }
+
+    fn plain(&mut self, at_us: i64, event: &'a Event) {
+        match event {
+            Event::RunStarted { run, plan, wall, operator, version, attempt } => {
+                self.run = Some(run.to_string());
+                (self.wall, self.operator, self.version, self.attempt) = (wall, operator, version, *attempt);
+                self.attacks = plan
+                    .attacks
+                    .iter()
+                    .map(|attack| AttackFacts {
+                        injections: attack.injections.iter().map(InjectionFacts::new).collect(),
+                        ..AttackFacts::default()
+                    })
+                    .collect();
+                self.plan = Some(plan);
+            }
+            Event::Prepared { host, attack, prepared } => {
+                self.prepared.insert(host);
+                if let Prepared::Ready { effects, undo, .. } = &prepared.answer
+                    && let Some(one) = self.injection(*attack, &prepared.id, host, None)
+                {
+                    (one.effects, one.undo) = (effects, undo);
+                }
+            }
+            Event::Phase { attack, phase, .. } => {
+                if let Some(facts) = self.attacks.get_mut(*attack) {
+                    facts.phases.push((*phase, at_us));
+                }
+            }
+            Event::Armed { attack, injection, host, kind, .. } => {
+                self.touched.insert(host);
+                if let Some(one) = self.injection(*attack, injection, host, Some(kind)) {
+                    one.armed = true;
+                }
+            }
+            Event::LinkLost { host, .. } => self.lost.push((host, at_us)),
+            Event::LinkBack { host, rebooted } => {
+                if *rebooted {
+                    self.rebooted.push((host, at_us));
+                }
+            }
+            Event::GuardTripped { why, blind } => self.guards.push((at_us, why, *blind)),
+            Event::Gap { from_us, to_us } => self.gaps.push((*from_us, *to_us)),
+            Event::AttackEnded { attack, outcome, .. } => {
+                if let Some(facts) = self.attacks.get_mut(*attack) {
+                    facts.ended = Some((at_us, outcome.clone()));
+                }
+            }
+            Event::HostEnded { host, end } => {
+                self.hosts_ended.insert(host, end);
+            }
+            Event::RunEnded { outcome } => self.ended = Some(outcome),
+            Event::ApprovalAsked { .. }
+            | Event::ApprovalGiven { .. }
+            | Event::Note { .. }
+            | Event::Clock { .. }
+            | Event::Bin { .. }
+            | Event::Agent { .. } => {}
+        }
+    }
+
+    fn agent(&mut self, host: &'a str, at_us: i64, what: &'a What, uncertainty_us: i64) {
+        let find = |attacks: &mut Vec<AttackFacts<'a>>, id: &InjectionId| {
+            let mut all = attacks.iter_mut().enumerate().flat_map(|(attack, facts)| {
+                facts.injections.iter_mut().enumerate().map(move |(place, one)| (attack, place, one))
+            });
+            all.find(|(_, _, one)| one.id == Some(id)).map(|(attack, place, _)| (attack, place))
+        };
+        match what {
+            What::AgentStarted { .. } => self.starts.push((host, at_us)),
+            What::Changed { injection, run, to, reason, detail, .. } => {
+                if self.run.as_deref() != Some(run.as_str()) {
+                    return;
+                }
+                self.touched.insert(host);
+                if let Some((attack, place)) = find(&mut self.attacks, injection) {
+                    let one = &mut self.attacks[attack].injections[place];
+                    one.uncertainty_us = one.uncertainty_us.max(uncertainty_us);
+                    one.changes.push(Change { at_us, to: *to, reason: reason.as_ref(), detail });
+                }
+            }
+            What::Looked { injection, evidence, .. } => {
+                if let Some((attack, place)) = find(&mut self.attacks, injection) {
+                    self.attacks[attack].injections[place].looks.push((at_us, evidence));
+                }
+            }
+            What::UndoRetry { .. } | What::LeaseExpired { .. } | What::Halted { .. } | What::Released { .. } => {}
+        }
+    }
+
+    /// The plan's injection that an id belongs to: the one that has it already, else the first of that host (and
+    /// kind) that has none.
+    fn injection(
+        &mut self,
+        attack: usize,
+        id: &'a InjectionId,
+        host: &str,
+        kind: Option<&str>,
+    ) -> Option<&mut InjectionFacts<'a>> {
+        let all = &mut self.attacks.get_mut(attack)?.injections;
+        let free = |one: &InjectionFacts<'_>| {
+            one.id.is_none()
+                && one.planned.host == host
+                && kind.is_none_or(|kind| one.planned.fault.kind() == kind)
+        };
+        let place = all.iter().position(|one| one.id == Some(id)).or_else(|| all.iter().position(free))?;
+        all[place].id = Some(id);
+        Some(&mut all[place])
+    }
+
+    /// When an attack's last phase ended, as far as the log goes.
+    pub(crate) fn attack_end_us(&self, attack: usize) -> i64 {
+        self.attacks.get(attack).and_then(|facts| facts.ended.as_ref()).map_or(self.last_us, |(at, _)| *at)
+    }
+}
+
+impl<'a> InjectionFacts<'a> {
+    fn new(planned: &'a Injection) -> Self {
+        Self {
+            planned,
+            id: None,
+            armed: false,
+            effects: &[],
+            undo: &[],
+            changes: Vec::new(),
+            looks: Vec::new(),
+            uncertainty_us: 0,
+        }
+    }
+}
+
+/// A bin as it is judged; `start_us` on the run's clock.
+pub(crate) fn sample(start_us: i64, bin: &firedrill_wire::probe::Bin, uncertainty_us: Option<i64>) -> Sample<'_> {
+    let signed = |us: u64| i64::try_from(us).unwrap_or(i64::MAX / 8);
+    // No second has so many requests; capped, sums over a run cannot overflow whatever a log says.
+    let sane = |count: u64| count.min(1 << 32);
+    let (due, good) = (sane(bin.due), sane(bin.good));
+    let bad = sane(bin.bad.values().fold(0_u64, |sum, count| sum.saturating_add(*count)));
+    let after = |us: Option<u64>| us.map(|us| start_us.saturating_add(signed(us)));
+    Sample {
+        from_us: start_us,
+        until_us: start_us.saturating_add(signed(bin.length_us)),
+        due,
+        good,
+        bad,
+        // What was due and has no answer in the bin is the vantage's own loss.
+        slipped: sane(bin.slipped).max(due.saturating_sub(good.saturating_add(bad))),
+        causes: &bin.bad,
+        first_bad_us: after(bin.first_bad_us),
+        last_bad_us: after(bin.last_bad_us),
+        latencies: Latencies::decode(&bin.latency).ok().filter(|latencies| latencies.total() == bin.good),
+        uncertainty_us,
+    }
+}

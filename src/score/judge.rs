@@ -1,0 +1,276 @@
+//! Judges one objective in one attack: each vantage by itself, the worst that counts is the objective's.
+//!
+//! `held` needs that everything was measured, that the fault landed, and that even the lower bound, with every
+//! slipped request taken as bad, is good enough. `violated` needs that even the upper bound, with everything that was
+//! not measured taken as good, is not. All else is `unknown`.
+
+use std::collections::BTreeSet;
+
+use super::{
+    acts::Acts,
+    again,
+    card::{Measured, ObjectiveCard, VantageCard, phase_word},
+    facts::{Facts, Sample},
+    landed::Doubt,
+    say, share,
+};
+use crate::{
+    plan::{
+        Plan,
+        model::{Attack, Goal, Objective, Phase, Probe},
+    },
+    verdict::Verdict,
+};
+
+/// What a probe must reach where no objective says: for `mitigate_within` and `recover_within` without a good share.
+const DEFAULT_GOOD: f64 = 0.99;
+
+/// All that judging an attack needs.
+pub(crate) struct Bench<'f, 'a> {
+    pub(crate) facts: &'f Facts<'a>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) attack: &'a Attack,
+    pub(crate) acts: &'f Acts,
+    pub(crate) doubts: Vec<Doubt>,
+}
+
+/// One vantage's samples of the probe of one objective.
+pub(crate) struct View<'f, 'a> {
+    pub(crate) bench: &'f Bench<'f, 'a>,
+    pub(crate) probe: &'a Probe,
+    pub(crate) samples: &'f [Sample<'a>],
+}
+
+/// What a vantage saw, and what follows.
+pub(crate) struct Finding {
+    pub(crate) verdict: Verdict,
+    pub(crate) why: String,
+    pub(crate) measured: Measured,
+}
+
+impl<'f, 'a> Bench<'f, 'a> {
+    pub(crate) fn objectives(&self) -> impl Iterator<Item = &'a Objective> + '_ {
+        self.plan.objectives.iter().filter(|objective| self.attack.judge.contains(&objective.name))
+    }
+
+    /// Vantages on hosts that this attack targets are shown, and do not count.
+    pub(crate) fn counts(&self, vantage: &str) -> bool {
+        !self.attack.injections.iter().any(|one| one.host == vantage)
+    }
+
+    pub(crate) fn view(&'f self, probe: &'a Probe, vantage: &str) -> View<'f, 'a> {
+        let samples = self.facts.samples.iter().find(|((name, from), _)| *name == probe.name && *from == vantage);
+        View { bench: self, probe, samples: samples.map_or(&[], |(_, samples)| samples) }
+    }
+
+    /// The share of good requests from which on a probe is good: the strictest that is judged here, else in the plan.
+    pub(crate) fn good_enough(&self, probe: &str) -> f64 {
+        let strictest = |judged_only: bool| {
+            self.plan
+                .objectives
+                .iter()
+                .filter(|one| one.probe == probe && (!judged_only || self.attack.judge.contains(&one.name)))
+                .filter_map(|one| match one.goal {
+                    Goal::Good(share) => Some(share.fraction()),
+                    _ => None,
+                })
+                .reduce(f64::max)
+        };
+        strictest(true).or_else(|| strictest(false)).unwrap_or(DEFAULT_GOOD)
+    }
+
+    /// An attack says nothing about a system that was ill before it.
+    pub(crate) fn baseline(&self) -> Option<Doubt> {
+        if self.attack.baseline.is_zero() {
+            return None;
+        }
+        let doubt = |text: String| Some(Doubt { void: true, text });
+        for objective in self.objectives() {
+            let Some(probe) = self.plan.probes.iter().find(|probe| probe.name == objective.probe) else { continue };
+            for vantage in probe.from.iter().filter(|vantage| self.counts(vantage)) {
+                let view = self.view(probe, vantage);
+                let goal = match objective.goal {
+                    Goal::Latency { .. } => objective.goal,
+                    _ => Goal::Good(
+                        firedrill_wire::Share::from_fraction(self.good_enough(&probe.name))
+                            .unwrap_or(firedrill_wire::Share::ALL),
+                    ),
+                };
+                let tally = share::tally(&view, goal, &[Phase::Baseline]);
+                match tally.share() {
+                    None => {
+                        return doubt(format!(
+                            "before the fault nothing was measured of {} from {vantage}",
+                            probe.name
+                        ));
+                    }
+                    Some(share) if share < tally.goal => {
+                        return doubt(format!(
+                            "the system was not healthy before: of {} from {vantage} {} was {}, {} wanted",
+                            probe.name,
+                            say::percent(share),
+                            tally.adjective(),
+                            say::percent(tally.goal)
+                        ));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        None
+    }
+}
+
+impl View<'_, '_> {
+    /// How much of a stretch of time has no bins, in microseconds. At the attack's outer ends a bin's length is
+    /// forgiven, because bins do not begin with the attack.
+    pub(crate) fn unmeasured_us(&self, from: i64, until: i64) -> i64 {
+        const JITTER_US: i64 = 50_000;
+        const END_US: i64 = 1_200_000;
+        let acts = &self.bench.acts.all;
+        let outer = |at: i64| {
+            acts.first().is_some_and(|act| at <= act.from_us) || acts.last().is_some_and(|act| at >= act.until_us)
+        };
+        let mut missing = 0_i64;
+        let mut covered = from;
+        let mut gap = |start: i64, end: i64| {
+            let size = end.saturating_sub(start);
+            let forgiven = if outer(start) || outer(end) { END_US } else { JITTER_US };
+            if size > forgiven {
+                missing = missing.saturating_add(size);
+            }
+        };
+        for bin in self.samples {
+            let idle = bin.due == 0
+                && self.probe.rate * bin.until_us.saturating_sub(bin.from_us) as f64 / 1e6 >= 1.0;
+            if idle || bin.until_us <= covered || bin.from_us >= until {
+                continue;
+            }
+            gap(covered, bin.from_us);
+            covered = bin.until_us;
+        }
+        if covered < until {
+            gap(covered, until);
+        }
+        missing
+    }
+
+    /// What keeps this vantage from saying `held` over a stretch of time.
+    pub(crate) fn weakness(&self, from: i64, until: i64, what: &str) -> Option<String> {
+        let inside = || self.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
+        if inside().any(|bin| bin.uncertainty_us.is_none()) {
+            return Some("its clock was never measured against the run's".to_owned());
+        }
+        let missing = self.unmeasured_us(from, until);
+        if missing > 0 {
+            return Some(format!("nothing was measured there for {} of the {what}", say::time(missing)));
+        }
+        let due: u64 = inside().map(|bin| bin.due).sum();
+        let slipped: u64 = inside().map(|bin| bin.slipped).sum();
+        if slipped as f64 > 0.01 * due as f64 {
+            return Some(format!(
+                "it could not keep its own schedule: {} of its requests slipped in the {what}",
+                say::percent(slipped as f64 / due as f64)
+            ));
+        }
+        let time: i64 = inside().map(|bin| bin.until_us.saturating_sub(bin.from_us)).sum();
+        let planned = self.probe.rate * time as f64 / 1e6;
+        if (due as f64) < 0.98 * planned - 2.0 {
+            return Some(format!("it made {due} requests in the {what}, the plan wants {planned:.0}"));
+        }
+        None
+    }
+}
+
+/// Judges one objective.
+pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> ObjectiveCard {
+    let during = phases(objective);
+    let mut card = ObjectiveCard {
+        name: objective.name.clone(),
+        probe: objective.probe.clone(),
+        goal: goal_text(objective),
+        verdict: Verdict::Unknown,
+        why: String::new(),
+        measured: Measured::default(),
+        vantages: Vec::new(),
+    };
+    let Some(probe) = bench.plan.probes.iter().find(|probe| probe.name == objective.probe) else {
+        card.why = format!("the plan has no probe `{}`", objective.probe);
+        return card;
+    };
+    let names: BTreeSet<&String> = probe.from.iter().collect();
+    for vantage in names {
+        let view = bench.view(probe, vantage);
+        let mut found = match objective.goal {
+            Goal::Good(_) | Goal::Latency { .. } => share::judge(&view, objective.goal, &during),
+            Goal::MitigateWithin(limit) => again::mitigated(&view, limit),
+            Goal::RecoverWithin(limit) => again::recovered(&view, limit),
+        };
+        if let Some(doubt) = bench.doubts.iter().find(|doubt| doubt.void) {
+            found.verdict = Verdict::Unknown;
+            found.why.clone_from(&doubt.text);
+        }
+        card.vantages.push(VantageCard {
+            vantage: vantage.clone(),
+            counts: bench.counts(vantage),
+            verdict: found.verdict,
+            why: found.why,
+            measured: found.measured,
+        });
+    }
+    // The first of the worst; among equals the one that is nearest to its limit.
+    let badness = |one: &VantageCard| {
+        let value = one.measured.value.unwrap_or(0.0);
+        let badness = match objective.goal {
+            Goal::Good(_) => -value,
+            _ if one.measured.endless => f64::INFINITY,
+            _ => value,
+        };
+        (one.verdict, badness)
+    };
+    let worst = card.vantages.iter().filter(|one| one.counts).max_by(|a, b| {
+        let ((verdict_a, a), (verdict_b, b)) = (badness(a), badness(b));
+        verdict_a.cmp(&verdict_b).then(a.total_cmp(&b))
+    });
+    if let Some(worst) = worst {
+        card.verdict = worst.verdict;
+        let many = card.vantages.iter().filter(|one| one.counts).count() > 1;
+        card.why = if many { format!("from {}: {}", worst.vantage, worst.why) } else { worst.why.clone() };
+        card.measured = worst.measured;
+    } else {
+        card.why = format!(
+            "every vantage of {} is on a host that this attack targets; those are shown, but do not count",
+            probe.name
+        );
+    }
+    card
+}
+
+/// The phases that an objective is judged in.
+pub(crate) fn phases(objective: &Objective) -> Vec<Phase> {
+    if objective.during.is_empty() {
+        vec![Phase::Baseline, Phase::Fault, Phase::Recovery]
+    } else {
+        objective.during.clone()
+    }
+}
+
+/// An objective's goal as people read it.
+#[must_use]
+pub fn goal_text(objective: &Objective) -> String {
+    let during = phases(objective).iter().map(|phase| phase_word(*phase)).collect::<Vec<_>>();
+    let during = say::list(&during);
+    match objective.goal {
+        Goal::Good(share) => format!("at least {} good in {during}", say::percent(share.fraction())),
+        Goal::Latency { quantile, below } => {
+            format!("p{} at most {below} in {during}", trim(quantile * 100.0))
+        }
+        Goal::MitigateWithin(limit) => format!("good again within {limit} while the fault holds"),
+        Goal::RecoverWithin(limit) => format!("good again within {limit} from the heal"),
+    }
+}
+
+fn trim(number: f64) -> String {
+    let text = format!("{number:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

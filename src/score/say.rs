@@ -1,0 +1,110 @@
+//! Figures as people read them: shares, times, lists. Never rounds a failure away: what is not all is never `100 %`.
+
+/// A share between 0 and 1 as per cent, with as many decimals as keep it from looking like all or nothing.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    if !value.is_finite() {
+        return "—".to_owned();
+    }
+    for decimals in 1..=4_usize {
+        let text = format!("{value:.decimals$}");
+        let looks_whole = text.parse::<f64>().is_ok_and(|shown| shown <= 0.0 || shown >= 100.0);
+        if !looks_whole || value <= 0.0 || value >= 100.0 {
+            let text = text.trim_end_matches('0').trim_end_matches('.');
+            return format!("{text} %");
+        }
+    }
+    if value > 50.0 { "just under 100 %".to_owned() } else { "just over 0 %".to_owned() }
+}
+
+/// A length of time in microseconds.
+#[must_use]
+pub fn time(us: i64) -> String {
+    let size = us.unsigned_abs();
+    let sign = if us < 0 { "−" } else { "" };
+    let seconds = size as f64 / 1e6;
+    match size {
+        0 => "0 s".to_owned(),
+        1..1_000 => format!("{sign}{size} µs"),
+        1_000..10_000 => format!("{sign}{:.1} ms", size as f64 / 1e3),
+        10_000..999_500 => format!("{sign}{:.0} ms", size as f64 / 1e3),
+        999_500..59_950_000 => format!("{sign}{seconds:.1} s"),
+        _ => {
+            let whole = size.saturating_add(500_000) / 1_000_000;
+            let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+            match hours {
+                0 => format!("{sign}{minutes} min {seconds} s"),
+                _ => format!("{sign}{hours} h {minutes} min"),
+            }
+        }
+    }
+}
+
+/// A point on the run's clock, as `mm:ss.t` or `h:mm:ss.t`.
+#[must_use]
+pub fn clock(us: i64) -> String {
+    let tenths = us.unsigned_abs() / 100_000;
+    let sign = if us < 0 { "−" } else { "" };
+    let (hours, minutes, seconds) = (tenths / 36_000, tenths / 600 % 60, tenths / 10 % 60);
+    match hours {
+        0 => format!("{sign}{minutes:02}:{seconds:02}.{}", tenths % 10),
+        _ => format!("{sign}{hours}:{minutes:02}:{seconds:02}.{}", tenths % 10),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; long lists end in `and 7 more`.
+#[must_use]
+pub fn list<S: AsRef<str>>(items: &[S]) -> String {
+    let shown = if items.len() > 4 { 3 } else { items.len() };
+    let mut words: Vec<String> = items.iter().take(shown).map(|item| item.as_ref().to_owned()).collect();
+    if items.len() > shown {
+        words.push(format!("{} more", items.len() - shown));
+    }
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// Small numbers as words, as at the beginning of a sentence.
+#[must_use]
+pub fn number(count: usize) -> String {
+    const WORDS: [&str; 13] = [
+        "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    ];
+    WORDS.get(count).map_or_else(|| count.to_string(), |word| (*word).to_owned())
+}
+
+/// The text with its first letter in upper case.
+#[must_use]
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_rounded_to_all_or_nothing() {
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(0.991), "99.1 %");
+        assert_eq!(percent(0.99999), "99.999 %");
+        assert_eq!(percent(0.999_999_999), "just under 100 %");
+        assert_eq!(percent(0.000_02), "0.002 %");
+    }
+
+    #[test]
+    fn times_have_their_unit() {
+        assert_eq!(
+            [0, 850, 4_230, 850_000, 4_230_000, 200_000_000, -1_500_000].map(time),
+            ["0 s", "850 µs", "4.2 ms", "850 ms", "4.2 s", "3 min 20 s", "−1.5 s"]
+        );
+        assert_eq!(clock(75_260_000), "01:15.2");
+        assert_eq!(list(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+    }
+}

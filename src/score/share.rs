@@ -1,0 +1,222 @@
+//! Goals over a share of requests: good ones, or ones that were good and quick enough.
+//!
+//! A latency quantile is such a share too: "p99 at most 300 ms" is "99 % of all requests are good within 300 ms". So a
+//! request without an answer counts as infinitely slow, and both kinds share their intervals.
+
+use super::{
+    acts::{Part, planned_us},
+    card::{Measured, Unit},
+    facts::Sample,
+    interval::{Estimate, Z, estimate},
+    judge::{Finding, View},
+    latency::Latencies,
+    say,
+};
+use crate::{
+    plan::model::{Goal, Phase},
+    verdict::Verdict,
+};
+
+/// The requests of some phases, counted for one goal.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// The share that is wanted.
+    pub(crate) goal: f64,
+    /// For latencies: at most so long, in microseconds, at this quantile.
+    limit: Option<(u64, f64)>,
+    /// Each bin's (fit, all), of what certainly belongs to the phases.
+    blocks: Vec<(f64, f64)>,
+    /// The same with everything unsure taken as bad.
+    worst: Vec<(f64, f64)>,
+    /// The same with everything unsure taken as good.
+    best: Vec<(f64, f64)>,
+    /// Of the whole bins, merged; and how many requests never got a good answer.
+    latencies: Latencies,
+    endless: u64,
+    /// Bins whose latencies cannot be read.
+    unreadable: usize,
+    /// Bins across an edge whose bad requests may belong to either side.
+    unsure: usize,
+}
+
+impl Tally {
+    pub(crate) fn estimate(&self) -> Option<Estimate> {
+        estimate(&self.blocks)
+    }
+
+    pub(crate) fn share(&self) -> Option<f64> {
+        self.estimate().map(|sure| sure.share)
+    }
+
+    pub(crate) fn adjective(&self) -> String {
+        match self.limit {
+            Some((limit, _)) => format!("good within {}", say::time(signed(limit))),
+            None => "good".to_owned(),
+        }
+    }
+
+    fn samples(&self) -> u64 {
+        self.blocks.iter().map(|(_, all)| super::whole(*all)).sum()
+    }
+
+    fn measured(&self) -> Measured {
+        let samples = self.samples();
+        let Some(sure) = self.estimate() else { return Measured { samples, ..Measured::default() } };
+        let Some((_, quantile)) = self.limit else {
+            return Measured {
+                unit: Unit::Share,
+                value: Some(sure.share),
+                endless: false,
+                low: Some(sure.low),
+                high: Some(sure.high),
+                samples,
+            };
+        };
+        // The quantiles that the wanted one could be mistaken for: the score interval, read the other way round.
+        let half = Z * (quantile * (1.0 - quantile) / sure.effective).sqrt();
+        let at = |q: f64| self.latencies.quantile(q, self.endless).map(|us| us as f64);
+        let value = at(quantile);
+        Measured {
+            unit: Unit::Microseconds,
+            value,
+            endless: value.is_none(),
+            low: at(quantile - half),
+            high: if quantile + half < 1.0 { at(quantile + half) } else { None },
+            samples,
+        }
+    }
+}
+
+/// Counts what a vantage saw in some phases.
+pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally {
+    let (goal, limit) = match goal {
+        Goal::Good(share) => (share.fraction(), None),
+        Goal::Latency { quantile, below } => (quantile, Some((below.as_micros(), quantile))),
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => (1.0, None),
+    };
+    let mut tally = Tally { goal, limit, ..Tally::default() };
+    let mut whole: Vec<&Latencies> = Vec::new();
+    for sample in view.samples.iter().filter(|sample| sample.uncertainty_us.is_some()) {
+        match view.bench.acts.part(sample, during) {
+            Part::None => {}
+            Part::Whole(sample) => {
+                let Some(fit) = fit(sample, limit) else {
+                    tally.unreadable += 1;
+                    continue;
+                };
+                tally.count(fit as f64, (sample.good + sample.bad) as f64, sample.slipped as f64);
+                tally.endless += sample.bad;
+                whole.extend(&sample.latencies);
+            }
+            Part::Side(sample, side) => {
+                let bad = sample.bad as f64;
+                let all = ((sample.good as f64 + bad) * side).round().max(bad);
+                let of_good = if sample.good == 0 {
+                    0.0
+                } else {
+                    fit(sample, limit).unwrap_or(0) as f64 / sample.good as f64
+                };
+                tally.count(((all - bad) * of_good).round(), all, sample.slipped as f64);
+                tally.endless += sample.bad;
+            }
+            Part::Unsure(sample) => {
+                tally.unsure += 1;
+                let (good, all) = (sample.good as f64, (sample.good + sample.bad) as f64);
+                tally.worst.push((good, all));
+                tally.best.push((all, all));
+            }
+        }
+    }
+    tally.latencies = Latencies::merge(whole);
+    tally
+}
+
+impl Tally {
+    fn count(&mut self, fit: f64, all: f64, slipped: f64) {
+        self.blocks.push((fit, all));
+        self.worst.push((fit, all + slipped));
+        self.best.push((fit + slipped, all + slipped));
+    }
+}
+
+fn fit(sample: &Sample<'_>, limit: Option<(u64, f64)>) -> Option<u64> {
+    match (limit, &sample.latencies) {
+        (None, _) => Some(sample.good),
+        (Some((limit, _)), Some(latencies)) => Some(latencies.at_most(limit)),
+        (Some(_), None) => None,
+    }
+}
+
+/// Judges a goal over a share at one vantage.
+pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Finding {
+    let mut tally = tally(view, goal, during);
+    let mut weak: Option<String> =
+        view.bench.doubts.iter().find(|doubt| !doubt.void).map(|doubt| doubt.text.clone());
+    for phase in during {
+        let name = super::card::phase_word(*phase);
+        let planned = planned_us(view.bench.attack, *phase);
+        let act = view.bench.acts.get(*phase);
+        let lasted = act.map_or(0, |act| act.until_us.saturating_sub(act.from_us));
+        let unmeasured = act.map_or(0, |act| view.unmeasured_us(act.from_us, act.until_us));
+        let missing = unmeasured.saturating_add(planned.saturating_sub(lasted).max(0));
+        // What was not measured may all have been good: one block a second, at the planned rate.
+        if missing > 0 && planned > 0 {
+            let seconds = usize::try_from(missing / 1_000_000).unwrap_or(0).clamp(1, 100_000);
+            let each = missing as f64 / 1e6 * view.probe.rate / seconds as f64;
+            tally.best.extend(std::iter::repeat_n((each, each), seconds));
+        }
+        match act {
+            None if planned > 0 => {
+                weak.get_or_insert_with(|| format!("there was no {name} phase"));
+            }
+            None => {}
+            Some(act) => {
+                if let Some(why) = view.weakness(act.from_us, act.until_us, name) {
+                    weak.get_or_insert(why);
+                }
+                // Baseline and recovery are cut short only by an abort, and a settle that is healthy at once may be.
+                if matches!(phase, Phase::Baseline | Phase::Recovery) && lasted < planned / 2 {
+                    weak.get_or_insert_with(|| {
+                        format!("the {name} lasted {} of {}", say::time(lasted), say::time(planned))
+                    });
+                }
+            }
+        }
+    }
+    if tally.unreadable > 0 {
+        weak.get_or_insert_with(|| format!("the latencies of {} seconds cannot be read", tally.unreadable));
+    }
+    let measured = tally.measured();
+    let Some(sure) = tally.estimate() else {
+        let why = weak.unwrap_or_else(|| "nothing was measured".to_owned());
+        return Finding { verdict: Verdict::Unknown, why, measured };
+    };
+    let figure = format!(
+        "{} of {} requests {}, {} wanted",
+        say::percent(sure.share),
+        tally.samples(),
+        tally.adjective(),
+        say::percent(tally.goal)
+    );
+    let range = format!("(likely {} to {})", say::percent(sure.low), say::percent(sure.high));
+    let best = estimate(&tally.best).map_or(1.0, |sure| sure.high);
+    let worst = estimate(&tally.worst).map_or(0.0, |sure| sure.low);
+    let (verdict, why) = if best < tally.goal {
+        (Verdict::Violated, format!("{figure} {range}"))
+    } else if let Some(why) = weak {
+        (Verdict::Unknown, why)
+    } else if worst >= tally.goal {
+        (Verdict::Held, format!("{figure} {range}"))
+    } else if sure.low >= tally.goal && tally.unsure > 0 {
+        (Verdict::Unknown, format!("{figure}, but bad requests at the edge of a phase may belong to it"))
+    } else if sure.share >= 1.0 {
+        (Verdict::Unknown, format!("{figure}: so few cannot show it {range}; a higher rate or a longer hold would"))
+    } else {
+        (Verdict::Unknown, format!("{figure}: too close to tell {range}; a higher rate or a longer hold would show it"))
+    };
+    Finding { verdict, why, measured }
+}
+
+fn signed(us: u64) -> i64 {
+    i64::try_from(us).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,356 @@
+//! What the verdicts must be, for runs in which one thing or another went wrong.
+
+use firedrill_wire::{
+    Share, Span,
+    api::HostState,
+    evidence::Seen,
+    journal::{HealReason, State},
+};
+
+use super::{card::Course, *};
+use crate::{
+    log::Event,
+    plan::model::{Goal, Phase},
+    testing::{Act, BASELINE, Drill, HOLD, RECOVERY, S, isolate, stop},
+};
+
+fn judged(drill: &Drill) -> Scorecard {
+    fold(&drill.records())
+}
+
+#[track_caller]
+fn unknown(drill: &Drill, why: &str) -> Scorecard {
+    let card = judged(drill);
+    assert_eq!(card.verdict, Verdict::Unknown, "{:#?}", card.attacks);
+    let attack = &card.attacks[0];
+    assert_eq!(attack.verdict, Some(Verdict::Unknown), "{attack:#?}");
+    assert_eq!(attack.score, None);
+    assert_eq!(card.exit, Exit::Unknown as u8);
+    let said = attack.why.join("\n");
+    assert!(said.contains(why), "wanted `{why}` in:\n{said}");
+    card
+}
+
+#[test]
+fn all_is_measured_and_holds() {
+    let card = judged(&Drill::good());
+    assert_eq!((card.verdict, card.exit), (Verdict::Held, 0), "{:#?} {:?}", card.attacks, card.why);
+    assert_eq!((card.ran, card.planned), (2, 2));
+    assert!(card.score.is_some_and(|score| score > 80), "{:?}", card.score);
+    let figure = &card.attacks[0].figures[0];
+    assert_eq!(figure.bad, 12);
+    assert!(figure.mitigated_us.is_some_and(|us| (3_000_000..3_200_000).contains(&us)), "{figure:?}");
+    assert_eq!(figure.recovered_us, Some(0));
+    assert!(card.story.starts_with("Two failures, all held: while "), "{}", card.story);
+}
+
+#[test]
+fn errors_that_never_end_violate() {
+    let mut drill = Drill::good();
+    drill.acts[1].bad = vec![(0..HOLD + 12, 40)];
+    let card = judged(&drill);
+    assert_eq!((card.verdict, card.exit), (Verdict::Violated, 1));
+    assert_eq!(card.attacks[0].verdict, Some(Verdict::Held), "the other is judged by itself");
+    let verdicts: Vec<_> = card.attacks[1].objectives.iter().map(|one| one.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Violated; 4], "{:#?}", card.attacks[1].objectives);
+    let fast = &card.attacks[1].objectives[1];
+    assert!(fast.measured.endless, "requests without an answer are infinitely slow: {fast:?}");
+    assert!(card.story.contains("while fremont was cut off, users saw 40 % errors"), "{}", card.story);
+    assert!(card.attacks[1].score < card.attacks[0].score);
+    assert_eq!(card.score, card.attacks[1].score);
+    let figure = &card.attacks[1].figures[0];
+    assert_eq!(figure.mitigated_us, None);
+    assert!(figure.recovered_us.is_some_and(|us| (11_000_000..12_500_000).contains(&us)), "{figure:?}");
+    assert!(figure.budget_spent.is_some_and(|spent| spent > 5.0));
+}
+
+#[test]
+fn a_fault_lifted_early_is_unknown_with_who_did_it() {
+    let mut drill = Drill::one();
+    drill.acts[0].lifted = 30;
+    drill.acts[0].reason = HealReason::Asked { by: "bob".to_owned() };
+    unknown(&drill, "lifted early, asked for by bob");
+    drill.acts[0].reason = HealReason::HoldOver;
+    unknown(&drill, "was in force for 30.0 s of 1 min 0 s");
+    drill.acts[0].reason = HealReason::LeaseExpired;
+    unknown(&drill, "lease ran out");
+}
+
+#[test]
+fn a_violation_stands_though_the_fault_was_lifted_early() {
+    let mut drill = Drill::one();
+    drill.acts[0].lifted = 30;
+    drill.acts[0].reason = HealReason::Asked { by: "guard".to_owned() };
+    drill.acts[0].bad = vec![(0..30, 90)];
+    assert_eq!(judged(&drill).verdict, Verdict::Violated);
+    // But not if what was left of the hold, had it been good, would have made it hold.
+    drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.75).unwrap()), vec![])];
+    assert_eq!(judged(&drill).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn a_fault_that_did_not_land_is_unknown_even_if_users_suffered() {
+    let mut drill = Drill::one();
+    drill.acts[0].bad = vec![(0..HOLD, 90)];
+    drill.acts[0].exercised = Seen::No;
+    unknown(&drill, "never exercised");
+    drill.acts[0].in_force = Seen::No;
+    unknown(&drill, "was not there");
+    drill.acts[0].in_force = Seen::Unknown;
+    unknown(&drill, "could not be seen");
+    drill.acts[0].looks = false;
+    unknown(&drill, "nobody looked");
+}
+
+#[test]
+fn a_cut_vantage_is_unknown_and_the_others_are_still_judged() {
+    let mut drill = Drill::one();
+    drill.bins = Box::new(|vantage, second, bin| (vantage != "canary" || second < 50).then_some(bin));
+    let card = unknown(&drill, "nothing was measured there for");
+    let users = &card.attacks[0].objectives[0];
+    assert_eq!(users.vantages.iter().map(|one| one.verdict).collect::<Vec<_>>(), [
+        Verdict::Unknown,
+        Verdict::Held
+    ]);
+    // One second is enough.
+    drill.bins = Box::new(|vantage, second, bin| (vantage != "canary" || second != 50).then_some(bin));
+    unknown(&drill, "nothing was measured there for 1.0 s of the fault");
+    drill.bins = Box::new(|_, second, bin| (second < 50).then_some(bin));
+    unknown(&drill, "nothing was measured there for");
+    drill.bins = Box::new(|_, _, _| None);
+    unknown(&drill, "before the fault nothing was measured");
+}
+
+#[test]
+fn a_gap_of_the_coordinator_is_unknown() {
+    let mut drill = Drill::one();
+    drill.extra = vec![(60, Event::Gap { from_us: 50 * S, to_us: 60 * S })];
+    unknown(&drill, "the coordinator itself was not running for 10.0 s");
+}
+
+#[test]
+fn a_coordinator_that_was_stopped_ends_with_its_own_code() {
+    let mut drill = Drill::good();
+    drill.acts[1].outcome = crate::log::Outcome::Aborted("stopped by alice".to_owned());
+    drill.acts[1].lifted = 20;
+    drill.acts[1].reason = HealReason::Asked { by: "alice".to_owned() };
+    drill.outcome = Some(RunOutcome::Stopped("interrupt".to_owned()));
+    let card = judged(&drill);
+    assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Stopped as u8));
+    assert_eq!(card.attacks[0].verdict, Some(Verdict::Held));
+    assert_eq!(card.attacks[1].verdict, Some(Verdict::Unknown));
+}
+
+#[test]
+fn a_starved_prober_is_unknown() {
+    let mut drill = Drill::one();
+    drill.bins = Box::new(|vantage, second, mut bin| {
+        if vantage == "canary" && (30..60).contains(&second) {
+            bin.good -= 5;
+            bin.slipped = 5;
+        }
+        Some(bin)
+    });
+    unknown(&drill, "could not keep its own schedule");
+    // A prober that does not even know what it owes is caught by the plan's rate.
+    drill.bins = Box::new(|vantage, second, bin| {
+        if vantage == "canary" { Some(crate::testing::bin("buy", second, bin.good / 2, 0)) } else { Some(bin) }
+    });
+    unknown(&drill, "the plan wants");
+}
+
+#[test]
+fn vantages_on_targeted_hosts_are_shown_and_do_not_count() {
+    let mut drill = Drill::one();
+    drill.vantages = vec!["coordinator", "app1"];
+    drill.bins = Box::new(|vantage, second, bin| {
+        Some(if vantage == "app1" && second > 30 { crate::testing::bin("buy", second, 0, 100) } else { bin })
+    });
+    let card = judged(&drill);
+    assert_eq!(card.verdict, Verdict::Held);
+    let shown = &card.attacks[0].objectives[0].vantages[0];
+    assert_eq!((shown.vantage.as_str(), shown.counts, shown.verdict), ("app1", false, Verdict::Violated));
+    drill.vantages = vec!["app1"];
+    unknown(&drill, "every vantage of buy is on a host that this attack targets");
+}
+
+#[test]
+fn a_system_that_was_ill_before_says_nothing() {
+    let mut drill = Drill::one();
+    drill.acts[0].bad = vec![(-BASELINE..0, 10), (0..HOLD, 80)];
+    unknown(&drill, "the system was not healthy before");
+}
+
+#[test]
+fn an_agent_that_died_is_unknown() {
+    for (reason, why) in [
+        (HealReason::WorkerDied, "worker died"),
+        (HealReason::GuardianDied, "guardian died"),
+        (HealReason::FoundAtStart, "started anew"),
+        (HealReason::AgentStopping, "stopped or upgraded"),
+        (HealReason::InjectFailed, "could not be made wholly"),
+    ] {
+        let mut drill = Drill::one();
+        drill.acts[0].reason = reason;
+        unknown(&drill, why);
+    }
+}
+
+#[test]
+fn a_stuck_dirty_or_unasked_host_ends_with_six() {
+    for state in [HostState::Stuck, HostState::Dirty, HostState::Unproven] {
+        let mut drill = Drill::one();
+        drill.ends = vec![("app1", state)];
+        let card = judged(&drill);
+        assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Unclean as u8), "{state:?}");
+    }
+    let mut drill = Drill::one();
+    drill.acts[0].end = State::Stuck;
+    drill.ends.clear();
+    let card = judged(&drill);
+    assert_eq!(card.hosts[0].state, HostState::Unproven);
+    assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Unclean as u8));
+}
+
+#[test]
+fn an_attack_that_was_not_run_is_never_held() {
+    let mut drill = Drill::good();
+    drill.acts[1].outcome = crate::log::Outcome::NotRun("nobody approved".to_owned());
+    drill.ends.truncate(1);
+    let card = judged(&drill);
+    assert_eq!((card.attacks[1].verdict, card.verdict), (None, Verdict::Unknown));
+    assert_eq!(card.attacks[1].course, Course::NotRun("nobody approved".to_owned()));
+    assert_eq!((card.ran, card.planned, card.exit), (1, 2, 3));
+}
+
+#[test]
+fn a_refused_run_touched_nothing() {
+    let mut drill = Drill::one();
+    drill.acts[0].outcome = crate::log::Outcome::NotRun("app1 refused".to_owned());
+    drill.outcome = Some(RunOutcome::Refused("app1: not allowed".to_owned()));
+    drill.ends.clear();
+    let card = judged(&drill);
+    assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Refused as u8));
+}
+
+#[test]
+fn a_guard_that_tripped_is_a_violation() {
+    let mut drill = Drill::one();
+    let trip = |blind| Event::GuardTripped { why: "buy below 90 % for 10 s".to_owned(), blind };
+    drill.extra = vec![(40, trip(false))];
+    drill.outcome = Some(RunOutcome::Guarded("buy below 90 %".to_owned()));
+    assert_eq!(judged(&drill).exit, Exit::Violated as u8);
+    drill.extra = vec![(40, trip(true))];
+    unknown(&drill, "a guard was blind");
+}
+
+#[test]
+fn so_few_requests_cannot_show_it() {
+    let mut drill = Drill::one();
+    drill.acts[0].bad.clear();
+    drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.9999).unwrap()), vec![])];
+    unknown(&drill, "so few cannot show it");
+}
+
+#[test]
+fn a_relapse_counts_as_not_mitigated() {
+    let mut drill = Drill::one();
+    drill.acts[0].bad = vec![(0..3, 50), (30..33, 50)];
+    drill.goals = vec![("failover", Goal::MitigateWithin(Span::secs(15)), vec![])];
+    let card = judged(&drill);
+    assert_eq!(card.verdict, Verdict::Violated, "{:#?}", card.attacks[0].objectives);
+    let took = card.attacks[0].figures[0].mitigated_us;
+    assert!(took.is_some_and(|us| (32_000_000..33_000_000).contains(&us)), "{took:?}");
+}
+
+#[test]
+fn bad_requests_in_the_second_of_the_start_belong_to_the_fault() {
+    // All that is bad happens in the one bin that lies across the fault's start.
+    let mut drill = Drill::one();
+    drill.acts[0].bad.clear();
+    drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.95).unwrap()), vec![Phase::Fault])];
+    let edge = Drill::start(0) - 1;
+    let with = move |first: u64| {
+        move |_: &str, second: i64, bin: firedrill_wire::probe::Bin| {
+            if second != edge {
+                return Some(bin);
+            }
+            let mut bad = crate::testing::bin("buy", second, 40, 60);
+            (bad.first_bad_us, bad.last_bad_us) = (Some(first), Some(first + 10_000));
+            Some(bad)
+        }
+    };
+    // The fault starts 980 ms into it.
+    drill.bins = Box::new(with(985_000));
+    let fault = |drill: &Drill| judged(drill).attacks[0].objectives[0].measured.value.unwrap();
+    assert!(fault(&drill) < 1.0);
+    drill.bins = Box::new(with(400_000));
+    assert!(fault(&drill) >= 1.0, "what was bad before is not the fault's");
+    drill.bins = Box::new(with(975_000));
+    assert_eq!(judged(&drill).verdict, Verdict::Held, "both ways it holds");
+    drill.goals[0].1 = Goal::Good(Share::from_fraction(0.9995).unwrap());
+    assert_eq!(judged(&drill).verdict, Verdict::Unknown);
+}
+
+#[track_caller]
+fn never_held(records: &[Record]) {
+    let card = fold(records);
+    assert_ne!(card.verdict, Verdict::Held, "{} records", records.len());
+    assert_ne!(card.exit, 0, "{} records", records.len());
+    assert!(!card.story.is_empty());
+}
+
+#[test]
+fn a_log_cut_at_every_record_is_never_held() {
+    let mut drill = Drill::one();
+    drill.vantages.truncate(1);
+    let records = drill.records();
+    assert_eq!(fold(&records).verdict, Verdict::Held);
+    for cut in 0..records.len() {
+        never_held(&records[..cut]);
+    }
+    let records = Drill::good().records();
+    for cut in (0..records.len() - 1).step_by(41) {
+        never_held(&records[..cut]);
+        // Nor one with a record taken out of the middle.
+        never_held(&[&records[..cut], &records[cut + 1..]].concat());
+    }
+}
+
+#[test]
+fn an_attack_is_judged_while_the_run_goes_on() {
+    let drill = Drill::good();
+    let mut records = drill.records();
+    let end = records
+        .iter()
+        .position(|record| matches!(record.event, Event::AttackEnded { attack: 0, .. }))
+        .unwrap();
+    let now = records[end].at_us;
+    records.truncate(end);
+    let card = attack_so_far(&records, 0, now, &crate::log::Outcome::Ran).unwrap();
+    assert_eq!(card.verdict, Some(Verdict::Held), "{card:#?}");
+    assert!(attack_so_far(&records, 9, now, &crate::log::Outcome::Ran).is_none());
+}
+
+#[test]
+fn garbage_times_do_not_panic() {
+    let drill = Drill { acts: vec![Act::new("stop", &["app1"], stop())], ..Drill::one() };
+    for wild in [i64::MIN, -1, i64::MAX] {
+        let mut records = drill.records();
+        for (place, record) in records.iter_mut().enumerate() {
+            match &mut record.event {
+                Event::Bin { start_us, bin, .. } if place % 3 == 0 => {
+                    *start_us = wild;
+                    (bin.length_us, bin.due) = (u64::MAX, u64::MAX);
+                    (bin.good, bin.slipped) = (u64::MAX, u64::MAX);
+                }
+                Event::Agent { happened_us, .. } if place % 2 == 0 => *happened_us = wild,
+                Event::Phase { .. } if place % 2 == 0 => record.at_us = wild,
+                _ => {}
+            }
+        }
+        assert_ne!(fold(&records).verdict, Verdict::Held);
+    }
+    assert_eq!(Drill::start(0), 1 + BASELINE);
+    assert!(RECOVERY > 0);
+}

@@ -1,0 +1,396 @@
+//! Makes logs for tests: real records of a run that never was, the same ones each time.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use firedrill_wire::{
+    Fault, InjectionId, RunId, Share, Span,
+    api::{EndState, HostState, Prepared, PreparedOne},
+    evidence::{Evidence, Seen},
+    fault::{HostIsolate, ServiceManager, ServiceStop},
+    journal::{AgentEvent, HealReason, State, What},
+    probe::{Bin, Connection, HttpProbe, ProbeKind},
+};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Serializer as _, V2Serializer},
+};
+
+use crate::{
+    log::{Event, Outcome, Record, RunOutcome},
+    plan::{
+        Plan,
+        model::{Attack, COORDINATOR, Goal, Guard, Host, Injection, Objective, Phase, Probe, Reach, Then},
+    },
+};
+
+pub(crate) const S: i64 = 1_000_000;
+/// Requests a second of the drill's probe.
+pub(crate) const RATE: u64 = 100;
+
+/// A bin of one second; all bad requests come first, and latencies rise a little with the time of day.
+pub(crate) fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
+    for request in 0..good {
+        histogram.record(9_000 + request * 130 + (second.unsigned_abs() % 7) * 400).unwrap();
+    }
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
+    let due = good + bad;
+    let step = if due == 0 { 0 } else { 1_000_000 / due };
+    Bin {
+        seq: u64::try_from(second).unwrap_or(0) + 1,
+        probe: probe.to_owned(),
+        start_boot_us: u64::try_from(second + 100).unwrap_or(0) * 1_000_000,
+        boot_id: "boot".to_owned(),
+        length_us: 1_000_000,
+        due,
+        good,
+        bad: if bad > 0 { BTreeMap::from([("timeout".to_owned(), bad)]) } else { BTreeMap::new() },
+        slipped: 0,
+        worst_slip_us: 300,
+        first_bad_us: (bad > 0).then_some(0),
+        last_bad_us: (bad > 0).then(|| (bad - 1) * step),
+        latency: if good > 0 {
+            base64::engine::general_purpose::STANDARD.encode(bytes)
+        } else {
+            String::new()
+        },
+        phases: BTreeMap::new(),
+    }
+}
+
+/// What one attack of a [`Drill`] does, in seconds after its fault's start.
+#[derive(Clone)]
+pub(crate) struct Act {
+    pub(crate) name: &'static str,
+    pub(crate) hosts: Vec<&'static str>,
+    pub(crate) fault: Fault,
+    /// Seconds from the fault's start in which requests are bad, and how many of each second's.
+    pub(crate) bad: Vec<(std::ops::Range<i64>, u64)>,
+    /// Why and when (seconds after the start) it is put back.
+    pub(crate) reason: HealReason,
+    pub(crate) lifted: i64,
+    pub(crate) in_force: Seen,
+    pub(crate) exercised: Seen,
+    pub(crate) looks: bool,
+    pub(crate) outcome: Outcome,
+    pub(crate) end: State,
+}
+
+impl Act {
+    /// Nine requests of a hundred fail in the first four seconds; all is well after that.
+    pub(crate) fn new(name: &'static str, hosts: &[&'static str], fault: Fault) -> Self {
+        Self {
+            name,
+            hosts: hosts.to_vec(),
+            fault,
+            bad: vec![(0..4, 3)],
+            reason: HealReason::HoldOver,
+            lifted: HOLD,
+            in_force: Seen::Yes,
+            exercised: Seen::Yes,
+            looks: true,
+            outcome: Outcome::Ran,
+            end: State::Undone,
+        }
+    }
+}
+
+pub(crate) const BASELINE: i64 = 20;
+pub(crate) const HOLD: i64 = 60;
+pub(crate) const RECOVERY: i64 = 40;
+pub(crate) const SETTLE: i64 = 10;
+const LENGTH: i64 = BASELINE + HOLD + RECOVERY + SETTLE;
+
+pub(crate) fn stop() -> Fault {
+    Fault::ServiceStop(ServiceStop { service: "checkout".to_owned(), manager: ServiceManager::Auto })
+}
+
+pub(crate) fn isolate() -> Fault {
+    Fault::HostIsolate(HostIsolate::default())
+}
+
+/// A run to be: change what is to go wrong, then [`Drill::records`].
+pub(crate) struct Drill {
+    pub(crate) acts: Vec<Act>,
+    pub(crate) vantages: Vec<&'static str>,
+    /// Changes or drops a bin: vantage, second of the run.
+    #[expect(clippy::type_complexity, reason = "a plain hook")]
+    pub(crate) bins: Box<dyn Fn(&str, i64, Bin) -> Option<Bin>>,
+    /// More events, by second of the run.
+    pub(crate) extra: Vec<(i64, Event)>,
+    pub(crate) ends: Vec<(&'static str, HostState)>,
+    pub(crate) outcome: Option<RunOutcome>,
+    pub(crate) goals: Vec<(&'static str, Goal, Vec<Phase>)>,
+}
+
+impl Drill {
+    /// Two attacks that hold, seen by the coordinator and a canary.
+    pub(crate) fn good() -> Self {
+        Self {
+            acts: vec![
+                Act::new("stop checkout", &["app1"], stop()),
+                Act::new("lose fremont", &["app2", "db2"], isolate()),
+            ],
+            vantages: vec![COORDINATOR, "canary"],
+            bins: Box::new(|_, _, bin| Some(bin)),
+            extra: Vec::new(),
+            ends: vec![("app1", HostState::Clean), ("app2", HostState::Clean), ("db2", HostState::Clean)],
+            outcome: Some(RunOutcome::Completed),
+            goals: vec![
+                ("users", Goal::Good(Share::from_fraction(0.98).unwrap()), vec![]),
+                (
+                    "fast",
+                    Goal::Latency { quantile: 0.95, below: Span::millis(300) },
+                    vec![Phase::Baseline, Phase::Fault],
+                ),
+                ("failover", Goal::MitigateWithin(Span::secs(15)), vec![]),
+                ("back", Goal::RecoverWithin(Span::secs(10)), vec![]),
+            ],
+        }
+    }
+
+    pub(crate) fn one() -> Self {
+        let mut drill = Self::good();
+        drill.acts.truncate(1);
+        drill.ends.truncate(1);
+        drill
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        let host = |name: &str, region: &str| Host {
+            name: name.to_owned(),
+            addresses: vec!["10.9.0.1".parse().unwrap()],
+            labels: BTreeMap::from([("region".to_owned(), region.to_owned())]),
+            roles: vec!["app".to_owned()],
+            tags: vec![],
+            agent: Reach::Tcp(format!("{name}:7790")),
+        };
+        let at = |seconds: i64| Span::secs(u64::try_from(seconds).unwrap());
+        Plan {
+            schema: Plan::SCHEMA,
+            name: "friday".to_owned(),
+            hypothesis: "Two failures, one after another; no user notices for more than 15 s.".to_owned(),
+            meta: BTreeMap::from([("ticket".to_owned(), "OPS-7".to_owned())]),
+            environment: Some("ci".to_owned()),
+            file: "scenarios/friday.toml".to_owned(),
+            params: BTreeMap::new(),
+            seed: 7,
+            hosts: vec![
+                host("app1", "dallas"),
+                host("app2", "fremont"),
+                host("db2", "fremont"),
+                host("canary", "london"),
+            ],
+            probes: vec![Probe {
+                name: "buy".to_owned(),
+                kind: ProbeKind::Http(HttpProbe {
+                    url: "http://edge/buy".to_owned(),
+                    method: "GET".to_owned(),
+                    status: Some(200),
+                    contains: None,
+                    headers: BTreeMap::new(),
+                    body: None,
+                    bearer: None,
+                    ca_file: None,
+                }),
+                rate: RATE as f64,
+                timeout: Span::millis(500),
+                connection: Connection::New,
+                from: self.vantages.iter().map(|name| (*name).to_owned()).collect(),
+                names: BTreeMap::new(),
+            }],
+            objectives: self
+                .goals
+                .iter()
+                .map(|(name, goal, during)| Objective {
+                    name: (*name).to_owned(),
+                    probe: "buy".to_owned(),
+                    goal: *goal,
+                    during: during.clone(),
+                })
+                .collect(),
+            guard: Guard::default(),
+            attacks: self
+                .acts
+                .iter()
+                .map(|act| Attack {
+                    name: act.name.to_owned(),
+                    base: act.name.to_owned(),
+                    baseline: at(BASELINE),
+                    hold: at(HOLD),
+                    recovery: at(RECOVERY),
+                    settle: at(SETTLE),
+                    settle_within: at(SETTLE * 4),
+                    judge: self.goals.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+                    needs: vec![],
+                    on_violated: Then::Continue,
+                    on_unknown: Then::Continue,
+                    approve: None,
+                    injections: act
+                        .hosts
+                        .iter()
+                        .map(|host| Injection {
+                            host: (*host).to_owned(),
+                            fault: act.fault.clone(),
+                            at: Span::ZERO,
+                            hold: at(HOLD),
+                        })
+                        .collect(),
+                })
+                .collect(),
+            ci: None,
+            lease: Span::secs(15),
+            warnings: vec![],
+        }
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let plan = self.plan();
+        let run: RunId = "20261120-1402-friday-7f3a".parse().unwrap();
+        // Each with its time and, among equals, its place.
+        let mut events: Vec<(i64, Event)> = vec![(
+            0,
+            Event::RunStarted {
+                run: run.clone(),
+                plan: Box::new(plan.clone()),
+                wall: "2026-11-20T14:02:11Z".to_owned(),
+                operator: "alice".to_owned(),
+                version: "0.1.0".to_owned(),
+                attempt: 1,
+            },
+        )];
+        for host in plan.hosts.iter().map(|host| host.name.clone()) {
+            events.push((
+                1_000,
+                Event::Clock { host, boot_at_zero_us: 100 * S, uncertainty_us: 400, boot_id: "boot".to_owned() },
+            ));
+        }
+        for (index, act) in self.acts.iter().enumerate() {
+            self.act(&mut events, &run, index, act);
+        }
+        let end = 1 + LENGTH * i64::try_from(self.acts.len()).unwrap() + 3;
+        for second in 1..end - 2 {
+            for vantage in &self.vantages {
+                let bad = self.bad_at(second).min(RATE);
+                if let Some(bin) = (self.bins)(vantage, second, bin("buy", second, RATE - bad, bad)) {
+                    let event = Event::Bin { vantage: (*vantage).to_owned(), start_us: second * S, bin };
+                    events.push((second * S + 1_600_000, event));
+                }
+            }
+        }
+        events.extend(self.extra.iter().map(|(second, event)| (second * S, event.clone())));
+        for (host, state) in &self.ends {
+            let end_state = EndState { state: *state, ours: vec![], foreign: vec![], compared: 41 };
+            events.push((end * S, Event::HostEnded { host: (*host).to_owned(), end: end_state }));
+        }
+        events.sort_by_key(|(at, _)| *at);
+        events.extend(self.outcome.clone().map(|outcome| (end * S, Event::RunEnded { outcome })));
+        let number = |(place, (at_us, event)): (usize, (i64, Event))| Record {
+            v: Record::VERSION,
+            seq: u64::try_from(place).unwrap() + 1,
+            at_us,
+            event,
+        };
+        events.into_iter().enumerate().map(number).collect()
+    }
+
+    /// The second in which an attack's fault starts.
+    pub(crate) fn start(index: usize) -> i64 {
+        1 + LENGTH * i64::try_from(index).unwrap() + BASELINE
+    }
+
+    fn bad_at(&self, second: i64) -> u64 {
+        let mut bad = 0;
+        for (index, act) in self.acts.iter().enumerate() {
+            let after = second - Self::start(index);
+            bad += act.bad.iter().filter(|(when, _)| when.contains(&after)).map(|(_, bad)| *bad).sum::<u64>();
+        }
+        bad
+    }
+
+    fn act(&self, events: &mut Vec<(i64, Event)>, run: &RunId, index: usize, act: &Act) {
+        let start = Self::start(index);
+        // Nothing happens on a whole second of the run's clock: edges lie a little before the bins'.
+        let near = |second: i64| second * S - 20_000;
+        let end = near(start + HOLD + RECOVERY + SETTLE);
+        let ended = Event::AttackEnded { attack: index, outcome: act.outcome.clone(), verdict: None };
+        if matches!(act.outcome, Outcome::NotRun(_)) {
+            events.push((near(start), ended));
+            return;
+        }
+        for (place, host) in act.hosts.iter().enumerate() {
+            let id: InjectionId = format!("{run}-{index}-{place}").parse().unwrap();
+            let host = (*host).to_owned();
+            let prepared = PreparedOne {
+                id: id.clone(),
+                answer: Prepared::Ready {
+                    claims: vec![],
+                    effects: vec![format!("{} on {host}", act.fault.kind())],
+                    undo: vec!["put it back".to_owned()],
+                    switches: vec!["guardian".to_owned()],
+                    notes: vec![],
+                    fingerprint: "f".to_owned(),
+                },
+            };
+            events.push((2_000, Event::Prepared { host: host.clone(), attack: index, prepared }));
+            let armed = Event::Armed {
+                attack: index,
+                injection: id.clone(),
+                host: host.clone(),
+                kind: act.fault.kind().to_owned(),
+                start_us: near(start),
+                hold: Span::secs(u64::try_from(HOLD).unwrap()),
+            };
+            events.push((near(start) - S, armed));
+            let mut seq = 0;
+            let mut say = |at: i64, what: What| {
+                seq += 1;
+                let event = AgentEvent {
+                    seq: seq + u64::try_from(index).unwrap() * 100,
+                    boot_us: u64::try_from(at + 100 * S).unwrap(),
+                    boot_id: "boot".to_owned(),
+                    wall_us: 0,
+                    what,
+                };
+                // What agents journal is read a moment later.
+                events.push((at + 5_000, Event::Agent { host: host.clone(), happened_us: at, what: event }));
+            };
+            let changed = |to: State, reason: Option<HealReason>| What::Changed {
+                injection: id.clone(),
+                run: run.clone(),
+                to,
+                reason,
+                detail: String::new(),
+                foreign: vec![],
+            };
+            say(near(start) - S, changed(State::Armed, None));
+            say(near(start), changed(State::Injecting, None));
+            say(near(start) + 3_000, changed(State::InForce, None));
+            if act.looks {
+                for second in (1..act.lifted).step_by(5) {
+                    let evidence = Evidence {
+                        in_force: act.in_force,
+                        exercised: act.exercised,
+                        count: Some(u64::try_from(second).unwrap() * 120),
+                        detail: "the rule is there; packets met it".to_owned(),
+                    };
+                    say(
+                        near(start + second),
+                        What::Looked { injection: id.clone(), run: run.clone(), evidence },
+                    );
+                }
+            }
+            let lifted = near(start + act.lifted) + 3_000;
+            say(lifted, changed(State::Undoing, Some(act.reason.clone())));
+            say(lifted + 4_000, changed(act.end, None));
+        }
+        let phase = |phase: Phase, second: i64| Event::Phase { attack: index, phase, until_us: near(second) };
+        events.push((near(start - BASELINE), phase(Phase::Baseline, start)));
+        events.push((near(start), phase(Phase::Fault, start + HOLD)));
+        events.push((near(start + HOLD) + 15_000, phase(Phase::Recovery, start + HOLD + RECOVERY)));
+        events.push((near(start + HOLD + RECOVERY), phase(Phase::Settle, start + HOLD + RECOVERY + SETTLE)));
+        events.push((end, ended));
+    }
+}
