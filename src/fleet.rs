@@ -17,6 +17,14 @@ use crate::{
     scenario::diagnose::{Place, Problem, Sink},
 };
 
+/// The JSON Schema of fleet files (draft 2020-12).
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(FleetFile).to_value();
+    crate::scenario::set_schema_text(&mut schema, "title", "Firedrill fleet");
+    schema
+}
+
 /// Where the fleet comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FleetSource {

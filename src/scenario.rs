@@ -13,15 +13,18 @@ pub mod probe;
 mod read;
 pub(crate) mod reading;
 mod root;
+mod schema;
 pub mod spot;
 pub mod target;
 mod tree;
 
 pub use read::read;
 pub use root::ScenarioFile;
+pub use schema::schema;
+pub(crate) use schema::set as set_schema_text;
 pub use spot::{Item, Spot, Values};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::Span;
 
@@ -62,6 +65,8 @@ pub struct Scenario {
     pub attack_defaults: Option<Item<attack::AttackDefaults>>,
     /// The attacks, in order.
     pub attacks: Vec<Item<attack::Attack>>,
+    /// Names of tables that are there and could not be read: they do not refer to nothing.
+    pub lost: BTreeSet<String>,
 }
 
 impl Scenario {

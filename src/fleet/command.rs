@@ -35,7 +35,8 @@ pub(super) fn output(command: &[String], time_out: Duration) -> Result<String, S
     let status = text.is_ok().then(|| wait(&mut child, deadline)).flatten();
     let Some(status) = status else {
         let killed = child.kill().and_then(|()| child.wait());
-        let after = killed.map_or_else(|error| format!("; it could not be ended: {error}"), |_| String::new());
+        let after =
+            killed.map_or_else(|error| format!("; it could not be ended: {error}"), |_| String::new());
         return Err(format!("`{shown}` had not ended after {time_out:?}{after}"));
     };
     let text = text.unwrap_or_default();
@@ -111,7 +112,10 @@ mod tests {
 
     #[test]
     fn command_lines_split_without_a_shell() {
-        assert_eq!(split("inv --env 'a b' \"\" $HOME;x").expect("splits"), argv(&["inv", "--env", "a b", "", "$HOME;x"]));
+        assert_eq!(
+            split("inv --env 'a b' \"\" $HOME;x").expect("splits"),
+            argv(&["inv", "--env", "a b", "", "$HOME;x"])
+        );
         assert!(split("a 'b").is_err());
         assert!(split("  ").is_err());
     }

@@ -48,7 +48,9 @@ pub(super) fn from_toml(name: &str, text: &str, sink: &mut Sink) -> Fleet {
             "host" => match node.get_ref() {
                 DeValue::Array(hosts) => {
                     for host in hosts.iter() {
-                        if let Some(item) = reading::item::<HostFile>(host, "", host.span(), file, "host", sink) {
+                        if let Some(item) =
+                            reading::item::<HostFile>(host, "", host.span(), file, "host", sink)
+                        {
                             building.host(&item.value, Some(&item), item.broken, sink);
                         }
                     }
@@ -84,7 +86,8 @@ pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet
     let read: FleetFile = match serde_json::from_str(text) {
         Ok(read) => read,
         Err(error) => {
-            let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+            let before: usize =
+                text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
             let at = before + error.column().saturating_sub(1);
             let problem = Problem::error(format!("the command's output is not a fleet: {error}"));
             sink.push(problem.at(Place { file, at: at..at + 1 }, "here"));
@@ -92,7 +95,8 @@ pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet
         }
     };
     if read.schema != 1 {
-        let message = format!("this version reads fleets of schema 1; the command printed schema {}", read.schema);
+        let message =
+            format!("this version reads fleets of schema 1; the command printed schema {}", read.schema);
         sink.push(Problem::error(message));
         return None;
     }
@@ -129,11 +133,13 @@ impl Building {
         let name = &host.name;
         if !is_name(name) || name == COORDINATOR {
             let problem = Problem::error(format!("`{name}` cannot be a host's name"));
-            let help = "letters, digits, `-`, `_` and `.`, starting with a letter or digit; not `coordinator`";
+            let help =
+                "letters, digits, `-`, `_` and `.`, starting with a letter or digit; not `coordinator`";
             sink.push(at(problem, here.clone(), "not a name").help(help));
         }
         if self.fleet.host(name).is_some() {
-            let mut problem = at(Problem::error(format!("host `{name}` is there twice")), here.clone(), "again here");
+            let mut problem =
+                at(Problem::error(format!("host `{name}` is there twice")), here.clone(), "again here");
             if let Some(first) = self.fleet.places.get(name) {
                 problem = problem.also(first.clone(), "first here");
             }
@@ -204,7 +210,9 @@ impl Building {
         };
         let connect = host.connect.as_ref().unwrap_or(&self.defaults.connect);
         if connect.is_empty() {
-            let tcp = at.parse::<IpAddr>().map_or_else(|_| format!("{at}:{port}"), |ip| SocketAddr::new(ip, port).to_string());
+            let tcp = at
+                .parse::<IpAddr>()
+                .map_or_else(|_| format!("{at}:{port}"), |ip| SocketAddr::new(ip, port).to_string());
             return Some(Reach::Tcp(tcp));
         }
         let fill = |word: &String| {

@@ -65,7 +65,11 @@ const fn as_float(samples: u64) -> f64 {
     samples as f64
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, which is meant")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, which is meant"
+)]
 fn floor(number: f64) -> u64 {
     number.floor() as u64
 }

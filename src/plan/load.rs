@@ -130,7 +130,11 @@ fn unchecked(scenario: &Scenario) -> Vec<String> {
     if !scenario.attacks.is_empty() {
         all.push("which hosts are touched, and names of hosts".to_owned());
     }
-    if scenario.guard.as_ref().is_some_and(|guard| guard.value.max_share.is_some() || !guard.value.keep.is_empty()) {
+    if scenario
+        .guard
+        .as_ref()
+        .is_some_and(|guard| guard.value.max_share.is_some() || !guard.value.keep.is_empty())
+    {
         all.push("the blast radius against the guard".to_owned());
     }
     if !scenario.probes.is_empty() {

@@ -60,14 +60,17 @@ impl Peers<'_> {
 
     fn unknown(&self, name: &str, place: Place, resolved: &mut Vec<String>, sink: &mut Sink) {
         let names = self.fleet.all_names();
-        let known = self.targets.iter().map(|(name, _)| name.as_str()).chain(names.keys().map(String::as_str));
+        let known =
+            self.targets.iter().map(|(name, _)| name.as_str()).chain(names.keys().map(String::as_str));
         let near = nearest(name, known);
         if !is_dns_name(name) {
             let help = near.map_or_else(
                 || "a target, host, role, address, CIDR such as 10.9.0.0/16, or a DNS name".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            sink.push(Problem::error(format!("`{name}` is no peer")).at(place, "not a name or address").help(help));
+            sink.push(
+                Problem::error(format!("`{name}` is no peer")).at(place, "not a name or address").help(help),
+            );
         } else if let Some(near) = near.filter(|_| !name.contains('.')) {
             sink.push(
                 Problem::error(format!("there is no target, host or role `{name}`"))
@@ -76,7 +79,8 @@ impl Peers<'_> {
             );
         } else {
             if !name.contains('.') {
-                let message = format!("`{name}` is not in the fleet: the agents will look it up as a DNS name");
+                let message =
+                    format!("`{name}` is not in the fleet: the agents will look it up as a DNS name");
                 sink.push(Problem::warning(message).at(place, "looked up by agents"));
             }
             push(resolved, name.to_owned());

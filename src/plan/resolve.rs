@@ -57,7 +57,8 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
     }
     for placed in &mut attacks {
         let needs = std::mem::take(&mut placed.attack.needs);
-        placed.attack.needs = needs.into_iter().flat_map(|base| names.get(&base).cloned().unwrap_or_default()).collect();
+        placed.attack.needs =
+            needs.into_iter().flat_map(|base| names.get(&base).cloned().unwrap_or_default()).collect();
     }
     Draft { probes, attacks }
 }
@@ -97,14 +98,15 @@ impl Resolver<'_> {
         let defaults = scenario.attack_defaults.as_ref().map(|defaults| &defaults.value);
         let timing = timing::timing(item, scenario);
         let mut injections = Vec::new();
-        for part in timing::parts(own, scenario) {
+        for part in timing::parts(item, scenario) {
             for host in hosts.iter().filter_map(|name| self.fleet.host(name)) {
                 let fault = self.fault_on(part.fault.clone().on_host(), host, item);
                 let hold = part.hold.unwrap_or_default();
                 injections.push(model::Injection { host: host.name.clone(), fault, at: part.at, hold });
             }
         }
-        let approve = own.approve.as_ref().or_else(|| defaults.and_then(|defaults| defaults.approve.as_ref()));
+        let approve =
+            own.approve.as_ref().or_else(|| defaults.and_then(|defaults| defaults.approve.as_ref()));
         Some(model::Attack {
             name,
             base: item.name.clone(),
@@ -178,7 +180,8 @@ impl Resolver<'_> {
             let names = self.fleet.all_names();
             let near = nearest(&host, names.keys().map(String::as_str));
             let message = format!("`{host}` is not in the fleet: the vantages will look it up as a DNS name");
-            let problem = Problem::warning(message).at(item.place_of_value(text), "looked up by the vantages");
+            let problem =
+                Problem::warning(message).at(item.place_of_value(text), "looked up by the vantages");
             self.sink.push(match near {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
                 None => problem,

@@ -138,7 +138,8 @@ fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
         hash.update(host.name.as_bytes());
         <[u8; 32]>::from(hash.finalize())
     };
-    let mut ranked: Vec<(usize, [u8; 32])> = hosts.iter().enumerate().map(|(i, host)| (i, rank(host))).collect();
+    let mut ranked: Vec<(usize, [u8; 32])> =
+        hosts.iter().enumerate().map(|(i, host)| (i, rank(host))).collect();
     ranked.sort_by_key(|(_, rank)| *rank);
     let mut picked: Vec<usize> = ranked.into_iter().take(count).map(|(index, _)| index).collect();
     picked.sort_unstable();

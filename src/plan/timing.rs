@@ -37,13 +37,14 @@ pub(crate) fn said_hold(attack: &Attack, scenario: &Scenario) -> Option<Span> {
 }
 
 /// The faults of an attack, each with its offset and hold.
-pub(crate) fn parts(attack: &Attack, scenario: &Scenario) -> Vec<Part> {
+pub(crate) fn parts(item: &Item<Attack>, scenario: &Scenario) -> Vec<Part> {
+    let attack = &item.value;
     let said = said_hold(attack, scenario);
     let one = attack.fault.iter().map(|fault| Part {
         fault: fault.value.clone(),
         at: Span::ZERO,
         hold: fault.own_hold().or(said),
-        span: fault.at.clone(),
+        span: item.place_of_key(fault.kind()).at,
     });
     let several = attack.faults.iter().map(|entry| {
         let rest = said.map(|hold| Span(hold.0.saturating_sub(entry.at_offset().0)));
@@ -63,12 +64,12 @@ impl Spot<crate::scenario::attack::FaultAt> {
 /// How long the phases of an attack are.
 pub(crate) fn timing(attack: &Item<Attack>, scenario: &Scenario) -> Timing {
     let own = &attack.value;
-    let parts = parts(own, scenario);
+    let parts = parts(attack, scenario);
     let said = said_hold(own, scenario);
     let ends: Option<Vec<Span>> = parts.iter().map(|part| Some(part.at + part.hold?)).collect();
     let longest = ends.and_then(|ends| ends.into_iter().max());
     // A hold that a fault brings with it takes the place of the attack's, unless another fault needs that one.
-    let all_own = parts.iter().all(|part| part.fault.own_hold().is_some());
+    let all_own = !parts.is_empty() && parts.iter().all(|part| part.fault.own_hold().is_some());
     let hold = if all_own { longest } else { longest.max(said) };
     let settle = value(&own.settle).or_else(|| default(scenario, |d| &d.settle)).unwrap_or(defaults::SETTLE);
     Timing {

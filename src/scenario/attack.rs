@@ -131,10 +131,14 @@ impl<'de> Deserialize<'de> for FaultAt {
                         "at" => at = Some(map.next_value()?),
                         "hold" => hold = Some(map.next_value()?),
                         kind if fault.is_none() => fault = Some(map.next_value_seed(Tagged(kind))?),
-                        _ => return Err(de::Error::custom("two kinds in one entry: give each an entry of its own")),
+                        _ => {
+                            return Err(de::Error::custom(
+                                "two kinds in one entry: give each an entry of its own",
+                            ));
+                        }
                     }
                 }
-                let fault = fault.ok_or_else(|| de::Error::custom("an entry without a kind of fault"))?;
+                let fault = fault.ok_or_else(|| de::Error::missing_field(super::decode::A_KIND))?;
                 Ok(FaultAt { fault, at: at.unwrap_or_default(), hold })
             }
         }
@@ -195,7 +199,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for TaggedValue<'_, D> {
 impl<'de, D: Deserializer<'de>> de::EnumAccess<'de> for TaggedValue<'_, D> {
     type Error = D::Error;
     type Variant = TaggedVariant<D>;
-    fn variant_seed<S: de::DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), D::Error> {
+    fn variant_seed<S: de::DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), D::Error> {
         let kind = seed.deserialize(de::value::StrDeserializer::new(self.kind))?;
         Ok((kind, TaggedVariant(self.value)))
     }

@@ -14,6 +14,9 @@ use super::{
 /// Words that the language will have and this build does not.
 const LATER: [&str; 2] = ["alert", "detect_within"];
 
+/// What is missing in an entry of `faults` that names no kind.
+pub(crate) const A_KIND: &str = "a kind of fault";
+
 /// What became of a tree.
 pub(crate) struct Decoded<T> {
     /// The value, as far as it could be read.
@@ -43,20 +46,31 @@ pub(crate) fn decode<T: DeserializeOwned>(
         let at = error.span().unwrap_or_else(|| root.span());
         let told = Told::from(error.message());
         report(&told, &found, Place { file, at }, &tree, what, &excused, sink);
-        if let Told::UnknownKey { name, known } = &told {
-            let table = found.path[..found.path.len().saturating_sub(1)].to_vec();
-            excused.extend(nearest(name, known.iter().map(String::as_str)).map(|key| (table.clone(), key.to_owned())));
-            if LATER.contains(&name.as_str()) {
-                excused.extend(known.iter().map(|key| (table.clone(), key.clone())));
-            }
-        }
-        if let Some((Step::Key(key), table)) = found.path.split_last() {
-            excused.push((table.to_vec(), key.clone()));
-        }
+        excused.extend(excuses(&told, &found));
         if !tree::prune(&mut tree, &found.path) {
             return Decoded { value: None, broken };
         }
     }
+}
+
+/// What will be missing only because of what was found.
+fn excuses(told: &Told, found: &Found) -> Vec<(Vec<Step>, String)> {
+    let Some((last, table)) = found.path.split_last() else { return Vec::new() };
+    let mut keys = Vec::new();
+    match told {
+        Told::UnknownKey { name, known } if LATER.contains(&name.as_str()) => {
+            keys.extend(known.iter().cloned().chain(LATER.map(str::to_owned)));
+        }
+        Told::UnknownKey { name, known } => {
+            keys.extend(nearest(name, known.iter().map(String::as_str)).map(str::to_owned));
+        }
+        Told::UnknownKind { .. } => keys.push(A_KIND.to_owned()),
+        _ => {}
+    }
+    if let Step::Key(key) = last {
+        keys.push(key.clone());
+    }
+    keys.into_iter().map(|key| (table.to_vec(), key)).collect()
 }
 
 fn report(
@@ -70,6 +84,10 @@ fn report(
 ) {
     sink.push(match told {
         Told::UnknownKey { name, .. } if LATER.contains(&name.as_str()) => {
+            let table = &found.path[..found.path.len().saturating_sub(1)];
+            if excused.iter().any(|(other, key)| other == table && key == name) {
+                return;
+            }
             Problem::error(format!("objectives by `{name}` are not known here"))
                 .at(place, "not known to this version")
                 .help("known goals: good; quantile with below; mitigate_within; recover_within")
@@ -89,7 +107,8 @@ fn report(
             };
             let place = Place { at: at.unwrap_or(place.at), ..place };
             let known = known.iter().map(String::as_str);
-            let near = nearest(name, known.clone()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
+            let near =
+                nearest(name, known.clone()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
             let all = known.collect::<Vec<_>>().join(", ");
             Problem::error(format!("`{name}` is not known here"))
                 .at(place, "not one of the known kinds")
@@ -99,7 +118,8 @@ fn report(
             if excused.iter().any(|(table, name)| *table == found.path && name == key) {
                 return;
             }
-            Problem::error(format!("`{key}` is missing in {}", within(what, &found.path))).at(place, "in this table")
+            Problem::error(format!("`{key}` is missing in {}", within(what, &found.path)))
+                .at(place, "in this table")
         }
         Told::Other(message) => Problem::error(message.clone()).at(place, "here"),
     });

@@ -37,6 +37,8 @@ pub enum Severity {
     Error,
     /// Good to know beforehand.
     Warning,
+    /// Another place that has to do with a problem.
+    Note,
 }
 
 /// Something that is wrong, or good to know.
@@ -167,15 +169,23 @@ impl Shown {
         shown.source = sources.get(place.file.0).cloned();
         shown.labels.push(mark(shown.source.as_ref(), &place.at, label, true));
         for (other, label) in also {
-            if other.file == place.file {
+            if other.file == place.file && near(shown.source.as_ref(), &other.at, &place.at) {
                 shown.labels.push(mark(shown.source.as_ref(), &other.at, label, false));
             } else {
-                let there = Problem::warning(label).at(other, "here");
+                let there = Problem { severity: Severity::Note, ..Problem::error(label).at(other, "here") };
                 shown.elsewhere.push(Self::new(there, sources));
             }
         }
         shown
     }
+}
+
+/// Whether two places are so close that one excerpt shows both.
+fn near(source: Option<&Arc<NamedSource<Arc<str>>>>, one: &Range<usize>, other: &Range<usize>) -> bool {
+    let text = source.map_or("", |source| source.inner()).as_bytes();
+    let (from, until) =
+        (one.start.min(other.start).min(text.len()), one.start.max(other.start).min(text.len()));
+    text[from..until].iter().filter(|byte| **byte == b'\n').count() <= 6
 }
 
 /// A label whose bytes are surely within the text, on character boundaries, and on one line.
@@ -220,8 +230,11 @@ impl Report {
     /// As text for people, with carets.
     #[must_use]
     pub fn render(&self, colour: bool, width: usize) -> String {
-        let theme =
-            if colour { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
+        let theme = if colour {
+            miette::GraphicalTheme::unicode()
+        } else {
+            miette::GraphicalTheme::unicode_nocolor()
+        };
         let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(width).with_links(colour);
         let mut text = String::new();
         for shown in &self.shown {
@@ -253,6 +266,7 @@ impl miette::Diagnostic for Shown {
         Some(match self.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
         })
     }
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
@@ -377,7 +391,8 @@ pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, what: &
 
 /// Edit distance; two neighbours swapped count as one edit.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     if a.len().abs_diff(b.len()) > 3 {
         return usize::MAX;
     }

@@ -157,7 +157,8 @@ impl Params {
                 (None, Some(default)) => {
                     let value = default.fits(kind);
                     if value.is_none() {
-                        let message = format!("the default of parameter `{}` is not {}", item.name, kind.word());
+                        let message =
+                            format!("the default of parameter `{}` is not {}", item.name, kind.word());
                         let place = item.place_of(&default.at);
                         sink.push(
                             Problem::error(message)
@@ -170,9 +171,12 @@ impl Params {
                 (None, None) if item.broken => None,
                 (None, None) => {
                     sink.push(
-                        Problem::error(format!("parameter `{}` has neither a value nor a default", item.name))
-                            .at(item.place(), "required")
-                            .help(format!("give it one: --param {}=…", item.name)),
+                        Problem::error(format!(
+                            "parameter `{}` has neither a value nor a default",
+                            item.name
+                        ))
+                        .at(item.place(), "required")
+                        .help(format!("give it one: --param {}=…", item.name)),
                     );
                     None
                 }
@@ -194,17 +198,13 @@ impl Params {
 
     /// The values, as text.
     pub(crate) fn texts(&self) -> BTreeMap<String, String> {
-        let settled = self.values.iter().filter_map(|(name, (_, value))| Some((name.clone(), value.clone()?)));
+        let settled =
+            self.values.iter().filter_map(|(name, (_, value))| Some((name.clone(), value.clone()?)));
         settled.collect()
     }
 
     /// Puts values in the place of every `{ param = "x" }` below. Those without a value go, and the answer is `true`.
-    pub(crate) fn fill<'v>(
-        &'v self,
-        node: &mut Spanned<DeValue<'v>>,
-        file: FileId,
-        sink: &mut Sink,
-    ) -> bool {
+    pub(crate) fn fill<'v>(&'v self, node: &mut Spanned<DeValue<'v>>, file: FileId, sink: &mut Sink) -> bool {
         let at = node.span();
         match node.get_mut() {
             DeValue::Table(table) => {
@@ -273,7 +273,8 @@ fn value_of(kind: Kind, text: &str) -> DeValue<'_> {
     match kind {
         Kind::Duration | Kind::String | Kind::Share => DeValue::String(Cow::Borrowed(text)),
         // The text was printed from an integer or a boolean, so it is one in TOML too.
-        Kind::Integer | Kind::Boolean => DeValue::parse(text)
-            .map_or_else(|_| DeValue::String(Cow::Borrowed(text)), Spanned::into_inner),
+        Kind::Integer | Kind::Boolean => {
+            DeValue::parse(text).map_or_else(|_| DeValue::String(Cow::Borrowed(text)), Spanned::into_inner)
+        }
     }
 }

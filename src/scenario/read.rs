@@ -138,7 +138,9 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn unreadable(name: &str, error: &str, from: Option<Place>) -> Problem {
     let problem = Problem::error(format!("{name} could not be read: {error}"));
     match from {
-        Some(place) => problem.at(place, "included here").help("paths are relative to the file that includes"),
+        Some(place) => {
+            problem.at(place, "included here").help("paths are relative to the file that includes")
+        }
         None => problem,
     }
 }
@@ -147,7 +149,11 @@ fn version_is_known(id: FileId, table: &DeTable<'_>, sink: &mut Sink) -> bool {
     let Some(schema) = table.get("schema") else {
         let help = format!("begin the file with `schema = {SCHEMA}`");
         let place = Place { file: id, at: 0..0 };
-        sink.push(Problem::error("the file does not name the language's version").at(place, "in this file").help(help));
+        sink.push(
+            Problem::error("the file does not name the language's version")
+                .at(place, "in this file")
+                .help(help),
+        );
         return true;
     };
     let place = Place { file: id, at: schema.span() };
@@ -155,9 +161,11 @@ fn version_is_known(id: FileId, table: &DeTable<'_>, sink: &mut Sink) -> bool {
         return true;
     }
     let message = format!("this version reads `schema = {SCHEMA}`, and the file is in another");
-    sink.push(Problem::error(message).at(place, "not known here").help(
-        "a newer file wants a newer firedrill; nothing else of this file was looked at",
-    ));
+    sink.push(
+        Problem::error(message)
+            .at(place, "not known here")
+            .help("a newer file wants a newer firedrill; nothing else of this file was looked at"),
+    );
     false
 }
 
@@ -216,7 +224,10 @@ impl<'v> Reader<'v, '_> {
                 if let Some(item) = self.item::<String>(id, name, at, node, name) {
                     match &self.scenario.environment {
                         Some(other) if *other != item.value => {
-                            let message = format!("the environment is `{other}` in another file, and `{}` here", item.value);
+                            let message = format!(
+                                "the environment is `{other}` in another file, and `{}` here",
+                                item.value
+                            );
                             self.sink.push(Problem::error(message).at(item.place(), "another one"));
                         }
                         _ => self.scenario.environment = Some(item.value),
@@ -241,18 +252,27 @@ impl<'v> Reader<'v, '_> {
             "targets" => {
                 for (key, at, value) in self.table(id, name, node) {
                     let item = self.item(id, &key, at, value, "target");
+                    if item.is_none() {
+                        self.scenario.lost.insert(key);
+                    }
                     add(&mut self.scenario.targets, item, "target", self.sink);
                 }
             }
             "probes" => {
                 for (key, at, value) in self.table(id, name, node) {
                     let item = self.item(id, &key, at, value, "probe");
+                    if item.is_none() {
+                        self.scenario.lost.insert(key);
+                    }
                     add(&mut self.scenario.probes, item, "probe", self.sink);
                 }
             }
             "objectives" => {
                 for (key, at, value) in self.table(id, name, node) {
                     let item = self.item(id, &key, at, value, "objective");
+                    if item.is_none() {
+                        self.scenario.lost.insert(key);
+                    }
                     add(&mut self.scenario.objectives, item, "objective", self.sink);
                 }
             }
@@ -279,7 +299,8 @@ impl<'v> Reader<'v, '_> {
 
     fn attacks(&mut self, id: FileId, at: Range<usize>, node: &Spanned<DeValue<'v>>) {
         let Some(list) = node.get_ref().as_array() else {
-            let problem = Problem::error("attacks are a list: each begins with [[attack]], in double brackets");
+            let problem =
+                Problem::error("attacks are a list: each begins with [[attack]], in double brackets");
             return self.sink.push(problem.at(Place { file: id, at }, "not a list"));
         };
         for element in list.iter() {
@@ -297,9 +318,9 @@ impl<'v> Reader<'v, '_> {
         let well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.starts_with('-') || !name.chars().all(well) || name.len() > 24 {
             self.sink.push(
-                Problem::error(format!("`{name}` cannot be a scenario's name"))
-                    .at(place, "not a name")
-                    .help("lower-case letters, digits and `-`, 1 to 24 of them: it becomes part of the run's id"),
+                Problem::error(format!("`{name}` cannot be a scenario's name")).at(place, "not a name").help(
+                    "lower-case letters, digits and `-`, 1 to 24 of them: it becomes part of the run's id",
+                ),
             );
         }
     }
@@ -313,7 +334,9 @@ impl<'v> Reader<'v, '_> {
     ) -> Vec<(String, Range<usize>, &'n Spanned<DeValue<'v>>)> {
         if let DeValue::Table(table) = node.get_ref() {
             let entries = table.iter().map(|(key, value)| (key.get_ref().to_string(), key.span(), value));
-            entries.collect()
+            let mut entries: Vec<_> = entries.collect();
+            entries.sort_by_key(|(_, at, _)| at.start);
+            entries
         } else {
             let problem = Problem::error(format!("`{name}` is a table: [{name}.NAME], or [{name}]"));
             self.sink.push(problem.at(Place { file: id, at: node.span() }, "not a table"));

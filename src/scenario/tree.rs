@@ -78,13 +78,42 @@ pub(crate) fn key_span(root: &Spanned<DeValue<'_>>, path: &[Step]) -> Option<Ran
     span
 }
 
-/// Takes out what that way leads to; `false` where it leads nowhere, or to the root.
-pub(crate) fn prune(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
+/// Takes out what that way leads to, and the tables that are empty without it; `false` where it leads nowhere, or to
+/// the root.
+pub(crate) fn prune(root: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
+    if !take_out(root, path) {
+        return false;
+    }
+    let mut path = path;
+    while let [table @ .., _] = path
+        && !table.is_empty()
+        && is_empty_table(root, table)
+    {
+        take_out(root, table);
+        path = table;
+    }
+    true
+}
+
+fn is_empty_table(node: &Spanned<DeValue<'_>>, path: &[Step]) -> bool {
+    match (path, node.get_ref()) {
+        ([], DeValue::Table(table)) => table.is_empty(),
+        ([Step::Key(key), rest @ ..], DeValue::Table(table)) => {
+            table.get(key.as_str()).is_some_and(|value| is_empty_table(value, rest))
+        }
+        ([Step::Index(index), rest @ ..], DeValue::Array(array)) => {
+            array.get(*index).is_some_and(|value| is_empty_table(value, rest))
+        }
+        _ => false,
+    }
+}
+
+fn take_out(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     let at = node.span();
     match (path, node.get_mut()) {
         ([Step::Key(key)], DeValue::Table(table)) => table.remove(key.as_str()).is_some(),
         ([Step::Key(key), rest @ ..], DeValue::Table(table)) => {
-            table.get_mut(key.as_str()).is_some_and(|value| prune(value, rest))
+            table.get_mut(key.as_str()).is_some_and(|value| take_out(value, rest))
         }
         ([Step::Index(index)], DeValue::Array(array)) => {
             if *index >= array.len() {
@@ -97,7 +126,7 @@ pub(crate) fn prune(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
             true
         }
         ([Step::Index(index), rest @ ..], DeValue::Array(array)) => {
-            array.get_mut(*index).is_some_and(|value| prune(value, rest))
+            array.get_mut(*index).is_some_and(|value| take_out(value, rest))
         }
         _ => false,
     }

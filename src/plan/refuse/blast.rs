@@ -36,7 +36,8 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
                 }
             }
         }
-        let now_off = placed.attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
+        let now_off =
+            placed.attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
         off.extend(now_off.map(|one| one.host.as_str()));
     }
 }
@@ -49,7 +50,9 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
     {
         let message = format!("no host has a label `{}`, so the guard would guard nothing", max.of.value);
         let help = suggest(&max.of, fleet.label_keys().into_iter().chain(["fleet"]), "labels");
-        sink.push(Problem::error(message).at(guard.place_of(&max.of.at), "not a label in this fleet").help(help));
+        sink.push(
+            Problem::error(message).at(guard.place_of(&max.of.at), "not a label in this fleet").help(help),
+        );
         well = false;
     }
     let roles = groups(fleet, "role");
@@ -62,7 +65,8 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
             sink.push(problem.at(guard.place_of_key(role), "not a role in this fleet").help(help));
             well = false;
         } else if there < keep {
-            let message = format!("the guard keeps {keep} hosts of role `{role}`, and there are only {there}");
+            let message =
+                format!("the guard keeps {keep} hosts of role `{role}`, and there are only {there}");
             sink.push(Problem::error(message).at(guard.place_of(&count.at), "more than there are"));
             well = false;
         }
@@ -106,10 +110,14 @@ fn exceeded(
         for (value, hosts) in groups(fleet, &max.of) {
             let there = hosts.intersection(hit).count();
             if share(there, hosts.len()) > max.share.fraction() + 1e-9 {
-                let group =
-                    if max.of.value == "fleet" { "the fleet".to_owned() } else { format!("{} `{value}`", max.of.value) };
+                let group = if max.of.value == "fleet" {
+                    "the fleet".to_owned()
+                } else {
+                    format!("{} `{value}`", max.of.value)
+                };
                 let per_cent = Share::from_fraction(share(there, hosts.len()));
-                let per_cent = per_cent.map_or_else(String::new, |share| format!(" ({:.0}%)", share.fraction() * 100.0));
+                let per_cent =
+                    per_cent.map_or_else(String::new, |share| format!(" ({:.0}%)", share.fraction() * 100.0));
                 let message = format!(
                     "takes {there} of {} hosts of {group}{per_cent} at once; the guard allows {}",
                     hosts.len(),

@@ -34,7 +34,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
         ),
         _ => {}
     }
-    for part in timing::parts(own, scenario) {
+    for part in timing::parts(attack, scenario) {
         let place = attack.place_of(&part.span);
         let wrong = match &part.fault {
             Fault::ServiceStop(fault) => service(&fault.service),
@@ -48,7 +48,9 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
         };
         if let Some((message, help)) = wrong {
             let kind = part.fault.kind();
-            sink.push(Problem::error(format!("{kind}: {message}")).at(place.clone(), "this fault").help(help));
+            sink.push(
+                Problem::error(format!("{kind}: {message}")).at(place.clone(), "this fault").help(help),
+            );
         }
         if !part.fault.reversible() {
             let message = format!("attack `{}`: {} cannot be undone", attack.name, part.fault.kind());
@@ -61,7 +63,9 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
 const fn aftermath(fault: &Fault) -> &'static str {
     match fault {
         Fault::HostPoweroff(_) | Fault::RegionKill(_) => "somebody has to switch the host on again",
-        Fault::HostReboot(_) => "what the host had only in memory is lost; the agent must answer again in time",
+        Fault::HostReboot(_) => {
+            "what the host had only in memory is lost; the agent must answer again in time"
+        }
         Fault::ServiceKill(_) => "the service's manager is expected to bring it back",
         Fault::ProcessKill(_) => "whatever started the processes is expected to start them again",
         _ => "it happens once, and is over",
@@ -72,7 +76,9 @@ type Wrong = Option<(String, &'static str)>;
 
 fn service(name: &str) -> Wrong {
     let well = !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n']);
-    (!well).then(|| (format!("`{name}` cannot be a service's name"), "for example \"checkout\" or \"checkout.service\""))
+    (!well).then(|| {
+        (format!("`{name}` cannot be a service's name"), "for example \"checkout\" or \"checkout.service\"")
+    })
 }
 
 fn processes(which: &ProcessMatch) -> Wrong {
@@ -120,8 +126,10 @@ pub(super) fn refuse_with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draf
         let on = item.place_of(&item.value.on.at);
         for injection in &placed.attack.injections {
             if let Some(by) = gone.get(injection.host.as_str()) {
-                let message =
-                    format!("host `{}` was powered off by attack `{by}`, and is not there any more", injection.host);
+                let message = format!(
+                    "host `{}` was powered off by attack `{by}`, and is not there any more",
+                    injection.host
+                );
                 sink.push(
                     Problem::error(message)
                         .at(on.clone(), "nobody is there")
@@ -166,18 +174,20 @@ fn spared(
     sink: &mut Sink,
 ) {
     let region_wide = |fault: &Fault| matches!(fault, Fault::RegionKill(_));
-    if !timing::parts(&item.value, scenario).iter().any(|part| region_wide(&part.fault)) {
+    if !timing::parts(item, scenario).iter().any(|part| region_wide(&part.fault)) {
         return;
     }
     let hit: Vec<&str> = placed.attack.injections.iter().map(|one| one.host.as_str()).collect();
     let regions: Vec<&str> =
         hit.iter().filter_map(|host| fleet.host(host)).flat_map(|host| values_of(host, "region")).collect();
     let spared = fleet.hosts.iter().filter(|host| {
-        !hit.contains(&host.name.as_str()) && values_of(host, "region").iter().any(|region| regions.contains(region))
+        !hit.contains(&host.name.as_str())
+            && values_of(host, "region").iter().any(|region| regions.contains(region))
     });
     let spared: Vec<&str> = spared.map(|host| host.name.as_str()).collect();
     if !spared.is_empty() {
-        let message = format!("attack `{}` spares some of the region: {}", placed.attack.name, spared.join(", "));
+        let message =
+            format!("attack `{}` spares some of the region: {}", placed.attack.name, spared.join(", "));
         sink.push(Problem::warning(message).at(item.place_of(&item.value.on.at), "not the whole region"));
     }
 }

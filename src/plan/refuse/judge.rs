@@ -41,7 +41,9 @@ fn decidable(
     sink: &mut Sink,
 ) {
     let own = &objective.value;
-    let (Some(goal), Some(probe), Some(hold)) = (own.goal(), scenario.probe(&own.probe), timing.hold) else { return };
+    let (Some(goal), Some(probe), Some(hold)) = (own.goal(), scenario.probe(&own.probe), timing.hold) else {
+        return;
+    };
     let rate = probe.value.rate.value;
     let needed = samples_to_decide(&goal);
     if let Goal::Good(share) = goal
@@ -49,7 +51,8 @@ fn decidable(
     {
         // Said once, not for every attack.
         if scenario.attacks.first().is_some_and(|first| first.name == attack.name) {
-            let place = own.good.as_ref().map_or_else(|| objective.place(), |good| objective.place_of(&good.at));
+            let place =
+                own.good.as_ref().map_or_else(|| objective.place(), |good| objective.place_of(&good.at));
             sink.push(
                 Problem::error(format!("no number of samples can show {share}"))
                     .at(place, "cannot be shown")
@@ -68,19 +71,14 @@ fn decidable(
     }
     let problem = match &goal {
         Goal::Good(share) => format!(
-            "{rate} a second × {time} = {there} samples at a vantage can show {:.2}% at best, not the {share} of `{}`: {needed} \
-             are needed",
-            best_share(there) * 100.0,
-            objective.name
+            "{rate} a second × {time} = {there} samples at a vantage can show {:.2}% at best, not {share}; {needed} are needed",
+            best_share(there) * 100.0
         ),
         Goal::Latency { quantile, .. } => format!(
-            "{rate} a second × {time} = {there} samples at a vantage cannot show the {quantile} quantile of `{}`: {needed} are \
-             needed",
-            objective.name
+            "{rate} a second × {time} = {there} samples at a vantage cannot show the {quantile} quantile; {needed} are needed"
         ),
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => format!(
-            "{rate} a second give {there} samples in {time}, too few to tell when `{}` is good again: {needed} are needed",
-            objective.name
+            "{rate} a second give {there} samples in {time}, too few to tell when all is good again; {needed} are needed"
         ),
     };
     let rate_help = format!("rate = {} (probe `{}`)", rate_for(needed, time), probe.name);
@@ -90,8 +88,8 @@ fn decidable(
     };
     let at = super::time::place_of(attack, scenario, key.unwrap_or("hold"));
     sink.push(
-        Problem::error(format!("attack `{}` cannot decide `{}`", attack.name, objective.name))
-            .at(at, problem)
+        Problem::error(format!("attack `{}` cannot decide `{}`: {problem}", attack.name, objective.name))
+            .at(at, "too few samples")
             .also(objective.place(), "what it is to show")
             .also(probe.place_of(&probe.value.rate.at), "how often it is asked")
             .help(help),

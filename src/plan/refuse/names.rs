@@ -11,7 +11,9 @@ use crate::{
 };
 
 pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink) {
-    let probes: Vec<&str> = scenario.probes.iter().map(|probe| probe.name.as_str()).collect();
+    let lost = scenario.lost.iter().map(String::as_str);
+    let probes = scenario.probes.iter().map(|probe| probe.name.as_str()).chain(lost.clone());
+    let probes: Vec<&str> = probes.collect();
     for objective in &scenario.objectives {
         let probe = &objective.value.probe;
         known(probe, &probes, "probe", objective.place_of(&probe.at), sink);
@@ -21,7 +23,8 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
             known(&abort.probe, &probes, "probe", guard.place_of(&abort.probe.at), sink);
         }
     }
-    let objectives: Vec<&str> = scenario.objectives.iter().map(|objective| objective.name.as_str()).collect();
+    let objectives = scenario.objectives.iter().map(|objective| objective.name.as_str()).chain(lost);
+    let objectives: Vec<&str> = objectives.collect();
     if let Some(defaults) = &scenario.attack_defaults {
         for name in defaults.value.judge.iter().flatten() {
             known(name, &objectives, "objective", defaults.place_of(&name.at), sink);
@@ -49,7 +52,9 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
 fn known(name: &str, all: &[&str], what: &str, place: Place, sink: &mut Sink) {
     if !all.contains(&name) {
         let help = suggest(name, all.iter().copied(), &format!("{what}s"));
-        sink.push(Problem::error(format!("there is no {what} `{name}`")).at(place, "refers to nothing").help(help));
+        sink.push(
+            Problem::error(format!("there is no {what} `{name}`")).at(place, "refers to nothing").help(help),
+        );
     }
 }
 
@@ -61,7 +66,8 @@ fn host_or_target(
     key: &str,
     sink: &mut Sink,
 ) {
-    let targets = scenario.targets.iter().map(|target| target.name.as_str());
+    let lost = scenario.lost.iter().map(String::as_str);
+    let targets = scenario.targets.iter().map(|target| target.name.as_str()).chain(lost);
     if targets.clone().any(|target| target == name) {
         return;
     }
@@ -87,11 +93,15 @@ fn needs(scenario: &Scenario, index: usize, attack: &Item<Attack>, sink: &mut Si
         let other = scenario.attacks.iter().position(|attack| attack.name == name.value);
         let problem = match other {
             Some(other) if other < index => continue,
-            Some(other) if other == index => Problem::error("an attack cannot need itself").at(place, "itself"),
-            Some(other) => Problem::error(format!("attack `{}` needs `{}`, which comes later", attack.name, name.value))
-                .at(place, "not run by then")
-                .also(scenario.attacks[other].place(), "comes here")
-                .help("attacks run in the file's order: move it up"),
+            Some(other) if other == index => {
+                Problem::error("an attack cannot need itself").at(place, "itself")
+            }
+            Some(other) => {
+                Problem::error(format!("attack `{}` needs `{}`, which comes later", attack.name, name.value))
+                    .at(place, "not run by then")
+                    .also(scenario.attacks[other].place(), "comes here")
+                    .help("attacks run in the file's order: move it up")
+            }
             None => {
                 let all = scenario.attacks[..index].iter().map(|attack| attack.name.as_str());
                 Problem::error(format!("there is no attack `{}`", name.value))
@@ -110,16 +120,23 @@ fn for_each(scenario: &Scenario, attack: &Item<Attack>, sink: &mut Sink) {
     let Some(target) = scenario.target(on) else {
         if scenario.target(for_each).is_some() {
             let problem = Problem::error("an attack `for_each` group is `on` the target that has the groups");
-            sink.push(problem.at(attack.place_of(&on.at), "not a target").help(format!("on = \"{}\"", for_each.value)));
+            sink.push(
+                problem
+                    .at(attack.place_of(&on.at), "not a target")
+                    .help(format!("on = \"{}\"", for_each.value)),
+            );
         }
         return;
     };
     let group_by = target.value.group_by.as_ref();
     if for_each.value != target.name && group_by.is_none_or(|label| label.value != for_each.value) {
         sink.push(
-            Problem::error(format!("`for_each` goes through the groups of `{}`, on which the attack is", target.name))
-                .at(place, "not that target")
-                .help(format!("for_each = \"{}\"", target.name)),
+            Problem::error(format!(
+                "`for_each` goes through the groups of `{}`, on which the attack is",
+                target.name
+            ))
+            .at(place, "not that target")
+            .help(format!("for_each = \"{}\"", target.name)),
         );
     } else if group_by.is_none() && !target.broken {
         sink.push(

@@ -38,7 +38,8 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
         );
     }
     if timing.baseline.is_zero() {
-        let message = format!("attack `{}` has no baseline: nothing shows that all was well before", attack.name);
+        let message =
+            format!("attack `{}` has no baseline: nothing shows that all was well before", attack.name);
         sink.push(Problem::error(message).at(place_of(attack, scenario, "baseline"), "zero"));
     }
     if let Some(approve) = &attack.value.approve {
@@ -52,7 +53,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
 
 fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let said = timing::said_hold(&attack.value, scenario);
-    let parts = timing::parts(&attack.value, scenario);
+    let parts = timing::parts(attack, scenario);
     if parts.iter().any(|part| part.hold.is_none()) && !attack.broken {
         sink.push(
             Problem::error(format!("attack `{}` does not say how long its fault holds", attack.name))
@@ -64,7 +65,10 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
         && !parts.is_empty()
         && parts.iter().all(|part| part.fault.own_hold().is_some())
     {
-        let message = format!("the fault of attack `{}` brings its own time, which takes the place of `hold`", attack.name);
+        let message = format!(
+            "the fault of attack `{}` brings its own time, which takes the place of `hold`",
+            attack.name
+        );
         sink.push(Problem::warning(message).at(attack.place_of(&hold.at), "has no effect"));
     }
     for part in parts {
@@ -72,8 +76,14 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
         if let Some(said) = said.filter(|said| part.at >= *said && part.fault.own_hold().is_none()) {
             let message = format!("{} starts {} into a hold of {said}", part.fault.kind(), part.at);
             sink.push(Problem::error(message).at(place, "after its end"));
-        } else if let Some(said) = said.filter(|said| part.at + hold > *said && part.fault.own_hold().is_none()) {
-            let message = format!("{} holds until {}, after the attack's hold of {said}", part.fault.kind(), part.at + hold);
+        } else if let Some(said) =
+            said.filter(|said| part.at + hold > *said && part.fault.own_hold().is_none())
+        {
+            let message = format!(
+                "{} holds until {}, after the attack's hold of {said}",
+                part.fault.kind(),
+                part.at + hold
+            );
             sink.push(Problem::error(message).at(place, "too long"));
         } else if hold.is_zero() {
             let message = format!("{} that holds for no time shows nothing", part.fault.kind());
@@ -103,7 +113,7 @@ fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut
         };
         let needed = within + WINDOW;
         if there < needed {
-            let own = timing::parts(&attack.value, scenario).iter().all(|part| part.fault.own_hold().is_some());
+            let own = timing::parts(attack, scenario).iter().all(|part| part.fault.own_hold().is_some());
             let at = match attack.value.fault.as_ref() {
                 Some(fault) if own && key == "hold" => attack.place_of(&fault.at),
                 _ => place_of(attack, scenario, key),
@@ -120,7 +130,10 @@ fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut
                 format!("{key} = \"{needed}\" or more, or a shorter goal")
             };
             sink.push(
-                Problem::error(message).at(at, "too short").also(objective.place(), "what it is to show").help(help),
+                Problem::error(message)
+                    .at(at, "too short")
+                    .also(objective.place(), "what it is to show")
+                    .help(help),
             );
         }
     }

@@ -28,9 +28,12 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     if let Some(lease) = &scenario.lease {
         if lease.value < Span::secs(2) {
             let message = format!("a lease of {} would end between two renewals", lease.value);
-            sink.push(Problem::error(message).at(lease.place(), "too short").help("at least 2s; 10s is usual"));
+            sink.push(
+                Problem::error(message).at(lease.place(), "too short").help("at least 2s; 10s is usual"),
+            );
         } else if lease.value > Span::secs(60) {
-            let message = format!("with a lease of {}, a fault outlives a dead coordinator for so long", lease.value);
+            let message =
+                format!("with a lease of {}, a fault outlives a dead coordinator for so long", lease.value);
             sink.push(Problem::warning(message).at(lease.place(), "unusually long"));
         }
     }
@@ -93,7 +96,9 @@ fn http(item: &Item<Probe>, http: &HttpProbe, sink: &mut Sink) {
         sink.push(problem.at(item.place_of_value(&http.method), "not a method"));
     }
     for (name, value) in &http.headers {
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err() || http::HeaderValue::from_str(value).is_err() {
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err()
+            || http::HeaderValue::from_str(value).is_err()
+        {
             let problem = Problem::error(format!("the header `{name}` cannot be sent"));
             sink.push(problem.at(item.place_of_key(name), "not a header"));
         }
@@ -118,7 +123,9 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
         && !(quantile.value > 0.0 && quantile.value < 1.0)
     {
         let problem = Problem::error(format!("a quantile is between 0 and 1, not {}", quantile.value));
-        sink.push(problem.at(item.place_of(&quantile.at), "not a quantile").help("0.99 is the 99th percentile"));
+        sink.push(
+            problem.at(item.place_of(&quantile.at), "not a quantile").help("0.99 is the 99th percentile"),
+        );
     }
     if let Some(during) = &objective.during
         && during.is_empty()
@@ -126,7 +133,9 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
         let problem = Problem::error(format!("objective `{}` is judged in no phase", item.name));
         sink.push(problem.at(item.place_of(&during.at), "empty").help("baseline, fault, recovery, settle"));
     }
-    for span in [&objective.below, &objective.mitigate_within, &objective.recover_within].into_iter().flatten() {
+    for span in
+        [&objective.below, &objective.mitigate_within, &objective.recover_within].into_iter().flatten()
+    {
         if span.is_zero() {
             sink.push(Problem::error("no time at all cannot be met").at(item.place_of(&span.at), "zero"));
         }

@@ -29,15 +29,19 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
             else {
                 continue;
             };
-            let left = planned.from.iter().filter(|from| *from == COORDINATOR || !hit.contains(from.as_str()));
+            let left =
+                planned.from.iter().filter(|from| *from == COORDINATOR || !hit.contains(from.as_str()));
             if left.count() == 0 && !planned.from.is_empty() {
                 let on = item.place_of(&item.value.on.at);
                 let which = planned.from.join(", ");
                 sink.push(
-                    Problem::error(format!("attack `{}` hits every vantage of probe `{probe}`: {which}", placed.attack.name))
-                        .at(on, "attacks its own witnesses")
-                        .also(said.place_of_key("from"), "measured from here only")
-                        .help("add a vantage that is not attacked, such as \"coordinator\""),
+                    Problem::error(format!(
+                        "attack `{}` hits every vantage of probe `{probe}`: {which}",
+                        placed.attack.name
+                    ))
+                    .at(on, "attacks its own witnesses")
+                    .also(said.place_of_key("from"), "measured from here only")
+                    .help("add a vantage that is not attacked, such as \"coordinator\""),
                 );
             }
         }
