@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod link;
+pub mod fleet;
 pub mod log;
 pub mod pki;
 pub mod plan;
@@ -11,4 +12,5 @@ pub mod run;
 pub mod score;
 #[cfg(test)]
 mod testing;
+pub mod scenario;
 pub mod verdict;

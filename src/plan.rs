@@ -1,5 +1,16 @@
 //! Scenario and fleet become a plan: every refusal that needs no host is made here.
+//!
+//! Never asks an agent and never waits; the same files, parameters and seed give the same plan.
 
+pub mod decide;
+mod load;
 pub mod model;
+mod peers;
+pub mod print;
+mod refuse;
+mod resolve;
+pub mod select;
+mod timing;
 
+pub use load::{Inspection, Options, inspect, load};
 pub use model::Plan;

@@ -1,0 +1,118 @@
+//! The fleet: the hosts, how they are labelled and how their agents are reached; a TOML file, or what a command
+//! prints as JSON.
+//!
+//! Only says what there is. Which hosts a drill touches is decided in `plan`.
+
+mod command;
+mod file;
+mod read;
+
+pub use command::split as split_command;
+pub use file::{Defaults, FleetFile, HostFile};
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+
+use crate::{
+    plan::model::Host,
+    scenario::diagnose::{Place, Problem, Sink},
+};
+
+/// The JSON Schema of fleet files (draft 2020-12).
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(FleetFile).to_value();
+    crate::scenario::set_schema_text(&mut schema, "title", "Firedrill fleet");
+    schema
+}
+
+/// Where the fleet comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FleetSource {
+    /// A TOML file.
+    File(PathBuf),
+    /// A program, as an argument vector, that prints the same structure as JSON. No shell is involved.
+    Command(Vec<String>),
+}
+
+/// The hosts, and names that stand for addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// The hosts, in the fleet's order.
+    pub hosts: Vec<Host>,
+    /// Further names and their addresses.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    pub(crate) places: BTreeMap<String, Place>,
+}
+
+impl Fleet {
+    /// Reads a fleet. What is wrong with it goes to `sink`; `None` where there is nothing to go on with.
+    #[must_use]
+    pub fn load(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
+        match source {
+            FleetSource::File(path) => match std::fs::read_to_string(path) {
+                Ok(text) => Some(read::from_toml(&path.display().to_string(), &text, sink)),
+                Err(error) => {
+                    let message = format!("the fleet {} could not be read: {error}", path.display());
+                    sink.push(Problem::error(message).help("name the fleet's file with --fleet FILE"));
+                    None
+                }
+            },
+            FleetSource::Command(command) => match command::output(command, command::TIME_OUT) {
+                Ok(text) => read::from_json(&command.join(" "), &text, sink),
+                Err(error) => {
+                    sink.push(Problem::error(format!("the fleet's command failed: {error}")));
+                    None
+                }
+            },
+        }
+    }
+
+    /// The host of that name.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// The addresses that a name stands for: one of `[names]`, a host, or all hosts of a role.
+    #[must_use]
+    pub fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
+        if let Some(addresses) = self.names.get(name) {
+            return Some(addresses.clone());
+        }
+        if let Some(host) = self.host(name) {
+            return Some(host.addresses.clone());
+        }
+        let role = self.hosts.iter().filter(|host| host.roles.iter().any(|role| role == name));
+        let all: Vec<IpAddr> = role.flat_map(|host| host.addresses.iter().copied()).collect();
+        (!all.is_empty()).then_some(all)
+    }
+
+    /// All names that stand for addresses here, with these: for a resolver.
+    #[must_use]
+    pub fn all_names(&self) -> BTreeMap<String, Vec<IpAddr>> {
+        let hosts = self.hosts.iter().map(|host| &host.name);
+        let roles = self.hosts.iter().flat_map(|host| &host.roles);
+        let names = self.names.keys().chain(hosts).chain(roles);
+        names.filter_map(|name| Some((name.clone(), self.addresses(name)?))).collect()
+    }
+
+    /// All keys that a selector may use.
+    pub(crate) fn label_keys(&self) -> Vec<&str> {
+        let labels = self.hosts.iter().flat_map(|host| host.labels.keys().map(String::as_str));
+        let mut keys: Vec<&str> = ["name", "role", "tag"].into_iter().chain(labels).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+}
+
+/// The values that a host has for a selector's key.
+#[must_use]
+pub fn values_of<'h>(host: &'h Host, key: &str) -> Vec<&'h str> {
+    match key {
+        "name" => vec![&host.name],
+        "role" => host.roles.iter().map(String::as_str).collect(),
+        "tag" => host.tags.iter().map(String::as_str).collect(),
+        label => host.labels.get(label).map(String::as_str).into_iter().collect(),
+    }
+}

@@ -1,0 +1,132 @@
+//! Runs the program that prints the fleet. Never a shell; never longer than its time-out.
+
+use std::{
+    io::Read as _,
+    process::{Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+/// How long a fleet's command may take.
+pub(super) const TIME_OUT: Duration = Duration::from_secs(30);
+
+/// More output than this is not a fleet.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What the program wrote to its standard output.
+///
+/// # Errors
+/// What was run, and why it gave nothing; what it wrote to its standard error is in it.
+pub(super) fn output(command: &[String], time_out: Duration) -> Result<String, String> {
+    let shown = command.join(" ");
+    let (program, arguments) = command.split_first().ok_or("no program is named")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("`{shown}` could not be started: {error}"))?;
+    let out = reader(child.stdout.take());
+    let err = reader(child.stderr.take());
+    let deadline = Instant::now() + time_out;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let text = out.recv_timeout(left());
+    let status = text.is_ok().then(|| wait(&mut child, deadline)).flatten();
+    let Some(status) = status else {
+        let killed = child.kill().and_then(|()| child.wait());
+        let after =
+            killed.map_or_else(|error| format!("; it could not be ended: {error}"), |_| String::new());
+        return Err(format!("`{shown}` had not ended after {time_out:?}{after}"));
+    };
+    let text = text.unwrap_or_default();
+    let said = err.recv_timeout(Duration::from_millis(200)).unwrap_or_default();
+    if !status.success() {
+        let said = String::from_utf8_lossy(&said[..said.len().min(4096)]).trim().to_owned();
+        let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
+        return Err(format!("`{shown}` ended with {status}; {said}"));
+    }
+    if text.len() as u64 > MAX_BYTES {
+        return Err(format!("`{shown}` printed more than {MAX_BYTES} bytes"));
+    }
+    String::from_utf8(text).map_err(|_| format!("`{shown}` printed what is not UTF-8"))
+}
+
+/// Reads a pipe to its end beside the rest, so that neither pipe can block the program.
+fn reader(pipe: Option<impl std::io::Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(pipe) = pipe
+            && pipe.take(MAX_BYTES + 1).read_to_end(&mut bytes).is_ok()
+        {
+            // Nobody may listen any more after a time-out.
+            let _ = send.send(bytes);
+        }
+    });
+    receive
+}
+
+fn wait(child: &mut std::process::Child, deadline: Instant) -> Option<std::process::ExitStatus> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            _ => return None,
+        }
+    }
+}
+
+/// Splits a command line into its arguments: at white space, except within single or double quotes. Nothing else has
+/// a meaning: no variables, no patterns, no shell.
+///
+/// # Errors
+/// A quote that is not closed, or no argument at all.
+pub fn split(line: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, _) if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    if let Some(open) = quote {
+        return Err(format!("a quote ({open}) is not closed in `{line}`"));
+    }
+    words.extend(word);
+    if words.is_empty() { Err("the command is empty".to_owned()) } else { Ok(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn command_lines_split_without_a_shell() {
+        assert_eq!(
+            split("inv --env 'a b' \"\" $HOME;x").expect("splits"),
+            argv(&["inv", "--env", "a b", "", "$HOME;x"])
+        );
+        assert!(split("a 'b").is_err());
+        assert!(split("  ").is_err());
+    }
+
+    #[test]
+    fn what_the_program_printed_or_why_not() {
+        assert_eq!(output(&argv(&["echo", "{}"]), TIME_OUT).expect("runs"), "{}\n");
+        let error = output(&argv(&["cat", "/does/not/exist"]), TIME_OUT).expect_err("fails");
+        assert!(error.contains("/does/not/exist") && error.contains("exit status"), "{error}");
+        assert!(output(&argv(&["/does/not/exist"]), TIME_OUT).is_err());
+        let error = output(&argv(&["sleep", "60"]), Duration::from_millis(50)).expect_err("too long");
+        assert!(error.contains("had not ended"), "{error}");
+    }
+}

@@ -1,0 +1,123 @@
+//! A fleet as its file, or its command's output, has it.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::scenario::Values;
+
+/// The hosts: their names and addresses, their labels, and how their agents are reached.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FleetFile {
+    /// The version of the format: 1.
+    #[serde(default = "FleetFile::one")]
+    #[schemars(range(min = 1, max = 1))]
+    pub schema: u32,
+    /// What hosts have unless they say otherwise.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// Further names that probes and faults may use, with their addresses.
+    #[serde(default)]
+    pub names: BTreeMap<String, Addresses>,
+    /// The hosts.
+    #[serde(default)]
+    pub host: Vec<HostFile>,
+}
+
+impl FleetFile {
+    const fn one() -> u32 {
+        1
+    }
+}
+
+/// What hosts have unless they say otherwise.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// The provider, such as `aws`.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// The region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The zone.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// The environment, such as `prod`.
+    #[serde(default)]
+    pub env: Option<String>,
+    /// Roles, for hosts that name none.
+    #[serde(default)]
+    pub roles: Values,
+    /// Tags; a host's own are added to them.
+    #[serde(default)]
+    pub tags: Values,
+    /// Labels; a host's own are added to them.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The agents' port; 7790 unless given.
+    #[serde(default)]
+    pub agent_port: Option<u16>,
+    /// A program whose standard streams are the link, as an argument vector; `%h` becomes the host's address, `%p` the
+    /// agent's port, `%n` the host's name.
+    #[serde(default)]
+    pub connect: Vec<String>,
+}
+
+/// A host.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostFile {
+    /// Its name, unique in the fleet; also the name in its agent's certificate.
+    pub name: String,
+    /// Its address, as peers see it.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
+    /// Its addresses, the first of which names resolve to first.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
+    /// The provider, such as `aws`.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// The region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The zone.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// The environment, such as `prod`.
+    #[serde(default)]
+    pub env: Option<String>,
+    /// Its roles.
+    #[serde(default)]
+    pub roles: Option<Values>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Values,
+    /// Any other labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Where its agent listens, as `host:port`; its first address and port 7790 unless given.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// A program whose standard streams are the link, as an argument vector; `%h` becomes the host's address, `%p` the
+    /// agent's port, `%n` the host's name.
+    #[serde(default)]
+    pub connect: Option<Vec<String>>,
+}
+
+/// One address, or a list of them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Values")]
+#[schemars(with = "Values")]
+pub struct Addresses(pub Vec<IpAddr>);
+
+impl TryFrom<Values> for Addresses {
+    type Error = String;
+    fn try_from(values: Values) -> Result<Self, String> {
+        let parse = |text: &String| text.parse().map_err(|_| format!("`{text}` is not an address"));
+        values.0.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}

@@ -1,0 +1,228 @@
+//! Reads a fleet, and says all that is wrong with it.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+
+use firedrill_wire::DEFAULT_PORT;
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Fleet,
+    file::{Addresses, Defaults, FleetFile, HostFile},
+};
+use crate::{
+    plan::model::{COORDINATOR, Host, Reach},
+    scenario::{
+        Item,
+        diagnose::{FileId, Place, Problem, Sink, suggest},
+        reading,
+    },
+};
+
+const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
+
+pub(super) fn from_toml(name: &str, text: &str, sink: &mut Sink) -> Fleet {
+    let file = sink.add_source(name, text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let at = error.span().unwrap_or(0..0);
+        sink.push(Problem::error(format!("not TOML: {}", error.message())).at(Place { file, at }, "here"));
+    }
+    let mut building = Building::default();
+    if !errors.is_empty() {
+        return building.fleet;
+    }
+    let table = table.into_inner();
+    building.defaults = reading::key(&table, "defaults", file, sink).unwrap_or_default();
+    version(&table, file, sink);
+    for (key, node) in &table {
+        let place = Place { file, at: key.span() };
+        match key.get_ref().as_ref() {
+            "schema" | "defaults" => {}
+            "names" => {
+                let names = reading::key::<BTreeMap<String, Addresses>>(&table, "names", file, sink);
+                building.names(names.unwrap_or_default());
+            }
+            "host" => match node.get_ref() {
+                DeValue::Array(hosts) => {
+                    for host in hosts.iter() {
+                        if let Some(item) =
+                            reading::item::<HostFile>(host, "", host.span(), file, "host", sink)
+                        {
+                            building.host(&item.value, Some(&item), item.broken, sink);
+                        }
+                    }
+                }
+                _ => {
+                    let message = "hosts are a list: each begins with [[host]], in double brackets";
+                    sink.push(Problem::error(message).at(place, "not a list"));
+                }
+            },
+            other => {
+                let help = suggest(other, KEYS, "keys here");
+                let message = format!("unknown key `{other}` in the fleet");
+                sink.push(Problem::error(message).at(place, "unknown key").help(help));
+            }
+        }
+    }
+    if building.fleet.hosts.is_empty() && !sink.failed() {
+        sink.push(Problem::error("the fleet has no hosts").at(Place { file, at: 0..0 }, "in this file"));
+    }
+    building.fleet
+}
+
+fn version(table: &DeTable<'_>, file: FileId, sink: &mut Sink) {
+    let Some(schema) = table.get("schema") else { return };
+    if schema.get_ref().as_integer().is_none_or(|number| number.to_string() != "1") {
+        let problem = Problem::error("this version reads fleets of `schema = 1`");
+        sink.push(problem.at(Place { file, at: schema.span() }, "not known here"));
+    }
+}
+
+pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet> {
+    let file = sink.add_source(format!("output of {name}"), text);
+    let read: FleetFile = match serde_json::from_str(text) {
+        Ok(read) => read,
+        Err(error) => {
+            let before: usize =
+                text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+            let at = before + error.column().saturating_sub(1);
+            let problem = Problem::error(format!("the command's output is not a fleet: {error}"));
+            sink.push(problem.at(Place { file, at: at..at + 1 }, "here"));
+            return None;
+        }
+    };
+    if read.schema != 1 {
+        let message =
+            format!("this version reads fleets of schema 1; the command printed schema {}", read.schema);
+        sink.push(Problem::error(message));
+        return None;
+    }
+    let mut building = Building { defaults: read.defaults, ..Building::default() };
+    building.names(read.names);
+    for host in &read.host {
+        building.host(host, None, false, sink);
+    }
+    if building.fleet.hosts.is_empty() {
+        sink.push(Problem::error(format!("the fleet that `{name}` printed has no hosts")));
+        return None;
+    }
+    Some(building.fleet)
+}
+
+#[derive(Default)]
+struct Building {
+    defaults: Defaults,
+    fleet: Fleet,
+}
+
+impl Building {
+    fn names(&mut self, names: BTreeMap<String, Addresses>) {
+        self.fleet.names = names.into_iter().map(|(name, addresses)| (name, addresses.0)).collect();
+    }
+
+    /// Takes in a host; `item` says where it stands, if it stands in a file.
+    fn host(&mut self, host: &HostFile, item: Option<&Item<HostFile>>, broken: bool, sink: &mut Sink) {
+        let here = item.map(|item| item.place_of_value(&host.name));
+        let at = |problem: Problem, place: Option<Place>, label: &str| match place {
+            Some(place) => problem.at(place, label),
+            None => problem,
+        };
+        let name = &host.name;
+        if !is_name(name) || name == COORDINATOR {
+            let problem = Problem::error(format!("`{name}` cannot be a host's name"));
+            let help =
+                "letters, digits, `-`, `_` and `.`, starting with a letter or digit; not `coordinator`";
+            sink.push(at(problem, here.clone(), "not a name").help(help));
+        }
+        if self.fleet.host(name).is_some() {
+            let mut problem =
+                at(Problem::error(format!("host `{name}` is there twice")), here.clone(), "again here");
+            if let Some(first) = self.fleet.places.get(name) {
+                problem = problem.also(first.clone(), "first here");
+            }
+            sink.push(problem);
+            return;
+        }
+        let addresses: Vec<IpAddr> = host.address.iter().chain(&host.addresses).copied().collect();
+        if addresses.is_empty() && !broken {
+            let problem = Problem::error(format!("host `{name}` has no address"));
+            let help = "address = \"10.0.0.1\", or addresses = [\"10.0.0.1\", \"fd00::1\"]";
+            sink.push(at(problem, here.clone(), "this host").help(help));
+        }
+        for address in &addresses {
+            if let Some(other) = self.fleet.hosts.iter().find(|other| other.addresses.contains(address)) {
+                let message = format!("host `{name}` has the address {address} of host `{}`", other.name);
+                let place = item.map(|item| item.place_of_value(&address.to_string()));
+                sink.push(at(Problem::error(message), place, "the same address"));
+            }
+        }
+        for key in ["name", "role", "tag", "provider", "region", "zone", "env"] {
+            if host.labels.contains_key(key) {
+                let message = format!("`{key}` is no label of host `{name}`: it has a key of its own");
+                let place = item.map(|item| item.place_of_key(key));
+                sink.push(at(Problem::error(message), place, "give it outside of `labels`"));
+            }
+        }
+        let Some(agent) = self.reach(host, &addresses) else {
+            if !addresses.is_empty() {
+                let message = format!("the agent of `{name}` is not host:port");
+                let place = item.map(|item| item.place_of_key("agent"));
+                sink.push(at(Problem::error(message), place, "for example \"10.0.0.1:7790\""));
+            }
+            return;
+        };
+        if let Some(place) = here {
+            self.fleet.places.insert(name.clone(), place);
+        }
+        self.fleet.hosts.push(self.made(host, addresses, agent));
+    }
+
+    fn made(&self, host: &HostFile, addresses: Vec<IpAddr>, agent: Reach) -> Host {
+        let defaults = &self.defaults;
+        let mut labels = defaults.labels.clone();
+        labels.extend(host.labels.clone());
+        let own = [
+            ("provider", host.provider.as_ref().or(defaults.provider.as_ref())),
+            ("region", host.region.as_ref().or(defaults.region.as_ref())),
+            ("zone", host.zone.as_ref().or(defaults.zone.as_ref())),
+            ("env", host.env.as_ref().or(defaults.env.as_ref())),
+        ];
+        labels.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.clone()))));
+        let mut tags = defaults.tags.0.clone();
+        tags.extend(host.tags.0.clone());
+        let roles = host.roles.as_ref().unwrap_or(&defaults.roles).0.clone();
+        Host { name: host.name.clone(), addresses, labels, roles, tags, agent }
+    }
+
+    /// How the agent is reached; `None` where that cannot be said.
+    fn reach(&self, host: &HostFile, addresses: &[IpAddr]) -> Option<Reach> {
+        let port = self.defaults.agent_port.unwrap_or(DEFAULT_PORT);
+        let (at, port) = match &host.agent {
+            Some(agent) => {
+                let (at, port) = agent.rsplit_once(':')?;
+                let at = at.trim_start_matches('[').trim_end_matches(']');
+                (at.to_owned(), port.parse::<u16>().ok().filter(|port| !at.is_empty() && *port > 0)?)
+            }
+            None => (addresses.first()?.to_string(), port),
+        };
+        let connect = host.connect.as_ref().unwrap_or(&self.defaults.connect);
+        if connect.is_empty() {
+            let tcp = at
+                .parse::<IpAddr>()
+                .map_or_else(|_| format!("{at}:{port}"), |ip| SocketAddr::new(ip, port).to_string());
+            return Some(Reach::Tcp(tcp));
+        }
+        let fill = |word: &String| {
+            word.replace("%h", &at).replace("%p", &port.to_string()).replace("%n", &host.name)
+        };
+        Some(Reach::Command(connect.iter().map(fill).collect()))
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(well) && name.len() <= 253
+}

@@ -1,0 +1,144 @@
+//! The one entry: files, parameters and a seed become a plan, or all that is wrong with them.
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _},
+    path::PathBuf,
+};
+
+use super::{
+    Plan, model, refuse,
+    resolve::{Draft, resolve},
+};
+use crate::{
+    fleet::{Fleet, FleetSource},
+    scenario::{
+        self, Scenario,
+        diagnose::{Report, Sink},
+    },
+};
+
+/// What a plan is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The scenario's file.
+    pub scenario: PathBuf,
+    /// The fleet.
+    pub fleet: FleetSource,
+    /// Values of parameters, by name; of several for one name the last counts.
+    pub params: Vec<(String, String)>,
+    /// What picks are made with; a new one where there is none.
+    pub seed: Option<u64>,
+}
+
+/// What was found out about a scenario.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The plan, if a fleet was given and nothing is wrong.
+    pub plan: Option<Plan>,
+    /// What is wrong, and what is good to know.
+    pub report: Report,
+    /// What could not be checked without a fleet, each a clause.
+    pub unchecked: Vec<String>,
+    /// How many attacks the file has; groups of `for_each` are not counted apart.
+    pub attacks: usize,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// All that is wrong with the files, each with its place.
+pub fn load(options: &Options) -> Result<Plan, Report> {
+    let inspection = inspect(&options.scenario, Some(&options.fleet), &options.params, options.seed);
+    inspection.plan.ok_or(inspection.report)
+}
+
+/// Checks all that can be checked; without a fleet that is less.
+#[must_use]
+pub fn inspect(
+    file: &std::path::Path,
+    fleet: Option<&FleetSource>,
+    params: &[(String, String)],
+    seed: Option<u64>,
+) -> Inspection {
+    let mut sink = Sink::default();
+    let scenario = scenario::read(file, params, &mut sink);
+    let wanted = fleet.is_some();
+    let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink));
+    refuse::without_hosts(&scenario, fleet.as_ref(), &mut sink);
+    let mut plan = None;
+    if let Some(fleet) = fleet {
+        let seed = seed.unwrap_or_else(new_seed);
+        let draft = resolve(&scenario, &fleet, seed, &mut sink);
+        refuse::with_hosts(&scenario, &fleet, &draft, &mut sink);
+        if !sink.failed() {
+            plan = Some(made(&scenario, fleet, draft, seed, file.display().to_string(), &sink));
+        }
+    }
+    let unchecked = if wanted { Vec::new() } else { unchecked(&scenario) };
+    Inspection { plan, report: sink.into_report(), unchecked, attacks: scenario.attacks.len() }
+}
+
+/// Small enough to be typed again, and exact in any reader of JSON.
+fn new_seed() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish() & 0xffff_ffff
+}
+
+fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String, sink: &Sink) -> Plan {
+    let guard = scenario.guard.as_ref().map(|guard| &guard.value);
+    let abort = guard.iter().flat_map(|guard| &guard.abort).map(|abort| model::AbortWhen {
+        probe: abort.probe.value.clone(),
+        good_below: abort.good_below.value,
+        over: abort.over.value,
+    });
+    let objectives = scenario.objectives.iter().filter_map(|objective| {
+        Some(model::Objective {
+            name: objective.name.clone(),
+            probe: objective.value.probe.value.clone(),
+            goal: objective.value.goal()?,
+            during: objective.value.during(),
+        })
+    });
+    Plan {
+        schema: Plan::SCHEMA,
+        name: scenario.name.clone(),
+        hypothesis: scenario.hypothesis.clone(),
+        meta: scenario.meta.clone(),
+        environment: scenario.environment.clone(),
+        file,
+        params: scenario.params.clone(),
+        seed,
+        hosts: fleet.hosts,
+        probes: draft.probes,
+        objectives: objectives.collect(),
+        guard: model::Guard {
+            abort: abort.collect(),
+            blind_for: guard.and_then(|guard| guard.blind_for.as_ref()).map(|span| span.value),
+        },
+        attacks: draft.attacks.into_iter().map(|placed| placed.attack).collect(),
+        ci: scenario.ci.as_ref().map(|ci| ci.value.clone()),
+        lease: scenario.lease.as_ref().map_or(scenario::LEASE, |lease| lease.value),
+        warnings: sink.warnings(),
+    }
+}
+
+/// What needs a fleet, in words.
+fn unchecked(scenario: &Scenario) -> Vec<String> {
+    let mut all = Vec::new();
+    if !scenario.targets.is_empty() {
+        all.push("whether selectors fit any host".to_owned());
+    }
+    if !scenario.attacks.is_empty() {
+        all.push("which hosts are touched, and names of hosts".to_owned());
+    }
+    if scenario
+        .guard
+        .as_ref()
+        .is_some_and(|guard| guard.value.max_share.is_some() || !guard.value.keep.is_empty())
+    {
+        all.push("the blast radius against the guard".to_owned());
+    }
+    if !scenario.probes.is_empty() {
+        all.push("whether every judged probe keeps a vantage that is not attacked".to_owned());
+    }
+    all
+}

@@ -1,0 +1,285 @@
+//! A plan as text for people: what happens when, to whom, and what cannot be undone.
+//!
+//! Says what stands in the plan and what agents answered; measures and decides nothing.
+
+use std::fmt::Write as _;
+
+use firedrill_wire::{
+    Fault, Span,
+    api::{Prepared, PreparedOne},
+};
+use tabled::{
+    builder::Builder,
+    settings::{Style, Width, peaker::Priority},
+};
+
+use super::{
+    model::{Attack, Goal, Injection, Objective, Phase, Plan, Reach},
+    resolve::length,
+};
+
+/// An agent's answer: the host, the attack by its place in the plan, and what was said.
+pub type Answer = (String, usize, PreparedOne);
+
+/// The whole plan; with `answers`, also what agents say that they will do. Lines are at most `width` wide, where they can
+/// be broken.
+#[must_use]
+pub fn text(plan: &Plan, answers: &[Answer], width: usize) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    _ = write(&mut out, plan, answers, width);
+    out
+}
+
+/// The plan in a few lines: attacks, hosts, time.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let targets: Vec<&str> = plan.targets().into_iter().collect();
+    let irreversible =
+        plan.attacks.iter().filter(|attack| attack.injections.iter().any(|one| !one.fault.reversible()));
+    let last = match irreversible.count() {
+        0 => String::new(),
+        1 => "; 1 attack cannot be undone".to_owned(),
+        more => format!("; {more} attacks cannot be undone"),
+    };
+    let hosts = match targets.len() {
+        0..=8 => format!(" ({})", targets.join(", ")),
+        _ => format!(" ({}, …)", targets[..8].join(", ")),
+    };
+    format!(
+        "{} attack{}, {} if all settles at once; touches {} of {} hosts{hosts}{last}",
+        plan.attacks.len(),
+        crate::scenario::diagnose::plural(plan.attacks.len()),
+        total(plan),
+        targets.len(),
+        plan.hosts.len(),
+    )
+}
+
+/// How long the run takes if every attack settles at once.
+#[must_use]
+pub fn total(plan: &Plan) -> Span {
+    plan.attacks.iter().map(length).sum()
+}
+
+fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std::fmt::Result {
+    writeln!(out, "{}: {}", plan.name, plan.hypothesis)?;
+    writeln!(out, "{}", summary(plan))?;
+    writeln!(out, "seed {} · lease {} · plan {}", plan.seed, plan.lease, plan.digest())?;
+    for (index, attack) in plan.attacks.iter().enumerate() {
+        writeln!(out)?;
+        writeln!(out, "{}. {}{}", index + 1, attack.name, conditions(attack))?;
+        writeln!(out, "{}", timeline(plan, attack, width))?;
+        for (host, _, prepared) in answers.iter().filter(|(_, at, _)| *at == index) {
+            answer(out, host, prepared)?;
+        }
+    }
+    writeln!(out, "\nObjectives")?;
+    writeln!(out, "{}", objectives(plan, width))?;
+    writeln!(out, "\nProbes")?;
+    writeln!(out, "{}", probes(plan, width))?;
+    if !plan.warnings.is_empty() {
+        writeln!(out, "\nGood to know")?;
+        plan.warnings.iter().try_for_each(|warning| writeln!(out, "  - {warning}"))?;
+    }
+    Ok(())
+}
+
+fn conditions(attack: &Attack) -> String {
+    let mut all = Vec::new();
+    if !attack.needs.is_empty() {
+        all.push(format!("needs {}", attack.needs.join(", ")));
+    }
+    if let Some(approve) = &attack.approve {
+        all.push(format!("{} must approve within {}", people(approve.people), approve.expires));
+    }
+    if all.is_empty() { String::new() } else { format!("  [{}]", all.join("; ")) }
+}
+
+fn people(count: u32) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+}
+
+/// The phases of an attack, from its own beginning.
+fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
+    let mut table = Builder::default();
+    table.push_record(["at", "phase", "for", "what", "judged"]);
+    let judged = |phase: Phase| {
+        let objectives =
+            attack.judge.iter().filter_map(|name| plan.objectives.iter().find(|o| o.name == *name));
+        objectives
+            .filter(|o| o.during.contains(&phase))
+            .map(|o| o.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut at = Span::ZERO;
+    let faults = faults(attack);
+    let phases = [
+        (Phase::Baseline, attack.baseline, "all objectives must hold".to_owned()),
+        (Phase::Fault, attack.hold, faults),
+        (Phase::Recovery, attack.recovery, "healed; the system recovers".to_owned()),
+        (Phase::Settle, attack.settle, format!("healthy for so long, within {}", attack.settle_within)),
+    ];
+    for (phase, time, what) in phases.into_iter().filter(|(_, time, _)| !time.is_zero()) {
+        let row = [at.to_string(), word(phase).to_owned(), time.to_string(), what, judged(phase)];
+        table.push_record(row);
+        at = at + time;
+    }
+    finish(table, width)
+}
+
+fn faults(attack: &Attack) -> String {
+    let mut groups: Vec<(&Injection, Vec<&str>)> = Vec::new();
+    for one in &attack.injections {
+        let same = groups
+            .iter_mut()
+            .find(|(first, _)| first.fault == one.fault && first.at == one.at && first.hold == one.hold);
+        match same {
+            Some((_, hosts)) => hosts.push(&one.host),
+            None => groups.push((one, vec![&one.host])),
+        }
+    }
+    let lines = groups.into_iter().map(|(one, hosts)| {
+        let offset = if one.at.is_zero() { String::new() } else { format!(" after {}", one.at) };
+        let short =
+            if one.at + one.hold == attack.hold { String::new() } else { format!(" for {}", one.hold) };
+        let mark = if one.fault.reversible() { "" } else { "\nCANNOT BE UNDONE" };
+        format!("{}: {}{offset}{short}{mark}", hosts.join(", "), describe(&one.fault))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A fault with its parameters, as in a file: `service-stop service=checkout`.
+#[must_use]
+pub fn describe(fault: &Fault) -> String {
+    let value = serde_json::to_value(fault).unwrap_or_default();
+    let parameters = value.get(fault.kind()).and_then(|value| value.as_object());
+    let mut text = fault.kind().to_owned();
+    for (key, value) in parameters.into_iter().flatten() {
+        _ = write!(text, " {key}={}", plain(value));
+    }
+    text
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(","),
+        serde_json::Value::Object(table) => {
+            let entries = table.iter().filter(|(_, value)| !value.is_null());
+            let entries = entries.map(|(key, value)| format!("{key}={}", plain(value)));
+            format!("({})", entries.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn answer(out: &mut String, host: &str, prepared: &PreparedOne) -> std::fmt::Result {
+    match &prepared.answer {
+        Prepared::Ready { claims, effects, undo, switches, notes, .. } => {
+            writeln!(out, "  {host} ({})", prepared.id)?;
+            let claims: Vec<String> = claims
+                .iter()
+                .map(
+                    |claim| {
+                        if claim.shared { format!("{} (shared)", claim.what) } else { claim.what.clone() }
+                    },
+                )
+                .collect();
+            lines(out, "does", effects)?;
+            lines(out, "touches", &claims)?;
+            if undo.is_empty() {
+                writeln!(out, "    undone    CANNOT BE UNDONE")?;
+            } else {
+                lines(out, "undone", undo)?;
+            }
+            if !switches.is_empty() {
+                writeln!(out, "    {:<9} {}", "held by", switches.join(", "))?;
+            }
+            lines(out, "note", notes)
+        }
+        Prepared::Refused(problem) => {
+            writeln!(out, "  {host} REFUSES ({}): {}", problem.code, problem.title)?;
+            if problem.hint.is_empty() { Ok(()) } else { writeln!(out, "    {}", problem.hint) }
+        }
+    }
+}
+
+fn lines(out: &mut String, head: &str, all: &[String]) -> std::fmt::Result {
+    all.iter().enumerate().try_for_each(|(index, line)| {
+        let head = if index == 0 { head } else { "" };
+        writeln!(out, "    {head:<9} {line}")
+    })
+}
+
+fn objectives(plan: &Plan, width: usize) -> String {
+    let mut table = Builder::default();
+    table.push_record(["objective", "probe", "goal", "during"]);
+    for objective in &plan.objectives {
+        let during = match objective.goal {
+            Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => String::new(),
+            _ => objective.during.iter().map(|phase| word(*phase)).collect::<Vec<_>>().join(", "),
+        };
+        table.push_record([objective.name.clone(), objective.probe.clone(), goal(objective), during]);
+    }
+    finish(table, width)
+}
+
+/// A goal as people say it.
+#[must_use]
+pub fn goal(objective: &Objective) -> String {
+    match &objective.goal {
+        Goal::Good(share) => format!("at least {share} good"),
+        Goal::Latency { quantile, below } => format!("p{} below {below}", quantile * 100.0),
+        Goal::MitigateWithin(within) => format!("good again within {within} of the fault"),
+        Goal::RecoverWithin(within) => format!("good again within {within} of the heal"),
+    }
+}
+
+fn probes(plan: &Plan, width: usize) -> String {
+    let mut table = Builder::default();
+    table.push_record(["probe", "asks", "rate", "time-out", "from"]);
+    for probe in &plan.probes {
+        use firedrill_wire::probe::ProbeKind;
+        let asks = match &probe.kind {
+            ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
+            ProbeKind::Tcp(tcp) => format!("tcp {}", tcp.address),
+        };
+        let from = probe.from.join(", ");
+        table.push_record([
+            probe.name.clone(),
+            asks,
+            format!("{}/s", probe.rate),
+            probe.timeout.to_string(),
+            from,
+        ]);
+    }
+    finish(table, width)
+}
+
+/// How a host's agent is reached, in a line.
+#[must_use]
+pub fn reach(reach: &Reach) -> String {
+    match reach {
+        Reach::Tcp(address) => address.clone(),
+        Reach::Command(words) => words.join(" "),
+    }
+}
+
+fn finish(table: Builder, width: usize) -> String {
+    let mut table = table.build();
+    table
+        .with(Style::rounded())
+        .with(Width::wrap(width.max(40)).keep_words(true).priority(Priority::max(true)));
+    table.to_string()
+}
+
+const fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Baseline => "baseline",
+        Phase::Fault => "fault",
+        Phase::Recovery => "recovery",
+        Phase::Settle => "settle",
+    }
+}

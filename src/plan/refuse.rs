@@ -1,0 +1,33 @@
+//! What is refused, and what is worth a warning, without asking any host. One file a concern.
+
+mod blast;
+mod fault;
+mod judge;
+mod names;
+mod time;
+mod values;
+mod vantage;
+
+use super::resolve::Draft;
+use crate::{
+    fleet::Fleet,
+    scenario::{Scenario, diagnose::Sink},
+};
+
+/// All that can be refused by the scenario alone; a fleet only adds names that are known.
+pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink) {
+    names::refuse(scenario, fleet, sink);
+    values::refuse(scenario, sink);
+    for attack in &scenario.attacks {
+        fault::refuse(attack, scenario, sink);
+        time::refuse(attack, scenario, sink);
+        judge::refuse(attack, scenario, sink);
+    }
+}
+
+/// All that can be refused once hosts are known.
+pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
+    blast::refuse(scenario, fleet, draft, sink);
+    vantage::refuse(scenario, draft, sink);
+    fault::refuse_with_hosts(scenario, fleet, draft, sink);
+}

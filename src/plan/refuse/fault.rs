@@ -1,0 +1,193 @@
+//! Faults whose parameters cannot be, or that do not fit their target.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::{
+    Fault,
+    fault::{NetBlock, ProcessMatch, Protocol},
+};
+
+use crate::{
+    fleet::{Fleet, values_of},
+    plan::{resolve::Draft, timing},
+    scenario::{
+        Item, Scenario,
+        attack::Attack,
+        diagnose::{Problem, Sink},
+        target::Pick,
+    },
+};
+
+pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
+    let own = &attack.value;
+    match (&own.fault, own.faults.is_empty()) {
+        (Some(fault), false) => sink.push(
+            Problem::error(format!("attack `{}` has both `fault` and `faults`", attack.name))
+                .at(attack.place_of(&fault.at), "one fault here")
+                .also(attack.place_of_key("faults"), "several here")
+                .help("put all of them into `faults`"),
+        ),
+        (None, true) if !attack.broken => sink.push(
+            Problem::error(format!("attack `{}` does nothing", attack.name))
+                .at(attack.place(), "has no fault")
+                .help(format!("fault.KIND = {{ … }}; kinds: {}", Fault::KINDS.join(", "))),
+        ),
+        _ => {}
+    }
+    for part in timing::parts(attack, scenario) {
+        let place = attack.place_of(&part.span);
+        let wrong = match &part.fault {
+            Fault::ServiceStop(fault) => service(&fault.service),
+            Fault::ServiceKill(fault) => service(&fault.service),
+            Fault::ServiceRestart(fault) => service(&fault.service),
+            Fault::ProcessKill(fault) => processes(&fault.which),
+            Fault::ProcessPause(fault) => processes(&fault.which),
+            Fault::NetBlock(block) => packets(block),
+            Fault::RegionKill(_) => region(attack, scenario),
+            Fault::HostIsolate(_) | Fault::HostReboot(_) | Fault::HostPoweroff(_) => None,
+        };
+        if let Some((message, help)) = wrong {
+            let kind = part.fault.kind();
+            sink.push(
+                Problem::error(format!("{kind}: {message}")).at(place.clone(), "this fault").help(help),
+            );
+        }
+        if !part.fault.reversible() {
+            let message = format!("attack `{}`: {} cannot be undone", attack.name, part.fault.kind());
+            sink.push(Problem::warning(message).at(place, "irreversible").help(aftermath(&part.fault)));
+        }
+    }
+}
+
+/// What is left behind by what cannot be undone.
+const fn aftermath(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::HostPoweroff(_) | Fault::RegionKill(_) => "somebody has to switch the host on again",
+        Fault::HostReboot(_) => {
+            "what the host had only in memory is lost; the agent must answer again in time"
+        }
+        Fault::ServiceKill(_) => "the service's manager is expected to bring it back",
+        Fault::ProcessKill(_) => "whatever started the processes is expected to start them again",
+        _ => "it happens once, and is over",
+    }
+}
+
+type Wrong = Option<(String, &'static str)>;
+
+fn service(name: &str) -> Wrong {
+    let well = !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n']);
+    (!well).then(|| {
+        (format!("`{name}` cannot be a service's name"), "for example \"checkout\" or \"checkout.service\"")
+    })
+}
+
+fn processes(which: &ProcessMatch) -> Wrong {
+    let clauses = [&which.name, &which.command, &which.service];
+    if clauses.iter().all(|clause| clause.is_none()) {
+        return Some(("says not which processes".to_owned(), "give `match` a name, command or service"));
+    }
+    if clauses.into_iter().chain([&which.user]).flatten().any(String::is_empty) {
+        return Some(("an empty text would match every process".to_owned(), "leave the key out"));
+    }
+    (which.at_most == 0).then(|| ("may match no process at all".to_owned(), "at_most is 1 or more"))
+}
+
+fn packets(block: &NetBlock) -> Wrong {
+    let ports = !block.local_ports.is_empty() || !block.remote_ports.is_empty();
+    if block.protocol == Some(Protocol::Icmp) && ports {
+        return Some(("ICMP has no ports".to_owned(), "leave the ports out, or take tcp or udp"));
+    }
+    let nothing = block.to.is_empty() && !ports && block.protocol.is_none();
+    nothing.then(|| {
+        let help = "name peers with `to`, or ports; host-isolate cuts a host off from everybody";
+        ("says neither peers nor ports".to_owned(), help)
+    })
+}
+
+fn region(attack: &Item<Attack>, scenario: &Scenario) -> Wrong {
+    let Some(target) = scenario.target(&attack.value.on) else {
+        let message = format!("`{}` is not a target that selects a region", attack.value.on.value);
+        return Some((message, "for example [targets.fremont] where = { region = \"fremont\" }"));
+    };
+    if !target.value.clauses.contains_key("region") && !target.broken {
+        let message = format!("target `{}` does not select by region", target.name);
+        return Some((message, "give its `where` a region, or take host-isolate for some hosts"));
+    }
+    (target.value.pick() != Pick::All).then(|| {
+        let message = format!("target `{}` picks only some of the region's hosts", target.name);
+        (message, "a region goes as a whole: leave `pick` out, or take host-isolate")
+    })
+}
+
+pub(super) fn refuse_with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
+    let mut gone: BTreeMap<&str, &str> = BTreeMap::new();
+    for placed in &draft.attacks {
+        let item = &scenario.attacks[placed.item];
+        let on = item.place_of(&item.value.on.at);
+        for injection in &placed.attack.injections {
+            if let Some(by) = gone.get(injection.host.as_str()) {
+                let message = format!(
+                    "host `{}` was powered off by attack `{by}`, and is not there any more",
+                    injection.host
+                );
+                sink.push(
+                    Problem::error(message)
+                        .at(on.clone(), "nobody is there")
+                        .help("firedrill cannot switch a host on: put the power-off last"),
+                );
+            }
+        }
+        let off = placed.attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
+        gone.extend(off.map(|one| (one.host.as_str(), placed.attack.name.as_str())));
+        together(item, placed, sink);
+        spared(item, scenario, fleet, placed, sink);
+    }
+}
+
+/// Two faults on one host of which one takes the host down while the other holds.
+fn together(item: &Item<Attack>, placed: &crate::plan::resolve::Placed, sink: &mut Sink) {
+    let all = &placed.attack.injections;
+    for down in all.iter().filter(|one| one.fault.takes_host_down()) {
+        let other = all.iter().find(|other| {
+            !std::ptr::eq(*other, down) && other.host == down.host && other.at + other.hold > down.at
+        });
+        if let Some(other) = other {
+            let message = format!(
+                "attack `{}`: {} on host `{}` cannot hold, because {} takes the host down",
+                placed.attack.name,
+                other.fault.kind(),
+                down.host,
+                down.fault.kind()
+            );
+            sink.push(Problem::error(message).at(item.place(), "two faults on one host"));
+            return;
+        }
+    }
+}
+
+/// Hosts of the region that the target leaves out.
+fn spared(
+    item: &Item<Attack>,
+    scenario: &Scenario,
+    fleet: &Fleet,
+    placed: &crate::plan::resolve::Placed,
+    sink: &mut Sink,
+) {
+    let region_wide = |fault: &Fault| matches!(fault, Fault::RegionKill(_));
+    if !timing::parts(item, scenario).iter().any(|part| region_wide(&part.fault)) {
+        return;
+    }
+    let hit: Vec<&str> = placed.attack.injections.iter().map(|one| one.host.as_str()).collect();
+    let regions: Vec<&str> =
+        hit.iter().filter_map(|host| fleet.host(host)).flat_map(|host| values_of(host, "region")).collect();
+    let spared = fleet.hosts.iter().filter(|host| {
+        !hit.contains(&host.name.as_str())
+            && values_of(host, "region").iter().any(|region| regions.contains(region))
+    });
+    let spared: Vec<&str> = spared.map(|host| host.name.as_str()).collect();
+    if !spared.is_empty() {
+        let message =
+            format!("attack `{}` spares some of the region: {}", placed.attack.name, spared.join(", "));
+        sink.push(Problem::warning(message).at(item.place_of(&item.value.on.at), "not the whole region"));
+    }
+}

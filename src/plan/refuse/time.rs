@@ -1,0 +1,179 @@
+//! Times that cannot be: holds too short to show anything, or too long for anybody's nerves.
+
+use firedrill_wire::Span;
+
+use crate::{
+    plan::{
+        decide::WINDOW,
+        model::Goal,
+        timing::{self, Timing},
+    },
+    scenario::{
+        Item, Scenario, Spot,
+        attack::Attack,
+        diagnose::{Place, Problem, Sink},
+    },
+};
+
+/// No fault stays longer.
+const LONGEST_HOLD: Span = Span::secs(24 * 3600);
+
+/// Longer is unusual.
+const LONG_HOLD: Span = Span::secs(3600);
+
+pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
+    let timing = timing::timing(attack, scenario);
+    parts(attack, scenario, sink);
+    goals(attack, scenario, &timing, sink);
+    let settle = settle_place(attack, scenario);
+    if timing.settle_within < timing.settle {
+        let message = format!(
+            "attack `{}` must settle within {}, but has to be healthy for {} by then",
+            attack.name, timing.settle_within, timing.settle
+        );
+        sink.push(
+            Problem::error(message)
+                .at(settle, "shorter than `settle`")
+                .help(format!("settle_within = \"{}\" or more", timing.settle)),
+        );
+    }
+    if timing.baseline.is_zero() {
+        let message =
+            format!("attack `{}` has no baseline: nothing shows that all was well before", attack.name);
+        sink.push(Problem::error(message).at(place_of(attack, scenario, "baseline"), "zero"));
+    }
+    if let Some(approve) = &attack.value.approve {
+        let (people, expires) = (approve.people, approve.expires);
+        if people == 0 || expires.is_zero() {
+            let message = "an approval wants at least one person and some time";
+            sink.push(Problem::error(message).at(attack.place_of(&approve.at), "cannot be given"));
+        }
+    }
+}
+
+fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
+    let said = timing::said_hold(&attack.value, scenario);
+    let parts = timing::parts(attack, scenario);
+    if parts.iter().any(|part| part.hold.is_none()) && !attack.broken {
+        sink.push(
+            Problem::error(format!("attack `{}` does not say how long its fault holds", attack.name))
+                .at(attack.place(), "has no `hold`")
+                .help("hold = \"30s\", here or in [attack_defaults]"),
+        );
+    }
+    if let Some(hold) = &attack.value.hold
+        && !parts.is_empty()
+        && parts.iter().all(|part| part.fault.own_hold().is_some())
+    {
+        let message = format!(
+            "the fault of attack `{}` brings its own time, which takes the place of `hold`",
+            attack.name
+        );
+        sink.push(Problem::warning(message).at(attack.place_of(&hold.at), "has no effect"));
+    }
+    for part in parts {
+        let (Some(hold), place) = (part.hold, attack.place_of(&part.span)) else { continue };
+        if let Some(said) = said.filter(|said| part.at >= *said && part.fault.own_hold().is_none()) {
+            let message = format!("{} starts {} into a hold of {said}", part.fault.kind(), part.at);
+            sink.push(Problem::error(message).at(place, "after its end"));
+        } else if let Some(said) =
+            said.filter(|said| part.at + hold > *said && part.fault.own_hold().is_none())
+        {
+            let message = format!(
+                "{} holds until {}, after the attack's hold of {said}",
+                part.fault.kind(),
+                part.at + hold
+            );
+            sink.push(Problem::error(message).at(place, "too long"));
+        } else if hold.is_zero() {
+            let message = format!("{} that holds for no time shows nothing", part.fault.kind());
+            sink.push(Problem::error(message).at(hold_place(attack, scenario, place), "zero"));
+        } else if hold > LONGEST_HOLD {
+            let message = format!("{} for {hold} is more than agents allow (24h)", part.fault.kind());
+            sink.push(Problem::error(message).at(hold_place(attack, scenario, place), "too long"));
+        } else if hold > LONG_HOLD {
+            let message = format!("attack `{}` holds {} for {hold}", attack.name, part.fault.kind());
+            sink.push(Problem::warning(message).at(hold_place(attack, scenario, place), "unusually long"));
+        }
+    }
+}
+
+fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut Sink) {
+    for name in timing::judged(attack, scenario) {
+        let Some(objective) = scenario.objective(name) else { continue };
+        let (within, there, key, what) = match objective.value.goal() {
+            Some(Goal::MitigateWithin(within)) => {
+                let Some(hold) = timing.hold else { continue };
+                (within, hold, "hold", "holds")
+            }
+            Some(Goal::RecoverWithin(within)) => {
+                (within, timing.recovery + timing.settle, "recovery", "looks at recovery (and settling)")
+            }
+            _ => continue,
+        };
+        let needed = within + WINDOW;
+        if there < needed {
+            let own = timing::parts(attack, scenario).iter().all(|part| part.fault.own_hold().is_some());
+            let at = match attack.value.fault.as_ref() {
+                Some(fault) if own && key == "hold" => attack.place_of(&fault.at),
+                _ => place_of(attack, scenario, key),
+            };
+            let goal = if key == "hold" { "mitigate" } else { "recover" };
+            let message = format!(
+                "attack `{}` {what} for {there}, too short to show `{name}`: {goal}_within {within} and {WINDOW} of good \
+                 requests after it",
+                attack.name
+            );
+            let help = if own && key == "hold" {
+                format!("{needed} at least, or a shorter goal")
+            } else {
+                format!("{key} = \"{needed}\" or more, or a shorter goal")
+            };
+            sink.push(
+                Problem::error(message)
+                    .at(at, "too short")
+                    .also(objective.place(), "what it is to show")
+                    .help(help),
+            );
+        }
+    }
+}
+
+/// Where an attack's key stands: its own, else the defaults', else its name.
+pub(super) fn place_of(attack: &Item<Attack>, scenario: &Scenario, key: &str) -> Place {
+    let own = &attack.value;
+    let spot = |spot: &Option<Spot<Span>>| spot.as_ref().map(|spot| spot.at.clone());
+    let at = match key {
+        "baseline" => spot(&own.baseline),
+        "hold" => spot(&own.hold),
+        "recovery" => spot(&own.recovery),
+        _ => spot(&own.settle_within),
+    };
+    if let Some(at) = at {
+        return attack.place_of(&at);
+    }
+    let default = scenario.attack_defaults.as_ref().and_then(|item| {
+        let defaults = &item.value;
+        let at = match key {
+            "baseline" => spot(&defaults.baseline),
+            "hold" => spot(&defaults.hold),
+            "recovery" => spot(&defaults.recovery),
+            _ => spot(&defaults.settle_within),
+        };
+        at.map(|at| item.place_of(&at))
+    });
+    default.unwrap_or_else(|| attack.place())
+}
+
+fn settle_place(attack: &Item<Attack>, scenario: &Scenario) -> Place {
+    match (&attack.value.settle_within, &attack.value.settle) {
+        (None, Some(settle)) => attack.place_of(&settle.at),
+        _ => place_of(attack, scenario, "settle_within"),
+    }
+}
+
+/// Where a hold comes from: the fault itself, where it brings its own.
+fn hold_place(attack: &Item<Attack>, scenario: &Scenario, fault: Place) -> Place {
+    let own = attack.value.fault.as_ref().is_some_and(|fault| fault.own_hold().is_some());
+    if own || !attack.value.faults.is_empty() { fault } else { place_of(attack, scenario, "hold") }
+}

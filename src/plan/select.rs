@@ -1,0 +1,190 @@
+//! From selectors to hosts. The same seed picks the same hosts, also when others join or leave the fleet.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::model::Host;
+use crate::{
+    fleet::{Fleet, values_of},
+    scenario::{
+        Item,
+        diagnose::{Problem, Sink, suggest},
+        target::{Pick, Target},
+    },
+};
+
+/// The hosts that a target picked: in one group without a name, or in groups by the value of a label.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// Names of hosts, by the group's name.
+    pub groups: BTreeMap<String, Vec<String>>,
+}
+
+impl Selected {
+    /// All hosts of all groups.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<&str> {
+        self.groups.values().flatten().map(String::as_str).collect()
+    }
+}
+
+/// What a target's selector picks; what is wrong with it goes to `sink`.
+pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut Sink) -> Selected {
+    if !clauses_can_match(target, fleet, sink) {
+        return Selected::default();
+    }
+    let matching: Vec<&Host> = fleet.hosts.iter().filter(|host| matches(host, &target.value)).collect();
+    if matching.is_empty() {
+        sink.push(
+            Problem::error(format!("target `{}` is empty: no host fits all its clauses", target.name))
+                .at(target.place_of_key("where"), "fits no host")
+                .help("each clause alone fits some host; together they fit none"),
+        );
+        return Selected::default();
+    }
+    let mut groups: BTreeMap<String, Vec<&Host>> = BTreeMap::new();
+    for host in matching {
+        let Some(label) = &target.value.group_by else {
+            groups.entry(String::new()).or_default().push(host);
+            continue;
+        };
+        match values_of(host, label).as_slice() {
+            [value] => groups.entry((*value).to_owned()).or_default().push(host),
+            [] => sink.push(
+                Problem::error(format!("host `{}` has no `{}` to group it by", host.name, label.value))
+                    .at(target.place_of(&label.at), "group_by")
+                    .help(suggest(label, fleet.label_keys(), "labels")),
+            ),
+            _ => sink.push(
+                Problem::error(format!("host `{}` would be in several groups", host.name))
+                    .at(target.place_of(&label.at), "has several values on one host")
+                    .help("group by a label that has one value, such as zone or region"),
+            ),
+        }
+    }
+    let groups = groups.into_iter().map(|(name, hosts)| {
+        let wanted = wanted(target, hosts.len(), sink);
+        (name, pick(seed, &target.name, &hosts, wanted))
+    });
+    Selected { groups: groups.collect() }
+}
+
+fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> bool {
+    let mut well = true;
+    for (key, values) in &target.value.clauses {
+        let known: Vec<&str> = fleet.hosts.iter().flat_map(|host| values_of(host, key)).collect();
+        if known.is_empty() {
+            sink.push(
+                Problem::error(format!("no host has a label `{key}`"))
+                    .at(target.place_of_key(key), "not a label in this fleet")
+                    .help(suggest(key, fleet.label_keys(), "labels")),
+            );
+            well = false;
+            continue;
+        }
+        for value in values.0.iter().filter(|value| !known.contains(&value.as_str())) {
+            sink.push(
+                Problem::error(format!("no host has {key} `{value}`"))
+                    .at(target.place_of_value(value), "fits no host")
+                    .help(suggest(value, known.iter().copied(), &format!("values of {key}"))),
+            );
+            well = false;
+        }
+    }
+    well
+}
+
+fn matches(host: &Host, target: &Target) -> bool {
+    target.clauses.iter().all(|(key, values)| {
+        let own = values_of(host, key);
+        values.0.iter().any(|value| own.contains(&value.as_str()))
+    })
+}
+
+fn wanted(target: &Item<Target>, there: usize, sink: &mut Sink) -> usize {
+    match target.value.pick() {
+        Pick::All => there,
+        Pick::Share(share) => share_of(share.fraction(), there),
+        Pick::Count(count) => {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            if count > there {
+                let place = target.value.pick.as_ref().map(|pick| target.place_of(&pick.at));
+                let message = format!("target `{}` picks {count} of {there} hosts", target.name);
+                sink.push(
+                    Problem::error(message)
+                        .at(place.unwrap_or_else(|| target.place()), "more than there are")
+                        .help(format!("at most {there}, or \"all\"")),
+                );
+            }
+            count.min(there)
+        }
+    }
+}
+
+/// That share of so many, rounded up, at least one.
+fn share_of(fraction: f64, there: usize) -> usize {
+    let exact = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
+    (1..=there).find(|count| exact(*count) + 1e-9 >= fraction * exact(there)).unwrap_or(there)
+}
+
+/// So many of these hosts, in the fleet's order: those whose hash with seed and target is lowest.
+fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
+    let rank = |host: &Host| {
+        let mut hash = Sha256::new();
+        hash.update(seed.to_le_bytes());
+        hash.update(target.as_bytes());
+        hash.update([0]);
+        hash.update(host.name.as_bytes());
+        <[u8; 32]>::from(hash.finalize())
+    };
+    let mut ranked: Vec<(usize, [u8; 32])> =
+        hosts.iter().enumerate().map(|(i, host)| (i, rank(host))).collect();
+    ranked.sort_by_key(|(_, rank)| *rank);
+    let mut picked: Vec<usize> = ranked.into_iter().take(count).map(|(index, _)| index).collect();
+    picked.sort_unstable();
+    picked.into_iter().map(|index| hosts[index].name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn host(name: String) -> Host {
+        Host {
+            name,
+            addresses: vec![],
+            labels: BTreeMap::new(),
+            roles: vec![],
+            tags: vec![],
+            agent: crate::plan::model::Reach::Tcp(String::new()),
+        }
+    }
+
+    #[test]
+    fn shares_round_up() {
+        assert_eq!([share_of(0.5, 4), share_of(0.5, 5), share_of(0.01, 7), share_of(1.0, 3)], [2, 3, 1, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn picks_repeat_and_survive_changes_of_the_fleet(seed: u64, size in 2_usize..20, count in 1_usize..8) {
+            let hosts: Vec<Host> = (0..size).map(|n| host(format!("h{n}"))).collect();
+            let all: Vec<&Host> = hosts.iter().collect();
+            let picked = pick(seed, "t", &all, count);
+            prop_assert_eq!(&pick(seed, "t", &all, count), &picked);
+            // A host that was not picked leaves: nothing changes. The order in the fleet does not matter either.
+            let mut fewer: Vec<&Host> = all.iter().copied().enumerate()
+                .filter(|(i, host)| picked.contains(&host.name) || i % 2 == 0).map(|(_, host)| host).collect();
+            let mut again = pick(seed, "t", &fewer, count);
+            prop_assert_eq!(&again, &picked);
+            fewer.reverse();
+            again = pick(seed, "t", &fewer, count);
+            again.sort();
+            let mut sorted = picked;
+            sorted.sort();
+            prop_assert_eq!(again, sorted);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How long the parts of an attack are: its own words, else the defaults', else ours.
+
+use std::ops::Range;
+
+use firedrill_wire::{Fault, Span};
+
+use crate::scenario::{
+    Item, Scenario, Spot,
+    attack::{Attack, AttackDefaults, defaults},
+};
+
+/// The lengths of an attack's phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timing {
+    pub(crate) baseline: Span,
+    /// How long the fault phase is; `None` where nothing says so.
+    pub(crate) hold: Option<Span>,
+    pub(crate) recovery: Span,
+    pub(crate) settle: Span,
+    pub(crate) settle_within: Span,
+}
+
+/// One fault of an attack, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) fault: Fault,
+    pub(crate) at: Span,
+    /// `None` where nothing says so.
+    pub(crate) hold: Option<Span>,
+    /// Where it stands.
+    pub(crate) span: Range<usize>,
+}
+
+/// What the scenario says about holding: the attack's own, else the default's.
+pub(crate) fn said_hold(attack: &Attack, scenario: &Scenario) -> Option<Span> {
+    value(&attack.hold).or_else(|| default(scenario, |defaults| &defaults.hold))
+}
+
+/// The faults of an attack, each with its offset and hold.
+pub(crate) fn parts(item: &Item<Attack>, scenario: &Scenario) -> Vec<Part> {
+    let attack = &item.value;
+    let said = said_hold(attack, scenario);
+    let one = attack.fault.iter().map(|fault| Part {
+        fault: fault.value.clone(),
+        at: Span::ZERO,
+        hold: fault.own_hold().or(said),
+        span: item.place_of_key(fault.kind()).at,
+    });
+    let several = attack.faults.iter().map(|entry| {
+        let rest = said.map(|hold| Span(hold.0.saturating_sub(entry.at_offset().0)));
+        let hold = entry.fault.own_hold().or(entry.hold).or(rest);
+        Part { fault: entry.fault.clone(), at: entry.at_offset(), hold, span: entry.at.clone() }
+    });
+    one.chain(several).collect()
+}
+
+impl Spot<crate::scenario::attack::FaultAt> {
+    /// When it starts; `at` of the spot itself is where it stands.
+    pub(crate) fn at_offset(&self) -> Span {
+        self.value.at
+    }
+}
+
+/// How long the phases of an attack are.
+pub(crate) fn timing(attack: &Item<Attack>, scenario: &Scenario) -> Timing {
+    let own = &attack.value;
+    let parts = parts(attack, scenario);
+    let said = said_hold(own, scenario);
+    let ends: Option<Vec<Span>> = parts.iter().map(|part| Some(part.at + part.hold?)).collect();
+    let longest = ends.and_then(|ends| ends.into_iter().max());
+    // A hold that a fault brings with it takes the place of the attack's, unless another fault needs that one.
+    let all_own = !parts.is_empty() && parts.iter().all(|part| part.fault.own_hold().is_some());
+    let hold = if all_own { longest } else { longest.max(said) };
+    let settle = value(&own.settle).or_else(|| default(scenario, |d| &d.settle)).unwrap_or(defaults::SETTLE);
+    Timing {
+        baseline: value(&own.baseline)
+            .or_else(|| default(scenario, |d| &d.baseline))
+            .unwrap_or(defaults::BASELINE),
+        hold,
+        recovery: value(&own.recovery)
+            .or_else(|| default(scenario, |d| &d.recovery))
+            .unwrap_or(defaults::RECOVERY),
+        settle,
+        settle_within: value(&own.settle_within)
+            .or_else(|| default(scenario, |d| &d.settle_within))
+            .unwrap_or(defaults::SETTLE_WITHIN.max(settle)),
+    }
+}
+
+fn value(spot: &Option<Spot<Span>>) -> Option<Span> {
+    spot.as_ref().map(|spot| spot.value)
+}
+
+fn default(scenario: &Scenario, get: impl Fn(&AttackDefaults) -> &Option<Spot<Span>>) -> Option<Span> {
+    scenario.attack_defaults.as_ref().and_then(|defaults| value(get(&defaults.value)))
+}
+
+/// The names of the objectives that an attack is judged by, and where they are named.
+pub(crate) fn judged<'s>(attack: &'s Item<Attack>, scenario: &'s Scenario) -> Vec<&'s str> {
+    let defaults = scenario.attack_defaults.as_ref().and_then(|defaults| defaults.value.judge.as_ref());
+    match attack.value.judge.as_ref().or(defaults) {
+        Some(judge) => judge.iter().map(|name| name.as_str()).collect(),
+        None => scenario.objectives.iter().map(|objective| objective.name.as_str()).collect(),
+    }
+}

@@ -1,0 +1,231 @@
+//! `[[attack]]` and `[attack_defaults]`: what is done to whom, and how long each phase is.
+
+use std::borrow::Cow;
+
+use firedrill_wire::{Fault, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+
+use super::spot::Spot;
+use crate::plan::model::{Approve, Then};
+
+/// How long the parts of attacks are, unless the scenario says otherwise.
+pub mod defaults {
+    use firedrill_wire::Span;
+
+    /// How long objectives must hold before the fault.
+    pub const BASELINE: Span = Span::secs(10);
+    /// How long recovery is measured.
+    pub const RECOVERY: Span = Span::secs(30);
+    /// How long the system must be healthy before the next attack.
+    pub const SETTLE: Span = Span::ZERO;
+    /// It must have become so within this time.
+    pub const SETTLE_WITHIN: Span = Span::secs(300);
+}
+
+/// One act of a drill: baseline, fault, recovery, settle.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attack {
+    /// Its name; unique in the scenario.
+    pub name: Spot<String>,
+    /// The target: a name from `[targets]`, or the name of a host.
+    pub on: Spot<String>,
+    /// The target whose groups are attacked one after another; it needs `group_by`.
+    #[serde(default)]
+    pub for_each: Option<Spot<String>>,
+    /// What is done: one kind with its parameters.
+    #[serde(default)]
+    pub fault: Option<Spot<Fault>>,
+    /// What is done, where it is several at once: each a kind with its parameters, and its own `at` and `hold`.
+    #[serde(default)]
+    pub faults: Vec<Spot<FaultAt>>,
+    /// How long objectives must hold before the fault; 10s unless given.
+    #[serde(default)]
+    pub baseline: Option<Spot<Span>>,
+    /// How long the fault holds.
+    #[serde(default)]
+    pub hold: Option<Spot<Span>>,
+    /// How long recovery is measured; 30s unless given.
+    #[serde(default)]
+    pub recovery: Option<Spot<Span>>,
+    /// How long the system must be healthy before the next attack; no time unless given.
+    #[serde(default)]
+    pub settle: Option<Spot<Span>>,
+    /// It must have become so within this time, or the run stops; 5m unless given.
+    #[serde(default)]
+    pub settle_within: Option<Spot<Span>>,
+    /// The objectives that it is judged by; all unless given.
+    #[serde(default)]
+    pub judge: Option<Vec<Spot<String>>>,
+    /// Earlier attacks that must have run and not been violated; else it is not run.
+    #[serde(default)]
+    pub needs: Vec<Spot<String>>,
+    /// After a violated verdict; `continue` unless given.
+    #[serde(default)]
+    pub on_violated: Option<Then>,
+    /// After an unknown verdict; `continue` unless given.
+    #[serde(default)]
+    pub on_unknown: Option<Then>,
+    /// People who must agree just before it.
+    #[serde(default)]
+    pub approve: Option<Spot<Approve>>,
+}
+
+/// What attacks have unless they say otherwise.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttackDefaults {
+    /// How long objectives must hold before the fault.
+    #[serde(default)]
+    pub baseline: Option<Spot<Span>>,
+    /// How long the fault holds.
+    #[serde(default)]
+    pub hold: Option<Spot<Span>>,
+    /// How long recovery is measured.
+    #[serde(default)]
+    pub recovery: Option<Spot<Span>>,
+    /// How long the system must be healthy before the next attack.
+    #[serde(default)]
+    pub settle: Option<Spot<Span>>,
+    /// It must have become so within this time, or the run stops.
+    #[serde(default)]
+    pub settle_within: Option<Spot<Span>>,
+    /// The objectives that attacks are judged by.
+    #[serde(default)]
+    pub judge: Option<Vec<Spot<String>>>,
+    /// After a violated verdict.
+    #[serde(default)]
+    pub on_violated: Option<Then>,
+    /// After an unknown verdict.
+    #[serde(default)]
+    pub on_unknown: Option<Then>,
+    /// People who must agree just before each attack.
+    #[serde(default)]
+    pub approve: Option<Spot<Approve>>,
+}
+
+/// One fault of several.
+#[derive(Clone, Debug)]
+pub struct FaultAt {
+    /// What is done.
+    pub fault: Fault,
+    /// So long after the fault phase began.
+    pub at: Span,
+    /// How long it holds; to the end of the attack's hold unless given.
+    pub hold: Option<Span>,
+}
+
+impl<'de> Deserialize<'de> for FaultAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> de::Visitor<'de> for Keys {
+            type Value = FaultAt;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a fault, such as { net-block = { to = \"db\" }, at = \"10s\" }")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<FaultAt, A::Error> {
+                let (mut fault, mut at, mut hold) = (None, None, None);
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "at" => at = Some(map.next_value()?),
+                        "hold" => hold = Some(map.next_value()?),
+                        kind if fault.is_none() => fault = Some(map.next_value_seed(Tagged(kind))?),
+                        _ => {
+                            return Err(de::Error::custom(
+                                "two kinds in one entry: give each an entry of its own",
+                            ));
+                        }
+                    }
+                }
+                let fault = fault.ok_or_else(|| de::Error::missing_field(super::decode::A_KIND))?;
+                Ok(FaultAt { fault, at: at.unwrap_or_default(), hold })
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+impl JsonSchema for FaultAt {
+    fn schema_name() -> Cow<'static, str> {
+        "FaultAt".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = Fault::json_schema(generator);
+        let mut span = generator.subschema_for::<Span>();
+        let variants = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut);
+        for properties in variants.into_iter().flatten().filter_map(|variant| variant.get_mut("properties")) {
+            if let Some(properties) = properties.as_object_mut() {
+                span.insert("description".to_owned(), "So long after the fault phase began.".into());
+                properties.insert("at".to_owned(), span.clone().to_value());
+                span.insert(
+                    "description".to_owned(),
+                    "How long it holds; to the end of the attack's hold unless given.".into(),
+                );
+                properties.insert("hold".to_owned(), span.clone().to_value());
+            }
+        }
+        schema.insert("description".to_owned(), "One fault of several, with its own offset and hold.".into());
+        schema
+    }
+}
+
+/// Reads a table's value as the parameters of the fault that its key names.
+struct Tagged<'k>(&'k str);
+
+impl<'de> de::DeserializeSeed<'de> for Tagged<'_> {
+    type Value = Fault;
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Fault, D::Error> {
+        Fault::deserialize(TaggedValue { kind: self.0, value })
+    }
+}
+
+struct TaggedValue<'k, D> {
+    kind: &'k str,
+    value: D,
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for TaggedValue<'_, D> {
+    type Error = D::Error;
+    fn deserialize_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        visitor.visit_enum(self)
+    }
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de, D: Deserializer<'de>> de::EnumAccess<'de> for TaggedValue<'_, D> {
+    type Error = D::Error;
+    type Variant = TaggedVariant<D>;
+    fn variant_seed<S: de::DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), D::Error> {
+        let kind = seed.deserialize(de::value::StrDeserializer::new(self.kind))?;
+        Ok((kind, TaggedVariant(self.value)))
+    }
+}
+
+struct TaggedVariant<D>(D);
+
+impl<'de, D: Deserializer<'de>> de::VariantAccess<'de> for TaggedVariant<D> {
+    type Error = D::Error;
+    fn unit_variant(self) -> Result<(), D::Error> {
+        Err(de::Error::custom("a fault is a table of parameters"))
+    }
+    fn newtype_variant_seed<S: de::DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, D::Error> {
+        seed.deserialize(self.0)
+    }
+    fn tuple_variant<V: de::Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_seq(visitor)
+    }
+    fn struct_variant<V: de::Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+}

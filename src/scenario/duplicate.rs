@@ -1,0 +1,32 @@
+//! What is said twice: an error that shows both places, because neither is surely the one that is meant.
+
+use super::{
+    diagnose::{Problem, Sink},
+    spot::Item,
+};
+
+/// Takes in an item, unless one of that name is there already.
+pub(crate) fn add<T>(all: &mut Vec<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
+    match all.iter().find(|other| other.name == item.name) {
+        Some(other) => refuse(other, &item, what, sink),
+        None => all.push(item),
+    }
+}
+
+/// Takes in what may stand only once over all files.
+pub(crate) fn set<T>(single: &mut Option<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
+    match single {
+        Some(other) => refuse(other, &item, what, sink),
+        None => *single = Some(item),
+    }
+}
+
+fn refuse<T>(first: &Item<T>, second: &Item<T>, what: &str, sink: &mut Sink) {
+    let name = if second.name == what { format!("[{what}]") } else { format!("{what} `{}`", second.name) };
+    sink.push(
+        Problem::error(format!("{name} is defined twice"))
+            .at(second.place(), "again here")
+            .also(first.place(), "first defined here")
+            .help("rename one of them, or take one out"),
+    );
+}

@@ -1,0 +1,72 @@
+//! `[objectives.X]`: what must hold.
+
+use firedrill_wire::{Share, Span};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::spot::Spot;
+use crate::plan::model::{Goal, Phase};
+
+/// Something that must hold of a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
+/// `recover_within`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// The probe that it is over.
+    pub probe: Spot<String>,
+    /// At least this share of requests is good.
+    #[serde(default)]
+    pub good: Option<Spot<Share>>,
+    /// This quantile of the latency of good requests (between 0 and 1) …
+    #[serde(default)]
+    #[schemars(range(min = 0.01, max = 0.9999))]
+    pub quantile: Option<Spot<f64>>,
+    /// … is below this time.
+    #[serde(default)]
+    pub below: Option<Spot<Span>>,
+    /// Good again within this time from the fault's start, while it still holds.
+    #[serde(default)]
+    pub mitigate_within: Option<Spot<Span>>,
+    /// Good again within this time from the heal.
+    #[serde(default)]
+    pub recover_within: Option<Spot<Span>>,
+    /// In which phases it is judged; fault and recovery unless given. Of no meaning for `mitigate_within` and
+    /// `recover_within`.
+    #[serde(default)]
+    pub during: Option<Spot<Vec<Phase>>>,
+}
+
+impl Objective {
+    /// What must hold; `None` unless exactly one goal is given, and wholly.
+    #[must_use]
+    pub fn goal(&self) -> Option<Goal> {
+        let latency = match (&self.quantile, &self.below) {
+            (Some(quantile), Some(below)) => {
+                Some(Goal::Latency { quantile: quantile.value, below: below.value })
+            }
+            (None, None) => None,
+            _ => return None,
+        };
+        let mut goals = [
+            self.good.as_ref().map(|good| Goal::Good(good.value)),
+            latency,
+            self.mitigate_within.as_ref().map(|within| Goal::MitigateWithin(within.value)),
+            self.recover_within.as_ref().map(|within| Goal::RecoverWithin(within.value)),
+        ]
+        .into_iter()
+        .flatten();
+        let goal = goals.next()?;
+        goals.next().is_none().then_some(goal)
+    }
+
+    /// In which phases it is judged.
+    #[must_use]
+    pub fn during(&self) -> Vec<Phase> {
+        match (&self.during, self.goal()) {
+            (_, Some(Goal::MitigateWithin(_))) => vec![Phase::Fault],
+            (_, Some(Goal::RecoverWithin(_))) => vec![Phase::Recovery],
+            (Some(during), _) => during.value.clone(),
+            (None, _) => vec![Phase::Fault, Phase::Recovery],
+        }
+    }
+}

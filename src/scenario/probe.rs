@@ -1,0 +1,55 @@
+//! `[probes.X]`: what is measured, how often and from where.
+
+use firedrill_wire::{
+    Span,
+    probe::{Connection, HttpProbe, ProbeKind, TcpProbe},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::spot::Spot;
+
+/// A measurement repeated at a fixed rate, open loop: a request counts from when it was due, so that a system that
+/// stalls cannot hide it. Exactly one of `http` and `tcp` is needed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// An HTTP or HTTPS request.
+    #[serde(default)]
+    pub http: Option<Spot<HttpProbe>>,
+    /// A TCP connection that opens.
+    #[serde(default)]
+    pub tcp: Option<Spot<TcpProbe>>,
+    /// Requests a second at each vantage.
+    #[schemars(range(min = 0.1, max = 10_000.0))]
+    pub rate: Spot<f64>,
+    /// A request that takes longer, from when it was due, is bad.
+    #[serde(default = "Probe::second")]
+    pub timeout: Spot<Span>,
+    /// `new` opens a connection for every request; `reuse` keeps them, which can hide an outage.
+    #[serde(default)]
+    pub connection: Connection,
+    /// The vantages: `coordinator`, names of targets, names of hosts.
+    #[serde(default = "Probe::coordinator")]
+    pub from: Vec<Spot<String>>,
+}
+
+impl Probe {
+    fn second() -> Spot<Span> {
+        Spot { value: Span::secs(1), at: 0..0 }
+    }
+
+    fn coordinator() -> Vec<Spot<String>> {
+        vec![Spot { value: crate::plan::model::COORDINATOR.to_owned(), at: 0..0 }]
+    }
+
+    /// What is asked; `None` unless exactly one kind is given.
+    #[must_use]
+    pub fn kind(&self) -> Option<ProbeKind> {
+        match (&self.http, &self.tcp) {
+            (Some(http), None) => Some(ProbeKind::Http(http.value.clone())),
+            (None, Some(tcp)) => Some(ProbeKind::Tcp(tcp.value.clone())),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The JSON Schema of scenario files (draft 2020-12), for editors: made from the types that files are read with.
+
+use serde_json::{Map, Value, json};
+
+use super::ScenarioFile;
+
+/// Keys at the top whose values are never a parameter.
+const FIXED: [&str; 3] = ["schema", "include", "params"];
+
+/// The schema of a scenario file.
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(ScenarioFile).to_value();
+    set(&mut schema, "title", "Firedrill scenario");
+    let Some(root) = schema.as_object_mut() else { return schema };
+    if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
+        let open = properties.iter_mut().filter(|(key, _)| !FIXED.contains(&key.as_str()));
+        open.for_each(|(_, value)| or_parameter(value));
+    }
+    if let Some(definitions) = root.get_mut("$defs").and_then(Value::as_object_mut) {
+        definitions.iter_mut().filter(|(name, _)| *name != "Param").for_each(|(_, value)| below(value));
+        definitions.insert(
+            "ParamRef".to_owned(),
+            json!({
+                "description": "The value of a parameter from [params].",
+                "type": "object",
+                "properties": { "param": { "type": "string", "description": "The parameter's name." } },
+                "required": ["param"],
+                "additionalProperties": false,
+            }),
+        );
+    }
+    schema
+}
+
+/// `{ param = "x" }` may stand for any value: every place for a value takes one of both.
+fn or_parameter(value: &mut Value) {
+    below(value);
+    // A description stays outside, where editors look for it.
+    let mut outside = Map::new();
+    if let Some(object) = value.as_object_mut() {
+        outside.extend(["description", "default"].into_iter().filter_map(|key| object.remove_entry(key)));
+    }
+    let own = std::mem::take(value);
+    outside.insert("anyOf".to_owned(), json!([own, { "$ref": "#/$defs/ParamRef" }]));
+    *value = Value::Object(outside);
+}
+
+fn below(value: &mut Value) {
+    let Some(object) = value.as_object_mut() else { return };
+    for (key, inner) in object.iter_mut() {
+        match (key.as_str(), inner) {
+            ("properties", Value::Object(properties)) => properties.values_mut().for_each(or_parameter),
+            ("items" | "additionalProperties", inner @ Value::Object(_)) => or_parameter(inner),
+            ("anyOf" | "oneOf" | "allOf", Value::Array(variants)) => variants.iter_mut().for_each(below),
+            _ => {}
+        }
+    }
+}
+
+/// Sets a text of a schema.
+pub(crate) fn set(schema: &mut Value, key: &str, text: &str) {
+    if let Some(object) = schema.as_object_mut() {
+        object.insert(key.to_owned(), text.into());
+    }
+}

@@ -1,0 +1,143 @@
+//! Values that remember where in a file they stand, so that a later refusal can still point at them.
+
+use std::{borrow::Cow, ops::Range};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use super::diagnose::{FileId, Place};
+
+/// A value and the bytes of its file that say it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spot<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub at: Range<usize>,
+}
+
+impl<T> std::ops::Deref for Spot<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spot<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        let at = spanned.span();
+        Ok(Self { value: spanned.into_inner(), at })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Spot<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// One text, or a list of them: `"app"`, `["app", "db"]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+        impl<'de> serde::de::Visitor<'de> for OneOrMany {
+            type Value = Values;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Values, E> {
+                Ok(Values(vec![text.to_owned()]))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Values, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    values.push(value);
+                }
+                Ok(Values(values))
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for Values {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Values".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+        })
+    }
+}
+
+/// A text of a file, and whether it is a key there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) text: String,
+    pub(crate) at: Range<usize>,
+    pub(crate) key: bool,
+}
+
+/// A table of a scenario, with its name and where it stands.
+#[derive(Clone, Debug)]
+pub struct Item<T> {
+    /// Its name.
+    pub name: String,
+    /// The file that it stands in.
+    pub file: FileId,
+    /// Where its name stands.
+    pub at: Range<usize>,
+    /// What it says.
+    pub value: T,
+    /// Something of it was wrong already: what is missing of it may only have been misspelt.
+    pub broken: bool,
+    pub(crate) words: Vec<Word>,
+}
+
+impl<T> Item<T> {
+    /// Where the whole stands.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place_of(&self.at)
+    }
+
+    /// That span, in this item's file.
+    #[must_use]
+    pub fn place_of(&self, at: &Range<usize>) -> Place {
+        Place { file: self.file, at: at.clone() }
+    }
+
+    /// Where that value stands in it; else its name.
+    #[must_use]
+    pub fn place_of_value(&self, text: &str) -> Place {
+        self.find(text, false)
+    }
+
+    /// Where that key stands in it; else its name.
+    #[must_use]
+    pub fn place_of_key(&self, key: &str) -> Place {
+        self.find(key, true)
+    }
+
+    fn find(&self, text: &str, key: bool) -> Place {
+        let word = self.words.iter().find(|word| word.key == key && word.text == text);
+        self.place_of(word.map_or(&self.at, |word| &word.at))
+    }
+}

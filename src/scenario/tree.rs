@@ -1,0 +1,155 @@
+//! Ways through a parsed TOML tree whose every node knows its bytes.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeArray, DeValue},
+};
+
+use super::spot::Word;
+
+/// One step down a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// What stands at some bytes: the way to it, and whether it is the key rather than the value.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) path: Vec<Step>,
+    pub(crate) key: bool,
+}
+
+/// What stands exactly at these bytes, a key before a value; else the smallest value around them.
+pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
+    let mut best: (u8, usize, Found) = (0, usize::MAX, Found { path: Vec::new(), key: false });
+    walk(root, &mut Vec::new(), &mut |path, key, span| {
+        let rank = match (span == at, key, span.start <= at.start && at.end <= span.end) {
+            (true, true, _) => 3,
+            (true, false, _) => 2,
+            (false, false, true) => 1,
+            _ => return,
+        };
+        let size = span.len();
+        if (rank, usize::MAX - size) > (best.0, usize::MAX - best.1) || rank == best.0 && size == best.1 {
+            best = (rank, size, Found { path: path.to_vec(), key });
+        }
+    });
+    best.2
+}
+
+fn walk(
+    node: &Spanned<DeValue<'_>>,
+    path: &mut Vec<Step>,
+    see: &mut dyn FnMut(&[Step], bool, &Range<usize>),
+) {
+    see(path, false, &node.span());
+    match node.get_ref() {
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                path.push(Step::Key(key.get_ref().to_string()));
+                see(path, true, &key.span());
+                walk(value, path, see);
+                path.pop();
+            }
+        }
+        DeValue::Array(array) => {
+            for (index, element) in array.iter().enumerate() {
+                path.push(Step::Index(index));
+                walk(element, path, see);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The bytes of the key at the end of that way.
+pub(crate) fn key_span(root: &Spanned<DeValue<'_>>, path: &[Step]) -> Option<Range<usize>> {
+    let mut span = None;
+    walk(root, &mut Vec::new(), &mut |here, key, at| {
+        if key && here == path {
+            span = Some(at.clone());
+        }
+    });
+    span
+}
+
+/// Takes out what that way leads to, and the tables that are empty without it; `false` where it leads nowhere, or to
+/// the root.
+pub(crate) fn prune(root: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
+    if !take_out(root, path) {
+        return false;
+    }
+    let mut path = path;
+    while let [table @ .., _] = path
+        && !table.is_empty()
+        && is_empty_table(root, table)
+    {
+        take_out(root, table);
+        path = table;
+    }
+    true
+}
+
+fn is_empty_table(node: &Spanned<DeValue<'_>>, path: &[Step]) -> bool {
+    match (path, node.get_ref()) {
+        ([], DeValue::Table(table)) => table.is_empty(),
+        ([Step::Key(key), rest @ ..], DeValue::Table(table)) => {
+            table.get(key.as_str()).is_some_and(|value| is_empty_table(value, rest))
+        }
+        ([Step::Index(index), rest @ ..], DeValue::Array(array)) => {
+            array.get(*index).is_some_and(|value| is_empty_table(value, rest))
+        }
+        _ => false,
+    }
+}
+
+fn take_out(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
+    let at = node.span();
+    match (path, node.get_mut()) {
+        ([Step::Key(key)], DeValue::Table(table)) => table.remove(key.as_str()).is_some(),
+        ([Step::Key(key), rest @ ..], DeValue::Table(table)) => {
+            table.get_mut(key.as_str()).is_some_and(|value| take_out(value, rest))
+        }
+        ([Step::Index(index)], DeValue::Array(array)) => {
+            if *index >= array.len() {
+                return false;
+            }
+            let mut kept = DeArray::new();
+            let others = array.iter().enumerate().filter(|(i, _)| i != index);
+            others.for_each(|(_, element)| kept.push(element.clone()));
+            *node = Spanned::new(at, DeValue::Array(kept));
+            true
+        }
+        ([Step::Index(index), rest @ ..], DeValue::Array(array)) => {
+            array.get_mut(*index).is_some_and(|value| take_out(value, rest))
+        }
+        _ => false,
+    }
+}
+
+/// All keys and texts below, with where they stand.
+pub(crate) fn words(root: &Spanned<DeValue<'_>>) -> Vec<Word> {
+    fn gather(node: &Spanned<DeValue<'_>>, words: &mut Vec<Word>) {
+        match node.get_ref() {
+            DeValue::String(text) => {
+                words.push(Word { text: text.to_string(), at: node.span(), key: false });
+            }
+            DeValue::Table(table) => {
+                for (key, value) in table {
+                    words.push(Word { text: key.get_ref().to_string(), at: key.span(), key: true });
+                    gather(value, words);
+                }
+            }
+            DeValue::Array(array) => array.iter().for_each(|element| gather(element, words)),
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    gather(root, &mut all);
+    all
+}

@@ -1,0 +1,88 @@
+//! What wrong files are told: all that is wrong in one go, each with its place and what would be right.
+
+use std::path::Path;
+
+use firedrill::{
+    fleet::FleetSource,
+    plan::{Inspection, inspect},
+};
+
+fn check(file: &str, fleet: Option<&str>) -> Inspection {
+    let fleet = fleet.map(|file| FleetSource::File(file.into()));
+    inspect(Path::new(file), fleet.as_ref(), &[], Some(1))
+}
+
+fn rendered(file: &str, fleet: Option<&str>) -> String {
+    let found = check(file, fleet);
+    assert!(found.report.failed() && found.plan.is_none(), "{file} is wrong");
+    found.report.render(false, 110)
+}
+
+macro_rules! golden {
+    ($($name:ident: $file:literal, $fleet:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(stringify!($name), rendered($file, $fleet));
+        }
+    )*};
+}
+
+const FLEET: Option<&str> = Some("scenarios/fleet.toml");
+
+golden! {
+    typos: "tests/wrong/typos.toml", None;
+    later_words: "tests/wrong/later.toml", None;
+    another_version: "tests/wrong/version.toml", None;
+    syntax: "tests/wrong/syntax.toml", None;
+    ring_of_includes: "tests/wrong/ring.toml", None;
+    defined_twice: "tests/wrong/twice.toml", None;
+    undecidable: "tests/wrong/undecidable.toml", FLEET;
+    times: "tests/wrong/times.toml", None;
+    params: "tests/wrong/params.toml", None;
+    blast_radius: "tests/wrong/blast.toml", FLEET;
+    guard: "tests/wrong/guard.toml", FLEET;
+    vantages: "tests/wrong/vantage.toml", FLEET;
+    selectors: "tests/wrong/selectors.toml", FLEET;
+    faults: "tests/wrong/faults.toml", FLEET;
+    probes: "tests/wrong/probes.toml", None;
+    fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
+}
+
+#[test]
+fn machines_get_lines_and_columns() {
+    let found = check("tests/wrong/typos.toml", None);
+    insta::assert_json_snapshot!("json", &found.report.items()[..6]);
+}
+
+#[test]
+fn what_was_not_checked_is_said() {
+    let found = check("scenarios/demo.toml", None);
+    assert!(found.plan.is_none() && !found.report.failed(), "{}", found.report.render(false, 110));
+    assert!(found.unchecked.iter().any(|what| what.contains("blast radius")), "{:?}", found.unchecked);
+    assert!(check("scenarios/demo.toml", FLEET).unchecked.is_empty());
+}
+
+#[test]
+fn files_that_are_not_there() {
+    for (file, fleet) in [("no/such.toml", None), ("scenarios/demo.toml", Some("no/such-fleet.toml"))] {
+        let text = rendered(file, fleet);
+        assert!(text.contains("no/such") && text.contains("could not be read"), "{text}");
+    }
+}
+
+#[test]
+fn values_of_parameters_are_typed() {
+    let with = |name: &str, value: &str| {
+        let params = [(name.to_owned(), value.to_owned())];
+        let fleet = FleetSource::File("scenarios/fleet.toml".into());
+        inspect(Path::new("scenarios/service-shutdown.toml"), Some(&fleet), &params, Some(1))
+    };
+    let plan = with("hold", "90s").plan.expect("a duration");
+    assert_eq!(plan.attacks[0].hold, firedrill_wire::Span::secs(90));
+    assert_eq!(plan.params["hold"], "1m 30s");
+    for (name, value, said) in [("hold", "90", "it is a duration"), ("hodl", "90s", "did you mean `hold`?")] {
+        let found = with(name, value);
+        let text = found.report.render(false, 110);
+        assert!(found.plan.is_none() && text.contains(said), "{text}");
+    }
+}

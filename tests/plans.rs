@@ -1,0 +1,120 @@
+//! The library's scenarios and the language's examples become plans, again and again the same ones.
+
+use std::{collections::BTreeMap, path::Path};
+
+use firedrill::{
+    fleet::FleetSource,
+    plan::{Options, Plan, load, model::Reach, print},
+};
+use firedrill_wire::{Fault, Span};
+
+fn plan_of(scenario: &str, fleet: &str, params: &[(&str, &str)], seed: u64) -> Plan {
+    let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let fleet = FleetSource::File(fleet.into());
+    let options = Options { scenario: scenario.into(), fleet, params, seed: Some(seed) };
+    load(&options).unwrap_or_else(|report| panic!("{scenario}:\n{}", report.render(false, 110)))
+}
+
+fn library() -> Vec<String> {
+    let mut all: Vec<String> = std::fs::read_dir("scenarios")
+        .expect("the library")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml") && !path.ends_with("fleet.toml"))
+        .map(|path| path.display().to_string())
+        .collect();
+    all.sort();
+    assert!(all.len() >= 7, "{all:?}");
+    all
+}
+
+#[test]
+fn every_scenario_of_the_library_has_a_plan_and_the_same_one_twice() {
+    let mut digests = BTreeMap::new();
+    for file in library() {
+        let plan = plan_of(&file, "scenarios/fleet.toml", &[], 7);
+        assert_eq!(plan.digest(), plan_of(&file, "scenarios/fleet.toml", &[], 7).digest(), "{file}");
+        let json = serde_json::to_string(&plan).expect("prints");
+        assert_eq!(serde_json::from_str::<Plan>(&json).expect("reads its own text"), plan, "{file}");
+        let text = print::text(&plan, &[], 110);
+        for attack in &plan.attacks {
+            assert!(text.contains(&attack.name), "{text}");
+        }
+        digests.insert(file, plan.digest());
+    }
+    // Digests change when a file or the plan's form changes, and for no other reason.
+    insta::assert_json_snapshot!("digests", digests);
+}
+
+#[test]
+fn the_demo_fits_in_its_time_and_its_text_says_all() {
+    let plan = plan_of("scenarios/demo.toml", "scenarios/fleet.toml", &[], 7);
+    assert_eq!(plan.attacks.len(), 5);
+    assert!(print::total(&plan) < Span::secs(100), "{}", print::total(&plan));
+    let reboot = &plan.attacks[3];
+    assert_eq!((reboot.hold, reboot.injections[0].hold), (Span::secs(10), Span::secs(10)));
+    let region = &plan.attacks[4];
+    assert!(region.injections.iter().all(|one| matches!(one.fault, Fault::HostIsolate(_))));
+    assert_eq!(region.injections.len(), 2);
+    let Fault::NetBlock(block) = &plan.attacks[2].injections[0].fault else { panic!("{plan:?}") };
+    assert_eq!(block.to, ["10.77.1.10", "fd77:1::10"]);
+    assert_eq!(plan.probes[0].names["edge1"].len(), 2);
+    insta::assert_snapshot!("demo-plan", print::text(&plan, &[], 110));
+}
+
+#[test]
+fn zones_are_isolated_one_after_another() {
+    let plan = plan_of("tests/right/az-rolling.toml", "tests/right/az-fleet.toml", &[("ticket", "OPS-7")], 7);
+    let names: Vec<&str> = plan.attacks.iter().map(|attack| attack.name.as_str()).collect();
+    assert_eq!(names, ["isolate (us-west-2a)", "isolate (us-west-2b)", "isolate (us-west-2c)"]);
+    let hosts: Vec<&str> = plan.attacks[1].injections.iter().map(|one| one.host.as_str()).collect();
+    assert_eq!(hosts, ["app-b", "db-b"]);
+    assert_eq!(plan.meta["ticket"], "OPS-7");
+    let reach = |name| plan.host(name).expect("a host").agent.clone();
+    assert_eq!(reach("canary"), Reach::Tcp("[fd00::1]:7791".to_owned()));
+    let ssh = ["ssh", "-W", "10.2.1.2:7790", "bastion"].map(str::to_owned).to_vec();
+    assert_eq!(reach("db-b"), Reach::Command(ssh));
+}
+
+#[test]
+fn the_examples_of_the_language_are_read() {
+    let found = firedrill::plan::inspect(Path::new("tests/right/ci-checkout.toml"), None, &[], Some(1));
+    assert!(found.report.is_empty(), "{}", found.report.render(false, 110));
+}
+
+#[test]
+fn a_command_gives_the_same_fleet_as_a_file() {
+    let hosts = plan_of("scenarios/demo.toml", "scenarios/fleet.toml", &[], 7).hosts;
+    let json = serde_json::json!({
+        "schema": 1,
+        "defaults": { "env": "demo" },
+        "host": hosts.iter().map(|host| serde_json::json!({
+            "name": host.name, "addresses": host.addresses, "roles": host.roles,
+            "provider": host.labels["provider"], "region": host.labels["region"], "zone": host.labels["zone"],
+        })).collect::<Vec<_>>(),
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("fleet.json");
+    std::fs::write(&file, json.to_string()).expect("written");
+    let command = vec!["cat".to_owned(), file.display().to_string()];
+    let options = Options {
+        scenario: "scenarios/demo.toml".into(),
+        fleet: FleetSource::Command(command.clone()),
+        params: vec![],
+        seed: Some(7),
+    };
+    assert_eq!(load(&options).expect("a plan").hosts, hosts);
+    std::fs::write(&file, "{ \"host\": [ { \"nam\": 1 } ] }").expect("written");
+    let report = load(&options).expect_err("not a fleet").render(false, 110);
+    assert!(report.contains("unknown field `nam`") && report.contains("cat"), "{report}");
+}
+
+#[test]
+fn picks_follow_the_seed() {
+    let picked = |seed| {
+        let plan = plan_of("scenarios/service-shutdown.toml", "scenarios/fleet.toml", &[], seed);
+        plan.attacks[0].injections[0].host.clone()
+    };
+    assert_eq!(picked(3), picked(3));
+    let all: std::collections::BTreeSet<String> = (0..40).map(picked).collect();
+    assert_eq!(all.len(), 4, "every app host is picked by some seed: {all:?}");
+}

@@ -1,0 +1,138 @@
+//! The JSON Schemas say what the parser says: every scenario and fleet that is right fits them, typos do not.
+
+use serde_json::Value;
+
+/// As much of JSON Schema as ours use. A keyword that it does not know fails the test.
+fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
+    let Some(schema) = schema.as_object() else {
+        return if schema == &Value::Bool(false) { Err("nothing fits".to_owned()) } else { Ok(()) };
+    };
+    for (keyword, wanted) in schema {
+        let well = match keyword.as_str() {
+            "$schema" | "$defs" | "title" | "description" | "default" | "examples" | "format" | "pattern" => {
+                true
+            }
+            "$ref" => {
+                let pointer = wanted.as_str().and_then(|r| r.strip_prefix('#')).expect("a local reference");
+                fits(root.pointer(pointer).expect("refers to something"), value, root)?;
+                true
+            }
+            "type" => match wanted {
+                Value::Array(all) => all.iter().any(|one| is(one, value)),
+                one => is(one, value),
+            },
+            "const" => wanted == value,
+            "enum" => wanted.as_array().is_some_and(|all| all.contains(value)),
+            "minimum" => value.as_f64().is_none_or(|n| n >= wanted.as_f64().expect("a number")),
+            "maximum" => value.as_f64().is_none_or(|n| n <= wanted.as_f64().expect("a number")),
+            "required" => wanted.as_array().is_some_and(|all| {
+                all.iter()
+                    .all(|key| value.as_object().is_none_or(|o| o.contains_key(key.as_str().expect("a key"))))
+            }),
+            "anyOf" | "oneOf" => {
+                let all = wanted.as_array().expect("variants");
+                let count = all.iter().filter(|one| fits(one, value, root).is_ok()).count();
+                if keyword == "anyOf" { count > 0 } else { count == 1 }
+            }
+            "items" => {
+                value.as_array().into_iter().flatten().try_for_each(|one| fits(wanted, one, root))?;
+                true
+            }
+            "properties" => {
+                for (key, inner) in value.as_object().into_iter().flatten() {
+                    if let Some(schema) = wanted.get(key) {
+                        fits(schema, inner, root).map_err(|why| format!("{key}: {why}"))?;
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                let known = schema.get("properties").and_then(Value::as_object);
+                let others = value.as_object().into_iter().flatten();
+                let others = others.filter(|(key, _)| known.is_none_or(|known| !known.contains_key(*key)));
+                for (key, inner) in others {
+                    fits(wanted, inner, root).map_err(|why| format!("{key}: {why}"))?;
+                }
+                true
+            }
+            other => panic!("the test does not know `{other}`"),
+        };
+        if !well {
+            return Err(format!("{value} is not {keyword} {wanted}"));
+        }
+    }
+    Ok(())
+}
+
+fn is(kind: &Value, value: &Value) -> bool {
+    match kind.as_str().expect("a type") {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "null" => value.is_null(),
+        other => panic!("the test does not know the type `{other}`"),
+    }
+}
+
+fn toml(path: &std::path::Path) -> Value {
+    let text = std::fs::read_to_string(path).expect("read");
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn files(directory: &str) -> Vec<std::path::PathBuf> {
+    let entries =
+        std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let all: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    assert!(!all.is_empty());
+    all
+}
+
+#[test]
+fn right_files_fit() {
+    let (scenario, fleet) = (firedrill::scenario::schema(), firedrill::fleet::schema());
+    for path in ["scenarios", "scenarios/lib", "tests/right"].into_iter().flat_map(files) {
+        let schema = if path.display().to_string().ends_with("fleet.toml") { &fleet } else { &scenario };
+        fits(schema, &toml(&path), schema).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    }
+}
+
+#[test]
+fn wrong_files_do_not() {
+    let (scenario, fleet) = (firedrill::scenario::schema(), firedrill::fleet::schema());
+    for name in ["later", "version"] {
+        let path = std::path::PathBuf::from(format!("tests/wrong/{name}.toml"));
+        assert!(fits(&scenario, &toml(&path), &scenario).is_err(), "{name}");
+    }
+    assert!(fits(&fleet, &toml("tests/wrong/fleet.toml".as_ref()), &fleet).is_err());
+}
+
+#[test]
+fn every_key_is_explained() {
+    fn walk(schema: &Value, path: &str, missing: &mut Vec<String>) {
+        let Some(object) = schema.as_object() else { return };
+        for (key, inner) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let here = format!("{path}.{key}");
+            // One variant of an enumeration of kinds is explained at the variant, or by the table that it refers to.
+            if inner.get("description").is_none() && object.get("description").is_none() {
+                missing.push(here.clone());
+            }
+            walk(inner, &here, missing);
+        }
+        for keyword in ["oneOf", "anyOf"] {
+            for inner in object.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+                walk(inner, path, missing);
+            }
+        }
+    }
+    for schema in [firedrill::scenario::schema(), firedrill::fleet::schema()] {
+        let mut missing = Vec::new();
+        walk(&schema, "", &mut missing);
+        for (name, inner) in schema.get("$defs").and_then(Value::as_object).into_iter().flatten() {
+            walk(inner, name, &mut missing);
+        }
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}
