@@ -15,6 +15,7 @@ mod routes;
 mod rules;
 
 pub use compare::{Difference, compare};
+pub(crate) use qdiscs::kinds as qdisc_kinds;
 
 use std::collections::BTreeMap;
 

@@ -114,7 +114,8 @@ impl Nft {
         let Making { material, effect } = making(&what, table)?;
         let mut owner = self.socket()?;
         let socket = owner.get()?;
-        let error = match put(socket, &what, &table.name, material.clone(), effect.clone()) {
+        let room = room(socket, size(&material) + size(&effect));
+        let error = match put(socket, &what, &table.name, material.clone(), effect.clone(), room) {
             // Another's table of that name is "not permitted", our own "exists".
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EPERM)) => error,
             other => return other.map(|()| Installed::New),
@@ -133,7 +134,7 @@ impl Nft {
             return Ok(Installed::WasThere);
         }
         let replace = [delete(&what, &table.name)?].into_iter().chain(material).collect();
-        put(socket, &what, &table.name, replace, effect)?;
+        put(socket, &what, &table.name, replace, effect, room)?;
         Ok(Installed::Replaced)
     }
 
@@ -268,17 +269,16 @@ fn room(socket: &Socket, wanted: usize) -> usize {
     if wanted < USUAL_ROOM { USUAL_ROOM } else { socket.room_for(wanted + 1000).saturating_sub(200) }
 }
 
-/// Makes a table whose messages may be more than one datagram holds.
+/// Makes a table whose messages may be more than one datagram, of `room` bytes at most, holds.
 fn put(
     socket: &mut Socket,
     what: &str,
     table: &str,
     material: Vec<Request>,
     effect: Vec<Request>,
+    room: usize,
 ) -> Result<(), NetlinkError> {
-    let wanted = size(&material) + size(&effect);
-    let room = room(socket, wanted);
-    if wanted <= room {
+    if size(&material) + size(&effect) <= room {
         return transact(socket, what, [material, effect].concat(), true);
     }
     let in_parts = |socket: &mut Socket, begun: &mut bool| {
@@ -337,6 +337,39 @@ mod tests {
     fn names_of_tables_come_from_ids_alone() {
         let id: InjectionId = "20261120-1402-friday-7f3a-cut-1".parse().expect("an id");
         assert_eq!(table_name(&id), "fd_20261120_1402_friday_7f3a_cut_1");
+    }
+
+    /// Two thousand addresses that cannot be merged, and the rules that block them.
+    fn many(name: &str) -> Table {
+        let addresses = (0..2_000_u32).map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * n));
+        let networks = addresses.map(|address| ipnet::IpNet::from(std::net::IpAddr::V4(address)));
+        let sets = interval::Intervals::networks(networks)
+            .into_values()
+            .map(|set| ("peers4".to_owned(), set))
+            .collect();
+        let rules = vec![table::gate().counter().drop()];
+        let chains = vec![table::Chain { name: "input".to_owned(), hook: Some(table::Hook::Input), rules }];
+        let (lease, hold) = (Duration::from_secs(60), Duration::from_secs(60));
+        Table { name: name.to_owned(), comment: String::new(), sets, chains, lease, hold }
+    }
+
+    crate::sandboxed! {
+        fn a_table_beyond_one_datagram_is_made_in_parts_or_not_at_all() {
+            let nft = Nft::default();
+            let in_parts = |table: &Table| {
+                let Making { material, effect } = table.making().unwrap();
+                assert!(size(&material) > 70_000);
+                put(nft.socket()?.get()?, "test", &table.name, material, effect, 61_000)
+            };
+            in_parts(&many("fd_many")).unwrap();
+            let look = nft.look("fd_many").unwrap().unwrap();
+            assert!(look.rules == 1 && look.lease_left.is_some() && look.hold_left.is_some());
+            let mut broken = many("fd_broken");
+            broken.chains[0].rules.push(expr::Exprs::new().goto("nowhere"));
+            assert_eq!(in_parts(&broken).expect_err("no such chain").errno(), Some(libc::ENOENT));
+            let names: Vec<_> = nft.our_tables().unwrap().into_iter().map(|seen| seen.name).collect();
+            assert_eq!(names, ["fd_many"]);
+        }
     }
 
     #[test]
