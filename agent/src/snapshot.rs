@@ -17,6 +17,7 @@ mod rules;
 mod units;
 
 pub use compare::{Difference, compare};
+pub(crate) use qdiscs::kinds as qdisc_kinds;
 
 use std::collections::BTreeMap;
 

@@ -29,6 +29,8 @@ use nix::{
 use crate::host::{Host, Paths};
 
 const SANDBOX: &str = "FIREDRILL_TEST_SANDBOX";
+/// What the kernel says where a user may not make namespaces: by policy, by limit, or because it has none.
+const NOT_ALLOWED: [i32; 4] = [libc::EPERM, libc::EACCES, libc::ENOSPC, libc::EINVAL];
 const ROLE: &str = "FIREDRILL_TEST_ROLE";
 
 /// Runs a test's body in a process of its own, in fresh user (unless root), network and mount namespaces with loopback
@@ -63,10 +65,7 @@ pub fn sandboxed(test: &str, body: impl FnOnce()) {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         ),
-        Err(error)
-            if error.kind() == io::ErrorKind::PermissionDenied
-                || error.raw_os_error() == Some(libc::ENOSPC) =>
-        {
+        Err(error) if NOT_ALLOWED.contains(&error.raw_os_error().unwrap_or(0)) => {
             skip(&format!("{test}: this user may not make namespaces here ({error})"));
         }
         Err(error) => panic!("could not start {test} in namespaces of its own: {error}"),

@@ -191,7 +191,7 @@ sandboxed! {
 sandboxed! {
     fn lease_and_hold_lift_by_themselves_and_a_renewal_keeps_the_lease() {
         let world = World::new();
-        let by_lease = Injection::with(&world, &Fault::NetBlock(block(&[PEER4])), Span::millis(400), Span::secs(60));
+        let by_lease = Injection::with(&world, &Fault::NetBlock(block(&[PEER4])), Span::secs(5), Span::secs(60));
         by_lease.renew(Span::secs(60)).unwrap();
         assert_eq!(world.tcp_out(PEER4, 8080), Reach::No);
         by_lease.renew(Span::millis(200)).unwrap();

@@ -95,12 +95,22 @@ sandboxed! {
 
         // A qdisc of an administrator: ingress on eth0, with a filter that drops all.
         let index = nix::net::if_::if_nametoindex("eth0").unwrap().to_ne_bytes();
+        let htb: Vec<u8> = [3_u32, 10, 0, 0, 0].iter().flat_map(|number| number.to_ne_bytes()).collect();
         let tc = |handle: u32, parent: u32, info: u32| {
             [&[0; 4][..], &index, &handle.to_ne_bytes(), &parent.to_ne_bytes(), &info.to_ne_bytes()].concat()
         };
         ask(36, 0x600, &tc(0xffff_0000, 0xffff_fff1, 0), &Attrs::new().text(1, "ingress"));
         let qdisc = since(&mut before);
         assert!(qdisc.foreign.iter().any(|line| line.starts_with("qdisc:eth0 ingress is new")), "{qdisc:?}");
+        // Another one, which counts among its options what it has no class for.
+        ask(36, 0x600, &tc(0x0001_0000, u32::MAX, 0), &Attrs::new().text(1, "htb").nest(2, &Attrs::new().bytes(2, &htb)));
+        let root = since(&mut before);
+        assert!(root.foreign.iter().any(|line| line.starts_with("qdisc:eth0 root changed: - handle 0:0 1=\"noqueue\"")), "{root:?}");
+        let findings = probe_kernel::findings(&host);
+        assert!(findings.iter().any(|one| one.what == "foreign qdisc on eth0" && one.detail == "htb"), "{findings:?}");
+        std::net::UdpSocket::bind("10.1.0.1:0").unwrap().send_to(b"x", "10.1.0.2:9").unwrap();
+        let counted = since(&mut before);
+        assert!(counted.foreign.is_empty(), "{counted:?}");
         let selector = Attrs::new().bytes(5, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         ask(44, 0x600, &tc(0, 0xffff_fff2, 7 << 16 | u32::from(0x0800_u16.to_be())), &Attrs::new().text(1, "u32").nest(2, &selector));
         let filter = since(&mut before);

@@ -139,7 +139,7 @@ sandboxed! {
 sandboxed! {
     fn the_lease_is_renewed_only_while_it_lasts() {
         let nft = Nft::default();
-        assert_eq!(nft.install(&table(SHORT, LONG)).unwrap(), Installed::New);
+        assert_eq!(nft.install(&table(Duration::from_secs(5), LONG)).unwrap(), Installed::New);
         nft.renew(NAME, LONG).unwrap();
         assert!(nft.look(NAME).unwrap().unwrap().lease_left.unwrap() > Duration::from_secs(30));
         nft.renew(NAME, SHORT).unwrap();

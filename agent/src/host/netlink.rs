@@ -92,12 +92,6 @@ impl Socket {
         Ok(address.port_number())
     }
 
-    /// Its descriptor.
-    #[must_use]
-    pub fn descriptor(&self) -> std::os::fd::RawFd {
-        std::os::fd::AsRawFd::as_raw_fd(&self.raw)
-    }
-
     /// Makes room for sending that many bytes at once, as far as this process may. Gives the room there is then.
     pub fn room_for(&self, bytes: usize) -> usize {
         // The kernel counts its own overhead too; what it is told is doubled for that.

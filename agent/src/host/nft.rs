@@ -10,13 +10,13 @@ pub mod interval;
 mod look;
 pub(crate) mod message;
 pub mod table;
+mod transact;
 
 pub(crate) use look::list;
 pub use look::{Look, TableSeen};
 
 use std::{
-    os::fd::RawFd,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,13 +25,12 @@ use firedrill_wire::InjectionId;
 use super::netlink::{Attrs, NetlinkError, Reason, Request, Socket};
 use message::Kind;
 use table::{Making, Table};
+use transact::{is_elements, put, room, size, transact};
 
 /// Every kernel object of ours has a name that begins so.
 pub const PREFIX: &str = "fd_";
 /// How long a dying owner's table may take to go.
 const DYING: Duration = Duration::from_secs(1);
-/// Beyond this a socket's usual buffer may not do.
-const USUAL_ROOM: usize = 100_000;
 
 /// The name of an injection's table. No two injections share one: ids have no `_`.
 #[must_use]
@@ -64,23 +63,21 @@ pub enum Deleted {
 /// The port to nf_tables, with the socket that owns our tables.
 #[derive(Debug, Default)]
 pub struct Nft {
-    owner: Mutex<Option<Socket>>,
+    owner: OnceLock<Mutex<Socket>>,
 }
 
 impl Nft {
-    fn socket(&self) -> Result<Owner<'_>, NetlinkError> {
+    fn socket(&self) -> Result<MutexGuard<'_, Socket>, NetlinkError> {
+        let owner = match self.owner.get() {
+            Some(owner) => owner,
+            None => {
+                // Where two open one at once, one of them goes unused; it owns nothing yet.
+                let fresh = Mutex::new(Socket::open(libc::NETLINK_NETFILTER)?);
+                self.owner.get_or_init(|| fresh)
+            }
+        };
         // A panic elsewhere leaves the socket whole; letting go of it would lift every fault.
-        let mut guard = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        if guard.is_none() {
-            *guard = Some(Socket::open(libc::NETLINK_NETFILTER)?);
-        }
-        Ok(Owner(guard))
-    }
-
-    /// The owner socket's descriptor, where it is open: to be closed by a child that was forked without exec.
-    #[must_use]
-    pub fn owner_fd(&self) -> Option<RawFd> {
-        self.owner.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Socket::descriptor)
+        Ok(owner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Checks that the kernel would take a table, all of it, and installs nothing. May load kernel modules.
@@ -91,7 +88,7 @@ impl Nft {
         let what = format!("try out nftables table inet {}", table.name);
         let Making { material, effect } = making(&what, table)?;
         let mut owner = self.socket()?;
-        let socket = owner.get()?;
+        let socket = &mut *owner;
         let tail = size(&effect);
         // Elements beyond what fits into one datagram are not tried: they are merged, and so they fit together.
         let room = room(socket, size(&material) + tail).saturating_sub(tail);
@@ -113,8 +110,9 @@ impl Nft {
         let what = format!("install nftables table inet {}", table.name);
         let Making { material, effect } = making(&what, table)?;
         let mut owner = self.socket()?;
-        let socket = owner.get()?;
-        let error = match put(socket, &what, &table.name, material.clone(), effect.clone()) {
+        let socket = &mut *owner;
+        let room = room(socket, size(&material) + size(&effect));
+        let error = match put(socket, &what, &table.name, material.clone(), effect.clone(), room) {
             // Another's table of that name is "not permitted", our own "exists".
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EPERM)) => error,
             other => return other.map(|()| Installed::New),
@@ -133,7 +131,7 @@ impl Nft {
             return Ok(Installed::WasThere);
         }
         let replace = [delete(&what, &table.name)?].into_iter().chain(material).collect();
-        put(socket, &what, &table.name, replace, effect)?;
+        put(socket, &what, &table.name, replace, effect, room)?;
         Ok(Installed::Replaced)
     }
 
@@ -149,7 +147,7 @@ impl Nft {
             .map(|kind| table::gate_elements(kind, table, table::LEASE, lease))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| too_long(&what))?;
-        transact(self.socket()?.get()?, &what, requests, true)
+        transact(&mut *self.socket()?, &what, requests, true)
     }
 
     /// Deletes one of our tables. That it is not there is success; so is that its owner dies and the kernel deletes it.
@@ -159,15 +157,14 @@ impl Nft {
     pub fn delete_table(&self, table: &str) -> Result<Deleted, NetlinkError> {
         let what = format!("delete nftables table inet {table}");
         if !table.starts_with(PREFIX) {
-            let reason =
-                Reason::Nonsense(format!("the name does not begin with {PREFIX}, so it is not ours"));
+            let reason = Reason::Owned(format!("the name does not begin with {PREFIX}, so it is not ours"));
             return Err(NetlinkError { what, reason });
         }
         let request = delete(&what, table)?;
         let started = Instant::now();
         let mut waited = false;
         loop {
-            match transact(self.socket()?.get()?, &what, vec![request.clone()], true) {
+            match transact(&mut *self.socket()?, &what, vec![request.clone()], true) {
                 Ok(()) => return Ok(Deleted::Now),
                 Err(error) if error.errno() == Some(libc::ENOENT) => {
                     return Ok(if waited { Deleted::ByKernel } else { Deleted::WasGone });
@@ -214,19 +211,7 @@ impl Nft {
 
     /// Whether the kernel would take these messages in one transaction, which is never ended and so never happens.
     pub(crate) fn would_take(&self, what: &str, requests: Vec<Request>) -> Result<(), NetlinkError> {
-        transact(self.socket()?.get()?, what, requests, false)
-    }
-}
-
-/// The owner socket, held.
-struct Owner<'a>(MutexGuard<'a, Option<Socket>>);
-
-impl Owner<'_> {
-    fn get(&mut self) -> Result<&mut Socket, NetlinkError> {
-        self.0.as_mut().ok_or_else(|| NetlinkError {
-            what: "use the socket that owns our tables".to_owned(),
-            reason: Reason::Nonsense("it is not open".to_owned()),
-        })
+        transact(&mut *self.socket()?, what, requests, false)
     }
 }
 
@@ -255,80 +240,6 @@ fn owned_by(seen: Option<&TableSeen>) -> String {
     }
 }
 
-fn is_elements(request: &Request) -> bool {
-    request.kind.to_be_bytes()[1] == Kind::NewElements as u8
-}
-
-fn size(requests: &[Request]) -> usize {
-    requests.iter().map(|request| request.body.len() + 20).sum()
-}
-
-/// Bytes that one datagram may have, after making as much room as is allowed.
-fn room(socket: &Socket, wanted: usize) -> usize {
-    if wanted < USUAL_ROOM { USUAL_ROOM } else { socket.room_for(wanted + 1000).saturating_sub(200) }
-}
-
-/// Makes a table whose messages may be more than one datagram holds.
-fn put(
-    socket: &mut Socket,
-    what: &str,
-    table: &str,
-    material: Vec<Request>,
-    effect: Vec<Request>,
-) -> Result<(), NetlinkError> {
-    let wanted = size(&material) + size(&effect);
-    let room = room(socket, wanted);
-    if wanted <= room {
-        return transact(socket, what, [material, effect].concat(), true);
-    }
-    let in_parts = |socket: &mut Socket, begun: &mut bool| {
-        let mut part = Vec::new();
-        for request in material {
-            if !part.is_empty() && size(&part) + request.body.len() + 20 > room {
-                transact(socket, what, std::mem::take(&mut part), true)?;
-                *begun = true;
-            }
-            part.push(request);
-        }
-        transact(socket, what, part, true)?;
-        *begun = true;
-        transact(socket, what, effect, true)
-    };
-    let mut begun = false;
-    let result = in_parts(socket, &mut begun);
-    if result.is_err() && begun {
-        // What is there has no chains, so no effect; the first error is the one that matters.
-        let _ = transact(socket, what, vec![delete(what, table)?], true);
-    }
-    result
-}
-
-/// Sends one transaction. Without `commit` it is never ended: the kernel checks all of it and installs nothing.
-fn transact(
-    socket: &mut Socket,
-    what: &str,
-    requests: Vec<Request>,
-    commit: bool,
-) -> Result<(), NetlinkError> {
-    let last = requests.len();
-    let mut batch = vec![message::begin()];
-    batch.extend(requests);
-    if commit {
-        batch.push(message::end());
-    }
-    let answers = socket.batch(what, &batch, last)?;
-    let acknowledged = answers.iter().any(|(position, answer)| *position == last && answer.is_ok());
-    // The first error is the cause; later ones are often its consequences.
-    match answers.into_iter().find_map(|(_, answer)| answer.err()) {
-        Some(error) => Err(error),
-        None if acknowledged => Ok(()),
-        None => Err(NetlinkError {
-            what: what.to_owned(),
-            reason: Reason::Nonsense("the transaction was not acknowledged".to_owned()),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,6 +248,39 @@ mod tests {
     fn names_of_tables_come_from_ids_alone() {
         let id: InjectionId = "20261120-1402-friday-7f3a-cut-1".parse().expect("an id");
         assert_eq!(table_name(&id), "fd_20261120_1402_friday_7f3a_cut_1");
+    }
+
+    /// Two thousand addresses that cannot be merged, and the rules that block them.
+    fn many(name: &str) -> Table {
+        let addresses = (0..2_000_u32).map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * n));
+        let networks = addresses.map(|address| ipnet::IpNet::from(std::net::IpAddr::V4(address)));
+        let sets = interval::Intervals::networks(networks)
+            .into_values()
+            .map(|set| ("peers4".to_owned(), set))
+            .collect();
+        let rules = vec![table::gate().counter().drop()];
+        let chains = vec![table::Chain { name: "input".to_owned(), hook: Some(table::Hook::Input), rules }];
+        let (lease, hold) = (Duration::from_secs(60), Duration::from_secs(60));
+        Table { name: name.to_owned(), comment: String::new(), sets, chains, lease, hold }
+    }
+
+    crate::sandboxed! {
+        fn a_table_beyond_one_datagram_is_made_in_parts_or_not_at_all() {
+            let nft = Nft::default();
+            let in_parts = |table: &Table| {
+                let Making { material, effect } = table.making().unwrap();
+                assert!(size(&material) > 70_000);
+                put(&mut *nft.socket()?, "test", &table.name, material, effect, 61_000)
+            };
+            in_parts(&many("fd_many")).unwrap();
+            let look = nft.look("fd_many").unwrap().unwrap();
+            assert!(look.rules == 1 && look.lease_left.is_some() && look.hold_left.is_some());
+            let mut broken = many("fd_broken");
+            broken.chains[0].rules.push(expr::Exprs::new().goto("nowhere"));
+            assert_eq!(in_parts(&broken).expect_err("no such chain").errno(), Some(libc::ENOENT));
+            let names: Vec<_> = nft.our_tables().unwrap().into_iter().map(|seen| seen.name).collect();
+            assert_eq!(names, ["fd_many"]);
+        }
     }
 
     #[test]

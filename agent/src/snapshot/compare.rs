@@ -6,7 +6,9 @@ use super::Snapshot;
 use crate::host::nft::PREFIX;
 
 /// How many lines of a value that differs are shown.
-const SHOWN: usize = 3;
+const SHOWN: usize = 4;
+/// How many characters of each.
+const WIDTH: usize = 160;
 
 /// What differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,8 +64,8 @@ fn is_ours(key: &str, claims: &[Claim]) -> bool {
 fn lines(was: &str, is: &str) -> String {
     let missing = was.lines().filter(|line| !is.lines().any(|other| other == *line));
     let added = is.lines().filter(|line| !was.lines().any(|other| other == *line));
-    let mut all: Vec<String> =
-        missing.map(|line| format!("- {line}")).chain(added.map(|line| format!("+ {line}"))).collect();
+    let missing = missing.map(|line| format!("- {}", short(line)));
+    let mut all: Vec<String> = missing.chain(added.map(|line| format!("+ {}", short(line)))).collect();
     if all.is_empty() {
         return "the same parts in another order or number".to_owned();
     }
@@ -73,6 +75,13 @@ fn lines(was: &str, is: &str) -> String {
         all.push(format!("and {more} more"));
     }
     all.join("; ")
+}
+
+fn short(line: &str) -> String {
+    match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]

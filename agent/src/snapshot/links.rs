@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     SnapshotError,
-    mask::{Mask, canonical},
+    mask::{Mask, parts},
     put,
     route_dump::{LINK_HEADER, LINKS, dump},
 };
@@ -18,7 +18,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
             link.u32(4),
             u16::from_ne_bytes([link.u8(2), link.u8(3)]),
             link.u32(8),
-            canonical(&link.attrs, attribute)
+            parts(&link.attrs, attribute).join("\n")
         );
         put(into, &format!("link:{name}"), value);
     }

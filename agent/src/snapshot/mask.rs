@@ -18,19 +18,23 @@ pub(super) enum Mask {
 }
 
 /// The attributes in the kernel's order, as `kind=value` with values in hex, or as text where they are one.
+pub(super) fn parts(bytes: &[u8], mask: fn(u16) -> Mask) -> Vec<String> {
+    attributes(bytes)
+        .filter_map(|(kind, value)| {
+            let value = match mask(kind) {
+                Mask::Drop => return None,
+                Mask::Keep => plain(value),
+                Mask::Nest(inner) => format!("{{{}}}", canonical(value, inner)),
+                Mask::Text(make) => make(value),
+            };
+            Some(format!("{kind}={value}"))
+        })
+        .collect()
+}
+
+/// The same in one line.
 pub(super) fn canonical(bytes: &[u8], mask: fn(u16) -> Mask) -> String {
-    let mut text = String::new();
-    for (kind, value) in attributes(bytes) {
-        let value = match mask(kind) {
-            Mask::Drop => continue,
-            Mask::Keep => plain(value),
-            Mask::Nest(inner) => format!("{{{}}}", canonical(value, inner)),
-            Mask::Text(make) => make(value),
-        };
-        let space = if text.is_empty() { "" } else { " " };
-        let _ = write!(text, "{space}{kind}={value}");
-    }
-    text
+    parts(bytes, mask).join(" ")
 }
 
 /// A text in quotes, or hex.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     SnapshotError,
-    mask::{Mask, canonical},
+    mask::{Mask, canonical, hex},
     put,
     route_dump::{CLASSES, QDISCS, Seen, TC_HEADER, dump, name, names},
 };
@@ -19,7 +19,8 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     let names = names()?;
     for qdisc in all()? {
         let key = format!("qdisc:{} {}", name(&names, qdisc.u32(4)), handle(qdisc.u32(12)));
-        put(into, &key, format!("handle {} {}", handle(qdisc.u32(8)), canonical(&qdisc.attrs, attribute)));
+        let mask = if attr::text(&qdisc.attrs, 1).as_deref() == Some("htb") { htb } else { attribute };
+        put(into, &key, format!("handle {} {}", handle(qdisc.u32(8)), canonical(&qdisc.attrs, mask)));
     }
     for index in names.keys() {
         for class in dump("classes", CLASSES, &header(*index, 0))? {
@@ -37,6 +38,16 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Interface and kind of each queueing discipline.
+///
+/// # Errors
+/// The kernel did not say.
+pub(crate) fn kinds() -> Result<Vec<(String, String)>, SnapshotError> {
+    let names = names()?;
+    let kind = |qdisc: &Seen| attr::text(&qdisc.attrs, 1).unwrap_or_default();
+    Ok(all()?.iter().map(|qdisc| (name(&names, qdisc.u32(4)), kind(qdisc))).collect())
 }
 
 /// All queueing disciplines.
@@ -63,6 +74,15 @@ pub(super) fn handle(handle: u32) -> String {
     }
 }
 
+/// htb counts among its options (the last of five numbers) what passed it by.
+fn htb(kind: u16) -> Mask {
+    fn options(kind: u16) -> Mask {
+        if kind == 2 { Mask::Text(|numbers| hex(numbers.get(..16).unwrap_or(numbers))) } else { Mask::Keep }
+    }
+    if kind == 2 { Mask::Nest(options) } else { attribute(kind) }
+}
+
+/// Statistics.
 fn attribute(kind: u16) -> Mask {
     if matches!(kind, 3 | 4 | 7) { Mask::Drop } else { Mask::Keep }
 }

@@ -7,7 +7,7 @@ use firedrill_wire::api::{Finding, Grade};
 use super::finding;
 use crate::{
     host::{Host, nft::PREFIX},
-    snapshot::{Snapshot, SnapshotError},
+    snapshot::{Snapshot, SnapshotError, qdisc_kinds},
 };
 
 /// Qdiscs that a kernel or a distribution puts on an interface by itself.
@@ -52,14 +52,16 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     }
     let flavours = flavours(&foreign, &names("nft-chain:"), !legacy.is_empty());
     findings.push(finding("firewall", Grade::Note, flavours, ""));
-    for (key, value) in &snapshot.seen {
-        if let Some((device, _)) = key.strip_prefix("qdisc:").and_then(|name| name.split_once(' ')) {
-            let kind = value.split("1=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("");
-            if !USUAL.contains(&kind) && !device.starts_with(PREFIX) {
-                let what = format!("foreign qdisc on {device}");
-                findings.push(finding(&what, Grade::Note, format!("{kind} at {key}"), "left alone, always"));
+    match qdisc_kinds() {
+        Ok(kinds) => {
+            for (device, kind) in kinds {
+                if !USUAL.contains(&kind.as_str()) && !device.starts_with(PREFIX) {
+                    let what = format!("foreign qdisc on {device}");
+                    findings.push(finding(&what, Grade::Note, kind, "left alone, always"));
+                }
             }
         }
+        Err(error) => findings.push(unreadable(&error)),
     }
     findings
 }

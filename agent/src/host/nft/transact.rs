@@ -1,0 +1,83 @@
+//! Transactions: all of it or nothing, acknowledged or an error, in parts where one datagram cannot hold it.
+
+use super::{
+    delete,
+    message::{self, Kind},
+};
+use crate::host::netlink::{NetlinkError, Reason, Request, Socket};
+
+/// Beyond this a socket's usual buffer may not do.
+const USUAL_ROOM: usize = 100_000;
+
+pub(super) fn is_elements(request: &Request) -> bool {
+    request.kind.to_be_bytes()[1] == Kind::NewElements as u8
+}
+
+pub(super) fn size(requests: &[Request]) -> usize {
+    requests.iter().map(|request| request.body.len() + 20).sum()
+}
+
+/// Bytes that one datagram may have, after making as much room as is allowed.
+pub(super) fn room(socket: &Socket, wanted: usize) -> usize {
+    if wanted < USUAL_ROOM { USUAL_ROOM } else { socket.room_for(wanted + 1000).saturating_sub(200) }
+}
+
+/// Makes a table whose messages may be more than one datagram, of `room` bytes at most, holds.
+pub(super) fn put(
+    socket: &mut Socket,
+    what: &str,
+    table: &str,
+    material: Vec<Request>,
+    effect: Vec<Request>,
+    room: usize,
+) -> Result<(), NetlinkError> {
+    if size(&material) + size(&effect) <= room {
+        return transact(socket, what, [material, effect].concat(), true);
+    }
+    let in_parts = |socket: &mut Socket, begun: &mut bool| {
+        let mut part = Vec::new();
+        for request in material {
+            if !part.is_empty() && size(&part) + request.body.len() + 20 > room {
+                transact(socket, what, std::mem::take(&mut part), true)?;
+                *begun = true;
+            }
+            part.push(request);
+        }
+        transact(socket, what, part, true)?;
+        *begun = true;
+        transact(socket, what, effect, true)
+    };
+    let mut begun = false;
+    let result = in_parts(socket, &mut begun);
+    if result.is_err() && begun {
+        // What is there has no chains, so no effect; the first error is the one that matters.
+        let _ = transact(socket, what, vec![delete(what, table)?], true);
+    }
+    result
+}
+
+/// Sends one transaction. Without `commit` it is never ended: the kernel checks all of it and installs nothing.
+pub(super) fn transact(
+    socket: &mut Socket,
+    what: &str,
+    requests: Vec<Request>,
+    commit: bool,
+) -> Result<(), NetlinkError> {
+    let last = requests.len();
+    let mut batch = vec![message::begin()];
+    batch.extend(requests);
+    if commit {
+        batch.push(message::end());
+    }
+    let answers = socket.batch(what, &batch, last)?;
+    let acknowledged = answers.iter().any(|(position, answer)| *position == last && answer.is_ok());
+    // The first error is the cause; later ones are often its consequences.
+    match answers.into_iter().find_map(|(_, answer)| answer.err()) {
+        Some(error) => Err(error),
+        None if acknowledged => Ok(()),
+        None => Err(NetlinkError {
+            what: what.to_owned(),
+            reason: Reason::Nonsense("the transaction was not acknowledged".to_owned()),
+        }),
+    }
+}
