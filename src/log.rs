@@ -224,6 +224,17 @@ pub enum RunOutcome {
     Failed(String),
 }
 
+impl RunOutcome {
+    /// Why it ended, in words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Completed => "it is complete",
+            Self::Guarded(why) | Self::Stopped(why) | Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
+}
+
 /// A log could not be read or written. The message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {

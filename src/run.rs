@@ -34,7 +34,7 @@ pub use prepare::Answer;
 
 use crate::{
     link::{Agent, Identity},
-    log::{Event, Outcome, RunOutcome},
+    log::{Event, LogError, Outcome, RunOutcome},
     plan::{Plan, model::COORDINATOR},
 };
 use book::Book;
@@ -75,9 +75,12 @@ pub struct Finished {
 /// The run could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The log could not be made or written.
-    #[error("the run's log {path} could not be written: {source}")]
-    Log {
+    /// The log could not be made, read or written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The run's folder could not be made.
+    #[error("cannot make the run's folder {}", path.display())]
+    Folder {
         /// Its path.
         path: PathBuf,
         /// Why.

@@ -21,7 +21,7 @@ pub mod window;
 
 pub use card::Scorecard;
 pub(crate) use facts::Facts;
-pub use judge::goal_text;
+pub use judge::{goal_text, good_enough};
 pub use window::Window;
 
 use acts::Acts;

@@ -2,7 +2,7 @@
 //!
 //! Never runs a program, never starts anything by itself: what is started is what an undo names.
 
-mod doctor;
+pub mod doctor;
 pub mod runit;
 pub mod systemd;
 

@@ -58,7 +58,7 @@ pub struct Args {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command(pub Vec<String>);
 
-fn command(text: &str) -> Result<Command, String> {
+pub(super) fn command(text: &str) -> Result<Command, String> {
     split_command(text).map(Command)
 }
 

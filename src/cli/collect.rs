@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     }
     let reached = args.fleet.reach(&args.identity)?;
     let collecting =
-        run::collect(&args.run, log, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
+        run::collect(&args.run, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
     runtime()?.block_on(collecting).into_diagnostic()?;
     let log = log::read(&path).into_diagnostic()?;
     report::write_all(&args.run, &log).into_diagnostic()?;

@@ -1,6 +1,6 @@
 //! What several verbs share: which fleet, as whom, and asking every host at once.
 
-use std::{future::Future, path::PathBuf, sync::Arc};
+use std::{future::Future, io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use futures_util::future::join_all;
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
@@ -9,6 +9,7 @@ use crate::{
     fleet::{Fleet, FleetSource},
     link::{Agent, Identity, LinkError},
     plan::model::Host,
+    scenario::diagnose::{Report, Sink},
 };
 
 /// Which fleet.
@@ -17,9 +18,9 @@ pub(super) struct FleetArgs {
     /// The fleet's file
     #[arg(long, value_name = "FILE", env = "FIREDRILL_FLEET", conflicts_with = "fleet_command")]
     pub(super) fleet: Option<PathBuf>,
-    /// A command that prints the fleet as JSON, with its arguments; no shell is used
-    #[arg(long, value_name = "COMMAND", num_args = 1.., value_terminator = ";")]
-    pub(super) fleet_command: Option<Vec<String>>,
+    /// A program that prints the fleet as JSON, with its arguments; quotes group words, no shell is involved
+    #[arg(long, value_name = "COMMAND", value_parser = super::check::command)]
+    pub(super) fleet_command: Option<super::check::Command>,
     /// The lab of that name that `firedrill lab up` started: its fleet, from inside its network
     #[cfg(feature = "lab")]
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "lab", conflicts_with_all = ["fleet", "fleet_command"])]
@@ -49,7 +50,7 @@ impl FleetArgs {
     pub(super) fn source(&self) -> Option<FleetSource> {
         match (&self.fleet, &self.fleet_command) {
             (Some(file), _) => Some(FleetSource::File(file.clone())),
-            (None, Some(command)) => Some(FleetSource::Command(command.clone())),
+            (None, Some(command)) => Some(FleetSource::Command(command.0.clone())),
             (None, None) => None,
         }
     }
@@ -66,17 +67,35 @@ impl FleetArgs {
                 "which fleet?"
             )
         })?;
-        let folder = identity.pki.clone().unwrap_or_else(crate::pki::default_dir);
-        let person = identity.person.clone().or_else(|| crate::pki::only_person(&folder)).ok_or_else(|| {
-            miette!(
-                help = "`firedrill pki init`, then `firedrill pki issue person NAME`; then say --as NAME",
-                "no certificate to reach the agents with in {}",
-                folder.display()
-            )
-        })?;
-        let loaded = Identity::load(&folder, &person).into_diagnostic().wrap_err("cannot use the certificate")?;
-        Ok(Reached { source, identity: Arc::new(loaded), operator: person })
+        let folder = match &identity.pki {
+            Some(folder) => folder.clone(),
+            None => crate::pki::default_dir().into_diagnostic()?,
+        };
+        let loaded = match &identity.person {
+            Some(person) => Identity::load_as(&folder, person),
+            None => Identity::load(&folder),
+        };
+        let loaded = loaded.into_diagnostic().wrap_err("no certificate to reach the agents with")?;
+        Ok(Reached { source, operator: loaded.name().to_owned(), identity: Arc::new(loaded) })
     }
+}
+
+/// Reads a fleet, or says all that is wrong with it.
+pub(super) fn fleet(source: &FleetSource) -> miette::Result<Fleet> {
+    let mut sink = Sink::default();
+    let fleet = Fleet::load(source, &mut sink);
+    match fleet {
+        Some(fleet) if !sink.failed() => Ok(fleet),
+        _ => Err(wrong(&sink.into_report())),
+    }
+}
+
+/// All that is wrong with files, as one error.
+pub(super) fn wrong(report: &Report) -> miette::Report {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    anstream::eprint!("{}", report.render(colour, 110));
+    let (errors, _) = report.counts();
+    miette!("{errors} error{}; nothing was done", if errors == 1 { "" } else { "s" })
 }
 
 /// A runtime for the coordinator's work.
@@ -123,4 +142,9 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> miette::Result<()> {
     let text = serde_json::to_string_pretty(value).into_diagnostic()?;
     anstream::println!("{text}");
     Ok(())
+}
+
+/// How wide the terminal is; a usual width where there is none.
+pub(super) fn width() -> usize {
+    terminal_size::terminal_size().map_or(110, |(columns, _)| usize::from(columns.0).max(60))
 }

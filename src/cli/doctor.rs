@@ -3,9 +3,8 @@
 use firedrill_wire::api::{Doctor, Grade};
 use serde::Serialize;
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, hosts, print_json, runtime, table};
+use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table};
 use crate::{
-    fleet,
     link::{self, Offset},
     verdict::Exit,
 };
@@ -46,7 +45,7 @@ enum Answer {
 
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
-    let hosts = hosts(fleet::load(&reached.source)?, &args.hosts)?;
+    let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked = async {
         ask_all(&hosts, &reached.identity, |agent| async move {
             let offset: Offset = link::offset(&agent, 5).await?;

@@ -1,7 +1,7 @@
 //! `firedrill release`: ends a halt.
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, hosts, runtime};
-use crate::{fleet, verdict::Exit};
+use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, runtime};
+use crate::verdict::Exit;
 
 /// Options of `release`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
-    let hosts = hosts(fleet::load(&reached.source)?, &args.hosts)?;
+    let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked = async { ask_all(&hosts, &reached.identity, |agent| async move { agent.release().await }).await };
     let mut exit = Exit::Held;
     for (host, answer) in runtime()?.block_on(asked) {
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
             Ok(_) => anstream::println!("{host}: may be attacked again"),
             Err(error) => {
                 anstream::println!("{host}: {error}");
-                exit = if error.is_refusal() { Exit::Refused } else { Exit::Unknown }.worst(exit);
+                exit = if error.problem().is_some() { Exit::Refused } else { Exit::Unknown }.worst(exit);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use miette::IntoDiagnostic as _;
 
-use super::common::{FleetArgs, IdentityArgs, Reached, print_json, runtime};
+use super::common::{FleetArgs, IdentityArgs, Reached, print_json, runtime, width, wrong};
 use crate::{
     log::{self, RunOutcome},
     plan::{self, Plan},
@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[command(flatten)]
     identity: IdentityArgs,
     /// A parameter of the scenario, as NAME=VALUE
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = plan::parse_param)]
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::check::parameter)]
     params: Vec<(String, String)>,
     /// What picks are made with; the same seed picks the same hosts
     #[arg(long)]
@@ -58,10 +58,11 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let plan = plan::load(&plan::Options {
         scenario: args.scenario.clone(),
-        fleet: Some(reached.source.clone()),
+        fleet: reached.source.clone(),
         params: args.params.clone(),
         seed: args.seed,
-    })?;
+    })
+    .map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
     }
@@ -124,7 +125,7 @@ fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette:
             .map(|(host, attack, prepared)| serde_json::json!({ "host": host, "attack": attack, "prepared": prepared }))
             .collect::<Vec<_>>() }))?;
     } else {
-        anstream::println!("{}", plan::print::plan(plan, Some(&answers)));
+        anstream::println!("{}", plan::print::text(plan, &answers, width()));
     }
     // A folder with nothing but questions in it helps nobody.
     let _ = std::fs::remove_dir_all(&finished.folder);

@@ -3,8 +3,8 @@
 use firedrill_wire::{api::AgentStatus, journal::State};
 use serde::Serialize;
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, hosts, print_json, runtime, table};
-use crate::{fleet, verdict::Exit};
+use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table};
+use crate::verdict::Exit;
 
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ struct Row {
 
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
-    let hosts = hosts(fleet::load(&reached.source)?, &args.hosts)?;
+    let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked = async { ask_all(&hosts, &reached.identity, |agent| async move { agent.status().await }).await };
     let rows: Vec<Row> = runtime()?
         .block_on(asked)

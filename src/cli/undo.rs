@@ -7,8 +7,8 @@ use firedrill_wire::{
 use miette::miette;
 use serde::Serialize;
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, hosts, print_json, runtime};
-use crate::{fleet, verdict::Exit};
+use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime};
+use crate::verdict::Exit;
 
 /// Options of `undo`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     };
     let undo = Undo { halt: scope == UndoScope::All && !args.no_halt, scope };
     let reached = args.fleet.reach(&args.identity)?;
-    let hosts = hosts(fleet::load(&reached.source)?, &args.hosts)?;
+    let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked = async {
         ask_all(&hosts, &reached.identity, |agent| {
             let undo = undo.clone();

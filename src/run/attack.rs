@@ -103,7 +103,7 @@ impl Run {
         judged.into_iter().find_map(|objective| {
             let wanted = match objective.goal {
                 Goal::Good(share) => share.fraction(),
-                _ => score::healthy_share(&self.plan, &objective.probe),
+                _ => score::good_enough(&self.plan, attack, &objective.probe),
             };
             match self.guard.window.good_share(&objective.probe, over, self.clock.now_us()) {
                 None => Some(format!("nothing was measured of {}", objective.probe)),
@@ -120,6 +120,7 @@ impl Run {
 
     /// Waits out the baseline, which must hold.
     async fn baseline(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
+        self.guard.window.ignore(attack.injections.iter().map(|one| one.host.clone()).collect());
         let until = self.phase(index, Phase::Baseline, attack.baseline)?;
         if let Err(stop) = self.pump(until, |_| false).await? {
             return Ok(Err(stop));
@@ -292,10 +293,10 @@ impl Run {
         if let Err(stop) = self.pump(until, |_| false).await? {
             return Ok(Err(stop));
         }
-        // The last bins of the recovery are still to come; judging needs them.
+        // The last bins of the recovery are still to come, a time-out after their end; judging needs them.
         let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
         let tail = self.clock.now_us() + signed(slowest.as_micros()) + 1_500_000;
-        Ok(self.pump(tail, |run| run.guard.window.complete_until() >= Some(until)).await?.map(|_| ()))
+        Ok(self.pump(tail, |_| false).await?.map(|_| ()))
     }
 
     /// Waits until the system has been healthy for `settle`, before the next attack.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use super::{RunClock, RunError, guard::Watch, screen::Observer};
@@ -14,7 +14,6 @@ use crate::{
 
 /// Where all that happens is written down.
 pub(super) struct Book {
-    path: PathBuf,
     writer: Writer,
     records: Vec<Record>,
     clock: RunClock,
@@ -24,25 +23,20 @@ pub(super) struct Book {
 impl Book {
     /// Makes the run's folder and its log.
     pub(super) fn create(folder: &Path, clock: RunClock, observer: Box<dyn Observer>) -> Result<Self, RunError> {
-        let path = folder.join("events.jsonl");
-        let failed = |source| RunError::Log { path: path.clone(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let writer = Writer::create(&path).map_err(failed)?;
-        Ok(Self { path, writer, records: Vec::new(), clock, observer })
+        std::fs::create_dir_all(folder)
+            .map_err(|source| RunError::Folder { path: folder.to_path_buf(), source })?;
+        let writer = Writer::create(&folder.join("events.jsonl"))?;
+        Ok(Self { writer, records: Vec::new(), clock, observer })
     }
 
     /// Goes on with a log.
-    pub(super) fn resume(folder: &Path, clock: RunClock, log: Log, observer: Box<dyn Observer>) -> Result<Self, RunError> {
-        let path = folder.join("events.jsonl");
-        let writer = Writer::append_to(&path).map_err(|source| RunError::Log { path: path.clone(), source })?;
-        Ok(Self { path, writer, records: log.records, clock, observer })
+    pub(super) fn resume(writer: Writer, log: Log, clock: RunClock, observer: Box<dyn Observer>) -> Self {
+        Self { writer, records: log.records, clock, observer }
     }
 
     /// Writes a record.
     pub(super) fn write(&mut self, event: Event) -> Result<(), RunError> {
-        let seq = self.records.last().map_or(0, |last| last.seq) + 1;
-        let record = Record { v: Record::VERSION, seq, at_us: self.clock.now_us(), event };
-        self.writer.append(&record).map_err(|source| RunError::Log { path: self.path.clone(), source })?;
+        let record = self.writer.append(self.clock.now_us(), event)?;
         self.observer.record(&record);
         self.records.push(record);
         Ok(())
@@ -78,7 +72,9 @@ impl Book {
 
     /// What the log says so far of an attack: the same judgement that the report will make.
     pub(super) fn verdict(&self, attack: usize) -> Verdict {
-        score::fold(&self.records).attacks.get(attack).and_then(|one| one.verdict).unwrap_or(Verdict::Unknown)
+        score::attack_so_far(&self.records, attack, self.clock.now_us(), &Outcome::Ran)
+            .and_then(|one| one.verdict)
+            .unwrap_or(Verdict::Unknown)
     }
 
     /// Brings the screen up to date.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     link::Identity,
-    log::{Event, Log, Outcome, RunOutcome},
+    log::{Event, Log, Outcome, RunOutcome, Writer},
     plan::model::COORDINATOR,
 };
 use firedrill_wire::{
@@ -79,11 +79,11 @@ impl Left {
 /// The log cannot be read or written, or says nothing of a run.
 pub async fn collect(
     folder: &Path,
-    log: Log,
     identity: &Arc<Identity>,
     operator: &str,
     observer: Box<dyn Observer>,
 ) -> Result<RunOutcome, RunError> {
+    let (writer, log) = Writer::resume(&folder.join("events.jsonl"))?;
     let Some(Event::RunStarted { run: id, plan, wall, .. }) = log.records.first().map(|record| record.event.clone())
     else {
         return Err(RunError::NotALog(folder.to_path_buf()));
@@ -97,7 +97,7 @@ pub async fn collect(
         guard: guard::Watch::new(&plan),
         id,
         clock,
-        book: Book::resume(folder, clock, log, observer)?,
+        book: Book::resume(writer, log, clock, observer),
         peers: BTreeMap::new(),
         tracked: left.tracked,
         inbox,

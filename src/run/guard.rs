@@ -26,6 +26,18 @@ pub(super) struct Watch {
     blind_since: Vec<Option<i64>>,
 }
 
+/// How long the window has to remember: the longest time that anybody asks it about.
+fn keep(plan: &Plan) -> Span {
+    let attacks = plan.attacks.iter().flat_map(|attack| [attack.baseline, attack.settle]);
+    let guards = plan.guard.abort.iter().map(|abort| abort.over);
+    attacks.chain(guards).max().unwrap_or_default() + Span::secs(10)
+}
+
+/// A vantage that said nothing for so long is blind: a bin comes a time-out after its end.
+fn fresh(plan: &Plan) -> Span {
+    plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default() + Span::millis(2_500)
+}
+
 /// Blindness that aborts, where the plan does not say.
 const BLIND_FOR: Span = Span::secs(10);
 
@@ -33,7 +45,7 @@ impl Watch {
     pub(super) fn new(plan: &Arc<Plan>) -> Self {
         Self {
             plan: Arc::clone(plan),
-            window: Window::new(plan),
+            window: Window::new(keep(plan), fresh(plan)),
             armed: false,
             blind_since: vec![None; plan.guard.abort.len()],
         }

@@ -87,7 +87,7 @@ impl Run {
                     match agent.finish(&run).await {
                         Ok(end) => return (host, Ok(end)),
                         Err(error) => {
-                            let final_word = error.is_refusal();
+                            let final_word = !error.passing();
                             last = error.to_string();
                             if final_word {
                                 break;

@@ -132,7 +132,7 @@ pub(super) fn bins(
             match broken {
                 None => break,
                 // The agent does not know the run's probes (any more): it was restarted, nothing more will come.
-                Some(error) if error.is_refusal() => break,
+                Some(error) if !error.passing() => break,
                 Some(_) => tokio::time::sleep(AGAIN).await,
             }
         }

@@ -48,6 +48,22 @@ pub(crate) struct Finding {
     pub(crate) measured: Measured,
 }
 
+/// The share of good requests from which on a probe is good: the strictest that an attack is judged by, else in the plan.
+#[must_use]
+pub fn good_enough(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
+    let strictest = |judged_only: bool| {
+        plan.objectives
+            .iter()
+            .filter(|one| one.probe == probe && (!judged_only || attack.judge.contains(&one.name)))
+            .filter_map(|one| match one.goal {
+                Goal::Good(share) => Some(share.fraction()),
+                _ => None,
+            })
+            .reduce(f64::max)
+    };
+    strictest(true).or_else(|| strictest(false)).unwrap_or(DEFAULT_GOOD)
+}
+
 impl<'f, 'a> Bench<'f, 'a> {
     pub(crate) fn objectives(&self) -> impl Iterator<Item = &'a Objective> + '_ {
         self.plan.objectives.iter().filter(|objective| self.attack.judge.contains(&objective.name))
@@ -63,20 +79,8 @@ impl<'f, 'a> Bench<'f, 'a> {
         View { bench: self, probe, samples: samples.map_or(&[], |(_, samples)| samples) }
     }
 
-    /// The share of good requests from which on a probe is good: the strictest that is judged here, else in the plan.
     pub(crate) fn good_enough(&self, probe: &str) -> f64 {
-        let strictest = |judged_only: bool| {
-            self.plan
-                .objectives
-                .iter()
-                .filter(|one| one.probe == probe && (!judged_only || self.attack.judge.contains(&one.name)))
-                .filter_map(|one| match one.goal {
-                    Goal::Good(share) => Some(share.fraction()),
-                    _ => None,
-                })
-                .reduce(f64::max)
-        };
-        strictest(true).or_else(|| strictest(false)).unwrap_or(DEFAULT_GOOD)
+        good_enough(self.plan, self.attack, probe)
     }
 
     /// An attack says nothing about a system that was ill before it.

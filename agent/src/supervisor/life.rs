@@ -61,7 +61,8 @@ enum Next {
 impl Life {
     fn run(&self) {
         let Some((live, state)) = self.read(|entry| (entry.intent.live.clone(), entry.state)) else { return };
-        let kind = (self.core.wiring.kinds)(&live.ask.fault);
+        let fault = live.ask.fault.clone();
+        let kind = (self.core.wiring.kinds)(&fault);
         if state == State::Armed {
             let Some(kind) = kind else { return };
             if !self.wait_for_start() {

@@ -107,13 +107,13 @@ impl Observer for Live {
         }
         for (name, bar) in &self.probes {
             let share = window.good_share(name, OVER, now_us);
-            let p99 = window.p99(name, OVER, now_us);
+            let p99 = window.latency(name, 0.99, OVER, now_us);
             bar.set_message(match (share, p99) {
                 (None, _) => format!("{name:<16} no measurement"),
-                (Some((share, _)), None) => format!("{name:<16} {:>6.2}% good", share * 100.0),
-                (Some((share, _)), Some(p99)) => {
-                    format!("{name:<16} {:>6.2}% good   p99 {:.1} ms", share * 100.0, p99.as_secs_f64() * 1e3)
+                (Some((share, _)), Some(Some(p99))) => {
+                    format!("{name:<16} {:>6.2}% good   p99 {}.{} ms", share * 100.0, p99 / 1000, p99 % 1000 / 100)
                 }
+                (Some((share, _)), _) => format!("{name:<16} {:>6.2}% good   p99 no answer", share * 100.0),
             });
         }
         let force: Vec<&str> = self.active.values().map(String::as_str).collect();
