@@ -1,1 +1,34 @@
-//! x
+//! A fleet of hosts on one machine, for rehearsals and tests: each host is a set of Linux namespaces with its own
+//! network, processes, files, boot id and service supervisor, on a router with one bridge a region.
+//!
+//! Works without root where the kernel lets an unprivileged user make namespaces, and as root without giving the hosts
+//! any power over the machine. It never touches the machine's own network, files or services, and everything is gone
+//! when the lab ends, however it ends.
+//!
+//! The binary that uses this crate is also what runs inside the lab: its `main` must call [`dispatch()`] first, before
+//! any thread exists.
+
+pub mod demo;
+mod dispatch;
+mod enter;
+mod error;
+mod exec;
+mod host;
+mod lab;
+mod leaf;
+mod message;
+mod net;
+mod preflight;
+mod registry;
+mod root;
+pub mod shop;
+mod spec;
+mod sys;
+
+pub use dispatch::{HIDDEN, agent_argv, dispatch};
+pub use error::LabError;
+pub use lab::{Lab, Options};
+pub use message::{HostState, HostStatus, LabStatus, ServiceState, ServiceStatus};
+pub use preflight::preflight;
+pub use registry::{Entry, list};
+pub use spec::{AgentSpec, FileSpec, HostSpec, LabSpec, SELF_EXE, ServiceSpec};

@@ -1,0 +1,150 @@
+//! The fleet of the demonstration: six hosts in three regions at two providers, and the shop on them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{
+    FileSpec, HIDDEN, HostSpec, LabSpec, SELF_EXE, ServiceSpec,
+    shop::{Backend, Balancer, EdgeConfig},
+};
+
+/// Where the shop's hosts listen.
+pub const CHECKOUT_PORT: u16 = 8080;
+/// Where the load balancer listens.
+pub const EDGE_PORT: u16 = 80;
+const EDGE_CONFIG: &str = "/etc/shop/edge.json";
+
+/// How the shop is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shop {
+    /// What stands before it.
+    pub balancer: Balancer,
+    /// Whether that looks at the health of what it stands before; without, a fault shows.
+    pub health_check: bool,
+}
+
+impl Default for Shop {
+    fn default() -> Self {
+        Self { balancer: Balancer::find(), health_check: true }
+    }
+}
+
+/// One host of the demonstration: what a fleet file says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DemoHost {
+    /// Its name.
+    pub name: &'static str,
+    /// Whose machine it pretends to be.
+    pub provider: &'static str,
+    /// Its region.
+    pub region: &'static str,
+    /// What it is for: `edge`, `app` or `client`.
+    pub role: &'static str,
+    /// IPv4, then IPv6.
+    pub addresses: [IpAddr; 2],
+}
+
+/// The six.
+#[must_use]
+pub fn hosts() -> Vec<DemoHost> {
+    let host = |name, provider, region, number: u8, last: u8, role| DemoHost {
+        name,
+        provider,
+        region,
+        role,
+        addresses: [
+            IpAddr::from([10, 77, number, last]),
+            // fd77:1::10 and 10.77.1.10 look alike on purpose.
+            IpAddr::from([
+                0xfd77,
+                number.into(),
+                0,
+                0,
+                0,
+                0,
+                0,
+                u16::from(last / 10) * 16 + u16::from(last % 10),
+            ]),
+        ],
+    };
+    vec![
+        host("edge1", "aws", "us-west-1", 1, 10, "edge"),
+        host("app1", "aws", "us-west-1", 1, 11, "app"),
+        host("app2", "aws", "us-west-2", 2, 11, "app"),
+        host("client1", "aws", "us-west-2", 2, 20, "client"),
+        host("app3", "linode", "fremont", 3, 11, "app"),
+        host("app4", "linode", "fremont", 3, 12, "app"),
+    ]
+}
+
+/// The lab of the demonstration, without agents: the caller adds those with their certificates.
+#[must_use]
+pub fn spec(name: &str, shop: &Shop) -> LabSpec {
+    let hosts = hosts().into_iter().map(|host| HostSpec {
+        name: host.name.into(),
+        addresses: host.addresses.to_vec(),
+        region: host.region.into(),
+        roles: vec![host.role.into()],
+        ..HostSpec::default()
+    });
+    let mut spec = LabSpec::new(name, hosts.collect());
+    add_shop(&mut spec, shop);
+    spec
+}
+
+/// Opens the shop on any fleet: a checkout on every host with role `app`, and before them a load balancer on every host
+/// with role `edge`. Other hosts stay as they are.
+pub fn add_shop(spec: &mut LabSpec, shop: &Shop) {
+    let backends: Vec<Backend> = with_role(spec, "app")
+        .filter_map(|host| {
+            let address = *host.addresses.first()?;
+            Some(Backend { name: host.name.clone(), address: SocketAddr::new(address, CHECKOUT_PORT) })
+        })
+        .collect();
+    let config = EdgeConfig { health_check: shop.health_check, ..EdgeConfig::new(EDGE_PORT, backends) };
+    for host in &mut spec.hosts {
+        let has = |role: &str| host.roles.iter().any(|r| r == role);
+        let (app, edge) = (has("app"), has("edge"));
+        if app {
+            let port = CHECKOUT_PORT.to_string();
+            host.services.push(service("checkout", &["checkout", "--port", &port]));
+        }
+        if edge {
+            let content = serde_json::to_string_pretty(&config).unwrap_or_default();
+            host.files.push(FileSpec { path: EDGE_CONFIG.into(), content, mode: 0o644 });
+            let words = ["edge", "--config", EDGE_CONFIG];
+            host.services.push(match &shop.balancer {
+                Balancer::BuiltIn => service("edge", &words),
+                Balancer::Haproxy(path) => {
+                    service("edge", &[&words[..], &["--haproxy", &path.to_string_lossy()]].concat())
+                }
+            });
+        }
+    }
+}
+
+fn with_role<'a>(spec: &'a LabSpec, role: &'a str) -> impl Iterator<Item = &'a HostSpec> {
+    spec.hosts.iter().filter(move |h| h.roles.iter().any(|r| r == role))
+}
+
+fn service(name: &str, words: &[&str]) -> ServiceSpec {
+    let argv = [SELF_EXE, HIDDEN].iter().chain(words).map(ToString::to_string).collect();
+    ServiceSpec { name: name.into(), argv, ..ServiceSpec::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demonstration_is_a_lab_that_can_be_built() {
+        let spec = spec("demo", &Shop { balancer: Balancer::BuiltIn, health_check: true });
+        spec.validate().unwrap();
+        assert_eq!(spec.regions(), ["us-west-1", "us-west-2", "fremont"]);
+        let edge = &spec.hosts[0];
+        assert_eq!(edge.addresses[1].to_string(), "fd77:1::10");
+        let config: EdgeConfig = serde_json::from_str(&edge.files[0].content).unwrap();
+        let names: Vec<_> = config.backends.iter().map(|b| b.name.as_str()).collect();
+        assert_eq!(names, ["app1", "app2", "app3", "app4"]);
+        assert!(spec.hosts[3].services.is_empty(), "the client only looks");
+    }
+}

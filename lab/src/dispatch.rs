@@ -1,0 +1,49 @@
+//! The one binary plays every part in a lab: root, host, supervisor's child, agent. A hidden first argument says which.
+//!
+//! Nothing here starts a thread before it is known that the process is an ordinary one.
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use crate::{SELF_EXE, exec, host, leaf, root, shop};
+
+/// The hidden first argument.
+pub const HIDDEN: &str = "__lab";
+
+/// Runs the agent's own command line.
+pub type AgentMain = fn(Vec<OsString>) -> ExitCode;
+
+/// What a host's supervisor runs as the agent.
+#[must_use]
+pub fn agent_argv(config: &Path) -> Vec<String> {
+    [SELF_EXE, HIDDEN, "agent", "serve", "--config", &config.to_string_lossy()].map(String::from).to_vec()
+}
+
+/// Takes over when this process was started to play a part in a lab. `None`: it was not; go on.
+///
+/// Call it first in `main`, before any thread exists. `agent` is the agent's `main`, for the hosts that run one; it gets
+/// the words after the program's name.
+#[must_use]
+pub fn dispatch(agent: AgentMain) -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != HIDDEN {
+        return None;
+    }
+    let part = args.next().unwrap_or_default();
+    let rest: Vec<OsString> = args.collect();
+    let words: Vec<String> = rest.iter().map(|w| w.to_string_lossy().into_owned()).collect();
+    let code = match part.to_str() {
+        Some("root") => root::main(&words),
+        Some("host") => host::main(&words),
+        Some("leaf") => leaf::main(&words),
+        Some("exec") => exec::main(&rest),
+        Some("reboot") => host::reboot::main(&words),
+        Some("checkout") => shop::checkout::main(&words),
+        Some("edge") => shop::edge::main(&words),
+        Some("agent") => agent(rest),
+        _ => {
+            eprintln!("{HIDDEN} is how a lab starts its own parts, and {part:?} is none of them");
+            ExitCode::from(2)
+        }
+    };
+    Some(code)
+}

@@ -1,0 +1,59 @@
+//! What can go wrong with a lab, in words for the person who started it.
+
+use std::io;
+
+/// Why a lab, or something asked of it, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The description of the fleet cannot be built.
+    #[error("cannot build this lab: {0}")]
+    Spec(String),
+    /// The kernel or its settings refuse what a lab is made of.
+    #[error("this machine does not let a lab start: {what}\n{advice}")]
+    NotAllowed {
+        /// The step that failed, with the kernel's answer.
+        what: String,
+        /// What to run or change.
+        advice: String,
+    },
+    /// A lab of that name runs.
+    #[error("a lab named {0} is up already; end it with `firedrill lab down {0}`, or choose another name")]
+    NameTaken(String),
+    /// No lab of that name runs.
+    #[error("no lab named {0} is up; `firedrill lab status` lists those that are")]
+    NotFound(String),
+    /// The lab's root answered that it cannot do this.
+    #[error("lab: {0}")]
+    Refused(String),
+    /// The process has threads, and the kernel lets only a single-threaded one change its namespaces.
+    #[error("cannot enter the lab from a process with {0} threads; enter before any runtime starts")]
+    Threads(usize),
+    /// The machine said no.
+    #[error("failed to {doing}")]
+    Os {
+        /// What was tried, and on what.
+        doing: String,
+        /// Its answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl LabError {
+    /// An error of the machine while `doing` something.
+    pub(crate) fn os(doing: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Os { doing: doing.into(), source: source.into() }
+    }
+}
+
+/// Adds what was being done to an error of the machine.
+pub(crate) trait Doing<T> {
+    /// `doing` completes "failed to …".
+    fn doing(self, doing: impl Into<String>) -> Result<T, LabError>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, doing: impl Into<String>) -> Result<T, LabError> {
+        self.map_err(|e| LabError::os(doing, e))
+    }
+}

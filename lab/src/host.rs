@@ -1,0 +1,117 @@
+//! A host's first process: sets the host up, then runs its services for as long as it lives.
+
+mod dev;
+pub(crate) mod reboot;
+pub(crate) mod status;
+mod supervise;
+mod supervised;
+
+use std::{
+    fs::File,
+    io::Read as _,
+    net::IpAddr,
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use nix::mount::MsFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    HostSpec, LabError, ServiceSpec, ServiceStatus,
+    error::Doing as _,
+    root::{Report, configure_own_end, inherited, runtime},
+    sys::{mounts, process, seccomp},
+};
+
+/// Where the service directories are, as runit's users know them.
+pub(crate) const SERVICES: &str = "/run/service";
+
+/// What a host is told about itself at each boot.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Boot {
+    pub(crate) name: String,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) boot_id: String,
+    /// The disk: upper and work directory of the layer over `/etc`.
+    pub(crate) etc: (PathBuf, PathBuf),
+    /// The same for `/var`.
+    pub(crate) var: (PathBuf, PathBuf),
+    pub(crate) services: Vec<ServiceSpec>,
+}
+
+/// Runs the host: `description report`, both descriptors.
+pub(crate) fn main(words: &[String]) -> ExitCode {
+    let Some([description, report]) = inherited(words).and_then(|f| <[_; 2]>::try_from(f).ok()) else {
+        eprintln!("hosts of a lab are started by the lab itself");
+        return ExitCode::from(2);
+    };
+    process::set_name("lab-host");
+    match set_up(description) {
+        Err(error) => {
+            Report::of(&error).send(report);
+            ExitCode::FAILURE
+        }
+        Ok((mut supervisor, listener)) => {
+            let reboot_listener = listener.as_ref().map(|fd| fd.as_raw_fd());
+            Report { reboot_listener, ..Report::default() }.send(report);
+            supervisor.run()
+        }
+    }
+}
+
+fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd>), LabError> {
+    let mut json = Vec::new();
+    File::from(description).read_to_end(&mut json).doing("read the host's description")?;
+    let boot: Boot = serde_json::from_slice(&json).doing("read the host's description")?;
+    process::die_with_parent().doing("tie the host to the lab")?;
+    nix::unistd::setsid().doing("start a session")?;
+    nix::unistd::sethostname(&boot.name).doing("set the host's name")?;
+    mount_all(&boot)?;
+    runtime()?.block_on(configure_own_end(&boot.addresses))?;
+    // Only root of the namespace exists; it may ping without privilege where programs try that first.
+    let _ = mounts::sysctl("net/ipv4/ping_group_range", "0 0");
+    let listener = seccomp::watch_reboot().ok();
+    let supervisor = supervise::Supervisor::start(Path::new(SERVICES), boot.services)?;
+    Ok((supervisor, listener))
+}
+
+fn mount_all(boot: &Boot) -> Result<(), LabError> {
+    mounts::make_private()?;
+    // The disk lies below /run: lay it over before /run is covered.
+    mounts::overlay(Path::new("/var"), &boot.var.0, &boot.var.1)?;
+    mounts::overlay(Path::new("/etc"), &boot.etc.0, &boot.etc.1)?;
+    mounts::tmpfs(Path::new("/run"), "755")?;
+    mounts::tmpfs(Path::new("/tmp"), "1777")?;
+    if Path::new("/root").is_dir() {
+        mounts::tmpfs(Path::new("/root"), "700")?;
+    }
+    dev::mount()?;
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mounts::virtual_fs("proc", Path::new("/proc"), quiet, "")?;
+    // Where a container lets it be mounted by the lab's root only, that one's stays: it shows too much, and harms nobody.
+    if mounts::virtual_fs("sysfs", Path::new("/sys"), quiet, "").is_ok() {
+        // Control groups of its own are for machines that delegate them; without, hosts do without.
+        let _ = mounts::virtual_fs("cgroup2", Path::new("/sys/fs/cgroup"), quiet, "");
+    }
+    let own_id = Path::new("/run/boot_id");
+    mounts::file(own_id, format!("{}\n", boot.boot_id).as_bytes(), 0o444)?;
+    mounts::bind(own_id, Path::new("/proc/sys/kernel/random/boot_id"))
+}
+
+/// What the supervisor of a host says of its services, read from outside.
+pub(crate) fn services_of(pid: i32, host: &HostSpec) -> Vec<ServiceStatus> {
+    let root = PathBuf::from(format!("/proc/{pid}/root{SERVICES}"));
+    let read = |service: ServiceSpec| {
+        let bytes = std::fs::read(root.join(&service.name).join("supervise/status")).ok()?;
+        let status = status::Status::parse(&bytes)?;
+        Some(ServiceStatus {
+            name: service.name,
+            state: status.state,
+            pid: status.pid,
+            wanted: status.want_up,
+        })
+    };
+    host.all_services().into_iter().filter_map(read).collect()
+}

@@ -1,0 +1,30 @@
+//! Calls `reboot(2)` where it runs, for rehearsals: in a host, never anywhere else.
+
+use std::process::ExitCode;
+
+use nix::sys::reboot::{RebootMode, reboot};
+
+/// Runs it: `restart`, `halt` or `power-off`.
+pub(crate) fn main(words: &[String]) -> ExitCode {
+    let mode = match words {
+        [word] if word == "restart" => RebootMode::RB_AUTOBOOT,
+        [word] if word == "halt" => RebootMode::RB_HALT_SYSTEM,
+        [word] if word == "power-off" => RebootMode::RB_POWER_OFF,
+        _ => {
+            eprintln!("say restart, halt or power-off");
+            return ExitCode::from(2);
+        }
+    };
+    // On a real machine this would really reboot it. A process of the machine sees no lab host as process 1.
+    if std::fs::read_to_string("/proc/1/comm").map_or(true, |name| name.trim() != "lab-host") {
+        eprintln!("this is not a host of a lab; not rebooting it");
+        return ExitCode::FAILURE;
+    }
+    match reboot(mode) {
+        Ok(never) => match never {},
+        Err(error) => {
+            eprintln!("failed to call reboot(2): {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

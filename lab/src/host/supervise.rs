@@ -1,0 +1,86 @@
+//! All services of a host, as `runsvdir` with its `runsv`s, and the burial of orphans: the loop of process 1.
+
+use std::{
+    os::fd::AsFd as _,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+
+use super::supervised::Supervised;
+use crate::{LabError, ServiceSpec, error::Doing as _};
+
+pub(super) struct Supervisor {
+    services: Vec<Supervised>,
+    children: SignalFd,
+}
+
+impl Supervisor {
+    /// Starts all services.
+    pub(super) fn start(dir: &Path, specs: Vec<ServiceSpec>) -> Result<Self, LabError> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        mask.thread_block().doing("wait for signals")?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let children = SignalFd::with_flags(&mask, flags).doing("wait for signals")?;
+        let services: Result<_, _> = specs.into_iter().map(|spec| Supervised::new(dir, spec)).collect();
+        Ok(Self { services: services?, children })
+    }
+
+    /// Runs until the host ends, which no service can make it do: only its kernel calls and its power supply.
+    pub(super) fn run(&mut self) -> ExitCode {
+        loop {
+            let heard = self.wait();
+            while let Ok(Some(_)) = self.children.read_signal() {}
+            self.reap();
+            for index in heard {
+                // Unless it has ended just now, and its commands are to wait.
+                if self.services[index].control().is_some() {
+                    self.services[index].obey();
+                }
+            }
+            let now = Instant::now();
+            self.services.iter_mut().for_each(|s| s.tick(now));
+        }
+    }
+
+    /// Sleeps until something happens; says which services have commands waiting.
+    fn wait(&self) -> Vec<usize> {
+        let ports: Vec<_> =
+            self.services.iter().enumerate().filter_map(|(i, s)| Some((i, s.control()?))).collect();
+        let mut polled = vec![PollFd::new(self.children.as_fd(), PollFlags::POLLIN)];
+        polled.extend(ports.iter().map(|(_, control)| PollFd::new(control.as_fd(), PollFlags::POLLIN)));
+        let due = self.services.iter().filter_map(Supervised::due).min();
+        let timeout = due.map_or(PollTimeout::NONE, |at| {
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        if poll(&mut polled, timeout).is_err() {
+            return Vec::new();
+        }
+        let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|r| r.contains(PollFlags::POLLIN));
+        ports.iter().zip(&polled[1..]).filter(|(_, fd)| ready(fd)).map(|((i, _), _)| *i).collect()
+    }
+
+    fn reap(&mut self) {
+        while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+            if status == WaitStatus::StillAlive {
+                return;
+            }
+            let pid = status.pid().map(Pid::as_raw);
+            if let Some(service) = self.services.iter_mut().find(|s| s.pid().is_some() && s.pid() == pid) {
+                service.ended();
+            }
+        }
+    }
+}

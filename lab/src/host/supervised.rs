@@ -1,0 +1,318 @@
+//! One supervised service, with the files and the manners of runit's `runsv`.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _},
+    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant, SystemTime},
+};
+
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        stat::Mode,
+    },
+    unistd::{Pid, mkfifo},
+};
+
+use super::status::Status;
+use crate::{LabError, SELF_EXE, ServiceSpec, ServiceState, error::Doing as _, sys::mounts};
+
+/// A service that ended sooner than this after its start waits as long before the next.
+const THROTTLE: Duration = Duration::from_secs(1);
+/// `runsvdir` looks this often for directories that nobody supervises.
+const RESCAN: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Up,
+    Down,
+    Exit,
+}
+
+/// The descriptors that show others that somebody supervises this directory.
+struct Ports {
+    control: File,
+    /// A writer of our own, so that the pipe never reports its end when others close theirs.
+    _control_writer: File,
+    _ok: File,
+    _lock: File,
+}
+
+pub(super) struct Supervised {
+    spec: ServiceSpec,
+    dir: PathBuf,
+    ports: Option<Ports>,
+    want: Want,
+    state: ServiceState,
+    pid: Option<i32>,
+    paused: bool,
+    got_term: bool,
+    since: SystemTime,
+    started: Instant,
+    /// Nothing is read or started before: the throttle, or the time until the directory is looked at again.
+    not_before: Option<Instant>,
+}
+
+impl Supervised {
+    /// Makes the directory, and starts the service unless it is to be down.
+    pub(super) fn new(services: &Path, spec: ServiceSpec) -> Result<Self, LabError> {
+        let dir = services.join(&spec.name);
+        mounts::directory(&dir.join("supervise"), 0o700)?;
+        // Real ones have a script here; this supervisor knows what to run, and leaves a note of it for people.
+        mounts::file(&dir.join("run"), format!("{}\n", spec.argv.join(" ")).as_bytes(), 0o644)?;
+        if spec.down {
+            mounts::file(&dir.join("down"), b"", 0o644)?;
+        }
+        for name in ["control", "ok"] {
+            mkfifo(&dir.join("supervise").join(name), Mode::from_bits_truncate(0o600))
+                .doing(format!("make {}/supervise/{name}", dir.display()))?;
+        }
+        let mut service = Self {
+            spec,
+            dir,
+            ports: None,
+            want: Want::Down,
+            state: ServiceState::Down,
+            pid: None,
+            paused: false,
+            got_term: false,
+            since: SystemTime::now(),
+            started: Instant::now(),
+            not_before: None,
+        };
+        service.open().doing(format!("supervise {}", service.dir.display()))?;
+        Ok(service)
+    }
+
+    /// Where commands arrive, while any are heard.
+    pub(super) fn control(&self) -> Option<&File> {
+        self.ports.as_ref().filter(|_| self.not_before.is_none()).map(|p| &p.control)
+    }
+
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.pid
+    }
+
+    /// When to look at it again without being asked.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.not_before
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.not_before.is_some_and(|at| at <= now) {
+            self.not_before = None;
+            if self.ports.is_none() {
+                self.not_before = self.open().is_err().then(|| now + RESCAN);
+            } else {
+                self.start_if_wanted();
+            }
+        }
+    }
+
+    /// Its process has ended.
+    pub(super) fn ended(&mut self) {
+        self.pid = None;
+        self.got_term = false;
+        self.paused = false;
+        self.state = ServiceState::Down;
+        self.since = SystemTime::now();
+        self.write_status();
+        if self.want == Want::Exit {
+            self.exit();
+        } else if self.started.elapsed() < THROTTLE {
+            self.not_before = Some(Instant::now() + THROTTLE);
+        } else {
+            self.start_if_wanted();
+        }
+    }
+
+    /// Reads and obeys what was written to `supervise/control`.
+    pub(super) fn obey(&mut self) {
+        let mut commands = [0; 64];
+        while let Some(ports) = &mut self.ports {
+            match ports.control.read(&mut commands) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => commands[..count].to_vec().into_iter().for_each(|c| self.command(c)),
+            }
+        }
+    }
+
+    fn command(&mut self, command: u8) {
+        match command {
+            b'u' => {
+                self.want = Want::Up;
+                self.write_status();
+                self.start_if_wanted();
+            }
+            b'd' => self.bring_down(Want::Down),
+            b'x' => {
+                self.bring_down(Want::Exit);
+                if self.pid.is_none() {
+                    self.exit();
+                }
+            }
+            b'o' => {
+                self.want = Want::Down;
+                self.write_status();
+                if self.pid.is_none() {
+                    self.start();
+                }
+            }
+            b't' => self.terminate(),
+            b'k' => self.signal(Signal::SIGKILL),
+            b'p' => {
+                self.signal(Signal::SIGSTOP);
+                self.paused = self.pid.is_some();
+                self.write_status();
+            }
+            b'c' => {
+                self.signal(Signal::SIGCONT);
+                self.paused = false;
+                self.write_status();
+            }
+            b'h' => self.signal(Signal::SIGHUP),
+            b'a' => self.signal(Signal::SIGALRM),
+            b'i' => self.signal(Signal::SIGINT),
+            b'q' => self.signal(Signal::SIGQUIT),
+            b'1' => self.signal(Signal::SIGUSR1),
+            b'2' => self.signal(Signal::SIGUSR2),
+            _ => {}
+        }
+    }
+
+    fn bring_down(&mut self, want: Want) {
+        self.want = want;
+        self.write_status();
+        if self.pid.is_some() {
+            self.terminate();
+            self.signal(Signal::SIGCONT);
+        }
+    }
+
+    fn terminate(&mut self) {
+        if self.pid.is_some() {
+            self.signal(Signal::SIGTERM);
+            self.got_term = true;
+            self.write_status();
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid {
+            // The pid is a child that was not waited for yet: it can be nobody else's. A zombie takes no harm.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    fn start_if_wanted(&mut self) {
+        if self.want == Want::Up && self.pid.is_none() && self.not_before.is_none() && self.ports.is_some() {
+            self.start();
+        }
+    }
+
+    fn start(&mut self) {
+        self.started = Instant::now();
+        self.since = SystemTime::now();
+        match self.run() {
+            Ok(pid) => {
+                self.pid = Some(pid);
+                self.state = ServiceState::Run;
+            }
+            Err(error) => {
+                self.note(&format!("failed to run {:?}: {error}", self.spec.argv));
+                self.not_before = Some(Instant::now() + THROTTLE);
+            }
+        }
+        self.write_status();
+    }
+
+    fn run(&self) -> io::Result<i32> {
+        let (program, words) = self.spec.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let log = self.log()?;
+        let mut command = Command::new(if program == SELF_EXE { "/proc/self/exe" } else { program });
+        command.args(words).env_clear().envs(BASE_ENVIRONMENT).envs(&self.spec.env).current_dir("/");
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // SAFETY: only a system call between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                nix::unistd::setsid()?;
+                Ok(())
+            });
+        }
+        // Waited for by the host's first process, like every other.
+        Ok(i32::try_from(command.spawn()?.id()).unwrap_or(-1))
+    }
+
+    fn log(&self) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).open(format!("/var/log/{}.log", self.spec.name))
+    }
+
+    fn note(&self, text: &str) {
+        if let Ok(mut log) = self.log() {
+            let _ = io::Write::write_all(&mut log, format!("supervisor: {text}\n").as_bytes());
+        }
+    }
+
+    /// Supervises the directory from now on, as a fresh `runsv` would.
+    fn open(&mut self) -> io::Result<()> {
+        let supervise = self.dir.join("supervise");
+        let open = |name: &str, write: bool| {
+            OpenOptions::new()
+                .read(!write)
+                .write(write)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(supervise.join(name))
+        };
+        let lock = OpenOptions::new().append(true).create(true).mode(0o600).open(supervise.join("lock"))?;
+        lock.try_lock().map_err(io::Error::other)?;
+        let control = open("control", false)?;
+        self.ports = Some(Ports {
+            control,
+            _control_writer: open("control", true)?,
+            _ok: open("ok", false)?,
+            _lock: lock,
+        });
+        self.want = if self.dir.join("down").exists() { Want::Down } else { Want::Up };
+        self.since = SystemTime::now();
+        self.write_status();
+        self.start_if_wanted();
+        Ok(())
+    }
+
+    /// Leaves the directory alone, as a `runsv` that was told to exit; found again after a while.
+    fn exit(&mut self) {
+        self.ports = None;
+        self.not_before = Some(Instant::now() + RESCAN);
+    }
+
+    fn write_status(&self) {
+        let status = Status {
+            since: self.since,
+            pid: self.pid,
+            paused: self.paused,
+            want_up: self.want == Want::Up,
+            got_term: self.got_term,
+            state: self.state,
+        };
+        let pid = self.pid.map_or_else(String::new, |p| format!("{p}\n"));
+        let files =
+            [("status", status.bytes().to_vec()), ("stat", status.words().into()), ("pid", pid.into())];
+        for (name, content) in files {
+            let (new, whole) = (self.supervise(&format!("{name}.new")), self.supervise(name));
+            // Memory file system: fails only when the host's memory is full, and then there is nobody to tell.
+            let _ = fs::write(&new, content).and_then(|()| fs::rename(&new, &whole));
+        }
+    }
+
+    fn supervise(&self, name: &str) -> PathBuf {
+        self.dir.join("supervise").join(name)
+    }
+}
+
+/// What services find in their environment.
+const BASE_ENVIRONMENT: [(&str, &str); 2] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];

@@ -1,0 +1,40 @@
+//! Holds the coordinator's network namespace open: a place in the lab with an address of its own, which is neither a host
+//! nor the router. It does nothing else.
+
+use std::{fs::File, io::Read as _, net::IpAddr, process::ExitCode};
+
+use crate::{
+    LabError,
+    error::Doing as _,
+    root::{Report, configure_own_end, inherited, runtime},
+    sys::process,
+};
+
+/// Runs it: `addresses report`, both descriptors.
+pub(crate) fn main(words: &[String]) -> ExitCode {
+    let Some([addresses, report]) = inherited(words).and_then(|f| <[_; 2]>::try_from(f).ok()) else {
+        eprintln!("the coordinator's place in a lab is made by the lab itself");
+        return ExitCode::from(2);
+    };
+    process::set_name("lab-coordinator");
+    let configured = (|| -> Result<(), LabError> {
+        process::die_with_parent().doing("tie it to the lab")?;
+        let mut json = Vec::new();
+        File::from(addresses).read_to_end(&mut json).doing("read the coordinator's addresses")?;
+        let addresses: Vec<IpAddr> =
+            serde_json::from_slice(&json).doing("read the coordinator's addresses")?;
+        runtime()?.block_on(configure_own_end(&addresses))
+    })();
+    match configured {
+        Err(error) => {
+            Report::of(&error).send(report);
+            ExitCode::FAILURE
+        }
+        Ok(()) => {
+            Report::default().send(report);
+            loop {
+                nix::unistd::pause();
+            }
+        }
+    }
+}

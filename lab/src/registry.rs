@@ -1,0 +1,141 @@
+//! Which labs of this user are up, so that another invocation finds them: a directory a lab, that only the user can
+//! enter, in `$XDG_RUNTIME_DIR` or `/tmp`. What is left there by a lab that is gone is swept.
+
+use std::{
+    fs::{self, File},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LabError, error::Doing as _, sys::process};
+
+/// A lab that is up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// The process that is its root, as this machine numbers it.
+    pub pid: i32,
+    /// When that process started, in clock ticks after boot: the number alone may be another's by now.
+    start_ticks: u64,
+}
+
+impl Entry {
+    /// The lab's root, if it still is what this entry says.
+    pub(crate) fn open(&self) -> Result<Option<OwnedFd>, LabError> {
+        process::open_if_same(self.pid, self.start_ticks).doing(format!("look at lab {}", self.name))
+    }
+}
+
+/// All labs of this user that are up.
+///
+/// # Errors
+/// The directory is not this user's alone, or cannot be read.
+pub fn list() -> Result<Vec<Entry>, LabError> {
+    let base = base()?;
+    let _lock = lock(&base)?;
+    let mut labs = Vec::new();
+    for dir in fs::read_dir(&base).doing(format!("list {}", base.display()))?.flatten() {
+        if dir.path().is_dir() {
+            match read_live(&dir.path())? {
+                Some((entry, _)) => labs.push(entry),
+                None => remove(&dir.path()),
+            }
+        }
+    }
+    labs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(labs)
+}
+
+/// A place for a new lab, held until its process is known.
+pub(crate) struct Claim {
+    pub(crate) dir: PathBuf,
+    _lock: File,
+}
+
+/// Takes the name.
+pub(crate) fn claim(name: &str) -> Result<Claim, LabError> {
+    let base = base()?;
+    let lock = lock(&base)?;
+    let dir = base.join(name);
+    if dir.exists() {
+        if read_live(&dir)?.is_some() {
+            return Err(LabError::NameTaken(name.into()));
+        }
+        remove(&dir);
+    }
+    fs::DirBuilder::new().mode(0o700).create(&dir).doing(format!("make {}", dir.display()))?;
+    Ok(Claim { dir, _lock: lock })
+}
+
+impl Claim {
+    /// The lab's root runs: others may find it.
+    pub(crate) fn register(&self, name: &str, pid: i32) -> std::io::Result<()> {
+        let start_ticks = process::start_ticks(pid).ok_or(std::io::ErrorKind::NotFound)?;
+        let entry = Entry { name: name.into(), pid, start_ticks };
+        fs::write(self.dir.join("lab.json"), serde_json::to_vec(&entry)?)
+    }
+}
+
+/// The lab of that name: its directory, and its root.
+pub(crate) fn find(name: &str) -> Result<(PathBuf, OwnedFd), LabError> {
+    let base = base()?;
+    let _lock = lock(&base)?;
+    let dir = base.join(name);
+    let plain = Path::new(name).file_name().is_some_and(|n| n == name);
+    match read_live(&dir)? {
+        Some((_, root)) if plain => Ok((dir, root)),
+        _ => Err(LabError::NotFound(name.into())),
+    }
+}
+
+/// Forgets a lab that is gone.
+pub(crate) fn remove(dir: &Path) {
+    // What cannot be removed now is swept by the next one who looks.
+    let _ = fs::remove_dir_all(dir);
+}
+
+fn read_live(dir: &Path) -> Result<Option<(Entry, OwnedFd)>, LabError> {
+    let Ok(json) = fs::read(dir.join("lab.json")) else { return Ok(None) };
+    let Ok(entry) = serde_json::from_slice::<Entry>(&json) else { return Ok(None) };
+    Ok(entry.open()?.map(|root| (entry, root)))
+}
+
+fn base() -> Result<PathBuf, LabError> {
+    let uid = nix::unistd::geteuid().as_raw();
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    // As root the variable may still be that of the user before `sudo`.
+    let runtime = runtime.filter(|dir| fs::metadata(dir).is_ok_and(|m| m.uid() == uid));
+    let base = match runtime {
+        Some(dir) => dir.join("firedrill-labs"),
+        None => PathBuf::from(format!("/tmp/firedrill-labs-{uid}")),
+    };
+    match fs::DirBuilder::new().mode(0o700).create(&base) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(LabError::os(format!("make {}", base.display()), e));
+        }
+        _ => {}
+    }
+    // In /tmp anybody may have been there first.
+    let found = fs::symlink_metadata(&base).doing(format!("look at {}", base.display()))?;
+    if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
+        return Err(LabError::Spec(format!(
+            "{} is not a directory that only you can enter; remove it, or set XDG_RUNTIME_DIR",
+            base.display()
+        )));
+    }
+    Ok(base)
+}
+
+fn lock(base: &Path) -> Result<File, LabError> {
+    let path = base.join(".lock");
+    let file =
+        File::options().append(true).create(true).open(&path).doing(format!("open {}", path.display()))?;
+    file.lock().doing(format!("lock {}", path.display()))?;
+    Ok(file)
+}

@@ -1,0 +1,144 @@
+//! The lab's first process: the router between the regions, and the power supply of the hosts. It makes hosts, sees
+//! them die, and brings back those that restart; when it ends, everything in the lab is gone.
+//!
+//! It has no address outside the lab, and never touches anything outside its namespaces.
+
+mod cables;
+pub(crate) use cables::configure_own_end;
+mod disk;
+mod power;
+mod serve;
+mod watch;
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+    path::Path,
+    process::ExitCode,
+};
+
+use nix::mount::MsFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    LabError, LabSpec,
+    error::Doing as _,
+    sys::{mounts, process},
+};
+
+/// How a part of the lab says that it has started, or why it has not.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// What failed.
+    pub(crate) error: Option<String>,
+    /// The kernel's number for it.
+    pub(crate) errno: Option<i32>,
+    /// The descriptor, in the host's first process, that listens for `reboot(2)`.
+    pub(crate) reboot_listener: Option<RawFd>,
+}
+
+impl Report {
+    /// Of an error, with all its causes.
+    pub(crate) fn of(error: &LabError) -> Self {
+        let mut text = error.to_string();
+        let mut errno = None;
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            errno = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error).or(errno);
+            source = cause.source();
+        }
+        Self { error: Some(text), errno, reboot_listener: None }
+    }
+
+    /// Sends it and closes the pipe.
+    pub(crate) fn send(&self, to: OwnedFd) {
+        if let Ok(json) = serde_json::to_vec(self) {
+            // Nobody left to hear it: then nobody is left to tell.
+            let _ = File::from(to).write_all(&json);
+        }
+    }
+
+    /// From what was read from the pipe. Nothing read: it ended before it could say why.
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| Self { error: Some("it ended without a word".into()), ..Self::default() })
+    }
+}
+
+/// The descriptors that a part was started with, by number.
+pub(crate) fn inherited(words: &[String]) -> Option<Vec<OwnedFd>> {
+    words
+        .iter()
+        .map(|word| {
+            let fd: RawFd = word.parse().ok()?;
+            rustix::io::fcntl_getfd(
+                // SAFETY: only asks whether the number is an open descriptor.
+                unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) },
+            )
+            .ok()?;
+            // SAFETY: the parent opened it for this process, which uses the number here only.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
+            Some(fd)
+        })
+        .collect()
+}
+
+/// Runs the root: `spec listener report [lifeline]`, all descriptors.
+pub(crate) fn main(words: &[String]) -> ExitCode {
+    let Some(mut fds) = inherited(words).filter(|f| f.len() == 3 || f.len() == 4) else {
+        eprintln!("the root of a lab is started by the lab itself");
+        return ExitCode::from(2);
+    };
+    process::set_name("lab-root");
+    let lifeline = (fds.len() == 4).then(|| fds.pop()).flatten();
+    let (Some(report), Some(listener), Some(spec)) = (fds.pop(), fds.pop(), fds.pop()) else {
+        return ExitCode::from(2);
+    };
+    let started = prepare(spec, lifeline.is_some()).and_then(|spec| {
+        let runtime = runtime()?;
+        Ok((spec, runtime))
+    });
+    match started {
+        Err(error) => {
+            Report::of(&error).send(report);
+            ExitCode::FAILURE
+        }
+        Ok((spec, runtime)) => runtime.block_on(power::run(spec, listener, report, lifeline)),
+    }
+}
+
+/// A runtime without threads: the root forks.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().doing("start a runtime")
+}
+
+fn prepare(spec: OwnedFd, dies_with_parent: bool) -> Result<LabSpec, LabError> {
+    if dies_with_parent {
+        process::die_with_parent().doing("tie the lab to the process that started it")?;
+    }
+    // Else a Ctrl-C at the terminal would reach the services in the hosts.
+    nix::unistd::setsid().doing("leave the terminal")?;
+    detach_streams()?;
+    nix::unistd::chdir("/").doing("leave the directory")?;
+    mounts::make_private()?;
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mounts::virtual_fs("proc", Path::new("/proc"), quiet, "")?;
+    // Read-only where a container's is: nothing here writes to it.
+    mounts::virtual_fs("sysfs", Path::new("/sys"), quiet, "")
+        .or_else(|_| mounts::virtual_fs("sysfs", Path::new("/sys"), quiet | MsFlags::MS_RDONLY, ""))?;
+    mounts::tmpfs(Path::new("/run"), "755")?;
+    let mut json = Vec::new();
+    File::from(spec).read_to_end(&mut json).doing("read the lab's description")?;
+    serde_json::from_slice(&json).doing("read the lab's description")
+}
+
+/// Standard streams to nowhere: whoever started the lab may have gone, and hosts must not write to its terminal.
+fn detach_streams() -> Result<(), LabError> {
+    let null = File::options().read(true).write(true).open("/dev/null").doing("open /dev/null")?;
+    nix::unistd::dup2_stdin(&null).doing("leave the terminal")?;
+    nix::unistd::dup2_stdout(&null).doing("leave the terminal")?;
+    nix::unistd::dup2_stderr(&null).doing("leave the terminal")
+}

@@ -1,0 +1,70 @@
+//! The network between the hosts: a bridge a region, the router between them, a cable to each host.
+
+use std::{fs::File, net::IpAddr, os::fd::AsFd as _};
+
+use crate::{
+    LabError, LabSpec,
+    error::Doing as _,
+    net::{Net, mac},
+};
+
+const BRIDGE: u8 = 0xb0;
+const HOST: u8 = 0x10;
+
+/// The bridges, and where each host is plugged in. The coordinator is the last of them.
+pub(super) struct Cables {
+    net: Net,
+    /// Bridge of each host, the coordinator's last.
+    bridge_of: Vec<u32>,
+}
+
+impl Cables {
+    /// Makes bridges and routes; no cables yet.
+    pub(super) async fn lay(spec: &LabSpec) -> Result<Self, LabError> {
+        let net = Net::open()?;
+        net.set_sysctls(true)?;
+        net.loopback().await?;
+        let regions = spec.regions();
+        let mut bridges = Vec::new();
+        for number in 0..=regions.len() {
+            bridges.push(net.bridge(&format!("region{number}"), mac(BRIDGE, number)).await?);
+        }
+        let place_of = |region: &str| regions.iter().position(|r| *r == region).unwrap_or(regions.len());
+        let hosts = spec.hosts.iter().map(|h| (place_of(&h.region), &h.addresses));
+        let mut bridge_of = Vec::new();
+        for (index, (place, addresses)) in hosts.chain([(regions.len(), &spec.coordinator)]).enumerate() {
+            for address in addresses {
+                net.reach(*address, bridges[place], mac(HOST, index)).await?;
+            }
+            bridge_of.push(bridges[place]);
+        }
+        Ok(Self { net, bridge_of })
+    }
+
+    /// Plugs the process's network namespace in as that host.
+    pub(super) async fn plug(&self, index: usize, pid: i32) -> Result<(), LabError> {
+        let namespace = File::open(format!("/proc/{pid}/ns/net")).doing("open the host's network")?;
+        self.net.cable(&name(index), self.bridge_of[index], mac(HOST, index), namespace.as_fd()).await
+    }
+
+    /// The router's end up or down.
+    pub(super) async fn set(&self, index: usize, up: bool) -> Result<(), LabError> {
+        self.net.set_link(&name(index), up).await
+    }
+
+    /// Takes the cable away.
+    pub(super) async fn unplug(&self, index: usize) -> Result<(), LabError> {
+        self.net.remove(&name(index)).await
+    }
+}
+
+fn name(index: usize) -> String {
+    format!("host{index}")
+}
+
+/// What a process in a network namespace of its own needs to set up its end.
+pub(crate) async fn configure_own_end(addresses: &[IpAddr]) -> Result<(), LabError> {
+    let net = Net::open()?;
+    net.set_sysctls(false)?;
+    net.configure_host(addresses).await
+}

@@ -1,0 +1,74 @@
+//! The hosts' disks: what each writes below `/etc` and `/var`, in the memory of the lab's root, so that it survives the
+//! host's reboots and goes with the lab.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{HostSpec, LabError, LabSpec, error::Doing as _, spec::upper_path, sys::mounts};
+
+/// Where the disks lie, in the root's own view.
+const DISKS: &str = "/run/disks";
+
+/// One host's disk.
+#[derive(Clone, Debug)]
+pub(super) struct Disk(PathBuf);
+
+impl Disk {
+    /// A new disk with the host's files on it.
+    pub(super) fn make(lab: &LabSpec, host: &HostSpec) -> Result<Self, LabError> {
+        let disk = Self(Path::new(DISKS).join(&host.name));
+        for top in ["etc", "var"] {
+            mounts::directory(&disk.0.join(top).join("work"), 0o755)?;
+            mounts::directory(&disk.0.join(top).join("upper"), 0o755)?;
+        }
+        // Directories that hosts write to must be theirs: the machine's belong to a user that does not exist there.
+        for name in ["lib", "log", "cache", "spool", "tmp"] {
+            mounts::directory(&disk.0.join("var/upper").join(name), 0o755)?;
+        }
+        disk.put("/etc/hosts", &lab.hosts_file(), 0o644)?;
+        disk.put("/etc/hostname", &format!("{}\n", host.name), 0o644)?;
+        disk.put("/etc/resolv.conf", "# names of the lab are in /etc/hosts\n", 0o644)?;
+        disk.put("/etc/machine-id", &format!("{}\n", random_id()?.replace('-', "")), 0o444)?;
+        for file in &host.files {
+            disk.put(&file.path.to_string_lossy(), &file.content, file.mode)?;
+        }
+        Ok(disk)
+    }
+
+    /// The layer of that top directory: upper and work directory.
+    pub(super) fn layer(&self, top: &str) -> (PathBuf, PathBuf) {
+        (self.0.join(top).join("upper"), self.0.join(top).join("work"))
+    }
+
+    /// What a service has written, to be read.
+    pub(super) fn log(&self, service: &str) -> Result<File, LabError> {
+        let plain = Path::new(service).file_name() == Some(OsStr::new(service));
+        let path = self.0.join("var/upper/log").join(format!("{service}.log"));
+        let file = if plain { File::open(path) } else { Err(std::io::ErrorKind::NotFound.into()) };
+        file.doing(format!("read the log of service {service}"))
+    }
+
+    fn put(&self, path: &str, content: &str, mode: u32) -> Result<(), LabError> {
+        let (top, inside) = upper_path(Path::new(path))
+            .ok_or_else(|| LabError::Spec(format!("{path} is not below /etc or /var")))?;
+        let target = self.layer(top).0.join(inside);
+        if let Some(parent) = target.parent() {
+            mounts::directory(parent, 0o755)?;
+        }
+        mounts::file(&target, content.as_bytes(), mode)?;
+        // Once more, without the mask that the lab was started with.
+        fs::set_permissions(&target, fs::Permissions::from_mode(mode))
+            .doing(format!("set the mode of {path}"))
+    }
+}
+
+/// A random version 4 UUID, in the form of the kernel's own ids.
+pub(super) fn random_id() -> Result<String, LabError> {
+    // The kernel makes a new one at each read.
+    let id = fs::read_to_string("/proc/sys/kernel/random/uuid").doing("make a random id")?;
+    Ok(id.trim().to_owned())
+}

@@ -1,0 +1,431 @@
+//! The one loop of the lab's root: hosts boot, report, restart, lose power; people ask.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Write as _,
+    os::fd::{AsRawFd as _, OwnedFd},
+    process::ExitCode,
+    time::Duration,
+};
+
+use nix::{
+    sys::{
+        signal::Signal,
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::unix::pipe::Receiver,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot},
+};
+
+use super::{
+    Report,
+    cables::Cables,
+    disk::{Disk, random_id},
+    serve, watch,
+};
+use crate::{
+    HIDDEN, HostSpec, LabError, LabSpec,
+    error::Doing as _,
+    host::Boot,
+    message::{Answer, HostState, HostStatus, LabStatus, Request},
+    sys::{
+        ids::Outer,
+        process,
+        spawn::{Child, HOST_NAMESPACES, Start, start},
+    },
+};
+
+/// A host that asked to restart and is still there after this did not mean it, and gets its network back.
+const CALL_FAILED_AFTER: Duration = Duration::from_millis(500);
+
+/// What happens to the lab.
+pub(super) enum Event {
+    /// A host, at that boot, says how it started. The coordinator's place is the number after the last host.
+    Reported { index: usize, boot: u32, report: Report },
+    /// A host is about to go down by its own will; answered when its cable is pulled.
+    GoingDown { index: usize, boot: u32, pulled: oneshot::Sender<()> },
+    /// It has had its time to.
+    StillThere { index: usize, boot: u32 },
+    /// Time to boot.
+    BootDue { index: usize, boot: u32 },
+    /// Somebody asks.
+    Asked { request: Request, reply: oneshot::Sender<Reply> },
+}
+
+/// An answer, and what goes with it.
+pub(super) type Reply = (Answer, Option<OwnedFd>);
+
+struct Host {
+    spec: HostSpec,
+    disk: Disk,
+    state: HostState,
+    child: Option<Child>,
+    /// Pulled by somebody, and not plugged in again by a reboot.
+    cut: bool,
+    boots: u32,
+    boot_id: String,
+}
+
+struct Root {
+    spec: LabSpec,
+    program: OwnedFd,
+    cables: Cables,
+    hosts: Vec<Host>,
+    coordinator: Option<Child>,
+    events: mpsc::UnboundedSender<Event>,
+    /// Where to say that all is up; taken when said.
+    report: Option<OwnedFd>,
+    /// What has not reported yet, by number.
+    awaited: BTreeMap<usize, ()>,
+}
+
+/// Runs until the lifeline is cut; without one, until it is killed.
+pub(super) async fn run(
+    spec: LabSpec,
+    listener: OwnedFd,
+    report: OwnedFd,
+    lifeline: Option<OwnedFd>,
+) -> ExitCode {
+    let (events, mut happens) = mpsc::unbounded_channel();
+    let up = async {
+        let children = signal(SignalKind::child()).doing("watch for ended hosts")?;
+        serve::listen(listener, events.clone())?;
+        let lifeline = lifeline.map(Receiver::from_owned_fd).transpose().doing("watch the lifeline")?;
+        Ok::<_, LabError>((children, lifeline))
+    };
+    let (mut children, mut lifeline) = match up.await {
+        Ok(made) => made,
+        Err(error) => {
+            Report::of(&error).send(report);
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut root = match Root::new(spec, events).await {
+        Ok(root) => root,
+        Err(error) => {
+            Report::of(&error).send(report);
+            return ExitCode::FAILURE;
+        }
+    };
+    root.report = Some(report);
+    root.boot_all().await;
+    loop {
+        tokio::select! {
+            _ = children.recv() => root.reap().await,
+            Some(event) = happens.recv() => root.handle(event).await,
+            () = cut(&mut lifeline) => return ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// Returns when the process that started the lab is gone; never without a lifeline.
+async fn cut(lifeline: &mut Option<Receiver>) {
+    match lifeline {
+        None => std::future::pending().await,
+        Some(pipe) => while pipe.read_u8().await.is_ok() {},
+    }
+}
+
+impl Root {
+    async fn new(spec: LabSpec, events: mpsc::UnboundedSender<Event>) -> Result<Self, LabError> {
+        let cables = Cables::lay(&spec).await?;
+        let hosts: Result<Vec<Host>, LabError> = spec
+            .hosts
+            .iter()
+            .map(|host| {
+                Ok(Host {
+                    disk: Disk::make(&spec, host)?,
+                    spec: host.clone(),
+                    state: HostState::Booting,
+                    child: None,
+                    cut: false,
+                    boots: 0,
+                    boot_id: String::new(),
+                })
+            })
+            .collect();
+        let program = open_self()?;
+        Ok(Self {
+            hosts: hosts?,
+            spec,
+            program,
+            cables,
+            coordinator: None,
+            events,
+            report: None,
+            awaited: BTreeMap::new(),
+        })
+    }
+
+    async fn boot_all(&mut self) {
+        self.awaited = (0..=self.hosts.len()).map(|index| (index, ())).collect();
+        if let Err(error) = self.make_coordinator().await {
+            self.reported(self.hosts.len(), Report::of(&error)).await;
+        }
+        for index in 0..self.hosts.len() {
+            self.boot(index).await;
+        }
+    }
+
+    /// The coordinator's place in the network.
+    async fn make_coordinator(&mut self) -> Result<(), LabError> {
+        let index = self.hosts.len();
+        let (child, feed) = self.spawn(index, 0, "leaf", libc::CLONE_NEWNET, None)?;
+        self.cables.plug(index, child.pid).await?;
+        let json = serde_json::to_vec(&self.spec.coordinator).doing("describe the coordinator's place")?;
+        self.coordinator = Some(child);
+        File::from(feed).write_all(&json).doing("describe the coordinator's place")
+    }
+
+    async fn boot(&mut self, index: usize) {
+        let host = &mut self.hosts[index];
+        host.boots += 1;
+        host.state = HostState::Booting;
+        if let Err(error) = self.try_boot(index).await {
+            self.reported(index, Report::of(&error)).await;
+        }
+    }
+
+    async fn try_boot(&mut self, index: usize) -> Result<(), LabError> {
+        let host = &mut self.hosts[index];
+        host.boot_id = random_id()?;
+        let boot = Boot {
+            name: host.spec.name.clone(),
+            addresses: host.spec.addresses.clone(),
+            boot_id: host.boot_id.clone(),
+            etc: host.disk.layer("etc"),
+            var: host.disk.layer("var"),
+            services: host.spec.all_services(),
+        };
+        let boots = host.boots;
+        let (child, feed) = self.spawn(index, boots, "host", HOST_NAMESPACES, Some(Outer::INSIDE))?;
+        let pid = child.pid;
+        self.hosts[index].child = Some(child);
+        self.cables.plug(index, pid).await?;
+        if self.hosts[index].cut {
+            self.cables.set(index, false).await?;
+        }
+        let json = serde_json::to_vec(&boot).doing("describe the host to itself")?;
+        File::from(feed).write_all(&json).doing("describe the host to itself")
+    }
+
+    /// Starts a part of the lab. It reads what it is from the pipe, so that its cable can be there before.
+    fn spawn(
+        &self,
+        index: usize,
+        boot: u32,
+        part: &str,
+        namespaces: i32,
+        root: Option<Outer>,
+    ) -> Result<(Child, OwnedFd), LabError> {
+        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing("make a pipe");
+        let ((description, feed), (hear, report)) = (pipe()?, pipe()?);
+        let keep = [description.as_raw_fd(), report.as_raw_fd()];
+        let words = ["firedrill", HIDDEN, part, &keep[0].to_string(), &keep[1].to_string()].map(String::from);
+        let what = Start { program: &self.program, argv: &words, keep: &keep, namespaces, root };
+        let child = start(&what, |_| Ok(())).map_err(|e| LabError::os(e.step, e.source))?;
+        let mut hear = Receiver::from_owned_fd(hear).doing("hear from a host")?;
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let mut said = Vec::new();
+            let _ = hear.read_to_end(&mut said).await;
+            let _ = events.send(Event::Reported { index, boot, report: Report::parse(&said) });
+        });
+        Ok((child, feed))
+    }
+
+    async fn handle(&mut self, event: Event) {
+        let now = |root: &Self, index: usize, boot| root.hosts.get(index).is_some_and(|h| h.boots == boot);
+        match event {
+            Event::Reported { index, boot, report } => {
+                if index == self.hosts.len() || now(self, index, boot) {
+                    self.reported(index, report).await;
+                }
+            }
+            Event::GoingDown { index, boot, pulled } => {
+                if now(self, index, boot) {
+                    self.going_down(index).await;
+                }
+                let _ = pulled.send(());
+            }
+            Event::StillThere { index, boot } => {
+                let host = &self.hosts[index];
+                if now(self, index, boot) && host.state == HostState::Up && !host.cut {
+                    let _ = self.cables.set(index, true).await;
+                }
+            }
+            Event::BootDue { index, boot } => {
+                if now(self, index, boot) && self.hosts[index].state == HostState::Restarting {
+                    self.boot(index).await;
+                }
+            }
+            Event::Asked { request, reply } => {
+                let answer = self.answer(request).await;
+                let _ = reply.send(answer.unwrap_or_else(|e| (Answer::Refused(chain(&e)), None)));
+            }
+        }
+    }
+
+    /// A part has started, or says why not.
+    async fn reported(&mut self, index: usize, report: Report) {
+        self.awaited.remove(&index);
+        if let Some(host) = self.hosts.get_mut(index) {
+            if report.error.is_none() {
+                host.state = HostState::Up;
+                if let (Some(number), Some(child)) = (report.reboot_listener, &host.child) {
+                    watch::reboots(&child.pidfd, number, index, host.boots, &self.events);
+                }
+            } else {
+                host.state = HostState::Off;
+                if let Some(child) = &host.child {
+                    let _ = process::kill(&child.pidfd);
+                }
+            }
+        }
+        // While the lab starts, the first failure is the lab's.
+        if report.error.is_some() {
+            if let Some(pipe) = self.report.take() {
+                let name = self.hosts.get(index).map_or("coordinator", |h| &h.spec.name);
+                let error = report.error.map(|e| format!("host {name}: {e}"));
+                Report { error, ..report }.send(pipe);
+            }
+        } else if self.awaited.is_empty()
+            && let Some(pipe) = self.report.take()
+        {
+            Report::default().send(pipe);
+        }
+    }
+
+    async fn going_down(&mut self, index: usize) {
+        let _ = self.cables.set(index, false).await;
+        let (events, boot) = (self.events.clone(), self.hosts[index].boots);
+        tokio::spawn(async move {
+            tokio::time::sleep(CALL_FAILED_AFTER).await;
+            let _ = events.send(Event::StillThere { index, boot });
+        });
+    }
+
+    /// Buries what has died, and learns from how it died what it wanted.
+    async fn reap(&mut self) {
+        loop {
+            let status = match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(_) => return,
+                Ok(status) => status,
+            };
+            let Some(pid) = status.pid().map(Pid::as_raw) else { continue };
+            let found = self.hosts.iter().position(|h| h.child.as_ref().is_some_and(|c| c.pid == pid));
+            let Some(index) = found else { continue };
+            let _ = self.cables.unplug(index).await;
+            let host = &mut self.hosts[index];
+            host.child = None;
+            // The kernel's way to say what reboot(2) was asked for in a process-id namespace.
+            if matches!(status, WaitStatus::Signaled(_, Signal::SIGHUP, _)) {
+                host.state = HostState::Restarting;
+                let (events, boot) = (self.events.clone(), host.boots);
+                let delay = Duration::from_millis(self.spec.boot_delay_ms);
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    let _ = events.send(Event::BootDue { index, boot });
+                });
+            } else {
+                host.state = HostState::Off;
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: Request) -> Result<Reply, LabError> {
+        match request {
+            Request::Status => return Ok((Answer::Status(self.status()), None)),
+            Request::Coordinator => {
+                let child = self.coordinator.as_ref();
+                let child =
+                    child.ok_or_else(|| LabError::Refused("the coordinator's place is gone".into()))?;
+                return Ok((Answer::Descriptor, Some(copy(&child.pidfd)?)));
+            }
+            Request::Host(name) => {
+                let host = &self.hosts[self.find(&name)?];
+                let child = host.child.as_ref().filter(|_| host.state == HostState::Up);
+                let child = child.ok_or_else(|| LabError::Refused(format!("host {name} is not up")))?;
+                return Ok((Answer::Descriptor, Some(copy(&child.pidfd)?)));
+            }
+            Request::Log { host, service } => {
+                let file = self.hosts[self.find(&host)?].disk.log(&service)?;
+                return Ok((Answer::Descriptor, Some(file.into())));
+            }
+            Request::Link { host, up } => {
+                let index = self.find(&host)?;
+                self.hosts[index].cut = !up;
+                if self.hosts[index].child.is_some() {
+                    self.cables.set(index, up).await?;
+                }
+            }
+            Request::GoingDown(name) => {
+                let index = self.find(&name)?;
+                self.going_down(index).await;
+            }
+            Request::Kill(name) => {
+                let index = self.find(&name)?;
+                if let Some(child) = &self.hosts[index].child {
+                    self.cables.set(index, false).await?;
+                    process::kill(&child.pidfd).doing(format!("cut the power of host {name}"))?;
+                }
+                self.hosts[index].state = HostState::Off;
+            }
+            Request::PowerOn(name) => {
+                let index = self.find(&name)?;
+                if self.hosts[index].child.is_some() {
+                    return Err(LabError::Refused(format!("host {name} is on")));
+                }
+                self.boot(index).await;
+            }
+        }
+        Ok((Answer::Done, None))
+    }
+
+    fn find(&self, name: &str) -> Result<usize, LabError> {
+        self.hosts.iter().position(|h| h.spec.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.hosts.iter().map(|h| h.spec.name.as_str()).collect();
+            LabError::Refused(format!("no host is named {name}; there are {}", names.join(", ")))
+        })
+    }
+
+    fn status(&self) -> LabStatus {
+        let hosts = self.hosts.iter().map(|host| HostStatus {
+            name: host.spec.name.clone(),
+            region: host.spec.region.clone(),
+            roles: host.spec.roles.clone(),
+            addresses: host.spec.addresses.clone(),
+            state: host.state,
+            link: !host.cut,
+            boots: host.boots,
+            boot_id: host.boot_id.clone(),
+            services: host
+                .child
+                .as_ref()
+                .filter(|_| host.state == HostState::Up)
+                .map_or_else(Vec::new, |child| crate::host::services_of(child.pid, &host.spec)),
+        });
+        LabStatus { name: self.spec.name.clone(), hosts: hosts.collect() }
+    }
+}
+
+/// This very program, so that it can be run again whatever has happened to its file.
+fn open_self() -> Result<OwnedFd, LabError> {
+    use rustix::fs::{Mode, OFlags};
+    rustix::fs::open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .doing("open this program")
+}
+
+fn copy(fd: &OwnedFd) -> Result<OwnedFd, LabError> {
+    fd.try_clone().doing("copy a descriptor")
+}
+
+fn chain(error: &LabError) -> String {
+    Report::of(error).error.unwrap_or_default()
+}

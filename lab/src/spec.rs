@@ -1,0 +1,281 @@
+//! What a lab is built from: plain data, made by the coordinator from a fleet file or by [`crate::demo`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::{Component, Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::LabError;
+
+/// As `argv[0]` of a service or of a command in a host: the binary that built the lab.
+pub const SELF_EXE: &str = "@self";
+
+/// A whole lab.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabSpec {
+    /// Its name, unique among this user's labs: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// The hosts.
+    pub hosts: Vec<HostSpec>,
+    /// Addresses of the coordinator's own place in the lab.
+    #[serde(default = "default_coordinator")]
+    pub coordinator: Vec<IpAddr>,
+    /// How long a host that restarts stays dark, in milliseconds.
+    #[serde(default = "default_boot_delay_ms")]
+    pub boot_delay_ms: u64,
+}
+
+/// One host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSpec {
+    /// Its name, which every host of the lab can resolve.
+    pub name: String,
+    /// Its addresses, v4 and v6.
+    pub addresses: Vec<IpAddr>,
+    /// The region: hosts of one share a bridge; between bridges there is a router.
+    #[serde(default)]
+    pub region: String,
+    /// What it is for; only shown.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// What its supervisor runs.
+    #[serde(default)]
+    pub services: Vec<ServiceSpec>,
+    /// Files placed once, when the lab is built; they survive the host's reboots.
+    #[serde(default)]
+    pub files: Vec<FileSpec>,
+    /// The agent, run as the service `firedrill-agent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentSpec>,
+}
+
+/// One supervised service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSpec {
+    /// The service directory's name.
+    pub name: String,
+    /// What to run; [`SELF_EXE`] as the first word is the binary that built the lab.
+    pub argv: Vec<String>,
+    /// Environment, beside `PATH` and `HOME`.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Whether it stays down until it is started by hand (a `down` file).
+    #[serde(default)]
+    pub down: bool,
+}
+
+/// One file in a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpec {
+    /// Absolute path, below `/etc` or `/var`.
+    pub path: PathBuf,
+    /// What is in it.
+    pub content: String,
+    /// Its permission bits.
+    #[serde(default = "default_mode")]
+    pub mode: u32,
+}
+
+/// The agent of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentSpec {
+    /// Its configuration inside the host, such as `/etc/firedrill/agent.toml`; given by the caller as one of `files`.
+    pub config_path: PathBuf,
+    /// Environment of the agent.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+fn default_coordinator() -> Vec<IpAddr> {
+    [IpAddr::from([10, 77, 0, 2]), IpAddr::from([0xfd77, 0, 0, 0, 0, 0, 0, 2])].to_vec()
+}
+
+fn default_boot_delay_ms() -> u64 {
+    1500
+}
+
+fn default_mode() -> u32 {
+    0o644
+}
+
+impl LabSpec {
+    /// A lab with the usual place for the coordinator (10.77.0.2 and fd77::2) and boot time (1.5 s).
+    #[must_use]
+    pub fn new(name: impl Into<String>, hosts: Vec<HostSpec>) -> Self {
+        Self {
+            name: name.into(),
+            hosts,
+            coordinator: default_coordinator(),
+            boot_delay_ms: default_boot_delay_ms(),
+        }
+    }
+
+    /// The regions in order of first use.
+    #[must_use]
+    pub fn regions(&self) -> Vec<&str> {
+        let mut seen = Vec::new();
+        for host in &self.hosts {
+            if !seen.contains(&host.region.as_str()) {
+                seen.push(host.region.as_str());
+            }
+        }
+        seen
+    }
+
+    /// What every host's `/etc/hosts` says.
+    #[must_use]
+    pub fn hosts_file(&self) -> String {
+        let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost\n");
+        let coordinator = self.coordinator.iter().map(|a| (a, "coordinator"));
+        let hosts = self.hosts.iter().flat_map(|h| h.addresses.iter().map(|a| (a, h.name.as_str())));
+        for (address, name) in coordinator.chain(hosts) {
+            text.push_str(&format!("{address} {name}\n"));
+        }
+        text
+    }
+
+    /// Checks all that can be known before anything is built.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in one go.
+    pub fn validate(&self) -> Result<(), LabError> {
+        let mut wrong = Vec::new();
+        if !is_name(&self.name) {
+            wrong.push(format!("lab name {:?}: use letters, digits, '-', '_' and '.'", self.name));
+        }
+        let mut names = BTreeSet::from(["coordinator", "localhost"]);
+        let mut addresses: BTreeMap<IpAddr, &str> =
+            self.coordinator.iter().map(|a| (*a, "coordinator")).collect();
+        for host in &self.hosts {
+            if !is_name(&host.name) || host.name.len() > 63 {
+                wrong.push(format!(
+                    "host name {:?}: use at most 63 letters, digits, '-', '_' and '.'",
+                    host.name
+                ));
+            }
+            if !names.insert(&host.name) {
+                wrong.push(format!("host name {:?} is taken", host.name));
+            }
+            if host.addresses.is_empty() {
+                wrong.push(format!("host {}: no address", host.name));
+            }
+            for address in &host.addresses {
+                if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
+                    wrong.push(format!("host {}: {address} cannot be a host's address", host.name));
+                }
+                if let Some(other) = addresses.insert(*address, &host.name) {
+                    wrong.push(format!("host {}: {address} belongs to {other} already", host.name));
+                }
+            }
+            host.validate(&mut wrong);
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(LabError::Spec(wrong.join("; "))) }
+    }
+}
+
+impl HostSpec {
+    /// All services, the agent's with them.
+    #[must_use]
+    pub fn all_services(&self) -> Vec<ServiceSpec> {
+        let agent = self.agent.iter().map(|agent| ServiceSpec {
+            name: "firedrill-agent".into(),
+            argv: crate::agent_argv(&agent.config_path),
+            env: agent.env.clone(),
+            down: false,
+        });
+        self.services.iter().cloned().chain(agent).collect()
+    }
+
+    fn validate(&self, wrong: &mut Vec<String>) {
+        let mut names = BTreeSet::new();
+        for service in self.all_services() {
+            if !is_name(&service.name) {
+                wrong.push(format!(
+                    "host {}: service name {:?} cannot be a directory",
+                    self.name, service.name
+                ));
+            }
+            if service.argv.first().is_none_or(|p| p.is_empty()) {
+                wrong.push(format!("host {}: service {} has nothing to run", self.name, service.name));
+            }
+            if !names.insert(service.name.clone()) {
+                wrong.push(format!("host {}: two services named {}", self.name, service.name));
+            }
+        }
+        for file in &self.files {
+            if upper_path(&file.path).is_none() {
+                wrong.push(format!(
+                    "host {}: file {}: only absolute paths below /etc or /var, without '..'",
+                    self.name,
+                    file.path.display()
+                ));
+            }
+        }
+    }
+}
+
+/// Which overlay a path belongs to, and where in it.
+pub(crate) fn upper_path(path: &Path) -> Option<(&'static str, &Path)> {
+    let plain = path.components().skip(1).all(|c| matches!(c, Component::Normal(_)));
+    let inside = |top: &str| path.strip_prefix(top).ok().filter(|p| p.file_name().is_some());
+    if !plain {
+        return None;
+    }
+    inside("/etc").map(|p| ("etc", p)).or_else(|| inside("/var").map(|p| ("var", p)))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 64
+        && !name.starts_with(['.', '-'])
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, address: &str) -> HostSpec {
+        HostSpec { name: name.into(), addresses: vec![address.parse().unwrap()], ..HostSpec::default() }
+    }
+
+    #[test]
+    fn everything_wrong_is_said_in_one_go() {
+        let mut spec =
+            LabSpec::new("a/b", vec![host("x", "10.0.0.1"), host("x", "10.0.0.1"), host("y", "127.0.0.1")]);
+        spec.hosts[0].files.push(FileSpec {
+            path: "/etc/../root/x".into(),
+            content: String::new(),
+            mode: 0o600,
+        });
+        spec.hosts[1].services.push(ServiceSpec { name: "s".into(), ..ServiceSpec::default() });
+        let said = spec.validate().unwrap_err().to_string();
+        for part in ["a/b", "\"x\" is taken", "belongs to x", "127.0.0.1", "/etc/../root/x", "nothing to run"]
+        {
+            assert!(said.contains(part), "{part} missing in: {said}");
+        }
+    }
+
+    #[test]
+    fn files_go_below_etc_and_var_only() {
+        assert_eq!(upper_path(Path::new("/etc/a/b")), Some(("etc", Path::new("a/b"))));
+        assert_eq!(upper_path(Path::new("/var/lib/x")), Some(("var", Path::new("lib/x"))));
+        for bad in ["/etc", "/", "etc/a", "/usr/x", "/etc/../x", "/etcetera/x"] {
+            assert_eq!(upper_path(Path::new(bad)), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_all_hosts_are_in_the_hosts_file() {
+        let text = LabSpec::new("l", vec![host("app1", "10.77.1.11")]).hosts_file();
+        assert!(text.contains("10.77.1.11 app1\n") && text.contains("10.77.0.2 coordinator\n"), "{text}");
+    }
+}

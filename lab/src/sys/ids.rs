@@ -1,0 +1,66 @@
+//! Which user of the outer namespace is root inside a lab.
+//!
+//! The machine's root is never root inside: a host could then write the machine's sysctls. An unused user takes its
+//! place.
+
+use std::fs;
+
+/// Root inside is this user and group outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outer {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Whether the child may drop its supplementary groups (only a privileged parent may let it).
+    pub(crate) may_drop_groups: bool,
+}
+
+/// Users that are likely to be nobody's, best first; a container's range often ends at 65535.
+const LIKELY_UNUSED: [u32; 4] = [2_077_000_000, 1_077_000_000, 60_377, 30_377];
+
+impl Outer {
+    /// For a process of this user.
+    pub(crate) fn for_lab_root() -> Self {
+        let uid = nix::unistd::geteuid().as_raw();
+        let gid = nix::unistd::getegid().as_raw();
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let unused = if uid == 0 { unused(&map, &passwd) } else { None };
+        match unused {
+            Some(id) => Self { uid: id, gid: id, may_drop_groups: true },
+            None => Self { uid, gid, may_drop_groups: false },
+        }
+    }
+
+    /// For a process inside the lab, where only 0 exists.
+    pub(crate) const INSIDE: Self = Self { uid: 0, gid: 0, may_drop_groups: false };
+}
+
+/// A user that the process may map and nobody has. None where its namespace has only one user: that root is not the
+/// machine's, and may be mapped as it is.
+fn unused(uid_map: &str, passwd: &str) -> Option<u32> {
+    let ranges: Vec<(u32, u32)> = uid_map
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().map(|w| w.parse::<u32>().ok());
+            let first = words.next()??;
+            let count = words.nth(1)??;
+            Some((first, count))
+        })
+        .collect();
+    let mapped = |id: u32| ranges.iter().any(|(first, count)| id >= *first && id - first < *count);
+    let taken = |id: u32| passwd.lines().any(|l| l.split(':').nth(2).is_some_and(|u| u == id.to_string()));
+    LIKELY_UNUSED.into_iter().find(|id| mapped(*id) && !taken(*id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unused;
+
+    #[test]
+    fn an_unused_user_is_one_that_is_mapped_and_nobodys() {
+        assert_eq!(unused("0 0 4294967295", ""), Some(2_077_000_000));
+        assert_eq!(unused("0 0 4294967295", "x:x:2077000000:1::/:/bin/false"), Some(1_077_000_000));
+        assert_eq!(unused("0 100000 65536", ""), Some(60_377));
+        assert_eq!(unused("0 1000 1", ""), None);
+    }
+}

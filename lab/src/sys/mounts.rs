@@ -1,0 +1,79 @@
+//! Mounts, each with words for its error.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use nix::mount::{MsFlags, mount};
+
+use crate::{LabError, error::Doing as _};
+
+/// Keeps what is mounted here from then on away from the rest of the machine.
+pub(crate) fn make_private() -> Result<(), LabError> {
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
+        .doing("cut the mounts off from the machine's")
+}
+
+/// Mounts a file system that needs no device.
+pub(crate) fn virtual_fs(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<(), LabError> {
+    mount(Some(kind), at, Some(kind), flags, Some(data)).doing(format!("mount {kind} on {}", at.display()))
+}
+
+/// An empty directory in memory.
+pub(crate) fn tmpfs(at: &Path, mode: &str) -> Result<(), LabError> {
+    virtual_fs("tmpfs", at, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, &format!("mode={mode}"))
+}
+
+/// Lays a directory over one of the machine's: what is written goes there, what is not there is the machine's.
+pub(crate) fn overlay(at: &Path, upper: &Path, work: &Path) -> Result<(), LabError> {
+    let data = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        at.display(),
+        upper.display(),
+        work.display()
+    );
+    virtual_fs("overlay", at, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, &data)
+}
+
+/// Shows a file at another place too.
+pub(crate) fn bind(from: &Path, at: &Path) -> Result<(), LabError> {
+    mount(Some(from), at, None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(format!(
+        "bind {} to {}",
+        from.display(),
+        at.display()
+    ))
+}
+
+/// Moves a mount.
+pub(crate) fn move_to(from: &Path, at: &Path) -> Result<(), LabError> {
+    mount(Some(from), at, None::<&str>, MsFlags::MS_MOVE, None::<&str>).doing(format!(
+        "move {} to {}",
+        from.display(),
+        at.display()
+    ))
+}
+
+/// Makes a directory with its parents.
+pub(crate) fn directory(at: &Path, mode: u32) -> Result<(), LabError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(at)
+        .doing(format!("make directory {}", at.display()))
+}
+
+/// Writes a whole new file.
+pub(crate) fn file(at: &Path, content: &[u8], mode: u32) -> Result<(), LabError> {
+    let write = || -> io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(at)?;
+        io::Write::write_all(&mut file, content)
+    };
+    write().doing(format!("write {}", at.display()))
+}
+
+/// Sets a sysctl of the namespace, `net.ipv4.ip_forward` as `net/ipv4/ip_forward`.
+pub(crate) fn sysctl(name: &str, value: &str) -> Result<(), LabError> {
+    fs::write(Path::new("/proc/sys").join(name), value).doing(format!("set sysctl {name} to {value}"))
+}
