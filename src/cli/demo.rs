@@ -1,0 +1,74 @@
+//! `firedrill demo`: a whole drill on this machine, from nothing to a report.
+
+use std::{fs, path::PathBuf};
+
+use firedrill_lab::demo::Shop;
+use miette::{Context as _, IntoDiagnostic as _};
+
+use super::{
+    common::wrong,
+    lab::{Setup, builtin, enter, files, forget},
+    run::{Settings, execute},
+};
+use crate::{plan, verdict::Exit};
+
+/// The name of the demo's lab: one demo at a time and user, beside any lab of theirs.
+const NAME: &str = "demo";
+
+/// Options of `demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill demo
+  firedrill demo --break health-check     what a violated objective looks like; exits 1
+  firedrill demo --plan                   every effect and its undo, before any harm
+
+Six hosts in three regions at two providers are made of namespaces on this machine, broken on purpose, and taken away.")]
+pub(super) struct Args {
+    /// Break the shop on purpose, so that a drill finds something
+    #[arg(long = "break", value_name = "WHAT")]
+    broken: Option<Broken>,
+    /// Stop after prepare: print every effect on every host, and how it is undone
+    #[arg(long)]
+    plan: bool,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    out: PathBuf,
+    /// For machines: the report on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Broken {
+    /// The load balancer takes every backend for healthy, always
+    HealthCheck,
+}
+
+pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+    firedrill_lab::preflight().into_diagnostic().wrap_err("a lab cannot start here")?;
+    let shop = Shop { health_check: !matches!(args.broken, Some(Broken::HealthCheck)), ..Shop::default() };
+    let setup = Setup::demo(NAME, &shop)?;
+    let folder = files(NAME);
+    fs::create_dir(folder.join("lib")).into_diagnostic()?;
+    fs::write(folder.join("lib/shop.toml"), builtin::SHOP).into_diagnostic()?;
+    fs::write(folder.join("demo.toml"), builtin::DEMO).into_diagnostic()?;
+    // Inside the lab's user namespace paths of others may be out of reach: the folder is made before.
+    fs::create_dir_all(&args.out).into_diagnostic().wrap_err_with(|| format!("cannot make {}", args.out.display()))?;
+    let lab = setup.up(false)?;
+    if !args.json {
+        anstream::eprintln!("six hosts in three regions are up; their load balancer is {}", shop.balancer);
+    }
+    let reached = enter(NAME)?;
+    let plan = plan::load(&plan::Options {
+        scenario: folder.join("demo.toml"),
+        fleet: reached.source.clone(),
+        params: Vec::new(),
+        seed: Some(1),
+    })
+    .map_err(|report| wrong(&report))?;
+    let settings = Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
+    let exit = execute(plan, &reached, &settings);
+    lab.down().into_diagnostic()?;
+    forget(NAME);
+    exit
+}

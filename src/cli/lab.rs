@@ -1,0 +1,214 @@
+//! `firedrill lab`: a fleet of hosts on this machine, from the same fleet file as a real one.
+
+mod setup;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitStatus, sync::Arc};
+
+use clap::Subcommand;
+use firedrill_lab::{HostState, Lab, LabStatus, ServiceState, demo::Shop};
+use miette::{Context as _, IntoDiagnostic as _};
+
+pub(super) use setup::{Setup, builtin, folder as files, forget};
+
+use super::common::{Reached, fleet, print_json, table};
+use crate::{fleet::FleetSource, link::Identity, verdict::Exit};
+
+/// The lab's name where none is given.
+const NAME: &str = "lab";
+
+/// Options of `lab`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill lab up                                    the demo's six hosts, in the background
+  firedrill run scenarios/network-block.toml --lab    a drill on them
+  firedrill lab exec app1 -- cat /etc/hosts
+  firedrill lab down
+
+Hosts are sets of namespaces: they need no root where the kernel lets users make them, and can do nothing to this machine.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start a lab in the background: an agent on each host, the demo shop on hosts with roles `app` and `edge`
+    Up {
+        /// The fleet's file; the demo's six hosts without one
+        #[arg(long, value_name = "FILE")]
+        fleet: Option<PathBuf>,
+        /// Its name
+        #[arg(long, default_value = NAME)]
+        name: String,
+        /// The load balancer takes every backend for healthy, always
+        #[arg(long)]
+        no_health_check: bool,
+    },
+    /// Show the hosts and their services
+    Status {
+        /// The lab's name
+        #[arg(long, default_value = NAME)]
+        name: String,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a command in a host
+    Exec {
+        /// The lab's name
+        #[arg(long, default_value = NAME)]
+        name: String,
+        /// The host
+        host: String,
+        /// The command and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Show what a service of a host has written
+    Log {
+        /// The lab's name
+        #[arg(long, default_value = NAME)]
+        name: String,
+        /// The host
+        host: String,
+        /// The service, such as `firedrill-agent`
+        service: String,
+    },
+    /// Cut a host off: pull its cable, or its power
+    Cut {
+        /// The lab's name
+        #[arg(long, default_value = NAME)]
+        name: String,
+        /// Its power, not its cable
+        #[arg(long)]
+        power: bool,
+        /// The host
+        host: String,
+    },
+    /// Plug a host's cable in again, or its power
+    Plug {
+        /// The lab's name
+        #[arg(long, default_value = NAME)]
+        name: String,
+        /// Its power, not its cable
+        #[arg(long)]
+        power: bool,
+        /// The host
+        host: String,
+    },
+    /// End a lab and everything in it
+    Down {
+        /// The lab's name
+        #[arg(long, default_value = NAME)]
+        name: String,
+    },
+}
+
+pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+    match &args.verb {
+        Verb::Up { fleet, name, no_health_check } => up(fleet.clone(), name, !no_health_check),
+        Verb::Status { name, json } => {
+            let status = attach(name)?.status().into_diagnostic()?;
+            if *json {
+                print_json(&status)?;
+            } else {
+                anstream::println!("{}", people(&status));
+            }
+            Ok(Exit::Held)
+        }
+        Verb::Exec { name, host, command } => {
+            let status = attach(name)?.exec(host, command).into_diagnostic()?;
+            std::process::exit(code(status));
+        }
+        Verb::Log { name, host, service } => {
+            anstream::print!("{}", attach(name)?.log(host, service).into_diagnostic()?);
+            Ok(Exit::Held)
+        }
+        Verb::Cut { name, power, host } => {
+            let lab = attach(name)?;
+            if *power { lab.kill(host) } else { lab.cut(host) }.into_diagnostic()?;
+            Ok(Exit::Held)
+        }
+        Verb::Plug { name, power, host } => {
+            let lab = attach(name)?;
+            if *power { lab.power_on(host) } else { lab.plug(host) }.into_diagnostic()?;
+            Ok(Exit::Held)
+        }
+        Verb::Down { name } => {
+            attach(name)?.down().into_diagnostic()?;
+            setup::forget(name);
+            anstream::println!("lab {name} is gone");
+            Ok(Exit::Held)
+        }
+    }
+}
+
+fn attach(name: &str) -> miette::Result<Lab> {
+    Lab::attach(name).into_diagnostic()
+}
+
+/// A command's exit code as a shell gives it.
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255)
+}
+
+fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<Exit> {
+    let shop = Shop { health_check, ..Shop::default() };
+    let setup = match file {
+        Some(file) => {
+            let hosts = fleet(&FleetSource::File(file.clone()))?.hosts;
+            let text = std::fs::read_to_string(&file).into_diagnostic()?;
+            Setup::make(name, &hosts, &text, &shop)?
+        }
+        None => Setup::demo(name, &shop)?,
+    };
+    let lab = setup.up(true)?;
+    let status = lab.status().into_diagnostic()?;
+    anstream::println!("{}\n", people(&status));
+    let more = if name == NAME { String::new() } else { format!(" {name}") };
+    anstream::println!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down`");
+    Ok(Exit::Held)
+}
+
+/// Enters a lab's network with the lab's own certificate.
+pub(super) fn enter(name: &str) -> miette::Result<Reached> {
+    let folder = setup::folder(name);
+    // Read before entering: inside, files of others may be out of reach.
+    let identity = Identity::load_as(&folder.join("pki"), setup::OPERATOR)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
+    attach(name)?.enter().into_diagnostic()?;
+    Ok(Reached {
+        source: FleetSource::File(folder.join("fleet.toml")),
+        identity: Arc::new(identity),
+        operator: setup::OPERATOR.to_owned(),
+    })
+}
+
+fn people(status: &LabStatus) -> String {
+    let mut lines = vec![["host", "region", "roles", "address", "state", "services"].map(str::to_owned).to_vec()];
+    for host in &status.hosts {
+        let state = match host.state {
+            HostState::Booting => "booting",
+            HostState::Up if host.link => "up",
+            HostState::Up => "up, cable pulled",
+            HostState::Restarting => "restarting",
+            HostState::Off => "off",
+        };
+        let services = host.services.iter().map(|service| match service.state {
+            ServiceState::Run => service.name.clone(),
+            ServiceState::Down => format!("{} (down)", service.name),
+            ServiceState::Finish => format!("{} (ending)", service.name),
+        });
+        lines.push(vec![
+            host.name.clone(),
+            host.region.clone(),
+            host.roles.join(", "),
+            host.addresses.first().map(ToString::to_string).unwrap_or_default(),
+            state.to_owned(),
+            services.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    table(lines)
+}

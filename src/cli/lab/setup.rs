@@ -1,0 +1,141 @@
+//! What a lab needs before it starts: certificates, agents' configurations, the fleet's file. All of it lies in one
+//! folder that only this user can enter.
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use firedrill_lab::{
+    AgentSpec, FileSpec, HostSpec, Lab, LabSpec, Options, ServiceSpec, agent_argv,
+    demo::{Shop, add_shop},
+};
+use firedrill_wire::identity::Role;
+use miette::{Context as _, IntoDiagnostic as _, miette};
+
+use crate::{
+    cli::common::fleet,
+    fleet::FleetSource,
+    pki::{HostAsk, PersonAsk, Pki},
+    plan::model::Host,
+};
+
+/// Who runs drills on a lab.
+pub(super) const OPERATOR: &str = "lab-operator";
+/// Certificates of a lab need not outlive it.
+const DAYS: u32 = 30;
+
+/// The scenario library's files that the demo needs, so that it also runs where the repository is not.
+pub(in crate::cli) mod builtin {
+    /// The demo's fleet.
+    pub(in crate::cli) const FLEET: &str = include_str!("../../../scenarios/fleet.toml");
+    /// The demo's scenario.
+    pub(in crate::cli) const DEMO: &str = include_str!("../../../scenarios/demo.toml");
+    /// What it includes.
+    pub(in crate::cli) const SHOP: &str = include_str!("../../../scenarios/lib/shop.toml");
+}
+
+/// A lab that is ready to start.
+pub(in crate::cli) struct Setup {
+    name: String,
+    spec: LabSpec,
+}
+
+/// Where a lab's files lie.
+pub(in crate::cli) fn folder(name: &str) -> PathBuf {
+    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    base.join(format!("firedrill-lab-{}-{name}", nix_uid()))
+}
+
+/// Removes them; what cannot be removed is replaced by the next lab of that name.
+pub(in crate::cli) fn forget(name: &str) {
+    let _ = fs::remove_dir_all(folder(name));
+}
+
+/// The user, as the owner of what this process makes.
+fn nix_uid() -> u32 {
+    fs::metadata("/proc/self").map_or(0, |own| own.uid())
+}
+
+impl Setup {
+    /// The demo's six hosts.
+    pub(in crate::cli) fn demo(name: &str, shop: &Shop) -> miette::Result<Self> {
+        let made = fresh(name)?;
+        let file = made.join("fleet.toml");
+        fs::write(&file, builtin::FLEET).into_diagnostic()?;
+        let hosts = fleet(&FleetSource::File(file))?.hosts;
+        Self::build(name, &made, &hosts, shop)
+    }
+
+    /// The hosts of a fleet; `text` is its file.
+    pub(in crate::cli) fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> miette::Result<Self> {
+        let made = fresh(name)?;
+        fs::write(made.join("fleet.toml"), text).into_diagnostic()?;
+        Self::build(name, &made, hosts, shop)
+    }
+
+    fn build(name: &str, folder: &Path, hosts: &[Host], shop: &Shop) -> miette::Result<Self> {
+        let pki = Pki::init(&folder.join("pki")).into_diagnostic()?;
+        pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS)).into_diagnostic()?;
+        let hosts: Vec<HostSpec> = hosts.iter().map(|host| host_spec(&pki, host)).collect::<miette::Result<_>>()?;
+        let mut spec = LabSpec::new(name, hosts);
+        add_shop(&mut spec, shop);
+        Ok(Self { name: name.to_owned(), spec })
+    }
+
+    /// Starts it.
+    pub(in crate::cli) fn up(&self, detach: bool) -> miette::Result<Lab> {
+        Lab::up(&self.spec, &Options { detach, program: None })
+            .into_diagnostic()
+            .inspect_err(|_| forget(&self.name))
+            .wrap_err("cannot start the lab")
+    }
+}
+
+/// An empty folder of this user's.
+fn fresh(name: &str) -> miette::Result<PathBuf> {
+    let plain = Path::new(name).file_name().is_some_and(|file| file == name);
+    if !plain || firedrill_lab::list().into_diagnostic()?.iter().any(|lab| lab.name == name) {
+        return Err(miette!(
+            help = format!("end it with `firedrill lab down --name {name}`, or choose another name"),
+            "a lab called `{name}` is up, or that is no name for one"
+        ));
+    }
+    let folder = folder(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).into_diagnostic().wrap_err_with(|| format!("cannot clear {}", folder.display()))?;
+    }
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn host_spec(pki: &Pki, host: &Host) -> miette::Result<HostSpec> {
+    const ETC: &str = "/etc/firedrill";
+    let issued = pki.issue_host(&HostAsk::new(&host.name, DAYS)).into_diagnostic()?;
+    let read = |path: &Path| fs::read_to_string(path).into_diagnostic();
+    let config = format!("{ETC}/agent.toml");
+    let text = format!(
+        "host = \"{}\"\ncert = \"{ETC}/host.pem\"\nkey = \"{ETC}/host.key\"\nca = \"{ETC}/ca.pem\"\n\n[paths]\nrunit = [\"/run/service\"]\n",
+        host.name
+    );
+    let file = |path: String, content: String, mode: u32| FileSpec { path: path.into(), content, mode };
+    Ok(HostSpec {
+        name: host.name.clone(),
+        addresses: host.addresses.clone(),
+        region: host.labels.get("region").cloned().unwrap_or_default(),
+        roles: host.roles.clone(),
+        services: Vec::<ServiceSpec>::new(),
+        files: vec![
+            file(config.clone(), text, 0o644),
+            file(format!("{ETC}/host.pem"), read(&issued.cert)?, 0o644),
+            file(format!("{ETC}/host.key"), read(&issued.key)?, 0o600),
+            file(format!("{ETC}/ca.pem"), read(&issued.ca)?, 0o644),
+        ],
+        agent: Some(AgentSpec { config_path: config.into(), env: std::collections::BTreeMap::default() }),
+    })
+}
