@@ -167,9 +167,8 @@ impl Fate {
         let broken = |why: String| LinkError::Broken { host: route.host.clone(), call: call.to_owned(), why };
         match self.first.get() {
             Some(Cause::Trust(trust)) => distrust(route, trust.clone()),
-            // A ping without an answer says more than the noise that follows it.
-            Some(Cause::Io(why)) if !error.is_timeout() => broken(self.complaints.with(why.clone()).await),
-            _ => broken(self.complaints.with(reason(error)).await),
+            Some(Cause::Io(why)) => broken(self.complaints.with(why.clone()).await),
+            None => broken(self.complaints.with(reason(error)).await),
         }
     }
 }
@@ -198,14 +197,16 @@ fn plain(error: &io::Error) -> String {
 
 /// An error with its causes.
 fn reason(error: &hyper::Error) -> String {
-    if error.is_timeout() {
-        return "no answer to a ping within a second".to_owned();
-    }
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         text = format!("{text}: {cause}");
         next = cause.source();
+    }
+    // hyper gives up a connection whose ping stays unanswered without an error of the stream: what was under way on it
+    // then ends with "broken pipe" where no write failed.
+    if error.is_timeout() || text.contains("broken pipe") {
+        return "no answer to a ping within a second".to_owned();
     }
     text
 }

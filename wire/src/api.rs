@@ -213,7 +213,7 @@ pub struct OpenOne {
     pub about: About,
 }
 
-/// Puts things back. Never refused to anyone whose certificate this agent's authority has signed.
+/// Puts things back. Never refused to a person whose certificate this agent's authority has signed and not revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
     /// What to put back.
