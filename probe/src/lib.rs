@@ -1,5 +1,29 @@
 //! The open-loop prober that the coordinator and the agents both run, and the clocks that they measure with.
 //!
-//! Needs no root, touches nothing, and never judges: it counts.
+//! Needs no root, touches nothing, and never judges: it counts. Every request that was due is counted exactly once:
+//! as good, as bad with its cause, or as slipped where the vantage itself could not send or time it.
+//!
+//! [`start`] runs probes on a thread of their own; what they measure lies in a [`Spool`], one bin a second.
 
+pub mod bin;
 pub mod clock;
+mod connect;
+mod error;
+mod files;
+mod kind;
+mod lane;
+mod ledger;
+mod outcome;
+mod pacer;
+mod resolve;
+mod run;
+pub mod schedule;
+mod secret;
+pub mod spool;
+mod stall;
+mod tls;
+
+pub use bin::histogram;
+pub use error::ProbeError;
+pub use run::{Running, check, start, start_on};
+pub use spool::Spool;

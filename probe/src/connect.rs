@@ -1,0 +1,76 @@
+//! Opens a connection to any one of a name's addresses within the time that is left. Never retries an address.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    clock::boot_us,
+    outcome::{Cause, Failure, Phases, of_io},
+    resolve::Resolver,
+};
+
+/// Above this rate of new connections, a port that waits a minute after each would soon be missing.
+const ABORT_ABOVE: f64 = 100.0;
+
+/// How a probe opens connections.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    pub(crate) resolver: Resolver,
+    abort: bool,
+}
+
+impl Connector {
+    /// `opened_each_second`: new connections a second. At high rates they are closed by a reset once the answer was
+    /// read, because each would otherwise hold a local port for a minute, and there are only 28,000.
+    pub(crate) fn new(resolver: Resolver, opened_each_second: f64) -> Self {
+        Self { resolver, abort: opened_each_second > ABORT_ABOVE }
+    }
+
+    /// A connection, and how long its phases took.
+    pub(crate) async fn open(&self, until: Instant, phases: &mut Phases) -> Result<TcpStream, Failure> {
+        let begun = boot_us();
+        let addresses = self.resolver.addresses().await?;
+        let resolved = boot_us();
+        if self.resolver.asks() {
+            phases.resolve = resolved - begun;
+        }
+        let stream = any(&addresses, until).await?;
+        phases.connect = boot_us() - resolved;
+        let set = stream
+            .set_nodelay(true)
+            .and_then(|()| if self.abort { stream.set_zero_linger() } else { Ok(()) });
+        set.map_err(|why| of_io(&why))?;
+        Ok(stream)
+    }
+}
+
+/// Tries one address after another, each for its share of the time that is left.
+async fn any(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, Failure> {
+    let mut worst = Failure::Bad(Cause::Unreachable);
+    for (at, address) in addresses.iter().enumerate() {
+        let others = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        let now = Instant::now();
+        let share = now + until.saturating_duration_since(now) / others;
+        worst = match timeout_at(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(why)) => telling(worst, of_io(&why)),
+            Err(_) => telling(worst, Cause::Timeout.into()),
+        };
+    }
+    Err(worst)
+}
+
+/// Of two failures the one that says more: a host without IPv6 finds every v6 address unreachable.
+fn telling(one: Failure, other: Failure) -> Failure {
+    let rank = |failure: &Failure| match failure {
+        Failure::Bad(Cause::Unreachable) => 0,
+        Failure::Vantage => 1,
+        Failure::Bad(Cause::Refused) => 2,
+        Failure::Bad(_) => 3,
+    };
+    if rank(&other) > rank(&one) { other } else { one }
+}

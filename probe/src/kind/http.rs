@@ -1,0 +1,160 @@
+//! An HTTP/1.1 request, plain or over TLS; every phase timed. Follows no redirects and keeps no cookies.
+//!
+//! A kept connection that the server closed while it was idle is replaced once, if nothing of the request was written
+//! to it. Once anything was written, a cut connection is a bad answer: a request is never silently sent twice.
+
+mod exchange;
+mod request;
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use firedrill_wire::probe::{Connection, HttpProbe, ProbeSpec};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::{net::TcpStream, time::Instant};
+use tokio_rustls::TlsConnector;
+
+use self::{
+    exchange::{Broken, Line, Wanted},
+    request::{Parsed, Template},
+};
+use super::refuse;
+use crate::{
+    ProbeError,
+    clock::boot_us,
+    connect::Connector,
+    outcome::{Cause, Failure, Phases, of_io},
+    resolve::Resolver,
+    tls,
+};
+
+/// A kept connection that was not used for this long, and for two requests' time, is closed.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// An HTTP probe.
+pub(crate) struct Http {
+    connector: Connector,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    template: Template,
+    wanted: Wanted,
+    reuse: bool,
+    idle: Duration,
+    kept: Mutex<VecDeque<(Instant, Line)>>,
+}
+
+/// Everything that can be checked without reading a file.
+pub(crate) fn check(spec: &ProbeSpec, probe: &HttpProbe) -> Result<(), ProbeError> {
+    let parsed = Parsed::new(spec, probe)?;
+    Resolver::new(&spec.name, &parsed.host, parsed.port, &spec.names)?;
+    Ok(())
+}
+
+impl Http {
+    /// Checks the probe, reads its secret and its authorities.
+    pub(crate) fn new(spec: &ProbeSpec, probe: &HttpProbe) -> Result<Self, ProbeError> {
+        let parsed = Parsed::new(spec, probe)?;
+        let reuse = spec.connection == Connection::Reuse;
+        let resolver = Resolver::new(&spec.name, &parsed.host, parsed.port, &spec.names)?;
+        let tls = match parsed.secure {
+            true => {
+                let name = ServerName::try_from(parsed.host.clone())
+                    .map_err(|why| refuse(spec, "host", &parsed.host, why.to_string()))?;
+                let config = tls::config(&spec.name, probe.ca_file.as_deref(), reuse)?;
+                Some((TlsConnector::from(config), name))
+            }
+            false => None,
+        };
+        Ok(Self {
+            connector: Connector::new(resolver, if reuse { 0.0 } else { spec.rate }),
+            tls,
+            template: parsed.template(spec, probe)?,
+            wanted: Wanted { status: probe.status, contains: probe.contains.clone().map(String::into_bytes) },
+            reuse,
+            idle: IDLE + Duration::try_from_secs_f64(2.0 / spec.rate).unwrap_or(Duration::MAX / 2),
+            kept: Mutex::default(),
+        })
+    }
+
+    /// Good once the whole answer was read, up to 64 KiB of it, and is what is wanted.
+    pub(crate) async fn ask(&self, until: Instant) -> Result<Phases, Failure> {
+        let mut phases = Phases::default();
+        let mut request = self.template.request();
+        if let Some(mut line) = self.take().await {
+            match line.exchange(request, &self.wanted, &mut phases).await {
+                Ok(reusable) => return Ok(self.done(line, reusable, phases)),
+                Err(Broken::Unsent(again)) => request = *again,
+                Err(Broken::Answered(cause)) => {
+                    self.settle(line).await;
+                    return Err(cause.into());
+                }
+                Err(Broken::Failed(failure)) => return Err(failure),
+            }
+        }
+        let mut line = self.open(until, &mut phases).await?;
+        match line.exchange(request, &self.wanted, &mut phases).await {
+            Ok(reusable) => Ok(self.done(line, reusable, phases)),
+            Err(Broken::Unsent(_)) => Err(Cause::Reset.into()),
+            Err(Broken::Answered(cause)) => {
+                self.settle(line).await;
+                Err(cause.into())
+            }
+            Err(Broken::Failed(failure)) => Err(failure),
+        }
+    }
+
+    async fn open(&self, until: Instant, phases: &mut Phases) -> Result<Line, Failure> {
+        let stream: TcpStream = self.connector.open(until, phases).await?;
+        let Some((connector, name)) = &self.tls else {
+            return Line::new(Box::new(TokioIo::new(stream))).await;
+        };
+        let begun = boot_us();
+        let stream = connector.connect(name.clone(), stream).await.map_err(|why| {
+            let of_tls =
+                why.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+            if of_tls { Cause::Tls.into() } else { of_io(&why) }
+        })?;
+        phases.tls = boot_us() - begun;
+        Line::new(Box::new(TokioIo::new(stream))).await
+    }
+
+    /// A kept connection that the server has not closed, the one used last.
+    async fn take(&self) -> Option<Line> {
+        loop {
+            let (_, mut line) = self.kept().pop_back()?;
+            if line.usable().await {
+                return Some(line);
+            }
+        }
+    }
+
+    fn done(&self, line: Line, reusable: bool, phases: Phases) -> Phases {
+        if self.reuse && reusable {
+            self.keep(line);
+        }
+        phases
+    }
+
+    /// A bad answer's connection is kept as a good one's is, if the rest of the answer is there at once.
+    async fn settle(&self, mut line: Line) {
+        if self.reuse && line.usable().await {
+            self.keep(line);
+        }
+    }
+
+    fn keep(&self, line: Line) {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        kept.push_back((now, line));
+        while kept.front().is_some_and(|(since, _)| now.duration_since(*since) > self.idle) {
+            kept.pop_front();
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, Line)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

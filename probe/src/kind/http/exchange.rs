@@ -1,0 +1,164 @@
+//! One connection, and one request and its answer on it.
+//!
+//! Nothing drives a connection but the request on it, so that dropping the request drops everything.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, Connection, SendRequest},
+};
+
+use super::request::Sent;
+use crate::{
+    clock::boot_us,
+    outcome::{Cause, Failure, Phases, of_io},
+};
+
+/// As much of a body is read, in bytes; what goes on after that closes the connection.
+const BODY: usize = 64 * 1024;
+
+/// Bytes in both directions, plain or through TLS.
+pub(super) trait Io: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
+impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Io for T {}
+
+/// What makes an answer good.
+pub(super) struct Wanted {
+    /// This status, or any of 200 to 299.
+    pub(super) status: Option<u16>,
+    /// A text in the body.
+    pub(super) contains: Option<Vec<u8>>,
+}
+
+/// Why there was no good answer.
+pub(super) enum Broken {
+    /// The connection was gone before anything was written.
+    Unsent(Box<Sent>),
+    /// A whole answer, of the wrong kind; the connection may serve on.
+    Answered(Cause),
+    /// No whole answer.
+    Failed(Failure),
+}
+
+type Driver = Connection<Box<dyn Io>, Full<Bytes>>;
+
+/// An open connection.
+pub(super) struct Line {
+    sender: SendRequest<Full<Bytes>>,
+    connection: Pin<Box<Driver>>,
+    over: bool,
+}
+
+impl Line {
+    /// HTTP/1.1 over open bytes; writes nothing yet.
+    pub(super) async fn new(io: Box<dyn Io>) -> Result<Self, Failure> {
+        let (sender, connection) = http1::handshake(io).await.map_err(|why| of_hyper(&why))?;
+        Ok(Self { sender, connection: Box::pin(connection), over: false })
+    }
+
+    /// Whether it can take a request, as far as is known without waiting.
+    pub(super) async fn usable(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.drive(cx);
+            Poll::Ready(())
+        })
+        .await;
+        !self.over && self.sender.is_ready()
+    }
+
+    /// Sends the request and reads the answer. True where the connection can take another.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Sent,
+        wanted: &Wanted,
+        phases: &mut Phases,
+    ) -> Result<bool, Broken> {
+        let begun = boot_us();
+        let answer = self.sender.try_send_request(request);
+        let response = self.along(answer).await.map_err(|mut failed| match failed.take_message() {
+            Some(unsent) => Broken::Unsent(Box::new(unsent)),
+            None => Broken::Failed(of_hyper(failed.error())),
+        })?;
+        phases.first_byte = boot_us() - begun;
+        let status = response.status();
+        let good = wanted.status.map_or(status.is_success(), |wanted| wanted == status.as_u16());
+        if !good {
+            // Whether the rest arrives says nothing more; what is there already is read, so that the line is kept.
+            let mut rest = pin!(self.body(response, None));
+            let _ = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await;
+            return Err(Broken::Answered(Cause::Status(status.as_u16())));
+        }
+        let (whole, found) = self.body(response, wanted.contains.as_deref()).await.map_err(Broken::Failed)?;
+        if !found {
+            return Err(Broken::Answered(Cause::Body));
+        }
+        Ok(whole && self.usable().await)
+    }
+
+    /// Reads the body: whether it ended, and whether the text is in it.
+    async fn body(
+        &mut self,
+        response: Response<Incoming>,
+        contains: Option<&[u8]>,
+    ) -> Result<(bool, bool), Failure> {
+        let (mut body, mut seen, mut kept) = (response.into_body(), 0, Vec::new());
+        let mut whole = true;
+        while let Some(frame) = self.along(body.frame()).await {
+            let frame = frame.map_err(|why| of_hyper(&why))?;
+            let Some(data) = frame.data_ref() else { continue };
+            if contains.is_some() {
+                kept.extend_from_slice(&data[..data.len().min(BODY.saturating_sub(seen))]);
+            }
+            seen += data.len();
+            if seen > BODY {
+                whole = false;
+                break;
+            }
+        }
+        Ok((
+            whole,
+            contains.is_none_or(|text| text.is_empty() || kept.windows(text.len()).any(|part| part == text)),
+        ))
+    }
+
+    /// Waits for something of this connection while driving it.
+    async fn along<F: Future>(&mut self, what: F) -> F::Output {
+        let mut what = pin!(what);
+        poll_fn(|cx| {
+            self.drive(cx);
+            what.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Its error, if it has one, comes out at the request that is on it.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.over && self.connection.as_mut().poll(cx).is_ready() {
+            self.over = true;
+        }
+    }
+}
+
+/// What an error of hyper's says about the request.
+fn of_hyper(error: &hyper::Error) -> Failure {
+    if error.is_parse() || error.is_user() {
+        return Cause::Protocol.into();
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            let of_tls = io.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+            return if of_tls { Cause::Tls.into() } else { of_io(io) };
+        }
+        source = inner.source();
+    }
+    // Closed, cancelled or incomplete: the answer did not come to its end.
+    Cause::Reset.into()
+}

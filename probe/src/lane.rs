@@ -1,0 +1,91 @@
+//! One probe under way: its books, what it asks, and the tasks that ask. Shared by the pacer and those tasks, which all
+//! run on the prober's one thread, so that its locks never wait.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use hdrhistogram::Histogram;
+use tokio::{task::AbortHandle, time::Instant};
+
+use crate::{
+    clock::boot_us,
+    kind::Kind,
+    ledger::{Ledger, Ticket},
+    outcome::{Failure, Phases},
+    spool::Writer,
+    stall::Stalls,
+};
+
+/// What all lanes share.
+pub(crate) struct Common {
+    /// The prober's own standstills.
+    pub(crate) stalls: Mutex<Stalls>,
+    /// How late requests were started, in microseconds.
+    pub(crate) starts: Arc<Mutex<Histogram<u64>>>,
+}
+
+/// One probe under way.
+pub(crate) struct Lane {
+    pub(crate) name: String,
+    pub(crate) timeout_us: u64,
+    pub(crate) kind: Kind,
+    pub(crate) ledger: Mutex<Ledger<AbortHandle>>,
+    pub(crate) common: Arc<Common>,
+}
+
+impl Lane {
+    /// Does all that is due by now: gives up what is over its time, starts what is due, hands out complete seconds.
+    pub(crate) fn pump(self: &Arc<Self>, boot_id: &str, spool: &Writer) {
+        let now = boot_us();
+        let over = lock(&self.ledger).expire(now, &lock(&self.common.stalls));
+        // Outside of the lock, because a cancelled request tells the books so.
+        over.iter().for_each(AbortHandle::abort);
+        let mut ledger = lock(&self.ledger);
+        while let Some(ticket) = ledger.next_due(now) {
+            let task = tokio::spawn(ask(Arc::clone(self), ticket));
+            ledger.attach(ticket, task.abort_handle());
+        }
+        while let Some((start, tally)) = ledger.complete() {
+            spool.push(tally.seal(&self.name, start, boot_id));
+        }
+    }
+}
+
+/// One request, from its real start to its end.
+async fn ask(lane: Arc<Lane>, ticket: Ticket) {
+    let attempt = Attempt { lane, ticket };
+    let lane = &attempt.lane;
+    let now = boot_us();
+    if !lock(&lane.ledger).begin(ticket, now) {
+        return;
+    }
+    lock(&lane.common.starts).saturating_record(now.saturating_sub(ticket.due_us));
+    let left = ticket.due_us.saturating_add(lane.timeout_us).saturating_sub(now);
+    let how = lane.kind.ask(Instant::now() + Duration::from_micros(left)).await;
+    attempt.finish(how);
+}
+
+/// Makes sure that a request is accounted for, whatever becomes of its task.
+struct Attempt {
+    lane: Arc<Lane>,
+    ticket: Ticket,
+}
+
+impl Attempt {
+    fn finish(&self, how: Result<Phases, Failure>) {
+        lock(&self.lane.ledger).finish(self.ticket, boot_us(), how, &lock(&self.lane.common.stalls));
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        lock(&self.lane.ledger).abandon(self.ticket);
+    }
+}
+
+/// A lock that a panic elsewhere does not take away.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,240 @@
+//! One probe's books: which requests are under way, how each ended, and which seconds are complete.
+//!
+//! Pure: time is handed in, requests are run elsewhere. Every request that was due is counted exactly once, in the bin
+//! in which it was due. Never sends, never waits.
+
+use std::collections::VecDeque;
+
+use crate::{
+    bin::{LENGTH_US, Tally},
+    outcome::{Cause, Failure, Phases},
+    schedule::Schedule,
+    stall::Stalls,
+};
+
+/// What holds for every request of a probe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A whole answer must be there so long after the request was due, in microseconds.
+    pub(crate) timeout_us: u64,
+    /// A request that starts later than this slipped, in microseconds.
+    pub(crate) slip_us: u64,
+    /// Requests that may be under way at once; those above slip.
+    pub(crate) most: usize,
+}
+
+/// A request that is to be started now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    id: u64,
+    /// When it was due.
+    pub(crate) due_us: u64,
+}
+
+/// A request under way. `H` is what it can be cancelled with.
+#[derive(Debug)]
+struct Entry<H> {
+    due_us: u64,
+    begun: bool,
+    ended: bool,
+    handle: Option<H>,
+}
+
+/// The books. All times are microseconds on the one clock.
+#[derive(Debug)]
+pub(crate) struct Ledger<H> {
+    schedule: Schedule,
+    limits: Limits,
+    /// The start of the oldest bin that is not sealed.
+    bin_us: u64,
+    open: VecDeque<Tally>,
+    /// In the order in which they were due; `first` is the id of the first.
+    entries: VecDeque<Entry<H>>,
+    first: u64,
+    under_way: usize,
+    /// All that was due until then was handed out or slipped.
+    seen_us: u64,
+}
+
+impl<H> Ledger<H> {
+    /// Empty books of a probe that begins with its schedule.
+    pub(crate) fn new(schedule: Schedule, limits: Limits) -> Self {
+        let start = schedule.due(0);
+        Self {
+            bin_us: start - start % LENGTH_US,
+            seen_us: start,
+            schedule,
+            limits,
+            open: VecDeque::new(),
+            entries: VecDeque::new(),
+            first: 0,
+            under_way: 0,
+        }
+    }
+
+    /// The next request to start. What is too late by now, or too much at once, slips without being handed out.
+    pub(crate) fn next_due(&mut self, now_us: u64) -> Option<Ticket> {
+        while let Some(due) = self.schedule.peek().filter(|due| *due <= now_us) {
+            let too_late = now_us.saturating_sub(self.limits.slip_us);
+            if due < too_late {
+                let second = due - due % LENGTH_US;
+                let count = self.schedule.take_before(too_late.min(second + LENGTH_US));
+                self.tally(due, |tally| tally.missed(count, now_us - due));
+                continue;
+            }
+            self.schedule.take();
+            if self.under_way >= self.limits.most {
+                self.tally(due, |tally| tally.missed(1, 0));
+                continue;
+            }
+            self.tally(due, Tally::due);
+            self.entries.push_back(Entry { due_us: due, begun: false, ended: false, handle: None });
+            self.under_way += 1;
+            return Some(Ticket { id: self.first + self.entries.len() as u64 - 1, due_us: due });
+        }
+        self.seen_us = self.seen_us.max(now_us);
+        None
+    }
+
+    /// What the request can be cancelled with.
+    pub(crate) fn attach(&mut self, ticket: Ticket, handle: H) {
+        if let Some(entry) = self.entry(ticket) {
+            entry.handle = Some(handle);
+        }
+    }
+
+    /// The request really starts now. False where that is too late, or it was given up: then it must not be sent.
+    pub(crate) fn begin(&mut self, ticket: Ticket, now_us: u64) -> bool {
+        let late = now_us.saturating_sub(ticket.due_us);
+        let in_time = late <= self.limits.slip_us;
+        let Some(entry) = self.entry(ticket) else { return false };
+        entry.begun = true;
+        self.tally(ticket.due_us, |tally| tally.started(late));
+        if !in_time {
+            self.end(ticket, Tally::slipped);
+        }
+        in_time
+    }
+
+    /// The request ended. Counts once; what is told after it was given up is ignored.
+    pub(crate) fn finish(
+        &mut self,
+        ticket: Ticket,
+        now_us: u64,
+        how: Result<Phases, Failure>,
+        stalls: &Stalls,
+    ) {
+        let latency = now_us.saturating_sub(ticket.due_us);
+        let measured = !stalls.within(ticket.due_us, now_us, self.limits.slip_us);
+        let offset = ticket.due_us % LENGTH_US;
+        let late = latency > self.limits.timeout_us;
+        self.end(ticket, |tally| match how {
+            _ if !measured => tally.slipped(),
+            Err(Failure::Vantage) => tally.slipped(),
+            _ if late => tally.bad(Cause::Timeout, offset),
+            Err(Failure::Bad(cause)) => tally.bad(cause, offset),
+            Ok(phases) => tally.good(latency, phases),
+        });
+    }
+
+    /// The request was dropped without an end: the vantage's doing.
+    pub(crate) fn abandon(&mut self, ticket: Ticket) {
+        self.end(ticket, Tally::slipped);
+    }
+
+    /// Ends what is over its time-out; hands back what is to be cancelled.
+    pub(crate) fn expire(&mut self, now_us: u64, stalls: &Stalls) -> Vec<H> {
+        let mut cancel = Vec::new();
+        while let Some(entry) = self.entries.front_mut() {
+            if entry.ended {
+                self.entries.pop_front();
+                self.first += 1;
+                continue;
+            }
+            if entry.due_us.saturating_add(self.limits.timeout_us) > now_us {
+                break;
+            }
+            let (begun, due_us) = (entry.begun, entry.due_us);
+            cancel.extend(entry.handle.take());
+            let ticket = Ticket { id: self.first, due_us };
+            if begun {
+                self.finish(ticket, now_us, Err(Cause::Timeout.into()), stalls);
+            } else {
+                self.abandon(ticket);
+            }
+        }
+        cancel
+    }
+
+    /// The oldest second that is over and in which every request has ended, with its start.
+    pub(crate) fn complete(&mut self) -> Option<(u64, Tally)> {
+        let over = (self.bin_us + LENGTH_US).min(self.schedule.end_us());
+        if self.ended() || self.seen_us < over || self.open.front().is_some_and(|tally| !tally.settled()) {
+            return None;
+        }
+        let start = self.bin_us;
+        self.bin_us += LENGTH_US;
+        Some((start, self.open.pop_front().unwrap_or_default()))
+    }
+
+    /// Nothing is due from that moment on; what is under way goes on.
+    pub(crate) fn close(&mut self, now_us: u64) {
+        self.schedule.end_at(now_us + 1);
+    }
+
+    /// Whether all seconds were handed out.
+    pub(crate) fn ended(&self) -> bool {
+        self.bin_us >= self.schedule.end_us()
+    }
+
+    /// Whether requests are under way.
+    pub(crate) fn busy(&self) -> bool {
+        self.under_way > 0
+    }
+
+    /// When it must be looked at again at the latest.
+    pub(crate) fn next_wake(&self) -> u64 {
+        let end = self.schedule.end_us();
+        let second = if self.seen_us >= end {
+            u64::MAX
+        } else {
+            (self.seen_us - self.seen_us % LENGTH_US + LENGTH_US).min(end)
+        };
+        let expiry = self
+            .entries
+            .iter()
+            .find(|entry| !entry.ended)
+            .map(|entry| entry.due_us.saturating_add(self.limits.timeout_us));
+        [self.schedule.peek(), expiry].into_iter().flatten().fold(second, u64::min)
+    }
+
+    fn end(&mut self, ticket: Ticket, count: impl FnOnce(&mut Tally)) {
+        let Some(entry) = self.entry(ticket) else { return };
+        entry.ended = true;
+        entry.handle = None;
+        self.under_way -= 1;
+        self.tally(ticket.due_us, count);
+    }
+
+    /// A request that has not ended.
+    fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry<H>> {
+        let at = usize::try_from(ticket.id.checked_sub(self.first)?).ok()?;
+        self.entries.get_mut(at).filter(|entry| !entry.ended)
+    }
+
+    /// The bin of a request; bins are sealed only when all their requests have ended, so it is always open.
+    fn tally(&mut self, due_us: u64, count: impl FnOnce(&mut Tally)) {
+        let Some(at) =
+            due_us.checked_sub(self.bin_us).and_then(|after| usize::try_from(after / LENGTH_US).ok())
+        else {
+            return;
+        };
+        while self.open.len() <= at {
+            self.open.push_back(Tally::default());
+        }
+        count(&mut self.open[at]);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! From a name to addresses: what the fleet says, else what this machine's resolver says, asked for every connection.
+//!
+//! Never remembers an answer: users' resolvers differ, and a name that moves is part of what is measured.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt, future::Shared};
+use tokio::sync::oneshot;
+
+use crate::{
+    ProbeError,
+    outcome::{Cause, Failure, of_io},
+};
+
+/// Requests that come within this time of a question share its answer.
+const SHARE: Duration = Duration::from_millis(50);
+
+/// Questions that may be open at once; when the resolver hangs, later requests share the newest.
+const MOST_OPEN: usize = 16;
+
+type Answer = Result<Arc<[SocketAddr]>, Failure>;
+
+/// Where a probe connects to.
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    host: String,
+    port: u16,
+    fixed: Option<Arc<[SocketAddr]>>,
+    open: Mutex<Vec<(Instant, Shared<oneshot::Receiver<Answer>>)>>,
+}
+
+impl Resolver {
+    /// `host` is a name or an address without brackets.
+    pub(crate) fn new(
+        probe: &str,
+        host: &str,
+        port: u16,
+        names: &BTreeMap<String, Vec<IpAddr>>,
+    ) -> Result<Self, ProbeError> {
+        let known = match host.parse::<IpAddr>() {
+            Ok(address) => Some(vec![address]),
+            Err(_) => {
+                names.iter().find(|(name, _)| name.eq_ignore_ascii_case(host)).map(|(_, list)| list.clone())
+            }
+        };
+        if known.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ProbeError::NoAddress { probe: probe.to_owned(), host: host.to_owned() });
+        }
+        let fixed =
+            known.map(|list| list.into_iter().map(|address| SocketAddr::new(address, port)).collect());
+        Ok(Self { host: host.to_owned(), port, fixed, open: Mutex::default() })
+    }
+
+    /// Whether the resolver is asked at all.
+    pub(crate) fn asks(&self) -> bool {
+        self.fixed.is_none()
+    }
+
+    /// The addresses, in the resolver's order; at least one.
+    pub(crate) async fn addresses(&self) -> Answer {
+        if let Some(fixed) = &self.fixed {
+            return Ok(Arc::clone(fixed));
+        }
+        // The question is a task of its own, so that it outlives a request that gives up and is not asked twice.
+        self.question().await.unwrap_or(Err(Failure::Vantage))
+    }
+
+    fn question(&self) -> Shared<oneshot::Receiver<Answer>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, answer)| answer.peek().is_none());
+        if let Some((asked, answer)) = open.last()
+            && (asked.elapsed() < SHARE || open.len() >= MOST_OPEN)
+        {
+            return answer.clone();
+        }
+        let (tell, told) = oneshot::channel();
+        let (host, port) = (self.host.clone(), self.port);
+        tokio::spawn(async move {
+            // Nobody may be waiting any more.
+            let _ = tell.send(look_up(&host, port).await);
+        });
+        let told = told.shared();
+        open.push((Instant::now(), told.clone()));
+        told
+    }
+}
+
+async fn look_up(host: &str, port: u16) -> Answer {
+    match tokio::net::lookup_host((host, port)).await {
+        Ok(found) => {
+            let found: Arc<[SocketAddr]> = found.collect();
+            if found.is_empty() { Err(Cause::Dns.into()) } else { Ok(found) }
+        }
+        Err(why) => Err(match of_io(&why) {
+            Failure::Vantage => Failure::Vantage,
+            Failure::Bad(_) => Cause::Dns.into(),
+        }),
+    }
+}
+
+/// Splits `host:port` or `[v6]:port`.
+pub(crate) fn host_and_port(text: &str) -> Result<(&str, u16), &'static str> {
+    const WANTED: &str = "write host:port, such as db1:5432 or [::1]:5432";
+    let (host, port) = text.rsplit_once(':').ok_or(WANTED)?;
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(v6) => v6.parse::<std::net::Ipv6Addr>().map(|_| v6).map_err(|_| WANTED)?,
+        None if host.is_empty() || host.contains([':', '[', ']', '/', '@']) => return Err(WANTED),
+        None => host,
+    };
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => Ok((host, port)),
+        _ => Err("the port must be a number from 1 to 65535"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_split_or_refused() {
+        assert_eq!(host_and_port("db1:5432"), Ok(("db1", 5432)));
+        assert_eq!(host_and_port("[::1]:80"), Ok(("::1", 80)));
+        for wrong in [
+            "db1",
+            ":80",
+            "::1:80",
+            "db1:0",
+            "db1:99999",
+            "db1:http",
+            "[db1]:80",
+            "http://db1:80",
+            "u@db1:80",
+        ] {
+            assert!(host_and_port(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_fleet_goes_first() {
+        let names = BTreeMap::from([
+            ("Edge".to_owned(), vec!["192.0.2.7".parse().unwrap()]),
+            ("none".to_owned(), vec![]),
+        ]);
+        let edge = Resolver::new("p", "edge", 80, &names).unwrap();
+        assert_eq!(edge.addresses().await.unwrap().as_ref(), ["192.0.2.7:80".parse().unwrap()]);
+        assert!(Resolver::new("p", "none", 80, &names).is_err());
+        assert!(Resolver::new("p", "elsewhere", 80, &names).unwrap().asks());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_a_dns_failure() {
+        let lost = Resolver::new("p", "no-such-host.invalid", 80, &BTreeMap::new()).unwrap();
+        let (one, two) = tokio::join!(lost.addresses(), lost.addresses());
+        assert_eq!((one, two), (Err(Cause::Dns.into()), Err(Cause::Dns.into())));
+    }
+}

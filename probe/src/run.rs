@@ -1,0 +1,236 @@
+//! The prober's thread: one pacer for all its probes, on a runtime of their own that no other work disturbs.
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use firedrill_wire::probe::ProbeSpec;
+use hdrhistogram::Histogram;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ProbeError, Spool, bin,
+    clock::{boot_id, boot_us},
+    files,
+    kind::Kind,
+    lane::{Common, Lane, lock},
+    ledger::{Ledger, Limits},
+    pacer::Timer,
+    schedule::{MOST_RATE, Schedule, requests_within, slip_limit_us},
+    spool::Writer,
+    stall::{FLOOR_US, Stalls},
+};
+
+/// Requests that may be under way beyond rate × time-out.
+const SLACK: u64 = 16;
+
+/// The longest time-out that a probe may have.
+const MOST_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Tasks that run before the sockets and the timer are looked at again; few, so that requests start on time.
+const TASKS_A_LOOK: u32 = 8;
+
+/// Probes that run. Dropping it stops them, without waiting.
+#[derive(Debug)]
+pub struct Running {
+    /// What they measure; stays after they have stopped.
+    pub spool: Arc<Spool>,
+    stop: CancellationToken,
+    starts: Arc<Mutex<Histogram<u64>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Nothing more is due from now on. Returns at once; requests under way have their time, after which the spool's
+    /// feeds end.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Whether all was measured and handed to the spool.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(std::thread::JoinHandle::is_finished)
+    }
+
+    /// Stops, and waits for the requests under way: for as long as the longest time-out. Blocks.
+    pub fn join(mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            // A prober that panicked has closed its spool; what it did not count is missing there.
+            let _ = thread.join();
+        }
+    }
+
+    /// How late requests were started against the schedule so far, in microseconds; those that slipped are not in it.
+    #[must_use]
+    pub fn start_errors(&self) -> Histogram<u64> {
+        lock(&self.starts).clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Refuses a probe that cannot be, wherever it runs; reads no file and sends nothing.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn check(spec: &ProbeSpec) -> Result<(), ProbeError> {
+    if !(spec.rate > 0.0 && spec.rate <= MOST_RATE) || requests_within(spec.rate, Duration::ZERO).is_none() {
+        return Err(ProbeError::Rate { probe: spec.name.clone(), rate: spec.rate });
+    }
+    if spec.timeout.0 < Duration::from_millis(1) || spec.timeout.0 > MOST_TIMEOUT {
+        return Err(ProbeError::Timeout { probe: spec.name.clone(), timeout: spec.timeout });
+    }
+    Kind::check(spec)
+}
+
+/// Starts probes into a new spool. They end by themselves after `at_most`.
+///
+/// # Errors
+/// A probe that cannot be, a secret or CA file that cannot be read, or no thread; nothing runs then.
+pub fn start(specs: Vec<ProbeSpec>, at_most: Duration) -> Result<Running, ProbeError> {
+    start_on(Spool::new(), specs, at_most)
+}
+
+/// Starts probes that write on into a spool: its numbers go on, and its feeds too if they have not ended.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_on(spool: Arc<Spool>, specs: Vec<ProbeSpec>, at_most: Duration) -> Result<Running, ProbeError> {
+    let kinds = all_checked(&specs)?;
+    let histogram = bin::empty().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?;
+    let starts = Arc::new(Mutex::new(histogram));
+    let stop = CancellationToken::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TASKS_A_LOOK)
+        .thread_name("firedrill-names")
+        .build()
+        .map_err(ProbeError::Thread)?;
+    let timer = {
+        let _inside = runtime.enter();
+        Timer::new().map_err(ProbeError::Thread)?
+    };
+    let writer = spool.writer();
+    let thread = {
+        let (stop, starts) = (stop.clone(), Arc::clone(&starts));
+        std::thread::Builder::new()
+            .name("firedrill-probe".to_owned())
+            .spawn(move || {
+                let lanes = lanes(specs, kinds, &starts, at_most);
+                runtime.block_on(pace(&lanes, &timer, &stop, &writer));
+                // The timer goes before its runtime; a resolver that hangs is not waited for.
+                drop(timer);
+                runtime.shutdown_background();
+            })
+            .map_err(ProbeError::Thread)?
+    };
+    Ok(Running { spool, stop, starts, thread: Some(thread) })
+}
+
+/// Everything is checked before anything is made.
+fn all_checked(specs: &[ProbeSpec]) -> Result<Vec<Kind>, ProbeError> {
+    let mut names = BTreeSet::new();
+    let mut connections = 0_u64;
+    for spec in specs {
+        check(spec)?;
+        if !names.insert(&spec.name) {
+            return Err(ProbeError::Twice(spec.name.clone()));
+        }
+        connections = connections.saturating_add(most_under_way(spec));
+    }
+    files::allow(connections)?;
+    specs.iter().map(Kind::new).collect()
+}
+
+fn most_under_way(spec: &ProbeSpec) -> u64 {
+    requests_within(spec.rate, spec.timeout.0).unwrap_or(u64::MAX).saturating_add(SLACK)
+}
+
+fn lanes(
+    specs: Vec<ProbeSpec>,
+    kinds: Vec<Kind>,
+    starts: &Arc<Mutex<Histogram<u64>>>,
+    at_most: Duration,
+) -> Vec<Arc<Lane>> {
+    let now = boot_us();
+    let end = now.saturating_add(u64::try_from(at_most.as_micros()).unwrap_or(u64::MAX));
+    let longest = specs.iter().map(|spec| spec.timeout.as_micros()).max().unwrap_or(0);
+    let common =
+        Arc::new(Common { stalls: Mutex::new(Stalls::new(now, longest)), starts: Arc::clone(starts) });
+    specs
+        .into_iter()
+        .zip(kinds)
+        .filter_map(|(spec, kind)| {
+            let timeout_us = spec.timeout.as_micros();
+            let schedule = Schedule::new(now.saturating_add(phase(spec.rate)), end, spec.rate)?;
+            let limits = Limits {
+                timeout_us,
+                slip_us: slip_limit_us(timeout_us),
+                most: usize::try_from(most_under_way(&spec)).unwrap_or(usize::MAX),
+            };
+            let ledger = Mutex::new(Ledger::new(schedule, limits));
+            Some(Arc::new(Lane { name: spec.name, timeout_us, kind, ledger, common: Arc::clone(&common) }))
+        })
+        .collect()
+}
+
+/// Each probe of each vantage begins somewhere in its first period, so that they do not all ask at the same moment.
+fn phase(rate: f64) -> u64 {
+    let period = Schedule::new(0, u64::MAX, rate).map_or(1, |schedule| schedule.due(1)).clamp(1, 1_000_000);
+    RandomState::new().hash_one("phase") % period
+}
+
+async fn pace(lanes: &[Arc<Lane>], timer: &Timer, stop: &CancellationToken, spool: &Writer) {
+    let boot_id = boot_id();
+    let Some(common) = lanes.first().map(|lane| Arc::clone(&lane.common)) else { return };
+    let mut stopped = false;
+    loop {
+        lock(&common.stalls).beat(boot_us());
+        if !stopped && stop.is_cancelled() {
+            stopped = true;
+            let now = boot_us();
+            lanes.iter().for_each(|lane| lock(&lane.ledger).close(now));
+        }
+        let mut wake = u64::MAX;
+        let mut busy = false;
+        for lane in lanes {
+            lane.pump(&boot_id, spool);
+            let ledger = lock(&lane.ledger);
+            if !ledger.ended() {
+                wake = wake.min(ledger.next_wake());
+                busy |= ledger.busy();
+            }
+        }
+        if lanes.iter().all(|lane| lock(&lane.ledger).ended()) {
+            return;
+        }
+        if busy {
+            // Only who looks often can tell that it stood still.
+            wake = wake.min(boot_us() + FLOOR_US);
+        }
+        lock(&common.stalls).expect(wake.max(boot_us()));
+        let woken = async {
+            if let Err(why) = timer.until(wake).await {
+                tracing::error!(error = %why, "the prober's timer failed; it paces coarsely");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if stopped {
+            woken.await;
+        } else {
+            tokio::select! {
+                () = woken => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}

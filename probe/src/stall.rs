@@ -1,0 +1,93 @@
+//! When the prober itself stood still: starved of CPU, stopped, or suspended with the machine.
+//!
+//! What was under way then was not measured: an answer may have lain unread in the kernel. Never reads a clock.
+
+use std::collections::VecDeque;
+
+/// The shortest standstill that is noted, and the least slip limit, in microseconds.
+pub(crate) const FLOOR_US: u64 = 5000;
+
+/// More standstills than these within the longest time-out are joined into one with the gaps between them.
+const MOST: usize = 4096;
+
+/// When the pacer said that it would be back, and when it was not.
+#[derive(Debug)]
+pub(crate) struct Stalls {
+    expected_us: u64,
+    keep_us: u64,
+    past: VecDeque<(u64, u64)>,
+}
+
+impl Stalls {
+    /// Standstills are remembered for as long as a request can be under way.
+    pub(crate) fn new(now_us: u64, keep_us: u64) -> Self {
+        Self { expected_us: now_us, keep_us, past: VecDeque::new() }
+    }
+
+    /// The pacer sleeps and promises to be back then.
+    pub(crate) fn expect(&mut self, wake_us: u64) {
+        self.expected_us = wake_us;
+    }
+
+    /// The pacer is back.
+    pub(crate) fn beat(&mut self, now_us: u64) {
+        let expected = self.expected_us;
+        self.expected_us = now_us;
+        while self.past.front().is_some_and(|(_, to)| to.saturating_add(self.keep_us) < expected) {
+            self.past.pop_front();
+        }
+        if now_us.saturating_sub(expected) < FLOOR_US {
+            return;
+        }
+        let full = self.past.len() >= MOST;
+        match self.past.back_mut() {
+            Some(last) if full => last.1 = now_us,
+            _ => self.past.push_back((expected, now_us)),
+        }
+    }
+
+    /// Whether the prober stood still for at least `limit_us` in one piece between those moments; `to_us` is now.
+    pub(crate) fn within(&self, from_us: u64, to_us: u64, limit_us: u64) -> bool {
+        // A standstill that the pacer has not noted yet counts as well: after one, an answer may be seen first.
+        self.past
+            .iter()
+            .rev()
+            .take_while(|(_, until)| *until > from_us)
+            .copied()
+            .chain([(self.expected_us, to_us)])
+            .any(|(a, b)| b.min(to_us).saturating_sub(a.max(from_us)) >= limit_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standstills_are_seen_before_and_after_they_are_noted() {
+        let mut stalls = Stalls::new(0, 1_000_000);
+        stalls.expect(1000);
+        assert!(!stalls.within(500, 1500, 5000), "a little late is not a standstill");
+        assert!(stalls.within(500, 9000, 5000), "not noted yet");
+        stalls.beat(9000);
+        stalls.expect(10_000);
+        assert!(stalls.within(500, 9100, 5000), "noted");
+        assert!(!stalls.within(8000, 9100, 5000), "began near its end");
+        assert!(!stalls.within(500, 9100, 25_000), "shorter than the limit");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_old_ones_are_forgotten() {
+        let mut stalls = Stalls::new(0, u64::MAX);
+        for n in 0..10_000_u64 {
+            stalls.expect(n * 20_000);
+            stalls.beat(n * 20_000 + 10_000);
+        }
+        assert_eq!(stalls.past.len(), MOST);
+        assert!(stalls.within(199_900_000, 200_000_000, 5000), "still known, however many came before");
+        stalls.keep_us = 1000;
+        stalls.expect(900_000_000);
+        stalls.beat(900_000_000);
+        assert!(stalls.past.is_empty());
+    }
+}
