@@ -1,0 +1,137 @@
+//! Reports from a log: one file a format, each a function from [`Input`] to bytes.
+//!
+//! Nothing here judges, asks anyone or needs a network; the same log gives the same bytes at any time.
+
+mod chart;
+mod html;
+mod json;
+mod junit;
+mod markdown;
+mod view;
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    log::Log,
+    score::{self, Facts, Scorecard},
+};
+
+pub(crate) use view::measured;
+
+/// What a report is made of.
+pub struct Input<'a> {
+    pub(crate) log: &'a Log,
+    pub(crate) facts: Facts<'a>,
+    pub(crate) card: Scorecard,
+}
+
+impl<'a> Input<'a> {
+    /// Judges a log, ready to be rendered.
+    #[must_use]
+    pub fn new(log: &'a Log) -> Self {
+        let facts = Facts::of(&log.records);
+        let card = score::of(&facts);
+        Self { log, facts, card }
+    }
+
+    /// The verdicts and figures.
+    #[must_use]
+    pub const fn card(&self) -> &Scorecard {
+        &self.card
+    }
+}
+
+/// A kind of report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Format {
+    /// One page for people, without any other file.
+    Html,
+    /// Everything, for programs.
+    Json,
+    /// A summary for tickets and pull requests.
+    Markdown,
+    /// For CI: violated is a failure, unknown an error, not run skipped.
+    Junit,
+}
+
+/// A report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The template failed: a bug.
+    #[error("cannot render the page")]
+    Html(#[from] minijinja::Error),
+    /// A value could not be put into JSON: a bug.
+    #[error("cannot render JSON")]
+    Json(#[from] serde_json::Error),
+    /// A value could not be put into XML: a bug.
+    #[error("cannot render JUnit XML")]
+    Junit(#[from] quick_junit::SerializeError),
+    /// The file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Format {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Html, Self::Json, Self::Markdown, Self::Junit];
+
+    /// Its file's name beside the log.
+    #[must_use]
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Html => "report.html",
+            Self::Json => "report.json",
+            Self::Markdown => "report.md",
+            Self::Junit => "junit.xml",
+        }
+    }
+
+    /// The report's bytes.
+    ///
+    /// # Errors
+    /// Only where a template or serialiser fails, which would be a bug.
+    pub fn render(self, input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
+        match self {
+            Self::Html => html::render(input),
+            Self::Json => json::render(input),
+            Self::Markdown => Ok(markdown::render(input)),
+            Self::Junit => junit::render(input),
+        }
+    }
+}
+
+/// Renders some kinds into a folder; answers the files' paths, in the same order. A file is whole or not there.
+///
+/// # Errors
+/// A report could not be rendered or written.
+pub fn write(folder: &Path, input: &Input<'_>, formats: &[Format]) -> Result<Vec<PathBuf>, ReportError> {
+    let mut paths = Vec::new();
+    for format in formats {
+        let path = folder.join(format.file());
+        let half = folder.join(format!(".{}.part", format.file()));
+        let bytes = format.render(input)?;
+        std::fs::write(&half, bytes)
+            .and_then(|()| std::fs::rename(&half, &path))
+            .map_err(|source| ReportError::Write { path: path.clone(), source })?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// Renders all kinds into a folder; answers the scorecard and the files' paths.
+///
+/// # Errors
+/// A report could not be rendered or written.
+pub fn write_all(folder: &Path, log: &Log) -> Result<(Scorecard, Vec<PathBuf>), ReportError> {
+    let input = Input::new(log);
+    let paths = write(folder, &input, &Format::ALL)?;
+    Ok((input.card, paths))
+}
+
+#[cfg(test)]
+mod tests;

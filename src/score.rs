@@ -49,7 +49,12 @@ pub fn fold(records: &[Record]) -> Scorecard {
 ///
 /// `None` if the plan has no such attack.
 #[must_use]
-pub fn attack_so_far(records: &[Record], attack: usize, now_us: i64, outcome: &Outcome) -> Option<AttackCard> {
+pub fn attack_so_far(
+    records: &[Record],
+    attack: usize,
+    now_us: i64,
+    outcome: &Outcome,
+) -> Option<AttackCard> {
     let mut facts = Facts::of(records);
     let plan = facts.plan?;
     facts.attacks.get_mut(attack)?.ended.get_or_insert_with(|| (now_us, outcome.clone()));
@@ -146,7 +151,9 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
     if card.objectives.is_empty() {
         card.why.push("no objective is judged in it".to_owned());
     }
-    for objective in card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict) {
+    for objective in
+        card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict)
+    {
         if !card.why.contains(&objective.why) {
             card.why.push(format!("{}: {}", objective.name, objective.why));
         }
@@ -232,8 +239,9 @@ fn hosts(facts: &Facts<'_>) -> Vec<HostCard> {
 }
 
 fn exit(facts: &Facts<'_>, verdict: Verdict, hosts: &[HostCard]) -> Exit {
-    let unclean =
-        hosts.iter().any(|host| matches!(host.state, HostState::Dirty | HostState::Stuck | HostState::Unproven));
+    let unclean = hosts
+        .iter()
+        .any(|host| matches!(host.state, HostState::Dirty | HostState::Stuck | HostState::Unproven));
     let slept = facts.plan.is_some_and(|plan| {
         let lease = i64::try_from(plan.lease.as_micros()).unwrap_or(i64::MAX);
         facts.gaps.iter().any(|(from, to)| to.saturating_sub(*from) > lease)
@@ -268,7 +276,11 @@ fn ended(outcome: Option<&RunOutcome>) -> String {
 }
 
 /// A count that a calculation gave; nothing below zero, nothing beyond what fits.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, which is wanted")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which is wanted"
+)]
 pub(crate) fn whole(number: f64) -> u64 {
     number.round() as u64
 }

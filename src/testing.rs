@@ -37,7 +37,7 @@ pub(crate) fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
     let mut bytes = Vec::new();
     V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
     let due = good + bad;
-    let step = if due == 0 { 0 } else { 1_000_000 / due };
+    let step = 1_000_000_u64.checked_div(due).unwrap_or(0);
     Bin {
         seq: u64::try_from(second).unwrap_or(0) + 1,
         probe: probe.to_owned(),
@@ -264,7 +264,12 @@ impl Drill {
         for host in plan.hosts.iter().map(|host| host.name.clone()) {
             events.push((
                 1_000,
-                Event::Clock { host, boot_at_zero_us: 100 * S, uncertainty_us: 400, boot_id: "boot".to_owned() },
+                Event::Clock {
+                    host,
+                    boot_at_zero_us: 100 * S,
+                    uncertainty_us: 400,
+                    boot_id: "boot".to_owned(),
+                },
             ));
         }
         for (index, act) in self.acts.iter().enumerate() {

@@ -1,0 +1,215 @@
+//! `firedrill report RUN`: renders a run's reports again from its log, and says how it went. Needs no host.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use miette::{IntoDiagnostic as _, WrapErr as _, miette};
+
+use crate::{
+    log,
+    report::{self, Format, Input},
+    score::{
+        Scorecard,
+        card::{state_word, verdict_word},
+    },
+    verdict::{Exit, Verdict},
+};
+
+/// Render a run's reports again from its log, and say how it went.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The run: its folder, its events.jsonl, or its id under ./reports.
+    pub run: PathBuf,
+    /// Which reports; all of them unless named. May be given more than once.
+    #[arg(long, value_enum)]
+    pub format: Vec<Format>,
+    /// Open the page in the browser afterwards.
+    #[arg(long, value_enum, default_value = "no", value_name = "WHEN")]
+    pub open: Open,
+    /// Print the scorecard as JSON instead of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whether to open the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Open {
+    /// Do.
+    Yes,
+    /// Do not.
+    No,
+}
+
+/// Runs the verb. The exit code is the run's.
+///
+/// # Errors
+/// The run is not there, its log is damaged, or a report cannot be written.
+pub fn run(args: &Args) -> miette::Result<Exit> {
+    let path = find(&args.run)?;
+    let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let log = log::read(&path).into_diagnostic().wrap_err("cannot make a report")?;
+    let input = Input::new(&log);
+    let all = args.format.is_empty() || args.format.contains(&Format::Html);
+    let formats = if args.format.is_empty() { Format::ALL.to_vec() } else { args.format.clone() };
+    let paths = report::write(&folder, &input, &formats).into_diagnostic()?;
+    for warning in &log.warnings {
+        anstream::eprintln!("warning: {}: {warning}", path.display());
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(input.card()).into_diagnostic()?;
+        anstream::println!("{text}");
+    } else {
+        anstream::println!("{}", table(input.card()));
+        for path in &paths {
+            anstream::println!("  {}", path.display());
+        }
+    }
+    if args.open == Open::Yes && all {
+        open(&folder.join(Format::Html.file()))?;
+    }
+    Ok(exit(input.card()))
+}
+
+/// The scorecard's exit code as the program ends with it.
+#[must_use]
+pub fn exit(card: &Scorecard) -> Exit {
+    let known = [
+        Exit::Held,
+        Exit::Violated,
+        Exit::Usage,
+        Exit::Unknown,
+        Exit::Refused,
+        Exit::Stopped,
+        Exit::Unclean,
+        Exit::Bug,
+    ];
+    known.into_iter().find(|exit| *exit as u8 == card.exit).unwrap_or(Exit::Bug)
+}
+
+/// Where a run's log is.
+fn find(run: &Path) -> miette::Result<PathBuf> {
+    const LOG: &str = "events.jsonl";
+    let tried = [run.to_path_buf(), run.join(LOG), Path::new("reports").join(run).join(LOG)];
+    tried.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        miette!(
+            help = "name a run's folder, its events.jsonl, or the id of a run under ./reports",
+            "there is no log of a run at {}, {} or {}",
+            tried[0].display(),
+            tried[1].display(),
+            tried[2].display()
+        )
+    })
+}
+
+/// What the terminal shows of a scorecard: the verdict, the sentence, and what was judged.
+#[must_use]
+pub fn table(card: &Scorecard) -> String {
+    let mut text = format!("{}  {}\n\n", paint(Some(card.verdict)), card.story);
+    for why in &card.why {
+        let _ = writeln!(text, "  {why}");
+    }
+    let mut rows = tabled::builder::Builder::default();
+    rows.push_record(["attack", "objective", "wanted", "measured", "verdict"]);
+    for attack in &card.attacks {
+        let name = format!("{} {}", attack.index + 1, attack.name);
+        if attack.objectives.is_empty() {
+            rows.push_record([name.as_str(), "", &attack.why.join("; "), "", verdict_word(attack.verdict)]);
+        }
+        for (place, one) in attack.objectives.iter().enumerate() {
+            let name = if place == 0 { name.as_str() } else { "" };
+            rows.push_record([
+                name,
+                &one.name,
+                &one.goal,
+                &report::measured(&one.measured),
+                one.verdict.word(),
+            ]);
+        }
+    }
+    let mut table = rows.build();
+    table.with(tabled::settings::Style::blank());
+    let _ = writeln!(text, "{table}\n");
+    for attack in
+        card.attacks.iter().filter(|attack| attack.verdict.is_some_and(|word| word != Verdict::Held))
+    {
+        for why in &attack.why {
+            let _ = writeln!(text, "  {}: {why}", attack.name);
+        }
+    }
+    for host in &card.hosts {
+        let ours = if host.ours.is_empty() { String::new() } else { format!(": {}", host.ours.join("; ")) };
+        let _ = writeln!(text, "  {} ended {}{ours}", host.host, state_word(host.state));
+    }
+    let score = card.score.map_or_else(|| "no score".to_owned(), |score| format!("score {score} of 100"));
+    let _ = writeln!(text, "  {score}, {} of {} run, exit code {}", card.ran, card.planned, card.exit);
+    text
+}
+
+fn paint(verdict: Option<Verdict>) -> String {
+    use anstyle::{AnsiColor, Style};
+    let colour = match verdict {
+        Some(Verdict::Held) => AnsiColor::Green,
+        Some(Verdict::Violated) => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    };
+    let style = Style::new().bold().fg_color(Some(colour.into()));
+    format!("{style}{}{style:#}", verdict_word(verdict))
+}
+
+fn open(page: &Path) -> miette::Result<()> {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opened = std::process::Command::new(program).arg(page).status();
+    match opened {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(miette!("{program} {} ended with {status}", page.display())),
+        Err(why) => Err(miette!(
+            help = "open it yourself, or leave --open out",
+            "cannot run {program} to open {}: {why}",
+            page.display()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{log::Writer, testing::Drill};
+
+    fn written(drill: &Drill) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(&folder.path().join("events.jsonl")).unwrap();
+        for record in drill.records() {
+            writer.append(record.at_us, record.event).unwrap();
+        }
+        folder
+    }
+
+    fn args(run: &Path) -> Args {
+        Args { run: run.to_path_buf(), format: vec![], open: Open::No, json: false }
+    }
+
+    #[test]
+    fn a_run_is_found_by_folder_or_file_and_ends_with_its_own_code() {
+        let folder = written(&Drill::one());
+        assert_eq!(run(&args(folder.path())).unwrap(), Exit::Held);
+        assert!(folder.path().join("report.html").exists());
+        assert_eq!(run(&args(&folder.path().join("events.jsonl"))).unwrap(), Exit::Held);
+        let error = run(&args(Path::new("no-such-run"))).unwrap_err();
+        assert!(error.to_string().contains("reports/no-such-run/events.jsonl"), "{error}");
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_written() {
+        let mut drill = Drill::one();
+        drill.outcome = None;
+        let folder = written(&drill);
+        let only = Args { format: vec![Format::Junit], ..args(folder.path()) };
+        assert_eq!(run(&only).unwrap(), Exit::Unknown, "a log without its end is unknown");
+        assert!(folder.path().join("junit.xml").exists() && !folder.path().join("report.html").exists());
+        let card = crate::score::fold(&drill.records());
+        let text = table(&card);
+        assert!(text.contains("users") && text.contains("exit code 3"), "{text}");
+    }
+}

@@ -32,8 +32,11 @@ struct Envelope {
 /// The file cannot be read, or a line before the last is damaged. A torn last line is no error: a run that was cut
 /// off leaves one, and it stands in [`Log::warnings`].
 pub fn read(path: &Path) -> Result<Log, LogError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| LogError::Io { doing: "read", path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| LogError::Io {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     parse(&bytes, path)
 }
 

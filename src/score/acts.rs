@@ -29,7 +29,8 @@ pub(crate) struct Acts {
 impl Acts {
     pub(crate) fn of(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -> Self {
         let end = facts.attack_end_us(index);
-        let logged = |wanted: Phase| attack.phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, at)| *at);
+        let logged =
+            |wanted: Phase| attack.phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, at)| *at);
         let injections = &attack.injections;
         let began = injections.iter().filter_map(|one| one.began_us()).min();
         let fault_us = injections.iter().filter_map(|one| one.in_force_us()).min();
@@ -94,7 +95,8 @@ impl Acts {
     /// The part of a bin that belongs to some phases.
     pub(crate) fn part<'s, 'a>(&self, sample: &'s Sample<'a>, during: &[Phase]) -> Part<'s, 'a> {
         let touched = self.touched(sample);
-        let wanted = |place: &Option<usize>| place.is_some_and(|place| during.contains(&self.all[place].phase));
+        let wanted =
+            |place: &Option<usize>| place.is_some_and(|place| during.contains(&self.all[place].phase));
         if touched.iter().all(wanted) && !touched.is_empty() {
             return Part::Whole(sample);
         }

@@ -73,7 +73,9 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
                 Verdict::Unknown
             };
             let why = match verdict {
-                Verdict::Unknown => format!("{figure}: the clocks are too unsure to tell (± {})", say::time(unsure)),
+                Verdict::Unknown => {
+                    format!("{figure}: the clocks are too unsure to tell (± {})", say::time(unsure))
+                }
                 _ => figure,
             };
             (verdict, why, measured(Some(took), false))

@@ -2,11 +2,7 @@
 //!
 //! All times are microseconds on the run's clock; all shares are between 0 and 1.
 
-use firedrill_wire::{
-    InjectionId,
-    api::HostState,
-    evidence::Seen,
-};
+use firedrill_wire::{InjectionId, api::HostState, evidence::Seen};
 use serde::{Deserialize, Serialize};
 
 use crate::{plan::model::Phase, verdict::Verdict};
@@ -176,6 +172,9 @@ pub struct FigureCard {
     pub phases: Vec<PhaseFigure>,
     /// Bad requests from the fault's start to the attack's end.
     pub bad: u64,
+    /// The same by cause.
+    #[serde(default)]
+    pub causes: std::collections::BTreeMap<String, u64>,
     /// From the first to the last bad request after the fault's start.
     pub bad_for_us: Option<i64>,
     /// From the fault's start until it was good again while the fault held; `None` if it was not, or not measured.

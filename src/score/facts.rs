@@ -150,13 +150,16 @@ impl<'a> Facts<'a> {
                 Event::Bin { vantage, start_us, bin } => {
                     // A bin that was read twice counts once.
                     if seen.insert((vantage, &bin.probe, &bin.boot_id, bin.start_boot_us)) {
-                        let uncertainty_us =
-                            if vantage == COORDINATOR { Some(0) } else { clocks.get(vantage.as_str()).copied() };
-                        facts
-                            .samples
-                            .entry((&bin.probe, vantage))
-                            .or_default()
-                            .push(sample(*start_us, bin, uncertainty_us));
+                        let uncertainty_us = if vantage == COORDINATOR {
+                            Some(0)
+                        } else {
+                            clocks.get(vantage.as_str()).copied()
+                        };
+                        facts.samples.entry((&bin.probe, vantage)).or_default().push(sample(
+                            *start_us,
+                            bin,
+                            uncertainty_us,
+                        ));
                     }
                 }
                 Event::Agent { host, happened_us, what } => {
@@ -260,7 +263,10 @@ impl<'a> Facts<'a> {
                     self.attacks[attack].injections[place].looks.push((at_us, evidence));
                 }
             }
-            What::UndoRetry { .. } | What::LeaseExpired { .. } | What::Halted { .. } | What::Released { .. } => {}
+            What::UndoRetry { .. }
+            | What::LeaseExpired { .. }
+            | What::Halted { .. }
+            | What::Released { .. } => {}
         }
     }
 
@@ -306,7 +312,11 @@ impl<'a> InjectionFacts<'a> {
 }
 
 /// A bin as it is judged; `start_us` on the run's clock.
-pub(crate) fn sample(start_us: i64, bin: &firedrill_wire::probe::Bin, uncertainty_us: Option<i64>) -> Sample<'_> {
+pub(crate) fn sample(
+    start_us: i64,
+    bin: &firedrill_wire::probe::Bin,
+    uncertainty_us: Option<i64>,
+) -> Sample<'_> {
     let signed = |us: u64| i64::try_from(us).unwrap_or(i64::MAX / 8);
     // No second has so many requests; capped, sums over a run cannot overflow whatever a log says.
     let sane = |count: u64| count.min(1 << 32);

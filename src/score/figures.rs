@@ -23,6 +23,7 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
                 counts: bench.counts(vantage),
                 phases,
                 bad: after_start(&view).map(|bin| bin.bad).sum(),
+                causes: causes(&view),
                 bad_for_us: bad_for(&view),
                 mitigated_us: again::fault_span(&view).and_then(|span| took(&view, span)),
                 recovered_us: again::recovery_span(&view).and_then(|span| took(&view, span)),
@@ -59,6 +60,15 @@ fn after_start<'v>(view: &'v View<'_, '_>) -> impl Iterator<Item = &'v super::fa
     view.samples.iter().filter(move |bin| {
         bin.from_us < until && bin.until_us > from && bin.last_bad_us.is_none_or(|last| last >= from)
     })
+}
+
+fn causes(view: &View<'_, '_>) -> std::collections::BTreeMap<String, u64> {
+    let mut causes = std::collections::BTreeMap::<String, u64>::new();
+    for (cause, count) in after_start(view).flat_map(|bin| bin.causes) {
+        let sum = causes.entry(cause.clone()).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    causes
 }
 
 fn bad_for(view: &View<'_, '_>) -> Option<i64> {

@@ -75,7 +75,8 @@ impl<'f, 'a> Bench<'f, 'a> {
     }
 
     pub(crate) fn view(&'f self, probe: &'a Probe, vantage: &str) -> View<'f, 'a> {
-        let samples = self.facts.samples.iter().find(|((name, from), _)| *name == probe.name && *from == vantage);
+        let samples =
+            self.facts.samples.iter().find(|((name, from), _)| *name == probe.name && *from == vantage);
         View { bench: self, probe, samples: samples.map_or(&[], |(_, samples)| samples) }
     }
 
@@ -90,7 +91,9 @@ impl<'f, 'a> Bench<'f, 'a> {
         }
         let doubt = |text: String| Some(Doubt { void: true, text });
         for objective in self.objectives() {
-            let Some(probe) = self.plan.probes.iter().find(|probe| probe.name == objective.probe) else { continue };
+            let Some(probe) = self.plan.probes.iter().find(|probe| probe.name == objective.probe) else {
+                continue;
+            };
             for vantage in probe.from.iter().filter(|vantage| self.counts(vantage)) {
                 let view = self.view(probe, vantage);
                 let goal = match objective.goal {
@@ -133,7 +136,8 @@ impl View<'_, '_> {
         const END_US: i64 = 1_200_000;
         let acts = &self.bench.acts.all;
         let outer = |at: i64| {
-            acts.first().is_some_and(|act| at <= act.from_us) || acts.last().is_some_and(|act| at >= act.until_us)
+            acts.first().is_some_and(|act| at <= act.from_us)
+                || acts.last().is_some_and(|act| at >= act.until_us)
         };
         let mut missing = 0_i64;
         let mut covered = from;

@@ -7,7 +7,7 @@ use firedrill_wire::{
 
 use super::{
     acts::{Acts, healed},
-    card::{InjectionCard},
+    card::InjectionCard,
     facts::{AttackFacts, Facts, InjectionFacts},
     say,
 };
@@ -43,7 +43,10 @@ pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, 
     }
     for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
         if !attack.phases.iter().any(|(logged, _)| *logged == phase) {
-            doubts.push(weak(format!("the log has no {} phase of this attack", super::card::phase_word(phase))));
+            doubts.push(weak(format!(
+                "the log has no {} phase of this attack",
+                super::card::phase_word(phase)
+            )));
         }
     }
     let end = facts.attack_end_us(index);
@@ -104,7 +107,9 @@ fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, doubts: 
             }
         }
         ended_early(one, in_force, &name, reversible, doubts);
-    } else if healed(facts, one).is_none() && !facts.lost.iter().any(|(host, at)| *host == one.planned.host && *at >= in_force) {
+    } else if healed(facts, one).is_none()
+        && !facts.lost.iter().any(|(host, at)| *host == one.planned.host && *at >= in_force)
+    {
         doubts.push(void(format!("{name}: the host never went away")));
     }
     if one.first(&[State::Stuck]).is_some() {
@@ -117,7 +122,13 @@ fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, doubts: 
     }
 }
 
-fn ended_early(one: &InjectionFacts<'_>, in_force: i64, name: &str, reversible: bool, doubts: &mut Vec<Doubt>) {
+fn ended_early(
+    one: &InjectionFacts<'_>,
+    in_force: i64,
+    name: &str,
+    reversible: bool,
+    doubts: &mut Vec<Doubt>,
+) {
     for change in &one.changes {
         let why = match change.reason {
             None | Some(HealReason::HoldOver) => continue,

@@ -9,10 +9,7 @@
 //!
 //! Between full and none the points fall in a straight line. The worst probe and vantage that counts is the attack's.
 
-use super::{
-    card::FigureCard,
-    judge::Bench,
-};
+use super::{card::FigureCard, judge::Bench};
 use crate::plan::model::Phase;
 
 /// The attack's score; `None` where some figure that it needs was not measured.
@@ -47,9 +44,7 @@ fn points(bench: &Bench<'_, '_>, figure: &FigureCard) -> Option<f64> {
     let end = acts.all.last()?.until_us;
     let recovery = of(figure.recovered_us, end.saturating_sub(acts.healed_us.unwrap_or(end)));
     let latency = match (act(Phase::Baseline).and_then(|one| one.p99_us), fault.p99_us) {
-        (Some(before), Some(during)) => {
-            ((10.0 - during as f64 / before.max(1) as f64) / 9.0).clamp(0.0, 1.0)
-        }
+        (Some(before), Some(during)) => ((10.0 - during as f64 / before.max(1) as f64) / 9.0).clamp(0.0, 1.0),
         _ => 0.0,
     };
     Some(40.0 * availability + 25.0 * mitigation + 25.0 * recovery + 10.0 * latency)

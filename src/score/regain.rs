@@ -65,8 +65,10 @@ mod tests {
 
     fn found(bad: &[u64]) -> Regain {
         let bins = seen(bad);
-        let samples: Vec<_> =
-            (0_i64..).zip(&bins).map(|(second, bin)| super::super::facts::sample(second * S, bin, Some(0))).collect();
+        let samples: Vec<_> = (0_i64..)
+            .zip(&bins)
+            .map(|(second, bin)| super::super::facts::sample(second * S, bin, Some(0)))
+            .collect();
         regain(&samples, 0, 1000 * S, 0.98)
     }
 

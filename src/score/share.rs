@@ -210,9 +210,15 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
     } else if sure.low >= tally.goal && tally.unsure > 0 {
         (Verdict::Unknown, format!("{figure}, but bad requests at the edge of a phase may belong to it"))
     } else if sure.share >= 1.0 {
-        (Verdict::Unknown, format!("{figure}: so few cannot show it {range}; a higher rate or a longer hold would"))
+        (
+            Verdict::Unknown,
+            format!("{figure}: so few cannot show it {range}; a higher rate or a longer hold would"),
+        )
     } else {
-        (Verdict::Unknown, format!("{figure}: too close to tell {range}; a higher rate or a longer hold would show it"))
+        (
+            Verdict::Unknown,
+            format!("{figure}: too close to tell {range}; a higher rate or a longer hold would show it"),
+        )
     };
     Finding { verdict, why, measured }
 }

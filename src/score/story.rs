@@ -4,11 +4,16 @@ use super::{
     card::{AttackCard, Course, FigureCard, Scorecard},
     say,
 };
-use crate::{plan::{Plan, model::Phase}, verdict::Verdict};
+use crate::{
+    plan::{Plan, model::Phase},
+    verdict::Verdict,
+};
 
 /// The sentence.
 pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
-    let Some(plan) = plan else { return "The log does not say what was to be done, so nothing is known.".to_owned() };
+    let Some(plan) = plan else {
+        return "The log does not say what was to be done, so nothing is known.".to_owned();
+    };
     let planned = card.attacks.len();
     let count = |verdict: Option<Verdict>| card.attacks.iter().filter(|one| one.verdict == verdict).count();
     let (held, violated, unknown) =
@@ -40,7 +45,8 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
         parts.join(", ")
     };
     let worst = card.attacks.iter().filter(|one| one.verdict.is_some()).max_by(|a, b| {
-        let bad = |one: &AttackCard| telling(one).map_or(0.0, |figure| 1.0 - fault_share(figure).unwrap_or(1.0));
+        let bad =
+            |one: &AttackCard| telling(one).map_or(0.0, |figure| 1.0 - fault_share(figure).unwrap_or(1.0));
         a.verdict.cmp(&b.verdict).then(bad(a).total_cmp(&bad(b)))
     });
     let detail = worst.map_or_else(String::new, |attack| sentence(attack, plan));
@@ -74,7 +80,9 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
     match figure.recovered_us {
         Some(0) => text.push_str(", and all was well at the heal"),
         Some(took) => text.push_str(&format!(", and were back {} after the heal", say::time(took))),
-        None if attack.healed_us.is_some() => text.push_str(", and nothing shows that they were back after the heal"),
+        None if attack.healed_us.is_some() => {
+            text.push_str(", and nothing shows that they were back after the heal");
+        }
         None => text.push_str(", and nothing shows that it was healed"),
     }
     if attack.verdict == Some(Verdict::Unknown) {

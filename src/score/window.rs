@@ -46,8 +46,7 @@ impl Window {
 
     /// Takes a bin that began at `start_us` on the run's clock. One that is there already is left out.
     pub fn push(&mut self, vantage: &str, start_us: i64, bin: &Bin) {
-        let slots =
-            self.bins.entry(bin.probe.clone()).or_default().entry(vantage.to_owned()).or_default();
+        let slots = self.bins.entry(bin.probe.clone()).or_default().entry(vantage.to_owned()).or_default();
         let length = i64::try_from(bin.length_us).unwrap_or(i64::MAX);
         let slot = Slot {
             from_us: start_us,

@@ -1,0 +1,443 @@
+//! Draws what was measured, as SVG: good requests above, latency below, faults shaded, one time axis.
+//!
+//! Never smooths an outage away: where many bins fall on one pixel, the worst is drawn; where there are none, nothing
+//! is drawn, and a strip says so. Colours come from the page's style sheet, so that dark mode and paper work.
+
+use std::fmt::Write as _;
+
+use crate::score::{latency::Latencies, say};
+
+const WIDTH: f64 = 860.0;
+const LEFT: f64 = 58.0;
+const RIGHT: f64 = 12.0;
+const TOP: f64 = 46.0;
+const SHARE: f64 = 120.0;
+const BETWEEN: f64 = 26.0;
+const LATENCY: f64 = 96.0;
+const BELOW: f64 = 24.0;
+/// At most so many points a line.
+const POINTS: usize = 420;
+
+/// One bin of a line.
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) good: u64,
+    pub(crate) bad: u64,
+    pub(crate) latencies: Latencies,
+}
+
+/// What one vantage saw.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) counts: bool,
+    pub(crate) points: Vec<Point>,
+}
+
+/// A stretch of time that is shaded.
+#[derive(Clone, Debug)]
+pub(crate) struct Band {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) label: String,
+    pub(crate) title: String,
+    /// A fault; else only a border is drawn.
+    pub(crate) fault: bool,
+}
+
+/// A chart.
+#[derive(Clone, Debug)]
+pub(crate) struct Chart {
+    /// Unique on the page.
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    /// What the axis calls zero.
+    pub(crate) zero_us: i64,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) bands: Vec<Band>,
+    /// The share that is wanted, and the latency in microseconds.
+    pub(crate) good: Option<f64>,
+    pub(crate) below_us: Option<u64>,
+}
+
+struct Dot {
+    from_us: i64,
+    until_us: i64,
+    share: f64,
+    p50: Option<u64>,
+    p99: Option<u64>,
+}
+
+impl Chart {
+    /// The chart as an `<svg>` element.
+    pub(crate) fn svg(&self) -> String {
+        let height = TOP + SHARE + BETWEEN + LATENCY + BELOW;
+        let lines: Vec<(&Line, Vec<Dot>)> = self.lines.iter().map(|line| (line, self.dots(line))).collect();
+        let mut svg = String::new();
+        let id = &self.id;
+        let _ = write!(
+            svg,
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+             <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>",
+            escape(&self.title),
+            escape(&self.describe(&lines))
+        );
+        self.bands(&mut svg);
+        let floor = floor(&lines);
+        self.share_axis(&mut svg, floor);
+        let scale = Scale::of(&lines, self.below_us);
+        self.latency_axis(&mut svg, &scale);
+        self.time_axis(&mut svg);
+        for (place, (line, dots)) in lines.iter().enumerate() {
+            let class = if line.counts { format!("v{}", place % 6) } else { "vx".to_owned() };
+            let share =
+                |dot: &Dot| Some(TOP + SHARE * (1.0 - ((dot.share - floor) / (1.0 - floor)).clamp(0.0, 1.0)));
+            self.path(&mut svg, dots, &format!("line {class}"), share);
+            self.path(&mut svg, dots, &format!("thin {class}"), |dot| dot.p50.map(|us| scale.y(us)));
+            self.path(&mut svg, dots, &format!("line {class}"), |dot| dot.p99.map(|us| scale.y(us)));
+            self.holes(&mut svg, line, place, &class);
+            self.endless(&mut svg, dots, place, &class);
+        }
+        legend(&mut svg, &lines);
+        svg.push_str("</svg>");
+        svg
+    }
+
+    fn x(&self, us: i64) -> f64 {
+        let span = self.until_us.saturating_sub(self.from_us).max(1) as f64;
+        let part = us.saturating_sub(self.from_us) as f64 / span;
+        LEFT + (WIDTH - LEFT - RIGHT) * part.clamp(0.0, 1.0)
+    }
+
+    fn dots(&self, line: &Line) -> Vec<Dot> {
+        let inside: Vec<&Point> = line
+            .points
+            .iter()
+            .filter(|point| point.until_us > self.from_us && point.from_us < self.until_us)
+            .filter(|point| point.good + point.bad > 0)
+            .collect();
+        inside
+            .chunks(inside.len().div_ceil(POINTS).max(1))
+            .map(|bins| {
+                let share = |point: &Point| point.good as f64 / (point.good + point.bad) as f64;
+                let quantile = |point: &&Point, q: f64| point.latencies.quantile(q, point.bad);
+                // Endless is worse than any time.
+                let worst = |q: f64| {
+                    bins.iter().map(|point| quantile(point, q)).try_fold(0, |most, us| Some(us?.max(most)))
+                };
+                Dot {
+                    from_us: bins.first().map_or(0, |point| point.from_us),
+                    until_us: bins.last().map_or(0, |point| point.until_us),
+                    share: bins.iter().map(|point| share(point)).fold(1.0, f64::min),
+                    p50: worst(0.5),
+                    p99: worst(0.99),
+                }
+            })
+            .collect()
+    }
+
+    fn path(&self, svg: &mut String, dots: &[Dot], class: &str, y: impl Fn(&Dot) -> Option<f64>) {
+        let mut d = String::new();
+        let mut last_us: Option<i64> = None;
+        for dot in dots {
+            let Some(y) = y(dot) else {
+                last_us = None;
+                continue;
+            };
+            // Steps, because a bin is a stretch of time and not a moment; broken where bins are missing.
+            let joined = last_us.is_some_and(|last| dot.from_us.saturating_sub(last).abs() < 200_000);
+            let _ = write!(
+                d,
+                "{}{:.1} {y:.1}H{:.1}",
+                if joined { "L" } else { "M" },
+                self.x(dot.from_us),
+                self.x(dot.until_us)
+            );
+            last_us = Some(dot.until_us);
+        }
+        if !d.is_empty() {
+            let _ = write!(svg, "<path class=\"{class}\" d=\"{d}\"/>");
+        }
+    }
+
+    /// A strip under the upper panel where a vantage has no bins.
+    fn holes(&self, svg: &mut String, line: &Line, place: usize, class: &str) {
+        let y = TOP + SHARE + 3.0 + 5.0 * (place % 4) as f64;
+        let mut hole = |from: i64, until: i64| {
+            if until.saturating_sub(from) < 1_200_000 {
+                return;
+            }
+            let (left, right) = (self.x(from), self.x(until));
+            let _ = write!(
+                svg,
+                "<rect class=\"hole {class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"4\"><title>{}: \
+                 nothing measured from {} to {}</title></rect>",
+                (right - left).max(1.0),
+                escape(&line.name),
+                say::clock(from),
+                say::clock(until)
+            );
+        };
+        let mut covered = self.from_us;
+        for point in
+            line.points.iter().filter(|point| point.until_us > self.from_us && point.from_us < self.until_us)
+        {
+            hole(covered, point.from_us);
+            covered = covered.max(point.until_us);
+        }
+        hole(covered, self.until_us);
+    }
+
+    /// A strip above the lower panel where the 99th percentile has no answer.
+    fn endless(&self, svg: &mut String, dots: &[Dot], place: usize, class: &str) {
+        let y = TOP + SHARE + BETWEEN + 5.0 * (place % 4) as f64;
+        for dot in dots.iter().filter(|dot| dot.p99.is_none()) {
+            let (left, right) = (self.x(dot.from_us), self.x(dot.until_us));
+            let _ = write!(
+                svg,
+                "<rect class=\"endless {class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"4\"/>",
+                (right - left).max(1.0)
+            );
+        }
+    }
+
+    fn bands(&self, svg: &mut String) {
+        let bottom = TOP + SHARE + BETWEEN + LATENCY;
+        let mut free = f64::MIN;
+        for band in &self.bands {
+            let (left, right) = (self.x(band.from_us), self.x(band.until_us));
+            let class = if band.fault { "fault" } else { "phase" };
+            let _ = write!(
+                svg,
+                "<g class=\"{class}\"><title>{}</title><rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
+                 height=\"{:.1}\"/>",
+                escape(&band.title),
+                TOP,
+                (right - left).max(1.0),
+                bottom - TOP
+            );
+            // A label that would run into the one before is left to the band's title.
+            let width = 6.6 * band.label.chars().count() as f64;
+            if left > free && left + width < WIDTH {
+                let _ = write!(
+                    svg,
+                    "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                    left + 3.0,
+                    TOP - 6.0,
+                    escape(&band.label)
+                );
+                free = left + width + 6.0;
+            }
+            svg.push_str("</g>");
+        }
+    }
+
+    fn share_axis(&self, svg: &mut String, floor: f64) {
+        for share in [floor, f64::midpoint(floor, 1.0), 1.0] {
+            let y = TOP + SHARE * (1.0 - (share - floor) / (1.0 - floor));
+            rule(svg, y, &say::percent(share), "grid");
+        }
+        if let Some(good) = self.good.filter(|good| *good > floor) {
+            let y = TOP + SHARE * (1.0 - (good - floor) / (1.0 - floor));
+            let _ = write!(
+                svg,
+                "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: {}</title></line>",
+                WIDTH - RIGHT,
+                say::percent(good)
+            );
+        }
+        let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP + SHARE / 2.0 - 10.0);
+    }
+
+    fn latency_axis(&self, svg: &mut String, scale: &Scale) {
+        for us in scale.ticks() {
+            rule(svg, scale.y(us), &short(us), "grid");
+        }
+        if let Some(below) = self.below_us {
+            let y = scale.y(below);
+            let _ = write!(
+                svg,
+                "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: at most {}</title></line>",
+                WIDTH - RIGHT,
+                short(below)
+            );
+        }
+    }
+
+    fn time_axis(&self, svg: &mut String) {
+        const STEPS: [i64; 15] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
+        let span = self.until_us.saturating_sub(self.from_us) / 1_000_000;
+        let step =
+            STEPS.into_iter().find(|step| span / step <= 9).unwrap_or(86_400).saturating_mul(1_000_000);
+        let y = TOP + SHARE + BETWEEN + LATENCY;
+        let mut tick = self.from_us.saturating_sub(self.zero_us).div_euclid(step).saturating_mul(step);
+        for _ in 0..32 {
+            let at = self.zero_us.saturating_add(tick);
+            if at > self.until_us {
+                break;
+            }
+            if at >= self.from_us {
+                let x = self.x(at);
+                let label = match (self.zero_us, tick) {
+                    (0, _) => say::clock(tick).trim_end_matches(".0").to_owned(),
+                    (_, 0) => "fault".to_owned(),
+                    (_, tick) => {
+                        format!("{}{}", if tick > 0 { "+" } else { "−" }, seconds(tick.unsigned_abs()))
+                    }
+                };
+                let _ = write!(
+                    svg,
+                    "<line class=\"tick\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{:.1}\"/><text class=\"time\" \
+                     x=\"{x:.1}\" y=\"{:.1}\">{label}</text>",
+                    y + 4.0,
+                    y + 18.0
+                );
+            }
+            tick = tick.saturating_add(step);
+        }
+    }
+
+    fn describe(&self, lines: &[(&Line, Vec<Dot>)]) -> String {
+        let mut text = String::from(
+            "Share of good requests, and below it median and 99th percentile of latency, over time.",
+        );
+        for (line, dots) in lines {
+            let lowest = dots.iter().min_by(|a, b| a.share.total_cmp(&b.share));
+            match lowest {
+                None => {
+                    let _ = write!(text, " {}: nothing measured.", line.name);
+                }
+                Some(dot) => {
+                    let slowest = dots.iter().map(|dot| dot.p99.unwrap_or(u64::MAX)).max().unwrap_or(0);
+                    let slow =
+                        if slowest == u64::MAX { "without an answer".to_owned() } else { short(slowest) };
+                    let _ = write!(
+                        text,
+                        " {}: lowest share {} at {}, highest 99th percentile {slow}.",
+                        line.name,
+                        say::percent(dot.share),
+                        say::clock(dot.from_us)
+                    );
+                }
+            }
+        }
+        for band in self.bands.iter().filter(|band| band.fault) {
+            let _ = write!(text, " {}.", band.title);
+        }
+        text
+    }
+}
+
+/// The largest round share that is below all that is drawn, so that one per cent of errors can be seen.
+fn floor(lines: &[(&Line, Vec<Dot>)]) -> f64 {
+    let lowest = lines.iter().flat_map(|(_, dots)| dots).map(|dot| dot.share).fold(1.0, f64::min);
+    [0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor <= lowest).unwrap_or(0.0)
+}
+
+struct Scale {
+    low: f64,
+    high: f64,
+}
+
+impl Scale {
+    fn of(lines: &[(&Line, Vec<Dot>)], below: Option<u64>) -> Self {
+        let all =
+            lines.iter().flat_map(|(_, dots)| dots).flat_map(|dot| [dot.p50, dot.p99]).flatten().chain(below);
+        let (mut low, mut high) = (u64::MAX, 0);
+        for us in all {
+            (low, high) = (low.min(us.max(1)), high.max(us));
+        }
+        if low > high {
+            (low, high) = (1_000, 1_000_000);
+        }
+        // Whole powers of ten, and room above for what is endless.
+        Self {
+            low: (low as f64).log10().floor(),
+            high: ((high as f64).log10() + 0.25).max((low as f64).log10() + 0.8),
+        }
+    }
+
+    fn y(&self, us: u64) -> f64 {
+        let part = ((us.max(1) as f64).log10() - self.low) / (self.high - self.low);
+        TOP + SHARE + BETWEEN + LATENCY * (1.0 - part.clamp(0.0, 1.0))
+    }
+
+    fn ticks(&self) -> Vec<u64> {
+        (0..10)
+            .map(|power| 10_u64.pow(power))
+            .filter(|us| (self.low..=self.high).contains(&(*us as f64).log10()))
+            .collect()
+    }
+}
+
+fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
+    let _ = write!(
+        svg,
+        "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"scale\" x=\"{}\" \
+         y=\"{:.1}\">{label}</text>",
+        WIDTH - RIGHT,
+        LEFT - 6.0,
+        y + 4.0
+    );
+}
+
+fn legend(svg: &mut String, lines: &[(&Line, Vec<Dot>)]) {
+    let mut x = LEFT;
+    let mut item = |class: &str, text: &str| {
+        let _ = write!(
+            svg,
+            "<path class=\"{class}\" d=\"M{x:.1} 12H{:.1}\"/><text class=\"key\" x=\"{:.1}\" y=\"16\">{}</text>",
+            x + 22.0,
+            x + 27.0,
+            escape(text)
+        );
+        x += 27.0 + 7.0 * text.chars().count() as f64 + 16.0;
+    };
+    for (place, (line, _)) in lines.iter().enumerate() {
+        if line.counts {
+            item(&format!("line v{}", place % 6), &line.name);
+        } else {
+            item("line vx", &format!("{} (on a target, does not count)", line.name));
+        }
+    }
+    item("thin vk", "median");
+    item("line vk", "p99");
+    item("goal", "wanted");
+}
+
+fn short(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{} ms", us / 1_000),
+        _ => format!("{} s", us / 1_000_000),
+    }
+}
+
+fn seconds(us: u64) -> String {
+    let seconds = us / 1_000_000;
+    if seconds < 60 || !seconds.is_multiple_of(60) {
+        format!("{seconds} s")
+    } else {
+        format!("{} min", seconds / 60)
+    }
+}
+
+/// Text as it may stand in XML.
+pub(crate) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            control if control.is_control() => safe.push(' '),
+            other => safe.push(other),
+        }
+    }
+    safe
+}

@@ -1,0 +1,15 @@
+//! `report.html`: one file for people. Works offline, without scripts, on a phone, in the dark and on paper.
+
+use minijinja::{Environment, Value, context, value::Serde};
+
+use super::{Input, ReportError, view::View};
+
+/// Renders the page.
+pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
+    let mut pages = Environment::new();
+    pages.add_template("report.html", include_str!("page.html"))?;
+    let style = include_str!("page.css");
+    let view = Value::from(Serde(View::of(input)));
+    let page = pages.get_template("report.html")?.render(context! { view, style })?;
+    Ok(page.into_bytes())
+}

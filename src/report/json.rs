@@ -1,0 +1,55 @@
+//! `report.json`: everything that was judged, for programs. Readers ignore fields that they do not know.
+
+use serde::Serialize;
+
+use super::{Input, ReportError};
+use crate::score::Scorecard;
+
+/// The version of the format that this build writes.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    started: &'a str,
+    operator: &'a str,
+    firedrill: &'a str,
+    attempt: u32,
+    plan: Option<PlanRef<'a>>,
+    scorecard: &'a Scorecard,
+    /// What was wrong with the log, if anything.
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct PlanRef<'a> {
+    digest: String,
+    file: &'a str,
+    environment: Option<&'a str>,
+    params: &'a std::collections::BTreeMap<String, String>,
+    meta: &'a std::collections::BTreeMap<String, String>,
+}
+
+/// Renders the file.
+pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
+    let facts = &input.facts;
+    let report = Report {
+        schema: SCHEMA,
+        started: facts.wall,
+        operator: facts.operator,
+        firedrill: facts.version,
+        attempt: facts.attempt,
+        plan: facts.plan.map(|plan| PlanRef {
+            digest: plan.digest(),
+            file: &plan.file,
+            environment: plan.environment.as_deref(),
+            params: &plan.params,
+            meta: &plan.meta,
+        }),
+        scorecard: &input.card,
+        warnings: &input.log.warnings,
+    };
+    let mut bytes = serde_json::to_vec_pretty(&report)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

@@ -1,0 +1,114 @@
+//! `report.md`: the summary for tickets, chat and pull requests.
+
+use std::fmt::Write as _;
+
+use super::{Input, view::View};
+
+/// Renders the file.
+pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
+    let view = View::of(input);
+    let mut text = format!("# {}: {}\n\n{}\n", plain(&view.title), view.verdict, plain(&view.story));
+    if !view.hypothesis.is_empty() {
+        let _ = write!(text, "\n> {}\n", plain(&view.hypothesis));
+    }
+    for why in view.why.iter().chain(&view.warnings) {
+        let _ = write!(text, "\n- {}", plain(why));
+    }
+    if !view.why.is_empty() || !view.warnings.is_empty() {
+        text.push('\n');
+    }
+    table(&mut text, &["", ""], view.meta.iter().map(|(key, value)| vec![(*key).to_owned(), value.clone()]));
+    text.push_str("\n## Attacks\n");
+    table(
+        &mut text,
+        &["", "attack", "verdict", "score", "errors in the fault", "mitigated after", "recovered after"],
+        view.attacks.iter().map(|attack| {
+            vec![
+                attack.number.to_string(),
+                attack.name.clone(),
+                attack.verdict.to_owned(),
+                attack.score.clone(),
+                attack.errors.clone(),
+                attack.mitigated.clone(),
+                attack.recovered.clone(),
+            ]
+        }),
+    );
+    for attack in &view.attacks {
+        let _ = write!(text, "\n### {} {}: {}\n", attack.number, plain(&attack.name), attack.verdict);
+        for why in &attack.why {
+            let _ = write!(text, "\n- {}", plain(why));
+        }
+        if !attack.why.is_empty() {
+            text.push('\n');
+        }
+        if !attack.ran {
+            continue;
+        }
+        table(
+            &mut text,
+            &["objective", "wanted", "measured", "likely", "requests", "verdict"],
+            attack.objectives.iter().map(|one| {
+                vec![
+                    one.name.clone(),
+                    one.goal.clone(),
+                    one.measured.clone(),
+                    one.range.clone(),
+                    one.samples.clone(),
+                    one.verdict.to_owned(),
+                ]
+            }),
+        );
+        table(
+            &mut text,
+            &["fault", "in force for", "in force", "exercised", "count"],
+            attack.injections.iter().map(|one| {
+                vec![
+                    one.what.clone(),
+                    one.held.clone(),
+                    one.in_force.to_owned(),
+                    one.exercised.to_owned(),
+                    one.count.clone(),
+                ]
+            }),
+        );
+    }
+    text.push_str("\n## Hosts\n");
+    table(
+        &mut text,
+        &["host", "ended", "compared", "what of ours remains"],
+        view.hosts.iter().map(|host| {
+            vec![host.host.clone(), host.state.to_owned(), host.compared.to_string(), host.ours.join("; ")]
+        }),
+    );
+    text.into_bytes()
+}
+
+fn table(text: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        text.push_str("\nnone\n");
+        return;
+    }
+    let _ = write!(text, "\n| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| plain(cell)).collect();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+}
+
+/// Text that is no markup, in one line.
+fn plain(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '|' | '*' | '_' | '`' | '[' | ']' | '<' | '\\' | '#' => {
+                safe.push('\\');
+                safe.push(letter);
+            }
+            '\n' | '\r' => safe.push(' '),
+            other => safe.push(other),
+        }
+    }
+    safe
+}

@@ -1,0 +1,91 @@
+//! All formats from logs that never were; golden files for one of them.
+
+use super::*;
+use crate::{
+    log::{Event, Outcome, RunOutcome},
+    testing::{Drill, HOLD},
+};
+
+fn log(drill: &Drill) -> Log {
+    Log { records: drill.records(), ..Log::default() }
+}
+
+/// One attack that held, one that did not, one that did not run.
+fn mixed() -> Drill {
+    let mut drill = Drill::good();
+    drill.vantages.push("app1");
+    drill.acts[1].bad = vec![(0..14, 40), (HOLD..HOLD + 4, 10)];
+    let mut third = drill.acts[0].clone();
+    third.name = "single host";
+    third.outcome = Outcome::NotRun("nobody approved within 15m".to_owned());
+    drill.acts.push(third);
+    // A vantage on a target suffers more than users do, and counts for nothing.
+    drill.bins = Box::new(|vantage, second, bin| {
+        let on_target = vantage == "app1" && (22..80).contains(&second);
+        (second < 280).then(|| if on_target { crate::testing::bin("buy", second, 20, 80) } else { bin })
+    });
+    drill
+}
+
+fn text(format: Format, log: &Log) -> String {
+    String::from_utf8(format.render(&Input::new(log)).unwrap()).unwrap()
+}
+
+#[test]
+fn markdown_junit_and_json_are_as_they_were() {
+    let log = log(&mixed());
+    insta::assert_snapshot!("report.md", text(Format::Markdown, &log));
+    insta::assert_snapshot!("junit.xml", text(Format::Junit, &log));
+    insta::assert_snapshot!("report.json", text(Format::Json, &log));
+}
+
+#[test]
+fn the_page_needs_nothing_but_itself() {
+    let page = text(Format::Html, &log(&mixed()));
+    for outside in ["http://", "https://", "src=", "url(", "@import", "<script"] {
+        // The one address is the probe's, as text in the plan.
+        let found = page.replace("http://edge/buy", "").contains(outside);
+        assert!(!found, "{outside}");
+    }
+    let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("no {part}"));
+    assert!(at("class=\"story\"") < at("id=\"timeline\"") && at("id=\"timeline\"") < at("id=\"attacks\""));
+    assert!(at("nobody approved within 15m") > 0 && at("violated") > 0 && at("does not count") > 0);
+    assert_eq!(page.matches("<svg").count(), page.matches("<desc").count(), "every chart says what it shows");
+}
+
+#[test]
+fn names_cannot_become_markup() {
+    let mut drill = Drill::one();
+    drill.acts[0].name = "<b>|`x`|</b> & \"y\"";
+    drill.extra = vec![(30, Event::Note { text: "<img src=x>".to_owned() })];
+    let log = log(&drill);
+    let page = text(Format::Html, &log);
+    assert!(!page.contains("<b>|") && !page.contains("<img"));
+    assert!(!text(Format::Junit, &log).contains("<b>|"));
+    assert!(text(Format::Markdown, &log).contains("\\|\\`x"));
+}
+
+#[test]
+fn a_log_cut_anywhere_renders_in_every_format() {
+    let mut drill = Drill::one();
+    drill.vantages.truncate(1);
+    drill.outcome = Some(RunOutcome::Completed);
+    let records = drill.records();
+    for cut in (0..=records.len()).step_by(3) {
+        let log = Log { records: records[..cut].to_vec(), ..Log::default() };
+        let input = Input::new(&log);
+        for format in Format::ALL {
+            assert!(!format.render(&input).unwrap().is_empty(), "{format:?} after {cut}");
+        }
+    }
+}
+
+#[test]
+fn all_files_are_written_beside_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (card, paths) = write_all(folder.path(), &log(&mixed())).unwrap();
+    assert_eq!(card.exit, 1);
+    assert_eq!(paths.len(), 4);
+    assert!(paths.iter().all(|path| path.exists()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "nothing half-written stays");
+}

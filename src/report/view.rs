@@ -1,0 +1,653 @@
+//! A scorecard as people read it: every figure already a text, so that no template calculates. HTML and Markdown share it.
+
+use firedrill_wire::{api::HostState, evidence::Seen, journal::What};
+use serde::Serialize;
+
+use super::{
+    Input,
+    chart::{Band, Chart, Line, Point},
+};
+use crate::{
+    log::Event,
+    plan::model::{Goal, Phase, Plan},
+    score::{
+        card::{
+            AttackCard, Course, FigureCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
+            verdict_word,
+        },
+        say,
+    },
+    verdict::Verdict,
+};
+
+const NONE: &str = "—";
+
+/// The whole report.
+#[derive(Debug, Serialize)]
+pub(crate) struct View {
+    pub(crate) title: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) story: String,
+    pub(crate) hypothesis: String,
+    pub(crate) why: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) meta: Vec<(&'static str, String)>,
+    pub(crate) timelines: Vec<String>,
+    pub(crate) attacks: Vec<AttackView>,
+    pub(crate) plan: Option<PlanView>,
+    pub(crate) events: Vec<EventView>,
+    pub(crate) hosts: Vec<HostView>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AttackView {
+    pub(crate) number: usize,
+    pub(crate) name: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) score: String,
+    pub(crate) course: String,
+    pub(crate) why: Vec<String>,
+    pub(crate) when: String,
+    pub(crate) errors: String,
+    pub(crate) mitigated: String,
+    pub(crate) recovered: String,
+    pub(crate) charts: Vec<String>,
+    pub(crate) objectives: Vec<ObjectiveView>,
+    pub(crate) figures: Vec<FigureView>,
+    pub(crate) injections: Vec<InjectionView>,
+    pub(crate) ran: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ObjectiveView {
+    pub(crate) name: String,
+    pub(crate) goal: String,
+    pub(crate) probe: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) measured: String,
+    pub(crate) range: String,
+    pub(crate) samples: String,
+    pub(crate) why: String,
+    pub(crate) vantages: Vec<VantageView>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct VantageView {
+    pub(crate) vantage: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) measured: String,
+    pub(crate) why: String,
+    pub(crate) counts: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct FigureView {
+    pub(crate) probe: String,
+    pub(crate) vantage: String,
+    pub(crate) counts: bool,
+    pub(crate) mitigated: String,
+    pub(crate) recovered: String,
+    pub(crate) budget: String,
+    pub(crate) causes: String,
+    /// For baseline, fault and recovery: share, median, 99th percentile.
+    pub(crate) phases: Vec<(&'static str, String, String, String)>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct InjectionView {
+    pub(crate) what: String,
+    pub(crate) id: String,
+    pub(crate) from: String,
+    pub(crate) held: String,
+    pub(crate) in_force: &'static str,
+    pub(crate) exercised: &'static str,
+    pub(crate) count: String,
+    pub(crate) looks: usize,
+    pub(crate) detail: String,
+    pub(crate) effects: Vec<String>,
+    pub(crate) undo: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct PlanView {
+    pub(crate) digest: String,
+    pub(crate) rows: Vec<(String, String)>,
+    pub(crate) probes: Vec<(String, String)>,
+    pub(crate) objectives: Vec<(String, String)>,
+    pub(crate) attacks: Vec<(String, String)>,
+    pub(crate) warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct EventView {
+    pub(crate) at: String,
+    pub(crate) who: String,
+    pub(crate) what: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct HostView {
+    pub(crate) host: String,
+    pub(crate) state: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) compared: u64,
+    pub(crate) ours: Vec<String>,
+    pub(crate) foreign: Vec<String>,
+}
+
+impl View {
+    pub(crate) fn of(input: &Input<'_>) -> Self {
+        let card = &input.card;
+        let facts = &input.facts;
+        let mut meta = vec![("run", card.run.clone().unwrap_or_else(|| NONE.to_owned()))];
+        meta.push(("started", facts.wall.to_owned()));
+        meta.push(("took", say::time(card.end_us)));
+        meta.push(("by", facts.operator.to_owned()));
+        meta.push(("attacks", format!("{} of {} run", card.ran, card.planned)));
+        meta.push(("score", score(card.score)));
+        meta.push(("ended", card.ended.clone()));
+        meta.push(("exit code", card.exit.to_string()));
+        if facts.attempt > 1 {
+            meta.push(("try", facts.attempt.to_string()));
+        }
+        if let Some(plan) = facts.plan {
+            meta.push(("plan", plan.digest()));
+            if let Some(ticket) = plan.meta.get("ticket") {
+                meta.push(("ticket", ticket.clone()));
+            }
+        }
+        meta.push(("firedrill", facts.version.to_owned()));
+        meta.retain(|(_, value)| !value.is_empty());
+        Self {
+            title: if card.name.is_empty() { "a drill".to_owned() } else { card.name.clone() },
+            verdict: card.verdict.word(),
+            glyph: glyph(Some(card.verdict)),
+            story: card.story.clone(),
+            hypothesis: card.hypothesis.clone(),
+            why: card.why.clone(),
+            warnings: input.log.warnings.clone(),
+            meta,
+            timelines: facts.plan.map_or_else(Vec::new, |plan| timelines(input, plan)),
+            attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
+            plan: facts.plan.map(plan_view),
+            events: input.log.records.iter().filter_map(event_view).collect(),
+            hosts: card
+                .hosts
+                .iter()
+                .map(|host| HostView {
+                    host: host.host.clone(),
+                    state: state_word(host.state),
+                    glyph: if host.state == HostState::Clean { "✓" } else { "!" },
+                    compared: host.compared,
+                    ours: host.ours.clone(),
+                    foreign: host.foreign.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn score(score: Option<u8>) -> String {
+    score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
+}
+
+/// A mark beside the word, for those who cannot tell the colours.
+fn glyph(verdict: Option<Verdict>) -> &'static str {
+    match verdict {
+        Some(Verdict::Held) => "✓",
+        Some(Verdict::Violated) => "✕",
+        Some(Verdict::Unknown) => "?",
+        None => "–",
+    }
+}
+
+/// A figure as text.
+pub(crate) fn measured(measured: &Measured) -> String {
+    match (measured.value, measured.unit) {
+        _ if measured.endless => match measured.low {
+            Some(low) if measured.unit == Unit::Microseconds && low > 0.0 => format!("more than {}", us(low)),
+            _ => "no answer".to_owned(),
+        },
+        (None, _) => NONE.to_owned(),
+        (Some(share), Unit::Share) => say::percent(share),
+        (Some(time), Unit::Microseconds) => us(time),
+    }
+}
+
+fn range(measured: &Measured) -> String {
+    let text = |value: f64| match measured.unit {
+        Unit::Share => say::percent(value),
+        Unit::Microseconds => us(value),
+    };
+    match (measured.low, measured.high) {
+        (Some(low), Some(high)) if text(low) != text(high) => format!("{} – {}", text(low), text(high)),
+        (Some(low), None) if low > 0.0 => format!("{} –", text(low)),
+        _ => String::new(),
+    }
+}
+
+fn us(value: f64) -> String {
+    say::time(i64::try_from(crate::score::whole(value)).unwrap_or(i64::MAX))
+}
+
+fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
+    let ran = !matches!(attack.course, Course::NotRun(_));
+    let course = match &attack.course {
+        Course::Ran => "ran through".to_owned(),
+        Course::Aborted(why) => format!("aborted: {why}"),
+        Course::Cut => "the log ends before it does".to_owned(),
+        Course::NotRun(why) => format!("not run: {why}"),
+    };
+    let worst =
+        attack.figures.iter().filter(|figure| figure.counts).max_by(|a, b| errors(a).total_cmp(&errors(b)));
+    let slowest = |get: fn(&FigureCard) -> Option<i64>| {
+        let all = attack.figures.iter().filter(|figure| figure.counts).map(get);
+        // One vantage that is not known makes the whole not known.
+        let worst = all.clone().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
+        worst.map_or_else(|| NONE.to_owned(), say::time)
+    };
+    AttackView {
+        number: attack.index + 1,
+        name: attack.name.clone(),
+        verdict: verdict_word(attack.verdict),
+        glyph: glyph(attack.verdict),
+        score: score(attack.score),
+        course,
+        why: attack.why.clone(),
+        when: attack.phases.first().zip(attack.phases.last()).map_or_else(String::new, |(first, last)| {
+            format!("{} – {}", say::clock(first.from_us), say::clock(last.until_us))
+        }),
+        errors: worst
+            .filter(|_| ran)
+            .filter(|figure| figure.phases.iter().any(|one| one.phase == Phase::Fault && one.good.is_some()))
+            .map_or_else(|| NONE.to_owned(), |figure| say::percent(errors(figure))),
+        mitigated: slowest(|figure| figure.mitigated_us),
+        recovered: slowest(|figure| figure.recovered_us),
+        charts: input.facts.plan.filter(|_| ran).map_or_else(Vec::new, |plan| zooms(input, plan, attack)),
+        objectives: attack.objectives.iter().map(objective_view).collect(),
+        figures: attack.figures.iter().map(figure_view).collect(),
+        injections: attack
+            .injections
+            .iter()
+            .map(|one| InjectionView {
+                what: format!("{} on {}", one.kind, one.host),
+                id: one.id.as_ref().map_or_else(|| "never armed".to_owned(), ToString::to_string),
+                from: one.in_force_us.map_or_else(|| NONE.to_owned(), say::clock),
+                held: match (one.in_force_us, one.undoing_us.or(one.ended_us)) {
+                    (Some(from), Some(until)) => {
+                        format!("{} of {}", say::time(until.saturating_sub(from)), say::time(one.hold_us))
+                    }
+                    (Some(_), None) => format!("? of {}", say::time(one.hold_us)),
+                    _ => NONE.to_owned(),
+                },
+                in_force: seen(one.in_force),
+                exercised: seen(one.exercised),
+                count: one.count.map_or_else(|| NONE.to_owned(), |count| count.to_string()),
+                looks: one.looks,
+                detail: one.detail.clone(),
+                effects: one.effects.clone(),
+                undo: one.undo.clone(),
+            })
+            .collect(),
+        ran,
+    }
+}
+
+fn errors(figure: &FigureCard) -> f64 {
+    figure
+        .phases
+        .iter()
+        .find(|one| one.phase == Phase::Fault)
+        .and_then(|one| one.good)
+        .map_or(0.0, |good| 1.0 - good)
+}
+
+const fn seen(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Yes => "yes",
+        Seen::No => "no",
+        Seen::Unknown => "not known",
+    }
+}
+
+fn objective_view(card: &ObjectiveCard) -> ObjectiveView {
+    ObjectiveView {
+        name: card.name.clone(),
+        goal: card.goal.clone(),
+        probe: card.probe.clone(),
+        verdict: card.verdict.word(),
+        glyph: glyph(Some(card.verdict)),
+        measured: measured(&card.measured),
+        range: range(&card.measured),
+        samples: if card.measured.samples == 0 { NONE.to_owned() } else { card.measured.samples.to_string() },
+        why: card.why.clone(),
+        vantages: card
+            .vantages
+            .iter()
+            .map(|one| VantageView {
+                vantage: one.vantage.clone(),
+                verdict: one.verdict.word(),
+                measured: measured(&one.measured),
+                why: one.why.clone(),
+                counts: one.counts,
+            })
+            .collect(),
+    }
+}
+
+fn figure_view(card: &FigureCard) -> FigureView {
+    let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), say::time);
+    let latency = |us: Option<u64>, samples: u64| match us {
+        Some(us) => say::time(i64::try_from(us).unwrap_or(i64::MAX)),
+        None if samples > 0 => "no answer".to_owned(),
+        None => NONE.to_owned(),
+    };
+    FigureView {
+        probe: card.probe.clone(),
+        vantage: card.vantage.clone(),
+        counts: card.counts,
+        mitigated: time(card.mitigated_us),
+        recovered: time(card.recovered_us),
+        budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
+        causes: card
+            .causes
+            .iter()
+            .map(|(cause, count)| format!("{count} {cause}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        phases: card
+            .phases
+            .iter()
+            .filter(|one| one.phase != Phase::Settle)
+            .map(|one| {
+                let share = one.good.map_or_else(|| NONE.to_owned(), say::percent);
+                (
+                    phase_word(one.phase),
+                    share,
+                    latency(one.p50_us, one.samples),
+                    latency(one.p99_us, one.samples),
+                )
+            })
+            .collect(),
+    }
+}
+
+fn plan_view(plan: &Plan) -> PlanView {
+    let mut rows = vec![("scenario".to_owned(), plan.file.clone())];
+    rows.extend(plan.environment.clone().map(|environment| ("environment".to_owned(), environment)));
+    rows.extend(plan.meta.iter().map(|(key, value)| (key.clone(), value.clone())));
+    rows.extend(plan.params.iter().map(|(key, value)| (format!("parameter {key}"), value.clone())));
+    rows.push(("lease".to_owned(), plan.lease.to_string()));
+    rows.push(("seed".to_owned(), plan.seed.to_string()));
+    let hosts: Vec<_> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
+    rows.push(("fleet".to_owned(), hosts.join(", ")));
+    for guard in &plan.guard.abort {
+        let text = format!(
+            "abort when less than {} of {} is good over {}",
+            guard.good_below, guard.probe, guard.over
+        );
+        rows.push(("guard".to_owned(), text));
+    }
+    PlanView {
+        digest: plan.digest(),
+        rows,
+        probes: plan
+            .probes
+            .iter()
+            .map(|probe| {
+                let from = probe.from.join(", ");
+                let what = match &probe.kind {
+                    firedrill_wire::probe::ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
+                    firedrill_wire::probe::ProbeKind::Tcp(tcp) => {
+                        format!("TCP connection to {}", tcp.address)
+                    }
+                };
+                let text =
+                    format!("{what}, {} a second, time-out {}, from {from}", probe.rate, probe.timeout);
+                (probe.name.clone(), text)
+            })
+            .collect(),
+        objectives: plan
+            .objectives
+            .iter()
+            .map(|one| (one.name.clone(), format!("{}: {}", one.probe, crate::score::goal_text(one))))
+            .collect(),
+        attacks: plan
+            .attacks
+            .iter()
+            .map(|attack| {
+                let faults: Vec<_> = attack
+                    .injections
+                    .iter()
+                    .map(|one| format!("{} on {}", one.fault.kind(), one.host))
+                    .collect();
+                let times = format!(
+                    "baseline {}, hold {}, recovery {}, settle {}",
+                    attack.baseline, attack.hold, attack.recovery, attack.settle
+                );
+                (
+                    attack.name.clone(),
+                    format!("{}; {times}; judged by {}", faults.join(", "), attack.judge.join(", ")),
+                )
+            })
+            .collect(),
+        warnings: plan.warnings.clone(),
+    }
+}
+
+/// Samples and looks are drawn and summed up elsewhere; the rest is what happened.
+fn event_view(record: &crate::log::Record) -> Option<EventView> {
+    let row =
+        |at: i64, who: &str, what: String| Some(EventView { at: say::clock(at), who: who.to_owned(), what });
+    let at = record.at_us;
+    match &record.event {
+        Event::Bin { .. } | Event::Clock { .. } | Event::Prepared { .. } => None,
+        Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
+        Event::Phase { attack, phase, .. } => {
+            row(at, "coordinator", format!("attack {}: {}", attack + 1, phase_word(*phase)))
+        }
+        Event::Armed { host, kind, injection, .. } => row(at, host, format!("armed {kind} ({injection})")),
+        Event::Agent { host, happened_us, what } => match &what.what {
+            What::Looked { .. } => None,
+            What::AgentStarted { version, .. } => row(*happened_us, host, format!("agent {version} started")),
+            What::Changed { injection, to, reason, detail, foreign, .. } => {
+                let mut text = format!("{injection}: {}", json_word(to));
+                if let Some(reason) = reason {
+                    text.push_str(&format!(" ({})", json_word(reason)));
+                }
+                for more in std::iter::once(detail).chain(foreign).filter(|more| !more.is_empty()) {
+                    text.push_str(&format!("; {more}"));
+                }
+                row(*happened_us, host, text)
+            }
+            What::UndoRetry { injection, attempt, error, .. } => {
+                row(*happened_us, host, format!("{injection}: undo failed for the {attempt}. time: {error}"))
+            }
+            What::LeaseExpired { .. } => row(*happened_us, host, "the lease ran out".to_owned()),
+            What::Halted { by } => row(*happened_us, host, format!("halted by {by}")),
+            What::Released { by } => row(*happened_us, host, format!("halt released by {by}")),
+        },
+        Event::LinkLost { host, why } => row(at, host, format!("link lost: {why}")),
+        Event::LinkBack { host, rebooted } => {
+            row(at, host, if *rebooted { "link back, after a reboot" } else { "link back" }.to_owned())
+        }
+        Event::ApprovalAsked { attack, people } => {
+            row(at, "coordinator", format!("attack {}: asked for {people} approvals", attack + 1))
+        }
+        Event::ApprovalGiven { attack, by, yes } => {
+            row(at, by, format!("attack {}: {}", attack + 1, if *yes { "approved" } else { "not approved" }))
+        }
+        Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
+        Event::Gap { from_us, to_us } => row(
+            at,
+            "coordinator",
+            format!("was not running for {}", say::time(to_us.saturating_sub(*from_us))),
+        ),
+        Event::AttackEnded { attack, outcome, .. } => {
+            let how = match outcome {
+                crate::log::Outcome::Ran => "ended".to_owned(),
+                crate::log::Outcome::Aborted(why) => format!("aborted: {why}"),
+                crate::log::Outcome::NotRun(why) => format!("not run: {why}"),
+            };
+            row(at, "coordinator", format!("attack {} {how}", attack + 1))
+        }
+        Event::HostEnded { host, end } => row(at, host, format!("ended {}", state_word(end.state))),
+        Event::Note { text } => row(at, "note", text.clone()),
+        Event::RunEnded { .. } => row(at, "coordinator", "run ended".to_owned()),
+    }
+}
+
+/// A value's own word, as it stands in the log: `hold-over`, `asked by bob`.
+fn json_word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(serde_json::Value::Object(map)) => map
+            .into_iter()
+            .next()
+            .map(|(word, inner)| {
+                let by = inner.get("by").and_then(serde_json::Value::as_str).unwrap_or_default();
+                format!("{word} by {by}")
+            })
+            .unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+fn lines(input: &Input<'_>, probe: &str, counts: impl Fn(&str) -> bool) -> Vec<Line> {
+    let plan = input.facts.plan;
+    let from =
+        plan.and_then(|plan| plan.probes.iter().find(|one| one.name == probe)).map(|probe| &probe.from);
+    let samples = |vantage: &str| {
+        input
+            .facts
+            .samples
+            .iter()
+            .find(|((name, from), _)| *name == probe && *from == vantage)
+            .map(|(_, all)| all)
+    };
+    from.into_iter()
+        .flatten()
+        .map(|vantage| Line {
+            name: vantage.clone(),
+            counts: counts(vantage),
+            points: samples(vantage)
+                .into_iter()
+                .flatten()
+                .map(|sample| Point {
+                    from_us: sample.from_us,
+                    until_us: sample.until_us,
+                    good: sample.good,
+                    bad: sample.bad,
+                    latencies: sample.latencies.clone().unwrap_or_default(),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// The limits that a probe's objectives set.
+fn limits(plan: &Plan, probe: &str) -> (Option<f64>, Option<u64>) {
+    let goals = || plan.objectives.iter().filter(|one| one.probe == probe).map(|one| one.goal);
+    let good = goals().filter_map(|goal| match goal {
+        Goal::Good(share) => Some(share.fraction()),
+        _ => None,
+    });
+    let below = goals().filter_map(|goal| match goal {
+        Goal::Latency { below, .. } => Some(below.as_micros()),
+        _ => None,
+    });
+    (good.reduce(f64::max), below.min())
+}
+
+fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
+    let from_us = attack.fault_from_us?;
+    let act = attack.phases.iter().find(|one| one.phase == Phase::Fault)?;
+    let until_us = attack.healed_us.unwrap_or(act.until_us).max(from_us);
+    let title = format!(
+        "{}: in force from {} to {}, {}",
+        attack.name,
+        say::clock(from_us),
+        say::clock(until_us),
+        verdict_word(attack.verdict)
+    );
+    Some(Band { from_us, until_us, label, title, fault: true })
+}
+
+fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<String> {
+    let targets = plan.targets();
+    let many = plan.attacks.len() > 6;
+    let bands: Vec<Band> = input
+        .card
+        .attacks
+        .iter()
+        .filter_map(|attack| {
+            let number = attack.index + 1;
+            fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
+        })
+        .collect();
+    let chart = |(place, probe): (usize, &crate::plan::model::Probe)| {
+        let (good, below_us) = limits(plan, &probe.name);
+        Chart {
+            id: format!("run-{place}"),
+            title: format!("{}: the whole run", probe.name),
+            from_us: 0,
+            until_us: input.card.end_us.max(1),
+            zero_us: 0,
+            // Over the whole run a vantage is a target's if any attack targets it.
+            lines: lines(input, &probe.name, |vantage| !targets.contains(vantage)),
+            bands: bands.clone(),
+            good,
+            below_us,
+        }
+        .svg()
+    };
+    plan.probes.iter().enumerate().map(chart).collect()
+}
+
+fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<String> {
+    let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
+    let mut bands: Vec<Band> = attack
+        .phases
+        .iter()
+        .map(|one| Band {
+            from_us: one.from_us,
+            until_us: one.until_us,
+            label: phase_word(one.phase).to_owned(),
+            title: format!(
+                "{} from {} to {}",
+                phase_word(one.phase),
+                say::clock(one.from_us),
+                say::clock(one.until_us)
+            ),
+            fault: false,
+        })
+        .collect();
+    bands.extend(fault_band(attack, String::new()));
+    let judged =
+        |probe: &&crate::plan::model::Probe| attack.objectives.iter().any(|one| one.probe == probe.name);
+    plan.probes
+        .iter()
+        .filter(judged)
+        .enumerate()
+        .map(|(place, probe)| {
+            let (good, below_us) = limits(plan, &probe.name);
+            Chart {
+                id: format!("attack-{}-{place}", attack.index),
+                title: format!("{} during “{}”", probe.name, attack.name),
+                from_us: first.from_us,
+                until_us: last.until_us,
+                zero_us: attack.fault_from_us.unwrap_or(0),
+                lines: lines(input, &probe.name, |vantage| {
+                    !attack.injections.iter().any(|one| one.host == vantage)
+                }),
+                bands: bands.clone(),
+                good,
+                below_us,
+            }
+            .svg()
+        })
+        .collect()
+}
