@@ -98,7 +98,7 @@ fn a_command_gives_the_same_fleet_as_a_file() {
     let command = vec!["cat".to_owned(), file.display().to_string()];
     let options = Options {
         scenario: "scenarios/demo.toml".into(),
-        fleet: FleetSource::Command(command.clone()),
+        fleet: FleetSource::Command(command),
         params: vec![],
         seed: Some(7),
     };

@@ -117,7 +117,13 @@ impl Sink {
     /// Whether something prevents the run.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    /// How many things prevent the run.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
 
     /// Warnings as lines of text, for the plan.
