@@ -96,10 +96,12 @@ impl Fleet {
         names.filter_map(|name| Some((name.clone(), self.addresses(name)?))).collect()
     }
 
-    /// All keys that a selector may use.
+    /// All keys that a selector may use and for which some host has a value.
     pub(crate) fn label_keys(&self) -> Vec<&str> {
         let labels = self.hosts.iter().flat_map(|host| host.labels.keys().map(String::as_str));
-        let mut keys: Vec<&str> = ["name", "role", "tag"].into_iter().chain(labels).collect();
+        let own = ["name", "role", "tag"].into_iter();
+        let own = own.filter(|key| self.hosts.iter().any(|host| !values_of(host, key).is_empty()));
+        let mut keys: Vec<&str> = own.chain(labels).collect();
         keys.sort_unstable();
         keys.dedup();
         keys

@@ -15,6 +15,7 @@ pub(crate) mod reading;
 mod root;
 mod schema;
 pub mod spot;
+mod suggest;
 pub mod target;
 mod tree;
 

@@ -41,6 +41,7 @@ golden! {
     params: "tests/wrong/params.toml", None;
     blast_radius: "tests/wrong/blast.toml", FLEET;
     guard: "tests/wrong/guard.toml", FLEET;
+    limit: "tests/wrong/limit.toml", FLEET;
     vantages: "tests/wrong/vantage.toml", FLEET;
     selectors: "tests/wrong/selectors.toml", FLEET;
     faults: "tests/wrong/faults.toml", FLEET;

@@ -98,7 +98,7 @@ fn a_command_gives_the_same_fleet_as_a_file() {
     let command = vec!["cat".to_owned(), file.display().to_string()];
     let options = Options {
         scenario: "scenarios/demo.toml".into(),
-        fleet: FleetSource::Command(command.clone()),
+        fleet: FleetSource::Command(command),
         params: vec![],
         seed: Some(7),
     };
@@ -117,4 +117,50 @@ fn picks_follow_the_seed() {
     assert_eq!(picked(3), picked(3));
     let all: std::collections::BTreeSet<String> = (0..40).map(picked).collect();
     assert_eq!(all.len(), 4, "every app host is picked by some seed: {all:?}");
+}
+
+#[test]
+fn what_agents_answered_is_printed() {
+    use firedrill_wire::api::{Claim, Prepared, PreparedOne, Problem};
+    let plan = plan_of("scenarios/service-shutdown.toml", "scenarios/fleet.toml", &[], 7);
+    let id = |text: &str| text.parse().expect("an id");
+    let ready = Prepared::Ready {
+        claims: vec![Claim { what: "unit:checkout".to_owned(), shared: false }],
+        effects: vec!["stop checkout through runit".to_owned()],
+        undo: vec!["start checkout through runit".to_owned()],
+        switches: vec!["guardian".to_owned()],
+        notes: vec!["it has 3 processes".to_owned()],
+        fingerprint: "f".to_owned(),
+    };
+    let mut forever = ready.clone();
+    if let Prepared::Ready { undo, .. } = &mut forever {
+        undo.clear();
+    }
+    let refused = Prepared::Refused(Problem {
+        code: "not-allowed".to_owned(),
+        title: "the policy forbids it".to_owned(),
+        hint: "see /etc/firedrill/agent.toml".to_owned(),
+    });
+    let answer = |host: &str, answer| (host.to_owned(), 0, PreparedOne { id: id("r-1-1"), answer });
+    let text =
+        print::text(&plan, &[answer("app1", ready), answer("app2", forever), answer("app3", refused)], 110);
+    insta::assert_snapshot!("answers", text);
+}
+
+#[test]
+fn exit_codes_of_check() {
+    use firedrill::{cli::check, verdict::Exit};
+    let args = |file: &str, json| check::Args {
+        files: vec!["scenarios/demo.toml".into(), file.into()],
+        fleet: Some("scenarios/fleet.toml".into()),
+        fleet_command: None,
+        params: vec![],
+        seed: 1,
+        verbose: false,
+        json,
+    };
+    for json in [false, true] {
+        assert_eq!(check::run(&args("scenarios/region.toml", json)).expect("prints"), Exit::Held);
+        assert_eq!(check::run(&args("tests/wrong/blast.toml", json)).expect("prints"), Exit::Usage);
+    }
 }

@@ -138,8 +138,7 @@ impl Building {
             sink.push(at(problem, here.clone(), "not a name").help(help));
         }
         if self.fleet.host(name).is_some() {
-            let mut problem =
-                at(Problem::error(format!("host `{name}` is there twice")), here.clone(), "again here");
+            let mut problem = at(Problem::error(format!("host `{name}` is there twice")), here, "again here");
             if let Some(first) = self.fleet.places.get(name) {
                 problem = problem.also(first.clone(), "first here");
             }

@@ -29,7 +29,7 @@ pub fn samples_to_decide(goal: &Goal) -> u64 {
             let p = share.fraction();
             ceil(Z * Z * p / (1.0 - p)).max(1)
         }
-        Goal::Latency { quantile, .. } if !(*quantile < 1.0) => u64::MAX,
+        Goal::Latency { quantile, .. } if quantile.is_nan() || *quantile >= 1.0 => u64::MAX,
         Goal::Latency { quantile, .. } => ceil(0.05_f64.ln() / quantile.max(1e-9).ln()).max(1),
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => SAMPLES_A_WINDOW,
     }

@@ -63,7 +63,9 @@ pub fn inspect(
     let mut sink = Sink::default();
     let scenario = scenario::read(file, params, &mut sink);
     let wanted = fleet.is_some();
-    let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink));
+    // A fleet that is wrong in itself would make a scenario look wrong that is not.
+    let before = sink.errors();
+    let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
     refuse::without_hosts(&scenario, fleet.as_ref(), &mut sink);
     let mut plan = None;
     if let Some(fleet) = fleet {

@@ -28,6 +28,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, sink: &m
 /// All that can be refused once hosts are known.
 pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
     blast::refuse(scenario, fleet, draft, sink);
+    time::refuse_limit(scenario, draft, sink);
     vantage::refuse(scenario, draft, sink);
     fault::refuse_with_hosts(scenario, fleet, draft, sink);
 }

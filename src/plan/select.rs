@@ -44,24 +44,23 @@ pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut
         return Selected::default();
     }
     let mut groups: BTreeMap<String, Vec<&Host>> = BTreeMap::new();
+    let mut without: Vec<&str> = Vec::new();
     for host in matching {
-        let Some(label) = &target.value.group_by else {
-            groups.entry(String::new()).or_default().push(host);
-            continue;
-        };
-        match values_of(host, label).as_slice() {
-            [value] => groups.entry((*value).to_owned()).or_default().push(host),
-            [] => sink.push(
-                Problem::error(format!("host `{}` has no `{}` to group it by", host.name, label.value))
-                    .at(target.place_of(&label.at), "group_by")
-                    .help(suggest(label, fleet.label_keys(), "labels")),
-            ),
-            _ => sink.push(
-                Problem::error(format!("host `{}` would be in several groups", host.name))
-                    .at(target.place_of(&label.at), "has several values on one host")
-                    .help("group by a label that has one value, such as zone or region"),
-            ),
+        let values = target.value.group_by.as_ref().map(|label| values_of(host, label));
+        match values.as_deref() {
+            None => groups.entry(String::new()).or_default().push(host),
+            Some([value]) => groups.entry((*value).to_owned()).or_default().push(host),
+            Some(_) => without.push(&host.name),
         }
+    }
+    if let Some(label) = target.value.group_by.as_ref().filter(|_| !without.is_empty()) {
+        let message =
+            format!("hosts without exactly one `{}` to group them by: {}", label.value, without.join(", "));
+        sink.push(Problem::error(message).at(target.place_of(&label.at), "makes the groups").help(suggest(
+            label,
+            fleet.label_keys().into_iter().filter(|key| *key != label.value),
+            "labels",
+        )));
     }
     let groups = groups.into_iter().map(|(name, hosts)| {
         let wanted = wanted(target, hosts.len(), sink);

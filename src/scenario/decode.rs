@@ -111,7 +111,7 @@ fn report(
                 nearest(name, known.clone()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
             let all = known.collect::<Vec<_>>().join(", ");
             Problem::error(format!("`{name}` is not known here"))
-                .at(place, "not one of the known kinds")
+                .at(place, "not one of those known")
                 .help(format!("{near}known: {all}"))
         }
         Told::Missing { key } => {

@@ -7,6 +7,11 @@ use std::{fmt, ops::Range, sync::Arc};
 use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
+mod json;
+
+pub use super::suggest::{nearest, suggest};
+pub use json::{JsonEnd, JsonProblem};
+
 /// Which of the files that were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub(crate) usize);
@@ -117,7 +122,13 @@ impl Sink {
     /// Whether something prevents the run.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    /// How many things prevent the run.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
 
     /// Warnings as lines of text, for the plan.
@@ -303,129 +314,5 @@ impl std::error::Error for Report {}
 impl miette::Diagnostic for Report {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
         Some(Box::new(self.shown.iter().map(|shown| shown as &dyn miette::Diagnostic)))
-    }
-}
-
-/// A problem for machines; lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct JsonProblem {
-    /// Whether it prevents the run.
-    pub severity: Severity,
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
-    /// The file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// The line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<usize>,
-    /// The column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<usize>,
-    /// Where it ends, not included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end: Option<JsonEnd>,
-}
-
-/// Where a problem ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct JsonEnd {
-    /// The line.
-    pub line: usize,
-    /// The column.
-    pub column: usize,
-}
-
-impl From<&Shown> for JsonProblem {
-    fn from(shown: &Shown) -> Self {
-        let place = shown.source.as_deref().zip(shown.labels.first());
-        let ends = place.map(|(source, label)| {
-            let text = source.inner();
-            (line_column(text, label.offset()), line_column(text, label.offset() + label.len()))
-        });
-        Self {
-            severity: shown.severity,
-            message: shown.message.clone(),
-            help: shown.help.clone(),
-            file: place.map(|(source, _)| source.name().to_owned()),
-            line: ends.map(|((line, _), _)| line),
-            column: ends.map(|((_, column), _)| column),
-            end: ends.map(|(_, (line, column))| JsonEnd { line, column }),
-        }
-    }
-}
-
-/// Line and column of a byte, both from 1.
-fn line_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(offset.min(text.len()))];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
-/// The known word that was probably meant.
-#[must_use]
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
-    let scored = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
-    scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)
-}
-
-/// What would be right for a word that nobody knows: the one that was probably meant, or all that there are.
-#[must_use]
-pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, what: &str) -> String {
-    let mut known: Vec<&str> = known.into_iter().collect();
-    if let Some(near) = nearest(word, known.iter().copied()) {
-        return format!("did you mean `{near}`?");
-    }
-    known.sort_unstable();
-    known.dedup();
-    match known.len() {
-        0 => format!("there are no {what}"),
-        1..=40 => format!("known {what}: {}", known.join(", ")),
-        more => format!("known {what}: {}, … ({more} in all)", known[..30].join(", ")),
-    }
-}
-
-/// Edit distance; two neighbours swapped count as one edit.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    if a.len().abs_diff(b.len()) > 3 {
-        return usize::MAX;
-    }
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let swap = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = swap.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_words_are_found() {
-        assert_eq!(nearest("bsaeline", ["baseline", "hold"]), Some("baseline"));
-        assert_eq!(nearest("service_stop", ["service-stop", "service-kill"]), Some("service-stop"));
-        assert_eq!(nearest("zebra", ["baseline", "hold"]), None);
-    }
-
-    #[test]
-    fn lines_and_columns_count_from_one() {
-        assert_eq!(line_column("a\nüb", 4), (2, 2));
-        assert_eq!(line_column("", 9), (1, 1));
     }
 }

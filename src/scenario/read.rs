@@ -75,7 +75,7 @@ fn needed(file: FileId, table: &DeTable<'_>, sink: &mut Sink) {
 struct Files {
     order: Vec<FileId>,
     done: Vec<PathBuf>,
-    stack: Vec<PathBuf>,
+    stack: Vec<(PathBuf, String)>,
 }
 
 impl Files {
@@ -85,9 +85,9 @@ impl Files {
             Ok(real) => real,
             Err(error) => return sink.push(unreadable(&name, &error.to_string(), from)),
         };
-        if self.stack.contains(&real) {
-            let ring: Vec<_> = self.stack.iter().chain([&real]).filter_map(|path| path.file_name()).collect();
-            let ring: Vec<_> = ring.into_iter().map(|name| name.to_string_lossy()).collect();
+        if self.stack.iter().any(|(file, _)| *file == real) {
+            let ring: Vec<&str> =
+                self.stack.iter().map(|(_, name)| name.as_str()).chain([name.as_str()]).collect();
             let problem = Problem::error(format!("files include each other: {}", ring.join(" → ")));
             return sink.push(match from {
                 Some(place) => problem.at(place, "closes the ring"),
@@ -101,8 +101,8 @@ impl Files {
             Ok(text) => text,
             Err(error) => return sink.push(unreadable(&name, &error, from)),
         };
-        let id = sink.add_source(name, text.as_str());
-        self.stack.push(real.clone());
+        let id = sink.add_source(name.as_str(), text.as_str());
+        self.stack.push((real.clone(), name));
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in &errors {
             let at = error.span().unwrap_or(0..0);

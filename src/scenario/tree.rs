@@ -41,11 +41,10 @@ pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
     best.2
 }
 
-fn walk(
-    node: &Spanned<DeValue<'_>>,
-    path: &mut Vec<Step>,
-    see: &mut dyn FnMut(&[Step], bool, &Range<usize>),
-) {
+/// Told of each key and value: the way to it, whether it is the key, and its bytes.
+type See<'a> = dyn FnMut(&[Step], bool, &Range<usize>) + 'a;
+
+fn walk(node: &Spanned<DeValue<'_>>, path: &mut Vec<Step>, see: &mut See<'_>) {
     see(path, false, &node.span());
     match node.get_ref() {
         DeValue::Table(table) => {

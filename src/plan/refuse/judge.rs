@@ -18,11 +18,12 @@ use crate::{
 
 pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let judged = timing::judged(attack, scenario);
-    if judged.is_empty() && !attack.broken && !sink.failed() {
+    let nothing_to_judge_by = scenario.objectives.is_empty() && scenario.lost.is_empty();
+    if judged.is_empty() && !attack.broken && (nothing_to_judge_by || attack.value.judge.is_some()) {
         sink.push(
             Problem::error(format!("attack `{}` is judged by nothing", attack.name))
                 .at(attack.place(), "no objective")
-                .help("define [objectives.NAME]: without one, nothing can be said to have held"),
+                .help("define and judge by an objective: without one, nothing can be said to have held"),
         );
     }
     let timing = timing::timing(attack, scenario);
@@ -61,7 +62,7 @@ fn decidable(
         }
         return;
     }
-    if !(rate > 0.0) || needed == u64::MAX {
+    if rate.is_nan() || rate <= 0.0 || needed == u64::MAX {
         return;
     }
     let (time, key) = time_of(&goal, &own.during(), hold, timing);
@@ -91,7 +92,6 @@ fn decidable(
         Problem::error(format!("attack `{}` cannot decide `{}`: {problem}", attack.name, objective.name))
             .at(at, "too few samples")
             .also(objective.place(), "what it is to show")
-            .also(probe.place_of(&probe.value.rate.at), "how often it is asked")
             .help(help),
     );
 }

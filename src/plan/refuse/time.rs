@@ -6,6 +6,7 @@ use crate::{
     plan::{
         decide::WINDOW,
         model::Goal,
+        resolve::{Draft, length},
         timing::{self, Timing},
     },
     scenario::{
@@ -42,12 +43,34 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             format!("attack `{}` has no baseline: nothing shows that all was well before", attack.name);
         sink.push(Problem::error(message).at(place_of(attack, scenario, "baseline"), "zero"));
     }
-    if let Some(approve) = &attack.value.approve {
-        let (people, expires) = (approve.people, approve.expires);
-        if people == 0 || expires.is_zero() {
-            let message = "an approval wants at least one person and some time";
-            sink.push(Problem::error(message).at(attack.place_of(&approve.at), "cannot be given"));
+    let default = scenario.attack_defaults.as_ref();
+    let approve = match (&attack.value.approve, default) {
+        (Some(approve), _) => Some((approve, attack.place_of(&approve.at))),
+        (None, Some(item)) => {
+            item.value.approve.as_ref().map(|approve| (approve, item.place_of(&approve.at)))
         }
+        (None, None) => None,
+    };
+    if let Some((_, place)) = approve.filter(|(approve, _)| approve.people == 0 || approve.expires.is_zero())
+    {
+        let message =
+            format!("the approval of attack `{}` wants at least one person and some time", attack.name);
+        sink.push(Problem::error(message).at(place, "cannot be given"));
+    }
+}
+
+/// A limit that ends every run before its last attack.
+pub(super) fn refuse_limit(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
+    let Some(item) = &scenario.ci else { return };
+    let Some(limit) = item.value.time_limit else { return };
+    let needed: Span = draft.attacks.iter().map(|placed| length(&placed.attack)).sum();
+    if limit < needed {
+        let message =
+            format!("the drill takes {needed} if all settles at once, and is stopped after {limit}");
+        let place = item.place_of_key("time_limit");
+        sink.push(
+            Problem::error(message).at(place, "too short").help(format!("time_limit = \"{needed}\" or more")),
+        );
     }
 }
 

@@ -29,10 +29,17 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
             else {
                 continue;
             };
-            let left =
-                planned.from.iter().filter(|from| *from == COORDINATOR || !hit.contains(from.as_str()));
-            if left.count() == 0 && !planned.from.is_empty() {
-                let on = item.place_of(&item.value.on.at);
+            let is_hit = |from: &&String| *from != COORDINATOR && hit.contains(from.as_str());
+            let lost: Vec<&str> = planned.from.iter().filter(is_hit).map(String::as_str).collect();
+            let on = item.place_of(&item.value.on.at);
+            if lost.len() < planned.from.len() && !lost.is_empty() {
+                let message = format!(
+                    "attack `{}` hits a vantage of probe `{probe}`, whose samples do not count then: {}",
+                    placed.attack.name,
+                    lost.join(", ")
+                );
+                sink.push(Problem::warning(message).at(on, "attacks a witness"));
+            } else if !lost.is_empty() {
                 let which = planned.from.join(", ");
                 sink.push(
                     Problem::error(format!(

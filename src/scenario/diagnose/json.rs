@@ -1,0 +1,75 @@
+//! Problems for machines.
+
+use serde::Serialize;
+
+use super::{Severity, Shown};
+
+/// A problem for machines; lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JsonProblem {
+    /// Whether it prevents the run.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// Where it ends, not included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<JsonEnd>,
+}
+
+/// Where a problem ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct JsonEnd {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl From<&Shown> for JsonProblem {
+    fn from(shown: &Shown) -> Self {
+        let place = shown.source.as_deref().zip(shown.labels.first());
+        let ends = place.map(|(source, label)| {
+            let text = source.inner();
+            (line_column(text, label.offset()), line_column(text, label.offset() + label.len()))
+        });
+        Self {
+            severity: shown.severity,
+            message: shown.message.clone(),
+            help: shown.help.clone(),
+            file: place.map(|(source, _)| source.name().to_owned()),
+            line: ends.map(|((line, _), _)| line),
+            column: ends.map(|((_, column), _)| column),
+            end: ends.map(|(_, (line, column))| JsonEnd { line, column }),
+        }
+    }
+}
+
+/// Line and column of a byte, both from 1.
+fn line_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset.min(text.len()))];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_from_one() {
+        assert_eq!(line_column("a\nüb", 4), (2, 2));
+        assert_eq!(line_column("", 9), (1, 1));
+    }
+}
