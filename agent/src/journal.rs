@@ -236,6 +236,12 @@ impl Journal {
         event
     }
 
+    /// Whether something that was to be written waits in memory, because the disk is full or broken.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Makes all that was written safe from a power loss, and hands it on to readers. Never fails: it is tried again.
     pub fn sync(&mut self) {
         if let Err(error) = self.flush() {

@@ -35,7 +35,7 @@ use crate::{
     config::Config,
     host::Host,
     identity::Identity,
-    journal::{Journal, Record, Tombstone, write_copy},
+    journal::{Journal, Pending, Record, Tombstone, write_copy},
     metrics::Metrics,
     transition::{Step, next},
     wiring::{Prober, Wiring},
@@ -195,13 +195,16 @@ impl Core {
     }
 
     /// Makes what was journaled safe, without keeping others from journaling meanwhile, and hands it on.
-    fn sync(&self) {
+    fn sync(&self) -> bool {
         let pending = lock(&self.journal).begin_sync();
-        let result = pending.and_then(|pending| pending.finish());
-        match result {
+        match pending.and_then(Pending::finish) {
             Ok(seq) => lock(&self.journal).publish(seq),
-            Err(error) => tracing::error!("{}", error.chain()),
+            Err(error) => {
+                tracing::error!("{}; events wait in memory", error.chain());
+                return false;
+            }
         }
+        true
     }
 
     fn bury(&self, stones: Vec<Tombstone>) {
@@ -312,6 +315,3 @@ impl Core {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -72,6 +72,8 @@ pub fn merge(run_dir: &Path, here: &Identity, into: &mut Replayed) {
                 intent.id(),
                 path.display()
             ));
+            // The copy is not rewritten at the moment of a start: what it calls armed may have started since.
+            let state = if state == State::Armed { State::Injecting } else { state };
             into.injections.push(Found { intent, state, in_journal: false });
         }
     }

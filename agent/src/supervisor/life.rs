@@ -82,7 +82,12 @@ impl Life {
     fn start(&self, kind: &dyn Inject, live: Live) {
         let reversible = live.ask.fault.reversible();
         // What cannot be undone may take the whole host with it: its start must be on disk before.
-        self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), !reversible);
+        self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), false);
+        let behind = if reversible { lock(&self.core.journal).is_behind() } else { !self.core.sync() };
+        if behind {
+            self.heal(&HealReason::InjectFailed, "its start could not be journaled, so nothing was made");
+            return;
+        }
         match kind.inject(&self.core.host, &live) {
             Err(error) => self.heal(&HealReason::InjectFailed, &error.to_string()),
             Ok(injected) => {
@@ -176,8 +181,9 @@ impl Life {
         self.read(|entry| entry.intent.live.prepared.undo.clone_from(&undo));
         let record = Record::BetterUndo { injection: self.id.clone(), undo };
         if let Err(error) = lock(&self.core.journal).record(record) {
-            tracing::error!("{}; the prepared undo stands in its place", error.chain());
+            tracing::error!("{}; whoever takes over knows the prepared undo only", error.chain());
         }
+        self.core.tell();
         live
     }
 

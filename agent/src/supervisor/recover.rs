@@ -3,7 +3,7 @@
 //! Done by a starting agent, by the guardian's helper, and by `firedrill-agent undo --all` on a host without a live
 //! agent. Runs no fault kind.
 
-use firedrill_wire::journal::{HealReason, State};
+use firedrill_wire::journal::{HealReason, State, What};
 
 use super::snapshots;
 use crate::{
@@ -72,6 +72,14 @@ pub fn recover(
         if let Err(error) = journal.intents(std::slice::from_ref(&one.intent)) {
             tracing::warn!("{}", error.chain());
         }
+        journal.event(What::Changed {
+            injection: one.intent.id().clone(),
+            run: one.intent.run.clone(),
+            to: State::Injecting,
+            reason: None,
+            detail: "the journal had lost it; it may have started".to_owned(),
+            foreign: Vec::new(),
+        });
     }
     journal_all(&mut journal, &healed, reason);
     let damage = replayed.damage.clone();

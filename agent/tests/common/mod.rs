@@ -1,0 +1,263 @@
+//! A host whose effects are files: recording fakes of the narrow ports, for tests of the agent's heart.
+//!
+//! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` says how the
+//! fault behaves (`fails`, `slow`), `service` what it claims. Files beside the effect say how its undo behaves.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use firedrill_agent::{
+    control::{Caller, Feed},
+    fault::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse},
+    host::Host,
+    undo::{Undo, UndoError, Undone},
+    wiring::{Compared, Prober, Snapshot, Wiring},
+};
+use firedrill_probe::clock::{boot_id, boot_us};
+use firedrill_wire::{
+    Fault, RunId, Span,
+    api::{About, Arm, ArmOne, Claim, Prepare, PrepareOne, Prepared as Answer, Problem, StartProbes},
+    evidence::{Evidence, Seen},
+    fault::{ProcessMatch, ProcessPause, ServiceManager},
+    probe::Bin,
+};
+
+pub(crate) fn world(host: &Host) -> PathBuf {
+    host.paths.run.join("world")
+}
+
+pub(crate) fn wiring() -> Wiring {
+    Wiring {
+        kinds: |_| Some(&Files),
+        apply,
+        snapshot: &Look,
+        prober: |_| Arc::new(NoProbes),
+        findings: |_| Vec::new(),
+        leftovers: |_| Vec::new(),
+        server: |link| {
+            Box::pin(async move {
+                link.stop.cancelled().await;
+                Ok(())
+            })
+        },
+    }
+}
+
+pub(crate) struct Files;
+
+fn which(fault: &Fault) -> &ProcessMatch {
+    match fault {
+        Fault::ProcessPause(fault) => &fault.which,
+        Fault::ProcessKill(fault) => &fault.which,
+        other => panic!("no {} in these tests", other.kind()),
+    }
+}
+
+fn effect(host: &Host, fault: &Fault) -> PathBuf {
+    world(host).join(which(fault).name.as_deref().unwrap())
+}
+
+fn note(world: &Path, what: &str) {
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(world.join("log")).unwrap();
+    writeln!(file, "{what}").unwrap();
+}
+
+impl Inject for Files {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        let which = which(&ask.fault);
+        if which.command.as_deref() == Some("refused") {
+            return Err(refuse("not-here", "there is no such file", "make one"));
+        }
+        let claims = which.service.iter().flat_map(|text| text.split(',')).map(|text| {
+            let shared = text.strip_prefix("shared ");
+            Claim { what: format!("file:{}", shared.unwrap_or(text)), shared: shared.is_some() }
+        });
+        let path = effect(host, &ask.fault);
+        let undo = Undo::StartService {
+            manager: ServiceManager::Runit,
+            unit: path.to_str().unwrap().into(),
+            stopped_mark: None,
+        };
+        Ok(Prepared {
+            claims: claims.collect(),
+            effects: vec![format!("make {}", path.display())],
+            undo: if ask.fault.reversible() { vec![undo] } else { Vec::new() },
+            switches: vec!["guardian".into()],
+            notes: Vec::new(),
+            basis: fs::read_to_string(world(host).join("basis")).unwrap_or_default(),
+        })
+    }
+
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        let path = effect(host, &live.ask.fault);
+        note(&world(host), &format!("inject {} {}", live.ask.id, boot_us()));
+        match which(&live.ask.fault).command.as_deref() {
+            Some("slow") => {
+                fs::write(path.with_extension("begun"), "").unwrap();
+                std::thread::sleep(Duration::from_millis(300));
+            }
+            Some("fails") => {
+                fs::write(&path, "a part").unwrap();
+                return Err(InjectError("half of it could not be made".into()));
+            }
+            _ => {}
+        }
+        fs::write(path, "in force").unwrap();
+        Ok(Injected { detail: "made".into(), undo: None })
+    }
+
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        let there = effect(host, &live.ask.fault).exists();
+        let seen = if there { Seen::Yes } else { Seen::No };
+        Evidence { in_force: seen, exercised: seen, count: None, detail: "looked for the file".into() }
+    }
+
+    fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
+        note(&world(host), &format!("renew {} {lease}", live.ask.id));
+        Ok(())
+    }
+}
+
+fn apply(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
+    let Undo::StartService { unit, .. } = undo else { panic!("{undo:?}") };
+    let path = Path::new(unit);
+    note(&world(host), &format!("undo {}", path.file_name().unwrap().to_str().unwrap()));
+    let fail = |passing| {
+        Err(UndoError { what: "cannot remove it".into(), by_hand: format!("rm {unit}"), passing })
+    };
+    if fs::rename(path.with_extension("hang"), path.with_extension("hung")).is_ok() {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+    if fs::remove_file(path.with_extension("once")).is_ok() || path.with_extension("broken").exists() {
+        return fail(true);
+    }
+    if path.with_extension("hopeless").exists() {
+        return fail(false);
+    }
+    match fs::remove_file(path) {
+        Ok(()) => Ok(Undone { detail: "removed".into(), foreign: Vec::new() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Undone { detail: "was gone".into(), foreign: vec!["somebody removed it".into()] })
+        }
+        Err(_) => fail(false),
+    }
+}
+
+pub(crate) struct Look;
+
+impl Snapshot for Look {
+    fn take(&self, host: &Host) -> Result<serde_json::Value, String> {
+        if world(host).join("blind").exists() {
+            return Err("cannot look".into());
+        }
+        Ok(fs::read_to_string(world(host).join("value")).unwrap_or_default().into())
+    }
+    fn compare(&self, host: &Host, before: &serde_json::Value, claims: &[Claim]) -> Result<Compared, String> {
+        let now = self.take(host)?;
+        let changed = if now == *before { Vec::new() } else { vec!["value".to_owned()] };
+        let claimed = claims.iter().any(|claim| claim.what == "file:value");
+        let (ours, foreign) = if claimed { (changed, Vec::new()) } else { (Vec::new(), changed) };
+        Ok(Compared { ours, foreign, compared: 1 })
+    }
+}
+
+struct NoProbes;
+
+impl Prober for NoProbes {
+    fn start(&self, _: &RunId, _: &StartProbes) -> Result<(), Problem> {
+        Ok(())
+    }
+    fn stop(&self, _: &RunId) {}
+    fn bins(&self, run: &RunId, _: u64) -> Result<Feed<Bin>, Problem> {
+        Err(refuse("unknown-run", format!("{run}"), ""))
+    }
+}
+
+/// The text of a configuration in a directory of its own, with short pauses.
+pub(crate) fn config_text(dir: &Path, more: &str) -> String {
+    fs::create_dir_all(dir.join("run/world")).unwrap();
+    format!(
+        "host = \"h\"\nlisten = \"127.0.0.1:0\"\nssh_ports = [22]\n\
+         paths = {{ state = \"{0}/state\", run = \"{0}/run\" }}\n\
+         [timings]\nlook_every = \"100ms\"\nundo_tries = 3\nundo_pause = \"20ms\"\n{more}",
+        dir.display()
+    )
+}
+
+pub(crate) fn alice() -> Caller {
+    Caller { name: "alice".into(), team: None, environments: Vec::new(), may_harm: true }
+}
+
+pub(crate) fn run_id() -> RunId {
+    "r1".parse().unwrap()
+}
+
+/// A fault that makes the file `name`.
+pub(crate) fn pause(name: &str, behaviour: Option<&str>, claims: Option<&str>) -> Fault {
+    Fault::ProcessPause(ProcessPause { which: matched(name, behaviour, claims) })
+}
+
+fn matched(name: &str, behaviour: Option<&str>, claims: Option<&str>) -> ProcessMatch {
+    ProcessMatch {
+        name: Some(name.into()),
+        command: behaviour.map(Into::into),
+        service: claims.map(Into::into),
+        user: None,
+        at_most: 1,
+    }
+}
+
+pub(crate) fn ask_prepare(faults: &[(&str, Fault)], hold: Span) -> Prepare {
+    let injections =
+        faults.iter().map(|(id, fault)| PrepareOne { id: id.parse().unwrap(), fault: fault.clone(), hold }).collect();
+    Prepare { plan_digest: "d".into(), environment: None, injections }
+}
+
+/// An `arm` for what was prepared, starting so many milliseconds from now.
+pub(crate) fn ask_arm(prepared: &[(String, String)], start_ms: u64, hold: Span, lease: Span) -> Arm {
+    let start_boot_us = boot_us() + start_ms * 1000;
+    Arm {
+        plan_digest: "d".into(),
+        boot_id: boot_id(),
+        lease,
+        about: About { drill: "Friday".into(), operator: "alice".into(), ticket: None },
+        injections: prepared
+            .iter()
+            .map(|(id, fingerprint)| ArmOne {
+                id: id.parse().unwrap(),
+                start_boot_us,
+                hold,
+                fingerprint: fingerprint.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// Ids and fingerprints of what is ready; panics at a refusal.
+pub(crate) fn ready(answer: firedrill_wire::api::PrepareAnswer) -> Vec<(String, String)> {
+    answer
+        .injections
+        .into_iter()
+        .map(|one| match one.answer {
+            Answer::Ready { fingerprint, .. } => (one.id.to_string(), fingerprint),
+            Answer::Refused(problem) => panic!("{problem:?}"),
+        })
+        .collect()
+}
+
+/// Waits for something to become true; panics after a long time.
+#[track_caller]
+pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..6000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("waited in vain for {what}");
+}

@@ -1,0 +1,353 @@
+//! Real processes, killed and stopped in every combination: whoever is left puts the effect back.
+//!
+//! A harness of its own, because the agent forks and so must begin in a process with one thread: this program starts
+//! itself again as the agent. Knows `--list` and filters by name, as test runners ask.
+
+mod common;
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::{Child, Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use firedrill_agent::{
+    cli,
+    config::Config,
+    identity::Identity,
+    journal::{Replayed, Tail, read},
+    wiring::{Link, Wiring},
+};
+use firedrill_wire::{
+    Span,
+    api::Renew,
+    journal::{HealReason, What},
+};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// Tells this program to be an agent.
+const AGENT: &str = "be-an-agent";
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|arg| arg == AGENT) {
+        let args = args.into_iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, arg)| arg);
+        return cli::run(args, Wiring { server: |link| Box::pin(drill(link)), ..wiring() });
+    }
+    let words: Vec<String> = args.into_iter().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
+    if words.iter().any(|word| word == "--list") {
+        if !words.iter().any(|word| word == "--ignored") {
+            TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let exact = words.iter().any(|word| word == "--exact");
+    let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let chosen = TESTS.iter().filter(|(name, _)| {
+        filters.is_empty() || filters.iter().any(|wanted| if exact { name == wanted } else { name.contains(*wanted) })
+    });
+    let threads: Vec<_> = chosen.map(|(name, test)| (name, std::thread::spawn(test))).collect();
+    let mut failed = 0;
+    for (name, thread) in threads {
+        let ok = thread.join().is_ok();
+        println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
+        failed += usize::from(!ok);
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+type Test = (&'static str, fn());
+
+const TESTS: &[Test] = &[
+    ("worker_killed", || dies(&[Who::Worker], Signal::KILL, &HealReason::WorkerDied)),
+    ("worker_stopped", || dies(&[Who::Worker], Signal::STOP, &HealReason::WorkerDied)),
+    ("guardian_killed", || dies(&[Who::Guardian], Signal::KILL, &HealReason::GuardianDied)),
+    ("guardian_stopped", || dies(&[Who::Guardian], Signal::STOP, &HealReason::GuardianDied)),
+    ("both_killed", || dies(&[Who::Guardian, Who::Worker], Signal::KILL, &HealReason::GuardianDied)),
+    ("both_stopped", || dies(&[Who::Guardian, Who::Worker], Signal::STOP, &HealReason::GuardianDied)),
+    ("helper_killed", || dies(&[Who::Helper], Signal::KILL, &HealReason::AgentStopping)),
+    ("guardian_and_helper_killed", || {
+        dies(&[Who::Helper, Who::Guardian], Signal::KILL, &HealReason::GuardianDied);
+    }),
+    ("worker_and_helper_killed", || dies(&[Who::Helper, Who::Worker], Signal::KILL, &HealReason::WorkerDied)),
+    ("stopped_in_order", stopped_in_order),
+    ("helper_stopped_then_worker_killed", helper_stopped),
+    ("undo_that_hangs_is_taken_over", undo_that_hangs),
+    ("silence_heals", silence_heals),
+    ("all_killed_then_undo_all", all_killed_then_undo),
+    ("all_killed_then_started_again", all_killed_then_started),
+    ("undo_all_halts_a_live_agent", undo_all_on_a_live_agent),
+    ("a_second_agent_waits_for_the_first", a_second_agent_waits),
+    ("it_does_not_start_on_a_taken_address", taken_address),
+];
+
+/// The coordinator, inside the worker: one fault, renewed for as long as the file `coordinator` is there.
+async fn drill(link: Link) -> Result<(), String> {
+    let world = link.config.paths.run.join("world");
+    if world.join("drill").exists() {
+        let control = link.control;
+        let lease = Span::secs(1);
+        let hold = Span::secs(100);
+        tokio::task::spawn_blocking(move || {
+            let ask = ask_prepare(&[("a", pause("a", None, None))], hold);
+            let prepared = ready(control.prepare(&alice(), &run_id(), &ask).unwrap());
+            control.arm(&alice(), &run_id(), &ask_arm(&prepared, 100, hold, lease)).unwrap();
+            while world.join("coordinator").exists() && control.renew(&run_id(), &Renew { lease }).is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+    }
+    link.stop.cancelled().await;
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Guardian,
+    Worker,
+    Helper,
+}
+
+/// An agent of three processes, each held by a descriptor.
+struct Agent {
+    dir: tempfile::TempDir,
+    guardian: Child,
+    processes: Vec<(Who, OwnedFd)>,
+}
+
+fn command(dir: &tempfile::TempDir, verb: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let log = File::options().create(true).append(true).open(dir.path().join("stderr")).unwrap();
+    command.arg(AGENT).args(verb).arg("--config").arg(dir.path().join("agent.toml")).stderr(log).stdin(Stdio::null());
+    command
+}
+
+fn new_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let text = config_text(dir.path(), "stale_after = \"600ms\"\ngrace = \"500ms\"\nundo_budget = \"1s\"\n");
+    fs::write(dir.path().join("agent.toml"), text).unwrap();
+    for file in ["drill", "coordinator"] {
+        fs::write(dir.path().join("run/world").join(file), "").unwrap();
+    }
+    dir
+}
+
+impl Agent {
+    /// Starts one and waits until its fault is in force.
+    fn in_force() -> Self {
+        let dir = new_dir();
+        let guardian = command(&dir, &["serve"]).spawn().unwrap();
+        let mut agent = Self { dir, guardian, processes: Vec::new() };
+        wait("the fault to be in force", || agent.file("a").exists());
+        agent.find();
+        agent
+    }
+
+    fn find(&mut self) {
+        let guardian = self.guardian.id().to_string();
+        let hold = |pid: &str| {
+            let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+            pidfd_open(pid, PidfdFlags::empty()).unwrap()
+        };
+        self.processes.push((Who::Guardian, hold(&guardian)));
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
+            let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+            if field("PPid:") == Some(guardian.as_str()) {
+                // The helper has one thread only.
+                let who = if field("Threads:") == Some("1") { Who::Helper } else { Who::Worker };
+                self.processes.push((who, hold(&name)));
+            }
+        }
+        assert_eq!(self.processes.len(), 3, "guardian, worker and helper");
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("run/world").join(name)
+    }
+
+    fn signal(&self, who: Who, signal: Signal) {
+        let (_, fd) = self.processes.iter().find(|(other, _)| *other == who).unwrap();
+        // One that has gone already is as good.
+        let _ = pidfd_send_signal(fd, signal);
+    }
+
+    fn is_gone(&self, who: Who) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let (_, fd) = self.processes.iter().find(|(other, _)| *other == who).unwrap();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&now)) == Ok(1)
+    }
+
+    fn wait_gone(&self) {
+        for who in [Who::Guardian, Who::Worker, Who::Helper] {
+            wait(&format!("{who:?} to go"), || self.is_gone(who));
+        }
+    }
+
+    fn config(&self) -> Config {
+        Config::load(&self.dir.path().join("agent.toml")).unwrap()
+    }
+
+    fn journal(&self) -> Replayed {
+        read(&self.config().paths(), &Identity::here()).unwrap()
+    }
+
+    /// Everything is as before, and the journal says why.
+    fn assert_healed(&self, reason: &HealReason) {
+        let log = fs::read_to_string(self.dir.path().join("stderr")).unwrap();
+        assert!(!self.file("a").exists(), "{log}");
+        let replayed = self.journal();
+        assert_eq!(replayed.open().count(), 0, "{log}");
+        assert!(replayed.damage.is_empty(), "{:?}", replayed.damage);
+        assert!(self.reasons().contains(reason), "{:?}: {log}", self.reasons());
+        assert!(!self.dir.path().join("run/active").exists(), "{log}");
+    }
+
+    fn reasons(&self) -> Vec<HealReason> {
+        let mut tail = Tail::new(self.dir.path().join("state/journal"), 0);
+        let events = tail.next(u64::MAX).unwrap();
+        events
+            .into_iter()
+            .filter_map(|event| if let What::Changed { reason, .. } = event.what { reason } else { None })
+            .collect()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        for (_, fd) in &self.processes {
+            let _ = pidfd_send_signal(fd, Signal::KILL);
+        }
+        let _ = self.guardian.kill();
+        let _ = self.guardian.wait();
+    }
+}
+
+fn dies(who: &[Who], signal: Signal, reason: &HealReason) {
+    let mut agent = Agent::in_force();
+    for who in who {
+        agent.signal(*who, signal);
+    }
+    wait("the effect to be put back", || !agent.file("a").exists());
+    agent.wait_gone();
+    agent.assert_healed(reason);
+    // Not 0, so that the service manager starts it again.
+    assert!(!agent.guardian.wait().unwrap().success());
+}
+
+fn stopped_in_order() {
+    let mut agent = Agent::in_force();
+    agent.signal(Who::Guardian, Signal::TERM);
+    agent.wait_gone();
+    agent.assert_healed(&HealReason::AgentStopping);
+    assert_eq!(agent.guardian.wait().unwrap().code(), Some(0));
+}
+
+fn helper_stopped() {
+    let agent = Agent::in_force();
+    agent.signal(Who::Helper, Signal::STOP);
+    agent.signal(Who::Worker, Signal::KILL);
+    agent.wait_gone();
+    agent.assert_healed(&HealReason::WorkerDied);
+}
+
+fn undo_that_hangs() {
+    let agent = Agent::in_force();
+    fs::write(agent.file("a.hang"), "").unwrap();
+    fs::remove_file(agent.file("coordinator")).unwrap();
+    agent.wait_gone();
+    assert!(agent.file("a.hung").exists(), "the worker's undo hung");
+    agent.assert_healed(&HealReason::WorkerDied);
+}
+
+fn silence_heals() {
+    let agent = Agent::in_force();
+    fs::remove_file(agent.file("coordinator")).unwrap();
+    wait("the lease to end", || agent.journal().open().count() == 0);
+    wait("the file to go", || !agent.dir.path().join("run/active").exists());
+    agent.assert_healed(&HealReason::LeaseExpired);
+    assert!(!agent.is_gone(Who::Worker), "it serves on");
+}
+
+fn kill_all(agent: &Agent) {
+    // Stopped first, so that none of them sees another die.
+    for signal in [Signal::STOP, Signal::KILL] {
+        for who in [Who::Helper, Who::Guardian, Who::Worker] {
+            agent.signal(who, signal);
+        }
+    }
+    agent.wait_gone();
+    assert!(agent.file("a").exists(), "nobody was left to put it back");
+}
+
+fn all_killed_then_undo() {
+    let agent = Agent::in_force();
+    kill_all(&agent);
+    let status = command(&agent.dir, &["status", "--json"]).output().unwrap();
+    assert!(String::from_utf8(status.stdout).unwrap().contains("\"in-force\""));
+    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
+    assert!(undo.status.success());
+    assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
+    agent.assert_healed(&HealReason::Asked { by: "root@h".into() });
+    assert_eq!(agent.journal().halted_by, None);
+    let sweep = command(&agent.dir, &["sweep"]).output().unwrap();
+    assert!(sweep.status.success() && sweep.stdout.is_empty(), "quiet where nothing was");
+}
+
+fn all_killed_then_started() {
+    let mut agent = Agent::in_force();
+    kill_all(&agent);
+    fs::remove_file(agent.file("drill")).unwrap();
+    agent.guardian.wait().unwrap();
+    agent.guardian = command(&agent.dir, &["serve"]).spawn().unwrap();
+    wait("the effect to be put back", || !agent.file("a").exists());
+    wait("the journal to say so", || agent.reasons().contains(&HealReason::FoundAtStart));
+    agent.assert_healed(&HealReason::FoundAtStart);
+}
+
+fn undo_all_on_a_live_agent() {
+    let agent = Agent::in_force();
+    let undo = command(&agent.dir, &["undo", "--all"]).output().unwrap();
+    assert!(undo.status.success(), "{undo:?}");
+    agent.assert_healed(&HealReason::Asked { by: "root@h".into() });
+    assert_eq!(agent.journal().halted_by.as_deref(), Some("root@h"));
+    let status = command(&agent.dir, &["status"]).output().unwrap();
+    let text = String::from_utf8(status.stdout).unwrap();
+    assert!(text.contains("serves") && text.contains("halted by root@h"), "{text}");
+    assert!(command(&agent.dir, &["release"]).output().unwrap().status.success());
+    assert_eq!(agent.journal().halted_by, None);
+    assert!(!agent.is_gone(Who::Worker));
+}
+
+fn a_second_agent_waits() {
+    let mut agent = Agent::in_force();
+    let mut second = command(&agent.dir, &["serve"]).spawn().unwrap();
+    fs::remove_file(agent.file("drill")).unwrap();
+    agent.signal(Who::Worker, Signal::KILL);
+    agent.wait_gone();
+    agent.assert_healed(&HealReason::WorkerDied);
+    agent.guardian.wait().unwrap();
+    let socket = agent.dir.path().join("run/control.sock");
+    wait("the second one to serve", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    agent.processes.clear();
+    let pid = Pid::from_raw(i32::try_from(second.id()).unwrap()).unwrap();
+    pidfd_send_signal(pidfd_open(pid, PidfdFlags::empty()).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(second.wait().unwrap().code(), Some(0));
+}
+
+fn taken_address() {
+    let dir = new_dir();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = dir.path().join("agent.toml");
+    let text = fs::read_to_string(&file).unwrap().replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    fs::write(&file, text).unwrap();
+    assert_eq!(command(&dir, &["serve"]).status().unwrap().code(), Some(2));
+    let log = fs::read_to_string(dir.path().join("stderr")).unwrap();
+    assert!(log.contains("cannot listen on 127.0.0.1"), "{log}");
+}

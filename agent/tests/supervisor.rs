@@ -1,0 +1,499 @@
+//! The supervisor over recording fakes: what starts, what never starts, and that everything is put back.
+
+mod common;
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use firedrill_agent::{
+    config::Config,
+    control::Control,
+    identity::Identity,
+    journal::{Tail, read},
+    supervisor::{Guard, Supervisor, recover},
+};
+use firedrill_wire::{
+    Fault, InjectionId, Span,
+    fault::{ProcessKill, Signal},
+    api::{Arm, HostState, Prepared, Renew, Undo, UndoAnswer, UndoScope},
+    journal::{AgentEvent, HealReason, State, What},
+};
+
+struct NoGuard;
+impl Guard for NoGuard {
+    fn set(&self, _: u32, _: Option<u64>) {}
+}
+
+const HOLD: Span = Span::secs(60);
+const LEASE: Span = Span::secs(30);
+
+struct Agent {
+    dir: tempfile::TempDir,
+    config: Arc<Config>,
+    supervisor: Supervisor,
+}
+
+impl Agent {
+    fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let text = config_text(dir.path(), more);
+        let config = Arc::new(Config::parse(&text, &dir.path().join("agent.toml")).unwrap());
+        let supervisor = Self::start(&config);
+        Self { dir, config, supervisor }
+    }
+
+    fn start(config: &Arc<Config>) -> Supervisor {
+        let wiring = wiring();
+        let host = Arc::new(config.host());
+        let recovered = recover(config, &host, wiring.apply, &HealReason::FoundAtStart, || {}).unwrap();
+        let prober = (wiring.prober)(config);
+        Supervisor::start(Arc::clone(config), host, wiring, Arc::new(NoGuard), prober, recovered).unwrap()
+    }
+
+    /// Another agent on the same disk, as after a crash; the old one's threads stay asleep.
+    fn restart(self) -> Self {
+        let Self { dir, config, supervisor } = self;
+        std::mem::forget(supervisor);
+        let supervisor = Self::start(&config);
+        Self { dir, config, supervisor }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("run/world").join(name)
+    }
+
+    fn log(&self) -> Vec<String> {
+        fs::read_to_string(self.file("log")).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    fn events(&self) -> Vec<AgentEvent> {
+        let mut tail = Tail::new(self.dir.path().join("state/journal"), 0);
+        let mut all = Vec::new();
+        loop {
+            let more = tail.next(u64::MAX).unwrap();
+            if more.is_empty() {
+                return all;
+            }
+            all.extend(more);
+        }
+    }
+
+    /// The states that an injection went through, the last reason, and the details.
+    fn history(&self, wanted: &str) -> (Vec<State>, Option<HealReason>, String) {
+        let (mut states, mut last, mut details) = (Vec::new(), None, String::new());
+        for event in self.events() {
+            if let What::Changed { injection, to, reason, detail, .. } = event.what
+                && injection.as_str() == wanted
+            {
+                states.push(to);
+                last = reason.or(last);
+                details += &detail;
+            }
+        }
+        (states, last, details)
+    }
+
+    fn prepared(&self, faults: &[(&str, Fault)], start_ms: u64) -> Arm {
+        let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, HOLD)).unwrap();
+        ask_arm(&ready(answer), start_ms, HOLD, LEASE)
+    }
+
+    fn arm(&self, arm: &Arm) -> Result<(), String> {
+        self.supervisor.arm(&alice(), &run_id(), arm).map(drop).map_err(|problem| problem.code)
+    }
+
+    fn renew(&self) -> Result<(), String> {
+        self.supervisor.renew(&run_id(), &Renew { lease: LEASE }).map(drop).map_err(|problem| problem.code)
+    }
+
+    /// Prepares, arms, renews, and waits until the files are there.
+    fn in_force(&self, faults: &[(&str, Fault)]) {
+        self.arm(&self.prepared(faults, 0)).unwrap();
+        self.renew().unwrap();
+        for (id, _) in faults {
+            self.wait_for(id, State::InForce);
+        }
+    }
+
+    fn wait_for(&self, id: &str, state: State) {
+        wait(&format!("{id} to be {state:?}"), || self.history(id).0.last() == Some(&state));
+    }
+
+    fn undo(&self, scope: UndoScope, halt: bool) -> UndoAnswer {
+        self.supervisor.undo(&alice(), &Undo { scope, halt })
+    }
+}
+
+fn id(text: &str) -> InjectionId {
+    text.parse().unwrap()
+}
+
+/// A fault that makes the file `name`, and that nothing undoes.
+fn kill(name: &str) -> Fault {
+    let Fault::ProcessPause(fault) = pause(name, None, None) else { unreachable!() };
+    Fault::ProcessKill(ProcessKill { which: fault.which, signal: Signal::Kill })
+}
+
+fn a() -> [(&'static str, Fault); 1] {
+    [("a", pause("a", None, None))]
+}
+
+#[test]
+fn a_hold_ends_by_itself_with_evidence_and_nothing_left() {
+    let agent = Agent::new();
+    let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::millis(400))).unwrap();
+    agent.arm(&ask_arm(&ready(answer), 50, Span::millis(400), LEASE)).unwrap();
+    let active = fs::read_to_string(agent.dir.path().join("run/active")).unwrap();
+    assert!(active.contains("Friday") && active.contains("undo --all"), "{active}");
+    agent.renew().unwrap();
+    agent.wait_for("a", State::Undone);
+    let (states, reason, _) = agent.history("a");
+    assert_eq!(states, [State::Armed, State::Injecting, State::InForce, State::Undoing, State::Undone]);
+    assert_eq!(reason, Some(HealReason::HoldOver));
+    let events = agent.events();
+    let looks = events.iter().filter(|event| matches!(event.what, What::Looked { .. })).count();
+    assert!(looks >= 2, "{looks}: one at the start, one at the end");
+    assert!(events.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1));
+    assert!(!agent.file("a").exists());
+    wait("the files in /run to go", || !agent.dir.path().join("run/active").exists());
+    assert!(!agent.dir.path().join("run/open.json").exists());
+    let end = agent.supervisor.finish(&run_id()).unwrap();
+    assert_eq!((end.state, end.compared), (HostState::Clean, 1));
+}
+
+#[test]
+fn an_undo_overtakes_a_delayed_arm_also_after_a_restart() {
+    let agent = Agent::new();
+    let [one, two] = ["one", "two"].map(|name| (name, pause(name, None, None)));
+    let late = agent.prepared(&[one.clone(), two.clone()], 500);
+    agent.undo(UndoScope::Injection(id("two")), false);
+    assert_eq!(agent.arm(&late), Err("tombstone".into()), "all or none");
+    assert!(agent.history("one").0.is_empty());
+    let agent = agent.restart();
+    assert_eq!(agent.arm(&agent.prepared(&[two], 500)), Err("tombstone".into()));
+    agent.undo(UndoScope::Run(run_id()), false);
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one.clone()], HOLD));
+    assert_eq!(asked.unwrap_err().code, "tombstone");
+    let agent = agent.restart();
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one], HOLD));
+    assert_eq!(asked.unwrap_err().code, "tombstone");
+}
+
+#[test]
+fn overlapping_injections_are_undone_in_every_order() {
+    for order in [["a", "b"], ["b", "a"]] {
+        let agent = Agent::new();
+        let shared = Some("shared x");
+        agent.in_force(&[("a", pause("a", None, shared)), ("b", pause("b", None, shared))]);
+        agent.undo(UndoScope::Injection(id(order[0])), false);
+        assert!(!agent.file(order[0]).exists() && agent.file(order[1]).exists(), "{order:?}");
+        agent.undo(UndoScope::Injection(id(order[1])), false);
+        assert!(!agent.file(order[1]).exists(), "{order:?}");
+    }
+}
+
+#[test]
+fn claims_are_exclusive_unless_both_share() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, Some("x,shared y")))]);
+    for (name, claim, ok) in [("b", "x", false), ("c", "y", false), ("d", "shared x", false), ("e", "shared y", true)] {
+        let arm = agent.prepared(&[(name, pause(name, None, Some(claim)))], 300);
+        assert_eq!(agent.arm(&arm).is_ok(), ok, "{claim}");
+    }
+    let twice = [("f", pause("f", None, Some("z"))), ("g", pause("g", None, Some("z")))];
+    assert_eq!(agent.arm(&agent.prepared(&twice, 300)), Err("claimed".into()));
+    agent.undo(UndoScope::Injection(id("a")), false);
+    agent.arm(&agent.prepared(&[("h", pause("h", None, Some("x")))], 300)).unwrap();
+}
+
+#[test]
+fn a_halt_refuses_until_a_person_releases_it_also_after_a_restart() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let answer = agent.undo(UndoScope::All, true);
+    assert_eq!(answer.injections.len(), 1);
+    assert_eq!(answer.injections[0].state, State::Undone);
+    assert!(!agent.file("a").exists());
+    let other = "r2".parse().unwrap();
+    let ask = ask_prepare(&[("b", pause("b", None, None))], HOLD);
+    assert_eq!(agent.supervisor.prepare(&alice(), &other, &ask).unwrap_err().code, "halted");
+    let agent = agent.restart();
+    assert_eq!(agent.supervisor.status().halted_by.as_deref(), Some("alice"));
+    assert_eq!(agent.supervisor.prepare(&alice(), &other, &ask).unwrap_err().code, "halted");
+    agent.supervisor.release(&alice()).unwrap();
+    assert!(agent.supervisor.prepare(&alice(), &other, &ask).is_ok());
+}
+
+#[test]
+fn silence_heals_all_of_a_run_and_it_is_not_revived() {
+    let agent = Agent::new();
+    let faults = [("a", pause("a", None, None)), ("b", pause("b", None, None))];
+    let mut arm = agent.prepared(&faults, 0);
+    arm.lease = Span::secs(30);
+    agent.arm(&arm).unwrap();
+    agent.supervisor.renew(&run_id(), &Renew { lease: Span::millis(300) }).unwrap();
+    for name in ["a", "b"] {
+        agent.wait_for(name, State::Undone);
+        assert_eq!(agent.history(name).1, Some(HealReason::LeaseExpired));
+        assert!(!agent.file(name).exists());
+    }
+    let expired = agent.events().iter().filter(|event| matches!(event.what, What::LeaseExpired { .. })).count();
+    assert_eq!(expired, 1);
+    assert_eq!(agent.renew(), Err("lease-over".into()));
+    let again = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
+    assert_eq!(again.unwrap_err().code, "lease-over");
+    assert_eq!(agent.supervisor.renew(&"r9".parse().unwrap(), &Renew { lease: LEASE }).unwrap_err().code, "unknown-run");
+}
+
+#[test]
+fn renewals_reach_the_kernels_own_switch() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    agent.supervisor.renew(&run_id(), &Renew { lease: Span::secs(7) }).unwrap();
+    wait("the kind to hear of it", || agent.log().iter().any(|line| line == "renew a 7s"));
+}
+
+#[test]
+fn what_was_not_renewed_after_arming_never_starts() {
+    let agent = Agent::new();
+    let arm = agent.prepared(&a(), 50);
+    agent.renew().unwrap();
+    agent.arm(&arm).unwrap();
+    agent.wait_for("a", State::Disarmed);
+    let (states, _, why) = agent.history("a");
+    assert_eq!(states, [State::Armed, State::Disarmed]);
+    assert!(why.contains("not renewed"), "{why}");
+    assert!(agent.log().is_empty());
+}
+
+#[test]
+fn a_start_that_is_past_or_of_another_boot_or_plan_is_refused() {
+    let agent = Agent::with("start_tolerance = \"50ms\"\n");
+    let mut arm = agent.prepared(&a(), 0);
+    std::thread::sleep(Duration::from_millis(80));
+    assert_eq!(agent.arm(&arm), Err("too-late".into()));
+    arm = agent.prepared(&a(), 500);
+    arm.boot_id = "another".into();
+    assert_eq!(agent.arm(&arm), Err("rebooted".into()));
+    arm = agent.prepared(&a(), 500);
+    arm.plan_digest = "another".into();
+    assert_eq!(agent.arm(&arm), Err("other-plan".into()));
+    arm = agent.prepared(&a(), 500);
+    arm.injections[0].id = id("unasked");
+    assert_eq!(agent.arm(&arm), Err("not-prepared".into()));
+    arm = agent.prepared(&a(), 500);
+    agent.arm(&arm).unwrap();
+    assert_eq!(agent.arm(&arm), Err("armed-already".into()));
+}
+
+#[test]
+fn a_host_that_changed_since_prepare_is_refused() {
+    let agent = Agent::new();
+    let arm = agent.prepared(&a(), 500);
+    fs::write(agent.file("basis"), "another pid").unwrap();
+    assert_eq!(agent.arm(&arm), Err("changed".into()));
+    assert!(agent.history("a").0.is_empty());
+    agent.arm(&agent.prepared(&a(), 500)).unwrap();
+}
+
+#[test]
+fn an_effect_that_is_made_in_part_is_undone_and_not_tried_again() {
+    let agent = Agent::new();
+    agent.arm(&agent.prepared(&[("a", pause("a", Some("fails"), None))], 0)).unwrap();
+    agent.renew().unwrap();
+    agent.wait_for("a", State::Undone);
+    let (states, reason, why) = agent.history("a");
+    assert_eq!(states, [State::Armed, State::Injecting, State::Undoing, State::Undone]);
+    assert_eq!(reason, Some(HealReason::InjectFailed));
+    assert!(why.contains("half of it"), "{why}");
+    assert!(!agent.file("a").exists());
+    assert_eq!(agent.log().iter().filter(|line| line.starts_with("inject")).count(), 1);
+}
+
+#[test]
+fn an_undo_waits_for_an_effect_that_is_being_made() {
+    let agent = Agent::new();
+    agent.arm(&agent.prepared(&[("a", pause("a", Some("slow"), None))], 0)).unwrap();
+    agent.renew().unwrap();
+    wait("the effect to begin", || agent.file("a.begun").exists());
+    let answer = agent.undo(UndoScope::Run(run_id()), false);
+    assert_eq!(answer.injections[0].state, State::Undone);
+    assert!(!agent.file("a").exists(), "nothing comes after the undo");
+}
+
+#[test]
+fn a_passing_error_is_tried_again() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    fs::write(agent.file("a.once"), "").unwrap();
+    assert!(agent.undo(UndoScope::Run(run_id()), false).stuck.is_empty());
+    assert!(!agent.file("a").exists());
+    assert!(agent.events().iter().any(|event| matches!(event.what, What::UndoRetry { attempt: 1, .. })));
+}
+
+#[test]
+fn what_stays_broken_is_stuck_loudly_and_can_be_undone_later() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
+    fs::write(agent.file("a.broken"), "").unwrap();
+    let answer = agent.undo(UndoScope::All, false);
+    assert_eq!(answer.stuck.len(), 1);
+    assert!(answer.stuck[0].contains("rm "), "says how to do it by hand: {:?}", answer.stuck);
+    assert!(!agent.file("b").exists(), "the others are put back all the same");
+    assert!(agent.supervisor.status().warnings.iter().any(|warning| warning.contains("stuck")));
+    assert!(agent.supervisor.metrics().contains("firedrill_injections_stuck 1"));
+    assert!(agent.dir.path().join("run/active").exists());
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap().state, HostState::Stuck);
+
+    // A restart tries again, keeps it, and shows it.
+    let agent = agent.restart();
+    assert_eq!(agent.supervisor.status().open.len(), 1);
+    fs::remove_file(agent.file("a.broken")).unwrap();
+    assert!(agent.undo(UndoScope::All, false).stuck.is_empty());
+    assert!(!agent.file("a").exists());
+    assert!(agent.supervisor.status().open.is_empty());
+    assert!(!agent.dir.path().join("run/active").exists());
+}
+
+#[test]
+fn an_error_that_will_not_pass_is_not_tried_again() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    fs::write(agent.file("a.hopeless"), "").unwrap();
+    assert_eq!(agent.undo(UndoScope::All, false).stuck.len(), 1);
+    assert_eq!(agent.log().iter().filter(|line| *line == "undo a").count(), 1);
+}
+
+#[test]
+fn what_was_open_is_put_back_before_a_new_agent_serves() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
+    let agent = agent.restart();
+    for name in ["a", "b"] {
+        assert!(!agent.file(name).exists());
+        assert_eq!(agent.history(name).1, Some(HealReason::FoundAtStart));
+    }
+    let undos: Vec<String> = agent.log().into_iter().filter(|line| line.starts_with("undo")).collect();
+    assert_eq!(undos, ["undo b", "undo a"], "the newest first");
+    assert!(agent.events().iter().any(|event| matches!(event.what, What::AgentStarted { healed: 2, .. })));
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap().state, HostState::Clean, "the snapshot outlives a restart");
+}
+
+#[test]
+fn a_lost_journal_heals_from_the_copy() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    fs::remove_file(agent.dir.path().join("state/journal")).unwrap();
+    let agent = agent.restart();
+    assert!(!agent.file("a").exists());
+    assert!(agent.supervisor.status().warnings.iter().any(|warning| warning.contains("open.json")));
+    let replayed = read(&agent.config.paths(), &Identity::here()).unwrap();
+    assert_eq!(replayed.open().count(), 0);
+}
+
+#[test]
+fn what_cannot_be_undone_is_done_and_only_watched() {
+    let agent = Agent::new();
+    agent.arm(&agent.prepared(&[("k", kill("k"))], 0)).unwrap();
+    agent.renew().unwrap();
+    agent.wait_for("k", State::Done);
+    wait("looks", || agent.events().iter().any(|event| matches!(event.what, What::Looked { .. })));
+    assert!(agent.supervisor.status().open.is_empty());
+    assert!(agent.undo(UndoScope::All, false).injections.is_empty());
+    assert!(agent.file("k").exists());
+}
+
+#[test]
+fn differences_in_what_was_claimed_are_ours() {
+    for (claim, state) in [("value", HostState::Dirty), ("else", HostState::Clean)] {
+        let agent = Agent::new();
+        agent.in_force(&[("a", pause("a", None, Some(claim)))]);
+        agent.undo(UndoScope::Injection(id("a")), false);
+        fs::write(agent.file("value"), "changed").unwrap();
+        let agent = agent.restart();
+        let end = agent.supervisor.finish(&run_id()).unwrap();
+        assert_eq!(end.state, state, "{end:?}");
+        assert_eq!(end.ours.len() + end.foreign.len(), 1);
+    }
+    let agent = Agent::new();
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap_err().code, "unknown-run");
+}
+
+#[test]
+fn a_host_that_cannot_be_looked_at_is_refused() {
+    let agent = Agent::new();
+    fs::write(agent.file("blind"), "").unwrap();
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
+    assert_eq!(asked.unwrap_err().code, "no-snapshot");
+}
+
+#[test]
+fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
+    let agent = Agent::with("[policy]\nmax_faults = 1\nmax_hold = \"2m\"\n");
+    let asks = [("a", pause("a", None, None)), ("b", pause("b", Some("refused"), None))];
+    let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
+    assert!(matches!(answer.injections[0].answer, Prepared::Ready { .. }));
+    assert!(matches!(&answer.injections[1].answer, Prepared::Refused(problem) if problem.code == "not-here"));
+    let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::secs(121))).unwrap();
+    assert!(matches!(&answer.injections[0].answer, Prepared::Refused(problem) if problem.hint.contains("max_hold")));
+    let two = [("c", pause("c", None, None)), ("d", pause("d", None, None))];
+    assert_eq!(agent.arm(&agent.prepared(&two, 100)), Err("not-allowed".into()));
+}
+
+#[test]
+fn a_stopping_agent_puts_back_and_refuses() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    agent.supervisor.stop(&HealReason::AgentStopping);
+    wait("everything to settle", || agent.supervisor.is_settled());
+    assert!(!agent.file("a").exists() && !agent.supervisor.is_stuck());
+    assert_eq!(agent.history("a").1, Some(HealReason::AgentStopping));
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
+    assert_eq!(asked.unwrap_err().code, "stopping");
+}
+
+#[test]
+fn readers_get_what_was_and_what_comes_in_order() {
+    let agent = Agent::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let feed = agent.supervisor.events(0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            agent.in_force(&a());
+            agent.undo(UndoScope::Run(run_id()), false);
+            done.store(true, Ordering::SeqCst);
+        });
+        let mut feed = feed;
+        runtime.block_on(async {
+            use futures_util::StreamExt;
+            let mut next = 1;
+            loop {
+                let event = tokio::time::timeout(Duration::from_secs(20), feed.next()).await.unwrap().unwrap();
+                assert_eq!(event.seq, next);
+                next += 1;
+                if matches!(event.what, What::Changed { to: State::Undone, .. }) {
+                    return;
+                }
+            }
+        });
+    });
+    assert!(done.load(Ordering::SeqCst));
+    runtime.block_on(async {
+        use futures_util::StreamExt;
+        let first = agent.supervisor.events(3).next().await.unwrap();
+        assert_eq!(first.seq, 4);
+    });
+}
