@@ -4,8 +4,8 @@ use std::{net::IpAddr, os::fd::AsRawFd as _};
 
 use ipnet::IpNet;
 
-use super::Netns;
-use crate::host::netlink::{Attrs, Request, Socket, flag};
+use super::{Netns, wait_until};
+use crate::host::netlink::{Attrs, Request, Socket, attr, flag};
 
 const NEW_LINK: u16 = 16;
 const NEW_ADDRESS: u16 = 20;
@@ -18,7 +18,7 @@ fn ask(ns: &Netns, what: &str, kind: u16, flags: libc::c_int, header: &[u8], att
     ns.run(|| Socket::open(libc::NETLINK_ROUTE)?.request(what, &request)).expect("the kernel does it");
 }
 
-/// Joins two namespaces by a cable, both ends up.
+/// Joins two namespaces by a cable, both ends up and carrying packets.
 ///
 /// # Panics
 /// The kernel refused.
@@ -30,6 +30,22 @@ pub fn join(a: &Netns, a_name: &str, b: &Netns, b_name: &str) {
     ask(a, "make a veth pair", NEW_LINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &[0; 16], &attrs);
     up(a, a_name);
     up(b, b_name);
+    for (ns, name) in [(a, a_name), (b, b_name)] {
+        wait_until("a cable carries packets", || carries(ns, name));
+    }
+}
+
+/// Whether a link has its carrier and its queue; the kernel may take a second for that, and drops everything before.
+fn carries(ns: &Netns, name: &str) -> bool {
+    const GET_LINK: u16 = 18;
+    const OPERATIONAL: [u8; 1] = [6];
+    let request = Request { kind: GET_LINK, flags: 0, body: vec![0; 16] };
+    let links = ns.run(|| Socket::open(libc::NETLINK_ROUTE)?.dump("list links", &request)).expect("a list");
+    links.iter().filter_map(|link| link.body.get(16..)).any(|attrs| {
+        attr::text(attrs, 3).as_deref() == Some(name)
+            && attr::find(attrs, 16) == Some(&OPERATIONAL)
+            && attr::text(attrs, 6).as_deref() != Some("noop")
+    })
 }
 
 fn index(ns: &Netns, name: &str) -> u32 {
