@@ -1,0 +1,120 @@
+//! `reboot(2)` for real, in a PID namespace that ends with it. Never outside of one.
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    process::Command,
+};
+
+use firedrill_agent::fault::{Inject, host_poweroff::HostPoweroff, host_reboot::HostReboot};
+use firedrill_wire::evidence::Seen;
+use support::{Injection, host};
+
+/// Set in the process inside: the PID namespace that it must *not* be in.
+const OUTSIDE: &str = "FIREDRILL_TEST_OUTSIDE";
+/// Which of the two to call.
+const KIND: &str = "FIREDRILL_TEST_KIND";
+/// What the process between says where the kernel does not let us make namespaces.
+const NOT_ALLOWED: i32 = 99;
+/// Added to the signal that ended the process inside.
+const SIGNALLED: i32 = 100;
+
+const REBOOT: &str = r#"{"host-reboot":{"back_within":"60s"}}"#;
+const POWEROFF: &str = r#"{"host-poweroff":{}}"#;
+
+fn namespace() -> String {
+    fs::read_link("/proc/self/ns/pid").expect("proc").display().to_string()
+}
+
+/// Runs in the new namespace only; elsewhere it is an empty test.
+#[test]
+fn inside() {
+    let Ok(outside) = std::env::var(OUTSIDE) else { return };
+    assert_eq!(std::process::id(), 1, "not the first process of a namespace");
+    assert_ne!(namespace(), outside, "not in a namespace of its own");
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let (kind, json): (&dyn Inject, _) = if std::env::var(KIND).as_deref() == Ok("reboot") {
+        (&HostReboot, REBOOT)
+    } else {
+        (&HostPoweroff, POWEROFF)
+    };
+    let injection = Injection::prepare(&host, kind, json).expect("prepared");
+    assert!(injection.live.prepared.undo.is_empty());
+    assert!(injection.live.prepared.notes.iter().any(|note| note.contains("PID namespace")));
+    assert_eq!(injection.seen().in_force, Seen::No, "it is still here");
+    let error = kind.inject(&host, &injection.live).expect_err("does not return where it works");
+    panic!("{error}");
+}
+
+/// Runs `inside` as the first process of a new PID namespace, in a new user namespace that has no power over this
+/// machine; says which signal ended it, or `None` where that cannot be made.
+fn run_inside(kind: &str) -> Option<i32> {
+    let uid = format!("0 {} 1", nix::unistd::geteuid());
+    let gid = format!("0 {} 1", nix::unistd::getegid());
+    let mut command = Command::new(std::env::current_exe().expect("exe"));
+    command.args(["--exact", "inside", "--test-threads=1"]).env(OUTSIDE, namespace()).env(KIND, kind);
+    // SAFETY: between fork and exec only system calls are made, and nothing is allocated but by `fs::write`'s path.
+    unsafe {
+        command.pre_exec(move || {
+            let flags = nix::sched::CloneFlags::CLONE_NEWUSER | nix::sched::CloneFlags::CLONE_NEWPID;
+            let mapped = nix::sched::unshare(flags).map_err(std::io::Error::from).and_then(|()| {
+                fs::write("/proc/self/setgroups", "deny")?;
+                fs::write("/proc/self/uid_map", &uid)?;
+                fs::write("/proc/self/gid_map", &gid)
+            });
+            if mapped.is_err() {
+                libc::_exit(NOT_ALLOWED);
+            }
+            // Only children are in the new PID namespace: the child goes on to exec, this process waits for it.
+            match libc::fork() {
+                -1 => libc::_exit(NOT_ALLOWED),
+                0 => Ok(()),
+                child => {
+                    let mut status = 0;
+                    while libc::waitpid(child, &mut status, 0) < 0 {}
+                    let code =
+                        if libc::WIFSIGNALED(status) { SIGNALLED + libc::WTERMSIG(status) } else { 98 };
+                    libc::_exit(code)
+                }
+            }
+        });
+    }
+    let status = command.status().expect("spawned");
+    assert_eq!(status.signal(), None, "the process between must not be hit");
+    let code = status.code().expect("exits");
+    if code == NOT_ALLOWED {
+        eprintln!("skipped: reboot(2) in a PID namespace, because this kernel does not let us make one");
+        return None;
+    }
+    Some(code - SIGNALLED)
+}
+
+#[test]
+fn reboot_ends_the_namespace_as_a_reboot() {
+    if let Some(signal) = run_inside("reboot") {
+        assert_eq!(signal, libc::SIGHUP);
+    }
+}
+
+#[test]
+fn poweroff_ends_the_namespace_as_a_poweroff() {
+    if let Some(signal) = run_inside("poweroff") {
+        assert_eq!(signal, libc::SIGINT);
+    }
+}
+
+#[test]
+fn who_may_not_reboot_is_refused() {
+    if nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: a refusal for lack of CAP_SYS_BOOT, because root has it");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let refused = Injection::prepare(&host, &HostReboot, REBOOT).err().expect("refused");
+    assert_eq!(refused.code, "may-not-reboot");
+    assert!(refused.title.contains("CAP_SYS_BOOT"), "{}", refused.title);
+}

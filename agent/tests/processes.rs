@@ -1,0 +1,209 @@
+//! Faults on processes: real ones, made by the test.
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    os::unix::process::CommandExt as _,
+    process::{Child, Command},
+};
+
+use firedrill_agent::{
+    fault::{process_kill::ProcessKill, process_pause::ProcessPause},
+    host::process::{Name, Stat, alive},
+    snapshot,
+};
+use firedrill_wire::evidence::Seen;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use support::{Injection, host, until};
+
+/// A process that can be told from all others by its first word.
+struct Victim {
+    child: Child,
+    word: String,
+}
+
+impl Victim {
+    fn new(what: &str) -> Self {
+        let word = format!("firedrill-victim-{}-{what}", std::process::id());
+        let child = Command::new("sleep").arg0(&word).arg("600").spawn().expect("sleep");
+        let victim = Self { child, word };
+        // Until exec the child still looks like this test.
+        until("exec", || victim.stat().is_some_and(|stat| stat.comm == "sleep"));
+        victim
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("pid")
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        Stat::read(self.pid()).expect("proc")
+    }
+
+    fn name(&self) -> Name {
+        self.stat().expect("there").name
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("kill");
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stat().is_some_and(|stat| stat.is_stopped())
+    }
+
+    fn json(&self, kind: &str) -> String {
+        format!(r#"{{"{kind}":{{"match":{{"command":"{}"}}}}}}"#, self.word)
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn paused_and_continued() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let victim = Victim::new("pause");
+    let mut pause =
+        Injection::prepare(&host, &ProcessPause, &victim.json("process-pause")).expect("prepared");
+    assert!(!victim.is_stopped(), "prepare only reads");
+    let prepared = pause.live.prepared.undo.clone();
+    let first = pause.inject();
+    assert!(victim.is_stopped());
+    assert_eq!(pause.inject(), first, "injecting twice is injecting once");
+    assert_eq!(pause.live.prepared.undo, prepared, "and its work is still ours to undo");
+    assert_eq!((pause.seen().in_force, pause.seen().exercised), (Seen::Yes, Seen::Yes), "{:?}", pause.seen());
+    let mut seen = BTreeMap::new();
+    snapshot::processes::observe(&host, &mut seen).expect("observed");
+    assert_eq!(seen.get(&format!("stopped:{}", victim.name())).map(String::as_str), Some("sleep"));
+    pause.undo();
+    assert!(!victim.is_stopped());
+    assert_eq!(pause.seen().in_force, Seen::No);
+    pause.undo();
+    assert!(alive(victim.name()).expect("proc").is_some(), "undoing twice is undoing once");
+    seen.clear();
+    snapshot::processes::observe(&host, &mut seen).expect("observed");
+    assert!(!seen.contains_key(&format!("stopped:{}", victim.name())));
+}
+
+#[test]
+fn what_was_stopped_before_stays_stopped() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let (before, ours) = (Victim::new("twin"), Victim::new("twin"));
+    before.signal(Signal::SIGSTOP);
+    until("the stop", || before.is_stopped());
+    let mut pause = Injection::prepare(&host, &ProcessPause, &ours.json("process-pause")).expect("prepared");
+    assert_eq!(pause.live.prepared.undo.len(), 1);
+    assert!(pause.live.prepared.notes.iter().any(|note| note.contains(&before.pid().to_string())));
+    pause.inject();
+    assert!(before.is_stopped() && ours.is_stopped());
+    pause.undo();
+    assert!(before.is_stopped() && !ours.is_stopped());
+    ours.signal(Signal::SIGSTOP);
+    until("the stop", || ours.is_stopped());
+    let refused =
+        Injection::prepare(&host, &ProcessPause, &ours.json("process-pause")).err().expect("refused");
+    assert_eq!(refused.code, "already-stopped");
+}
+
+#[test]
+fn stopped_by_somebody_between_prepare_and_inject() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let (theirs, ours) = (Victim::new("pair"), Victim::new("pair"));
+    let mut pause = Injection::prepare(&host, &ProcessPause, &ours.json("process-pause")).expect("prepared");
+    theirs.signal(Signal::SIGSTOP);
+    until("the stop", || theirs.is_stopped());
+    pause.inject();
+    pause.undo();
+    assert!(theirs.is_stopped() && !ours.is_stopped());
+}
+
+#[test]
+fn a_pause_that_fails_is_put_back() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let mut gone = Victim::new("gone");
+    let pause = Injection::prepare(&host, &ProcessPause, &gone.json("process-pause")).expect("prepared");
+    gone.child.kill().expect("kill");
+    gone.child.wait().expect("wait");
+    pause.kind.inject(&host, &pause.live).expect_err("nothing is left to stop");
+    assert_ne!(pause.seen().in_force, Seen::Yes);
+    assert_eq!(pause.undo()[0].foreign, Vec::<String>::new(), "absent is success");
+    pause.undo();
+}
+
+#[test]
+fn lifted_early_or_dead_is_no_evidence() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let mut victim = Victim::new("early");
+    let mut pause =
+        Injection::prepare(&host, &ProcessPause, &victim.json("process-pause")).expect("prepared");
+    pause.inject();
+    victim.signal(Signal::SIGCONT);
+    until("the continue", || !victim.is_stopped());
+    assert_eq!(pause.seen().in_force, Seen::No);
+    victim.child.kill().expect("kill");
+    until("the end", || alive(victim.name()).expect("proc").is_none());
+    assert_eq!(pause.seen().in_force, Seen::No, "a dead process is not a paused one");
+    victim.child.wait().expect("wait");
+    pause.undo();
+}
+
+#[test]
+fn a_pid_that_was_taken_by_another_is_left_alone() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let victim = Victim::new("reused");
+    victim.signal(Signal::SIGSTOP);
+    until("the stop", || victim.is_stopped());
+    let name = victim.name();
+    firedrill_agent::undo::process::apply(&host, name.pid, name.start_ticks + 1).expect("nothing to do");
+    assert!(victim.is_stopped(), "another process's stop is not ours to end");
+    firedrill_agent::undo::process::apply(&host, name.pid, name.start_ticks).expect("continued");
+    assert!(!victim.is_stopped());
+}
+
+#[test]
+fn killed_once() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let (one, two) = (Victim::new("kill"), Victim::new("kill"));
+    let narrow = format!(r#"{{"process-kill":{{"match":{{"command":"{}","at_most":1}}}}}}"#, one.word);
+    assert_eq!(
+        Injection::prepare(&host, &ProcessKill, &narrow).err().expect("refused").code,
+        "too-many-processes"
+    );
+    let mut killing = Injection::prepare(&host, &ProcessKill, &one.json("process-kill")).expect("prepared");
+    assert!(killing.live.prepared.undo.is_empty());
+    assert_eq!(killing.seen().in_force, Seen::No);
+    let first = killing.inject();
+    assert_eq!(killing.inject(), first, "injecting twice is injecting once");
+    assert_eq!(killing.seen().in_force, Seen::Yes, "{:?}", killing.seen());
+    assert_eq!(alive(one.name()).expect("proc").or(alive(two.name()).expect("proc")), None);
+}
+
+#[test]
+fn a_signal_that_does_not_end_it_is_no_evidence() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    // Stopped, it does not get to see TERM.
+    let victim = Victim::new("term");
+    victim.signal(Signal::SIGSTOP);
+    until("the stop", || victim.is_stopped());
+    let json = format!(r#"{{"process-kill":{{"match":{{"command":"{}"}},"signal":"TERM"}}}}"#, victim.word);
+    let mut killing = Injection::prepare(&host, &ProcessKill, &json).expect("prepared");
+    killing.inject();
+    assert_eq!(killing.seen().in_force, Seen::No, "{:?}", killing.seen());
+}

@@ -1,0 +1,101 @@
+//! What the tests on services and processes share.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::allow_attributes,
+    reason = "each test file uses a part of it"
+)]
+
+pub mod runsv;
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use firedrill_agent::{
+    fault::{Ask, Inject, Injected, Live, Prepared},
+    host::{Host, Paths},
+    undo::{self, Undo, UndoError, Undone},
+};
+use firedrill_wire::{Fault, Span, api::Problem};
+
+/// A host whose runit services lie in `dir`.
+pub fn host(dir: &Path) -> Host {
+    let paths = Paths { state: dir.join("state"), run: dir.join("run"), runit: vec![dir.join("service")] };
+    Host::new("test-host", paths, 7790, vec![22])
+}
+
+pub fn fault(json: &str) -> Fault {
+    serde_json::from_str(json).expect(json)
+}
+
+pub fn ask(fault: Fault, hold: Span) -> Ask {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let id = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    Ask { id: id.parse().expect("an id"), fault, hold }
+}
+
+/// An injection from prepare to undo, as the supervisor would carry it.
+pub struct Injection<'a> {
+    pub host: &'a Host,
+    pub kind: &'a dyn Inject,
+    pub live: Live,
+}
+
+impl<'a> Injection<'a> {
+    pub fn prepare(host: &'a Host, kind: &'a dyn Inject, json: &str) -> Result<Self, Problem> {
+        let ask = ask(fault(json), Span::secs(20));
+        let prepared = kind.prepare(host, &ask)?;
+        assert_eq!(kind.prepare(host, &ask)?.basis, prepared.basis, "the basis must not change by itself");
+        assert!(!prepared.effects.is_empty() && !prepared.claims.is_empty());
+        let text = serde_json::to_string(&prepared).expect("serialises");
+        let read: Prepared = serde_json::from_str(&text).expect("reads back");
+        assert_eq!(read, prepared, "what is journaled is what was prepared");
+        let live = Live { ask, prepared, ends_boot_us: 0, lease: Span::secs(10) };
+        Ok(Self { host, kind, live })
+    }
+
+    /// Injects; keeps the better undo as the journal does.
+    pub fn inject(&mut self) -> Injected {
+        let injected = self.kind.inject(self.host, &self.live).expect("injects");
+        if let Some(undo) = &injected.undo {
+            self.live.prepared.undo.clone_from(undo);
+        }
+        injected
+    }
+
+    pub fn undo(&self) -> Vec<Undone> {
+        self.try_undo().expect("undoes")
+    }
+
+    pub fn try_undo(&self) -> Result<Vec<Undone>, UndoError> {
+        self.live.prepared.undo.iter().rev().map(|undo| put_back(self.host, undo)).collect()
+    }
+
+    pub fn seen(&self) -> firedrill_wire::evidence::Evidence {
+        self.kind.evidence(self.host, &self.live)
+    }
+}
+
+pub fn put_back(host: &Host, undo: &Undo) -> Result<Undone, UndoError> {
+    match undo {
+        Undo::StartService { manager, unit, stopped_mark } => {
+            undo::service::apply(host, *manager, unit, stopped_mark.as_deref())
+        }
+        Undo::ContinueProcess { pid, start_ticks } => undo::process::apply(host, *pid, *start_ticks),
+        other => panic!("{other:?} is not of these kinds"),
+    }
+}
+
+/// Waits until it is so.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(Instant::now() < end, "{what} did not come about in 30 s");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

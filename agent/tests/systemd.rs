@@ -1,0 +1,231 @@
+//! Faults on systemd services: for real, as root under a systemd that may be harmed.
+//!
+//! Only with `FIREDRILL_VM=1`, which says that this is a virtual machine made for it: the bus is stopped on the way.
+
+mod support;
+
+use std::{collections::BTreeMap, fs, process::Command};
+
+use firedrill_agent::{
+    fault::{service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop},
+    host::Host,
+    service::{Phase, Unit, manager},
+    snapshot,
+};
+use firedrill_wire::{evidence::Seen, fault::ServiceManager};
+use support::{Injection, host, until};
+
+const STOP: &str = r#"{"service-stop":{"service":"fd-shop"}}"#;
+
+fn systemctl(words: &[&str]) {
+    let done = Command::new("systemctl").args(words).status().expect("systemctl");
+    assert!(done.success(), "systemctl {words:?}");
+}
+
+fn install(name: &str, text: &str) {
+    fs::write(format!("/run/systemd/system/{name}"), text).expect("unit file");
+}
+
+fn phase(host: &Host, id: &str) -> Phase {
+    let unit = Unit { manager: ServiceManager::Systemd, id: id.into() };
+    manager(host, ServiceManager::Systemd).expect("systemd").state(&unit).expect("state").phase
+}
+
+fn step(what: &str) {
+    eprintln!("--- {what}");
+}
+
+#[test]
+fn everything_in_turn() {
+    if std::env::var("FIREDRILL_VM").as_deref() != Ok("1") {
+        eprintln!(
+            "skipped: systemd for real, because FIREDRILL_VM=1 does not say that this machine may be harmed"
+        );
+        return;
+    }
+    install("fd-shop.service", "[Service]\nExecStart=/bin/sleep 600\n[Install]\nWantedBy=basic.target\n");
+    install(
+        "fd-cart.service",
+        "[Unit]\nRequires=fd-shop.service\nAfter=fd-shop.service\n[Service]\nExecStart=/bin/sleep 600\n",
+    );
+    install(
+        "fd-phoenix.service",
+        "[Service]\nExecStart=/bin/sh -c 'sleep 600 & sleep 600 & wait'\nRestart=always\nRestartSec=300ms\n",
+    );
+    install("fd-mortal.service", "[Service]\nExecStart=/bin/sleep 600\n");
+    install("fd-shy.service", "[Unit]\nRefuseManualStop=yes\n[Service]\nExecStart=/bin/sleep 600\n");
+    install("fd-sock.socket", "[Socket]\nListenStream=/run/fd-sock\n");
+    install("fd-sock.service", "[Service]\nExecStart=/bin/sleep 600\nStandardInput=null\n");
+    install(
+        "fd-slow.service",
+        "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep 2; systemd-notify --ready; sleep 600'\n",
+    );
+    systemctl(&["daemon-reload"]);
+    let dir = tempfile::tempdir().expect("tempdir");
+    let host = host(dir.path());
+    let observe = || {
+        let mut seen = BTreeMap::new();
+        snapshot::units::observe(&host, &mut seen).expect("observed");
+        seen.retain(|key, _| key.contains("/fd-"));
+        seen
+    };
+
+    step("stop and start, with what requires it");
+    systemctl(&[
+        "start",
+        "fd-shop",
+        "fd-cart",
+        "fd-phoenix",
+        "fd-mortal",
+        "fd-shy",
+        "fd-sock.socket",
+        "fd-sock",
+        "fd-slow",
+    ]);
+    let before = observe();
+    eprintln!("{before:#?}");
+    let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+    eprintln!("{:#?}", stop.live.prepared);
+    assert_eq!(stop.live.prepared.undo.len(), 2);
+    let first = stop.inject();
+    eprintln!("{first:?}");
+    assert_eq!(stop.inject(), first);
+    assert!(phase(&host, "fd-shop.service").is_down() && phase(&host, "fd-cart.service").is_down());
+    assert_eq!(stop.seen().in_force, Seen::Yes);
+    assert_ne!(observe(), before);
+    eprintln!("{:?}", stop.undo());
+    assert_eq!(observe(), before);
+    assert_eq!(stop.seen().in_force, Seen::No);
+    eprintln!("{:?}", stop.undo());
+    assert_eq!(observe(), before);
+
+    step("the agent died before it learnt the mark");
+    let crashed = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+    crashed.kind.inject(&host, &crashed.live).expect("injects");
+    crashed.undo();
+    assert_eq!(observe(), before);
+
+    step("an administrator starts and stops it meanwhile");
+    let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+    stop.inject();
+    systemctl(&["start", "fd-shop"]);
+    assert_eq!(stop.seen().in_force, Seen::No);
+    systemctl(&["stop", "fd-shop"]);
+    let undone = stop.undo();
+    eprintln!("{undone:?}");
+    assert!(undone[0].foreign.len() == 1, "{undone:?}");
+    // The dependent that went down with it was ours to start; that systemd starts what it requires with it is
+    // systemd's own rule.
+    systemctl(&["start", "fd-shop", "fd-cart"]);
+
+    step("an administrator masks it meanwhile");
+    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-mortal"}}"#)
+        .expect("prepared");
+    stop.inject();
+    systemctl(&["mask", "--runtime", "fd-mortal"]);
+    let undone = stop.undo();
+    eprintln!("{undone:?}");
+    assert_eq!(undone[0].foreign.len(), 1);
+    systemctl(&["unmask", "--runtime", "fd-mortal"]);
+    install("fd-mortal.service", "[Service]\nExecStart=/bin/sleep 600\n");
+    systemctl(&["daemon-reload"]);
+    systemctl(&["start", "fd-mortal"]);
+
+    step("an administrator stops again what is down already: what changes?");
+    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-mortal"}}"#)
+        .expect("prepared");
+    stop.inject();
+    let show = || {
+        let out = Command::new("systemctl").args(["show", "fd-mortal"]).output().expect("systemctl").stdout;
+        String::from_utf8_lossy(&out).lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    let then = show();
+    systemctl(&["stop", "fd-mortal"]);
+    let now = show();
+    eprintln!("differs after the second stop: {:?}", then.symmetric_difference(&now).collect::<Vec<_>>());
+    eprintln!("{:?}", stop.undo());
+    assert_eq!(phase(&host, "fd-mortal.service"), Phase::Up);
+
+    step("a slow start is waited for");
+    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-slow"}}"#)
+        .expect("prepared");
+    stop.inject();
+    stop.undo();
+    assert_eq!(phase(&host, "fd-slow.service"), Phase::Up);
+
+    step("refusals");
+    let code = |name: &str| {
+        let json = format!(r#"{{"service-stop":{{"service":"{name}"}}}}"#);
+        Injection::prepare(&host, &ServiceStop, &json).err().map(|problem| {
+            eprintln!("{name}: {problem:?}");
+            problem.code
+        })
+    };
+    assert_eq!(code("fd-shy").as_deref(), Some("not-stoppable"));
+    assert_eq!(code("fd-none").as_deref(), Some("no-service"));
+    assert_eq!(code("fd-shopp").as_deref(), Some("no-service"));
+    assert_eq!(code("dbus").as_deref(), Some("not-stoppable"));
+    assert_eq!(code("vm-job").is_some(), true, "what this test itself runs in");
+    let sock = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-sock"}}"#)
+        .expect("prepared");
+    assert!(
+        sock.live.prepared.notes.iter().any(|note| note.contains("fd-sock.socket")),
+        "{:?}",
+        sock.live.prepared.notes
+    );
+
+    step("killed, and systemd brings it back");
+    let kill_json = r#"{"service-kill":{"service":"fd-phoenix"}}"#;
+    let mut kill = Injection::prepare(&host, &ServiceKill, kill_json).expect("prepared");
+    eprintln!("{:?} {:?}", kill.live.prepared.effects, kill.live.prepared.notes);
+    let killed = kill.inject();
+    eprintln!("{killed:?}");
+    assert_eq!(kill.inject(), killed);
+    until("its return", || phase(&host, "fd-phoenix.service") == Phase::Up);
+    eprintln!("{:?}", kill.seen());
+    assert_eq!(kill.seen().in_force, Seen::Yes);
+
+    step("restarted");
+    let mut restart =
+        Injection::prepare(&host, &ServiceRestart, r#"{"service-restart":{"service":"fd-shop"}}"#)
+            .expect("prepared");
+    assert_eq!(restart.seen().in_force, Seen::No);
+    eprintln!("{:?}", restart.inject());
+    until("its return", || phase(&host, "fd-shop.service") == Phase::Up);
+    eprintln!("{:?}", restart.seen());
+    assert_eq!(restart.seen().in_force, Seen::Yes);
+    until("the return of what requires it", || phase(&host, "fd-cart.service") == Phase::Up);
+
+    step("the bus is down during undo");
+    let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+    stop.inject();
+    systemctl(&["stop", "dbus.socket", "dbus.service"]);
+    let result = stop.try_undo();
+    eprintln!("without the bus: {result:?}");
+    eprintln!("{:?}", firedrill_agent::service::findings(&host));
+    systemctl(&["start", "dbus.socket", "dbus.service"]);
+    stop.undo();
+    assert_eq!(observe().get("unit:systemd/fd-shop.service"), before.get("unit:systemd/fd-shop.service"));
+    assert!(result.is_ok() || result.is_err_and(|error| error.passing));
+
+    step("asked from within a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async { assert_eq!(phase(&host, "fd-shop.service"), Phase::Up) });
+
+    step("an own start that fails is not taken for an administrator's");
+    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-mortal"}}"#)
+        .expect("prepared");
+    stop.inject();
+    install("fd-mortal.service", "[Service]\nType=exec\nExecStart=/nonexistent\n");
+    systemctl(&["daemon-reload"]);
+    for _ in 0..2 {
+        let error = stop.try_undo().expect_err("cannot start");
+        eprintln!("{error}");
+        assert!(error.passing && error.by_hand == "systemctl start fd-mortal.service");
+    }
+    install("fd-mortal.service", "[Service]\nExecStart=/bin/sleep 600\n");
+    systemctl(&["daemon-reload"]);
+    stop.undo();
+    assert_eq!(phase(&host, "fd-mortal.service"), Phase::Up);
+    step("done");
+}
