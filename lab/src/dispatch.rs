@@ -9,9 +9,6 @@ use crate::{SELF_EXE, exec, host, leaf, root, shop};
 /// The hidden first argument.
 pub const HIDDEN: &str = "__lab";
 
-/// Runs the agent's own command line.
-pub type AgentMain = fn(Vec<OsString>) -> ExitCode;
-
 /// What a host's supervisor runs as the agent.
 #[must_use]
 pub fn agent_argv(config: &Path) -> Vec<String> {
@@ -23,7 +20,7 @@ pub fn agent_argv(config: &Path) -> Vec<String> {
 /// Call it first in `main`, before any thread exists. `agent` is the agent's `main`, for the hosts that run one; it gets
 /// the words after the program's name.
 #[must_use]
-pub fn dispatch(agent: AgentMain) -> Option<ExitCode> {
+pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     if args.next()? != HIDDEN {
         return None;

@@ -59,7 +59,7 @@ pub(crate) fn main(rest: &[OsString]) -> ExitCode {
         eprintln!("commands in hosts are run with `lab exec`");
         return ExitCode::from(2);
     };
-    match run(&first, control.into(), host, argv) {
+    match run(&first, &control.into(), host, argv) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{}", Report::of(&error).error.unwrap_or_default());
@@ -68,7 +68,7 @@ pub(crate) fn main(rest: &[OsString]) -> ExitCode {
     }
 }
 
-fn run(first: &OwnedFd, control: UnixStream, host: &str, argv: &[OsString]) -> Result<ExitCode, LabError> {
+fn run(first: &OwnedFd, control: &UnixStream, host: &str, argv: &[OsString]) -> Result<ExitCode, LabError> {
     let all = ThreadNameSpaceType::USER
         | ThreadNameSpaceType::NETWORK
         | ThreadNameSpaceType::PROCESS_ID
@@ -98,7 +98,7 @@ fn run(first: &OwnedFd, control: UnixStream, host: &str, argv: &[OsString]) -> R
                 // SAFETY: no handler of this program's is involved. The terminal tells the command itself.
                 let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
             }
-            attend(child, listener, &control, host)
+            attend(child, listener, control, host)
         }
     }
 }

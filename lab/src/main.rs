@@ -1,12 +1,15 @@
 //! Labs by themselves, for tests and for looking around; `firedrill lab` is the one for people.
 
+mod look;
+
 use std::{ffi::OsString, process::ExitCode};
 
 use firedrill_lab::{Lab, LabError, LabSpec, Options, ServiceState};
 
 const USAGE: &str = "usage: firedrill-lab up SPEC.json [--detach] | demo NAME [--detach] | preflight | list\n       \
                      firedrill-lab status|down NAME | log NAME HOST SERVICE | exec NAME HOST ARGV… | enter NAME ARGV…\n       \
-                     firedrill-lab kill|cut|plug|power-on NAME HOST";
+                     firedrill-lab kill|cut|plug|power-on NAME HOST\n       \
+                     in a host: get ADDRESS PATH | hear ADDRESS MILLISECONDS";
 
 fn main() -> ExitCode {
     if let Some(code) = firedrill_lab::dispatch(no_agent) {
@@ -58,6 +61,8 @@ fn run(words: &[OsString]) -> Result<ExitCode, LabError> {
         ["cut", name, host] => Lab::attach(name)?.cut(host)?,
         ["plug", name, host] => Lab::attach(name)?.plug(host)?,
         ["power-on", name, host] => Lab::attach(name)?.power_on(host)?,
+        ["get", address, path] => return Ok(look::get(address, path)),
+        ["hear", address, at_most_ms] => return Ok(look::hear(address, at_most_ms)),
         ["exec", name, host, ..] => return Lab::attach(name)?.exec(host, &words[3..]).map(code_of),
         ["enter", name, ..] => return Lab::attach(name)?.enter_and_exec(&words[2..]),
         _ => {

@@ -48,11 +48,10 @@ impl Facts {
 
 /// The error of a lab that did not start, with advice where the machine's settings are why.
 pub(crate) fn explain(what: String, errno: Option<i32>) -> LabError {
-    let advice = advise(&Facts::read(), errno);
-    advice.map_or_else(
-        || LabError::Refused(what.clone()),
-        |advice| LabError::NotAllowed { what: what.clone(), advice },
-    )
+    match advise(&Facts::read(), errno) {
+        Some(advice) => LabError::NotAllowed { what, advice },
+        None => LabError::Refused(what),
+    }
 }
 
 fn advise(facts: &Facts, errno: Option<i32>) -> Option<String> {

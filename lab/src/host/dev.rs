@@ -40,6 +40,7 @@ pub(super) fn mount() -> Result<(), LabError> {
         symlink(target, stage.join(name)).doing(format!("link /dev/{name}"))?;
     }
     mounts::move_to(&stage, Path::new("/dev"))?;
+    std::fs::remove_dir(&stage).doing("tidy up after making /dev")?;
     mounts::tmpfs(Path::new("/dev/shm"), "1777")?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     mounts::virtual_fs("devpts", Path::new("/dev/pts"), quiet, "newinstance,ptmxmode=0666,mode=0620")

@@ -60,6 +60,7 @@ impl Supervised {
     /// Makes the directory, and starts the service unless it is to be down.
     pub(super) fn new(services: &Path, spec: ServiceSpec) -> Result<Self, LabError> {
         let dir = services.join(&spec.name);
+        mounts::directory(&dir, 0o755)?;
         mounts::directory(&dir.join("supervise"), 0o700)?;
         // Real ones have a script here; this supervisor knows what to run, and leaves a note of it for people.
         mounts::file(&dir.join("run"), format!("{}\n", spec.argv.join(" ")).as_bytes(), 0o644)?;
@@ -136,7 +137,7 @@ impl Supervised {
         while let Some(ports) = &mut self.ports {
             match ports.control.read(&mut commands) {
                 Ok(0) | Err(_) => return,
-                Ok(count) => commands[..count].to_vec().into_iter().for_each(|c| self.command(c)),
+                Ok(count) => commands[..count].iter().copied().for_each(|c| self.command(c)),
             }
         }
     }

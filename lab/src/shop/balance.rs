@@ -38,12 +38,12 @@ impl Balance {
         }
     }
 
-    /// The next one in turn that is up, other than `not`.
+    /// The next one in turn that is up, other than `not`. Where none is, any other: a guess is better than a refusal,
+    /// and a machine that stood still for a moment made all of them look dead.
     pub(super) fn pick(&mut self, not: Option<usize>) -> Option<usize> {
         let count = self.states.len();
-        let found = (0..count)
-            .map(|step| (self.next + step) % count)
-            .find(|index| self.states[*index].up && Some(*index) != not)?;
+        let turn = || (0..count).map(|step| (self.next + step) % count).filter(|index| Some(*index) != not);
+        let found = turn().find(|index| self.states[*index].up).or_else(|| turn().next())?;
         self.next = (found + 1) % count;
         Some(found)
     }
@@ -69,9 +69,12 @@ impl Balance {
         None
     }
 
-    /// Nobody could connect to it: out at once; checks bring it back.
+    /// Nobody could connect to it: out at once, unless fewer than half would be left (then the checks decide); checks
+    /// bring it back.
     pub(super) fn unreachable(&mut self, index: usize) -> Option<bool> {
-        if self.judges && self.states[index].up { self.eject(index) } else { None }
+        let left = self.states.iter().enumerate().filter(|(i, s)| *i != index && s.up).count();
+        let enough = left * 2 >= self.states.len();
+        if self.judges && enough && self.states[index].up { self.eject(index) } else { None }
     }
 
     fn eject(&mut self, index: usize) -> Option<bool> {
@@ -103,9 +106,20 @@ mod tests {
         assert_eq!(three.unreachable(1), Some(false));
         assert_eq!([three.pick(None), three.pick(None), three.pick(None)], [2, 0, 2].map(Some));
         assert_eq!(three.pick(Some(0)), Some(2));
-        three.unreachable(2);
-        assert_eq!(three.pick(Some(0)), None);
+        assert_eq!(three.unreachable(2), None, "fewer than half would be left");
         assert_eq!(balance(0, true).pick(None), None);
+    }
+
+    #[test]
+    fn where_none_is_up_any_is_tried() {
+        let mut two = balance(2, true);
+        for index in [0, 1, 0, 1] {
+            two.checked(index, false);
+        }
+        assert!(two.states.iter().all(|s| !s.up));
+        assert_eq!([two.pick(None), two.pick(None)], [0, 1].map(Some));
+        assert_eq!(two.pick(Some(0)), Some(1));
+        assert_eq!(balance(1, true).pick(Some(0)), None);
     }
 
     #[test]

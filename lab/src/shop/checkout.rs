@@ -43,7 +43,7 @@ fn settings(words: &[String]) -> Result<(u16, PathBuf), String> {
     for pair in words.chunks(2) {
         match pair {
             [name, value] if name == "--port" => {
-                port = value.parse().map_err(|e| format!("port {value:?}: {e}"))?
+                port = value.parse().map_err(|e| format!("port {value:?}: {e}"))?;
             }
             [name, value] if name == "--book" => book = Path::new(value).into(),
             _ => return Err(format!("{pair:?} is neither --port N nor --book FILE")),

@@ -97,7 +97,7 @@ async fn healthy(address: SocketAddr) -> Result<(), String> {
 /// Why a try brought no answer.
 enum Failed {
     /// The request is still whole: it never left.
-    NotSent(Request<Incoming>),
+    NotSent(Box<Request<Incoming>>),
     /// It may have been carried out.
     Sent(StatusCode, &'static str),
 }
@@ -117,7 +117,7 @@ impl Edge {
                 Err(Failed::NotSent(_)) if last => {
                     return self.failed(index, StatusCode::BAD_GATEWAY, "the backend cannot be reached");
                 }
-                Err(Failed::NotSent(whole)) => request = whole,
+                Err(Failed::NotSent(whole)) => request = *whole,
             }
             not = Some(index);
         }
@@ -152,7 +152,7 @@ impl Edge {
                     Ok(sender) => sender,
                     Err(_) => {
                         self.changed(index, |balance| balance.unreachable(index));
-                        return Err(Failed::NotSent(request));
+                        return Err(Failed::NotSent(Box::new(request)));
                     }
                 },
             };
@@ -165,7 +165,7 @@ impl Edge {
                 Ok(Err(mut error)) => match error.take_message() {
                     // The backend had closed a kept connection meanwhile: no fault of anybody's.
                     Some(whole) if was_kept => request = whole,
-                    Some(whole) => return Err(Failed::NotSent(whole)),
+                    Some(whole) => return Err(Failed::NotSent(Box::new(whole))),
                     None => return Err(Failed::Sent(StatusCode::BAD_GATEWAY, "the backend broke off")),
                 },
                 Err(_) => {

@@ -1,0 +1,69 @@
+//! Two small ways to look at the network from inside a host, so that neither tests nor people need tools there.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{TcpStream, ToSocketAddrs as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// One HTTP request; prints the status line's code and the body. Fails when there is no answer.
+pub(crate) fn get(address: &str, path: &str) -> ExitCode {
+    let ask = || -> io::Result<String> {
+        let mut stream = connect(address)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        Ok(format!("{} {body}", head.split(' ').nth(1).unwrap_or("?")))
+    };
+    match ask() {
+        Ok(answer) => {
+            println!("{answer}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("failed to get {path} from {address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Connects, says `connected`, and waits for the peer to say anything: `silent`, or what it did.
+pub(crate) fn hear(address: &str, at_most_ms: &str) -> ExitCode {
+    let mut stream = match connect(address) {
+        Ok(stream) => stream,
+        Err(error) => {
+            eprintln!("failed to connect to {address}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("connected");
+    let at_most = Duration::from_millis(at_most_ms.parse().unwrap_or(1000));
+    // Zero would mean for ever.
+    let _ = stream.set_read_timeout(Some(at_most.max(Duration::from_millis(1))));
+    let heard = match stream.read(&mut [0; 16]) {
+        Ok(0) => "closed".into(),
+        Ok(_) => "spoke".into(),
+        Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => "silent".into(),
+        Err(e) => format!("broke off: {e}"),
+    };
+    println!("{heard}");
+    ExitCode::SUCCESS
+}
+
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, LIMIT) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(LIMIT))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

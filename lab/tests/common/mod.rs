@@ -1,0 +1,93 @@
+//! What all tests of labs share.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+#![expect(clippy::allow_attributes, reason = "each test uses its own part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part of this")]
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use firedrill_lab::{
+    HostSpec, HostState, Lab, LabError, LabSpec, Options, SELF_EXE,
+    demo::{self, Shop},
+    shop::Balancer,
+};
+
+/// Long enough for anything that happens at all, on a busy machine.
+pub const LONG: Duration = Duration::from_secs(20);
+
+pub fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_firedrill-lab").into()
+}
+
+/// A name that no other test has.
+pub fn name(test: &str) -> String {
+    format!("test-{test}-{}", std::process::id())
+}
+
+/// The lab, or nothing where the machine does not allow it, which is then said.
+pub fn up(spec: &LabSpec) -> Option<Lab> {
+    match Lab::up(spec, &Options { program: Some(program()), ..Options::default() }) {
+        Ok(lab) => Some(lab),
+        Err(LabError::NotAllowed { what, advice }) => {
+            eprintln!("skipped: no lab can start here: {what}; {advice}");
+            None
+        }
+        Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
+    }
+}
+
+pub fn demo_spec(test: &str) -> LabSpec {
+    demo::spec(&name(test), &Shop { balancer: Balancer::BuiltIn, health_check: true })
+}
+
+pub fn host(name: &str, region: &str, addresses: &[&str]) -> HostSpec {
+    HostSpec {
+        name: name.into(),
+        region: region.into(),
+        addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
+        ..HostSpec::default()
+    }
+}
+
+/// Runs the tests' own binary in a host: what it printed, or what went wrong.
+pub fn run(lab: &Lab, host: &str, words: &[&str]) -> Result<String, String> {
+    let words: Vec<OsString> = [SELF_EXE].iter().chain(words).map(OsString::from).collect();
+    let output = lab.output(host, &words).map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() { Ok(said) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+pub fn get(lab: &Lab, host: &str, address: &str, path: &str) -> Result<String, String> {
+    run(lab, host, &["get", address, path])
+}
+
+/// Waits for something to become true.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + LONG;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn wait_state(lab: &Lab, host: &str, state: HostState) {
+    let is = |s: &firedrill_lab::LabStatus| s.hosts.iter().any(|h| h.name == host && h.state == state);
+    let (good, last) = lab.wait_until(LONG, is).unwrap();
+    assert!(good, "host {host} is not {state:?}: {last:?}");
+}
+
+/// The host's own file system, seen from here.
+pub fn root_of(lab: &Lab, host: &str) -> PathBuf {
+    let first = lab.pids(host).unwrap().into_iter().min().unwrap();
+    Path::new("/proc").join(first.to_string()).join("root")
+}
+
+pub fn status_of(lab: &Lab, host: &str) -> firedrill_lab::HostStatus {
+    lab.status().unwrap().hosts.into_iter().find(|h| h.name == host).unwrap()
+}

@@ -1,0 +1,75 @@
+//! A lab never outlives the process that started it, unless it was told to.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod common;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use common::{eventually, host, name, program, up};
+use firedrill_lab::{Lab, LabSpec, list};
+
+/// Whether it runs, or is still being taken apart by the kernel.
+fn alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// All processes of a lab, its root's with them.
+fn everything(lab: &Lab) -> Vec<i32> {
+    let hosts = lab.status().unwrap().hosts;
+    hosts.iter().flat_map(|h| lab.pids(&h.name).unwrap()).chain([lab.pid().unwrap()]).collect()
+}
+
+fn allowed(test: &str) -> bool {
+    up(&LabSpec::new(name(test), vec![host("x", "r", &["10.0.0.1"])])).is_some()
+}
+
+#[test]
+fn killing_its_parent_ends_it() {
+    if !allowed("try") {
+        return;
+    }
+    let name = name("orphan");
+    let mut parent = Command::new(program()).args(["demo", &name]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("is up"));
+    let lab = Lab::attach(&name).unwrap();
+    let pids = everything(&lab);
+    assert!(pids.len() > 10, "{pids:?}");
+    // In a session of its own, no Ctrl-C at this terminal reaches it.
+    let session = |pid: i32| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid))).unwrap();
+    let own = session(i32::try_from(std::process::id()).unwrap());
+    assert!(pids.iter().all(|pid| session(*pid) != own));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    eventually("all of it is gone", || pids.iter().all(|pid| !alive(*pid)).then_some(()));
+    assert!(lab.status().is_err());
+    assert!(list().unwrap().iter().all(|l| l.name != name));
+}
+
+#[test]
+fn a_detached_one_stays_until_it_is_ended() {
+    if !allowed("try2") {
+        return;
+    }
+    let name = name("detached");
+    let started = Command::new(program()).args(["demo", &name, "--detach"]).output().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    assert!(list().unwrap().iter().any(|l| l.name == name));
+    let lab = Lab::attach(&name).unwrap();
+    let pids = everything(&lab);
+    let answer = || {
+        let program = program();
+        let words = ["enter", &name, program.to_str().unwrap(), "get", "edge1:80", "/checkout"];
+        let output = Command::new(&program).args(words).output().unwrap();
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let answer = eventually("the coordinator's place reaches the shop", answer);
+    assert!(answer.starts_with("200 "), "{answer}");
+    assert!(Command::new(program()).args(["down", &name]).status().unwrap().success());
+    assert!(pids.iter().all(|pid| !alive(*pid)));
+    assert!(Lab::attach(&name).is_err());
+}

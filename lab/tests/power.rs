@@ -1,0 +1,98 @@
+//! Hosts go down as machines do: silently, really, and with a new boot when they are back.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod common;
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+};
+
+use common::{demo_spec, eventually, get, program, root_of, run, status_of, up, wait_state};
+use firedrill_lab::{HIDDEN, HostState, Lab, LabSpec, SELF_EXE, ServiceSpec};
+
+fn spec(test: &str) -> LabSpec {
+    let mut spec = LabSpec { boot_delay_ms: 800, ..demo_spec(test) };
+    let rebooter = [SELF_EXE, HIDDEN, "reboot", "restart"].map(String::from).to_vec();
+    let rebooter =
+        ServiceSpec { name: "rebooter".into(), argv: rebooter, down: true, ..ServiceSpec::default() };
+    spec.hosts.iter_mut().for_each(|h| h.services.push(rebooter.clone()));
+    spec
+}
+
+/// What client1 hears on a connection to app1 while `act` is done to it.
+fn heard_while(lab: &Lab, act: impl FnOnce()) -> String {
+    eventually("app1 answers", || get(lab, "client1", "app1:8080", "/health").ok());
+    let mut child = Command::new(program())
+        .args(["exec", lab.name(), "client1", SELF_EXE, "hear", "app1:8080", "500"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "connected");
+    act();
+    let heard = lines.next().unwrap().unwrap();
+    child.wait().unwrap();
+    heard
+}
+
+#[test]
+fn a_restart_is_silent_and_keeps_the_disk() {
+    let Some(lab) = up(&spec("restart")) else { return };
+    let before = status_of(&lab, "app1").boot_id;
+    eventually("an order", || get(&lab, "client1", "app1:8080", "/checkout").ok());
+    // By a service, as an agent would do it.
+    let control = root_of(&lab, "app1").join("run/service/rebooter/supervise/control");
+    let heard = heard_while(&lab, || {
+        std::fs::OpenOptions::new().write(true).open(&control).unwrap().write_all(b"o").unwrap();
+        wait_state(&lab, "app1", HostState::Restarting);
+    });
+    assert_eq!(heard, "silent");
+    wait_state(&lab, "app1", HostState::Up);
+    let after = status_of(&lab, "app1");
+    assert_eq!(after.boots, 2);
+    assert_ne!(after.boot_id, before);
+    let shown =
+        std::fs::read_to_string(root_of(&lab, "app1").join("proc/sys/kernel/random/boot_id")).unwrap();
+    assert_eq!(shown.trim(), after.boot_id);
+    let order = eventually("the shop is back", || get(&lab, "client1", "app1:8080", "/orders/1").ok());
+    assert!(order.starts_with("200 "), "the order survived: {order}");
+
+    // And by a command from outside.
+    let heard = heard_while(&lab, || {
+        let _ = run(&lab, "app1", &[HIDDEN, "reboot", "restart"]);
+    });
+    assert_eq!(heard, "silent");
+    wait_state(&lab, "app1", HostState::Up);
+    assert_eq!(status_of(&lab, "app1").boots, 3);
+}
+
+#[test]
+fn off_is_off_until_it_is_powered_on() {
+    let Some(lab) = up(&spec("off")) else { return };
+    let heard = heard_while(&lab, || {
+        let _ = run(&lab, "app1", &[HIDDEN, "reboot", "power-off"]);
+    });
+    assert_eq!(heard, "silent");
+    wait_state(&lab, "app1", HostState::Off);
+    assert!(lab.exec("app1", &["true".into()]).is_err());
+    assert!(get(&lab, "client1", "app1:8080", "/health").is_err());
+    lab.power_on("app1").unwrap();
+    assert!(lab.power_on("app1").is_err(), "it is on");
+    wait_state(&lab, "app1", HostState::Up);
+    eventually("app1 answers", || get(&lab, "client1", "app1:8080", "/health").ok());
+
+    let heard = heard_while(&lab, || lab.kill("app1").unwrap());
+    assert_eq!(heard, "silent");
+    wait_state(&lab, "app1", HostState::Off);
+}
+
+#[test]
+fn a_cut_cable_is_silent_and_heals() {
+    let Some(lab) = up(&spec("cut")) else { return };
+    assert_eq!(heard_while(&lab, || lab.cut("app1").unwrap()), "silent");
+    assert!(!status_of(&lab, "app1").link);
+    assert!(get(&lab, "client1", "app1:8080", "/health").is_err());
+    lab.plug("app1").unwrap();
+    eventually("app1 answers", || get(&lab, "client1", "app1:8080", "/health").ok());
+}

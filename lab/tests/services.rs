@@ -1,0 +1,126 @@
+//! A host's supervisor keeps runit's files and manners, as the agent's driver expects them.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod common;
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use common::{eventually, host, name, root_of, up};
+use firedrill_lab::{HIDDEN, Lab, LabSpec, SELF_EXE, ServiceSpec};
+
+struct Service(PathBuf);
+
+impl Service {
+    fn of(lab: &Lab, name: &str) -> Self {
+        Self(root_of(lab, "app").join("run/service").join(name).join("supervise"))
+    }
+
+    fn control(&self) -> std::io::Result<File> {
+        OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(self.0.join("control"))
+    }
+
+    fn send(&self, command: u8) {
+        self.control().unwrap().write_all(&[command]).unwrap();
+    }
+
+    /// State and wish as in the file, and the pid.
+    fn status(&self) -> (u8, u8, u32) {
+        let bytes = fs::read(self.0.join("status")).unwrap();
+        assert_eq!(bytes.len(), 20);
+        (bytes[19], bytes[17], u32::from_le_bytes(bytes[12..16].try_into().unwrap()))
+    }
+
+    fn wait(&self, state: u8, want: u8) -> u32 {
+        eventually(&format!("state {state}, want {}", char::from(want)), || {
+            let (s, w, pid) = self.status();
+            (s == state && w == want).then_some(pid)
+        })
+    }
+}
+
+fn spec(test: &str) -> LabSpec {
+    let service = |name: &str, words: &[&str], down| ServiceSpec {
+        name: name.into(),
+        argv: [SELF_EXE, HIDDEN].iter().chain(words).map(ToString::to_string).collect(),
+        down,
+        ..ServiceSpec::default()
+    };
+    let mut app = host("app", "r", &["10.0.0.1"]);
+    app.services = vec![
+        service("checkout", &["checkout"], false),
+        service("asleep", &["checkout", "--port", "8081", "--book", "/var/lib/other"], true),
+        service("broken", &["checkout", "--port", "nonsense"], false),
+    ];
+    LabSpec::new(name(test), vec![app])
+}
+
+#[test]
+fn services_obey_their_control_files() {
+    let Some(lab) = up(&spec("control")) else { return };
+    let checkout = Service::of(&lab, "checkout");
+    let first = checkout.wait(1, b'u');
+    assert!(first > 1);
+    checkout.send(b'd');
+    assert_eq!(checkout.wait(0, b'd'), 0);
+    checkout.send(b'u');
+    let second = checkout.wait(1, b'u');
+    assert_ne!(second, first);
+    checkout.send(b't');
+    let third = eventually("restarted after TERM", || {
+        let (state, _, pid) = checkout.status();
+        (state == 1 && pid != second).then_some(pid)
+    });
+    checkout.send(b'p');
+    eventually("paused", || (fs::read(checkout.0.join("status")).unwrap()[16] == 1).then_some(()));
+    checkout.send(b'c');
+    eventually("continued", || (fs::read(checkout.0.join("status")).unwrap()[16] == 0).then_some(()));
+    assert_eq!(checkout.status().2, third);
+    assert_eq!(fs::read_to_string(checkout.0.join("stat")).unwrap(), "run\n");
+    let log = lab.log("app", "checkout").unwrap();
+    assert!(log.contains("listening on port 8080"), "{log}");
+
+    let asleep = Service::of(&lab, "asleep");
+    assert_eq!(asleep.wait(0, b'd'), 0, "a down file keeps it down");
+    asleep.send(b'o');
+    asleep.wait(1, b'd');
+    asleep.send(b'k');
+    asleep.wait(0, b'd');
+}
+
+#[test]
+fn a_crash_is_answered_by_a_start_but_not_at_once_again_and_again() {
+    let Some(lab) = up(&spec("crash")) else { return };
+    let checkout = Service::of(&lab, "checkout");
+    let mut pid = checkout.wait(1, b'u');
+    checkout.send(b'k');
+    pid = eventually("restarted after KILL", || {
+        let (state, _, now) = checkout.status();
+        (state == 1 && now != pid).then_some(now)
+    });
+    assert!(pid > 1);
+    // This one ends as soon as it starts: at most a start a second, with a little for the machine's own pace.
+    let begun = Instant::now();
+    let starts = || lab.log("app", "broken").unwrap().matches("nonsense").count();
+    let before = starts();
+    eventually("three more starts", || (starts() >= before + 3).then_some(()));
+    assert!(begun.elapsed() > Duration::from_millis(1800), "three starts in {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_supervisor_that_exits_is_missed_and_comes_back() {
+    let Some(lab) = up(&spec("exit")) else { return };
+    let checkout = Service::of(&lab, "checkout");
+    checkout.wait(1, b'u');
+    checkout.send(b'x');
+    let error = eventually("nobody listens", || checkout.control().err());
+    assert_eq!(error.raw_os_error(), Some(libc::ENXIO));
+    assert_eq!(checkout.status().0, 0, "the last status stays to be read");
+    eventually("supervised again", || checkout.control().ok());
+    checkout.wait(1, b'u');
+}

@@ -1,0 +1,46 @@
+//! The shop's load balancer hides a dead host, and does not when it is broken on purpose.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod common;
+
+use common::{demo_spec, eventually, get, name, up};
+use firedrill_lab::{
+    Lab,
+    demo::{self, Shop},
+    shop::Balancer,
+};
+
+/// Whether the edge believes that app1 is up.
+fn app1_is_up(lab: &Lab) -> Option<bool> {
+    let answer = get(lab, "client1", "edge1:80", "/_edge/status").ok()?;
+    let status: serde_json::Value = serde_json::from_str(answer.strip_prefix("200 ")?).ok()?;
+    status["backends"].as_array()?.iter().find(|b| b["name"] == "app1")?["up"].as_bool()
+}
+
+fn checkouts(lab: &Lab, count: usize) -> usize {
+    (0..count)
+        .filter(|_| get(lab, "client1", "edge1:80", "/checkout").is_ok_and(|a| a.starts_with("200 ")))
+        .count()
+}
+
+#[test]
+fn a_dead_host_is_taken_out_and_comes_back() {
+    let Some(lab) = up(&demo_spec("eject")) else { return };
+    eventually("app1 is up", || app1_is_up(&lab).filter(|up| *up));
+    eventually("four good orders in a row", || (checkouts(&lab, 4) == 4).then_some(()));
+    lab.kill("app1").unwrap();
+    eventually("app1 is out", || app1_is_up(&lab).filter(|up| !*up));
+    assert_eq!(checkouts(&lab, 12), 12, "nobody notices any more");
+    lab.power_on("app1").unwrap();
+    eventually("app1 is back", || app1_is_up(&lab).filter(|up| *up));
+}
+
+#[test]
+fn without_health_checks_everybody_notices() {
+    let shop = Shop { balancer: Balancer::BuiltIn, health_check: false };
+    let Some(lab) = up(&demo::spec(&name("broken"), &shop)) else { return };
+    eventually("four good orders in a row", || (checkouts(&lab, 4) == 4).then_some(()));
+    lab.kill("app1").unwrap();
+    assert_eq!(app1_is_up(&lab), Some(true), "it does not look");
+    assert_eq!(checkouts(&lab, 8), 6, "each fourth order is lost");
+}
