@@ -1,6 +1,6 @@
 //! The command line: parse, call, exit code. One file a verb.
 
-mod check;
+pub mod check;
 mod collect;
 mod common;
 mod completions;
@@ -9,11 +9,11 @@ mod demo;
 mod doctor;
 #[cfg(feature = "lab")]
 mod lab;
-mod pki;
+pub mod pki;
 mod release;
-mod report;
+pub mod report;
 mod run;
-mod schema;
+pub mod schema;
 mod status;
 mod undo;
 mod watch;
@@ -115,7 +115,9 @@ pub fn main() -> ExitCode {
 fn bugs_say_so() {
     std::panic::set_hook(Box::new(|info| {
         eprintln!("firedrill: this is a bug, please report it: {info}");
-        eprintln!("what agents hold in force ends with its lease or hold; `firedrill undo --all` ends it now");
+        eprintln!(
+            "what agents hold in force ends with its lease or hold; `firedrill undo --all` ends it now"
+        );
         std::process::exit(Exit::Bug as i32);
     }));
 }

@@ -2,15 +2,15 @@
 //! writes the report. It needs no root and links nothing that does; the lab, a feature, is the exception.
 
 pub mod cli;
-pub mod link;
 pub mod fleet;
+pub mod link;
 pub mod log;
 pub mod pki;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod scenario;
 pub mod score;
 #[cfg(test)]
 mod testing;
-pub mod scenario;
 pub mod verdict;

@@ -228,7 +228,11 @@ impl Run {
         for (index, attack) in plan.attacks.iter().enumerate() {
             if let Some(outcome) = &ended {
                 let why = format!("the run had ended: {}", outcome.reason());
-                self.book.write(Event::AttackEnded { attack: index, outcome: Outcome::NotRun(why), verdict: None })?;
+                self.book.write(Event::AttackEnded {
+                    attack: index,
+                    outcome: Outcome::NotRun(why),
+                    verdict: None,
+                })?;
                 continue;
             }
             if let Err(stop) = self.attack(index, attack).await? {
@@ -243,7 +247,11 @@ impl Run {
     ///
     /// # Errors
     /// Outer: the log. Inner: the run must stop.
-    async fn pump(&mut self, until_us: i64, done: impl Fn(&Self) -> bool) -> Result<Result<bool, Stop>, RunError> {
+    async fn pump(
+        &mut self,
+        until_us: i64,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<Result<bool, Stop>, RunError> {
         loop {
             if let Some(stop) = &self.stop {
                 return Ok(Err(stop.clone()));
@@ -304,6 +312,9 @@ impl Run {
 
     /// Whether every injection of the attack has come to an end, in one way or another.
     fn settled(&self, attack: usize) -> bool {
-        self.tracked.values().filter(|one| one.attack == attack).all(|one| !one.state.is_open() || one.state == State::Stuck)
+        self.tracked
+            .values()
+            .filter(|one| one.attack == attack)
+            .all(|one| !one.state.is_open() || one.state == State::Stuck)
     }
 }

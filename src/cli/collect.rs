@@ -7,15 +7,15 @@ use miette::{IntoDiagnostic as _, miette};
 use super::common::{FleetArgs, IdentityArgs, runtime};
 use crate::{
     log::{self, Event},
-    report,
     run::{self, screen},
-    score,
     verdict::Exit,
 };
 
 /// Options of `collect`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. What nobody saw is unknown.")]
+#[command(
+    after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. What nobody saw is unknown."
+)]
 pub(super) struct Args {
     /// The run's folder
     run: PathBuf,
@@ -39,9 +39,5 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let collecting =
         run::collect(&args.run, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
     runtime()?.block_on(collecting).into_diagnostic()?;
-    let log = log::read(&path).into_diagnostic()?;
-    report::write_all(&args.run, &log).into_diagnostic()?;
-    let card = score::fold(&log.records);
-    super::report::summary(&card, &args.run);
-    Ok(card.exit())
+    super::run::conclude(&args.run, false)
 }

@@ -63,7 +63,8 @@ impl FleetArgs {
         }
         let source = self.source().ok_or_else(|| {
             miette!(
-                help = "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
+                help =
+                    "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
                 "which fleet?"
             )
         })?;
@@ -92,7 +93,8 @@ pub(super) fn fleet(source: &FleetSource) -> miette::Result<Fleet> {
 
 /// All that is wrong with files, as one error.
 pub(super) fn wrong(report: &Report) -> miette::Report {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let colour =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     anstream::eprint!("{}", report.render(colour, 110));
     let (errors, _) = report.counts();
     miette!("{errors} error{}; nothing was done", if errors == 1 { "" } else { "s" })
@@ -109,7 +111,11 @@ pub(super) fn runtime() -> miette::Result<tokio::runtime::Runtime> {
 }
 
 /// Asks every host of a fleet at once; the answers in the fleet's order.
-pub(super) async fn ask_all<T, F, C>(fleet: &[Host], identity: &Arc<Identity>, call: C) -> Vec<(String, Result<T, LinkError>)>
+pub(super) async fn ask_all<T, F, C>(
+    fleet: &[Host],
+    identity: &Arc<Identity>,
+    call: C,
+) -> Vec<(String, Result<T, LinkError>)>
 where
     F: Future<Output = Result<T, LinkError>>,
     C: Fn(Agent) -> F,
@@ -123,7 +129,8 @@ where
 
 /// The fleet's hosts, or those named.
 pub(super) fn hosts(fleet: Fleet, only: &[String]) -> miette::Result<Vec<Host>> {
-    let unknown: Vec<&String> = only.iter().filter(|name| !fleet.hosts.iter().any(|host| host.name == **name)).collect();
+    let unknown: Vec<&String> =
+        only.iter().filter(|name| !fleet.hosts.iter().any(|host| host.name == **name)).collect();
     if let Some(name) = unknown.first() {
         let known: Vec<&str> = fleet.hosts.iter().map(|host| host.name.as_str()).collect();
         return Err(miette!(help = format!("it has {}", known.join(", ")), "no host `{name}` in the fleet"));

@@ -6,7 +6,9 @@ use crate::verdict::Exit;
 
 /// Options of `completions`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  firedrill completions bash > /etc/bash_completion.d/firedrill\n  firedrill completions zsh > ~/.zfunc/_firedrill")]
+#[command(
+    after_help = "Examples:\n  firedrill completions bash > /etc/bash_completion.d/firedrill\n  firedrill completions zsh > ~/.zfunc/_firedrill"
+)]
 pub(super) struct Args {
     /// The shell
     shell: clap_complete::Shell,

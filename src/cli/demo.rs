@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use firedrill_lab::demo::Shop;
+use firedrill_lab::{demo::Shop, shop::Balancer};
 use miette::{Context as _, IntoDiagnostic as _};
 
 use super::{
@@ -38,6 +38,13 @@ pub(super) struct Args {
     json: bool,
 }
 
+fn balancer(which: &Balancer) -> String {
+    match which {
+        Balancer::Haproxy(path) => format!("HAProxy ({})", path.display()),
+        Balancer::BuiltIn => "the built-in one".to_owned(),
+    }
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Broken {
     /// The load balancer takes every backend for healthy, always
@@ -53,10 +60,15 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     fs::write(folder.join("lib/shop.toml"), builtin::SHOP).into_diagnostic()?;
     fs::write(folder.join("demo.toml"), builtin::DEMO).into_diagnostic()?;
     // Inside the lab's user namespace paths of others may be out of reach: the folder is made before.
-    fs::create_dir_all(&args.out).into_diagnostic().wrap_err_with(|| format!("cannot make {}", args.out.display()))?;
+    fs::create_dir_all(&args.out)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot make {}", args.out.display()))?;
     let lab = setup.up(false)?;
     if !args.json {
-        anstream::eprintln!("six hosts in three regions are up; their load balancer is {}", shop.balancer);
+        anstream::eprintln!(
+            "six hosts in three regions are up; their load balancer is {}",
+            balancer(&shop.balancer)
+        );
     }
     let reached = enter(NAME)?;
     let plan = plan::load(&plan::Options {
@@ -66,7 +78,8 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         seed: Some(1),
     })
     .map_err(|report| wrong(&report))?;
-    let settings = Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
+    let settings =
+        Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
     let exit = execute(plan, &reached, &settings);
     lab.down().into_diagnostic()?;
     forget(NAME);

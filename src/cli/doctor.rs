@@ -11,7 +11,9 @@ use crate::{
 
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  firedrill doctor --fleet fleet.toml\n  firedrill doctor --host app1 --fleet fleet.toml --json\n\nExit codes: 0 all is well · 3 a host could not be asked, or something is wrong on one")]
+#[command(
+    after_help = "Examples:\n  firedrill doctor --fleet fleet.toml\n  firedrill doctor --host app1 --fleet fleet.toml --json\n\nExit codes: 0 all is well · 3 a host could not be asked, or something is wrong on one"
+)]
 pub(super) struct Args {
     /// Only these hosts
     #[arg(long = "host", value_name = "NAME")]
@@ -59,7 +61,9 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         .map(|(host, answer)| Row {
             host,
             answer: match answer {
-                Ok((doctor, offset)) => Answer::Reached { doctor, clock_uncertainty_us: offset.uncertainty_us },
+                Ok((doctor, offset)) => {
+                    Answer::Reached { doctor, clock_uncertainty_us: offset.uncertainty_us }
+                }
                 Err(error) => Answer::Error(error.to_string()),
             },
         })
@@ -96,7 +100,8 @@ fn people(row: &Row) {
                     Grade::Missing => "–",
                     Grade::Bad => "✗",
                 };
-                let hint = if finding.hint.is_empty() { String::new() } else { format!(" → {}", finding.hint) };
+                let hint =
+                    if finding.hint.is_empty() { String::new() } else { format!(" → {}", finding.hint) };
                 vec![mark.to_owned(), finding.what.clone(), format!("{}{hint}", finding.detail)]
             });
             anstream::println!("{}\n", table(lines.collect()));

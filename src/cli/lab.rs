@@ -167,7 +167,9 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<E
     let status = lab.status().into_diagnostic()?;
     anstream::println!("{}\n", people(&status));
     let more = if name == NAME { String::new() } else { format!(" {name}") };
-    anstream::println!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down`");
+    anstream::println!(
+        "lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down`"
+    );
     Ok(Exit::Held)
 }
 
@@ -187,7 +189,8 @@ pub(super) fn enter(name: &str) -> miette::Result<Reached> {
 }
 
 fn people(status: &LabStatus) -> String {
-    let mut lines = vec![["host", "region", "roles", "address", "state", "services"].map(str::to_owned).to_vec()];
+    let mut lines =
+        vec![["host", "region", "roles", "address", "state", "services"].map(str::to_owned).to_vec()];
     for host in &status.hosts {
         let state = match host.state {
             HostState::Booting => "booting",

@@ -5,7 +5,9 @@ use crate::verdict::Exit;
 
 /// Options of `release`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  firedrill release --fleet fleet.toml\n  firedrill release --host app1 --fleet fleet.toml")]
+#[command(
+    after_help = "Examples:\n  firedrill release --fleet fleet.toml\n  firedrill release --host app1 --fleet fleet.toml"
+)]
 pub(super) struct Args {
     /// Only these hosts
     #[arg(long = "host", value_name = "NAME")]
@@ -19,7 +21,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
-    let asked = async { ask_all(&hosts, &reached.identity, |agent| async move { agent.release().await }).await };
+    let asked =
+        async { ask_all(&hosts, &reached.identity, |agent| async move { agent.release().await }).await };
     let mut exit = Exit::Held;
     for (host, answer) in runtime()?.block_on(asked) {
         match answer {

@@ -2,7 +2,7 @@
 
 use std::{
     io::IsTerminal as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -14,7 +14,6 @@ use crate::{
     plan::{self, Plan},
     report,
     run::{self, Approvals, Finished, screen},
-    score,
     verdict::Exit,
 };
 
@@ -66,7 +65,12 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
     }
-    let settings = Settings { approve: args.approve.clone(), out: args.out.clone(), plan_only: args.plan, json: args.json };
+    let settings = Settings {
+        approve: args.approve.clone(),
+        out: args.out.clone(),
+        plan_only: args.plan,
+        json: args.json,
+    };
     execute(plan, &reached, &settings)
 }
 
@@ -84,11 +88,13 @@ pub(super) fn execute(plan: Plan, reached: &Reached, settings: &Settings) -> mie
     let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
     let mut attempt = 1;
     loop {
-        let finished = runtime.block_on(run::run(plan.clone(), options(reached, settings, attempt))).into_diagnostic()?;
+        let finished = runtime
+            .block_on(run::run(plan.clone(), options(reached, settings, attempt)))
+            .into_diagnostic()?;
         if settings.plan_only || matches!(finished.outcome, RunOutcome::Refused(_)) {
             return before_harm(&plan, &finished, settings);
         }
-        let exit = after(&finished, settings)?;
+        let exit = conclude(&finished.folder, settings.json)?;
         if exit != Exit::Unknown || attempt >= tries {
             return Ok(exit);
         }
@@ -138,14 +144,18 @@ fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette:
 }
 
 /// Reports, verdict, exit code.
-fn after(finished: &Finished, settings: &Settings) -> miette::Result<Exit> {
-    let log = log::read(&finished.folder.join("events.jsonl")).into_diagnostic()?;
-    report::write_all(&finished.folder, &log).into_diagnostic()?;
-    let card = score::fold(&log.records);
-    if settings.json {
-        print_json(&card)?;
+pub(super) fn conclude(folder: &Path, json: bool) -> miette::Result<Exit> {
+    let log = log::read(&folder.join("events.jsonl")).into_diagnostic()?;
+    let input = report::Input::new(&log);
+    report::write(folder, &input, &report::Format::ALL).into_diagnostic()?;
+    if json {
+        print_json(input.card())?;
     } else {
-        super::report::summary(&card, &finished.folder);
+        anstream::println!(
+            "\n{}\nreport: {}",
+            super::report::table(input.card()),
+            folder.join("report.html").display()
+        );
     }
-    Ok(card.exit())
+    Ok(super::report::exit(input.card()))
 }

@@ -8,7 +8,9 @@ use crate::verdict::Exit;
 
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  firedrill status --fleet fleet.toml\n  firedrill status --lab --json\n\nExit codes: 0 nothing in force · 3 a host could not be asked · 6 something is stuck")]
+#[command(
+    after_help = "Examples:\n  firedrill status --fleet fleet.toml\n  firedrill status --lab --json\n\nExit codes: 0 nothing in force · 3 a host could not be asked · 6 something is stuck"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
@@ -34,7 +36,8 @@ struct Row {
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
-    let asked = async { ask_all(&hosts, &reached.identity, |agent| async move { agent.status().await }).await };
+    let asked =
+        async { ask_all(&hosts, &reached.identity, |agent| async move { agent.status().await }).await };
     let rows: Vec<Row> = runtime()?
         .block_on(asked)
         .into_iter()
@@ -68,11 +71,18 @@ fn people(rows: &[Row]) -> String {
             agent = format!("{agent}, halted by {by}");
         }
         if status.open.is_empty() {
-            lines.push(vec![row.host.clone(), agent, "nothing".to_owned(), String::new(), String::new()]);
+            lines.push(vec![
+                row.host.clone(),
+                agent.clone(),
+                "nothing".to_owned(),
+                String::new(),
+                String::new(),
+            ]);
         }
         for one in &status.open {
             let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
-            let what = if one.state == State::Stuck { format!("STUCK {}", one.kind) } else { one.kind.clone() };
+            let what =
+                if one.state == State::Stuck { format!("STUCK {}", one.kind) } else { one.kind.clone() };
             let drill = format!("{} by {} ({})", one.about.drill, one.about.operator, one.run);
             lines.push(vec![row.host.clone(), agent.clone(), what, format!("{left} s"), drill]);
         }

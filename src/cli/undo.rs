@@ -89,8 +89,12 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
 fn line(row: &Row, halted: bool) -> String {
     let halt = if halted { ", halted" } else { "" };
     match (&row.answer, &row.error) {
-        (Some(answer), _) if !answer.stuck.is_empty() => format!("{}: STUCK{halt}: {}", row.host, answer.stuck.join("; ")),
-        (Some(answer), _) if answer.injections.is_empty() => format!("{}: nothing was in force{halt}", row.host),
+        (Some(answer), _) if !answer.stuck.is_empty() => {
+            format!("{}: STUCK{halt}: {}", row.host, answer.stuck.join("; "))
+        }
+        (Some(answer), _) if answer.injections.is_empty() => {
+            format!("{}: nothing was in force{halt}", row.host)
+        }
         (Some(answer), _) => {
             let kinds: Vec<&str> = answer.injections.iter().map(|one| one.kind.as_str()).collect();
             format!("{}: put back {}{halt}", row.host, kinds.join(", "))

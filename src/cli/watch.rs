@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader, Seek as _},
+    io::{BufRead as _, BufReader},
     path::PathBuf,
     time::Duration,
 };
@@ -26,7 +26,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     const AGAIN: Duration = Duration::from_millis(200);
     let path = args.run.join("events.jsonl");
-    let file = File::open(&path).into_diagnostic().wrap_err_with(|| format!("cannot follow {}", path.display()))?;
+    let file =
+        File::open(&path).into_diagnostic().wrap_err_with(|| format!("cannot follow {}", path.display()))?;
     let mut reader = BufReader::new(file);
     let mut screen = Plain::default();
     let mut line = String::new();

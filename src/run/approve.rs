@@ -58,7 +58,9 @@ impl Run {
             return Ok(Ok(()));
         }
         if !self.approvals.terminal {
-            return Ok(Err(format!("needs {wanted} to approve and there is no terminal to ask on; name people with --approve NAME")));
+            return Ok(Err(format!(
+                "needs {wanted} to approve and there is no terminal to ask on; name people with --approve NAME"
+            )));
         }
         self.book.say(&format!(
             "\"{}\" needs {} more to approve within {}: type a name and Enter for each, or `no`",

@@ -24,7 +24,11 @@ const GRACE_US: i64 = 5_000_000;
 
 impl Run {
     /// One attack. The inner error says why the run must stop.
-    pub(super) async fn attack(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
+    pub(super) async fn attack(
+        &mut self,
+        index: usize,
+        attack: &Attack,
+    ) -> Result<Result<(), Stop>, RunError> {
         if let Some(why) = self.unmet(attack) {
             self.ended(index, Outcome::NotRun(why), None)?;
             return Ok(Ok(()));
@@ -69,7 +73,12 @@ impl Run {
     /// Which needed attack did not run, or was violated.
     fn unmet(&self, attack: &Attack) -> Option<String> {
         attack.needs.iter().find_map(|needed| {
-            let groups = self.plan.attacks.iter().enumerate().filter(|(_, one)| &one.base == needed);
+            let groups = self
+                .plan
+                .attacks
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| &one.name == needed || &one.base == needed);
             groups.map(|(index, _)| self.book.ended_as(index)).find_map(|ended| match ended {
                 Some((Outcome::Ran, Some(Verdict::Held | Verdict::Unknown))) => None,
                 Some((Outcome::Ran, _)) => Some(format!("it needs \"{needed}\", which was violated")),
@@ -130,7 +139,9 @@ impl Run {
         let healthy = self.pump(until, |run| run.unhealthy(attack, attack.baseline).is_none()).await?;
         Ok(match (healthy, self.unhealthy(attack, attack.baseline)) {
             (Err(stop), _) => Err(stop),
-            (Ok(_), Some(why)) => Err(Stop::Failed(format!("the baseline of \"{}\" did not hold: {why}", attack.name))),
+            (Ok(_), Some(why)) => {
+                Err(Stop::Failed(format!("the baseline of \"{}\" did not hold: {why}", attack.name)))
+            }
             (Ok(_), None) => Ok(()),
         })
     }
@@ -165,8 +176,10 @@ impl Run {
                 start_us: own_start_us,
                 hold: injection.hold,
             })?;
-            self.tracked
-                .insert(id.clone(), Tracked { host: injection.host.clone(), attack: index, state: State::Armed });
+            self.tracked.insert(
+                id.clone(),
+                Tracked { host: injection.host.clone(), attack: index, state: State::Armed },
+            );
             let about = About {
                 drill: self.plan.name.clone(),
                 operator: self.operator.clone(),
@@ -197,9 +210,14 @@ impl Run {
             let (agent, run) = (peer.agent.clone(), self.id.clone());
             let lease = self.plan.lease;
             Some(async move {
-                let armed = agent.arm(&run, &body).await.map_err(|error| format!("{host} did not arm: {error}"))?;
+                let armed =
+                    agent.arm(&run, &body).await.map_err(|error| format!("{host} did not arm: {error}"))?;
                 if armed.injections.len() != body.injections.len() {
-                    return Err(format!("{host} armed {} of {}", armed.injections.len(), body.injections.len()));
+                    return Err(format!(
+                        "{host} armed {} of {}",
+                        armed.injections.len(),
+                        body.injections.len()
+                    ));
                 }
                 Ok((host, agent, run, lease))
             })
@@ -208,7 +226,9 @@ impl Run {
         // One missing acknowledgement and nobody is renewed, so nobody starts.
         let renewals = armed.into_iter().map(|(host, agent, run, lease)| async move {
             let renewed = agent.renew(&run, &Renew { lease }).await;
-            renewed.map(|_| host.clone()).map_err(|error| format!("{host} was armed and did not take the lease: {error}"))
+            renewed
+                .map(|_| host.clone())
+                .map_err(|error| format!("{host} was armed and did not take the lease: {error}"))
         });
         for host in join_all(renewals).await.into_iter().collect::<Result<Vec<_>, String>>()? {
             if let Some(peer) = self.peers.get(&host) {
@@ -240,7 +260,8 @@ impl Run {
                     one.state = State::Disarmed;
                 }
             } else {
-                let text = format!("{host} has not answered to undo of {id}; without a lease it cannot start there");
+                let text =
+                    format!("{host} has not answered to undo of {id}; without a lease it cannot start there");
                 self.book.write(Event::Note { text })?;
             }
         }
@@ -271,11 +292,17 @@ impl Run {
         let until = start_us + signed(longest.as_micros());
         self.book.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
         // A host that goes down cannot say that it did: it is over when it is back with another boot.
-        let down: Vec<&str> =
-            attack.injections.iter().filter(|one| one.fault.takes_host_down()).map(|one| one.host.as_str()).collect();
+        let down: Vec<&str> = attack
+            .injections
+            .iter()
+            .filter(|one| one.fault.takes_host_down())
+            .map(|one| one.host.as_str())
+            .collect();
         let back = |run: &Self| {
             down.iter().all(|host| {
-                run.peers.get(*host).is_some_and(|peer| peer.reachable && boots.get(*host) != Some(&peer.boot_id))
+                run.peers
+                    .get(*host)
+                    .is_some_and(|peer| peer.reachable && boots.get(*host) != Some(&peer.boot_id))
             })
         };
         let extra = if down.is_empty() { GRACE_US + signed(self.plan.lease.as_micros()) } else { 0 };
@@ -319,7 +346,10 @@ impl Run {
             Ok(true) => Ok(()),
             Ok(false) => {
                 let why = self.unhealthy(attack, attack.settle).unwrap_or_else(|| self.waiting_for());
-                Err(Stop::Failed(format!("not healthy within {} after \"{}\": {why}", attack.settle_within, attack.name)))
+                Err(Stop::Failed(format!(
+                    "not healthy within {} after \"{}\": {why}",
+                    attack.settle_within, attack.name
+                )))
             }
         })
     }

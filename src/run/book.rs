@@ -1,9 +1,6 @@
 //! The run's log on disk, in memory, and on the screen: a record is in all three, in that order.
 
-use std::{
-    collections::BTreeSet,
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
 use super::{RunClock, RunError, guard::Watch, screen::Observer};
 use crate::{
@@ -22,7 +19,11 @@ pub(super) struct Book {
 
 impl Book {
     /// Makes the run's folder and its log.
-    pub(super) fn create(folder: &Path, clock: RunClock, observer: Box<dyn Observer>) -> Result<Self, RunError> {
+    pub(super) fn create(
+        folder: &Path,
+        clock: RunClock,
+        observer: Box<dyn Observer>,
+    ) -> Result<Self, RunError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| RunError::Folder { path: folder.to_path_buf(), source })?;
         let writer = Writer::create(&folder.join("events.jsonl"))?;
@@ -50,7 +51,9 @@ impl Book {
     /// How an attack ended, if it did.
     pub(super) fn ended_as(&self, of: usize) -> Option<(Outcome, Option<Verdict>)> {
         self.records.iter().rev().find_map(|record| match &record.event {
-            Event::AttackEnded { attack, outcome, verdict } if *attack == of => Some((outcome.clone(), *verdict)),
+            Event::AttackEnded { attack, outcome, verdict } if *attack == of => {
+                Some((outcome.clone(), *verdict))
+            }
             _ => None,
         })
     }

@@ -22,9 +22,11 @@ impl RunClock {
     /// The clock of a run that began earlier: exact while this machine has not rebooted since, by the wall clock else.
     #[must_use]
     pub fn resume(wall: &str, zeros: Option<&BTreeMap<String, i64>>) -> Self {
-        let began = humantime::parse_rfc3339(wall).ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let began =
+            humantime::parse_rfc3339(wall).ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         let zero_wall_us = began.map_or(0, |at| u64::try_from(at.as_micros()).unwrap_or(0));
-        let known = zeros.and_then(|zeros| zeros.get(&clock::boot_id())).and_then(|zero| u64::try_from(*zero).ok());
+        let known =
+            zeros.and_then(|zeros| zeros.get(&clock::boot_id())).and_then(|zero| u64::try_from(*zero).ok());
         let since = clock::wall_us().saturating_sub(zero_wall_us);
         Self { zero_boot_us: known.unwrap_or_else(|| clock::boot_us().saturating_sub(since)), zero_wall_us }
     }
@@ -65,10 +67,13 @@ impl RunClock {
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
             .take(16)
             .collect();
-        let salt = (self.zero_wall_us ^ self.zero_boot_us.rotate_left(17) ^ u64::from(std::process::id())) & 0xffff;
+        let salt =
+            (self.zero_wall_us ^ self.zero_boot_us.rotate_left(17) ^ u64::from(std::process::id())) & 0xffff;
         let text = format!("{}-{}-{}-{salt:04x}", &digits[..8], &digits[8..12], slug.trim_matches('-'));
         // The alphabet and the length above are those of an id; the fallback keeps this free of panics.
-        text.parse().or_else(|_| format!("run-{salt:04x}").parse()).unwrap_or_else(|_| unreachable!("a valid id"))
+        text.parse()
+            .or_else(|_| format!("run-{salt:04x}").parse())
+            .unwrap_or_else(|_| unreachable!("a valid id"))
     }
 }
 

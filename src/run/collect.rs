@@ -7,12 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Approvals, Run, RunClock, RunError, Tracked,
-    book::Book,
-    clock::signed,
-    guard, input,
-    screen::Observer,
-    watchers,
+    Approvals, Run, RunClock, RunError, Tracked, book::Book, clock::signed, guard, screen::Observer, watchers,
 };
 use crate::{
     link::Identity,
@@ -84,7 +79,8 @@ pub async fn collect(
     observer: Box<dyn Observer>,
 ) -> Result<RunOutcome, RunError> {
     let (writer, log) = Writer::resume(&folder.join("events.jsonl"))?;
-    let Some(Event::RunStarted { run: id, plan, wall, .. }) = log.records.first().map(|record| record.event.clone())
+    let Some(Event::RunStarted { run: id, plan, wall, .. }) =
+        log.records.first().map(|record| record.event.clone())
     else {
         return Err(RunError::NotALog(folder.to_path_buf()));
     };
@@ -129,7 +125,14 @@ pub async fn collect(
         if plan.probes.iter().any(|probe| probe.from.contains(host)) {
             run.measuring.insert(host.clone());
             let after = left.bins.get(host).copied().unwrap_or(0);
-            watchers::bins(host.clone(), peer.agent.clone(), run.id.clone(), after, run.mail.clone(), run.tasks.clone());
+            watchers::bins(
+                host.clone(),
+                peer.agent.clone(),
+                run.id.clone(),
+                after,
+                run.mail.clone(),
+                run.tasks.clone(),
+            );
         }
     }
     run.heal("its coordinator died").await?;

@@ -76,14 +76,17 @@ impl Watch {
                     *since = None;
                     if samples > 0 && share < good_below.fraction() {
                         let per_cent = share * 100.0;
-                        let why = format!("guard: {probe} {per_cent:.1}% good over {over}, below {good_below} ({samples} requests)");
+                        let why = format!(
+                            "guard: {probe} {per_cent:.1}% good over {over}, below {good_below} ({samples} requests)"
+                        );
                         return Some(Tripped { why, blind: false });
                     }
                 }
                 None => {
                     let from = *since.get_or_insert(now_us);
                     if now_us - from > signed(blind_for.as_micros()) {
-                        let why = format!("guard: nothing was measured of {probe} for {blind_for}; flying blind");
+                        let why =
+                            format!("guard: nothing was measured of {probe} for {blind_for}; flying blind");
                         return Some(Tripped { why, blind: true });
                     }
                 }

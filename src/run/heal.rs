@@ -20,7 +20,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 impl Run {
     /// Heals all hosts that were touched, at once, and waits for their word. Nothing stops it.
     pub(super) async fn heal(&mut self, why: &str) -> Result<(), RunError> {
-        let open = |run: &Self| run.tracked.values().any(|one| one.state.is_open() && one.state != State::Stuck);
+        let open =
+            |run: &Self| run.tracked.values().any(|one| one.state.is_open() && one.state != State::Stuck);
         if !open(self) {
             return Ok(());
         }

@@ -156,7 +156,10 @@ impl Run {
         let gap = to_us - from_us;
         if gap > signed(self.plan.lease.as_micros()) {
             let seconds = gap / 1_000_000;
-            let why = format!("the coordinator did not run for {seconds} s, longer than the lease of {}", self.plan.lease);
+            let why = format!(
+                "the coordinator did not run for {seconds} s, longer than the lease of {}",
+                self.plan.lease
+            );
             self.stop.get_or_insert(Stop::Slept(why));
         }
         Ok(())
@@ -178,7 +181,9 @@ impl Run {
                 }
                 Ok(())
             }
-            Err(why) => self.book.write(Event::Note { text: format!("{host} has not answered to undo yet: {why}") }),
+            Err(why) => {
+                self.book.write(Event::Note { text: format!("{host} has not answered to undo yet: {why}") })
+            }
         }
     }
 }

@@ -49,7 +49,13 @@ impl Run {
     ) -> Result<Result<(), String>, RunError> {
         let plan = Arc::clone(&self.plan);
         let mut needed: BTreeSet<&str> = plan.targets();
-        needed.extend(plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str).filter(|at| *at != COORDINATOR));
+        needed.extend(
+            plan.probes
+                .iter()
+                .flat_map(|probe| &probe.from)
+                .map(String::as_str)
+                .filter(|at| *at != COORDINATOR),
+        );
         let asked = needed.iter().filter_map(|name| plan.host(name)).map(|host| {
             let agent = Agent::new(host, Arc::clone(identity));
             async move {
@@ -71,7 +77,9 @@ impl Run {
                 }
             };
             if let Some(by) = status.halted_by {
-                unreachable.push(format!("{name} was halted by {by}; `firedrill release --host {name}` ends the halt"));
+                unreachable.push(format!(
+                    "{name} was halted by {by}; `firedrill release --host {name}` ends the halt"
+                ));
             }
             let (active, watching) = watch::channel(false);
             watchers::renewal(agent.clone(), self.id.clone(), plan.lease, watching, self.tasks.clone());
@@ -117,7 +125,8 @@ impl Run {
     ) -> Result<Result<Vec<Answer>, (String, Vec<Answer>)>, RunError> {
         let calls = self.questions(attacks).into_iter().filter_map(|(host, questions)| {
             let agent = self.peers.get(&host)?.agent.clone();
-            let (run, plan_digest, environment) = (self.id.clone(), self.digest.clone(), self.plan.environment.clone());
+            let (run, plan_digest, environment) =
+                (self.id.clone(), self.digest.clone(), self.plan.environment.clone());
             Some(async move {
                 let (attacks, injections): (Vec<usize>, Vec<PrepareOne>) = questions.into_iter().unzip();
                 let answer = agent.prepare(&run, &Prepare { plan_digest, environment, injections }).await;
@@ -136,7 +145,11 @@ impl Run {
                             }
                             refusals.push(why);
                         }
-                        self.book.write(Event::Prepared { host: host.clone(), attack, prepared: prepared.clone() })?;
+                        self.book.write(Event::Prepared {
+                            host: host.clone(),
+                            attack,
+                            prepared: prepared.clone(),
+                        })?;
                         answers.push(Answer { host: host.clone(), attack, prepared });
                     }
                 }
@@ -148,7 +161,9 @@ impl Run {
     }
 
     /// Asks about the whole plan: one refusal stops the run with nothing touched.
-    pub(super) async fn prepare_all(&mut self) -> Result<Result<Vec<Answer>, (String, Vec<Answer>)>, RunError> {
+    pub(super) async fn prepare_all(
+        &mut self,
+    ) -> Result<Result<Vec<Answer>, (String, Vec<Answer>)>, RunError> {
         self.ask(0..self.plan.attacks.len()).await
     }
 }

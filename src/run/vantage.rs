@@ -44,7 +44,8 @@ impl Run {
     pub(super) async fn start_probes(&mut self) -> Result<Result<Option<Running>, String>, RunError> {
         let plan = Arc::clone(&self.plan);
         let longest = at_most(&plan);
-        let vantages: Vec<String> = self.peers.keys().filter(|name| !specs(&plan, name).is_empty()).cloned().collect();
+        let vantages: Vec<String> =
+            self.peers.keys().filter(|name| !specs(&plan, name).is_empty()).cloned().collect();
         let calls = vantages.iter().filter_map(|name| {
             let (agent, run) = (self.peers.get(name)?.agent.clone(), self.id.clone());
             let start = StartProbes { probes: specs(&plan, name), at_most: longest };
@@ -103,8 +104,10 @@ impl Run {
         self.halt_remote_probes().await;
         let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
         let until = self.clock.now_us() + signed(Span(DRAIN).as_micros()) + signed(slowest.as_micros());
-        self.pump_anyway(until, |run| run.measuring.iter().all(|name| run.peers.get(name).is_some_and(|peer| !peer.reachable)))
-            .await?;
+        self.pump_anyway(until, |run| {
+            run.measuring.iter().all(|name| run.peers.get(name).is_some_and(|peer| !peer.reachable))
+        })
+        .await?;
         Ok(())
     }
 }

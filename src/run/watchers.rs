@@ -51,7 +51,13 @@ pub(super) fn pulse(mail: &UnboundedSender<Input>, stop: &CancellationToken, clo
 }
 
 /// Reads a host's events; when the link breaks, says so, waits for it to come back and reads on where it was.
-pub(super) fn events(host: String, agent: Agent, mut after: u64, mail: UnboundedSender<Input>, stop: CancellationToken) {
+pub(super) fn events(
+    host: String,
+    agent: Agent,
+    mut after: u64,
+    mail: UnboundedSender<Input>,
+    stop: CancellationToken,
+) {
     const AGAIN: Duration = Duration::from_millis(250);
     let reading = async move {
         loop {
@@ -89,7 +95,13 @@ pub(super) fn events(host: String, agent: Agent, mut after: u64, mail: Unbounded
 }
 
 /// Renews a host's lease while `active` says so. An agent that cannot be reached heals by itself: that is the point.
-pub(super) fn renewal(agent: Agent, run: RunId, lease: Span, mut active: watch::Receiver<bool>, stop: CancellationToken) {
+pub(super) fn renewal(
+    agent: Agent,
+    run: RunId,
+    lease: Span,
+    mut active: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
     let every = (lease.0 / 5).clamp(Duration::from_millis(50), Duration::from_secs(1));
     let renewing = async move {
         loop {

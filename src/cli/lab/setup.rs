@@ -8,7 +8,7 @@ use std::{
 };
 
 use firedrill_lab::{
-    AgentSpec, FileSpec, HostSpec, Lab, LabSpec, Options, ServiceSpec, agent_argv,
+    AgentSpec, FileSpec, HostSpec, Lab, LabSpec, Options, ServiceSpec,
     demo::{Shop, add_shop},
 };
 use firedrill_wire::identity::Role;
@@ -78,7 +78,8 @@ impl Setup {
     fn build(name: &str, folder: &Path, hosts: &[Host], shop: &Shop) -> miette::Result<Self> {
         let pki = Pki::init(&folder.join("pki")).into_diagnostic()?;
         pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS)).into_diagnostic()?;
-        let hosts: Vec<HostSpec> = hosts.iter().map(|host| host_spec(&pki, host)).collect::<miette::Result<_>>()?;
+        let hosts: Vec<HostSpec> =
+            hosts.iter().map(|host| host_spec(&pki, host)).collect::<miette::Result<_>>()?;
         let mut spec = LabSpec::new(name, hosts);
         add_shop(&mut spec, shop);
         Ok(Self { name: name.to_owned(), spec })
@@ -104,7 +105,9 @@ fn fresh(name: &str) -> miette::Result<PathBuf> {
     }
     let folder = folder(name);
     if folder.exists() {
-        fs::remove_dir_all(&folder).into_diagnostic().wrap_err_with(|| format!("cannot clear {}", folder.display()))?;
+        fs::remove_dir_all(&folder)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot clear {}", folder.display()))?;
     }
     fs::DirBuilder::new()
         .mode(0o700)
@@ -134,7 +137,7 @@ fn host_spec(pki: &Pki, host: &Host) -> miette::Result<HostSpec> {
             file(config.clone(), text, 0o644),
             file(format!("{ETC}/host.pem"), read(&issued.cert)?, 0o644),
             file(format!("{ETC}/host.key"), read(&issued.key)?, 0o600),
-            file(format!("{ETC}/ca.pem"), read(&issued.ca)?, 0o644),
+            file(format!("{ETC}/ca.pem"), read(&crate::pki::ca_file(pki.dir()))?, 0o644),
         ],
         agent: Some(AgentSpec { config_path: config.into(), env: std::collections::BTreeMap::default() }),
     })

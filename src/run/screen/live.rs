@@ -57,7 +57,8 @@ impl Live {
             Event::RunStarted { plan, .. } => self.begin(plan),
             Event::Phase { attack, phase, until_us } => {
                 let plan = self.plan.as_ref();
-                let name = plan.and_then(|plan| plan.attacks.get(*attack)).map_or("", |one| one.name.as_str());
+                let name =
+                    plan.and_then(|plan| plan.attacks.get(*attack)).map_or("", |one| one.name.as_str());
                 let of = plan.map_or(0, |plan| plan.attacks.len());
                 let word = format!("{phase:?}").to_lowercase();
                 self.now = Some((format!("{}/{of} {name} · {word}", attack + 1), record.at_us, *until_us));
@@ -111,13 +112,22 @@ impl Observer for Live {
             bar.set_message(match (share, p99) {
                 (None, _) => format!("{name:<16} no measurement"),
                 (Some((share, _)), Some(Some(p99))) => {
-                    format!("{name:<16} {:>6.2}% good   p99 {}.{} ms", share * 100.0, p99 / 1000, p99 % 1000 / 100)
+                    format!(
+                        "{name:<16} {:>6.2}% good   p99 {}.{} ms",
+                        share * 100.0,
+                        p99 / 1000,
+                        p99 % 1000 / 100
+                    )
                 }
                 (Some((share, _)), _) => format!("{name:<16} {:>6.2}% good   p99 no answer", share * 100.0),
             });
         }
         let force: Vec<&str> = self.active.values().map(String::as_str).collect();
-        let text = if force.is_empty() { "nothing in force".to_owned() } else { format!("in force: {}", force.join(", ")) };
+        let text = if force.is_empty() {
+            "nothing in force".to_owned()
+        } else {
+            format!("in force: {}", force.join(", "))
+        };
         self.force.set_message(text);
     }
 

@@ -26,7 +26,8 @@ pub enum Tone {
 }
 
 fn attack_name(plan: Option<&Plan>, index: usize) -> String {
-    plan.and_then(|plan| plan.attacks.get(index)).map_or_else(|| format!("attack {}", index + 1), |one| one.name.clone())
+    plan.and_then(|plan| plan.attacks.get(index))
+        .map_or_else(|| format!("attack {}", index + 1), |one| one.name.clone())
 }
 
 /// The record in words; `None` for those that are not for the screen (measurements, clocks).
@@ -38,7 +39,9 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         }
         Event::Prepared { host, prepared, .. } => match &prepared.answer {
             Prepared::Ready { .. } => return None,
-            Prepared::Refused(problem) => (Tone::Bad, format!("{host} refuses {}: {}", prepared.id, problem.title)),
+            Prepared::Refused(problem) => {
+                (Tone::Bad, format!("{host} refuses {}: {}", prepared.id, problem.title))
+            }
         },
         Event::Clock { .. } | Event::Bin { .. } => return None,
         Event::Phase { attack, phase, until_us } => {
