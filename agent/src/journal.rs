@@ -161,6 +161,7 @@ impl Journal {
             format: FORMAT,
             identity: self.identity.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            last_seq: self.last_seq(),
         }
     }
 

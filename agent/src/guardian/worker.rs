@@ -151,6 +151,7 @@ impl Watch {
             if let (Some(_), Some(supervisor)) = (&stopping, &supervisor)
                 && supervisor.is_settled()
             {
+                supervisor.leave();
                 std::process::exit(match (supervisor.is_stuck(), in_order) {
                     (true, _) => i32::from(EXIT_STUCK),
                     (false, true) => 0,

@@ -72,7 +72,8 @@ impl Replayed {
 
     fn take(&mut self, record: Record, here: &Identity, at: usize) {
         match record {
-            Record::Header { format, identity, .. } => {
+            Record::Header { format, identity, last_seq, version: _ } => {
+                self.last_seq = self.last_seq.max(last_seq);
                 if format != FORMAT {
                     self.damage.push(format!(
                         "line {at}: written in format {format}, this agent knows format {FORMAT}"
