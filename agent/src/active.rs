@@ -84,7 +84,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[one()], 1_000_000_000_000_000).unwrap();
         let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
-        for wanted in ["Friday", "r1-stop-1", "alice", "OPS-7", "2001-09-09T01:47:40Z", "stop checkout", HALT] {
+        for wanted in ["Friday", "r1-stop-1", "alice", "OPS-7", "2001-09-09T01:47:40Z", "stop checkout", HALT]
+        {
             assert!(text.contains(wanted), "{wanted} in {text}");
         }
         write(dir.path(), &[], 0).unwrap();

@@ -87,7 +87,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
     let filter = tracing_subscriber::EnvFilter::try_from_env("FIREDRILL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // A second one, in a process that has one already, is no matter.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
     let config = match load(args.config.as_deref()) {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),

@@ -220,10 +220,16 @@ impl Config {
         }
         let times = &self.timings;
         if times.stale_after.0 < Duration::from_millis(500) {
-            return wrong(format!("timings.stale_after = \"{}\" is too short; 500ms at least", times.stale_after));
+            return wrong(format!(
+                "timings.stale_after = \"{}\" is too short; 500ms at least",
+                times.stale_after
+            ));
         }
         if times.look_every.0 < Duration::from_millis(10) {
-            return wrong(format!("timings.look_every = \"{}\" is too short; 10ms at least", times.look_every));
+            return wrong(format!(
+                "timings.look_every = \"{}\" is too short; 10ms at least",
+                times.look_every
+            ));
         }
         let retries = times.retry().all_pauses();
         if times.undo_budget.0 <= retries {
@@ -233,9 +239,7 @@ impl Config {
                 Span::from(retries)
             ));
         }
-        self.policy
-            .validate()
-            .or_else(|what| Err(ConfigError::Value { file: self.file.clone(), what }))
+        self.policy.validate().map_err(|what| ConfigError::Value { file: self.file.clone(), what })
     }
 
     /// Where things lie.
@@ -256,7 +260,11 @@ impl Config {
 fn sshd_ports() -> Vec<u16> {
     let mut files = vec![PathBuf::from("/etc/ssh/sshd_config")];
     if let Ok(dir) = std::fs::read_dir("/etc/ssh/sshd_config.d") {
-        files.extend(dir.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "conf")));
+        files.extend(
+            dir.flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|e| e == "conf")),
+        );
     }
     let mut ports: Vec<u16> = files
         .iter()
@@ -335,7 +343,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_file_and_line() {
         let error = parse("\n\nlissten = \"1\"\n").unwrap_err().to_string();
-        assert!(error.contains("agent.toml") && error.contains("line 3") && error.contains("lissten"), "{error}");
+        assert!(
+            error.contains("agent.toml") && error.contains("line 3") && error.contains("lissten"),
+            "{error}"
+        );
         let error = parse("[metrics]\nlisten = \"0.0.0.0:1\"").unwrap_err().to_string();
         assert!(error.contains("loopback"), "{error}");
         let error = parse("[timings]\nundo_budget = \"5s\"").unwrap_err().to_string();
@@ -345,6 +356,9 @@ mod tests {
 
     #[test]
     fn ports_of_sshd_are_found_as_it_reads_them() {
-        assert_eq!(ports_in("#Port 1\nPort 22\nport=2222\nListenAddress 10.0.0.1:23\nListenAddress ::\n"), [22, 2222, 23]);
+        assert_eq!(
+            ports_in("#Port 1\nPort 22\nport=2222\nListenAddress 10.0.0.1:23\nListenAddress ::\n"),
+            [22, 2222, 23]
+        );
     }
 }

@@ -108,11 +108,8 @@ impl PutBack {
     /// The state that it ended in, what was done, and what others had done.
     #[must_use]
     pub fn end(self) -> (State, String, Vec<String>) {
-        let (state, texts) = if self.is_done() {
-            (State::Undone, self.details)
-        } else {
-            (State::Stuck, self.errors())
-        };
+        let (state, texts) =
+            if self.is_done() { (State::Undone, self.details) } else { (State::Stuck, self.errors()) };
         let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
         (state, texts.join("; "), self.foreign)
     }

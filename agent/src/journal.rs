@@ -197,11 +197,8 @@ impl Journal {
             let record = Record::Intent(Box::new(intent.clone()));
             bytes.extend(record::encode(&record).map_err(|error| fail(error.into()))?);
         }
-        let written = self
-            .log
-            .append(&bytes)
-            .and_then(|()| self.log.reserve())
-            .and_then(|()| self.log.sync());
+        let written =
+            self.log.append(&bytes).and_then(|()| self.log.reserve()).and_then(|()| self.log.sync());
         if let Err(source) = written {
             // What may be on disk of them must not be replayed as armed.
             let _ = self.log.cut(before);
@@ -314,7 +311,9 @@ impl Journal {
         let mut events = VecDeque::new();
         for line in bytes.split(|&byte| byte == b'\n') {
             match record::decode(line) {
-                Ok(Record::Intent(intent)) if keep.contains(&intent.run) => records.push(Record::Intent(intent)),
+                Ok(Record::Intent(intent)) if keep.contains(&intent.run) => {
+                    records.push(Record::Intent(intent));
+                }
                 Ok(Record::Event(event)) => {
                     let kept = match &event.what {
                         What::Changed { run, .. } => keep.contains(run),

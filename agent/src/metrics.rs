@@ -62,7 +62,11 @@ impl Default for Metrics {
             Unit::Seconds,
             new.lease_age.clone(),
         );
-        registry.register("injections_open", "Injections that are armed, in force or being undone", new.open.clone());
+        registry.register(
+            "injections_open",
+            "Injections that are armed, in force or being undone",
+            new.open.clone(),
+        );
         registry.register("injections_stuck", "Injections that could not be put back", new.stuck.clone());
         new
     }

@@ -106,7 +106,10 @@ impl Policy {
             ));
         }
         if ask.hold > self.max_hold {
-            return no("policy.max_hold".into(), format!("holds for {}, at most {} is allowed", ask.hold, self.max_hold));
+            return no(
+                "policy.max_hold".into(),
+                format!("holds for {}, at most {} is allowed", ask.hold, self.max_hold),
+            );
         }
         for blackout in &self.blackout {
             if blackout.meets(ask.wall_us, ask.hold) {
@@ -119,7 +122,10 @@ impl Policy {
         let touches = Touches::of(ask.fault);
         for service in &touches.services {
             if let Some(name) = self.protected(service) {
-                return no(format!("policy.protected_services \"{name}\""), format!("{service} is protected"));
+                return no(
+                    format!("policy.protected_services \"{name}\""),
+                    format!("{service} is protected"),
+                );
             }
         }
         if self.allow.is_empty() {
@@ -131,7 +137,8 @@ impl Policy {
                 Ok(()) => return Ok(()),
                 Err((depth, why)) => {
                     if nearest.as_ref().is_none_or(|(most, _)| depth > *most) {
-                        nearest = Some((depth, format!("policy.allow \"{}\" is nearest and {why}", rule.name)));
+                        nearest =
+                            Some((depth, format!("policy.allow \"{}\" is nearest and {why}", rule.name)));
                     }
                 }
             }

@@ -167,7 +167,8 @@ impl Supervisor {
         let (open, stuck, oldest) = {
             let book = lock(&self.0.book);
             let now = clock::boot_us();
-            let count = |which: fn(State) -> bool| book.live.values().filter(|entry| which(entry.state)).count();
+            let count =
+                |which: fn(State) -> bool| book.live.values().filter(|entry| which(entry.state)).count();
             let oldest = book
                 .live
                 .values()
@@ -187,11 +188,7 @@ impl Supervisor {
 
 impl Core {
     fn clock(&self) -> Clock {
-        Clock {
-            boot_us: clock::boot_us(),
-            boot_id: self.here.boot_id.clone(),
-            wall_us: clock::wall_us(),
-        }
+        Clock { boot_us: clock::boot_us(), boot_id: self.here.boot_id.clone(), wall_us: clock::wall_us() }
     }
 
     fn policy_file(&self) -> &Path {
@@ -279,7 +276,8 @@ impl Core {
 
     /// Tells the guard what is open and until when.
     fn watch(&self, book: &Book) {
-        let open = book.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
+        let open =
+            book.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
         self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), book.deadline());
     }
 

@@ -35,15 +35,8 @@ pub struct Illegal {
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 7] = [
-        Self::Start,
-        Self::Take,
-        Self::TakeForGood,
-        Self::Heal,
-        Self::PutBack,
-        Self::GiveUp,
-        Self::Disarm,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Start, Self::Take, Self::TakeForGood, Self::Heal, Self::PutBack, Self::GiveUp, Self::Disarm];
 
     /// The state that the step leads to.
     #[must_use]

@@ -2,6 +2,7 @@
 //!
 //! A harness of its own, because the agent forks and so must begin in a process with one thread: this program starts
 //! itself again as the agent. Knows `--list` and filters by name, as test runners ask.
+#![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod common;
 
@@ -48,7 +49,8 @@ fn main() -> ExitCode {
     let exact = words.iter().any(|word| word == "--exact");
     let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let chosen = TESTS.iter().filter(|(name, _)| {
-        filters.is_empty() || filters.iter().any(|wanted| if exact { name == wanted } else { name.contains(*wanted) })
+        filters.is_empty()
+            || filters.iter().any(|wanted| if exact { name == wanted } else { name.contains(*wanted) })
     });
     let threads: Vec<_> = chosen.map(|(name, test)| (name, std::thread::spawn(test))).collect();
     let mut failed = 0;
@@ -122,13 +124,20 @@ struct Agent {
 fn command(dir: &tempfile::TempDir, verb: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let log = File::options().create(true).append(true).open(dir.path().join("stderr")).unwrap();
-    command.arg(AGENT).args(verb).arg("--config").arg(dir.path().join("agent.toml")).stderr(log).stdin(Stdio::null());
+    command
+        .arg(AGENT)
+        .args(verb)
+        .arg("--config")
+        .arg(dir.path().join("agent.toml"))
+        .stderr(log)
+        .stdin(Stdio::null());
     command
 }
 
 fn new_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let timings = "start_tolerance = \"20s\"\nstale_after = \"600ms\"\ngrace = \"500ms\"\nundo_budget = \"1s\"\n";
+    let timings =
+        "start_tolerance = \"20s\"\nstale_after = \"600ms\"\ngrace = \"500ms\"\nundo_budget = \"1s\"\n";
     let text = config_text(dir.path(), timings);
     fs::write(dir.path().join("agent.toml"), text).unwrap();
     for file in ["drill", "coordinator"] {
@@ -350,7 +359,8 @@ fn taken_address() {
     let dir = new_dir();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let file = dir.path().join("agent.toml");
-    let text = fs::read_to_string(&file).unwrap().replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    let text =
+        fs::read_to_string(&file).unwrap().replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
     fs::write(&file, text).unwrap();
     assert_eq!(command(&dir, &["serve"]).status().unwrap().code(), Some(2));
     let log = fs::read_to_string(dir.path().join("stderr")).unwrap();

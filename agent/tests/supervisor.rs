@@ -1,4 +1,5 @@
 //! The supervisor over recording fakes: what starts, what never starts, and that everything is put back.
+#![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod common;
 
@@ -22,8 +23,8 @@ use firedrill_agent::{
 };
 use firedrill_wire::{
     Fault, InjectionId, Span,
-    fault::{ProcessKill, Signal},
     api::{Arm, HostState, Prepared, Renew, Undo, UndoAnswer, UndoScope},
+    fault::{ProcessKill, Signal},
     journal::{AgentEvent, HealReason, State, What},
 };
 
@@ -153,7 +154,8 @@ fn a() -> [(&'static str, Fault); 1] {
 #[test]
 fn a_hold_ends_by_itself_with_evidence_and_nothing_left() {
     let agent = Agent::new();
-    let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::millis(400))).unwrap();
+    let answer =
+        agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::millis(400))).unwrap();
     agent.arm(&ask_arm(&ready(answer), 50, Span::millis(400), LEASE)).unwrap();
     let active = fs::read_to_string(agent.dir.path().join("run/active")).unwrap();
     assert!(active.contains("Friday") && active.contains("undo --all"), "{active}");
@@ -184,7 +186,7 @@ fn an_undo_overtakes_a_delayed_arm_also_after_a_restart() {
     let agent = agent.restart();
     assert_eq!(agent.arm(&agent.prepared(&[two], 500)), Err("tombstone".into()));
     agent.undo(UndoScope::Run(run_id()), false);
-    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one.clone()], HOLD));
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(std::slice::from_ref(&one), HOLD));
     assert_eq!(asked.unwrap_err().code, "tombstone");
     let agent = agent.restart();
     let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one], HOLD));
@@ -208,7 +210,9 @@ fn overlapping_injections_are_undone_in_every_order() {
 fn claims_are_exclusive_unless_both_share() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, Some("x,shared y")))]);
-    for (name, claim, ok) in [("b", "x", false), ("c", "y", false), ("d", "shared x", false), ("e", "shared y", true)] {
+    for (name, claim, ok) in
+        [("b", "x", false), ("c", "y", false), ("d", "shared x", false), ("e", "shared y", true)]
+    {
         let arm = agent.prepared(&[(name, pause(name, None, Some(claim)))], 300);
         assert_eq!(agent.arm(&arm).is_ok(), ok, "{claim}");
     }
@@ -249,12 +253,16 @@ fn silence_heals_all_of_a_run_and_it_is_not_revived() {
         assert_eq!(agent.history(name).1, Some(HealReason::LeaseExpired));
         assert!(!agent.file(name).exists());
     }
-    let expired = agent.events().iter().filter(|event| matches!(event.what, What::LeaseExpired { .. })).count();
+    let expired =
+        agent.events().iter().filter(|event| matches!(event.what, What::LeaseExpired { .. })).count();
     assert_eq!(expired, 1);
     assert_eq!(agent.renew(), Err("lease-over".into()));
     let again = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
     assert_eq!(again.unwrap_err().code, "lease-over");
-    assert_eq!(agent.supervisor.renew(&"r9".parse().unwrap(), &Renew { lease: LEASE }).unwrap_err().code, "unknown-run");
+    assert_eq!(
+        agent.supervisor.renew(&"r9".parse().unwrap(), &Renew { lease: LEASE }).unwrap_err().code,
+        "unknown-run"
+    );
 }
 
 #[test]
@@ -388,7 +396,11 @@ fn what_was_open_is_put_back_before_a_new_agent_serves() {
     let undos: Vec<String> = agent.log().into_iter().filter(|line| line.starts_with("undo")).collect();
     assert_eq!(undos, ["undo b", "undo a"], "the newest first");
     assert!(agent.events().iter().any(|event| matches!(event.what, What::AgentStarted { healed: 2, .. })));
-    assert_eq!(agent.supervisor.finish(&run_id()).unwrap().state, HostState::Clean, "the snapshot outlives a restart");
+    assert_eq!(
+        agent.supervisor.finish(&run_id()).unwrap().state,
+        HostState::Clean,
+        "the snapshot outlives a restart"
+    );
 }
 
 #[test]
@@ -447,7 +459,9 @@ fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
     assert!(matches!(answer.injections[0].answer, Prepared::Ready { .. }));
     assert!(matches!(&answer.injections[1].answer, Prepared::Refused(problem) if problem.code == "not-here"));
     let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::secs(121))).unwrap();
-    assert!(matches!(&answer.injections[0].answer, Prepared::Refused(problem) if problem.hint.contains("max_hold")));
+    assert!(
+        matches!(&answer.injections[0].answer, Prepared::Refused(problem) if problem.hint.contains("max_hold"))
+    );
     let two = [("c", pause("c", None, None)), ("d", pause("d", None, None))];
     assert_eq!(agent.arm(&agent.prepared(&two, 100)), Err("not-allowed".into()));
 }
@@ -481,7 +495,8 @@ fn readers_get_what_was_and_what_comes_in_order() {
             use futures_util::StreamExt;
             let mut next = 1;
             loop {
-                let event = tokio::time::timeout(Duration::from_secs(20), feed.next()).await.unwrap().unwrap();
+                let event =
+                    tokio::time::timeout(Duration::from_secs(20), feed.next()).await.unwrap().unwrap();
                 assert_eq!(event.seq, next);
                 next += 1;
                 if matches!(event.what, What::Changed { to: State::Undone, .. }) {

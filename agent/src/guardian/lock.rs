@@ -40,7 +40,10 @@ impl Lock {
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     return Err(io::Error::new(
                         io::ErrorKind::WouldBlock,
-                        format!("another agent holds {} and does not end; look who with `fuser`", path.display()),
+                        format!(
+                            "another agent holds {} and does not end; look who with `fuser`",
+                            path.display()
+                        ),
                     ));
                 }
                 Err(error) => return Err(error.into()),

@@ -60,7 +60,9 @@ impl Page {
         let size = NonZeroUsize::new(size_of::<Self>()).ok_or(io::ErrorKind::InvalidInput)?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a fresh anonymous mapping of the right size, aligned to a page and zeroed, which all atomics may be.
-        let page = unsafe { &mut *mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)?.cast::<Self>().as_ptr() };
+        let page = unsafe {
+            &mut *mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)?.cast::<Self>().as_ptr()
+        };
         page.bells.write(bells);
         Ok(page)
     }

@@ -26,7 +26,11 @@ fn apply(undo: &Undo, _: &Host) -> Result<Undone, UndoError> {
             Some(0) | None => Ok(Undone { detail: format!("{name} done"), foreign: Vec::new() }),
             Some(left) => {
                 *left -= 1;
-                Err(UndoError { what: format!("{name} fails"), by_hand: "do it".into(), passing: name != "never" })
+                Err(UndoError {
+                    what: format!("{name} fails"),
+                    by_hand: "do it".into(),
+                    passing: name != "never",
+                })
             }
         }
     })
@@ -98,17 +102,21 @@ fn last_things_go_first_and_no_error_stops_the_rest() {
         found("c", "now", State::InForce, true, vec![start("never")]),
     ];
     let ends = heal(&open);
-    assert_eq!(log(), ["never", "b3", "b2", "b1", "a2", "a1", "b2", "b2"], "only what is left is tried again");
     assert_eq!(
-        ends,
-        [("c".into(), State::Stuck), ("b".into(), State::Stuck), ("a".into(), State::Undone)]
+        log(),
+        ["never", "b3", "b2", "b1", "a2", "a1", "b2", "b2"],
+        "only what is left is tried again"
     );
+    assert_eq!(ends, [("c".into(), State::Stuck), ("b".into(), State::Stuck), ("a".into(), State::Undone)]);
 }
 
 #[test]
 fn a_passing_error_passes() {
     fail("a1", 2);
-    assert_eq!(heal(&[found("a", "now", State::InForce, true, vec![start("a1")])]), [("a".into(), State::Undone)]);
+    assert_eq!(
+        heal(&[found("a", "now", State::InForce, true, vec![start("a1")])]),
+        [("a".into(), State::Undone)]
+    );
 }
 
 #[test]
@@ -130,7 +138,10 @@ fn after_a_reboot_only_what_outlives_one_is_undone() {
     let open = [found("a", "before", State::Armed, true, vec![process.clone(), start("s")])];
     assert_eq!(heal(&open), [("a".into(), State::Undone)]);
     assert_eq!(log(), ["s"]);
-    assert_eq!(heal(&[found("b", "now", State::InForce, true, vec![process])]), [("b".into(), State::Undone)]);
+    assert_eq!(
+        heal(&[found("b", "now", State::InForce, true, vec![process])]),
+        [("b".into(), State::Undone)]
+    );
     assert_eq!(log(), ["s", "7"]);
 }
 

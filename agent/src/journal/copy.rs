@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     file::replace,
-    replay::{Found, Replayed},
     record::Intent,
+    replay::{Found, Replayed},
 };
 use crate::identity::Identity;
 use firedrill_wire::journal::State;

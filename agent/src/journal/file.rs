@@ -24,13 +24,8 @@ impl Log {
     /// Opens or creates, and reads all of it. A created file is there also after a power loss.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<u8>)> {
         let new = !path.exists();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         if new {
             file.sync_all()?;
             sync_dir(path)?;

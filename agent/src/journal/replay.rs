@@ -86,14 +86,14 @@ impl Replayed {
             Record::Intent(intent) if intent.identity.machine_id != here.machine_id => {
                 self.other_machine = Some(intent.identity.machine_id);
             }
-            Record::Intent(intent) => self.injections.push(Found {
-                intent: *intent,
-                state: State::Armed,
-                in_journal: true,
-            }),
+            Record::Intent(intent) => {
+                self.injections.push(Found { intent: *intent, state: State::Armed, in_journal: true });
+            }
             Record::BetterUndo { injection, undo } => match self.find(&injection) {
                 Some(found) => found.intent.live.prepared.undo = undo,
-                None => self.damage.push(format!("line {at}: an undo for {injection}, which was never armed")),
+                None => {
+                    self.damage.push(format!("line {at}: an undo for {injection}, which was never armed"));
+                }
             },
             Record::Tombstone(stone) => {
                 self.tombstones.add(stone);

@@ -1,8 +1,7 @@
 use std::{fs, os::unix::fs::FileExt};
 
 use firedrill_wire::{
-    InjectionId, RunId,
-    Fault, Span,
+    Fault, InjectionId, RunId, Span,
     api::About,
     fault::{ProcessMatch, ProcessPause},
     journal::State,
@@ -63,8 +62,7 @@ struct Disk {
 impl Disk {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let paths =
-            Paths { state: dir.path().join("state"), run: dir.path().join("run"), runit: Vec::new() };
+        let paths = Paths { state: dir.path().join("state"), run: dir.path().join("run"), runit: Vec::new() };
         Self { dir, paths }
     }
 
@@ -155,7 +153,10 @@ fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
             assert!(line < records);
             // What was in force is undone still, unless its own intent was hit.
             if line != 2 {
-                assert!(open(&replayed).iter().any(|(id, _)| *id == "b"), "byte {at} ^ {flip:#x} of line {line}");
+                assert!(
+                    open(&replayed).iter().any(|(id, _)| *id == "b"),
+                    "byte {at} ^ {flip:#x} of line {line}"
+                );
             }
         }
     }
@@ -166,7 +167,8 @@ fn what_a_lost_record_leaves_in_doubt_is_undone_once_more() {
     let disk = Disk::new();
     disk.filled();
     let text = fs::read_to_string(disk.file()).unwrap();
-    let without: String = text.lines().filter(|line| !line.contains("undoing")).map(|line| format!("{line}\n")).collect();
+    let without: String =
+        text.lines().filter(|line| !line.contains("undoing")).map(|line| format!("{line}\n")).collect();
     let replayed = replay(without.as_bytes(), &here());
     assert_eq!(open(&replayed)[0], ("a", State::Undoing));
     assert!(!replayed.damage.is_empty());

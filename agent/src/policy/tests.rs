@@ -24,7 +24,13 @@ fn block(to: &str) -> Fault {
     Fault::NetBlock(NetBlock { to: vec![to.into()], ..NetBlock::default() })
 }
 
-fn check_at(policy: &Policy, caller: &Caller, fault: &Fault, hold: Span, wall_us: u64) -> Result<(), Problem> {
+fn check_at(
+    policy: &Policy,
+    caller: &Caller,
+    fault: &Fault,
+    hold: Span,
+    wall_us: u64,
+) -> Result<(), Problem> {
     let ask = Question { caller, environment: Some("prod"), fault, hold, wall_us };
     policy.check(&ask, Path::new("/etc/firedrill/agent.toml"))
 }
@@ -64,7 +70,9 @@ fn a_refusal_names_the_rule_and_the_file() {
         max_hold = "1m"
         "#,
     );
-    for good in [stop("checkout"), stop("cart-eu"), block("10.9.3.4"), block("10.9.8.0/24"), block("db.example.com")] {
+    for good in
+        [stop("checkout"), stop("cart-eu"), block("10.9.3.4"), block("10.9.8.0/24"), block("db.example.com")]
+    {
         assert_eq!(check(&strict, &alice(), &good), Ok(()), "{good:?}");
     }
     let reboot = Fault::HostReboot(HostReboot { back_within: Span::secs(20) });
@@ -95,7 +103,11 @@ fn a_rule_that_names_targets_allows_nothing_that_names_none() {
     });
     assert!(check(&narrow, &alice(), &by_command).is_err());
     let of_service = Fault::ProcessPause(ProcessPause {
-        which: ProcessMatch { service: Some("checkout".into()), name: Some("java".into()), ..ProcessMatch::default() },
+        which: ProcessMatch {
+            service: Some("checkout".into()),
+            name: Some("java".into()),
+            ..ProcessMatch::default()
+        },
     });
     assert_eq!(check(&narrow, &alice(), &of_service), Ok(()));
 }
@@ -113,7 +125,8 @@ fn claims_on_protected_services_are_refused() {
 
 #[test]
 fn blackouts_know_days_nights_and_holds_that_reach_into_them() {
-    let night = policy("[[blackout]]\nname = \"night\"\ndays = [\"fri\"]\nfrom = \"22:00\"\nto = \"06:00\"\n");
+    let night =
+        policy("[[blackout]]\nname = \"night\"\ndays = [\"fri\"]\nfrom = \"22:00\"\nto = \"06:00\"\n");
     let at = |hours: u64, hold| {
         check_at(&night, &alice(), &stop("a"), Span::secs(hold), FRIDAY_NOON + hours * HOUR_US).is_ok()
     };
@@ -123,7 +136,8 @@ fn blackouts_know_days_nights_and_holds_that_reach_into_them() {
     assert!(!at(17, 60), "Saturday 05:00");
     assert!(at(18, 60), "Saturday 06:00");
     assert!(at(34, 60), "Saturday 22:00");
-    let problem = check_at(&night, &alice(), &stop("a"), Span::secs(1), FRIDAY_NOON + 11 * HOUR_US).unwrap_err();
+    let problem =
+        check_at(&night, &alice(), &stop("a"), Span::secs(1), FRIDAY_NOON + 11 * HOUR_US).unwrap_err();
     assert!(problem.hint.contains("night"), "{problem:?}");
 }
 

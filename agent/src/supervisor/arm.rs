@@ -59,7 +59,11 @@ impl Core {
                 Ok((life::spawn(Arc::clone(self), intent.id().clone(), Arc::clone(&alarm))?, alarm))
             });
             let (gate, alarm) = made.map_err(|error| {
-                refuse("exhausted", format!("no thread or file descriptor is left: {error}"), "free some on the host")
+                refuse(
+                    "exhausted",
+                    format!("no thread or file descriptor is left: {error}"),
+                    "free some on the host",
+                )
             })?;
             ready.push(gate);
             entries.push((intent.clone(), alarm));
@@ -128,7 +132,9 @@ impl Core {
             match known.asks.get(&one.id) {
                 Some(ask) if ask.fingerprint == one.fingerprint => asked.push(ask.clone()),
                 Some(_) => return Err(changed(one)),
-                None => return Err(refuse("not-prepared", format!("{} was not prepared here", one.id), again)),
+                None => {
+                    return Err(refuse("not-prepared", format!("{} was not prepared here", one.id), again));
+                }
             }
         }
         Ok((asked, known.environment.clone()))

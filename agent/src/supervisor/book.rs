@@ -117,11 +117,7 @@ impl Entry {
 impl Book {
     /// What is known after a start.
     pub(super) fn after(replayed: &Replayed) -> Self {
-        Self {
-            stones: replayed.tombstones.clone(),
-            halted_by: replayed.halted_by.clone(),
-            ..Self::default()
-        }
+        Self { stones: replayed.tombstones.clone(), halted_by: replayed.halted_by.clone(), ..Self::default() }
     }
 
     pub(super) fn open_of<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a Entry> {
@@ -132,10 +128,7 @@ impl Book {
     pub(super) fn conflict(&self, claims: &[Claim]) -> Option<(&Claim, &InjectionId)> {
         self.live.iter().filter(|(_, entry)| entry.state.is_open()).find_map(|(id, entry)| {
             let theirs = &entry.intent.live.prepared.claims;
-            theirs
-                .iter()
-                .find(|their| claims.iter().any(|our| clash(our, their)))
-                .map(|claim| (claim, id))
+            theirs.iter().find(|their| claims.iter().any(|our| clash(our, their))).map(|claim| (claim, id))
         })
     }
 

@@ -118,7 +118,8 @@ impl Core {
         known.lease = renew.lease;
         known.lease_until = clock.boot_us.saturating_add(renew.lease.as_micros());
         known.heard_boot_us = clock.boot_us;
-        for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open()) {
+        for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
+        {
             entry.renew();
         }
         let open = book.open_of(run).map(super::Entry::show).collect();
@@ -182,16 +183,23 @@ impl Core {
 
     fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
         let cannot = |why: String| {
-            refuse("cannot-compare", format!("the host cannot be compared with its state before run {run}: {why}"), "")
+            refuse(
+                "cannot-compare",
+                format!("the host cannot be compared with its state before run {run}: {why}"),
+                "",
+            )
         };
         let before = snapshots::load(&self.config.paths.state, run)
             .map_err(|error| cannot(error.to_string()))?
             .ok_or_else(|| refuse("unknown-run", format!("run {run} was never prepared here"), ""))?;
         let (mut claims, open, stuck) = {
             let book = lock(&self.book);
-            let claims: Vec<_> = book.runs.get(run).map(|run| run.claims.iter().cloned().collect()).unwrap_or_default();
-            let open: Vec<String> =
-                book.open_of(run).map(|entry| format!("{} is {:?}", entry.intent.id(), entry.state)).collect();
+            let claims: Vec<_> =
+                book.runs.get(run).map(|run| run.claims.iter().cloned().collect()).unwrap_or_default();
+            let open: Vec<String> = book
+                .open_of(run)
+                .map(|entry| format!("{} is {:?}", entry.intent.id(), entry.state))
+                .collect();
             (claims, open, book.open_of(run).any(|entry| entry.state == State::Stuck))
         };
         // Those from before a restart stand in the journal only.

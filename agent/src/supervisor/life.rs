@@ -157,9 +157,12 @@ impl Life {
         if now > latest {
             let late = (now - start) / 1000;
             let why = if renewed {
-                format!("{late} ms late, {tolerance} is allowed: the host was paused or overloaded at the start")
+                format!(
+                    "{late} ms late, {tolerance} is allowed: the host was paused or overloaded at the start"
+                )
             } else {
-                "the lease was not renewed between arming and the start: the coordinator cannot be reached".to_owned()
+                "the lease was not renewed between arming and the start: the coordinator cannot be reached"
+                    .to_owned()
             };
             return Next::Never(HealReason::LeaseExpired, why);
         }
@@ -188,9 +191,9 @@ impl Life {
         let every = self.core.config.timings.look_every.as_micros();
         let mut look_at = boot_us();
         loop {
-            let Some((wanted, renewed, run)) =
-                self.read(|entry| (entry.wanted.clone(), std::mem::take(&mut entry.renewed), entry.intent.run.clone()))
-            else {
+            let Some((wanted, renewed, run)) = self.read(|entry| {
+                (entry.wanted.clone(), std::mem::take(&mut entry.renewed), entry.intent.run.clone())
+            }) else {
                 return HealReason::HoldOver;
             };
             if let Some(reason) = wanted {

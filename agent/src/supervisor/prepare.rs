@@ -30,7 +30,12 @@ pub(super) fn fingerprint(prepared: &Prepared) -> String {
 }
 
 impl Core {
-    pub(super) fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {
+    pub(super) fn prepare(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        ask: &Prepare,
+    ) -> Result<PrepareAnswer, Problem> {
         self.open_for(run)?;
         self.snapshot(run)?;
         let mut asks = Vec::new();
@@ -131,7 +136,11 @@ impl Core {
             ));
         }
         if book.stones.bar_run(run) {
-            return Err(refuse("tombstone", format!("run {run} was undone on this host"), "start another run"));
+            return Err(refuse(
+                "tombstone",
+                format!("run {run} was undone on this host"),
+                "start another run",
+            ));
         }
         if book.runs.get(run).is_some_and(|run| run.over) {
             return Err(lease_over(run));
@@ -154,7 +163,8 @@ impl Core {
             return Ok(());
         }
         let taken = self.wiring.snapshot.take(&self.host).map_err(fail)?;
-        snapshots::save(state, run, &taken).map_err(|error| fail(format!("cannot write to {}: {error}", state.display())))
+        snapshots::save(state, run, &taken)
+            .map_err(|error| fail(format!("cannot write to {}: {error}", state.display())))
     }
 }
 

@@ -50,13 +50,7 @@ pub fn recover(
     });
     let healed = put_back_all(replayed.open(), &here, apply, host, &retry, &mut tick);
     for one in &healed {
-        let line = format!(
-            "{} of run {}: {:?} ({})",
-            one.intent.id(),
-            one.intent.run,
-            one.state,
-            one.detail
-        );
+        let line = format!("{} of run {}: {:?} ({})", one.intent.id(), one.intent.run, one.state, one.detail);
         if one.state == State::Stuck {
             tracing::error!("{line}");
         } else {
@@ -66,7 +60,8 @@ pub fn recover(
     }
     let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
     if stuck.is_empty() {
-        let told = write_copy(&paths.run, &here, std::iter::empty()).and_then(|()| active::write(&paths.run, &[], 0));
+        let told = write_copy(&paths.run, &here, std::iter::empty())
+            .and_then(|()| active::write(&paths.run, &[], 0));
         if let Err(error) = told {
             tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
         }

@@ -127,9 +127,8 @@ fn apply(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
     let Undo::StartService { unit, .. } = undo else { panic!("{undo:?}") };
     let path = Path::new(unit);
     note(&world(host), &format!("undo {}", path.file_name().unwrap().to_str().unwrap()));
-    let fail = |passing| {
-        Err(UndoError { what: "cannot remove it".into(), by_hand: format!("rm {unit}"), passing })
-    };
+    let fail =
+        |passing| Err(UndoError { what: "cannot remove it".into(), by_hand: format!("rm {unit}"), passing });
     if fs::rename(path.with_extension("hang"), path.with_extension("hung")).is_ok() {
         std::thread::sleep(Duration::from_secs(3600));
     }
@@ -213,8 +212,10 @@ fn matched(name: &str, behaviour: Option<&str>, claims: Option<&str>) -> Process
 }
 
 pub(crate) fn ask_prepare(faults: &[(&str, Fault)], hold: Span) -> Prepare {
-    let injections =
-        faults.iter().map(|(id, fault)| PrepareOne { id: id.parse().unwrap(), fault: fault.clone(), hold }).collect();
+    let injections = faults
+        .iter()
+        .map(|(id, fault)| PrepareOne { id: id.parse().unwrap(), fault: fault.clone(), hold })
+        .collect();
     Prepare { plan_digest: "d".into(), environment: None, injections }
 }
 
