@@ -56,7 +56,13 @@ fn small_disk(at: &Path) -> io::Result<()> {
     } else {
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER
     };
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
     unshare(flags)?;
+    if flags.contains(CloneFlags::CLONE_NEWUSER) {
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+        fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
+    }
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     Ok(mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("size=2m"))?)
