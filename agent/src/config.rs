@@ -239,7 +239,7 @@ impl Config {
                 Span::from(retries)
             ));
         }
-        self.policy.validate().or_else(|what| Err(ConfigError::Value { file: self.file.clone(), what }))
+        self.policy.validate().map_err(|what| ConfigError::Value { file: self.file.clone(), what })
     }
 
     /// Where things lie.

@@ -161,6 +161,7 @@ impl Journal {
             format: FORMAT,
             identity: self.identity.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            last_seq: self.last_seq(),
         }
     }
 
@@ -311,7 +312,7 @@ impl Journal {
         for line in bytes.split(|&byte| byte == b'\n') {
             match record::decode(line) {
                 Ok(Record::Intent(intent)) if keep.contains(&intent.run) => {
-                    records.push(Record::Intent(intent))
+                    records.push(Record::Intent(intent));
                 }
                 Ok(Record::Event(event)) => {
                     let kept = match &event.what {

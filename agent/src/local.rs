@@ -73,7 +73,7 @@ pub fn listen(paths: &Paths, supervisor: Supervisor) -> io::Result<()> {
     std::thread::Builder::new().name("local".into()).stack_size(1 << 20).spawn(move || {
         for stream in listener.incoming().flatten() {
             // One at a time: it is for people.
-            if let Err(error) = answer(stream, &supervisor) {
+            if let Err(error) = answer(&stream, &supervisor) {
                 tracing::debug!("local call: {error}");
             }
         }
@@ -81,7 +81,7 @@ pub fn listen(paths: &Paths, supervisor: Supervisor) -> io::Result<()> {
     Ok(())
 }
 
-fn answer(stream: UnixStream, supervisor: &Supervisor) -> io::Result<()> {
+fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
     let by = || Caller {
@@ -90,7 +90,7 @@ fn answer(stream: UnixStream, supervisor: &Supervisor) -> io::Result<()> {
         environments: Vec::new(),
         may_harm: false,
     };
-    let answer = match serde_json::from_str(&read_line(&stream)?) {
+    let answer = match serde_json::from_str(&read_line(stream)?) {
         Ok(Call::Status) => Answer::Status(Box::new(supervisor.status())),
         Ok(Call::UndoAll { halt }) => {
             Answer::Undone(supervisor.undo(&by(), &Undo { scope: UndoScope::All, halt }))
@@ -101,7 +101,7 @@ fn answer(stream: UnixStream, supervisor: &Supervisor) -> io::Result<()> {
         },
         Err(error) => Answer::Refused(error.to_string()),
     };
-    write_line(&stream, &answer)
+    write_line(stream, &answer)
 }
 
 /// Asks the agent that runs; `None` where none listens.

@@ -144,6 +144,12 @@ impl Supervisor {
         lock(&self.0.book).live.values().all(Entry::is_settled)
     }
 
+    /// The last thing before the process ends: files and journal say what is so.
+    pub fn leave(&self) {
+        self.0.sync();
+        self.0.tell();
+    }
+
     /// Whether something is stuck.
     #[must_use]
     pub fn is_stuck(&self) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! A harness of its own, because the agent forks and so must begin in a process with one thread: this program starts
 //! itself again as the agent. Knows `--list` and filters by name, as test runners ask.
+#![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod common;
 
@@ -91,7 +92,7 @@ async fn drill(link: Link) -> Result<(), String> {
     let world = link.config.paths.run.join("world");
     if world.join("drill").exists() {
         let control = link.control;
-        let lease = Span::secs(1);
+        let lease = Span::secs(2);
         let hold = Span::secs(100);
         tokio::task::spawn_blocking(move || {
             let ask = ask_prepare(&[("a", pause("a", None, None))], hold);
@@ -135,7 +136,9 @@ fn command(dir: &tempfile::TempDir, verb: &[&str]) -> Command {
 
 fn new_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let text = config_text(dir.path(), "stale_after = \"600ms\"\ngrace = \"500ms\"\nundo_budget = \"1s\"\n");
+    let timings =
+        "start_tolerance = \"20s\"\nstale_after = \"600ms\"\ngrace = \"500ms\"\nundo_budget = \"1s\"\n";
+    let text = config_text(dir.path(), timings);
     fs::write(dir.path().join("agent.toml"), text).unwrap();
     for file in ["drill", "coordinator"] {
         fs::write(dir.path().join("run/world").join(file), "").unwrap();
@@ -238,6 +241,10 @@ impl Drop for Agent {
 
 fn dies(who: &[Who], signal: Signal, reason: &HealReason) {
     let mut agent = Agent::in_force();
+    if who.len() > 1 {
+        // So that none of them sees another die first.
+        who.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    }
     for who in who {
         agent.signal(*who, signal);
     }

@@ -1,4 +1,5 @@
 //! The supervisor over recording fakes: what starts, what never starts, and that everything is put back.
+#![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod common;
 
@@ -185,7 +186,7 @@ fn an_undo_overtakes_a_delayed_arm_also_after_a_restart() {
     let agent = agent.restart();
     assert_eq!(agent.arm(&agent.prepared(&[two], 500)), Err("tombstone".into()));
     agent.undo(UndoScope::Run(run_id()), false);
-    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one.clone()], HOLD));
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(std::slice::from_ref(&one), HOLD));
     assert_eq!(asked.unwrap_err().code, "tombstone");
     let agent = agent.restart();
     let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one], HOLD));

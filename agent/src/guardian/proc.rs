@@ -94,9 +94,11 @@ pub(super) fn wait_any(fds: &[&dyn AsFd], within: Duration) {
     let _ = poll(&mut fds, Some(&within));
 }
 
-/// Keeps this process alive and awake under faults on memory: nothing of it is paged out, and it is not the one that
-/// the kernel kills. Where that is not allowed, it does without.
+/// Keeps this process alive and awake under faults on memory: nothing of it that was ever used is paged out, and it is
+/// not the one that the kernel kills. Where that is not allowed, it does without.
 pub(super) fn harden() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
-    let _ = nix::sys::mman::mlockall(nix::sys::mman::MlockAllFlags::MCL_CURRENT);
+    // On fault: all of the program, most of which belongs to the worker, would be some ten MiB for nothing.
+    // SAFETY: changes no memory, only whether it may be paged out.
+    let _ = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
 }

@@ -52,7 +52,7 @@ pub(super) fn run(shared: &Shared) -> i32 {
         tracing::error!("cannot start a thread: {error}");
         return EXIT_CANNOT;
     }
-    match serve(Arc::clone(&shared.config), shared.wiring, page, &slot) {
+    match serve(&shared.config, shared.wiring, page, &slot) {
         // The watching thread ends the process, when everything was put back.
         Ok(()) => loop {
             std::thread::park();
@@ -64,12 +64,12 @@ pub(super) fn run(shared: &Shared) -> i32 {
     }
 }
 
-fn serve(config: Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot) -> Result<(), String> {
+fn serve(config: &Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot) -> Result<(), String> {
     let host = Arc::new(config.host());
     // Whatever an earlier agent left goes first; the guardian watches over it.
     let told = Arc::new(Told(page));
     told.set(1, None);
-    let recovered = recover(&config, &host, wiring.apply, &HealReason::FoundAtStart, || {})
+    let recovered = recover(config, &host, wiring.apply, &HealReason::FoundAtStart, || {})
         .map_err(|error| error.chain())?;
     told.set(0, None);
 
@@ -79,8 +79,8 @@ fn serve(config: Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot) 
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     let entered = runtime.enter();
-    let prober = (wiring.prober)(&config);
-    let supervisor = Supervisor::start(Arc::clone(&config), host, wiring, told, prober, recovered)
+    let prober = (wiring.prober)(config);
+    let supervisor = Supervisor::start(Arc::clone(config), host, wiring, told, prober, recovered)
         .map_err(|error| format!("cannot start the supervisor: {error}"))?;
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor.clone());
     drop(entered);
@@ -103,7 +103,7 @@ fn serve(config: Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot) 
         page.ready.store(1, SeqCst);
         page.bells().guardian.ring();
         tracing::info!("{} serves on {}", config.host, config.listen);
-        let link = Link { config: Arc::clone(&config), listener, control: Arc::new(supervisor), stop };
+        let link = Link { config: Arc::clone(config), listener, control: Arc::new(supervisor), stop };
         (wiring.server)(link).await
     })
 }
@@ -152,6 +152,7 @@ impl Watch {
             if let (Some(_), Some(supervisor)) = (&stopping, &supervisor)
                 && supervisor.is_settled()
             {
+                supervisor.leave();
                 std::process::exit(match (supervisor.is_stuck(), in_order) {
                     (true, _) => i32::from(EXIT_STUCK),
                     (false, true) => 0,

@@ -1,1 +1,152 @@
+use std::{cell::RefCell, collections::BTreeMap};
 
+use firedrill_wire::{
+    Fault, Span,
+    api::About,
+    fault::{ProcessKill, ProcessMatch, ProcessPause, ServiceManager, Signal},
+};
+
+use super::*;
+use crate::fault::{Ask, Live, Prepared};
+
+thread_local! {
+    /// What was applied, and how often each is still to fail.
+    static LOG: RefCell<(Vec<String>, BTreeMap<String, u32>)> = RefCell::default();
+}
+
+fn apply(undo: &Undo, _: &Host) -> Result<Undone, UndoError> {
+    let name = match undo {
+        Undo::StartService { unit, .. } => unit.clone(),
+        Undo::ContinueProcess { pid, .. } => pid.to_string(),
+        other => panic!("{other:?}"),
+    };
+    LOG.with_borrow_mut(|(log, fail)| {
+        log.push(name.clone());
+        match fail.get_mut(&name) {
+            Some(0) | None => Ok(Undone { detail: format!("{name} done"), foreign: Vec::new() }),
+            Some(left) => {
+                *left -= 1;
+                Err(UndoError {
+                    what: format!("{name} fails"),
+                    by_hand: "do it".into(),
+                    passing: name != "never",
+                })
+            }
+        }
+    })
+}
+
+fn fail(name: &str, times: u32) {
+    LOG.with_borrow_mut(|(_, fail)| fail.insert(name.into(), times));
+}
+
+fn log() -> Vec<String> {
+    LOG.with_borrow(|(log, _)| log.clone())
+}
+
+fn here() -> Identity {
+    Identity { machine_id: "m".into(), boot_id: "now".into() }
+}
+
+fn start(unit: &str) -> Undo {
+    Undo::StartService { manager: ServiceManager::Runit, unit: unit.into(), stopped_mark: None }
+}
+
+fn found(id: &str, boot: &str, state: State, reversible: bool, undo: Vec<Undo>) -> Found {
+    let which = ProcessMatch::default();
+    let fault = if reversible {
+        Fault::ProcessPause(ProcessPause { which })
+    } else {
+        Fault::ProcessKill(ProcessKill { which, signal: Signal::Kill })
+    };
+    let prepared = Prepared {
+        claims: Vec::new(),
+        effects: Vec::new(),
+        undo,
+        switches: Vec::new(),
+        notes: Vec::new(),
+        basis: String::new(),
+    };
+    let intent = Intent {
+        identity: Identity { machine_id: "m".into(), boot_id: boot.into() },
+        run: "r".parse().unwrap(),
+        plan_digest: String::new(),
+        about: About::default(),
+        start_boot_us: 0,
+        live: Live {
+            ask: Ask { id: id.parse().unwrap(), fault, hold: Span::secs(1) },
+            prepared,
+            ends_boot_us: 0,
+            lease: Span::secs(1),
+        },
+    };
+    Found { intent, state, in_journal: true }
+}
+
+fn heal(open: &[Found]) -> Vec<(String, State)> {
+    let retry = Retry { tries: 3, first: Duration::from_millis(1), most: Duration::from_millis(2) };
+    let host = Host::new("h", crate::host::Paths::default(), 1, Vec::new());
+    put_back_all(open.iter(), &here(), apply, &host, &retry, || {})
+        .into_iter()
+        .map(|one| (one.intent.id().to_string(), one.state))
+        .collect()
+}
+
+#[test]
+fn last_things_go_first_and_no_error_stops_the_rest() {
+    fail("b2", 9);
+    fail("never", 9);
+    let open = [
+        found("a", "now", State::InForce, true, vec![start("a1"), start("a2")]),
+        found("b", "now", State::Undoing, true, vec![start("b1"), start("b2"), start("b3")]),
+        found("c", "now", State::InForce, true, vec![start("never")]),
+    ];
+    let ends = heal(&open);
+    assert_eq!(
+        log(),
+        ["never", "b3", "b2", "b1", "a2", "a1", "b2", "b2"],
+        "only what is left is tried again"
+    );
+    assert_eq!(ends, [("c".into(), State::Stuck), ("b".into(), State::Stuck), ("a".into(), State::Undone)]);
+}
+
+#[test]
+fn a_passing_error_passes() {
+    fail("a1", 2);
+    assert_eq!(
+        heal(&[found("a", "now", State::InForce, true, vec![start("a1")])]),
+        [("a".into(), State::Undone)]
+    );
+}
+
+#[test]
+fn what_never_started_and_what_cannot_be_undone_is_left_alone() {
+    let open = [
+        found("armed", "now", State::Armed, true, vec![start("x")]),
+        found("armed-for-good", "before", State::Armed, false, vec![]),
+        found("made", "before", State::Injecting, false, vec![]),
+    ];
+    let states: Vec<State> = heal(&open).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, [State::Disarmed, State::Disarmed, State::Done]);
+    assert!(log().is_empty());
+}
+
+#[test]
+fn after_a_reboot_only_what_outlives_one_is_undone() {
+    let process = Undo::ContinueProcess { pid: 7, start_ticks: 1 };
+    // A record of the start may be what a power loss took: armed ones are put back too.
+    let open = [found("a", "before", State::Armed, true, vec![process.clone(), start("s")])];
+    assert_eq!(heal(&open), [("a".into(), State::Undone)]);
+    assert_eq!(log(), ["s"]);
+    assert_eq!(
+        heal(&[found("b", "now", State::InForce, true, vec![process])]),
+        [("b".into(), State::Undone)]
+    );
+    assert_eq!(log(), ["s", "7"]);
+}
+
+#[test]
+fn the_pauses_of_the_default_are_about_half_a_minute() {
+    let all = Retry::default().all_pauses();
+    assert!((20..40).contains(&all.as_secs()), "{all:?}");
+}

@@ -24,6 +24,9 @@ pub enum Record {
         identity: Identity,
         /// The agent's version.
         version: String,
+        /// The newest event's number so far; what is numbered after it goes on from there.
+        #[serde(default)]
+        last_seq: u64,
     },
     /// An injection is armed. From here on it is put back, whoever dies.
     Intent(Box<Intent>),
@@ -134,12 +137,7 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
 /// What is wrong with it.
 pub(super) fn decode(line: &[u8]) -> Result<Record, String> {
     let (sum, json) = line.split_at_checked(9).ok_or("shorter than its checksum")?;
-    let sum = std::str::from_utf8(sum)
-        .ok()
-        .and_then(|text| text.strip_suffix(' '))
-        .and_then(|text| u32::from_str_radix(text, 16).ok())
-        .ok_or("does not begin with a checksum")?;
-    if crc32fast::hash(json) != sum {
+    if format!("{:08x} ", crc32fast::hash(json)).as_bytes() != sum {
         return Err("its checksum does not match".to_owned());
     }
     serde_json::from_slice(json).map_err(|error| format!("not a record that this version knows ({error})"))

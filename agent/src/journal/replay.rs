@@ -72,7 +72,8 @@ impl Replayed {
 
     fn take(&mut self, record: Record, here: &Identity, at: usize) {
         match record {
-            Record::Header { format, identity, .. } => {
+            Record::Header { format, identity, last_seq, version: _ } => {
+                self.last_seq = self.last_seq.max(last_seq);
                 if format != FORMAT {
                     self.damage.push(format!(
                         "line {at}: written in format {format}, this agent knows format {FORMAT}"
@@ -86,12 +87,12 @@ impl Replayed {
                 self.other_machine = Some(intent.identity.machine_id);
             }
             Record::Intent(intent) => {
-                self.injections.push(Found { intent: *intent, state: State::Armed, in_journal: true })
+                self.injections.push(Found { intent: *intent, state: State::Armed, in_journal: true });
             }
             Record::BetterUndo { injection, undo } => match self.find(&injection) {
                 Some(found) => found.intent.live.prepared.undo = undo,
                 None => {
-                    self.damage.push(format!("line {at}: an undo for {injection}, which was never armed"))
+                    self.damage.push(format!("line {at}: an undo for {injection}, which was never armed"));
                 }
             },
             Record::Tombstone(stone) => {

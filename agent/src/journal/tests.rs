@@ -1,1 +1,267 @@
+use std::{fs, os::unix::fs::FileExt};
 
+use firedrill_wire::{
+    Fault, InjectionId, RunId, Span,
+    api::About,
+    fault::{ProcessMatch, ProcessPause},
+    journal::State,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::fault::{Ask, Live, Prepared};
+
+fn here() -> Identity {
+    Identity { machine_id: "m1".into(), boot_id: "b1".into() }
+}
+
+fn intent(id: &str) -> Intent {
+    let which = ProcessMatch { name: Some(id.into()), ..ProcessMatch::default() };
+    Intent {
+        identity: here(),
+        run: "r1".parse().unwrap(),
+        plan_digest: "d".into(),
+        about: About::default(),
+        start_boot_us: 1,
+        live: Live {
+            ask: Ask {
+                id: id.parse().unwrap(),
+                fault: Fault::ProcessPause(ProcessPause { which }),
+                hold: Span::secs(1),
+            },
+            prepared: Prepared {
+                claims: Vec::new(),
+                effects: Vec::new(),
+                undo: vec![crate::undo::Undo::DeleteNftTable { table: id.into() }],
+                switches: Vec::new(),
+                notes: Vec::new(),
+                basis: String::new(),
+            },
+            ends_boot_us: 2,
+            lease: Span::secs(1),
+        },
+    }
+}
+
+fn changed(id: &str, to: State) -> What {
+    What::Changed {
+        injection: id.parse::<InjectionId>().unwrap(),
+        run: "r1".parse::<RunId>().unwrap(),
+        to,
+        reason: None,
+        detail: String::new(),
+        foreign: Vec::new(),
+    }
+}
+
+struct Disk {
+    dir: tempfile::TempDir,
+    paths: Paths,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { state: dir.path().join("state"), run: dir.path().join("run"), runit: Vec::new() };
+        Self { dir, paths }
+    }
+
+    fn open(&self) -> (Journal, Replayed) {
+        Journal::open(&self.paths, &here()).unwrap()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("state").join(FILE)
+    }
+
+    /// Three injections: one undone, one in force, one armed.
+    fn filled(&self) {
+        let (mut journal, replayed) = self.open();
+        assert_eq!(replayed, Replayed::default());
+        journal.intents(&[intent("a"), intent("b"), intent("c")]).unwrap();
+        for (id, steps) in [
+            ("a", &[State::Injecting, State::InForce, State::Undoing, State::Undone][..]),
+            ("b", &[State::Injecting, State::InForce]),
+        ] {
+            steps.iter().for_each(|to| drop(journal.event(changed(id, *to))));
+        }
+        journal.record(Record::Tombstone(Tombstone::Run("gone".parse().unwrap()))).unwrap();
+        journal.event(What::Halted { by: "alice".into() });
+        journal.sync();
+    }
+}
+
+fn open(replayed: &Replayed) -> Vec<(&str, State)> {
+    replayed.open().map(|found| (found.intent.id().as_str(), found.state)).collect()
+}
+
+#[test]
+fn what_was_written_is_replayed() {
+    let disk = Disk::new();
+    disk.filled();
+    let (journal, replayed) = disk.open();
+    assert_eq!(open(&replayed), [("b", State::InForce), ("c", State::Armed)]);
+    assert!(replayed.tombstones.bar_run(&"gone".parse().unwrap()));
+    assert_eq!(replayed.halted_by.as_deref(), Some("alice"));
+    assert!(replayed.damage.is_empty());
+    assert_eq!((replayed.last_seq, journal.last_seq()), (7, 7));
+    let text = fs::read_to_string(disk.file()).unwrap();
+    assert!(text.lines().all(|line| line[9..].starts_with('{')), "readable");
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_said() {
+    let disk = Disk::new();
+    disk.filled();
+    let whole = fs::read(disk.file()).unwrap();
+    let last = whole[..whole.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    for cut in last + 1..whole.len() {
+        fs::write(disk.file(), &whole[..cut]).unwrap();
+        let (mut journal, replayed) = disk.open();
+        assert_eq!(open(&replayed).len(), 2);
+        assert_eq!(replayed.halted_by, None, "the last record was the halt");
+        assert!(replayed.damage[0].contains("never finished"), "{:?}", replayed.damage);
+        journal.event(What::Halted { by: "bob".into() });
+        journal.sync();
+        let (_, replayed) = disk.open();
+        assert!(replayed.damage.is_empty());
+        assert_eq!(replayed.halted_by.as_deref(), Some("bob"));
+    }
+}
+
+#[test]
+fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
+    let disk = Disk::new();
+    disk.filled();
+    let whole = fs::read(disk.file()).unwrap();
+    let records = whole.iter().filter(|&&byte| byte == b'\n').count();
+    for at in 0..whole.len() - 1 {
+        for flip in [0x20, whole[at] ^ b'\n'] {
+            if flip == 0 {
+                continue;
+            }
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            let replayed = replay(&bytes, &here());
+            assert!(!replayed.damage.is_empty(), "byte {at} ^ {flip:#x}");
+            let line = whole[..at].iter().filter(|&&byte| byte == b'\n').count();
+            // Records: header, intents a b c, ten others. Only the intent that was hit may be missing.
+            for (intent, id) in [(1, "a"), (2, "b"), (3, "c")] {
+                let known = replayed.injections.iter().any(|found| found.intent.id().as_str() == id);
+                assert_eq!(known, line != intent || known, "byte {at} ^ {flip:#x} of line {line}: {id}");
+            }
+            assert!(line < records);
+            // What was in force is undone still, unless its own intent was hit.
+            if line != 2 {
+                assert!(
+                    open(&replayed).iter().any(|(id, _)| *id == "b"),
+                    "byte {at} ^ {flip:#x} of line {line}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_lost_record_leaves_in_doubt_is_undone_once_more() {
+    let disk = Disk::new();
+    disk.filled();
+    let text = fs::read_to_string(disk.file()).unwrap();
+    let without: String =
+        text.lines().filter(|line| !line.contains("undoing")).map(|line| format!("{line}\n")).collect();
+    let replayed = replay(without.as_bytes(), &here());
+    assert_eq!(open(&replayed)[0], ("a", State::Undoing));
+    assert!(!replayed.damage.is_empty());
+}
+
+#[test]
+fn another_machines_journal_is_put_aside_and_never_replayed() {
+    let disk = Disk::new();
+    disk.filled();
+    let baked = Identity { machine_id: "m2".into(), boot_id: "b9".into() };
+    assert_eq!(read(&disk.paths, &baked).unwrap().open().count(), 0);
+    let (mut journal, replayed) = Journal::open(&disk.paths, &baked).unwrap();
+    assert!(replayed.injections.is_empty() && replayed.damage[0].contains("another machine"));
+    assert_eq!((replayed.halted_by, replayed.last_seq), (None, 0));
+    assert!(disk.file().with_extension("of-another-machine").exists());
+    assert_eq!(journal.event(What::Halted { by: "x".into() }).seq, 1);
+    drop(journal);
+    // Even where the header cannot be read.
+    let disk = Disk::new();
+    disk.filled();
+    fs::File::options().write(true).open(disk.file()).unwrap().write_at(b"#", 0).unwrap();
+    assert_eq!(read(&disk.paths, &baked).unwrap().open().count(), 0);
+}
+
+#[test]
+fn the_copy_knows_what_the_journal_lost_but_opens_nothing_again() {
+    let disk = Disk::new();
+    disk.filled();
+    let copied = [intent("a"), intent("b"), intent("x")];
+    write_copy(&disk.paths.run, &here(), copied.iter().map(|intent| (intent, State::Armed))).unwrap();
+    let replayed = read(&disk.paths, &here()).unwrap();
+    let open = open(&replayed);
+    assert_eq!(open, [("b", State::InForce), ("c", State::Armed), ("x", State::Injecting)]);
+    fs::write(disk.paths.run.join(COPY_FILE), "{").unwrap();
+    let replayed = read(&disk.paths, &here()).unwrap();
+    assert!(replayed.damage[0].contains(COPY_FILE));
+    write_copy(&disk.paths.run, &here(), std::iter::empty()).unwrap();
+    assert!(!disk.paths.run.join(COPY_FILE).exists());
+}
+
+#[test]
+fn compaction_keeps_what_somebody_may_ask_for() {
+    let disk = Disk::new();
+    disk.filled();
+    let (mut journal, _) = disk.open();
+    journal.compact(&[], true).unwrap();
+    assert_eq!(disk.open().1.open().count(), 2, "never while something is open");
+    for (id, steps) in [("b", &[State::Undoing, State::Undone][..]), ("c", &[State::Disarmed])] {
+        steps.iter().for_each(|to| drop(journal.event(changed(id, *to))));
+    }
+    let last = journal.last_seq();
+    journal.compact(&["r1".parse().unwrap()], true).unwrap();
+    let (_, kept) = disk.open();
+    assert_eq!((kept.injections.len(), kept.open().count(), kept.last_seq), (3, 0, last));
+    journal.compact(&[], true).unwrap();
+    let (_, less) = disk.open();
+    assert_eq!((less.injections.len(), less.last_seq), (0, last));
+    assert!(less.damage.is_empty(), "{:?}", less.damage);
+    assert!(less.tombstones.bar_run(&"gone".parse().unwrap()));
+    assert_eq!(less.halted_by.as_deref(), Some("alice"));
+    let event = journal.event(What::Released { by: "bob".into() });
+    journal.sync();
+    assert_eq!(event.seq, last + 1);
+    let mut tail = Tail::new(disk.file(), last);
+    assert_eq!(tail.next(last + 1).unwrap(), [event]);
+}
+
+#[test]
+fn a_reader_follows_through_a_rewrite_and_sees_nothing_unsafe() {
+    let disk = Disk::new();
+    let (mut journal, _) = disk.open();
+    let mut tail = Tail::new(disk.file(), 0);
+    for seq in 1..=300_u64 {
+        journal.event(What::Halted { by: "x".repeat(1000) });
+        if seq % 100 == 0 {
+            assert!(tail.next(seq - 100).unwrap().is_empty(), "nothing newer than it may");
+            let mut got = 0;
+            while tail.after() < seq {
+                got += tail.next(seq).unwrap().len();
+            }
+            assert_eq!(got, 100);
+            journal.compact(&[], true).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn garbage_is_never_more_than_damage(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        let replayed = replay(&bytes, &here());
+        prop_assert!(replayed.injections.is_empty());
+        prop_assert!(replayed.whole + replayed.torn == bytes.len() as u64);
+        let clean = bytes.is_empty();
+        prop_assert_eq!(replayed.damage.is_empty(), clean);
+    }
+}

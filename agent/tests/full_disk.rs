@@ -1,0 +1,125 @@
+//! A full disk under the journal: injections are refused, undo works, and its outcome is journaled all the same.
+//!
+//! The disk is a small tmpfs in a mount namespace of this program alone, which therefore has no test threads.
+#![expect(clippy::unwrap_used, reason = "a test program")]
+
+mod common;
+
+use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
+
+use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use firedrill_agent::{
+    config::Config,
+    control::Control,
+    identity::Identity,
+    journal::read,
+    supervisor::{Guard, Supervisor, recover},
+};
+use firedrill_wire::{
+    Span,
+    api::{Arm, Renew, Undo, UndoScope},
+    journal::HealReason,
+};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
+
+struct NoGuard;
+impl Guard for NoGuard {
+    fn set(&self, _: u32, _: Option<u64>) {}
+}
+
+const NAME: &str = "a_full_disk_refuses_injections_and_lets_undo_through";
+
+fn main() -> ExitCode {
+    if std::env::args().any(|arg| arg == "--list") {
+        println!("{NAME}: test");
+        return ExitCode::SUCCESS;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    fs::create_dir(&state).unwrap();
+    if let Err(why) = small_disk(&state) {
+        eprintln!("skipped: {NAME}: no namespace with a small disk can be made here: {why}");
+        return ExitCode::SUCCESS;
+    }
+    test(dir.path());
+    println!("test {NAME} ... ok");
+    ExitCode::SUCCESS
+}
+
+/// Mounts two MiB there, seen by this process only.
+fn small_disk(at: &Path) -> io::Result<()> {
+    let flags = if nix::unistd::geteuid().is_root() {
+        CloneFlags::CLONE_NEWNS
+    } else {
+        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER
+    };
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    unshare(flags)?;
+    if flags.contains(CloneFlags::CLONE_NEWUSER) {
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+        fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
+    }
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    Ok(mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("size=2m"))?)
+}
+
+fn start(config: &Arc<Config>) -> Supervisor {
+    let wiring = wiring();
+    let host = Arc::new(config.host());
+    let recovered = recover(config, &host, wiring.apply, &HealReason::FoundAtStart, || {}).unwrap();
+    let prober = (wiring.prober)(config);
+    Supervisor::start(Arc::clone(config), host, wiring, Arc::new(NoGuard), prober, recovered).unwrap()
+}
+
+fn test(dir: &Path) {
+    let config = Arc::new(
+        Config::parse(&config_text(dir, "start_tolerance = \"20s\"\n"), &dir.join("a.toml")).unwrap(),
+    );
+    let agent = start(&config);
+    let hold = Span::secs(100);
+    let prepared = |name: &str| -> Arm {
+        let ask = ask_prepare(&[(name, pause(name, None, None))], hold);
+        ask_arm(&ready(agent.prepare(&alice(), &run_id(), &ask).unwrap()), 0, hold, hold)
+    };
+    agent.arm(&alice(), &run_id(), &prepared("a")).unwrap();
+    let renew = || agent.renew(&run_id(), &Renew { lease: hold }).unwrap();
+    renew();
+    let world = dir.join("run/world");
+    wait("the fault to be in force", || world.join("a").exists());
+
+    let ballast = dir.join("state/ballast");
+    let full = io::copy(&mut io::repeat(1), &mut fs::File::create(&ballast).unwrap()).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+
+    // What was reserved for outcomes lets few through, then none.
+    let mut open = vec!["a".to_owned()];
+    let refused = (0..12).map(|at| format!("b{at}")).find_map(|name| {
+        let refusal = agent.arm(&alice(), &run_id(), &prepared(&name)).err();
+        if refusal.is_none() {
+            open.push(name);
+        }
+        refusal
+    });
+    assert_eq!(refused.expect("some are refused").code, "journal");
+    assert_eq!(renew().open.len(), open.len());
+
+    for name in &open {
+        let scope = UndoScope::Injection(name.parse().unwrap());
+        let answer = agent.undo(&alice(), &Undo { scope, halt: false });
+        assert!(answer.injections.iter().all(|one| !one.state.is_open()), "{answer:?}");
+        assert!(!world.join(name).exists());
+    }
+    let replayed = read(&config.paths(), &Identity::here()).unwrap();
+    assert_eq!(replayed.injections.len(), open.len());
+    assert_eq!(replayed.open().count(), 0, "the outcomes found room");
+    assert!(replayed.damage.is_empty(), "{:?}", replayed.damage);
+
+    fs::remove_file(ballast).unwrap();
+    agent.arm(&alice(), &run_id(), &prepared("c")).expect("there is room again");
+    agent.undo(&alice(), &Undo { scope: UndoScope::All, halt: false });
+}
