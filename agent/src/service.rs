@@ -124,8 +124,6 @@ pub struct About {
     pub dependents: Vec<Unit>,
     /// Worth saying: what would start it again by itself, for one.
     pub notes: Vec<String>,
-    /// The longest that stopping it may take, as far as its manager knows.
-    pub stop_limit: Option<Duration>,
 }
 
 /// Something about a service could not be done.
@@ -234,6 +232,18 @@ pub trait Manager {
     /// # Errors
     /// It was not restarted.
     fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
+
+    /// Asks the manager not to forget what the marks of a service are made of while it is down. To be called before it
+    /// is stopped; lasts until [`Manager::forget`], at most as long as this process.
+    ///
+    /// # Errors
+    /// The manager refused; what others do to the service may then go unnoticed.
+    fn remember(&self, _unit: &Unit) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
+    /// The marks of that service are no longer of interest.
+    fn forget(&self, _unit: &Unit) {}
 
     /// Of a service that is down: what somebody else did to it since it had that mark, or nothing.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String>;

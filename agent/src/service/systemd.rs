@@ -1,20 +1,25 @@
 //! systemd, over D-Bus.
 //!
 //! Only services are found by name; other kinds of units appear where they go down together with one. Jobs are queued
-//! with mode `replace`, as `systemctl` does. A second `systemctl stop` of a unit that is down already leaves no trace
-//! in its properties, so it cannot be told from our own stop; disabling or masking it can.
+//! with mode `replace`, as `systemctl` does.
+//!
+//! Whether somebody else acted on a unit that we stopped is told by when it last went down and which run was its last.
+//! systemd forgets both with the unit, so it is asked to keep it in memory for as long as this process lives. Where it
+//! has forgotten (this process died, the bus was restarted), only disabling and masking can be told, and the unit is
+//! started. A second `systemctl stop` of a unit that is down already leaves no trace at all.
 
 mod bus;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use firedrill_wire::fault::{ServiceManager, Signal};
 
-use self::bus::{Bus, Properties, ask, of};
+use self::bus::{Bus, Pin, Properties, ask, of};
 use super::{About, Manager, Phase, ServiceError, State, Unit};
 use crate::host::process::{Name, Stat};
 
@@ -26,6 +31,13 @@ const QUESTION: Duration = Duration::from_secs(10);
 const DEPENDENTS: usize = 64;
 /// Stopping these would cut the agent off from systemd.
 const BUSES: [&str; 3] = ["dbus.service", "dbus-broker.service", "dbus.socket"];
+
+/// The units that systemd keeps in memory for us.
+static PINS: Mutex<BTreeMap<String, Pin>> = Mutex::new(BTreeMap::new());
+
+fn pins() -> MutexGuard<'static, BTreeMap<String, Pin>> {
+    PINS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// systemd on this host.
 #[derive(Debug)]
@@ -143,6 +155,16 @@ impl Manager for Systemd {
         })
     }
 
+    fn remember(&self, unit: &Unit) -> Result<(), ServiceError> {
+        let pin = Pin::new(&unit.id)?;
+        pins().insert(unit.id.clone(), pin);
+        Ok(())
+    }
+
+    fn forget(&self, unit: &Unit) {
+        pins().remove(&unit.id);
+    }
+
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
         acted_since(mark, now)
     }
@@ -249,8 +271,6 @@ async fn about(bus: &Bus, asked: &Unit) -> Result<About, ServiceError> {
             service.text("KillMode")
         ));
     }
-    about.stop_limit =
-        service.number("TimeoutStopUSec").filter(|limit| *limit != u64::MAX).map(Duration::from_micros);
     for trigger in unit.texts("TriggeredBy") {
         if !phase(&load(bus, &trigger).await?.0.text("ActiveState")).is_down() {
             about.notes.push(format!("{trigger} is active and may start {} again by itself", asked.id));
@@ -397,6 +417,9 @@ fn acted_since(mark: &str, now: &State) -> Option<String> {
     let (then, seen) = (Mark::read(mark), Mark::read(&now.mark));
     if then.file != seen.file && matches!(seen.file.as_str(), "disabled" | "masked" | "masked-runtime") {
         Some(format!("its unit file was made `{}` since", seen.file))
+    } else if then.run.is_empty() || seen.run.is_empty() {
+        // Forgotten, at one time or the other.
+        None
     } else if then.run != seen.run || then.down_since != seen.down_since {
         Some("it was started by somebody else since, and went down again".to_owned())
     } else {
@@ -434,6 +457,9 @@ mod tests {
         let again = Mark { down_since: "18".into(), ..mark.clone() };
         assert!(acted_since(&mark.text(), &now(again.clone(), false)).is_some());
         assert_eq!(acted_since(&mark.text(), &now(again, true)), None, "it is on its way up");
+        let forgotten = Mark { run: String::new(), down_since: "0".into(), ..mark.clone() };
+        assert_eq!(acted_since(&mark.text(), &now(forgotten.clone(), false)), None, "nothing can be told");
+        assert_eq!(acted_since(&forgotten.text(), &now(mark.clone(), false)), None, "nothing can be told");
         let masked = Mark { file: "masked".into(), ..mark.clone() };
         assert!(acted_since(&mark.text(), &now(masked, false)).is_some_and(|what| what.contains("masked")));
         let odd = Mark { run: "aa".into(), down_since: "17".into(), file: "a:b".into() };

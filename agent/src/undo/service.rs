@@ -44,16 +44,23 @@ pub fn apply(
         by_hand: by_hand(&unit),
         passing: error.may_pass(),
     };
+    let done = |undone: Undone| {
+        manager.forget(&unit);
+        Ok(undone)
+    };
     let state = match manager.state(&unit) {
         Ok(state) => state,
         Err(ServiceError::Unknown { .. }) => {
             let detail = format!("{unit} is gone");
-            return Ok(Undone { foreign: vec![format!("{detail}: somebody removed it meanwhile")], detail });
+            return done(Undone {
+                foreign: vec![format!("{detail}: somebody removed it meanwhile")],
+                detail,
+            });
         }
         Err(error) => return Err(failed(error)),
     };
     if state.phase == Phase::Up && state.wanted_up {
-        return Ok(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
+        return done(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
     }
     let key = format!("{} {}", unit.key(), stopped_mark.unwrap_or_default());
     let tried = || TRIED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +68,7 @@ pub fn apply(
     let mark = ours.as_deref().or(stopped_mark);
     if let Some(what) = mark.and_then(|mark| manager.acted_since(mark, &state)) {
         let detail = format!("{unit} is left {}", state.phase.word());
-        return Ok(Undone { foreign: vec![format!("{detail}: {what}")], detail });
+        return done(Undone { foreign: vec![format!("{detail}: {what}")], detail });
     }
     let state = manager.start(&unit, PATIENCE).map_err(|error| {
         if let Ok(left) = manager.state(&unit) {
@@ -70,7 +77,7 @@ pub fn apply(
         failed(error)
     })?;
     tried().remove(&key);
-    Ok(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
+    done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
 }
 
 fn by_hand(unit: &Unit) -> String {
