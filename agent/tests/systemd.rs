@@ -114,9 +114,13 @@ fn everything_in_turn() {
     systemctl(&["stop", "fd-shop"]);
     let undone = stop.undo();
     eprintln!("{undone:?}");
-    assert!(undone[0].foreign.len() == 1, "{undone:?}");
-    // The dependent that went down with it was ours to start; that systemd starts what it requires with it is
-    // systemd's own rule.
+    assert_eq!(
+        (undone[0].foreign.len(), undone[1].foreign.len()),
+        (1, 1),
+        "what needs it would start it: {undone:?}"
+    );
+    assert!(phase(&host, "fd-shop.service").is_down() && phase(&host, "fd-cart.service").is_down());
+    assert_eq!(stop.undo(), undone, "undoing twice is undoing once");
     systemctl(&["start", "fd-shop", "fd-cart"]);
 
     step("an administrator masks it meanwhile");

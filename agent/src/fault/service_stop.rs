@@ -44,7 +44,7 @@ impl Inject for ServiceStop {
             None => format!("stop {unit}"),
         }];
         effects.extend(
-            units.iter().skip(1).map(|other| format!("{other} is stopped with it, because it requires it")),
+            units.iter().skip(1).map(|other| format!("{other} is stopped with it, as its manager has it")),
         );
         let notes = about.notes;
         for one in &units {
