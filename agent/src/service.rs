@@ -3,22 +3,21 @@
 //! Never runs a program, never starts anything by itself: what is started is what an undo names.
 
 pub mod doctor;
+mod pick;
 pub mod runit;
 pub mod systemd;
 
 use std::{fmt, time::Duration};
 
 use firedrill_wire::{
-    api::{Claim, Problem},
+    api::Claim,
     fault::{ServiceManager, Signal},
 };
 
 pub use doctor::findings;
+pub use pick::pick;
 
-use crate::{
-    fault::refuse,
-    host::{Host, process::Name},
-};
+use crate::host::{Host, process::Name};
 
 /// A service as its manager names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,8 +123,6 @@ pub struct About {
     pub dependents: Vec<Unit>,
     /// Worth saying: what would start it again by itself, for one.
     pub notes: Vec<String>,
-    /// The longest that stopping it may take, as far as its manager knows.
-    pub stop_limit: Option<Duration>,
 }
 
 /// Something about a service could not be done.
@@ -235,6 +232,26 @@ pub trait Manager {
     /// It was not restarted.
     fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
 
+    /// What would be started with it, because it cannot be without.
+    ///
+    /// # Errors
+    /// It could not be read.
+    fn needs(&self, _unit: &Unit) -> Result<Vec<Unit>, ServiceError> {
+        Ok(Vec::new())
+    }
+
+    /// Asks the manager not to forget what the marks of a service are made of while it is down. To be called before it
+    /// is stopped; lasts until [`Manager::forget`], at most as long as this process.
+    ///
+    /// # Errors
+    /// The manager refused; what others do to the service may then go unnoticed.
+    fn remember(&self, _unit: &Unit) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
+    /// The marks of that service are no longer of interest.
+    fn forget(&self, _unit: &Unit) {}
+
     /// Of a service that is down: what somebody else did to it since it had that mark, or nothing.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
 
@@ -268,123 +285,9 @@ pub(crate) fn managers(host: &Host) -> Vec<(ServiceManager, Box<dyn Manager>)> {
         .collect()
 }
 
-/// Finds a service for a fault.
-///
-/// # Errors
-/// The refusal: not found (with where was looked and what has a similar name), found twice, or a manager that cannot
-/// be asked.
-pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dyn Manager>, Unit), Problem> {
-    let asked: Vec<_> = managers(host)
-        .into_iter()
-        .filter(|(kind, _)| which == ServiceManager::Auto || *kind == which)
-        .collect();
-    if asked.is_empty() {
-        return Err(match which {
-            ServiceManager::Auto => refuse(
-                "no-service-manager",
-                format!(
-                    "cannot find service `{service}`: neither systemd nor runit was found on {}",
-                    host.name
-                ),
-                "runit services are looked for in the folders that the agent's configuration names",
-            ),
-            one => refuse(
-                "no-service-manager",
-                format!("cannot find service `{service}`: {one} is not running on {}", host.name),
-                "leave `manager` out, or name the one that this host has",
-            ),
-        });
-    }
-    let mut found = Vec::new();
-    let mut looked = Vec::new();
-    let mut similar = Vec::new();
-    for (kind, manager) in asked {
-        match manager.find(service) {
-            Ok(Some(unit)) => found.push((manager, unit)),
-            // A name that one manager cannot have may be one of the other's.
-            Ok(None) | Err(ServiceError::Name { .. }) if which == ServiceManager::Auto => {
-                looked.push(manager.looked());
-                similar.extend(names_near(service, &*manager));
-            }
-            Ok(None) => {
-                looked.push(manager.looked());
-                similar.extend(names_near(service, &*manager));
-            }
-            Err(error) => {
-                return Err(refuse(
-                    "service-manager",
-                    format!("cannot look up service `{service}`: {error}"),
-                    format!("see what is wrong with {kind} on {}", host.name),
-                ));
-            }
-        }
-    }
-    if found.len() > 1 {
-        return Err(refuse(
-            "ambiguous-service",
-            format!("both systemd and runit know a service `{service}` on {}", host.name),
-            "say which with `manager = \"systemd\"` or `manager = \"runit\"`",
-        ));
-    }
-    found.pop().ok_or_else(|| {
-        let hint = if similar.is_empty() {
-            "check the name and the target".to_owned()
-        } else {
-            format!("there is {}", similar.join(", "))
-        };
-        let looked = looked.join(" and ");
-        refuse(
-            "no-service",
-            format!("there is no service `{service}` on {}: looked in {looked}", host.name),
-            hint,
-        )
-    })
-}
-
-/// Up to three services whose names are close to that.
-fn names_near(service: &str, manager: &dyn Manager) -> Vec<String> {
-    let wanted = service.trim_end_matches(".service");
-    let mut near: Vec<(usize, String)> = manager
-        .list()
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(unit, ..)| {
-            let name = unit.name().trim_end_matches(".service").to_owned();
-            let far = distance(wanted, &name);
-            (far <= 2 || (wanted.len() > 2 && name.contains(wanted))).then_some((far, name))
-        })
-        .collect();
-    near.sort();
-    near.truncate(3);
-    near.into_iter().map(|(_, name)| format!("`{name}`")).collect()
-}
-
-/// How many letters have to be changed, put in or left out to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let change = corner + usize::from(from != *to);
-            corner = row[j + 1];
-            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_is_a_matter_of_letters() {
-        assert_eq!(distance("checkout", "checkout"), 0);
-        assert_eq!(distance("chekout", "checkout"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-    }
 
     #[test]
     fn keys_leave_the_folder_out() {

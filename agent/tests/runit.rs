@@ -1,5 +1,7 @@
 //! Faults on runit services: against a double that speaks runsv's protocol, and against runsv where it is installed.
 
+#[path = "support/runsv.rs"]
+mod runsv;
 mod support;
 
 use std::collections::BTreeMap;
@@ -10,11 +12,8 @@ use firedrill_agent::{
     snapshot,
 };
 use firedrill_wire::evidence::Seen;
-use support::{
-    Injection, host,
-    runsv::{Supervised, Which, supervisors},
-    until,
-};
+use runsv::{Supervised, Which, supervisors};
+use support::{Injection, host, until};
 
 const STOP: &str = r#"{"service-stop":{"service":"checkout"}}"#;
 const KILL: &str = r#"{"service-kill":{"service":"checkout"}}"#;

@@ -44,14 +44,11 @@ impl Inject for ServiceStop {
             None => format!("stop {unit}"),
         }];
         effects.extend(
-            units.iter().skip(1).map(|other| format!("{other} is stopped with it, because it requires it")),
+            units.iter().skip(1).map(|other| format!("{other} is stopped with it, as its manager has it")),
         );
-        let mut notes = about.notes;
+        let notes = about.notes;
         for one in &units {
             not_our_own(&*manager, one)?;
-        }
-        if about.stop_limit.is_some_and(|limit| limit > ask.hold.0) {
-            notes.push(format!("{unit} may take longer to stop than the hold; then the fault does not land"));
         }
         Ok(Prepared {
             claims: units.iter().map(Unit::claim).collect(),
@@ -86,6 +83,7 @@ impl Inject for ServiceStop {
                     fallen.push(one);
                 }
             }
+            let forgetful = units.iter().find_map(|one| manager.remember(one).err());
             let down = manager
                 .stop(unit, live.ask.hold.0.clamp(PATIENCE.0, PATIENCE.1))
                 .map_err(|error| InjectError(error.to_string()))?;
@@ -93,7 +91,10 @@ impl Inject for ServiceStop {
             for one in fallen {
                 undo.insert(0, start(one, Some(look(one)?.mark)));
             }
-            let detail = format!("{unit} is {}", down.phase.word());
+            let mut detail = format!("{unit} is {}", down.phase.word());
+            if let Some(error) = forgetful {
+                detail = format!("{detail}; if somebody else stops it now, that may not be noticed: {error}");
+            }
             Ok(Made { injected: Injected { detail, undo: Some(undo) }, ..Made::default() })
         })
     }

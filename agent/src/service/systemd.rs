@@ -1,20 +1,31 @@
 //! systemd, over D-Bus.
 //!
 //! Only services are found by name; other kinds of units appear where they go down together with one. Jobs are queued
-//! with mode `replace`, as `systemctl` does. A second `systemctl stop` of a unit that is down already leaves no trace
-//! in its properties, so it cannot be told from our own stop; disabling or masking it can.
+//! with mode `replace`, as `systemctl` does.
+//!
+//! Whether somebody else acted on a unit that we stopped is told by when it last went down and which run was its last.
+//! systemd forgets both with the unit, so it is asked to keep it in memory for as long as this process lives. Where it
+//! has forgotten (this process died, the bus was restarted), only disabling and masking can be told, and the unit is
+//! started. A second `systemctl stop` of a unit that is down already leaves no trace at all.
 
+mod about;
 mod bus;
+mod mark;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use firedrill_wire::fault::{ServiceManager, Signal};
 
-use self::bus::{Bus, Properties, ask, of};
+use self::{
+    about::about,
+    bus::{Bus, Pin, Properties, ask, of},
+    mark::{Mark, acted_since},
+};
 use super::{About, Manager, Phase, ServiceError, State, Unit};
 use crate::host::process::{Name, Stat};
 
@@ -22,10 +33,13 @@ use crate::host::process::{Name, Stat};
 const LOOK: Duration = Duration::from_millis(30);
 /// For questions that nothing has to happen for.
 const QUESTION: Duration = Duration::from_secs(10);
-/// More units than that do not go down with one; a bound against cycles.
-const DEPENDENTS: usize = 64;
-/// Stopping these would cut the agent off from systemd.
-const BUSES: [&str; 3] = ["dbus.service", "dbus-broker.service", "dbus.socket"];
+
+/// The units that systemd keeps in memory for us.
+static PINS: Mutex<BTreeMap<String, Pin>> = Mutex::new(BTreeMap::new());
+
+fn pins() -> MutexGuard<'static, BTreeMap<String, Pin>> {
+    PINS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// systemd on this host.
 #[derive(Debug)]
@@ -143,6 +157,27 @@ impl Manager for Systemd {
         })
     }
 
+    fn needs(&self, unit: &Unit) -> Result<Vec<Unit>, ServiceError> {
+        let ids = ask(QUESTION, async |bus| {
+            let unit = load(bus, &unit.id).await?.0;
+            Ok(["Requires", "Requisite", "BindsTo"]
+                .iter()
+                .flat_map(|key| unit.texts(key))
+                .collect::<Vec<_>>())
+        })?;
+        Ok(ids.into_iter().map(|id| Unit { manager: ServiceManager::Systemd, id }).collect())
+    }
+
+    fn remember(&self, unit: &Unit) -> Result<(), ServiceError> {
+        let pin = Pin::new(&unit.id)?;
+        pins().insert(unit.id.clone(), pin);
+        Ok(())
+    }
+
+    fn forget(&self, unit: &Unit) {
+        pins().remove(&unit.id);
+    }
+
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
         acted_since(mark, now)
     }
@@ -232,78 +267,6 @@ async fn started(bus: &Bus, unit: &Unit, at_most: Duration) -> Result<State, Ser
     .await
 }
 
-async fn about(bus: &Bus, asked: &Unit) -> Result<About, ServiceError> {
-    let (unit, service) = load(bus, &asked.id).await?;
-    let mut about = About { not_stoppable: not_stoppable(&unit), ..About::default() };
-    if service.flag("RemainAfterExit") || service.text("Type") == "oneshot" {
-        about.notes.push(format!(
-            "{} is a {} service: starting it runs its commands again",
-            asked.id,
-            service.text("Type")
-        ));
-    }
-    if matches!(service.text("KillMode").as_str(), "process" | "none") {
-        about.notes.push(format!(
-            "{} has KillMode={}: some of its processes may live on when it is stopped",
-            asked.id,
-            service.text("KillMode")
-        ));
-    }
-    about.stop_limit =
-        service.number("TimeoutStopUSec").filter(|limit| *limit != u64::MAX).map(Duration::from_micros);
-    for trigger in unit.texts("TriggeredBy") {
-        if !phase(&load(bus, &trigger).await?.0.text("ActiveState")).is_down() {
-            about.notes.push(format!("{trigger} is active and may start {} again by itself", asked.id));
-        }
-    }
-    let mut seen = BTreeSet::from([asked.id.clone()]);
-    let mut queue = falls_with(&unit);
-    while let Some(id) = queue.pop() {
-        if !seen.insert(id.clone()) || seen.len() > DEPENDENTS {
-            continue;
-        }
-        let properties = load(bus, &id).await?.0;
-        if phase(&properties.text("ActiveState")).is_down() {
-            continue;
-        }
-        if let Some(why) = not_stoppable(&properties) {
-            about.not_stoppable.get_or_insert(format!("{id} goes down with it, and {why}"));
-        }
-        queue.extend(falls_with(&properties));
-        about.dependents.push(Unit { manager: ServiceManager::Systemd, id });
-    }
-    Ok(about)
-}
-
-/// The units that systemd stops when this one is stopped.
-fn falls_with(unit: &Properties) -> Vec<String> {
-    ["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]
-        .iter()
-        .flat_map(|key| unit.texts(key))
-        .collect()
-}
-
-fn not_stoppable(unit: &Properties) -> Option<String> {
-    let id = unit.text("Id");
-    let load = unit.text("LoadState");
-    if BUSES.contains(&id.as_str()) {
-        Some("the agent reaches systemd through it".into())
-    } else if unit.flag("Transient") {
-        Some("it is a transient unit, which is forgotten once it is stopped".into())
-    } else if load != "loaded" {
-        Some(format!("its unit file is {load}, so it could not be started again"))
-    } else if unit.flag("RefuseManualStop") || unit.flag("RefuseManualStart") {
-        Some(
-            "its unit file refuses to be stopped or started by hand (RefuseManualStop, RefuseManualStart)"
-                .into(),
-        )
-    } else if !unit.flag("CanStop") || !unit.flag("CanStart") {
-        Some("systemd says that it cannot be stopped and started".into())
-    } else {
-        None
-    }
-}
-
 fn phase(active: &str) -> Phase {
     match active {
         "active" | "reloading" | "refreshing" => Phase::Up,
@@ -367,43 +330,6 @@ fn unit_name(service: &str) -> Result<String, ServiceError> {
     Err(ServiceError::Name { service: service.to_owned(), manager: ServiceManager::Systemd, why })
 }
 
-/// What systemd remembers of a unit that is down, as far as it tells that somebody acted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Mark {
-    /// Which run was its last (the invocation's id).
-    run: String,
-    /// When it last went down, in microseconds by CLOCK_MONOTONIC.
-    down_since: String,
-    /// `enabled`, `disabled`, `masked`, …
-    file: String,
-}
-
-impl Mark {
-    fn text(&self) -> String {
-        format!("{}:{}:{}", self.run, self.down_since, self.file)
-    }
-
-    fn read(text: &str) -> Self {
-        let mut parts = text.splitn(3, ':').map(str::to_owned);
-        let mut next = || parts.next().unwrap_or_default();
-        Self { run: next(), down_since: next(), file: next() }
-    }
-}
-
-fn acted_since(mark: &str, now: &State) -> Option<String> {
-    if now.wanted_up {
-        return None;
-    }
-    let (then, seen) = (Mark::read(mark), Mark::read(&now.mark));
-    if then.file != seen.file && matches!(seen.file.as_str(), "disabled" | "masked" | "masked-runtime") {
-        Some(format!("its unit file was made `{}` since", seen.file))
-    } else if then.run != seen.run || then.down_since != seen.down_since {
-        Some("it was started by somebody else since, and went down again".to_owned())
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,20 +349,5 @@ mod tests {
         assert!(restarts("always", Signal::Term) && restarts("on-failure", Signal::Kill));
         assert!(!restarts("on-failure", Signal::Term) && !restarts("no", Signal::Kill));
         assert!(restarts("on-success", Signal::Int) && !restarts("on-success", Signal::Abrt));
-    }
-
-    #[test]
-    fn a_mark_tells_who_acted() {
-        let mark = Mark { run: "aa".into(), down_since: "17".into(), file: "enabled".into() };
-        let now =
-            |mark: Mark, wanted_up| State { phase: Phase::Down, wanted_up, main: None, mark: mark.text() };
-        assert_eq!(acted_since(&mark.text(), &now(mark.clone(), false)), None);
-        let again = Mark { down_since: "18".into(), ..mark.clone() };
-        assert!(acted_since(&mark.text(), &now(again.clone(), false)).is_some());
-        assert_eq!(acted_since(&mark.text(), &now(again, true)), None, "it is on its way up");
-        let masked = Mark { file: "masked".into(), ..mark.clone() };
-        assert!(acted_since(&mark.text(), &now(masked, false)).is_some_and(|what| what.contains("masked")));
-        let odd = Mark { run: "aa".into(), down_since: "17".into(), file: "a:b".into() };
-        assert_eq!(Mark::read(&odd.text()), odd);
     }
 }

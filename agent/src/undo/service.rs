@@ -1,8 +1,8 @@
 //! Starting a service that was up before and that we stopped, unless somebody else has decided about it since.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -19,6 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The marks that our own starts which failed have left, by service: the next try must not take them for somebody else's.
 static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// Services that somebody else wants down: what needs one of them would start it, so it stays down as well.
+static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Starts it and waits until it is up. Up already: nothing to do. Gone, or stopped by somebody else since: left so, and
 /// reported. Without a mark (the agent died while it was stopping it) it is started.
@@ -44,33 +51,46 @@ pub fn apply(
         by_hand: by_hand(&unit),
         passing: error.may_pass(),
     };
+    let done = |undone: Undone| {
+        manager.forget(&unit);
+        Ok(undone)
+    };
     let state = match manager.state(&unit) {
         Ok(state) => state,
         Err(ServiceError::Unknown { .. }) => {
             let detail = format!("{unit} is gone");
-            return Ok(Undone { foreign: vec![format!("{detail}: somebody removed it meanwhile")], detail });
+            return done(Undone {
+                foreign: vec![format!("{detail}: somebody removed it meanwhile")],
+                detail,
+            });
         }
         Err(error) => return Err(failed(error)),
     };
     if state.phase == Phase::Up && state.wanted_up {
-        return Ok(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
+        locked(&LEFT).remove(&unit.key());
+        return done(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
     }
     let key = format!("{} {}", unit.key(), stopped_mark.unwrap_or_default());
-    let tried = || TRIED.lock().unwrap_or_else(PoisonError::into_inner);
-    let ours = tried().get(&key).cloned();
+    let ours = locked(&TRIED).get(&key).cloned();
     let mark = ours.as_deref().or(stopped_mark);
-    if let Some(what) = mark.and_then(|mark| manager.acted_since(mark, &state)) {
+    let needed =
+        manager.needs(&unit).map_err(failed)?.into_iter().find(|one| locked(&LEFT).contains(&one.key()));
+    let theirs = mark
+        .and_then(|mark| manager.acted_since(mark, &state))
+        .or_else(|| needed.map(|one| format!("it needs {one}, which somebody else stopped")));
+    if let Some(what) = theirs {
+        locked(&LEFT).insert(unit.key());
         let detail = format!("{unit} is left {}", state.phase.word());
-        return Ok(Undone { foreign: vec![format!("{detail}: {what}")], detail });
+        return done(Undone { foreign: vec![format!("{detail}: {what}")], detail });
     }
     let state = manager.start(&unit, PATIENCE).map_err(|error| {
         if let Ok(left) = manager.state(&unit) {
-            tried().insert(key.clone(), left.mark);
+            locked(&TRIED).insert(key.clone(), left.mark);
         }
         failed(error)
     })?;
-    tried().remove(&key);
-    Ok(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
+    locked(&TRIED).remove(&key);
+    done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
 }
 
 fn by_hand(unit: &Unit) -> String {

@@ -1,15 +1,5 @@
 //! What the tests on services and processes share.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::allow_attributes,
-    reason = "each test file uses a part of it"
-)]
-
-pub mod runsv;
-
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -23,16 +13,16 @@ use firedrill_agent::{
 use firedrill_wire::{Fault, Span, api::Problem};
 
 /// A host whose runit services lie in `dir`.
-pub fn host(dir: &Path) -> Host {
+pub(crate) fn host(dir: &Path) -> Host {
     let paths = Paths { state: dir.join("state"), run: dir.join("run"), runit: vec![dir.join("service")] };
     Host::new("test-host", paths, 7790, vec![22])
 }
 
-pub fn fault(json: &str) -> Fault {
+pub(crate) fn fault(json: &str) -> Fault {
     serde_json::from_str(json).expect(json)
 }
 
-pub fn ask(fault: Fault, hold: Span) -> Ask {
+pub(crate) fn ask(fault: Fault, hold: Span) -> Ask {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -40,14 +30,14 @@ pub fn ask(fault: Fault, hold: Span) -> Ask {
 }
 
 /// An injection from prepare to undo, as the supervisor would carry it.
-pub struct Injection<'a> {
-    pub host: &'a Host,
-    pub kind: &'a dyn Inject,
-    pub live: Live,
+pub(crate) struct Injection<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) kind: &'a dyn Inject,
+    pub(crate) live: Live,
 }
 
 impl<'a> Injection<'a> {
-    pub fn prepare(host: &'a Host, kind: &'a dyn Inject, json: &str) -> Result<Self, Problem> {
+    pub(crate) fn prepare(host: &'a Host, kind: &'a dyn Inject, json: &str) -> Result<Self, Problem> {
         let ask = ask(fault(json), Span::secs(20));
         let prepared = kind.prepare(host, &ask)?;
         assert_eq!(kind.prepare(host, &ask)?.basis, prepared.basis, "the basis must not change by itself");
@@ -60,7 +50,7 @@ impl<'a> Injection<'a> {
     }
 
     /// Injects; keeps the better undo as the journal does.
-    pub fn inject(&mut self) -> Injected {
+    pub(crate) fn inject(&mut self) -> Injected {
         let injected = self.kind.inject(self.host, &self.live).expect("injects");
         if let Some(undo) = &injected.undo {
             self.live.prepared.undo.clone_from(undo);
@@ -68,20 +58,20 @@ impl<'a> Injection<'a> {
         injected
     }
 
-    pub fn undo(&self) -> Vec<Undone> {
+    pub(crate) fn undo(&self) -> Vec<Undone> {
         self.try_undo().expect("undoes")
     }
 
-    pub fn try_undo(&self) -> Result<Vec<Undone>, UndoError> {
+    pub(crate) fn try_undo(&self) -> Result<Vec<Undone>, UndoError> {
         self.live.prepared.undo.iter().rev().map(|undo| put_back(self.host, undo)).collect()
     }
 
-    pub fn seen(&self) -> firedrill_wire::evidence::Evidence {
+    pub(crate) fn seen(&self) -> firedrill_wire::evidence::Evidence {
         self.kind.evidence(self.host, &self.live)
     }
 }
 
-pub fn put_back(host: &Host, undo: &Undo) -> Result<Undone, UndoError> {
+pub(crate) fn put_back(host: &Host, undo: &Undo) -> Result<Undone, UndoError> {
     match undo {
         Undo::StartService { manager, unit, stopped_mark } => {
             undo::service::apply(host, *manager, unit, stopped_mark.as_deref())
@@ -92,7 +82,7 @@ pub fn put_back(host: &Host, undo: &Undo) -> Result<Undone, UndoError> {
 }
 
 /// Waits until it is so.
-pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !so() {
         assert!(Instant::now() < end, "{what} did not come about in 30 s");

@@ -18,13 +18,13 @@ use std::{
 
 /// Which supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     Double,
     Real,
 }
 
 /// Those that can be used here; says so where the real one cannot.
-pub fn supervisors() -> Vec<Which> {
+pub(crate) fn supervisors() -> Vec<Which> {
     let real = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .any(|folder| folder.join("runsv").is_file());
     if real {
@@ -36,8 +36,8 @@ pub fn supervisors() -> Vec<Which> {
 }
 
 /// A supervised service; it and its supervisor are gone when this is dropped.
-pub struct Supervised {
-    pub dir: PathBuf,
+pub(crate) struct Supervised {
+    pub(crate) dir: PathBuf,
     kind: Kind,
 }
 
@@ -48,11 +48,11 @@ enum Kind {
 
 impl Supervised {
     /// Supervises `service/<name>` below `root`; its `run` is that shell script.
-    pub fn start(which: Which, root: &Path, name: &str, run: &str) -> Self {
+    pub(crate) fn start(which: Which, root: &Path, name: &str, run: &str) -> Self {
         Self::start_with(which, root, name, run, None)
     }
 
-    pub fn start_with(which: Which, root: &Path, name: &str, run: &str, finish: Option<&str>) -> Self {
+    pub(crate) fn start_with(which: Which, root: &Path, name: &str, run: &str, finish: Option<&str>) -> Self {
         let dir = root.join("service").join(name);
         fs::create_dir_all(&dir).expect("dir");
         script(&dir.join("run"), run);
@@ -61,12 +61,12 @@ impl Supervised {
         }
         let kind = supervise(which, &dir);
         let supervised = Self { dir, kind };
-        super::until("the service", || supervised.main().is_some());
+        super::support::until("the service", || supervised.main().is_some());
         supervised
     }
 
     /// The supervisor ends, and the service with all its processes.
-    pub fn kill_supervisor(&mut self) {
+    pub(crate) fn kill_supervisor(&mut self) {
         match &mut self.kind {
             Kind::Double { end, thread } => {
                 end.store(true, Ordering::Relaxed);
@@ -89,12 +89,12 @@ impl Supervised {
     }
 
     /// Another supervisor takes over, as runsvdir would see to.
-    pub fn new_supervisor(&mut self, which: Which) {
+    pub(crate) fn new_supervisor(&mut self, which: Which) {
         self.kind = supervise(which, &self.dir);
     }
 
     /// As an administrator's `sv`.
-    pub fn send(&self, commands: &[u8]) {
+    pub(crate) fn send(&self, commands: &[u8]) {
         send_raw(&self.dir, commands).expect("a runsv reads");
     }
 
@@ -103,13 +103,13 @@ impl Supervised {
     }
 
     /// The pid of the service.
-    pub fn main(&self) -> Option<i32> {
+    pub(crate) fn main(&self) -> Option<i32> {
         let status = self.status();
         let pid = i32::from_le_bytes(status.get(12..16)?.try_into().ok()?);
         (status.get(19) == Some(&1) && pid > 0).then_some(pid)
     }
 
-    pub fn is_down(&self) -> bool {
+    pub(crate) fn is_down(&self) -> bool {
         let status = self.status();
         status.get(19) == Some(&0) && status.get(17) == Some(&b'd')
     }

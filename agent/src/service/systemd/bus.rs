@@ -1,7 +1,8 @@
 //! The wire to systemd: one short-lived connection a question, made without needing a runtime around it.
 //!
 //! The system bus first; where it is down, systemd's own private socket, which root may use and which needs no bus. So
-//! an undo also works while the bus is what broke. Never keeps a connection: a bus that restarts would leave it dead.
+//! an undo also works while the bus is what broke. Never asks over a connection that was kept: a bus that restarts would
+//! leave it dead.
 
 use std::{collections::HashMap, future::Future, path::Path, time::Duration};
 
@@ -134,38 +135,70 @@ impl Bus {
     }
 }
 
+/// A connection that stays open and on which systemd was asked to keep a unit in memory. Closing it ends that.
+pub(super) struct Pin {
+    runtime: Option<tokio::runtime::Runtime>,
+    _bus: Bus,
+}
+
+impl Pin {
+    /// Asks for it. Works over the bus only: on its private socket systemd does not know who asks.
+    pub(super) fn new(unit: &str) -> Result<Self, ServiceError> {
+        outside_of_runtimes(|| {
+            let runtime = runtime()?;
+            let bus = runtime.block_on(within(2 * CALL, async {
+                let bus = Bus::connect().await?;
+                let what = format!("keep {unit} in systemd's memory");
+                bus.manager.ref_unit(unit.to_owned()).await.map_err(|error| of(&what, error))?;
+                Ok(bus)
+            }))?;
+            Ok(Self { runtime: Some(runtime), _bus: bus })
+        })
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        // Any other way to end a runtime may block, which is not allowed everywhere.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Asks systemd something, from any thread that may block. `at_most` bounds all of it.
 pub(super) fn ask<T, W>(at_most: Duration, work: W) -> Result<T, ServiceError>
 where
     T: Send,
     W: AsyncFnOnce(&Bus) -> Result<T, ServiceError> + Send,
 {
-    // A runtime cannot be entered from within another; elsewhere no thread is made, since a fault may forbid new ones.
-    if tokio::runtime::Handle::try_current().is_ok() {
-        std::thread::scope(|scope| {
-            scope.spawn(|| ask_here(at_most, work)).join().unwrap_or_else(|_| {
-                Err(ServiceError::Failed {
-                    what: "ask systemd".into(),
-                    why: "the asking thread panicked".into(),
-                })
-            })
-        })
-    } else {
-        ask_here(at_most, work)
-    }
+    outside_of_runtimes(|| {
+        runtime()?.block_on(within(at_most + 2 * CALL, async {
+            let bus = Bus::connect().await?;
+            work(&bus).await
+        }))
+    })
 }
 
-fn ask_here<T, W>(at_most: Duration, work: W) -> Result<T, ServiceError>
-where
-    W: AsyncFnOnce(&Bus) -> Result<T, ServiceError>,
-{
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        ServiceError::Failed { what: "ask systemd".into(), why: format!("no runtime can be made: {error}") }
-    })?;
-    runtime.block_on(within(at_most + 2 * CALL, async {
-        let bus = Bus::connect().await?;
-        work(&bus).await
-    }))
+/// A runtime cannot be entered from within another; elsewhere no thread is made, since a fault may forbid new ones.
+fn outside_of_runtimes<T: Send>(
+    work: impl FnOnce() -> Result<T, ServiceError> + Send,
+) -> Result<T, ServiceError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(work).join().unwrap_or_else(|_| {
+            Err(ServiceError::Failed { what: "ask systemd".into(), why: "the asking thread panicked".into() })
+        })
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ServiceError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| ServiceError::Failed {
+        what: "ask systemd".into(),
+        why: format!("no runtime can be made: {error}"),
+    })
 }
 
 async fn within<T>(

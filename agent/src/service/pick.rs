@@ -1,0 +1,125 @@
+//! From a service's name to the one manager that knows it. Refuses rather than guesses.
+
+use firedrill_wire::{api::Problem, fault::ServiceManager};
+
+use super::{Manager, ServiceError, Unit, managers};
+use crate::{fault::refuse, host::Host};
+
+/// Finds a service for a fault.
+///
+/// # Errors
+/// The refusal: not found (with where was looked and what has a similar name), found twice, or a manager that cannot
+/// be asked.
+pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dyn Manager>, Unit), Problem> {
+    let asked: Vec<_> = managers(host)
+        .into_iter()
+        .filter(|(kind, _)| which == ServiceManager::Auto || *kind == which)
+        .collect();
+    if asked.is_empty() {
+        return Err(match which {
+            ServiceManager::Auto => refuse(
+                "no-service-manager",
+                format!(
+                    "cannot find service `{service}`: neither systemd nor runit was found on {}",
+                    host.name
+                ),
+                "runit services are looked for in the folders that the agent's configuration names",
+            ),
+            one => refuse(
+                "no-service-manager",
+                format!("cannot find service `{service}`: {one} is not running on {}", host.name),
+                "leave `manager` out, or name the one that this host has",
+            ),
+        });
+    }
+    let mut found = Vec::new();
+    let mut looked = Vec::new();
+    let mut similar = Vec::new();
+    for (kind, manager) in asked {
+        match manager.find(service) {
+            Ok(Some(unit)) => found.push((manager, unit)),
+            // A name that one manager cannot have may be one of the other's.
+            Ok(None) | Err(ServiceError::Name { .. }) if which == ServiceManager::Auto => {
+                looked.push(manager.looked());
+                similar.extend(names_near(service, &*manager));
+            }
+            Ok(None) => {
+                looked.push(manager.looked());
+                similar.extend(names_near(service, &*manager));
+            }
+            Err(error) => {
+                return Err(refuse(
+                    "service-manager",
+                    format!("cannot look up service `{service}`: {error}"),
+                    format!("see what is wrong with {kind} on {}", host.name),
+                ));
+            }
+        }
+    }
+    if found.len() > 1 {
+        return Err(refuse(
+            "ambiguous-service",
+            format!("both systemd and runit know a service `{service}` on {}", host.name),
+            "say which with `manager = \"systemd\"` or `manager = \"runit\"`",
+        ));
+    }
+    found.pop().ok_or_else(|| {
+        let hint = if similar.is_empty() {
+            "check the name and the target".to_owned()
+        } else {
+            format!("there is {}", similar.join(", "))
+        };
+        let looked = looked.join(" and ");
+        refuse(
+            "no-service",
+            format!("there is no service `{service}` on {}: looked in {looked}", host.name),
+            hint,
+        )
+    })
+}
+
+/// Up to three services whose names are close to that.
+fn names_near(service: &str, manager: &dyn Manager) -> Vec<String> {
+    let wanted = service.trim_end_matches(".service");
+    let mut near: Vec<(usize, String)> = manager
+        .list()
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(unit, ..)| {
+            let name = unit.name().trim_end_matches(".service").to_owned();
+            let far = distance(wanted, &name);
+            (far <= 2 || (wanted.len() > 2 && name.contains(wanted))).then_some((far, name))
+        })
+        .collect();
+    near.sort();
+    near.truncate(3);
+    near.into_iter().map(|(_, name)| format!("`{name}`")).collect()
+}
+
+/// How many letters have to be changed, put in or left out to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let change = corner + usize::from(from != *to);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_is_a_matter_of_letters() {
+        assert_eq!(distance("checkout", "checkout"), 0);
+        assert_eq!(distance("chekout", "checkout"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}
