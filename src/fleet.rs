@@ -21,7 +21,7 @@ use crate::{
 #[must_use]
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(FleetFile).to_value();
-    crate::scenario::set_schema_text(&mut schema, "title", "Firedrill fleet");
+    crate::scenario::set_schema_title(&mut schema, "Firedrill fleet");
     schema
 }
 

@@ -22,7 +22,7 @@ mod tree;
 pub use read::read;
 pub use root::ScenarioFile;
 pub use schema::schema;
-pub(crate) use schema::set as set_schema_text;
+pub(crate) use schema::set_title as set_schema_title;
 pub use spot::{Item, Spot, Values};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -128,6 +128,7 @@ fn every_key_is_explained() {
         }
     }
     for schema in [firedrill::scenario::schema(), firedrill::fleet::schema()] {
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         let mut missing = Vec::new();
         walk(&schema, "", &mut missing);
         for (name, inner) in schema.get("$defs").and_then(Value::as_object).into_iter().flatten() {

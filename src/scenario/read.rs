@@ -43,6 +43,9 @@ pub fn read(path: &Path, given: &[(String, String)], sink: &mut Sink) -> Scenari
             trees.push((id, table.into_inner()));
         }
     }
+    if trees.is_empty() {
+        return Scenario::default();
+    }
     let main = files.order.last().copied();
     let params = read_params(&trees, given, sink);
     let mut reader = Reader { params: &params, sink, scenario: Scenario::default() };

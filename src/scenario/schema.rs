@@ -7,11 +7,14 @@ use super::ScenarioFile;
 /// Keys at the top whose values are never a parameter.
 const FIXED: [&str; 3] = ["schema", "include", "params"];
 
+/// The version of JSON Schema that schemars writes.
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+
 /// The schema of a scenario file.
 #[must_use]
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(ScenarioFile).to_value();
-    set(&mut schema, "title", "Firedrill scenario");
+    set_title(&mut schema, "Firedrill scenario");
     let Some(root) = schema.as_object_mut() else { return schema };
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         let open = properties.iter_mut().filter(|(key, _)| !FIXED.contains(&key.as_str()));
@@ -58,9 +61,11 @@ fn below(value: &mut Value) {
     }
 }
 
-/// Sets a text of a schema.
-pub(crate) fn set(schema: &mut Value, key: &str, text: &str) {
+/// Gives a schema its title, in place of the type's name.
+pub(crate) fn set_title(schema: &mut Value, title: &str) {
     if let Some(object) = schema.as_object_mut() {
-        object.insert(key.to_owned(), text.into());
+        let rest = std::mem::take(object);
+        object.extend([("$schema".to_owned(), json!(DRAFT)), ("title".to_owned(), json!(title))]);
+        object.extend(rest.into_iter().filter(|(key, _)| key != "$schema" && key != "title"));
     }
 }
