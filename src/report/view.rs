@@ -208,23 +208,23 @@ fn glyph(verdict: Option<Verdict>) -> &'static str {
 pub(crate) fn measured(measured: &Measured) -> String {
     match (measured.value, measured.unit) {
         _ if measured.endless => match measured.low {
-            Some(low) if measured.unit == Unit::Microseconds && low > 0.0 => format!("more than {}", us(low)),
+            Some(low) if measured.unit == Unit::Time => format!("more than {}", us(low)),
             _ => "no answer".to_owned(),
         },
         (None, _) => NONE.to_owned(),
         (Some(share), Unit::Share) => say::percent(share),
-        (Some(time), Unit::Microseconds) => us(time),
+        (Some(time), Unit::Latency | Unit::Time) => us(time),
     }
 }
 
 fn range(measured: &Measured) -> String {
     let text = |value: f64| match measured.unit {
         Unit::Share => say::percent(value),
-        Unit::Microseconds => us(value),
+        Unit::Latency | Unit::Time => us(value),
     };
     match (measured.low, measured.high) {
         (Some(low), Some(high)) if text(low) != text(high) => format!("{} – {}", text(low), text(high)),
-        (Some(low), None) if low > 0.0 => format!("{} –", text(low)),
+        (Some(low), None) if low > 0.0 && measured.unit == Unit::Latency => format!("{} –", text(low)),
         _ => String::new(),
     }
 }
