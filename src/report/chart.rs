@@ -10,7 +10,7 @@ use crate::score::{latency::Latencies, say};
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
-const TOP: f64 = 46.0;
+const TOP: f64 = 52.0;
 const SHARE: f64 = 120.0;
 const BETWEEN: f64 = 26.0;
 const LATENCY: f64 = 96.0;
@@ -182,16 +182,28 @@ impl Chart {
     }
 
     fn legend(&self, svg: &mut String, lines: &[(&Line, Vec<Dot>)]) {
-        let mut x = LEFT;
+        let (mut x, mut y) = (LEFT, 10.0);
         let mut item = |mark: &str, class: &str, text: &str| {
+            let width = 23.0 + 6.3 * text.chars().count() as f64;
+            if x + width > WIDTH {
+                (x, y) = (LEFT, y + 14.0);
+            }
             let _ = match mark {
-                "bar" => {
-                    write!(svg, "<rect class=\"{class}\" x=\"{x:.1}\" y=\"10\" width=\"18\" height=\"4\"/>")
-                }
-                _ => write!(svg, "<path class=\"{class}\" d=\"M{x:.1} 12H{:.1}\"/>", x + 18.0),
+                "bar" => write!(
+                    svg,
+                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"18\" height=\"4\"/>",
+                    y - 2.0
+                ),
+                _ => write!(svg, "<path class=\"{class}\" d=\"M{x:.1} {y:.1}H{:.1}\"/>", x + 18.0),
             };
-            let _ = write!(svg, "<text class=\"key\" x=\"{:.1}\" y=\"16\">{}</text>", x + 23.0, escape(text));
-            x += 23.0 + 6.3 * text.chars().count() as f64 + 14.0;
+            let _ = write!(
+                svg,
+                "<text class=\"key\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                x + 23.0,
+                y + 4.0,
+                escape(text)
+            );
+            x += width + 14.0;
         };
         for (place, (line, _)) in lines.iter().enumerate() {
             if line.counts {

@@ -12,7 +12,7 @@ use crate::{
     plan::model::{Goal, Phase, Plan},
     score::{
         card::{
-            AttackCard, Course, FigureCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
+            AttackCard, Course, FigureCard, HostCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
             verdict_word,
         },
         say,
@@ -30,6 +30,8 @@ pub(crate) struct View {
     pub(crate) glyph: &'static str,
     pub(crate) story: String,
     pub(crate) hypothesis: String,
+    /// The loudest thing that there is to say; empty if all was put back.
+    pub(crate) alarm: String,
     pub(crate) why: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) meta: Vec<(&'static str, String)>,
@@ -167,6 +169,7 @@ impl View {
             glyph: glyph(Some(card.verdict)),
             story: card.story.clone(),
             hypothesis: card.hypothesis.clone(),
+            alarm: alarm(&card.hosts),
             why: card.why.clone(),
             warnings: input.log.warnings.clone(),
             meta,
@@ -188,6 +191,22 @@ impl View {
                 .collect(),
         }
     }
+}
+
+/// Says which hosts may still have something of ours.
+pub(crate) fn alarm(hosts: &[HostCard]) -> String {
+    let bad: Vec<String> = hosts
+        .iter()
+        .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven))
+        .map(|host| format!("{} ended {}", host.host, state_word(host.state)))
+        .collect();
+    if bad.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Something may not have been put back: {}. Look with `firedrill status`, and put back with `firedrill undo`.",
+        bad.join(", ")
+    )
 }
 
 fn score(score: Option<u8>) -> String {
