@@ -356,3 +356,44 @@ fn garbage_times_do_not_panic() {
         assert_ne!(fold(&records).verdict, Verdict::Held);
     }
 }
+
+/// A host that goes down cannot journal its own end: that its agent came back is what shows it.
+fn reboot(back: bool) -> Vec<Record> {
+    use firedrill_wire::{fault::HostReboot, journal::What};
+    let mut drill = Drill::one();
+    drill.acts[0].fault = firedrill_wire::Fault::HostReboot(HostReboot { back_within: Span::secs(60) });
+    drill.acts[0].looks = false;
+    let at = Drill::start(0) * S;
+    if back {
+        drill.extra = vec![
+            (Drill::start(0) + 1, Event::LinkLost { host: "app1".to_owned(), why: "reset".to_owned() }),
+            (Drill::start(0) + 20, Event::LinkBack { host: "app1".to_owned(), rebooted: true }),
+        ];
+    }
+    let mut records = drill.records();
+    records.retain(|record| match &record.event {
+        Event::Agent { happened_us, what, .. } => {
+            *happened_us < at || matches!(what.what, What::Changed { to: State::InForce, .. })
+        }
+        _ => true,
+    });
+    for (seq, record) in (1..).zip(&mut records) {
+        record.seq = seq;
+    }
+    records
+}
+
+#[test]
+fn a_reboot_is_shown_by_the_host_that_comes_back() {
+    let card = fold(&reboot(true));
+    assert_eq!(card.verdict, Verdict::Held, "{:#?}", card.attacks[0]);
+    assert_eq!(card.attacks[0].healed_us, Some((Drill::start(0) + 20) * S));
+    assert_eq!(card.attacks[0].injections[0].exercised, Seen::Yes);
+    let card = fold(&reboot(false));
+    assert_eq!(card.verdict, Verdict::Unknown);
+    assert!(
+        card.attacks[0].why.iter().any(|why| why.contains("never went away")),
+        "{:?}",
+        card.attacks[0].why
+    );
+}
