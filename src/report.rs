@@ -16,7 +16,7 @@ use crate::{
     score::{self, Facts, Scorecard},
 };
 
-pub(crate) use view::measured;
+pub(crate) use view::{alarm, measured};
 
 /// What a report is made of.
 pub struct Input<'a> {

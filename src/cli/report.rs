@@ -107,6 +107,10 @@ fn find(run: &Path) -> miette::Result<PathBuf> {
 #[must_use]
 pub fn table(card: &Scorecard) -> String {
     let mut text = format!("{}  {}\n\n", paint(Some(card.verdict)), card.story);
+    let alarm = report::alarm(&card.hosts);
+    if !alarm.is_empty() {
+        let _ = writeln!(text, "  {alarm}\n");
+    }
     for why in &card.why {
         let _ = writeln!(text, "  {why}");
     }

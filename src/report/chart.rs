@@ -10,7 +10,7 @@ use crate::score::{latency::Latencies, say};
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
-const TOP: f64 = 46.0;
+const TOP: f64 = 52.0;
 const SHARE: f64 = 120.0;
 const BETWEEN: f64 = 26.0;
 const LATENCY: f64 = 96.0;
@@ -102,7 +102,7 @@ impl Chart {
             self.holes(&mut svg, line, place, &class);
             self.endless(&mut svg, dots, place, &class);
         }
-        legend(&mut svg, &lines);
+        self.legend(&mut svg, &lines);
         svg.push_str("</svg>");
         svg
     }
@@ -167,10 +167,7 @@ impl Chart {
     /// A strip under the upper panel where a vantage has no bins.
     fn holes(&self, svg: &mut String, line: &Line, place: usize, class: &str) {
         let y = TOP + SHARE + 3.0 + 5.0 * (place % 4) as f64;
-        let mut hole = |from: i64, until: i64| {
-            if until.saturating_sub(from) < 1_200_000 {
-                return;
-            }
+        for (from, until) in self.missing(line) {
             let (left, right) = (self.x(from), self.x(until));
             let _ = write!(
                 svg,
@@ -181,15 +178,64 @@ impl Chart {
                 say::clock(from),
                 say::clock(until)
             );
+        }
+    }
+
+    fn legend(&self, svg: &mut String, lines: &[(&Line, Vec<Dot>)]) {
+        let (mut x, mut y) = (LEFT, 10.0);
+        let mut item = |mark: &str, class: &str, text: &str| {
+            let width = 23.0 + 6.3 * text.chars().count() as f64;
+            if x + width > WIDTH {
+                (x, y) = (LEFT, y + 14.0);
+            }
+            let _ = match mark {
+                "bar" => write!(
+                    svg,
+                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"18\" height=\"4\"/>",
+                    y - 2.0
+                ),
+                _ => write!(svg, "<path class=\"{class}\" d=\"M{x:.1} {y:.1}H{:.1}\"/>", x + 18.0),
+            };
+            let _ = write!(
+                svg,
+                "<text class=\"key\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                x + 23.0,
+                y + 4.0,
+                escape(text)
+            );
+            x += width + 14.0;
         };
+        for (place, (line, _)) in lines.iter().enumerate() {
+            if line.counts {
+                item("line", &format!("line v{}", place % 6), &line.name);
+            } else {
+                item("line", "line vx", &format!("{} (on a target)", line.name));
+            }
+        }
+        item("line", "thin vk", "median");
+        item("line", "line vk", "p99");
+        item("line", "goal", "wanted");
+        if lines.iter().any(|(_, dots)| dots.iter().any(|dot| dot.p99.is_none())) {
+            item("bar", "endless vk", "p99 without an answer");
+        }
+        if lines.iter().any(|(line, _)| !self.missing(line).is_empty()) {
+            item("bar", "hole vk", "nothing measured");
+        }
+    }
+
+    /// Where a vantage has no bins.
+    fn missing(&self, line: &Line) -> Vec<(i64, i64)> {
+        let inside =
+            line.points.iter().filter(|point| point.until_us > self.from_us && point.from_us < self.until_us);
+        let mut missing = Vec::new();
         let mut covered = self.from_us;
-        for point in
-            line.points.iter().filter(|point| point.until_us > self.from_us && point.from_us < self.until_us)
-        {
-            hole(covered, point.from_us);
+        for point in inside {
+            missing.push((covered, point.from_us));
             covered = covered.max(point.until_us);
         }
-        hole(covered, self.until_us);
+        missing.push((covered, self.until_us));
+        missing.retain(|(from, until)| until.saturating_sub(*from) >= 1_200_000);
+        missing
     }
 
     /// A strip above the lower panel where the 99th percentile has no answer.
@@ -250,10 +296,15 @@ impl Chart {
                 say::percent(good)
             );
         }
-        let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP + SHARE / 2.0 - 10.0);
+        let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP - 8.0);
     }
 
     fn latency_axis(&self, svg: &mut String, scale: &Scale) {
+        let _ = write!(
+            svg,
+            "<text class=\"name\" x=\"2\" y=\"{:.1}\">latency</text>",
+            TOP + SHARE + BETWEEN - 5.0
+        );
         for us in scale.ticks() {
             rule(svg, scale.y(us), &short(us), "grid");
         }
@@ -383,30 +434,6 @@ fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
         LEFT - 6.0,
         y + 4.0
     );
-}
-
-fn legend(svg: &mut String, lines: &[(&Line, Vec<Dot>)]) {
-    let mut x = LEFT;
-    let mut item = |class: &str, text: &str| {
-        let _ = write!(
-            svg,
-            "<path class=\"{class}\" d=\"M{x:.1} 12H{:.1}\"/><text class=\"key\" x=\"{:.1}\" y=\"16\">{}</text>",
-            x + 22.0,
-            x + 27.0,
-            escape(text)
-        );
-        x += 27.0 + 7.0 * text.chars().count() as f64 + 16.0;
-    };
-    for (place, (line, _)) in lines.iter().enumerate() {
-        if line.counts {
-            item(&format!("line v{}", place % 6), &line.name);
-        } else {
-            item("line vx", &format!("{} (on a target, does not count)", line.name));
-        }
-    }
-    item("thin vk", "median");
-    item("line vk", "p99");
-    item("goal", "wanted");
 }
 
 fn short(us: u64) -> String {

@@ -8,6 +8,9 @@ use super::{Input, view::View};
 pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     let view = View::of(input);
     let mut text = format!("# {}: {}\n\n{}\n", plain(&view.title), view.verdict, plain(&view.story));
+    if !view.alarm.is_empty() {
+        let _ = write!(text, "\n**{}**\n", plain(&view.alarm));
+    }
     if !view.hypothesis.is_empty() {
         let _ = write!(text, "\n> {}\n", plain(&view.hypothesis));
     }

@@ -81,6 +81,17 @@ fn a_log_cut_anywhere_renders_in_every_format() {
 }
 
 #[test]
+fn what_may_not_have_been_put_back_is_said_first() {
+    let mut drill = Drill::one();
+    drill.ends = vec![("app1", firedrill_wire::api::HostState::Stuck)];
+    let page = text(Format::Html, &log(&drill));
+    let loud = "Something may not have been put back: app1 ended stuck";
+    assert!(page.find(loud).unwrap() < page.find("class=\"story\"").unwrap());
+    assert!(text(Format::Markdown, &log(&drill)).contains(loud));
+    assert!(text(Format::Junit, &log(&drill)).contains("app1 ended clean"));
+}
+
+#[test]
 fn all_files_are_written_beside_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let (card, paths) = write_all(folder.path(), &log(&mixed())).unwrap();

@@ -1,24 +1,25 @@
 //! A scorecard as people read it: every figure already a text, so that no template calculates. HTML and Markdown share it.
 
-use firedrill_wire::{api::HostState, evidence::Seen, journal::What};
+mod charts;
+mod events;
+
+use firedrill_wire::{api::HostState, evidence::Seen};
 use serde::Serialize;
 
-use super::{
-    Input,
-    chart::{Band, Chart, Line, Point},
-};
+use super::Input;
 use crate::{
-    log::Event,
-    plan::model::{Goal, Phase, Plan},
+    plan::model::{Phase, Plan},
     score::{
         card::{
-            AttackCard, Course, FigureCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
+            AttackCard, Course, FigureCard, HostCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
             verdict_word,
         },
         say,
     },
     verdict::Verdict,
 };
+use charts::{timelines, zooms};
+use events::{EventView, event_view};
 
 const NONE: &str = "—";
 
@@ -30,6 +31,8 @@ pub(crate) struct View {
     pub(crate) glyph: &'static str,
     pub(crate) story: String,
     pub(crate) hypothesis: String,
+    /// The loudest thing that there is to say; empty if all was put back.
+    pub(crate) alarm: String,
     pub(crate) why: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) meta: Vec<(&'static str, String)>,
@@ -122,13 +125,6 @@ pub(crate) struct PlanView {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct EventView {
-    pub(crate) at: String,
-    pub(crate) who: String,
-    pub(crate) what: String,
-}
-
-#[derive(Debug, Serialize)]
 pub(crate) struct HostView {
     pub(crate) host: String,
     pub(crate) state: &'static str,
@@ -167,6 +163,7 @@ impl View {
             glyph: glyph(Some(card.verdict)),
             story: card.story.clone(),
             hypothesis: card.hypothesis.clone(),
+            alarm: alarm(&card.hosts),
             why: card.why.clone(),
             warnings: input.log.warnings.clone(),
             meta,
@@ -190,6 +187,22 @@ impl View {
     }
 }
 
+/// Says which hosts may still have something of ours.
+pub(crate) fn alarm(hosts: &[HostCard]) -> String {
+    let bad: Vec<String> = hosts
+        .iter()
+        .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven))
+        .map(|host| format!("{} ended {}", host.host, state_word(host.state)))
+        .collect();
+    if bad.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Something may not have been put back: {}. Look with `firedrill status`, and put back with `firedrill undo`.",
+        bad.join(", ")
+    )
+}
+
 fn score(score: Option<u8>) -> String {
     score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
 }
@@ -208,23 +221,23 @@ fn glyph(verdict: Option<Verdict>) -> &'static str {
 pub(crate) fn measured(measured: &Measured) -> String {
     match (measured.value, measured.unit) {
         _ if measured.endless => match measured.low {
-            Some(low) if measured.unit == Unit::Microseconds && low > 0.0 => format!("more than {}", us(low)),
+            Some(low) if measured.unit == Unit::Time => format!("more than {}", us(low)),
             _ => "no answer".to_owned(),
         },
         (None, _) => NONE.to_owned(),
         (Some(share), Unit::Share) => say::percent(share),
-        (Some(time), Unit::Microseconds) => us(time),
+        (Some(time), Unit::Latency | Unit::Time) => us(time),
     }
 }
 
 fn range(measured: &Measured) -> String {
     let text = |value: f64| match measured.unit {
         Unit::Share => say::percent(value),
-        Unit::Microseconds => us(value),
+        Unit::Latency | Unit::Time => us(value),
     };
     match (measured.low, measured.high) {
         (Some(low), Some(high)) if text(low) != text(high) => format!("{} – {}", text(low), text(high)),
-        (Some(low), None) if low > 0.0 => format!("{} –", text(low)),
+        (Some(low), None) if low > 0.0 && measured.unit == Unit::Latency => format!("{} –", text(low)),
         _ => String::new(),
     }
 }
@@ -436,218 +449,4 @@ fn plan_view(plan: &Plan) -> PlanView {
             .collect(),
         warnings: plan.warnings.clone(),
     }
-}
-
-/// Samples and looks are drawn and summed up elsewhere; the rest is what happened.
-fn event_view(record: &crate::log::Record) -> Option<EventView> {
-    let row =
-        |at: i64, who: &str, what: String| Some(EventView { at: say::clock(at), who: who.to_owned(), what });
-    let at = record.at_us;
-    match &record.event {
-        Event::Bin { .. } | Event::Clock { .. } | Event::Prepared { .. } => None,
-        Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
-        Event::Phase { attack, phase, .. } => {
-            row(at, "coordinator", format!("attack {}: {}", attack + 1, phase_word(*phase)))
-        }
-        Event::Armed { host, kind, injection, .. } => row(at, host, format!("armed {kind} ({injection})")),
-        Event::Agent { host, happened_us, what } => match &what.what {
-            What::Looked { .. } => None,
-            What::AgentStarted { version, .. } => row(*happened_us, host, format!("agent {version} started")),
-            What::Changed { injection, to, reason, detail, foreign, .. } => {
-                let mut text = format!("{injection}: {}", json_word(to));
-                if let Some(reason) = reason {
-                    text.push_str(&format!(" ({})", json_word(reason)));
-                }
-                for more in std::iter::once(detail).chain(foreign).filter(|more| !more.is_empty()) {
-                    text.push_str(&format!("; {more}"));
-                }
-                row(*happened_us, host, text)
-            }
-            What::UndoRetry { injection, attempt, error, .. } => {
-                row(*happened_us, host, format!("{injection}: undo failed for the {attempt}. time: {error}"))
-            }
-            What::LeaseExpired { .. } => row(*happened_us, host, "the lease ran out".to_owned()),
-            What::Halted { by } => row(*happened_us, host, format!("halted by {by}")),
-            What::Released { by } => row(*happened_us, host, format!("halt released by {by}")),
-        },
-        Event::LinkLost { host, why } => row(at, host, format!("link lost: {why}")),
-        Event::LinkBack { host, rebooted } => {
-            row(at, host, if *rebooted { "link back, after a reboot" } else { "link back" }.to_owned())
-        }
-        Event::ApprovalAsked { attack, people } => {
-            row(at, "coordinator", format!("attack {}: asked for {people} approvals", attack + 1))
-        }
-        Event::ApprovalGiven { attack, by, yes } => {
-            row(at, by, format!("attack {}: {}", attack + 1, if *yes { "approved" } else { "not approved" }))
-        }
-        Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
-        Event::Gap { from_us, to_us } => row(
-            at,
-            "coordinator",
-            format!("was not running for {}", say::time(to_us.saturating_sub(*from_us))),
-        ),
-        Event::AttackEnded { attack, outcome, .. } => {
-            let how = match outcome {
-                crate::log::Outcome::Ran => "ended".to_owned(),
-                crate::log::Outcome::Aborted(why) => format!("aborted: {why}"),
-                crate::log::Outcome::NotRun(why) => format!("not run: {why}"),
-            };
-            row(at, "coordinator", format!("attack {} {how}", attack + 1))
-        }
-        Event::HostEnded { host, end } => row(at, host, format!("ended {}", state_word(end.state))),
-        Event::Note { text } => row(at, "note", text.clone()),
-        Event::RunEnded { .. } => row(at, "coordinator", "run ended".to_owned()),
-    }
-}
-
-/// A value's own word, as it stands in the log: `hold-over`, `asked by bob`.
-fn json_word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(serde_json::Value::Object(map)) => map
-            .into_iter()
-            .next()
-            .map(|(word, inner)| {
-                let by = inner.get("by").and_then(serde_json::Value::as_str).unwrap_or_default();
-                format!("{word} by {by}")
-            })
-            .unwrap_or_default(),
-        _ => String::new(),
-    }
-}
-
-fn lines(input: &Input<'_>, probe: &str, counts: impl Fn(&str) -> bool) -> Vec<Line> {
-    let plan = input.facts.plan;
-    let from =
-        plan.and_then(|plan| plan.probes.iter().find(|one| one.name == probe)).map(|probe| &probe.from);
-    let samples = |vantage: &str| {
-        input
-            .facts
-            .samples
-            .iter()
-            .find(|((name, from), _)| *name == probe && *from == vantage)
-            .map(|(_, all)| all)
-    };
-    from.into_iter()
-        .flatten()
-        .map(|vantage| Line {
-            name: vantage.clone(),
-            counts: counts(vantage),
-            points: samples(vantage)
-                .into_iter()
-                .flatten()
-                .map(|sample| Point {
-                    from_us: sample.from_us,
-                    until_us: sample.until_us,
-                    good: sample.good,
-                    bad: sample.bad,
-                    latencies: sample.latencies.clone().unwrap_or_default(),
-                })
-                .collect(),
-        })
-        .collect()
-}
-
-/// The limits that a probe's objectives set.
-fn limits(plan: &Plan, probe: &str) -> (Option<f64>, Option<u64>) {
-    let goals = || plan.objectives.iter().filter(|one| one.probe == probe).map(|one| one.goal);
-    let good = goals().filter_map(|goal| match goal {
-        Goal::Good(share) => Some(share.fraction()),
-        _ => None,
-    });
-    let below = goals().filter_map(|goal| match goal {
-        Goal::Latency { below, .. } => Some(below.as_micros()),
-        _ => None,
-    });
-    (good.reduce(f64::max), below.min())
-}
-
-fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
-    let from_us = attack.fault_from_us?;
-    let act = attack.phases.iter().find(|one| one.phase == Phase::Fault)?;
-    let until_us = attack.healed_us.unwrap_or(act.until_us).max(from_us);
-    let title = format!(
-        "{}: in force from {} to {}, {}",
-        attack.name,
-        say::clock(from_us),
-        say::clock(until_us),
-        verdict_word(attack.verdict)
-    );
-    Some(Band { from_us, until_us, label, title, fault: true })
-}
-
-fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<String> {
-    let targets = plan.targets();
-    let many = plan.attacks.len() > 6;
-    let bands: Vec<Band> = input
-        .card
-        .attacks
-        .iter()
-        .filter_map(|attack| {
-            let number = attack.index + 1;
-            fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
-        })
-        .collect();
-    let chart = |(place, probe): (usize, &crate::plan::model::Probe)| {
-        let (good, below_us) = limits(plan, &probe.name);
-        Chart {
-            id: format!("run-{place}"),
-            title: format!("{}: the whole run", probe.name),
-            from_us: 0,
-            until_us: input.card.end_us.max(1),
-            zero_us: 0,
-            // Over the whole run a vantage is a target's if any attack targets it.
-            lines: lines(input, &probe.name, |vantage| !targets.contains(vantage)),
-            bands: bands.clone(),
-            good,
-            below_us,
-        }
-        .svg()
-    };
-    plan.probes.iter().enumerate().map(chart).collect()
-}
-
-fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<String> {
-    let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
-    let mut bands: Vec<Band> = attack
-        .phases
-        .iter()
-        .map(|one| Band {
-            from_us: one.from_us,
-            until_us: one.until_us,
-            label: phase_word(one.phase).to_owned(),
-            title: format!(
-                "{} from {} to {}",
-                phase_word(one.phase),
-                say::clock(one.from_us),
-                say::clock(one.until_us)
-            ),
-            fault: false,
-        })
-        .collect();
-    bands.extend(fault_band(attack, String::new()));
-    let judged =
-        |probe: &&crate::plan::model::Probe| attack.objectives.iter().any(|one| one.probe == probe.name);
-    plan.probes
-        .iter()
-        .filter(judged)
-        .enumerate()
-        .map(|(place, probe)| {
-            let (good, below_us) = limits(plan, &probe.name);
-            Chart {
-                id: format!("attack-{}-{place}", attack.index),
-                title: format!("{} during “{}”", probe.name, attack.name),
-                from_us: first.from_us,
-                until_us: last.until_us,
-                zero_us: attack.fault_from_us.unwrap_or(0),
-                lines: lines(input, &probe.name, |vantage| {
-                    !attack.injections.iter().any(|one| one.host == vantage)
-                }),
-                bands: bands.clone(),
-                good,
-                below_us,
-            }
-            .svg()
-        })
-        .collect()
 }

@@ -49,7 +49,7 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
     let late = unsure.saturating_add(i64::try_from(step).unwrap_or(0));
     let found = regain(view.samples, from, until, view.bench.good_enough(&view.probe.name));
     let measured = |value: Option<i64>, endless: bool| Measured {
-        unit: Unit::Microseconds,
+        unit: Unit::Time,
         value: value.filter(|_| !endless).map(|us| us as f64),
         endless,
         low: value.map(|us| us.saturating_sub(unsure).max(0) as f64),
@@ -119,6 +119,6 @@ fn slipped(view: &View<'_, '_>, from: i64, until: i64, found: Regain) -> Option<
 }
 
 fn nothing(why: &str) -> Finding {
-    let measured = Measured { unit: Unit::Microseconds, ..Measured::default() };
+    let measured = Measured { unit: Unit::Time, ..Measured::default() };
     Finding { verdict: Verdict::Unknown, why: why.to_owned(), measured }
 }

@@ -155,8 +155,10 @@ pub enum Unit {
     /// A share between 0 and 1.
     #[default]
     Share,
-    /// A time in microseconds.
-    Microseconds,
+    /// A latency in microseconds; endless where no answer came.
+    Latency,
+    /// A length of time in microseconds; endless where it did not end while it was measured, longer than `low`.
+    Time,
 }
 
 /// What one vantage saw of one probe in one attack.

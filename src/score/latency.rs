@@ -72,4 +72,20 @@ mod tests {
         assert!(Latencies::decode("not base64!").is_err());
         assert!(Latencies::decode("AAAA").is_err());
     }
+
+    #[test]
+    fn what_a_prober_writes_is_read() {
+        use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
+        for latency in [900, 12_345, 12_345, 2_000_000] {
+            histogram.record(latency).unwrap();
+        }
+        let mut bytes = Vec::new();
+        V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        let read = Latencies::decode(&text).unwrap();
+        assert_eq!((read.total(), read.at_most(13_000), read.at_most(100)), (4, 3, 0));
+        let median = read.quantile(0.5, 0).unwrap();
+        assert!((12_330..12_360).contains(&median), "{median}");
+    }
 }

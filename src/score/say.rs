@@ -29,12 +29,14 @@ pub fn time(us: i64) -> String {
         1..1_000 => format!("{sign}{size} µs"),
         1_000..10_000 => format!("{sign}{:.1} ms", size as f64 / 1e3),
         10_000..999_500 => format!("{sign}{:.0} ms", size as f64 / 1e3),
+        999_500..59_950_000 if size.is_multiple_of(1_000_000) => format!("{sign}{seconds:.0} s"),
         999_500..59_950_000 => format!("{sign}{seconds:.1} s"),
         _ => {
             let whole = size.saturating_add(500_000) / 1_000_000;
             let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-            match hours {
-                0 => format!("{sign}{minutes} min {seconds} s"),
+            match (hours, seconds) {
+                (0, 0) => format!("{sign}{minutes} min"),
+                (0, _) => format!("{sign}{minutes} min {seconds} s"),
                 _ => format!("{sign}{hours} h {minutes} min"),
             }
         }

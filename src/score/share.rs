@@ -77,7 +77,7 @@ impl Tally {
         let at = |q: f64| self.latencies.quantile(q, self.endless).map(|us| us as f64);
         let value = at(quantile);
         Measured {
-            unit: Unit::Microseconds,
+            unit: Unit::Latency,
             value,
             endless: value.is_none(),
             low: at(quantile - half),

@@ -71,7 +71,7 @@ fn a_fault_lifted_early_is_unknown_with_who_did_it() {
     drill.acts[0].reason = HealReason::Asked { by: "bob".to_owned() };
     unknown(&drill, "lifted early, asked for by bob");
     drill.acts[0].reason = HealReason::HoldOver;
-    unknown(&drill, "was in force for 30.0 s of 1 min 0 s");
+    unknown(&drill, "was in force for 30 s of 1 min");
     drill.acts[0].reason = HealReason::LeaseExpired;
     unknown(&drill, "lease ran out");
 }
@@ -114,7 +114,7 @@ fn a_cut_vantage_is_unknown_and_the_others_are_still_judged() {
     );
     // One second is enough.
     drill.bins = Box::new(|vantage, second, bin| (vantage != "canary" || second != 50).then_some(bin));
-    unknown(&drill, "nothing was measured there for 1.0 s of the fault");
+    unknown(&drill, "nothing was measured there for 1 s of the fault");
     drill.bins = Box::new(|_, second, bin| (second < 50).then_some(bin));
     unknown(&drill, "nothing was measured there for");
     drill.bins = Box::new(|_, _, _| None);
@@ -125,7 +125,7 @@ fn a_cut_vantage_is_unknown_and_the_others_are_still_judged() {
 fn a_gap_of_the_coordinator_is_unknown() {
     let mut drill = Drill::one();
     drill.extra = vec![(60, Event::Gap { from_us: 50 * S, to_us: 60 * S })];
-    unknown(&drill, "the coordinator itself was not running for 10.0 s");
+    unknown(&drill, "the coordinator itself was not running for 10 s");
 }
 
 #[test]
@@ -355,4 +355,45 @@ fn garbage_times_do_not_panic() {
         }
         assert_ne!(fold(&records).verdict, Verdict::Held);
     }
+}
+
+/// A host that goes down cannot journal its own end: that its agent came back is what shows it.
+fn reboot(back: bool) -> Vec<Record> {
+    use firedrill_wire::{fault::HostReboot, journal::What};
+    let mut drill = Drill::one();
+    drill.acts[0].fault = firedrill_wire::Fault::HostReboot(HostReboot { back_within: Span::secs(60) });
+    drill.acts[0].looks = false;
+    let at = Drill::start(0) * S;
+    if back {
+        drill.extra = vec![
+            (Drill::start(0) + 1, Event::LinkLost { host: "app1".to_owned(), why: "reset".to_owned() }),
+            (Drill::start(0) + 20, Event::LinkBack { host: "app1".to_owned(), rebooted: true }),
+        ];
+    }
+    let mut records = drill.records();
+    records.retain(|record| match &record.event {
+        Event::Agent { happened_us, what, .. } => {
+            *happened_us < at || matches!(what.what, What::Changed { to: State::InForce, .. })
+        }
+        _ => true,
+    });
+    for (seq, record) in (1..).zip(&mut records) {
+        record.seq = seq;
+    }
+    records
+}
+
+#[test]
+fn a_reboot_is_shown_by_the_host_that_comes_back() {
+    let card = fold(&reboot(true));
+    assert_eq!(card.verdict, Verdict::Held, "{:#?}", card.attacks[0]);
+    assert_eq!(card.attacks[0].healed_us, Some((Drill::start(0) + 20) * S));
+    assert_eq!(card.attacks[0].injections[0].exercised, Seen::Yes);
+    let card = fold(&reboot(false));
+    assert_eq!(card.verdict, Verdict::Unknown);
+    assert!(
+        card.attacks[0].why.iter().any(|why| why.contains("never went away")),
+        "{:?}",
+        card.attacks[0].why
+    );
 }

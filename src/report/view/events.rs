@@ -1,0 +1,98 @@
+//! The log's records as rows for people.
+
+use firedrill_wire::journal::What;
+use serde::Serialize;
+
+use crate::{
+    log::Event,
+    score::{
+        card::{phase_word, state_word},
+        say,
+    },
+};
+
+/// One thing that happened.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventView {
+    pub(crate) at: String,
+    pub(crate) who: String,
+    pub(crate) what: String,
+}
+
+/// A row for what happened; samples and looks are drawn and summed up elsewhere.
+pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
+    let row =
+        |at: i64, who: &str, what: String| Some(EventView { at: say::clock(at), who: who.to_owned(), what });
+    let at = record.at_us;
+    match &record.event {
+        Event::Bin { .. } | Event::Clock { .. } | Event::Prepared { .. } => None,
+        Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
+        Event::Phase { attack, phase, .. } => {
+            row(at, "coordinator", format!("attack {}: {}", attack + 1, phase_word(*phase)))
+        }
+        Event::Armed { host, kind, injection, .. } => row(at, host, format!("armed {kind} ({injection})")),
+        Event::Agent { host, happened_us, what } => match &what.what {
+            What::Looked { .. } => None,
+            What::AgentStarted { version, .. } => row(*happened_us, host, format!("agent {version} started")),
+            What::Changed { injection, to, reason, detail, foreign, .. } => {
+                let mut text = format!("{injection}: {}", json_word(to));
+                if let Some(reason) = reason {
+                    text.push_str(&format!(" ({})", json_word(reason)));
+                }
+                for more in std::iter::once(detail).chain(foreign).filter(|more| !more.is_empty()) {
+                    text.push_str(&format!("; {more}"));
+                }
+                row(*happened_us, host, text)
+            }
+            What::UndoRetry { injection, attempt, error, .. } => {
+                row(*happened_us, host, format!("{injection}: undo failed for the {attempt}. time: {error}"))
+            }
+            What::LeaseExpired { .. } => row(*happened_us, host, "the lease ran out".to_owned()),
+            What::Halted { by } => row(*happened_us, host, format!("halted by {by}")),
+            What::Released { by } => row(*happened_us, host, format!("halt released by {by}")),
+        },
+        Event::LinkLost { host, why } => row(at, host, format!("link lost: {why}")),
+        Event::LinkBack { host, rebooted } => {
+            row(at, host, if *rebooted { "link back, after a reboot" } else { "link back" }.to_owned())
+        }
+        Event::ApprovalAsked { attack, people } => {
+            row(at, "coordinator", format!("attack {}: asked for {people} approvals", attack + 1))
+        }
+        Event::ApprovalGiven { attack, by, yes } => {
+            row(at, by, format!("attack {}: {}", attack + 1, if *yes { "approved" } else { "not approved" }))
+        }
+        Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
+        Event::Gap { from_us, to_us } => row(
+            at,
+            "coordinator",
+            format!("was not running for {}", say::time(to_us.saturating_sub(*from_us))),
+        ),
+        Event::AttackEnded { attack, outcome, .. } => {
+            let how = match outcome {
+                crate::log::Outcome::Ran => "ended".to_owned(),
+                crate::log::Outcome::Aborted(why) => format!("aborted: {why}"),
+                crate::log::Outcome::NotRun(why) => format!("not run: {why}"),
+            };
+            row(at, "coordinator", format!("attack {} {how}", attack + 1))
+        }
+        Event::HostEnded { host, end } => row(at, host, format!("ended {}", state_word(end.state))),
+        Event::Note { text } => row(at, "note", text.clone()),
+        Event::RunEnded { .. } => row(at, "coordinator", "run ended".to_owned()),
+    }
+}
+
+/// A value's own word, as it stands in the log: `hold-over`, `asked by bob`.
+fn json_word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(serde_json::Value::Object(map)) => map
+            .into_iter()
+            .next()
+            .map(|(word, inner)| {
+                let by = inner.get("by").and_then(serde_json::Value::as_str).unwrap_or_default();
+                format!("{word} by {by}")
+            })
+            .unwrap_or_default(),
+        _ => String::new(),
+    }
+}
