@@ -18,7 +18,7 @@ pub fn agent_argv(config: &Path) -> Vec<String> {
 /// Takes over when this process was started to play a part in a lab. `None`: it was not; go on.
 ///
 /// Call it first in `main`, before any thread exists. `agent` is the agent's `main`, for the hosts that run one; it gets
-/// the words after the program's name.
+/// its command line, the program's name first.
 #[must_use]
 pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
@@ -36,7 +36,7 @@ pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
         Some("reboot") => host::reboot::main(&words),
         Some("checkout") => shop::checkout::main(&words),
         Some("edge") => shop::edge::main(&words),
-        Some("agent") => agent(rest),
+        Some("agent") => agent([OsString::from("firedrill-agent")].into_iter().chain(rest).collect()),
         _ => {
             eprintln!("{HIDDEN} is how a lab starts its own parts, and {part:?} is none of them");
             ExitCode::from(2)

@@ -52,7 +52,9 @@ fn run(words: &[OsString]) -> Result<ExitCode, LabError> {
             return up(&spec, flags);
         }
         ["list"] => {
-            firedrill_lab::list()?.iter().for_each(|lab| println!("{} (process {})", lab.name, lab.pid))
+            for lab in firedrill_lab::list()? {
+                println!("{} (process {})", lab.name, lab.pid);
+            }
         }
         ["status", name] => status(&Lab::attach(name)?)?,
         ["down", name] => Lab::attach(name)?.down()?,

@@ -1,5 +1,4 @@
 //! A fleet comes up as described, its hosts reach each other and nothing else, and it goes without a trace.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! The shop's load balancer hides a dead host, and does not when it is broken on purpose.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod common;
 

@@ -267,7 +267,7 @@ impl Root {
             }
             Event::Asked { request, reply } => {
                 let answer = self.answer(request).await;
-                let _ = reply.send(answer.unwrap_or_else(|e| (Answer::Refused(chain(&e)), None)));
+                let _ = reply.send(answer.unwrap_or_else(|e| (Answer::Refused(chain(e)), None)));
             }
         }
     }
@@ -426,6 +426,10 @@ fn copy(fd: &OwnedFd) -> Result<OwnedFd, LabError> {
     fd.try_clone().doing("copy a descriptor")
 }
 
-fn chain(error: &LabError) -> String {
-    Report::of(error).error.unwrap_or_default()
+/// All that an error says, in one line.
+fn chain(error: LabError) -> String {
+    match error {
+        LabError::Refused(why) => why,
+        other => Report::of(&other).error.unwrap_or_default(),
+    }
 }

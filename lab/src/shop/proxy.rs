@@ -26,8 +26,9 @@ use super::{
     http::{self, Body},
 };
 
-/// Connections kept for each backend.
-const KEPT: usize = 64;
+/// Connections kept for each backend. Few: each is a trap for one request when the backend dies without a word, while a
+/// new connection finds out in time for a second try.
+const KEPT: usize = 4;
 
 struct Edge {
     config: EdgeConfig,

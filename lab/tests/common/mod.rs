@@ -1,6 +1,5 @@
 //! What all tests of labs share.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
-#![expect(clippy::allow_attributes, reason = "each test uses its own part of this")]
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part of this")]
 
 use std::{
