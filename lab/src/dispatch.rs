@@ -44,9 +44,3 @@ pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
     };
     Some(code)
 }
-
-/// The agent's command line, for [`dispatch()`] in a binary that carries one.
-#[must_use]
-pub fn agent_main(words: Vec<OsString>) -> ExitCode {
-    firedrill_agent::cli::main(std::iter::once(OsString::from("firedrill-agent")).chain(words))
-}

@@ -25,7 +25,7 @@ pub mod shop;
 mod spec;
 mod sys;
 
-pub use dispatch::{HIDDEN, agent_argv, agent_main, dispatch};
+pub use dispatch::{HIDDEN, agent_argv, dispatch};
 pub use error::LabError;
 pub use lab::{Lab, Options};
 pub use message::{HostState, HostStatus, LabStatus, ServiceState, ServiceStatus};

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use firedrill_lab::{demo::Shop, shop::Balancer};
+use firedrill_lab::demo::Shop;
 use miette::{Context as _, IntoDiagnostic as _};
 
 use super::{
@@ -38,13 +38,6 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn balancer(which: &Balancer) -> String {
-    match which {
-        Balancer::Haproxy(path) => format!("HAProxy ({})", path.display()),
-        Balancer::BuiltIn => "the built-in one".to_owned(),
-    }
-}
-
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Broken {
     /// The load balancer takes every backend for healthy, always
@@ -67,7 +60,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     if !args.json {
         anstream::eprintln!(
             "six hosts in three regions are up; their load balancer is {}",
-            balancer(&shop.balancer)
+            shop.balancer.describe()
         );
     }
     let reached = enter(NAME)?;

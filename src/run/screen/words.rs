@@ -45,7 +45,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         },
         Event::Clock { .. } | Event::Bin { .. } => return None,
         Event::Phase { attack, phase, until_us } => {
-            let left = (until_us - record.at_us).max(0) / 1_000_000;
+            let left = (until_us - record.at_us).max(0).saturating_add(500_000) / 1_000_000;
             let name = attack_name(plan, *attack);
             match phase {
                 Phase::Baseline => (Tone::Step, format!("{name}: baseline, {left} s")),

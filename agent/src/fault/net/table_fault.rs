@@ -19,6 +19,10 @@ use crate::{
     undo::Undo,
 };
 
+/// The kernel's own end of the hold comes so much after the agent's: it is for an agent that cannot act, and must not
+/// race with the last look of one that can.
+const BEHIND: Duration = Duration::from_millis(500);
+
 /// What holds the fault if the agent dies.
 const SWITCHES: [&str; 2] =
     ["kernel: the table goes with its owner", "kernel: lease and hold end in the table"];
@@ -77,7 +81,8 @@ pub fn inject(host: &Host, live: &Live, harm: &Harm) -> Result<Injected, InjectE
     if left < 1_000 {
         return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
     }
-    let table = rules::table(host, &live.ask.id, harm, live.lease.into(), Duration::from_micros(left));
+    let hold = Duration::from_micros(left) + BEHIND;
+    let table = rules::table(host, &live.ask.id, harm, live.lease.into(), hold);
     let installed = host.nft.install(&table).map_err(|error| InjectError(error.to_string()))?;
     let how = match installed {
         Installed::New => "installed",
