@@ -114,7 +114,8 @@ impl Tally {
             self.latency = empty().ok();
         }
         if let Some(latency) = &mut self.latency {
-            latency.saturating_record(latency_us.max(1));
+            // Grows as needed; `saturating_record` would not.
+            let _ = latency.record(latency_us.max(1));
         }
     }
 
