@@ -72,13 +72,14 @@ fn bench(url: &str, rate: f64, length: Duration, connection: Connection) -> Resu
     let good = u32::try_from(sum(|bin| bin.good))?;
     println!(
         "{connection:?}: due-time error p50 {} µs, p99 {} µs, max {} µs · CPU {:.1} % of a core · {:.0} good a second of {rate} \
-         · {} bad, {} slipped · latency p50 {} µs, p99 {} µs · {} bytes a bin",
+         · {} bad {:?}, {} slipped · latency p50 {} µs, p99 {} µs · {} bytes a bin",
         late.value_at_quantile(0.5),
         late.value_at_quantile(0.99),
         late.max(),
         100.0 * used / took,
         f64::from(good) / length.as_secs_f64(),
         sum(Bin::bad_total),
+        bins.iter().flat_map(|bin| bin.bad.keys()).collect::<std::collections::BTreeSet<_>>(),
         sum(|bin| bin.slipped),
         latency.value_at_quantile(0.5),
         latency.value_at_quantile(0.99),
@@ -94,13 +95,22 @@ fn cpu() -> Duration {
 }
 
 fn server() -> Result<(Child, String), Failure> {
-    let mut child = Command::new(std::env::current_exe()?).arg("serve").stdout(Stdio::piped()).spawn()?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg("serve")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let mut address = String::new();
     BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut address)?;
     Ok((child, format!("http://{}/", address.trim())))
 }
 
 fn serve() -> Result<(), Failure> {
+    // Ends with the bench, however that ends: its end of the pipe is closed then.
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        std::process::exit(0);
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
