@@ -4,11 +4,14 @@
 
 use std::path::Path;
 
-/// Waits here for as long as the file `crash-point` in the run directory names this place; says so in
-/// `crash-point.reached`.
+/// Waits here for as long as the file `crash-point` in the run directory names this place, among others; says in
+/// `crash-point.reached` who waits.
 #[cfg(all(feature = "crash-points", debug_assertions))]
 pub(crate) fn at(run_dir: &Path, place: &str) {
-    let wanted = || std::fs::read_to_string(run_dir.join("crash-point")).is_ok_and(|text| text == place);
+    let wanted = || {
+        std::fs::read_to_string(run_dir.join("crash-point"))
+            .is_ok_and(|text| text.split_whitespace().any(|word| word == place))
+    };
     if wanted() {
         let said = std::fs::write(run_dir.join("crash-point.reached"), std::process::id().to_string());
         while said.is_ok() && wanted() {

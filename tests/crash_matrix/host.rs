@@ -126,8 +126,7 @@ impl Drop for Host<'_> {
         if std::thread::panicking() {
             // Whatever it left, the next test is not to find it.
             let _ = self.world.lab.plug(&self.model.name);
-            let _ = self.world.lab.kill(&self.model.name);
-            let _ = self.world.lab.power_on(&self.model.name);
+            self.switch_off_and_on();
         }
         self.world.free.lock().unwrap().insert(0, self.number);
         self.world.back.notify_one();
@@ -148,11 +147,16 @@ pub(crate) struct Processes(Vec<(Who, OwnedFd)>);
 
 impl Processes {
     pub(crate) fn signal(&self, whom: &[Who], signal: Signal) {
-        // All are stopped or killed before any can act on the death of another: the guardian first.
-        for who in [Who::Guardian, Who::Helper, Who::Worker].into_iter().filter(|who| whom.contains(who)) {
-            let (_, process) = self.0.iter().find(|(one, _)| *one == who).unwrap();
-            pidfd_send_signal(process, signal).unwrap();
+        let send = |signal| {
+            for (_, process) in self.0.iter().filter(|(who, _)| whom.contains(who)) {
+                pidfd_send_signal(process, signal).unwrap();
+            }
+        };
+        if signal == Signal::KILL && whom.len() > 1 {
+            // None of them is to act on the death of another.
+            send(Signal::STOP);
         }
+        send(signal);
     }
 }
 
@@ -189,7 +193,9 @@ impl Host<'_> {
         let mut before = self.look();
         wait("the host to be quiet", async || {
             let now = self.look();
-            let same = now.snapshot == before.snapshot && self.victim().is_some();
+            // The kernel gives an interface this address some time after the host was booted.
+            let own_address = now.snapshot.seen.keys().any(|key| key.starts_with("route:ip6 table 255 fe80::"));
+            let same = own_address && now.snapshot == before.snapshot && self.victim().is_some();
             before = now;
             same
         })
@@ -199,10 +205,15 @@ impl Host<'_> {
 
     /// Waits until the agent serves and nothing is open.
     pub(crate) async fn healed(&self) {
-        wait("the agent to serve with nothing open", async || {
-            self.agent().status().await.is_ok_and(|status| status.open.is_empty())
+        let mut last = String::new();
+        wait_or("the agent to serve with nothing open", PATIENCE, async || {
+            let status = self.agent().status().await;
+            let good = status.as_ref().is_ok_and(|status| status.open.is_empty());
+            last = format!("{status:?}");
+            good
         })
-        .await;
+        .await
+        .unwrap_or_else(|late| panic!("{late}: {last}\n{:?}\n{}", self.find(), self.story()));
     }
 
     /// All is as before: by the agent's own proof, and from outside.
@@ -242,10 +253,18 @@ impl Host<'_> {
         status.hosts.iter().find(|host| host.name == self.model.name).unwrap().boots
     }
 
+    fn switch_off_and_on(&self) {
+        let lab = &self.world.lab;
+        lab.kill(&self.model.name).unwrap();
+        // Refused until it is off.
+        while lab.power_on(&self.model.name).is_err() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Switches it off and on.
     pub(crate) async fn power_cycle(&self) {
-        self.world.lab.kill(&self.model.name).unwrap();
-        self.world.lab.power_on(&self.model.name).unwrap();
+        self.switch_off_and_on();
         self.healed().await;
     }
 

@@ -62,7 +62,7 @@ async fn reboot(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let boots = host.boots();
     let mut drill = Drill::prepare(world, host, &[fault(REBOOT)]).await;
-    drill.begin(&[0], Span::millis(50)).await;
+    drill.begin(&[0], Span::secs(1)).await;
     wait("the host to be booted", async || host.boots() > boots).await;
     drill.silence();
     host.healed().await;

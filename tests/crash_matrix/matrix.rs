@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::{
     Case,
-    drill::{Drill, LEASE, fault},
+    drill::{Drill, fault},
     host::{Host, Who, World, states, wait},
 };
 
@@ -23,6 +23,9 @@ pub(crate) const KINDS: [(&str, &str); 4] = [
     ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
     ("host-isolate", r#"{"host-isolate":{}}"#),
 ];
+
+/// So far ahead that all that happens after the intent happens before the start.
+const AHEAD: Span = Span::secs(20);
 
 /// When.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +118,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
     };
     match moment.place() {
         Some(place) => wait_for_place(&mut drill, place).await,
-        None if moment == AfterIntent => drill.begin(&[0], LEASE + Span::secs(1)).await,
+        None if moment == AfterIntent => drill.begin(&[0], AHEAD).await,
         None => drill.in_force(&[0]).await,
     }
     if matches!(moment, DuringInject | InForce | DuringUndo) {

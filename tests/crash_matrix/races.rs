@@ -160,12 +160,11 @@ async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     let first = host.processes().await;
     let mut drill = Drill::prepare(world, host, &[fault(json)]).await;
     drill.in_force(&[0]).await;
-    host.inside(&["stop-at", "before-undo"]);
+    host.inside(&["stop-at", "before-undo before-recovery"]);
     let (agent, scope) = (drill.agent.clone(), UndoScope::Run(drill.run.clone()));
     tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
     let mut last = host.inside(&["reached", "-"]);
     let mut next = async |processes: &Processes, who: Who| {
-        host.inside(&["stop-at", "before-recovery"]);
         processes.signal(&[who], Signal::KILL);
         last = host.inside(&["reached", last.trim()]);
     };
