@@ -35,7 +35,8 @@ pub(crate) fn fault(json: &str) -> Fault {
 impl Drill {
     pub(crate) async fn prepare(world: &World, host: &Host<'_>, faults: &[Fault]) -> Self {
         let run = world.new_run();
-        let ids: Vec<InjectionId> = (0..faults.len()).map(|n| format!("{run}-{n}").parse().unwrap()).collect();
+        let ids: Vec<InjectionId> =
+            (0..faults.len()).map(|n| format!("{run}-{n}").parse().unwrap()).collect();
         let mut new = Self {
             agent: host.agent(),
             run,
@@ -49,7 +50,11 @@ impl Drill {
     }
 
     pub(crate) async fn prepare_again(&mut self, faults: &[Fault]) -> Result<(), LinkError> {
-        let one = |(id, fault): (&InjectionId, &Fault)| PrepareOne { id: id.clone(), fault: fault.clone(), hold: HOLD };
+        let one = |(id, fault): (&InjectionId, &Fault)| PrepareOne {
+            id: id.clone(),
+            fault: fault.clone(),
+            hold: HOLD,
+        };
         let injections = self.ids.iter().zip(faults).map(one).collect();
         let ask = Prepare { plan_digest: DIGEST.into(), environment: None, injections };
         let answer = self.agent.prepare(&self.run, &ask).await?;
@@ -124,7 +129,8 @@ impl Drill {
     }
 
     pub(crate) async fn wait(&self, at: usize, state: State) {
-        wait(&format!("{} to be {state:?}", self.ids[at]), async || self.state(at).await == Some(state)).await;
+        wait(&format!("{} to be {state:?}", self.ids[at]), async || self.state(at).await == Some(state))
+            .await;
     }
 
     pub(crate) async fn undo(&self, at: usize) -> UndoAnswer {

@@ -72,5 +72,10 @@ async fn reboot(world: &World, host: &Host<'_>) {
     host.processes().await.signal(ALL, Signal::KILL);
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(host.boots(), boots + 1);
-    assert_eq!(states(&after, &drill.ids[0]).0, [State::Armed, State::Injecting, State::Done], "{}", host.story());
+    assert_eq!(
+        states(&after, &drill.ids[0]).0,
+        [State::Armed, State::Injecting, State::Done],
+        "{}",
+        host.story()
+    );
 }

@@ -46,7 +46,11 @@ fn main() -> ExitCode {
     }
     let mut args = Arguments::from_args();
     args.test_threads.get_or_insert(HOSTS);
-    let cases = matrix::cases().into_iter().chain(races::cases()).chain(overlap::cases()).chain(irreversible::cases());
+    let cases = matrix::cases()
+        .into_iter()
+        .chain(races::cases())
+        .chain(overlap::cases())
+        .chain(irreversible::cases());
     if args.list {
         let listed = cases.map(|case| Trial::test(case.name, || Ok(()))).collect();
         return libtest_mimic::run(&args, listed).exit_code();

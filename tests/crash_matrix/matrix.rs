@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::{
     Case,
-    drill::{Drill, fault},
+    drill::{Drill, LEASE, fault},
     host::{Host, Who, World, states, wait},
 };
 
@@ -75,7 +75,8 @@ const DEATHS: [(&str, Death); 8] = [
     ("coordinator_gone", Death::Coordinator),
     ("link_cut", Death::LinkCut),
 ];
-const ALL_KILLED: (&str, Death) = ("all_three_killed", Death::Of(&[Who::Worker, Who::Guardian, Who::Helper], Signal::KILL));
+const ALL_KILLED: (&str, Death) =
+    ("all_three_killed", Death::Of(&[Who::Worker, Who::Guardian, Who::Helper], Signal::KILL));
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -136,11 +137,13 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
     }
     if death == Death::LinkCut {
         // It heals while nobody can reach it.
+        tokio::time::sleep(LEASE.into()).await;
         wait("the host to heal by itself", async || {
             tokio::time::sleep(Duration::from_millis(200)).await;
             states(&host.look(), &id).0.last().is_some_and(|state| !state.is_open())
         })
         .await;
+        drill.silence();
         host.lab().plug(host.name()).unwrap();
     }
     let after = host.clean(&before, &drill.run).await;

@@ -16,11 +16,15 @@ use super::{
 };
 
 /// Peers that overlap, so that the same packet meets both.
-const BLOCKS: [&str; 2] = [r#"{"net-block":{"to":["10.77.0.99","10.77.0.98"]}}"#, r#"{"net-block":{"to":["10.77.0.98"],"protocol":"tcp"}}"#];
+const BLOCKS: [&str; 2] = [
+    r#"{"net-block":{"to":["10.77.0.99","10.77.0.98"]}}"#,
+    r#"{"net-block":{"to":["10.77.0.98"],"protocol":"tcp"}}"#,
+];
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let orders: [(&str, &'static [usize]); 3] = [("first_first", &[0, 1]), ("last_first", &[1, 0]), ("together", &[])];
+    let orders: [(&str, &'static [usize]); 3] =
+        [("first_first", &[0, 1]), ("last_first", &[1, 0]), ("together", &[])];
     let stop = fault(KINDS[0].1);
     let pairs = [("two_blocks", BLOCKS.map(fault)), ("unit_and_block", [stop, fault(BLOCKS[0])])];
     for (name, pair) in pairs {
@@ -72,7 +76,9 @@ async fn dirt(world: &World, host: &Host<'_>) {
     drill.in_force(&[0]).await;
     drill.undo(0).await;
     host.clean(&before, &drill.run).await;
-    for (what, wanted) in [("table", "nft-table:inet by_hand is new"), ("address", "addr:lo 10.99.0.1/32 is new")] {
+    for (what, wanted) in
+        [("table", "nft-table:inet by_hand is new"), ("address", "addr:lo 10.99.0.1/32 is new")]
+    {
         host.inside(&["dirt", what]);
         let seen = differences(&before, host);
         assert!(seen.iter().any(|line| line == wanted), "{seen:?}");

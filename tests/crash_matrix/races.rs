@@ -32,7 +32,9 @@ pub(crate) fn cases() -> Vec<Case> {
     ];
     for (kind, json) in KINDS {
         let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(killed_again_and_again(w, h, json));
-        cases.push(Case::new(format!("races::killed_again_and_again_during_undo::{kind}"), test).with_points(true));
+        cases.push(
+            Case::new(format!("races::killed_again_and_again_during_undo::{kind}"), test).with_points(true),
+        );
     }
     cases
 }
