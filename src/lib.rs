@@ -7,6 +7,8 @@ pub mod link;
 pub mod log;
 pub mod pki;
 pub mod plan;
+#[cfg(feature = "lab")]
+pub mod rehearsal;
 pub mod report;
 pub mod run;
 pub mod scenario;
