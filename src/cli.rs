@@ -8,7 +8,7 @@ mod completions;
 mod demo;
 mod doctor;
 #[cfg(feature = "lab")]
-mod lab;
+pub mod lab;
 pub mod pki;
 mod release;
 pub mod report;

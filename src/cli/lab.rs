@@ -8,7 +8,8 @@ use clap::Subcommand;
 use firedrill_lab::{HostState, Lab, LabStatus, ServiceState, demo::Shop};
 use miette::{Context as _, IntoDiagnostic as _};
 
-pub(super) use setup::{Setup, builtin, folder as files, forget};
+pub(super) use setup::builtin;
+pub use setup::{OPERATOR, Setup, folder as files, forget};
 
 use super::common::{Reached, fleet, print_json, table};
 use crate::{fleet::FleetSource, link::Identity, verdict::Exit};

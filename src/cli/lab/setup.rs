@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Who runs drills on a lab.
-pub(super) const OPERATOR: &str = "lab-operator";
+pub const OPERATOR: &str = "lab-operator";
 
 /// The scenario library's files that the demo needs, so that it also runs where the repository is not.
 pub(in crate::cli) mod builtin {
@@ -36,19 +36,19 @@ pub(in crate::cli) mod builtin {
 }
 
 /// A lab that is ready to start.
-pub(in crate::cli) struct Setup {
+pub struct Setup {
     name: String,
     spec: LabSpec,
 }
 
 /// Where a lab's files lie.
-pub(in crate::cli) fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     base.join(format!("firedrill-lab-{}-{name}", nix_uid()))
 }
 
 /// Removes them; what cannot be removed is replaced by the next lab of that name.
-pub(in crate::cli) fn forget(name: &str) {
+pub fn forget(name: &str) {
     let _ = fs::remove_dir_all(folder(name));
 }
 
@@ -59,7 +59,7 @@ fn nix_uid() -> u32 {
 
 impl Setup {
     /// The demo's six hosts.
-    pub(in crate::cli) fn demo(name: &str, shop: &Shop) -> miette::Result<Self> {
+    pub fn demo(name: &str, shop: &Shop) -> miette::Result<Self> {
         let made = fresh(name)?;
         let file = made.join("fleet.toml");
         fs::write(&file, builtin::FLEET).into_diagnostic()?;
@@ -68,7 +68,7 @@ impl Setup {
     }
 
     /// The hosts of a fleet; `text` is its file.
-    pub(in crate::cli) fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> miette::Result<Self> {
+    pub fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> miette::Result<Self> {
         let made = fresh(name)?;
         fs::write(made.join("fleet.toml"), text).into_diagnostic()?;
         Self::build(name, &made, hosts, shop)
@@ -85,7 +85,7 @@ impl Setup {
     }
 
     /// Starts it.
-    pub(in crate::cli) fn up(&self, detach: bool) -> miette::Result<Lab> {
+    pub fn up(&self, detach: bool) -> miette::Result<Lab> {
         Lab::up(&self.spec, &Options { detach, program: None })
             .into_diagnostic()
             .inspect_err(|_| forget(&self.name))
