@@ -106,7 +106,9 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
             Verdict::Unknown => true,
         };
         let count: u64 = inside().map(|bin| bin.slipped).sum();
-        (!sure).then(|| format!("{count} requests slipped in the {what}; had they been bad or good decides"))
+        (!sure).then(|| {
+            format!("it could not keep its own schedule: {count} requests slipped in the {what}, and how they would have gone decides")
+        })
     };
     let weak = match verdict {
         Verdict::Violated => slipped(),
