@@ -95,7 +95,7 @@ pub(super) fn fleet(source: &FleetSource) -> miette::Result<Fleet> {
 pub(super) fn wrong(report: &Report) -> miette::Report {
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-    anstream::eprint!("{}", report.render(colour, 110));
+    crate::terminal::err(format_args!("{}", report.render(colour, 110)));
     let (errors, _) = report.counts();
     miette!("{errors} error{}; nothing was done", if errors == 1 { "" } else { "s" })
 }
@@ -147,7 +147,7 @@ pub(super) fn table(rows: Vec<Vec<String>>) -> String {
 /// Prints a value as JSON.
 pub(super) fn print_json(value: &impl serde::Serialize) -> miette::Result<()> {
     let text = serde_json::to_string_pretty(value).into_diagnostic()?;
-    anstream::println!("{text}");
+    outln!("{text}");
     Ok(())
 }
 

@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
             if *json {
                 print_json(&status)?;
             } else {
-                anstream::println!("{}", people(&status));
+                outln!("{}", people(&status));
             }
             Ok(Exit::Held)
         }
@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
             std::process::exit(code(status));
         }
         Verb::Log { name, host, service } => {
-            anstream::print!("{}", attach(name)?.log(host, service).into_diagnostic()?);
+            crate::terminal::out(format_args!("{}", attach(name)?.log(host, service).into_diagnostic()?));
             Ok(Exit::Held)
         }
         Verb::Cut { name, power, host } => {
@@ -137,7 +137,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         Verb::Down { name } => {
             attach(name)?.down().into_diagnostic()?;
             setup::forget(name);
-            anstream::println!("lab {name} is gone");
+            outln!("lab {name} is gone");
             Ok(Exit::Held)
         }
     }
@@ -165,11 +165,9 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<E
     };
     let lab = setup.up(true)?;
     let status = lab.status().into_diagnostic()?;
-    anstream::println!("{}\n", people(&status));
+    outln!("{}\n", people(&status));
     let more = if name == NAME { String::new() } else { format!(" {name}") };
-    anstream::println!(
-        "lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down`"
-    );
+    outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down`");
     Ok(Exit::Held)
 }
 

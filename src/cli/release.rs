@@ -26,9 +26,9 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let mut exit = Exit::Held;
     for (host, answer) in runtime()?.block_on(asked) {
         match answer {
-            Ok(_) => anstream::println!("{host}: may be attacked again"),
+            Ok(_) => outln!("{host}: may be attacked again"),
             Err(error) => {
-                anstream::println!("{host}: {error}");
+                outln!("{host}: {error}");
                 exit = if error.problem().is_some() { Exit::Refused } else { Exit::Unknown }.worst(exit);
             }
         }

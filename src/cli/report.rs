@@ -55,15 +55,15 @@ pub fn run(args: &Args) -> miette::Result<Exit> {
     let formats = if args.format.is_empty() { Format::ALL.to_vec() } else { args.format.clone() };
     let paths = report::write(&folder, &input, &formats).into_diagnostic()?;
     for warning in &log.warnings {
-        anstream::eprintln!("warning: {}: {warning}", path.display());
+        errln!("warning: {}: {warning}", path.display());
     }
     if args.json {
         let text = serde_json::to_string_pretty(input.card()).into_diagnostic()?;
-        anstream::println!("{text}");
+        outln!("{text}");
     } else {
-        anstream::println!("{}", table(input.card()));
+        outln!("{}", table(input.card()));
         for path in &paths {
-            anstream::println!("  {}", path.display());
+            outln!("  {}", path.display());
         }
     }
     if args.open == Open::Yes && all {

@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     })
     .map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {
-        anstream::eprintln!("warning: {warning}");
+        errln!("warning: {warning}");
     }
     let settings = Settings {
         approve: args.approve.clone(),
@@ -99,7 +99,7 @@ pub(super) fn execute(plan: Plan, reached: &Reached, settings: &Settings) -> mie
             return Ok(exit);
         }
         attempt += 1;
-        anstream::eprintln!("unknown: trying again ({attempt} of {tries}); each try has its own report");
+        errln!("unknown: trying again ({attempt} of {tries}); each try has its own report");
     }
 }
 
@@ -131,12 +131,12 @@ fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette:
             .map(|(host, attack, prepared)| serde_json::json!({ "host": host, "attack": attack, "prepared": prepared }))
             .collect::<Vec<_>>() }))?;
     } else {
-        anstream::println!("{}", plan::print::text(plan, &answers, width()));
+        outln!("{}", plan::print::text(plan, &answers, width()));
     }
     // A folder with nothing but questions in it helps nobody.
     let _ = std::fs::remove_dir_all(&finished.folder);
     Ok(if let RunOutcome::Refused(why) = &finished.outcome {
-        anstream::eprintln!("refused, nothing was touched: {why}");
+        errln!("refused, nothing was touched: {why}");
         Exit::Refused
     } else {
         Exit::Held
@@ -151,11 +151,7 @@ pub(super) fn conclude(folder: &Path, json: bool) -> miette::Result<Exit> {
     if json {
         print_json(input.card())?;
     } else {
-        anstream::println!(
-            "\n{}\nreport: {}",
-            super::report::table(input.card()),
-            folder.join("report.html").display()
-        );
+        outln!("\n{}\nreport: {}", super::report::table(input.card()), folder.join("report.html").display());
     }
     Ok(super::report::exit(input.card()))
 }

@@ -93,7 +93,7 @@ impl Observer for Live {
         self.notice(record);
         if let Some((tone, text)) = sentence(self.plan.as_ref(), record) {
             let text = line(record.at_us, tone, &text);
-            self.all.suspend(|| anstream::eprintln!("{text}"));
+            self.all.suspend(|| errln!("{text}"));
         }
     }
 
@@ -132,7 +132,7 @@ impl Observer for Live {
     }
 
     fn say(&mut self, text: &str) {
-        self.all.suspend(|| anstream::eprintln!("{text}"));
+        self.all.suspend(|| errln!("{text}"));
     }
 
     fn close(&mut self) {
