@@ -141,7 +141,8 @@ pub(super) fn hosts(fleet: Fleet, only: &[String]) -> miette::Result<Vec<Host>> 
 /// A table for people.
 pub(super) fn table(rows: Vec<Vec<String>>) -> String {
     use tabled::{builder::Builder, settings::Style};
-    Builder::from_iter(rows).build().with(Style::blank()).to_string()
+    let padded = Builder::from_iter(rows).build().with(Style::blank()).to_string();
+    padded.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints a value as JSON.

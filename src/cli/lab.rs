@@ -166,19 +166,24 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<E
     let lab = setup.up(true)?;
     let status = lab.status().into_diagnostic()?;
     outln!("{}\n", people(&status));
-    let more = if name == NAME { String::new() } else { format!(" {name}") };
-    outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down`");
+    let (more, which) = if name == NAME {
+        (String::new(), String::new())
+    } else {
+        (format!(" {name}"), format!(" --name {name}"))
+    };
+    outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down{which}`");
     Ok(Exit::Held)
 }
 
 /// Enters a lab's network with the lab's own certificate.
 pub(super) fn enter(name: &str) -> miette::Result<Reached> {
+    let lab = attach(name)?;
     let folder = setup::folder(name);
     // Read before entering: inside, files of others may be out of reach.
     let identity = Identity::load_as(&folder.join("pki"), setup::OPERATOR)
         .into_diagnostic()
         .wrap_err_with(|| format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
-    attach(name)?.enter().into_diagnostic()?;
+    lab.enter().into_diagnostic()?;
     Ok(Reached {
         source: FleetSource::File(folder.join("fleet.toml")),
         identity: Arc::new(identity),

@@ -19,6 +19,12 @@ use crate::{
 
 /// Render a run's reports again from its log, and say how it went.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill report reports/20261120-1402-friday-7f3a
+  firedrill report 20261120-1402-friday-7f3a --open yes      the same, by its id under ./reports
+  firedrill report reports/20261120-1402-friday-7f3a --format junit --json
+
+Needs no host. The exit code is the run's.")]
 pub struct Args {
     /// The run: its folder, its events.jsonl, or its id under ./reports.
     pub run: PathBuf,
