@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use firedrill_agent::{
-    fault::{service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop},
+    fault::{Inject, service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop},
     host::process::{Stat, alive},
     snapshot,
 };
@@ -189,6 +189,25 @@ fn what_is_down_or_unknown_is_refused() {
         service.kill_supervisor();
         assert_eq!(code(STOP).as_deref(), Some("service-manager"), "no runsv");
     });
+}
+
+#[test]
+fn the_service_that_the_agent_runs_in_is_refused() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let service = Supervised::start(Which::Double, dir.path(), "checkout", RUN);
+    let host = host(dir.path());
+    // The double writes its status at events only, so for now the service is us.
+    let path = service.dir.join("supervise/status");
+    let mut status = std::fs::read(&path).expect("status");
+    status[12..16].copy_from_slice(&std::process::id().to_le_bytes());
+    std::fs::write(&path, status).expect("status");
+    for (kind, json) in [
+        (&ServiceStop as &dyn Inject, STOP),
+        (&ServiceKill as &dyn Inject, KILL),
+        (&ServiceRestart as &dyn Inject, RESTART),
+    ] {
+        assert_eq!(Injection::prepare(&host, kind, json).err().expect("refused").code, "own-service");
+    }
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub enum HistogramError {
     },
 }
 
-/// The latencies of a bin's good requests, in microseconds; empty where there were none.
+/// The latencies of a bin's good requests, in microseconds; empty where there were none. Others can be added to it,
+/// however long theirs are.
 ///
 /// # Errors
 /// The bin's text is no histogram.
@@ -56,7 +57,9 @@ pub fn histogram(bin: &Bin) -> Result<Histogram<u64>, HistogramError> {
         .decode(&bin.latency)
         .map_err(|source| HistogramError::Text { probe: bin.probe.clone(), source })?;
     let mut bytes = bytes.as_slice();
-    let read = Deserializer::new().deserialize::<u64, _>(&mut bytes).map_err(|why| format(&why))?;
+    let mut read = Deserializer::new().deserialize::<u64, _>(&mut bytes).map_err(|why| format(&why))?;
+    // So that another bin's, with longer latencies, can be added to it.
+    read.auto(true);
     if bytes.is_empty() { Ok(read) } else { Err(format(&"bytes follow its end")) }
 }
 
@@ -114,7 +117,8 @@ impl Tally {
             self.latency = empty().ok();
         }
         if let Some(latency) = &mut self.latency {
-            latency.saturating_record(latency_us.max(1));
+            // Grows as needed; `saturating_record` would not.
+            let _ = latency.record(latency_us.max(1));
         }
     }
 
@@ -205,6 +209,21 @@ mod tests {
             let bin = Bin { latency, ..whole.clone() };
             assert!(histogram(&bin).is_err(), "{}", bin.latency);
         }
+    }
+
+    #[test]
+    fn bins_add_up_in_any_order() {
+        let one = |latency| {
+            let mut tally = Tally::default();
+            tally.due();
+            tally.good(latency, Phases::default());
+            histogram(&sealed(tally)).unwrap()
+        };
+        let mut sum = one(3);
+        sum.add(one(250_000_000)).unwrap();
+        sum.add(histogram(&sealed(Tally::default())).unwrap()).unwrap();
+        assert_eq!((sum.len(), sum.min()), (2, 3));
+        assert!(sum.max() >= 250_000_000);
     }
 
     proptest! {

@@ -93,7 +93,11 @@ impl Phases {
 pub(crate) fn of_io(error: &io::Error) -> Failure {
     use io::ErrorKind as Kind;
     if is_own_limit(error) {
-        tracing::warn!(%error, "a probe's request could not be sent by this vantage; it counts as slipped");
+        // Once is enough: it comes with every request while it lasts.
+        static SAID: std::sync::Once = std::sync::Once::new();
+        SAID.call_once(|| {
+            tracing::warn!(%error, "this vantage cannot send a probe's requests; they count as slipped");
+        });
         return Failure::Vantage;
     }
     Failure::Bad(match error.kind() {

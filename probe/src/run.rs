@@ -9,6 +9,7 @@ use std::{
 
 use firedrill_wire::probe::ProbeSpec;
 use hdrhistogram::Histogram;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -92,7 +93,8 @@ pub fn check(spec: &ProbeSpec) -> Result<(), ProbeError> {
     Kind::check(spec)
 }
 
-/// Starts probes into a new spool. They end by themselves after `at_most`.
+/// Starts probes into a new spool. They end by themselves after `at_most`. Blocks for as long as it takes to read their
+/// secrets and authorities; may be called inside a runtime.
 ///
 /// # Errors
 /// A probe that cannot be, a secret or CA file that cannot be read, or no thread; nothing runs then.
@@ -109,22 +111,20 @@ pub fn start_on(spool: Arc<Spool>, specs: Vec<ProbeSpec>, at_most: Duration) -> 
     let histogram = bin::empty().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?;
     let starts = Arc::new(Mutex::new(histogram));
     let stop = CancellationToken::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .event_interval(TASKS_A_LOOK)
-        .thread_name("firedrill-names")
-        .build()
-        .map_err(ProbeError::Thread)?;
-    let timer = {
-        let _inside = runtime.enter();
-        Timer::new().map_err(ProbeError::Thread)?
-    };
     let writer = spool.writer();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     let thread = {
         let (stop, starts) = (stop.clone(), Arc::clone(&starts));
         std::thread::Builder::new()
             .name("firedrill-probe".to_owned())
             .spawn(move || {
+                // Made here, because a runtime may not be dropped where the caller may be: inside another one.
+                let (runtime, timer) = match runtime() {
+                    Ok(made) => made,
+                    // The caller waits for it, so it is there to hear.
+                    Err(why) => return drop(tell.send(Err(why))),
+                };
+                drop(tell.send(Ok(())));
                 let lanes = lanes(specs, kinds, &starts, at_most);
                 runtime.block_on(pace(&lanes, &timer, &stop, &writer));
                 // The timer goes before its runtime; a resolver that hangs is not waited for.
@@ -133,7 +133,21 @@ pub fn start_on(spool: Arc<Spool>, specs: Vec<ProbeSpec>, at_most: Duration) -> 
             })
             .map_err(ProbeError::Thread)?
     };
+    told.recv().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?.map_err(ProbeError::Thread)?;
     Ok(Running { spool, stop, starts, thread: Some(thread) })
+}
+
+fn runtime() -> std::io::Result<(Runtime, Timer)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TASKS_A_LOOK)
+        .thread_name("firedrill-names")
+        .build()?;
+    let timer = {
+        let _inside = runtime.enter();
+        Timer::new()?
+    };
+    Ok((runtime, timer))
 }
 
 /// Everything is checked before anything is made.

@@ -124,7 +124,8 @@ pub struct Bin {
     /// Requests with a bad answer, or none, by cause (`timeout`, `refused`, `status 503`, `reset`, `dns`, `tls`, …).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bad: BTreeMap<String, u64>,
-    /// Requests that the vantage itself could not send in time (more than its slip limit late) or at all: neither good nor bad.
+    /// Requests that the vantage itself could not send in time (more than its slip limit late) or at all, or could not
+    /// time because it stood still meanwhile: neither good nor bad.
     #[serde(default)]
     pub slipped: u64,
     /// The latest start against the schedule, in microseconds.

@@ -218,17 +218,23 @@ async fn load(bus: &Bus, id: &str) -> Result<(Properties, Properties), ServiceEr
 }
 
 async fn state(bus: &Bus, id: &str) -> Result<State, ServiceError> {
-    let (unit, service) = load(bus, id).await?;
+    let (unit, service, job) = loop {
+        let (unit, service) = load(bus, id).await?;
+        match unit.job() {
+            None => break (unit, service, None),
+            Some(path) => match bus.properties(&path, "Job").await {
+                Ok(job) => break (unit, service, Some(job.text("JobType"))),
+                // The job ended between the two questions, so the first answer is no longer true: ask again.
+                Err(zbus::Error::FDO(_) | zbus::Error::MethodError(..)) => tokio::task::yield_now().await,
+                Err(error) => return Err(of("look at a job", error)),
+            },
+        }
+    };
     let load_state = unit.text("LoadState");
     let phase = phase(&unit.text("ActiveState"));
     if load_state == "not-found" && phase.is_down() {
         return Err(ServiceError::Unknown { service: id.to_owned(), looked: "systemd's units".into() });
     }
-    let job = match unit.job() {
-        // The job may be over by now, and then it is as if there had been none.
-        Some(path) => bus.properties(&path, "Job").await.ok().map(|job| job.text("JobType")),
-        None => None,
-    };
     let mark = Mark {
         run: unit.hex("InvocationID"),
         down_since: unit.number("InactiveEnterTimestampMonotonic").unwrap_or_default().to_string(),

@@ -81,7 +81,8 @@ pub fn apply(
     if let Some(what) = theirs {
         locked(&LEFT).insert(unit.key());
         let detail = format!("{unit} is left {}", state.phase.word());
-        return done(Undone { foreign: vec![format!("{detail}: {what}")], detail });
+        // Not forgotten: asked again, the answer must be the same.
+        return Ok(Undone { foreign: vec![format!("{detail}: {what}")], detail });
     }
     let state = manager.start(&unit, PATIENCE).map_err(|error| {
         if let Ok(left) = manager.state(&unit) {

@@ -1,10 +1,9 @@
 //! The wire to systemd: one short-lived connection a question, made without needing a runtime around it.
 //!
-//! The system bus first; where it is down, systemd's own private socket, which root may use and which needs no bus. So
-//! an undo also works while the bus is what broke. Never asks over a connection that was kept: a bus that restarts would
-//! leave it dead.
+//! Never asks over a connection that was kept: a bus that restarts would leave it dead. systemd's private socket, which
+//! needs no bus, is not used: what it answers names a sender that the D-Bus library does not accept.
 
-use std::{collections::HashMap, future::Future, path::Path, time::Duration};
+use std::{collections::HashMap, future::Future, time::Duration};
 
 use firedrill_wire::fault::ServiceManager;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, connection::Builder, fdo};
@@ -14,8 +13,6 @@ use super::super::ServiceError;
 
 /// The system bus.
 const BUS: &str = "/run/dbus/system_bus_socket";
-/// systemd's own socket, for root.
-const PRIVATE: &str = "/run/systemd/private";
 /// A call that takes longer gets no answer any more.
 const CALL: Duration = Duration::from_secs(10);
 
@@ -93,23 +90,15 @@ impl Properties {
 
 impl Bus {
     async fn connect() -> Result<Self, ServiceError> {
-        let open = async |path: &str, private: bool| {
-            let builder = Builder::address(format!("unix:path={path}").as_str()).method_timeout(CALL);
-            let builder = if private { builder.p2p() } else { builder };
-            tokio::time::timeout(CALL, builder.build())
-                .await
-                .map_err(|_| "no answer".to_owned())
-                .and_then(|built| built.map_err(|error| error.to_string()))
-                .map_err(|why| format!("{path}: {why}"))
-        };
-        let unreachable = |why: String| ServiceError::Unreachable { manager: ServiceManager::Systemd, why };
-        let link = match open(BUS, false).await {
-            Ok(link) => link,
-            Err(bus) if Path::new(PRIVATE).exists() => {
-                open(PRIVATE, true).await.map_err(|own| unreachable(format!("{bus}; {own}")))?
-            }
-            Err(bus) => return Err(unreachable(bus)),
-        };
+        let build = Builder::address(format!("unix:path={BUS}").as_str()).method_timeout(CALL).build();
+        let link = tokio::time::timeout(CALL, build)
+            .await
+            .map_err(|_| "no answer".to_owned())
+            .and_then(|built| built.map_err(|error| error.to_string()))
+            .map_err(|why| ServiceError::Unreachable {
+                manager: ServiceManager::Systemd,
+                why: format!("{BUS}: {why}"),
+            })?;
         let manager =
             ManagerProxy::new(&link).await.map_err(|error| of("speak to its manager object", error))?;
         Ok(Self { link, manager })
@@ -142,7 +131,7 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    /// Asks for it. Works over the bus only: on its private socket systemd does not know who asks.
+    /// Asks for it.
     pub(super) fn new(unit: &str) -> Result<Self, ServiceError> {
         outside_of_runtimes(|| {
             let runtime = runtime()?;

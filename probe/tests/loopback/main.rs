@@ -1,0 +1,10 @@
+//! Probes against real servers on loopback, which misbehave on purpose.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod stopped;
+#[cfg(test)]
+mod tls;

@@ -1,0 +1,96 @@
+//! HTTPS probes, with an authority of their own.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use crate::common::{always, answer, http, outcome, part, server};
+use firedrill_wire::probe::{Connection, ProbeSpec};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+
+struct Authority {
+    pem: tempfile::NamedTempFile,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority() -> Authority {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(pem.path(), params.self_signed(&key).unwrap().pem()).unwrap();
+    Authority { pem, issuer: Issuer::new(params, key) }
+}
+
+impl Authority {
+    /// A TLS server that presents a certificate for `name`.
+    fn acceptor(&self, name: &str) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// A probe that trusts this authority only.
+    fn spec(&self, port: u16) -> ProbeSpec {
+        let mut spec = http(format!("https://edge.test:{port}/"));
+        spec.names = [("edge.test".to_owned(), vec!["127.0.0.1".parse().unwrap()])].into();
+        spec.rate = 50.0;
+        spec.timeout = firedrill_wire::Span::secs(2);
+        part(&mut spec).ca_file = Some(self.pem.path().to_string_lossy().into_owned());
+        spec
+    }
+}
+
+async fn tls_server(acceptor: TlsAcceptor) -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
+    let (address, count) = server(move |stream, _| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                always(stream, answer("200 OK", "")).await;
+            }
+        }
+    })
+    .await;
+    (address.port(), count)
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted() {
+    let ours = authority();
+    let (port, count) = tls_server(ours.acceptor("edge.test")).await;
+    let mut spec = ours.spec(port);
+    for connection in [Connection::New, Connection::Reuse] {
+        spec.connection = connection;
+        let before = count.load(Ordering::SeqCst);
+        let (good, causes) = outcome(spec.clone()).await;
+        assert!(good > 0 && causes.is_empty(), "{good} {causes:?}");
+        if connection == Connection::Reuse {
+            assert!(count.load(Ordering::SeqCst) - before < 24);
+        }
+    }
+}
+
+#[tokio::test]
+async fn anothers_authority_and_anothers_name_are_not() {
+    let (ours, theirs) = (authority(), authority());
+    let (stranger, _) = tls_server(theirs.acceptor("edge.test")).await;
+    let (misnamed, _) = tls_server(ours.acceptor("other.test")).await;
+    let (plain, _) = server(|stream, _| always(stream, answer("200 OK", ""))).await;
+    for port in [stranger, misnamed] {
+        assert_eq!(outcome(ours.spec(port)).await, (0, vec!["tls".to_owned()]));
+    }
+    let (hung_up, _) = server(|stream, _| async move { drop(stream) }).await;
+    assert_eq!(outcome(ours.spec(hung_up.port())).await, (0, vec!["reset".to_owned()]));
+    // One that speaks plain HTTP waits for a head that never comes.
+    let mut spec = ours.spec(plain.port());
+    spec.timeout = firedrill_wire::Span::millis(400);
+    assert_eq!(outcome(spec).await, (0, vec!["timeout".to_owned()]));
+}
