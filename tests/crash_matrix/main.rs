@@ -38,7 +38,7 @@ impl Case {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = firedrill_lab::dispatch(|words| firedrill_agent::cli::main(words)) {
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
     if let Some(code) = inside::dispatch() {
