@@ -26,14 +26,14 @@ where = {{ role = "app" }}
 [probes.checkout]
 http = {{ url = "http://10.9.0.1:8080/", status = 200 }}
 rate = 4
-timeout = "2s"
+timeout = "1s"
 [objectives.back]
 probe = "checkout"
 recover_within = "20s"
 [attack_defaults]
-baseline = "3s"
+baseline = "2s"
 hold = "{hold}"
-recovery = "8s"
+recovery = "5s"
 "#
     );
     for (kind, parameters) in faults {

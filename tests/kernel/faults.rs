@@ -26,7 +26,7 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080 }"),
         ("host-isolate", "{}"),
     ];
-    let ended = Drill::start("kinds", &faults, "5s").end();
+    let ended = Drill::start("kinds", &faults, "4s").end();
     let attacks = ended.card["attacks"].as_array().expect("attacks");
     for attack in attacks {
         eprintln!("{}: {} {}", attack["name"], attack["verdict"], attack["why"]);

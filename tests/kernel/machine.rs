@@ -53,7 +53,7 @@ pub(crate) fn property(unit: &str, name: &str) -> String {
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) -> Duration {
     let from = Instant::now();
     while !condition() {
-        if from.elapsed() > Duration::from_secs(60) {
+        if from.elapsed() > Duration::from_secs(120) {
             eprintln!(
                 "{}",
                 String::from_utf8_lossy(&output("journalctl", &["-n", "60", "--no-pager"]).stdout)
