@@ -121,8 +121,10 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) fn new(case: &str) -> Self {
-        let ground =
-            Self { name: format!("truth-{case}-{}", std::process::id()), folder: tempfile::tempdir().unwrap() };
+        let ground = Self {
+            name: format!("truth-{case}-{}", std::process::id()),
+            folder: tempfile::tempdir().unwrap(),
+        };
         let fleet = ground.path("fleet.toml");
         fs::write(&fleet, FLEET).unwrap();
         let up = ground.firedrill(&["lab", "up", "--name", &ground.name, "--fleet", fleet.to_str().unwrap()]);
@@ -175,9 +177,10 @@ impl Ground {
         let does_work = |pid: &i32| {
             let of = |file: &str| PathBuf::from(format!("/proc/{pid}/{file}"));
             let words = fs::read(of("cmdline")).unwrap_or_default();
-            let polls = fs::read_dir(of("fd")).into_iter().flatten().flatten().any(|fd| {
-                fs::read_link(fd.path()).is_ok_and(|to| to == Path::new("anon_inode:[eventpoll]"))
-            });
+            let polls =
+                fs::read_dir(of("fd")).into_iter().flatten().flatten().any(|fd| {
+                    fs::read_link(fd.path()).is_ok_and(|to| to == Path::new("anon_inode:[eventpoll]"))
+                });
             String::from_utf8_lossy(&words).contains("agent.toml") && polls
         };
         let all: Vec<i32> = self.lab().pids(host).unwrap().into_iter().filter(does_work).collect();
@@ -279,7 +282,9 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn read(folder: &Path, code: Option<i32>, said: String) -> Self {
-        let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_else(|e| panic!("{file}: {e}; {said}"));
+        let text = |file: &str| {
+            fs::read_to_string(folder.join(file)).unwrap_or_else(|e| panic!("{file}: {e}; {said}"))
+        };
         let json: Value = serde_json::from_str(&text("report.json")).unwrap();
         Self {
             code,
