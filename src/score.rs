@@ -151,13 +151,18 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
     if card.objectives.is_empty() {
         card.why.push("no objective is judged in it".to_owned());
     }
-    for objective in
-        card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict)
-    {
-        if !card.why.contains(&objective.why) {
-            card.why.push(format!("{}: {}", objective.name, objective.why));
+    // Objectives with one and the same reason are said in one breath.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    let guilty = card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict);
+    for objective in guilty.filter(|one| !card.why.contains(&one.why)) {
+        match reasons.iter_mut().find(|(why, _)| *why == objective.why) {
+            Some((_, names)) => names.push(&objective.name),
+            None => reasons.push((&objective.why, vec![&objective.name])),
         }
     }
+    let more: Vec<String> =
+        reasons.iter().map(|(why, names)| format!("{}: {why}", say::list(names))).collect();
+    card.why.extend(more);
     if verdict != Verdict::Unknown {
         card.score = points::score(&bench, &card.figures);
     }

@@ -254,7 +254,7 @@ impl Chart {
     fn bands(&self, svg: &mut String) {
         let bottom = TOP + SHARE + BETWEEN + LATENCY;
         let mut free = f64::MIN;
-        for band in &self.bands {
+        for (place, band) in self.bands.iter().enumerate() {
             let (left, right) = (self.x(band.from_us), self.x(band.until_us));
             let class = if band.fault { "fault" } else { "phase" };
             let _ = write!(
@@ -266,15 +266,21 @@ impl Chart {
                 (right - left).max(1.0),
                 bottom - TOP
             );
-            // A label that would run into the one before is left to the band's title.
-            let width = 6.6 * band.label.chars().count() as f64;
+            // A label that would run into a neighbour is cut to its number, and else left to the band's title.
+            let next = self.bands.get(place + 1).map_or(WIDTH, |next| self.x(next.from_us).max(left));
+            let wide = |label: &str| 6.6 * label.chars().count() as f64;
+            let short = band.label.split(' ').next().filter(|word| word.bytes().all(|b| b.is_ascii_digit()));
+            let fits = |label: &&str| !band.fault || left + wide(label) < next.max(right);
+            let label = [Some(band.label.as_str()), short].into_iter().flatten().find(fits);
+            let label = label.or(short).unwrap_or(&band.label);
+            let width = wide(label);
             if left > free && left + width < WIDTH {
                 let _ = write!(
                     svg,
                     "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                     left + 3.0,
                     TOP - 6.0,
-                    escape(&band.label)
+                    escape(label)
                 );
                 free = left + width + 6.0;
             }

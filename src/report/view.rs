@@ -18,7 +18,7 @@ use crate::{
     },
     verdict::Verdict,
 };
-use charts::{timelines, zooms};
+use charts::{ChartView, timelines, zooms};
 use events::{EventView, event_view};
 
 const NONE: &str = "—";
@@ -36,7 +36,7 @@ pub(crate) struct View {
     pub(crate) why: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) meta: Vec<(&'static str, String)>,
-    pub(crate) timelines: Vec<String>,
+    pub(crate) timelines: Vec<ChartView>,
     pub(crate) attacks: Vec<AttackView>,
     pub(crate) plan: Option<PlanView>,
     pub(crate) events: Vec<EventView>,
@@ -56,7 +56,7 @@ pub(crate) struct AttackView {
     pub(crate) errors: String,
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
-    pub(crate) charts: Vec<String>,
+    pub(crate) charts: Vec<ChartView>,
     pub(crate) objectives: Vec<ObjectiveView>,
     pub(crate) figures: Vec<FigureView>,
     pub(crate) injections: Vec<InjectionView>,
@@ -226,6 +226,7 @@ pub(crate) fn measured(measured: &Measured) -> String {
         },
         (None, _) => NONE.to_owned(),
         (Some(share), Unit::Share) => say::percent(share),
+        (Some(time), Unit::Time) if time <= 0.0 => "stayed good".to_owned(),
         (Some(time), Unit::Latency | Unit::Time) => us(time),
     }
 }
@@ -260,7 +261,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         let all = attack.figures.iter().filter(|figure| figure.counts).map(get);
         // One vantage that is not known makes the whole not known.
         let worst = all.clone().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
-        worst.map_or_else(|| NONE.to_owned(), say::time)
+        worst.map_or_else(|| NONE.to_owned(), took)
     };
     AttackView {
         number: attack.index + 1,
@@ -280,7 +281,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
         charts: input.facts.plan.filter(|_| ran).map_or_else(Vec::new, |plan| zooms(input, plan, attack)),
-        objectives: attack.objectives.iter().map(objective_view).collect(),
+        objectives: attack.objectives.iter().map(|one| objective_view(attack, one)).collect(),
         figures: attack.figures.iter().map(figure_view).collect(),
         injections: attack
             .injections
@@ -309,6 +310,11 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
     }
 }
 
+/// How long until it was good again.
+fn took(us: i64) -> String {
+    if us == 0 { "stayed good".to_owned() } else { say::time(us) }
+}
+
 fn errors(figure: &FigureCard) -> f64 {
     figure
         .phases
@@ -326,7 +332,7 @@ const fn seen(seen: Seen) -> &'static str {
     }
 }
 
-fn objective_view(card: &ObjectiveCard) -> ObjectiveView {
+fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
     ObjectiveView {
         name: card.name.clone(),
         goal: card.goal.clone(),
@@ -336,7 +342,8 @@ fn objective_view(card: &ObjectiveCard) -> ObjectiveView {
         measured: measured(&card.measured),
         range: range(&card.measured),
         samples: if card.measured.samples == 0 { NONE.to_owned() } else { card.measured.samples.to_string() },
-        why: card.why.clone(),
+        // What the attack's own reasons say already is not said again for each objective.
+        why: if attack.why.contains(&card.why) { String::new() } else { card.why.clone() },
         vantages: card
             .vantages
             .iter()
@@ -352,7 +359,7 @@ fn objective_view(card: &ObjectiveCard) -> ObjectiveView {
 }
 
 fn figure_view(card: &FigureCard) -> FigureView {
-    let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), say::time);
+    let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {
         Some(us) => say::time(i64::try_from(us).unwrap_or(i64::MAX)),
         None if samples > 0 => "no answer".to_owned(),

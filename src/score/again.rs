@@ -107,7 +107,7 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
         };
         let count: u64 = inside().map(|bin| bin.slipped).sum();
         (!sure).then(|| {
-            format!("it could not keep its own schedule: {count} requests slipped in the {what}, and how they would have gone decides")
+            format!("it could not keep its own schedule: {count} requests slipped in the {what}, and those would decide")
         })
     };
     let weak = match verdict {

@@ -116,8 +116,8 @@ impl InjectionFacts<'_> {
     /// When the effect was made.
     pub(crate) fn in_force_us(&self) -> Option<i64> {
         let made = self.first(&[State::InForce, State::Done]);
-        // A host that goes down cannot say afterwards that it did.
-        if self.fault().takes_host_down() { made.or_else(|| self.first(&[State::Injecting])) } else { made }
+        // A host that goes down cannot say that it did, or says so only when it is back.
+        if self.fault().takes_host_down() { self.first(&[State::Injecting]).or(made) } else { made }
     }
 
     pub(crate) fn undoing_us(&self) -> Option<i64> {

@@ -173,8 +173,10 @@ impl View<'_, '_> {
         if missing > 0 {
             return Some(format!("nothing was measured there for {} of the {what}", say::time(missing)));
         }
-        let due: u64 = inside().map(|bin| bin.due).sum();
-        let time: i64 = inside().map(|bin| bin.until_us.saturating_sub(bin.from_us)).sum();
+        // A bin across an end may be cut short by the end of the probes themselves.
+        let whole = || inside().filter(|bin| bin.from_us >= from && bin.until_us <= until);
+        let due: u64 = whole().map(|bin| bin.due).sum();
+        let time: i64 = whole().map(|bin| bin.until_us.saturating_sub(bin.from_us)).sum();
         let planned = self.probe.rate * time as f64 / 1e6;
         if (due as f64) < 0.98 * planned - 2.0 {
             return Some(format!("it made {due} requests in the {what}, the plan wants {planned:.0}"));
@@ -236,7 +238,13 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
     if let Some(worst) = worst {
         card.verdict = worst.verdict;
         let many = card.vantages.iter().filter(|one| one.counts).count() > 1;
-        card.why = if many { format!("from {}: {}", worst.vantage, worst.why) } else { worst.why.clone() };
+        // What is true of the whole attack is nothing that a vantage saw.
+        let general = bench.doubts.iter().any(|doubt| doubt.text == worst.why);
+        card.why = if many && !general {
+            format!("from {}: {}", worst.vantage, worst.why)
+        } else {
+            worst.why.clone()
+        };
         card.measured = worst.measured;
     } else {
         card.why = format!(

@@ -214,7 +214,7 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
     } else if sure.low >= tally.goal && tally.slipped > 0 {
         let slipped = tally.slipped as f64 / (tally.slipped + tally.samples()) as f64;
         let why = format!(
-            "{figure}, but it could not keep its own schedule: {} of its requests slipped, and had they been bad it would not hold",
+            "it could not keep its own schedule: {} of its requests slipped, and had they been bad it would not have held",
             say::percent(slipped)
         );
         (Verdict::Unknown, why)

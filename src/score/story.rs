@@ -47,10 +47,24 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let worst = card.attacks.iter().filter(|one| one.verdict.is_some()).max_by(|a, b| {
         let bad =
             |one: &AttackCard| telling(one).map_or(0.0, |figure| 1.0 - fault_share(figure).unwrap_or(1.0));
-        a.verdict.cmp(&b.verdict).then(bad(a).total_cmp(&bad(b)))
+        // What users saw worst is the story; but where something was violated, that is.
+        let broke = |one: &AttackCard| one.verdict == Some(Verdict::Violated);
+        let measured = |one: &AttackCard| telling(one).is_some_and(|figure| fault_share(figure).is_some());
+        broke(a)
+            .cmp(&broke(b))
+            .then(measured(a).cmp(&measured(b)))
+            .then(bad(a).total_cmp(&bad(b)))
+            .then(a.verdict.cmp(&b.verdict))
     });
     let detail = worst.map_or_else(String::new, |attack| sentence(attack, plan));
     let mut story = format!("{failures}, {tally}: {detail}.");
+    if violated == 0
+        && let Some(open) = card.attacks.iter().find(|one| one.verdict == Some(Verdict::Unknown))
+    {
+        let why = open.why.first().map_or("not all was measured", String::as_str);
+        let more = if unknown > 1 { ", to name the first of them" } else { "" };
+        story.push_str(&format!(" “{}” is unknown{more}: {why}.", open.name));
+    }
     // Only where every attack held can the run still be unknown for reasons of its own.
     if card.verdict == Verdict::Unknown && held == planned {
         let why = card.why.first().map_or("something was not measured", String::as_str);
@@ -66,6 +80,7 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
         return format!("in “{}” {why}", attack.name);
     };
     let mut text = match (fault_share(figure), figure.bad_for_us) {
+        (Some(_), _) if figure.bad == 1 => format!("while {during}, users saw one error"),
         (Some(share), Some(bad_for)) if figure.bad > 0 => {
             let errors = if share < 1.0 {
                 format!("{} errors", say::percent(1.0 - share))
@@ -84,10 +99,6 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
             text.push_str(", and nothing shows that they were back after the heal");
         }
         None => text.push_str(", and nothing shows that it was healed"),
-    }
-    if attack.verdict == Some(Verdict::Unknown) {
-        let why = attack.why.first().map_or("not all was measured", String::as_str);
-        text.push_str(&format!("; unknown, because {why}"));
     }
     text
 }

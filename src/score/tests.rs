@@ -129,6 +129,19 @@ fn a_gap_of_the_coordinator_is_unknown() {
 }
 
 #[test]
+fn a_record_that_is_not_known_is_unknown() {
+    let mut drill = Drill::good();
+    let text = "record 9 (`page-sent`, format 1) is not known".to_owned();
+    drill.extra = vec![(60, Event::Unknown { name: "page-sent".to_owned(), text })];
+    let card = judged(&drill);
+    assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Unknown as u8));
+    assert!(card.why.iter().any(|why| why.contains("does not know: `page-sent`")), "{:?}", card.why);
+    // It takes nothing away from what was seen to be violated.
+    drill.acts[1].bad = vec![(0..HOLD, 90)];
+    assert_eq!(judged(&drill).verdict, Verdict::Violated);
+}
+
+#[test]
 fn a_coordinator_that_was_stopped_ends_with_its_own_code() {
     let mut drill = Drill::good();
     drill.acts[1].outcome = crate::log::Outcome::Aborted("stopped by alice".to_owned());

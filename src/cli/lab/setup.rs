@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use firedrill_lab::{
@@ -18,7 +19,7 @@ use crate::{
     cli::common::fleet,
     fleet::FleetSource,
     pki::{PersonAsk, Pki},
-    plan::model::Host,
+    plan::model::{Host, Reach},
     rehearsal::{self, DAYS},
 };
 
@@ -39,6 +40,8 @@ pub(in crate::cli) mod builtin {
 pub struct Setup {
     name: String,
     spec: LabSpec,
+    /// Where each host's agent will listen.
+    ports: Vec<(String, u16)>,
 }
 
 /// Where a lab's files lie.
@@ -75,22 +78,74 @@ impl Setup {
     }
 
     fn build(name: &str, folder: &Path, hosts: &[Host], shop: &Shop) -> miette::Result<Self> {
+        let ports = hosts.iter().filter_map(|host| Some((host.name.clone(), port(&host.agent)?))).collect();
         let pki = Pki::init(&folder.join("pki")).into_diagnostic()?;
         pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS)).into_diagnostic()?;
         let hosts: Result<Vec<HostSpec>, _> =
             hosts.iter().map(|host| rehearsal::host(&pki, host, "")).collect();
         let mut spec = LabSpec::new(name, hosts.into_diagnostic()?);
         add_shop(&mut spec, shop);
-        Ok(Self { name: name.to_owned(), spec })
+        Ok(Self { name: name.to_owned(), spec, ports })
     }
 
-    /// Starts it.
+    /// Starts it, and waits until every agent can be reached.
     pub fn up(&self, detach: bool) -> miette::Result<Lab> {
-        Lab::up(&self.spec, &Options { detach, program: None })
+        let lab = Lab::up(&self.spec, &Options { detach, program: None })
             .into_diagnostic()
             .inspect_err(|_| forget(&self.name))
-            .wrap_err("cannot start the lab")
+            .wrap_err("cannot start the lab")?;
+        match self.agents_listen(&lab) {
+            Ok(()) => Ok(lab),
+            Err(why) => {
+                let _ = lab.down();
+                forget(&self.name);
+                Err(why)
+            }
+        }
     }
+
+    fn agents_listen(&self, lab: &Lab) -> miette::Result<()> {
+        const LONG: Duration = Duration::from_secs(30);
+        let end = Instant::now() + LONG;
+        for (host, port) in &self.ports {
+            while !listens(lab, host, *port) {
+                if Instant::now() > end {
+                    let said = lab.log(host, "firedrill-agent").unwrap_or_default();
+                    return Err(miette!(
+                        help = "on a machine that is very busy, try again; else look at what the agent said",
+                        "the agent of {host} does not listen on port {port} after {} s; it said:\n{said}",
+                        LONG.as_secs()
+                    ));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn port(reach: &Reach) -> Option<u16> {
+    match reach {
+        Reach::Tcp(address) => address.rsplit(':').next()?.parse().ok(),
+        Reach::Command(_) => None,
+    }
+}
+
+/// Whether something in a host listens on a port, by the host's own `/proc/net`.
+fn listens(lab: &Lab, host: &str, port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let wanted = format!(":{port:04X}");
+    let row = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let (own, _, state) = (words.next(), words.next(), words.next());
+        own.is_some_and(|own| own.ends_with(&wanted)) && state == Some(LISTEN)
+    };
+    // The first process may just be going; any other of the host sees the same network.
+    lab.pids(host).unwrap_or_default().iter().any(|pid| {
+        ["tcp", "tcp6"].iter().any(|table| {
+            fs::read_to_string(format!("/proc/{pid}/net/{table}")).is_ok_and(|text| text.lines().any(row))
+        })
+    })
 }
 
 /// An empty folder of this user's.

@@ -1,5 +1,8 @@
 //! Which charts a report has, and what is on them.
 
+use firedrill_wire::probe::ProbeKind;
+use serde::Serialize;
+
 use crate::{
     plan::model::{Goal, Phase, Plan, Probe},
     report::{
@@ -72,8 +75,23 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
     Some(Band { from_us, until_us, label, title, fault: true })
 }
 
+/// A chart with the words above it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChartView {
+    caption: String,
+    svg: String,
+}
+
+fn caption(probe: &Probe) -> String {
+    let what = match &probe.kind {
+        ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
+        ProbeKind::Tcp(tcp) => format!("TCP connections to {}", tcp.address),
+    };
+    format!("{}: {what}", probe.name)
+}
+
 /// The whole run, a chart for each probe.
-pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<String> {
+pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<ChartView> {
     let targets = plan.targets();
     let many = plan.attacks.len() > 6;
     let bands: Vec<Band> = input
@@ -87,7 +105,7 @@ pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<String> {
         .collect();
     let chart = |(place, probe): (usize, &Probe)| {
         let (good, below_us) = limits(plan, &probe.name);
-        Chart {
+        let chart = Chart {
             id: format!("run-{place}"),
             title: format!("{}: the whole run", probe.name),
             from_us: 0,
@@ -98,14 +116,14 @@ pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<String> {
             bands: bands.clone(),
             good,
             below_us,
-        }
-        .svg()
+        };
+        ChartView { caption: caption(probe), svg: chart.svg() }
     };
     plan.probes.iter().enumerate().map(chart).collect()
 }
 
 /// One attack, a chart for each probe that is judged in it.
-pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<String> {
+pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<ChartView> {
     let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
     let mut bands: Vec<Band> = attack
         .phases
@@ -131,7 +149,7 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
         .enumerate()
         .map(|(place, probe)| {
             let (good, below_us) = limits(plan, &probe.name);
-            Chart {
+            let chart = Chart {
                 id: format!("attack-{}-{place}", attack.index),
                 title: format!("{} during “{}”", probe.name, attack.name),
                 from_us: first.from_us,
@@ -143,8 +161,8 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
                 bands: bands.clone(),
                 good,
                 below_us,
-            }
-            .svg()
+            };
+            ChartView { caption: caption(probe), svg: chart.svg() }
         })
         .collect()
 }
