@@ -139,7 +139,13 @@ pub fn table(card: &Scorecard) -> String {
         }
     }
     let mut table = rows.build();
+    let width = super::common::width();
     table.with(tabled::settings::Style::blank());
+    table.with(
+        tabled::settings::Width::wrap(width)
+            .keep_words(true)
+            .priority(tabled::settings::peaker::PriorityMax::default()),
+    );
     let _ = writeln!(text, "{table}\n");
     for attack in
         card.attacks.iter().filter(|attack| attack.verdict.is_some_and(|word| word != Verdict::Held))

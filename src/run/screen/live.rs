@@ -33,7 +33,7 @@ impl Default for Live {
     fn default() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         let phase = all.add(bar("{prefix:.bold} {wide_bar:.yellow/dim} {msg}"));
-        let force = all.add(bar("{wide_msg}"));
+        let force = all.add(bar("{msg}"));
         Self { plan: None, all, phase, probes: Vec::new(), force, now: None, active: BTreeMap::new() }
     }
 }
@@ -43,10 +43,20 @@ fn bar(template: &str) -> ProgressBar {
     ProgressBar::new(1).with_style(style.progress_chars("━╸─"))
 }
 
+/// Short of the terminal's edge, with room for the `^C` that a terminal echoes: a line that wraps cannot be taken away.
+fn fit(text: String) -> String {
+    let room =
+        terminal_size::terminal_size().map_or(80, |(columns, _)| usize::from(columns.0)).saturating_sub(8);
+    if text.chars().count() <= room {
+        return text;
+    }
+    text.chars().take(room).chain(['…']).collect()
+}
+
 impl Live {
     fn begin(&mut self, plan: &Plan) {
         for probe in &plan.probes {
-            let bar = self.all.insert_before(&self.force, bar("  {wide_msg}"));
+            let bar = self.all.insert_before(&self.force, bar("  {msg}"));
             self.probes.push((probe.name.clone(), bar));
         }
         self.plan = Some(plan.clone());
@@ -109,7 +119,7 @@ impl Observer for Live {
         for (name, bar) in &self.probes {
             let share = window.good_share(name, OVER, now_us);
             let p99 = window.latency(name, 0.99, OVER, now_us);
-            bar.set_message(match (share, p99) {
+            bar.set_message(fit(match (share, p99) {
                 (None, _) => format!("{name:<16} no measurement"),
                 (Some((share, _)), Some(Some(p99))) => {
                     format!(
@@ -120,7 +130,7 @@ impl Observer for Live {
                     )
                 }
                 (Some((share, _)), _) => format!("{name:<16} {:>6.2}% good   p99 no answer", share * 100.0),
-            });
+            }));
         }
         let force: Vec<&str> = self.active.values().map(String::as_str).collect();
         let text = if force.is_empty() {
@@ -128,7 +138,7 @@ impl Observer for Live {
         } else {
             format!("in force: {}", force.join(", "))
         };
-        self.force.set_message(text);
+        self.force.set_message(fit(text));
     }
 
     fn say(&mut self, text: &str) {
