@@ -43,7 +43,7 @@ const TIMINGS: &str = "
 [timings]
 start_tolerance = \"2s\"
 look_every = \"500ms\"
-stale_after = \"1s\"
+stale_after = \"1500ms\"
 grace = \"500ms\"
 undo_tries = 5
 undo_pause = \"100ms\"

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use super::{
     Case,
-    drill::{Drill, LEASE, fault},
+    drill::{Drill, SHORT, fault},
     host::{Host, Processes, VICTIM, Who, World, states, wait},
     matrix::KINDS,
 };
@@ -77,7 +77,7 @@ async fn undo_overtakes_arm(world: &World, host: &Host<'_>) {
 
 async fn cut_before_start(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
-    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
+    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await.with_lease(SHORT);
     drill.arm(&[0], Span::millis(400)).await.unwrap();
     host.lab().cut(host.name()).unwrap();
     wait("the injection to be disarmed", async || {
@@ -148,10 +148,11 @@ async fn administrator(world: &World, host: &Host<'_>) {
 async fn frozen(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
-    let mut drill = Drill::prepare(world, host, &[fault(KINDS[1].1), fault(KINDS[2].1)]).await;
+    let mut drill =
+        Drill::prepare(world, host, &[fault(KINDS[1].1), fault(KINDS[2].1)]).await.with_lease(SHORT);
     drill.in_force(&[0, 1]).await;
     processes.signal(ALL, Signal::STOP);
-    tokio::time::sleep(Duration::from(LEASE) * 2).await;
+    tokio::time::sleep(Duration::from(SHORT) * 2).await;
     processes.signal(ALL, Signal::CONT);
     host.clean(&before, &drill.run).await;
 }
