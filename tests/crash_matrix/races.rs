@@ -35,6 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(
             Case::new(format!("races::killed_again_and_again_during_undo::{kind}"), test).with_points(true),
         );
+        let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(one_after_the_other(w, h, json));
+        cases.push(Case::new(format!("races::killed_one_after_the_other::{kind}"), test));
     }
     cases
 }
@@ -182,4 +184,27 @@ async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     host.inside(&["go-on"]);
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(states(&after, &drill.ids[0]).0.last(), Some(&State::Undone), "{}", host.story());
+}
+
+/// Each dies while another may be putting back already, some milliseconds after the one before.
+async fn one_after_the_other(world: &World, host: &Host<'_>, json: &str) {
+    use Who::{Guardian, Helper, Worker};
+    for (order, pause_ms) in [
+        ([Guardian, Worker, Helper], 0),
+        ([Guardian, Worker, Helper], 5),
+        ([Worker, Helper, Guardian], 3),
+        ([Helper, Guardian, Worker], 10),
+    ] {
+        let before = host.quiet().await;
+        let processes = host.processes().await;
+        let mut drill = Drill::prepare(world, host, &[fault(json)]).await;
+        drill.in_force(&[0]).await;
+        for who in order {
+            processes.kill_what_is_left(who);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+        let after = host.clean(&before, &drill.run).await;
+        let (states, _) = states(&after, &drill.ids[0]);
+        assert_eq!(states.last(), Some(&State::Undone), "{order:?} {pause_ms} ms\n{}", host.story());
+    }
 }
