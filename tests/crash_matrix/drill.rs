@@ -13,8 +13,10 @@ use tokio::task::JoinHandle;
 use super::host::{Host, World, wait};
 
 const DIGEST: &str = "the plan";
-/// Long enough for a machine that is busy, short enough for a test that waits for its end.
-pub(crate) const LEASE: Span = Span::millis(1500);
+/// Never ends in a test, however busy the machine is.
+const LEASE: Span = Span::secs(60);
+/// For tests that wait for its end.
+pub(crate) const SHORT: Span = Span::millis(1500);
 /// Longer than any test: nothing heals because its time is over.
 const HOLD: Span = Span::secs(300);
 
@@ -25,6 +27,7 @@ pub(crate) struct Drill {
     fingerprints: Vec<String>,
     boot: (u64, String),
     renewing: Option<JoinHandle<()>>,
+    lease: Span,
 }
 
 /// A fault as a scenario has it.
@@ -44,9 +47,15 @@ impl Drill {
             fingerprints: Vec::new(),
             boot: (0, String::new()),
             renewing: None,
+            lease: LEASE,
         };
         new.prepare_again(faults).await.unwrap();
         new
+    }
+
+    pub(crate) fn with_lease(mut self, lease: Span) -> Self {
+        self.lease = lease;
+        self
     }
 
     pub(crate) async fn prepare_again(&mut self, faults: &[Fault]) -> Result<(), LinkError> {
@@ -80,7 +89,7 @@ impl Drill {
         let arm = Arm {
             plan_digest: DIGEST.into(),
             boot_id: self.boot.1.clone(),
-            lease: LEASE,
+            lease: self.lease,
             about: About::default(),
             injections: which.iter().map(one).collect(),
         };
@@ -89,14 +98,14 @@ impl Drill {
 
     /// Renews the lease from now on.
     pub(crate) async fn renew(&mut self) {
-        let (agent, run) = (self.agent.clone(), self.run.clone());
-        agent.renew(&run, &Renew { lease: LEASE }).await.unwrap();
+        let (agent, run, lease) = (self.agent.clone(), self.run.clone(), self.lease);
+        agent.renew(&run, &Renew { lease }).await.unwrap();
         self.renewing.get_or_insert_with(|| {
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(Duration::from_millis(150)).await;
                     // Whether the agent still is, is what the test is about.
-                    let _ = agent.renew(&run, &Renew { lease: LEASE }).await;
+                    let _ = agent.renew(&run, &Renew { lease }).await;
                 }
             })
         });

@@ -27,7 +27,10 @@ use firedrill_wire::{
     identity::Role,
     journal::{State, What},
 };
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 
 use super::inside::{INSIDE, Look};
 
@@ -43,7 +46,7 @@ const TIMINGS: &str = "
 [timings]
 start_tolerance = \"2s\"
 look_every = \"500ms\"
-stale_after = \"1s\"
+stale_after = \"1500ms\"
 grace = \"500ms\"
 undo_tries = 5
 undo_pause = \"100ms\"
@@ -160,6 +163,17 @@ impl Processes {
             send(Signal::STOP);
         }
         send(signal);
+    }
+}
+
+impl Processes {
+    /// Kills it, if it has not left by itself.
+    pub(crate) fn kill_what_is_left(&self, whom: Who) {
+        let (_, process) = self.0.iter().find(|(who, _)| *who == whom).unwrap();
+        match pidfd_send_signal(process, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => panic!("cannot kill the {whom:?}: {error}"),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::{
     Case,
-    drill::{Drill, LEASE, fault},
+    drill::{Drill, SHORT, fault},
     host::{Host, Who, World, states, wait},
 };
 
@@ -104,6 +104,9 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
     let before = host.quiet().await;
     let processes = host.processes().await;
     let mut drill = Drill::prepare(world, host, &[fault]).await;
+    if matches!(death, Death::Coordinator | Death::LinkCut) {
+        drill = drill.with_lease(SHORT);
+    }
     let id = drill.ids[0].clone();
     let wait_for_place = async |drill: &mut Drill, place: &str| {
         host.inside(&["stop-at", place]);
@@ -137,7 +140,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
     }
     if death == Death::LinkCut {
         // It heals while nobody can reach it.
-        tokio::time::sleep(LEASE.into()).await;
+        tokio::time::sleep(SHORT.into()).await;
         wait("the host to heal by itself", async || {
             tokio::time::sleep(Duration::from_millis(200)).await;
             states(&host.look(), &id).0.last().is_some_and(|state| !state.is_open())

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use super::{
     Case,
-    drill::{Drill, LEASE, fault},
+    drill::{Drill, SHORT, fault},
     host::{Host, Processes, VICTIM, Who, World, states, wait},
     matrix::KINDS,
 };
@@ -35,6 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(
             Case::new(format!("races::killed_again_and_again_during_undo::{kind}"), test).with_points(true),
         );
+        let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(one_after_the_other(w, h, json));
+        cases.push(Case::new(format!("races::killed_one_after_the_other::{kind}"), test));
     }
     cases
 }
@@ -77,7 +79,7 @@ async fn undo_overtakes_arm(world: &World, host: &Host<'_>) {
 
 async fn cut_before_start(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
-    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
+    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await.with_lease(SHORT);
     drill.arm(&[0], Span::millis(400)).await.unwrap();
     host.lab().cut(host.name()).unwrap();
     wait("the injection to be disarmed", async || {
@@ -148,10 +150,11 @@ async fn administrator(world: &World, host: &Host<'_>) {
 async fn frozen(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
-    let mut drill = Drill::prepare(world, host, &[fault(KINDS[1].1), fault(KINDS[2].1)]).await;
+    let mut drill =
+        Drill::prepare(world, host, &[fault(KINDS[1].1), fault(KINDS[2].1)]).await.with_lease(SHORT);
     drill.in_force(&[0, 1]).await;
     processes.signal(ALL, Signal::STOP);
-    tokio::time::sleep(Duration::from(LEASE) * 2).await;
+    tokio::time::sleep(Duration::from(SHORT) * 2).await;
     processes.signal(ALL, Signal::CONT);
     host.clean(&before, &drill.run).await;
 }
@@ -181,4 +184,27 @@ async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     host.inside(&["go-on"]);
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(states(&after, &drill.ids[0]).0.last(), Some(&State::Undone), "{}", host.story());
+}
+
+/// Each dies while another may be putting back already, some milliseconds after the one before.
+async fn one_after_the_other(world: &World, host: &Host<'_>, json: &str) {
+    use Who::{Guardian, Helper, Worker};
+    for (order, pause_ms) in [
+        ([Guardian, Worker, Helper], 0),
+        ([Guardian, Worker, Helper], 5),
+        ([Worker, Helper, Guardian], 3),
+        ([Helper, Guardian, Worker], 10),
+    ] {
+        let before = host.quiet().await;
+        let processes = host.processes().await;
+        let mut drill = Drill::prepare(world, host, &[fault(json)]).await;
+        drill.in_force(&[0]).await;
+        for who in order {
+            processes.kill_what_is_left(who);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+        let after = host.clean(&before, &drill.run).await;
+        let (states, _) = states(&after, &drill.ids[0]);
+        assert_eq!(states.last(), Some(&State::Undone), "{order:?} {pause_ms} ms\n{}", host.story());
+    }
 }
