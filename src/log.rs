@@ -185,6 +185,15 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// A record that this version has no word for. Only reading makes one; it is never written. What it said may have
+    /// mattered, so a run with one is `unknown` at best.
+    #[serde(skip)]
+    Unknown {
+        /// What it calls itself.
+        name: String,
+        /// What is known of it, for people.
+        text: String,
+    },
     /// The last record. A log without it is of a run that did not end in order.
     RunEnded {
         /// How.

@@ -181,6 +181,13 @@ fn reasons(facts: &Facts<'_>, attacks: &[AttackCard]) -> Vec<String> {
     if !facts.missing.is_empty() {
         why.push(format!("records {} are missing from the log", say::list(&facts.missing)));
     }
+    if !facts.unknown.is_empty() {
+        let names: Vec<String> = facts.unknown.iter().map(|name| format!("`{name}`")).collect();
+        why.push(format!(
+            "the log has records that this version of firedrill does not know: {}; judge it with the version that wrote it",
+            say::list(&names)
+        ));
+    }
     match facts.ended {
         None => why.push("the log ends without its last record: the run did not end in order".to_owned()),
         Some(RunOutcome::Completed) => {}

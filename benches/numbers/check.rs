@@ -23,7 +23,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     line("  peak resident memory", &mib(peak), "under 15 MiB");
     match chaos() {
         None => {
-            line("chaos validate (Chaos Toolkit), for comparison", "not installed (CHAOS=path/to/chaos)", "")
+            line("chaos validate (Chaos Toolkit), for comparison", "not installed (CHAOS=path/to/chaos)", "");
         }
         Some(chaos) => {
             let dir = tempfile::tempdir()?;
@@ -71,7 +71,6 @@ fn measure(words: &[PathBuf]) -> Result<(Times, u64), Failure> {
     Ok((Times::new(times), peak))
 }
 
-#[expect(clippy::zombie_processes, reason = "wait4 buries it, and says what it used")]
 fn once(command: &mut Command) -> Result<(Duration, u64), Failure> {
     let began = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

@@ -40,7 +40,7 @@ const SECTION: &str = "__section";
 
 fn main() -> ExitCode {
     // Hosts of a lab are this same program; they must take over before any thread exists.
-    if let Some(code) = firedrill_lab::dispatch(|words| firedrill_agent::cli::main(words)) {
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
     // Cargo adds `--bench`.

@@ -9,7 +9,8 @@ use super::{Event, LogError, Record};
 /// A log as it was read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
-    /// All whole records, in order. One that this version does not know stands here as a `Note` that says so.
+    /// All whole records, in order. One that this version does not know stands here as
+    /// [`Event::Unknown`].
     pub records: Vec<Record>,
     /// What people should know about the file: a torn last line, records that are not known here.
     pub warnings: Vec<String>,
@@ -93,7 +94,7 @@ fn record(line: &[u8]) -> Result<(Record, Option<String>), String> {
         v: envelope.v,
         seq: envelope.seq,
         at_us: envelope.at_us,
-        event: Event::Note { text: text.clone() },
+        event: Event::Unknown { name: envelope.event, text: text.clone() },
     };
     Ok((note, Some(text)))
 }
@@ -129,6 +130,7 @@ mod tests {
         let newer = r#"{"v":1,"seq":2,"at_us":9,"event":"page-sent","to":"ops"}"#;
         let log = read_text(&format!("{NOTE}\n{newer}\n")).expect("tolerated");
         assert_eq!((log.records[1].seq, log.records[1].at_us), (2, 9));
+        assert!(matches!(&log.records[1].event, Event::Unknown { name, .. } if name == "page-sent"));
         assert!(log.warnings[0].contains("page-sent"), "{:?}", log.warnings);
         let nested = r#"{"v":1,"seq":2,"at_us":9,"event":"agent","host":"a","happened_us":1,"what":{"seq":1,"boot_us":1,"boot_id":"b","wall_us":1,"event":"sang"}}"#;
         assert_eq!(read_text(nested).expect("tolerated").warnings.len(), 1);

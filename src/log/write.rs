@@ -96,7 +96,11 @@ fn lock(file: &File, path: &Path) -> Result<(), LogError> {
 fn is_important(event: &Event) -> bool {
     use firedrill_wire::journal::What;
     match event {
-        Event::Bin { .. } | Event::Clock { .. } | Event::Note { .. } | Event::LinkBack { .. } => false,
+        Event::Bin { .. }
+        | Event::Clock { .. }
+        | Event::Note { .. }
+        | Event::Unknown { .. }
+        | Event::LinkBack { .. } => false,
         Event::Agent { what, .. } => !matches!(what.what, What::Looked { .. }),
         _ => true,
     }

@@ -29,6 +29,6 @@ pub struct Silent;
 impl Observer for Silent {
     fn record(&mut self, _: &Record) {}
     fn say(&mut self, text: &str) {
-        anstream::eprintln!("{text}");
+        errln!("{text}");
     }
 }

@@ -5,7 +5,7 @@ use firedrill_wire::Span;
 use super::{
     card::{Measured, Unit},
     judge::{Finding, View},
-    regain::{Regain, WINDOW, regain},
+    regain::{Regain, Slips, WINDOW, regain},
     say,
 };
 use crate::{plan::model::Phase, verdict::Verdict};
@@ -47,7 +47,9 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
     // A failure is seen only when a request is due; so the truth may be one request later.
     let step = super::whole(1e6 / view.probe.rate.max(0.001));
     let late = unsure.saturating_add(i64::try_from(step).unwrap_or(0));
-    let found = regain(view.samples, from, until, view.bench.good_enough(&view.probe.name));
+    let good = view.bench.good_enough(&view.probe.name);
+    let if_slips = |slips| regain(view.samples, from, until, good, slips);
+    let found = if_slips(Slips::Out);
     let measured = |value: Option<i64>, endless: bool| Measured {
         unit: Unit::Time,
         value: value.filter(|_| !endless).map(|us| us as f64),
@@ -57,6 +59,17 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
         samples: inside().map(|bin| bin.good + bin.bad).sum(),
     };
     let wanted = format!("{} wanted", say::time(limit));
+    // What a moment of being good again means, if it was that one.
+    let meaning = |found: Regain| match found {
+        Regain::Unmeasured => Verdict::Unknown,
+        Regain::AlwaysGood => Verdict::Held,
+        Regain::At(moment) if moment.saturating_sub(from).saturating_sub(unsure) > limit => Verdict::Violated,
+        Regain::At(moment) if moment.saturating_sub(from).saturating_add(unsure) <= limit => Verdict::Held,
+        Regain::NotYet(moment) if moment.saturating_sub(from).saturating_sub(unsure) > limit => {
+            Verdict::Violated
+        }
+        Regain::At(_) | Regain::NotYet(_) => Verdict::Unknown,
+    };
     let (verdict, why, measured) = match found {
         Regain::Unmeasured => (Verdict::Unknown, "nothing was measured".to_owned(), measured(None, false)),
         Regain::AlwaysGood => {
@@ -65,13 +78,7 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
         Regain::At(moment) => {
             let took = moment.saturating_sub(from);
             let figure = format!("good again {} {since}, {wanted}", say::time(took));
-            let verdict = if took.saturating_sub(unsure) > limit {
-                Verdict::Violated
-            } else if took.saturating_add(unsure) <= limit {
-                Verdict::Held
-            } else {
-                Verdict::Unknown
-            };
+            let verdict = meaning(found);
             let why = match verdict {
                 Verdict::Unknown => {
                     format!("{figure}: the clocks are too unsure to tell (± {})", say::time(unsure))
@@ -83,7 +90,7 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
         Regain::NotYet(moment) => {
             let at_least = moment.saturating_sub(from);
             let figure = format!("still bad {} {since}, {wanted}", say::time(at_least));
-            if at_least.saturating_sub(unsure) > limit {
+            if meaning(found) == Verdict::Violated {
                 (Verdict::Violated, figure, measured(Some(at_least), true))
             } else {
                 let why = format!("{figure}: it was not good for {WINDOW} s on end before that was over");
@@ -91,31 +98,29 @@ fn judge(view: &View<'_, '_>, from: i64, until: i64, limit: Span, since: &str, w
             }
         }
     };
-    let weak = || {
-        let general = view.bench.doubts.iter().find(|doubt| !doubt.void).map(|doubt| doubt.text.clone());
-        general.or_else(|| view.weakness(from, until, what)).or_else(|| slipped(view, from, until, found))
+    // A slipped request may have been either: only what is so with all of them good and with all of them bad is known.
+    let slipped = || {
+        let sure = match verdict {
+            Verdict::Held => meaning(if_slips(Slips::Bad)) == Verdict::Held,
+            Verdict::Violated => meaning(if_slips(Slips::Good)) == Verdict::Violated,
+            Verdict::Unknown => true,
+        };
+        let count: u64 = inside().map(|bin| bin.slipped).sum();
+        (!sure).then(|| {
+            format!("it could not keep its own schedule: {count} requests slipped in the {what}, and how they would have gone decides")
+        })
     };
-    match (verdict, weak()) {
-        (Verdict::Violated, _) | (_, None) => Finding { verdict, why, measured },
-        (_, Some(weak)) => Finding { verdict: Verdict::Unknown, why: weak, measured },
+    let weak = match verdict {
+        Verdict::Violated => slipped(),
+        _ => {
+            let general = view.bench.doubts.iter().find(|doubt| !doubt.void).map(|doubt| doubt.text.clone());
+            general.or_else(|| view.weakness(from, until, what)).or_else(slipped)
+        }
+    };
+    match weak {
+        None => Finding { verdict, why, measured },
+        Some(weak) => Finding { verdict: Verdict::Unknown, why: weak, measured },
     }
-}
-
-/// Around the moment that decides, no request may have slipped.
-fn slipped(view: &View<'_, '_>, from: i64, until: i64, found: Regain) -> Option<String> {
-    let window = i64::try_from(WINDOW).unwrap_or(5).saturating_mul(1_000_000);
-    let decisive = match found {
-        Regain::At(moment) | Regain::NotYet(moment) => moment.saturating_add(window).min(until),
-        Regain::AlwaysGood => until,
-        Regain::Unmeasured => return None,
-    };
-    let slipped: u64 = view
-        .samples
-        .iter()
-        .filter(|bin| bin.until_us > from && bin.from_us < decisive)
-        .map(|bin| bin.slipped)
-        .sum();
-    (slipped > 0).then(|| format!("{slipped} requests slipped in the seconds that decide"))
 }
 
 fn nothing(why: &str) -> Finding {

@@ -29,6 +29,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) attempt: u32,
     /// Numbers of records that should be there and are not.
     pub(crate) missing: Vec<String>,
+    /// What records call themselves that this version has no word for.
+    pub(crate) unknown: BTreeSet<&'a str>,
     pub(crate) ended: Option<&'a RunOutcome>,
     pub(crate) last_us: i64,
     pub(crate) attacks: Vec<AttackFacts<'a>>,
@@ -228,6 +230,9 @@ impl<'a> Facts<'a> {
             Event::HostEnded { host, end } => {
                 self.hosts_ended.insert(host, end);
             }
+            Event::Unknown { name, .. } => {
+                self.unknown.insert(name);
+            }
             Event::RunEnded { outcome } => self.ended = Some(outcome),
             Event::ApprovalAsked { .. }
             | Event::ApprovalGiven { .. }
@@ -334,7 +339,7 @@ pub(crate) fn sample(
         causes: &bin.bad,
         first_bad_us: after(bin.first_bad_us),
         last_bad_us: after(bin.last_bad_us),
-        latencies: Latencies::decode(&bin.latency).ok().filter(|latencies| latencies.total() == bin.good),
+        latencies: Latencies::of(bin).ok().filter(|latencies| latencies.total() == bin.good),
         uncertainty_us,
     }
 }

@@ -6,7 +6,7 @@ use super::{
     card::{FigureCard, PhaseFigure},
     judge::{Bench, View},
     latency::Latencies,
-    regain::{Regain, regain},
+    regain::{Regain, Slips, regain},
 };
 use crate::plan::model::{Goal, Phase};
 
@@ -82,7 +82,7 @@ fn took(view: &View<'_, '_>, (from, until): (i64, i64)) -> Option<i64> {
     if view.unmeasured_us(from, until) > 0 {
         return None;
     }
-    match regain(view.samples, from, until, view.bench.good_enough(&view.probe.name)) {
+    match regain(view.samples, from, until, view.bench.good_enough(&view.probe.name), Slips::Out) {
         Regain::AlwaysGood => Some(0),
         Regain::At(moment) => Some(moment.saturating_sub(from)),
         Regain::NotYet(_) | Regain::Unmeasured => None,

@@ -174,13 +174,6 @@ impl View<'_, '_> {
             return Some(format!("nothing was measured there for {} of the {what}", say::time(missing)));
         }
         let due: u64 = inside().map(|bin| bin.due).sum();
-        let slipped: u64 = inside().map(|bin| bin.slipped).sum();
-        if slipped as f64 > 0.01 * due as f64 {
-            return Some(format!(
-                "it could not keep its own schedule: {} of its requests slipped in the {what}",
-                say::percent(slipped as f64 / due as f64)
-            ));
-        }
         let time: i64 = inside().map(|bin| bin.until_us.saturating_sub(bin.from_us)).sum();
         let planned = self.probe.rate * time as f64 / 1e6;
         if (due as f64) < 0.98 * planned - 2.0 {

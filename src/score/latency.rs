@@ -1,24 +1,21 @@
 //! Latencies as the vantages count them: HDR histograms, kept sparse, because a night of seconds must fit in memory.
 
-use base64::Engine as _;
-use hdrhistogram::{Histogram, serialization::Deserializer};
+use firedrill_wire::probe::Bin;
 
 /// Counted latencies in microseconds, sorted; the same buckets at every vantage, so that merging loses nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latencies(Vec<(u64, u64)>);
 
 impl Latencies {
-    /// From a bin's text (HDR histogram V2, base64); the empty text is no latency at all.
+    /// Those of a bin.
     ///
     /// # Errors
-    /// What is wrong with the text.
-    pub fn decode(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
+    /// The bin's histogram cannot be read.
+    pub fn of(bin: &Bin) -> Result<Self, firedrill_probe::bin::HistogramError> {
+        if bin.latency.is_empty() {
             return Ok(Self::default());
         }
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| e.to_string())?;
-        let histogram: Histogram<u64> =
-            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|e| e.to_string())?;
+        let histogram = firedrill_probe::histogram(bin)?;
         Ok(Self(
             histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect(),
         ))
@@ -69,23 +66,15 @@ mod tests {
         assert_eq!(fast.quantile(0.98, 2), Some(1000));
         assert_eq!(fast.quantile(0.99, 2), None);
         assert_eq!(Latencies::default().quantile(0.5, 0), None);
-        assert!(Latencies::decode("not base64!").is_err());
-        assert!(Latencies::decode("AAAA").is_err());
     }
 
     #[test]
     fn what_a_prober_writes_is_read() {
-        use hdrhistogram::serialization::{Serializer as _, V2Serializer};
-        let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
-        for latency in [900, 12_345, 12_345, 2_000_000] {
-            histogram.record(latency).unwrap();
-        }
-        let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
-        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-        let read = Latencies::decode(&text).unwrap();
-        assert_eq!((read.total(), read.at_most(13_000), read.at_most(100)), (4, 3, 0));
+        let bin = crate::testing::bin("buy", 1, 100, 0);
+        let read = Latencies::of(&bin).unwrap();
+        assert_eq!((read.total(), read.at_most(100), read.at_most(60_000)), (100, 0, 100));
         let median = read.quantile(0.5, 0).unwrap();
-        assert!((12_330..12_360).contains(&median), "{median}");
+        assert!((15_000..17_000).contains(&median), "{median}");
+        assert!(Latencies::of(&Bin { latency: "AAAA".to_owned(), ..bin }).is_err());
     }
 }

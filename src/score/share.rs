@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     endless: u64,
     /// Bins whose latencies cannot be read.
     unreadable: usize,
+    /// Requests that the vantage itself lost: bad in `worst`, good in `best`.
+    slipped: u64,
     /// Bins across an edge whose bad requests may belong to either side.
     unsure: usize,
 }
@@ -122,8 +124,9 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             Part::Unsure(sample) => {
                 tally.unsure += 1;
                 let (good, all) = (sample.good as f64, (sample.good + sample.bad) as f64);
-                tally.worst.push((good, all));
-                tally.best.push((all, all));
+                let slipped = sample.slipped as f64;
+                tally.worst.push((good, all + slipped));
+                tally.best.push((all + slipped, all + slipped));
             }
         }
     }
@@ -134,6 +137,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
 impl Tally {
     fn count(&mut self, fit: f64, all: f64, slipped: f64) {
         self.blocks.push((fit, all));
+        self.slipped += super::whole(slipped);
         self.worst.push((fit, all + slipped));
         self.best.push((fit + slipped, all + slipped));
     }
@@ -207,6 +211,13 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
         (Verdict::Unknown, why)
     } else if worst >= tally.goal {
         (Verdict::Held, format!("{figure} {range}"))
+    } else if sure.low >= tally.goal && tally.slipped > 0 {
+        let slipped = tally.slipped as f64 / (tally.slipped + tally.samples()) as f64;
+        let why = format!(
+            "{figure}, but it could not keep its own schedule: {} of its requests slipped, and had they been bad it would not hold",
+            say::percent(slipped)
+        );
+        (Verdict::Unknown, why)
     } else if sure.low >= tally.goal && tally.unsure > 0 {
         (Verdict::Unknown, format!("{figure}, but bad requests at the edge of a phase may belong to it"))
     } else if sure.share >= 1.0 {

@@ -53,7 +53,7 @@ impl Window {
             until_us: start_us.saturating_add(length),
             good: bin.good,
             bad: bin.bad.values().fold(0, |sum, count| u64::saturating_add(sum, *count)),
-            latencies: Latencies::decode(&bin.latency).unwrap_or_default(),
+            latencies: Latencies::of(bin).unwrap_or_default(),
         };
         // After a broken link old bins come late, and some twice.
         let place = slots.partition_point(|other| other.from_us < start_us);

@@ -15,6 +15,7 @@ use firedrill_wire::{
 use super::{Core, lock};
 use crate::{
     bell::Alarm,
+    crash_point,
     fault::{Inject, Live},
     heal::{PutBack, put_back},
     journal::Record,
@@ -88,7 +89,10 @@ impl Life {
             self.heal(&HealReason::InjectFailed, "its start could not be journaled, so nothing was made");
             return;
         }
-        match kind.inject(&self.core.host, &live) {
+        self.crash_point("before-inject");
+        let injected = kind.inject(&self.core.host, &live);
+        self.crash_point("injected");
+        match injected {
             Err(error) => self.heal(&HealReason::InjectFailed, &error.to_string()),
             Ok(injected) => {
                 let live = self.learn(live, injected.undo);
@@ -106,6 +110,10 @@ impl Life {
 
     fn read<T>(&self, what: impl FnOnce(&mut super::Entry) -> T) -> Option<T> {
         lock(&self.core.book).live.get_mut(&self.id).map(what)
+    }
+
+    fn crash_point(&self, place: &str) {
+        crash_point::at(&self.core.config.paths.run, place);
     }
 
     fn wanted(&self) -> Option<HealReason> {
@@ -244,6 +252,7 @@ impl Life {
         self.core.step(&self.id, Step::Heal, Some(reason.clone()), why.to_owned(), Vec::new(), false);
         let retry = self.core.config.timings.retry();
         let work = PutBack::of(&intent, &self.core.here);
+        self.crash_point("before-undo");
         let done = put_back(work, self.core.wiring.apply, &self.core.host, &retry, |attempt, error| {
             self.core.event(What::UndoRetry {
                 injection: self.id.clone(),
@@ -253,6 +262,7 @@ impl Life {
             });
             self.core.sync();
         });
+        self.crash_point("put-back");
         let (state, detail, foreign) = done.end();
         let step = if state == State::Undone { Step::PutBack } else { Step::GiveUp };
         self.core.metrics.undo_took(began.elapsed());

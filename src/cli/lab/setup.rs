@@ -8,7 +8,7 @@ use std::{
 };
 
 use firedrill_lab::{
-    AgentSpec, FileSpec, HostSpec, Lab, LabSpec, Options, ServiceSpec,
+    HostSpec, Lab, LabSpec, Options,
     demo::{Shop, add_shop},
 };
 use firedrill_wire::identity::Role;
@@ -17,14 +17,13 @@ use miette::{Context as _, IntoDiagnostic as _, miette};
 use crate::{
     cli::common::fleet,
     fleet::FleetSource,
-    pki::{HostAsk, PersonAsk, Pki},
+    pki::{PersonAsk, Pki},
     plan::model::Host,
+    rehearsal::{self, DAYS},
 };
 
 /// Who runs drills on a lab.
 pub const OPERATOR: &str = "lab-operator";
-/// Certificates of a lab need not outlive it.
-const DAYS: u32 = 30;
 
 /// The scenario library's files that the demo needs, so that it also runs where the repository is not.
 pub(in crate::cli) mod builtin {
@@ -78,9 +77,9 @@ impl Setup {
     fn build(name: &str, folder: &Path, hosts: &[Host], shop: &Shop) -> miette::Result<Self> {
         let pki = Pki::init(&folder.join("pki")).into_diagnostic()?;
         pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS)).into_diagnostic()?;
-        let hosts: Vec<HostSpec> =
-            hosts.iter().map(|host| host_spec(&pki, host)).collect::<miette::Result<_>>()?;
-        let mut spec = LabSpec::new(name, hosts);
+        let hosts: Result<Vec<HostSpec>, _> =
+            hosts.iter().map(|host| rehearsal::host(&pki, host, "")).collect();
+        let mut spec = LabSpec::new(name, hosts.into_diagnostic()?);
         add_shop(&mut spec, shop);
         Ok(Self { name: name.to_owned(), spec })
     }
@@ -115,30 +114,4 @@ fn fresh(name: &str) -> miette::Result<PathBuf> {
         .into_diagnostic()
         .wrap_err_with(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
-}
-
-fn host_spec(pki: &Pki, host: &Host) -> miette::Result<HostSpec> {
-    const ETC: &str = "/etc/firedrill";
-    let issued = pki.issue_host(&HostAsk::new(&host.name, DAYS)).into_diagnostic()?;
-    let read = |path: &Path| fs::read_to_string(path).into_diagnostic();
-    let config = format!("{ETC}/agent.toml");
-    let text = format!(
-        "host = \"{}\"\ncert = \"{ETC}/host.pem\"\nkey = \"{ETC}/host.key\"\nca = \"{ETC}/ca.pem\"\n\n[paths]\nrunit = [\"/run/service\"]\n",
-        host.name
-    );
-    let file = |path: String, content: String, mode: u32| FileSpec { path: path.into(), content, mode };
-    Ok(HostSpec {
-        name: host.name.clone(),
-        addresses: host.addresses.clone(),
-        region: host.labels.get("region").cloned().unwrap_or_default(),
-        roles: host.roles.clone(),
-        services: Vec::<ServiceSpec>::new(),
-        files: vec![
-            file(config.clone(), text, 0o644),
-            file(format!("{ETC}/host.pem"), read(&issued.cert)?, 0o644),
-            file(format!("{ETC}/host.key"), read(&issued.key)?, 0o600),
-            file(format!("{ETC}/ca.pem"), read(&crate::pki::ca_file(pki.dir()))?, 0o644),
-        ],
-        agent: Some(AgentSpec { config_path: config.into(), env: std::collections::BTreeMap::default() }),
-    })
 }

@@ -77,6 +77,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
         }
         Event::HostEnded { host, end } => row(at, host, format!("ended {}", state_word(end.state))),
         Event::Note { text } => row(at, "note", text.clone()),
+        Event::Unknown { text, .. } => row(at, "not known", text.clone()),
         Event::RunEnded { .. } => row(at, "coordinator", "run ended".to_owned()),
     }
 }

@@ -32,8 +32,8 @@ const OVER: Span = Span::secs(3);
 impl Default for Live {
     fn default() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-        let phase = all.add(bar("{prefix:.bold} {bar:30.yellow/dim} {msg}"));
-        let force = all.add(bar("{msg}"));
+        let phase = all.add(bar("{prefix:.bold} {wide_bar:.yellow/dim} {msg}"));
+        let force = all.add(bar("{wide_msg}"));
         Self { plan: None, all, phase, probes: Vec::new(), force, now: None, active: BTreeMap::new() }
     }
 }
@@ -46,7 +46,7 @@ fn bar(template: &str) -> ProgressBar {
 impl Live {
     fn begin(&mut self, plan: &Plan) {
         for probe in &plan.probes {
-            let bar = self.all.insert_before(&self.force, bar("  {msg}"));
+            let bar = self.all.insert_before(&self.force, bar("  {wide_msg}"));
             self.probes.push((probe.name.clone(), bar));
         }
         self.plan = Some(plan.clone());
@@ -93,7 +93,7 @@ impl Observer for Live {
         self.notice(record);
         if let Some((tone, text)) = sentence(self.plan.as_ref(), record) {
             let text = line(record.at_us, tone, &text);
-            self.all.suspend(|| anstream::eprintln!("{text}"));
+            self.all.suspend(|| errln!("{text}"));
         }
     }
 
@@ -132,7 +132,7 @@ impl Observer for Live {
     }
 
     fn say(&mut self, text: &str) {
-        self.all.suspend(|| anstream::eprintln!("{text}"));
+        self.all.suspend(|| errln!("{text}"));
     }
 
     fn close(&mut self) {

@@ -96,6 +96,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             }
         }
         Event::Note { text } => (Tone::Plain, text.clone()),
+        Event::Unknown { text, .. } => (Tone::Bad, text.clone()),
         Event::RunEnded { outcome: RunOutcome::Completed } => (Tone::Good, "the run is complete".to_owned()),
         Event::RunEnded { outcome } => (Tone::Bad, format!("the run ended: {}", outcome.reason())),
     })

@@ -1,0 +1,144 @@
+//! What a run may say, end to end: real agents in a lab, coordinators as processes of their own, and one thing after
+//! another that goes wrong. What did not land or was not measured is never `held`, and the report says why.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by it")]
+
+#[path = "truth/ground.rs"]
+mod ground;
+
+use std::{process::ExitCode, thread::sleep, time::Duration};
+
+use ground::{APP1, Drill, Ground, Report, SHOP, said};
+use libtest_mimic::{Arguments, Trial};
+use rustix::process::Signal;
+
+const CASES: &[(&str, fn(&Ground))] = &[
+    ("held", what_held_is_said_to_have_held),
+    ("violated", what_was_violated_is_said_to_be),
+    ("unmet", a_rule_that_no_packet_met),
+    ("lifted", a_fault_that_somebody_lifted),
+    ("cut", the_only_vantage_is_cut_off),
+    ("slept", a_coordinator_that_slept_for_longer_than_its_lease),
+    ("dozed", a_coordinator_that_slept_for_a_moment),
+    ("witness", a_vantage_that_is_attacked_is_no_witness),
+    ("worker", an_agent_whose_worker_was_killed),
+    ("killed", a_coordinator_that_was_killed),
+    ("ctrl-c", a_person_stops_it),
+    ("guard", a_guard_aborts_it),
+];
+
+fn main() -> ExitCode {
+    // The lab's hosts are started from the product's own program; this is for those who look from inside.
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+        return code;
+    }
+    if let Err(why) = firedrill_lab::preflight() {
+        eprintln!("skipped: no lab can start here: {why}");
+        return ExitCode::SUCCESS;
+    }
+    let mut args = Arguments::from_args();
+    // Each case waits far more than it works.
+    args.test_threads.get_or_insert(4);
+    let trial = |&(name, case): &(&'static str, fn(&Ground))| {
+        Trial::test(name, move || {
+            case(&Ground::new(name));
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&args, CASES.iter().map(trial).collect()).exit_code()
+}
+
+fn what_held_is_said_to_have_held(ground: &Ground) {
+    ground.start(&Drill::new()).report().expect("held", 0, "all held").clean();
+}
+
+fn what_was_violated_is_said_to_be(ground: &Ground) {
+    let drill = Drill { url: APP1, good: "90%", ..Drill::new() };
+    ground.start(&drill).report().expect("violated", 1, "90 % wanted").clean();
+}
+
+fn a_rule_that_no_packet_met(ground: &Ground) {
+    // The shop and its client have nothing to say to each other but through the balancer.
+    let drill = Drill { fault: r#"net-block = { to = "client" }"#, ..Drill::new() };
+    ground.start(&drill).report().expect("unknown", 3, "was never exercised, nothing met it").clean();
+}
+
+fn a_fault_that_somebody_lifted(ground: &Ground) {
+    let mut run = ground.start(&Drill { hold: "8s", ..Drill::new() });
+    run.in_force();
+    let lab = ground.lab();
+    let undone = ground.firedrill(&["undo", "--run", &run.run_id(), "--lab", lab.name()]);
+    assert!(undone.status.success(), "{}", said(&undone));
+    run.report().expect("unknown", 3, "was lifted early, asked for by lab-operator").clean();
+}
+
+fn the_only_vantage_is_cut_off(ground: &Ground) {
+    let mut run = ground.start(&Drill { from: r#"["client1"]"#, ..Drill::new() });
+    run.in_force();
+    ground.lab().cut("client1").unwrap();
+    run.report().expect("unknown", 3, "nothing was measured there for").clean();
+}
+
+fn a_coordinator_that_slept_for_longer_than_its_lease(ground: &Ground) {
+    let mut run = ground.start(&Drill { hold: "20s", lease: "3s", ..Drill::new() });
+    run.in_force().signal(Signal::STOP);
+    sleep(Duration::from_secs(6));
+    run.signal(Signal::CONT);
+    run.report().expect("unknown", 5, "longer than the lease of 3s").clean();
+}
+
+fn a_coordinator_that_slept_for_a_moment(ground: &Ground) {
+    let mut run = ground.start(&Drill { from: r#"["client1"]"#, hold: "6s", ..Drill::new() });
+    run.in_force().signal(Signal::STOP);
+    sleep(Duration::from_secs(2));
+    run.signal(Signal::CONT);
+    run.report().expect("unknown", 3, "the coordinator itself was not running for").clean();
+}
+
+fn a_vantage_that_is_attacked_is_no_witness(ground: &Ground) {
+    let blind = Drill { from: r#"["app1"]"#, fault: r#"net-block = { to = "edge" }"#, ..Drill::new() };
+    let refused = ground.check(&blind);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("hits every vantage of probe `buy`"), "{}", said(&refused));
+    // Beside another one it is shown, however bad it looks from there.
+    let drill = Drill { from: r#"["app1", "coordinator"]"#, url: SHOP, ..blind };
+    let report = ground.start(&drill).report();
+    report.expect("held", 0, "all held").clean();
+    let vantages = report.card["attacks"][0]["objectives"][0]["vantages"].as_array().unwrap().clone();
+    let own = vantages.iter().find(|one| one["vantage"] == "app1").unwrap();
+    assert_eq!(own["counts"], false, "{own}");
+    assert_ne!(own["verdict"], "held", "{own}");
+}
+
+fn an_agent_whose_worker_was_killed(ground: &Ground) {
+    let mut run = ground.start(&Drill { hold: "6s", ..Drill::new() });
+    run.in_force();
+    kill(ground.worker("app1"));
+    run.report().expect("unknown", 3, "service-stop on app1").clean();
+}
+
+fn a_coordinator_that_was_killed(ground: &Ground) {
+    let mut run = ground.start(&Drill { hold: "20s", lease: "3s", ..Drill::new() });
+    run.in_force().signal(Signal::KILL);
+    let folder = run.gone();
+    let collected = ground.firedrill(&["collect", folder.to_str().unwrap(), "--lab", ground.lab().name()]);
+    let report = Report::read(&folder, collected.status.code(), said(&collected));
+    report.expect("unknown", 3, "the coordinator died").clean();
+}
+
+fn a_person_stops_it(ground: &Ground) {
+    let mut run = ground.start(&Drill { hold: "20s", ..Drill::new() });
+    run.in_force().signal(Signal::INT);
+    run.report().expect("unknown", 5, "stopped by Ctrl-C").clean();
+}
+
+fn a_guard_aborts_it(ground: &Ground) {
+    let guard = r#"abort = [{ probe = "buy", good_below = "50%", over = "2s" }]"#;
+    let drill = Drill { url: APP1, hold: "20s", guard, ..Drill::new() };
+    ground.start(&drill).report().expect("violated", 1, "a guard aborted").clean();
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+}

@@ -1,0 +1,320 @@
+//! A small lab, a coordinator in it as a process of its own, and what its report says.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use firedrill::log::{self, Event};
+use firedrill_lab::Lab;
+use firedrill_wire::journal::{State, What};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_firedrill");
+/// Long enough for anything that happens at all, on a busy machine.
+const LONG: Duration = Duration::from_secs(90);
+
+const FLEET: &str = r#"
+schema = 1
+[defaults]
+env = "truth"
+agent_port = 7790
+[[host]]
+name = "edge1"
+region = "west"
+roles = ["edge"]
+addresses = ["10.78.1.10"]
+[[host]]
+name = "app1"
+region = "west"
+roles = ["app"]
+addresses = ["10.78.1.11"]
+[[host]]
+name = "app2"
+region = "west"
+roles = ["app"]
+addresses = ["10.78.1.12"]
+[[host]]
+name = "client1"
+region = "west"
+roles = ["client"]
+addresses = ["10.78.1.20"]
+"#;
+
+/// Through the balancer, which routes around one app host.
+pub(crate) const SHOP: &str = "http://edge1/checkout";
+/// The one app host itself.
+pub(crate) const APP1: &str = "http://app1:8080/checkout";
+
+/// A drill of one attack that takes about ten seconds. What a case does not say is as in [`Drill::new`].
+pub(crate) struct Drill {
+    pub(crate) url: &'static str,
+    pub(crate) from: &'static str,
+    pub(crate) good: &'static str,
+    pub(crate) on: &'static str,
+    pub(crate) fault: &'static str,
+    pub(crate) hold: &'static str,
+    pub(crate) lease: &'static str,
+    pub(crate) guard: &'static str,
+}
+
+impl Drill {
+    /// The service on one of two app hosts is stopped; users come through the balancer.
+    pub(crate) fn new() -> Self {
+        Self {
+            url: SHOP,
+            from: r#"["coordinator"]"#,
+            good: "60%",
+            on: "app1",
+            fault: r#"service-stop = { service = "checkout" }"#,
+            hold: "4s",
+            lease: "10s",
+            guard: "",
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { url, from, good, on, fault, hold, lease, guard } = self;
+        format!(
+            r#"
+schema = 1
+name = "truth"
+hypothesis = "The report says what was, and no more."
+environment = "truth"
+lease = "{lease}"
+[targets.client]
+where = {{ role = "client" }}
+[targets.edge]
+where = {{ role = "edge" }}
+[probes.buy]
+http = {{ url = "{url}", status = 200 }}
+rate = 25
+timeout = "500ms"
+connection = "new"
+from = {from}
+[objectives.users]
+probe = "buy"
+good = "{good}"
+[guard]
+max_share = {{ of = "role", share = "50%" }}
+{guard}
+[[attack]]
+name = "attack"
+on = "{on}"
+fault.{fault}
+baseline = "2s"
+hold = "{hold}"
+recovery = "2s"
+"#
+        )
+    }
+}
+
+/// A lab of one case, which ends with it.
+pub(crate) struct Ground {
+    name: String,
+    folder: tempfile::TempDir,
+}
+
+impl Ground {
+    pub(crate) fn new(case: &str) -> Self {
+        let ground = Self {
+            name: format!("truth-{case}-{}", std::process::id()),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let fleet = ground.path("fleet.toml");
+        fs::write(&fleet, FLEET).unwrap();
+        let up = ground.firedrill(&["lab", "up", "--name", &ground.name, "--fleet", fleet.to_str().unwrap()]);
+        assert!(up.status.success(), "{}", said(&up));
+        ground
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.env("NO_COLOR", "1").stdin(Stdio::null()).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn firedrill(&self, words: &[&str]) -> Output {
+        self.command().args(words).output().unwrap()
+    }
+
+    /// The lab itself, to look into it or to hurt it.
+    pub(crate) fn lab(&self) -> Lab {
+        Lab::attach(&self.name).unwrap()
+    }
+
+    /// What `check` says of a drill, on the same fleet.
+    pub(crate) fn check(&self, drill: &Drill) -> Output {
+        fs::write(self.path("drill.toml"), drill.text()).unwrap();
+        self.firedrill(&["check", "drill.toml", "--fleet", "fleet.toml"])
+    }
+
+    /// Starts a coordinator.
+    pub(crate) fn start(&self, drill: &Drill) -> Running<'_> {
+        fs::write(self.path("drill.toml"), drill.text()).unwrap();
+        let errors = fs::File::create(self.path("stderr")).unwrap();
+        let child = self
+            .command()
+            .args(["run", "drill.toml", "--lab", &self.name, "--out", "out", "--json"])
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .unwrap();
+        Running { ground: self, child }
+    }
+
+    /// The process of a host's agent that does the work, as this process may call it.
+    pub(crate) fn worker(&self, host: &str) -> i32 {
+        let does_work = |pid: &i32| {
+            let of = |file: &str| PathBuf::from(format!("/proc/{pid}/{file}"));
+            let words = fs::read(of("cmdline")).unwrap_or_default();
+            let polls =
+                fs::read_dir(of("fd")).into_iter().flatten().flatten().any(|fd| {
+                    fs::read_link(fd.path()).is_ok_and(|to| to == Path::new("anon_inode:[eventpoll]"))
+                });
+            String::from_utf8_lossy(&words).contains("agent.toml") && polls
+        };
+        let all: Vec<i32> = self.lab().pids(host).unwrap().into_iter().filter(does_work).collect();
+        assert_eq!(all.len(), 1, "one worker on {host}: {all:?}");
+        all[0]
+    }
+
+    fn said_by_run(&self) -> String {
+        fs::read_to_string(self.path("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let _ = self.command().args(["lab", "down", "--name", &self.name]).output();
+    }
+}
+
+/// A coordinator at work.
+pub(crate) struct Running<'g> {
+    ground: &'g Ground,
+    child: Child,
+}
+
+impl Running<'_> {
+    /// The run's folder, which is also its name.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let inside = fs::read_dir(self.ground.path("out")).unwrap();
+        inside.flatten().map(|entry| entry.path()).next().unwrap()
+    }
+
+    pub(crate) fn run_id(&self) -> String {
+        self.folder().file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// Waits until a fault is in force.
+    pub(crate) fn in_force(&mut self) -> &mut Self {
+        let end = Instant::now() + LONG;
+        loop {
+            let all = fs::read_dir(self.ground.path("out")).into_iter().flatten().flatten();
+            let there = all
+                .filter_map(|entry| log::read(&entry.path().join("events.jsonl")).ok())
+                .flat_map(|log| log.records)
+                .any(|record| match record.event {
+                    Event::Agent { what, .. } => {
+                        matches!(what.what, What::Changed { to: State::InForce, .. })
+                    }
+                    _ => false,
+                });
+            if there {
+                return self;
+            }
+            let over = self.child.try_wait().unwrap();
+            assert!(over.is_none(), "the run ended with {over:?}: {}", self.ground.said_by_run());
+            assert!(Instant::now() < end, "nothing came in force: {}", self.ground.said_by_run());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) -> &mut Self {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self
+    }
+
+    /// Waits until the coordinator is gone, without any word of it about the run.
+    pub(crate) fn gone(mut self) -> PathBuf {
+        self.wait();
+        self.folder()
+    }
+
+    /// Waits until it ended by itself; gives its report.
+    pub(crate) fn report(mut self) -> Report {
+        let code = self.wait();
+        Report::read(&self.folder(), code, self.ground.said_by_run())
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        let end = Instant::now() + LONG;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            if Instant::now() > end {
+                let _ = self.child.kill();
+                panic!("the run does not end: {}", self.ground.said_by_run());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// What a run left for people and programs.
+pub(crate) struct Report {
+    code: Option<i32>,
+    pub(crate) card: Value,
+    pages: String,
+    said: String,
+}
+
+impl Report {
+    pub(crate) fn read(folder: &Path, code: Option<i32>, said: String) -> Self {
+        let text = |file: &str| {
+            fs::read_to_string(folder.join(file)).unwrap_or_else(|e| panic!("{file}: {e}; {said}"))
+        };
+        let json: Value = serde_json::from_str(&text("report.json")).unwrap();
+        Self {
+            code,
+            card: json["scorecard"].clone(),
+            // Marks that keep text from being markup are no part of it.
+            pages: text("report.md").replace('\\', ""),
+            said,
+        }
+    }
+
+    /// The verdict, the exit code, and the reason in both reports.
+    pub(crate) fn expect(&self, verdict: &str, code: i32, reason: &str) -> &Self {
+        let card = serde_json::to_string_pretty(&self.card).unwrap();
+        assert_eq!(self.card["verdict"], verdict, "{card}\n{}", self.said);
+        assert_eq!(self.code, Some(code), "{card}\n{}", self.said);
+        assert!(card.contains(reason), "`{reason}` is not in report.json:\n{card}");
+        assert!(self.pages.contains(reason), "`{reason}` is not in report.md:\n{}", self.pages);
+        self
+    }
+
+    /// Every host that was touched is as it was before.
+    pub(crate) fn clean(&self) {
+        let hosts = self.card["hosts"].as_array().unwrap();
+        assert!(!hosts.is_empty(), "no host was touched: {}", self.card);
+        for host in hosts {
+            assert_eq!(host["state"], "clean", "{host}");
+        }
+    }
+}
+
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
