@@ -16,6 +16,7 @@ use firedrill::{
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{Span, journal::State};
 use nix::{
+    errno::Errno,
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -222,7 +223,11 @@ async fn in_force(drill: &mut Drill, peer: &str) -> Result<crate::drill::Ready, 
 
 fn signal<'a>(parts: impl Iterator<Item = &'a Part>, signal: Signal) -> Result<(), Failure> {
     for part in parts {
-        kill(Pid::from_raw(part.pid), signal)?;
+        match kill(Pid::from_raw(part.pid), signal) {
+            // Whoever sees another die may have left before its own turn came.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }
