@@ -19,6 +19,8 @@ use crate::{
 };
 
 const ROUNDS: usize = 200;
+/// How long each is left in force.
+const HELD: Duration = Duration::from_millis(50);
 /// Of a network for documentation: nobody is there.
 const PEER: &str = "192.0.2.1";
 const RULES: &str = "table inet bench {
@@ -50,6 +52,8 @@ async fn rounds(agent: &Agent) -> Result<(), Failure> {
         // A fault starts only after its coordinator was heard once more.
         drill.renew().await?;
         forces.push(drill.until(&ready, State::InForce).await?.saturating_sub(sent));
+        // The look that follows every start is not what undo is measured by.
+        tokio::time::sleep(HELD).await;
         let sent = boot_us();
         drill.undo(&ready).await?;
         heard.push(boot_us() - sent);

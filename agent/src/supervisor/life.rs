@@ -101,6 +101,7 @@ impl Life {
                 let reason = self.hold(kind, &live);
                 if reversible {
                     self.act_by(LAST_LOOK_US);
+                    // Synced with the end of the undo, which must not wait for a disk.
                     self.look(kind, &live);
                     self.heal(&reason, "");
                 }
@@ -230,6 +231,7 @@ impl Life {
             }
             if now >= look_at {
                 self.look(kind, live);
+                self.core.sync();
                 look_at = boot_us() + every;
                 continue;
             }
@@ -241,7 +243,6 @@ impl Life {
         let evidence = kind.evidence(&self.core.host, live);
         let Some(run) = self.read(|entry| entry.intent.run.clone()) else { return };
         self.core.event(What::Looked { injection: self.id.clone(), run, evidence });
-        self.core.sync();
     }
 
     fn heal(&self, reason: &HealReason, why: &str) {
