@@ -19,12 +19,14 @@ use libtest_mimic::{Arguments, Trial};
 
 use host::{HOSTS, Host, World};
 
+type Run = Box<dyn FnOnce(&World, &Host<'_>) + Send>;
+
 /// One test.
 pub(crate) struct Case {
     name: String,
     /// Needs the agent to stop at a named place.
     points: bool,
-    run: Box<dyn FnOnce(&World, &Host<'_>) + Send>,
+    run: Run,
 }
 
 impl Case {
@@ -38,7 +40,7 @@ impl Case {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = firedrill_lab::dispatch(|words| firedrill_agent::cli::main(words)) {
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
     if let Some(code) = inside::dispatch() {
