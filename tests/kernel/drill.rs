@@ -25,11 +25,12 @@ hypothesis = "It comes back by itself."
 where = {{ role = "app" }}
 [probes.checkout]
 http = {{ url = "http://10.9.0.1:8080/", status = 200 }}
-rate = 4
+rate = 8
 timeout = "1s"
 [objectives.back]
 probe = "checkout"
-recover_within = "20s"
+good = "20%"
+during = ["recovery"]
 [attack_defaults]
 baseline = "2s"
 hold = "{hold}"
@@ -54,7 +55,9 @@ fn command(words: &[&str]) -> Command {
     command
         .args(["netns", "exec", "peer", env!("CARGO_BIN_EXE_firedrill")])
         .args(words)
-        .args(["--fleet", "/vm-out/fleet.toml", "--pki", "/vm-out/pki", "--as", "alice"])
+        .env("FIREDRILL_FLEET", "/vm-out/fleet.toml")
+        .env("FIREDRILL_PKI", "/vm-out/pki")
+        .env("FIREDRILL_AS", "alice")
         .current_dir(OUT);
     command
 }
