@@ -61,13 +61,15 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         errln!("six hosts in three regions are up; their load balancer is {}", shop.balancer.describe());
     }
     let reached = enter(NAME)?;
-    let plan = plan::load(&plan::Options {
+    let mut plan = plan::load(&plan::Options {
         scenario: folder.join("demo.toml"),
         fleet: reached.source.clone(),
         params: Vec::new(),
         seed: Some(1),
     })
     .map_err(|report| wrong(&report))?;
+    // Where a reader of the report finds it; the copy that was read goes with the lab.
+    plan.file = "scenarios/demo.toml".to_owned();
     let settings =
         Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
     let exit = execute(&plan, &reached, &settings);
