@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -372,6 +372,64 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     assert_ends(&collected, 3, "app1 ended clean");
     assert!(Path::new(folder).join("report.html").is_file());
     bench.assert_quiet();
+}
+
+#[test]
+fn a_terminal_that_is_closed_heals() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("closed");
+    bench.file("scenario.toml", &scenario(1, "40s", "", ""));
+    let mut command = bench.on(&["run", "scenario.toml"]);
+    let (mut window, mut child) = on_a_terminal(&mut command);
+    let (mut shown, mut some) = (String::new(), [0; 4096]);
+    while !shown.contains("in force: service-stop on app1") {
+        let read = window.read(&mut some).unwrap_or(0);
+        assert!(read > 0, "{shown}");
+        shown += &String::from_utf8_lossy(&some[..read]);
+    }
+    assert!(shown.contains("% good") && shown.contains("s left"), "{shown}");
+    drop(window);
+    assert_eq!(wait(&mut child).code(), Some(5));
+    assert!(bench.logs()[0].contains("stopped by SIGHUP") && bench.logs()[0].contains("\"state\":\"clean\""));
+    bench.assert_quiet();
+}
+
+/// Starts a program on a terminal of its own, and gives the terminal's other side.
+fn on_a_terminal(command: &mut Command) -> (fs::File, Child) {
+    use std::os::{
+        fd::AsRawFd as _,
+        unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    };
+    let open = |path: &str| {
+        let mut options = fs::File::options();
+        options.read(true).write(true).custom_flags(nix::libc::O_NOCTTY).open(path).unwrap()
+    };
+    let window = open("/dev/ptmx");
+    let (unlock, mut number): (nix::libc::c_int, nix::libc::c_uint) = (0, 0);
+    // SAFETY: the descriptor is open, and both calls read or write one integer that lives as long.
+    let made = unsafe {
+        nix::libc::ioctl(window.as_raw_fd(), nix::libc::TIOCSPTLCK, &raw const unlock) == 0
+            && nix::libc::ioctl(window.as_raw_fd(), nix::libc::TIOCGPTN, &raw mut number) == 0
+    };
+    assert!(made, "no terminal: {}", std::io::Error::last_os_error());
+    let inside = open(&format!("/dev/pts/{number}"));
+    command.stdin(inside.try_clone().unwrap()).stdout(Stdio::null()).stderr(inside);
+    // SAFETY: both are system calls that allocate nothing and take no lock.
+    unsafe {
+        command.pre_exec(|| {
+            nix::unistd::setsid()?;
+            if nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) == -1 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn().unwrap();
+    // The parent's copies of the inside would keep the terminal open.
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    (window, child)
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Run {
             )));
         }
         self.book.say(&format!(
-            "\"{}\" needs {} more to approve within {}: type a name and Enter for each (`yes` for yours), or `no`",
+            "\"{}\" needs {} more within {}: type a name for each (or yes), or no",
             attack.name,
             wanted - agreed.len(),
             approve.expires

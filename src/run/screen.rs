@@ -1,5 +1,6 @@
 //! What a run shows while it goes: a live view on a terminal, plain lines with time stamps elsewhere.
 
+mod frail;
 mod live;
 mod plain;
 mod words;

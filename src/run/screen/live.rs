@@ -6,7 +6,12 @@ use std::collections::BTreeMap;
 use firedrill_wire::{Span, journal::What};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Observer, plain::line, sentence};
+use super::{
+    Observer,
+    frail::{Frail, width},
+    plain::line,
+    sentence,
+};
 use crate::{
     log::{Event, Record},
     plan::Plan,
@@ -31,7 +36,7 @@ const OVER: Span = Span::secs(3);
 
 impl Default for Live {
     fn default() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Frail), 8));
         let phase = all.add(bar("{prefix:.bold} {wide_bar:.yellow/dim} {msg}"));
         let force = all.add(bar("{msg}"));
         Self { plan: None, all, phase, probes: Vec::new(), force, now: None, active: BTreeMap::new() }
@@ -43,10 +48,9 @@ fn bar(template: &str) -> ProgressBar {
     ProgressBar::new(1).with_style(style.progress_chars("━╸─"))
 }
 
-/// Short of the terminal's edge, with room for the `^C` that a terminal echoes: a line that wraps cannot be taken away.
+/// No longer than a line.
 fn fit(text: String) -> String {
-    let room =
-        terminal_size::terminal_size().map_or(80, |(columns, _)| usize::from(columns.0)).saturating_sub(8);
+    let room = usize::from(width()).saturating_sub(3);
     if text.chars().count() <= room {
         return text;
     }
