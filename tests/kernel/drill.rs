@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::machine::{OUT, told, until};
+use crate::machine::{OUT, program, told, until};
 
 /// A fault's name and its parameters, as they stand in a scenario.
 pub(crate) type Fault<'a> = (&'a str, &'a str);
@@ -53,7 +53,8 @@ pub(crate) fn firedrill(words: &[&str]) -> Output {
 fn command(words: &[&str]) -> Command {
     let mut command = Command::new("ip");
     command
-        .args(["netns", "exec", "peer", env!("CARGO_BIN_EXE_firedrill")])
+        .args(["netns", "exec", "peer"])
+        .arg(program("firedrill"))
         .args(words)
         .env("FIREDRILL_FLEET", "/vm-out/fleet.toml")
         .env("FIREDRILL_PKI", "/vm-out/pki")
@@ -92,7 +93,9 @@ impl Drill {
 
     pub(crate) fn folder(&self) -> PathBuf {
         let runs = fs::read_dir(Path::new(OUT).join(&self.name)).expect("runs");
-        runs.map(|entry| entry.expect("entry").path()).next().expect("a run")
+        runs.map(|entry| entry.expect("entry").path())
+            .next()
+            .unwrap_or_else(|| panic!("no run:\n{}", self.log()))
     }
 
     fn log(&self) -> String {

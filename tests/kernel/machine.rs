@@ -110,15 +110,16 @@ pub(crate) fn packaging(file: &str) -> PathBuf {
     repository().join("packaging").join(file)
 }
 
-/// The agent's program lies beside the coordinator's.
-fn agent_program() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_firedrill")).with_file_name("firedrill-agent");
-    assert!(path.exists(), "{} is not built; `cargo build -p firedrill-agent` does it", path.display());
+/// A program as it is installed: this machine is emulated, a debug build would be too slow for its own promises.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("FIREDRILL_PROGRAMS").expect("the runner says where they lie");
+    let path = Path::new(&folder).join(name);
+    assert!(path.exists(), "{} is not built; `cargo build --release` does it", path.display());
     path
 }
 
 fn firedrill(words: &[&str]) -> String {
-    call(env!("CARGO_BIN_EXE_firedrill"), words)
+    call(&program("firedrill").display().to_string(), words)
 }
 
 /// As a person with root does it by hand.
@@ -151,7 +152,7 @@ pub(crate) fn install() {
         }
         put(root, "/usr/lib/systemd/system/checkout.service", CHECKOUT);
         put(root, "/usr/bin/.keep", "");
-        symlink(agent_program(), format!("{root}{AGENT}")).expect("the program");
+        symlink(program("firedrill-agent"), format!("{root}{AGENT}")).expect("the program");
     }
     // What `systemctl enable` does, for the target that this machine boots to.
     let wants = format!("{NEXT}/etc/systemd/system/vm.target.wants");

@@ -9,7 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
-target=${CARGO_TARGET_DIR:-$root/target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
+programs=$target/release
 
 need=()
 command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
@@ -91,7 +92,7 @@ boot() {
   rm -f "$out/status"
   {
     echo '#!/bin/bash'
-    echo "export PATH=$PATH HOME=${HOME:-/root} CARGO_TARGET_DIR=$target"
+    echo "export PATH=$PATH HOME=${HOME:-/root} CARGO_TARGET_DIR=$target FIREDRILL_PROGRAMS=$programs"
     echo "printf '\\n--vm--\\n'; cd $root"
     printf '%q ' "$@"
     echo '</dev/null'
@@ -123,7 +124,8 @@ fi
 
 # Where a test program lies, by what cargo says of it.
 program() { sed -n "s|^ *Executable.*[ /]$1.* (\(.*\))\$|\1|p" "$work/programs" | tail -n 1; }
-cargo build -p firedrill -p firedrill-agent
+# Released programs: in emulation a debug build cannot keep a lease alive. The demo's recipe needs them too.
+cargo build --release -p firedrill -p firedrill-agent
 cargo test --no-run -p firedrill --test kernel 2>&1 | tee -a "$work/programs"
 cargo test --no-run -p firedrill-agent --tests 2>&1 | tee -a "$work/programs"
 kernel_test=$(program tests/kernel/main.rs)
