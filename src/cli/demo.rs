@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     .map_err(|report| wrong(&report))?;
     let settings =
         Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
-    let exit = execute(plan, &reached, &settings);
+    let exit = execute(&plan, &reached, &settings);
     lab.down().into_diagnostic()?;
     forget(NAME);
     exit

@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         plan_only: args.plan,
         json: args.json,
     };
-    execute(plan, &reached, &settings)
+    execute(&plan, &reached, &settings)
 }
 
 /// How a plan is run, whoever made it.
@@ -83,9 +83,9 @@ pub(super) struct Settings {
 }
 
 /// Runs a plan, tries an unknown one again as often as it says, writes reports, prints the verdict.
-pub(super) fn execute(plan: Plan, reached: &Reached, settings: &Settings) -> miette::Result<Exit> {
+pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> miette::Result<Exit> {
     let runtime = runtime()?;
-    let ended = try_and_try_again(&runtime, &plan, reached, settings);
+    let ended = try_and_try_again(&runtime, plan, reached, settings);
     // Nothing of it is waited for: what matters has ended, and what still reads a terminal never does.
     runtime.shutdown_background();
     ended

@@ -92,7 +92,7 @@ impl Run {
                 }
                 Ok(())
             }
-            Input::LinkBack { host, offset } => self.take_link(host, &offset),
+            Input::LinkBack { host, offset } => self.take_link(&host, &offset),
             Input::Signal(name) => {
                 if self.stop.is_some() || self.finishing {
                     self.insisted += 1;
@@ -171,28 +171,28 @@ impl Run {
         self.book.write(Event::Bin { vantage, start_us, bin })
     }
 
-    fn take_link(&mut self, host: String, offset: &Offset) -> Result<(), RunError> {
+    fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {
         let boot_at_zero_us = self.clock.zero_there(offset.boot_minus_local_us);
-        let Some(peer) = self.peers.get_mut(&host) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(host) else { return Ok(()) };
         let was_lost = !std::mem::replace(&mut peer.reachable, true);
         let rebooted = peer.boot_id != offset.boot_id;
         peer.boot_id.clone_from(&offset.boot_id);
         peer.zeros.insert(offset.boot_id.clone(), boot_at_zero_us);
         self.book.write(Event::Clock {
-            host: host.clone(),
+            host: host.to_owned(),
             boot_at_zero_us,
             uncertainty_us: offset.uncertainty_us,
             boot_id: offset.boot_id.clone(),
         })?;
         let early = std::mem::take(&mut peer.early);
         if was_lost || rebooted {
-            self.book.write(Event::LinkBack { host: host.clone(), rebooted })?;
+            self.book.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
         }
         // A bin of a boot that was never measured stays without a place: a hole is honest, a guess is not.
         early
             .into_iter()
             .filter(|bin| bin.boot_id == offset.boot_id)
-            .try_for_each(|bin| self.take_bin(host.clone(), bin))
+            .try_for_each(|bin| self.take_bin(host.to_owned(), bin))
     }
 
     /// What a line means depends on what was asked; without a question it means nothing.
