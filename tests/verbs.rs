@@ -2,7 +2,7 @@
 //! ended whatever happens; where this machine lets nobody make namespaces, that is said and the rest still runs.
 
 #![cfg(feature = "lab")]
-#![expect(clippy::unwrap_used, reason = "a test may fail by it")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
     fs,

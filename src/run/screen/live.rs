@@ -36,7 +36,10 @@ const OVER: Span = Span::secs(3);
 
 impl Default for Live {
     fn default() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Frail), 8));
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(
+            Box::new(Frail::default()),
+            8,
+        ));
         let phase = all.add(bar("{prefix:.bold} {wide_bar:.yellow/dim} {msg}"));
         let force = all.add(bar("{msg}"));
         Self { plan: None, all, phase, probes: Vec::new(), force, now: None, active: BTreeMap::new() }
