@@ -29,7 +29,7 @@ const CASES: &[(&str, fn(&Ground))] = &[
 
 fn main() -> ExitCode {
     // The lab's hosts are started from the product's own program; this is for those who look from inside.
-    if let Some(code) = firedrill_lab::dispatch(|words| firedrill_agent::cli::main(words)) {
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
     if let Err(why) = firedrill_lab::preflight() {
