@@ -8,7 +8,7 @@ mod completions;
 mod demo;
 mod doctor;
 #[cfg(feature = "lab")]
-mod lab;
+pub mod lab;
 pub mod pki;
 mod release;
 pub mod report;
@@ -103,9 +103,13 @@ pub fn main() -> ExitCode {
         Verb::Completions(args) => completions::run(args),
     };
     match ended {
+        Ok(Exit::Held) if crate::terminal::lost() => {
+            errln!("firedrill: standard output could not be written; is its disk full?");
+            Exit::Usage.into()
+        }
         Ok(exit) => exit.into(),
         Err(report) => {
-            anstream::eprintln!("{report:?}");
+            errln!("{report:?}");
             Exit::Usage.into()
         }
     }
@@ -114,10 +118,8 @@ pub fn main() -> ExitCode {
 /// A panic is a bug: say so, and end with the code that is documented for it.
 fn bugs_say_so() {
     std::panic::set_hook(Box::new(|info| {
-        eprintln!("firedrill: this is a bug, please report it: {info}");
-        eprintln!(
-            "what agents hold in force ends with its lease or hold; `firedrill undo --all` ends it now"
-        );
+        errln!("firedrill: this is a bug, please report it: {info}");
+        errln!("what agents hold in force ends with its lease or hold; `firedrill undo --all` ends it now");
         std::process::exit(Exit::Bug as i32);
     }));
 }

@@ -1,12 +1,17 @@
 //! Firedrill's coordinator: reads a scenario, sends faults to agents, watches objectives, scores the recovery and
 //! writes the report. It needs no root and links nothing that does; the lab, a feature, is the exception.
 
+#[macro_use]
+mod terminal;
+
 pub mod cli;
 pub mod fleet;
 pub mod link;
 pub mod log;
 pub mod pki;
 pub mod plan;
+#[cfg(feature = "lab")]
+pub mod rehearsal;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // A lab's hosts are this same program; they must take over before any thread exists.
     #[cfg(feature = "lab")]
-    if let Some(code) = firedrill_lab::dispatch(|words| firedrill_agent::cli::main(words)) {
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
     firedrill::cli::main()

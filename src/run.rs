@@ -23,7 +23,8 @@ use std::{
     time::Duration,
 };
 
-use firedrill_wire::{InjectionId, RunId, journal::State};
+use firedrill_probe::Running;
+use firedrill_wire::{InjectionId, RunId, api::HostState, journal::State, probe::Bin};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -89,6 +90,17 @@ pub enum RunError {
     /// The log does not begin like that of a run.
     #[error("{0} holds no log of a run: its first record is missing")]
     NotALog(PathBuf),
+    /// The log broke while the run went on; everything was put back, as far as it could be.
+    #[error(
+        "the run's log broke, so the run was stopped and {}",
+        if left.is_empty() { "everything was put back".to_owned() } else { format!("healed, but {} may not be as before", left.join(", ")) }
+    )]
+    Broken {
+        /// What happened to the log.
+        source: LogError,
+        /// Hosts of which nothing proves that they are as before.
+        left: Vec<String>,
+    },
 }
 
 /// A host that the run deals with.
@@ -104,6 +116,8 @@ struct Peer {
     active: watch::Sender<bool>,
     /// The newest event that is in the log.
     last_seq: u64,
+    /// What it measured in a boot whose clock is not known yet.
+    early: Vec<Bin>,
 }
 
 /// An injection that was armed.
@@ -132,6 +146,30 @@ struct Run {
     approvals: Approvals,
     operator: String,
     measuring: BTreeSet<String>,
+    /// Whether vantages are to measure (again, should their agent be restarted).
+    probing: CancellationToken,
+    local: Option<Running>,
+    /// The attack that people are asked about.
+    asking: Option<usize>,
+    /// Whether somebody reads the terminal.
+    listening: bool,
+    /// How touched hosts ended; `None` while they are asked.
+    proofs: BTreeMap<String, Option<HostState>>,
+    /// Why those that are asked have not answered yet.
+    silence: BTreeMap<String, String>,
+    /// The attacks are over, in one way or another.
+    finishing: bool,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.tasks.cancel();
+        self.probing.cancel();
+        if let Some(local) = self.local.take() {
+            local.stop();
+        }
+        self.book.close();
+    }
 }
 
 /// Runs a plan to its end, whatever the end is; heals everything that it touched before it returns.
@@ -143,26 +181,9 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
     let id = clock.run_id(&plan.name);
     let folder = options.out.join(id.as_str());
     let book = Book::create(&folder, clock, options.observer)?;
-    let (mail, inbox) = mpsc::unbounded_channel();
     let plan = Arc::new(plan);
-    let mut run = Run {
-        digest: plan.digest(),
-        guard: guard::Watch::new(&plan),
-        id: id.clone(),
-        clock,
-        book,
-        peers: BTreeMap::new(),
-        tracked: BTreeMap::new(),
-        inbox,
-        mail,
-        stop: None,
-        insisted: 0,
-        tasks: CancellationToken::new(),
-        approvals: options.approvals,
-        operator: options.operator.clone(),
-        measuring: BTreeSet::new(),
-        plan: Arc::clone(&plan),
-    };
+    let mut run = Run::new(id.clone(), &plan, clock, book, options.operator.clone());
+    run.approvals = options.approvals;
     run.book.write(Event::RunStarted {
         run: id.clone(),
         plan: Box::new((*plan).clone()),
@@ -177,14 +198,63 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
         uncertainty_us: 0,
         boot_id: firedrill_probe::clock::boot_id(),
     })?;
-    let (outcome, answers) = run.whole(&options.identity, options.plan_only).await?;
-    run.book.write(Event::RunEnded { outcome: outcome.clone() })?;
-    run.tasks.cancel();
-    run.book.close();
-    Ok(Finished { run: id, folder, outcome, answers })
+    let whole = match run.whole(&options.identity, options.plan_only).await {
+        Ok((outcome, answers)) => {
+            run.book.write(Event::RunEnded { outcome: outcome.clone() }).map(|()| (outcome, answers))
+        }
+        Err(error) => Err(error),
+    };
+    match whole {
+        Ok((outcome, answers)) => Ok(Finished { run: id, folder, outcome, answers }),
+        Err(error) => Err(run.salvage(error).await),
+    }
 }
 
 impl Run {
+    fn new(id: RunId, plan: &Arc<Plan>, clock: RunClock, book: Book, operator: String) -> Self {
+        let (mail, inbox) = mpsc::unbounded_channel();
+        Self {
+            digest: plan.digest(),
+            guard: guard::Watch::new(plan),
+            id,
+            clock,
+            book,
+            peers: BTreeMap::new(),
+            tracked: BTreeMap::new(),
+            inbox,
+            mail,
+            stop: None,
+            insisted: 0,
+            tasks: CancellationToken::new(),
+            approvals: Approvals::default(),
+            operator,
+            measuring: BTreeSet::new(),
+            probing: CancellationToken::new(),
+            local: None,
+            asking: None,
+            listening: false,
+            proofs: BTreeMap::new(),
+            silence: BTreeMap::new(),
+            finishing: false,
+            plan: Arc::clone(plan),
+        }
+    }
+
+    /// After the log broke (a full disk, say): nothing more can be told, but everything is put back and looked at.
+    async fn salvage(&mut self, error: RunError) -> RunError {
+        let RunError::Log(source) = error else { return error };
+        self.book.give_up_file();
+        self.book.say(&format!("{source}; everything is put back now"));
+        self.finishing = true;
+        // With the file given up nothing of this fails.
+        let _ = self.heal("the log cannot be written").await;
+        let _ = self.stop_probes().await;
+        let _ = self.prove().await;
+        let left =
+            self.proofs.iter().filter(|(_, end)| !matches!(end, Some(HostState::Clean | HostState::Gone)));
+        RunError::Broken { source, left: left.map(|(host, _)| host.clone()).collect() }
+    }
+
     /// Connects, prepares, measures, attacks, heals, proves.
     async fn whole(
         &mut self,
@@ -193,7 +263,7 @@ impl Run {
     ) -> Result<(RunOutcome, Vec<Answer>), RunError> {
         watchers::signals(&self.mail, &self.tasks);
         watchers::pulse(&self.mail, &self.tasks, self.clock);
-        if let Err(why) = self.connect(identity, &BTreeMap::new()).await? {
+        if let Err(why) = self.connect(identity, &BTreeMap::new(), false).await? {
             return Ok((RunOutcome::Refused(why), Vec::new()));
         }
         let answers = match self.prepare_all().await? {
@@ -203,20 +273,14 @@ impl Run {
         if plan_only {
             return Ok((RunOutcome::Completed, answers));
         }
-        let local = match self.start_probes().await? {
-            Ok(local) => local,
-            Err(why) => return Ok((RunOutcome::Refused(why), answers)),
-        };
-        let walked = self.attacks().await;
-        let outcome = match walked {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                // The log is broken (a full disk, say): nothing more can be told, but everything is put back first.
-                self.heal("the log cannot be written").await.ok();
-                return Err(error);
-            }
-        };
-        self.stop_probes(local).await?;
+        if let Err(why) = self.start_probes().await? {
+            return Ok((RunOutcome::Refused(why), answers));
+        }
+        let outcome = self.attacks().await?;
+        self.finishing = true;
+        // Nothing is open here unless a host could not be heard.
+        self.heal("the run is over").await?;
+        self.stop_probes().await?;
         self.prove().await?;
         Ok((outcome, answers))
     }

@@ -12,7 +12,9 @@ use ground::{APP1, Drill, Ground, Report, SHOP, said};
 use libtest_mimic::{Arguments, Trial};
 use rustix::process::Signal;
 
-const CASES: &[(&str, fn(&Ground))] = &[
+type Case = (&'static str, fn(&Ground));
+
+const CASES: &[Case] = &[
     ("held", what_held_is_said_to_have_held),
     ("violated", what_was_violated_is_said_to_be),
     ("unmet", a_rule_that_no_packet_met),

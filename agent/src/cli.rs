@@ -17,6 +17,12 @@ use firedrill_wire::{
     api::{AgentStatus, Clock, OpenOne, UndoAnswer},
     journal::{HealReason, State, What},
 };
+use tracing_subscriber::{
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     built_in,
@@ -84,11 +90,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
             return ExitCode::from(u8::try_from(help.exit_code()).unwrap_or(EXIT_USAGE));
         }
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("FIREDRILL_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // A second one, in a process that has one already, is no matter.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
+    log_to_stderr();
     let config = match load(args.config.as_deref()) {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),
@@ -101,6 +103,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
         Verb::Status { json } => status(&config, json),
     };
     result.unwrap_or_else(|error| fail(&error.to_string()))
+}
+
+/// What is said, by `FIREDRILL_LOG`: `debug`, or `info,hyper=warn`.
+fn log_to_stderr() {
+    let wanted = std::env::var("FIREDRILL_LOG").ok().and_then(|text| text.parse().ok());
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    // A second one, in a process that has one already, is no matter.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
 
 fn fail(what: &str) -> ExitCode {

@@ -63,7 +63,7 @@ pub struct Config {
     pub key: PathBuf,
     /// The authority that signs operators and agents, PEM.
     pub ca: PathBuf,
-    /// Revoked certificates, PEM.
+    /// Revoked certificates, PEM; none given: `crl.pem` beside the authority, once it is there.
     pub crl: Option<PathBuf>,
     /// Ports of sshd, never blocked; none given: what sshd's configuration says, else 22.
     pub ssh_ports: Vec<u16>,
@@ -165,9 +165,9 @@ impl Default for Config {
         Self {
             host: String::new(),
             listen: SocketAddr::from(([0; 16], DEFAULT_PORT)),
-            cert: etc.join("agent.crt"),
+            cert: etc.join("agent.pem"),
             key: etc.join("agent.key"),
-            ca: etc.join("ca.crt"),
+            ca: etc.join("ca.pem"),
             crl: None,
             ssh_ports: Vec::new(),
             paths: Places::default(),
@@ -338,6 +338,31 @@ mod tests {
         assert_eq!(config.paths().state, Path::new("/s"));
         assert_eq!(config.metrics, Some(MetricsAt::Listen("127.0.0.1:9791".parse().unwrap())));
         assert_eq!(config.policy.max_hold, Span::secs(600));
+    }
+
+    #[test]
+    fn the_example_that_is_shipped_says_what_is_built_in() {
+        let example = include_str!("../../packaging/agent.toml");
+        assert_eq!(parse(example).unwrap(), parse("").unwrap());
+        // With all its examples in force it is still a configuration.
+        let whole: String = example
+            .lines()
+            .filter_map(|line| {
+                let line = line.strip_prefix("# ").unwrap_or(line);
+                let setting = line.starts_with('[')
+                    || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+                // What explains a value stands well apart from it.
+                setting.then(|| line.split("      ").next().unwrap_or(line).to_owned() + "\n")
+            })
+            .collect();
+        let config = parse(&whole).unwrap_or_else(|error| panic!("{error}\n{whole}"));
+        assert_eq!((config.policy.allow.len(), config.policy.blackout.len()), (1, 1));
+        let built_in = parse("").unwrap();
+        assert_eq!(
+            (config.timings, config.paths(), config.listen),
+            (built_in.timings, built_in.paths(), built_in.listen)
+        );
+        assert_eq!((config.cert, config.key, config.ca), (built_in.cert, built_in.key, built_in.ca));
     }
 
     #[test]

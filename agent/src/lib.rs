@@ -9,6 +9,7 @@ pub mod built_in;
 pub mod cli;
 pub mod config;
 pub mod control;
+mod crash_point;
 pub mod fault;
 pub mod guardian;
 pub mod heal;

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use firedrill_probe::{Running, start};
+use firedrill_probe::{Running, Spool, start_on};
 use firedrill_wire::{
     RunId,
     api::{Problem, StartProbes},
@@ -25,13 +25,15 @@ pub struct Probes {
 
 impl Prober for Probes {
     fn start(&self, run: &RunId, ask: &StartProbes) -> Result<(), Problem> {
-        let running = start(ask.probes.clone(), ask.at_most.0).map_err(|error| {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = runs.iter().position(|(known, _)| known == run);
+        // The numbers of the bins go on, so that who reads them notices nothing but the other probes.
+        let spool =
+            at.and_then(|at| runs.get(at)).map_or_else(Spool::new, |(_, before)| before.spool.clone());
+        let running = start_on(spool, ask.probes.clone(), ask.at_most.0).map_err(|error| {
             refuse("bad-probe", format!("cannot start the probes: {error}"), "correct the probe")
         })?;
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = runs.iter().position(|(known, _)| known == run)
-            && let Some((_, before)) = runs.remove(at)
-        {
+        if let Some((_, before)) = at.and_then(|at| runs.remove(at)) {
             before.stop();
         }
         runs.push_back((run.clone(), running));

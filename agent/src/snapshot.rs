@@ -9,12 +9,12 @@ mod filters;
 mod links;
 mod mask;
 mod nft;
-mod processes;
+pub mod processes;
 mod qdiscs;
 mod route_dump;
 mod routes;
 mod rules;
-mod units;
+pub mod units;
 
 pub use compare::{Difference, compare};
 pub(crate) use qdiscs::kinds as qdisc_kinds;

@@ -291,6 +291,11 @@ fn snapshots_tell_up_from_down() {
     each(|which, dir| {
         let _one = Supervised::start(which, dir, "checkout", RUN);
         let two = Supervised::start(which, dir, "cart", RUN);
+        // As packages leave them where runit does not run; Debian's lead to where nothing is.
+        let idle = dir.join("service/idle");
+        std::fs::create_dir_all(&idle).expect("folder");
+        std::fs::write(idle.join("run"), "#!/bin/sh\nexec sleep 600\n").expect("run");
+        std::os::unix::fs::symlink("/nonexistent/supervise", idle.join("supervise")).expect("link");
         let host = host(dir);
         let observe = || {
             let mut seen = BTreeMap::new();

@@ -71,6 +71,8 @@ pub(crate) fn empty() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
 /// A second that is being counted.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    /// How long it really was, where measuring ended within it.
+    cut_us: Option<u64>,
     due: u64,
     good: u64,
     bad: BTreeMap<Cause, u64>,
@@ -85,6 +87,11 @@ impl Tally {
     /// One more was due; how it ends is told later.
     pub(crate) fn due(&mut self) {
         self.due += 1;
+    }
+
+    /// Measuring ended so long after its start.
+    pub(crate) fn cut(&mut self, after_us: u64) {
+        self.cut_us = Some(after_us.clamp(1, LENGTH_US));
     }
 
     /// Whether all that were due have ended.
@@ -136,7 +143,7 @@ impl Tally {
             probe: probe.to_owned(),
             start_boot_us,
             boot_id: boot_id.to_owned(),
-            length_us: LENGTH_US,
+            length_us: self.cut_us.unwrap_or(LENGTH_US),
             due: self.due,
             good: self.good,
             bad: self.bad.into_iter().map(|(cause, count)| (cause.to_string(), count)).collect(),

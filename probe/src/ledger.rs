@@ -174,7 +174,11 @@ impl<H> Ledger<H> {
         }
         let start = self.bin_us;
         self.bin_us += LENGTH_US;
-        Some((start, self.open.pop_front().unwrap_or_default()))
+        let mut tally = self.open.pop_front().unwrap_or_default();
+        if over < start + LENGTH_US {
+            tally.cut(over - start);
+        }
+        Some((start, tally))
     }
 
     /// Nothing is due from that moment on; what is under way goes on.

@@ -2,17 +2,18 @@
 
 use std::{
     fmt::Write as _,
-    io::{IsTerminal as _, Write as _},
+    io::IsTerminal as _,
     path::{Path, PathBuf},
 };
 
-use miette::{IntoDiagnostic as _, WrapErr as _};
+use miette::IntoDiagnostic as _;
 use serde::Serialize;
 
 use crate::{
     fleet::{FleetSource, split_command},
     plan::{Inspection, inspect, print},
     scenario::diagnose::JsonProblem,
+    terminal,
     verdict::Exit,
 };
 
@@ -76,7 +77,7 @@ pub fn parameter(text: &str) -> Result<(String, String), String> {
 /// Checks all files and prints what was found.
 ///
 /// # Errors
-/// Standard output or standard error could not be written.
+/// What was found could not be put into text.
 pub fn run(args: &Args) -> miette::Result<Exit> {
     let fleet = match (&args.fleet, &args.fleet_command) {
         (Some(file), _) => Some(FleetSource::File(file.clone())),
@@ -88,7 +89,7 @@ pub fn run(args: &Args) -> miette::Result<Exit> {
     if args.json {
         let all: Vec<Checked> = checked.iter().map(|(file, found)| Checked::new(file, found)).collect();
         let text = serde_json::to_string_pretty(&all).into_diagnostic()?;
-        written(writeln!(std::io::stdout(), "{text}"))?;
+        outln!("{text}");
     } else {
         let mut out = String::new();
         let mut err = String::new();
@@ -98,19 +99,11 @@ pub fn run(args: &Args) -> miette::Result<Exit> {
             err.push_str(&found.report.render(colour, WIDTH));
             say(&mut out, file, found, args.verbose).into_diagnostic()?;
         }
-        written(write!(std::io::stderr(), "{err}"))?;
-        written(write!(std::io::stdout(), "{out}"))?;
+        terminal::err(format_args!("{err}"));
+        terminal::out(format_args!("{out}"));
     }
     let failed = checked.iter().any(|(_, found)| found.report.failed());
     Ok(if failed { Exit::Usage } else { Exit::Held })
-}
-
-/// A reader that has gone away (`| head`) is no error.
-pub(super) fn written(result: std::io::Result<()>) -> miette::Result<()> {
-    match result {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.into_diagnostic().wrap_err("the output could not be written"),
-    }
 }
 
 fn say(out: &mut String, file: &Path, found: &Inspection, verbose: bool) -> std::fmt::Result {

@@ -23,6 +23,9 @@ pub(super) struct Args {
     fleet: FleetArgs,
     #[command(flatten)]
     identity: IdentityArgs,
+    /// For machines: the report on standard output
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
@@ -38,6 +41,8 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let collecting =
         run::collect(&args.run, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
-    runtime()?.block_on(collecting).into_diagnostic()?;
-    super::run::conclude(&args.run, false)
+    match runtime()?.block_on(collecting) {
+        Ok(_) => super::run::conclude(&args.run, args.json),
+        Err(error) => super::run::broken(error),
+    }
 }

@@ -95,7 +95,7 @@ pub(super) fn fleet(source: &FleetSource) -> miette::Result<Fleet> {
 pub(super) fn wrong(report: &Report) -> miette::Report {
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-    anstream::eprint!("{}", report.render(colour, 110));
+    crate::terminal::err(format_args!("{}", report.render(colour, 110)));
     let (errors, _) = report.counts();
     miette!("{errors} error{}; nothing was done", if errors == 1 { "" } else { "s" })
 }
@@ -141,13 +141,14 @@ pub(super) fn hosts(fleet: Fleet, only: &[String]) -> miette::Result<Vec<Host>> 
 /// A table for people.
 pub(super) fn table(rows: Vec<Vec<String>>) -> String {
     use tabled::{builder::Builder, settings::Style};
-    Builder::from_iter(rows).build().with(Style::blank()).to_string()
+    let padded = Builder::from_iter(rows).build().with(Style::blank()).to_string();
+    padded.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints a value as JSON.
 pub(super) fn print_json(value: &impl serde::Serialize) -> miette::Result<()> {
     let text = serde_json::to_string_pretty(value).into_diagnostic()?;
-    anstream::println!("{text}");
+    outln!("{text}");
     Ok(())
 }
 

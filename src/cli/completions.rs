@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 
-use crate::verdict::Exit;
+use crate::{terminal, verdict::Exit};
 
 /// Options of `completions`.
 #[derive(Debug, clap::Args)]
@@ -15,6 +15,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "firedrill", &mut std::io::stdout());
+    // Into memory first: the generator panics where its output cannot be written.
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "firedrill", &mut text);
+    terminal::out(format_args!("{}", String::from_utf8_lossy(&text)));
     Ok(Exit::Held)
 }

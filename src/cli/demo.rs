@@ -58,10 +58,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         .wrap_err_with(|| format!("cannot make {}", args.out.display()))?;
     let lab = setup.up(false)?;
     if !args.json {
-        anstream::eprintln!(
-            "six hosts in three regions are up; their load balancer is {}",
-            shop.balancer.describe()
-        );
+        errln!("six hosts in three regions are up; their load balancer is {}", shop.balancer.describe());
     }
     let reached = enter(NAME)?;
     let mut plan = plan::load(&plan::Options {
@@ -75,7 +72,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     plan.file = "scenarios/demo.toml".to_owned();
     let settings =
         Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
-    let exit = execute(plan, &reached, &settings);
+    let exit = execute(&plan, &reached, &settings);
     lab.down().into_diagnostic()?;
     forget(NAME);
     exit

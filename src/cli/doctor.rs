@@ -84,10 +84,10 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
 
 fn people(row: &Row) {
     match &row.answer {
-        Answer::Error(error) => anstream::println!("{}: {error}\n", row.host),
+        Answer::Error(error) => outln!("{}: {error}\n", row.host),
         Answer::Reached { doctor, clock_uncertainty_us } => {
             let milliseconds = std::time::Duration::from_micros(*clock_uncertainty_us).as_secs_f64() * 1e3;
-            anstream::println!(
+            outln!(
                 "{}: agent {}, Linux {}, clock known to ±{milliseconds:.2} ms",
                 row.host,
                 doctor.version,
@@ -104,7 +104,7 @@ fn people(row: &Row) {
                     if finding.hint.is_empty() { String::new() } else { format!(" → {}", finding.hint) };
                 vec![mark.to_owned(), finding.what.clone(), format!("{}{hint}", finding.detail)]
             });
-            anstream::println!("{}\n", table(lines.collect()));
+            outln!("{}\n", table(lines.collect()));
         }
     }
 }

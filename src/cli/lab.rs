@@ -8,7 +8,8 @@ use clap::Subcommand;
 use firedrill_lab::{HostState, Lab, LabStatus, ServiceState, demo::Shop};
 use miette::{Context as _, IntoDiagnostic as _};
 
-pub(super) use setup::{Setup, builtin, folder as files, forget};
+pub(super) use setup::builtin;
+pub use setup::{OPERATOR, Setup, folder as files, forget};
 
 use super::common::{Reached, fleet, print_json, table};
 use crate::{fleet::FleetSource, link::Identity, verdict::Exit};
@@ -112,7 +113,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
             if *json {
                 print_json(&status)?;
             } else {
-                anstream::println!("{}", people(&status));
+                outln!("{}", people(&status));
             }
             Ok(Exit::Held)
         }
@@ -121,7 +122,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
             std::process::exit(code(status));
         }
         Verb::Log { name, host, service } => {
-            anstream::print!("{}", attach(name)?.log(host, service).into_diagnostic()?);
+            crate::terminal::out(format_args!("{}", attach(name)?.log(host, service).into_diagnostic()?));
             Ok(Exit::Held)
         }
         Verb::Cut { name, power, host } => {
@@ -137,7 +138,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         Verb::Down { name } => {
             attach(name)?.down().into_diagnostic()?;
             setup::forget(name);
-            anstream::println!("lab {name} is gone");
+            outln!("lab {name} is gone");
             Ok(Exit::Held)
         }
     }
@@ -165,22 +166,25 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<E
     };
     let lab = setup.up(true)?;
     let status = lab.status().into_diagnostic()?;
-    anstream::println!("{}\n", people(&status));
-    let more = if name == NAME { String::new() } else { format!(" {name}") };
-    anstream::println!(
-        "lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down`"
-    );
+    outln!("{}\n", people(&status));
+    let (more, which) = if name == NAME {
+        (String::new(), String::new())
+    } else {
+        (format!(" {name}"), format!(" --name {name}"))
+    };
+    outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down{which}`");
     Ok(Exit::Held)
 }
 
 /// Enters a lab's network with the lab's own certificate.
 pub(super) fn enter(name: &str) -> miette::Result<Reached> {
+    let lab = attach(name)?;
     let folder = setup::folder(name);
     // Read before entering: inside, files of others may be out of reach.
     let identity = Identity::load_as(&folder.join("pki"), setup::OPERATOR)
         .into_diagnostic()
         .wrap_err_with(|| format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
-    attach(name)?.enter().into_diagnostic()?;
+    lab.enter().into_diagnostic()?;
     Ok(Reached {
         source: FleetSource::File(folder.join("fleet.toml")),
         identity: Arc::new(identity),

@@ -130,10 +130,8 @@ pub fn run(args: &Args) -> Result<Exit> {
     };
     if let Verb::Init = args.verb {
         let pki = Pki::init(&dir).into_diagnostic()?;
-        anstream::println!("made an authority in {}, good for ten years", pki.dir().display());
-        anstream::println!(
-            "next: firedrill pki issue host NAME, firedrill pki issue person NAME --role operator"
-        );
+        outln!("made an authority in {}, good for ten years", pki.dir().display());
+        outln!("next: firedrill pki issue host NAME, firedrill pki issue person NAME --role operator");
         return Ok(Exit::Held);
     }
     let pki = Pki::open(&dir).into_diagnostic()?;
@@ -147,7 +145,7 @@ pub fn run(args: &Args) -> Result<Exit> {
                 KindArg::Person => Kind::Person,
             };
             let count = pki.revoke(kind, name, *list_days).into_diagnostic()?;
-            anstream::println!("revoked {count} certificate(s) of {kind} {name}");
+            outln!("revoked {count} certificate(s) of {kind} {name}");
             copy_list(&crl_file(pki.dir()), *list_days);
         }
         Verb::Crl { days } => copy_list(&pki.write_crl(*days).into_diagnostic()?, *days),
@@ -174,13 +172,13 @@ fn issue(pki: &Pki, whom: &Whom) -> Result<Issued> {
 }
 
 fn issued(issued: &Issued) {
-    anstream::println!("certificate  {}", issued.cert.display());
-    anstream::println!("key          {}", issued.key.display());
-    anstream::println!("good until   {}", humantime::format_rfc3339_seconds(issued.until));
+    outln!("certificate  {}", issued.cert.display());
+    outln!("key          {}", issued.key.display());
+    outln!("good until   {}", humantime::format_rfc3339_seconds(issued.until));
 }
 
 fn copy_list(path: &std::path::Path, days: u32) {
-    anstream::println!(
+    outln!(
         "wrote {}, good for {days} days: copy it to every host, agents read it by themselves",
         path.display()
     );
@@ -200,15 +198,15 @@ struct Row<'a> {
 fn list(pki: &Pki, json: bool) -> Result<()> {
     let entries = pki.list().into_diagnostic()?;
     if json {
-        anstream::println!("{}", serde_json::to_string_pretty(&entries).into_diagnostic()?);
+        outln!("{}", serde_json::to_string_pretty(&entries).into_diagnostic()?);
         return Ok(());
     }
     if entries.is_empty() {
-        anstream::println!("nothing was issued yet");
+        outln!("nothing was issued yet");
         return Ok(());
     }
     let rows = entries.iter().map(Row::from);
-    anstream::println!("{}", Table::new(rows).with(Style::blank()));
+    outln!("{}", Table::new(rows).with(Style::blank()));
     Ok(())
 }
 

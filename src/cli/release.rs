@@ -1,12 +1,14 @@
 //! `firedrill release`: ends a halt.
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, runtime};
+use serde::Serialize;
+
+use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime};
 use crate::verdict::Exit;
 
 /// Options of `release`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  firedrill release --fleet fleet.toml\n  firedrill release --host app1 --fleet fleet.toml"
+    after_help = "Examples:\n  firedrill release --fleet fleet.toml\n  firedrill release --host app1 --fleet fleet.toml\n\nExit codes: 0 all are released · 3 a host did not answer · 4 a host refused"
 )]
 pub(super) struct Args {
     /// Only these hosts
@@ -16,6 +18,17 @@ pub(super) struct Args {
     fleet: FleetArgs,
     #[command(flatten)]
     identity: IdentityArgs,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    host: String,
+    released: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> miette::Result<Exit> {
@@ -24,13 +37,21 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let asked =
         async { ask_all(&hosts, &reached.identity, |agent| async move { agent.release().await }).await };
     let mut exit = Exit::Held;
+    let mut rows = Vec::new();
     for (host, answer) in runtime()?.block_on(asked) {
         match answer {
-            Ok(_) => anstream::println!("{host}: may be attacked again"),
+            Ok(()) => rows.push(Row { host, released: true, error: None }),
             Err(error) => {
-                anstream::println!("{host}: {error}");
+                rows.push(Row { host, released: false, error: Some(error.to_string()) });
                 exit = if error.problem().is_some() { Exit::Refused } else { Exit::Unknown }.worst(exit);
             }
+        }
+    }
+    if args.json {
+        print_json(&rows)?;
+    } else {
+        for Row { host, error, .. } in &rows {
+            outln!("{host}: {}", error.as_deref().unwrap_or("may be attacked again"));
         }
     }
     Ok(exit)

@@ -19,6 +19,12 @@ use crate::{
 
 /// Render a run's reports again from its log, and say how it went.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill report reports/20261120-1402-friday-7f3a
+  firedrill report 20261120-1402-friday-7f3a --open yes      the same, by its id under ./reports
+  firedrill report reports/20261120-1402-friday-7f3a --format junit --json
+
+Needs no host. The exit code is the run's.")]
 pub struct Args {
     /// The run: its folder, its events.jsonl, or its id under ./reports.
     pub run: PathBuf,
@@ -55,15 +61,15 @@ pub fn run(args: &Args) -> miette::Result<Exit> {
     let formats = if args.format.is_empty() { Format::ALL.to_vec() } else { args.format.clone() };
     let paths = report::write(&folder, &input, &formats).into_diagnostic()?;
     for warning in &log.warnings {
-        anstream::eprintln!("warning: {}: {warning}", path.display());
+        errln!("warning: {}: {warning}", path.display());
     }
     if args.json {
         let text = serde_json::to_string_pretty(input.card()).into_diagnostic()?;
-        anstream::println!("{text}");
+        outln!("{text}");
     } else {
-        anstream::println!("{}", table(input.card()));
+        outln!("{}", table(input.card()));
         for path in &paths {
-            anstream::println!("  {}", path.display());
+            outln!("  {}", path.display());
         }
     }
     if args.open == Open::Yes && all {
@@ -133,7 +139,13 @@ pub fn table(card: &Scorecard) -> String {
         }
     }
     let mut table = rows.build();
+    let width = super::common::width();
     table.with(tabled::settings::Style::blank());
+    table.with(
+        tabled::settings::Width::wrap(width)
+            .keep_words(true)
+            .priority(tabled::settings::peaker::PriorityMax::default()),
+    );
     let _ = writeln!(text, "{table}\n");
     for attack in
         card.attacks.iter().filter(|attack| attack.verdict.is_some_and(|word| word != Verdict::Held))

@@ -13,7 +13,7 @@ use crate::{
     log::{self, RunOutcome},
     plan::{self, Plan},
     report,
-    run::{self, Approvals, Finished, screen},
+    run::{self, Approvals, Finished, RunError, screen},
     verdict::Exit,
 };
 
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     })
     .map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {
-        anstream::eprintln!("warning: {warning}");
+        errln!("warning: {warning}");
     }
     let settings = Settings {
         approve: args.approve.clone(),
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         plan_only: args.plan,
         json: args.json,
     };
-    execute(plan, &reached, &settings)
+    execute(&plan, &reached, &settings)
 }
 
 /// How a plan is run, whoever made it.
@@ -83,24 +83,58 @@ pub(super) struct Settings {
 }
 
 /// Runs a plan, tries an unknown one again as often as it says, writes reports, prints the verdict.
-pub(super) fn execute(plan: Plan, reached: &Reached, settings: &Settings) -> miette::Result<Exit> {
+pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> miette::Result<Exit> {
     let runtime = runtime()?;
+    let ended = try_and_try_again(&runtime, plan, reached, settings);
+    // Nothing of it is waited for: what matters has ended, and what still reads a terminal never does.
+    runtime.shutdown_background();
+    ended
+}
+
+fn try_and_try_again(
+    runtime: &tokio::runtime::Runtime,
+    plan: &Plan,
+    reached: &Reached,
+    settings: &Settings,
+) -> miette::Result<Exit> {
+    let was_there = settings.out.is_dir();
     let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
     let mut attempt = 1;
     loop {
-        let finished = runtime
-            .block_on(run::run(plan.clone(), options(reached, settings, attempt)))
-            .into_diagnostic()?;
+        let finished = match runtime.block_on(run::run(plan.clone(), options(reached, settings, attempt))) {
+            Ok(finished) => finished,
+            Err(error) => return broken(error),
+        };
         if settings.plan_only || matches!(finished.outcome, RunOutcome::Refused(_)) {
-            return before_harm(&plan, &finished, settings);
+            let exit = before_harm(plan, &finished, settings)?;
+            if !was_there {
+                // Only if nothing else is in it.
+                let _ = std::fs::remove_dir(&settings.out);
+            }
+            // The tries before this one did touch something, and ended unknown.
+            return Ok(if attempt == 1 { exit } else { Exit::Unknown });
         }
         let exit = conclude(&finished.folder, settings.json)?;
         if exit != Exit::Unknown || attempt >= tries {
             return Ok(exit);
         }
         attempt += 1;
-        anstream::eprintln!("unknown: trying again ({attempt} of {tries}); each try has its own report");
+        errln!("unknown: trying again ({attempt} of {tries}); each try has its own report");
     }
+}
+
+/// A run without a log: healed, or not.
+pub(super) fn broken(error: RunError) -> miette::Result<Exit> {
+    let exit = match &error {
+        RunError::Broken { left, .. } if left.is_empty() => Exit::Unknown,
+        RunError::Broken { .. } => Exit::Unclean,
+        _ => return Err(error).into_diagnostic(),
+    };
+    errln!("{:?}", miette::Report::from_err(error));
+    errln!(
+        "its verdict is unknown; `firedrill report` shows what the log has, `firedrill collect` completes it"
+    );
+    Ok(exit)
 }
 
 fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options {
@@ -126,17 +160,23 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options
 fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette::Result<Exit> {
     let answers: Vec<_> =
         finished.answers.iter().map(|one| (one.host.clone(), one.attack, one.prepared.clone())).collect();
+    let refused = match &finished.outcome {
+        RunOutcome::Refused(why) => Some(why),
+        _ => None,
+    };
     if settings.json {
-        print_json(&serde_json::json!({ "digest": plan.digest(), "plan": plan, "answers": answers.iter()
+        print_json(
+            &serde_json::json!({ "digest": plan.digest(), "plan": plan, "refused": refused, "answers": answers.iter()
             .map(|(host, attack, prepared)| serde_json::json!({ "host": host, "attack": attack, "prepared": prepared }))
-            .collect::<Vec<_>>() }))?;
-    } else {
-        anstream::println!("{}", plan::print::text(plan, &answers, width()));
+            .collect::<Vec<_>>() }),
+        )?;
+    } else if refused.is_none() || !answers.is_empty() {
+        outln!("{}", plan::print::text(plan, &answers, width()));
     }
     // A folder with nothing but questions in it helps nobody.
     let _ = std::fs::remove_dir_all(&finished.folder);
-    Ok(if let RunOutcome::Refused(why) = &finished.outcome {
-        anstream::eprintln!("refused, nothing was touched: {why}");
+    Ok(if let Some(why) = refused {
+        errln!("refused, nothing was touched: {why}");
         Exit::Refused
     } else {
         Exit::Held
@@ -147,15 +187,17 @@ fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette:
 pub(super) fn conclude(folder: &Path, json: bool) -> miette::Result<Exit> {
     let log = log::read(&folder.join("events.jsonl")).into_diagnostic()?;
     let input = report::Input::new(&log);
-    report::write(folder, &input, &report::Format::ALL).into_diagnostic()?;
+    let written = report::write(folder, &input, &report::Format::ALL);
     if json {
         print_json(input.card())?;
     } else {
-        anstream::println!(
-            "\n{}\nreport: {}",
-            super::report::table(input.card()),
-            folder.join("report.html").display()
-        );
+        outln!("\n{}\nreport: {}", super::report::table(input.card()), folder.join("report.html").display());
     }
-    Ok(super::report::exit(input.card()))
+    let exit = super::report::exit(input.card());
+    if let Err(error) = written {
+        errln!("{:?}", miette::Report::from_err(error));
+        errln!("`firedrill report {}` writes the reports again from the log", folder.display());
+        return Ok(exit.worst(Exit::Usage));
+    }
+    Ok(exit)
 }

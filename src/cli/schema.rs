@@ -1,7 +1,5 @@
 //! `firedrill schema`: JSON Schemas of the files that people write, for editors and for other programs.
 
-use std::io::Write as _;
-
 use miette::IntoDiagnostic as _;
 
 use crate::{fleet, scenario, verdict::Exit};
@@ -35,7 +33,7 @@ pub enum Which {
 /// Prints.
 ///
 /// # Errors
-/// Standard output could not be written.
+/// The schema could not be put into text.
 pub fn run(args: &Args) -> miette::Result<Exit> {
     let schema = match args.which {
         Some(Which::Scenario) => scenario::schema(),
@@ -43,6 +41,6 @@ pub fn run(args: &Args) -> miette::Result<Exit> {
         None => serde_json::json!({ "scenario": scenario::schema(), "fleet": fleet::schema() }),
     };
     let text = serde_json::to_string_pretty(&schema).into_diagnostic()?;
-    super::check::written(writeln!(std::io::stdout(), "{text}"))?;
+    outln!("{text}");
     Ok(Exit::Held)
 }

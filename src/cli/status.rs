@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     if args.json {
         print_json(&rows)?;
     } else {
-        anstream::println!("{}", people(&rows));
+        outln!("{}", people(&rows));
     }
     let stuck = rows.iter().filter_map(|row| row.status.as_ref()).flat_map(|status| &status.open);
     if stuck.into_iter().any(|one| one.state == State::Stuck) {

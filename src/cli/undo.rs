@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
         print_json(&rows)?;
     } else {
         for row in &rows {
-            anstream::println!("{}", line(row, undo.halt));
+            outln!("{}", line(row, undo.halt));
         }
     }
     Ok(if bad { Exit::Unclean } else { Exit::Held })

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -17,7 +17,9 @@ use crate::{
 
 /// Options of `watch`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  firedrill watch reports/20261120-1402-friday-7f3a")]
+#[command(
+    after_help = "Examples:\n  firedrill watch reports/20261120-1402-friday-7f3a\n\nExit codes: 0 the run ended · 3 its coordinator is gone and the log has no end"
+)]
 pub(super) struct Args {
     /// The run's folder
     run: PathBuf,
@@ -31,12 +33,21 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let mut reader = BufReader::new(file);
     let mut screen = Plain::default();
     let mut line = String::new();
+    // Seen twice in a row, with nothing read between: else the end may just have been written.
+    let mut gone = false;
     loop {
         line.clear();
         let read = reader.read_line(&mut line).into_diagnostic()?;
         if !line.ends_with('\n') {
             // The end for now, or half a line: it is read again when there is more of it.
             reader.seek_relative(-i64::try_from(read).unwrap_or(0)).into_diagnostic()?;
+            if read == 0 && std::mem::replace(&mut gone, is_writerless(&path)) {
+                errln!(
+                    "its coordinator is gone and the log has no end; `firedrill collect {}` heals, reads on and reports",
+                    args.run.display()
+                );
+                return Ok(Exit::Unknown);
+            }
             std::thread::sleep(AGAIN);
             continue;
         }
@@ -47,4 +58,10 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
             return Ok(Exit::Held);
         }
     }
+}
+
+/// Whether nobody holds the log's lock: its writer has ended. A file of its own is opened, so that the lock is let go of
+/// at once; a system without such locks says no.
+fn is_writerless(path: &Path) -> bool {
+    File::open(path).and_then(|file| file.try_lock_shared().map_err(std::io::Error::from)).is_ok()
 }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    sync::mpsc::UnboundedSender,
-};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Run, RunError, clock::signed, input::Input};
 use crate::{
@@ -22,20 +19,17 @@ pub struct Approvals {
     pub terminal: bool,
 }
 
-/// Reads `NAME` (yes) or `no` lines until the run has what it wants.
-async fn listen(attack: usize, mail: UnboundedSender<Input>) {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let name = line.trim();
-        if name.is_empty() {
-            continue;
+/// Reads lines for as long as the program runs. A thread of its own, because a read from a terminal cannot be called
+/// off: one that is left behind must neither keep the program from ending nor swallow the next answer.
+fn listen(mail: UnboundedSender<Input>) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if mail.send(Input::Line(line)).is_err() {
+                return;
+            }
         }
-        let yes = !matches!(name.to_ascii_lowercase().as_str(), "n" | "no" | "stop");
-        let by = if yes { name.to_owned() } else { "terminal".to_owned() };
-        if mail.send(Input::Approval { attack, by, yes }).is_err() || !yes {
-            return;
-        }
-    }
+        let _ = mail.send(Input::TerminalClosed);
+    });
 }
 
 impl Run {
@@ -63,21 +57,25 @@ impl Run {
             )));
         }
         self.book.say(&format!(
-            "\"{}\" needs {} more to approve within {}: type a name and Enter for each, or `no`",
+            "\"{}\" needs {} more within {}: type a name for each (or yes), or no",
             attack.name,
             wanted - agreed.len(),
             approve.expires
         ));
         let before = self.book.len();
-        let listening = tokio::spawn(listen(index, self.mail.clone()));
+        self.asking = Some(index);
+        if !std::mem::replace(&mut self.listening, true) {
+            listen(self.mail.clone());
+        }
         let until = self.clock.now_us() + signed(approve.expires.as_micros());
         let answer = self
             .pump(until, |run| {
                 let (names, no) = run.book.approvals(index, before);
                 no || names.union(&agreed).count() >= wanted
             })
-            .await?;
-        listening.abort();
+            .await;
+        self.asking = None;
+        let answer = answer?;
         let (names, no) = self.book.approvals(index, before);
         Ok(match answer {
             Err(stop) => Err(stop.reason()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::{
     Span,
-    api::{About, Arm, ArmOne, Prepared, Renew, Undo, UndoScope},
+    api::{About, Arm, ArmOne, Prepared, Renew, UndoScope},
     journal::State,
 };
 use futures_util::future::join_all;
@@ -19,6 +19,8 @@ use crate::{
 
 /// From asking agents to arm until the start: long enough for two round trips over continents and an fsync.
 const LEAD_US: i64 = 750_000;
+/// However slow the hosts are to answer.
+const LEAD_MOST_US: i64 = 10_000_000;
 /// After the planned end, for the agents' undo and their word of it.
 const GRACE_US: i64 = 5_000_000;
 
@@ -39,6 +41,11 @@ impl Run {
             self.ended(index, Outcome::NotRun(why), None)?;
             return Ok(self.stop.clone().map_or(Ok(()), Err));
         }
+        if self.anything_open() {
+            let why = format!("an earlier fault was not seen to end: {}", self.waiting_for());
+            self.ended(index, Outcome::NotRun(why.clone()), None)?;
+            return Ok(Err(Stop::Failed(why)));
+        }
         if let Err(stop) = self.baseline(index, attack).await? {
             self.ended(index, Outcome::NotRun(stop.reason()), None)?;
             return Ok(Err(stop));
@@ -47,7 +54,11 @@ impl Run {
             Ok(start_us) => start_us,
             Err(why) => {
                 self.ended(index, Outcome::NotRun(why.clone()), None)?;
-                return Ok(self.after(attack, Verdict::Unknown, &why));
+                // Whoever may still hold an arming must not be there for the next attack.
+                if self.anything_open() {
+                    return Ok(Err(Stop::Failed(why)));
+                }
+                return Ok(self.stop.clone().map_or_else(|| self.after(attack, Verdict::Unknown, &why), Err));
             }
         };
         self.guard.arm();
@@ -148,12 +159,16 @@ impl Run {
 
     /// Arms everywhere or nowhere. Gives the start; the inner error says why nothing started.
     async fn arm(&mut self, index: usize, attack: &Attack) -> Result<Result<i64, String>, RunError> {
+        let asked_us = self.clock.now_us();
         let answers = match self.ask(index..index + 1).await? {
             Ok(answers) => answers,
             Err((why, _)) => return Ok(Err(why)),
         };
-        let start_us = self.clock.now_us() + LEAD_US;
+        // Arming looks at the same things once more and writes to a disk; the renewal is another round trip.
+        let took_us = self.clock.now_us() - asked_us;
+        let start_us = self.clock.now_us() + (LEAD_US / 2 + 2 * took_us).clamp(LEAD_US, LEAD_MOST_US);
         let mut bodies = BTreeMap::new();
+        let mut armed = Vec::new();
         for (place, injection) in attack.injections.iter().enumerate() {
             let id = self.injection_id(index, place);
             let fingerprint = answers.iter().find_map(|Answer { prepared, .. }| match &prepared.answer {
@@ -168,18 +183,7 @@ impl Run {
             };
             let own_start_us = start_us + signed(injection.at.as_micros());
             let start_boot_us = u64::try_from(own_start_us + zero).unwrap_or(0);
-            self.book.write(Event::Armed {
-                attack: index,
-                injection: id.clone(),
-                host: injection.host.clone(),
-                kind: injection.fault.kind().to_owned(),
-                start_us: own_start_us,
-                hold: injection.hold,
-            })?;
-            self.tracked.insert(
-                id.clone(),
-                Tracked { host: injection.host.clone(), attack: index, state: State::Armed },
-            );
+            armed.push((id.clone(), injection, own_start_us));
             let about = About {
                 drill: self.plan.name.clone(),
                 operator: self.operator.clone(),
@@ -194,7 +198,25 @@ impl Run {
             });
             body.injections.push(ArmOne { id, start_boot_us, hold: injection.hold, fingerprint });
         }
-        let armed = self.arm_hosts(bodies).await;
+        for (id, injection, own_start_us) in armed {
+            self.book.write(Event::Armed {
+                attack: index,
+                injection: id.clone(),
+                host: injection.host.clone(),
+                kind: injection.fault.kind().to_owned(),
+                start_us: own_start_us,
+                hold: injection.hold,
+            })?;
+            let tracked = Tracked { host: injection.host.clone(), attack: index, state: State::Armed };
+            self.tracked.insert(id, tracked);
+            if let Some(peer) = self.peers.get_mut(&injection.host) {
+                // From the moment of asking: an answer may be lost where the arming was not. And whoever is not renewed
+                // does not start, so nobody is until all have answered.
+                peer.touched = true;
+                peer.active.send_replace(false);
+            }
+        }
+        let armed = self.arm_hosts(bodies, start_us).await;
         if let Err(why) = &armed {
             self.disarm(index, why).await?;
         }
@@ -202,12 +224,9 @@ impl Run {
     }
 
     /// Sends the arming, then the renewal without which nothing starts.
-    async fn arm_hosts(&mut self, bodies: BTreeMap<String, Arm>) -> Result<(), String> {
+    async fn arm_hosts(&mut self, bodies: BTreeMap<String, Arm>, start_us: i64) -> Result<(), String> {
         let calls = bodies.into_iter().filter_map(|(host, body)| {
-            let peer = self.peers.get_mut(&host)?;
-            // From the moment of asking: an answer may be lost where the arming was not.
-            peer.touched = true;
-            let (agent, run) = (peer.agent.clone(), self.id.clone());
+            let (agent, run) = (self.peers.get(&host)?.agent.clone(), self.id.clone());
             let lease = self.plan.lease;
             Some(async move {
                 let armed =
@@ -223,6 +242,10 @@ impl Run {
             })
         });
         let armed: Vec<_> = join_all(calls).await.into_iter().collect::<Result<_, String>>()?;
+        let late = self.clock.now_us() - start_us;
+        if late >= 0 {
+            return Err(format!("the hosts took {} ms too long to arm", late / 1000));
+        }
         // One missing acknowledgement and nobody is renewed, so nobody starts.
         let renewals = armed.into_iter().map(|(host, agent, run, lease)| async move {
             let renewed = agent.renew(&run, &Renew { lease }).await;
@@ -238,32 +261,19 @@ impl Run {
         Ok(())
     }
 
-    /// Takes back an arming that did not come about everywhere.
+    /// Takes back an arming that did not come about everywhere: injection by injection, because a run that is undone as a
+    /// whole can inject nothing more.
     async fn disarm(&mut self, index: usize, why: &str) -> Result<(), RunError> {
         self.book.write(Event::Note { text: format!("disarming: {why}") })?;
-        let ids: Vec<_> = self
-            .tracked
-            .iter()
-            .filter(|(_, one)| one.attack == index)
-            .map(|(id, one)| (id.clone(), one.host.clone()))
+        let asks = self.tracked.iter().filter(|(_, one)| one.attack == index);
+        let asks = asks
+            .map(|(id, one)| (one.host.clone(), UndoScope::Injection(id.clone()), vec![id.clone()]))
             .collect();
-        let calls = ids.iter().filter_map(|(id, host)| {
-            let agent = self.peers.get(host)?.agent.clone();
-            Some(async move {
-                agent.undo(&Undo { scope: UndoScope::Injection(id.clone()), halt: false }).await.is_ok()
-            })
-        });
-        let undone = join_all(calls).await;
-        for ((id, host), undone) in ids.iter().zip(undone) {
-            if undone {
-                if let Some(one) = self.tracked.get_mut(id) {
-                    one.state = State::Disarmed;
-                }
-            } else {
-                let text =
-                    format!("{host} has not answered to undo of {id}; without a lease it cannot start there");
-                self.book.write(Event::Note { text })?;
-            }
+        // Whoever does not hear this does not start, or heals, for lack of a lease.
+        let patience = signed(self.plan.lease.as_micros()) + GRACE_US;
+        if !self.put_back(asks, patience, |run| run.settled(index)).await? {
+            let text = self.waiting_for();
+            self.book.write(Event::Note { text })?;
         }
         self.rest();
         Ok(())

@@ -15,6 +15,8 @@ pub(super) struct Book {
     records: Vec<Record>,
     clock: RunClock,
     observer: Box<dyn Observer>,
+    /// The file is given up: what comes is kept in memory only.
+    lost: bool,
 }
 
 impl Book {
@@ -27,20 +29,31 @@ impl Book {
         std::fs::create_dir_all(folder)
             .map_err(|source| RunError::Folder { path: folder.to_path_buf(), source })?;
         let writer = Writer::create(&folder.join("events.jsonl"))?;
-        Ok(Self { writer, records: Vec::new(), clock, observer })
+        Ok(Self { writer, records: Vec::new(), clock, observer, lost: false })
     }
 
     /// Goes on with a log.
     pub(super) fn resume(writer: Writer, log: Log, clock: RunClock, observer: Box<dyn Observer>) -> Self {
-        Self { writer, records: log.records, clock, observer }
+        Self { writer, records: log.records, clock, observer, lost: false }
     }
 
     /// Writes a record.
     pub(super) fn write(&mut self, event: Event) -> Result<(), RunError> {
-        let record = self.writer.append(self.clock.now_us(), event)?;
+        let at_us = self.clock.now_us();
+        let record = if self.lost {
+            let seq = self.records.last().map_or(1, |last| last.seq + 1);
+            Record { v: Record::VERSION, seq, at_us, event }
+        } else {
+            self.writer.append(at_us, event)?
+        };
         self.observer.record(&record);
         self.records.push(record);
         Ok(())
+    }
+
+    /// Gives the file up, so that healing need not wait for a disk. A log without its end never says `held`.
+    pub(super) fn give_up_file(&mut self) {
+        self.lost = true;
     }
 
     /// How many records there are.

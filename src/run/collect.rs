@@ -3,21 +3,19 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-
 use super::{
-    Approvals, Run, RunClock, RunError, Tracked, book::Book, clock::signed, guard, screen::Observer, watchers,
+    Run, RunClock, RunError, Tracked,
+    book::Book,
+    clock::signed,
+    screen::Observer,
+    watchers::{self, Follow},
 };
 use crate::{
     link::Identity,
     log::{Event, Log, Outcome, RunOutcome, Writer},
     plan::model::COORDINATOR,
 };
-use firedrill_wire::{
-    api::{EndState, HostState},
-    journal::{State, What},
-};
+use firedrill_wire::journal::{State, What};
 
 /// What a log says of a run that has not ended.
 struct Left {
@@ -87,82 +85,66 @@ pub async fn collect(
     let left = Left::of(&log);
     let clock = RunClock::resume(&wall, left.zeros.get(COORDINATOR));
     let plan: Arc<crate::plan::Plan> = Arc::from(plan);
-    let (mail, inbox) = mpsc::unbounded_channel();
-    let mut run = Run {
-        digest: plan.digest(),
-        guard: guard::Watch::new(&plan),
-        id,
-        clock,
-        book: Book::resume(writer, log, clock, observer),
-        peers: BTreeMap::new(),
-        tracked: left.tracked,
-        inbox,
-        mail,
-        stop: None,
-        insisted: 0,
-        tasks: CancellationToken::new(),
-        approvals: Approvals::default(),
-        operator: operator.to_owned(),
-        measuring: std::collections::BTreeSet::new(),
-        plan: Arc::clone(&plan),
-    };
-    watchers::signals(&run.mail, &run.tasks);
-    run.book.write(Event::Note { text: format!("collected by {operator}: the coordinator had died") })?;
-    if let Err(why) = run.connect(identity, &left.events).await? {
-        run.book.write(Event::Note { text: format!("not reached: {why}") })?;
+    let book = Book::resume(writer, log, clock, observer);
+    let mut run = Run::new(id, &plan, clock, book, operator.to_owned());
+    run.finishing = true;
+    match run.finish_for_another(identity, left).await {
+        Ok(outcome) => Ok(outcome),
+        Err(error) => Err(run.salvage(error).await),
     }
-    for (host, zeros) in left.zeros {
-        if let Some(peer) = run.peers.get_mut(&host) {
-            // What was measured on an earlier boot keeps its own place in time.
-            for (boot, zero) in zeros {
-                peer.zeros.entry(boot).or_insert(zero);
+}
+
+impl Run {
+    async fn finish_for_another(
+        &mut self,
+        identity: &Arc<Identity>,
+        left: Left,
+    ) -> Result<RunOutcome, RunError> {
+        let run = self;
+        let plan = Arc::clone(&run.plan);
+        run.tracked = left.tracked;
+        watchers::signals(&run.mail, &run.tasks);
+        let operator = run.operator.clone();
+        run.book.write(Event::Note { text: format!("collected by {operator}: the coordinator had died") })?;
+        if let Err(why) = run.connect(identity, &left.events, true).await? {
+            run.book.write(Event::Note { text: format!("not all is well: {why}") })?;
+        }
+        for (host, zeros) in left.zeros {
+            if let Some(peer) = run.peers.get_mut(&host) {
+                // What was measured on an earlier boot keeps its own place in time.
+                for (boot, zero) in zeros {
+                    peer.zeros.entry(boot).or_insert(zero);
+                }
             }
         }
-    }
-    let touched: Vec<String> = run.tracked.values().map(|one| one.host.clone()).collect();
-    for (host, peer) in &mut run.peers {
-        peer.touched = touched.contains(host);
-        if plan.probes.iter().any(|probe| probe.from.contains(host)) {
-            run.measuring.insert(host.clone());
-            let after = left.bins.get(host).copied().unwrap_or(0);
-            watchers::bins(
-                host.clone(),
-                peer.agent.clone(),
-                run.id.clone(),
-                after,
-                run.mail.clone(),
-                run.tasks.clone(),
-            );
+        let touched: Vec<String> = run.tracked.values().map(|one| one.host.clone()).collect();
+        for (host, peer) in &mut run.peers {
+            peer.touched = touched.contains(host);
+            if plan.probes.iter().any(|probe| probe.from.contains(host)) {
+                run.measuring.insert(host.clone());
+                let after = left.bins.get(host).copied().unwrap_or(0);
+                let follow = Follow { run: run.id.clone(), after, again: None };
+                watchers::bins(host.clone(), peer.agent.clone(), follow, run.mail.clone(), run.tasks.clone());
+            }
         }
-    }
-    run.heal("its coordinator died").await?;
-    run.stop_probes(None).await?;
-    for index in 0..plan.attacks.len() {
-        if left.ended.contains(&index) {
-            continue;
+        run.heal("its coordinator died").await?;
+        run.stop_probes().await?;
+        for index in 0..plan.attacks.len() {
+            if left.ended.contains(&index) {
+                continue;
+            }
+            let outcome = if left.begun == Some(index) {
+                Outcome::Aborted("the coordinator died".to_owned())
+            } else {
+                Outcome::NotRun("the coordinator died before it".to_owned())
+            };
+            run.book.write(Event::AttackEnded { attack: index, outcome, verdict: None })?;
         }
-        let outcome = if left.begun == Some(index) {
-            Outcome::Aborted("the coordinator died".to_owned())
-        } else {
-            Outcome::NotRun("the coordinator died before it".to_owned())
-        };
-        run.book.write(Event::AttackEnded { attack: index, outcome, verdict: None })?;
+        run.prove().await?;
+        let until = run.clock.now_us() + signed(500_000);
+        run.pump_anyway(until, |_| false).await?;
+        let outcome = RunOutcome::Failed("the coordinator died; collected afterwards".to_owned());
+        run.book.write(Event::RunEnded { outcome: outcome.clone() })?;
+        Ok(outcome)
     }
-    run.prove().await?;
-    for host in touched.iter().filter(|host| !run.peers.contains_key(*host)) {
-        let end = EndState {
-            state: HostState::Unproven,
-            ours: vec!["the agent could not be reached".to_owned()],
-            foreign: Vec::new(),
-            compared: 0,
-        };
-        run.book.write(Event::HostEnded { host: host.clone(), end })?;
-    }
-    let until = run.clock.now_us() + signed(500_000);
-    run.pump_anyway(until, |_| false).await?;
-    let outcome = RunOutcome::Failed("the coordinator died; collected afterwards".to_owned());
-    run.book.write(Event::RunEnded { outcome: outcome.clone() })?;
-    run.tasks.cancel();
-    run.book.close();
-    Ok(outcome)
 }

@@ -3,43 +3,75 @@
 use std::time::Duration;
 
 use firedrill_wire::{
-    Fault,
+    Fault, InjectionId,
     api::{EndState, HostState, Undo, UndoScope},
     journal::State,
 };
-use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{Run, RunError, clock::signed, input::Input};
-use crate::log::Event;
+use crate::{link::LinkError, log::Event};
 
 /// Beyond the lease, at which agents heal by themselves.
 const PATIENCE_US: i64 = 30_000_000;
+/// For the proof, by hosts that are reached at once or come back from a reboot.
+const PROOF_US: i64 = 60_000_000;
 const AGAIN: Duration = Duration::from_millis(500);
 
 impl Run {
-    /// Heals all hosts that were touched, at once, and waits for their word. Nothing stops it.
+    /// Heals all hosts that were touched, at once, and waits for their word. Nothing stops it. The run can inject no more
+    /// on them.
     pub(super) async fn heal(&mut self, why: &str) -> Result<(), RunError> {
-        let open =
-            |run: &Self| run.tracked.values().any(|one| one.state.is_open() && one.state != State::Stuck);
-        if !open(self) {
+        if !self.anything_open() {
             return Ok(());
         }
         self.book.write(Event::Note { text: format!("healing every host: {why}") })?;
-        let calls = CancellationToken::new();
-        for (host, peer) in &self.peers {
-            if !peer.touched {
-                continue;
-            }
-            // Silence heals too, should this call not get through.
+        let mut asks = Vec::new();
+        for (host, peer) in self.peers.iter().filter(|(_, peer)| peer.touched) {
+            // Silence heals too, should the call not get through.
             peer.active.send_replace(false);
-            let (host, agent, mail) = (host.clone(), peer.agent.clone(), self.mail.clone());
-            let undo = Undo { scope: UndoScope::Run(self.id.clone()), halt: false };
+            let of = self.tracked.iter().filter(|(_, one)| &one.host == host).map(|(id, _)| id.clone());
+            asks.push((host.clone(), UndoScope::Run(self.id.clone()), of.collect()));
+        }
+        let patience = signed(self.plan.lease.as_micros()) + PATIENCE_US;
+        if !self.put_back(asks, patience, |run| !run.anything_open()).await? {
+            let text = self.waiting_for();
+            self.book.write(Event::Note { text })?;
+        }
+        Ok(())
+    }
+
+    /// Whether anything is open that could still be put back.
+    pub(super) fn anything_open(&self) -> bool {
+        self.tracked.values().any(|one| one.state.is_open() && one.state != State::Stuck)
+    }
+
+    /// Asks hosts to put back, again and again until each has answered, and takes in what comes until it is done or
+    /// the patience is over.
+    pub(super) async fn put_back(
+        &mut self,
+        asks: Vec<(String, UndoScope, Vec<InjectionId>)>,
+        patience_us: i64,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<bool, RunError> {
+        let calls = CancellationToken::new();
+        let _end_with_this = calls.clone().drop_guard();
+        for (host, scope, of) in asks {
+            let Some(peer) = self.peers.get(&host) else { continue };
+            let (agent, mail) = (peer.agent.clone(), self.mail.clone());
+            let undo = Undo { scope, halt: false };
             let calling = async move {
+                let mut said = String::new();
                 loop {
                     let answer = agent.undo(&undo).await.map_err(|error| error.to_string());
-                    let done = answer.is_ok();
-                    if mail.send(Input::Healed { host: host.clone(), answer }).is_err() || done {
+                    let over = answer.is_ok();
+                    // The same complaint twice a second helps nobody.
+                    let news = !matches!(&answer, Err(why) if *why == said);
+                    if let Err(why) = &answer {
+                        said.clone_from(why);
+                    }
+                    let healed = Input::Healed { host: host.clone(), of: of.clone(), answer };
+                    if (news && mail.send(healed).is_err()) || over {
                         return;
                     }
                     tokio::time::sleep(AGAIN).await;
@@ -48,14 +80,8 @@ impl Run {
             let calls = calls.clone();
             tokio::spawn(async move { calls.run_until_cancelled(calling).await });
         }
-        let until = self.clock.now_us() + signed(self.plan.lease.as_micros()) + PATIENCE_US;
-        let healed = self.pump_anyway(until, |run| !open(run)).await?;
-        calls.cancel();
-        if !healed {
-            let text = self.waiting_for();
-            self.book.write(Event::Note { text })?;
-        }
-        Ok(())
+        let until = self.clock.now_us() + patience_us;
+        self.pump_anyway(until, done).await
     }
 
     /// What is still open, and how to put it back by hand.
@@ -66,48 +92,71 @@ impl Run {
             .filter(|(_, one)| one.state.is_open())
             .map(|(id, one)| format!("{id} on {}", one.host))
             .collect();
-        if open.is_empty() {
-            "nothing is in force".to_owned()
-        } else {
-            format!(
+        let unproven: Vec<&str> =
+            self.proofs.iter().filter(|(_, end)| end.is_none()).map(|(host, _)| host.as_str()).collect();
+        if !open.is_empty() {
+            return format!(
                 "still waiting for {}; by hand, on the host: `firedrill-agent undo --all`, or from anywhere: `firedrill undo --run {}`",
                 open.join(", "),
                 self.id
-            )
+            );
         }
+        if !unproven.is_empty() {
+            return format!(
+                "nothing is in force; {} still compare with their state before",
+                unproven.join(", ")
+            );
+        }
+        "nothing is in force; the last measurements are read".to_owned()
     }
 
     /// Asks every host that was touched to compare itself with its snapshot from before.
     pub(super) async fn prove(&mut self) -> Result<(), RunError> {
-        const TRIES: u32 = 20;
-        let calls = self.peers.iter().filter(|(_, peer)| peer.touched).map(|(host, peer)| {
-            let (host, agent, run) = (host.clone(), peer.agent.clone(), self.id.clone());
-            async move {
-                let mut last = String::new();
-                for _ in 0..TRIES {
-                    match agent.finish(&run).await {
-                        Ok(end) => return (host, Ok(end)),
-                        Err(error) => {
-                            let final_word = !error.passing();
-                            last = error.to_string();
-                            if final_word {
-                                break;
-                            }
-                        }
+        let calls = CancellationToken::new();
+        let _end_with_this = calls.clone().drop_guard();
+        for (host, peer) in self.peers.iter().filter(|(_, peer)| peer.touched) {
+            self.proofs.entry(host.clone()).or_insert(None);
+            let (host, agent, run, mail) =
+                (host.clone(), peer.agent.clone(), self.id.clone(), self.mail.clone());
+            let asking = async move {
+                loop {
+                    let end = agent.finish(&run).await;
+                    let over = !end.as_ref().is_err_and(LinkError::passing);
+                    let proven = Input::Proven {
+                        host: host.clone(),
+                        end: end.map_err(|error| error.to_string()),
+                        last_word: over,
+                    };
+                    if mail.send(proven).is_err() || over {
+                        return;
                     }
                     tokio::time::sleep(AGAIN).await;
                 }
-                (host, Err(last))
+            };
+            let calls = calls.clone();
+            tokio::spawn(async move { calls.run_until_cancelled(asking).await });
+        }
+        let until = self.clock.now_us() + PROOF_US;
+        let all = self.pump_anyway(until, |run| run.proofs.values().all(Option::is_some)).await?;
+        if !all {
+            let silent: Vec<String> =
+                self.proofs.iter().filter(|(_, end)| end.is_none()).map(|(host, _)| host.clone()).collect();
+            for host in silent {
+                let why = self.silence.remove(&host).unwrap_or_else(|| "it did not answer".to_owned());
+                self.proven(host, Err(why))?;
             }
-        });
-        for (host, end) in join_all(calls).await {
-            let end = end.unwrap_or_else(|why| self.no_proof(&host, why));
-            self.book.write(Event::HostEnded { host, end })?;
         }
         // What agents journaled until now belongs into the log.
         let last = self.clock.now_us() + 300_000;
         self.pump_anyway(last, |_| false).await?;
         Ok(())
+    }
+
+    /// Writes down how a host ended.
+    pub(super) fn proven(&mut self, host: String, end: Result<EndState, String>) -> Result<(), RunError> {
+        let end = end.unwrap_or_else(|why| self.no_proof(&host, why));
+        self.proofs.insert(host.clone(), Some(end.state));
+        self.book.write(Event::HostEnded { host, end })
     }
 
     fn no_proof(&self, host: &str, why: String) -> EndState {

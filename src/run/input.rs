@@ -1,7 +1,8 @@
 //! What the run takes in, and what becomes of it: everything that happens meets in this one file.
 
 use firedrill_wire::{
-    api::UndoAnswer,
+    InjectionId,
+    api::{EndState, UndoAnswer},
     journal::{AgentEvent, State, What},
     probe::Bin,
 };
@@ -12,6 +13,9 @@ use crate::{
     log::{Event, RunOutcome},
     plan::model::COORDINATOR,
 };
+
+/// So many bins wait for a clock: ten minutes of six probes.
+const EARLY_MOST: usize = 3600;
 
 /// Something that came in.
 pub(crate) enum Input {
@@ -29,10 +33,16 @@ pub(crate) enum Input {
     Signal(&'static str),
     /// The coordinator itself did not run for a while.
     Gap { from_us: i64, to_us: i64 },
-    /// Somebody answered to an approval.
-    Approval { attack: usize, by: String, yes: bool },
-    /// Undo of the run on a host has been answered.
-    Healed { host: String, answer: Result<UndoAnswer, String> },
+    /// Somebody typed a line on the terminal.
+    Line(String),
+    /// Nobody can type any more.
+    TerminalClosed,
+    /// Undo of these injections on a host has been answered.
+    Healed { host: String, of: Vec<InjectionId>, answer: Result<UndoAnswer, String> },
+    /// A host has compared itself with its state before, or could not.
+    Proven { host: String, end: Result<EndState, String>, last_word: bool },
+    /// A vantage measures again, after its agent was restarted.
+    Restarted { vantage: String },
 }
 
 /// Why a run must stop before its end.
@@ -82,20 +92,36 @@ impl Run {
                 }
                 Ok(())
             }
-            Input::LinkBack { host, offset } => self.take_link(host, &offset),
+            Input::LinkBack { host, offset } => self.take_link(&host, &offset),
             Input::Signal(name) => {
-                if self.stop.is_some() {
+                if self.stop.is_some() || self.finishing {
                     self.insisted += 1;
                     let waiting = self.waiting_for();
                     self.book.say(&waiting);
                 } else {
                     self.stop = Some(Stop::Person(format!("stopped by {name}")));
+                    self.book
+                        .say(&format!("{name}: putting everything back; once more says what it waits for"));
                 }
                 Ok(())
             }
             Input::Gap { from_us, to_us } => self.take_gap(from_us, to_us),
-            Input::Approval { attack, by, yes } => self.book.write(Event::ApprovalGiven { attack, by, yes }),
-            Input::Healed { host, answer } => self.take_healed(&host, answer),
+            Input::Line(line) => self.take_line(line.trim()),
+            Input::TerminalClosed => {
+                self.listening = false;
+                self.take_line("no")
+            }
+            Input::Healed { host, of, answer } => self.take_healed(&host, &of, answer),
+            Input::Proven { host, end, last_word } => match end {
+                Err(why) if !last_word => {
+                    self.silence.insert(host, why);
+                    Ok(())
+                }
+                end => self.proven(host, end),
+            },
+            Input::Restarted { vantage } => self.book.write(Event::Note {
+                text: format!("{vantage} measures again; its agent had been restarted"),
+            }),
         }
     }
 
@@ -109,7 +135,10 @@ impl Run {
         if let What::Changed { injection, to, .. } = &event.what
             && let Some(tracked) = self.tracked.get_mut(injection)
         {
-            tracked.state = *to;
+            // An answer to undo may be known before the events that led to it.
+            if tracked.state.is_open() || !to.is_open() || *to == State::Stuck {
+                tracked.state = *to;
+            }
             if *to == State::Stuck {
                 let why = format!("{injection} on {host} is stuck: it could not be put back");
                 self.stop.get_or_insert(Stop::Failed(why));
@@ -129,26 +158,53 @@ impl Run {
                 .and_then(|peer| peer.zeros.get(&bin.boot_id))
                 .map(|zero| signed(bin.start_boot_us) - zero)
         };
-        // Without a measured clock a bin has no place in time: a hole is honest, a guess is not.
-        let Some(start_us) = start_us else { return Ok(()) };
+        let Some(start_us) = start_us else {
+            // It has no place in time until the clock of that boot is measured, which is under way.
+            if let Some(peer) = self.peers.get_mut(&vantage)
+                && peer.early.len() < EARLY_MOST
+            {
+                peer.early.push(bin);
+            }
+            return Ok(());
+        };
         self.guard.window.push(&vantage, start_us, &bin);
         self.book.write(Event::Bin { vantage, start_us, bin })
     }
 
-    fn take_link(&mut self, host: String, offset: &Offset) -> Result<(), RunError> {
+    fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {
         let boot_at_zero_us = self.clock.zero_there(offset.boot_minus_local_us);
-        let Some(peer) = self.peers.get_mut(&host) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(host) else { return Ok(()) };
         let was_lost = !std::mem::replace(&mut peer.reachable, true);
         let rebooted = peer.boot_id != offset.boot_id;
         peer.boot_id.clone_from(&offset.boot_id);
         peer.zeros.insert(offset.boot_id.clone(), boot_at_zero_us);
         self.book.write(Event::Clock {
-            host: host.clone(),
+            host: host.to_owned(),
             boot_at_zero_us,
             uncertainty_us: offset.uncertainty_us,
             boot_id: offset.boot_id.clone(),
         })?;
-        if was_lost || rebooted { self.book.write(Event::LinkBack { host, rebooted }) } else { Ok(()) }
+        let early = std::mem::take(&mut peer.early);
+        if was_lost || rebooted {
+            self.book.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
+        }
+        // A bin of a boot that was never measured stays without a place: a hole is honest, a guess is not.
+        early
+            .into_iter()
+            .filter(|bin| bin.boot_id == offset.boot_id)
+            .try_for_each(|bin| self.take_bin(host.to_owned(), bin))
+    }
+
+    /// What a line means depends on what was asked; without a question it means nothing.
+    fn take_line(&mut self, line: &str) -> Result<(), RunError> {
+        let Some(attack) = self.asking else { return Ok(()) };
+        let (by, yes) = match line.to_ascii_lowercase().as_str() {
+            "" => return Ok(()),
+            "n" | "no" | "stop" => ("terminal".to_owned(), false),
+            "y" | "yes" => (self.operator.clone(), true),
+            _ => (line.to_owned(), true),
+        };
+        self.book.write(Event::ApprovalGiven { attack, by, yes })
     }
 
     fn take_gap(&mut self, from_us: i64, to_us: i64) -> Result<(), RunError> {
@@ -165,18 +221,21 @@ impl Run {
         Ok(())
     }
 
-    fn take_healed(&mut self, host: &str, answer: Result<UndoAnswer, String>) -> Result<(), RunError> {
+    fn take_healed(
+        &mut self,
+        host: &str,
+        of: &[InjectionId],
+        answer: Result<UndoAnswer, String>,
+    ) -> Result<(), RunError> {
         match answer {
             Ok(answer) => {
-                for one in answer.injections {
-                    if let Some(tracked) = self.tracked.get_mut(&one.id) {
-                        tracked.state = one.state;
-                    }
-                }
-                for tracked in self.tracked.values_mut().filter(|one| one.host == host) {
-                    // What the agent no longer holds open is not in its answer.
-                    if tracked.state.is_open() && tracked.state != State::Stuck {
-                        tracked.state = State::Undone;
+                for id in of {
+                    let Some(tracked) = self.tracked.get_mut(id) else { continue };
+                    match answer.injections.iter().find(|one| &one.id == id) {
+                        Some(one) => tracked.state = one.state,
+                        // What the agent does not hold open is not in its answer.
+                        None if tracked.state.is_open() => tracked.state = State::Undone,
+                        None => {}
                     }
                 }
                 Ok(())

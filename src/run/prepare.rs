@@ -41,11 +41,13 @@ impl Run {
     }
 
     /// Reaches every host that is a target or a vantage and measures its clock.
-    /// Events after `after`, by host, are read; where it has none, those from now on.
+    /// Events after `after`, by host, are read; where it has none, those from now on. With `without`, a host that is not
+    /// reached is waited for while the others are dealt with; else the run does without nobody.
     pub(super) async fn connect(
         &mut self,
         identity: &Arc<Identity>,
         after: &BTreeMap<String, u64>,
+        without: bool,
     ) -> Result<Result<(), String>, RunError> {
         let plan = Arc::clone(&self.plan);
         let mut needed: BTreeSet<&str> = plan.targets();
@@ -72,7 +74,10 @@ impl Run {
             let (status, offset) = match met {
                 Ok(met) => met,
                 Err(error) => {
-                    unreachable.push(format!("{name}: {error}"));
+                    unreachable.push(error.to_string());
+                    if without {
+                        self.meet(&name, agent, after.get(&name).copied().unwrap_or(0), None)?;
+                    }
                     continue;
                 }
             };
@@ -81,25 +86,36 @@ impl Run {
                     "{name} was halted by {by}; `firedrill release --host {name}` ends the halt"
                 ));
             }
-            let (active, watching) = watch::channel(false);
-            watchers::renewal(agent.clone(), self.id.clone(), plan.lease, watching, self.tasks.clone());
             let last_seq = after.get(&name).copied().unwrap_or(status.last_seq);
-            watchers::events(name.clone(), agent.clone(), last_seq, self.mail.clone(), self.tasks.clone());
-            self.peers.insert(
-                name.clone(),
-                Peer {
-                    agent,
-                    zeros: BTreeMap::new(),
-                    boot_id: offset.boot_id.clone(),
-                    reachable: true,
-                    touched: false,
-                    active,
-                    last_seq,
-                },
-            );
-            self.take(super::Input::LinkBack { host: name, offset })?;
+            self.meet(&name, agent, last_seq, Some(offset))?;
         }
         Ok(if unreachable.is_empty() { Ok(()) } else { Err(unreachable.join("; ")) })
+    }
+
+    /// From now on the host's events are read and its lease can be renewed.
+    fn meet(
+        &mut self,
+        name: &str,
+        agent: Agent,
+        last_seq: u64,
+        offset: Option<link::Offset>,
+    ) -> Result<(), RunError> {
+        let (active, watching) = watch::channel(false);
+        let (mail, tasks) = (self.mail.clone(), self.tasks.clone());
+        watchers::renewal(agent.clone(), self.id.clone(), self.plan.lease, watching, tasks.clone());
+        watchers::events(name.to_owned(), agent.clone(), last_seq, offset.is_some(), mail, tasks);
+        let peer = Peer {
+            agent,
+            zeros: BTreeMap::new(),
+            boot_id: offset.as_ref().map(|offset| offset.boot_id.clone()).unwrap_or_default(),
+            reachable: offset.is_some(),
+            touched: false,
+            active,
+            last_seq,
+            early: Vec::new(),
+        };
+        self.peers.insert(name.to_owned(), peer);
+        offset.map_or(Ok(()), |offset| self.take(super::Input::LinkBack { host: name.to_owned(), offset }))
     }
 
     /// What each host is to be asked about some attacks.

@@ -1,5 +1,6 @@
 //! What a run shows while it goes: a live view on a terminal, plain lines with time stamps elsewhere.
 
+mod frail;
 mod live;
 mod plain;
 mod words;
@@ -29,6 +30,6 @@ pub struct Silent;
 impl Observer for Silent {
     fn record(&mut self, _: &Record) {}
     fn say(&mut self, text: &str) {
-        anstream::eprintln!("{text}");
+        errln!("{text}");
     }
 }

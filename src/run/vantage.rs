@@ -2,14 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use firedrill_probe::Running;
 use firedrill_wire::{Span, api::StartProbes, probe::ProbeSpec};
 use futures_util::{StreamExt as _, future::join_all};
 
-use super::{Run, RunError, clock::signed, input::Input, watchers};
-use crate::plan::{
-    Plan,
-    model::{COORDINATOR, Probe},
+use super::{
+    Run, RunError,
+    clock::signed,
+    input::Input,
+    watchers::{self, Follow},
+};
+use crate::{
+    log::Event,
+    plan::{
+        Plan,
+        model::{COORDINATOR, Probe},
+    },
 };
 
 /// What a vantage is to measure.
@@ -41,7 +48,7 @@ fn at_most(plan: &Plan) -> Span {
 
 impl Run {
     /// Starts all probes. The inner error is a vantage that cannot measure: then nothing is attacked.
-    pub(super) async fn start_probes(&mut self) -> Result<Result<Option<Running>, String>, RunError> {
+    pub(super) async fn start_probes(&mut self) -> Result<Result<(), String>, RunError> {
         let plan = Arc::clone(&self.plan);
         let longest = at_most(&plan);
         let vantages: Vec<String> =
@@ -49,21 +56,23 @@ impl Run {
         let calls = vantages.iter().filter_map(|name| {
             let (agent, run) = (self.peers.get(name)?.agent.clone(), self.id.clone());
             let start = StartProbes { probes: specs(&plan, name), at_most: longest };
-            Some(async move { (name.clone(), agent.start_probes(&run, &start).await, agent) })
+            Some(async move { (name.clone(), agent.start_probes(&run, &start).await, agent, start) })
         });
         let mut failed = Vec::new();
-        for (name, answer, agent) in join_all(calls).await {
+        for (name, answer, agent, start) in join_all(calls).await {
             match answer {
                 Ok(()) => {
                     self.measuring.insert(name.clone());
-                    watchers::bins(name, agent, self.id.clone(), 0, self.mail.clone(), self.tasks.clone());
+                    let again = Some((start, self.probing.clone()));
+                    let follow = Follow { run: self.id.clone(), after: 0, again };
+                    watchers::bins(name, agent, follow, self.mail.clone(), self.tasks.clone());
                 }
                 Err(error) => failed.push(format!("{name} cannot measure: {error}")),
             }
         }
         let own = specs(&plan, COORDINATOR);
         if failed.is_empty() && own.is_empty() {
-            return Ok(Ok(None));
+            return Ok(Ok(()));
         }
         if failed.is_empty() {
             match firedrill_probe::start(own, longest.0) {
@@ -77,11 +86,13 @@ impl Run {
                         }
                         let _ = mail.send(Input::BinsEnded { vantage: COORDINATOR.to_owned() });
                     });
-                    return Ok(Ok(Some(running)));
+                    self.local = Some(running);
+                    return Ok(Ok(()));
                 }
                 Err(error) => failed.push(format!("the coordinator cannot measure: {error}")),
             }
         }
+        self.probing.cancel();
         self.halt_remote_probes().await;
         Ok(Err(failed.join("; ")))
     }
@@ -96,9 +107,10 @@ impl Run {
     }
 
     /// Stops all probes and waits until what they measured is in the log.
-    pub(super) async fn stop_probes(&mut self, local: Option<Running>) -> Result<(), RunError> {
+    pub(super) async fn stop_probes(&mut self) -> Result<(), RunError> {
         const DRAIN: Duration = Duration::from_secs(10);
-        if let Some(local) = local {
+        self.probing.cancel();
+        if let Some(local) = self.local.take() {
             local.stop();
         }
         self.halt_remote_probes().await;
@@ -108,6 +120,15 @@ impl Run {
             run.measuring.iter().all(|name| run.peers.get(name).is_some_and(|peer| !peer.reachable))
         })
         .await?;
+        for (name, peer) in &mut self.peers {
+            let early = std::mem::take(&mut peer.early).len();
+            if early > 0 {
+                let text = format!(
+                    "{early} measurements of {name} have no place in time: its clock was not measured"
+                );
+                self.book.write(Event::Note { text })?;
+            }
+        }
         Ok(())
     }
 }

@@ -1,9 +1,12 @@
 //! Tasks that only listen: to signals, to the passing of time, to agents. Each sends what it saw to the run and decides
 //! nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use firedrill_wire::{RunId, Span, api::Renew};
+use firedrill_wire::{
+    RunId, Span,
+    api::{Renew, StartProbes},
+};
 use futures_util::StreamExt as _;
 use tokio::sync::{mpsc::UnboundedSender, watch};
 use tokio_util::sync::CancellationToken;
@@ -50,41 +53,51 @@ pub(super) fn pulse(mail: &UnboundedSender<Input>, stop: &CancellationToken, clo
     });
 }
 
-/// Reads a host's events; when the link breaks, says so, waits for it to come back and reads on where it was.
+/// Reads a host's events; when the link breaks, says so, waits for it to come back and reads on where it was. A host
+/// that was not met yet is waited for first.
 pub(super) fn events(
     host: String,
     agent: Agent,
     mut after: u64,
+    mut met: bool,
     mail: UnboundedSender<Input>,
     stop: CancellationToken,
 ) {
     const AGAIN: Duration = Duration::from_millis(250);
+    const SLOWEST: Duration = Duration::from_secs(5);
     let reading = async move {
+        let mut pause = AGAIN;
         loop {
-            let mut stream = std::pin::pin!(agent.events(after));
-            let mut why = "the agent closed the connection".to_owned();
-            while let Some(item) = stream.next().await {
-                match item {
-                    Ok(event) => {
-                        after = event.seq;
-                        if mail.send(Input::Agent { host: host.clone(), event }).is_err() {
-                            return;
+            let began = Instant::now();
+            if std::mem::replace(&mut met, true) {
+                let mut stream = std::pin::pin!(agent.events(after));
+                let mut why = "the agent closed the connection".to_owned();
+                while let Some(item) = stream.next().await {
+                    match item {
+                        Ok(event) => {
+                            after = event.seq;
+                            if mail.send(Input::Agent { host: host.clone(), event }).is_err() {
+                                return;
+                            }
+                        }
+                        Err(error) => {
+                            why = error.to_string();
+                            break;
                         }
                     }
-                    Err(error) => {
-                        why = error.to_string();
-                        break;
-                    }
+                }
+                if mail.send(Input::LinkLost { host: host.clone(), why }).is_err() {
+                    return;
                 }
             }
-            if mail.send(Input::LinkLost { host: host.clone(), why }).is_err() {
-                return;
-            }
+            // A link that breaks at once, again and again, must not fill the log.
+            pause = if began.elapsed() > SLOWEST { AGAIN } else { (pause * 2).min(SLOWEST) };
+            tokio::time::sleep(pause / 2).await;
             let offset = loop {
-                tokio::time::sleep(AGAIN).await;
                 if let Ok(offset) = link::offset(&agent, 3).await {
                     break offset;
                 }
+                tokio::time::sleep(AGAIN).await;
             };
             if mail.send(Input::LinkBack { host: host.clone(), offset }).is_err() {
                 return;
@@ -103,29 +116,40 @@ pub(super) fn renewal(
     stop: CancellationToken,
 ) {
     let every = (lease.0 / 5).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    // One call that hangs must not use up the whole lease.
+    let patience = (lease.0 / 3).max(every);
     let renewing = async move {
         loop {
             if active.wait_for(|on| *on).await.is_err() {
                 return;
             }
             // What went wrong shows on the event stream: lost link, ended lease.
-            let _ = agent.renew(&run, &Renew { lease }).await;
+            let _ = tokio::time::timeout(patience, agent.renew(&run, &Renew { lease })).await;
             tokio::time::sleep(every).await;
         }
     };
     tokio::spawn(async move { stop.run_until_cancelled(renewing).await });
 }
 
-/// Reads what a host's probes measured, over breaks of the link, until they have stopped and all was read.
+/// Which measurements are read.
+pub(super) struct Follow {
+    pub(super) run: RunId,
+    pub(super) after: u64,
+    /// How to start the probes again on an agent that was restarted, and until when that is wanted.
+    pub(super) again: Option<(StartProbes, CancellationToken)>,
+}
+
+/// Reads what a host's probes measured, over breaks of the link, until they have stopped and all was read. An agent that
+/// was restarted knows nothing of its probes: it is asked to measure again, so that later attacks have their vantage.
 pub(super) fn bins(
     host: String,
     agent: Agent,
-    run: RunId,
-    mut after: u64,
+    follow: Follow,
     mail: UnboundedSender<Input>,
     stop: CancellationToken,
 ) {
     const AGAIN: Duration = Duration::from_millis(250);
+    let Follow { run, mut after, again } = follow;
     let reading = async move {
         loop {
             let mut stream = std::pin::pin!(agent.bins(&run, after));
@@ -143,10 +167,24 @@ pub(super) fn bins(
             };
             match broken {
                 None => break,
-                // The agent does not know the run's probes (any more): it was restarted, nothing more will come.
-                Some(error) if !error.passing() => break,
-                Some(_) => tokio::time::sleep(AGAIN).await,
+                Some(error) if error.passing() => {}
+                Some(error) => {
+                    let forgotten = error.problem().is_some_and(|problem| problem.code == "unknown-run");
+                    let Some((start, wanted)) = again.as_ref().filter(|_| forgotten) else { break };
+                    if wanted.is_cancelled() {
+                        break;
+                    }
+                    match agent.start_probes(&run, start).await {
+                        Ok(()) => {
+                            after = 0;
+                            let _ = mail.send(Input::Restarted { vantage: host.clone() });
+                        }
+                        Err(error) if error.passing() => {}
+                        Err(_) => break,
+                    }
+                }
             }
+            tokio::time::sleep(AGAIN).await;
         }
         let _ = mail.send(Input::BinsEnded { vantage: host });
     };

@@ -1,20 +1,15 @@
 #!/usr/bin/env bash
 # Runs a command as root under Debian's stock kernel in QEMU, with systemd as PID 1 and this machine's files underneath.
 #
-#   tests/kernel/run.sh                 the kernel tests
+#   tests/kernel/run.sh                 the kernel tests: two boots, a power loss between them
 #   tests/kernel/run.sh COMMAND [ARG…]  any command
 #
-# The guest sees the host's root read-only, under an overlay in its own memory; what it leaves in $VM_OUT stays. It is
-# software emulation: booting takes half a minute. As root it installs what is missing (QEMU, a kernel, busybox).
+# The guest sees the host's root read-only, under an overlay in its own memory; what it leaves in /vm-out stays in
+# $VM_OUT. Software emulation: booting takes half a minute. As root this installs what is missing: QEMU, a kernel, …
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
-
-if (($# == 0)); then
-  cargo build --quiet -p firedrill-agent --tests
-  cargo build --quiet
-  set -- tests/kernel/inside.sh
-fi
+target=${CARGO_TARGET_DIR:-$root/target}
 
 need=()
 command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
@@ -23,6 +18,7 @@ command -v cpio >/dev/null || need+=(cpio)
 command -v modprobe >/dev/null || need+=(kmod)
 [[ -x /lib/systemd/systemd ]] || need+=(systemd)
 [[ -x /usr/bin/dbus-daemon ]] || need+=(dbus)
+command -v ip >/dev/null || need+=(iproute2)
 find_kernel() { find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' 2>/dev/null | sort -V | tail -n 1; }
 [[ -n $(find_kernel) ]] || need+=(linux-image-amd64)
 if ((${#need[@]})); then
@@ -38,7 +34,7 @@ release=${kernel#/boot/vmlinuz-}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-out=$work/out
+out=${VM_OUT:-$work/out}
 mkdir -p "$out" "$work/ir/bin" "$work/ir/mods"
 
 # The smallest initramfs that can mount the host's root: busybox and the modules for 9p and overlay.
@@ -63,20 +59,15 @@ INIT
 chmod +x "$work/ir/init"
 (cd "$work/ir" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/ir.gz"
 
-{
-  echo '#!/bin/bash'
-  echo "export PATH=$PATH HOME=${HOME:-/root} VM_OUT=/vm-out CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}"
-  echo "printf '\\n--vm--\\n'; cd $root"
-  printf '%q ' "$@"
-  echo '</dev/null'
-  echo 'echo $? >/vm-out/status; sync'
-} >"$out/job"
 cat >"$out/start" <<'START'
 #!/bin/bash
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
 rm -rf /etc/systemd/system/*.wants/* 2>/dev/null
-mkdir -p /run/systemd/system
+# What an earlier boot wrote to its disk.
+[ ! -d /vm-out/root ] || cp -a /vm-out/root/. /
+mkdir -p /run/systemd/system /vm-out/state /var/lib/firedrill
+mount --bind /vm-out/state /var/lib/firedrill
 cat >/run/systemd/system/vm-job.service <<UNIT
 [Unit]
 After=basic.target dbus.service
@@ -91,19 +82,59 @@ TTYPath=/dev/ttyS0
 UNIT
 printf '[Unit]\nRequires=basic.target vm-job.service\nAllowIsolate=yes\n' >/run/systemd/system/vm.target
 echo vm >/etc/hostname
-exec /lib/systemd/systemd --unit=vm.target --show-status=false --log-level=warning --log-target=kmsg
+exec /lib/systemd/systemd --unit=vm.target --show-status=0 --log-level=warning --log-target=kmsg
 START
-chmod +x "$out/start" "$out/job"
+chmod +x "$out/start"
 
-timeout "${VM_SECONDS:-900}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -smp 2 -m 2048 \
-  -display none -serial stdio -monitor none -no-reboot -nic none -kernel "$kernel" -initrd "$work/ir.gz" \
-  -append 'console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on systemd.unified_cgroup_hierarchy=1' \
-  -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
-  -virtfs local,path="$out",mount_tag=out,security_model=none </dev/null 2>"$work/qemu.log" |
-  tee "$work/console" | stdbuf -oL tr -d '\r' | sed -u -n '/^--vm--$/,$p' | sed -u 1d || true
-if [[ ! -s $out/status ]]; then
-  echo "the guest did not finish, or never got to the command; its console ended:" >&2
-  tail -n 20 "$work/console" "$work/qemu.log" >&2
-  exit 125
+# Boots and runs a command; its output is ours.
+boot() {
+  rm -f "$out/status"
+  {
+    echo '#!/bin/bash'
+    echo "export PATH=$PATH HOME=${HOME:-/root} CARGO_TARGET_DIR=$target"
+    echo "printf '\\n--vm--\\n'; cd $root"
+    printf '%q ' "$@"
+    echo '</dev/null'
+    echo 'echo $? >/vm-out/status; sync'
+  } >"$out/job"
+  timeout "${VM_SECONDS:-600}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -smp 2 -m 2048 \
+    -display none -serial stdio -monitor none -no-reboot -nic none -kernel "$kernel" -initrd "$work/ir.gz" \
+    -append 'console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on systemd.unified_cgroup_hierarchy=1' \
+    -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
+    -virtfs local,path="$out",mount_tag=out,security_model=none </dev/null 2>"$work/qemu.log" |
+    tee "$work/console" | stdbuf -oL tr -d '\r' | sed -u -n '/^--vm--$/,$p' | sed -u 1d || true
+}
+
+# How the command ended.
+ended() {
+  if [[ ! -s $out/status ]]; then
+    echo "the guest did not finish, or never got to the command; its console ended:" >&2
+    tail -n 20 "$work/console" "$work/qemu.log" >&2
+    exit 125
+  fi
+  return "$(<"$out/status")"
+}
+
+if (($#)); then
+  boot "$@"
+  ended
+  exit
 fi
-exit "$(<"$out/status")"
+
+# Where a test program lies, by what cargo says of it.
+program() { sed -n "s|^ *Executable.*[ /]$1.* (\(.*\))\$|\1|p" "$work/programs" | tail -n 1; }
+cargo build -p firedrill -p firedrill-agent
+cargo test --no-run -p firedrill --test kernel 2>&1 | tee -a "$work/programs"
+cargo test --no-run -p firedrill-agent --tests 2>&1 | tee -a "$work/programs"
+kernel_test=$(program tests/kernel/main.rs)
+agent_tests=()
+for name in systemd net_faults net_switches net_snapshot; do agent_tests+=("$(program "tests/$name.rs")"); done
+
+echo "== first boot: the agent's own tests, then the product, up to a power loss"
+boot bash -ec 'product=$1; shift
+  for test in "$@"; do FIREDRILL_VM=1 "$test" --nocapture; done
+  FIREDRILL_VM=first "$product" --nocapture' first "$kernel_test" "${agent_tests[@]}"
+[[ -e $out/power-lost ]] || { ended && echo "it ended without the power loss" >&2; exit 1; }
+echo "== second boot: what the sweep did"
+boot env FIREDRILL_VM=second "$kernel_test" --nocapture
+ended

@@ -3,9 +3,12 @@
 //! Files that cannot be used never replace those that can: a reload that fails leaves everything as it was.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::SystemTime,
 };
 
@@ -20,6 +23,9 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use tokio::sync::watch;
 
 use super::{identity::uris, verify::Verifier};
+
+/// The revocation list's name where none is named, as `firedrill pki` calls it.
+const CRL_FILE: &str = "crl.pem";
 
 /// The files do not make a server.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +104,9 @@ struct Files {
     cert: PathBuf,
     key: PathBuf,
     ca: PathBuf,
-    crl: Option<PathBuf>,
+    crl: PathBuf,
+    /// The list was named, or was there once: without it nobody is trusted anew.
+    crl_needed: AtomicBool,
 }
 
 /// What was made of the files at one time.
@@ -111,14 +119,19 @@ pub(super) struct Loaded {
 
 impl Tls {
     /// Reads PEM files: the host's certificate (with those between it and the authority, if any), its key, the
-    /// authorities to trust, and their revocation lists. A file for these that is not there is an error; give none
-    /// where nothing was ever revoked.
+    /// authorities to trust, and their revocation lists. A file for these that is named must be there; where none is
+    /// named it is `crl.pem` beside the authorities, from when on it is there.
     ///
     /// # Errors
     /// Names the file and what is wrong with it.
     pub fn load(cert: &Path, key: &Path, ca: &Path, crl: Option<&Path>) -> Result<Self, TlsError> {
-        let files =
-            Files { cert: cert.into(), key: key.into(), ca: ca.into(), crl: crl.map(Path::to_path_buf) };
+        let files = Files {
+            cert: cert.into(),
+            key: key.into(),
+            ca: ca.into(),
+            crl: crl.map_or_else(|| ca.with_file_name(CRL_FILE), Path::to_path_buf),
+            crl_needed: AtomicBool::new(crl.is_some()),
+        };
         let stamps = files.stamps();
         let loaded = files.load()?;
         Ok(Self(Arc::new(Inner {
@@ -169,9 +182,8 @@ impl Tls {
 
 impl Files {
     fn stamps(&self) -> Vec<Option<SystemTime>> {
-        [&self.cert, &self.key, &self.ca]
+        [&self.cert, &self.key, &self.ca, &self.crl]
             .into_iter()
-            .chain(&self.crl)
             .map(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
             .collect()
     }
@@ -183,14 +195,16 @@ impl Files {
         for certificate in certificates(&self.ca)? {
             roots.add(certificate).map_err(authority)?;
         }
-        let crls = match &self.crl {
-            Some(path) => {
-                let pem = read(path)?;
-                CertificateRevocationListDer::pem_slice_iter(&pem)
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|why| not_pem(path, "revocation list", why.to_string()))?
+        let crls = match read(&self.crl) {
+            Ok(pem) => CertificateRevocationListDer::pem_slice_iter(&pem)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|why| not_pem(&self.crl, "revocation list", why.to_string()))?,
+            Err(TlsError::Read { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && !self.crl_needed.load(Relaxed) =>
+            {
+                Vec::new()
             }
-            None => Vec::new(),
+            Err(error) => return Err(error),
         };
         let verifier = Verifier::new(&Arc::new(roots), &crls, &provider)
             .map_err(|source| TlsError::Verifier { path: self.ca.clone(), source })?;
@@ -211,6 +225,7 @@ impl Files {
         // A resumed session would pass by the verifier, and with it by revocation and expiry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        self.crl_needed.fetch_or(!crls.is_empty(), Relaxed);
         Ok(Loaded { config: Arc::new(config), verifier, host })
     }
 }

@@ -176,6 +176,10 @@ impl Manager for Runit {
                 if unit.name().starts_with('.') || !names.insert(unit.name().to_owned()) {
                     continue;
                 }
+                // Packages leave directories for a runit that does not run: nothing there is up, or comes up.
+                if !is_kept(&unit) {
+                    continue;
+                }
                 match Status::of(&unit) {
                     Ok(status) => {
                         let state = status.state();
@@ -305,12 +309,22 @@ fn unit_of(dir: &Path) -> Option<Unit> {
 
 /// Opens `control`, which works only while a runsv reads from it.
 fn open_control(unit: &Unit) -> Result<fs::File, ServiceError> {
+    control(unit).map_err(|error| unreachable(unit, "open", "control", &error))
+}
+
+fn control(unit: &Unit) -> io::Result<fs::File> {
     let path = Path::new(&unit.id).join("supervise/control");
-    OpenOptions::new()
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)
-        .map_err(|error| unreachable(unit, "open", "control", &error))
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)
+}
+
+/// Whether a runsv keeps it; taken to be so where that cannot be told.
+fn is_kept(unit: &Unit) -> bool {
+    control(unit).map_or_else(|error| !nobody(&error), |_| true)
+}
+
+/// Nobody reads from the pipe, or it was never made.
+fn nobody(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound
 }
 
 fn unreachable(unit: &Unit, verb: &str, file: &str, error: &io::Error) -> ServiceError {
@@ -319,7 +333,7 @@ fn unreachable(unit: &Unit, verb: &str, file: &str, error: &io::Error) -> Servic
         let looked = dir.parent().unwrap_or(dir).display().to_string();
         return ServiceError::Unknown { service: unit.name().to_owned(), looked };
     }
-    let why = if error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound {
+    let why = if nobody(error) {
         format!("no runsv runs for {}", unit.id)
     } else {
         format!("cannot {verb} {}/supervise/{file}: {error}", unit.id)

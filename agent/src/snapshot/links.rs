@@ -8,21 +8,33 @@ use super::{
     put,
     route_dump::{LINK_HEADER, LINKS, dump},
 };
-use crate::host::{Host, netlink::attr};
+use crate::host::{
+    Host,
+    netlink::{attr, find},
+};
+
+/// The attribute of an interface whose other end is in another network namespace.
+const PEER_ELSEWHERE: u16 = 37;
 
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for link in dump("links", LINKS, &[0; LINK_HEADER])? {
         let name = attr::text(&link.attrs, 3).unwrap_or_default();
+        let mask = if find(&link.attrs, PEER_ELSEWHERE).is_some() { paired } else { attribute };
         let value = format!(
             "index {} type {} flags {:08x}\n{}",
             link.u32(4),
             u16::from_ne_bytes([link.u8(2), link.u8(3)]),
             link.u32(8),
-            parts(&link.attrs, attribute).join("\n")
+            parts(&link.attrs, mask).join("\n")
         );
         put(into, &format!("link:{name}"), value);
     }
     Ok(())
+}
+
+/// The other end's number means nothing here, and is another one whenever a host or a container was started again.
+fn paired(kind: u16) -> Mask {
+    if kind == 5 { Mask::Drop } else { attribute(kind) }
 }
 
 /// Statistics, and how often the carrier changed.

@@ -9,7 +9,7 @@ use crate::host::{Host, process};
 ///
 /// # Errors
 /// `/proc` could not be read.
-pub(super) fn observe(_host: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+pub fn observe(_host: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let all = process::all().map_err(|error| SnapshotError::Unreadable {
         what: "the list of processes".to_owned(),
         why: error.to_string(),

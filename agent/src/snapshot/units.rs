@@ -9,7 +9,7 @@ use crate::{host::Host, service};
 ///
 /// # Errors
 /// A manager that is here could not be asked.
-pub(super) fn observe(host: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+pub fn observe(host: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for (which, manager) in service::managers(host) {
         let services = manager.list().map_err(|error| SnapshotError::Unreadable {
             what: format!("the services of {which}"),

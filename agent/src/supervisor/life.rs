@@ -15,6 +15,7 @@ use firedrill_wire::{
 use super::{Core, lock};
 use crate::{
     bell::Alarm,
+    crash_point,
     fault::{Inject, Live},
     heal::{PutBack, put_back},
     journal::Record,
@@ -88,7 +89,10 @@ impl Life {
             self.heal(&HealReason::InjectFailed, "its start could not be journaled, so nothing was made");
             return;
         }
-        match kind.inject(&self.core.host, &live) {
+        self.crash_point("before-inject");
+        let injected = kind.inject(&self.core.host, &live);
+        self.crash_point("injected");
+        match injected {
             Err(error) => self.heal(&HealReason::InjectFailed, &error.to_string()),
             Ok(injected) => {
                 let live = self.learn(live, injected.undo);
@@ -97,6 +101,7 @@ impl Life {
                 let reason = self.hold(kind, &live);
                 if reversible {
                     self.act_by(LAST_LOOK_US);
+                    // Synced with the end of the undo, which must not wait for a disk.
                     self.look(kind, &live);
                     self.heal(&reason, "");
                 }
@@ -106,6 +111,10 @@ impl Life {
 
     fn read<T>(&self, what: impl FnOnce(&mut super::Entry) -> T) -> Option<T> {
         lock(&self.core.book).live.get_mut(&self.id).map(what)
+    }
+
+    fn crash_point(&self, place: &str) {
+        crash_point::at(&self.core.config.paths.run, place);
     }
 
     fn wanted(&self) -> Option<HealReason> {
@@ -222,6 +231,7 @@ impl Life {
             }
             if now >= look_at {
                 self.look(kind, live);
+                self.core.sync();
                 look_at = boot_us() + every;
                 continue;
             }
@@ -233,7 +243,6 @@ impl Life {
         let evidence = kind.evidence(&self.core.host, live);
         let Some(run) = self.read(|entry| entry.intent.run.clone()) else { return };
         self.core.event(What::Looked { injection: self.id.clone(), run, evidence });
-        self.core.sync();
     }
 
     fn heal(&self, reason: &HealReason, why: &str) {
@@ -244,6 +253,7 @@ impl Life {
         self.core.step(&self.id, Step::Heal, Some(reason.clone()), why.to_owned(), Vec::new(), false);
         let retry = self.core.config.timings.retry();
         let work = PutBack::of(&intent, &self.core.here);
+        self.crash_point("before-undo");
         let done = put_back(work, self.core.wiring.apply, &self.core.host, &retry, |attempt, error| {
             self.core.event(What::UndoRetry {
                 injection: self.id.clone(),
@@ -253,6 +263,7 @@ impl Life {
             });
             self.core.sync();
         });
+        self.crash_point("put-back");
         let (state, detail, foreign) = done.end();
         let step = if state == State::Undone { Step::PutBack } else { Step::GiveUp };
         self.core.metrics.undo_took(began.elapsed());

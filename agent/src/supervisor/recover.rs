@@ -9,6 +9,7 @@ use super::snapshots;
 use crate::{
     active,
     config::Config,
+    crash_point,
     heal::{Apply, Healed, journal_all, put_back_all},
     host::Host,
     identity::Identity,
@@ -48,6 +49,9 @@ pub fn recover(
         merge(&paths.run, &here, &mut only_copy);
         only_copy
     });
+    if replayed.open().next().is_some() {
+        crash_point::at(&paths.run, "before-recovery");
+    }
     let healed = put_back_all(replayed.open(), &here, apply, host, &retry, &mut tick);
     for one in &healed {
         let line = format!("{} of run {}: {:?} ({})", one.intent.id(), one.intent.run, one.state, one.detail);

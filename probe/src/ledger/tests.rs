@@ -161,6 +161,8 @@ proptest! {
             prop_assert_eq!(bin.due, bin.good + bin.bad_total() + bin.slipped);
             prop_assert_eq!(crate::bin::histogram(bin).unwrap().len(), bin.good);
             prop_assert_eq!(bin.start_boot_us % LENGTH_US, 0);
+            let last = bins[bins.len() - 1].start_boot_us;
+            prop_assert!(bin.length_us == LENGTH_US || bin.start_boot_us == last);
         }
         prop_assert!(bins.windows(2).all(|two| two[1].start_boot_us == two[0].start_boot_us + LENGTH_US));
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use firedrill_lab::{
-    AgentSpec, FileSpec, HostSpec, Lab, LabSpec, Options, ServiceSpec,
+    HostSpec, Lab, LabSpec, Options,
     demo::{Shop, add_shop},
 };
 use firedrill_wire::identity::Role;
@@ -18,14 +18,13 @@ use miette::{Context as _, IntoDiagnostic as _, miette};
 use crate::{
     cli::common::fleet,
     fleet::FleetSource,
-    pki::{HostAsk, PersonAsk, Pki},
+    pki::{PersonAsk, Pki},
     plan::model::{Host, Reach},
+    rehearsal::{self, DAYS},
 };
 
 /// Who runs drills on a lab.
-pub(super) const OPERATOR: &str = "lab-operator";
-/// Certificates of a lab need not outlive it.
-const DAYS: u32 = 30;
+pub const OPERATOR: &str = "lab-operator";
 
 /// The scenario library's files that the demo needs, so that it also runs where the repository is not.
 pub(in crate::cli) mod builtin {
@@ -38,7 +37,7 @@ pub(in crate::cli) mod builtin {
 }
 
 /// A lab that is ready to start.
-pub(in crate::cli) struct Setup {
+pub struct Setup {
     name: String,
     spec: LabSpec,
     /// Where each host's agent will listen.
@@ -46,13 +45,13 @@ pub(in crate::cli) struct Setup {
 }
 
 /// Where a lab's files lie.
-pub(in crate::cli) fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     base.join(format!("firedrill-lab-{}-{name}", nix_uid()))
 }
 
 /// Removes them; what cannot be removed is replaced by the next lab of that name.
-pub(in crate::cli) fn forget(name: &str) {
+pub fn forget(name: &str) {
     let _ = fs::remove_dir_all(folder(name));
 }
 
@@ -63,7 +62,7 @@ fn nix_uid() -> u32 {
 
 impl Setup {
     /// The demo's six hosts.
-    pub(in crate::cli) fn demo(name: &str, shop: &Shop) -> miette::Result<Self> {
+    pub fn demo(name: &str, shop: &Shop) -> miette::Result<Self> {
         let made = fresh(name)?;
         let file = made.join("fleet.toml");
         fs::write(&file, builtin::FLEET).into_diagnostic()?;
@@ -72,7 +71,7 @@ impl Setup {
     }
 
     /// The hosts of a fleet; `text` is its file.
-    pub(in crate::cli) fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> miette::Result<Self> {
+    pub fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> miette::Result<Self> {
         let made = fresh(name)?;
         fs::write(made.join("fleet.toml"), text).into_diagnostic()?;
         Self::build(name, &made, hosts, shop)
@@ -82,15 +81,15 @@ impl Setup {
         let ports = hosts.iter().filter_map(|host| Some((host.name.clone(), port(&host.agent)?))).collect();
         let pki = Pki::init(&folder.join("pki")).into_diagnostic()?;
         pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS)).into_diagnostic()?;
-        let hosts: Vec<HostSpec> =
-            hosts.iter().map(|host| host_spec(&pki, host)).collect::<miette::Result<_>>()?;
-        let mut spec = LabSpec::new(name, hosts);
+        let hosts: Result<Vec<HostSpec>, _> =
+            hosts.iter().map(|host| rehearsal::host(&pki, host, "")).collect();
+        let mut spec = LabSpec::new(name, hosts.into_diagnostic()?);
         add_shop(&mut spec, shop);
         Ok(Self { name: name.to_owned(), spec, ports })
     }
 
     /// Starts it, and waits until every agent can be reached.
-    pub(in crate::cli) fn up(&self, detach: bool) -> miette::Result<Lab> {
+    pub fn up(&self, detach: bool) -> miette::Result<Lab> {
         let lab = Lab::up(&self.spec, &Options { detach, program: None })
             .into_diagnostic()
             .inspect_err(|_| forget(&self.name))
@@ -170,30 +169,4 @@ fn fresh(name: &str) -> miette::Result<PathBuf> {
         .into_diagnostic()
         .wrap_err_with(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
-}
-
-fn host_spec(pki: &Pki, host: &Host) -> miette::Result<HostSpec> {
-    const ETC: &str = "/etc/firedrill";
-    let issued = pki.issue_host(&HostAsk::new(&host.name, DAYS)).into_diagnostic()?;
-    let read = |path: &Path| fs::read_to_string(path).into_diagnostic();
-    let config = format!("{ETC}/agent.toml");
-    let text = format!(
-        "host = \"{}\"\ncert = \"{ETC}/host.pem\"\nkey = \"{ETC}/host.key\"\nca = \"{ETC}/ca.pem\"\n\n[paths]\nrunit = [\"/run/service\"]\n",
-        host.name
-    );
-    let file = |path: String, content: String, mode: u32| FileSpec { path: path.into(), content, mode };
-    Ok(HostSpec {
-        name: host.name.clone(),
-        addresses: host.addresses.clone(),
-        region: host.labels.get("region").cloned().unwrap_or_default(),
-        roles: host.roles.clone(),
-        services: Vec::<ServiceSpec>::new(),
-        files: vec![
-            file(config.clone(), text, 0o644),
-            file(format!("{ETC}/host.pem"), read(&issued.cert)?, 0o644),
-            file(format!("{ETC}/host.key"), read(&issued.key)?, 0o600),
-            file(format!("{ETC}/ca.pem"), read(&crate::pki::ca_file(pki.dir()))?, 0o644),
-        ],
-        agent: Some(AgentSpec { config_path: config.into(), env: std::collections::BTreeMap::default() }),
-    })
 }

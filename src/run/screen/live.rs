@@ -6,7 +6,12 @@ use std::collections::BTreeMap;
 use firedrill_wire::{Span, journal::What};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Observer, plain::line, sentence};
+use super::{
+    Observer,
+    frail::{Frail, width},
+    plain::line,
+    sentence,
+};
 use crate::{
     log::{Event, Record},
     plan::Plan,
@@ -31,8 +36,11 @@ const OVER: Span = Span::secs(3);
 
 impl Default for Live {
     fn default() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-        let phase = all.add(bar("{prefix:.bold} {bar:30.yellow/dim} {msg}"));
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(
+            Box::new(Frail::default()),
+            8,
+        ));
+        let phase = all.add(bar("{prefix:.bold} {wide_bar:.yellow/dim} {msg}"));
         let force = all.add(bar("{msg}"));
         Self { plan: None, all, phase, probes: Vec::new(), force, now: None, active: BTreeMap::new() }
     }
@@ -41,6 +49,15 @@ impl Default for Live {
 fn bar(template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(1).with_style(style.progress_chars("━╸─"))
+}
+
+/// No longer than a line.
+fn fit(text: String) -> String {
+    let room = usize::from(width()).saturating_sub(3);
+    if text.chars().count() <= room {
+        return text;
+    }
+    text.chars().take(room).chain(['…']).collect()
 }
 
 impl Live {
@@ -93,7 +110,7 @@ impl Observer for Live {
         self.notice(record);
         if let Some((tone, text)) = sentence(self.plan.as_ref(), record) {
             let text = line(record.at_us, tone, &text);
-            self.all.suspend(|| anstream::eprintln!("{text}"));
+            self.all.suspend(|| errln!("{text}"));
         }
     }
 
@@ -109,7 +126,7 @@ impl Observer for Live {
         for (name, bar) in &self.probes {
             let share = window.good_share(name, OVER, now_us);
             let p99 = window.latency(name, 0.99, OVER, now_us);
-            bar.set_message(match (share, p99) {
+            bar.set_message(fit(match (share, p99) {
                 (None, _) => format!("{name:<16} no measurement"),
                 (Some((share, _)), Some(Some(p99))) => {
                     format!(
@@ -120,7 +137,7 @@ impl Observer for Live {
                     )
                 }
                 (Some((share, _)), _) => format!("{name:<16} {:>6.2}% good   p99 no answer", share * 100.0),
-            });
+            }));
         }
         let force: Vec<&str> = self.active.values().map(String::as_str).collect();
         let text = if force.is_empty() {
@@ -128,11 +145,11 @@ impl Observer for Live {
         } else {
             format!("in force: {}", force.join(", "))
         };
-        self.force.set_message(text);
+        self.force.set_message(fit(text));
     }
 
     fn say(&mut self, text: &str) {
-        self.all.suspend(|| anstream::eprintln!("{text}"));
+        self.all.suspend(|| errln!("{text}"));
     }
 
     fn close(&mut self) {

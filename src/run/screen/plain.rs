@@ -32,11 +32,11 @@ impl Observer for Plain {
             self.plan = Some((**plan).clone());
         }
         if let Some((tone, text)) = sentence(self.plan.as_ref(), record) {
-            anstream::eprintln!("{}", line(record.at_us, tone, &text));
+            errln!("{}", line(record.at_us, tone, &text));
         }
     }
 
     fn say(&mut self, text: &str) {
-        anstream::eprintln!("{text}");
+        errln!("{text}");
     }
 }

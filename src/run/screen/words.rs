@@ -1,6 +1,7 @@
 //! A record as a sentence; the same words for the live view, for plain lines and for `watch`.
 
 use firedrill_wire::{
+    InjectionId,
     api::Prepared,
     journal::{HealReason, State, What},
 };
@@ -123,7 +124,7 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
                 State::Disarmed => (Tone::Plain, "disarmed"),
                 State::Stuck => (Tone::Bad, "STUCK"),
             };
-            let mut text = format!("{host}: {injection} {word}");
+            let mut text = format!("{host}: fault {} {word}", short(injection));
             if !detail.is_empty() {
                 text = format!("{text}: {detail}");
             }
@@ -135,14 +136,25 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
             }
             (tone, text)
         }
-        What::UndoRetry { injection, attempt, error, .. } => {
-            (Tone::Bad, format!("{host}: undo of {injection} failed {attempt} times, trying again: {error}"))
-        }
+        What::UndoRetry { injection, attempt, error, .. } => (
+            Tone::Bad,
+            format!(
+                "{host}: undo of fault {} failed {attempt} times, trying again: {error}",
+                short(injection)
+            ),
+        ),
         What::Looked { .. } => return None,
         What::LeaseExpired { .. } => (Tone::Bad, format!("{host}: the lease ended, healing")),
         What::Halted { by } => (Tone::Bad, format!("{host}: halted by {by}")),
         What::Released { by } => (Tone::Good, format!("{host}: halt released by {by}")),
     })
+}
+
+/// An injection without its run: attack and place, which is what tells it apart while one run is looked at.
+fn short(id: &InjectionId) -> &str {
+    let text = id.as_str();
+    let mut dashes = text.rmatch_indices('-').map(|(at, _)| at + 1);
+    dashes.nth(1).map_or(text, |at| &text[at..])
 }
 
 fn why(reason: &HealReason) -> String {

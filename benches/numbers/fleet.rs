@@ -1,0 +1,64 @@
+//! Many agents on one machine: how soon all are armed, and how near to one another they start.
+
+use std::time::Instant;
+
+use firedrill_probe::clock::boot_us;
+use firedrill_wire::{Span, journal::State};
+use futures_util::future::try_join_all;
+
+use crate::{
+    Failure,
+    drill::{Drill, Ready, block},
+    place::{Rig, runtime},
+    say::{Times, line, millis},
+};
+
+const HOSTS: u8 = 200;
+/// From the moment that all are armed to the start.
+const LEAD_US: u64 = 3_000_000;
+const PEER: &str = "192.0.2.1";
+
+pub(crate) fn run() -> Result<(), Failure> {
+    let rig = Rig::up("fleet", HOSTS)?;
+    line(&format!("a lab of {HOSTS} hosts is up"), &millis(rig.took), "");
+    runtime()?.block_on(all(&rig))
+}
+
+async fn all(rig: &Rig) -> Result<(), Failure> {
+    let began = Instant::now();
+    let mut drills = try_join_all(rig.hosts.iter().map(|host| begin(rig, host))).await?;
+    line("agents started, connected to, events followed", &millis(began.elapsed()), "");
+
+    let began = Instant::now();
+    let prepares = drills.iter_mut().map(|drill| drill.prepare(block(PEER), Span::secs(2)));
+    let ready: Vec<Ready> = try_join_all(prepares).await?;
+    line("prepare, with a snapshot of every host", &millis(began.elapsed()), "");
+
+    let began = Instant::now();
+    let start = boot_us() + LEAD_US;
+    try_join_all(drills.iter().zip(&ready).map(|(drill, ready)| drill.arm(ready, start))).await?;
+    line("arm sent → all armed, journals synced (in memory)", &millis(began.elapsed()), "under 1 s");
+
+    let began = Instant::now();
+    try_join_all(drills.iter().map(Drill::renew)).await?;
+    line("all renewed", &millis(began.elapsed()), "");
+
+    let follow = drills.iter_mut().zip(&ready).map(|(drill, ready)| async move {
+        let begun = drill.until(ready, State::Injecting).await?.saturating_sub(start);
+        let made = drill.until(ready, State::InForce).await?.saturating_sub(start);
+        let gone = drill.until(ready, State::Undone).await?.saturating_sub(start + 2_000_000);
+        Ok::<_, Failure>((begun, made, gone))
+    });
+    let seen = try_join_all(follow).await?;
+    let show = |of: fn(&(u64, u64, u64)) -> u64| {
+        Times::micros(&seen.iter().map(of).collect::<Vec<_>>()).show(&[50, 99, 100])
+    };
+    line("planned start → agent starts", &show(|one| one.0), "p99 under 5 ms");
+    line("planned start → in force", &show(|one| one.1), "");
+    line("planned end → put back", &show(|one| one.2), "");
+    Ok(())
+}
+
+async fn begin(rig: &Rig, host: &firedrill::plan::model::Host) -> Result<Drill, Failure> {
+    Drill::begin(rig.agent(host), "bench-fleet", Span::secs(30)).await
+}

@@ -1,0 +1,76 @@
+//! What an agent costs that has nothing to do: memory, CPU, and the size of its program.
+
+use std::{fs, time::Duration};
+
+use firedrill_wire::{Span, journal::State};
+
+use crate::{
+    Failure,
+    drill::{Drill, block},
+    place::{Alone, agent_program, runtime},
+    procs::{self, Part},
+    say::{line, mib},
+};
+
+/// So long CPU time is added up.
+const WATCH: Duration = Duration::from_secs(20);
+
+pub(crate) fn run() -> Result<(), Failure> {
+    let size = fs::metadata(agent_program()?)?.len();
+    line("firedrill-agent, stripped", &mib(size / 1024), "under 8 MiB");
+    let alone = Alone::start()?;
+    let runtime = runtime()?;
+    let mut drill = runtime.block_on(Drill::begin(alone.agent.clone(), "bench-idle", Span::secs(10)))?;
+    let parts =
+        procs::agent(&procs::family(alone.pid()?)).ok_or("the agent's three processes are not there")?;
+    show("started, asked for its status", &parts)?;
+    let before = cpu(&parts)?;
+    std::thread::sleep(WATCH);
+    let used = cpu(&parts)?.saturating_sub(before);
+    let share = 100.0 * used.as_secs_f64() / WATCH.as_secs_f64();
+    line("CPU with one coordinator listening, share of a core", &format!("{share:.3} %"), "under 0.05 %");
+    runtime.block_on(async {
+        for _ in 0..20 {
+            let ready = drill.prepare(block("192.0.2.1"), Span::secs(10)).await?;
+            drill.arm(&ready, firedrill_probe::clock::boot_us()).await?;
+            drill.renew().await?;
+            drill.until(&ready, State::InForce).await?;
+            drill.undo(&ready).await?;
+        }
+        Ok::<_, Failure>(())
+    })?;
+    drop(drill);
+    drop(runtime);
+    // Longer than idle threads are kept.
+    std::thread::sleep(Duration::from_secs(8));
+    show("after twenty drills", &parts)?;
+    let before = cpu(&parts)?;
+    std::thread::sleep(WATCH);
+    let share = 100.0 * cpu(&parts)?.saturating_sub(before).as_secs_f64() / WATCH.as_secs_f64();
+    line("CPU with nobody connected, share of a core", &format!("{share:.3} %"), "under 0.05 %");
+    line("Gremlin, its own documents", "16 to 17 MiB, under 0.10 %", "");
+    Ok(())
+}
+
+fn show(when: &str, parts: &[Part]) -> Result<(), Failure> {
+    let (mut shares, mut own) = (0, 0);
+    for part in parts {
+        let (resident, share, private) = procs::memory(part.pid)?;
+        shares += share;
+        own += private;
+        let text =
+            format!("{} resident, {} of it its share, {} its own", mib(resident), mib(share), mib(private));
+        line(&format!("  {:?}, {when}", part.role), &text, "");
+    }
+    let text = format!("{} (its own alone: {})", mib(shares), mib(own));
+    line(&format!("memory of all three together, {when}"), &text, "under 8 MiB");
+    Ok(())
+}
+
+fn cpu(parts: &[Part]) -> Result<Duration, Failure> {
+    let mut sum = Duration::ZERO;
+    for part in parts {
+        sum += procs::cpu(part.pid)?;
+    }
+    Ok(sum)
+}

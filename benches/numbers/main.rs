@@ -1,0 +1,95 @@
+//! The numbers that Firedrill promises, measured on this machine, each beside its target. Prints; never judges.
+//!
+//! `cargo bench --bench numbers [-- NAME…]`, or `tests/bench.sh [NAME…]`, which also builds the programs that are
+//! measured. Needs no root where the kernel lets users make namespaces. Faults are made in namespaces only.
+
+mod check;
+mod deaths;
+mod drill;
+mod fleet;
+mod idle;
+mod inject;
+mod place;
+mod prober;
+mod procs;
+mod say;
+
+use std::process::{Command, ExitCode};
+
+/// What goes wrong in a bench is only ever shown.
+type Failure = Box<dyn std::error::Error>;
+
+/// One group of numbers.
+struct Section {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Result<(), Failure>,
+}
+
+const SECTIONS: [Section; 6] = [
+    Section { name: "check", about: "firedrill check, the whole process", run: check::run },
+    Section { name: "inject", about: "net-block on one host, and back", run: inject::run },
+    Section { name: "fleet", about: "200 agents on one machine", run: fleet::run },
+    Section { name: "idle", about: "an agent that waits", run: idle::run },
+    Section { name: "deaths", about: "who dies, and how long a block outlives them", run: deaths::run },
+    Section { name: "prober", about: "5,000 requests a second", run: prober::run },
+];
+
+/// The hidden first argument of a process that measures one section.
+const SECTION: &str = "__section";
+
+fn main() -> ExitCode {
+    // Hosts of a lab are this same program; they must take over before any thread exists.
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+        return code;
+    }
+    // Cargo adds `--bench`.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [SECTION, name] => {
+            ended(SECTIONS.iter().find(|one| one.name == *name).map_or(Ok(()), |one| (one.run)()))
+        }
+        [deaths::COORDINATOR, rest @ ..] => ended(deaths::coordinator(rest)),
+        names => all(names),
+    }
+}
+
+fn ended(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("  not measured: {}", say::chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Each section in a process of its own: some change their namespaces, and none shall meet another's memory.
+fn all(names: &[&str]) -> ExitCode {
+    let known = |name: &&&str| SECTIONS.iter().any(|section| section.name == **name);
+    if let Some(odd) = names.iter().find(|name| !known(name)) {
+        let there = SECTIONS.map(|section| section.name).join(", ");
+        eprintln!("there is no `{odd}`; there are {there}");
+        return ExitCode::from(2);
+    }
+    say::machine();
+    let mut code = ExitCode::SUCCESS;
+    for section in SECTIONS.iter().filter(|one| names.is_empty() || names.contains(&one.name)) {
+        println!("\n{}: {}", section.name, section.about);
+        let run = std::env::current_exe()
+            .and_then(|program| Command::new(program).args([SECTION, section.name]).status());
+        match run {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                println!("  ended early: {status}");
+                code = ExitCode::FAILURE;
+            }
+            Err(error) => {
+                println!("  not measured: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}

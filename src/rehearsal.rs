@@ -1,0 +1,63 @@
+//! What a host of a lab needs to have an agent: a certificate, a configuration, and where they lie in the host.
+
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
+
+use firedrill_lab::{AgentSpec, FileSpec, HostSpec};
+
+use crate::{
+    pki::{HostAsk, Pki, PkiError, ca_file},
+    plan::model::Host,
+};
+
+/// Where an agent's files lie.
+const ETC: &str = "/etc/firedrill";
+/// Certificates of a lab need not outlive it.
+pub const DAYS: u32 = 30;
+
+/// A host could not be given an agent.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearsalError {
+    /// It got no certificate.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A file of the authority could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A host of the fleet as a lab's, with an agent that trusts the authority. `more` is appended to the agent's
+/// configuration.
+///
+/// # Errors
+/// It got no certificate, or one could not be read.
+pub fn host(pki: &Pki, host: &Host, more: &str) -> Result<HostSpec, RehearsalError> {
+    let issued = pki.issue_host(&HostAsk::new(&host.name, DAYS))?;
+    let config = format!(
+        "host = \"{}\"\ncert = \"{ETC}/host.pem\"\nkey = \"{ETC}/host.key\"\nca = \"{ETC}/ca.pem\"\n\n[paths]\nrunit = [\"/run/service\"]\n{more}",
+        host.name
+    );
+    let copy = |path: PathBuf, name: &str, mode: u32| match fs::read_to_string(&path) {
+        Ok(content) => Ok(FileSpec { path: PathBuf::from(ETC).join(name), content, mode }),
+        Err(source) => Err(RehearsalError::Read { path, source }),
+    };
+    let config_path = PathBuf::from(ETC).join("agent.toml");
+    Ok(HostSpec {
+        name: host.name.clone(),
+        addresses: host.addresses.clone(),
+        region: host.labels.get("region").cloned().unwrap_or_default(),
+        roles: host.roles.clone(),
+        services: Vec::new(),
+        files: vec![
+            FileSpec { path: config_path.clone(), content: config, mode: 0o644 },
+            copy(issued.cert, "host.pem", 0o644)?,
+            copy(issued.key, "host.key", 0o600)?,
+            copy(ca_file(pki.dir()), "ca.pem", 0o644)?,
+        ],
+        agent: Some(AgentSpec { config_path, env: BTreeMap::default() }),
+    })
+}

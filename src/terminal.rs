@@ -1,0 +1,43 @@
+//! Words for people and programs on standard output and standard error.
+//!
+//! Never panics and never stops anything: a reader that has gone away (`| head`), a terminal that was closed and a disk
+//! that is full must not keep hosts from being healed. What could not be printed is remembered for the exit code.
+
+use std::{
+    fmt::Arguments,
+    io::{ErrorKind, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Something was for standard output and did not get there.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints on standard output; `anstream` leaves colours out where they are not wanted.
+pub(crate) fn out(text: Arguments<'_>) {
+    let mut to = anstream::stdout().lock();
+    let written = to.write_fmt(text).and_then(|()| to.flush());
+    // A reader that has had enough is no error.
+    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Prints on standard error.
+pub(crate) fn err(text: Arguments<'_>) {
+    let _ = anstream::stderr().lock().write_fmt(text);
+}
+
+/// Whether something was lost that somebody still waits for.
+pub(crate) fn lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// `println!` that cannot panic.
+macro_rules! outln {
+    ($($arg:tt)*) => { $crate::terminal::out(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+/// `eprintln!` that cannot panic.
+macro_rules! errln {
+    ($($arg:tt)*) => { $crate::terminal::err(format_args!("{}\n", format_args!($($arg)*))) };
+}

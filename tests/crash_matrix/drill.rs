@@ -1,0 +1,155 @@
+//! The coordinator of one run on one host.
+
+use std::time::Duration;
+
+use firedrill::link::{Agent, LinkError};
+use firedrill_wire::{
+    Fault, InjectionId, RunId, Span,
+    api::{About, Arm, ArmOne, Armed, Prepare, PrepareOne, Prepared, Renew, Undo, UndoAnswer, UndoScope},
+    journal::State,
+};
+use tokio::task::JoinHandle;
+
+use super::host::{Host, World, wait};
+
+const DIGEST: &str = "the plan";
+/// Never ends in a test, however busy the machine is.
+const LEASE: Span = Span::secs(60);
+/// For tests that wait for its end.
+pub(crate) const SHORT: Span = Span::millis(1500);
+/// Longer than any test: nothing heals because its time is over.
+const HOLD: Span = Span::secs(300);
+
+pub(crate) struct Drill {
+    pub(crate) agent: Agent,
+    pub(crate) run: RunId,
+    pub(crate) ids: Vec<InjectionId>,
+    fingerprints: Vec<String>,
+    boot: (u64, String),
+    renewing: Option<JoinHandle<()>>,
+    lease: Span,
+}
+
+/// A fault as a scenario has it.
+pub(crate) fn fault(json: &str) -> Fault {
+    serde_json::from_str(json).unwrap()
+}
+
+impl Drill {
+    pub(crate) async fn prepare(world: &World, host: &Host<'_>, faults: &[Fault]) -> Self {
+        let run = world.new_run();
+        let ids: Vec<InjectionId> =
+            (0..faults.len()).map(|n| format!("{run}-{n}").parse().unwrap()).collect();
+        let mut new = Self {
+            agent: host.agent(),
+            run,
+            ids,
+            fingerprints: Vec::new(),
+            boot: (0, String::new()),
+            renewing: None,
+            lease: LEASE,
+        };
+        new.prepare_again(faults).await.unwrap();
+        new
+    }
+
+    pub(crate) fn with_lease(mut self, lease: Span) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    pub(crate) async fn prepare_again(&mut self, faults: &[Fault]) -> Result<(), LinkError> {
+        let one = |(id, fault): (&InjectionId, &Fault)| PrepareOne {
+            id: id.clone(),
+            fault: fault.clone(),
+            hold: HOLD,
+        };
+        let injections = self.ids.iter().zip(faults).map(one).collect();
+        let ask = Prepare { plan_digest: DIGEST.into(), environment: None, injections };
+        let answer = self.agent.prepare(&self.run, &ask).await?;
+        self.boot = (answer.clock.boot_us, answer.clock.boot_id);
+        let fingerprint = |answer| match answer {
+            Prepared::Ready { fingerprint, .. } => fingerprint,
+            Prepared::Refused(problem) => panic!("{problem:?}"),
+        };
+        self.fingerprints = answer.injections.into_iter().map(|one| fingerprint(one.answer)).collect();
+        Ok(())
+    }
+
+    /// Arms these of them, to start so long after now.
+    pub(crate) async fn arm(&mut self, which: &[usize], start_in: Span) -> Result<Armed, LinkError> {
+        let now = self.agent.clock().await?.boot_us;
+        let start_boot_us = now + start_in.as_micros();
+        let one = |&at: &usize| ArmOne {
+            id: self.ids[at].clone(),
+            start_boot_us,
+            hold: HOLD,
+            fingerprint: self.fingerprints[at].clone(),
+        };
+        let arm = Arm {
+            plan_digest: DIGEST.into(),
+            boot_id: self.boot.1.clone(),
+            lease: self.lease,
+            about: About::default(),
+            injections: which.iter().map(one).collect(),
+        };
+        self.agent.arm(&self.run, &arm).await
+    }
+
+    /// Renews the lease from now on.
+    pub(crate) async fn renew(&mut self) {
+        let (agent, run, lease) = (self.agent.clone(), self.run.clone(), self.lease);
+        agent.renew(&run, &Renew { lease }).await.unwrap();
+        self.renewing.get_or_insert_with(|| {
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(150)).await;
+                    // Whether the agent still is, is what the test is about.
+                    let _ = agent.renew(&run, &Renew { lease }).await;
+                }
+            })
+        });
+    }
+
+    /// Arms these and renews.
+    pub(crate) async fn begin(&mut self, which: &[usize], start_in: Span) {
+        self.arm(which, start_in).await.unwrap();
+        self.renew().await;
+    }
+
+    /// Arms these and waits until they are in force.
+    pub(crate) async fn in_force(&mut self, which: &[usize]) {
+        self.begin(which, Span::millis(50)).await;
+        for at in which {
+            self.wait(*at, State::InForce).await;
+        }
+    }
+
+    /// The coordinator is gone.
+    pub(crate) fn silence(&mut self) {
+        if let Some(renewing) = self.renewing.take() {
+            renewing.abort();
+        }
+    }
+
+    pub(crate) async fn state(&self, at: usize) -> Option<State> {
+        let open = self.agent.status().await.unwrap().open;
+        open.into_iter().find(|one| one.id == self.ids[at]).map(|one| one.state)
+    }
+
+    pub(crate) async fn wait(&self, at: usize, state: State) {
+        wait(&format!("{} to be {state:?}", self.ids[at]), async || self.state(at).await == Some(state))
+            .await;
+    }
+
+    pub(crate) async fn undo(&self, at: usize) -> UndoAnswer {
+        let scope = UndoScope::Injection(self.ids[at].clone());
+        self.agent.undo(&Undo { scope, halt: false }).await.unwrap()
+    }
+}
+
+impl Drop for Drill {
+    fn drop(&mut self) {
+        self.silence();
+    }
+}

@@ -1,0 +1,380 @@
+//! The lab, its hosts, and what a test does to one of them.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    net::IpAddr,
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use firedrill::{
+    link::{Agent, Identity},
+    pki::{PersonAsk, Pki},
+    plan::model::{self, Reach},
+    rehearsal,
+};
+use firedrill_agent::snapshot::{Snapshot, compare};
+use firedrill_lab::{Lab, LabSpec, LabStatus, Options, SELF_EXE, ServiceSpec};
+use firedrill_wire::{
+    InjectionId, RunId,
+    api::HostState,
+    identity::Role,
+    journal::{State, What},
+};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+
+use super::inside::{INSIDE, Look};
+
+/// So many tests run at once, each on a host of its own.
+pub(crate) const HOSTS: usize = 16;
+/// The service that faults are aimed at.
+pub(crate) const VICTIM: &str = "victim";
+/// An agent that has died is back within this time, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Little patience, so that tests are quick; a start may be late, because the machine is busy.
+const TIMINGS: &str = "
+[timings]
+start_tolerance = \"2s\"
+look_every = \"500ms\"
+stale_after = \"1500ms\"
+grace = \"500ms\"
+undo_tries = 5
+undo_pause = \"100ms\"
+undo_pause_most = \"400ms\"
+undo_budget = \"8s\"
+";
+
+pub(crate) struct World {
+    lab: Lab,
+    identity: Arc<Identity>,
+    free: Mutex<Vec<usize>>,
+    /// What each host is like when it is quiet.
+    known: Mutex<BTreeMap<usize, Snapshot>>,
+    back: Condvar,
+    runs: AtomicU32,
+    pub(crate) runtime: tokio::runtime::Runtime,
+}
+
+fn model(number: usize) -> model::Host {
+    let address: IpAddr = format!("10.77.1.{}", number + 10).parse().unwrap();
+    let second: IpAddr = format!("fd77:1::{}", number + 10).parse().unwrap();
+    model::Host {
+        name: format!("host{number}"),
+        addresses: vec![address, second],
+        labels: BTreeMap::new(),
+        roles: Vec::new(),
+        tags: Vec::new(),
+        agent: Reach::Tcp(format!("{address}:{}", firedrill_wire::DEFAULT_PORT)),
+    }
+}
+
+impl World {
+    /// Starts the lab and enters it. The process must have one thread.
+    pub(crate) fn up() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::init(&dir.path().join("pki")).unwrap();
+        pki.issue_person(&PersonAsk::new("alice", Role::Operator, 1)).unwrap();
+        let hosts = (0..HOSTS).map(|number| {
+            let mut host = rehearsal::host(&pki, &model(number), TIMINGS).unwrap();
+            let argv = [SELF_EXE, INSIDE, "nap"].map(str::to_owned).to_vec();
+            host.services.push(ServiceSpec { name: VICTIM.into(), argv, ..ServiceSpec::default() });
+            host.region = "here".into();
+            host
+        });
+        let mut spec = LabSpec::new(format!("crash-matrix-{}", std::process::id()), hosts.collect());
+        spec.boot_delay_ms = 300;
+        let lab = Lab::up(&spec, &Options::default()).unwrap();
+        let identity = Arc::new(Identity::load_as(pki.dir(), "alice").unwrap());
+        drop(dir);
+        lab.enter().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (free, back, known) = (Mutex::new((0..HOSTS).collect()), Condvar::new(), Mutex::default());
+        Self { lab, identity, free, known, back, runs: AtomicU32::new(0), runtime }
+    }
+
+    pub(crate) fn down(self) {
+        let Self { lab, runtime, .. } = self;
+        drop(runtime);
+        lab.down().unwrap();
+    }
+
+    /// A host that nobody else uses until it is dropped.
+    pub(crate) fn host(&self) -> Host<'_> {
+        let mut free = self.back.wait_while(self.free.lock().unwrap(), |free| free.is_empty()).unwrap();
+        let number = free.pop().unwrap();
+        Host { world: self, number, model: model(number) }
+    }
+
+    pub(crate) fn new_run(&self) -> RunId {
+        format!("r{}", self.runs.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
+    }
+}
+
+pub(crate) struct Host<'w> {
+    world: &'w World,
+    number: usize,
+    model: model::Host,
+}
+
+impl Drop for Host<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whatever it left, the next test is not to find it.
+            let _ = self.world.lab.plug(&self.model.name);
+            self.switch_off_and_on();
+        }
+        self.world.free.lock().unwrap().insert(0, self.number);
+        self.world.back.notify_one();
+    }
+}
+
+/// The processes of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Worker,
+    Guardian,
+    Helper,
+}
+
+/// They are held by descriptors, so that no other process is ever hit.
+#[derive(Debug)]
+pub(crate) struct Processes(Vec<(Who, OwnedFd)>);
+
+impl Processes {
+    pub(crate) fn signal(&self, whom: &[Who], signal: Signal) {
+        let send = |signal| {
+            for (_, process) in self.0.iter().filter(|(who, _)| whom.contains(who)) {
+                pidfd_send_signal(process, signal).unwrap();
+            }
+        };
+        if signal == Signal::KILL && whom.len() > 1 {
+            // None of them is to act on the death of another.
+            send(Signal::STOP);
+        }
+        send(signal);
+    }
+}
+
+impl Processes {
+    /// Kills it, if it has not left by itself.
+    pub(crate) fn kill_what_is_left(&self, whom: Who) {
+        let (_, process) = self.0.iter().find(|(who, _)| *who == whom).unwrap();
+        match pidfd_send_signal(process, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => panic!("cannot kill the {whom:?}: {error}"),
+        }
+    }
+}
+
+impl Host<'_> {
+    pub(crate) fn name(&self) -> &str {
+        &self.model.name
+    }
+
+    /// A new connection to its agent.
+    pub(crate) fn agent(&self) -> Agent {
+        Agent::new(&self.model, Arc::clone(&self.world.identity))
+    }
+
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.world.lab
+    }
+
+    /// Has this program do something in the host; what it printed.
+    pub(crate) fn inside(&self, words: &[&str]) -> String {
+        let argv: Vec<OsString> = [SELF_EXE, INSIDE].iter().chain(words).map(OsString::from).collect();
+        let output = self.world.lab.output(&self.model.name, &argv).unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?} in {}: {}, {complaint}", self.model.name, output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        serde_json::from_str(&self.inside(&["look"])).unwrap()
+    }
+
+    /// The host when it is quiet: agent and service are up, nothing is open.
+    pub(crate) async fn quiet(&self) -> Look {
+        self.healed().await;
+        let mut before = self.look();
+        let known = self.world.known.lock().unwrap().get(&self.number).cloned();
+        if known.is_some_and(|known| known == before.snapshot) {
+            return before;
+        }
+        wait("the host to be quiet", async || {
+            let now = self.look();
+            // The kernel gives an interface this address some time after the host was booted.
+            let own_address =
+                now.snapshot.seen.keys().any(|key| key.starts_with("route:ip6 table 255 fe80::"));
+            let same = own_address && now.snapshot == before.snapshot && self.victim().is_some();
+            before = now;
+            same
+        })
+        .await;
+        self.world.known.lock().unwrap().insert(self.number, before.snapshot.clone());
+        before
+    }
+
+    /// Waits until the agent serves and nothing is open.
+    pub(crate) async fn healed(&self) {
+        let (mut last, agent) = (String::new(), self.agent());
+        wait_or("the agent to serve with nothing open", PATIENCE, async || {
+            let status = agent.status().await;
+            let good = status.as_ref().is_ok_and(|status| status.open.is_empty());
+            last = format!("{status:?}");
+            good
+        })
+        .await
+        .unwrap_or_else(|late| panic!("{late}: {last}\n{:?}\n{}", self.find(), self.story()));
+    }
+
+    /// All is as before: by the agent's own proof, and from outside.
+    pub(crate) async fn clean(&self, before: &Look, run: &RunId) -> Look {
+        self.healed().await;
+        let (mut last, mut after) = (Vec::new(), None);
+        // A cable that was plugged in again takes a moment to be what it was, and so does a service that starts.
+        wait_or("the host to be as before", PATIENCE / 4, async || {
+            let now = self.look();
+            let difference = compare(&before.snapshot, &now.snapshot, &[]);
+            last = [difference.ours, difference.foreign].concat();
+            after = Some(now);
+            last.is_empty()
+        })
+        .await
+        .unwrap_or_else(|late| panic!("{late}; it differs: {last:#?}\n{}", self.story()));
+        let end = self.agent().finish(run).await.unwrap();
+        assert_eq!(
+            (end.state, &end.ours[..], &end.foreign[..]),
+            (HostState::Clean, &[][..], &[][..]),
+            "{}",
+            self.story()
+        );
+        assert!(end.compared > 10);
+        after.unwrap()
+    }
+
+    /// What the agent has journaled and logged, for whoever reads why a test failed.
+    pub(crate) fn story(&self) -> String {
+        let log = self.world.lab.log(&self.model.name, "firedrill-agent").unwrap_or_default();
+        let log: Vec<&str> = log.lines().rev().take(30).collect();
+        let log: Vec<&str> = log.into_iter().rev().collect();
+        let events: Vec<String> =
+            self.look().events.iter().rev().take(15).rev().map(|event| format!("{event:?}")).collect();
+        format!("events:\n{}\nlog:\n{}", events.join("\n"), log.join("\n"))
+    }
+
+    pub(crate) fn status(&self) -> LabStatus {
+        self.world.lab.status().unwrap()
+    }
+
+    /// How often it was booted.
+    pub(crate) fn boots(&self) -> u32 {
+        let status = self.status();
+        status.hosts.iter().find(|host| host.name == self.model.name).unwrap().boots
+    }
+
+    fn switch_off_and_on(&self) {
+        let lab = &self.world.lab;
+        lab.kill(&self.model.name).unwrap();
+        // Refused until it is off.
+        while lab.power_on(&self.model.name).is_err() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Switches it off and on.
+    pub(crate) async fn power_cycle(&self) {
+        self.switch_off_and_on();
+        self.healed().await;
+    }
+
+    fn service(&self, name: &str) -> Option<i32> {
+        let status = self.status();
+        let host = status.hosts.iter().find(|host| host.name == self.model.name)?;
+        host.services.iter().find(|service| service.name == name)?.pid
+    }
+
+    /// The pid, in the host, of the service that faults are aimed at, if it is up.
+    pub(crate) fn victim(&self) -> Option<i32> {
+        self.service(VICTIM)
+    }
+
+    /// The agent's processes.
+    pub(crate) async fn processes(&self) -> Processes {
+        let mut found = None;
+        wait("the agent to have its three processes", async || {
+            found = self.find();
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
+    fn find(&self) -> Option<Processes> {
+        let agents: Vec<(i32, i32, usize)> = self
+            .world
+            .lab
+            .pids(&self.model.name)
+            .unwrap()
+            .into_iter()
+            .filter_map(|pid| {
+                let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+                let is_agent = words.windows(12).any(|part| part == b"agent\0serve\0");
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+                let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+                let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count();
+                is_agent.then_some((pid, parent, threads))
+            })
+            .collect();
+        let &(guardian, ..) =
+            agents.iter().find(|(_, parent, _)| agents.iter().all(|(pid, ..)| pid != parent))?;
+        let mut children = agents.iter().filter(|(_, parent, _)| *parent == guardian);
+        let (one, other) = (children.next()?, children.next()?);
+        let (worker, helper) = if one.2 > 1 { (one, other) } else { (other, one) };
+        if agents.len() != 3 || worker.2 < 2 || helper.2 != 1 {
+            return None;
+        }
+        let hold = |pid: i32| pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok();
+        Some(Processes(vec![
+            (Who::Guardian, hold(guardian)?),
+            (Who::Worker, hold(worker.0)?),
+            (Who::Helper, hold(helper.0)?),
+        ]))
+    }
+}
+
+/// What the journal says of an injection: its states in order, and what it found others to have done.
+pub(crate) fn states(look: &Look, id: &InjectionId) -> (Vec<State>, Vec<String>) {
+    let changes = look.events.iter().filter_map(|event| match &event.what {
+        What::Changed { injection, to, foreign, .. } if injection == id => Some((*to, foreign.clone())),
+        _ => None,
+    });
+    let (states, foreign): (Vec<State>, Vec<Vec<String>>) = changes.unzip();
+    (states, foreign.concat())
+}
+
+pub(crate) async fn wait(what: &str, good: impl AsyncFnMut() -> bool) {
+    wait_or(what, PATIENCE, good).await.unwrap_or_else(|late| panic!("{late}"));
+}
+
+async fn wait_or(what: &str, at_most: Duration, mut good: impl AsyncFnMut() -> bool) -> Result<(), String> {
+    let began = Instant::now();
+    while !good().await {
+        if began.elapsed() > at_most {
+            return Err(format!("waited {at_most:?} for {what}"));
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    Ok(())
+}

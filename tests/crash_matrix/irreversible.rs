@@ -1,0 +1,81 @@
+//! What cannot be put back: it is done once, never again at a replay, and the host is clean all the same.
+
+use firedrill_wire::{Span, journal::State};
+use rustix::process::Signal;
+
+use super::{
+    Case,
+    drill::{Drill, fault},
+    host::{Host, Who, World, states, wait},
+};
+
+const KINDS: [(&str, &str); 3] = [
+    ("service-kill", r#"{"service-kill":{"service":"victim"}}"#),
+    ("service-restart", r#"{"service-restart":{"service":"victim"}}"#),
+    ("process-kill", r#"{"process-kill":{"match":{"service":"victim"}}}"#),
+];
+const REBOOT: &str = r#"{"host-reboot":{"back_within":"30s"}}"#;
+const ALL: &[Who] = &[Who::Worker, Who::Guardian, Who::Helper];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (kind, json) in KINDS {
+        for place in [None, Some("injected")] {
+            let name = format!("irreversible::{kind}::{}", place.unwrap_or("in_force"));
+            let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(once(w, h, json, place));
+            cases.push(Case::new(name, test).with_points(place.is_some()));
+        }
+    }
+    cases.push(Case::new("irreversible::host-reboot", |w, h| w.runtime.block_on(reboot(w, h))));
+    cases
+}
+
+async fn once(world: &World, host: &Host<'_>, json: &str, place: Option<&str>) {
+    let before = host.quiet().await;
+    let pid = host.victim();
+    let processes = host.processes().await;
+    let mut drill = Drill::prepare(world, host, &[fault(json)]).await;
+    if let Some(place) = place {
+        host.inside(&["stop-at", place]);
+    }
+    drill.begin(&[0], Span::millis(50)).await;
+    if place.is_some() {
+        host.inside(&["reached", "-"]);
+    }
+    let mut new = None;
+    wait("the service to be up again", async || {
+        new = host.victim();
+        new.is_some() && new != pid
+    })
+    .await;
+    processes.signal(ALL, Signal::KILL);
+    if place.is_some() {
+        host.inside(&["go-on"]);
+    }
+    let after = host.clean(&before, &drill.run).await;
+    assert_eq!(host.victim(), new, "it was done once");
+    let (states, _) = states(&after, &drill.ids[0]);
+    assert_eq!(states, [State::Armed, State::Injecting, State::Done], "{}", host.story());
+}
+
+async fn reboot(world: &World, host: &Host<'_>) {
+    let before = host.quiet().await;
+    let boots = host.boots();
+    let mut drill = Drill::prepare(world, host, &[fault(REBOOT)]).await;
+    drill.begin(&[0], Span::secs(1)).await;
+    wait("the host to be booted", async || host.boots() > boots).await;
+    drill.silence();
+    host.healed().await;
+    let after = host.clean(&before, &drill.run).await;
+    assert_ne!(after.snapshot.boot_id, before.snapshot.boot_id);
+    // Nor does another start of the agent do it again.
+    host.processes().await.signal(ALL, Signal::KILL);
+    let after = host.clean(&before, &drill.run).await;
+    assert_eq!(host.boots(), boots + 1);
+    assert_eq!(
+        states(&after, &drill.ids[0]).0,
+        [State::Armed, State::Injecting, State::Done],
+        "{}",
+        host.story()
+    );
+}

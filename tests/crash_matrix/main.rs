@@ -1,0 +1,88 @@
+//! Real faults by real agents in real lab hosts; then whoever matters dies, at a known moment, and the host must be as
+//! it was. That is not taken on the agent's word: the host is compared from outside of it, and every difference counts.
+//!
+//! This program is also the lab's hosts, agents and services, so it has a main. Takes the usual words of a test program.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by it")]
+
+mod drill;
+mod host;
+mod inside;
+mod irreversible;
+mod matrix;
+mod overlap;
+mod races;
+
+use std::{process::ExitCode, sync::Arc};
+
+use libtest_mimic::{Arguments, Trial};
+
+use host::{HOSTS, Host, World};
+
+type Run = Box<dyn FnOnce(&World, &Host<'_>) + Send>;
+
+/// One test.
+pub(crate) struct Case {
+    name: String,
+    /// Needs the agent to stop at a named place.
+    points: bool,
+    run: Run,
+}
+
+impl Case {
+    pub(crate) fn new(name: impl Into<String>, run: impl FnOnce(&World, &Host<'_>) + Send + 'static) -> Self {
+        Self { name: name.into(), points: false, run: Box::new(run) }
+    }
+
+    pub(crate) fn with_points(self, points: bool) -> Self {
+        Self { points, ..self }
+    }
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+        return code;
+    }
+    if let Some(code) = inside::dispatch() {
+        return code;
+    }
+    let mut args = Arguments::from_args();
+    args.test_threads.get_or_insert(HOSTS);
+    let cases = matrix::cases()
+        .into_iter()
+        .chain(races::cases())
+        .chain(overlap::cases())
+        .chain(irreversible::cases());
+    if args.list {
+        let listed = cases.map(|case| Trial::test(case.name, || Ok(()))).collect();
+        return libtest_mimic::run(&args, listed).exit_code();
+    }
+    let world = match firedrill_lab::preflight() {
+        Ok(()) => Some(Arc::new(World::up())),
+        Err(why) => {
+            eprintln!("skipped: a lab cannot start here: {why}");
+            None
+        }
+    };
+    let points = cfg!(debug_assertions);
+    if !points {
+        eprintln!("skipped: deaths at exact moments; they need a build with debug assertions");
+    }
+    let trials = cases
+        .map(|case| {
+            let (mine, skipped) = (world.clone(), world.is_none() || (case.points && !points));
+            let trial = Trial::test(case.name, move || {
+                if let Some(world) = mine {
+                    (case.run)(&world, &world.host());
+                }
+                Ok(())
+            });
+            trial.with_ignored_flag(skipped)
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&args, trials);
+    if let Some(world) = world {
+        Arc::into_inner(world).unwrap().down();
+    }
+    conclusion.exit_code()
+}

@@ -1,0 +1,159 @@
+//! Every kind that can be put back × every moment × every death.
+
+use std::time::Duration;
+
+use firedrill_agent::snapshot::compare;
+use firedrill_wire::{
+    Fault, Span,
+    api::{Undo, UndoScope},
+    journal::State,
+};
+use rustix::process::Signal;
+
+use super::{
+    Case,
+    drill::{Drill, SHORT, fault},
+    host::{Host, Who, World, states, wait},
+};
+
+/// Kinds, each with parameters that make its effect show in a snapshot.
+pub(crate) const KINDS: [(&str, &str); 4] = [
+    ("service-stop", r#"{"service-stop":{"service":"victim"}}"#),
+    ("process-pause", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
+    ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
+    ("host-isolate", r#"{"host-isolate":{}}"#),
+];
+
+/// So far ahead that all that happens after the intent happens before the start.
+const AHEAD: Span = Span::secs(20);
+
+/// When.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// The intent is journaled, and the start is still to come.
+    AfterIntent,
+    /// The start is journaled, and nothing was made yet.
+    BeforeInject,
+    /// The effect is made, and not a word of it is journaled.
+    DuringInject,
+    InForce,
+    /// The undo is journaled as begun, and nothing was put back yet.
+    DuringUndo,
+    /// All was put back, and not a word of it is journaled.
+    PutBack,
+}
+
+use Moment::{AfterIntent, BeforeInject, DuringInject, DuringUndo, InForce, PutBack};
+
+impl Moment {
+    const fn place(self) -> Option<&'static str> {
+        match self {
+            AfterIntent | InForce => None,
+            BeforeInject => Some("before-inject"),
+            DuringInject => Some("injected"),
+            DuringUndo => Some("before-undo"),
+            PutBack => Some("put-back"),
+        }
+    }
+}
+
+/// Who.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    Of(&'static [Who], Signal),
+    Coordinator,
+    LinkCut,
+}
+
+const DEATHS: [(&str, Death); 8] = [
+    ("worker_killed", Death::Of(&[Who::Worker], Signal::KILL)),
+    ("worker_stopped", Death::Of(&[Who::Worker], Signal::STOP)),
+    ("guardian_killed", Death::Of(&[Who::Guardian], Signal::KILL)),
+    ("guardian_stopped", Death::Of(&[Who::Guardian], Signal::STOP)),
+    ("both_killed", Death::Of(&[Who::Worker, Who::Guardian], Signal::KILL)),
+    ("both_stopped", Death::Of(&[Who::Worker, Who::Guardian], Signal::STOP)),
+    ("coordinator_gone", Death::Coordinator),
+    ("link_cut", Death::LinkCut),
+];
+const ALL_KILLED: (&str, Death) =
+    ("all_three_killed", Death::Of(&[Who::Worker, Who::Guardian, Who::Helper], Signal::KILL));
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (kind, json) in KINDS {
+        let mut add = |moment: Moment, (name, death): (&str, Death)| {
+            let case = move |world: &World, host: &Host<'_>| {
+                world.runtime.block_on(dies(world, host, fault(json), moment, death));
+            };
+            let name = format!("matrix::{kind}::{moment:?}::{name}");
+            cases.push(Case::new(name, case).with_points(moment.place().is_some()));
+        };
+        for moment in [AfterIntent, DuringInject, InForce, DuringUndo] {
+            DEATHS.into_iter().for_each(|death| add(moment, death));
+        }
+        for moment in [AfterIntent, BeforeInject, DuringInject, InForce, DuringUndo, PutBack] {
+            add(moment, ALL_KILLED);
+        }
+        add(BeforeInject, DEATHS[0]);
+        add(PutBack, DEATHS[0]);
+    }
+    cases
+}
+
+async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, death: Death) {
+    let before = host.quiet().await;
+    let processes = host.processes().await;
+    let mut drill = Drill::prepare(world, host, &[fault]).await;
+    if matches!(death, Death::Coordinator | Death::LinkCut) {
+        drill = drill.with_lease(SHORT);
+    }
+    let id = drill.ids[0].clone();
+    let wait_for_place = async |drill: &mut Drill, place: &str| {
+        host.inside(&["stop-at", place]);
+        if matches!(moment, DuringUndo | PutBack) {
+            drill.in_force(&[0]).await;
+            let (agent, scope) = (drill.agent.clone(), UndoScope::Injection(id.clone()));
+            // Its answer is lost with the agent.
+            tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
+        } else {
+            drill.begin(&[0], Span::millis(50)).await;
+        }
+        host.inside(&["reached", "-"]);
+    };
+    match moment.place() {
+        Some(place) => wait_for_place(&mut drill, place).await,
+        None if moment == AfterIntent => drill.begin(&[0], AHEAD).await,
+        None => drill.in_force(&[0]).await,
+    }
+    if matches!(moment, DuringInject | InForce | DuringUndo) {
+        let difference = compare(&before.snapshot, &host.look().snapshot, &[]);
+        let all = [difference.ours, difference.foreign].concat();
+        assert!(!all.is_empty(), "nothing was broken, so nothing could be proven");
+    }
+    match death {
+        Death::Of(whom, signal) => processes.signal(whom, signal),
+        Death::Coordinator => drill.silence(),
+        Death::LinkCut => host.lab().cut(host.name()).unwrap(),
+    }
+    if moment.place().is_some() {
+        host.inside(&["go-on"]);
+    }
+    if death == Death::LinkCut {
+        // It heals while nobody can reach it.
+        tokio::time::sleep(SHORT.into()).await;
+        wait("the host to heal by itself", async || {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            states(&host.look(), &id).0.last().is_some_and(|state| !state.is_open())
+        })
+        .await;
+        drill.silence();
+        host.lab().plug(host.name()).unwrap();
+    }
+    let after = host.clean(&before, &drill.run).await;
+    let (states, _) = states(&after, &id);
+    if moment == AfterIntent {
+        assert_eq!(states, [State::Armed, State::Disarmed], "{}", host.story());
+    } else {
+        assert_eq!(states.last(), Some(&State::Undone), "{}", host.story());
+    }
+}

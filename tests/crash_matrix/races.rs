@@ -1,0 +1,210 @@
+//! What overtakes what: undo before arm, a cut before the start, a pause over the start, a halt between attacks, an
+//! administrator in the hold, deaths while others put back.
+
+use std::time::Duration;
+
+use firedrill::link::LinkError;
+use firedrill_wire::{
+    Span,
+    api::{HostState, Undo, UndoScope},
+    journal::State,
+};
+use rustix::process::Signal;
+
+use super::{
+    Case,
+    drill::{Drill, SHORT, fault},
+    host::{Host, Processes, VICTIM, Who, World, states, wait},
+    matrix::KINDS,
+};
+
+const ALL: &[Who] = &[Who::Worker, Who::Guardian, Who::Helper];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |name: &str, test: fn(&World, &Host<'_>)| Case::new(format!("races::{name}"), test);
+    let mut cases = vec![
+        case("undo_overtakes_a_delayed_arm", |w, h| w.runtime.block_on(undo_overtakes_arm(w, h))),
+        case("link_cut_between_arm_and_start", |w, h| w.runtime.block_on(cut_before_start(w, h))),
+        case("agent_paused_across_the_start", |w, h| w.runtime.block_on(paused_across_start(w, h))),
+        case("halt_between_two_attacks", |w, h| w.runtime.block_on(halt_between(w, h))),
+        case("administrator_stops_the_unit", |w, h| w.runtime.block_on(administrator(w, h))),
+        case("whole_agent_stopped_and_continued", |w, h| w.runtime.block_on(frozen(w, h))),
+    ];
+    for (kind, json) in KINDS {
+        let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(killed_again_and_again(w, h, json));
+        cases.push(
+            Case::new(format!("races::killed_again_and_again_during_undo::{kind}"), test).with_points(true),
+        );
+        let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(one_after_the_other(w, h, json));
+        cases.push(Case::new(format!("races::killed_one_after_the_other::{kind}"), test));
+    }
+    cases
+}
+
+fn refused(result: Result<impl std::fmt::Debug, LinkError>) -> String {
+    match result {
+        Err(LinkError::Refused { problem, .. }) => problem.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Kills all of the agent, and waits until it is another one.
+async fn restart(host: &Host<'_>) {
+    host.processes().await.signal(ALL, Signal::KILL);
+    host.healed().await;
+}
+
+async fn undo_overtakes_arm(world: &World, host: &Host<'_>) {
+    let before = host.quiet().await;
+    let stop = [fault(KINDS[0].1), fault(KINDS[2].1)];
+    let mut drill = Drill::prepare(world, host, &stop).await;
+    assert!(drill.undo(0).await.injections.is_empty());
+    assert_eq!(refused(drill.arm(&[0], Span::millis(100)).await), "tombstone");
+    // All or none: what was not undone is not armed with what was.
+    assert_eq!(refused(drill.arm(&[1, 0], Span::millis(100)).await), "tombstone");
+    restart(host).await;
+    drill.prepare_again(&stop).await.unwrap();
+    assert_eq!(refused(drill.arm(&[0], Span::millis(100)).await), "tombstone", "after a restart");
+    drill.in_force(&[1]).await;
+    // The whole run.
+    let whole = Undo { scope: UndoScope::Run(drill.run.clone()), halt: false };
+    assert_eq!(drill.agent.undo(&whole).await.unwrap().stuck, [""; 0]);
+    assert_eq!(refused(drill.prepare_again(&stop).await), "tombstone");
+    restart(host).await;
+    assert_eq!(refused(drill.prepare_again(&stop).await), "tombstone", "after a restart");
+    let after = host.clean(&before, &drill.run).await;
+    assert_eq!(states(&after, &drill.ids[0]).0, []);
+    assert_eq!(states(&after, &drill.ids[1]).0.last(), Some(&State::Undone));
+}
+
+async fn cut_before_start(world: &World, host: &Host<'_>) {
+    let before = host.quiet().await;
+    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await.with_lease(SHORT);
+    drill.arm(&[0], Span::millis(400)).await.unwrap();
+    host.lab().cut(host.name()).unwrap();
+    wait("the injection to be disarmed", async || {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        states(&host.look(), &drill.ids[0]).0.last() == Some(&State::Disarmed)
+    })
+    .await;
+    host.lab().plug(host.name()).unwrap();
+    let after = host.clean(&before, &drill.run).await;
+    assert_eq!(states(&after, &drill.ids[0]).0, [State::Armed, State::Disarmed]);
+}
+
+async fn paused_across_start(world: &World, host: &Host<'_>) {
+    let before = host.quiet().await;
+    let processes = host.processes().await;
+    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
+    drill.begin(&[0], Span::millis(900)).await;
+    processes.signal(ALL, Signal::STOP);
+    // Past the start, and past what a start may be late.
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    processes.signal(ALL, Signal::CONT);
+    let after = host.clean(&before, &drill.run).await;
+    assert_eq!(states(&after, &drill.ids[0]).0, [State::Armed, State::Disarmed], "{}", host.story());
+}
+
+async fn halt_between(world: &World, host: &Host<'_>) {
+    let before = host.quiet().await;
+    let attacks = [fault(KINDS[0].1), fault(KINDS[2].1)];
+    let mut drill = Drill::prepare(world, host, &attacks).await;
+    drill.in_force(&[0]).await;
+    let halt = Undo { scope: UndoScope::Injection(drill.ids[0].clone()), halt: true };
+    let answer = drill.agent.undo(&halt).await.unwrap();
+    assert_eq!(answer.injections.iter().map(|one| one.state).collect::<Vec<_>>(), [State::Undone]);
+    assert_eq!(refused(drill.arm(&[1], Span::millis(50)).await), "halted");
+    restart(host).await;
+    assert_eq!(drill.agent.status().await.unwrap().halted_by.as_deref(), Some("alice"));
+    assert_eq!(refused(drill.prepare_again(&attacks).await), "halted", "after a restart");
+    drill.agent.release().await.unwrap();
+    drill.prepare_again(&attacks).await.unwrap();
+    drill.in_force(&[1]).await;
+    drill.undo(1).await;
+    let after = host.clean(&before, &drill.run).await;
+    assert_eq!(states(&after, &drill.ids[1]).0.last(), Some(&State::Undone));
+}
+
+async fn administrator(world: &World, host: &Host<'_>) {
+    let before = host.quiet().await;
+    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
+    drill.in_force(&[0]).await;
+    host.inside(&["control", VICTIM, "d"]);
+    // The supervisor reads its pipe by itself; the mark of the stop is then another one.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let answer = drill.undo(0).await;
+    assert_eq!(answer.stuck, [""; 0]);
+    host.healed().await;
+    assert_eq!(host.victim(), None, "it stays stopped");
+    let (states, foreign) = states(&host.look(), &drill.ids[0]);
+    assert_eq!(states.last(), Some(&State::Undone));
+    assert!(foreign.iter().any(|line| line.contains(VICTIM)), "{foreign:?}\n{}", host.story());
+    let end = drill.agent.finish(&drill.run).await.unwrap();
+    assert!(end.state == HostState::Dirty || !end.foreign.is_empty(), "it is told: {end:?}");
+    // As the administrator would.
+    host.inside(&["control", VICTIM, "u"]);
+    host.clean(&before, &drill.run).await;
+}
+
+/// Nobody of the agent can do anything: only what the kernel holds ends by itself, the rest when somebody wakes.
+async fn frozen(world: &World, host: &Host<'_>) {
+    let before = host.quiet().await;
+    let processes = host.processes().await;
+    let mut drill =
+        Drill::prepare(world, host, &[fault(KINDS[1].1), fault(KINDS[2].1)]).await.with_lease(SHORT);
+    drill.in_force(&[0, 1]).await;
+    processes.signal(ALL, Signal::STOP);
+    tokio::time::sleep(Duration::from(SHORT) * 2).await;
+    processes.signal(ALL, Signal::CONT);
+    host.clean(&before, &drill.run).await;
+}
+
+/// The worker dies in the undo, then the helper in its place, then the guardian, then the next agent as it starts.
+async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
+    let before = host.quiet().await;
+    let first = host.processes().await;
+    let mut drill = Drill::prepare(world, host, &[fault(json)]).await;
+    drill.in_force(&[0]).await;
+    host.inside(&["stop-at", "before-undo before-recovery"]);
+    let (agent, scope) = (drill.agent.clone(), UndoScope::Run(drill.run.clone()));
+    tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
+    let mut last = host.inside(&["reached", "-"]);
+    let mut next = async |processes: &Processes, who: Who| {
+        processes.signal(&[who], Signal::KILL);
+        last = host.inside(&["reached", last.trim()]);
+    };
+    next(&first, Who::Worker).await;
+    next(&first, Who::Helper).await;
+    next(&first, Who::Guardian).await;
+    // Its processes are there before it has put anything back.
+    let second = host.processes().await;
+    next(&second, Who::Worker).await;
+    next(&second, Who::Helper).await;
+    next(&second, Who::Guardian).await;
+    host.inside(&["go-on"]);
+    let after = host.clean(&before, &drill.run).await;
+    assert_eq!(states(&after, &drill.ids[0]).0.last(), Some(&State::Undone), "{}", host.story());
+}
+
+/// Each dies while another may be putting back already, some milliseconds after the one before.
+async fn one_after_the_other(world: &World, host: &Host<'_>, json: &str) {
+    use Who::{Guardian, Helper, Worker};
+    for (order, pause_ms) in [
+        ([Guardian, Worker, Helper], 0),
+        ([Guardian, Worker, Helper], 5),
+        ([Worker, Helper, Guardian], 3),
+        ([Helper, Guardian, Worker], 10),
+    ] {
+        let before = host.quiet().await;
+        let processes = host.processes().await;
+        let mut drill = Drill::prepare(world, host, &[fault(json)]).await;
+        drill.in_force(&[0]).await;
+        for who in order {
+            processes.kill_what_is_left(who);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+        let after = host.clean(&before, &drill.run).await;
+        let (states, _) = states(&after, &drill.ids[0]);
+        assert_eq!(states.last(), Some(&State::Undone), "{order:?} {pause_ms} ms\n{}", host.story());
+    }
+}

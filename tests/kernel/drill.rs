@@ -1,0 +1,131 @@
+//! Drills, run by the real coordinator from the peer's side of the link.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output},
+};
+
+use serde_json::Value;
+
+use crate::machine::{OUT, told, until};
+
+/// A fault's name and its parameters, as they stand in a scenario.
+pub(crate) type Fault<'a> = (&'a str, &'a str);
+
+/// The service stopped, which only an agent can put back.
+pub(crate) const STOP: Fault<'_> = ("service-stop", "{ service = \"checkout\" }");
+
+fn scenario(name: &str, faults: &[Fault<'_>], hold: &str) -> PathBuf {
+    let mut text = format!(
+        r#"schema = 1
+name = "{name}"
+hypothesis = "It comes back by itself."
+[targets.it]
+where = {{ role = "app" }}
+[probes.checkout]
+http = {{ url = "http://10.9.0.1:8080/", status = 200 }}
+rate = 8
+timeout = "1s"
+[objectives.back]
+probe = "checkout"
+good = "20%"
+during = ["recovery"]
+[attack_defaults]
+baseline = "2s"
+hold = "{hold}"
+recovery = "5s"
+"#
+    );
+    for (kind, parameters) in faults {
+        text.push_str(&format!("[[attack]]\nname = \"{kind}\"\non = \"it\"\nfault.{kind} = {parameters}\n"));
+    }
+    let path = Path::new(OUT).join(format!("{name}.toml"));
+    fs::write(&path, text).expect("scenario");
+    path
+}
+
+/// Any verb of the coordinator, against the one host.
+pub(crate) fn firedrill(words: &[&str]) -> Output {
+    command(words).output().expect("firedrill")
+}
+
+fn command(words: &[&str]) -> Command {
+    let mut command = Command::new("ip");
+    command
+        .args(["netns", "exec", "peer", env!("CARGO_BIN_EXE_firedrill")])
+        .args(words)
+        .env("FIREDRILL_FLEET", "/vm-out/fleet.toml")
+        .env("FIREDRILL_PKI", "/vm-out/pki")
+        .env("FIREDRILL_AS", "alice")
+        .current_dir(OUT);
+    command
+}
+
+/// A drill under way.
+pub(crate) struct Drill {
+    name: String,
+    child: Child,
+}
+
+impl Drill {
+    pub(crate) fn start(name: &str, faults: &[Fault<'_>], hold: &str) -> Self {
+        let path = scenario(name, faults, hold);
+        let out = Path::new(OUT).join(name);
+        let log = File::create(Path::new(OUT).join(format!("{name}.log"))).expect("log");
+        let child = command(&["run", &path.display().to_string(), "--out", &out.display().to_string()])
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log)
+            .spawn()
+            .expect("firedrill");
+        Self { name: name.to_owned(), child }
+    }
+
+    /// Up to the middle of its fault.
+    pub(crate) fn in_force(mut self) -> Self {
+        until("the fault", || {
+            assert!(self.child.try_wait().expect("child").is_none(), "it ended early:\n{}", self.log());
+            told().is_some_and(|text| text.contains("InForce"))
+        });
+        self
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        let runs = fs::read_dir(Path::new(OUT).join(&self.name)).expect("runs");
+        runs.map(|entry| entry.expect("entry").path()).next().expect("a run")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(Path::new(OUT).join(format!("{}.log", self.name))).unwrap_or_default()
+    }
+
+    /// Waits for its end; the exit code.
+    pub(crate) fn code(mut self) -> Option<i32> {
+        self.child.wait().expect("child").code()
+    }
+
+    /// Waits for its end: what the report says, and the exit code.
+    pub(crate) fn end(mut self) -> Ended {
+        let status = self.child.wait().expect("child");
+        let log = self.log();
+        let report = fs::read_to_string(self.folder().join("report.json"))
+            .unwrap_or_else(|error| panic!("no report: {error}\n{log}"));
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        Ended { code: status.code(), card: report["scorecard"].clone(), log }
+    }
+}
+
+/// How a drill ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) card: Value,
+    pub(crate) log: String,
+}
+
+impl Ended {
+    /// The one host's state, proven by comparison with before.
+    pub(crate) fn check(&self, code: i32, host: &str) {
+        assert_eq!(self.code, Some(code), "{}\n{:#}", self.log, self.card);
+        assert_eq!(self.card["hosts"][0]["state"], host, "{}\n{:#}", self.log, self.card["hosts"]);
+    }
+}

@@ -1,0 +1,173 @@
+//! Drills in which nothing goes wrong, and drills in which somebody or something gets in the way.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
+
+use crate::{
+    drill::{Drill, STOP, firedrill},
+    machine::{call, check_clean, is_up, packaging, property, step, systemctl, tables, told, until},
+};
+
+/// None of them is in the way of the unit's hardening.
+pub(crate) fn every_kind_lands_and_is_put_back() {
+    step("doctor and status");
+    let doctor = firedrill(&["doctor"]);
+    eprintln!("{}", String::from_utf8_lossy(&doctor.stdout));
+    assert_eq!(doctor.status.code(), Some(0), "{}", String::from_utf8_lossy(&doctor.stderr));
+    let status = firedrill(&["status"]);
+    assert_eq!(status.status.code(), Some(0), "{}", String::from_utf8_lossy(&status.stderr));
+
+    step("every kind that leaves the machine up, one after another");
+    let faults = [
+        STOP,
+        ("service-kill", "{ service = \"checkout\" }"),
+        ("service-restart", "{ service = \"checkout\" }"),
+        ("process-pause", "{ match = { service = \"checkout\" } }"),
+        ("process-kill", "{ match = { command = \"httpd -f -p 8080\" } }"),
+        ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080 }"),
+        ("host-isolate", "{}"),
+    ];
+    let ended = Drill::start("kinds", &faults, "4s").end();
+    let attacks = ended.card["attacks"].as_array().expect("attacks");
+    for attack in attacks {
+        eprintln!("{}: {} {}", attack["name"], attack["verdict"], attack["why"]);
+        assert_eq!(attack["injections"][0]["in_force"], "yes", "{attack:#}");
+    }
+    assert_eq!(attacks.len(), faults.len());
+    ended.check(0, "clean");
+    check_clean();
+}
+
+fn main_process() -> String {
+    property("firedrill-agent", "MainPID")
+}
+
+pub(crate) fn killed_by_systemctl() {
+    step("the agent's main process is killed while a service is stopped");
+    let drill = Drill::start("killed", &[STOP], "40s").in_force();
+    let before = main_process();
+    systemctl(&["kill", "-s", "KILL", "--kill-who=main", "firedrill-agent"]);
+    let healed = until("checkout", || is_up("checkout"));
+    until("another agent", || is_up("firedrill-agent") && main_process() != before);
+    eprintln!("up again after {healed:?}");
+    drill.end().check(3, "clean");
+    check_clean();
+
+    step("all of the agent is killed while packets are dropped");
+    let block = ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080 }");
+    let drill = Drill::start("killed-block", &[block], "40s").in_force();
+    assert_eq!(tables().len(), 1);
+    systemctl(&["kill", "-s", "KILL", "firedrill-agent"]);
+    let killed = Instant::now();
+    let gone = until("the rules going", || tables().is_empty());
+    eprintln!("the rules were gone {gone:?} after the signal ({:?} in all)", killed.elapsed());
+    drill.end().check(3, "clean");
+    check_clean();
+}
+
+pub(crate) fn stopped_and_upgraded() {
+    step("the agent is stopped in order");
+    let drill = Drill::start("stopped", &[STOP], "40s").in_force();
+    systemctl(&["stop", "firedrill-agent"]);
+    assert!(is_up("checkout"), "it was put back before systemctl came back");
+    assert_eq!(told(), None);
+    systemctl(&["start", "firedrill-agent"]);
+    drill.end().check(3, "clean");
+
+    step("the agent is upgraded");
+    let drill = Drill::start("upgraded", &[STOP], "40s").in_force();
+    systemctl(&["restart", "firedrill-agent"]);
+    assert!(is_up("checkout"));
+    drill.end().check(3, "clean");
+    check_clean();
+}
+
+pub(crate) fn guardian_stopped() {
+    step("the guardian is stopped (SIGSTOP)");
+    let drill = Drill::start("guardian", &[STOP], "40s").in_force();
+    let before = main_process();
+    call("kill", &["-STOP", &before]);
+    let healed = until("checkout", || is_up("checkout"));
+    until("another agent", || is_up("firedrill-agent") && main_process() != before);
+    eprintln!("up again after {healed:?}");
+    drill.end().check(3, "clean");
+
+    step("all of the agent is stopped: the watchdog");
+    // Only to wait less: the unit's own is 30 s.
+    fs::create_dir_all("/run/systemd/system/firedrill-agent.service.d").expect("folder");
+    fs::write("/run/systemd/system/firedrill-agent.service.d/vm.conf", "[Service]\nWatchdogSec=6\n")
+        .expect("drop-in");
+    systemctl(&["daemon-reload"]);
+    systemctl(&["restart", "firedrill-agent"]);
+    let drill = Drill::start("watchdog", &[STOP], "50s").in_force();
+    let before = main_process();
+    systemctl(&["kill", "-s", "STOP", "firedrill-agent"]);
+    let healed = until("checkout", || is_up("checkout"));
+    until("another agent", || is_up("firedrill-agent") && main_process() != before);
+    eprintln!("up again after {healed:?}");
+    drill.end().check(3, "clean");
+    fs::remove_file("/run/systemd/system/firedrill-agent.service.d/vm.conf").expect("drop-in");
+    systemctl(&["daemon-reload"]);
+    systemctl(&["restart", "firedrill-agent"]);
+    check_clean();
+}
+
+pub(crate) fn administrators() {
+    step("an administrator starts it and stops it again during the hold");
+    let drill = Drill::start("admin", &[STOP], "12s").in_force();
+    systemctl(&["start", "checkout"]);
+    systemctl(&["stop", "checkout"]);
+    let ended = drill.end();
+    assert!(!is_up("checkout"), "somebody else's stop is kept");
+    assert_ne!(ended.code, Some(0), "{}", ended.log);
+    let said =
+        ended.card["hosts"].to_string() + &ended.card["why"].to_string() + &ended.card["attacks"].to_string();
+    eprintln!("{} {:#}", ended.card["story"], ended.card["hosts"]);
+    assert!(said.contains("checkout"), "it is reported: {said}");
+    systemctl(&["start", "checkout"]);
+
+    step("an administrator masks it during the hold");
+    let drill = Drill::start("masked", &[STOP], "8s").in_force();
+    systemctl(&["mask", "checkout"]);
+    let ended = drill.end();
+    eprintln!("{} {:#}", ended.card["story"], ended.card["hosts"]);
+    assert!(!is_up("checkout"), "masked stays down");
+    assert_ne!(ended.code, Some(0), "{}", ended.log);
+    systemctl(&["unmask", "checkout"]);
+    systemctl(&["start", "checkout"]);
+    check_clean();
+}
+
+pub(crate) fn bus_down() {
+    step("the bus is down while the fault is put back");
+    let drill = Drill::start("bus", &[STOP], "6s").in_force();
+    systemctl(&["stop", "dbus.socket", "dbus.service"]);
+    until("checkout", || is_up("checkout"));
+    systemctl(&["start", "dbus.socket", "dbus.service"]);
+    let ended = drill.end();
+    eprintln!("{} {}", ended.card["verdict"], ended.card["why"]);
+    assert_eq!(ended.card["hosts"][0]["state"], "clean", "{:#}", ended.card);
+    check_clean();
+}
+
+/// Somebody who logs in while a drill is in force is told, and so is somebody who asks.
+pub(crate) fn people_are_told() {
+    step("people who log in are told");
+    let script = packaging("motd");
+    assert_ne!(fs::metadata(&script).expect("the script").permissions().mode() & 0o111, 0, "it can be run");
+    let said = || call(&script.display().to_string(), &[]);
+    assert_eq!(said(), "", "nothing is in force");
+    let drill = Drill::start("told", &[STOP], "20s").in_force();
+    let text = said();
+    assert!(text.contains("service-stop") && text.contains("firedrill-agent undo --all"), "{text}");
+    let undone = firedrill(&["undo", "--all"]);
+    assert_eq!(undone.status.code(), Some(0), "{}", String::from_utf8_lossy(&undone.stderr));
+    assert!(is_up("checkout") && told().is_none());
+    let ended = drill.end();
+    assert_ne!(ended.code, Some(0), "{}", ended.log);
+
+    step("halted until somebody releases it");
+    let refused = Drill::start("halted", &[STOP], "5s").code();
+    assert_eq!(refused, Some(4), "a halted fleet refuses");
+    assert_eq!(firedrill(&["release"]).status.code(), Some(0));
+    check_clean();
+}

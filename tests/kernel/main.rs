@@ -1,0 +1,44 @@
+//! The product on a stock kernel with systemd as PID 1, installed as its package installs it: real binaries, real units,
+//! real certificates, and a peer behind a link of its own. `tests/kernel/run.sh` makes the machine and runs this in it.
+//!
+//! Elsewhere it does nothing: it stops services, isolates the machine and cuts its power.
+
+mod boot;
+mod drill;
+mod faults;
+mod machine;
+
+/// Which boot of the machine this is; nothing anywhere else.
+fn boot() -> Option<String> {
+    let boot = std::env::var("FIREDRILL_VM").ok();
+    if boot.is_none() {
+        eprintln!(
+            "skipped: the product under systemd, because FIREDRILL_VM does not say that this machine may be harmed; \
+             run tests/kernel/run.sh"
+        );
+    }
+    boot
+}
+
+#[test]
+fn under_systemd() {
+    match boot().as_deref() {
+        Some("first") => {
+            machine::install();
+            faults::every_kind_lands_and_is_put_back();
+            faults::killed_by_systemctl();
+            faults::stopped_and_upgraded();
+            faults::guardian_stopped();
+            faults::administrators();
+            faults::bus_down();
+            faults::people_are_told();
+            boot::package_removed();
+            boot::power_lost();
+        }
+        Some("second") => {
+            boot::swept();
+        }
+        Some(other) => panic!("FIREDRILL_VM={other}: there are `first` and `second`"),
+        None => {}
+    }
+}

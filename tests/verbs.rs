@@ -1,0 +1,466 @@
+//! The program as people use it: real `firedrill` processes against real labs. Each lab has a name of its own and is
+//! ended whatever happens; where this machine lets nobody make namespaces, that is said and the rest still runs.
+
+#![cfg(feature = "lab")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
+
+const FLEET: &str = r#"
+schema = 1
+[defaults]
+env = "test"
+[[host]]
+name = "edge1"
+region = "one"
+roles = ["edge"]
+addresses = ["10.78.1.10"]
+[[host]]
+name = "app1"
+region = "one"
+roles = ["app"]
+addresses = ["10.78.1.11"]
+[[host]]
+name = "app2"
+region = "one"
+roles = ["app"]
+addresses = ["10.78.1.12"]
+"#;
+
+/// A scenario of one attack after another on app1, all short. `more` goes to the top level, `attack` to each attack.
+fn scenario(attacks: usize, hold: &str, more: &str, attack: &str) -> String {
+    let mut text = format!(
+        r#"
+schema = 1
+name = "verbs"
+hypothesis = "The shop does without one of its two hosts."
+{more}
+[targets.app1]
+where = {{ name = "app1" }}
+[probes.door]
+http = {{ url = "http://edge1/checkout", status = 200 }}
+rate = 20
+timeout = "1s"
+connection = "new"
+from = ["coordinator"]
+[objectives.users]
+probe = "door"
+good = "5%"
+[attack_defaults]
+baseline = "1s"
+hold = "{hold}"
+recovery = "1s"
+settle = "0s"
+"#
+    );
+    for number in 1..=attacks {
+        text += &format!(
+            "[[attack]]\nname = \"stop {number}\"\non = \"app1\"\nfault.service-stop = {{ service = \"checkout\" }}\n{attack}\n"
+        );
+    }
+    text
+}
+
+/// A lab and a scratch folder; both go when this is dropped.
+struct Bench {
+    lab: String,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn up(name: &str) -> Self {
+        let bench = Self {
+            lab: format!("verbs-{name}-{}", std::process::id()),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        bench.file("fleet.toml", FLEET);
+        let up =
+            bench.firedrill(&["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab]).output().unwrap();
+        assert!(up.status.success(), "{}", said(&up));
+        bench
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn firedrill(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(FIREDRILL);
+        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// A verb on the lab.
+    fn on(&self, words: &[&str]) -> Command {
+        let mut command = self.firedrill(words);
+        command.args(["--lab", &self.lab]);
+        command
+    }
+
+    fn run(&self, text: &str, words: &[&str]) -> Output {
+        self.file("scenario.toml", text);
+        self.on(&[&["run", "scenario.toml"], words].concat()).output().unwrap()
+    }
+
+    /// Starts a run in the background and waits until its log shows that a fault is in force.
+    fn until_in_force(&self, text: &str) -> (Child, PathBuf) {
+        self.file("scenario.toml", text);
+        let mut child = self
+            .on(&["run", "scenario.toml"])
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.folder.path().join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(40);
+        loop {
+            if let Some(log) = self.logs().into_iter().find(|log| log.contains("\"to\":\"in-force\"")) {
+                drop(log);
+                break;
+            }
+            assert!(child.try_wait().unwrap().is_none() && Instant::now() < end, "{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let folder = fs::read_dir(self.reports()).unwrap().next().unwrap().unwrap().path();
+        (child, folder)
+    }
+
+    fn stderr(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    fn reports(&self) -> PathBuf {
+        self.folder.path().join("reports")
+    }
+
+    fn logs(&self) -> Vec<String> {
+        let runs = fs::read_dir(self.reports()).into_iter().flatten().flatten();
+        runs.filter_map(|run| fs::read_to_string(run.path().join("events.jsonl")).ok()).collect()
+    }
+
+    /// Nothing is in force anywhere.
+    fn assert_quiet(&self) {
+        let status = self.on(&["status", "--json"]).output().unwrap();
+        let rows: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        for row in rows.as_array().unwrap() {
+            assert_eq!(row["status"]["open"].as_array().map(Vec::len), Some(0), "{row}");
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.firedrill(&["lab", "down", "--name", &self.lab]).output();
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[track_caller]
+fn assert_ends(output: &Output, code: i32, words: &str) {
+    let said = said(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    // Messages are wrapped to the terminal.
+    let flat: String =
+        said.replace(['│', '├', '╰', '─', '▶'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains(words), "no `{words}` in {said}");
+}
+
+fn end(child: &mut Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < end, "it does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whether labs can be made here; if not, says why.
+fn labs() -> bool {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = Command::new("/bin/true");
+    // SAFETY: one system call, which allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| {
+            let flags = nix::sched::CloneFlags::CLONE_NEWUSER | nix::sched::CloneFlags::CLONE_NEWNET;
+            Ok(nix::sched::unshare(flags)?)
+        });
+    }
+    match command.status() {
+        Ok(_) => true,
+        Err(why) => {
+            let _ =
+                writeln!(std::io::stderr(), "skipped: the kernel lets this user make no namespaces: {why}");
+            false
+        }
+    }
+}
+
+#[test]
+fn every_verb_explains_itself_with_examples() {
+    let help = Command::new(FIREDRILL).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .collect();
+    assert!(verbs.len() >= 13, "{verbs:?}");
+    for verb in verbs {
+        let help = Command::new(FIREDRILL).args([verb, "--help"]).output().unwrap();
+        let text = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(help.status.success() && text.contains("Examples:\n"), "{verb}: {text}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_and_a_full_disk_are_no_bugs() {
+    for words in [&["schema", "--all"][..], &["completions", "bash"]] {
+        let mut child = Command::new(FIREDRILL)
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{words:?}: {}", said(&output));
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(FIREDRILL).args(words).stdout(full).output().unwrap();
+        assert_ends(&output, 2, "standard output could not be written");
+    }
+}
+
+#[test]
+fn what_is_asked_wrongly_is_answered_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = folder.path().join("fleet.toml");
+    fs::write(&fleet, FLEET.replace("app2", "app1")).unwrap();
+    let firedrill = |words: &[&str]| {
+        Command::new(FIREDRILL)
+            .args(words)
+            .current_dir(folder.path())
+            .env("FIREDRILL_PKI", "nowhere")
+            .output()
+            .unwrap()
+    };
+    let fine = folder.path().join("fine.toml");
+    fs::write(fine, FLEET).unwrap();
+    assert_ends(&firedrill(&["status"]), 2, "--fleet FILE");
+    assert_ends(&firedrill(&["status", "--fleet", "fine.toml"]), 2, "firedrill pki");
+    assert_ends(&firedrill(&["report", "no-such-run"]), 2, "reports/no-such-run/events.jsonl");
+    assert_ends(&firedrill(&["watch", "no-such-run"]), 2, "cannot follow");
+    assert_ends(&firedrill(&["check", "no-such.toml"]), 2, "no-such.toml");
+    assert_ends(&firedrill(&["undo", "--fleet", "fine.toml"]), 2, "--all");
+    assert_ends(&firedrill(&["status", "--lab", "no-such-lab"]), 2, "no-such-lab");
+
+    let pki = folder.path().join("pki");
+    let pki = pki.to_str().unwrap();
+    for words in [&["init"][..], &["issue", "person", "ann", "--role", "operator"], &["list", "--json"]] {
+        assert_ends(&firedrill(&[&["pki", "--dir", pki], words].concat()), 0, "");
+    }
+    assert_ends(&firedrill(&["status", "--fleet", "fleet.toml", "--pki", pki]), 2, "app1");
+    let closed = FLEET.replace("addresses = [\"10.78.1.1", "addresses = [\"127.78.1.1");
+    fs::write(folder.path().join("closed.toml"), closed).unwrap();
+    assert_ends(&firedrill(&["status", "--fleet", "closed.toml", "--pki", pki]), 3, "cannot reach the agent");
+    fs::write(folder.path().join("scenario.toml"), scenario(1, "5s", "", "")).unwrap();
+    let run = ["run", "scenario.toml", "--fleet", "closed.toml", "--pki", pki];
+    assert_ends(&firedrill(&run), 4, "refused, nothing was touched");
+    assert!(!folder.path().join("reports").exists(), "a refused run leaves nothing behind");
+}
+
+#[test]
+fn a_run_and_the_verbs_around_it() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("around");
+    for verb in [&["status"][..], &["doctor", "--json"], &["release", "--json"]] {
+        assert_ends(&bench.on(verb).output().unwrap(), 0, "app1");
+    }
+    assert_ends(&bench.on(&["status", "--host", "nobody"]).output().unwrap(), 2, "it has edge1, app1, app2");
+    let text = scenario(1, "2s", "", "");
+    assert_ends(&bench.run(&text, &["--plan"]), 0, "undone");
+    assert!(!bench.reports().exists(), "a plan leaves nothing behind");
+
+    let held = bench.run(&text, &["--json"]);
+    let card: serde_json::Value =
+        serde_json::from_slice(&held.stdout).unwrap_or_else(|_| panic!("{}", said(&held)));
+    assert_eq!(held.status.code().map(i64::from), card["exit"].as_i64(), "{}", said(&held));
+    assert_eq!(card["hosts"][0]["state"], "clean", "{card}");
+    let folder = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
+    for file in ["report.html", "report.md", "report.json", "junit.xml"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let folder = folder.to_str().unwrap();
+    assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 0, "fault 1-1 in force");
+    assert_ends(&bench.on(&["collect", folder]).output().unwrap(), 2, "nothing to collect");
+    let again = bench.firedrill(&["report", folder]).output().unwrap();
+    assert_eq!(again.status.code(), held.status.code(), "{}", said(&again));
+
+    // Halted: nothing runs until it is released.
+    assert_ends(&bench.on(&["undo", "--all"]).output().unwrap(), 0, "halted");
+    assert_ends(&bench.run(&text, &[]), 4, "firedrill release");
+    assert_ends(&bench.on(&["release"]).output().unwrap(), 0, "app1: may be attacked again");
+
+    // Without a terminal nobody can approve.
+    let asking = scenario(1, "2s", "", "approve = { people = 1, expires = \"5s\" }");
+    let output = bench.run(&asking, &[]);
+    assert_ends(&output, 3, "no terminal to ask on");
+    let output = bench.run(&asking, &["--approve", "ann"]);
+    assert!(said(&output).contains("ann approves"), "{}", said(&output));
+    bench.assert_quiet();
+}
+
+#[test]
+fn signals_heal_and_a_dead_coordinator_is_collected() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("signals");
+    let text = scenario(2, "40s", "", "");
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (mut child, folder) = bench.until_in_force(&text);
+        end(&mut child, signal);
+        assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
+        assert!(bench.stderr().contains("app1 is clean"), "{}", bench.stderr());
+        bench.assert_quiet();
+        fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+    }
+
+    let (mut child, folder) = bench.until_in_force(&text);
+    let busy = bench.on(&["collect", folder.to_str().unwrap()]).output().unwrap();
+    assert_ends(&busy, 2, "is being written by another firedrill");
+    // Another run cannot have what this one has.
+    fs::create_dir(bench.folder.path().join("other")).unwrap();
+    let second = bench.on(&["run", "scenario.toml", "--out", "other"]).output().unwrap();
+    assert!(matches!(second.status.code(), Some(3 | 4)), "{}", said(&second));
+    end(&mut child, Signal::KILL);
+    assert_eq!(wait(&mut child).signal(), Some(9));
+    let folder = folder.to_str().unwrap();
+    assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 3, "its coordinator is gone");
+    let collected = bench.on(&["collect", folder]).output().unwrap();
+    assert_ends(&collected, 3, "app1 ended clean");
+    assert!(Path::new(folder).join("report.html").is_file());
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_terminal_that_is_closed_heals() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("closed");
+    bench.file("scenario.toml", &scenario(1, "40s", "", ""));
+    let mut command = bench.on(&["run", "scenario.toml"]);
+    let (mut window, mut child) = on_a_terminal(&mut command);
+    let (mut shown, mut some) = (String::new(), [0; 4096]);
+    while !shown.contains("in force: service-stop on app1") {
+        let read = window.read(&mut some).unwrap_or(0);
+        assert!(read > 0, "{shown}");
+        shown += &String::from_utf8_lossy(&some[..read]);
+    }
+    assert!(shown.contains("% good") && shown.contains("s left"), "{shown}");
+    drop(window);
+    assert_eq!(wait(&mut child).code(), Some(5));
+    assert!(bench.logs()[0].contains("stopped by SIGHUP") && bench.logs()[0].contains("\"state\":\"clean\""));
+    bench.assert_quiet();
+}
+
+/// Starts a program on a terminal of its own, and gives the terminal's other side.
+fn on_a_terminal(command: &mut Command) -> (fs::File, Child) {
+    use std::os::{
+        fd::AsRawFd as _,
+        unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    };
+    let open = |path: &str| {
+        let mut options = fs::File::options();
+        options.read(true).write(true).custom_flags(nix::libc::O_NOCTTY).open(path).unwrap()
+    };
+    let window = open("/dev/ptmx");
+    let (unlock, mut number): (nix::libc::c_int, nix::libc::c_uint) = (0, 0);
+    // SAFETY: the descriptor is open, and both calls read or write one integer that lives as long.
+    let made = unsafe {
+        nix::libc::ioctl(window.as_raw_fd(), nix::libc::TIOCSPTLCK, &raw const unlock) == 0
+            && nix::libc::ioctl(window.as_raw_fd(), nix::libc::TIOCGPTN, &raw mut number) == 0
+    };
+    assert!(made, "no terminal: {}", std::io::Error::last_os_error());
+    let inside = open(&format!("/dev/pts/{number}"));
+    command.stdin(inside.try_clone().unwrap()).stdout(Stdio::null()).stderr(inside);
+    // SAFETY: both are system calls that allocate nothing and take no lock.
+    unsafe {
+        command.pre_exec(|| {
+            nix::unistd::setsid()?;
+            if nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) == -1 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn().unwrap();
+    // The parent's copies of the inside would keep the terminal open.
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    (window, child)
+}
+
+#[test]
+fn a_log_that_cannot_be_written_heals_first() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("disk");
+    bench.file("scenario.toml", &scenario(1, "40s", "", ""));
+    // A limit on the size of files is as good as a full disk, and needs no right to mount one.
+    let mut command = bench.on(&["run", "scenario.toml"]);
+    let limited = limit_files(&mut command, 9 * 1024);
+    let output = limited.output().unwrap();
+    assert_ends(&output, 3, "everything was put back");
+    assert!(said(&output).contains("app1 is clean"), "{}", said(&output));
+    bench.assert_quiet();
+}
+
+/// The command, unable to write files that are longer.
+fn limit_files(command: &mut Command, bytes: u64) -> &mut Command {
+    use nix::sys::{
+        resource::{Resource, setrlimit},
+        signal::{SigHandler, Signal, signal},
+    };
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: all are system calls that allocate nothing and take no lock. With the signal ignored, which is inherited,
+    // writing fails as it does on a full disk.
+    unsafe {
+        command.pre_exec(move || {
+            signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
+            Ok(setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?)
+        })
+    }
+}
