@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 
 use crate::{
     drill::{Drill, STOP, firedrill},
-    machine::{call, check_clean, is_up, packaging, property, step, systemctl, tables, told, until},
+    machine::{call, check_clean, is_up, open, packaging, property, step, systemctl, tables, told, until},
 };
 
 pub(crate) fn doctor() {
@@ -33,7 +33,12 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         let attack = &ended.card["attacks"][0];
         step(&format!("{}: {} {}", fault.0, attack["verdict"], attack["why"]));
         assert_eq!(attack["injections"][0]["in_force"], "yes", "{attack:#}");
-        ended.check(0, "clean");
+        // Stopping something takes long in emulation, and what was in force too short is not called held.
+        let late = attack["why"].as_array().is_some_and(|why| {
+            !why.is_empty()
+                && why.iter().all(|why| why.as_str().is_some_and(|why| why.contains("was in force for")))
+        });
+        ended.check(if late { 3 } else { 0 }, "clean");
     }
     check_clean();
 }
@@ -145,7 +150,7 @@ pub(crate) fn bus_down() {
     step("the bus is down while the fault is put back");
     let drill = Drill::start("bus", &[STOP], "6s").in_force();
     systemctl(&["stop", "dbus.socket", "dbus.service"]);
-    until("a try to put it back", || told().is_some_and(|text| text.contains("Undoing")));
+    until("a try to put it back", || open().iter().any(|one| one["state"] == "undoing"));
     assert!(!is_up("checkout"), "there is no other way to systemd");
     systemctl(&["start", "dbus.socket", "dbus.service"]);
     until("checkout", || is_up("checkout"));
