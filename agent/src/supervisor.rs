@@ -268,7 +268,8 @@ impl Core {
             }
             self.watch(&book);
         }
-        if !to.is_open() || to == State::Stuck {
+        // Not on the way to an undo, which must not wait for files.
+        if !to.is_open() || matches!(to, State::InForce | State::Stuck) {
             self.tell();
             self.settled.notify_all();
         }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{Span, journal::State};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use crate::{
     Failure,
     drill::{Drill, Ready, block},
     place::{Rig, runtime},
-    say::{Times, line, millis},
+    say::{Times, line, millis, note},
 };
 
 const HOSTS: u8 = 200;
@@ -49,7 +49,12 @@ async fn all(rig: &Rig) -> Result<(), Failure> {
         let gone = drill.until(ready, State::Undone).await?.saturating_sub(start + 2_000_000);
         Ok::<_, Failure>((begun, made, gone))
     });
-    let seen = try_join_all(follow).await?;
+    let (seen, late): (Vec<_>, Vec<_>) = join_all(follow).await.into_iter().partition(Result::is_ok);
+    let seen: Vec<_> = seen.into_iter().flatten().collect();
+    line("started, of all", &format!("{} of {}", seen.len(), seen.len() + late.len()), "all");
+    if let Some(Err(why)) = late.first() {
+        note(&format!("one that did not: {why}"));
+    }
     let show = |of: fn(&(u64, u64, u64)) -> u64| {
         Times::micros(&seen.iter().map(of).collect::<Vec<_>>()).show(&[50, 99, 100])
     };

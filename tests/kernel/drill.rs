@@ -24,7 +24,7 @@ hypothesis = "It comes back by itself."
 [targets.it]
 where = {{ role = "app" }}
 [probes.checkout]
-http = {{ url = "http://10.9.0.1:8080/", status = 200 }}
+http = {{ url = "http://10.9.0.1:8080/checkout", status = 200 }}
 rate = 8
 timeout = "1s"
 [objectives.back]

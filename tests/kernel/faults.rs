@@ -4,25 +4,27 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 
 use crate::{
     drill::{Drill, STOP, firedrill},
-    machine::{call, check_clean, is_up, packaging, property, step, systemctl, tables, told, until},
+    machine::{call, check_clean, is_up, open, packaging, property, step, systemctl, tables, told, until},
 };
 
-/// None of them is in the way of the unit's hardening.
-pub(crate) fn every_kind_lands_and_is_put_back() {
+pub(crate) fn doctor() {
     step("doctor and status");
     let doctor = firedrill(&["doctor"]);
     eprintln!("{}", String::from_utf8_lossy(&doctor.stdout));
     assert_eq!(doctor.status.code(), Some(0), "{}", String::from_utf8_lossy(&doctor.stderr));
     let status = firedrill(&["status"]);
     assert_eq!(status.status.code(), Some(0), "{}", String::from_utf8_lossy(&status.stderr));
+}
 
+/// The unit's hardening is in the way of none.
+pub(crate) fn every_kind_lands_and_is_put_back() {
     step("every kind that leaves the machine up, one after another");
     let faults = [
         STOP,
         ("service-kill", "{ service = \"checkout\" }"),
         ("service-restart", "{ service = \"checkout\" }"),
         ("process-pause", "{ match = { service = \"checkout\" } }"),
-        ("process-kill", "{ match = { command = \"httpd -f -p 8080\" } }"),
+        ("process-kill", "{ match = { command = \"checkout --port 8080\" } }"),
         ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080 }"),
         ("host-isolate", "{}"),
     ];
@@ -31,7 +33,12 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         let attack = &ended.card["attacks"][0];
         step(&format!("{}: {} {}", fault.0, attack["verdict"], attack["why"]));
         assert_eq!(attack["injections"][0]["in_force"], "yes", "{attack:#}");
-        ended.check(0, "clean");
+        // Stopping something takes long in emulation, and what was in force too short is not called held.
+        let late = attack["why"].as_array().is_some_and(|why| {
+            !why.is_empty()
+                && why.iter().all(|why| why.as_str().is_some_and(|why| why.contains("was in force for")))
+        });
+        ended.check(if late { 3 } else { 0 }, "clean");
     }
     check_clean();
 }
@@ -89,7 +96,10 @@ pub(crate) fn guardian_stopped() {
     until("another agent", || is_up("firedrill-agent") && main_process() != before);
     eprintln!("up again after {healed:?}");
     drill.end().check(3, "clean");
+    check_clean();
+}
 
+pub(crate) fn watchdog() {
     step("all of the agent is stopped: the watchdog");
     // Only to wait less: the unit's own is 30 s.
     fs::create_dir_all("/run/systemd/system/firedrill-agent.service.d").expect("folder");
@@ -140,8 +150,10 @@ pub(crate) fn bus_down() {
     step("the bus is down while the fault is put back");
     let drill = Drill::start("bus", &[STOP], "6s").in_force();
     systemctl(&["stop", "dbus.socket", "dbus.service"]);
-    until("checkout", || is_up("checkout"));
+    until("a try to put it back", || open().iter().any(|one| one["state"] == "undoing"));
+    assert!(!is_up("checkout"), "there is no other way to systemd");
     systemctl(&["start", "dbus.socket", "dbus.service"]);
+    until("checkout", || is_up("checkout"));
     let ended = drill.end();
     eprintln!("{} {}", ended.card["verdict"], ended.card["why"]);
     assert_eq!(ended.card["hosts"][0]["state"], "clean", "{:#}", ended.card);

@@ -17,10 +17,18 @@ pub(crate) const OUT: &str = "/vm-out";
 /// What the next boot finds on its disk, as if this one had written it there.
 const NEXT: &str = "/vm-out/root";
 const AGENT: &str = "/usr/bin/firedrill-agent";
-/// What is broken. It is not enabled: after a boot it is up only if somebody starts it.
-const CHECKOUT: &str = "[Unit]\nDescription=what is broken\n\
-    [Service]\nExecStart=/bin/busybox httpd -f -p 8080 -h /vm-out/www\nRestart=on-failure\nRestartSec=300ms\n\
-    [Install]\nWantedBy=multi-user.target\n";
+
+/// What is broken: the lab's demo service, one process. It is not enabled: after a boot it is up only if somebody
+/// starts it.
+fn checkout() -> String {
+    format!(
+        "[Unit]\nDescription=what is broken\n\
+         [Service]\nExecStart={} __lab checkout --port 8080 --book /run/checkout/orders.jsonl\nRuntimeDirectory=checkout\n\
+         Restart=on-failure\nRestartSec=300ms\n\
+         [Install]\nWantedBy=multi-user.target\n",
+        program("firedrill").display()
+    )
+}
 
 pub(crate) fn step(what: &str) {
     let up = fs::read_to_string("/proc/uptime").expect("uptime");
@@ -87,6 +95,21 @@ pub(crate) fn open() -> Vec<Value> {
     status["open"].as_array().expect("a list").clone()
 }
 
+/// After a failure: as it was, so that the next test can begin.
+pub(crate) fn reset() {
+    eprintln!("{}", String::from_utf8_lossy(&output("journalctl", &["-n", "40", "--no-pager"]).stdout));
+    for words in [
+        &["unmask", "checkout"][..],
+        &["start", "dbus.socket", "dbus.service"],
+        &["restart", "firedrill-agent"],
+    ] {
+        output("systemctl", words);
+    }
+    output(AGENT, &["undo", "--all", "--no-halt"]);
+    output(AGENT, &["release"]);
+    output("systemctl", &["start", "checkout"]);
+}
+
 /// Everything is as it was, and the agent serves.
 pub(crate) fn check_clean() {
     until("the agent", || is_up("firedrill-agent"));
@@ -125,8 +148,6 @@ fn firedrill(words: &[&str]) -> String {
 /// As a person with root does it by hand.
 pub(crate) fn install() {
     step("a peer, a service, certificates");
-    fs::create_dir_all("/vm-out/www").expect("folder");
-    fs::write("/vm-out/www/index.html", "fine\n").expect("page");
     link();
     let pki = "/vm-out/pki";
     firedrill(&["pki", "--dir", pki, "init"]);
@@ -150,7 +171,7 @@ pub(crate) fn install() {
         for unit in ["firedrill-agent.service", "firedrill-sweep.service"] {
             put(root, &format!("/usr/lib/systemd/system/{unit}"), &read(&packaging(unit)));
         }
-        put(root, "/usr/lib/systemd/system/checkout.service", CHECKOUT);
+        put(root, "/usr/lib/systemd/system/checkout.service", &checkout());
         put(root, "/usr/bin/.keep", "");
         symlink(program("firedrill-agent"), format!("{root}{AGENT}")).expect("the program");
     }

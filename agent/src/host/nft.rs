@@ -16,11 +16,13 @@ pub(crate) use look::list;
 pub use look::{Look, TableSeen};
 
 use std::{
+    collections::VecDeque,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use firedrill_wire::InjectionId;
+use sha2::{Digest as _, Sha256};
 
 use super::netlink::{Attrs, NetlinkError, Reason, Request, Socket};
 use message::Kind;
@@ -31,6 +33,10 @@ use transact::{is_elements, put, room, size, transact};
 pub const PREFIX: &str = "fd_";
 /// How long a dying owner's table may take to go.
 const DYING: Duration = Duration::from_secs(1);
+/// So many tables that the kernel would take are remembered.
+const TAKEN_MOST: usize = 1024;
+
+type Sum = [u8; 32];
 
 /// The name of an injection's table. No two injections share one: ids have no `_`.
 #[must_use]
@@ -64,6 +70,20 @@ pub enum Deleted {
 #[derive(Debug, Default)]
 pub struct Nft {
     owner: OnceLock<Mutex<Socket>>,
+    /// What was tried out and taken: a try that is not carried out costs a grace period of the kernel, some 20 ms, and
+    /// would be repeated between arm and start.
+    taken: Mutex<VecDeque<Sum>>,
+}
+
+fn sum<'a>(requests: impl Iterator<Item = &'a Request>) -> Sum {
+    let mut hash = Sha256::new();
+    for request in requests {
+        hash.update(request.kind.to_le_bytes());
+        hash.update(request.flags.to_le_bytes());
+        hash.update(request.body.len().to_le_bytes());
+        hash.update(&request.body);
+    }
+    hash.finalize().into()
 }
 
 impl Nft {
@@ -80,13 +100,18 @@ impl Nft {
         Ok(owner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Checks that the kernel would take a table, all of it, and installs nothing. May load kernel modules.
+    /// Checks that the kernel would take a table, all of it, and installs nothing. May load kernel modules. The very same
+    /// table is tried once; whether it can still be made is then for [`Nft::install`] to say.
     ///
     /// # Errors
     /// What the kernel said.
     pub fn try_out(&self, table: &Table) -> Result<(), NetlinkError> {
         let what = format!("try out nftables table inet {}", table.name);
         let Making { material, effect } = making(&what, table)?;
+        let sum = sum(material.iter().chain(&effect));
+        if self.taken().contains(&sum) {
+            return Ok(());
+        }
         let mut owner = self.socket()?;
         let socket = &mut *owner;
         let tail = size(&effect);
@@ -98,7 +123,17 @@ impl Nft {
             used <= room || !is_elements(request)
         };
         let requests = material.into_iter().filter(fits).chain(effect).collect();
-        transact(socket, &what, requests, false)
+        transact(socket, &what, requests, false)?;
+        let mut taken = self.taken();
+        taken.push_back(sum);
+        if taken.len() > TAKEN_MOST {
+            taken.pop_front();
+        }
+        Ok(())
+    }
+
+    fn taken(&self) -> MutexGuard<'_, VecDeque<Sum>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Installs a table in one transaction. Where a datagram cannot hold it all, sets are filled first and the last
