@@ -37,8 +37,12 @@ use crate::{
 };
 
 const EXIT_USAGE: u8 = 2;
+/// An agent that lives says how it is within that time.
+const ALIVE: Duration = Duration::from_secs(3);
 /// So long a dying agent may still put things back before somebody else does it too.
 const DYING: Duration = Duration::from_secs(60);
+/// One that listens and does not answer is given only so long to die.
+const HUNG: Duration = Duration::from_secs(2);
 
 /// Injects faults on this host for drills, and always puts them back.
 #[derive(Debug, Parser)]
@@ -131,16 +135,27 @@ fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
 fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<ExitCode> {
     let paths = config.paths();
     let patience = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
-    match ask(&paths, Call::UndoAll { halt }, patience) {
+    // One that does not even say how it is hangs, or was stopped: it is not waited for while things stay broken.
+    let asked = ask(&paths, Call::Status, ALIVE).and_then(|alive| match alive {
+        Some(_) => ask(&paths, Call::UndoAll { halt }, patience),
+        None => Ok(None),
+    });
+    let dying = match asked {
         Ok(Some(Answer::Undone(answer))) => return Ok(said(&answer, loud)),
-        Ok(Some(answer)) => tracing::warn!("the running agent answered {answer:?}; putting back without it"),
-        Ok(None) => {}
-        Err(error) => tracing::warn!("the running agent does not answer ({error}); putting back without it"),
-    }
+        Ok(None) => DYING,
+        Ok(Some(answer)) => {
+            tracing::warn!("the running agent answered {answer:?}; putting back without it");
+            HUNG
+        }
+        Err(error) => {
+            tracing::warn!("the running agent does not answer ({error}); putting back without it");
+            HUNG
+        }
+    };
     let host = config.host();
     let by = format!("root@{}", config.host);
     let reason = if loud { HealReason::Asked { by: by.clone() } } else { HealReason::FoundAtStart };
-    let healed = match Lock::take(&paths, DYING) {
+    let healed = match Lock::take(&paths, dying) {
         Ok(_lock) => match recover(config, &host, wiring.apply, &reason, || {}) {
             Ok(mut done) => {
                 if halt {

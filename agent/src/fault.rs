@@ -93,6 +93,16 @@ pub trait Inject: Send + Sync {
     /// The refusal.
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem>;
 
+    /// Shortly before the start: makes all that the effect needs and that has no effect by itself, so that the start
+    /// itself is one small step, at the same moment on every host. Optional: [`Inject::inject`] must do without. What
+    /// is made here is put back by the same undo, also when the start never comes.
+    ///
+    /// # Errors
+    /// Something could not be made; `inject` will say whether that matters.
+    fn stage(&self, _host: &Host, _live: &Live) -> Result<(), InjectError> {
+        Ok(())
+    }
+
     /// Makes the effect. Must be safe to call twice.
     ///
     /// # Errors

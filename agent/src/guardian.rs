@@ -79,7 +79,7 @@ impl Shared {
 /// # Errors
 /// It could not begin: another agent runs, no memory, no processes.
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
-    proc::few_heaps();
+    crate::heap::few_heaps();
     let lock = Lock::take(&config.paths(), Duration::from_secs(120))?;
     let shared = Shared {
         config: Arc::new(config),

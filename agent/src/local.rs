@@ -72,9 +72,17 @@ pub fn listen(paths: &Paths, supervisor: Supervisor) -> io::Result<()> {
     std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
     std::thread::Builder::new().name("local".into()).stack_size(1 << 20).spawn(move || {
         for stream in listener.incoming().flatten() {
-            // One at a time: it is for people.
-            if let Err(error) = answer(&stream, &supervisor) {
-                tracing::debug!("local call: {error}");
+            let supervisor = supervisor.clone();
+            let answer = move || {
+                if let Err(error) = answer(&stream, &supervisor) {
+                    tracing::debug!("local call: {error}");
+                }
+            };
+            // An undo may take long; others must hear meanwhile that the agent lives.
+            let answered =
+                std::thread::Builder::new().name("local call".into()).stack_size(1 << 20).spawn(answer);
+            if let Err(error) = answered {
+                tracing::warn!("local call: no thread is left: {error}");
             }
         }
     })?;

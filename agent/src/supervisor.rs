@@ -33,6 +33,7 @@ use crate::{
     active,
     bell::Alarm,
     config::Config,
+    heap,
     host::Host,
     identity::Identity,
     journal::{Journal, Pending, Record, Tombstone, write_copy},
@@ -272,6 +273,13 @@ impl Core {
         if !to.is_open() || matches!(to, State::InForce | State::Stuck) {
             self.tell();
             self.settled.notify_all();
+        }
+    }
+
+    /// What a drill took of memory is given back once nothing is live.
+    fn rest(&self) {
+        if !lock(&self.book).live.values().any(|entry| entry.state.is_open()) {
+            heap::trim();
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Drill {
     lease: Span,
     boot_id: String,
     events: Pin<Box<dyn Stream<Item = Result<AgentEvent, LinkError>> + Send>>,
+    /// The newest event that was read.
+    seen: u64,
     made: u32,
 }
 
@@ -52,7 +54,7 @@ impl Drill {
         };
         let events = Box::pin(agent.events(status.last_seq));
         let boot_id = status.clock.boot_id;
-        Ok(Self { agent, run: run.parse()?, lease, boot_id, events, made: 0 })
+        Ok(Self { agent, run: run.parse()?, lease, boot_id, events, seen: status.last_seq, made: 0 })
     }
 
     pub(crate) async fn prepare(&mut self, fault: Fault, hold: Span) -> Result<Ready, Failure> {
@@ -102,8 +104,14 @@ impl Drill {
     pub(crate) async fn until(&mut self, ready: &Ready, wanted: State) -> Result<u64, Failure> {
         let id = &ready.id;
         let wait = async {
-            while let Some(event) = self.events.next().await {
-                let event = event?;
+            loop {
+                // Where the link was cut, what the agent did meanwhile is read when it is back.
+                let Some(Ok(event)) = self.events.next().await else {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    self.events = Box::pin(self.agent.events(self.seen));
+                    continue;
+                };
+                self.seen = event.seq;
                 match event.what {
                     What::Changed { injection, to, .. } if injection == *id && to == wanted => {
                         return Ok(event.boot_us);
@@ -116,7 +124,6 @@ impl Drill {
                     _ => {}
                 }
             }
-            Err(format!("the events ended before {id} was {wanted:?}").into())
         };
         tokio::time::timeout(PATIENCE, wait).await.map_err(|_| format!("{id} was never {wanted:?}"))?
     }

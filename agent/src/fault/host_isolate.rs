@@ -34,8 +34,12 @@ impl Inject for HostIsolate {
         table_fault::prepare(host, ask, &harm(&peers), &peers, &effect, notes)
     }
 
+    fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
+        table_fault::stage(host, live, &harm(&table_fault::peers(live)?))
+    }
+
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, &harm(&table_fault::peers(live)?))
+        table_fault::inject(host, live, || Ok(harm(&table_fault::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {

@@ -41,8 +41,12 @@ impl Inject for NetBlock {
         table_fault::prepare(host, ask, &harm(self, &peers), &peers, &effect(self, &peers), notes(self))
     }
 
+    fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
+        table_fault::stage(host, live, &harm(self, &table_fault::peers(live)?))
+    }
+
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, &harm(self, &table_fault::peers(live)?))
+        table_fault::inject(host, live, || Ok(harm(self, &table_fault::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {

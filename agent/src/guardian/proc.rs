@@ -102,12 +102,3 @@ pub(super) fn harden() {
     // SAFETY: changes no memory, only whether it may be paged out.
     let _ = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
 }
-
-/// Few heaps, whatever the number of threads: each would keep what its threads once used.
-pub(super) fn few_heaps() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: sets a number of the allocator, before there is a second thread.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 2);
-    }
-}

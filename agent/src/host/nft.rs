@@ -9,6 +9,7 @@ pub mod expr;
 pub mod interval;
 mod look;
 pub(crate) mod message;
+mod stage;
 pub mod table;
 mod transact;
 
@@ -73,6 +74,7 @@ pub struct Nft {
     /// What was tried out and taken: a try that is not carried out costs a grace period of the kernel, some 20 ms, and
     /// would be repeated between arm and start.
     taken: Mutex<VecDeque<Sum>>,
+    staged: Mutex<stage::Staged>,
 }
 
 fn sum<'a>(requests: impl Iterator<Item = &'a Request>) -> Sum {
@@ -107,7 +109,8 @@ impl Nft {
     /// What the kernel said.
     pub fn try_out(&self, table: &Table) -> Result<(), NetlinkError> {
         let what = format!("try out nftables table inet {}", table.name);
-        let Making { material, effect } = making(&what, table)?;
+        let Making { material, mut effect, open } = making(&what, table)?;
+        effect.extend(open);
         let sum = sum(material.iter().chain(&effect));
         if self.taken().contains(&sum) {
             return Ok(());
@@ -143,7 +146,8 @@ impl Nft {
     /// What the kernel said; a table of that name belongs to another process.
     pub fn install(&self, table: &Table) -> Result<Installed, NetlinkError> {
         let what = format!("install nftables table inet {}", table.name);
-        let Making { material, effect } = making(&what, table)?;
+        let Making { material, mut effect, open } = making(&what, table)?;
+        effect.extend(open);
         let mut owner = self.socket()?;
         let socket = &mut *owner;
         let room = room(socket, size(&material) + size(&effect));
@@ -195,6 +199,7 @@ impl Nft {
             let reason = Reason::Owned(format!("the name does not begin with {PREFIX}, so it is not ours"));
             return Err(NetlinkError { what, reason });
         }
+        self.staged().remove(table);
         let request = delete(&what, table)?;
         let started = Instant::now();
         let mut waited = false;
@@ -303,7 +308,8 @@ mod tests {
         fn a_table_beyond_one_datagram_is_made_in_parts_or_not_at_all() {
             let nft = Nft::default();
             let in_parts = |table: &Table| {
-                let Making { material, effect } = table.making().unwrap();
+                let Making { material, mut effect, open } = table.making().unwrap();
+                effect.extend(open);
                 assert!(size(&material) > 70_000);
                 put(&mut *nft.socket()?, "test", &table.name, material, effect, 61_000)
             };

@@ -19,9 +19,14 @@ use crate::{
     fault::{Inject, Live},
     heal::{PutBack, put_back},
     journal::Record,
+    prompt,
     transition::Step,
 };
 
+/// Staging begins so long before the start, in microseconds: many agents on one machine need that much together.
+const STAGE_US: u64 = 500_000;
+/// With less left than this it might delay the start itself.
+const STAGE_LEAST_US: u64 = 5_000;
 /// The last look at a fault may take so long before the guardian takes over, in microseconds.
 const LAST_LOOK_US: u64 = 5_000_000;
 
@@ -40,7 +45,8 @@ pub(super) fn spawn(core: Arc<Core>, id: InjectionId, alarm: Arc<Alarm>) -> io::
     let (ready, gate) = mpsc::channel();
     std::thread::Builder::new().name(format!("fd {id}")).stack_size(2 << 20).spawn(move || {
         if gate.recv().is_ok() {
-            Life { core, id, alarm }.run();
+            Life { core: Arc::clone(&core), id, alarm }.run();
+            core.rest();
         }
     })?;
     Ok(Ready(ready))
@@ -53,6 +59,7 @@ struct Life {
 }
 
 enum Next {
+    Stage,
     Start,
     Never(HealReason, String),
     Expired,
@@ -66,7 +73,7 @@ impl Life {
         let kind = (self.core.wiring.kinds)(&fault);
         if state == State::Armed {
             let Some(kind) = kind else { return };
-            if !self.wait_for_start() {
+            if !self.wait_for_start(kind, &live) {
                 return;
             }
             self.start(kind, live);
@@ -91,6 +98,9 @@ impl Life {
         }
         self.crash_point("before-inject");
         let injected = kind.inject(&self.core.host, &live);
+        // Paperwork can wait for others that are to start at this moment.
+        prompt::ask(false);
+        std::thread::yield_now();
         self.crash_point("injected");
         match injected {
             Err(error) => self.heal(&HealReason::InjectFailed, &error.to_string()),
@@ -131,11 +141,24 @@ impl Life {
     }
 
     /// Waits until it may start; false if it never will.
-    fn wait_for_start(&self) -> bool {
+    fn wait_for_start(&self, kind: &dyn Inject, live: &Live) -> bool {
+        let mut staged = false;
+        prompt::ask(true);
         loop {
-            match self.may_start() {
+            match self.may_start(staged) {
                 Next::Start => return true,
+                Next::Stage => {
+                    staged = true;
+                    if let Err(error) = kind.stage(&self.core.host, live) {
+                        tracing::warn!("{}: could not be staged: {error}; the start does it all", self.id);
+                    }
+                }
                 Next::Wait(until) => self.alarm.wait(Some(until)),
+                // What was staged is put back like the effect itself where one try does not do.
+                Next::Never(reason, why) if staged && !self.unstage() => {
+                    self.heal(&reason, &why);
+                    return false;
+                }
                 Next::Never(reason, why) => {
                     self.core.step(&self.id, Step::Disarm, Some(reason), why, Vec::new(), true);
                     return false;
@@ -149,7 +172,15 @@ impl Life {
         }
     }
 
-    fn may_start(&self) -> Next {
+    /// Takes away what was staged; false where something of it may be left.
+    fn unstage(&self) -> bool {
+        let Some(intent) = self.read(|entry| entry.intent.clone()) else { return false };
+        let mut work = PutBack::of(&intent, &self.core.here);
+        work.once(self.core.wiring.apply, &self.core.host);
+        work.is_done()
+    }
+
+    fn may_start(&self, staged: bool) -> Next {
         let tolerance = self.core.config.timings.start_tolerance;
         let book = lock(&self.core.book);
         let gone = || Next::Never(HealReason::LeaseExpired, "its run is not known any more".to_owned());
@@ -179,6 +210,10 @@ impl Life {
         match (now >= start, renewed) {
             (true, true) => Next::Start,
             (true, false) => Next::Wait(run.lease_until.min(latest + 1)),
+            (false, true) if !staged && start - now > STAGE_LEAST_US => {
+                let stage = start.saturating_sub(STAGE_US);
+                if now >= stage { Next::Stage } else { Next::Wait(run.lease_until.min(stage)) }
+            }
             (false, _) => Next::Wait(run.lease_until.min(start)),
         }
     }

@@ -72,17 +72,36 @@ pub fn peers(live: &Live) -> Result<Peers, InjectError> {
         .map_err(|error| InjectError(format!("could not read the peers that were prepared: {error}")))
 }
 
-/// Installs the table; the kernel lifts it at the end of the lease or of the hold, whichever is first.
+/// Installs the table with both gates closed: no packet is judged.
+///
+/// # Errors
+/// The kernel refused.
+pub fn stage(host: &Host, live: &Live, harm: &Harm) -> Result<(), InjectError> {
+    let table = rules::table(host, &live.ask.id, harm, live.lease.into(), live.ask.hold.into());
+    host.nft.stage(&table).map_err(|error| InjectError(error.to_string()))
+}
+
+/// Opens the gates of the staged table, or installs it; the kernel lifts it at the end of the lease or of the hold,
+/// whichever is first.
 ///
 /// # Errors
 /// The hold is over, or the kernel refused.
-pub fn inject(host: &Host, live: &Live, harm: &Harm) -> Result<Injected, InjectError> {
+pub fn inject(
+    host: &Host,
+    live: &Live,
+    harm: impl FnOnce() -> Result<Harm, InjectError>,
+) -> Result<Injected, InjectError> {
     let left = live.ends_boot_us.saturating_sub(clock::boot_us());
     if left < 1_000 {
         return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
     }
     let hold = Duration::from_micros(left) + BEHIND;
-    let table = rules::table(host, &live.ask.id, harm, live.lease.into(), hold);
+    let name = nft::table_name(&live.ask.id);
+    if let Some(rules) = host.nft.open_gates(&name, live.lease.into(), hold) {
+        let detail = format!("opened the gates of table inet {name} with {rules} rules");
+        return Ok(Injected { detail, undo: None });
+    }
+    let table = rules::table(host, &live.ask.id, &harm()?, live.lease.into(), hold);
     let installed = host.nft.install(&table).map_err(|error| InjectError(error.to_string()))?;
     let how = match installed {
         Installed::New => "installed",

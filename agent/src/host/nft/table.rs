@@ -70,8 +70,10 @@ pub fn gate() -> Exprs {
 pub(super) struct Making {
     /// Sets and their elements: without effect until there are chains.
     pub(super) material: Vec<Request>,
-    /// Gates, chains and rules: the effect.
+    /// Closed gates, chains and rules.
     pub(super) effect: Vec<Request>,
+    /// What opens the gates; without it no packet is matched.
+    pub(super) open: Vec<Request>,
 }
 
 impl Table {
@@ -89,9 +91,8 @@ impl Table {
             material.extend(self.elements(name, intervals)?);
         }
         let mut effect = Vec::new();
-        for (id, set, timeout) in [(1, LEASE, self.lease), (2, HOLD, self.hold)] {
+        for (id, set) in [(1, LEASE), (2, HOLD)] {
             effect.push(self.new_set(set, msg::SET_TIMEOUT, 1, id)?);
-            effect.push(gate_elements(Kind::NewElements, &self.name, set, timeout)?);
         }
         for chain in &self.chains {
             effect.push(self.new_chain(chain)?);
@@ -102,7 +103,7 @@ impl Table {
                 effect.push(msg::request(Kind::NewRule, msg::CREATE | msg::APPEND, &attrs)?);
             }
         }
-        Some(Making { material, effect })
+        Some(Making { material, effect, open: open_gates(&self.name, self.lease, self.hold)? })
     }
 
     fn new_table(&self) -> Option<Request> {
@@ -169,6 +170,14 @@ fn element(key: &[u8]) -> Attrs {
 fn elements_request(kind: Kind, table: &str, set: &str, list: &Attrs) -> Option<Request> {
     let create = if kind == Kind::NewElements { msg::CREATE } else { 0 };
     msg::request(kind, create, &Attrs::new().text(1, table).text(2, set).nest(3, list))
+}
+
+/// What opens both gates of a table.
+pub(super) fn open_gates(table: &str, lease: Duration, hold: Duration) -> Option<Vec<Request>> {
+    [(LEASE, lease), (HOLD, hold)]
+        .into_iter()
+        .map(|(set, timeout)| gate_elements(Kind::NewElements, table, set, timeout))
+        .collect()
 }
 
 /// The elements of a gate, to be made or (whatever the timeout) to be deleted.

@@ -1,0 +1,95 @@
+//! A table in two steps: all of it with closed gates, then one small transaction that opens them. The first may take
+//! its time; the second is quick, so that many hosts begin at the same moment.
+
+use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
+
+use super::{
+    Nft, making,
+    table::{Making, Table, open_gates},
+    too_long,
+    transact::{put, room, size, transact},
+};
+use crate::host::netlink::NetlinkError;
+
+/// How many rules each staged table has, by its name.
+pub(super) type Staged = BTreeMap<String, usize>;
+
+impl Nft {
+    /// Installs a table with both gates closed: no packet is chosen by it.
+    ///
+    /// # Errors
+    /// What the kernel said; nothing was installed.
+    pub fn stage(&self, table: &Table) -> Result<(), NetlinkError> {
+        let what = format!("stage nftables table inet {}", table.name);
+        let Making { material, effect, .. } = making(&what, table)?;
+        let mut owner = self.socket()?;
+        let socket = &mut *owner;
+        let room = room(socket, size(&material) + size(&effect));
+        put(socket, &what, &table.name, material, effect, room)?;
+        self.staged().insert(table.name.clone(), table.rules());
+        Ok(())
+    }
+
+    /// Opens the gates of a table that was staged, for so long; how many rules it has. `None` where it was not staged
+    /// or is not as it was then: [`Nft::install`] makes it, whatever is there.
+    pub fn open_gates(&self, table: &str, lease: Duration, hold: Duration) -> Option<usize> {
+        let rules = self.staged().remove(table)?;
+        let what = format!("open the gates of nftables table inet {table}");
+        let opened = open_gates(table, lease, hold)
+            .ok_or_else(|| too_long(&what))
+            .and_then(|requests| transact(&mut *self.socket()?, &what, requests, true));
+        match opened {
+            Ok(()) => Some(rules),
+            Err(error) => {
+                tracing::warn!("{error}; it is installed anew");
+                None
+            }
+        }
+    }
+
+    pub(super) fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::nft::{Deleted, Installed, table};
+
+    fn drops(name: &str) -> Table {
+        let rules = vec![table::gate().counter().drop()];
+        let chains = vec![table::Chain { name: "input".to_owned(), hook: Some(table::Hook::Input), rules }];
+        let (lease, hold) = (Duration::from_secs(60), Duration::from_secs(60));
+        Table { name: name.to_owned(), comment: String::new(), sets: Vec::new(), chains, lease, hold }
+    }
+
+    crate::sandboxed! {
+        fn a_staged_table_is_closed_until_its_gates_are_opened() {
+            let (nft, minute) = (Nft::default(), Duration::from_secs(60));
+            assert_eq!(nft.open_gates("fd_a", minute, minute), None);
+            nft.stage(&drops("fd_a")).unwrap();
+            let closed = nft.look("fd_a").unwrap().unwrap();
+            assert_eq!((closed.rules, closed.lease_left, closed.hold_left), (1, None, None));
+            assert_eq!(nft.open_gates("fd_a", minute, minute), Some(1));
+            let open = nft.look("fd_a").unwrap().unwrap();
+            assert!(open.lease_left.is_some() && open.hold_left.is_some());
+            assert_eq!(nft.open_gates("fd_a", minute, minute), None);
+            assert_eq!(nft.install(&drops("fd_a")).unwrap(), Installed::WasThere);
+        }
+    }
+
+    crate::sandboxed! {
+        fn a_staged_table_that_is_gone_is_installed() {
+            let (nft, minute) = (Nft::default(), Duration::from_secs(60));
+            nft.stage(&drops("fd_b")).unwrap();
+            nft.stage(&drops("fd_c")).unwrap();
+            assert_eq!(nft.delete_table("fd_b").unwrap(), Deleted::Now);
+            assert_eq!(nft.open_gates("fd_b", minute, minute), None);
+            // Closed, so not whole.
+            assert_eq!(nft.install(&drops("fd_c")).unwrap(), Installed::Replaced);
+            let look = nft.look("fd_c").unwrap().unwrap();
+            assert!(look.lease_left.is_some() && look.hold_left.is_some());
+        }
+    }
+}
