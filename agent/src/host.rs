@@ -1,9 +1,11 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
+pub mod impair;
 pub mod netlink;
 pub mod nft;
 pub mod probe_kernel;
 pub mod process;
+pub mod queue;
 
 use std::path::PathBuf;
 
@@ -20,13 +22,22 @@ pub struct Host {
     pub ssh_ports: Vec<u16>,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
+    /// Queues of packets that this process works on.
+    pub queues: queue::Queues,
 }
 
 impl Host {
     /// A host with its ports to the kernel, opened on first use.
     #[must_use]
     pub fn new(name: impl Into<String>, paths: Paths, agent_port: u16, ssh_ports: Vec<u16>) -> Self {
-        Self { name: name.into(), paths, agent_port, ssh_ports, nft: nft::Nft::default() }
+        Self {
+            name: name.into(),
+            paths,
+            agent_port,
+            ssh_ports,
+            nft: nft::Nft::default(),
+            queues: queue::Queues::default(),
+        }
     }
 }
 
