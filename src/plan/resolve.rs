@@ -124,20 +124,13 @@ impl Resolver<'_> {
         })
     }
 
-    fn fault_on(&mut self, fault: Fault, host: &model::Host, item: &Item<Attack>) -> Fault {
+    fn fault_on(&mut self, mut fault: Fault, host: &model::Host, item: &Item<Attack>) -> Fault {
         let peers = Peers { fleet: self.fleet, targets: self.targets };
         let place = |name: &str| item.place_of_value(name);
-        match fault {
-            Fault::NetBlock(mut block) => {
-                block.to = peers.resolve(&block.to, host, &place, self.sink);
-                Fault::NetBlock(block)
-            }
-            Fault::HostIsolate(mut isolate) => {
-                isolate.except = peers.resolve(&isolate.except, host, &place, self.sink);
-                Fault::HostIsolate(isolate)
-            }
-            other => other,
+        if let Some(list) = fault.peers_mut() {
+            *list = peers.resolve(list, host, &place, self.sink);
         }
+        fault
     }
 
     fn probe(&mut self, item: &Item<Probe>) -> Option<model::Probe> {

@@ -134,6 +134,11 @@ fn during(attack: &AttackCard, plan: &Plan) -> String {
     match kinds.as_slice() {
         ["host-isolate"] => format!("{place} {was} cut off"),
         ["net-block"] => format!("{place} could not reach all of {their} peers"),
+        ["net-throttle"] => format!("{place} had little bandwidth to {their} peers"),
+        ["net-slow"] => format!("{place} {was} slow to reach {their} peers"),
+        [first, rest @ ..] if is_shape(first) && rest.iter().all(is_shape) => {
+            format!("{place} had a bad line to {their} peers")
+        }
         ["service-stop"] => format!("a service on {place} was stopped"),
         ["service-kill"] => format!("a service on {place} was killed"),
         ["service-restart"] => format!("a service on {place} was restarted"),
@@ -143,4 +148,9 @@ fn during(attack: &AttackCard, plan: &Plan) -> String {
         ["host-poweroff"] => format!("{place} {was} powered off"),
         _ => format!("“{}” was on", attack.name),
     }
+}
+
+/// Whether a kind lets traffic through, but not as it was.
+fn is_shape(kind: &&str) -> bool {
+    ["net-slow", "net-lose", "net-duplicate", "net-corrupt", "net-reorder", "net-throttle"].contains(kind)
 }

@@ -4,14 +4,22 @@
 //! the name of a target; the planner puts addresses in its place before an agent sees it.
 
 mod host;
+mod misfit;
 mod net;
 mod process;
 mod service;
+mod shape;
+mod traffic;
 
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
+pub use misfit::Misfit;
 pub use net::{Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
 pub use service::{ServiceKill, ServiceManager, ServiceRestart, ServiceStop, Signal};
+pub use shape::{
+    Distribution, GilbertElliott, NetCorrupt, NetDuplicate, NetLose, NetReorder, NetSlow, NetThrottle,
+};
+pub use traffic::{OnTraffic, Traffic};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +42,18 @@ pub enum Fault {
     ProcessPause(ProcessPause),
     /// Drop or reject traffic with some peers.
     NetBlock(NetBlock),
+    /// Delay traffic with some peers.
+    NetSlow(NetSlow),
+    /// Lose some of the traffic with some peers.
+    NetLose(NetLose),
+    /// Send some of the traffic with some peers twice.
+    NetDuplicate(NetDuplicate),
+    /// Damage some of the traffic with some peers.
+    NetCorrupt(NetCorrupt),
+    /// Let some of the traffic with some peers overtake the rest.
+    NetReorder(NetReorder),
+    /// Let only so much traffic with some peers through.
+    NetThrottle(NetThrottle),
     /// Cut a host off from everything but its agent and SSH.
     HostIsolate(HostIsolate),
     /// Reboot the host. Cannot be undone.
@@ -55,6 +75,12 @@ impl Fault {
             Self::ProcessKill(_) => "process-kill",
             Self::ProcessPause(_) => "process-pause",
             Self::NetBlock(_) => "net-block",
+            Self::NetSlow(_) => "net-slow",
+            Self::NetLose(_) => "net-lose",
+            Self::NetDuplicate(_) => "net-duplicate",
+            Self::NetCorrupt(_) => "net-corrupt",
+            Self::NetReorder(_) => "net-reorder",
+            Self::NetThrottle(_) => "net-throttle",
             Self::HostIsolate(_) => "host-isolate",
             Self::HostReboot(_) => "host-reboot",
             Self::HostPoweroff(_) => "host-poweroff",
@@ -63,13 +89,19 @@ impl Fault {
     }
 
     /// All kinds' names.
-    pub const KINDS: [&'static str; 10] = [
+    pub const KINDS: [&'static str; 16] = [
         "service-stop",
         "service-kill",
         "service-restart",
         "process-kill",
         "process-pause",
         "net-block",
+        "net-slow",
+        "net-lose",
+        "net-duplicate",
+        "net-corrupt",
+        "net-reorder",
+        "net-throttle",
         "host-isolate",
         "host-reboot",
         "host-poweroff",
@@ -80,7 +112,16 @@ impl Fault {
     #[must_use]
     pub const fn reversible(&self) -> bool {
         match self {
-            Self::ServiceStop(_) | Self::ProcessPause(_) | Self::NetBlock(_) | Self::HostIsolate(_) => true,
+            Self::ServiceStop(_)
+            | Self::ProcessPause(_)
+            | Self::NetBlock(_)
+            | Self::NetSlow(_)
+            | Self::NetLose(_)
+            | Self::NetDuplicate(_)
+            | Self::NetCorrupt(_)
+            | Self::NetReorder(_)
+            | Self::NetThrottle(_)
+            | Self::HostIsolate(_) => true,
             Self::RegionKill(kill) => matches!(kill.how, RegionHow::Isolate),
             Self::ServiceKill(_)
             | Self::ServiceRestart(_)

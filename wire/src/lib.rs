@@ -11,11 +11,13 @@ pub mod id;
 pub mod identity;
 pub mod journal;
 pub mod probe;
+pub mod quantity;
 pub mod share;
 pub mod span;
 
 pub use fault::Fault;
 pub use id::{InjectionId, RunId};
+pub use quantity::{BitRate, ByteSize};
 pub use share::Share;
 pub use span::Span;
 

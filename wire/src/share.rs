@@ -5,8 +5,11 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A share between 0 and 1; in files and on the wire a text with a per cent sign (`99.5%`).
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Share(f64);
+
+// Never NaN: every way to make one checks that it lies between 0 and 1.
+impl Eq for Share {}
 
 /// The text was not a share.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,12 @@ impl Share {
     #[must_use]
     pub fn from_fraction(fraction: f64) -> Option<Self> {
         (0.0..=1.0).contains(&fraction).then_some(Self(fraction))
+    }
+
+    /// Whether it is nothing at all.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0 <= 0.0
     }
 
     /// As a fraction between 0 and 1.

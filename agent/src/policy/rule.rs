@@ -54,13 +54,13 @@ impl Touches {
             Fault::ServiceRestart(fault) => all.services.push(fault.service.clone()),
             Fault::ProcessKill(fault) => processes(&fault.which),
             Fault::ProcessPause(fault) => processes(&fault.which),
-            Fault::NetBlock(fault) => {
-                all.peers.clone_from(&fault.to);
-                all.everything = fault.to.is_empty();
-            }
-            Fault::HostIsolate(_) | Fault::HostReboot(_) | Fault::HostPoweroff(_) | Fault::RegionKill(_) => {
-                all.everything = true;
-            }
+            other => match other.on_traffic() {
+                Some(kind) => {
+                    all.peers = kind.traffic().to.to_vec();
+                    all.everything = all.peers.is_empty();
+                }
+                None => all.everything = true,
+            },
         }
         all
     }

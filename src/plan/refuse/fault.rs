@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::{
     Fault,
-    fault::{NetBlock, ProcessMatch, Protocol},
+    fault::ProcessMatch,
 };
 
 use crate::{
@@ -42,9 +42,19 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             Fault::ServiceRestart(fault) => service(&fault.service),
             Fault::ProcessKill(fault) => processes(&fault.which),
             Fault::ProcessPause(fault) => processes(&fault.which),
-            Fault::NetBlock(block) => packets(block),
             Fault::RegionKill(_) => region(attack, scenario),
-            Fault::HostIsolate(_) | Fault::HostReboot(_) | Fault::HostPoweroff(_) => None,
+            Fault::NetBlock(_)
+            | Fault::NetSlow(_)
+            | Fault::NetLose(_)
+            | Fault::NetDuplicate(_)
+            | Fault::NetCorrupt(_)
+            | Fault::NetReorder(_)
+            | Fault::NetThrottle(_)
+            | Fault::HostIsolate(_)
+            | Fault::HostReboot(_)
+            | Fault::HostPoweroff(_) => {
+                part.fault.misfit().map(|misfit| (misfit.what.to_owned(), misfit.help))
+            }
         };
         if let Some((message, help)) = wrong {
             let kind = part.fault.kind();
@@ -90,18 +100,6 @@ fn processes(which: &ProcessMatch) -> Wrong {
         return Some(("an empty text would match every process".to_owned(), "leave the key out"));
     }
     (which.at_most == 0).then(|| ("may match no process at all".to_owned(), "at_most is 1 or more"))
-}
-
-fn packets(block: &NetBlock) -> Wrong {
-    let ports = !block.local_ports.is_empty() || !block.remote_ports.is_empty();
-    if block.protocol == Some(Protocol::Icmp) && ports {
-        return Some(("ICMP has no ports".to_owned(), "leave the ports out, or take tcp or udp"));
-    }
-    let nothing = block.to.is_empty() && !ports && block.protocol.is_none();
-    nothing.then(|| {
-        let help = "name peers with `to`, or ports; host-isolate cuts a host off from everybody";
-        ("says neither peers nor ports".to_owned(), help)
-    })
 }
 
 fn region(attack: &Item<Attack>, scenario: &Scenario) -> Wrong {

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::traffic::on_traffic;
+
 /// Which way packets go, seen from the host that has the fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -16,6 +18,13 @@ pub enum Direction {
     /// Both ways.
     #[default]
     Both,
+}
+
+impl Direction {
+    /// What faults that only shape traffic have unless told otherwise.
+    pub(super) const fn outward() -> Self {
+        Self::Out
+    }
 }
 
 /// A transport protocol.
@@ -126,46 +135,13 @@ impl schemars::JsonSchema for PortRange {
     }
 }
 
-/// `net-block`: drop or reject traffic with some peers. The control path, SSH, loopback, neighbour discovery and DHCP
-/// are never blocked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct NetBlock {
-    /// The peers: in a scenario a target's name, a host's name, an address, a CIDR (`10.9.0.0/16`), or a name that the
-    /// agent looks up. An agent gets addresses, CIDRs and names to look up.
-    #[serde(
-        default,
-        deserialize_with = "crate::fault::net::one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany<String>"))]
-    pub to: Vec<String>,
-    /// Ports on this host; none means all.
-    #[serde(
-        default,
-        deserialize_with = "crate::fault::net::one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany<PortRange>"))]
-    pub local_ports: Vec<PortRange>,
-    /// Ports on the peer; none means all.
-    #[serde(
-        default,
-        deserialize_with = "crate::fault::net::one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany<PortRange>"))]
-    pub remote_ports: Vec<PortRange>,
-    /// The protocol; none means all. Ports without a protocol mean both TCP and UDP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<Protocol>,
-    /// Which way.
-    #[serde(default)]
-    pub direction: Direction,
+on_traffic! {
+    /// `net-block`: drop or reject traffic with some peers. The control path, SSH, loopback, neighbour discovery and DHCP
+    /// are never blocked.
+    NetBlock, "Direction::default" => Direction::Both;
     /// What becomes of the packets.
     #[serde(default)]
-    pub how: Refuse,
+    how: Refuse,
 }
 
 /// A value, or a list of them: only its schema.

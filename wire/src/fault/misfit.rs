@@ -1,0 +1,178 @@
+//! Parameters of faults on traffic that cannot be. The coordinator says it with a place in the file, an agent says it
+//! again: it trusts no coordinator.
+
+use super::{
+    Fault, NetLose, NetSlow, Protocol,
+    shape::{Distribution, GilbertElliott},
+};
+use crate::{ByteSize, Share};
+
+/// The least burst that lets a full packet of an Ethernet through.
+const BURST_LEAST: ByteSize = ByteSize(1_500);
+
+/// Parameters that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Short and stable, for programs.
+    pub code: &'static str,
+    /// What is wrong.
+    pub what: &'static str,
+    /// What would be right.
+    pub help: &'static str,
+}
+
+const fn misfit(code: &'static str, what: &'static str, help: &'static str) -> Option<Misfit> {
+    Some(Misfit { code, what, help })
+}
+
+impl Fault {
+    /// What cannot be in the parameters of a fault on traffic; `None` where all is well, and for other kinds.
+    #[must_use]
+    pub fn misfit(&self) -> Option<Misfit> {
+        let traffic = self.on_traffic()?.traffic();
+        let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
+        if traffic.protocol == Some(Protocol::Icmp) && ports {
+            return misfit("no-ports", "ICMP has no ports", "leave the ports out, or take tcp or udp");
+        }
+        if traffic.to.is_empty() && !ports {
+            return misfit(
+                "no-peers",
+                "says neither peers nor ports",
+                "name peers with `to`, or ports; host-isolate cuts a host off from everybody",
+            );
+        }
+        match self {
+            Self::NetSlow(slow) => late(slow),
+            Self::NetLose(lose) => lost(lose),
+            Self::NetDuplicate(kind) => some(kind.share),
+            Self::NetCorrupt(kind) => some(kind.share),
+            Self::NetReorder(kind) if kind.delay.is_zero() => misfit(
+                "no-delay",
+                "without a delay nothing can be overtaken",
+                "give the others a `delay`, for example \"50ms\"",
+            ),
+            Self::NetReorder(kind) => some(kind.share),
+            Self::NetThrottle(kind) if kind.rate.0 == 0 => misfit(
+                "no-rate",
+                "a rate of nothing lets nothing through",
+                "for example \"10mbit\"; to let nothing through take net-block",
+            ),
+            Self::NetThrottle(kind) if kind.burst.is_some_and(|burst| burst < BURST_LEAST) => misfit(
+                "bad-burst",
+                "no full packet fits into the burst",
+                "\"1500B\" or more; leave it out for 32kB",
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn some(share: Share) -> Option<Misfit> {
+    if share.is_none() {
+        misfit("no-share", "a share of 0% touches no packet", "more than 0%, such as \"5%\"")
+    } else {
+        None
+    }
+}
+
+fn late(slow: &NetSlow) -> Option<Misfit> {
+    match (slow.delay.is_zero(), slow.jitter.is_zero()) {
+        (true, true) => misfit("no-delay", "a delay of no time slows nothing", "for example \"300ms\""),
+        (true, false) => misfit(
+            "no-delay",
+            "a jitter without a delay",
+            "jitter scatters around `delay`: give both, such as delay = \"500ms\", jitter = \"100ms\"",
+        ),
+        (false, true) if slow.distribution != Distribution::Uniform => {
+            misfit("no-jitter", "a distribution without a jitter", "give `jitter`, which it scatters by")
+        }
+        (false, true) if !slow.correlation.is_none() => misfit(
+            "no-jitter",
+            "a correlation without a jitter",
+            "delays that do not scatter have none: give `jitter`, or leave it out",
+        ),
+        _ => None,
+    }
+}
+
+fn lost(lose: &NetLose) -> Option<Misfit> {
+    match (lose.share, lose.gilbert_elliott) {
+        (Some(_), Some(_)) => misfit(
+            "two-losses",
+            "loses both by `share` and by `gilbert_elliott`",
+            "one of them: `share` loses each packet by chance, `gilbert_elliott` loses in bursts",
+        ),
+        (None, None) => misfit(
+            "no-share",
+            "says not how many packets get lost",
+            "for example share = \"5%\", or gilbert_elliott = { to_bad = \"1%\", to_good = \"25%\" }",
+        ),
+        (Some(share), None) => some(share),
+        (None, Some(_)) if !lose.correlation.is_none() => misfit(
+            "two-losses",
+            "a correlation with `gilbert_elliott`",
+            "bursts come from its own chances: leave `correlation` out",
+        ),
+        (None, Some(GilbertElliott { to_bad, in_bad, in_good, .. })) => {
+            let nothing = in_good.is_none() && (to_bad.is_none() || in_bad.is_none());
+            if !nothing {
+                return None;
+            }
+            misfit(
+                "no-share",
+                "its `gilbert_elliott` loses no packet",
+                "`to_bad` and `in_bad` above 0%, or `in_good` above 0%",
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> Option<&'static str> {
+        let fault: Fault = serde_json::from_str(text).expect(text);
+        fault.misfit().map(|misfit| misfit.code)
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_and_what_can_is_not() {
+        for (text, wanted) in [
+            (r#"{"net-block":{}}"#, Some("no-peers")),
+            (r#"{"net-block":{"to":"a","protocol":"icmp","local_ports":1}}"#, Some("no-ports")),
+            (r#"{"net-slow":{"to":"a","delay":"500ms","jitter":"100ms","correlation":"25%"}}"#, None),
+            (r#"{"net-slow":{"delay":"500ms"}}"#, Some("no-peers")),
+            (r#"{"net-slow":{"to":"a","delay":"0s"}}"#, Some("no-delay")),
+            (r#"{"net-slow":{"to":"a","delay":"0s","jitter":"1ms"}}"#, Some("no-delay")),
+            (r#"{"net-slow":{"to":"a","delay":"1s","distribution":"paretonormal"}}"#, Some("no-jitter")),
+            (r#"{"net-slow":{"to":"a","delay":"1s","correlation":"10%"}}"#, Some("no-jitter")),
+            (r#"{"net-lose":{"to":"a","share":"5%"}}"#, None),
+            (r#"{"net-lose":{"to":"a","share":"0%"}}"#, Some("no-share")),
+            (r#"{"net-lose":{"to":"a"}}"#, Some("no-share")),
+            (r#"{"net-lose":{"to":"a","gilbert_elliott":{"to_bad":"1%","to_good":"25%"}}}"#, None),
+            (
+                r#"{"net-lose":{"to":"a","gilbert_elliott":{"to_bad":"0%","to_good":"25%"}}}"#,
+                Some("no-share"),
+            ),
+            (
+                r#"{"net-lose":{"to":"a","share":"5%","gilbert_elliott":{"to_bad":"1%","to_good":"25%"}}}"#,
+                Some("two-losses"),
+            ),
+            (
+                r#"{"net-lose":{"to":"a","correlation":"5%","gilbert_elliott":{"to_bad":"1%","to_good":"9%"}}}"#,
+                Some("two-losses"),
+            ),
+            (r#"{"net-duplicate":{"to":"a","share":"0%"}}"#, Some("no-share")),
+            (r#"{"net-corrupt":{"to":"a","share":"1%"}}"#, None),
+            (r#"{"net-reorder":{"to":"a","share":"1%","delay":"0s"}}"#, Some("no-delay")),
+            (r#"{"net-reorder":{"to":"a","share":"25%","delay":"50ms","gap":5}}"#, None),
+            (r#"{"net-throttle":{"to":"a","rate":"0bit"}}"#, Some("no-rate")),
+            (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"1B"}}"#, Some("bad-burst")),
+            (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"32kB"}}"#, None),
+            (r#"{"host-isolate":{}}"#, None),
+        ] {
+            assert_eq!(code(text), wanted, "{text}");
+        }
+    }
+}
