@@ -15,6 +15,8 @@ const LIST_ELEM: u16 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Meta {
+    /// The packet's priority, 4 bytes in the machine's order.
+    Priority = 2,
     /// The input interface's hardware type, 2 bytes in the machine's order.
     InputType = 8,
     /// The output interface's hardware type, 2 bytes in the machine's order.
@@ -181,5 +183,18 @@ impl Exprs {
     #[must_use]
     pub fn reject(self) -> Self {
         self.push("reject", &Attrs::new().be32(1, 2).bytes(2, &[1]))
+    }
+
+    /// Hands the packet to a program that serves the queue of this number; where none does, the packet goes on.
+    ///
+    /// Said as the `NFQUEUE` target that iptables uses: kernels that have no `queue` expression have it.
+    #[must_use]
+    pub fn queue(self, number: u16) -> Self {
+        const REVISION: u32 = 3;
+        const QUEUES: u16 = 1;
+        const BYPASS: u16 = 1;
+        let mut info = [number, QUEUES, BYPASS].map(u16::to_ne_bytes).concat();
+        info.resize(8, 0);
+        self.push("target", &Attrs::new().text(1, "NFQUEUE").be32(2, REVISION).bytes(3, &info))
     }
 }
