@@ -8,6 +8,12 @@ mod made;
 mod matching;
 pub mod net;
 mod net_block;
+mod net_corrupt;
+mod net_duplicate;
+mod net_lose;
+mod net_reorder;
+mod net_slow;
+mod net_throttle;
 mod power;
 mod signal;
 
@@ -139,6 +145,12 @@ pub fn of(fault: &Fault) -> &dyn Inject {
         Fault::ProcessKill(_) => &process_kill::ProcessKill,
         Fault::ProcessPause(_) => &process_pause::ProcessPause,
         Fault::NetBlock(block) => block,
+        Fault::NetSlow(kind) => kind,
+        Fault::NetLose(kind) => kind,
+        Fault::NetDuplicate(kind) => kind,
+        Fault::NetCorrupt(kind) => kind,
+        Fault::NetReorder(kind) => kind,
+        Fault::NetThrottle(kind) => kind,
         Fault::HostIsolate(isolate) => isolate,
         Fault::HostReboot(_) => &host_reboot::HostReboot,
         Fault::HostPoweroff(_) | Fault::RegionKill(RegionKill { how: RegionHow::Poweroff }) => {

@@ -6,6 +6,7 @@ pub mod nft;
 pub mod probe_kernel;
 pub mod process;
 pub mod queue;
+pub mod queue_numbers;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,8 @@ pub struct Host {
     pub nft: nft::Nft,
     /// Queues of packets that this process works on.
     pub queues: queue::Queues,
+    /// Which injection has which queue.
+    pub queue_numbers: queue_numbers::Numbers,
 }
 
 impl Host {
@@ -37,6 +40,7 @@ impl Host {
             ssh_ports,
             nft: nft::Nft::default(),
             queues: queue::Queues::default(),
+            queue_numbers: queue_numbers::Numbers::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod nft;
 pub mod process;
+pub mod queue;
 pub mod service;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,11 @@ pub enum Undo {
     DeleteNftTable {
         /// Its name, in family `inet`.
         table: String,
+    },
+    /// Stop a queue of packets; what it holds is sent at once. It ends by itself with the process that works on it.
+    StopQueue {
+        /// Its number.
+        number: u16,
     },
     /// Start a service that was up before and that we stopped.
     StartService {
@@ -65,7 +71,7 @@ impl Undo {
     #[must_use]
     pub const fn ends_with_boot(&self) -> bool {
         match self {
-            Self::DeleteNftTable { .. } | Self::ContinueProcess { .. } => true,
+            Self::DeleteNftTable { .. } | Self::StopQueue { .. } | Self::ContinueProcess { .. } => true,
             Self::StartService { .. } => false,
         }
     }
@@ -75,6 +81,7 @@ impl Undo {
     pub fn sentence(&self) -> String {
         match self {
             Self::DeleteNftTable { table } => format!("delete nftables table inet {table}"),
+            Self::StopQueue { number } => format!("stop queue {number} and send on what it holds"),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
         }
@@ -87,6 +94,7 @@ impl Undo {
     pub fn apply(&self, host: &Host) -> Result<Undone, UndoError> {
         match self {
             Self::DeleteNftTable { table } => nft::apply(host, table),
+            Self::StopQueue { number } => Ok(queue::apply(host, *number)),
             Self::StartService { manager, unit, stopped_mark } => {
                 service::apply(host, *manager, unit, stopped_mark.as_deref())
             }

@@ -6,14 +6,14 @@ use firedrill_wire::{
     Span,
     api::Problem,
     evidence::Evidence,
-    fault::{Direction, HostIsolate, Refuse},
+    fault::{Direction, HostIsolate},
 };
 
 use super::{
     Ask, Inject, InjectError, Injected, Live, Prepared,
     net::{
         peers::Peers,
-        rules::{Choice, Harm},
+        rules::{Choice, Fate, Harm},
         table_fault,
     },
 };
@@ -61,6 +61,6 @@ fn harm(except: &Peers) -> Harm {
             direction: Direction::Both,
         },
         except: except.all().collect(),
-        how: Refuse::Drop,
+        how: Fate::Drop,
     }
 }

@@ -7,18 +7,20 @@
 
 pub mod expr;
 pub mod interval;
+mod keeper;
 mod look;
 pub(crate) mod message;
 mod stage;
 pub mod table;
 mod transact;
 
+pub use keeper::Keeper;
 pub(crate) use look::list;
 pub use look::{Look, TableSeen};
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -27,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::netlink::{Attrs, NetlinkError, Reason, Request, Socket};
 use message::Kind;
-use table::{Making, Table};
+use table::{Gate, LEASE, Making, Table};
 use transact::{is_elements, put, room, size, transact};
 
 /// Every kernel object of ours has a name that begins so.
@@ -67,10 +69,13 @@ pub enum Deleted {
     ByKernel,
 }
 
+/// The socket that owns our tables, once it is open.
+type Owner = OnceLock<Mutex<Socket>>;
+
 /// The port to nf_tables, with the socket that owns our tables.
 #[derive(Debug, Default)]
 pub struct Nft {
-    owner: OnceLock<Mutex<Socket>>,
+    owner: Arc<Owner>,
     /// What was tried out and taken: a try that is not carried out costs a grace period of the kernel, some 20 ms, and
     /// would be repeated between arm and start.
     taken: Mutex<VecDeque<Sum>>,
@@ -163,9 +168,7 @@ impl Nft {
             }
             Some(_) => {}
         }
-        let whole = |look: &Look| {
-            look.rules == table.rules() && look.lease_left.is_some() && look.hold_left.is_some()
-        };
+        let whole = |look: &Look| look.rules == table.rules() && look.is_open();
         if look::look(&table.name)?.is_some_and(|look| whole(&look)) {
             return Ok(Installed::WasThere);
         }
@@ -180,13 +183,17 @@ impl Nft {
     /// The lease has ended or the table is gone (`ENOENT`); what else the kernel said.
     pub fn renew(&self, table: &str, lease: Duration) -> Result<(), NetlinkError> {
         let what = format!("renew the lease of nftables table inet {table}");
-        // Adding does not prolong an element; deleting one that has ended fails, and with it all of the transaction.
-        let requests = [Kind::DeleteElements, Kind::NewElements]
-            .into_iter()
-            .map(|kind| table::gate_elements(kind, table, table::LEASE, lease))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| too_long(&what))?;
+        let gate = Gate { set: LEASE, left: lease };
+        let requests = table::keep_open(table, gate).ok_or_else(|| too_long(&what))?;
         transact(&mut *self.socket()?, &what, requests, true)
+    }
+
+    /// What keeps a gate of a table open from elsewhere in this process. It does not keep the tables alive.
+    ///
+    /// # Errors
+    /// The table's name is too long.
+    pub fn keeper(&self, table: &str, gate: Gate) -> Result<Keeper, NetlinkError> {
+        Keeper::new(Arc::downgrade(&self.owner), table, gate)
     }
 
     /// Deletes one of our tables. That it is not there is success; so is that its owner dies and the kernel deletes it.
@@ -298,10 +305,11 @@ mod tests {
             .into_values()
             .map(|set| ("peers4".to_owned(), set))
             .collect();
-        let rules = vec![table::gate().counter().drop()];
-        let chains = vec![table::Chain { name: "input".to_owned(), hook: Some(table::Hook::Input), rules }];
-        let (lease, hold) = (Duration::from_secs(60), Duration::from_secs(60));
-        Table { name: name.to_owned(), comment: String::new(), sets, chains, lease, hold }
+        let gates = Gate::usual(Duration::from_secs(60), Duration::from_secs(60));
+        let rules = vec![table::gated(&gates).counter().drop()];
+        let hook = Some((table::Hook::Input, table::EARLY));
+        let chains = vec![table::Chain { name: "input".to_owned(), hook, rules }];
+        Table { name: name.to_owned(), comment: String::new(), sets, chains, gates }
     }
 
     crate::sandboxed! {
@@ -315,7 +323,7 @@ mod tests {
             };
             in_parts(&many("fd_many")).unwrap();
             let look = nft.look("fd_many").unwrap().unwrap();
-            assert!(look.rules == 1 && look.lease_left.is_some() && look.hold_left.is_some());
+            assert!(look.rules == 1 && look.is_open());
             let mut broken = many("fd_broken");
             broken.chains[0].rules.push(expr::Exprs::new().goto("nowhere"));
             assert_eq!(in_parts(&broken).expect_err("no such chain").errno(), Some(libc::ENOENT));

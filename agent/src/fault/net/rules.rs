@@ -8,18 +8,20 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use firedrill_wire::{
     InjectionId,
-    fault::{Direction, Protocol, Refuse},
+    fault::{Direction, PortRange, Protocol, Refuse, Traffic},
 };
 use ipnet::IpNet;
 
+use super::peers::Peers;
 use crate::host::{
     Host,
     nft::{
         expr::{Base, Compare, Exprs, Family, Meta},
         interval::Intervals,
-        table::{Chain, Hook, Table, gate},
+        table::{ALIVE, Chain, EARLY, Gate, Hook, Table, gated},
         table_name,
     },
+    queue,
 };
 
 const TCP: u8 = 6;
@@ -31,6 +33,12 @@ const LOOPBACK: u16 = 772;
 const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 const REMOTE_PORTS: &str = "remote_ports";
 const LOCAL_PORTS: &str = "local_ports";
+
+/// Queues come before all that drops, so that a packet that is sent again meets that then, and one after another, the
+/// lowest number first.
+const QUEUES: i32 = EARLY - 100;
+/// How long packets go on to a queue whose loop does not say that it is alive.
+pub const ALIVE_FOR: Duration = Duration::from_secs(2);
 
 /// Which packets, seen from this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +55,41 @@ pub struct Choice {
     pub direction: Direction,
 }
 
+impl Choice {
+    /// As a fault's parameters say, with the peers that were found.
+    #[must_use]
+    pub fn of(traffic: &Traffic<'_>, peers: &Peers) -> Self {
+        let pairs = |ports: &[PortRange]| ports.iter().map(|range| (range.first, range.last)).collect();
+        Self {
+            peers: peers.all().collect(),
+            local_ports: pairs(traffic.local_ports),
+            remote_ports: pairs(traffic.remote_ports),
+            protocol: traffic.protocol,
+            direction: traffic.direction,
+        }
+    }
+}
+
+/// What becomes of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They go, and nobody is told.
+    Drop,
+    /// They go, and the sender is told.
+    Reject,
+    /// They go to the queue of that number, which decides. The queue keeps a third gate open itself.
+    Queue(u16),
+}
+
+impl From<Refuse> for Fate {
+    fn from(how: Refuse) -> Self {
+        match how {
+            Refuse::Drop => Self::Drop,
+            Refuse::Reject => Self::Reject,
+        }
+    }
+}
+
 /// What is done to traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Harm {
@@ -55,7 +98,7 @@ pub struct Harm {
     /// Peers that stay reachable.
     pub except: Vec<IpNet>,
     /// What becomes of the packets.
-    pub how: Refuse,
+    pub how: Fate,
 }
 
 /// Which end of a packet.
@@ -72,7 +115,7 @@ const HOOKS: [(Hook, &str, &str); 3] = [
     (Hook::Forward, "forward", "judge_forward"),
 ];
 
-/// The table that does a harm, with both its gates.
+/// The table that does a harm, with its gates.
 #[must_use]
 pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: Duration) -> Table {
     let mut sets = Vec::new();
@@ -87,20 +130,29 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
             sets.push((name.to_owned(), Intervals::ports(ports.iter().copied())));
         }
     }
+    let mut gates = Gate::usual(lease, hold);
+    let mut priority = EARLY;
+    if let Fate::Queue(number) = harm.how {
+        gates.push(Gate { set: ALIVE, left: ALIVE_FOR });
+        priority = QUEUES + i32::from(number.saturating_sub(queue::FIRST));
+    }
     let mut judges = Vec::new();
     let mut choosers = Vec::new();
     for (hook, name, judge) in HOOKS {
-        let rules = choosing(hook, judge, &harm.choice, &peers);
+        let mut rules = choosing(hook, judge, &harm.choice, &peers, &gates);
         if !rules.is_empty() {
+            if let (Fate::Queue(number), Hook::Output) = (harm.how, hook) {
+                rules.insert(0, done_already(number));
+            }
             let mut verdicts = exemptions(host, hook);
             verdicts.extend(exceptions(hook, &except));
             verdicts.extend(harming(harm.how));
             judges.push(Chain { name: judge.to_owned(), hook: None, rules: verdicts });
-            choosers.push(Chain { name: name.to_owned(), hook: Some(hook), rules });
+            choosers.push(Chain { name: name.to_owned(), hook: Some((hook, priority)), rules });
         }
     }
     judges.extend(choosers);
-    Table { name: table_name(id), comment: format!("firedrill {id}"), sets, chains: judges, lease, hold }
+    Table { name: table_name(id), comment: format!("firedrill {id}"), sets, chains: judges, gates }
 }
 
 /// What is exempt, for people.
@@ -145,7 +197,13 @@ fn peer_ends(hook: Hook, direction: Direction) -> Vec<End> {
 }
 
 /// The rules of a base chain: each sends what it chooses to the chain that judges.
-fn choosing(hook: Hook, judge: &str, choice: &Choice, peers: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
+fn choosing(
+    hook: Hook,
+    judge: &str,
+    choice: &Choice,
+    peers: &BTreeMap<Family, Intervals>,
+    gates: &[Gate],
+) -> Vec<Exprs> {
     let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
     let ends = peer_ends(hook, choice.direction);
     let mut rules = Vec::new();
@@ -162,7 +220,7 @@ fn choosing(hook: Hook, judge: &str, choice: &Choice, peers: &BTreeMap<Family, I
             (None, _) => &[None],
         };
         for (&protocol, &end) in protocols.iter().flat_map(|one| ends.iter().map(move |end| (one, end))) {
-            let mut rule = gate().compare(Compare::Is, &[family.key()]);
+            let mut rule = gated(gates).compare(Compare::Is, &[family.key()]);
             if !choice.peers.is_empty() {
                 rule = address(rule, family, end).in_set(&set_name("peers", family));
             }
@@ -180,6 +238,14 @@ fn choosing(hook: Hook, judge: &str, choice: &Choice, peers: &BTreeMap<Family, I
         }
     }
     rules
+}
+
+/// Lets pass what a queue sent again that is this one or comes after it: it has been here.
+fn done_already(number: u16) -> Exprs {
+    let own = queue::TAG + u32::from(number.saturating_sub(queue::FIRST));
+    let last = queue::TAG + u32::from(queue::MOST) - 1;
+    let rule = Exprs::new().meta(Meta::Priority).network_order();
+    rule.between(&own.to_be_bytes(), &last.to_be_bytes()).accept()
 }
 
 /// What is never harmed at a hook.
@@ -230,10 +296,11 @@ fn exceptions(hook: Hook, except: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
 }
 
 /// What becomes of what is left.
-fn harming(how: Refuse) -> Vec<Exprs> {
+fn harming(how: Fate) -> Vec<Exprs> {
     match how {
-        Refuse::Drop => vec![Exprs::new().counter().drop()],
-        Refuse::Reject => {
+        Fate::Drop => vec![Exprs::new().counter().drop()],
+        Fate::Queue(number) => vec![Exprs::new().counter().queue(number)],
+        Fate::Reject => {
             let reset = transport(Exprs::new(), TCP).payload(Base::Transport, 13, 1);
             let unreachable = |family, protocol, what: &[u8]| {
                 transport(of_family(family), protocol)

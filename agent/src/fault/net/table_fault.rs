@@ -11,11 +11,17 @@ use firedrill_wire::{
 
 use super::{
     peers::Peers,
-    rules::{self, Harm},
+    rules::{self, Fate, Harm},
 };
 use crate::{
     fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
-    host::{Host, nft, nft::Installed},
+    host::{
+        Host,
+        nft::{
+            self, Installed,
+            table::{HOLD, LEASE},
+        },
+    },
     undo::Undo,
 };
 
@@ -26,6 +32,17 @@ const BEHIND: Duration = Duration::from_millis(500);
 /// What holds the fault if the agent dies.
 const SWITCHES: [&str; 2] =
     ["kernel: the table goes with its owner", "kernel: lease and hold end in the table"];
+
+/// Refuses parameters that cannot be.
+///
+/// # Errors
+/// The refusal.
+pub fn check(ask: &Ask) -> Result<(), Problem> {
+    match ask.fault.misfit() {
+        Some(wrong) => Err(refuse(wrong.code, format!("{}: {}", ask.fault.kind(), wrong.what), wrong.help)),
+        None => Ok(()),
+    }
+}
 
 /// Tries the table out without installing it, and says what it will be.
 ///
@@ -41,13 +58,7 @@ pub fn prepare(
 ) -> Result<Prepared, Problem> {
     // The hold is the only time known here; the kernel takes or refuses any timeout alike.
     let table = rules::table(host, &ask.id, harm, ask.hold.into(), ask.hold.into());
-    host.nft.try_out(&table).map_err(|error| {
-        refuse(
-            "nftables-unable",
-            error.to_string(),
-            "owner tables need Linux 5.12 and CAP_NET_ADMIN; `firedrill doctor` says what this host has",
-        )
-    })?;
+    host.nft.try_out(&table).map_err(|error| unable(host, ask, harm, &error.to_string()))?;
     let mut all_notes = vec![rules::exempt(host)];
     all_notes.extend(notes);
     Ok(Prepared {
@@ -63,6 +74,24 @@ pub fn prepare(
     })
 }
 
+/// The kernel does not take the table: it lacks the queues, or more than that.
+fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
+    let plain = Harm { how: Fate::Drop, ..harm.clone() };
+    let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
+    if matches!(harm.how, Fate::Queue(_)) && host.nft.try_out(&plain).is_ok() {
+        return refuse(
+            "no-queues",
+            format!("{}: this kernel gives no packets to user space (NFQUEUE): {error}", ask.fault.kind()),
+            "load xt_NFQUEUE and nfnetlink_queue, or take a kernel that has them; `firedrill doctor` says when it does",
+        );
+    }
+    refuse(
+        "nftables-unable",
+        error,
+        "owner tables need Linux 5.12 and CAP_NET_ADMIN; `firedrill doctor` says what this host has",
+    )
+}
+
 /// The peers that were found at prepare.
 ///
 /// # Errors
@@ -72,7 +101,7 @@ pub fn peers(live: &Live) -> Result<Peers, InjectError> {
         .map_err(|error| InjectError(format!("could not read the peers that were prepared: {error}")))
 }
 
-/// Installs the table with both gates closed: no packet is judged.
+/// Installs the table with its gates closed: no packet is judged.
 ///
 /// # Errors
 /// The kernel refused.
@@ -122,21 +151,26 @@ pub fn evidence(host: &Host, live: &Live) -> Evidence {
         Ok(None) => return unknown(Seen::No, format!("table inet {name} is not there")),
         Ok(Some(look)) => look,
     };
-    let open = look.rules > 0 && look.lease_left.is_some() && look.hold_left.is_some();
+    // The two that people wait for first, then the others.
+    let mut names = vec![LEASE, HOLD];
+    names.extend(look.gates.keys().map(String::as_str).filter(|name| ![LEASE, HOLD].contains(name)));
     let gates = |left: Option<Duration>| match left {
         Some(left) => Span::from(left).to_string(),
         None => "over".to_owned(),
     };
     Evidence {
-        in_force: if open { Seen::Yes } else { Seen::No },
+        in_force: if look.is_open() { Seen::Yes } else { Seen::No },
         exercised: if look.packets > 0 { Seen::Yes } else { Seen::No },
         count: Some(look.packets),
         detail: format!(
-            "table inet {name}: {} rules, {} packets, lease {}, hold {}",
+            "table inet {name}: {} rules, {} packets, {}",
             look.rules,
             look.packets,
-            gates(look.lease_left),
-            gates(look.hold_left)
+            names
+                .iter()
+                .map(|name| format!("{name} {}", gates(look.left(name))))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
     }
 }

@@ -123,6 +123,13 @@ impl Exprs {
         self.compare(Compare::AtLeast, first).compare(Compare::AtMost, last)
     }
 
+    /// Turns a loaded value of 4 bytes from the machine's order into the network's, which ranges need.
+    #[must_use]
+    pub fn network_order(self) -> Self {
+        let data = Attrs::new().be32(1, REGISTER).be32(2, REGISTER).be32(3, 1).be32(4, 4).be32(5, 4);
+        self.push("byteorder", &data)
+    }
+
     /// Keeps only some bits of the loaded value.
     #[must_use]
     pub fn mask(self, bits: &[u8]) -> Self {

@@ -1,11 +1,8 @@
 //! Reading what nf_tables has. Opens a socket of its own each time, so that a long list never holds up a renewal.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    message::{ANY, INET, Kind, in_family},
-    table::{HOLD, LEASE},
-};
+use super::message::{ANY, INET, Kind, SET_TIMEOUT, in_family};
 use crate::host::netlink::{Attrs, Message, NetlinkError, Reason, Socket, attr};
 
 /// A table that is there.
@@ -26,10 +23,22 @@ pub struct Look {
     pub rules: usize,
     /// Packets that its counters saw.
     pub packets: u64,
-    /// Time left of the lease; none where its gate is closed.
-    pub lease_left: Option<Duration>,
-    /// Time left of the hold; none where its gate is closed.
-    pub hold_left: Option<Duration>,
+    /// Its gates by their sets' names, and how long each is open yet; none where it is closed.
+    pub gates: BTreeMap<String, Option<Duration>>,
+}
+
+impl Look {
+    /// Time left of a gate; none where it is closed, or where there is none of that name.
+    #[must_use]
+    pub fn left(&self, gate: &str) -> Option<Duration> {
+        self.gates.get(gate).copied().flatten()
+    }
+
+    /// Whether its rules match packets: there are some, and all gates are open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.rules > 0 && !self.gates.is_empty() && self.gates.values().all(Option::is_some)
+    }
 }
 
 /// Lists what nf_tables has of a kind; `family` 0 for all.
@@ -65,7 +74,7 @@ pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
     if !tables()?.iter().any(|seen| seen.family == INET && seen.name == table) {
         return Ok(None);
     }
-    let mut look = Look { rules: 0, packets: 0, lease_left: None, hold_left: None };
+    let mut look = Look { rules: 0, packets: 0, gates: BTreeMap::new() };
     for message in list(INET, Kind::GetRules, &Attrs::new().text(1, table))? {
         // Old kernels list all rules of the family, whatever was asked.
         let attrs = message.body.get(4..).unwrap_or_default();
@@ -74,14 +83,27 @@ pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
             look.packets += counted(attr::find(attrs, 4).unwrap_or_default());
         }
     }
-    let gates = (|| Ok((gate_left(table, LEASE)?, gate_left(table, HOLD)?)))();
-    match gates {
-        Ok(left) => (look.lease_left, look.hold_left) = left,
+    match gates(table) {
+        Ok(gates) => look.gates = gates,
         // The table went away meanwhile.
         Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => return Ok(None),
         Err(error) => return Err(error),
     }
     Ok(Some(look))
+}
+
+/// All sets of a table whose elements have times.
+fn gates(table: &str) -> Result<BTreeMap<String, Option<Duration>>, NetlinkError> {
+    let mut gates = BTreeMap::new();
+    for message in list(INET, Kind::GetSets, &Attrs::new().text(1, table))? {
+        let attrs = message.body.get(4..).unwrap_or_default();
+        let timed = attr::be32(attrs, 3).is_some_and(|flags| flags & SET_TIMEOUT != 0);
+        if let (true, Some(set)) = (timed, attr::text(attrs, 2)) {
+            let left = gate_left(table, &set)?;
+            gates.insert(set, left);
+        }
+    }
+    Ok(gates)
 }
 
 /// Packets that the counters among a rule's expressions saw.

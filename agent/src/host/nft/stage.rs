@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use super::{
     Nft, making,
-    table::{Making, Table, open_gates},
+    table::{Gate, HOLD, LEASE, Making, Table, open_gates},
     too_long,
     transact::{put, room, size, transact},
 };
 use crate::host::netlink::NetlinkError;
 
-/// How many rules each staged table has, by its name.
-pub(super) type Staged = BTreeMap<String, usize>;
+/// How many rules each staged table has, and its gates, by its name.
+pub(super) type Staged = BTreeMap<String, (usize, Vec<Gate>)>;
 
 impl Nft {
-    /// Installs a table with both gates closed: no packet is chosen by it.
+    /// Installs a table with its gates closed: no packet is chosen by it.
     ///
     /// # Errors
     /// What the kernel said; nothing was installed.
@@ -26,16 +26,23 @@ impl Nft {
         let socket = &mut *owner;
         let room = room(socket, size(&material) + size(&effect));
         put(socket, &what, &table.name, material, effect, room)?;
-        self.staged().insert(table.name.clone(), table.rules());
+        self.staged().insert(table.name.clone(), (table.rules(), table.gates.clone()));
         Ok(())
     }
 
-    /// Opens the gates of a table that was staged, for so long; how many rules it has. `None` where it was not staged
-    /// or is not as it was then: [`Nft::install`] makes it, whatever is there.
+    /// Opens the gates of a table that was staged, lease and hold for so long and others for as long as was said then;
+    /// how many rules it has. `None` where it was not staged or is not as it was then: [`Nft::install`] makes it, whatever is there.
     pub fn open_gates(&self, table: &str, lease: Duration, hold: Duration) -> Option<usize> {
-        let rules = self.staged().remove(table)?;
+        let (rules, mut gates) = self.staged().remove(table)?;
+        for gate in &mut gates {
+            gate.left = match gate.set {
+                LEASE => lease,
+                HOLD => hold,
+                _ => gate.left,
+            };
+        }
         let what = format!("open the gates of nftables table inet {table}");
-        let opened = open_gates(table, lease, hold)
+        let opened = open_gates(table, &gates)
             .ok_or_else(|| too_long(&what))
             .and_then(|requests| transact(&mut *self.socket()?, &what, requests, true));
         match opened {
@@ -58,10 +65,11 @@ mod tests {
     use crate::host::nft::{Deleted, Installed, table};
 
     fn drops(name: &str) -> Table {
-        let rules = vec![table::gate().counter().drop()];
-        let chains = vec![table::Chain { name: "input".to_owned(), hook: Some(table::Hook::Input), rules }];
-        let (lease, hold) = (Duration::from_secs(60), Duration::from_secs(60));
-        Table { name: name.to_owned(), comment: String::new(), sets: Vec::new(), chains, lease, hold }
+        let gates = Gate::usual(Duration::from_secs(60), Duration::from_secs(60));
+        let rules = vec![table::gated(&gates).counter().drop()];
+        let hook = Some((table::Hook::Input, table::EARLY));
+        let chains = vec![table::Chain { name: "input".to_owned(), hook, rules }];
+        Table { name: name.to_owned(), comment: String::new(), sets: Vec::new(), chains, gates }
     }
 
     crate::sandboxed! {
@@ -70,10 +78,10 @@ mod tests {
             assert_eq!(nft.open_gates("fd_a", minute, minute), None);
             nft.stage(&drops("fd_a")).unwrap();
             let closed = nft.look("fd_a").unwrap().unwrap();
-            assert_eq!((closed.rules, closed.lease_left, closed.hold_left), (1, None, None));
+            assert_eq!((closed.rules, closed.left(LEASE), closed.left(HOLD)), (1, None, None));
             assert_eq!(nft.open_gates("fd_a", minute, minute), Some(1));
             let open = nft.look("fd_a").unwrap().unwrap();
-            assert!(open.lease_left.is_some() && open.hold_left.is_some());
+            assert!(open.is_open());
             assert_eq!(nft.open_gates("fd_a", minute, minute), None);
             assert_eq!(nft.install(&drops("fd_a")).unwrap(), Installed::WasThere);
         }
@@ -89,7 +97,7 @@ mod tests {
             // Closed, so not whole.
             assert_eq!(nft.install(&drops("fd_c")).unwrap(), Installed::Replaced);
             let look = nft.look("fd_c").unwrap().unwrap();
-            assert!(look.lease_left.is_some() && look.hold_left.is_some());
+            assert!(look.is_open());
         }
     }
 }

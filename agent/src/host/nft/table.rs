@@ -1,4 +1,4 @@
-//! A table of ours, described whole: sets, chains, rules and the two gates that the kernel closes by itself.
+//! A table of ours, described whole: sets, chains, rules and the gates that the kernel closes by itself.
 
 use std::time::Duration;
 
@@ -13,10 +13,30 @@ use crate::host::netlink::{Attrs, Request};
 pub const LEASE: &str = "lease";
 /// The set whose elements live as long as the hold.
 pub const HOLD: &str = "hold";
+/// The set whose elements live as long as whoever works on the packets says that it does.
+pub const ALIVE: &str = "alive";
 /// An attribute holds 64 KiB at most.
 const CHUNK: usize = 60_000;
 /// Before everything that an administrator's tables usually do, and before connection tracking.
-const PRIORITY: i32 = -300;
+pub const EARLY: i32 = -300;
+
+/// A set whose elements the kernel takes away after a time; then no rule that asks for it matches any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// The set's name.
+    pub set: &'static str,
+    /// Open for so long, unless renewed.
+    pub left: Duration,
+}
+
+impl Gate {
+    /// What every table has: silence for as long as the lease lifts it, and it is lifted after the hold, whatever is
+    /// renewed.
+    #[must_use]
+    pub fn usual(lease: Duration, hold: Duration) -> Vec<Self> {
+        vec![Self { set: LEASE, left: lease }, Self { set: HOLD, left: hold }]
+    }
+}
 
 /// Where a base chain sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,14 +55,13 @@ pub enum Hook {
 pub struct Chain {
     /// Its name.
     pub name: String,
-    /// Where packets enter it; none for one that rules go to.
-    pub hook: Option<Hook>,
+    /// Where packets enter it and how early (lower is earlier, [`EARLY`]); none for one that rules go to.
+    pub hook: Option<(Hook, i32)>,
     /// Its rules, in order.
     pub rules: Vec<Exprs>,
 }
 
-/// A table of ours in family `inet`, whole. The gates are always part of it; rules of base chains begin with
-/// [`gate`].
+/// A table of ours in family `inet`, whole. Rules of base chains that do harm begin with [`gated`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Its name, as [`super::table_name`] gives it.
@@ -53,17 +72,15 @@ pub struct Table {
     pub sets: Vec<(String, Intervals)>,
     /// Chains; those that rules go to before the rules that do.
     pub chains: Vec<Chain>,
-    /// Silence for so long lifts it, unless renewed.
-    pub lease: Duration,
-    /// It is lifted after so long, whatever is renewed.
-    pub hold: Duration,
+    /// Its gates; each closes by itself.
+    pub gates: Vec<Gate>,
 }
 
-/// How the rules of a base chain begin: nothing matches once the lease or the hold is over. Leaves the packet's family
+/// How the rules of a base chain begin: nothing matches once one of the gates has closed. Leaves the packet's family
 /// loaded.
 #[must_use]
-pub fn gate() -> Exprs {
-    Exprs::new().meta(Meta::Family).in_set(LEASE).in_set(HOLD)
+pub fn gated(gates: &[Gate]) -> Exprs {
+    gates.iter().fold(Exprs::new().meta(Meta::Family), |rule, gate| rule.in_set(gate.set))
 }
 
 /// Messages that make a table.
@@ -91,8 +108,8 @@ impl Table {
             material.extend(self.elements(name, intervals)?);
         }
         let mut effect = Vec::new();
-        for (id, set) in [(1, LEASE), (2, HOLD)] {
-            effect.push(self.new_set(set, msg::SET_TIMEOUT, 1, id)?);
+        for (id, gate) in (1..).zip(&self.gates) {
+            effect.push(self.new_set(gate.set, msg::SET_TIMEOUT, 1, id)?);
         }
         for chain in &self.chains {
             effect.push(self.new_chain(chain)?);
@@ -103,7 +120,7 @@ impl Table {
                 effect.push(msg::request(Kind::NewRule, msg::CREATE | msg::APPEND, &attrs)?);
             }
         }
-        Some(Making { material, effect, open: open_gates(&self.name, self.lease, self.hold)? })
+        Some(Making { material, effect, open: open_gates(&self.name, &self.gates)? })
     }
 
     fn new_table(&self) -> Option<Request> {
@@ -155,8 +172,8 @@ impl Table {
 
     fn new_chain(&self, chain: &Chain) -> Option<Request> {
         let mut attrs = Attrs::new().text(1, &self.name).text(3, &chain.name);
-        if let Some(hook) = chain.hook {
-            let place = Attrs::new().be32(1, hook as u32).bytes(2, &PRIORITY.to_be_bytes());
+        if let Some((hook, priority)) = chain.hook {
+            let place = Attrs::new().be32(1, hook as u32).bytes(2, &priority.to_be_bytes());
             attrs = attrs.nest(4, &place).be32(5, 1).text(7, "filter");
         }
         msg::request(Kind::NewChain, msg::CREATE, &attrs)
@@ -172,17 +189,23 @@ fn elements_request(kind: Kind, table: &str, set: &str, list: &Attrs) -> Option<
     msg::request(kind, create, &Attrs::new().text(1, table).text(2, set).nest(3, list))
 }
 
-/// What opens both gates of a table.
-pub(super) fn open_gates(table: &str, lease: Duration, hold: Duration) -> Option<Vec<Request>> {
-    [(LEASE, lease), (HOLD, hold)]
+/// What opens the gates of a table.
+pub(super) fn open_gates(table: &str, gates: &[Gate]) -> Option<Vec<Request>> {
+    gates.iter().map(|gate| gate_elements(Kind::NewElements, table, *gate)).collect()
+}
+
+/// What keeps a gate open that is open. Adding does not prolong an element; deleting one that has ended fails, and with
+/// it all of the transaction.
+pub(super) fn keep_open(table: &str, gate: Gate) -> Option<Vec<Request>> {
+    [Kind::DeleteElements, Kind::NewElements]
         .into_iter()
-        .map(|(set, timeout)| gate_elements(Kind::NewElements, table, set, timeout))
+        .map(|kind| gate_elements(kind, table, gate))
         .collect()
 }
 
-/// The elements of a gate, to be made or (whatever the timeout) to be deleted.
-pub(super) fn gate_elements(kind: Kind, table: &str, set: &str, timeout: Duration) -> Option<Request> {
-    let milliseconds = u64::try_from(timeout.as_millis()).ok()?.max(1);
+/// The elements of a gate, to be made or (whatever its time) to be deleted.
+fn gate_elements(kind: Kind, table: &str, gate: Gate) -> Option<Request> {
+    let milliseconds = u64::try_from(gate.left.as_millis()).ok()?.max(1);
     let mut list = Attrs::new();
     for family in Family::BOTH {
         let mut one = element(&[family.key()]);
@@ -191,5 +214,5 @@ pub(super) fn gate_elements(kind: Kind, table: &str, set: &str, timeout: Duratio
         }
         list = list.nest(1, &one);
     }
-    elements_request(kind, table, set, &list)
+    elements_request(kind, table, gate.set, &list)
 }

@@ -11,13 +11,16 @@ use crate::host::{
     nft::{
         expr::Exprs,
         message::{self, Kind},
-        table::{Chain, Hook, Table, gate},
+        table::{Chain, EARLY, Gate, Hook, Table, gated},
     },
+    queue,
 };
 
 const NEW_LINK: u16 = 16;
 const NEW_QDISC: u16 = 36;
 const TRIAL: &str = "fd_trial";
+/// What delays, losses and their like are done with.
+const SHAPING: &str = "packet shaping: user space (NFQUEUE)";
 
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -41,6 +44,11 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         "nftables reject",
         host.nft.try_out(&trial(Exprs::reject)),
         "load nft_reject_inet; without it net-block can only drop",
+    ));
+    findings.push(graded(
+        SHAPING,
+        host.nft.try_out(&trial(|rule| rule.queue(queue::FIRST))),
+        "load xt_NFQUEUE and nfnetlink_queue (CONFIG_NETFILTER_XT_TARGET_NFQUEUE, CONFIG_NETFILTER_NETLINK_QUEUE); without them net-slow, net-lose and their like are refused",
     ));
     findings.push(graded(
         "nftables egress hook",
@@ -92,10 +100,10 @@ fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: &[i32]
 
 /// The smallest table that has everything a block has.
 fn trial(harm: fn(Exprs) -> Exprs) -> Table {
-    let rules = vec![harm(gate().counter())];
-    let chains = vec![Chain { name: "input".to_owned(), hook: Some(Hook::Input), rules }];
-    let (lease, hold) = (Duration::from_secs(1), Duration::from_secs(1));
-    Table { name: TRIAL.to_owned(), comment: "firedrill".to_owned(), sets: Vec::new(), chains, lease, hold }
+    let gates = Gate::usual(Duration::from_secs(1), Duration::from_secs(1));
+    let rules = vec![harm(gated(&gates).counter())];
+    let chains = vec![Chain { name: "input".to_owned(), hook: Some((Hook::Input, EARLY)), rules }];
+    Table { name: TRIAL.to_owned(), comment: "firedrill".to_owned(), sets: Vec::new(), chains, gates }
 }
 
 fn egress(host: &Host) -> Result<(), NetlinkError> {

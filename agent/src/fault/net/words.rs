@@ -1,0 +1,36 @@
+//! Which traffic, in words for people: the same for every kind.
+
+use firedrill_wire::fault::{Direction, PortRange, Protocol, Traffic};
+
+use super::peers::Peers;
+
+/// What every fault on traffic reaches.
+pub const REACHES: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
+     forwarded packets are judged by the addresses and ports they have after destination NAT";
+
+/// `TCP packets to and from 10.9.0.2, remote ports 5432`.
+#[must_use]
+pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
+    let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
+    let what = match traffic.protocol {
+        Some(Protocol::Tcp) => "TCP packets",
+        Some(Protocol::Udp) => "UDP packets",
+        Some(Protocol::Icmp) => "ICMP packets",
+        None if ports => "TCP and UDP packets",
+        None => "packets",
+    };
+    let way = match traffic.direction {
+        Direction::In => "from",
+        Direction::Out => "to",
+        Direction::Both => "to and from",
+    };
+    let whom = if traffic.to.is_empty() { "all peers".to_owned() } else { peers.describe() };
+    let mut text = format!("{what} {way} {whom}");
+    for (ports, whose) in [(traffic.local_ports, "local"), (traffic.remote_ports, "remote")] {
+        if !ports.is_empty() {
+            let list: Vec<_> = ports.iter().map(PortRange::to_string).collect();
+            text.push_str(&format!(", {whose} ports {}", list.join(", ")));
+        }
+    }
+    text
+}

@@ -1,0 +1,35 @@
+//! `net-lose`: some of the chosen packets never arrive, each by chance or in bursts.
+
+use firedrill_wire::fault::{GilbertElliott, NetLose};
+
+use super::net::{chance, shape::Shape};
+use crate::host::impair::{Impair, Loss};
+
+impl Shape for NetLose {
+    fn impair(&self) -> Impair {
+        let loss = match (self.share, self.gilbert_elliott) {
+            (_, Some(GilbertElliott { to_bad, to_good, in_bad, in_good })) => Loss::GilbertElliott {
+                to_bad: to_bad.fraction(),
+                to_good: to_good.fraction(),
+                in_bad: in_bad.fraction(),
+                in_good: in_good.fraction(),
+            },
+            (Some(share), None) => Loss::Random(chance(share, self.correlation)),
+            (None, None) => Loss::None,
+        };
+        Impair { loss, ..Impair::default() }
+    }
+
+    fn words(&self) -> (String, String) {
+        match (self.share, self.gilbert_elliott) {
+            (Some(share), _) => (format!("lose {share} of"), String::new()),
+            (None, Some(GilbertElliott { to_bad, to_good, in_bad, in_good })) => (
+                "lose".to_owned(),
+                format!(
+                    " in bursts (begin {to_bad}, end {to_good}; lost {in_bad} within, {in_good} between)"
+                ),
+            ),
+            (None, None) => ("lose none of".to_owned(), String::new()),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Keeping one gate of a table open, from a loop that must not be held up: whoever works on packets proves in this way
+//! that it does.
+
+use std::{
+    sync::{Mutex, PoisonError, TryLockError, Weak},
+    time::Instant,
+};
+
+use super::{
+    Owner,
+    table::{self, Gate},
+    too_long,
+    transact::transact,
+};
+use crate::host::netlink::{NetlinkError, Request, Socket};
+
+/// Keeps a gate open, once each time it is asked to. A gate that has closed stays closed.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Only the owner may change its tables; weak, because a table must not outlive its owner for our sake.
+    owner: Weak<Owner>,
+    what: String,
+    requests: Vec<Request>,
+    gate: Gate,
+    kept: Instant,
+}
+
+impl Keeper {
+    pub(super) fn new(owner: Weak<Owner>, table: &str, gate: Gate) -> Result<Self, NetlinkError> {
+        let what = format!("keep gate {} of nftables table inet {table} open", gate.set);
+        let requests = table::keep_open(table, gate).ok_or_else(|| too_long(&what))?;
+        Ok(Self { owner, what, requests, gate, kept: Instant::now() })
+    }
+
+    /// Gives the gate its whole time from now on, if it is open. Waits for others only where the gate would close
+    /// otherwise.
+    pub fn keep(&mut self) {
+        let Some(owner) = self.owner.upgrade() else { return };
+        let Some(socket) = owner.get() else { return };
+        let urgent = self.kept.elapsed() > self.gate.left / 2;
+        let kept = match lock(socket, urgent) {
+            Some(mut socket) => transact(&mut socket, &self.what, self.requests.clone(), true),
+            None => return,
+        };
+        match kept {
+            Ok(()) => self.kept = Instant::now(),
+            // Not opened yet, or closed for good.
+            Err(error) if error.errno() == Some(libc::ENOENT) => {}
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+}
+
+fn lock(socket: &Mutex<Socket>, wait: bool) -> Option<std::sync::MutexGuard<'_, Socket>> {
+    if wait {
+        return Some(socket.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    match socket.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}

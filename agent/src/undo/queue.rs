@@ -1,0 +1,24 @@
+//! Putting back a queue of packets: only the process that works on it can stop it, and it is gone with that process.
+
+use super::Undone;
+use crate::host::Host;
+
+/// Stops it, if it runs here; what it holds is sent at once. Elsewhere there is nothing to do: its owner has died, and
+/// with nobody at a queue the kernel lets packets pass.
+#[must_use]
+pub fn apply(host: &Host, number: u16) -> Undone {
+    let detail = match host.queues.counts(number) {
+        Some(counts) => {
+            host.queues.stop(number);
+            match counts.held {
+                0 => format!("queue {number} was stopped"),
+                held => {
+                    format!("queue {number} was stopped, and the {held} packets that it held were sent on")
+                }
+            }
+        }
+        None => format!("queue {number} does not run in this process; it ends with its owner"),
+    };
+    host.queue_numbers.release(number);
+    Undone { detail, foreign: Vec::new() }
+}
