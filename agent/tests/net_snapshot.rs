@@ -9,7 +9,7 @@ use firedrill_agent::{
         netlink::{Attrs, Request, Socket},
         nft::{
             expr::Exprs,
-            table::{Chain, Hook, Table, gate},
+            table::{Chain, EARLY, Gate, Hook, Table, gated},
         },
         probe_kernel,
     },
@@ -19,10 +19,17 @@ use firedrill_agent::{
 };
 use firedrill_wire::api::{Claim, Grade};
 
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How rules begin.
+fn gate() -> Exprs {
+    gated(&Gate::usual(MINUTE, MINUTE))
+}
+
 fn table(name: &str, rules: Vec<Exprs>) -> Table {
-    let long = Duration::from_secs(60);
-    let chains = vec![Chain { name: "input".to_owned(), hook: Some(Hook::Input), rules }];
-    Table { name: name.to_owned(), comment: String::new(), sets: Vec::new(), chains, lease: long, hold: long }
+    let gates = Gate::usual(MINUTE, MINUTE);
+    let chains = vec![Chain { name: "input".to_owned(), hook: Some((Hook::Input, EARLY)), rules }];
+    Table { name: name.to_owned(), comment: String::new(), sets: Vec::new(), chains, gates }
 }
 
 fn snapshot() -> Snapshot {
@@ -72,7 +79,7 @@ sandboxed! {
 
         // Shown where it is, whatever the table's name: a rule more, a gate less.
         let mut more = table("admin", vec![gate().counter().accept(), gate().counter().drop()]);
-        more.lease = Duration::from_secs(30);
+        more.gates[0].left = Duration::from_secs(30);
         host.nft.install(&more).unwrap();
         let rule = since(&mut before);
         assert!(rule.foreign.iter().any(|line| line.starts_with("nft-chain:inet admin input changed: + meta{")), "{rule:?}");

@@ -10,16 +10,19 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::net::rules::{self, Choice, Harm},
+    fault::net::rules::{self, Choice, Fate, Harm},
     host::netlink::NetlinkError,
 };
 use firedrill_agent::{
-    host::nft::{Deleted, Installed, Nft, table::Table},
+    host::nft::{
+        Deleted, Installed, Nft,
+        table::{Gate, HOLD, LEASE, Table},
+    },
     sandboxed,
     testing::{host, play, role, wait_until},
     undo,
 };
-use firedrill_wire::fault::{Direction, Refuse};
+use firedrill_wire::fault::Direction;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -37,14 +40,14 @@ fn table(lease: Duration, hold: Duration) -> Table {
         protocol: None,
         direction: Direction::Both,
     };
-    let harm = Harm { choice, except: Vec::new(), how: Refuse::Drop };
+    let harm = Harm { choice, except: Vec::new(), how: Fate::Drop };
     let host = host(std::path::Path::new("/nonexistent"));
     rules::table(&host, &"run-1".parse().unwrap(), &harm, lease, hold)
 }
 
 fn gates(nft: &Nft) -> (bool, bool) {
     let look = nft.look(NAME).unwrap().expect("the table is there");
-    (look.lease_left.is_some(), look.hold_left.is_some())
+    (look.left(LEASE).is_some(), look.left(HOLD).is_some())
 }
 
 /// Starts a process that owns the table, and waits until it does.
@@ -141,7 +144,7 @@ sandboxed! {
         let nft = Nft::default();
         assert_eq!(nft.install(&table(Duration::from_secs(5), LONG)).unwrap(), Installed::New);
         nft.renew(NAME, LONG).unwrap();
-        assert!(nft.look(NAME).unwrap().unwrap().lease_left.unwrap() > Duration::from_secs(30));
+        assert!(nft.look(NAME).unwrap().unwrap().left(LEASE).unwrap() > Duration::from_secs(30));
         nft.renew(NAME, SHORT).unwrap();
         wait_until("the lease gate closes", || gates(&nft) == (false, true));
         let error: NetlinkError = nft.renew(NAME, LONG).expect_err("never revived");
@@ -171,7 +174,7 @@ sandboxed! {
         assert!(gone(&nft), "trying out installs nothing");
         assert_eq!(nft.install(&table).unwrap(), Installed::New);
         assert_eq!(nft.install(&table).unwrap(), Installed::WasThere);
-        let short = Table { lease: SHORT, ..table.clone() };
+        let short = Table { gates: Gate::usual(SHORT, LONG), ..table.clone() };
         nft.renew(NAME, SHORT).unwrap();
         wait_until("the lease gate closes", || gates(&nft) == (false, true));
         assert_eq!(nft.install(&short).unwrap(), Installed::Replaced);
@@ -194,7 +197,7 @@ sandboxed! {
             .map(|address: std::net::IpAddr| ipnet::IpNet::from(address))
             .collect();
         let choice = Choice { peers, local_ports: Vec::new(), remote_ports: Vec::new(), protocol: None, direction: Direction::Both };
-        let harm = Harm { choice, except: Vec::new(), how: Refuse::Reject };
+        let harm = Harm { choice, except: Vec::new(), how: Fate::Reject };
         let host = host(std::path::Path::new("/nonexistent"));
         let many = rules::table(&host, &"run-1".parse().unwrap(), &harm, LONG, LONG);
         nft.try_out(&many).unwrap();

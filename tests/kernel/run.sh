@@ -130,7 +130,9 @@ cargo test --no-run -p firedrill --test kernel 2>&1 | tee -a "$work/programs"
 cargo test --no-run -p firedrill-agent --tests 2>&1 | tee -a "$work/programs"
 kernel_test=$(program tests/kernel/main.rs)
 agent_tests=()
-for name in systemd net_faults net_switches net_snapshot; do agent_tests+=("$(program "tests/$name.rs")"); done
+for file in systemd.rs net_faults/main.rs net_switches.rs net_snapshot.rs; do
+  agent_tests+=("$(program "tests/$file")")
+done
 
 echo "== first boot: the agent's own tests, then the product, up to a power loss"
 boot bash -ec 'product=$1; shift

@@ -1,18 +1,14 @@
 //! Real traffic between namespaces, blocked and let through as the faults say.
 
-#![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
-
-mod net_world;
-
 use std::io::ErrorKind;
 
+use super::world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World};
 use firedrill_agent::{sandboxed, testing::wait_until, undo};
 use firedrill_wire::{
     Fault, Span,
     evidence::Seen,
     fault::{Direction, HostIsolate, NetBlock, PortRange, Protocol, Refuse},
 };
-use net_world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World};
 
 const PORT: PortRange = PortRange { first: 8080, last: 8080 };
 

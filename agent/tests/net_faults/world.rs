@@ -12,11 +12,11 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::{Ask, Inject, InjectError, Injected, Live, Prepared},
+    fault::{Ask, Inject, InjectError, Injected, Live, Prepared, of},
     host::Host,
     snapshot::{Snapshot, compare},
     testing::{Netns, address, host, join, route},
-    undo::{self, Undo},
+    undo::Undo,
 };
 use firedrill_probe::clock;
 use firedrill_wire::{Fault, InjectionId, Span, api::Problem, evidence::Evidence};
@@ -99,7 +99,7 @@ impl World {
     }
 
     pub(crate) fn prepare(&self, fault: &Fault) -> Result<Prepared, Problem> {
-        inject(fault).prepare(&self.host, &ask(fault, Span::secs(60)))
+        of(fault).prepare(&self.host, &ask(fault, Span::secs(60)))
     }
 
     pub(crate) fn tcp_out(&self, to: &str, port: u16) -> Reach {
@@ -117,6 +117,22 @@ impl World {
     /// From the first peer to the second.
     pub(crate) fn tcp_through(&self, to: &str, port: u16) -> Reach {
         tcp(&self.peer, to, port)
+    }
+
+    /// Two sockets that know each other: one on the host, one where `to` is.
+    pub(crate) fn flow(&self, to: &str) -> (UdpSocket, UdpSocket) {
+        let at = if to.starts_with("10.2.") { &self.second } else { &self.peer };
+        pair(&self.host_ns, at, to)
+    }
+
+    /// Two sockets that know each other: one at the first peer, one at the second; the host forwards between them.
+    pub(crate) fn flow_through(&self) -> (UdpSocket, UdpSocket) {
+        pair(&self.peer, &self.second, "10.2.0.2")
+    }
+
+    /// Runs something where the first peer is.
+    pub(crate) fn at_peer<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        self.peer.run(what)
     }
 
     pub(crate) fn udp_out(&self, to: &str, port: u16) -> Reach {
@@ -147,6 +163,16 @@ fn tcp(from: &Netns, to: &str, port: u16) -> Reach {
     }
 }
 
+fn pair(from: &Netns, at: &Netns, to: &str) -> (UdpSocket, UdpSocket) {
+    let to: IpAddr = to.parse().unwrap();
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let far = at.run(|| UdpSocket::bind((to, 0))).unwrap();
+    let near = from.run(|| UdpSocket::bind(any)).unwrap();
+    near.connect(far.local_addr().unwrap()).unwrap();
+    far.connect(near.local_addr().unwrap()).unwrap();
+    (near, far)
+}
+
 /// One datagram, one way: whether it arrives, or an ICMP error, or nothing.
 fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
     let to = SocketAddr::new(to.parse::<IpAddr>().unwrap(), port);
@@ -165,14 +191,6 @@ fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
         Reach::Told
     } else {
         Reach::No
-    }
-}
-
-fn inject(fault: &Fault) -> &dyn Inject {
-    match fault {
-        Fault::NetBlock(block) => block,
-        Fault::HostIsolate(isolate) => isolate,
-        other => panic!("no fault on traffic: {other:?}"),
     }
 }
 
@@ -200,7 +218,7 @@ impl<'a> Injection<'a> {
 
     fn prepare_with(world: &'a World, fault: &Fault, lease: Span, hold: Span) -> Self {
         let ask = ask(fault, hold);
-        let prepared = inject(fault).prepare(&world.host, &ask).unwrap();
+        let prepared = of(fault).prepare(&world.host, &ask).unwrap();
         let ends_boot_us = clock::boot_us() + hold.as_micros();
         Self { world, live: Live { ask, prepared, ends_boot_us, lease } }
     }
@@ -216,7 +234,7 @@ impl<'a> Injection<'a> {
     }
 
     pub(crate) fn fault(&self) -> &dyn Inject {
-        inject(&self.live.ask.fault)
+        of(&self.live.ask.fault)
     }
 
     pub(crate) fn again(&self) -> Result<Injected, InjectError> {
@@ -232,13 +250,15 @@ impl<'a> Injection<'a> {
     }
 
     pub(crate) fn table(&self) -> String {
-        match &self.live.prepared.undo[..] {
-            [Undo::DeleteNftTable { table }] => table.clone(),
-            other => panic!("one table is all there is to undo: {other:?}"),
+        match self.live.prepared.undo.last() {
+            Some(Undo::DeleteNftTable { table }) => table.clone(),
+            other => panic!("the table is the first thing to undo: {other:?}"),
         }
     }
 
     pub(crate) fn undo(&self) {
-        undo::nft::apply(&self.world.host, &self.table()).unwrap();
+        for undo in self.live.prepared.undo.iter().rev() {
+            undo.apply(&self.world.host).unwrap();
+        }
     }
 }

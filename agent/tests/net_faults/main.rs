@@ -1,0 +1,9 @@
+//! Faults on traffic, on real traffic between namespaces.
+
+#![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
+
+mod block;
+mod shape;
+mod shape_switches;
+mod trip;
+mod world;

@@ -1,0 +1,307 @@
+//! Traffic delayed, lost, doubled, damaged, reordered and throttled in user space.
+//!
+//! Chances are asserted five standard deviations wide, times only as wide as a busy machine needs.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use firedrill_agent::{sandboxed, testing::wait_until};
+use firedrill_wire::{
+    Fault,
+    evidence::Seen,
+    fault::{Direction, NetBlock, NetDuplicate, Protocol},
+};
+
+use super::{
+    trip::{LATE, SOON, fault, out, slow, trip},
+    world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, World},
+};
+
+sandboxed! {
+    fn chosen_packets_are_late_by_as_much_as_asked_and_no_others() {
+        let world = World::new();
+        let before = world.snapshot();
+        for peer in PEERS {
+            let injection = Injection::make(&world, &slow(peer, "150ms"));
+            let evidence = injection.evidence();
+            assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::No), "{}", evidence.detail);
+            let there = out(&world, peer, 50);
+            assert_eq!(there.lost(50), 0);
+            assert!(there.least() >= LATE && there.median() < Duration::from_millis(250), "{:?}", there.median());
+            // What comes from the peer, and what goes to another, is not.
+            let (near, far) = world.flow(peer);
+            assert!(trip((&far, &near), 20, SOON * 5).median() < SOON);
+            assert!(out(&world, "10.2.0.2", 20).median() < SOON);
+            // Loopback, the agent and SSH.
+            let began = Instant::now();
+            assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
+            assert_eq!(world.tcp_in(SELF4, AGENT_PORT), Reach::Yes);
+            assert_eq!(world.tcp_in(SELF4, 22), Reach::Yes);
+            assert!(began.elapsed() < LATE);
+            let evidence = injection.evidence();
+            assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
+            assert!(evidence.count.unwrap() >= 50);
+            assert!(evidence.detail.contains("engine: user space (NFQUEUE)"), "{}", evidence.detail);
+            injection.undo();
+            assert_eq!(injection.evidence().in_force, Seen::No);
+            assert!(out(&world, peer, 20).median() < SOON);
+        }
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn both_ways_and_inwards() {
+        let world = World::new();
+        for (peer, direction) in [(PEER4, "in"), (PEER6, "both"), (PEER4, "both")] {
+            let json = format!(r#"{{"net-slow":{{"to":"{peer}","delay":"150ms","direction":"{direction}"}}}}"#);
+            let injection = Injection::make(&world, &fault(&json));
+            let (near, far) = world.flow(peer);
+            let inward = trip((&far, &near), 30, Duration::from_secs(1));
+            assert!(inward.lost(30) == 0 && inward.least() >= LATE, "{direction}: {:?}", inward.least());
+            let outward = trip((&near, &far), 30, Duration::from_secs(1));
+            assert!((outward.least() >= LATE) == (direction == "both"), "{direction}: {:?}", outward.least());
+            injection.undo();
+        }
+    }
+}
+
+sandboxed! {
+    fn what_passes_through_the_host_is_reached() {
+        let world = World::new();
+        let injection = Injection::make(&world, &slow("10.2.0.2", "150ms"));
+        let (near, far) = world.flow_through();
+        let there = trip((&near, &far), 30, Duration::from_secs(1));
+        assert!(there.lost(30) == 0 && there.least() >= LATE, "{:?}", there.least());
+        injection.undo();
+        assert!(trip((&near, &far), 30, SOON * 5).median() < SOON);
+    }
+}
+
+sandboxed! {
+    fn delays_scatter_as_asked() {
+        let world = World::new();
+        let json = format!(r#"{{"net-slow":{{"to":"{PEER4}","delay":"150ms","jitter":"100ms"}}}}"#);
+        let injection = Injection::make(&world, &fault(&json));
+        let there = out(&world, PEER4, 400);
+        assert_eq!(there.lost(400), 0);
+        let early = there.took.values().filter(|times| times[0] < Duration::from_millis(100)).count();
+        let late = there.took.values().filter(|times| times[0] > Duration::from_millis(200)).count();
+        // A quarter each: 100 of 400, one standard deviation is 9.
+        assert!((55..=145).contains(&early) && (55..=200).contains(&late), "{early} early, {late} late");
+        assert!(there.least() >= Duration::from_millis(49), "{:?}", there.least());
+        injection.undo();
+    }
+}
+
+sandboxed! {
+    fn as_many_are_lost_as_asked() {
+        let world = World::new();
+        for (peer, json) in [
+            (PEER4, r#"{"net-lose":{"to":"10.1.0.2","share":"30%"}}"#),
+            (PEER6, r#"{"net-lose":{"to":"fd00:1::2","share":"30%"}}"#),
+        ] {
+            let injection = Injection::make(&world, &fault(json));
+            let lost = out(&world, peer, 600).lost(600);
+            // 180 of 600, one standard deviation is 11.
+            assert!((124..=236).contains(&lost), "{lost} of 600");
+            let evidence = injection.evidence();
+            assert!(evidence.detail.contains(&format!("{lost} lost")), "{lost}: {}", evidence.detail);
+            injection.undo();
+            assert_eq!(out(&world, peer, 100).lost(100), 0);
+        }
+    }
+}
+
+sandboxed! {
+    fn bursts_are_lost_in_bursts() {
+        let world = World::new();
+        // Bursts of 10 on average, 90 between them: a tenth is lost.
+        let json = r#"{"net-lose":{"to":"10.1.0.2","gilbert_elliott":{"to_bad":"1.1%","to_good":"10%"}}}"#;
+        let injection = Injection::make(&world, &fault(json));
+        let there = out(&world, PEER4, 3000);
+        let gone: Vec<u32> = (0..3000).filter(|number| !there.took.contains_key(number)).collect();
+        let bursts = 1 + gone.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+        assert!((60..=900).contains(&gone.len()), "{} lost", gone.len());
+        let mean = gone.len() / bursts;
+        assert!((4..=25).contains(&mean), "{} lost in {bursts} bursts", gone.len());
+        injection.undo();
+    }
+}
+
+sandboxed! {
+    fn some_come_twice() {
+        let world = World::new();
+        for peer in PEERS {
+            let json = format!(r#"{{"net-duplicate":{{"to":"{peer}","share":"30%"}}}}"#);
+            let injection = Injection::make(&world, &fault(&json));
+            let there = out(&world, peer, 600);
+            assert_eq!(there.lost(600), 0);
+            let twice = there.took.values().filter(|times| times.len() == 2).count();
+            assert!((124..=236).contains(&twice), "{twice} of 600");
+            assert!(there.took.values().all(|times| times.len() <= 2));
+            injection.undo();
+        }
+    }
+}
+
+sandboxed! {
+    fn damaged_packets_are_found_by_the_receiver() {
+        let world = World::new();
+        for peer in PEERS {
+            let json = format!(r#"{{"net-corrupt":{{"to":"{peer}","share":"30%"}}}}"#);
+            let injection = Injection::make(&world, &fault(&json));
+            let gone = out(&world, peer, 600).lost(600);
+            assert!((124..=236).contains(&gone), "{gone} of 600");
+            assert!(injection.evidence().detail.contains("corrupted"), "{}", injection.evidence().detail);
+            injection.undo();
+        }
+    }
+}
+
+sandboxed! {
+    fn some_overtake_the_others() {
+        let world = World::new();
+        let json = format!(r#"{{"net-reorder":{{"to":"{PEER4}","delay":"150ms","share":"30%"}}}}"#);
+        let injection = Injection::make(&world, &fault(&json));
+        let there = out(&world, PEER4, 400);
+        assert_eq!(there.lost(400), 0);
+        let ahead = there.took.values().filter(|times| times[0] < LATE).count();
+        // 120 of 400, one standard deviation is 9.
+        assert!((74..=166).contains(&ahead), "{ahead} of 400 overtook");
+        assert!(there.order.windows(2).any(|pair| pair[1] < pair[0]));
+        injection.undo();
+    }
+}
+
+sandboxed! {
+    fn only_so_much_passes_a_second() {
+        let world = World::new();
+        let json = format!(r#"{{"net-throttle":{{"to":"{PEER4}","rate":"400kbit","burst":"2kB"}}}}"#);
+        let injection = Injection::make(&world, &fault(&json));
+        let there = out(&world, PEER4, 150);
+        assert_eq!(there.lost(150), 0);
+        // 228 bytes each; what is beyond the burst has to wait for its turn at 50 bytes a millisecond.
+        let last = *there.took[&149].iter().max().unwrap();
+        assert!(last > Duration::from_millis(500), "the last took {last:?}");
+        assert!(there.order.is_sorted(), "nothing overtakes");
+        injection.undo();
+    }
+}
+
+sandboxed! {
+    fn faults_on_the_same_peer_combine() {
+        let world = World::new();
+        let before = world.snapshot();
+        let lose = fault(r#"{"net-lose":{"to":"10.1.0.2","share":"30%"}}"#);
+        // In either order: a packet that was sent again must meet the other, and none twice.
+        for faults in [[slow(PEER4, "150ms"), lose.clone()], [lose, slow(PEER4, "150ms")]] {
+            let [one, other] = faults.map(|fault| Injection::make(&world, &fault));
+            assert_ne!(one.live.prepared.claims[2], other.live.prepared.claims[2]);
+            let there = out(&world, PEER4, 600);
+            let lost = there.lost(600);
+            assert!((124..=236).contains(&lost), "{lost} of 600");
+            assert!(there.least() >= LATE && there.median() < Duration::from_millis(300), "{:?}", there.median());
+            assert!(there.took.values().all(|times| times.len() == 1));
+            for injection in [&one, &other] {
+                let seen = injection.evidence().count.unwrap();
+                assert!((360..=610).contains(&seen), "{seen} seen of 600");
+            }
+            one.undo();
+            assert_eq!(other.evidence().in_force, Seen::Yes, "the other is left alone");
+            other.undo();
+            assert_eq!(out(&world, PEER4, 50).lost(50), 0);
+        }
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn what_is_blocked_stays_blocked_however_it_is_shaped() {
+        let world = World::new();
+        let slow = Injection::make(&world, &slow(PEER4, "50ms"));
+        let block = Fault::NetBlock(NetBlock { to: vec![PEER4.to_owned()], protocol: Some(Protocol::Tcp), ..NetBlock::default() });
+        let block = Injection::make(&world, &block);
+        assert_eq!(world.tcp_out(PEER4, 8080), Reach::No);
+        assert!(block.evidence().exercised == Seen::Yes && slow.evidence().exercised == Seen::Yes);
+        let there = out(&world, PEER4, 20);
+        assert!(there.lost(20) == 0 && there.least() >= Duration::from_millis(49));
+        block.undo();
+        assert_eq!(world.tcp_out(PEER4, 8080), Reach::Yes);
+        slow.undo();
+    }
+}
+
+sandboxed! {
+    fn a_stream_arrives_whole() {
+        let world = World::new();
+        let injections = [
+            Injection::make(&world, &fault(r#"{"net-slow":{"to":["10.1.0.2"],"delay":"5ms","jitter":"2ms","direction":"both"}}"#)),
+            Injection::make(&world, &fault(r#"{"net-lose":{"to":["10.1.0.2"],"share":"1%"}}"#)),
+            Injection::make(&world, &fault(r#"{"net-corrupt":{"to":["10.1.0.2"],"share":"1%"}}"#)),
+        ];
+        let listener = world.at_peer(|| TcpListener::bind((PEER4, 0)).unwrap());
+        let to = listener.local_addr().unwrap();
+        let wanted: Vec<u8> = (0..2_000_000_u32).map(|n| n.to_le_bytes()[(n % 3) as usize]).collect();
+        let got = thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut got = Vec::new();
+                listener.accept().unwrap().0.read_to_end(&mut got).unwrap();
+                got
+            });
+            let mut stream = world.host_ns.run(|| TcpStream::connect(to)).unwrap();
+            stream.write_all(&wanted).unwrap();
+            drop(stream);
+            reader.join().unwrap()
+        });
+        assert!(got == wanted, "{} of {} bytes", got.len(), wanted.len());
+        for injection in &injections {
+            assert_eq!(injection.evidence().exercised, Seen::Yes);
+            injection.undo();
+        }
+    }
+}
+
+sandboxed! {
+    fn what_is_held_at_the_end_is_sent_on() {
+        let world = World::new();
+        let injection = Injection::make(&world, &slow(PEER4, "30s"));
+        let (near, far) = world.flow(PEER4);
+        near.send(b"patience").unwrap();
+        wait_until("it is held", || injection.evidence().detail.contains("1 held"));
+        injection.undo();
+        far.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(far.recv(&mut [0; 8]).unwrap(), 8);
+    }
+}
+
+sandboxed! {
+    fn what_cannot_be_is_refused_before_anything_is_touched() {
+        let world = World::new();
+        let before = world.snapshot();
+        let code = |json: &str| world.prepare(&fault(json)).expect_err("refused").code;
+        assert_eq!(code(r#"{"net-slow":{"delay":"1s"}}"#), "no-peers");
+        assert_eq!(code(r#"{"net-slow":{"to":"10.1.0.2","delay":"0s","jitter":"1s"}}"#), "no-delay");
+        assert_eq!(code(r#"{"net-lose":{"to":"10.1.0.2","share":"0%"}}"#), "no-share");
+        assert_eq!(code(r#"{"net-throttle":{"to":"10.1.0.2","rate":"0mbit"}}"#), "no-rate");
+        assert_eq!(code(r#"{"net-lose":{"to":"no-such-name.invalid","share":"5%"}}"#), "no-address");
+        for direction in [Direction::In, Direction::Both] {
+            let twice = NetDuplicate { to: vec![PEER4.to_owned()], share: "5%".parse().unwrap(), direction, ..NetDuplicate::default() };
+            assert_eq!(world.prepare(&Fault::NetDuplicate(twice)).expect_err("refused").code, "engine-unable");
+        }
+        let one = Injection::prepare(&world, &slow(PEER4, "150ms"));
+        let other = Injection::prepare(&world, &slow(PEER4, "150ms"));
+        assert_ne!(one.live.prepared.undo, other.live.prepared.undo, "queues of their own");
+        let again = one.fault().prepare(&world.host, &one.live.ask).unwrap();
+        assert_eq!(again, one.live.prepared);
+        let prepared = &one.live.prepared;
+        assert!(prepared.effects[0].starts_with("delay packets to 10.1.0.2 by 150ms, in user space by queue "), "{:?}", prepared.effects);
+        assert!(prepared.notes.iter().any(|note| note.contains("NFQUEUE")), "{:?}", prepared.notes);
+        assert!(prepared.notes[0].contains("7790") && prepared.notes[0].contains("22"), "{:?}", prepared.notes);
+        world.assert_same(&before);
+    }
+}

@@ -1,0 +1,190 @@
+//! What ends a fault that shapes traffic, whoever dies or hangs; and that it is made once and leaves nothing.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    thread,
+    time::{Duration, Instant},
+};
+
+use firedrill_agent::{
+    fault::{Ask, Live, of},
+    host::queue::FIRST,
+    sandboxed,
+    testing::{host, play, role, wait_until},
+    undo::Undo,
+};
+use firedrill_wire::{Span, evidence::Seen};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{
+    trip::{LATE, SOON, fault, out, slow},
+    world::{Injection, PEER4, World},
+};
+
+/// A kind each, all on the first peer.
+const KINDS: [&str; 6] = [
+    r#"{"net-slow":{"to":["10.1.0.2","fd00:1::2"],"delay":"20ms","jitter":"5ms"}}"#,
+    r#"{"net-lose":{"to":["10.1.0.2","fd00:1::2"],"share":"50%"}}"#,
+    r#"{"net-duplicate":{"to":["10.1.0.2","fd00:1::2"],"share":"50%"}}"#,
+    r#"{"net-corrupt":{"to":["10.1.0.2","fd00:1::2"],"share":"50%"}}"#,
+    r#"{"net-reorder":{"to":["10.1.0.2","fd00:1::2"],"delay":"20ms","share":"50%"}}"#,
+    r#"{"net-throttle":{"to":["10.1.0.2","fd00:1::2"],"rate":"1mbit","burst":"3kB"}}"#,
+];
+
+sandboxed! {
+    fn lease_and_hold_lift_by_themselves() {
+        let world = World::new();
+        let by_lease = Injection::with(&world, &slow(PEER4, "150ms"), Span::secs(5), Span::secs(60));
+        by_lease.renew(Span::millis(200)).unwrap();
+        wait_until("the lease lifts it", || by_lease.evidence().in_force == Seen::No);
+        assert!(out(&world, PEER4, 20).median() < SOON);
+        by_lease.renew(Span::secs(60)).expect_err("never revived");
+        by_lease.undo();
+        let by_hold = Injection::with(&world, &slow(PEER4, "150ms"), Span::secs(60), Span::millis(300));
+        wait_until("the hold lifts it", || by_hold.evidence().in_force == Seen::No);
+        assert!(out(&world, PEER4, 20).median() < SOON);
+        by_hold.undo();
+    }
+}
+
+sandboxed! {
+    fn the_loop_keeps_its_gate_open() {
+        let world = World::new();
+        let injection = Injection::make(&world, &slow(PEER4, "150ms"));
+        // Longer than the gate is open by itself.
+        thread::sleep(Duration::from_secs(3));
+        let evidence = injection.evidence();
+        assert_eq!(evidence.in_force, Seen::Yes, "{}", evidence.detail);
+        assert!(out(&world, PEER4, 20).least() >= LATE);
+        injection.undo();
+    }
+}
+
+sandboxed! {
+    fn injecting_twice_is_injecting_once_staged_or_not() {
+        let world = World::new();
+        let before = world.snapshot();
+        for json in KINDS {
+            let injection = Injection::make(&world, &fault(json));
+            let once = world.snapshot();
+            injection.again().unwrap();
+            world.assert_same(&once);
+            assert_eq!(injection.evidence().in_force, Seen::Yes);
+            injection.undo();
+            world.assert_same(&before);
+            let staged = Injection::prepare(&world, &fault(json));
+            staged.fault().stage(&world.host, &staged.live).unwrap();
+            assert_eq!(staged.evidence().in_force, Seen::No, "its gates are closed");
+            assert_eq!(out(&world, PEER4, 5).lost(5), 0);
+            assert_eq!(staged.evidence().exercised, Seen::No);
+            staged.again().unwrap();
+            assert_eq!(staged.evidence().in_force, Seen::Yes);
+            staged.undo();
+            world.assert_same(&before);
+        }
+    }
+}
+
+sandboxed! {
+    fn a_failed_injection_leaves_nothing_and_undoing_twice_is_undoing_once() {
+        let world = World::new();
+        let before = world.snapshot();
+        for json in KINDS {
+            let mut injection = Injection::prepare(&world, &fault(json));
+            world.assert_same(&before); // preparing reads only
+            // Another has the queue and the name, so that neither can be had.
+            let other = host(std::path::Path::new("/nonexistent"));
+            injection.fault().inject(&other, &injection.live).unwrap();
+            let taken = world.snapshot();
+            injection.again().expect_err("the queue is taken");
+            world.assert_same(&taken);
+            for undo in injection.live.prepared.undo.iter().rev() {
+                undo.apply(&other).unwrap();
+            }
+            drop(other);
+            injection.undo();
+            injection.undo();
+            injection.live.ends_boot_us = 1;
+            injection.again().expect_err("its hold is over");
+            injection.undo();
+            injection.undo();
+            world.assert_same(&before);
+            assert_eq!(out(&world, PEER4, 5).lost(5), 0);
+        }
+    }
+}
+
+/// Another process, in the same namespaces, that has made a fault.
+fn owner() -> std::process::Child {
+    let mut child = play("owner");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
+    child
+}
+
+fn own() -> ! {
+    // Its own host, in the namespace that the first process has furnished.
+    let host = host(std::path::Path::new("/nonexistent"));
+    let fault = slow(PEER4, "150ms");
+    let ask = Ask { id: "owner-run-1".parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
+    let prepared = of(&fault).prepare(&host, &ask).unwrap();
+    let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
+    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(60) };
+    of(&fault).inject(&host, &live).unwrap();
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    loop {
+        thread::sleep(Duration::from_secs(60));
+    }
+}
+
+fn pid(child: &std::process::Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap())
+}
+
+sandboxed! {
+    fn packets_pass_when_the_owner_dies() {
+        if role().is_some() {
+            own();
+        }
+        let world = World::new();
+        let mut child = owner();
+        assert!(out(&world, PEER4, 20).least() >= LATE);
+        kill(pid(&child), Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+        wait_until("packets are as before", || out(&world, PEER4, 1).took.get(&0).is_some_and(|took| took[0] < SOON));
+        wait_until("the table is gone", || world.host.nft.our_tables().unwrap().is_empty());
+        // Whoever is left has nothing to do, and may say so as often as it likes.
+        for _ in 0..2 {
+            let undone = Undo::StopQueue { number: FIRST }.apply(&world.host).unwrap();
+            assert!(undone.detail.contains("ends with its owner"), "{}", undone.detail);
+        }
+    }
+}
+
+sandboxed! {
+    fn packets_pass_soon_after_the_owner_was_stopped() {
+        if role().is_some() {
+            own();
+        }
+        let world = World::new();
+        let mut child = owner();
+        assert!(out(&world, PEER4, 20).least() >= LATE);
+        kill(pid(&child), Signal::SIGSTOP).unwrap();
+        let stopped = Instant::now();
+        // Lease and hold are a minute each; the gate that the loop keeps open is not.
+        let (near, far) = world.flow(PEER4);
+        far.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        wait_until("packets pass", || {
+            near.send(b"x").unwrap();
+            far.recv(&mut [0; 8]).is_ok()
+        });
+        assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
+        eprintln!("packets passed {:?} after SIGSTOP", stopped.elapsed());
+        kill(pid(&child), Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+    }
+}

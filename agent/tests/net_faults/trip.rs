@@ -1,0 +1,84 @@
+//! Numbered datagrams on their way, and what became of them.
+
+use std::{
+    collections::BTreeMap,
+    net::UdpSocket,
+    thread,
+    time::{Duration, Instant},
+};
+
+use firedrill_wire::Fault;
+
+use super::world::World;
+
+const LENGTH: usize = 200;
+
+pub(crate) fn fault(json: &str) -> Fault {
+    serde_json::from_str(json).unwrap()
+}
+
+pub(crate) fn slow(to: &str, delay: &str) -> Fault {
+    fault(&format!(r#"{{"net-slow":{{"to":"{to}","delay":"{delay}"}}}}"#))
+}
+
+/// What came of a flow of numbered datagrams: how long each arrival took, by number; and the numbers as they came.
+pub(crate) struct Trip {
+    pub(crate) took: BTreeMap<u32, Vec<Duration>>,
+    pub(crate) order: Vec<u32>,
+}
+
+impl Trip {
+    pub(crate) fn lost(&self, sent: u32) -> u32 {
+        sent - u32::try_from(self.took.len()).unwrap()
+    }
+
+    pub(crate) fn median(&self) -> Duration {
+        let mut all: Vec<_> = self.took.values().map(|times| times[0]).collect();
+        all.sort_unstable();
+        all[all.len() / 2]
+    }
+
+    pub(crate) fn least(&self) -> Duration {
+        *self.took.values().flatten().min().unwrap()
+    }
+}
+
+/// Sends so many from one to the other, and waits until nothing has come for `silence`.
+pub(crate) fn trip((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration) -> Trip {
+    to.set_read_timeout(Some(silence)).unwrap();
+    thread::scope(|scope| {
+        let got = scope.spawn(|| {
+            let (mut got, mut buffer) = (Vec::new(), [0; 2 * LENGTH]);
+            while let Ok(length) = to.recv(&mut buffer) {
+                let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
+                let intact = length == LENGTH && buffer[4..length].iter().all(|&byte| byte == 0x5a);
+                assert!(intact && number < count, "what the receiver's checksum let through is whole");
+                got.push((number, Instant::now()));
+            }
+            got
+        });
+        let mut datagram = [0x5a; LENGTH];
+        let mut sent = Vec::new();
+        for number in 0..count {
+            datagram[..4].copy_from_slice(&number.to_be_bytes());
+            sent.push(Instant::now());
+            from.send(&datagram).unwrap();
+            // As a program would, not as a flood would.
+            thread::sleep(Duration::from_micros(200));
+        }
+        let mut trip = Trip { took: BTreeMap::new(), order: Vec::new() };
+        for (number, at) in got.join().unwrap() {
+            trip.took.entry(number).or_default().push(at - sent[number as usize]);
+            trip.order.push(number);
+        }
+        trip
+    })
+}
+
+pub(crate) fn out(world: &World, to: &str, count: u32) -> Trip {
+    let (near, far) = world.flow(to);
+    trip((&near, &far), count, Duration::from_secs(1))
+}
+
+pub(crate) const SOON: Duration = Duration::from_millis(60);
+pub(crate) const LATE: Duration = Duration::from_millis(149);
