@@ -23,7 +23,7 @@ fn library() -> Vec<String> {
         .map(|path| path.display().to_string())
         .collect();
     all.sort();
-    assert!(all.len() >= 7, "{all:?}");
+    assert!(all.len() >= 10, "{all:?}");
     all
 }
 
@@ -48,15 +48,17 @@ fn every_scenario_of_the_library_has_a_plan_and_the_same_one_twice() {
 #[test]
 fn the_demo_fits_in_its_time_and_its_text_says_all() {
     let plan = plan_of("scenarios/demo.toml", "scenarios/fleet.toml", &[], 7);
-    assert_eq!(plan.attacks.len(), 5);
-    assert!(print::total(&plan) <= Span::secs(100), "{}", print::total(&plan));
-    let reboot = &plan.attacks[3];
+    assert_eq!(plan.attacks.len(), 6);
+    assert!(print::total(&plan) <= Span::secs(110), "{}", print::total(&plan));
+    let reboot = &plan.attacks[4];
     assert_eq!((reboot.hold, reboot.injections[0].hold), (Span::secs(10), Span::secs(10)));
-    let region = &plan.attacks[4];
+    let region = &plan.attacks[5];
     assert!(region.injections.iter().all(|one| matches!(one.fault, Fault::HostIsolate(_))));
     assert_eq!(region.injections.len(), 2);
     let Fault::NetBlock(block) = &plan.attacks[2].injections[0].fault else { panic!("{plan:?}") };
     assert_eq!(block.to, ["10.77.1.10", "fd77:1::10"]);
+    let Fault::NetSlow(slow) = &plan.attacks[3].injections[0].fault else { panic!("{plan:?}") };
+    assert_eq!(slow.to, block.to, "peers of every kind become addresses");
     assert_eq!(plan.probes[0].names["edge1"].len(), 2);
     insta::assert_snapshot!("demo-plan", print::text(&plan, &[], 110));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::{
     Fault,
-    fault::ProcessMatch,
+    fault::{Misfit, ProcessMatch},
 };
 
 use crate::{
@@ -53,7 +53,10 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             | Fault::HostIsolate(_)
             | Fault::HostReboot(_)
             | Fault::HostPoweroff(_) => {
-                part.fault.misfit().map(|misfit| (misfit.what.to_owned(), misfit.help))
+                // What could not be read has been reported, and is not missing as well.
+                let misfit =
+                    part.fault.misfit().filter(|one| !(attack.broken && one.code == Misfit::NO_LOSS));
+                misfit.map(|misfit| (misfit.what.to_owned(), misfit.help))
             }
         };
         if let Some((message, help)) = wrong {

@@ -21,6 +21,11 @@ pub struct Misfit {
     pub help: &'static str,
 }
 
+impl Misfit {
+    /// Something is missing that may be there and only be unreadable.
+    pub const NO_LOSS: &'static str = "no-loss";
+}
+
 const fn misfit(code: &'static str, what: &'static str, help: &'static str) -> Option<Misfit> {
     Some(Misfit { code, what, help })
 }
@@ -103,7 +108,7 @@ fn lost(lose: &NetLose) -> Option<Misfit> {
             "one of them: `share` loses each packet by chance, `gilbert_elliott` loses in bursts",
         ),
         (None, None) => misfit(
-            "no-share",
+            Misfit::NO_LOSS,
             "says not how many packets get lost",
             "for example share = \"5%\", or gilbert_elliott = { to_bad = \"1%\", to_good = \"25%\" }",
         ),
@@ -149,7 +154,7 @@ mod tests {
             (r#"{"net-slow":{"to":"a","delay":"1s","correlation":"10%"}}"#, Some("no-jitter")),
             (r#"{"net-lose":{"to":"a","share":"5%"}}"#, None),
             (r#"{"net-lose":{"to":"a","share":"0%"}}"#, Some("no-share")),
-            (r#"{"net-lose":{"to":"a"}}"#, Some("no-share")),
+            (r#"{"net-lose":{"to":"a"}}"#, Some("no-loss")),
             (r#"{"net-lose":{"to":"a","gilbert_elliott":{"to_bad":"1%","to_good":"25%"}}}"#, None),
             (
                 r#"{"net-lose":{"to":"a","gilbert_elliott":{"to_bad":"0%","to_good":"25%"}}}"#,
