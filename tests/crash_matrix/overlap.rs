@@ -21,12 +21,23 @@ const BLOCKS: [&str; 2] = [
     r#"{"net-block":{"to":["10.77.0.98"],"protocol":"tcp"}}"#,
 ];
 
+/// The same packets go through both.
+const SHAPES: [&str; 2] = [
+    r#"{"net-slow":{"to":["10.77.0.99","10.77.0.98"],"delay":"500ms","jitter":"100ms"}}"#,
+    r#"{"net-lose":{"to":["10.77.0.98"],"share":"5%"}}"#,
+];
+
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let orders: [(&str, &'static [usize]); 3] =
         [("first_first", &[0, 1]), ("last_first", &[1, 0]), ("together", &[])];
     let stop = fault(KINDS[0].1);
-    let pairs = [("two_blocks", BLOCKS.map(fault)), ("unit_and_block", [stop, fault(BLOCKS[0])])];
+    let pairs = [
+        ("two_blocks", BLOCKS.map(fault)),
+        ("unit_and_block", [stop, fault(BLOCKS[0])]),
+        ("slow_and_lossy", SHAPES.map(fault)),
+        ("slow_and_block", [fault(SHAPES[0]), fault(BLOCKS[0])]),
+    ];
     for (name, pair) in pairs {
         for (order_name, order) in orders {
             let pair = pair.clone();

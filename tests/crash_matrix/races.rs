@@ -150,9 +150,10 @@ async fn administrator(world: &World, host: &Host<'_>) {
 async fn frozen(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
-    let mut drill =
-        Drill::prepare(world, host, &[fault(KINDS[1].1), fault(KINDS[2].1)]).await.with_lease(SHORT);
-    drill.in_force(&[0, 1]).await;
+    let mut drill = Drill::prepare(world, host, &[KINDS[1], KINDS[2], KINDS[4]].map(|(_, json)| fault(json)))
+        .await
+        .with_lease(SHORT);
+    drill.in_force(&[0, 1, 2]).await;
     processes.signal(ALL, Signal::STOP);
     tokio::time::sleep(Duration::from(SHORT) * 2).await;
     processes.signal(ALL, Signal::CONT);
