@@ -1,5 +1,13 @@
 //! What is to become of packets on their way: the parameters that every engine understands alike, with netem's
-//! meanings (tc-netem(8)). Data only; an engine that cannot do some of it refuses, and nothing is approximated.
+//! meanings (tc-netem(8)), and the dice that decide it packet by packet where no netem does.
+//!
+//! Never touches a packet; an engine that cannot do some of it refuses, and nothing is approximated.
+
+mod chance;
+mod model;
+mod table;
+
+pub use model::{Fate, Model};
 
 use std::time::Duration;
 

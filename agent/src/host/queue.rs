@@ -49,6 +49,8 @@ pub struct Counts {
     pub reordered: u64,
     /// Dropped because too much was held, here or in the kernel.
     pub overflowed: u64,
+    /// That could not be received or sent on: an error that is no part of the fault.
+    pub failed: u64,
     /// Held now.
     pub held: u64,
     /// The sum of the delays that were added, in microseconds, of those passed on.

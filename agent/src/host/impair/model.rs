@@ -1,0 +1,177 @@
+//! What becomes of one packet after the other: lost, doubled, damaged, late, early; when each may go.
+//!
+//! Pure: the time comes from outside and nothing is done to any packet. The order of the draws and their formulas are
+//! those of Linux' net/sched/sch_netem.c (`netem_enqueue`, `tabledist`), but for two things. Where netem takes the
+//! remainder of a draw, which loses the correlation with the one before, the quotient is taken; the distribution is the
+//! same. And a rate has a burst: credit that grows while nothing is sent.
+
+use std::time::Duration;
+
+use super::{
+    Impair, Rate,
+    chance::{Correlated, Dice, Event, Losing, high},
+    table,
+};
+
+/// What becomes of one packet. Times are nanoseconds on the clock that [`Model::fate`] was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// When it goes on; never if this is none.
+    pub first: Option<u64>,
+    /// When it goes on once more.
+    pub second: Option<u64>,
+    /// It was to be lost. If it was to be doubled as well, one remains.
+    pub lost: bool,
+    /// It was to be doubled.
+    pub duplicated: bool,
+    /// One bit of it is to be flipped.
+    pub corrupt: bool,
+    /// It goes ahead of those before it.
+    pub reordered: bool,
+}
+
+/// The dice of one queue, and what they remember.
+#[derive(Clone, Debug)]
+pub struct Model {
+    dice: Dice,
+    mean: i64,
+    sigma: i64,
+    delays: Correlated,
+    table: Option<&'static [i16]>,
+    losing: Losing,
+    doubling: Event,
+    damage: Event,
+    /// Only where packets are reordered at all.
+    overtaking: Option<Event>,
+    gap: u32,
+    since: u32,
+    line: Option<Line>,
+}
+
+impl Model {
+    /// The same parameters and the same seed give the same fates.
+    #[must_use]
+    pub fn new(impair: &Impair, seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let overtaking =
+            (impair.reorder.chance.share > 0.0).then(|| Event::new(impair.reorder.chance, &mut dice));
+        Self {
+            mean: nanoseconds(impair.delay),
+            sigma: nanoseconds(impair.jitter),
+            delays: Correlated::new(impair.delay_correlation, &mut dice),
+            table: table::of(impair.distribution),
+            losing: Losing::new(impair.loss, &mut dice),
+            doubling: Event::new(impair.duplicate, &mut dice),
+            damage: Event::new(impair.corrupt, &mut dice),
+            overtaking,
+            gap: impair.reorder.gap.max(1),
+            since: 0,
+            line: impair.rate.map(Line::new),
+            dice,
+        }
+    }
+
+    /// What becomes of the next packet, which came `now` and is so many bytes long.
+    pub fn fate(&mut self, now: u64, bytes: usize) -> Fate {
+        let duplicated = self.doubling.happens(&mut self.dice);
+        let lost = self.losing.happens(&mut self.dice);
+        let mut fate = Fate { lost, duplicated, ..Fate::default() };
+        if lost && !duplicated {
+            return fate;
+        }
+        fate.corrupt = self.damage.happens(&mut self.dice);
+        (fate.first, fate.reordered) = self.when(now, bytes);
+        if duplicated && !lost {
+            fate.second = self.when(now, bytes).0;
+        }
+        fate
+    }
+
+    /// One of the bits of so many bytes: which byte, and the bit in it.
+    pub fn bit(&mut self, bytes: usize) -> (usize, u8) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let byte = usize::try_from(self.dice.below(bytes)).unwrap_or(0);
+        (byte, 1 << self.dice.below(8))
+    }
+
+    fn when(&mut self, now: u64, bytes: usize) -> (Option<u64>, bool) {
+        let early = self.since + 1 >= self.gap
+            && self.overtaking.as_mut().is_some_and(|event| event.happens(&mut self.dice));
+        if early {
+            self.since = 0;
+            return (Some(now), true);
+        }
+        self.since = self.since.saturating_add(1);
+        let due = now.saturating_add(self.delay());
+        (Some(self.line.as_mut().map_or(due, |line| line.passed(due, bytes))), false)
+    }
+
+    fn delay(&mut self) -> u64 {
+        let delay = if self.sigma == 0 {
+            self.mean
+        } else {
+            let draw = u64::from(self.delays.draw(&mut self.dice));
+            self.mean.saturating_add(match self.table {
+                None => within(draw, self.sigma),
+                Some(table) => scattered(draw, self.sigma, table),
+            })
+        };
+        // What would have to go before it came goes at once, as in netem.
+        u64::try_from(delay).unwrap_or(0)
+    }
+}
+
+/// No delay of years can be meant.
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX).min(i64::MAX >> 16)
+}
+
+/// Evenly within ± sigma.
+fn within(draw: u64, sigma: i64) -> i64 {
+    let share = u128::from(draw) * u128::from(sigma.unsigned_abs()) * 2 >> 32;
+    i64::try_from(share).unwrap_or(i64::MAX) - sigma
+}
+
+fn scattered(draw: u64, sigma: i64, table: &[i16]) -> i64 {
+    let entries = u64::try_from(table.len()).unwrap_or(0);
+    let position = usize::try_from(high(draw * entries)).unwrap_or(0);
+    let entry = i64::from(table.get(position).copied().unwrap_or(0));
+    let small = (sigma % table::SCALE) * entry;
+    let rounding = if small >= 0 { table::SCALE / 2 } else { -table::SCALE / 2 };
+    (small + rounding) / table::SCALE + (sigma / table::SCALE) * entry
+}
+
+/// A line that carries so many bits a second, one packet after the other.
+#[derive(Clone, Debug)]
+struct Line {
+    bits: u64,
+    /// How far it may lag behind: the time that a burst takes.
+    credit: u64,
+    free: u64,
+    last: u64,
+}
+
+impl Line {
+    fn new(rate: Rate) -> Self {
+        let bits = rate.bits.max(1);
+        let burst = usize::try_from(rate.burst).unwrap_or(usize::MAX);
+        Self { bits, credit: carried(burst, bits), free: 0, last: 0 }
+    }
+
+    /// When a packet has passed that reaches the line at some time.
+    fn passed(&mut self, reached: u64, bytes: usize) -> u64 {
+        let from = self.free.max(reached.saturating_sub(self.credit));
+        self.free = from.saturating_add(carried(bytes, self.bits));
+        self.last = self.last.max(reached).max(self.free);
+        self.last
+    }
+}
+
+/// How long a line is busy with so many bytes, in nanoseconds.
+fn carried(bytes: usize, bits: u64) -> u64 {
+    let bytes = u128::try_from(bytes).unwrap_or(u128::MAX >> 64);
+    u64::try_from(bytes * 8 * 1_000_000_000 / u128::from(bits)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
