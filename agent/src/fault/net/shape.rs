@@ -194,6 +194,7 @@ fn seen(counts: &Counts) -> String {
         (counts.reordered, "sent ahead"),
         (counts.held, "held now"),
         (counts.overflowed, "DROPPED for want of room"),
+        (counts.failed, "FAILED to be received or sent on"),
     ] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
