@@ -1,7 +1,7 @@
 //! Numbered datagrams on their way, and what became of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::UdpSocket,
     thread,
     time::{Duration, Instant},
@@ -12,6 +12,8 @@ use firedrill_wire::Fault;
 use super::world::World;
 
 const LENGTH: usize = 200;
+/// A copy comes this soon after the first.
+const COPIES: Duration = Duration::from_millis(200);
 
 pub(crate) fn fault(json: &str) -> Fault {
     serde_json::from_str(json).unwrap()
@@ -49,11 +51,16 @@ pub(crate) fn trip((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Du
     thread::scope(|scope| {
         let got = scope.spawn(|| {
             let (mut got, mut buffer) = (Vec::new(), [0; 2 * LENGTH]);
+            let mut missing: BTreeSet<u32> = (0..count).collect();
             while let Ok(length) = to.recv(&mut buffer) {
                 let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
                 let intact = length == LENGTH && buffer[4..length].iter().all(|&byte| byte == 0x5a);
                 assert!(intact && number < count, "what the receiver's checksum let through is whole");
                 got.push((number, Instant::now()));
+                if missing.remove(&number) && missing.is_empty() {
+                    // Only copies of what has come can still come.
+                    to.set_read_timeout(Some(silence.min(COPIES))).unwrap();
+                }
             }
             got
         });
