@@ -225,7 +225,8 @@ impl Socket {
     }
 }
 
-fn encode(request: &Request, seq: u32) -> Vec<u8> {
+/// A message as it is sent.
+pub(crate) fn encode(request: &Request, seq: u32) -> Vec<u8> {
     let length = HEADER + request.body.len();
     let mut bytes = Vec::with_capacity(length + 3);
     // A body beyond 4 GiB cannot be sent anyway; the kernel refuses the length.
@@ -239,15 +240,16 @@ fn encode(request: &Request, seq: u32) -> Vec<u8> {
     bytes
 }
 
-struct Part<'a> {
-    kind: u16,
+/// A message within a datagram.
+pub(crate) struct Part<'a> {
+    pub(crate) kind: u16,
     flags: u16,
-    seq: u32,
-    body: &'a [u8],
+    pub(crate) seq: u32,
+    pub(crate) body: &'a [u8],
 }
 
 /// The messages of a datagram; a torn one ends it.
-fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Part<'_>> {
+pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Part<'_>> {
     std::iter::from_fn(move || {
         let header: [u8; HEADER] = datagram.get(..HEADER)?.try_into().ok()?;
         let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = header;

@@ -4,9 +4,36 @@
 //! held longer than asked: when this process dies the queue is bypassed, and when it is stopped the gate that it keeps
 //! open closes.
 
-use std::{io, time::Duration};
+mod again;
+mod ip;
+mod message;
+mod serve;
+mod socket;
+mod waiting;
 
-use super::impair::Impair;
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::event::EventfdFlags;
+
+use super::{
+    impair::{Impair, Loss, Model},
+    nft::table::Hook,
+};
+use again::Again;
+use serve::{Serve, State};
+use socket::Socket;
 
 /// So many queues a host can have at once; their numbers are [`FIRST`] and those that follow.
 pub const MOST: u16 = 64;
@@ -15,6 +42,13 @@ pub const FIRST: u16 = 0xfd00;
 /// Packets that were sent again carry this tag plus their queue's number minus [`FIRST`] as `SO_PRIORITY`
 /// (`meta priority`), so that the rules which sent them here let them pass.
 pub const TAG: u32 = 0x00fd_0000;
+
+/// Packets that the kernel may hold beyond those that are held on purpose, until they are received.
+const ON_THEIR_WAY: u32 = 4_096;
+/// No more often than this is a loop's pulse asked for.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// How long a loop may take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a queue is to do.
 pub struct Spec {
@@ -57,25 +91,194 @@ pub struct Counts {
     pub delay_us: u64,
 }
 
-/// The queues of this process.
+/// Whether packets at a hook can be treated so.
+///
+/// What cannot be done at all: a packet that comes in or passes through cannot be doubled, because a verdict lets one
+/// packet go on and no raw socket can make another arrive. What differs from netem is told here so that nobody is
+/// surprised:
+/// - a flipped bit lies behind the IP header, and checksums are left as they were;
+/// - with nothing but a delay asked, what comes in may be held in frames of several segments, each one packet of the
+///   counts, as in netem; with anything else, or once a packet that this host sends is seen, they come segmented;
+/// - what this host sends beyond its interface's MTU (a datagram that the kernel is yet to cut) is held in the kernel, and
+///   not doubled;
+/// - what this host sends is sent again by a raw socket: the user and the cgroup of its sender are not seen by rules that
+///   it meets then; its mark is.
+///
+/// # Errors
+/// Why not, and what to do instead.
+pub fn can(hook: Hook, impair: &Impair) -> Result<(), String> {
+    if impair.rate.is_some_and(|rate| rate.bits == 0) {
+        return Err("a rate of 0 bits a second lets nothing pass; block the traffic instead".to_owned());
+    }
+    if hook != Hook::Output && impair.duplicate.share > 0.0 {
+        return Err("packets that come in or pass through cannot be doubled in user space; \
+                    double what this host sends (direction out), or use a kernel with netem"
+            .to_owned());
+    }
+    Ok(())
+}
+
+/// What a queue's loop shares with those who ask.
+#[derive(Debug)]
+struct Shared {
+    counts: Mutex<Counts>,
+    stop: AtomicBool,
+    wake: OwnedFd,
+}
+
+/// A queue that was started.
+#[derive(Debug)]
+struct Running {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+    /// Nothing is ever sent; it closes when the loop has ended.
+    ended: Mutex<Receiver<()>>,
+    /// What the kernel says about all queues of the namespace.
+    kernel: Option<File>,
+}
+
+impl Running {
+    fn end(self, number: u16) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Err(error) = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes()) {
+            tracing::warn!("queue {number}: could not wake its loop: {error}");
+        }
+        let ended = self.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(
+                "queue {number}: its loop has not ended within {PATIENCE:?}; it is left to itself"
+            );
+        } else if self.thread.join().is_err() {
+            tracing::warn!("queue {number}: its loop had died; the kernel dropped what it held");
+        }
+    }
+}
+
+/// The queues of this process. They end with this.
 #[derive(Debug, Default)]
-pub struct Queues(());
+pub struct Queues(Mutex<HashMap<u16, Running>>);
 
 impl Queues {
-    /// Starts a queue. It is there and serves when this comes back.
+    /// Starts a queue in the calling thread's network namespace. It is there and serves when this comes back.
     ///
     /// # Errors
-    /// The number is taken, or the kernel has no queues.
-    pub fn start(&self, _spec: Spec) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    /// The number is taken, the kernel has no queues, or this process may not do it.
+    pub fn start(&self, spec: Spec) -> io::Result<()> {
+        let number = spec.number;
+        let told = |error: io::Error| {
+            io::Error::new(error.kind(), format!("could not serve packet queue {number}: {error}"))
+        };
+        let mut running = self.running();
+        if running.get(&number).is_some_and(|queue| !queue.thread.is_finished()) {
+            return Err(told(io::ErrorKind::AlreadyExists.into()));
+        }
+        let queue = begin(spec).map_err(told)?;
+        running.insert(number, queue);
+        Ok(())
     }
 
-    /// Ends a queue: what it holds is sent at once. That there is none is success.
-    pub fn stop(&self, _number: u16) {}
+    /// Ends a queue: what it holds is sent at once, and no packet is lost that comes meanwhile. That there is none is
+    /// success.
+    ///
+    /// Rules that send packets to it let them pass from then on; delete them after this, not before: when a chain's hook
+    /// goes, the kernel drops all that any queue of the namespace holds (only what this host sends is held here).
+    pub fn stop(&self, number: u16) {
+        let queue = self.running().remove(&number);
+        if let Some(queue) = queue {
+            queue.end(number);
+        }
+    }
 
     /// What it did; none where it does not run (it died, or never began).
     #[must_use]
-    pub fn counts(&self, _number: u16) -> Option<Counts> {
-        None
+    pub fn counts(&self, number: u16) -> Option<Counts> {
+        let running = self.running();
+        let queue = running.get(&number).filter(|queue| !queue.thread.is_finished())?;
+        let mut counts = *queue.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = queue.kernel.as_ref().map(read).unwrap_or_default();
+        counts.overflowed = counts.overflowed.saturating_add(message::dropped(&text, number));
+        Some(counts)
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<u16, Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Queues {
+    fn drop(&mut self) {
+        let all: Vec<_> = self.running().drain().collect();
+        for (number, queue) in all {
+            queue.end(number);
+        }
+    }
+}
+
+/// Makes the queue and starts its loop.
+fn begin(spec: Spec) -> io::Result<Running> {
+    let Spec { number, impair, seed, memory, every, alive } = spec;
+    let tag = TAG.saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
+    let again = Again::open(tag)?;
+    // Frames of several segments are one packet here: only where that makes no difference.
+    let unsegmented = impair.loss == Loss::None
+        && impair.rate.is_none()
+        && [impair.duplicate, impair.corrupt, impair.reorder.chance].iter().all(|chance| chance.share <= 0.0);
+    // As many as may be held, and those that are on their way.
+    let most = u32::try_from(memory / serve::OVERHEAD).unwrap_or(u32::MAX).saturating_add(ON_THEIR_WAY);
+    let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let shared = Arc::new(Shared { counts: Mutex::default(), stop: AtomicBool::new(false), wake });
+    let model = Model::new(&impair, seed);
+    // By this thread: the file shows the namespace of whoever opened it.
+    let kernel = File::open("/proc/thread-self/net/netfilter/nfnetlink_queue").ok();
+    let mut early = Vec::new();
+    let socket = Socket::bind(number, most, unsegmented, &mut early).map_err(|error| match error.kind() {
+        // The kernel says no more than that to either.
+        io::ErrorKind::PermissionDenied => {
+            io::Error::new(error.kind(), "another program serves it, or CAP_NET_ADMIN is missing")
+        }
+        _ => error,
+    })?;
+    let (ending, ended) = mpsc::channel();
+    let state = State::new(number);
+    let every = every.max(SHORTEST);
+    let shared_with = Arc::clone(&shared);
+    let serve =
+        Serve { number, socket, again, model, memory, every, alive, unsegmented, shared: shared_with, state };
+    let thread = thread::Builder::new().name(format!("queue-{number:x}")).spawn(move || {
+        let _ending: Sender<()> = ending;
+        serve.run(&early);
+    })?;
+    Ok(Running { shared, thread, ended: Mutex::new(ended), kernel })
+}
+
+/// The file from its beginning, as it is now.
+fn read(file: &File) -> String {
+    let mut text = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(length @ 1..) = file.read_at(&mut piece, count(text.len())) {
+        text.extend(&piece[..length]);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::impair::{Chance, Rate};
+
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        let twice = Impair { duplicate: Chance { share: 0.1, correlation: 0.0 }, ..Impair::default() };
+        assert_eq!(can(Hook::Output, &twice), Ok(()));
+        for hook in [Hook::Input, Hook::Forward] {
+            assert!(can(hook, &twice).is_err_and(|why| why.contains("direction out")));
+            assert_eq!(can(hook, &Impair { corrupt: twice.duplicate, ..Impair::default() }), Ok(()));
+        }
+        let nothing = Impair { rate: Some(Rate { bits: 0, burst: 0 }), ..Impair::default() };
+        assert!(can(Hook::Output, &nothing).is_err_and(|why| why.contains("block")));
     }
 }

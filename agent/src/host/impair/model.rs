@@ -128,7 +128,7 @@ fn nanoseconds(duration: Duration) -> i64 {
 
 /// Evenly within ± sigma.
 fn within(draw: u64, sigma: i64) -> i64 {
-    let share = u128::from(draw) * u128::from(sigma.unsigned_abs()) * 2 >> 32;
+    let share = (u128::from(draw) * u128::from(sigma.unsigned_abs()) * 2) >> 32;
     i64::try_from(share).unwrap_or(i64::MAX) - sigma
 }
 

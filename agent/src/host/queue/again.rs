@@ -1,0 +1,249 @@
+//! Sending packets again that this host sent and that were held here: by raw sockets, which leave every byte as it is but
+//! an IPv4 header's own checksum.
+//!
+//! The mark, the interface and the addresses decide the route as they did before. What a raw socket cannot say is lost:
+//! the user and the cgroup that sent it. Never fragments: a packet beyond the interface's MTU is not for here.
+
+use std::{
+    collections::HashMap,
+    io, mem,
+    net::{IpAddr, SocketAddr},
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+};
+
+use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, setsockopt, sockopt};
+
+use super::{
+    ip::{self, Ends},
+    socket::MANY,
+};
+
+/// What may wait in the sockets for the interfaces to take it.
+const ROOM: usize = 8 << 20;
+/// Loopback has this index in every network namespace. Its packets find their way without being told.
+const LOOPBACK: u32 = 1;
+/// How long an interface's MTU is believed, in nanoseconds.
+const BELIEVED: u64 = 1_000_000_000;
+
+/// A packet to be sent again.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub(super) bytes: Vec<u8>,
+    pub(super) mark: u32,
+    pub(super) out: u32,
+}
+
+/// How sending went.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) passed: u64,
+    /// The sockets or the interface were full.
+    pub(super) full: u64,
+    /// Anything else, and what.
+    pub(super) failed: u64,
+    pub(super) error: Option<io::Error>,
+}
+
+/// The raw sockets of one queue.
+#[derive(Debug)]
+pub(super) struct Again {
+    v4: OwnedFd,
+    /// A host may have no IPv6; then there are no such packets.
+    v6: Option<OwnedFd>,
+    mtus: HashMap<u32, (u64, usize)>,
+}
+
+fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
+    // Of this protocol: packets are sent with their own IP headers, and none is received.
+    // SAFETY: makes a descriptor that nothing else owns.
+    let made = unsafe {
+        libc::socket(family as libc::c_int, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW)
+    };
+    if made < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    let made = unsafe { OwnedFd::from_raw_fd(made) };
+    setsockopt(&made, sockopt::Priority, &tag)?;
+    setsockopt(&made, sockopt::Broadcast, &true)?;
+    if setsockopt(&made, sockopt::SndBufForce, &ROOM).is_err() {
+        // Not privileged in the first namespace: up to the machine's limit.
+        setsockopt(&made, sockopt::SndBuf, &ROOM)?;
+    }
+    Ok(made)
+}
+
+impl Again {
+    /// Opens the sockets. Their packets have `tag` as their priority.
+    pub(super) fn open(tag: u32) -> io::Result<Self> {
+        let tag = i32::try_from(tag).map_err(io::Error::other)?;
+        let v4 = raw(AddressFamily::Inet, tag)?;
+        let v6 = match raw(AddressFamily::Inet6, tag) {
+            Ok(made) => {
+                let on: libc::c_int = 1;
+                let length = libc::socklen_t::try_from(mem::size_of_val(&on)).map_err(io::Error::other)?;
+                // The source is said with each packet; it need not be an address of this host.
+                // SAFETY: the value is an integer of that length, which outlives the call.
+                let set = unsafe {
+                    libc::setsockopt(
+                        made.as_raw_fd(),
+                        libc::IPPROTO_IPV6,
+                        libc::IPV6_FREEBIND,
+                        (&raw const on).cast(),
+                        length,
+                    )
+                };
+                if set < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                Some(made)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { v4, v6, mtus: HashMap::new() })
+    }
+
+    /// Whether a packet of so many bytes can be sent again through an interface.
+    pub(super) fn fits(&mut self, now: u64, out: u32, bytes: usize) -> bool {
+        let mtu = match self.mtus.get(&out) {
+            Some((asked, mtu)) if now.saturating_sub(*asked) < BELIEVED => *mtu,
+            _ => {
+                // An interface that is gone carries nothing.
+                let mtu = mtu(&self.v4, out).unwrap_or(0);
+                if self.mtus.len() > 1_000 {
+                    self.mtus.clear();
+                }
+                self.mtus.insert(out, (now, mtu));
+                mtu
+            }
+        };
+        bytes <= mtu
+    }
+
+    /// Sends packets, as many as can be sent.
+    pub(super) fn send(&self, copies: &[Copy]) -> Sent {
+        let mut sent = Sent::default();
+        for some in copies.chunk_by(|a, b| a.bytes.first().map(|b| b >> 4) == b.bytes.first().map(|b| b >> 4))
+        {
+            for some in some.chunks(MANY) {
+                self.send_some(some, &mut sent);
+            }
+        }
+        sent
+    }
+
+    /// Sends at most [`MANY`] packets of one family.
+    fn send_some(&self, copies: &[Copy], sent: &mut Sent) {
+        let addressed: Vec<_> = copies.iter().filter_map(|copy| Some((copy, address(copy)?))).collect();
+        let v6 = addressed.first().is_some_and(|(_, (to, _))| to.family() == Some(AddressFamily::Inet6));
+        let socket = if v6 { self.v6.as_ref() } else { Some(&self.v4) };
+        let lost = copies.len() - if socket.is_some() { addressed.len() } else { 0 };
+        sent.failed += u64::try_from(lost).unwrap_or(0);
+        let Some(socket) = socket else { return };
+        let mut parts: Vec<_> = addressed
+            .iter()
+            .map(|(copy, _)| libc::iovec {
+                iov_base: copy.bytes.as_ptr().cast_mut().cast(),
+                iov_len: copy.bytes.len(),
+            })
+            .collect();
+        let mut headers: Vec<_> = addressed
+            .iter()
+            .zip(&mut parts)
+            .map(|((_, (to, control)), part)| {
+                // SAFETY: a structure of integers and pointers, for which zero is a value.
+                let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
+                header.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+                header.msg_hdr.msg_namelen = to.len();
+                header.msg_hdr.msg_iov = part;
+                header.msg_hdr.msg_iovlen = 1;
+                if !control.is_empty() {
+                    header.msg_hdr.msg_control = control.as_ptr().cast_mut().cast();
+                    header.msg_hdr.msg_controllen = control.len();
+                }
+                header
+            })
+            .collect();
+        let mut rest = &mut headers[..];
+        while !rest.is_empty() {
+            let count = u32::try_from(rest.len()).unwrap_or(1);
+            // SAFETY: the headers point to addresses, control messages and parts, and these to the copies' bytes; all of
+            // them outlive the call, which only reads them and writes the headers' lengths.
+            let done =
+                unsafe { libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
+            let skip = match usize::try_from(done) {
+                Ok(done) if done > 0 => {
+                    sent.passed += u64::try_from(done).unwrap_or(0);
+                    done
+                }
+                _ => match io::Error::last_os_error() {
+                    error if error.kind() == io::ErrorKind::Interrupted => 0,
+                    error if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {
+                        sent.full += 1;
+                        1
+                    }
+                    error => {
+                        sent.failed += 1;
+                        sent.error = Some(error);
+                        1
+                    }
+                },
+            };
+            rest = &mut rest[skip..];
+        }
+    }
+}
+
+/// Where a packet goes, and the control messages that tell its route.
+fn address(copy: &Copy) -> Option<(SockaddrStorage, Vec<u8>)> {
+    let mut control = Vec::new();
+    if copy.mark != 0 {
+        say(&mut control, libc::SOL_SOCKET, libc::SO_MARK, &copy.mark.to_ne_bytes());
+    }
+    let tell = copy.out > LOOPBACK;
+    let index = copy.out.to_ne_bytes();
+    let to = match ip::ends(&copy.bytes)? {
+        Ends::V4(from, to) => {
+            if tell {
+                let info = [index, from.octets(), [0; 4]].concat();
+                say(&mut control, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+            }
+            SocketAddr::new(IpAddr::V4(to), 0)
+        }
+        Ends::V6(from, to) => {
+            if tell {
+                let info = [&from.octets()[..], &index].concat();
+                say(&mut control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+            }
+            SocketAddr::new(IpAddr::V6(to), 0)
+        }
+    };
+    Some((SockaddrStorage::from(to), control))
+}
+
+/// Appends a control message.
+fn say(control: &mut Vec<u8>, level: libc::c_int, kind: libc::c_int, value: &[u8]) {
+    let length = mem::size_of::<libc::cmsghdr>() + value.len();
+    let end = control.len() + length.next_multiple_of(mem::size_of::<usize>());
+    control.extend(length.to_ne_bytes());
+    control.extend(level.to_ne_bytes());
+    control.extend(kind.to_ne_bytes());
+    control.extend(value);
+    control.resize(end, 0);
+}
+
+/// The MTU of the interface of an index, in the namespace of a socket.
+fn mtu(socket: &OwnedFd, index: u32) -> Option<usize> {
+    // SAFETY: a structure of integers, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    request.ifr_ifru.ifru_ifindex = i32::try_from(index).ok()?;
+    for ask in [libc::SIOCGIFNAME, libc::SIOCGIFMTU] {
+        // SAFETY: both read and write one such structure, which outlives the call.
+        if unsafe { libc::ioctl(socket.as_raw_fd(), ask, &raw mut request) } < 0 {
+            return None;
+        }
+    }
+    // SAFETY: that is the member which the second of them wrote.
+    usize::try_from(unsafe { request.ifr_ifru.ifru_mtu }).ok()
+}

@@ -1,0 +1,154 @@
+//! As much about IP packets as sending them again wants: where their headers end, where they go, and the checksum that a
+//! network card would have computed.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// From and to whom a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    V4(Ipv4Addr, Ipv4Addr),
+    V6(Ipv6Addr, Ipv6Addr),
+}
+
+fn octets<const N: usize>(packet: &[u8], at: usize) -> Option<[u8; N]> {
+    packet.get(at..)?.first_chunk().copied()
+}
+
+/// `None` where it is no whole IP packet.
+pub(super) fn ends(packet: &[u8]) -> Option<Ends> {
+    let address4 = |at| octets::<4>(packet, at).map(Ipv4Addr::from);
+    let address6 = |at| octets::<16>(packet, at).map(Ipv6Addr::from);
+    match packet.first()? >> 4 {
+        4 => Some(Ends::V4(address4(12)?, address4(16)?)),
+        6 => Some(Ends::V6(address6(8)?, address6(24)?)),
+        _ => None,
+    }
+}
+
+/// Where the transport begins, and which it is; of a later fragment it is none that could be summed.
+pub(super) fn transport(packet: &[u8]) -> Option<(usize, u8)> {
+    match packet.first()? >> 4 {
+        4 => {
+            let length = usize::from(packet.first()? & 0xf) * 4;
+            Some((length.max(20), *packet.get(9)?)).filter(|(at, _)| *at <= packet.len())
+        }
+        6 => {
+            let (mut at, mut next) = (40, *packet.get(6)?);
+            // Hop-by-hop options, routing, fragment, destination options.
+            while matches!(next, 0 | 43 | 44 | 60) && packet.len() >= at + 8 {
+                let length = if next == 44 { 8 } else { (usize::from(packet[at + 1]) + 1) * 8 };
+                next = packet[at];
+                at += length;
+            }
+            Some((at, next)).filter(|(at, _)| *at <= packet.len())
+        }
+        _ => None,
+    }
+}
+
+fn add(sum: u64, bytes: &[u8]) -> u64 {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let sum = pairs.iter().fold(sum, |sum, pair| sum + u64::from(u16::from_be_bytes(*pair)));
+    rest.first().map_or(sum, |last| sum + u64::from(u16::from_be_bytes([*last, 0])))
+}
+
+fn folded(mut sum: u64) -> [u8; 2] {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let [.., high, low] = (!sum).to_be_bytes();
+    [high, low]
+}
+
+/// Computes the checksum of TCP or UDP; `false` where the packet has neither, and is as it was.
+pub(super) fn sum(packet: &mut [u8]) -> bool {
+    let (Some(ends), Some((at, protocol))) = (ends(packet), transport(packet)) else {
+        return false;
+    };
+    let field = match protocol {
+        TCP => at + 16,
+        UDP => at + 6,
+        _ => return false,
+    };
+    let Some(old) = packet.get_mut(field..field + 2) else {
+        return false;
+    };
+    old.fill(0);
+    let Some(body) = packet.get(at..) else {
+        return false;
+    };
+    let length = u64::try_from(body.len()).unwrap_or(0);
+    let pseudo = match ends {
+        Ends::V4(from, to) => add(add(u64::from(protocol) + length, &from.octets()), &to.octets()),
+        Ends::V6(from, to) => add(add(u64::from(protocol) + length, &from.octets()), &to.octets()),
+    };
+    let mut new = folded(add(pseudo, body));
+    if protocol == UDP && new == [0, 0] {
+        // None at all would mean that nobody computed one.
+        new = [0xff, 0xff];
+    }
+    packet[field..field + 2].copy_from_slice(&new);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A packet with random contents whose headers say what they must.
+    fn packet(v6: bool, protocol: u8, mut bytes: Vec<u8>) -> Vec<u8> {
+        if v6 {
+            (bytes[0], bytes[6]) = (0x60, protocol);
+        } else {
+            (bytes[0], bytes[9]) = (0x45, protocol);
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_checksum_of_a_known_datagram() {
+        // 192.0.2.1:1 to 192.0.2.2:2, "hi", computed by hand.
+        let mut packet = vec![0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+        packet.extend([0, 1, 0, 2, 0, 10, 9, 9, b'h', b'i']);
+        assert!(sum(&mut packet));
+        // c000+0201+c000+0202+0011+000a + 0001+0002+000a+6869 = 1ec94, folded ec95; its complement.
+        assert_eq!(packet[26..28], [0x13, 0x6a]);
+    }
+
+    #[test]
+    fn headers_between_are_passed_over() {
+        let mut bytes = packet(true, 0, vec![0; 80]);
+        (bytes[40], bytes[41]) = (44, 0);
+        bytes[48] = UDP;
+        assert_eq!(transport(&bytes), Some((56, UDP)));
+        bytes[41] = 200;
+        assert_eq!(transport(&bytes), None, "beyond the end");
+    }
+
+    proptest! {
+        #[test]
+        fn a_summed_packet_sums_to_nothing(v6: bool, tcp: bool, bytes in proptest::collection::vec(any::<u8>(), 60..200)) {
+            let protocol = if tcp { TCP } else { UDP };
+            let mut packet = packet(v6, protocol, bytes);
+            prop_assert!(sum(&mut packet));
+            let at = if v6 { 40 } else { 20 };
+            let addresses = if v6 { &packet[8..40] } else { &packet[12..20] };
+            let length = u64::try_from(packet.len() - at).unwrap();
+            let all = add(add(length + u64::from(protocol), addresses), &packet[at..]);
+            prop_assert_eq!(folded(all), [0, 0]);
+        }
+
+        #[test]
+        fn garbage_never_panics(mut bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = ends(&bytes);
+            if let Some((at, _)) = transport(&bytes) {
+                prop_assert!(at <= bytes.len());
+            }
+            sum(&mut bytes);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The messages of nfnetlink_queue: what it is told, what it hands over, and verdicts. Encodes and reads only.
+
+use crate::host::netlink::{Attrs, Request, attributes, flag};
+
+const SUBSYSTEM: u8 = 3;
+const PACKET: u8 = 0;
+const VERDICT: u8 = 1;
+const CONFIG: u8 = 2;
+const VERDICT_BATCH: u8 = 3;
+
+const BIND: u8 = 1;
+const UNBIND: u8 = 2;
+/// Packets come whole. Their attribute cannot be longer than this.
+const WHOLE: u32 = 65_531;
+const COPY_PACKET: u8 = 2;
+/// Packets pass that meet a full queue.
+const PASS_WHEN_FULL: u32 = 1;
+/// Frames that are to be segmented later come unsegmented.
+const UNSEGMENTED: u32 = 4;
+
+const VERDICT_HEADER: u16 = 2;
+const PAYLOAD: u16 = 10;
+
+/// The packet is sent by this host.
+pub(super) const LOCAL_OUT: u8 = 3;
+
+/// What is to become of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Verdict {
+    Drop = 0,
+    Accept = 1,
+}
+
+/// A packet that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packet<'a> {
+    /// What verdicts call it; later ones have greater numbers, up to a turn-over.
+    pub(super) id: u32,
+    /// The hook that it is at.
+    pub(super) hook: u8,
+    /// Its mark.
+    pub(super) mark: u32,
+    /// The index of the interface that it leaves by; 0 where none is known.
+    pub(super) out: u32,
+    /// A checksum of its transport is still to be computed.
+    pub(super) unsummed: bool,
+    /// It is still to be segmented.
+    pub(super) unsegmented: bool,
+    /// From the IP header on.
+    pub(super) bytes: &'a [u8],
+}
+
+const fn kind(message: u8) -> u16 {
+    u16::from_be_bytes([SUBSYSTEM, message])
+}
+
+/// What follows netlink's own header: any family, version 0, the queue's number.
+fn header(number: u16) -> [u8; 4] {
+    let [high, low] = number.to_be_bytes();
+    [0, 0, high, low]
+}
+
+fn config(number: u16, attrs: &Attrs) -> Request {
+    // All of these are short.
+    let body = attrs.after(&header(number)).unwrap_or_default();
+    Request { kind: kind(CONFIG), flags: flag(libc::NLM_F_ACK), body }
+}
+
+fn segmentation(unsegmented: bool) -> Attrs {
+    Attrs::new().be32(4, UNSEGMENTED).be32(5, if unsegmented { UNSEGMENTED } else { 0 })
+}
+
+/// Makes a queue that holds so many packets, all in one message: no packet meets a queue half made.
+pub(super) fn bind(number: u16, most: u32, unsegmented: bool) -> Request {
+    let [a, b, c, d] = WHOLE.to_be_bytes();
+    let mut attrs =
+        Attrs::new().bytes(1, &[BIND, 0, 0, 0]).bytes(2, &[a, b, c, d, COPY_PACKET]).be32(3, most);
+    attrs.extend(&segmentation(unsegmented));
+    config(number, &attrs)
+}
+
+/// Lets frames come segmented from now on.
+pub(super) fn segment(number: u16) -> Request {
+    config(number, &segmentation(false))
+}
+
+/// Lets packets pass from now on as if there were no queue; those that are held stay so.
+pub(super) fn pass_by(number: u16) -> Request {
+    config(number, &Attrs::new().be32(3, 0).be32(4, PASS_WHEN_FULL).be32(5, PASS_WHEN_FULL))
+}
+
+/// Gives a queue up; what it holds is dropped.
+pub(super) fn unbind(number: u16) -> Request {
+    config(number, &Attrs::new().bytes(1, &[UNBIND, 0, 0, 0]))
+}
+
+/// Reads a message; `None` where it is not a packet.
+pub(super) fn packet(message: u16, body: &[u8]) -> Option<Packet<'_>> {
+    if message != kind(PACKET) {
+        return None;
+    }
+    let mut packet =
+        Packet { id: 0, hook: 0, mark: 0, out: 0, unsummed: false, unsegmented: false, bytes: &[] };
+    let number = |value: &[u8]| value.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    let mut seen = false;
+    for (kind, value) in attributes(body.get(4..)?) {
+        match kind {
+            1 => {
+                (packet.id, packet.hook) = (number(value), *value.get(6)?);
+                seen = true;
+            }
+            3 => packet.mark = number(value),
+            6 => packet.out = number(value),
+            PAYLOAD => packet.bytes = value,
+            14 => {
+                let info = number(value);
+                (packet.unsummed, packet.unsegmented) = (info & 1 != 0, info & 2 != 0);
+            }
+            _ => {}
+        }
+    }
+    seen.then_some(packet)
+}
+
+/// What the kernel said to a message of ours: its number, and 0 or an error's number.
+pub(super) fn answer(message: u16, body: &[u8]) -> Option<i32> {
+    (libc::c_int::from(message) == libc::NLMSG_ERROR)
+        .then(|| body.first_chunk().map_or(libc::EIO, |code| i32::from_ne_bytes(*code).saturating_neg()))
+}
+
+/// Messages that say what becomes of packets, many in one datagram.
+#[derive(Debug)]
+pub(super) struct Verdicts {
+    number: u16,
+    bytes: Vec<u8>,
+}
+
+impl Verdicts {
+    pub(super) fn new(number: u16) -> Self {
+        Self { number, bytes: Vec::new() }
+    }
+
+    fn say(&mut self, message: u8, verdict: Verdict, id: u32, payload: &[u8]) {
+        let begin = self.bytes.len();
+        let padded = if payload.is_empty() { 0 } else { 4 + payload.len().next_multiple_of(4) };
+        let length = u32::try_from(32 + padded).unwrap_or(u32::MAX);
+        self.bytes.extend(length.to_ne_bytes());
+        self.bytes.extend(kind(message).to_ne_bytes());
+        self.bytes.extend(flag(libc::NLM_F_REQUEST).to_ne_bytes());
+        self.bytes.extend([0; 8]);
+        self.bytes.extend(header(self.number));
+        self.bytes.extend(12_u16.to_ne_bytes());
+        self.bytes.extend(VERDICT_HEADER.to_ne_bytes());
+        self.bytes.extend((verdict as u32).to_be_bytes());
+        self.bytes.extend(id.to_be_bytes());
+        if !payload.is_empty() {
+            // What came in an attribute fits into one.
+            self.bytes.extend(u16::try_from(4 + payload.len()).unwrap_or(u16::MAX).to_ne_bytes());
+            self.bytes.extend(PAYLOAD.to_ne_bytes());
+            self.bytes.extend(payload);
+            self.bytes.resize(begin + 32 + padded, 0);
+        }
+    }
+
+    /// About one packet.
+    pub(super) fn one(&mut self, verdict: Verdict, id: u32) {
+        self.say(VERDICT, verdict, id, &[]);
+    }
+
+    /// About one packet that goes on with other bytes.
+    pub(super) fn changed(&mut self, id: u32, bytes: &[u8]) {
+        self.say(VERDICT, Verdict::Accept, id, bytes);
+    }
+
+    /// All that are held up to one, that one included, go on.
+    pub(super) fn up_to(&mut self, id: u32) {
+        self.say(VERDICT_BATCH, Verdict::Accept, id, &[]);
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+/// How many packets a queue could not take: it was full, or nobody received them in time. From the text of
+/// `/proc/net/netfilter/nfnetlink_queue`.
+pub(super) fn dropped(text: &str, number: u16) -> u64 {
+    let line = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    line.filter(|fields| fields.first().and_then(|field| field.parse().ok()) == Some(number))
+        .flat_map(|fields| [5, 6].map(|column| fields.get(column).and_then(|field| field.parse().ok())))
+        .flatten()
+        .fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::netlink::{find, messages};
+    use proptest::prelude::*;
+
+    fn handed_over(payload: &[u8]) -> Vec<u8> {
+        Attrs::new()
+            .bytes(1, &[0, 0, 1, 2, 8, 0, LOCAL_OUT])
+            .be32(3, 9)
+            .be32(6, 4)
+            .be32(14, 3)
+            .bytes(PAYLOAD, payload)
+            .after(&header(5))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_packet_is_read_whole() {
+        let body = handed_over(b"hello");
+        let wanted = Packet {
+            id: 258,
+            hook: LOCAL_OUT,
+            mark: 9,
+            out: 4,
+            unsummed: true,
+            unsegmented: true,
+            bytes: b"hello",
+        };
+        assert_eq!(packet(kind(PACKET), &body), Some(wanted));
+        assert_eq!(packet(kind(VERDICT), &body), None);
+        // Without a name nothing could be said about it.
+        assert_eq!(packet(kind(PACKET), &[0, 0, 0, 5]), None);
+    }
+
+    #[test]
+    fn verdicts_follow_each_other_in_one_datagram() {
+        let mut verdicts = Verdicts::new(0xfd03);
+        verdicts.one(Verdict::Drop, 7);
+        verdicts.changed(8, b"other");
+        verdicts.up_to(11);
+        let read: Vec<_> = messages(verdicts.bytes())
+            .map(|part| {
+                assert_eq!(part.body[..4], [0, 0, 0xfd, 3]);
+                let attrs = &part.body[4..];
+                let [a, b, c, d, e, f, g, h] = find(attrs, VERDICT_HEADER).unwrap().try_into().unwrap();
+                let payload = find(attrs, PAYLOAD).map(<[u8]>::to_vec);
+                (part.kind, u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), payload)
+            })
+            .collect();
+        let wanted = [
+            (kind(VERDICT), 0, 7, None),
+            (kind(VERDICT), 1, 8, Some(b"other".to_vec())),
+            (kind(VERDICT_BATCH), 1, 11, None),
+        ];
+        assert_eq!(read, wanted);
+    }
+
+    #[test]
+    fn what_the_kernel_dropped_is_read_for_one_queue() {
+        let text = "    3   4711     0 2 65531     0     0      100  1\n64769   4712     5 2 65531     7    11  2000  1\n";
+        assert_eq!((dropped(text, 64769), dropped(text, 3), dropped(text, 9)), (18, 0, 0));
+        assert_eq!(dropped("64769 x", 64769), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(message: u16, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = packet(kind(PACKET), &bytes);
+            let _ = answer(message, &bytes);
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The loop of one queue: receive, decide, hold, let go in time. One thread, which waits for nothing else.
+//!
+//! What this host sends is never held in the kernel, where it would stay charged to its sender's socket and stop TCP: it
+//! is copied, dropped and sent again. What comes in or passes through is held there, and let go by a verdict. So is what
+//! this host sends beyond an interface's MTU, which the kernel is yet to cut.
+
+use std::{
+    io,
+    num::NonZeroU64,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{
+    Counts, Shared,
+    again::{Again, Copy},
+    count, ip,
+    message::{self, LOCAL_OUT, Packet, Verdict, Verdicts},
+    socket::{Inbox, MANY, Socket},
+    waiting::Waiting,
+};
+use crate::host::{impair::Model, netlink::messages};
+
+/// What a held packet costs beyond its bytes, here or in the kernel.
+pub(super) const OVERHEAD: usize = 1024;
+/// No more is said to the kernel at once.
+const VERDICTS: usize = 32 << 10;
+/// How long is waited after an error that may come again at once.
+const BREATH: Duration = Duration::from_millis(5);
+/// How long packets may still come while a queue ends.
+const ENDING: Duration = Duration::from_millis(200);
+
+/// A packet that is held.
+struct Held {
+    came: u64,
+    length: usize,
+    way: Way,
+}
+
+enum Way {
+    /// By a verdict about the packet of this number.
+    Accept(u32),
+    /// By a verdict, with other bytes.
+    Changed(u32, Vec<u8>),
+    /// Sent again.
+    Again(Copy),
+}
+
+/// Serves one queue until it is told to end.
+pub(super) struct Serve {
+    pub(super) number: u16,
+    pub(super) socket: Socket,
+    pub(super) again: Again,
+    pub(super) model: Model,
+    pub(super) memory: usize,
+    pub(super) every: Duration,
+    pub(super) alive: Box<dyn FnMut() + Send>,
+    pub(super) unsegmented: bool,
+    pub(super) shared: Arc<Shared>,
+    pub(super) state: State,
+}
+
+/// What the loop remembers.
+pub(super) struct State {
+    began: Instant,
+    waiting: Waiting<Held>,
+    used: usize,
+    counts: Counts,
+    delay_ns: u64,
+    verdicts: Verdicts,
+    copies: Vec<Copy>,
+    told: bool,
+}
+
+impl State {
+    pub(super) fn new(number: u16) -> Self {
+        Self {
+            began: Instant::now(),
+            waiting: Waiting::new(),
+            used: 0,
+            counts: Counts::default(),
+            delay_ns: 0,
+            verdicts: Verdicts::new(number),
+            copies: Vec::new(),
+            told: false,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Serve {
+    /// Serves. `early` are datagrams that came before.
+    pub(super) fn run(mut self, early: &[Vec<u8>]) {
+        if let Err(error) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
+            self.failed("ask for exact timers", &error.into(), 0);
+        }
+        let mut inbox = Inbox::new();
+        let now = self.state.now();
+        early.iter().for_each(|datagram| self.datagram(now, datagram, true));
+        let every = u64::try_from(self.every.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let mut beat = now;
+        let mut more = false;
+        while !self.shared.stop.load(Ordering::Acquire) {
+            let now = self.state.now();
+            self.release(now);
+            if now >= beat {
+                (self.alive)();
+                beat = now.saturating_add(every);
+            }
+            self.flush();
+            if !more {
+                let next = self.state.waiting.due().map_or(beat, |due| due.min(beat));
+                self.wait(next);
+            }
+            more = self.receive(&mut inbox, true) == MANY;
+        }
+        self.finish(&mut inbox);
+    }
+
+    /// Waits until something comes, or a time.
+    fn wait(&mut self, until: u64) {
+        let left = Duration::from_nanos(until.saturating_sub(self.state.now()));
+        let left = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let (socket, wake) = (self.socket.fd(), &self.shared.wake);
+        let mut both = [PollFd::from_borrowed_fd(socket, PollFlags::IN), PollFd::new(wake, PollFlags::IN)];
+        match poll(&mut both, Some(&left)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                self.failed("wait for packets", &error.into(), 1);
+                std::thread::sleep(BREATH);
+            }
+        }
+    }
+
+    /// Receives what is there, and decides about it; how many datagrams there were.
+    fn receive(&mut self, inbox: &mut Inbox, impaired: bool) -> usize {
+        match self.socket.receive(inbox) {
+            Ok(0) => 0,
+            Ok(many) => {
+                let now = self.state.now();
+                inbox.datagrams().for_each(|datagram| self.datagram(now, datagram, impaired));
+                many
+            }
+            Err(error) => {
+                self.failed("receive packets", &error, 1);
+                std::thread::sleep(BREATH);
+                0
+            }
+        }
+    }
+
+    fn datagram(&mut self, now: u64, datagram: &[u8], impaired: bool) {
+        for part in messages(datagram) {
+            if let Some(packet) = message::packet(part.kind, part.body) {
+                self.state.counts.seen += 1;
+                if impaired {
+                    self.packet(now, &packet);
+                } else {
+                    self.pass(&packet, None);
+                }
+            } else if let Some(errno @ 1..) = message::answer(part.kind, part.body) {
+                self.failed("say what becomes of packets", &io::Error::from_raw_os_error(errno), 1);
+            }
+        }
+        if self.state.verdicts.bytes().len() > VERDICTS {
+            self.say();
+        }
+    }
+
+    fn packet(&mut self, now: u64, packet: &Packet<'_>) {
+        let leaving = packet.hook == LOCAL_OUT;
+        if leaving && self.unsegmented {
+            // Frames cannot be sent again; from now on they come in pieces that can.
+            self.unsegmented = false;
+            if let Err(error) = self.socket.tell(&message::segment(self.number)) {
+                self.failed("have frames segmented", &error, 1);
+            }
+        }
+        let fate = self.model.fate(now, packet.bytes.len());
+        let Some(due) = fate.first else {
+            self.state.counts.lost += 1;
+            self.state.verdicts.one(Verdict::Drop, packet.id);
+            return;
+        };
+        self.state.counts.reordered += u64::from(fate.reordered);
+        let damaged = if fate.corrupt { self.damaged(packet) } else { None };
+        let again = leaving
+            && !packet.unsegmented
+            && (due > now || fate.second.is_some())
+            && self.again.fits(now, packet.out, packet.bytes.len());
+        let copy = if again { whole(packet) } else { None };
+        if let Some((second, copy)) = fate.second.zip(copy.as_deref()) {
+            self.double(now, second, packet, copy);
+        }
+        if due <= now {
+            self.pass(packet, damaged.as_deref());
+            return;
+        }
+        let length = packet.bytes.len();
+        if !self.room(length) {
+            self.state.verdicts.one(Verdict::Drop, packet.id);
+            return;
+        }
+        let way = match (copy, damaged) {
+            (Some(copy), damaged) => {
+                self.state.verdicts.one(Verdict::Drop, packet.id);
+                let bytes = damaged.unwrap_or(copy);
+                Way::Again(Copy { bytes, mark: packet.mark, out: packet.out })
+            }
+            (None, Some(damaged)) => Way::Changed(packet.id, damaged),
+            (None, None) => Way::Accept(packet.id),
+        };
+        self.state.waiting.push(due, Held { came: now, length, way });
+    }
+
+    /// The packet with one bit flipped behind its IP header: with a header that makes no sense it would not get far enough
+    /// to do damage. Checksums are left as they are, so that it is for the receiver to notice.
+    fn damaged(&mut self, packet: &Packet<'_>) -> Option<Vec<u8>> {
+        let (at, _) = ip::transport(packet.bytes)?;
+        let behind = packet.bytes.len().checked_sub(at).filter(|behind| *behind > 0)?;
+        let mut bytes = whole(packet).unwrap_or_else(|| packet.bytes.to_vec());
+        let (byte, bit) = self.model.bit(behind);
+        *bytes.get_mut(at + byte)? ^= bit;
+        self.state.counts.corrupted += 1;
+        Some(bytes)
+    }
+
+    fn double(&mut self, now: u64, due: u64, packet: &Packet<'_>, bytes: &[u8]) {
+        let length = bytes.len();
+        if !self.room(length) {
+            return;
+        }
+        self.state.counts.duplicated += 1;
+        let way = Way::Again(Copy { bytes: bytes.to_vec(), mark: packet.mark, out: packet.out });
+        self.state.waiting.push(due, Held { came: now, length, way });
+    }
+
+    /// Whether there is room for a packet, which is then taken.
+    fn room(&mut self, length: usize) -> bool {
+        let wanted = self.state.used.saturating_add(length + OVERHEAD);
+        let fits = wanted <= self.memory;
+        if fits {
+            self.state.used = wanted;
+        } else {
+            self.state.counts.overflowed += 1;
+        }
+        fits
+    }
+
+    /// Lets a packet go on at once.
+    fn pass(&mut self, packet: &Packet<'_>, changed: Option<&[u8]>) {
+        self.state.counts.passed += 1;
+        match changed {
+            None => self.state.verdicts.one(Verdict::Accept, packet.id),
+            Some(bytes) => self.state.verdicts.changed(packet.id, bytes),
+        }
+    }
+
+    /// Lets go what is due.
+    fn release(&mut self, now: u64) {
+        let state = &mut self.state;
+        // What is held by verdicts was numbered as it came: where all goes in that order, one verdict does for many.
+        let in_order = state.waiting.in_order();
+        let went = state.now();
+        let mut last = None;
+        while let Some(held) = state.waiting.pop(now) {
+            state.used = state.used.saturating_sub(held.length + OVERHEAD);
+            state.delay_ns = state.delay_ns.saturating_add(went.saturating_sub(held.came));
+            match held.way {
+                Way::Accept(id) => {
+                    state.counts.passed += 1;
+                    if in_order {
+                        last = Some(id);
+                    } else {
+                        state.verdicts.one(Verdict::Accept, id);
+                    }
+                }
+                Way::Changed(id, bytes) => {
+                    state.counts.passed += 1;
+                    // Those before it go before it, and not with it: it would go unchanged.
+                    last.take().into_iter().for_each(|id| state.verdicts.up_to(id));
+                    state.verdicts.changed(id, &bytes);
+                }
+                Way::Again(copy) => state.copies.push(copy),
+            }
+        }
+        last.into_iter().for_each(|id| state.verdicts.up_to(id));
+    }
+
+    /// Says and sends what was decided, and lets it be seen.
+    fn flush(&mut self) {
+        self.say();
+        if !self.state.copies.is_empty() {
+            let sent = self.again.send(&self.state.copies);
+            self.state.copies.clear();
+            self.state.counts.passed += sent.passed;
+            self.state.counts.overflowed += sent.full;
+            self.state.counts.failed += sent.failed;
+            if let Some(error) = sent.error {
+                self.failed("send a packet again", &error, 0);
+            }
+        }
+        self.state.counts.held = count(self.state.waiting.len());
+        self.state.counts.delay_us = self.state.delay_ns / 1_000;
+        *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.state.counts;
+    }
+
+    fn say(&mut self) {
+        if self.state.verdicts.bytes().is_empty() {
+            return;
+        }
+        if let Err(error) = self.socket.send(self.state.verdicts.bytes()) {
+            self.failed("say what becomes of packets", &error, 1);
+        }
+        self.state.verdicts.clear();
+    }
+
+    /// Counts what went wrong; the first is told.
+    fn failed(&mut self, what: &str, error: &io::Error, packets: u64) {
+        self.state.counts.failed += packets;
+        if !self.state.told {
+            self.state.told = true;
+            tracing::warn!(
+                "queue {}: could not {what}: {error}; further errors are only counted",
+                self.number
+            );
+        }
+    }
+
+    /// Lets all go that is held, and what still comes, and gives the queue up. Nothing new comes in between, or giving up
+    /// would drop it.
+    fn finish(&mut self, inbox: &mut Inbox) {
+        if let Err(error) = self.socket.tell(&message::pass_by(self.number)) {
+            self.failed("let packets pass by the queue", &error, 0);
+        }
+        self.release(u64::MAX);
+        self.flush();
+        let began = Instant::now();
+        while self.receive(inbox, false) > 0 && began.elapsed() < ENDING {
+            self.flush();
+        }
+        self.flush();
+        if let Err(error) = self.socket.tell(&message::unbind(self.number)) {
+            self.failed("give the queue up", &error, 0);
+        }
+    }
+}
+
+/// A packet's bytes with its checksum computed; `None` where it has one that cannot be.
+fn whole(packet: &Packet<'_>) -> Option<Vec<u8>> {
+    let mut bytes = packet.bytes.to_vec();
+    (!packet.unsummed || ip::sum(&mut bytes)).then_some(bytes)
+}

@@ -1,0 +1,127 @@
+//! What waits for its time, soonest first; what is due at once goes in the order in which it came.
+//!
+//! Most packets become due in the order in which they come: these wait in a line, which costs next to nothing. Only those
+//! that are due before others that came earlier are sorted.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::{BinaryHeap, VecDeque},
+};
+
+/// Something that waits.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    line: VecDeque<Item<T>>,
+    sorted: BinaryHeap<Reverse<Item<T>>>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Item<T> {
+    due: u64,
+    order: u64,
+    what: T,
+}
+
+impl<T> Item<T> {
+    fn key(&self) -> (u64, u64) {
+        (self.due, self.order)
+    }
+}
+
+impl<T> PartialEq for Item<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<T> Eq for Item<T> {}
+
+impl<T> PartialOrd for Item<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Item<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn new() -> Self {
+        Self { line: VecDeque::new(), sorted: BinaryHeap::new(), next: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.line.len() + self.sorted.len()
+    }
+
+    /// Whether everything became due in the order in which it came, so that what is due is all that came up to it.
+    pub(super) fn in_order(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
+    pub(super) fn push(&mut self, due: u64, what: T) {
+        let item = Item { due, order: self.next, what };
+        self.next += 1;
+        if self.line.back().is_none_or(|last| last.due <= due) {
+            self.line.push_back(item);
+        } else {
+            self.sorted.push(Reverse(item));
+        }
+    }
+
+    /// When the next one is due.
+    pub(super) fn due(&self) -> Option<u64> {
+        let line = self.line.front().map(|item| item.due);
+        let sorted = self.sorted.peek().map(|item| item.0.due);
+        line.into_iter().chain(sorted).min()
+    }
+
+    /// Takes the next one, if it is due.
+    pub(super) fn pop(&mut self, now: u64) -> Option<T> {
+        let sorted = self.sorted.peek().map(|item| item.0.key());
+        let line = self.line.front().map(Item::key);
+        let take_line = match (line, sorted) {
+            (Some(line), Some(sorted)) => line < sorted,
+            (line, _) => line.is_some(),
+        };
+        if line.into_iter().chain(sorted).min()?.0 > now {
+            return None;
+        }
+        if take_line {
+            self.line.pop_front().map(|item| item.what)
+        } else {
+            self.sorted.pop().map(|item| item.0.what)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_due_comes_soonest_first_and_otherwise_as_it_came(dues in proptest::collection::vec(0_u64..20, 0..200), now in 0_u64..25) {
+            let mut waiting = Waiting::new();
+            for (number, due) in dues.iter().enumerate() {
+                waiting.push(*due, (*due, number));
+            }
+            prop_assert_eq!(waiting.len(), dues.len());
+            prop_assert_eq!(waiting.in_order(), dues.is_sorted());
+            let mut wanted: Vec<_> = dues.iter().enumerate().map(|(number, due)| (*due, number)).collect();
+            wanted.sort_unstable();
+            prop_assert_eq!(waiting.due(), wanted.first().map(|(due, _)| *due));
+            let later = wanted.iter().filter(|(due, _)| *due > now).count();
+            wanted.truncate(wanted.len() - later);
+            let popped: Vec<_> = std::iter::from_fn(|| waiting.pop(now)).collect();
+            prop_assert_eq!(popped, wanted);
+            prop_assert_eq!(waiting.len(), later);
+            prop_assert!(waiting.due().is_none_or(|due| due > now));
+        }
+    }
+}
