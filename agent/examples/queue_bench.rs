@@ -16,7 +16,7 @@ use firedrill_agent::{
         nft::{
             Nft,
             expr::{Compare, Exprs, Meta},
-            table::{Chain, Hook, Table, gate},
+            table::{Chain, EARLY, Gate, Hook, Table, gated},
         },
         queue::{Counts, FIRST, Queues, Spec, TAG},
     },
@@ -100,13 +100,14 @@ impl World {
 
     fn rules(&self, hook: Hook) -> Result<(), Failure> {
         let again = Exprs::new().meta(Meta::Priority).compare(Compare::Is, &TAG.to_ne_bytes()).accept();
+        let gates = Gate::usual(HOURS, HOURS);
         let chains = vec![Chain {
             name: "queued".to_owned(),
-            hook: Some(hook),
-            rules: vec![again, gate().queue(FIRST)],
+            hook: Some((hook, EARLY)),
+            rules: vec![again, gated(&gates).queue(FIRST)],
         }];
         let (name, comment, sets) = (TABLE.to_owned(), String::new(), Vec::new());
-        self.nft.install(&Table { name, comment, sets, chains, lease: HOURS, hold: HOURS })?;
+        self.nft.install(&Table { name, comment, sets, chains, gates })?;
         Ok(())
     }
 

@@ -1,14 +1,8 @@
-//! `net-duplicate`: some of the chosen packets arrive twice.
+//! `net-duplicate`: some of the chosen packets arrive twice. Only what this host sends: user space cannot double others.
 
-use firedrill_wire::{
-    api::Problem,
-    fault::{Direction, NetDuplicate},
-};
+use firedrill_wire::fault::NetDuplicate;
 
-use super::{
-    net::{chance, shape::Shape},
-    refuse,
-};
+use super::net::{chance, shape::Shape};
 use crate::host::impair::Impair;
 
 impl Shape for NetDuplicate {
@@ -18,16 +12,5 @@ impl Shape for NetDuplicate {
 
     fn words(&self) -> (String, String) {
         (format!("send {} of", self.share), " twice".to_owned())
-    }
-
-    fn able(&self) -> Result<(), Problem> {
-        if self.direction == Direction::Out {
-            return Ok(());
-        }
-        Err(refuse(
-            "engine-unable",
-            "net-duplicate: user space (NFQUEUE) can double what this host sends, not what it gets",
-            "direction = \"out\", on the peers for what comes from them",
-        ))
     }
 }

@@ -250,9 +250,9 @@ impl<'a> Injection<'a> {
     }
 
     pub(crate) fn table(&self) -> String {
-        match self.live.prepared.undo.last() {
+        match self.live.prepared.undo.first() {
             Some(Undo::DeleteNftTable { table }) => table.clone(),
-            other => panic!("the table is the first thing to undo: {other:?}"),
+            other => panic!("the table is the last thing to undo: {other:?}"),
         }
     }
 

@@ -14,7 +14,7 @@ use firedrill_agent::{
         nft::{
             Nft,
             expr::{Compare, Exprs, Meta},
-            table::{Chain, Hook, Table, gate},
+            table::{Chain, EARLY, Gate, Hook, Table, gated},
         },
         queue::{Counts, FIRST, Queues, Spec, TAG},
     },
@@ -73,13 +73,13 @@ impl World {
     pub(crate) fn rules(&self, hook: Hook) {
         let tag = TAG + u32::from(NUMBER - FIRST);
         let again = Exprs::new().meta(Meta::Priority).compare(Compare::Is, &tag.to_ne_bytes()).accept();
-        let queued = [UDP, TCP]
-            .map(|protocol| gate().meta(Meta::Transport).compare(Compare::Is, &[protocol]).queue(NUMBER));
+        let gates = Gate::usual(MINUTE, MINUTE);
+        let queued = [UDP, TCP].map(|protocol| {
+            gated(&gates).meta(Meta::Transport).compare(Compare::Is, &[protocol]).queue(NUMBER)
+        });
         let rules = [again].into_iter().chain(queued).collect();
-        let chains = vec![Chain { name: "queued".to_owned(), hook: Some(hook), rules }];
-        let (lease, hold) = (MINUTE, MINUTE);
-        let table =
-            Table { name: TABLE.to_owned(), comment: String::new(), sets: Vec::new(), chains, lease, hold };
+        let chains = vec![Chain { name: "queued".to_owned(), hook: Some((hook, EARLY)), rules }];
+        let table = Table { name: TABLE.to_owned(), comment: String::new(), sets: Vec::new(), chains, gates };
         self.nft.install(&table).unwrap();
     }
 

@@ -53,6 +53,8 @@ pub struct Choice {
     pub protocol: Option<Protocol>,
     /// Which way.
     pub direction: Direction,
+    /// Whether what passes through the host is chosen too.
+    pub forwarded: bool,
 }
 
 impl Choice {
@@ -66,6 +68,7 @@ impl Choice {
             remote_ports: pairs(traffic.remote_ports),
             protocol: traffic.protocol,
             direction: traffic.direction,
+            forwarded: true,
         }
     }
 }
@@ -207,6 +210,9 @@ fn choosing(
     let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
     let ends = peer_ends(hook, choice.direction);
     let mut rules = Vec::new();
+    if hook == Hook::Forward && !choice.forwarded {
+        return rules;
+    }
     for family in Family::BOTH {
         if !choice.peers.is_empty() && !peers.contains_key(&family) {
             continue;

@@ -10,7 +10,7 @@ use firedrill_wire::{
     Span,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
-    fault::OnTraffic,
+    fault::{Direction, OnTraffic},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -26,10 +26,10 @@ use crate::{
         Host,
         impair::Impair,
         nft::{
-            table::{ALIVE, Gate},
+            table::{ALIVE, Gate, Hook},
             table_name,
         },
-        queue::{Counts, MOST, Spec},
+        queue::{self, Counts, MOST, Spec},
     },
     undo::Undo,
 };
@@ -49,13 +49,6 @@ pub trait Shape: OnTraffic + Send + Sync {
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
-    /// What user space cannot do of it.
-    ///
-    /// # Errors
-    /// The refusal.
-    fn able(&self) -> Result<(), Problem> {
-        Ok(())
-    }
 }
 
 /// What an injection is based on.
@@ -70,7 +63,7 @@ struct Basis {
 impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
-        self.able()?;
+        able(self, ask)?;
         let peers = Peers::find(self.traffic().to)?;
         let number = host.queue_numbers.of(&ask.id).ok_or_else(|| {
             refuse(
@@ -84,14 +77,16 @@ impl<T: Shape> Inject for T {
             "{before} {}{after}, in user space by queue {number}",
             words::packets(&self.traffic(), &peers)
         );
-        let mut notes = vec![words::REACHES.to_owned()];
+        let harm = harm(self, &peers, number);
+        let reaches = if harm.choice.forwarded { words::REACHES } else { words::REACHES_NOT };
+        let mut notes = vec![reaches.to_owned()];
         notes.extend(self.notes());
         notes.extend(about_engine());
-        let harm = harm(self, &peers, number);
         let mut prepared = table_fault::prepare(host, ask, &harm, &peers, &effect, notes)?;
         prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
-        // In reverse: first nothing goes to the queue any more, then it lets go of what it holds.
-        prepared.undo.insert(0, Undo::StopQueue { number });
+        // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
+        // what any queue holds.
+        prepared.undo.push(Undo::StopQueue { number });
         prepared.switches.push(format!(
             "kernel: packets pass at once if the agent dies, and {} after it hangs",
             Span::from(ALIVE_FOR)
@@ -143,7 +138,25 @@ fn basis(live: &Live) -> Result<Basis, InjectError> {
 }
 
 fn harm(shape: &impl Shape, peers: &Peers, number: u16) -> Harm {
-    Harm { choice: Choice::of(&shape.traffic(), peers), except: Vec::new(), how: Fate::Queue(number) }
+    let forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
+    let choice = Choice { forwarded, ..Choice::of(&shape.traffic(), peers) };
+    Harm { choice, except: Vec::new(), how: Fate::Queue(number) }
+}
+
+/// Refuses what user space cannot do.
+fn able(shape: &impl Shape, ask: &Ask) -> Result<(), Problem> {
+    let direction = shape.traffic().direction;
+    [(Hook::Input, Direction::Out), (Hook::Output, Direction::In)]
+        .into_iter()
+        .filter(|(_, without)| direction != *without)
+        .try_for_each(|(hook, _)| queue::can(hook, &shape.impair()))
+        .map_err(|why| {
+            refuse(
+                "engine-unable",
+                format!("{}: {why}", ask.fault.kind()),
+                "see docs/faults.md for what each kind can do",
+            )
+        })
 }
 
 /// Starts the queue unless it runs. Nothing comes to it before the gates are open.

@@ -4,7 +4,11 @@ use firedrill_wire::fault::{Direction, PortRange, Protocol, Traffic};
 
 use super::peers::Peers;
 
-/// What every fault on traffic reaches.
+/// What a fault reaches that leaves forwarded packets alone.
+pub const REACHES_NOT: &str =
+    "reaches what the host itself sends, not what it forwards (containers, guests, routed traffic)";
+
+/// What most faults on traffic reach.
 pub const REACHES: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
      forwarded packets are judged by the addresses and ports they have after destination NAT";
 
