@@ -269,13 +269,20 @@ sandboxed! {
 sandboxed! {
     fn what_is_held_at_the_end_is_sent_on() {
         let world = World::new();
-        let injection = Injection::make(&world, &slow(PEER4, "30s"));
-        let (near, far) = world.flow(PEER4);
-        near.send(b"patience").unwrap();
-        wait_until("it is held", || injection.evidence().detail.contains("1 held"));
-        injection.undo();
-        far.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        assert_eq!(far.recv(&mut [0; 8]).unwrap(), 8);
+        for peer in PEERS {
+            let json = format!(r#"{{"net-slow":{{"to":"{peer}","delay":"30s","direction":"both"}}}}"#);
+            let injection = Injection::make(&world, &fault(&json));
+            let (near, far) = world.flow(peer);
+            for (from, to) in [(&near, &far), (&far, &near)] {
+                from.send(b"patience").unwrap();
+                to.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            }
+            wait_until("both are held", || injection.evidence().detail.contains(" 2 held"));
+            injection.undo();
+            for end in [&near, &far] {
+                assert_eq!(end.recv(&mut [0; 8]).unwrap(), 8);
+            }
+        }
     }
 }
 
@@ -293,6 +300,8 @@ sandboxed! {
             let twice = NetDuplicate { to: vec![PEER4.to_owned()], share: "5%".parse().unwrap(), direction, ..NetDuplicate::default() };
             assert_eq!(world.prepare(&Fault::NetDuplicate(twice)).expect_err("refused").code, "engine-unable");
         }
+        let twice = world.prepare(&fault(r#"{"net-duplicate":{"to":"10.1.0.2","share":"5%"}}"#)).unwrap();
+        assert!(twice.notes.iter().any(|note| note.contains("not what it forwards")), "{:?}", twice.notes);
         let one = Injection::prepare(&world, &slow(PEER4, "150ms"));
         let other = Injection::prepare(&world, &slow(PEER4, "150ms"));
         assert_ne!(one.live.prepared.undo, other.live.prepared.undo, "queues of their own");
