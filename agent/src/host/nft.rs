@@ -256,6 +256,24 @@ impl Nft {
         look::look(table)
     }
 
+    /// Has the kernel load what rules need that hand packets to queues. Kernels before 6.2 look for that module only when
+    /// a table of one family asks, not one of both. Installs nothing; whether it went well is for [`Nft::try_out`] to say.
+    pub fn load_queues(&self) {
+        let (table, chain) = (format!("{PREFIX}queues"), "out");
+        let rule = expr::Exprs::new().queue(super::queue::FIRST);
+        let messages = [
+            (Kind::NewTable, Attrs::new().text(1, &table)),
+            (Kind::NewChain, Attrs::new().text(1, &table).text(3, chain)),
+            (Kind::NewRule, Attrs::new().text(1, &table).text(2, chain).nest(4, rule.encoded())),
+        ];
+        let request =
+            |(kind, attrs): (Kind, Attrs)| message::in_family(message::IPV4, kind, message::CREATE, &attrs);
+        let requests = messages.into_iter().filter_map(request).collect();
+        if let Err(error) = self.would_take("have the kernel load what queues of packets need", requests) {
+            tracing::debug!("{error}");
+        }
+    }
+
     /// Whether the kernel would take these messages in one transaction, which is never ended and so never happens.
     pub(crate) fn would_take(&self, what: &str, requests: Vec<Request>) -> Result<(), NetlinkError> {
         transact(&mut *self.socket()?, what, requests, false)

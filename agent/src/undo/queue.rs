@@ -12,6 +12,7 @@ pub fn apply(host: &Host, number: u16) -> Undone {
             host.queues.stop(number);
             match counts.held {
                 0 => format!("queue {number} was stopped"),
+                1 => format!("queue {number} was stopped, and the packet that it held was sent on"),
                 held => {
                     format!("queue {number} was stopped, and the {held} packets that it held were sent on")
                 }

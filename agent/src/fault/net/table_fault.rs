@@ -58,7 +58,12 @@ pub fn prepare(
 ) -> Result<Prepared, Problem> {
     // The hold is the only time known here; the kernel takes or refuses any timeout alike.
     let table = rules::table(host, &ask.id, harm, ask.hold.into(), ask.hold.into());
-    host.nft.try_out(&table).map_err(|error| unable(host, ask, harm, &error.to_string()))?;
+    let mut tried = host.nft.try_out(&table);
+    if tried.is_err() && matches!(harm.how, Fate::Queue(_)) {
+        host.nft.load_queues();
+        tried = host.nft.try_out(&table);
+    }
+    tried.map_err(|error| unable(host, ask, harm, &error.to_string()))?;
     let mut all_notes = vec![rules::exempt(host)];
     all_notes.extend(notes);
     Ok(Prepared {

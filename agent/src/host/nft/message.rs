@@ -49,6 +49,8 @@ const SUBSYSTEM: u8 = 10;
 pub(crate) const ANY: u8 = 0;
 /// IPv4 and IPv6 together.
 pub(crate) const INET: u8 = 1;
+/// IPv4 alone.
+pub(super) const IPV4: u8 = 2;
 /// One interface.
 pub(crate) const NETDEV: u8 = 5;
 

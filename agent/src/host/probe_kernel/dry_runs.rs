@@ -45,6 +45,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         host.nft.try_out(&trial(Exprs::reject)),
         "load nft_reject_inet; without it net-block can only drop",
     ));
+    host.nft.load_queues();
     findings.push(graded(
         SHAPING,
         host.nft.try_out(&trial(|rule| rule.queue(queue::FIRST))),
