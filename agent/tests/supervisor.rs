@@ -301,7 +301,7 @@ fn what_was_staged_is_put_back_when_the_start_never_comes() {
     let (states, ..) = agent.history("b");
     match states.as_slice() {
         [State::Armed, State::Disarmed] => {
-            assert!(!agent.log().iter().any(|line| line.starts_with("inject")))
+            assert!(!agent.log().iter().any(|line| line.starts_with("inject")));
         }
         // This machine was busy: the start overtook the undo.
         [State::Armed, State::Injecting, .., State::Undone] => {}
