@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --release --bin firedrill
+# The same packages as other recipes build, so that nothing is built twice with other features.
+cargo build --release -p firedrill -p firedrill-agent
 firedrill="${CARGO_TARGET_DIR:-$PWD/target}/release/firedrill"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

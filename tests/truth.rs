@@ -27,6 +27,10 @@ const CASES: &[Case] = &[
     ("killed", a_coordinator_that_was_killed),
     ("ctrl-c", a_person_stops_it),
     ("guard", a_guard_aborts_it),
+    ("needs", what_a_violated_attack_was_needed_for_does_not_run),
+    ("stops", a_violated_attack_may_be_the_last),
+    ("again", what_stays_unknown_is_tried_again_and_stays_unknown),
+    ("late", a_drill_that_takes_too_long_is_stopped),
 ];
 
 fn main() -> ExitCode {
@@ -138,6 +142,54 @@ fn a_guard_aborts_it(ground: &Ground) {
     let guard = r#"abort = [{ probe = "buy", good_below = "50%", over = "2s" }]"#;
     let drill = Drill { url: APP1, hold: "20s", guard, ..Drill::new() };
     ground.start(&drill).report().expect("violated", 1, "a guard aborted").clean();
+}
+
+/// Another attack in the same drill.
+macro_rules! then {
+    ($name:literal, $more:literal) => {
+        concat!(
+            "[[attack]]\nname = \"",
+            $name,
+            "\"\non = \"app2\"\nfault.process-pause = { match = { service = \"checkout\" } }\n",
+            "baseline = \"2s\"\nhold = \"2s\"\nrecovery = \"2s\"\n",
+            $more
+        )
+    };
+}
+
+fn what_a_violated_attack_was_needed_for_does_not_run(ground: &Ground) {
+    let more = concat!(then!("needing", "needs = [\"attack\"]\n"), then!("free", ""));
+    let report = ground.start(&Drill { url: APP1, good: "90%", more, ..Drill::new() }).report();
+    report.expect("violated", 1, "which was violated").clean();
+    let attacks = report.card["attacks"].as_array().unwrap();
+    let told: Vec<_> = attacks.iter().map(|one| one["verdict"].as_str()).collect();
+    assert_eq!(told, [Some("violated"), None, Some("held")], "{attacks:#?}");
+}
+
+fn a_violated_attack_may_be_the_last(ground: &Ground) {
+    let more = concat!("on_violated = \"stop\"\n", then!("next", ""));
+    let report = ground.start(&Drill { url: APP1, good: "90%", more, ..Drill::new() }).report();
+    report.expect("violated", 1, "the scenario says to stop").clean();
+    assert!(report.card["attacks"][1]["verdict"].is_null(), "not run, so nothing is known: {}", report.card);
+}
+
+fn what_stays_unknown_is_tried_again_and_stays_unknown(ground: &Ground) {
+    let fault = r#"net-block = { to = "client" }"#;
+    let more = "[ci]\nretry_unknown = 1\n";
+    let run = ground.start(&Drill { fault, hold: "2s", more, ..Drill::new() });
+    let (report, tries) = run.report_and_tries();
+    report.expect("unknown", 3, "was never exercised").clean();
+    assert_eq!(tries.len(), 2, "{tries:?}");
+}
+
+fn a_drill_that_takes_too_long_is_stopped(ground: &Ground) {
+    // Just what it takes if all goes as planned; the coordinator sleeps for some of that.
+    let more = "[ci]\ntime_limit = \"26s\"\n";
+    let mut run = ground.start(&Drill { hold: "20s", lease: "30s", more, ..Drill::new() });
+    run.in_force().signal(Signal::STOP);
+    sleep(Duration::from_secs(6));
+    run.signal(Signal::CONT);
+    run.report().expect("unknown", 3, "the time limit of 26s is over").clean();
 }
 
 fn kill(pid: i32) {

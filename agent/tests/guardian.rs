@@ -83,6 +83,7 @@ const TESTS: &[Test] = &[
     ("all_killed_then_undo_all", all_killed_then_undo),
     ("all_killed_then_started_again", all_killed_then_started),
     ("undo_all_halts_a_live_agent", undo_all_on_a_live_agent),
+    ("undo_all_does_without_an_agent_that_hangs", undo_all_on_an_agent_that_hangs),
     ("a_second_agent_waits_for_the_first", a_second_agent_waits),
     ("it_does_not_start_on_a_taken_address", taken_address),
 ];
@@ -337,6 +338,20 @@ fn undo_all_on_a_live_agent() {
     assert!(command(&agent.dir, &["release"]).output().unwrap().status.success());
     assert_eq!(agent.journal().halted_by, None);
     assert!(!agent.is_gone(Who::Worker));
+}
+
+fn undo_all_on_an_agent_that_hangs() {
+    const ALL: [Who; 3] = [Who::Helper, Who::Guardian, Who::Worker];
+    let agent = Agent::in_force();
+    ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
+    assert!(undo.status.success(), "{undo:?}");
+    assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
+    assert!(!agent.file("a").exists(), "put back although nobody answers");
+    // Awake again it finds the lease over and everything put back, and says so in its journal.
+    fs::remove_file(agent.file("drill")).unwrap();
+    ALL.iter().for_each(|who| agent.signal(*who, Signal::CONT));
+    wait("the journal to have it closed", || agent.journal().open().count() == 0);
 }
 
 fn a_second_agent_waits() {

@@ -287,6 +287,32 @@ fn what_was_not_renewed_after_arming_never_starts() {
 }
 
 #[test]
+fn what_was_staged_is_put_back_when_the_start_never_comes() {
+    let agent = Agent::new();
+    agent.arm(&agent.prepared(&[("a", pause("a", Some("staged"), None))], 60_000)).unwrap();
+    agent.renew().unwrap();
+    // A minute ahead nothing is made; half a second ahead all that has no effect is.
+    assert!(agent.log().is_empty());
+    let arm = agent.prepared(&[("b", pause("b", Some("staged"), None))], 400);
+    agent.arm(&arm).unwrap();
+    agent.renew().unwrap();
+    wait("staging", || agent.log().iter().any(|line| line == "stage b"));
+    assert!(agent.undo(UndoScope::Injection(id("b")), false).stuck.is_empty());
+    let (states, ..) = agent.history("b");
+    match states.as_slice() {
+        [State::Armed, State::Disarmed] => {
+            assert!(!agent.log().iter().any(|line| line.starts_with("inject")));
+        }
+        // This machine was busy: the start overtook the undo.
+        [State::Armed, State::Injecting, .., State::Undone] => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(!agent.file("b").exists(), "what was staged is gone");
+    assert!(agent.undo(UndoScope::All, false).stuck.is_empty());
+    assert_eq!(agent.history("a").0, [State::Armed, State::Disarmed]);
+}
+
+#[test]
 fn a_start_that_is_past_or_of_another_boot_or_plan_is_refused() {
     let agent = Agent::with("start_tolerance = \"50ms\"\n");
     let mut arm = agent.prepared(&a(), 0);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use firedrill_wire::journal::What;
 use serde::Deserialize;
 
 use super::{Event, LogError, Record};
@@ -77,7 +78,18 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Log, LogError> {
 
 fn record(line: &[u8]) -> Result<(Record, Option<String>), String> {
     let why = match serde_json::from_slice::<Record>(line) {
-        Ok(record) => return Ok((record, None)),
+        Ok(record) => {
+            let warning = match &record.event {
+                Event::Agent { host, what, .. } => match &what.what {
+                    What::Unknown { text } => Some(format!(
+                        "an event of the agent of {host} is not known to this version of firedrill: {text}"
+                    )),
+                    _ => None,
+                },
+                _ => None,
+            };
+            return Ok((record, warning));
+        }
         Err(why) => why.to_string(),
     };
     let envelope: Envelope = serde_json::from_slice(line).map_err(|_| why.clone())?;

@@ -268,6 +268,9 @@ impl<'a> Facts<'a> {
                     self.attacks[attack].injections[place].looks.push((at_us, evidence));
                 }
             }
+            What::Unknown { .. } => {
+                self.unknown.insert("an agent's event");
+            }
             What::UndoRetry { .. }
             | What::LeaseExpired { .. }
             | What::Halted { .. }

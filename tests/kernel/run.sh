@@ -63,8 +63,10 @@ chmod +x "$work/ir/init"
 cat >"$out/start" <<'START'
 #!/bin/bash
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
+mount -t tmpfs run /run
 rm -rf /etc/systemd/system/*.wants/* 2>/dev/null
+# The checkout may lie below it.
+ln -sf /dev/null /etc/systemd/system/tmp.mount
 # What an earlier boot wrote to its disk.
 [ ! -d /vm-out/root ] || cp -a /vm-out/root/. /
 mkdir -p /run/systemd/system /vm-out/state /var/lib/firedrill

@@ -59,6 +59,8 @@ pub(crate) struct Drill {
     pub(crate) hold: &'static str,
     pub(crate) lease: &'static str,
     pub(crate) guard: &'static str,
+    /// More of the attack, and whatever comes after it.
+    pub(crate) more: &'static str,
 }
 
 impl Drill {
@@ -73,11 +75,12 @@ impl Drill {
             hold: "4s",
             lease: "10s",
             guard: "",
+            more: "",
         }
     }
 
     fn text(&self) -> String {
-        let Self { url, from, good, on, fault, hold, lease, guard } = self;
+        let Self { url, from, good, on, fault, hold, lease, guard, more } = self;
         format!(
             r#"
 schema = 1
@@ -108,6 +111,7 @@ fault.{fault}
 baseline = "2s"
 hold = "{hold}"
 recovery = "2s"
+{more}
 "#
         )
     }
@@ -208,8 +212,7 @@ pub(crate) struct Running<'g> {
 impl Running<'_> {
     /// The run's folder, which is also its name.
     pub(crate) fn folder(&self) -> PathBuf {
-        let inside = fs::read_dir(self.ground.path("out")).unwrap();
-        inside.flatten().map(|entry| entry.path()).next().unwrap()
+        self.tries().pop().unwrap()
     }
 
     pub(crate) fn run_id(&self) -> String {
@@ -240,6 +243,14 @@ impl Running<'_> {
         }
     }
 
+    /// The folders of all tries, oldest first.
+    pub(crate) fn tries(&self) -> Vec<PathBuf> {
+        let inside = fs::read_dir(self.ground.path("out")).unwrap();
+        let mut all: Vec<_> = inside.flatten().map(|entry| entry.path()).collect();
+        all.sort();
+        all
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) -> &mut Self {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         self
@@ -252,9 +263,14 @@ impl Running<'_> {
     }
 
     /// Waits until it ended by itself; gives its report.
-    pub(crate) fn report(mut self) -> Report {
+    pub(crate) fn report(self) -> Report {
+        self.report_and_tries().0
+    }
+
+    /// The report of the last try, and the folders of all of them.
+    pub(crate) fn report_and_tries(mut self) -> (Report, Vec<PathBuf>) {
         let code = self.wait();
-        Report::read(&self.folder(), code, self.ground.said_by_run())
+        (Report::read(&self.folder(), code, self.ground.said_by_run()), self.tries())
     }
 
     fn wait(&mut self) -> Option<i32> {

@@ -71,8 +71,14 @@ pub struct AgentEvent {
     /// When, by the host's wall clock: microseconds since 1970 UTC. For people; never calculated with.
     pub wall_us: u64,
     /// What happened.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "known_or_not")]
     pub what: What,
+}
+
+/// Whoever follows an agent of another version must not lose the rest over one event.
+fn known_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<What, D::Error> {
+    let value = serde_json::Value::Object(serde_json::Map::deserialize(deserializer)?);
+    Ok(What::deserialize(&value).unwrap_or_else(|_| What::Unknown { text: value.to_string() }))
 }
 
 /// What happened on a host.
@@ -142,4 +148,34 @@ pub enum What {
         /// The identity that asked.
         by: String,
     },
+    /// An event of another version, which this one cannot read: its text. Nothing that it may have said is guessed.
+    Unknown {
+        /// As it came, in JSON.
+        text: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_another_version_are_kept_as_they_came() {
+        let read = |what: &str| {
+            let text = format!(r#"{{"seq":7,"boot_us":1,"boot_id":"b","wall_us":2,{what}}}"#);
+            serde_json::from_str::<AgentEvent>(&text).expect("an event")
+        };
+        assert_eq!(read(r#""event":"halted","by":"alice""#).what, What::Halted { by: "alice".into() });
+        for later in [
+            r#""event":"rolled-over","how":"far""#,
+            r#""event":"changed","injection":"r-1-1","run":"r","to":"half-done""#,
+        ] {
+            let event = read(later);
+            let What::Unknown { text } = &event.what else { panic!("{event:?}") };
+            assert!(event.seq == 7 && text.contains("rolled-over") || text.contains("half-done"), "{text}");
+            let again: AgentEvent =
+                serde_json::from_str(&serde_json::to_string(&event).expect("prints")).expect("reads back");
+            assert_eq!(again, event);
+        }
+    }
 }

@@ -104,6 +104,9 @@ impl Replayed {
                     What::Changed { injection, to, .. } => self.changed(&injection, to, at),
                     What::Halted { by } => self.halted_by = Some(by),
                     What::Released { .. } => self.halted_by = None,
+                    What::Unknown { text } => {
+                        self.damage.push(format!("line {at}: an event of another version: {text}"));
+                    }
                     _ => {}
                 }
             }

@@ -1,7 +1,7 @@
 //! A host whose effects are files: recording fakes of the narrow ports, for tests of the agent's heart.
 //!
 //! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` says how the
-//! fault behaves (`fails`, `slow`), `service` what it claims. Files beside the effect say how its undo behaves.
+//! fault behaves (`fails`, `slow`, `staged`), `service` what it claims. Files beside the effect say how its undo behaves.
 
 use std::{
     fs,
@@ -91,6 +91,14 @@ impl Inject for Files {
             notes: Vec::new(),
             basis: fs::read_to_string(world(host).join("basis")).unwrap_or_default(),
         })
+    }
+
+    fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
+        if which(&live.ask.fault).command.as_deref() == Some("staged") {
+            note(&world(host), &format!("stage {}", live.ask.id));
+            fs::write(effect(host, &live.ask.fault), "staged").unwrap();
+        }
+        Ok(())
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {

@@ -49,6 +49,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
             }
             What::LeaseExpired { .. } => row(*happened_us, host, "the lease ran out".to_owned()),
             What::Halted { by } => row(*happened_us, host, format!("halted by {by}")),
+            What::Unknown { text } => row(*happened_us, host, format!("not known: {text}")),
             What::Released { by } => row(*happened_us, host, format!("halt released by {by}")),
         },
         Event::LinkLost { host, why } => row(at, host, format!("link lost: {why}")),
