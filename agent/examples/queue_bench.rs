@@ -16,7 +16,7 @@ use firedrill_agent::{
         nft::{
             Nft,
             expr::{Compare, Exprs, Meta},
-            table::{Chain, EARLY, Gate, Hook, Table, gated},
+            table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
         },
         queue::{Counts, FIRST, Queues, Spec, TAG},
     },
@@ -103,11 +103,11 @@ impl World {
         let gates = Gate::usual(HOURS, HOURS);
         let chains = vec![Chain {
             name: "queued".to_owned(),
-            hook: Some((hook, EARLY)),
+            place: Some(Place::at(hook, EARLY)),
             rules: vec![again, gated(&gates).queue(FIRST)],
         }];
         let (name, comment, sets) = (TABLE.to_owned(), String::new(), Vec::new());
-        self.nft.install(&Table { name, comment, sets, chains, gates })?;
+        self.nft.install(&Table { name, comment, sets, chains, gates, ..Table::default() })?;
         Ok(())
     }
 

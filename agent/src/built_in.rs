@@ -6,7 +6,7 @@ use firedrill_wire::api::{Claim, Finding};
 
 use crate::{
     fault,
-    host::{Host, probe_kernel},
+    host::{Host, line, probe_kernel},
     prober::Probes,
     serve, service, snapshot,
     wiring::{Compared, Link, Snapshot, Wiring},
@@ -50,10 +50,19 @@ fn findings(host: &Host) -> Vec<Finding> {
 }
 
 fn leftovers(host: &Host) -> Vec<String> {
-    match host.nft.our_tables() {
+    let mut all = match host.nft.our_tables() {
         Ok(tables) => tables.into_iter().map(|table| format!("nftables table {}", table.name)).collect(),
         Err(error) => vec![format!("nftables could not be looked at: {error}")],
+    };
+    match line::interfaces() {
+        Ok(interfaces) => {
+            all.extend(
+                interfaces.iter().filter(|one| one.is_line()).map(|one| format!("interface {}", one.name)),
+            );
+        }
+        Err(error) => all.push(error.to_string()),
     }
+    all
 }
 
 async fn serve_link(link: Link) -> Result<(), String> {

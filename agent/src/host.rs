@@ -1,6 +1,7 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
 pub mod impair;
+pub mod line;
 pub mod netlink;
 pub mod nft;
 pub mod probe_kernel;
@@ -23,6 +24,8 @@ pub struct Host {
     pub ssh_ports: Vec<u16>,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
+    /// Lines through which packets take a detour.
+    pub lines: line::Lines,
     /// Queues of packets that this process works on.
     pub queues: queue::Queues,
     /// Which injection has which queue.
@@ -39,6 +42,7 @@ impl Host {
             agent_port,
             ssh_ports,
             nft: nft::Nft::default(),
+            lines: line::Lines::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),
         }

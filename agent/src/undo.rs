@@ -3,6 +3,7 @@
 //! Each is idempotent and checked: absent is success; unreadable is an error. None starts what was down before, or
 //! what an administrator stopped meanwhile.
 
+pub mod line;
 pub mod nft;
 pub mod process;
 pub mod queue;
@@ -20,6 +21,13 @@ pub enum Undo {
     DeleteNftTable {
         /// Its name, in family `inet`.
         table: String,
+    },
+    /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to them.
+    RemoveLines {
+        /// How their names begin.
+        prefix: String,
+        /// How long what waits in them is waited for.
+        patience: firedrill_wire::Span,
     },
     /// Stop a queue of packets; what it holds is sent at once. It ends by itself with the process that works on it.
     StopQueue {
@@ -71,7 +79,10 @@ impl Undo {
     #[must_use]
     pub const fn ends_with_boot(&self) -> bool {
         match self {
-            Self::DeleteNftTable { .. } | Self::StopQueue { .. } | Self::ContinueProcess { .. } => true,
+            Self::DeleteNftTable { .. }
+            | Self::RemoveLines { .. }
+            | Self::StopQueue { .. }
+            | Self::ContinueProcess { .. } => true,
             Self::StartService { .. } => false,
         }
     }
@@ -81,6 +92,9 @@ impl Undo {
     pub fn sentence(&self) -> String {
         match self {
             Self::DeleteNftTable { table } => format!("delete nftables table inet {table}"),
+            Self::RemoveLines { prefix, .. } => {
+                format!("remove interfaces {prefix}*, once they have run empty")
+            }
             Self::StopQueue { number } => format!("stop queue {number} and send on what it holds"),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
@@ -94,6 +108,7 @@ impl Undo {
     pub fn apply(&self, host: &Host) -> Result<Undone, UndoError> {
         match self {
             Self::DeleteNftTable { table } => nft::apply(host, table),
+            Self::RemoveLines { prefix, patience } => line::apply(host, prefix, (*patience).into()),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),
             Self::StartService { manager, unit, stopped_mark } => {
                 service::apply(host, *manager, unit, stopped_mark.as_deref())

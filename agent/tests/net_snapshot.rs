@@ -9,7 +9,7 @@ use firedrill_agent::{
         netlink::{Attrs, Request, Socket},
         nft::{
             expr::Exprs,
-            table::{Chain, EARLY, Gate, Hook, Table, gated},
+            table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
         },
         probe_kernel,
     },
@@ -28,8 +28,8 @@ fn gate() -> Exprs {
 
 fn table(name: &str, rules: Vec<Exprs>) -> Table {
     let gates = Gate::usual(MINUTE, MINUTE);
-    let chains = vec![Chain { name: "input".to_owned(), hook: Some((Hook::Input, EARLY)), rules }];
-    Table { name: name.to_owned(), comment: String::new(), sets: Vec::new(), chains, gates }
+    let chains = vec![Chain { name: "input".to_owned(), place: Some(Place::at(Hook::Input, EARLY)), rules }];
+    Table { name: name.to_owned(), chains, gates, ..Table::default() }
 }
 
 fn snapshot() -> Snapshot {

@@ -17,7 +17,7 @@ pub use net::{Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
 pub use service::{ServiceKill, ServiceManager, ServiceRestart, ServiceStop, Signal};
 pub use shape::{
-    Distribution, GilbertElliott, NetCorrupt, NetDuplicate, NetLose, NetReorder, NetSlow, NetThrottle,
+    Distribution, Engine, GilbertElliott, NetCorrupt, NetDuplicate, NetLose, NetReorder, NetSlow, NetThrottle,
 };
 pub use traffic::{OnTraffic, Traffic};
 

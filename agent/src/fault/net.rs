@@ -4,10 +4,13 @@ use firedrill_wire::Share;
 
 use crate::host::impair::Chance;
 
+pub mod detour;
+pub mod kernel;
 pub mod peers;
 pub mod rules;
 pub mod shape;
 pub mod table_fault;
+pub mod user_space;
 pub mod words;
 
 /// A share of packets, as engines take it.

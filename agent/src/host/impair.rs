@@ -25,6 +25,12 @@ pub enum Distribution {
     ParetoNormal,
 }
 
+/// The table of a distribution, as netem takes it; an even one needs none.
+#[must_use]
+pub fn table_of(distribution: Distribution) -> Option<&'static [i16]> {
+    table::of(distribution)
+}
+
 /// Something that happens to a share of packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Chance {

@@ -19,7 +19,7 @@ pub(crate) use look::list;
 pub use look::{Look, TableSeen};
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -29,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::netlink::{Attrs, NetlinkError, Reason, Request, Socket};
 use message::Kind;
-use table::{Gate, LEASE, Making, Table};
+use table::{Gate, LEASE, Making, Of, Table};
 use transact::{is_elements, put, room, size, transact};
 
 /// Every kernel object of ours has a name that begins so.
@@ -80,6 +80,8 @@ pub struct Nft {
     /// would be repeated between arm and start.
     taken: Mutex<VecDeque<Sum>>,
     staged: Mutex<stage::Staged>,
+    /// Our tables that have a twin on interfaces. Ours go with this process, so it knows them all.
+    twins: Mutex<BTreeSet<String>>,
 }
 
 fn sum<'a>(requests: impl Iterator<Item = &'a Request>) -> Sum {
@@ -156,24 +158,29 @@ impl Nft {
         let mut owner = self.socket()?;
         let socket = &mut *owner;
         let room = room(socket, size(&material) + size(&effect));
-        let error = match put(socket, &what, &table.name, material.clone(), effect.clone(), room) {
+        self.remember(table);
+        let error = match put(socket, &what, table, material.clone(), effect.clone(), room) {
             // Another's table of that name is "not permitted", our own "exists".
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EPERM)) => error,
             other => return other.map(|()| Installed::New),
         };
-        match find(&table.name)? {
-            None => return Err(error),
-            Some(seen) if seen.owner != socket.port().ok() => {
-                return Err(NetlinkError { what, reason: Reason::Owned(owned_by(Some(&seen))) });
-            }
-            Some(_) => {}
+        let there = named(&table.name)?;
+        if there.is_empty() {
+            return Err(error);
+        }
+        if let Some(foreign) = there.iter().find(|seen| seen.owner != socket.port().ok()) {
+            return Err(NetlinkError { what, reason: Reason::Owned(owned_by(Some(foreign))) });
         }
         let whole = |look: &Look| look.rules == table.rules() && look.is_open();
         if look::look(&table.name)?.is_some_and(|look| whole(&look)) {
             return Ok(Installed::WasThere);
         }
-        let replace = [delete(&what, &table.name)?].into_iter().chain(material).collect();
-        put(socket, &what, &table.name, replace, effect, room)?;
+        let replace = there
+            .iter()
+            .map(|seen| delete(&what, seen.family, &table.name))
+            .chain(material.into_iter().map(Ok))
+            .collect::<Result<_, _>>()?;
+        put(socket, &what, table, replace, effect, room)?;
         Ok(Installed::Replaced)
     }
 
@@ -184,8 +191,20 @@ impl Nft {
     pub fn renew(&self, table: &str, lease: Duration) -> Result<(), NetlinkError> {
         let what = format!("renew the lease of nftables table inet {table}");
         let gate = Gate { set: LEASE, left: lease };
-        let requests = table::keep_open(table, gate).ok_or_else(|| too_long(&what))?;
+        let twin = self.twins().contains(table);
+        let families = if twin { &Of::BOTH[..] } else { &[Of::Traffic] };
+        let requests = table::keep_open(families, table, gate).ok_or_else(|| too_long(&what))?;
         transact(&mut *self.socket()?, &what, requests, true)
+    }
+
+    fn remember(&self, table: &Table) {
+        if table.twin.is_some() {
+            self.twins().insert(table.name.clone());
+        }
+    }
+
+    fn twins(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.twins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What keeps a gate of a table open from elsewhere in this process. It does not keep the tables alive.
@@ -196,18 +215,28 @@ impl Nft {
         Keeper::new(Arc::downgrade(&self.owner), table, gate)
     }
 
-    /// Deletes one of our tables. That it is not there is success; so is that its owner dies and the kernel deletes it.
+    /// Deletes one of our tables, and its twin. That it is not there is success; so is that its owner dies and the kernel
+    /// deletes it.
     ///
     /// # Errors
     /// The name is not one of ours, the table belongs to another process that lives, or what the kernel said.
     pub fn delete_table(&self, table: &str) -> Result<Deleted, NetlinkError> {
-        let what = format!("delete nftables table inet {table}");
         if !table.starts_with(PREFIX) {
+            let what = format!("delete nftables table {table}");
             let reason = Reason::Owned(format!("the name does not begin with {PREFIX}, so it is not ours"));
             return Err(NetlinkError { what, reason });
         }
         self.staged().remove(table);
-        let request = delete(&what, table)?;
+        let first = self.delete_in(Of::Traffic, table)?;
+        // After a restart nobody knows which had a twin; to try is quicker than to look.
+        let second = self.delete_in(Of::Interfaces, table)?;
+        self.twins().remove(table);
+        Ok(if first == Deleted::WasGone { second } else { first })
+    }
+
+    fn delete_in(&self, of: Of, table: &str) -> Result<Deleted, NetlinkError> {
+        let what = format!("delete nftables table {} {table}", of.word());
+        let request = delete(&what, of.number(), table)?;
         let started = Instant::now();
         let mut waited = false;
         loop {
@@ -217,7 +246,7 @@ impl Nft {
                     return Ok(if waited { Deleted::ByKernel } else { Deleted::WasGone });
                 }
                 Err(error) if error.errno() == Some(libc::EPERM) => {
-                    let seen = find(table)?;
+                    let seen = named(table)?.into_iter().find(|seen| seen.family == of.number());
                     if seen.as_ref().is_some_and(|seen| seen.owner.is_none()) {
                         return Err(error);
                     }
@@ -288,12 +317,15 @@ fn making(what: &str, table: &Table) -> Result<Making, NetlinkError> {
     table.making().ok_or_else(|| too_long(what))
 }
 
-fn delete(what: &str, table: &str) -> Result<Request, NetlinkError> {
-    message::request(Kind::DeleteTable, 0, &Attrs::new().text(1, table)).ok_or_else(|| too_long(what))
+fn delete(what: &str, family: u8, table: &str) -> Result<Request, NetlinkError> {
+    let named = Attrs::new().text(1, table);
+    message::in_family(family, Kind::DeleteTable, 0, &named).ok_or_else(|| too_long(what))
 }
 
-fn find(table: &str) -> Result<Option<TableSeen>, NetlinkError> {
-    Ok(look::tables()?.into_iter().find(|seen| seen.family == message::INET && seen.name == table))
+/// The tables of a name, of both families in which ours are.
+fn named(table: &str) -> Result<Vec<TableSeen>, NetlinkError> {
+    let ours = |seen: &TableSeen| seen.name == table && Of::BOTH.iter().any(|of| of.number() == seen.family);
+    Ok(look::tables()?.into_iter().filter(ours).collect())
 }
 
 fn owned_by(seen: Option<&TableSeen>) -> String {
@@ -325,9 +357,9 @@ mod tests {
             .collect();
         let gates = Gate::usual(Duration::from_secs(60), Duration::from_secs(60));
         let rules = vec![table::gated(&gates).counter().drop()];
-        let hook = Some((table::Hook::Input, table::EARLY));
-        let chains = vec![table::Chain { name: "input".to_owned(), hook, rules }];
-        Table { name: name.to_owned(), comment: String::new(), sets, chains, gates }
+        let place = Some(table::Place::at(table::Hook::Input, table::EARLY));
+        let chains = vec![table::Chain { name: "input".to_owned(), place, rules }];
+        Table { name: name.to_owned(), sets, chains, gates, ..Table::default() }
     }
 
     crate::sandboxed! {
@@ -337,7 +369,7 @@ mod tests {
                 let Making { material, mut effect, open } = table.making().unwrap();
                 effect.extend(open);
                 assert!(size(&material) > 70_000);
-                put(&mut *nft.socket()?, "test", &table.name, material, effect, 61_000)
+                put(&mut *nft.socket()?, "test", table, material, effect, 61_000)
             };
             in_parts(&many("fd_many")).unwrap();
             let look = nft.look("fd_many").unwrap().unwrap();

@@ -3,6 +3,8 @@
 mod dry_runs;
 mod others;
 
+pub use dry_runs::{has_ifb, has_qdisc};
+
 use firedrill_wire::api::{Finding, Grade};
 
 use super::Host;

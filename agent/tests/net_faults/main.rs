@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
 mod block;
+mod engine;
+mod lines;
 mod shape;
 mod shape_switches;
 mod trip;

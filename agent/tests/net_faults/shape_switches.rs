@@ -8,7 +8,7 @@ use std::{
 
 use firedrill_agent::{
     fault::{Ask, Live, of},
-    host::queue::FIRST,
+    host::{probe_kernel::has_qdisc, queue::FIRST},
     sandboxed,
     testing::{host, play, role, wait_until},
     undo::Undo,
@@ -19,7 +19,10 @@ use nix::{
     unistd::Pid,
 };
 
+use crate::on_engines;
+
 use super::{
+    engine::by_kernel,
     trip::{LATE, SOON, fault, out, slow},
     world::{Injection, PEER4, World},
 };
@@ -34,8 +37,14 @@ const KINDS: [&str; 6] = [
     r#"{"net-throttle":{"to":["10.1.0.2","fd00:1::2"],"rate":"1mbit","burst":"3kB"}}"#,
 ];
 
-sandboxed! {
-    fn lease_and_hold_lift_by_themselves() {
+/// Those that this kernel has an engine for.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    let netem = !by_kernel() || has_qdisc("netem").is_ok();
+    KINDS.into_iter().filter(move |json| netem || json.contains("net-throttle"))
+}
+
+on_engines! {
+    "netem" fn lease_and_hold_lift_by_themselves() {
         let world = World::new();
         let by_lease = Injection::with(&world, &slow(PEER4, "150ms"), Span::secs(5), Span::secs(60));
         by_lease.renew(Span::millis(200)).unwrap();
@@ -53,7 +62,8 @@ sandboxed! {
 sandboxed! {
     fn the_loop_keeps_its_gate_open() {
         let world = World::new();
-        let injection = Injection::make(&world, &slow(PEER4, "150ms"));
+        let slow = fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"150ms","engine":"user-space"}}"#);
+        let injection = Injection::make(&world, &slow);
         // Longer than the gate is open by itself.
         thread::sleep(Duration::from_secs(3));
         let evidence = injection.evidence();
@@ -63,11 +73,11 @@ sandboxed! {
     }
 }
 
-sandboxed! {
-    fn injecting_twice_is_injecting_once_staged_or_not() {
+on_engines! {
+    "tbf" fn injecting_twice_is_injecting_once_staged_or_not() {
         let world = World::new();
         let before = world.snapshot();
-        for json in KINDS {
+        for json in kinds() {
             let injection = Injection::make(&world, &fault(json));
             let once = world.snapshot();
             injection.again().unwrap();
@@ -88,11 +98,11 @@ sandboxed! {
     }
 }
 
-sandboxed! {
-    fn a_failed_injection_leaves_nothing_and_undoing_twice_is_undoing_once() {
+on_engines! {
+    "tbf" fn a_failed_injection_leaves_nothing_and_undoing_twice_is_undoing_once() {
         let world = World::new();
         let before = world.snapshot();
-        for json in KINDS {
+        for json in kinds() {
             let mut injection = Injection::prepare(&world, &fault(json));
             world.assert_same(&before); // preparing reads only
             // Another has the queue and the name, so that neither can be had.
@@ -128,7 +138,7 @@ fn owner() -> std::process::Child {
 fn own() -> ! {
     // Its own host, in the namespace that the first process has furnished.
     let host = host(std::path::Path::new("/nonexistent"));
-    let fault = slow(PEER4, "150ms");
+    let fault = fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"150ms","engine":"user-space"}}"#);
     let ask = Ask { id: "owner-run-1".parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
     let prepared = of(&fault).prepare(&host, &ask).unwrap();
     let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;

@@ -11,12 +11,22 @@ use firedrill_wire::Fault;
 
 use super::world::World;
 
+use super::engine::engine;
+
 const LENGTH: usize = 200;
 /// A copy comes this soon after the first.
 const COPIES: Duration = Duration::from_millis(200);
 
+/// A fault; one that shapes traffic by the engine of the test.
 pub(crate) fn fault(json: &str) -> Fault {
-    serde_json::from_str(json).unwrap()
+    let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
+    let (kind, parameters) = value.as_object_mut().unwrap().iter_mut().next().unwrap();
+    if kind != "net-block"
+        && let Some(engine) = engine()
+    {
+        parameters.as_object_mut().unwrap().insert("engine".to_owned(), engine.word().into());
+    }
+    serde_json::from_value(value).unwrap()
 }
 
 pub(crate) fn slow(to: &str, delay: &str) -> Fault {

@@ -250,10 +250,11 @@ impl<'a> Injection<'a> {
     }
 
     pub(crate) fn table(&self) -> String {
-        match self.live.prepared.undo.first() {
-            Some(Undo::DeleteNftTable { table }) => table.clone(),
-            other => panic!("the table is the last thing to undo: {other:?}"),
-        }
+        let tables = self.live.prepared.undo.iter().filter_map(|undo| match undo {
+            Undo::DeleteNftTable { table } => Some(table.clone()),
+            _ => None,
+        });
+        tables.last().expect("every fault on traffic has a table")
     }
 
     pub(crate) fn undo(&self) {

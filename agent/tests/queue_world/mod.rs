@@ -14,7 +14,7 @@ use firedrill_agent::{
         nft::{
             Nft,
             expr::{Compare, Exprs, Meta},
-            table::{Chain, EARLY, Gate, Hook, Table, gated},
+            table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
         },
         queue::{Counts, FIRST, Queues, Spec, TAG},
     },
@@ -78,8 +78,8 @@ impl World {
             gated(&gates).meta(Meta::Transport).compare(Compare::Is, &[protocol]).queue(NUMBER)
         });
         let rules = [again].into_iter().chain(queued).collect();
-        let chains = vec![Chain { name: "queued".to_owned(), hook: Some((hook, EARLY)), rules }];
-        let table = Table { name: TABLE.to_owned(), comment: String::new(), sets: Vec::new(), chains, gates };
+        let chains = vec![Chain { name: "queued".to_owned(), place: Some(Place::at(hook, EARLY)), rules }];
+        let table = Table { name: TABLE.to_owned(), chains, gates, ..Table::default() };
         self.nft.install(&table).unwrap();
     }
 

@@ -30,6 +30,26 @@ impl Distribution {
     }
 }
 
+/// Who treats the packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// The kernel where it can do all that is asked, else user space; the plan says which, and why.
+    #[default]
+    Auto,
+    /// The kernel's own netem and tbf, or a refusal.
+    Kernel,
+    /// The agent, by a queue of packets (NFQUEUE).
+    UserSpace,
+}
+
+impl Engine {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
 fn no_time(span: &Span) -> bool {
     span.is_zero()
 }
@@ -72,6 +92,9 @@ on_traffic! {
     /// How delays scatter.
     #[serde(default, skip_serializing_if = "Distribution::is_uniform")]
     distribution: Distribution,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
 }
 
 on_traffic! {
@@ -87,6 +110,9 @@ on_traffic! {
     /// Loss in bursts, in place of `share`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gilbert_elliott: Option<GilbertElliott>,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
 }
 
 on_traffic! {
@@ -98,6 +124,9 @@ on_traffic! {
     /// How much each draw depends on the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
 }
 
 on_traffic! {
@@ -109,6 +138,9 @@ on_traffic! {
     /// How much each draw depends on the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
 }
 
 on_traffic! {
@@ -125,6 +157,9 @@ on_traffic! {
     /// Only every so-manieth packet may overtake; each unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gap: Option<u32>,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
 }
 
 on_traffic! {
@@ -136,6 +171,9 @@ on_traffic! {
     /// So much may go at once after a pause; 32kB unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     burst: Option<ByteSize>,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
 }
 
 impl NetThrottle {

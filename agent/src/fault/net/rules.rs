@@ -12,13 +12,13 @@ use firedrill_wire::{
 };
 use ipnet::IpNet;
 
-use super::peers::Peers;
+use super::{detour::Detour, peers::Peers};
 use crate::host::{
     Host,
     nft::{
         expr::{Base, Compare, Exprs, Family, Meta},
         interval::Intervals,
-        table::{ALIVE, Chain, EARLY, Gate, Hook, Table, gated},
+        table::{ALIVE, Chain, EARLY, Gate, Hook, Place, Table, gated},
         table_name,
     },
     queue,
@@ -74,7 +74,7 @@ impl Choice {
 }
 
 /// What becomes of packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// They go, and nobody is told.
     Drop,
@@ -82,6 +82,8 @@ pub enum Fate {
     Reject,
     /// They go to the queue of that number, which decides. The queue keeps a third gate open itself.
     Queue(u16),
+    /// They take a line, whose qdiscs decide.
+    Line(Detour),
 }
 
 impl From<Refuse> for Fate {
@@ -124,6 +126,7 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
     let mut sets = Vec::new();
     let peers = Intervals::networks(harm.choice.peers.iter().copied());
     let except = Intervals::networks(harm.except.iter().copied());
+    let mut direction = harm.choice.direction;
     for (networks, of) in [(&peers, "peers"), (&except, "except")] {
         sets.extend(networks.iter().map(|(family, networks)| (set_name(of, *family), networks.clone())));
     }
@@ -139,23 +142,52 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
         gates.push(Gate { set: ALIVE, left: ALIVE_FOR });
         priority = QUEUES + i32::from(number.saturating_sub(queue::FIRST));
     }
+    let mut twin = None;
+    if let Fate::Line(detour) = &harm.how {
+        twin = Some(Box::new(detour.twin(host, harm, &peers, &gates)));
+        // What arrives is marked on the interfaces.
+        direction = Direction::Out;
+    }
     let mut judges = Vec::new();
     let mut choosers = Vec::new();
     for (hook, name, judge) in HOOKS {
-        let mut rules = choosing(hook, judge, &harm.choice, &peers, &gates);
+        if twin.is_some() && harm.choice.direction == Direction::In {
+            break;
+        }
+        let mut rules = choosing(hook, judge, &harm.choice, direction, &peers, &gates);
         if !rules.is_empty() {
-            if let (Fate::Queue(number), Hook::Output) = (harm.how, hook) {
+            if let (&Fate::Queue(number), Hook::Output) = (&harm.how, hook) {
                 rules.insert(0, done_already(number));
             }
             let mut verdicts = exemptions(host, hook);
             verdicts.extend(exceptions(hook, &except));
-            verdicts.extend(harming(harm.how));
-            judges.push(Chain { name: judge.to_owned(), hook: None, rules: verdicts });
-            choosers.push(Chain { name: name.to_owned(), hook: Some((hook, priority)), rules });
+            verdicts.extend(harming(&harm.how));
+            judges.push(Chain { name: judge.to_owned(), place: None, rules: verdicts });
+            choosers.push(Chain { name: name.to_owned(), place: Some(Place::at(hook, priority)), rules });
         }
     }
     judges.extend(choosers);
-    Table { name: table_name(id), comment: format!("firedrill {id}"), sets, chains: judges, gates }
+    let mut table = Table {
+        name: table_name(id),
+        comment: comment(id),
+        sets,
+        chains: judges,
+        gates,
+        twin,
+        ..Table::default()
+    };
+    if let Some(twin) = &mut table.twin {
+        twin.name = table.name.clone();
+        twin.comment = table.comment.clone();
+        if harm.choice.direction != Direction::Out {
+            twin.sets = table.sets.clone();
+        }
+    }
+    table
+}
+
+fn comment(id: &InjectionId) -> String {
+    format!("firedrill {id}")
 }
 
 /// What is exempt, for people.
@@ -189,26 +221,27 @@ fn peer_ends(hook: Hook, direction: Direction) -> Vec<End> {
     let inward = direction != Direction::Out;
     let outward = direction != Direction::In;
     match hook {
-        Hook::Input if inward => vec![End::Source],
+        Hook::Input | Hook::Ingress if inward => vec![End::Source],
         Hook::Output if outward => vec![End::Destination],
         Hook::Forward => [(inward, End::Source), (outward, End::Destination)]
             .into_iter()
             .filter_map(|(wanted, end)| wanted.then_some(end))
             .collect(),
-        Hook::Input | Hook::Output => Vec::new(),
+        Hook::Input | Hook::Output | Hook::Ingress | Hook::Egress => Vec::new(),
     }
 }
 
 /// The rules of a base chain: each sends what it chooses to the chain that judges.
-fn choosing(
+pub(super) fn choosing(
     hook: Hook,
     judge: &str,
     choice: &Choice,
+    direction: Direction,
     peers: &BTreeMap<Family, Intervals>,
     gates: &[Gate],
 ) -> Vec<Exprs> {
     let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
-    let ends = peer_ends(hook, choice.direction);
+    let ends = peer_ends(hook, direction);
     let mut rules = Vec::new();
     if hook == Hook::Forward && !choice.forwarded {
         return rules;
@@ -226,7 +259,7 @@ fn choosing(
             (None, _) => &[None],
         };
         for (&protocol, &end) in protocols.iter().flat_map(|one| ends.iter().map(move |end| (one, end))) {
-            let mut rule = gated(gates).compare(Compare::Is, &[family.key()]);
+            let mut rule = of_family(gated(gates), hook, family);
             if !choice.peers.is_empty() {
                 rule = address(rule, family, end).in_set(&set_name("peers", family));
             }
@@ -255,19 +288,19 @@ fn done_already(number: u16) -> Exprs {
 }
 
 /// What is never harmed at a hook.
-fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
+pub(super) fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
     let ends: &[End] = match hook {
-        Hook::Input => &[End::Source],
-        Hook::Output => &[End::Destination],
+        Hook::Input | Hook::Ingress => &[End::Source],
+        Hook::Output | Hook::Egress => &[End::Destination],
         Hook::Forward => &[End::Source, End::Destination],
     };
     let mut rules = Vec::new();
     for metadata in METADATA.iter().filter_map(|text| text.parse().ok()) {
-        rules.extend(ends.iter().map(|end| is_address(metadata, *end).accept()));
+        rules.extend(ends.iter().map(|end| is_address(hook, metadata, *end).accept()));
     }
     let (interface, local) = match hook {
-        Hook::Input => (Meta::InputType, End::Destination),
-        Hook::Output => (Meta::OutputType, End::Source),
+        Hook::Input | Hook::Ingress => (Meta::InputType, End::Destination),
+        Hook::Output | Hook::Egress => (Meta::OutputType, End::Source),
         // What passes through is neither loopback nor the host's own control traffic.
         Hook::Forward => return rules,
     };
@@ -277,13 +310,13 @@ fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
         rules.push(port(rule, local).compare(Compare::Is, &number.to_be_bytes()).accept());
     }
     for (family, first) in [(Family::V4, 67_u16), (Family::V6, 546)] {
-        let rule = transport(of_family(family), UDP);
+        let rule = transport(of_family(Exprs::new(), hook, family), UDP);
         let rule = port(rule, End::Destination).between(&first.to_be_bytes(), &(first + 1).to_be_bytes());
         rules.push(rule.accept());
     }
     // Neighbour discovery, and the multicast reports without which a switch stops carrying it.
     for (first, last) in [(130, 137), (143, 143)] {
-        let rule = transport(of_family(Family::V6), ICMP6).payload(Base::Transport, 0, 1);
+        let rule = transport(of_family(Exprs::new(), hook, Family::V6), ICMP6).payload(Base::Transport, 0, 1);
         rules.push(rule.between(&[first], &[last]).accept());
     }
     rules
@@ -296,20 +329,23 @@ fn exceptions(hook: Hook, except: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
         .keys()
         .flat_map(|family| ends.iter().map(move |end| (*family, *end)))
         .map(|(family, end)| {
-            address(of_family(family), family, end).in_set(&set_name("except", family)).accept()
+            address(of_family(Exprs::new(), hook, family), family, end)
+                .in_set(&set_name("except", family))
+                .accept()
         })
         .collect()
 }
 
 /// What becomes of what is left.
-fn harming(how: Fate) -> Vec<Exprs> {
+fn harming(how: &Fate) -> Vec<Exprs> {
     match how {
+        Fate::Line(detour) => detour.marking(),
         Fate::Drop => vec![Exprs::new().counter().drop()],
-        Fate::Queue(number) => vec![Exprs::new().counter().queue(number)],
+        Fate::Queue(number) => vec![Exprs::new().counter().queue(*number)],
         Fate::Reject => {
             let reset = transport(Exprs::new(), TCP).payload(Base::Transport, 13, 1);
             let unreachable = |family, protocol, what: &[u8]| {
-                transport(of_family(family), protocol)
+                transport(of_family(Exprs::new(), Hook::Output, family), protocol)
                     .payload(Base::Transport, 0, 2)
                     .compare(Compare::Is, what)
                     .accept()
@@ -326,8 +362,21 @@ fn harming(how: Fate) -> Vec<Exprs> {
     }
 }
 
-fn of_family(family: Family) -> Exprs {
-    Exprs::new().meta(Meta::Family).compare(Compare::Is, &[family.key()])
+/// Goes on with one family only.
+fn of_family(rule: Exprs, hook: Hook, family: Family) -> Exprs {
+    match hook {
+        Hook::Input | Hook::Forward | Hook::Output => {
+            rule.meta(Meta::Family).compare(Compare::Is, &[family.key()])
+        }
+        Hook::Ingress | Hook::Egress => {
+            let protocol = match family {
+                Family::V4 => libc::ETH_P_IP,
+                Family::V6 => libc::ETH_P_IPV6,
+            };
+            let [_, _, high, low] = protocol.to_be_bytes();
+            rule.meta(Meta::Protocol).compare(Compare::Is, &[high, low])
+        }
+    }
 }
 
 fn transport(rule: Exprs, protocol: u8) -> Exprs {
@@ -348,13 +397,11 @@ fn address(rule: Exprs, family: Family, end: End) -> Exprs {
     rule.payload(Base::Network, offset, length)
 }
 
-fn is_address(wanted: IpAddr, end: End) -> Exprs {
+fn is_address(hook: Hook, wanted: IpAddr, end: End) -> Exprs {
     match wanted {
-        IpAddr::V4(wanted) => {
-            address(of_family(Family::V4), Family::V4, end).compare(Compare::Is, &wanted.octets())
-        }
-        IpAddr::V6(wanted) => {
-            address(of_family(Family::V6), Family::V6, end).compare(Compare::Is, &wanted.octets())
-        }
+        IpAddr::V4(wanted) => address(of_family(Exprs::new(), hook, Family::V4), Family::V4, end)
+            .compare(Compare::Is, &wanted.octets()),
+        IpAddr::V6(wanted) => address(of_family(Exprs::new(), hook, Family::V6), Family::V6, end)
+            .compare(Compare::Is, &wanted.octets()),
     }
 }

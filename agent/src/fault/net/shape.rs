@@ -1,48 +1,28 @@
-//! Faults that let traffic through, but not as it was: a table that sends chosen packets to a queue, and the queue.
+//! Faults that let traffic through, but not as it was: the engines that do it, and which of them does.
 //!
-//! All that differs between the kinds is what becomes of a packet ([`Shape::impair`]) and the words for it. A packet is
-//! never in the hands of this process for longer than its loop runs: the rules ask a third gate, which only the loop
-//! keeps open, and with nobody at the queue the kernel lets packets pass.
-
-use std::time::Duration;
+//! All that differs between the kinds is what becomes of a packet ([`Shape::impair`]) and the words for it. Engines do
+//! the same by the same parameters; one that cannot do what is asked refuses, and nothing is approximated.
 
 use firedrill_wire::{
     Span,
-    api::{Claim, Problem},
-    evidence::{Evidence, Seen},
-    fault::{Direction, OnTraffic},
+    api::Problem,
+    evidence::Evidence,
+    fault::{self, OnTraffic},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{
-    peers::Peers,
-    rules::{ALIVE_FOR, Choice, Fate, Harm},
-    table_fault, words,
-};
+use super::{kernel, peers::Peers, rules::Harm, table_fault, user_space};
 use crate::{
-    fault::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse},
-    host::{
-        Host,
-        impair::Impair,
-        nft::{
-            table::{ALIVE, Gate, Hook},
-            table_name,
-        },
-        queue::{self, Counts, MOST, Spec},
-    },
-    undo::Undo,
+    fault::{Ask, Inject, InjectError, Injected, Live, Prepared},
+    host::{Host, impair::Impair},
 };
-
-/// The loop shows so often that it is alive.
-const EVERY: Duration = Duration::from_millis(500);
-/// Packets of one fault that wait take so many bytes at most.
-const MEMORY: usize = 64 << 20;
 
 /// A kind of fault that lets traffic through, but not as it was.
 pub trait Shape: OnTraffic + Send + Sync {
     /// What becomes of packets.
     fn impair(&self) -> Impair;
+    /// Who is to do it.
+    fn engine(&self) -> fault::Engine;
     /// The words before and after those for the packets: `delay`, `by 500ms`.
     fn words(&self) -> (String, String);
     /// What people should know beforehand about this kind.
@@ -53,78 +33,71 @@ pub trait Shape: OnTraffic + Send + Sync {
 
 /// What an injection is based on.
 #[derive(Debug, Serialize, Deserialize)]
-struct Basis {
+pub(super) struct Basis {
     #[serde(flatten)]
-    peers: Peers,
-    /// The queue's number.
-    queue: u16,
+    pub(super) peers: Peers,
+    pub(super) engine: Engine,
+}
+
+/// Which engine was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Engine {
+    /// Lines with the kernel's qdiscs.
+    Kernel,
+    /// A queue of this process.
+    UserSpace {
+        /// The queue's number.
+        queue: u16,
+    },
+}
+
+impl Basis {
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn of(live: &Live) -> Result<Self, InjectError> {
+        serde_json::from_str(&live.prepared.basis)
+            .map_err(|error| InjectError(format!("could not read what was prepared: {error}")))
+    }
 }
 
 impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
-        able(self, ask)?;
         let peers = Peers::find(self.traffic().to)?;
-        let number = host.queue_numbers.of(&ask.id).ok_or_else(|| {
-            refuse(
-                "no-queue-left",
-                format!("{}: all {MOST} queues for packets are taken on this host", ask.fault.kind()),
-                "undo some faults on traffic first",
-            )
-        })?;
-        let (before, after) = self.words();
-        let effect = format!(
-            "{before} {}{after}, in user space by queue {number}",
-            words::packets(&self.traffic(), &peers)
-        );
-        let harm = harm(self, &peers, number);
-        let reaches = if harm.choice.forwarded { words::REACHES } else { words::REACHES_NOT };
-        let mut notes = vec![reaches.to_owned()];
-        notes.extend(self.notes());
-        notes.extend(about_engine());
-        let mut prepared = table_fault::prepare(host, ask, &harm, &peers, &effect, notes)?;
-        prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
-        // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
-        // what any queue holds.
-        prepared.undo.push(Undo::StopQueue { number });
-        prepared.switches.push(format!(
-            "kernel: packets pass at once if the agent dies, and {} after it hangs",
-            Span::from(ALIVE_FOR)
-        ));
-        prepared.basis = serde_json::to_string(&Basis { peers, queue: number }).unwrap_or_default();
-        Ok(prepared)
+        match self.engine() {
+            fault::Engine::Kernel => kernel::prepare(self, host, ask, peers),
+            fault::Engine::UserSpace => user_space::prepare(self, host, ask, peers),
+            fault::Engine::Auto => kernel::prepare(self, host, ask, peers.clone()).or_else(|unable| {
+                let mut prepared = user_space::prepare(self, host, ask, peers)?;
+                prepared.notes.push(format!("user space it is, because {}", kernel::reason(&unable)));
+                Ok(prepared)
+            }),
+        }
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        let basis = basis(live)?;
-        start_queue(self, host, live, basis.queue)?;
-        table_fault::stage(host, live, &harm(self, &basis.peers, basis.queue))
+        table_fault::stage(host, live, &begin(self, host, live)?)
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        let basis = basis(live)?;
-        start_queue(self, host, live, basis.queue)?;
-        let mut injected = table_fault::inject(host, live, || Ok(harm(self, &basis.peers, basis.queue)))?;
-        injected.detail.push_str(&format!(", and queue {} serves in user space", basis.queue));
+        let mut injected = table_fault::inject(host, live, || begin(self, host, live))?;
+        injected.detail.push_str(&match Basis::of(live)?.engine {
+            Engine::Kernel => ", and the kernel's qdiscs treat the packets".to_owned(),
+            Engine::UserSpace { queue } => format!(", and queue {queue} serves in user space"),
+        });
         Ok(injected)
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        let mut evidence = table_fault::evidence(host, live);
-        let counts = basis(live).ok().and_then(|basis| host.queues.counts(basis.queue));
-        match counts {
-            Some(counts) => {
-                evidence.exercised = if counts.seen > 0 { Seen::Yes } else { Seen::No };
-                evidence.count = Some(counts.seen);
-                evidence.detail = format!("{}; {}", seen(&counts), evidence.detail);
-            }
-            None => {
-                evidence.in_force = Seen::No;
-                evidence.detail =
-                    format!("engine: user space (NFQUEUE), whose queue does not run; {}", evidence.detail);
-            }
+        let evidence = table_fault::evidence(host, live);
+        match Basis::of(live).map(|basis| basis.engine) {
+            Ok(Engine::Kernel) => kernel::evidence(host, live, evidence),
+            Ok(Engine::UserSpace { queue }) => user_space::evidence(host, queue, evidence),
+            Err(_) => evidence,
         }
-        evidence
     }
 
     fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
@@ -132,89 +105,11 @@ impl<T: Shape> Inject for T {
     }
 }
 
-fn basis(live: &Live) -> Result<Basis, InjectError> {
-    serde_json::from_str(&live.prepared.basis)
-        .map_err(|error| InjectError(format!("could not read what was prepared: {error}")))
-}
-
-fn harm(shape: &impl Shape, peers: &Peers, number: u16) -> Harm {
-    let forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
-    let choice = Choice { forwarded, ..Choice::of(&shape.traffic(), peers) };
-    Harm { choice, except: Vec::new(), how: Fate::Queue(number) }
-}
-
-/// Refuses what user space cannot do.
-fn able(shape: &impl Shape, ask: &Ask) -> Result<(), Problem> {
-    let direction = shape.traffic().direction;
-    [(Hook::Input, Direction::Out), (Hook::Output, Direction::In)]
-        .into_iter()
-        .filter(|(_, without)| direction != *without)
-        .try_for_each(|(hook, _)| queue::can(hook, &shape.impair()))
-        .map_err(|why| {
-            refuse(
-                "engine-unable",
-                format!("{}: {why}", ask.fault.kind()),
-                "see docs/faults.md for what each kind can do",
-            )
-        })
-}
-
-/// Starts the queue unless it runs. Nothing comes to it before the gates are open.
-fn start_queue(shape: &impl Shape, host: &Host, live: &Live, number: u16) -> Result<(), InjectError> {
-    if host.queues.counts(number).is_some() {
-        return Ok(());
+/// What is done to packets, with all ready that does it.
+fn begin(shape: &impl Shape, host: &Host, live: &Live) -> Result<Harm, InjectError> {
+    let Basis { peers, engine } = Basis::of(live)?;
+    match engine {
+        Engine::Kernel => kernel::begin(shape, host, live, &peers),
+        Engine::UserSpace { queue } => user_space::begin(shape, host, live, &peers, queue),
     }
-    let gate = Gate { set: ALIVE, left: ALIVE_FOR };
-    let mut keeper =
-        host.nft.keeper(&table_name(&live.ask.id), gate).map_err(|error| InjectError(error.to_string()))?;
-    let spec = Spec {
-        number,
-        impair: shape.impair(),
-        seed: seed(host, &live.ask),
-        memory: MEMORY,
-        every: EVERY,
-        alive: Box::new(move || keeper.keep()),
-    };
-    let failed =
-        |error| InjectError(format!("could not serve queue {number} for packets (NFQUEUE): {error}"));
-    host.queues.start(spec).map_err(failed)
-}
-
-/// The same chances for the same fault on the same host, so that a run can be repeated; others on other hosts.
-fn seed(host: &Host, ask: &Ask) -> u64 {
-    let fault = serde_json::to_vec(&ask.fault).unwrap_or_default();
-    let sum = Sha256::new().chain_update(&host.name).chain_update([0]).chain_update(fault).finalize();
-    sum.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
-}
-
-fn about_engine() -> [String; 2] {
-    [
-        "engine: user space (NFQUEUE): the chosen packets pass through the agent, at the cost of about a fifth of a core for \
-         10,000 of them a second; more than it can carry is dropped and counted as overflow"
-            .to_owned(),
-        format!("what waits takes {} MiB of memory at most; more is dropped and counted as overflow", MEMORY >> 20),
-    ]
-}
-
-/// What the queue did, for people.
-fn seen(counts: &Counts) -> String {
-    let mut text =
-        format!("engine: user space (NFQUEUE), {} packets seen, {} passed", counts.seen, counts.passed);
-    for (count, what) in [
-        (counts.lost, "lost"),
-        (counts.duplicated, "sent twice"),
-        (counts.corrupted, "corrupted"),
-        (counts.reordered, "sent ahead"),
-        (counts.held, "held now"),
-        (counts.overflowed, "DROPPED for want of room"),
-        (counts.failed, "FAILED to be received or sent on"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
-        }
-    }
-    if let Some(mean) = counts.delay_us.checked_div(counts.passed) {
-        text.push_str(&format!(", {}.{:03} ms added on average", mean / 1000, mean % 1000));
-    }
-    text
 }

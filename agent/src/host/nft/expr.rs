@@ -15,6 +15,8 @@ const LIST_ELEM: u16 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Meta {
+    /// The link layer's protocol (`ETH_P_…`), 2 bytes in network order.
+    Protocol = 1,
     /// The packet's priority, 4 bytes in the machine's order.
     Priority = 2,
     /// The input interface's hardware type, 2 bytes in the machine's order.
@@ -31,6 +33,8 @@ pub enum Meta {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Base {
+    /// The link layer's header; a VLAN tag that the hardware took off is there again.
+    Link = 0,
     /// The network header.
     Network = 1,
     /// The transport header; a later fragment has none, and no rule that asks for it matches.
@@ -103,6 +107,21 @@ impl Exprs {
         self.push("meta", &Attrs::new().be32(2, key as u32).be32(1, REGISTER))
     }
 
+    /// Makes the loaded value the packet's priority.
+    #[must_use]
+    pub fn set_priority(self) -> Self {
+        self.push("meta", &Attrs::new().be32(2, Meta::Priority as u32).be32(3, REGISTER))
+    }
+
+    /// Sends the packet on by the interface of this index; only in family `netdev`. An ifb gives it back, after its
+    /// qdisc, to where it was.
+    #[must_use]
+    pub fn forward_to(self, index: u32) -> Self {
+        let value = Attrs::new().bytes(DATA_VALUE, &index.to_ne_bytes());
+        self.push("immediate", &Attrs::new().be32(1, REGISTER).nest(2, &value))
+            .push("fwd", &Attrs::new().be32(1, REGISTER))
+    }
+
     /// Loads bytes of the packet.
     #[must_use]
     pub fn payload(self, base: Base, offset: u32, length: u32) -> Self {
@@ -133,9 +152,15 @@ impl Exprs {
     /// Keeps only some bits of the loaded value.
     #[must_use]
     pub fn mask(self, bits: &[u8]) -> Self {
-        let length = u32::try_from(bits.len()).unwrap_or(u32::MAX);
-        let mask = Attrs::new().bytes(DATA_VALUE, bits);
-        let xor = Attrs::new().bytes(DATA_VALUE, &vec![0; bits.len()]);
+        self.mask_flip(bits, &vec![0; bits.len()])
+    }
+
+    /// Keeps only some bits of the loaded value, then turns some over: bits that were cut away become set.
+    #[must_use]
+    pub fn mask_flip(self, keep: &[u8], flip: &[u8]) -> Self {
+        let length = u32::try_from(keep.len()).unwrap_or(u32::MAX);
+        let mask = Attrs::new().bytes(DATA_VALUE, keep);
+        let xor = Attrs::new().bytes(DATA_VALUE, flip);
         let data =
             Attrs::new().be32(1, REGISTER).be32(2, REGISTER).be32(3, length).nest(4, &mask).nest(5, &xor);
         self.push("bitwise", &data)

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Owner,
-    table::{self, Gate},
+    table::{self, Gate, Of},
     too_long,
     transact::transact,
 };
@@ -28,7 +28,7 @@ pub struct Keeper {
 impl Keeper {
     pub(super) fn new(owner: Weak<Owner>, table: &str, gate: Gate) -> Result<Self, NetlinkError> {
         let what = format!("keep gate {} of nftables table inet {table} open", gate.set);
-        let requests = table::keep_open(table, gate).ok_or_else(|| too_long(&what))?;
+        let requests = table::keep_open(&[Of::Traffic], table, gate).ok_or_else(|| too_long(&what))?;
         Ok(Self { owner, what, requests, gate, kept: Instant::now() })
     }
 

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::message::{ANY, INET, Kind, SET_TIMEOUT, in_family};
+use super::{
+    message::{ANY, Kind, SET_TIMEOUT, in_family},
+    named,
+    table::Of,
+};
 use crate::host::netlink::{Attrs, Message, NetlinkError, Reason, Socket, attr};
 
 /// A table that is there.
@@ -71,11 +75,23 @@ fn table(message: &Message) -> Option<TableSeen> {
 /// # Errors
 /// What the kernel said.
 pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
-    if !tables()?.iter().any(|seen| seen.family == INET && seen.name == table) {
+    let there = named(table)?;
+    if !there.iter().any(|seen| seen.family == Of::Traffic.number()) {
         return Ok(None);
     }
     let mut look = Look { rules: 0, packets: 0, gates: BTreeMap::new() };
-    for message in list(INET, Kind::GetRules, &Attrs::new().text(1, table))? {
+    for of in Of::BOTH.into_iter().filter(|of| there.iter().any(|seen| seen.family == of.number())) {
+        match look_in(of, table, &mut look) {
+            // The table went away meanwhile.
+            Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => return Ok(None),
+            other => other?,
+        }
+    }
+    Ok(Some(look))
+}
+
+fn look_in(of: Of, table: &str, look: &mut Look) -> Result<(), NetlinkError> {
+    for message in list(of.number(), Kind::GetRules, &Attrs::new().text(1, table))? {
         // Old kernels list all rules of the family, whatever was asked.
         let attrs = message.body.get(4..).unwrap_or_default();
         if attr::text(attrs, 1).as_deref() == Some(table) {
@@ -83,27 +99,17 @@ pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
             look.packets += counted(attr::find(attrs, 4).unwrap_or_default());
         }
     }
-    match gates(table) {
-        Ok(gates) => look.gates = gates,
-        // The table went away meanwhile.
-        Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    Ok(Some(look))
-}
-
-/// All sets of a table whose elements have times.
-fn gates(table: &str) -> Result<BTreeMap<String, Option<Duration>>, NetlinkError> {
-    let mut gates = BTreeMap::new();
-    for message in list(INET, Kind::GetSets, &Attrs::new().text(1, table))? {
+    // All sets whose elements have times; of twins whose is up first.
+    for message in list(of.number(), Kind::GetSets, &Attrs::new().text(1, table))? {
         let attrs = message.body.get(4..).unwrap_or_default();
         let timed = attr::be32(attrs, 3).is_some_and(|flags| flags & SET_TIMEOUT != 0);
         if let (true, Some(set)) = (timed, attr::text(attrs, 2)) {
-            let left = gate_left(table, &set)?;
-            gates.insert(set, left);
+            let left = gate_left(of, table, &set)?;
+            // Nothing left is less than anything.
+            look.gates.entry(set).and_modify(|other| *other = left.min(*other)).or_insert(left);
         }
     }
-    Ok(gates)
+    Ok(())
 }
 
 /// Packets that the counters among a rule's expressions saw.
@@ -114,12 +120,12 @@ fn counted(expressions: &[u8]) -> u64 {
         .sum()
 }
 
-/// Time left of a gate: of the family whose time is up first, and none unless both families' elements are there.
-fn gate_left(table: &str, set: &str) -> Result<Option<Duration>, NetlinkError> {
+/// Time left of a gate: of the family whose time is up first, and none unless all families' elements are there.
+fn gate_left(of: Of, table: &str, set: &str) -> Result<Option<Duration>, NetlinkError> {
     let mut left = Vec::new();
-    for message in list(INET, Kind::GetElements, &Attrs::new().text(1, table).text(2, set))? {
+    for message in list(of.number(), Kind::GetElements, &Attrs::new().text(1, table).text(2, set))? {
         let elements = message.body.get(4..).and_then(|attrs| attr::find(attrs, 3)).unwrap_or_default();
         left.extend(attr::attributes(elements).filter_map(|(_, element)| attr::be64(element, 5)));
     }
-    Ok(if left.len() == 2 { left.into_iter().min().map(Duration::from_millis) } else { None })
+    Ok(if left.len() == of.keys().len() { left.into_iter().min().map(Duration::from_millis) } else { None })
 }

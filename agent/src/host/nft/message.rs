@@ -60,11 +60,6 @@ pub(crate) fn in_family(family: u8, kind: Kind, flags: u16, attrs: &Attrs) -> Op
     Some(Request { kind, flags, body: attrs.after(&[family, 0, 0, 0])? })
 }
 
-/// A message for family `inet`.
-pub(super) fn request(kind: Kind, flags: u16, attrs: &Attrs) -> Option<Request> {
-    in_family(INET, kind, flags, attrs)
-}
-
 /// What begins a transaction.
 pub(super) fn begin() -> Request {
     Request { kind: 0x10, flags: 0, body: vec![0, 0, 0, SUBSYSTEM] }

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use super::{
     Nft, making,
-    table::{Gate, HOLD, LEASE, Making, Table, open_gates},
+    table::{Gate, HOLD, LEASE, Making, Of, Table, open_gates},
     too_long,
     transact::{put, room, size, transact},
 };
 use crate::host::netlink::NetlinkError;
 
-/// How many rules each staged table has, and its gates, by its name.
-pub(super) type Staged = BTreeMap<String, (usize, Vec<Gate>)>;
+/// How many rules each staged table has, its families and its gates, by its name.
+pub(super) type Staged = BTreeMap<String, (usize, Vec<Of>, Vec<Gate>)>;
 
 impl Nft {
     /// Installs a table with its gates closed: no packet is chosen by it.
@@ -25,15 +25,17 @@ impl Nft {
         let mut owner = self.socket()?;
         let socket = &mut *owner;
         let room = room(socket, size(&material) + size(&effect));
-        put(socket, &what, &table.name, material, effect, room)?;
-        self.staged().insert(table.name.clone(), (table.rules(), table.gates.clone()));
+        put(socket, &what, table, material, effect, room)?;
+        self.remember(table);
+        let staged = (table.rules(), table.families(), table.gates.clone());
+        self.staged().insert(table.name.clone(), staged);
         Ok(())
     }
 
     /// Opens the gates of a table that was staged, lease and hold for so long and others for as long as was said then;
     /// how many rules it has. `None` where it was not staged or is not as it was then: [`Nft::install`] makes it, whatever is there.
     pub fn open_gates(&self, table: &str, lease: Duration, hold: Duration) -> Option<usize> {
-        let (rules, mut gates) = self.staged().remove(table)?;
+        let (rules, families, mut gates) = self.staged().remove(table)?;
         for gate in &mut gates {
             gate.left = match gate.set {
                 LEASE => lease,
@@ -42,7 +44,7 @@ impl Nft {
             };
         }
         let what = format!("open the gates of nftables table inet {table}");
-        let opened = open_gates(table, &gates)
+        let opened = open_gates(&families, table, &gates)
             .ok_or_else(|| too_long(&what))
             .and_then(|requests| transact(&mut *self.socket()?, &what, requests, true));
         match opened {
@@ -67,9 +69,9 @@ mod tests {
     fn drops(name: &str) -> Table {
         let gates = Gate::usual(Duration::from_secs(60), Duration::from_secs(60));
         let rules = vec![table::gated(&gates).counter().drop()];
-        let hook = Some((table::Hook::Input, table::EARLY));
-        let chains = vec![table::Chain { name: "input".to_owned(), hook, rules }];
-        Table { name: name.to_owned(), comment: String::new(), sets: Vec::new(), chains, gates }
+        let place = Some(table::Place::at(table::Hook::Input, table::EARLY));
+        let chains = vec![table::Chain { name: "input".to_owned(), place, rules }];
+        Table { name: name.to_owned(), chains, gates, ..Table::default() }
     }
 
     crate::sandboxed! {

@@ -40,14 +40,98 @@ impl Gate {
 
 /// Where a base chain sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u32)]
 pub enum Hook {
     /// Packets for this host.
-    Input = 1,
+    Input,
     /// Packets that pass through: containers, guests, routed traffic.
-    Forward = 2,
+    Forward,
     /// Packets that this host sends.
-    Output = 3,
+    Output,
+    /// Packets that some interfaces got, before anything else; only in family `netdev`.
+    Ingress,
+    /// Packets that some interfaces are to send, after everything but their qdisc; only in family `netdev`.
+    Egress,
+}
+
+impl Hook {
+    /// As the kernel counts: each family from none.
+    const fn number(self) -> u32 {
+        match self {
+            Self::Ingress => 0,
+            Self::Input | Self::Egress => 1,
+            Self::Forward => 2,
+            Self::Output => 3,
+        }
+    }
+}
+
+/// Where packets enter a base chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The hook.
+    pub hook: Hook,
+    /// How early: lower is earlier ([`EARLY`]).
+    pub priority: i32,
+    /// The interfaces, where the hook asks for some.
+    pub interfaces: Vec<String>,
+}
+
+impl Place {
+    /// At a hook of all traffic.
+    #[must_use]
+    pub const fn at(hook: Hook, priority: i32) -> Self {
+        Self { hook, priority, interfaces: Vec::new() }
+    }
+
+    fn encoded(&self) -> Attrs {
+        let place = Attrs::new().be32(1, self.hook.number()).bytes(2, &self.priority.to_be_bytes());
+        if self.interfaces.is_empty() {
+            return place;
+        }
+        let names = self.interfaces.iter().fold(Attrs::new(), |names, name| names.text(1, name));
+        place.nest(4, &names)
+    }
+}
+
+/// Which family a table is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Of {
+    /// `inet`: IPv4 and IPv6 traffic.
+    #[default]
+    Traffic,
+    /// `netdev`: what interfaces send and get.
+    Interfaces,
+}
+
+impl Of {
+    /// Both, in the order in which tables of one name are made and deleted.
+    pub(super) const BOTH: [Self; 2] = [Self::Traffic, Self::Interfaces];
+
+    /// The family's number.
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Traffic => msg::INET,
+            Self::Interfaces => msg::NETDEV,
+        }
+    }
+
+    /// What `meta nfproto` may be there: the elements of gates.
+    pub(super) const fn keys(self) -> &'static [u8] {
+        const BOTH: [u8; 2] = [Family::V4.key(), Family::V6.key()];
+        match self {
+            Self::Traffic => &BOTH,
+            Self::Interfaces => &[msg::NETDEV],
+        }
+    }
+
+    /// As `nft` writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Traffic => "inet",
+            Self::Interfaces => "netdev",
+        }
+    }
 }
 
 /// A chain.
@@ -55,17 +139,19 @@ pub enum Hook {
 pub struct Chain {
     /// Its name.
     pub name: String,
-    /// Where packets enter it and how early (lower is earlier, [`EARLY`]); none for one that rules go to.
-    pub hook: Option<(Hook, i32)>,
+    /// Where packets enter it; none for one that rules go to.
+    pub place: Option<Place>,
     /// Its rules, in order.
     pub rules: Vec<Exprs>,
 }
 
-/// A table of ours in family `inet`, whole. Rules of base chains that do harm begin with [`gated`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A table of ours, whole. Rules of base chains that do harm begin with [`gated`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// Its name, as [`super::table_name`] gives it.
     pub name: String,
+    /// Its family.
+    pub of: Of,
     /// What `nft list ruleset` shows to people beside it.
     pub comment: String,
     /// Sets of ranges, by name.
@@ -74,6 +160,8 @@ pub struct Table {
     pub chains: Vec<Chain>,
     /// Its gates; each closes by itself.
     pub gates: Vec<Gate>,
+    /// A table of the same name and the same gates in family `netdev`, made and opened in the same transactions.
+    pub twin: Option<Box<Table>>,
 }
 
 /// How the rules of a base chain begin: nothing matches once one of the gates has closed. Leaves the packet's family
@@ -94,13 +182,31 @@ pub(super) struct Making {
 }
 
 impl Table {
-    /// How many rules it has.
+    /// How many rules it has, its twin's included.
     #[must_use]
     pub fn rules(&self) -> usize {
-        self.chains.iter().map(|chain| chain.rules.len()).sum()
+        let twin = self.twin.as_ref().map_or(0, |twin| twin.rules());
+        twin + self.chains.iter().map(|chain| chain.rules.len()).sum::<usize>()
+    }
+
+    /// Its family and its twin's.
+    #[must_use]
+    pub fn families(&self) -> Vec<Of> {
+        std::iter::once(self.of).chain(self.twin.iter().map(|twin| twin.of)).collect()
     }
 
     pub(super) fn making(&self) -> Option<Making> {
+        let mut making = self.making_alone()?;
+        if let Some(twin) = &self.twin {
+            let twin = twin.making_alone()?;
+            making.material.extend(twin.material);
+            making.effect.extend(twin.effect);
+            making.open.extend(twin.open);
+        }
+        Some(making)
+    }
+
+    fn making_alone(&self) -> Option<Making> {
         let mut material = vec![self.new_table()?];
         for (position, (name, intervals)) in self.sets.iter().enumerate() {
             let id = u32::try_from(position).ok()?.checked_add(10)?;
@@ -117,10 +223,14 @@ impl Table {
         for chain in &self.chains {
             for rule in &chain.rules {
                 let attrs = Attrs::new().text(1, &self.name).text(2, &chain.name).nest(4, rule.encoded());
-                effect.push(msg::request(Kind::NewRule, msg::CREATE | msg::APPEND, &attrs)?);
+                effect.push(self.message(Kind::NewRule, msg::CREATE | msg::APPEND, &attrs)?);
             }
         }
-        Some(Making { material, effect, open: open_gates(&self.name, &self.gates)? })
+        Some(Making { material, effect, open: open_gates(&[self.of], &self.name, &self.gates)? })
+    }
+
+    fn message(&self, kind: Kind, flags: u16, attrs: &Attrs) -> Option<Request> {
+        msg::in_family(self.of.number(), kind, flags, attrs)
     }
 
     fn new_table(&self) -> Option<Request> {
@@ -130,7 +240,7 @@ impl Table {
         if let Ok(length) = u8::try_from(comment.len()) {
             attrs = attrs.bytes(6, &[&[0, length], &comment[..]].concat());
         }
-        msg::request(Kind::NewTable, msg::CREATE | msg::EXCL, &attrs)
+        self.message(Kind::NewTable, msg::CREATE | msg::EXCL, &attrs)
     }
 
     fn new_set(&self, name: &str, flags: u32, width: usize, id: u32) -> Option<Request> {
@@ -148,7 +258,7 @@ impl Table {
             .be32(4, meaning)
             .be32(5, u32::try_from(width).ok()?)
             .be32(10, id);
-        msg::request(Kind::NewSet, msg::CREATE, &attrs)
+        self.message(Kind::NewSet, msg::CREATE, &attrs)
     }
 
     fn elements(&self, set: &str, intervals: &Intervals) -> Option<Vec<Request>> {
@@ -160,23 +270,22 @@ impl Table {
                 list = list.nest(1, &element(&after).be32(3, msg::ELEMENT_END));
             }
             if list.len() > CHUNK {
-                requests.push(elements_request(Kind::NewElements, &self.name, set, &list)?);
+                requests.push(elements_request(Kind::NewElements, self.of, &self.name, set, &list)?);
                 list = Attrs::new();
             }
         }
         if !list.is_empty() {
-            requests.push(elements_request(Kind::NewElements, &self.name, set, &list)?);
+            requests.push(elements_request(Kind::NewElements, self.of, &self.name, set, &list)?);
         }
         Some(requests)
     }
 
     fn new_chain(&self, chain: &Chain) -> Option<Request> {
         let mut attrs = Attrs::new().text(1, &self.name).text(3, &chain.name);
-        if let Some((hook, priority)) = chain.hook {
-            let place = Attrs::new().be32(1, hook as u32).bytes(2, &priority.to_be_bytes());
-            attrs = attrs.nest(4, &place).be32(5, 1).text(7, "filter");
+        if let Some(place) = &chain.place {
+            attrs = attrs.nest(4, &place.encoded()).be32(5, 1).text(7, "filter");
         }
-        msg::request(Kind::NewChain, msg::CREATE, &attrs)
+        self.message(Kind::NewChain, msg::CREATE, &attrs)
     }
 }
 
@@ -184,35 +293,40 @@ fn element(key: &[u8]) -> Attrs {
     Attrs::new().nest(1, &Attrs::new().bytes(1, key))
 }
 
-fn elements_request(kind: Kind, table: &str, set: &str, list: &Attrs) -> Option<Request> {
+fn elements_request(kind: Kind, of: Of, table: &str, set: &str, list: &Attrs) -> Option<Request> {
     let create = if kind == Kind::NewElements { msg::CREATE } else { 0 };
-    msg::request(kind, create, &Attrs::new().text(1, table).text(2, set).nest(3, list))
+    msg::in_family(of.number(), kind, create, &Attrs::new().text(1, table).text(2, set).nest(3, list))
 }
 
-/// What opens the gates of a table.
-pub(super) fn open_gates(table: &str, gates: &[Gate]) -> Option<Vec<Request>> {
-    gates.iter().map(|gate| gate_elements(Kind::NewElements, table, *gate)).collect()
+/// What opens the gates of the tables of a name.
+pub(super) fn open_gates(families: &[Of], table: &str, gates: &[Gate]) -> Option<Vec<Request>> {
+    families
+        .iter()
+        .flat_map(|of| gates.iter().map(move |gate| gate_elements(Kind::NewElements, *of, table, *gate)))
+        .collect()
 }
 
-/// What keeps a gate open that is open. Adding does not prolong an element; deleting one that has ended fails, and with
-/// it all of the transaction.
-pub(super) fn keep_open(table: &str, gate: Gate) -> Option<Vec<Request>> {
-    [Kind::DeleteElements, Kind::NewElements]
-        .into_iter()
-        .map(|kind| gate_elements(kind, table, gate))
+/// What keeps a gate open that is open, in all tables of a name. Adding does not prolong an element; deleting one that
+/// has ended fails, and with it all of the transaction.
+pub(super) fn keep_open(families: &[Of], table: &str, gate: Gate) -> Option<Vec<Request>> {
+    families
+        .iter()
+        .flat_map(|of| {
+            [Kind::DeleteElements, Kind::NewElements].map(|kind| gate_elements(kind, *of, table, gate))
+        })
         .collect()
 }
 
 /// The elements of a gate, to be made or (whatever its time) to be deleted.
-fn gate_elements(kind: Kind, table: &str, gate: Gate) -> Option<Request> {
+fn gate_elements(kind: Kind, of: Of, table: &str, gate: Gate) -> Option<Request> {
     let milliseconds = u64::try_from(gate.left.as_millis()).ok()?.max(1);
     let mut list = Attrs::new();
-    for family in Family::BOTH {
-        let mut one = element(&[family.key()]);
+    for key in of.keys() {
+        let mut one = element(&[*key]);
         if kind == Kind::NewElements {
             one = one.be64(4, milliseconds);
         }
         list = list.nest(1, &one);
     }
-    elements_request(kind, table, gate.set, &list)
+    elements_request(kind, of, table, gate.set, &list)
 }

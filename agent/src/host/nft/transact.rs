@@ -3,6 +3,7 @@
 use super::{
     delete,
     message::{self, Kind},
+    table::Table,
 };
 use crate::host::netlink::{NetlinkError, Reason, Request, Socket};
 
@@ -26,7 +27,7 @@ pub(super) fn room(socket: &Socket, wanted: usize) -> usize {
 pub(super) fn put(
     socket: &mut Socket,
     what: &str,
-    table: &str,
+    table: &Table,
     material: Vec<Request>,
     effect: Vec<Request>,
     room: usize,
@@ -51,7 +52,9 @@ pub(super) fn put(
     let result = in_parts(socket, &mut begun);
     if result.is_err() && begun {
         // What is there has no chains, so no effect; the first error is the one that matters.
-        let _ = transact(socket, what, vec![delete(what, table)?], true);
+        for of in table.families() {
+            let _ = transact(socket, what, vec![delete(what, of.number(), &table.name)?], true);
+        }
     }
     result
 }

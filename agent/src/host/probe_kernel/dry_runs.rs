@@ -11,7 +11,7 @@ use crate::host::{
     nft::{
         expr::Exprs,
         message::{self, Kind},
-        table::{Chain, EARLY, Gate, Hook, Table, gated},
+        table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
     },
     queue,
 };
@@ -58,7 +58,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     ));
     findings.push(kind(
         "netem",
-        try_netem(),
+        try_qdisc("netem"),
         libc::ENOENT,
         &[libc::EINVAL],
         "install kernel-modules-extra, or a kernel with CONFIG_NET_SCH_NETEM",
@@ -103,8 +103,8 @@ fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: &[i32]
 fn trial(harm: fn(Exprs) -> Exprs) -> Table {
     let gates = Gate::usual(Duration::from_secs(1), Duration::from_secs(1));
     let rules = vec![harm(gated(&gates).counter())];
-    let chains = vec![Chain { name: "input".to_owned(), hook: Some((Hook::Input, EARLY)), rules }];
-    Table { name: TRIAL.to_owned(), comment: "firedrill".to_owned(), sets: Vec::new(), chains, gates }
+    let chains = vec![Chain { name: "input".to_owned(), place: Some(Place::at(Hook::Input, EARLY)), rules }];
+    Table { name: TRIAL.to_owned(), comment: "firedrill".to_owned(), chains, gates, ..Table::default() }
 }
 
 fn egress(host: &Host) -> Result<(), NetlinkError> {
@@ -118,12 +118,39 @@ fn egress(host: &Host) -> Result<(), NetlinkError> {
     host.nft.would_take("try out an egress chain", requests)
 }
 
-/// A netem whose options are one byte long: the kernel looks the kind up, then refuses.
-fn try_netem() -> Result<(), NetlinkError> {
+/// Whether the kernel has a qdisc, or a module that it could load for it.
+///
+/// # Errors
+/// Why not, for people.
+pub fn has_qdisc(kind: &str) -> Result<(), String> {
+    known(kind, &try_qdisc(kind), &[libc::EINVAL])
+}
+
+/// Whether the kernel has interfaces of kind `ifb`.
+///
+/// # Errors
+/// Why not, for people.
+pub fn has_ifb() -> Result<(), String> {
+    known("ifb", &try_ifb(), &[libc::EADDRNOTAVAIL])
+}
+
+fn known(what: &str, tried: &Result<(), NetlinkError>, known: &[i32]) -> Result<(), String> {
+    match tried {
+        Err(error) if error.errno().is_some_and(|errno| known.contains(&errno)) => Ok(()),
+        Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EOPNOTSUPP)) => {
+            Err(format!("this kernel has no {what}, nor a module that it could load"))
+        }
+        Err(error) => Err(error.to_string()),
+        Ok(()) => Err(format!("a request for {what} that cannot be right was taken")),
+    }
+}
+
+/// A qdisc whose options are one byte long: the kernel looks the kind up, then refuses.
+fn try_qdisc(kind: &str) -> Result<(), NetlinkError> {
     let mut header = [0; 20];
     header[4..8].copy_from_slice(&1_u32.to_ne_bytes());
     header[12..16].copy_from_slice(&u32::MAX.to_ne_bytes());
-    request("try out netem", NEW_QDISC, &Attrs::new().text(1, "netem").bytes(2, &[0]), &header)
+    request(&format!("try out {kind}"), NEW_QDISC, &Attrs::new().text(1, kind).bytes(2, &[0]), &header)
 }
 
 /// An ifb whose hardware address is a group's: the kernel looks the kind up, then refuses.

@@ -1,0 +1,128 @@
+//! The rules by which chosen packets take a line: a mark in their priority, and what sends the marked on.
+//!
+//! Packets that this host sends or forwards are marked by the table of family `inet` and sent by a chain at the egress
+//! of every interface; those that arrive are marked and sent at the ingress of the interfaces that get them first. What
+//! the priority was, up to 15, is put back before the line; interfaces' own qdiscs see the packet as it was.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::fault::Direction;
+
+use super::rules::{Harm, choosing, exemptions};
+use crate::host::{
+    Host,
+    line::{FAULTS, Interface, MARK, Way, interfaces},
+    netlink::NetlinkError,
+    nft::{
+        expr::{Base, Compare, Exprs, Family, Meta},
+        interval::Intervals,
+        table::{Chain, EARLY, Gate, Hook, Of, Place, Table, gated},
+    },
+};
+
+const OUTER_BYTE: u32 = 0xff00_0000;
+const JUDGE: &str = "judge_ingress";
+/// After every fault has marked what it chooses.
+const LATE: i32 = 300;
+/// A chain can have so many interfaces.
+const INTERFACES: usize = 256;
+
+/// Where packets take a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detour {
+    /// The fault's lines, its own first.
+    pub ways: Vec<Way>,
+    /// Interfaces that may send chosen packets.
+    pub sending: Vec<String>,
+    /// Interfaces with Ethernet headers that may get some.
+    pub ethernet: Vec<String>,
+    /// Interfaces without that may get some.
+    pub bare: Vec<String>,
+}
+
+impl Detour {
+    /// By these lines, from and to all interfaces that there are now.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn by(ways: Vec<Way>) -> Result<Self, NetlinkError> {
+        let mut all = interfaces()?;
+        all.retain(|one| !one.loopback && !one.is_line());
+        // Those that others are made of come last, should there be too many.
+        all.sort_by_key(|one| one.enslaved);
+        let names = |wanted: &dyn Fn(&Interface) -> bool| {
+            let names = all.iter().filter(|one| wanted(one)).map(|one| one.name.clone());
+            names.take(INTERFACES).collect()
+        };
+        Ok(Self {
+            ways,
+            sending: names(&|_| true),
+            ethernet: names(&|one| !one.enslaved && one.ethernet),
+            bare: names(&|one| !one.enslaved && !one.ethernet),
+        })
+    }
+
+    /// Marks packets as this fault's, beside what they are marked already.
+    pub(super) fn marking(&self) -> Vec<Exprs> {
+        let own = self.ways.first().map_or(0, |way| way.mark & !MARK);
+        let priority = || Exprs::new().meta(Meta::Priority);
+        let marked = priority().mask(&OUTER_BYTE.to_ne_bytes()).compare(Compare::Is, &MARK.to_ne_bytes());
+        let add = marked.meta(Meta::Priority).mask_flip(&(!own).to_ne_bytes(), &own.to_ne_bytes());
+        let begin = priority().mask_flip(&(!FAULTS).to_ne_bytes(), &(MARK | own).to_ne_bytes());
+        [add, begin].map(|rule| rule.set_priority().counter().accept()).to_vec()
+    }
+
+    /// Sends the marked on, each to the line of all its faults.
+    fn sending_on(&self, gates: &[Gate]) -> Vec<Exprs> {
+        let rule = |way: &Way| {
+            gated(gates)
+                .meta(Meta::Priority)
+                .mask(&FAULTS.to_ne_bytes())
+                .compare(Compare::Is, &way.mark.to_ne_bytes())
+                .meta(Meta::Priority)
+                .mask(&(!FAULTS).to_ne_bytes())
+                .set_priority()
+                .forward_to(way.index)
+        };
+        self.ways.iter().map(rule).collect()
+    }
+
+    /// What is on interfaces; its name and sets are for the caller to fill in.
+    pub(super) fn twin(
+        &self,
+        host: &Host,
+        harm: &Harm,
+        peers: &BTreeMap<Family, Intervals>,
+        gates: &[Gate],
+    ) -> Table {
+        let mut chains = Vec::new();
+        let mut base = |name: &str, hook, priority, interfaces: &[String], rules: Vec<Exprs>| {
+            if !interfaces.is_empty() {
+                let place = Some(Place { hook, priority, interfaces: interfaces.to_vec() });
+                chains.push(Chain { name: name.to_owned(), place, rules });
+            }
+        };
+        if harm.choice.direction != Direction::In {
+            base("egress", Hook::Egress, LATE, &self.sending, self.sending_on(gates));
+        }
+        if harm.choice.direction != Direction::Out {
+            let choose = choosing(Hook::Ingress, JUDGE, &harm.choice, Direction::In, peers, gates);
+            base("ingress", Hook::Ingress, EARLY, &self.ethernet, untagged().chain(choose.clone()).collect());
+            base("bare_ingress", Hook::Ingress, EARLY, &self.bare, choose);
+            let getting: Vec<_> = self.ethernet.iter().chain(&self.bare).take(INTERFACES).cloned().collect();
+            base("ingress_line", Hook::Ingress, LATE, &getting, self.sending_on(gates));
+            let mut rules = exemptions(host, Hook::Ingress);
+            rules.extend(self.marking());
+            chains.insert(0, Chain { name: JUDGE.to_owned(), place: None, rules });
+        }
+        Table { of: Of::Interfaces, chains, gates: gates.to_vec(), ..Table::default() }
+    }
+}
+
+/// Lets frames with a VLAN tag pass: they come again, without it, at the VLAN's own interface.
+fn untagged() -> impl Iterator<Item = Exprs> {
+    [libc::ETH_P_8021Q, libc::ETH_P_8021AD].into_iter().map(|tag| {
+        let [_, _, high, low] = tag.to_be_bytes();
+        Exprs::new().payload(Base::Link, 12, 2).compare(Compare::Is, &[high, low]).accept()
+    })
+}

@@ -1,0 +1,180 @@
+//! Treating packets in the kernel: a table that marks the chosen ones and sends them through lines, where netem and tbf
+//! do the rest.
+//!
+//! When the table goes, by its owner's death or by a gate, new packets are as ever at once; the lines stay, idle, until
+//! they are removed. Refuses where the kernel lacks something; leaves all qdiscs of others alone.
+
+use std::time::Duration;
+
+use firedrill_wire::{
+    api::Problem,
+    evidence::{Evidence, Seen},
+    fault::Direction,
+};
+
+use super::{
+    detour::Detour,
+    peers::Peers,
+    rules::{Choice, Fate, Harm},
+    shape::{Basis, Engine, Shape},
+    table_fault, words,
+};
+use crate::{
+    fault::{Ask, InjectError, Live, Prepared, refuse},
+    host::{
+        Host,
+        impair::{Chance, Impair, Loss},
+        line::{self, FIRST_WAY, MOST_WAITING},
+        probe_kernel,
+    },
+    undo::Undo,
+};
+
+/// What still waits in a line is waited for so long when it is removed, and no longer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What it will do, and how that is undone.
+pub(super) fn prepare(
+    shape: &(impl Shape + ?Sized),
+    host: &Host,
+    ask: &Ask,
+    peers: Peers,
+) -> Result<Prepared, Problem> {
+    let impair = shape.impair();
+    able(host, ask, &impair)?;
+    let unlisted = |error| unable(ask, &format!("interfaces could not be listed: {error}"));
+    let detour = Detour::by(vec![FIRST_WAY]).map_err(unlisted)?;
+    let (before, after) = shape.words();
+    let packets = words::packets(&shape.traffic(), &peers);
+    let by = qdiscs(&impair);
+    let prefix = line::prefix(&ask.id);
+    let effect =
+        format!("{before} {packets}{after}, in the kernel by {by} on an interface of its own ({prefix}00)");
+    let mut notes = vec![words::REACHES.to_owned()];
+    notes.extend(shape.notes());
+    notes.extend(about(shape, &detour));
+    let mut prepared = table_fault::prepare(host, ask, &harm(shape, &peers, detour), &peers, &effect, notes)
+        .map_err(|problem| unable(ask, &problem.title))?;
+    // In reverse: first the table, so that nothing more comes; then the lines, once they have run empty.
+    let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
+    let patience = if impair.rate.is_some() { PATIENCE } else { waits };
+    prepared.undo.insert(0, Undo::RemoveLines { prefix, patience: patience.into() });
+    prepared.basis = Basis { peers, engine: Engine::Kernel }.text();
+    Ok(prepared)
+}
+
+/// What is done to packets. The lines are there; nothing comes to them before the gates are open.
+pub(super) fn begin(
+    shape: &(impl Shape + ?Sized),
+    host: &Host,
+    live: &Live,
+    peers: &Peers,
+) -> Result<Harm, InjectError> {
+    let ways = host
+        .lines
+        .make(&live.ask.id, &shape.impair())
+        .map_err(|why| InjectError(format!("could not make a line for packets: {why}")))?;
+    let detour =
+        Detour::by(ways).map_err(|error| InjectError(format!("interfaces could not be listed: {error}")))?;
+    Ok(harm(shape, peers, detour))
+}
+
+/// What the lines saw, beside what the table did. Packets that were marked and never came to a line are no fault that
+/// landed.
+pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
+    let counts = match host.lines.counts(&live.ask.id) {
+        Ok(Some(counts)) => counts,
+        Ok(None) => {
+            evidence.in_force = Seen::No;
+            evidence.detail = format!("engine: kernel, whose line is not there; {}", evidence.detail);
+            return evidence;
+        }
+        Err(error) => {
+            evidence.in_force = Seen::Unknown;
+            evidence.detail = format!("{error}; {}", evidence.detail);
+            return evidence;
+        }
+    };
+    let chosen = evidence.count.unwrap_or(0);
+    evidence.exercised = if counts.seen() > 0 { Seen::Yes } else { Seen::No };
+    evidence.count = Some(counts.seen());
+    let mut text = format!(
+        "engine: kernel (qdiscs), {} packets seen, {} passed, {} dropped, {} held now",
+        counts.seen(),
+        counts.passed,
+        counts.dropped,
+        counts.waiting
+    );
+    if chosen > 0 && counts.seen() == 0 {
+        text.push_str(
+            ", although packets were chosen: they left by an interface that came later, or another program gave them a priority",
+        );
+    }
+    evidence.detail = format!("{text}; {}", evidence.detail);
+    evidence
+}
+
+fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, detour: Detour) -> Harm {
+    Harm { choice: Choice::of(&shape.traffic(), peers), except: Vec::new(), how: Fate::Line(detour) }
+}
+
+fn qdiscs(impair: &Impair) -> &'static str {
+    if impair.rate.is_some() { "tbf" } else { "netem" }
+}
+
+/// Refuses what this kernel cannot do.
+fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), Problem> {
+    probe_kernel::has_qdisc(qdiscs(impair)).map_err(|why| unable(ask, &why))?;
+    probe_kernel::has_ifb().map_err(|why| unable(ask, &why))?;
+    host.lines.able(&ask.id, impair).map_err(|why| unable(ask, &why.to_string()))
+}
+
+fn unable(ask: &Ask, why: &str) -> Problem {
+    refuse(
+        "engine-unable",
+        format!("{}{BECAUSE}{why}", ask.fault.kind()),
+        "install the distribution's extra kernel modules (netem, ifb; Linux 5.16 or newer), or leave the engine to `auto`",
+    )
+}
+
+const BECAUSE: &str = ": the kernel's engine cannot do it: ";
+
+/// Why the kernel's engine refused, for a sentence.
+pub(super) fn reason(refused: &Problem) -> &str {
+    refused.title.split_once(BECAUSE).map_or(&refused.title, |(_, why)| why)
+}
+
+fn about(shape: &(impl Shape + ?Sized), detour: &Detour) -> Vec<String> {
+    let impair = shape.impair();
+    let mut notes = vec![format!(
+        "engine: kernel: chosen packets take a detour by an interface of the fault's own; the qdiscs of {} stay as they are",
+        names(&detour.sending)
+    )];
+    if impair.rate.is_none() {
+        notes.push(format!("{MOST_WAITING} packets can wait at once; more are dropped and counted"));
+    } else {
+        notes.push(
+            "64 MiB can wait at once; more is dropped and counted; Ethernet headers count in the rate"
+                .to_owned(),
+        );
+    }
+    let by_chance = impair.loss != Loss::None
+        || [impair.duplicate, impair.reorder.chance].iter().any(|chance| *chance != Chance::default());
+    if by_chance && shape.traffic().direction != Direction::In {
+        notes.push("what the kernel sends as one frame of several TCP segments meets chance once".to_owned());
+    }
+    notes.push(
+        "a priority that a firewall gave chosen packets (iptables CLASSIFY, `meta priority set`) is lost for them; a          priority from 0 to 15 is kept"
+            .to_owned(),
+    );
+    notes
+}
+
+fn names(all: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let mut shown: Vec<_> = all.iter().take(SHOWN).cloned().collect();
+    if all.len() > SHOWN {
+        shown.push(format!("{} more", all.len() - SHOWN));
+    }
+    shown.join(", ")
+}

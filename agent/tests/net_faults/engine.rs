@@ -1,0 +1,69 @@
+//! The same test by each engine that shapes traffic.
+
+use std::sync::OnceLock;
+
+use firedrill_agent::{
+    host::probe_kernel::{has_ifb, has_qdisc},
+    testing::skip,
+};
+
+/// Who treats packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Kernel,
+    UserSpace,
+}
+
+/// One process runs one test.
+static ENGINE: OnceLock<Engine> = OnceLock::new();
+
+impl Engine {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::UserSpace => "user-space",
+        }
+    }
+}
+
+/// The engine of this test; none where the test leaves it open.
+pub(crate) fn engine() -> Option<Engine> {
+    ENGINE.get().copied()
+}
+
+pub(crate) fn by_kernel() -> bool {
+    engine() == Some(Engine::Kernel)
+}
+
+/// Runs a test by an engine, if this kernel has what it takes. A kernel that the tests were given must have it.
+pub(crate) fn by(engine: Engine, qdisc: &str, test: &str, body: impl FnOnce()) {
+    ENGINE.set(engine).unwrap();
+    let has = if engine == Engine::Kernel { has_qdisc(qdisc).and_then(|()| has_ifb()) } else { Ok(()) };
+    match has {
+        Ok(()) => body(),
+        Err(why) if std::env::var_os("FIREDRILL_VM").is_none() => skip(&format!("{test}: {why}")),
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// A test that runs once by each engine; the kernel's needs the named qdisc.
+#[macro_export]
+macro_rules! on_engines {
+    ($qdisc:literal fn $name:ident() $body:block) => {
+        mod $name {
+            use super::*;
+            use $crate::engine::{Engine, by};
+            fn body() $body
+            firedrill_agent::sandboxed! {
+                fn in_the_kernel() {
+                    by(Engine::Kernel, $qdisc, stringify!($name), body);
+                }
+            }
+            firedrill_agent::sandboxed! {
+                fn in_user_space() {
+                    by(Engine::UserSpace, $qdisc, stringify!($name), body);
+                }
+            }
+        }
+    };
+}

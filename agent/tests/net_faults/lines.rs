@@ -1,0 +1,170 @@
+//! Lines through the kernel's qdiscs, on any kernel that has interfaces of kind ifb: a rate is all that is asked for.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::Child,
+    thread,
+    time::Duration,
+};
+
+use firedrill_agent::{
+    fault::{Ask, Live, of},
+    host::line::{self, interfaces},
+    sandboxed,
+    testing::{host, play, role, wait_until},
+    undo::Undo,
+};
+use firedrill_wire::{Fault, Span, evidence::Seen};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{
+    engine::{Engine, by},
+    trip::{Trip, fault, out, trip},
+    world::{Injection, PEER4, PEERS, World},
+};
+
+/// 228 bytes a datagram and 14 of Ethernet: 150 of them take 0.7 s beyond the burst.
+const COUNT: u32 = 150;
+
+fn throttle(to: &str, more: &str) -> Fault {
+    fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"{more}}}}}"#))
+}
+
+fn in_the_kernel(test: &str, body: impl FnOnce()) {
+    by(Engine::Kernel, "tbf", test, body);
+}
+
+fn slowed(trip: &Trip) -> bool {
+    let last = *trip.took[&(COUNT - 1)].iter().max().unwrap();
+    last > Duration::from_millis(500)
+}
+
+fn lines() -> usize {
+    interfaces().unwrap().iter().filter(|one| one.is_line()).count()
+}
+
+sandboxed! {
+    fn each_way_and_through_the_host() {
+        in_the_kernel("each_way_and_through_the_host", || {
+            let world = World::new();
+            let before = world.snapshot();
+            for peer in PEERS {
+                for (direction, outward, inward) in [("out", true, false), ("in", false, true), ("both", true, true)] {
+                    let more = format!(r#","direction":"{direction}""#);
+                    let injection = Injection::make(&world, &throttle(peer, &more));
+                    let (near, far) = world.flow(peer);
+                    let there = trip((&near, &far), COUNT, Duration::from_secs(1));
+                    let back = trip((&far, &near), COUNT, Duration::from_secs(1));
+                    assert_eq!((there.lost(COUNT), back.lost(COUNT)), (0, 0), "{peer} {direction}");
+                    assert_eq!((slowed(&there), slowed(&back)), (outward, inward), "{peer} {direction}");
+                    let evidence = injection.evidence();
+                    assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
+                    assert!(evidence.count.unwrap() >= u64::from(COUNT), "{}", evidence.detail);
+                    injection.undo();
+                    assert!(!slowed(&out(&world, peer, COUNT)));
+                }
+            }
+            let injection = Injection::make(&world, &throttle("10.2.0.2", ""));
+            let (near, far) = world.flow_through();
+            assert!(slowed(&trip((&near, &far), COUNT, Duration::from_secs(1))));
+            injection.undo();
+            world.assert_same(&before);
+        });
+    }
+}
+
+sandboxed! {
+    fn several_combine_and_none_replaces_another() {
+        in_the_kernel("several_combine_and_none_replaces_another", || {
+            let world = World::new();
+            let before = world.snapshot();
+            let ports = r#","remote_ports":"1-65535""#;
+            let wide = Injection::make(&world, &throttle(PEER4, ports));
+            let narrow = Injection::make(&world, &throttle(PEER4, ""));
+            assert_eq!(lines(), 3, "one each, and one for both");
+            assert!(slowed(&out(&world, PEER4, COUNT)));
+            for injection in [&wide, &narrow] {
+                let evidence = injection.evidence();
+                assert!(evidence.count.unwrap() >= u64::from(COUNT), "{}", evidence.detail);
+            }
+            // What went through a line that goes is not forgotten.
+            let seen = wide.evidence().count.unwrap();
+            narrow.undo();
+            assert_eq!(wide.evidence().count.unwrap(), seen);
+            assert!(slowed(&out(&world, PEER4, COUNT)), "the other is left alone");
+            let anew = Injection::make(&world, &throttle("10.2.0.2", ""));
+            assert!(slowed(&out(&world, "10.2.0.2", COUNT)));
+            wide.undo();
+            assert!(!slowed(&out(&world, PEER4, COUNT)));
+            anew.undo();
+            assert_eq!(lines(), 0);
+            world.assert_same(&before);
+        });
+    }
+}
+
+sandboxed! {
+    fn what_waits_in_a_line_is_waited_for() {
+        in_the_kernel("what_waits_in_a_line_is_waited_for", || {
+            let world = World::new();
+            let injection = Injection::make(&world, &throttle(PEER4, ""));
+            let (near, far) = world.flow(PEER4);
+            for _ in 0..COUNT {
+                near.send(&[0; 200]).unwrap();
+            }
+            injection.undo();
+            far.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            let came = (0..COUNT).filter(|_| far.recv(&mut [0; 200]).is_ok()).count();
+            assert_eq!(came, COUNT as usize);
+        });
+    }
+}
+
+/// Another process, in the same namespaces, that has made a fault.
+fn owner() -> Child {
+    let mut child = play("owner");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
+    child
+}
+
+fn own() -> ! {
+    let host = host(std::path::Path::new("/nonexistent"));
+    let fault = throttle(PEER4, r#","engine":"kernel""#);
+    let ask = Ask { id: "owner-run-1".parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
+    let prepared = of(&fault).prepare(&host, &ask).unwrap();
+    let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
+    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(60) };
+    of(&fault).inject(&host, &live).unwrap();
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    loop {
+        thread::sleep(Duration::from_secs(60));
+    }
+}
+
+sandboxed! {
+    fn packets_go_straight_when_the_owner_dies_and_whoever_is_left_removes_the_line() {
+        if role().is_some() {
+            own();
+        }
+        in_the_kernel("packets_go_straight_when_the_owner_dies", || {
+            let world = World::new();
+            let before = world.snapshot();
+            let mut child = owner();
+            assert!(slowed(&out(&world, PEER4, COUNT)));
+            kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL).unwrap();
+            child.wait().unwrap();
+            wait_until("the tables are gone", || world.host.nft.our_tables().unwrap().is_empty());
+            assert!(!slowed(&out(&world, PEER4, COUNT)));
+            assert_eq!(lines(), 1, "idle");
+            let undo = Undo::RemoveLines { prefix: line::prefix(&"owner-run-1".parse().unwrap()), patience: Span::secs(3) };
+            assert!(undo.apply(&world.host).unwrap().detail.contains("1 interfaces"));
+            assert!(undo.apply(&world.host).unwrap().detail.contains("gone already"));
+            world.assert_same(&before);
+        });
+    }
+}
