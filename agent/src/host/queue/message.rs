@@ -85,9 +85,11 @@ pub(super) fn segment(number: u16) -> Request {
     config(number, &segmentation(false))
 }
 
-/// Lets packets pass from now on as if there were no queue; those that are held stay so.
-pub(super) fn pass_by(number: u16) -> Request {
-    config(number, &Attrs::new().be32(3, 0).be32(4, PASS_WHEN_FULL).be32(5, PASS_WHEN_FULL))
+/// Lets packets pass from now on as if there were no queue; those that are held stay so. Two messages: of one the kernel
+/// would make the queue full before it lets packets pass a full one, and drop what comes in between.
+pub(super) fn pass_by(number: u16) -> [Request; 2] {
+    let when_full = Attrs::new().be32(4, PASS_WHEN_FULL).be32(5, PASS_WHEN_FULL);
+    [when_full, Attrs::new().be32(3, 0)].map(|attrs| config(number, &attrs))
 }
 
 /// Gives a queue up; what it holds is dropped.

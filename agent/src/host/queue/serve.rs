@@ -335,8 +335,10 @@ impl Serve {
     /// Lets all go that is held, and what still comes, and gives the queue up. Nothing new comes in between, or giving up
     /// would drop it.
     fn finish(&mut self, inbox: &mut Inbox) {
-        if let Err(error) = self.socket.tell(&message::pass_by(self.number)) {
-            self.failed("let packets pass by the queue", &error, 0);
+        for request in message::pass_by(self.number) {
+            if let Err(error) = self.socket.tell(&request) {
+                self.failed("let packets pass by the queue", &error, 0);
+            }
         }
         self.release(u64::MAX);
         self.flush();
