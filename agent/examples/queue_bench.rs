@@ -4,10 +4,11 @@
 //! fresh namespaces; nothing outside is touched.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{IoSliceMut, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsRawFd as _,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use firedrill_agent::{
@@ -24,6 +25,10 @@ use firedrill_agent::{
 };
 use nix::{
     sched::{CloneFlags, unshare},
+    sys::{
+        socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt},
+        time::TimeSpec,
+    },
     unistd::{getgid, getuid},
 };
 
@@ -135,70 +140,96 @@ impl World {
         let server = at.run(|| UdpSocket::bind(to))?;
         let client = from.run(|| UdpSocket::bind("0.0.0.0:0"))?;
         client.connect(to)?;
-        // More than the machine's limit is not always to be had; what is lost for that is told.
-        let _ = nix::sys::socket::setsockopt(&server, nix::sys::socket::sockopt::RcvBufForce, &(64 << 20));
+        // More than the machine's limit is not always to be had; what is missing for that is told.
+        let _ = setsockopt(&server, sockopt::RcvBufForce, &(256 << 20));
+        setsockopt(&server, sockopt::ReceiveTimestampns, &true)?;
         server.set_read_timeout(Some(Duration::from_millis(300)))?;
         Ok((client, server))
     }
 }
 
-fn nanoseconds(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The errors of the latencies of all that arrives, in microseconds, until nothing does.
-fn receive(server: &UdpSocket, began: Instant) -> Vec<i64> {
+/// The errors of the latencies of all that has arrived, in nanoseconds, as the peer's kernel noted their arrival: this
+/// program's own waking up is no part of it. What comes in is noted before it meets the queue, so that there the reader's
+/// clock has to do.
+fn receive(hook: Hook, server: &UdpSocket) -> Result<Vec<i64>, Failure> {
     let mut errors = Vec::new();
     let mut datagram = [0; 64];
-    while server.recv(&mut datagram).is_ok() {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    loop {
+        let mut parts = [IoSliceMut::new(&mut datagram)];
+        let fd = server.as_raw_fd();
+        let Ok(message) = recvmsg::<()>(fd, &mut parts, Some(&mut control), MsgFlags::empty()) else { break };
+        let noted = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(time) if hook == Hook::Output => {
+                Some(Duration::from(time).as_nanos())
+            }
+            _ => None,
+        });
+        let arrived = noted.unwrap_or_else(|| u128::from(wall()));
         let sent = datagram.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-        let latency = Duration::from_nanos(nanoseconds(began).saturating_sub(sent)).as_micros();
-        errors.push(i64::try_from(latency).unwrap_or(i64::MAX) - 10_000);
+        errors.push(i64::try_from(arrived)? - i64::try_from(sent)? - i64::try_from(ASKED.as_nanos())?);
     }
     errors.sort_unstable();
-    errors
+    Ok(errors)
+}
+
+/// The time of day, which is also the kernel's note of an arrival.
+fn wall() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What the queue's thread used, and how long it was kept waiting for a CPU.
+fn loop_used() -> (Duration, Duration) {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let queue = tasks
+        .map(|task| task.path())
+        .find(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("queue-")));
+    let times =
+        queue.and_then(|task| std::fs::read_to_string(task.join("schedstat")).ok()).unwrap_or_default();
+    let mut times =
+        times.split_ascii_whitespace().map(|time| Duration::from_nanos(time.parse().unwrap_or(0)));
+    (times.next().unwrap_or_default(), times.next().unwrap_or_default())
 }
 
 fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
     let (client, server) = world.sockets(hook)?;
-    let began = Instant::now();
-    let used = cpu();
-    let total = rate * 2;
-    let (errors, behind) = thread::scope(|scope| {
-        let receiver = scope.spawn(|| receive(&server, began));
-        let mut behind = Duration::ZERO;
-        for number in 0..total {
-            let due = Duration::from_secs(2) * number / total;
-            loop {
-                let now = began.elapsed();
-                if now >= due {
-                    behind = behind.max(now - due);
-                    break;
-                }
-                if due - now > Duration::from_micros(100) {
-                    thread::sleep(due - now - Duration::from_micros(80));
-                }
-            }
-            // What a full device cannot take is missing at the end.
-            let _ = client.send(&[&nanoseconds(began).to_ne_bytes()[..], &[0; 56]].concat());
-        }
-        (receiver.join().unwrap_or_default(), behind)
+    let reader = (hook != Hook::Output).then(|| {
+        let server = server.try_clone()?;
+        Ok::<_, Failure>(thread::spawn(move || receive(hook, &server).map_err(|error| error.to_string())))
     });
-    let counts = world.counts();
-    let arrived = i64::try_from(errors.len())?.max(1);
-    let mean = errors.iter().sum::<i64>() / arrived;
-    let at = |share: usize| errors.get(errors.len() * share / 1000).copied().unwrap_or_default();
-    let own = i64::try_from(counts.delay_us / counts.passed.max(1))? - 10_000;
+    let began = Instant::now();
+    let total = rate;
+    let mut behind = Duration::ZERO;
+    for number in 0..total {
+        let due = Duration::from_secs(1) * number / total;
+        let left = due.saturating_sub(began.elapsed());
+        // What is due within the next moment goes now: waking up for each would be the bench's own load.
+        if left > Duration::from_micros(100) {
+            thread::sleep(left);
+        }
+        behind = behind.max(began.elapsed().saturating_sub(due));
+        // What a full device cannot take is missing at the end.
+        let _ = client.send(&[&wall().to_ne_bytes()[..], &[0; 56]].concat());
+    }
+    thread::sleep(ASKED * 5);
+    let (counts, (used, waited)) = (world.counts(), loop_used());
+    let errors = match reader.transpose()? {
+        Some(reader) => reader.join().map_err(|_| "the reader died")??,
+        None => receive(hook, &server)?,
+    };
+    let own = i64::try_from(counts.delay_us / counts.passed.max(1))? - i64::try_from(ASKED.as_micros())?;
+    let at = |share: usize| errors.get(errors.len() * share / 1000).copied().unwrap_or_default() / 1_000;
     println!(
-        "{rate:>8}/s: error mean {mean:>6} µs, median {:>6}, p99 {:>6}, p99.9 {:>6}; by the queue's own count {own:>4}; \
-         {} of {total} arrived, {} overflowed, {} failed; sender at most {behind:?} behind; {:.2} s of CPU in all",
+        "{rate:>8}/s: error mean {:>5} µs, median {:>5}, p99 {:>6}, p99.9 {:>6}; by its own count {own:>4}; {} of {total} arrived, {} overflowed, \
+         {} failed; its thread used {used:.2?} and was kept waiting {waited:.2?}; sender at most {behind:.1?} behind",
+        errors.iter().sum::<i64>() / i64::try_from(errors.len())?.max(1) / 1_000,
         at(500),
         at(990),
         at(999),
         errors.len(),
         counts.overflowed,
         counts.failed,
-        cpu().saturating_sub(used).as_secs_f64(),
     );
     Ok(())
 }
@@ -207,21 +238,21 @@ fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
 fn flood(world: &World, hook: Hook) -> Result<(), Failure> {
     let (client, _server) = world.sockets(hook)?;
     let began = Instant::now();
-    let used = thread_cpu();
     let mut sent = 0_u32;
     while began.elapsed() < Duration::from_secs(2) {
         for _ in 0..100 {
             sent += u32::from(client.send(&[0; 64]).is_ok());
         }
     }
-    let counts = world.counts();
+    let (counts, (used, waited)) = (world.counts(), loop_used());
     println!(
-        "   flood: {} sent, {} seen and {} passed a second ({} overflowed); sender used {:.2} of its 2 s",
+        "   flood: {} sent, {} seen and {} passed a second, {} overflowed in all; its thread used {used:.2?} and was kept \
+         waiting {waited:.2?}, so {:.0} passed a second of CPU",
         sent / 2,
         counts.seen / 2,
         counts.passed / 2,
         counts.overflowed,
-        thread_cpu().saturating_sub(used).as_secs_f64()
+        f64::from(u32::try_from(counts.passed)?) / used.as_secs_f64(),
     );
     Ok(())
 }
@@ -245,31 +276,14 @@ fn tcp(world: &World, hook: Hook) -> Result<(), Failure> {
         drop(client);
         receiver.join().unwrap_or_default()
     });
-    let counts = world.counts();
+    let (counts, (used, waited)) = (world.counts(), loop_used());
     println!(
-        "TCP, {hook:?}: {} Mbit/s; {} packets seen, {} overflowed, {} failed",
+        "TCP, {hook:?}: {} Mbit/s; {} packets seen, {} overflowed, {} failed; its thread used {used:.2?} and was kept \
+         waiting {waited:.2?}",
         bytes * 8 / 1_000_000 / length.as_secs(),
         counts.seen,
         counts.overflowed,
         counts.failed
     );
     Ok(())
-}
-
-fn cpu() -> Duration {
-    used(nix::sys::resource::UsageWho::RUSAGE_SELF)
-}
-
-fn thread_cpu() -> Duration {
-    used(nix::sys::resource::UsageWho::RUSAGE_THREAD)
-}
-
-fn used(who: nix::sys::resource::UsageWho) -> Duration {
-    nix::sys::resource::getrusage(who).map_or(Duration::ZERO, |usage| {
-        let part = |time: nix::sys::time::TimeVal| {
-            let whole = Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0));
-            whole + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0))
-        };
-        part(usage.user_time()) + part(usage.system_time())
-    })
 }
