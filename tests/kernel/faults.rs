@@ -3,8 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 
 use crate::{
-    drill::{Drill, STOP, firedrill},
-    machine::{call, check_clean, is_up, open, packaging, property, step, systemctl, tables, told, until},
+    drill::{Drill, Fault, STOP, firedrill},
+    machine::{
+        call, check_clean, is_up, lines, open, packaging, property, step, systemctl, tables, told, until,
+    },
 };
 
 pub(crate) fn doctor() {
@@ -16,6 +18,11 @@ pub(crate) fn doctor() {
     assert_eq!(status.status.code(), Some(0), "{}", String::from_utf8_lossy(&status.stderr));
 }
 
+const SLOW: Fault<'_> = (
+    "net-slow",
+    "{ to = \"10.9.0.2\", local_ports = 8080, delay = \"100ms\", jitter = \"20ms\", engine = \"kernel\" }",
+);
+
 /// The unit's hardening is in the way of none.
 pub(crate) fn every_kind_lands_and_is_put_back() {
     step("every kind that leaves the machine up, one after another");
@@ -26,6 +33,9 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         ("process-pause", "{ match = { service = \"checkout\" } }"),
         ("process-kill", "{ match = { command = \"checkout --port 8080\" } }"),
         ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080 }"),
+        SLOW,
+        ("net-lose", "{ to = \"10.9.0.2\", local_ports = 8080, share = \"10%\", engine = \"kernel\" }"),
+        ("net-throttle", "{ to = \"10.9.0.2\", local_ports = 8080, rate = \"1mbit\", engine = \"kernel\" }"),
         ("host-isolate", "{}"),
     ];
     for fault in faults {
@@ -66,6 +76,15 @@ pub(crate) fn killed_by_systemctl() {
     let killed = Instant::now();
     let gone = until("the rules going", || tables().is_empty());
     eprintln!("the rules were gone {gone:?} after the signal ({:?} in all)", killed.elapsed());
+    drill.end().check(3, "clean");
+    check_clean();
+
+    step("all of the agent is killed while packets are late");
+    let drill = Drill::start("killed-slow", &[SLOW], "40s").in_force();
+    assert_eq!((tables().len(), lines()), (2, 1), "what chooses, what sends, and the line");
+    systemctl(&["kill", "-s", "KILL", "firedrill-agent"]);
+    until("the rules going", || tables().is_empty());
+    until("the line going, by the agent that comes", || lines() == 0);
     drill.end().check(3, "clean");
     check_clean();
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_agent::host::{Host, Paths};
+use firedrill_agent::host::{Host, Paths, line};
 use serde_json::Value;
 
 /// Where the authority, the fleet and the runs lie; survives this boot.
@@ -89,6 +89,12 @@ pub(crate) fn tables() -> Vec<String> {
     tables.into_iter().map(|table| table.name).collect()
 }
 
+/// How many interfaces of the agent's there are.
+pub(crate) fn lines() -> usize {
+    let all = line::interfaces().expect("the kernel answers");
+    all.iter().filter(|one| one.is_line()).count()
+}
+
 /// The agent's own word on what is in force.
 pub(crate) fn open() -> Vec<Value> {
     let status: Value = serde_json::from_str(&call(AGENT, &["status", "--json"])).expect("JSON");
@@ -117,6 +123,7 @@ pub(crate) fn check_clean() {
     until("nobody being told of a drill", || told().is_none());
     assert_eq!(open(), Vec::<Value>::new());
     assert_eq!(tables(), Vec::<String>::new());
+    assert_eq!(lines(), 0);
 }
 
 fn put(root: &str, path: &str, text: &str) {

@@ -250,11 +250,11 @@ impl<'a> Injection<'a> {
     }
 
     pub(crate) fn table(&self) -> String {
-        let tables = self.live.prepared.undo.iter().filter_map(|undo| match undo {
+        let table = self.live.prepared.undo.iter().find_map(|undo| match undo {
             Undo::DeleteNftTable { table } => Some(table.clone()),
             _ => None,
         });
-        tables.last().expect("every fault on traffic has a table")
+        table.expect("every fault on traffic has a table")
     }
 
     pub(crate) fn undo(&self) {

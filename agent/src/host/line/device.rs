@@ -45,9 +45,7 @@ impl Interface {
     /// Whether it is one of our lines.
     #[must_use]
     pub fn is_line(&self) -> bool {
-        self.name.starts_with(PREFIX)
-            && self.kind.as_deref() == Some(KIND)
-            && self.group == OURS
+        self.name.starts_with(PREFIX) && self.kind.as_deref() == Some(KIND) && self.group == OURS
     }
 }
 
