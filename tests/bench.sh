@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Builds what is measured, then prints every number of docs/numbers.md with its target beside it. No root, no set-up.
 #
-#   tests/bench.sh [check|inject|fleet|idle|deaths|prober]…
+#   tests/bench.sh [check|inject|fleet|idle|deaths|lines|queues|prober]…
 #
 # CHAOS=path/to/chaos compares with the Chaos Toolkit. Timings are printed, never judged.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --release --quiet --package firedrill --package firedrill-agent
 cargo build --release --quiet --package firedrill-probe --example prober_bench
+cargo build --release --quiet --package firedrill-agent --examples
 exec cargo bench --quiet --bench numbers -- "$@"

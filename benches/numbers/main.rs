@@ -9,6 +9,7 @@ mod drill;
 mod fleet;
 mod idle;
 mod inject;
+mod packets;
 mod place;
 mod prober;
 mod procs;
@@ -26,12 +27,14 @@ struct Section {
     run: fn() -> Result<(), Failure>,
 }
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 8] = [
     Section { name: "check", about: "firedrill check, the whole process", run: check::run },
     Section { name: "inject", about: "net-block on one host, and back", run: inject::run },
     Section { name: "fleet", about: "200 agents on one machine", run: fleet::run },
     Section { name: "idle", about: "an agent that waits", run: idle::run },
     Section { name: "deaths", about: "who dies, and how long a block outlives them", run: deaths::run },
+    Section { name: "lines", about: "packets by a detour in the kernel", run: packets::lines },
+    Section { name: "queues", about: "packets by a queue in user space", run: packets::queues },
     Section { name: "prober", about: "5,000 requests a second", run: prober::run },
 ];
 

@@ -23,7 +23,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use crate::Failure;
+use crate::{Failure, say::line};
 
 /// A program of this build that lies beside `firedrill`.
 pub(crate) fn built(name: &str, how: &str) -> Result<PathBuf, Failure> {
@@ -36,6 +36,21 @@ pub(crate) fn built(name: &str, how: &str) -> Result<PathBuf, Failure> {
         path.display()
     )
     .into())
+}
+
+/// What another program of this build prints.
+pub(crate) fn other(name: &str, how: &str, words: &[&str]) -> Result<String, Failure> {
+    let output = Command::new(built(name, how)?).args(words).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{name} ended with {}", output.status).into());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Shows it beside its target.
+pub(crate) fn tell(what: &str, target: &str, said: &str) {
+    line(what, "", target);
+    said.lines().for_each(|said| line("", said, ""));
 }
 
 fn folder() -> Result<&'static Path, Failure> {
