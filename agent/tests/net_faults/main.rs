@@ -5,6 +5,7 @@
 mod block;
 mod engine;
 mod lines;
+mod others;
 mod shape;
 mod shape_switches;
 mod trip;

@@ -1,0 +1,205 @@
+//! What went wrong in other tools, each once for ours. The reports are named beside each.
+
+use std::time::Duration;
+
+use firedrill_agent::{
+    host::{
+        netlink::{Attrs, Request, Socket},
+        nft::{
+            Nft,
+            expr::Exprs,
+            table::{Chain, Hook, Place, Table},
+        },
+        probe_kernel::has_qdisc,
+    },
+    sandboxed,
+};
+use firedrill_wire::evidence::Seen;
+
+use super::{
+    trip::{Trip, fault, out},
+    world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World},
+};
+
+const SECOND: &str = "10.2.0.2";
+const COUNT: u32 = 150;
+
+fn throttle(to: &str) -> firedrill_wire::Fault {
+    fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"}}}}"#))
+}
+
+fn slowed(trip: &Trip) -> bool {
+    *trip.took[&(COUNT - 1)].iter().max().unwrap() > Duration::from_millis(500)
+}
+
+/// An administrator's htb as the root of an interface: a default class with all that there is.
+fn htb(interface: &str) {
+    let index = nix::net::if_::if_nametoindex(interface).unwrap();
+    let ask = |kind: u16, handle: u32, parent: u32, options: &Attrs| {
+        let words = [0, index, handle, parent, 0];
+        let header: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let body = Attrs::new().text(1, "htb").nest(2, options).after(&header).unwrap();
+        let request = Request { kind, flags: 0x600, body };
+        Socket::open(libc::NETLINK_ROUTE).unwrap().request("make an administrator's htb", &request).unwrap();
+    };
+    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_ne_bytes()).collect() };
+    // tc_htb_glob: version 3, rate to quantum 10, default class 10.
+    ask(36, 0x0001_0000, u32::MAX, &Attrs::new().bytes(2, &words(&[3, 10, 0x10, 0, 0])));
+    // tc_htb_opt: rate and ceiling of 1 Gbit/s (link layer Ethernet, no table), two buffers, a quantum.
+    let rate = [&[0, 1, 0, 0, 0, 0, 0, 0][..], &125_000_000_u32.to_ne_bytes()].concat();
+    let class = [&rate[..], &rate, &words(&[1_000_000, 1_000_000, 60_000, 0, 0])].concat();
+    ask(40, 0x0001_0010, 0x0001_0000, &Attrs::new().bytes(1, &class));
+}
+
+// alexei-led/pumba#166, #343; chaos-mesh/chaos-mesh#5089; tylertreat/comcast#41: the administrator's qdisc is destroyed,
+// the second interface's fault clobbers the first's. chaos-mesh/chaosd#244: the wrong interface.
+sandboxed! {
+    fn an_administrators_qdiscs_stay_and_each_interface_has_its_fault() {
+        let world = World::new();
+        htb("eth0");
+        htb("eth1");
+        let before = world.snapshot();
+        let htbs = || world.snapshot().seen.iter().filter(|(key, value)| key.starts_with("qdisc:eth") && value.contains("htb")).count();
+        assert_eq!(htbs(), 2);
+        for engine in ["kernel", "user-space"] {
+            let by = |to: &str| fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB","engine":"{engine}"}}}}"#));
+            let both = [PEER4, SECOND].map(|to| Injection::make(&world, &by(to)));
+            assert!(slowed(&out(&world, PEER4, COUNT)) && slowed(&out(&world, SECOND, COUNT)), "{engine}");
+            assert!(!slowed(&out(&world, PEER6, COUNT)), "{engine}: what was not chosen goes as before");
+            assert_eq!(htbs(), 2);
+            both.iter().for_each(Injection::undo);
+            world.assert_same(&before);
+        }
+    }
+}
+
+// chaosblade-io/chaosblade#1260: a rule after an ACCEPT has no effect.
+sandboxed! {
+    fn an_earlier_accept_is_no_way_around() {
+        let world = World::new();
+        let administrator = Nft::default();
+        let chains = [(Hook::Output, "out", -400), (Hook::Input, "in", -400), (Hook::Output, "late", 0)];
+        let chains = chains.map(|(hook, name, priority)| Chain {
+            name: name.to_owned(),
+            place: Some(Place::at(hook, priority)),
+            rules: vec![Exprs::new().accept()],
+        });
+        administrator.install(&Table { name: "admin".to_owned(), chains: chains.to_vec(), ..Table::default() }).unwrap();
+        let before = world.snapshot();
+        for peer in PEERS {
+            let injection = Injection::make(&world, &fault(&format!(r#"{{"net-block":{{"to":"{peer}"}}}}"#)));
+            assert_eq!(world.tcp_out(peer, 8080), Reach::No);
+            injection.undo();
+            let injection = Injection::make(&world, &throttle(peer));
+            assert!(slowed(&out(&world, peer, COUNT)));
+            injection.undo();
+        }
+        world.assert_same(&before);
+    }
+}
+
+// chaosblade-io/chaosblade#986, #944, #903: the operator is locked out; neighbour discovery is lost with the rest.
+sandboxed! {
+    fn the_agent_is_reached_by_those_who_never_met_it() {
+        let world = World::new();
+        let before = world.snapshot();
+        let isolate = fault(r#"{"host-isolate":{}}"#);
+        let lose = fault(r#"{"net-lose":{"to":["10.1.0.0/24","fd00:1::/64"],"share":"100%","direction":"both"}}"#);
+        for fault in [isolate, lose] {
+            let injection = Injection::make(&world, &fault);
+            for own in [SELF4, SELF6] {
+                assert_eq!(world.tcp_in(own, AGENT_PORT), Reach::Yes, "{own}");
+                assert_eq!(world.tcp_in(own, 22), Reach::Yes, "{own}");
+                assert_eq!(world.tcp_in(own, 8080), Reach::No, "{own}");
+            }
+            assert_eq!(injection.evidence().exercised, Seen::Yes);
+            injection.undo();
+        }
+        world.assert_same(&before);
+    }
+}
+
+// chaos-mesh/chaos-mesh#1389; tylertreat/comcast#68; chaosblade-io/chaosblade#819: netem is missing, and nobody is told.
+sandboxed! {
+    fn what_the_kernel_lacks_is_told_before_anything_is_touched() {
+        let world = World::new();
+        let slow = |engine: &str| fault(&format!(r#"{{"net-slow":{{"to":"{PEER4}","delay":"1s","engine":"{engine}"}}}}"#));
+        let auto = world.prepare(&slow("auto")).unwrap();
+        match has_qdisc("netem") {
+            Ok(()) => {
+                assert!(auto.effects[0].contains("in the kernel by netem"), "{:?}", auto.effects);
+                world.prepare(&slow("kernel")).unwrap();
+            }
+            Err(why) => {
+                assert!(auto.effects[0].contains("in user space"), "{:?}", auto.effects);
+                assert!(auto.notes.iter().any(|note| note.contains("because") && note.contains(&why)), "{:?}", auto.notes);
+                let refused = world.prepare(&slow("kernel")).expect_err("no netem");
+                assert_eq!(refused.code, "engine-unable");
+                assert!(refused.title.contains("no netem") && refused.hint.contains("modules"), "{refused:?}");
+            }
+        }
+    }
+}
+
+// tylertreat/comcast#50; chaos-mesh/chaos-mesh#3425; chaosblade-io/chaosblade#990: ingress or IPv6 is not covered.
+sandboxed! {
+    fn both_families_both_ways() {
+        let world = World::new();
+        for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
+            for direction in ["in", "out", "both"] {
+                let json = format!(r#"{{"net-block":{{"to":"{peer}","direction":"{direction}","protocol":"udp"}}}}"#);
+                let injection = Injection::make(&world, &fault(&json));
+                let open = |blocked: bool| if blocked { Reach::No } else { Reach::Yes };
+                assert_eq!(world.udp_in(own, 9999), open(direction != "out"), "{peer} {direction}");
+                let outward = world.udp_out(peer, 9999);
+                assert_eq!(outward == Reach::Yes, direction == "in", "{peer} {direction}: {outward:?}");
+                injection.undo();
+            }
+        }
+    }
+}
+
+// chaos-mesh/chaos-mesh#3631: of two faults on one host the last one wins.
+sandboxed! {
+    fn the_first_fault_is_there_after_the_second() {
+        let world = World::new();
+        let before = world.snapshot();
+        let first = Injection::make(&world, &throttle(PEER4));
+        let second = Injection::make(&world, &throttle(SECOND));
+        let third = Injection::make(&world, &fault(&format!(r#"{{"net-block":{{"to":"{PEER6}"}}}}"#)));
+        assert!(slowed(&out(&world, PEER4, COUNT)) && slowed(&out(&world, SECOND, COUNT)));
+        assert_eq!(world.tcp_out(PEER6, 8080), Reach::No);
+        second.undo();
+        assert!(slowed(&out(&world, PEER4, COUNT)) && !slowed(&out(&world, SECOND, COUNT)));
+        third.undo();
+        assert!(slowed(&out(&world, PEER4, COUNT)));
+        first.undo();
+        world.assert_same(&before);
+    }
+}
+
+// chaos-mesh/chaosd#207, #147, #178; alexei-led/pumba#147; krkn-chaos/krkn#760; litmuschaos/litmus-go#591: a start that
+// failed half way leaves its first half.
+sandboxed! {
+    fn a_start_that_fails_half_way_leaves_nothing() {
+        let world = World::new();
+        for json in [
+            r#"{"net-block":{"to":"10.1.0.2"}}"#,
+            r#"{"net-throttle":{"to":"10.1.0.2","rate":"400kbit","engine":"kernel"}}"#,
+            r#"{"net-throttle":{"to":"10.1.0.2","rate":"400kbit","engine":"user-space"}}"#,
+        ] {
+            let injection = Injection::prepare(&world, &fault(json));
+            // The last step is impossible: another has a table of that name.
+            let other = Nft::default();
+            other.install(&Table { name: injection.table(), ..Table::default() }).unwrap();
+            let before = world.snapshot();
+            injection.again().expect_err("the name is taken");
+            // What is another's is not deleted, and said so.
+            let undone: Vec<_> =
+                injection.live.prepared.undo.iter().rev().map(|undo| undo.apply(&world.host).is_ok()).collect();
+            assert!(undone.contains(&false), "{undone:?}");
+            world.assert_same(&before);
+            drop(other);
+        }
+    }
+}
