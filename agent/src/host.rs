@@ -1,5 +1,6 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
+pub mod followers;
 pub mod impair;
 pub mod line;
 pub mod netlink;
@@ -24,6 +25,8 @@ pub struct Host {
     pub ssh_ports: Vec<u16>,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
+    /// Names of peers that are looked up again while faults hold.
+    pub followers: followers::Followers,
     /// Lines through which packets take a detour.
     pub lines: line::Lines,
     /// Queues of packets that this process works on.
@@ -42,6 +45,7 @@ impl Host {
             agent_port,
             ssh_ports,
             nft: nft::Nft::default(),
+            followers: followers::Followers::default(),
             lines: line::Lines::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),

@@ -39,6 +39,7 @@ fn table(lease: Duration, hold: Duration) -> Table {
         remote_ports: vec![(80, 90), (65535, 65535)],
         protocol: None,
         direction: Direction::Both,
+        followed: false,
         forwarded: true,
     };
     let harm = Harm { choice, except: Vec::new(), how: Fate::Drop };
@@ -197,7 +198,7 @@ sandboxed! {
             .map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * n).into())
             .map(|address: std::net::IpAddr| ipnet::IpNet::from(address))
             .collect();
-        let choice = Choice { peers, local_ports: Vec::new(), remote_ports: Vec::new(), protocol: None, direction: Direction::Both, forwarded: true };
+        let choice = Choice { peers, local_ports: Vec::new(), remote_ports: Vec::new(), protocol: None, direction: Direction::Both, followed: false, forwarded: true };
         let harm = Harm { choice, except: Vec::new(), how: Fate::Reject };
         let host = host(std::path::Path::new("/nonexistent"));
         let many = rules::table(&host, &"run-1".parse().unwrap(), &harm, LONG, LONG);

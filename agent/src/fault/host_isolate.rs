@@ -59,6 +59,7 @@ fn harm(except: &Peers) -> Harm {
             remote_ports: Vec::new(),
             protocol: None,
             direction: Direction::Both,
+            followed: false,
             forwarded: true,
         },
         except: except.all().collect(),

@@ -5,6 +5,7 @@
 //! it in the child, or the child would keep the tables alive. Nothing here touches a table that is not ours, and
 //! nothing is ever flushed.
 
+mod adder;
 pub mod expr;
 pub mod interval;
 mod keeper;
@@ -14,6 +15,7 @@ mod stage;
 pub mod table;
 mod transact;
 
+pub use adder::Adder;
 pub use keeper::Keeper;
 pub(crate) use look::list;
 pub use look::{Look, TableSeen};
@@ -213,6 +215,12 @@ impl Nft {
     /// The table's name is too long.
     pub fn keeper(&self, table: &str, gate: Gate) -> Result<Keeper, NetlinkError> {
         Keeper::new(Arc::downgrade(&self.owner), table, gate)
+    }
+
+    /// What adds to the sets of a table from elsewhere in this process. It does not keep the tables alive.
+    #[must_use]
+    pub fn adder(&self, table: &str) -> Adder {
+        Adder::new(Arc::downgrade(&self.owner), table)
     }
 
     /// Deletes one of our tables, and its twin. That it is not there is success; so is that its owner dies and the kernel

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use super::trip::fault;
 use super::world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World};
 use firedrill_agent::{sandboxed, testing::wait_until, undo};
 use firedrill_wire::{
@@ -271,5 +272,30 @@ sandboxed! {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(injection.live.prepared.notes.iter().any(|note| note.contains("operation not permitted")));
         injection.undo();
+    }
+}
+
+// chaos-mesh/chaos-mesh#692, #3252: names that resolve to many addresses, and to others while the fault holds.
+sandboxed! {
+    fn a_name_is_followed_while_it_holds() {
+        let world = World::new();
+        let before = world.snapshot();
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = folder.path().join("hosts");
+        std::fs::write(&hosts, "10.1.0.2 db.example\n").unwrap();
+        nix::mount::mount(Some(&hosts), "/etc/hosts", None::<&str>, nix::mount::MsFlags::MS_BIND, None::<&str>).unwrap();
+        let injection = Injection::make(&world, &fault(r#"{"net-block":{"to":"db.example"}}"#));
+        assert_eq!((world.tcp_out(PEER4, 8080), world.tcp_out(PEER6, 8080)), (Reach::No, Reach::Yes));
+        assert_eq!(world.tcp_out("10.2.0.2", 8080), Reach::Yes);
+        std::fs::write(&hosts, "fd00:1::2 db.example\n10.2.0.2 db.example\n").unwrap();
+        wait_until("the new addresses are known", || {
+            let detail = injection.evidence().detail;
+            detail.contains("10.2.0.2") && detail.contains("fd00:1::2")
+        });
+        for peer in [PEER4, PEER6, "10.2.0.2"] {
+            assert_eq!(world.tcp_out(peer, 8080), Reach::No, "{peer}");
+        }
+        injection.undo();
+        world.assert_same(&before);
     }
 }

@@ -47,6 +47,12 @@ impl Peers {
         serde_json::from_str(basis)
     }
 
+    /// Those that are names, whose addresses may change.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let plain = |text: &str| text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok();
+        self.networks.keys().map(String::as_str).filter(move |text| !plain(text))
+    }
+
     /// All networks.
     pub fn all(&self) -> impl Iterator<Item = IpNet> + '_ {
         self.networks.values().flatten().copied()

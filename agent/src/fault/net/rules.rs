@@ -53,6 +53,8 @@ pub struct Choice {
     pub protocol: Option<Protocol>,
     /// Which way.
     pub direction: Direction,
+    /// Whether peers of either family may come later: names are among them.
+    pub followed: bool,
     /// Whether what passes through the host is chosen too.
     pub forwarded: bool,
 }
@@ -68,6 +70,7 @@ impl Choice {
             remote_ports: pairs(traffic.remote_ports),
             protocol: traffic.protocol,
             direction: traffic.direction,
+            followed: peers.names().next().is_some(),
             forwarded: true,
         }
     }
@@ -124,7 +127,12 @@ const HOOKS: [(Hook, &str, &str); 3] = [
 #[must_use]
 pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: Duration) -> Table {
     let mut sets = Vec::new();
-    let peers = Intervals::networks(harm.choice.peers.iter().copied());
+    let mut peers = Intervals::networks(harm.choice.peers.iter().copied());
+    if harm.choice.followed {
+        for family in Family::BOTH {
+            peers.entry(family).or_insert_with(|| Intervals::none_of(family));
+        }
+    }
     let except = Intervals::networks(harm.except.iter().copied());
     let mut direction = harm.choice.direction;
     for (networks, of) in [(&peers, "peers"), (&except, "except")] {
@@ -209,6 +217,11 @@ fn control_ports(host: &Host) -> Vec<u16> {
     ports
 }
 
+/// The set of the peers of a family.
+pub(super) fn peers_set(family: Family) -> String {
+    set_name("peers", family)
+}
+
 fn set_name(of: &str, family: Family) -> String {
     match family {
         Family::V4 => format!("{of}4"),
@@ -261,7 +274,7 @@ pub(super) fn choosing(
         for (&protocol, &end) in protocols.iter().flat_map(|one| ends.iter().map(move |end| (one, end))) {
             let mut rule = of_family(gated(gates), hook, family);
             if !choice.peers.is_empty() {
-                rule = address(rule, family, end).in_set(&set_name("peers", family));
+                rule = address(rule, family, end).in_set(&peers_set(family));
             }
             if let Some(protocol) = protocol {
                 rule = transport(rule, protocol);

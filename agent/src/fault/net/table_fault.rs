@@ -133,6 +133,7 @@ pub fn inject(
     let name = nft::table_name(&live.ask.id);
     if let Some(rules) = host.nft.open_gates(&name, live.lease.into(), hold) {
         let detail = format!("opened the gates of table inet {name} with {rules} rules");
+        follow(host, live, &name);
         return Ok(Injected { detail, undo: None });
     }
     let table = rules::table(host, &live.ask.id, &harm()?, live.lease.into(), hold);
@@ -143,7 +144,34 @@ pub fn inject(
         Installed::Replaced => "installed anew",
     };
     let detail = format!("{how} table inet {} with {} rules", table.name, table.rules());
+    follow(host, live, &name);
     Ok(Injected { detail, undo: None })
+}
+
+/// Has names among the peers looked up again while the table is there.
+fn follow(host: &Host, live: &Live, table: &str) {
+    if live.ask.fault.on_traffic().is_none() {
+        return;
+    }
+    if let Ok(peers) = peers(live) {
+        let names = peers.names().map(str::to_owned).collect();
+        let (known, adder) = (peers.all().collect(), host.nft.adder(table));
+        host.followers.follow(&live.ask.id, names, known, rules::peers_set, adder);
+    }
+}
+
+/// What following names has brought, for people; empty where there are none, or where nothing is new.
+fn followed(host: &Host, live: &Live) -> String {
+    let Some(followed) = host.followers.followed(&live.ask.id) else { return String::new() };
+    let mut text = String::new();
+    if !followed.added.is_empty() {
+        let added: Vec<_> = followed.added.iter().map(|network| network.addr().to_string()).collect();
+        text.push_str(&format!("; names have come to mean {} too", added.join(", ")));
+    }
+    if let Some(failed) = &followed.failed {
+        text.push_str(&format!("; names could not be followed: {failed}"));
+    }
+    text
 }
 
 /// Whether the table is there with both gates open, and what its counters saw.
@@ -176,7 +204,7 @@ pub fn evidence(host: &Host, live: &Live) -> Evidence {
                 .map(|name| format!("{name} {}", gates(look.left(name))))
                 .collect::<Vec<_>>()
                 .join(", ")
-        ),
+        ) + &followed(host, live),
     }
 }
 

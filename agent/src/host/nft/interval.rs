@@ -56,6 +56,12 @@ impl Intervals {
             .collect()
     }
 
+    /// None yet, for addresses of a family.
+    #[must_use]
+    pub fn none_of(family: Family) -> Self {
+        Self { ranges: Vec::new(), width: if family == Family::V4 { 4 } else { 16 } }
+    }
+
     /// Bytes of a key.
     #[must_use]
     pub fn width(&self) -> usize {

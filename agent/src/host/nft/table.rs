@@ -211,7 +211,7 @@ impl Table {
         for (position, (name, intervals)) in self.sets.iter().enumerate() {
             let id = u32::try_from(position).ok()?.checked_add(10)?;
             material.push(self.new_set(name, msg::SET_INTERVAL, intervals.width(), id)?);
-            material.extend(self.elements(name, intervals)?);
+            material.extend(elements(self.of, &self.name, name, intervals)?);
         }
         let mut effect = Vec::new();
         for (id, gate) in (1..).zip(&self.gates) {
@@ -261,25 +261,6 @@ impl Table {
         self.message(Kind::NewSet, msg::CREATE, &attrs)
     }
 
-    fn elements(&self, set: &str, intervals: &Intervals) -> Option<Vec<Request>> {
-        let mut requests = Vec::new();
-        let mut list = Attrs::new();
-        for (first, after) in intervals.keys() {
-            list = list.nest(1, &element(&first));
-            if let Some(after) = after {
-                list = list.nest(1, &element(&after).be32(3, msg::ELEMENT_END));
-            }
-            if list.len() > CHUNK {
-                requests.push(elements_request(Kind::NewElements, self.of, &self.name, set, &list)?);
-                list = Attrs::new();
-            }
-        }
-        if !list.is_empty() {
-            requests.push(elements_request(Kind::NewElements, self.of, &self.name, set, &list)?);
-        }
-        Some(requests)
-    }
-
     fn new_chain(&self, chain: &Chain) -> Option<Request> {
         let mut attrs = Attrs::new().text(1, &self.name).text(3, &chain.name);
         if let Some(place) = &chain.place {
@@ -291,6 +272,26 @@ impl Table {
 
 fn element(key: &[u8]) -> Attrs {
     Attrs::new().nest(1, &Attrs::new().bytes(1, key))
+}
+
+/// What puts ranges into a set.
+pub(super) fn elements(of: Of, table: &str, set: &str, intervals: &Intervals) -> Option<Vec<Request>> {
+    let mut requests = Vec::new();
+    let mut list = Attrs::new();
+    for (first, after) in intervals.keys() {
+        list = list.nest(1, &element(&first));
+        if let Some(after) = after {
+            list = list.nest(1, &element(&after).be32(3, msg::ELEMENT_END));
+        }
+        if list.len() > CHUNK {
+            requests.push(elements_request(Kind::NewElements, of, table, set, &list)?);
+            list = Attrs::new();
+        }
+    }
+    if !list.is_empty() {
+        requests.push(elements_request(Kind::NewElements, of, table, set, &list)?);
+    }
+    Some(requests)
 }
 
 fn elements_request(kind: Kind, of: Of, table: &str, set: &str, list: &Attrs) -> Option<Request> {
