@@ -11,6 +11,7 @@ mod net_block;
 mod net_corrupt;
 mod net_duplicate;
 mod net_lose;
+mod net_partition;
 mod net_reorder;
 mod net_slow;
 mod net_throttle;
@@ -145,6 +146,7 @@ pub fn of(fault: &Fault) -> &dyn Inject {
         Fault::ProcessKill(_) => &process_kill::ProcessKill,
         Fault::ProcessPause(_) => &process_pause::ProcessPause,
         Fault::NetBlock(block) => block,
+        Fault::NetPartition(_) => &net_partition::NetPartition,
         Fault::NetSlow(kind) => kind,
         Fault::NetLose(kind) => kind,
         Fault::NetDuplicate(kind) => kind,

@@ -6,6 +6,7 @@
 mod host;
 mod misfit;
 mod net;
+mod partition;
 mod process;
 mod service;
 mod shape;
@@ -14,6 +15,7 @@ mod traffic;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use misfit::Misfit;
 pub use net::{Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
+pub use partition::{NetPartition, PartitionShape};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
 pub use service::{ServiceKill, ServiceManager, ServiceRestart, ServiceStop, Signal};
 pub use shape::{
@@ -42,6 +44,8 @@ pub enum Fault {
     ProcessPause(ProcessPause),
     /// Drop or reject traffic with some peers.
     NetBlock(NetBlock),
+    /// Cut hosts into sides that cannot reach each other.
+    NetPartition(NetPartition),
     /// Delay traffic with some peers.
     NetSlow(NetSlow),
     /// Lose some of the traffic with some peers.
@@ -75,6 +79,7 @@ impl Fault {
             Self::ProcessKill(_) => "process-kill",
             Self::ProcessPause(_) => "process-pause",
             Self::NetBlock(_) => "net-block",
+            Self::NetPartition(_) => "net-partition",
             Self::NetSlow(_) => "net-slow",
             Self::NetLose(_) => "net-lose",
             Self::NetDuplicate(_) => "net-duplicate",
@@ -89,13 +94,14 @@ impl Fault {
     }
 
     /// All kinds' names.
-    pub const KINDS: [&'static str; 16] = [
+    pub const KINDS: [&'static str; 17] = [
         "service-stop",
         "service-kill",
         "service-restart",
         "process-kill",
         "process-pause",
         "net-block",
+        "net-partition",
         "net-slow",
         "net-lose",
         "net-duplicate",
@@ -115,6 +121,7 @@ impl Fault {
             Self::ServiceStop(_)
             | Self::ProcessPause(_)
             | Self::NetBlock(_)
+            | Self::NetPartition(_)
             | Self::NetSlow(_)
             | Self::NetLose(_)
             | Self::NetDuplicate(_)
@@ -150,7 +157,8 @@ impl Fault {
         }
     }
 
-    /// What one host has to do for it: a fault on a region becomes the same fault on each of its hosts.
+    /// What one host has to do for it: a fault on a region becomes the same fault on each of its hosts. A partition
+    /// stays one: what a host has to do for it depends on who the others are.
     #[must_use]
     pub fn on_host(self) -> Self {
         match self {

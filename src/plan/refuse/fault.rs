@@ -44,6 +44,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             Fault::ProcessPause(fault) => processes(&fault.which),
             Fault::RegionKill(_) => region(attack, scenario),
             Fault::NetBlock(_)
+            | Fault::NetPartition(_)
             | Fault::NetSlow(_)
             | Fault::NetLose(_)
             | Fault::NetDuplicate(_)

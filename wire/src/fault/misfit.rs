@@ -34,6 +34,9 @@ impl Fault {
     /// What cannot be in the parameters of a fault on traffic; `None` where all is well, and for other kinds.
     #[must_use]
     pub fn misfit(&self) -> Option<Misfit> {
+        if let Self::NetPartition(partition) = self {
+            return partition.misfit();
+        }
         let traffic = self.on_traffic()?.traffic();
         let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
         if traffic.protocol == Some(Protocol::Icmp) && ports {
@@ -176,6 +179,15 @@ mod tests {
             (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"1B"}}"#, Some("bad-burst")),
             (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"32kB"}}"#, None),
             (r#"{"host-isolate":{}}"#, None),
+            (r#"{"net-partition":{"groups":"fremont","one_way":true}}"#, None),
+            (r#"{"net-partition":{"groups":["a","b","rest"]}}"#, None),
+            (r#"{"net-partition":{"shape":"ring","how":"reject"}}"#, None),
+            (r#"{"net-partition":{}}"#, Some("no-groups")),
+            (r#"{"net-partition":{"groups":"rest"}}"#, Some("no-groups")),
+            (r#"{"net-partition":{"groups":["a","b","a"]}}"#, Some("same-group")),
+            (r#"{"net-partition":{"groups":"a","shape":"one"}}"#, Some("groups-and-shape")),
+            (r#"{"net-partition":{"groups":["a","b","c"],"one_way":true}}"#, Some("not-two-sides")),
+            (r#"{"net-partition":{"shape":"bridge","one_way":true}}"#, Some("not-two-sides")),
         ] {
             assert_eq!(code(text), wanted, "{text}");
         }

@@ -42,6 +42,7 @@ impl Fault {
             | Self::ServiceRestart(_)
             | Self::ProcessKill(_)
             | Self::ProcessPause(_)
+            | Self::NetPartition(_)
             | Self::HostIsolate(_)
             | Self::HostReboot(_)
             | Self::HostPoweroff(_)
@@ -65,6 +66,7 @@ impl Fault {
             | Self::ServiceRestart(_)
             | Self::ProcessKill(_)
             | Self::ProcessPause(_)
+            | Self::NetPartition(_)
             | Self::HostReboot(_)
             | Self::HostPoweroff(_)
             | Self::RegionKill(_) => None,
