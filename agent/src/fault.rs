@@ -13,6 +13,7 @@ mod net_duplicate;
 mod net_lose;
 mod net_partition;
 mod net_reorder;
+mod net_reset;
 mod net_slow;
 mod net_throttle;
 mod power;
@@ -153,6 +154,7 @@ pub fn of(fault: &Fault) -> &dyn Inject {
         Fault::NetCorrupt(kind) => kind,
         Fault::NetReorder(kind) => kind,
         Fault::NetThrottle(kind) => kind,
+        Fault::NetReset(kind) => kind,
         Fault::HostIsolate(isolate) => isolate,
         Fault::HostReboot(_) => &host_reboot::HostReboot,
         Fault::HostPoweroff(_) | Fault::RegionKill(RegionKill { how: RegionHow::Poweroff }) => {

@@ -7,6 +7,8 @@ pub mod probe_kernel;
 pub mod process;
 pub mod queue;
 pub mod queue_numbers;
+pub mod resets;
+pub mod sockets;
 
 use std::path::PathBuf;
 
@@ -27,6 +29,8 @@ pub struct Host {
     pub queues: queue::Queues,
     /// Which injection has which queue.
     pub queue_numbers: queue_numbers::Numbers,
+    /// Connections that this process resets.
+    pub resets: resets::Resets,
 }
 
 impl Host {
@@ -41,6 +45,7 @@ impl Host {
             nft: nft::Nft::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),
+            resets: resets::Resets::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod nft;
 pub mod process;
 pub mod queue;
+pub mod resets;
 pub mod service;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,11 @@ pub enum Undo {
     StopQueue {
         /// Its number.
         number: u16,
+    },
+    /// Reset no more connections. It ends by itself with the process that does it.
+    StopResets {
+        /// The injection that they are made for.
+        injection: firedrill_wire::InjectionId,
     },
     /// Start a service that was up before and that we stopped.
     StartService {
@@ -71,7 +77,10 @@ impl Undo {
     #[must_use]
     pub const fn ends_with_boot(&self) -> bool {
         match self {
-            Self::DeleteNftTable { .. } | Self::StopQueue { .. } | Self::ContinueProcess { .. } => true,
+            Self::DeleteNftTable { .. }
+            | Self::StopQueue { .. }
+            | Self::StopResets { .. }
+            | Self::ContinueProcess { .. } => true,
             Self::StartService { .. } => false,
         }
     }
@@ -82,6 +91,7 @@ impl Undo {
         match self {
             Self::DeleteNftTable { table } => format!("delete nftables table inet {table}"),
             Self::StopQueue { number } => format!("stop queue {number} and send on what it holds"),
+            Self::StopResets { .. } => "stop resetting connections".to_owned(),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
         }
@@ -95,6 +105,7 @@ impl Undo {
         match self {
             Self::DeleteNftTable { table } => nft::apply(host, table),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),
+            Self::StopResets { injection } => Ok(resets::apply(host, injection)),
             Self::StartService { manager, unit, stopped_mark } => {
                 service::apply(host, *manager, unit, stopped_mark.as_deref())
             }

@@ -143,6 +143,7 @@ fn during(attack: &AttackCard, plan: &Plan) -> String {
         ["host-isolate"] => format!("{place} {was} cut off"),
         ["net-block"] => format!("{place} could not reach all of {their} peers"),
         ["net-throttle"] => format!("{place} had little bandwidth to {their} peers"),
+        ["net-reset"] => format!("connections of {place} were reset"),
         ["net-slow"] => format!("{place} {was} slow to reach {their} peers"),
         [first, rest @ ..] if is_shape(first) && rest.iter().all(is_shape) => {
             format!("{place} had a bad line to {their} peers")

@@ -8,6 +8,7 @@ mod misfit;
 mod net;
 mod partition;
 mod process;
+mod reset;
 mod service;
 mod shape;
 mod traffic;
@@ -17,6 +18,7 @@ pub use misfit::Misfit;
 pub use net::{Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
+pub use reset::{NetReset, ResetHow};
 pub use service::{ServiceKill, ServiceManager, ServiceRestart, ServiceStop, Signal};
 pub use shape::{
     Distribution, GilbertElliott, NetCorrupt, NetDuplicate, NetLose, NetReorder, NetSlow, NetThrottle,
@@ -58,6 +60,8 @@ pub enum Fault {
     NetReorder(NetReorder),
     /// Let only so much traffic with some peers through.
     NetThrottle(NetThrottle),
+    /// Reset live TCP connections with some peers. Done once, it cannot be undone.
+    NetReset(NetReset),
     /// Cut a host off from everything but its agent and SSH.
     HostIsolate(HostIsolate),
     /// Reboot the host. Cannot be undone.
@@ -86,6 +90,7 @@ impl Fault {
             Self::NetCorrupt(_) => "net-corrupt",
             Self::NetReorder(_) => "net-reorder",
             Self::NetThrottle(_) => "net-throttle",
+            Self::NetReset(_) => "net-reset",
             Self::HostIsolate(_) => "host-isolate",
             Self::HostReboot(_) => "host-reboot",
             Self::HostPoweroff(_) => "host-poweroff",
@@ -94,7 +99,7 @@ impl Fault {
     }
 
     /// All kinds' names.
-    pub const KINDS: [&'static str; 17] = [
+    pub const KINDS: [&'static str; 18] = [
         "service-stop",
         "service-kill",
         "service-restart",
@@ -108,6 +113,7 @@ impl Fault {
         "net-corrupt",
         "net-reorder",
         "net-throttle",
+        "net-reset",
         "host-isolate",
         "host-reboot",
         "host-poweroff",
@@ -129,6 +135,7 @@ impl Fault {
             | Self::NetReorder(_)
             | Self::NetThrottle(_)
             | Self::HostIsolate(_) => true,
+            Self::NetReset(reset) => matches!(reset.how, ResetHow::Throughout),
             Self::RegionKill(kill) => matches!(kill.how, RegionHow::Isolate),
             Self::ServiceKill(_)
             | Self::ServiceRestart(_)

@@ -130,6 +130,14 @@ impl World {
         pair(&self.peer, &self.second, "10.2.0.2")
     }
 
+    pub(crate) fn peer(&self) -> &Netns {
+        &self.peer
+    }
+
+    pub(crate) fn second(&self) -> &Netns {
+        &self.second
+    }
+
     /// Runs something where the first peer is.
     pub(crate) fn at_peer<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.peer.run(what)

@@ -51,6 +51,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             | Fault::NetCorrupt(_)
             | Fault::NetReorder(_)
             | Fault::NetThrottle(_)
+            | Fault::NetReset(_)
             | Fault::HostIsolate(_)
             | Fault::HostReboot(_)
             | Fault::HostPoweroff(_) => {
@@ -81,6 +82,7 @@ const fn aftermath(fault: &Fault) -> &'static str {
             "what the host had only in memory is lost; the agent must answer again in time"
         }
         Fault::ServiceKill(_) => "the service's manager is expected to bring it back",
+        Fault::NetReset(_) => "whoever was connected is expected to connect again",
         Fault::ProcessKill(_) => "whatever started the processes is expected to start them again",
         _ => "it happens once, and is over",
     }

@@ -182,6 +182,8 @@ mod tests {
             (r#"{"net-partition":{"groups":"fremont","one_way":true}}"#, None),
             (r#"{"net-partition":{"groups":["a","b","rest"]}}"#, None),
             (r#"{"net-partition":{"shape":"ring","how":"reject"}}"#, None),
+            (r#"{"net-reset":{"remote_ports":5432,"how":"throughout"}}"#, None),
+            (r#"{"net-reset":{}}"#, Some("no-peers")),
             (r#"{"net-partition":{}}"#, Some("no-groups")),
             (r#"{"net-partition":{"groups":"rest"}}"#, Some("no-groups")),
             (r#"{"net-partition":{"groups":["a","b","a"]}}"#, Some("same-group")),

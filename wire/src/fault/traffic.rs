@@ -37,6 +37,7 @@ impl Fault {
             Self::NetCorrupt(kind) => Some(kind),
             Self::NetReorder(kind) => Some(kind),
             Self::NetThrottle(kind) => Some(kind),
+            Self::NetReset(kind) => Some(kind),
             Self::ServiceStop(_)
             | Self::ServiceKill(_)
             | Self::ServiceRestart(_)
@@ -60,6 +61,7 @@ impl Fault {
             Self::NetCorrupt(kind) => Some(kind.peers_mut()),
             Self::NetReorder(kind) => Some(kind.peers_mut()),
             Self::NetThrottle(kind) => Some(kind.peers_mut()),
+            Self::NetReset(kind) => Some(kind.peers_mut()),
             Self::HostIsolate(kind) => Some(&mut kind.except),
             Self::ServiceStop(_)
             | Self::ServiceKill(_)
