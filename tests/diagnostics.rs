@@ -46,6 +46,7 @@ golden! {
     selectors: "tests/wrong/selectors.toml", FLEET;
     faults: "tests/wrong/faults.toml", FLEET;
     partition: "tests/wrong/partition.toml", FLEET;
+    interfaces: "tests/wrong/interfaces.toml", FLEET;
     probes: "tests/wrong/probes.toml", None;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
 }

@@ -1,6 +1,7 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
 pub mod impair;
+pub mod link;
 pub mod netlink;
 pub mod nft;
 pub mod probe_kernel;

@@ -3,6 +3,7 @@
 //! Each is idempotent and checked: absent is success; unreadable is an error. None starts what was down before, or
 //! what an administrator stopped meanwhile.
 
+pub mod link;
 pub mod nft;
 pub mod process;
 pub mod queue;
@@ -11,7 +12,7 @@ pub mod service;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::Host;
+use crate::host::{Host, link::forgets::Class};
 
 /// How to put one thing back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,11 @@ pub enum Undo {
     StopResets {
         /// The injection that they are made for.
         injection: firedrill_wire::InjectionId,
+    },
+    /// Set an interface up, and put back what the kernel forgot when it went down.
+    RaiseLink {
+        /// What it was, and what it had.
+        was: crate::host::link::forgets::Was,
     },
     /// Start a service that was up before and that we stopped.
     StartService {
@@ -80,6 +86,7 @@ impl Undo {
             Self::DeleteNftTable { .. }
             | Self::StopQueue { .. }
             | Self::StopResets { .. }
+            | Self::RaiseLink { .. }
             | Self::ContinueProcess { .. } => true,
             Self::StartService { .. } => false,
         }
@@ -91,6 +98,12 @@ impl Undo {
         match self {
             Self::DeleteNftTable { table } => format!("delete nftables table inet {table}"),
             Self::StopQueue { number } => format!("stop queue {number} and send on what it holds"),
+            Self::RaiseLink { was } => format!(
+                "set interface {} up, and put back what is missing of its {} addresses and {} routes",
+                was.name(),
+                was.count(Class::Address),
+                was.count(Class::Route)
+            ),
             Self::StopResets { .. } => "stop resetting connections".to_owned(),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
@@ -105,6 +118,7 @@ impl Undo {
         match self {
             Self::DeleteNftTable { table } => nft::apply(host, table),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),
+            Self::RaiseLink { was } => link::apply(was),
             Self::StopResets { injection } => Ok(resets::apply(host, injection)),
             Self::StartService { manager, unit, stopped_mark } => {
                 service::apply(host, *manager, unit, stopped_mark.as_deref())

@@ -144,6 +144,7 @@ fn during(attack: &AttackCard, plan: &Plan) -> String {
         ["net-block"] => format!("{place} could not reach all of {their} peers"),
         ["net-throttle"] => format!("{place} had little bandwidth to {their} peers"),
         ["net-reset"] => format!("connections of {place} were reset"),
+        ["net-down"] => format!("an interface of {place} was down"),
         ["net-slow"] => format!("{place} {was} slow to reach {their} peers"),
         [first, rest @ ..] if is_shape(first) && rest.iter().all(is_shape) => {
             format!("{place} had a bad line to {their} peers")

@@ -3,6 +3,7 @@
 //! Externally tagged (`service-stop = { … }`), so that errors point at the exact spot. In a scenario a peer may be
 //! the name of a target; the planner puts addresses in its place before an agent sees it.
 
+mod down;
 mod host;
 mod misfit;
 mod net;
@@ -13,6 +14,7 @@ mod service;
 mod shape;
 mod traffic;
 
+pub use down::NetDown;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use misfit::Misfit;
 pub use net::{Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
@@ -62,6 +64,8 @@ pub enum Fault {
     NetThrottle(NetThrottle),
     /// Reset live TCP connections with some peers. Done once, it cannot be undone.
     NetReset(NetReset),
+    /// Set a network interface down; up again afterwards.
+    NetDown(NetDown),
     /// Cut a host off from everything but its agent and SSH.
     HostIsolate(HostIsolate),
     /// Reboot the host. Cannot be undone.
@@ -91,6 +95,7 @@ impl Fault {
             Self::NetReorder(_) => "net-reorder",
             Self::NetThrottle(_) => "net-throttle",
             Self::NetReset(_) => "net-reset",
+            Self::NetDown(_) => "net-down",
             Self::HostIsolate(_) => "host-isolate",
             Self::HostReboot(_) => "host-reboot",
             Self::HostPoweroff(_) => "host-poweroff",
@@ -99,7 +104,7 @@ impl Fault {
     }
 
     /// All kinds' names.
-    pub const KINDS: [&'static str; 18] = [
+    pub const KINDS: [&'static str; 19] = [
         "service-stop",
         "service-kill",
         "service-restart",
@@ -114,6 +119,7 @@ impl Fault {
         "net-reorder",
         "net-throttle",
         "net-reset",
+        "net-down",
         "host-isolate",
         "host-reboot",
         "host-poweroff",
@@ -134,6 +140,7 @@ impl Fault {
             | Self::NetCorrupt(_)
             | Self::NetReorder(_)
             | Self::NetThrottle(_)
+            | Self::NetDown(_)
             | Self::HostIsolate(_) => true,
             Self::NetReset(reset) => matches!(reset.how, ResetHow::Throughout),
             Self::RegionKill(kill) => matches!(kill.how, RegionHow::Isolate),

@@ -2,6 +2,7 @@
 
 mod dry_runs;
 mod others;
+mod resets;
 
 use firedrill_wire::api::{Finding, Grade};
 
@@ -11,6 +12,7 @@ use super::Host;
 #[must_use]
 pub fn findings(host: &Host) -> Vec<Finding> {
     let mut findings = dry_runs::findings(host);
+    findings.extend(resets::findings());
     findings.extend(others::findings(host));
     findings
 }

@@ -34,8 +34,10 @@ impl Fault {
     /// What cannot be in the parameters of a fault on traffic; `None` where all is well, and for other kinds.
     #[must_use]
     pub fn misfit(&self) -> Option<Misfit> {
-        if let Self::NetPartition(partition) = self {
-            return partition.misfit();
+        match self {
+            Self::NetPartition(partition) => return partition.misfit(),
+            Self::NetDown(down) => return down.misfit(),
+            _ => {}
         }
         let traffic = self.on_traffic()?.traffic();
         let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
@@ -184,6 +186,13 @@ mod tests {
             (r#"{"net-partition":{"shape":"ring","how":"reject"}}"#, None),
             (r#"{"net-reset":{"remote_ports":5432,"how":"throughout"}}"#, None),
             (r#"{"net-reset":{}}"#, Some("no-peers")),
+            (r#"{"net-down":{"interface":"eth0.100","cut_off":true}}"#, None),
+            (r#"{"net-down":{"to":"db"}}"#, None),
+            (r#"{"net-down":{}}"#, Some("no-interface")),
+            (r#"{"net-down":{"interface":"lo"}}"#, Some("loopback")),
+            (r#"{"net-down":{"interface":"eth 0"}}"#, Some("bad-interface")),
+            (r#"{"net-down":{"interface":"a-name-that-is-too-long"}}"#, Some("bad-interface")),
+            (r#"{"net-down":{"interface":"eth0","to":"db"}}"#, Some("two-interfaces")),
             (r#"{"net-partition":{}}"#, Some("no-groups")),
             (r#"{"net-partition":{"groups":"rest"}}"#, Some("no-groups")),
             (r#"{"net-partition":{"groups":["a","b","a"]}}"#, Some("same-group")),

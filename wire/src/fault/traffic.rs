@@ -44,6 +44,7 @@ impl Fault {
             | Self::ProcessKill(_)
             | Self::ProcessPause(_)
             | Self::NetPartition(_)
+            | Self::NetDown(_)
             | Self::HostIsolate(_)
             | Self::HostReboot(_)
             | Self::HostPoweroff(_)
@@ -62,6 +63,7 @@ impl Fault {
             Self::NetReorder(kind) => Some(kind.peers_mut()),
             Self::NetThrottle(kind) => Some(kind.peers_mut()),
             Self::NetReset(kind) => Some(kind.peers_mut()),
+            Self::NetDown(kind) => Some(&mut kind.to),
             Self::HostIsolate(kind) => Some(&mut kind.except),
             Self::ServiceStop(_)
             | Self::ServiceKill(_)
