@@ -31,6 +31,7 @@ const CASES: &[Case] = &[
     ("stops", a_violated_attack_may_be_the_last),
     ("again", what_stays_unknown_is_tried_again_and_stays_unknown),
     ("partition", sides_of_a_partition_do_not_reach_each_other),
+    ("unreachable", a_host_that_is_cut_off_on_purpose),
     ("late", a_drill_that_takes_too_long_is_stopped),
 ];
 
@@ -257,6 +258,22 @@ fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
         assert_eq!(reaches(name).len(), 3, "{name}");
     }
 }
+
+/// Nobody can tell it to, and it comes back; what it journaled meanwhile is what counts.
+fn a_host_that_is_cut_off_on_purpose(ground: &Ground) {
+    let refused = ground.check(&Drill { fault: DOWN, hold: "15s", ..Drill::new() });
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("nobody can renew the lease of 10s"), "{}", said(&refused));
+    let unmeant = Drill { fault: r#"net-down = { interface = "eth0" }"#, ..Drill::new() };
+    assert_eq!(ground.check(&unmeant).status.code(), Some(0));
+    let planned = ground.firedrill(&["run", "drill.toml", "--lab", ground.lab().name(), "--plan"]);
+    assert_eq!(planned.status.code(), Some(4), "{}", said(&planned));
+    assert!(said(&planned).contains("the agent's connection with"), "{}", said(&planned));
+    let report = ground.start(&Drill { fault: DOWN, hold: "5s", lease: "20s", ..Drill::new() }).report();
+    report.expect("held", 0, "an interface of app1 was down").clean();
+}
+
+const DOWN: &str = r#"net-down = { interface = "eth0", cut_off = true }"#;
 
 fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();

@@ -58,14 +58,8 @@ impl Pair {
 
     /// Fails unless a byte passes each way.
     fn assert_lives(&mut self, what: &str) {
-        for (from, to) in
-            [(&mut self.opened, &mut self.accepted), (&mut self.accepted, &mut self.opened)].map(|pair| pair)
-        {
-            from.write_all(b"x").unwrap_or_else(|error| panic!("{what}: {error}"));
-            let mut byte = [0];
-            to.read_exact(&mut byte).unwrap_or_else(|error| panic!("{what}: {error}"));
-            assert_eq!(&byte, b"x", "{what}");
-        }
+        pass(&mut self.opened, &mut self.accepted, what);
+        pass(&mut self.accepted, &mut self.opened, what);
     }
 
     /// Fails unless both ends are told that it was reset.
@@ -76,6 +70,13 @@ impl Pair {
             assert!(told.contains(&error.kind()), "{what}: {error}");
         }
     }
+}
+
+fn pass(from: &mut TcpStream, to: &mut TcpStream, what: &str) {
+    let mut byte = [0];
+    let passed = from.write_all(b"x").and_then(|()| to.read_exact(&mut byte));
+    passed.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!(&byte, b"x", "{what}");
 }
 
 sandboxed! {
