@@ -10,6 +10,9 @@ use firedrill_wire::{
 
 use super::{model::Host, select::rank};
 
+/// So many hosts of a side are named.
+const SHOWN: usize = 12;
+
 /// A partition of some hosts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parted {
@@ -68,7 +71,8 @@ pub(crate) fn part(
             }
         }
     }
-    let free = (0..hosts.len()).filter(|here| blocks.iter().all(|(other, _)| other != here)).collect();
+    let free: Vec<usize> =
+        (0..hosts.len()).filter(|here| blocks.iter().all(|(other, _)| other != here)).collect();
     let means = layout.sentences(hosts, partition.one_way, &free);
     Ok(Parted { blocks, means, free })
 }
@@ -93,9 +97,13 @@ impl Layout {
         }
     }
 
-    fn sentences(&self, hosts: &[&Host], one_way: bool, free: &Vec<usize>) -> Vec<String> {
+    fn sentences(&self, hosts: &[&Host], one_way: bool, free: &[usize]) -> Vec<String> {
         let list = |places: &[usize]| {
-            places.iter().map(|&place| hosts[place].name.as_str()).collect::<Vec<_>>().join(", ")
+            let names: Vec<&str> = places.iter().map(|&place| hosts[place].name.as_str()).collect();
+            match names.len() {
+                0..=SHOWN => names.join(", "),
+                more => format!("{} and {} more", names[..SHOWN].join(", "), more - SHOWN),
+            }
         };
         let mut all = match self {
             Self::Ring(ring) => {
@@ -207,8 +215,8 @@ mod tests {
             .map(|n| Host {
                 name: format!("h{n}"),
                 addresses: vec![
-                    format!("10.0.0.{n}").parse().unwrap(),
-                    format!("fd00::{n}").parse().unwrap(),
+                    format!("10.0.0.{}", n + 1).parse().unwrap(),
+                    format!("fd00::{}", n + 1).parse().unwrap(),
                 ],
                 labels: Default::default(),
                 roles: vec![],
@@ -240,7 +248,7 @@ mod tests {
         let blocks = |at: usize, other: usize, not: Direction| {
             parted.blocks.iter().filter(|(host, _)| *host == at).any(|(_, fault)| match fault {
                 Fault::NetBlock(block) => {
-                    let both = [format!("10.0.0.{other}"), format!("fd00::{other}")];
+                    let both = [format!("10.0.0.{}", other + 1), format!("fd00::{}", other + 1)];
                     let named = both.iter().filter(|address| block.to.contains(address)).count();
                     assert_ne!(named, 1, "all addresses of a host or none");
                     named == 2 && block.direction != not

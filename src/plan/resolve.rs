@@ -164,7 +164,14 @@ impl Resolver<'_> {
                 self.left_out(partition, &parted, hosts, attack, item);
                 Some(parted)
             }
-            Err(Unparted { name, message, help }) => {
+            Err(Unparted { name, message, mut help }) => {
+                if let Some(name) = name.as_deref().filter(|name| self.members(name).is_none()) {
+                    let names = self.fleet.all_names();
+                    let targets = self.targets.iter().map(|(name, _)| name.as_str());
+                    if let Some(near) = nearest(name, targets.chain(names.keys().map(String::as_str))) {
+                        help = format!("did you mean `{near}`?");
+                    }
+                }
                 let place = match name.as_deref().filter(|name| *name != NetPartition::REST) {
                     Some(name) => item.place_of_value(name),
                     None => item.place_of(&part.span),

@@ -13,7 +13,7 @@ const WHOM: &str = "a partition names hosts of the fleet, which an agent does no
 
 /// The kind.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NetPartition;
+pub(super) struct NetPartition;
 
 impl Inject for NetPartition {
     fn prepare(&self, _host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {

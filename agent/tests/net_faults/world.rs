@@ -88,6 +88,8 @@ impl World {
             }
             last = next;
         }
+        // Other tests beside this one stop processes of theirs; none of these faults does.
+        last.seen.retain(|key, _| !key.starts_with("stopped:"));
         last
     }
 
