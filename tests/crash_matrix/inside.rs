@@ -5,7 +5,10 @@ use std::{fs, path::Path, process::ExitCode, thread::sleep, time::Duration};
 
 use firedrill_agent::{
     config::{Config, DEFAULT_FILE},
-    host::netlink::{Attrs, Request, Socket},
+    host::{
+        link,
+        netlink::{Attrs, Request, Socket},
+    },
     journal::{FILE, Tail},
     snapshot::Snapshot,
 };
@@ -105,8 +108,7 @@ fn spare() {
     }
     let index = |name: &str| nix::net::if_::if_nametoindex(name).unwrap();
     for name in ["spare0", "spare1"] {
-        let up = 1_u32.to_ne_bytes();
-        ask(16, &[&[0; 4][..], &index(name).to_ne_bytes(), &up, &up].concat(), &Attrs::new()).unwrap();
+        link::set(index(name), name, true).unwrap();
     }
     let six = |last: u8| [&[0xfd, 0x99][..], &[0; 13], &[last]].concat();
     for (family, length, own) in [(2, 24, vec![10, 99, 1, 1]), (10, 64, six(1))] {

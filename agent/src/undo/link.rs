@@ -39,11 +39,13 @@ pub fn apply(was: &Was) -> Result<Undone, UndoError> {
         }
     }
     let here: Vec<_> = here.into_iter().map(|(link, _)| link.clone()).collect();
-    let made = was.put_back(&here).map_err(failed)?;
+    let (made, removed) = was.put_back(&here, was_down).map_err(failed)?;
     let how = if was_down { "was set up" } else { "was up already" };
     let detail = match made {
         0 => format!("interface {name} {how}, and has all that it had"),
         made => format!("interface {name} {how}, and {made} addresses and routes were put back"),
     };
-    Ok(Undone { detail, foreign: Vec::new() })
+    let foreign =
+        removed.into_iter().map(|what| format!("{what} of {name} was removed meanwhile; it is left so"));
+    Ok(Undone { detail, foreign: foreign.collect() })
 }

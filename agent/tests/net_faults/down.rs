@@ -5,7 +5,7 @@ use std::{net::TcpStream, path::Path};
 use firedrill_agent::{
     host::link,
     sandboxed,
-    testing::{address, down, host, route, up},
+    testing::{address, down, host, remove_address, route, up},
     undo::Undo,
 };
 use firedrill_wire::{Fault, Span, evidence::Seen};
@@ -179,6 +179,14 @@ sandboxed! {
         let evidence = early.evidence();
         assert_eq!(evidence.in_force, Seen::No, "{}", evidence.detail);
         early.undo();
+        world.assert_same(&before);
+        // An address that somebody removes is not given back, nor are its routes; all else is.
+        let meanwhile = Injection::with(&world, &fault(ETH0), Span::secs(60), Span::secs(60));
+        remove_address(&world.host_ns, "eth0", "10.3.0.1/24");
+        let undone = meanwhile.live.prepared.undo[0].apply(&world.host).unwrap();
+        assert_eq!(undone.foreign, ["address 10.3.0.1/24 of eth0 was removed meanwhile; it is left so"]);
+        assert_eq!(world.tcp_out(PEER6, 8080), Reach::Yes);
+        address(&world.host_ns, "eth0", "10.3.0.1/24");
         world.assert_same(&before);
     }
 }

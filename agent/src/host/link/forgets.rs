@@ -1,7 +1,8 @@
 //! What the kernel forgets when an interface goes down: routes, IPv6 addresses, permanent neighbours. Kept as messages that
 //! put them back, without what changes by itself; and put back, whoever does it.
 //!
-//! Never adds what is there, and gives the kernel time for what it makes again by itself.
+//! Never adds what is there, gives the kernel time for what it makes again by itself, and leaves away what somebody else
+//! removed.
 
 use std::{
     collections::BTreeSet,
@@ -21,8 +22,9 @@ pub const MOST: usize = 4096;
 const KERNEL: Duration = Duration::from_secs(3);
 /// A router that answers the kernel's question brings its addresses and routes back within this time.
 const ROUTER: Duration = Duration::from_secs(5);
-/// What is not back then is an error.
+/// What is not back then is an error; it is tried again, but then nothing is waited for that had its time.
 const PATIENCE: Duration = Duration::from_secs(7);
+const PATIENCE_AGAIN: Duration = Duration::from_millis(3500);
 const PAUSE: Duration = Duration::from_millis(10);
 /// What is left to an address of which that is not known, in seconds, as in RFC 4862, 5.5.3: two hours.
 const UNKNOWN_LIFE: u32 = 7200;
@@ -149,13 +151,27 @@ impl Was {
         self.links.first().map_or("", |(_, name, _)| name)
     }
 
-    /// Waits until all is there again, and makes what the kernel does not make; how many it were.
+    /// IPv4 addresses that are not there. They stay on an interface that is down, so somebody else removed them; those of a
+    /// lease are a network manager's, which also brings them back.
+    fn removed(&self, links: &[Link]) -> Result<Vec<&Thing>, NetlinkError> {
+        let there: BTreeSet<Key> = listed(links)?.iter().map(Thing::key).collect();
+        let stays = |thing: &&Thing| {
+            thing.class == Class::Address && thing.body[0] != INET6 && thing.flags() & PERMANENT != 0
+        };
+        Ok(self.things.iter().filter(stays).filter(|thing| !there.contains(&thing.key())).collect())
+    }
+
+    /// Waits until all is there again, and makes what the kernel does not make; how many it were, and what somebody else
+    /// removed meanwhile. `first`: they have been set up just now, so that the kernel has had no time yet.
     ///
     /// # Errors
     /// What is missing after some time, and why.
-    pub fn put_back(&self, links: &[Link]) -> Result<usize, String> {
+    pub fn put_back(&self, links: &[Link], first: bool) -> Result<(usize, Vec<String>), String> {
+        let most = if first { PATIENCE } else { PATIENCE_AGAIN };
+        let patience = |thing: &Thing| thing.patience().min(if first { ROUTER } else { KERNEL });
         let began = Instant::now();
         let mut made = BTreeSet::new();
+        let gone = self.removed(links).map_err(|error| error.to_string())?;
         let mut why = String::new();
         loop {
             let there: BTreeSet<Key> =
@@ -163,22 +179,22 @@ impl Was {
             let missing: Vec<&Thing> = self
                 .things
                 .iter()
-                .filter(|thing| !thing.is_over() && !there.contains(&thing.key()))
+                .filter(|thing| !thing.is_over() && !thing.is_of(&gone) && !there.contains(&thing.key()))
                 .collect();
             if missing.is_empty() {
-                return Ok(made.len());
+                return Ok((made.len(), gone.iter().map(|thing| thing.describe()).collect()));
             }
-            if began.elapsed() >= PATIENCE {
+            if began.elapsed() >= most {
                 let names: Vec<String> = missing.iter().take(4).map(|thing| thing.describe()).collect();
                 let more = if missing.len() > 4 {
                     format!(" and {} more", missing.len() - 4)
                 } else {
                     String::new()
                 };
-                return Err(format!("missing after {PATIENCE:?}: {}{more}{why}", names.join(", ")));
+                return Err(format!("missing after {most:?}: {}{more}{why}", names.join(", ")));
             }
             let mut socket = super::route_socket().map_err(|error| error.to_string())?;
-            for thing in missing.into_iter().filter(|thing| began.elapsed() >= thing.patience()) {
+            for thing in missing.into_iter().filter(|thing| began.elapsed() >= patience(thing)) {
                 match thing.make(&mut socket) {
                     Ok(()) => {
                         made.insert(thing);
@@ -196,6 +212,14 @@ impl Was {
 type Key = (Class, Vec<u8>);
 
 impl Thing {
+    /// Whether it is one of those addresses, or the kernel's route from one.
+    fn is_of(&self, addresses: &[&Self]) -> bool {
+        const FROM: u16 = 7;
+        let from = if self.class == Class::Route { find(&self.body[12..], FROM) } else { None };
+        let is_from = |one: &Self| from.is_some() && from == find(&one.body[8..], 2);
+        addresses.iter().any(|one| *one == self || is_from(one))
+    }
+
     fn key(&self) -> Key {
         let body = &self.body;
         let key = match self.class {
