@@ -18,7 +18,8 @@ use crate::host::netlink::{Attrs, Message, NetlinkError, Request, Socket, attrib
 
 /// So many things of one interface are put back at most.
 pub const MOST: usize = 4096;
-/// The kernel makes link-local addresses and the routes of addresses again by itself, within this time.
+/// The kernel makes link-local addresses and the routes of addresses again by itself, within this time after the last
+/// address.
 const KERNEL: Duration = Duration::from_secs(3);
 /// A router that answers the kernel's question brings its addresses and routes back within this time.
 const ROUTER: Duration = Duration::from_secs(5);
@@ -39,6 +40,7 @@ const LINK_SCOPE: u8 = 253;
 /// Who made a route: the kernel, a router's advertisement.
 const BY_KERNEL: u8 = 2;
 const BY_ROUTER: u8 = 9;
+const LOCAL_TABLE: u8 = 255;
 const CLONED: u32 = 0x200;
 /// Of a next hop's flags those that somebody asked for: pervasive, on-link.
 const ASKED: u32 = 6;
@@ -169,7 +171,8 @@ impl Was {
     pub fn put_back(&self, links: &[Link], first: bool) -> Result<(usize, Vec<String>), String> {
         let most = if first { PATIENCE } else { PATIENCE_AGAIN };
         let patience = |thing: &Thing| thing.patience().min(if first { ROUTER } else { KERNEL });
-        let began = Instant::now();
+        // Since then all addresses have been there, from which the kernel makes its routes.
+        let mut began = Instant::now();
         let mut made = BTreeSet::new();
         let gone = self.removed(links).map_err(|error| error.to_string())?;
         let mut why = String::new();
@@ -194,11 +197,16 @@ impl Was {
                 return Err(format!("missing after {most:?}: {}{more}{why}", names.join(", ")));
             }
             let mut socket = super::route_socket().map_err(|error| error.to_string())?;
-            for thing in missing.into_iter().filter(|thing| began.elapsed() >= patience(thing)) {
+            let incomplete = missing.iter().any(|thing| thing.class == Class::Address);
+            let due = |thing: &&Thing| {
+                began.elapsed() >= patience(thing)
+                    && !(thing.is_of_kernel() && (incomplete || thing.is_local()))
+            };
+            let due: Vec<&Thing> = missing.into_iter().filter(due).collect();
+            for thing in due {
                 match thing.make(&mut socket) {
-                    Ok(()) => {
-                        made.insert(thing);
-                    }
+                    Ok(()) if made.insert(thing) && thing.class == Class::Address => began = Instant::now(),
+                    Ok(()) => {}
                     // It came meanwhile, or it needs another one that comes later.
                     Err(error) => why = format!("; last error: {error}"),
                 }
@@ -234,6 +242,16 @@ impl Thing {
         (self.class, key)
     }
 
+    /// Whether the kernel made it; programs that manage networks do so in its name too.
+    fn is_of_kernel(&self) -> bool {
+        self.class == Class::Route && self.body[5] == BY_KERNEL
+    }
+
+    /// Whether it is a route of the table that is the kernel's alone: one for each address, as soon as that is usable.
+    fn is_local(&self) -> bool {
+        self.class == Class::Route && self.body[4] == LOCAL_TABLE
+    }
+
     fn is_over(&self) -> bool {
         self.ends_us.is_some_and(|(valid, _)| valid <= boot_us())
     }
@@ -248,7 +266,7 @@ impl Thing {
         match self.class {
             Class::Address if self.flags() & PERMANENT == 0 => ROUTER,
             Class::Address if self.body[3] == LINK_SCOPE && self.body[0] == INET6 => KERNEL,
-            Class::Route if self.body[5] == BY_KERNEL => KERNEL,
+            Class::Route if self.is_of_kernel() => KERNEL,
             Class::Route if self.body[5] == BY_ROUTER => ROUTER,
             _ => Duration::ZERO,
         }
@@ -282,12 +300,20 @@ impl Thing {
             Class::Neighbour => {}
         }
         let body = extra.after(&self.body).unwrap_or_default();
-        let flags = flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
-        let request = Request { kind: self.class.messages().0, flags, body };
-        match socket.request(&format!("put back {}", self.describe()), &request) {
-            Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
-            other => other,
+        let what = format!("put back {}", self.describe());
+        let mut ask = |flags| {
+            let request = Request { kind: self.class.messages().0, flags: flag(flags), body: body.clone() };
+            match socket.request(&what, &request) {
+                Err(error) if error.errno() == Some(libc::EEXIST) => Ok(false),
+                other => other.map(|()| true),
+            }
+        };
+        let new = ask(libc::NLM_F_CREATE | libc::NLM_F_EXCL)?;
+        // There may be another one to the same destination, over another interface, as there was before.
+        if !new && self.class == Class::Route && self.body[0] != INET6 {
+            ask(libc::NLM_F_CREATE | libc::NLM_F_APPEND)?;
         }
+        Ok(())
     }
 
     /// For people.
