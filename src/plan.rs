@@ -5,6 +5,7 @@
 pub mod decide;
 mod load;
 pub mod model;
+mod partition;
 mod peers;
 pub mod print;
 mod refuse;

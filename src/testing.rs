@@ -229,6 +229,7 @@ impl Drill {
                     on_violated: Then::Continue,
                     on_unknown: Then::Continue,
                     approve: None,
+                    means: vec![],
                     injections: act
                         .hosts
                         .iter()
@@ -237,6 +238,7 @@ impl Drill {
                             fault: act.fault.clone(),
                             at: Span::ZERO,
                             hold: at(HOLD),
+                            together: None,
                         })
                         .collect(),
                 })

@@ -45,6 +45,8 @@ golden! {
     vantages: "tests/wrong/vantage.toml", FLEET;
     selectors: "tests/wrong/selectors.toml", FLEET;
     faults: "tests/wrong/faults.toml", FLEET;
+    partition: "tests/wrong/partition.toml", FLEET;
+    interfaces: "tests/wrong/interfaces.toml", FLEET;
     probes: "tests/wrong/probes.toml", None;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
 }

@@ -6,7 +6,7 @@ use firedrill::{
     fleet::FleetSource,
     plan::{Options, Plan, load, model::Reach, print},
 };
-use firedrill_wire::{Fault, Span};
+use firedrill_wire::{Fault, Span, fault::Direction};
 
 fn plan_of(scenario: &str, fleet: &str, params: &[(&str, &str)], seed: u64) -> Plan {
     let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -61,6 +61,27 @@ fn the_demo_fits_in_its_time_and_its_text_says_all() {
     assert_eq!(slow.to, block.to, "peers of every kind become addresses");
     assert_eq!(plan.probes[0].names["edge1"].len(), 2);
     insta::assert_snapshot!("demo-plan", print::text(&plan, &[], 110));
+}
+
+#[test]
+fn a_partition_is_a_block_on_each_host_and_the_plan_says_who_cannot_reach_whom() {
+    let plan = plan_of("scenarios/partition.toml", "scenarios/fleet.toml", &[], 7);
+    let both = &plan.attacks[0];
+    assert_eq!(both.means, ["no packet passes between app3, app4 | edge1, app1, app2"]);
+    let hosts: Vec<&str> = both.injections.iter().map(|one| one.host.as_str()).collect();
+    assert_eq!(hosts, ["edge1", "app1", "app2", "app3", "app4"], "the client is no part of it");
+    let to = |attack: &firedrill::plan::model::Attack, at: usize| match &attack.injections[at].fault {
+        Fault::NetBlock(block) => (block.to.join(" "), block.direction),
+        other => panic!("{other:?}"),
+    };
+    let fremont = "10.77.3.11 fd77:3::11 10.77.3.12 fd77:3::12".to_owned();
+    assert_eq!(to(both, 0), (fremont.clone(), Direction::Both));
+    assert_eq!(to(both, 3).0, "10.77.1.10 fd77:1::10 10.77.1.11 fd77:1::11 10.77.2.11 fd77:2::11");
+    assert!(both.injections.iter().all(|one| one.together == Some(0)));
+    let one_way = &plan.attacks[1];
+    assert_eq!(to(one_way, 0), (fremont, Direction::In));
+    assert_eq!(to(one_way, 3).1, Direction::Out);
+    insta::assert_snapshot!("partition-plan", print::text(&plan, &[], 110));
 }
 
 #[test]

@@ -30,12 +30,17 @@ const CASES: &[Case] = &[
     ("needs", what_a_violated_attack_was_needed_for_does_not_run),
     ("stops", a_violated_attack_may_be_the_last),
     ("again", what_stays_unknown_is_tried_again_and_stays_unknown),
+    ("partition", sides_of_a_partition_do_not_reach_each_other),
+    ("unreachable", a_host_that_is_cut_off_on_purpose),
     ("late", a_drill_that_takes_too_long_is_stopped),
 ];
 
 fn main() -> ExitCode {
     // The lab's hosts are started from the product's own program; this is for those who look from inside.
     if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+        return code;
+    }
+    if let Some(code) = knock() {
         return code;
     }
     if let Err(why) = firedrill_lab::preflight() {
@@ -191,6 +196,84 @@ fn a_drill_that_takes_too_long_is_stopped(ground: &Ground) {
     run.signal(Signal::CONT);
     run.report().expect("unknown", 3, "the time limit of 26s is over").clean();
 }
+
+/// From inside a host: whether each address answers. Nobody listens there, so that an answer is a refusal.
+fn knock() -> Option<ExitCode> {
+    let mut words = std::env::args().skip(1);
+    if words.next()? != "__knock" {
+        return None;
+    }
+    for word in words {
+        let at = std::net::SocketAddr::new(word.parse().unwrap(), 9);
+        let tried = std::net::TcpStream::connect_timeout(&at, Duration::from_secs(1));
+        let answers = tried.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+        println!("{}", u8::from(answers));
+    }
+    Some(ExitCode::SUCCESS)
+}
+
+fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
+    let hosts = [("edge1", 10), ("app1", 11), ("app2", 12), ("client1", 20)];
+    let lab = ground.lab();
+    // Both families at once: an address for each, or neither.
+    let reaches = |from: &str| -> Vec<&str> {
+        let others = || hosts.iter().filter(|(name, _)| *name != from);
+        let addresses = others().flat_map(|(_, n)| [format!("10.78.1.{n}"), format!("fd78:1::{n}")]);
+        let argv: Vec<std::ffi::OsString> = [firedrill_lab::SELF_EXE.to_owned(), "__knock".to_owned()]
+            .into_iter()
+            .chain(addresses)
+            .map(Into::into)
+            .collect();
+        let output = lab.output(from, &argv).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let answers: Vec<&str> = text.lines().collect();
+        assert_eq!(answers.len(), 2 * (hosts.len() - 1), "{}", String::from_utf8_lossy(&output.stderr));
+        let both = |pair: &[&str]| {
+            assert_eq!(pair[0], pair[1], "both families alike, from {from}: {text}");
+            pair[0] == "1"
+        };
+        others().zip(answers.chunks(2)).filter(|(_, pair)| both(pair)).map(|((name, _), _)| *name).collect()
+    };
+    for (name, _) in hosts {
+        assert_eq!(reaches(name).len(), 3, "{name}");
+    }
+    let fault = r#"net-partition = { groups = ["app1", "rest"] }"#;
+    let drill = Drill { on: "shop", fault, hold: "15s", share: "100%", ..Drill::new() };
+    let mut run = ground.start(&drill);
+    run.in_force();
+    // They start together; their words of it come one after another.
+    sleep(Duration::from_secs(1));
+    for (from, wanted) in [
+        ("app1", &["client1"][..]),
+        ("edge1", &["app2", "client1"]),
+        ("app2", &["edge1", "client1"]),
+        ("client1", &["edge1", "app1", "app2"]),
+    ] {
+        assert_eq!(reaches(from), wanted, "{from}");
+    }
+    let report = run.report();
+    // What app1 and edge1 dropped is the same traffic; app2 and app1 had nothing to say to each other.
+    report.expect("held", 0, "were partitioned").clean();
+    for (name, _) in hosts {
+        assert_eq!(reaches(name).len(), 3, "{name}");
+    }
+}
+
+/// Nobody can tell it to, and it comes back; what it journaled meanwhile is what counts.
+fn a_host_that_is_cut_off_on_purpose(ground: &Ground) {
+    let refused = ground.check(&Drill { fault: DOWN, hold: "15s", ..Drill::new() });
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("nobody can renew the lease of 10s"), "{}", said(&refused));
+    let unmeant = Drill { fault: r#"net-down = { interface = "eth0" }"#, ..Drill::new() };
+    assert_eq!(ground.check(&unmeant).status.code(), Some(0));
+    let planned = ground.firedrill(&["run", "drill.toml", "--lab", ground.lab().name(), "--plan"]);
+    assert_eq!(planned.status.code(), Some(4), "{}", said(&planned));
+    assert!(said(&planned).contains("the agent's connection with"), "{}", said(&planned));
+    let report = ground.start(&Drill { fault: DOWN, hold: "5s", lease: "20s", ..Drill::new() }).report();
+    report.expect("held", 0, "an interface of app1 was down").clean();
+}
+
+const DOWN: &str = r#"net-down = { interface = "eth0", cut_off = true }"#;
 
 fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();

@@ -6,7 +6,7 @@ use firedrill_wire::api::{Claim, Finding};
 
 use crate::{
     fault,
-    host::{Host, line, probe_kernel},
+    host::{Host, line, link, probe_kernel},
     prober::Probes,
     serve, service, snapshot,
     wiring::{Compared, Link, Snapshot, Wiring},
@@ -54,10 +54,13 @@ fn leftovers(host: &Host) -> Vec<String> {
         Ok(tables) => tables.into_iter().map(|table| format!("nftables table {}", table.name)).collect(),
         Err(error) => vec![format!("nftables could not be looked at: {error}")],
     };
-    match line::interfaces() {
+    match link::all() {
         Ok(interfaces) => {
             all.extend(
-                interfaces.iter().filter(|one| one.is_line()).map(|one| format!("interface {}", one.name)),
+                interfaces
+                    .iter()
+                    .filter(|one| line::is_line(one))
+                    .map(|one| format!("interface {}", one.name)),
             );
         }
         Err(error) => all.push(error.to_string()),

@@ -9,9 +9,12 @@ mod matching;
 pub mod net;
 mod net_block;
 mod net_corrupt;
+mod net_down;
 mod net_duplicate;
 mod net_lose;
+mod net_partition;
 mod net_reorder;
+mod net_reset;
 mod net_slow;
 mod net_throttle;
 mod power;
@@ -145,12 +148,15 @@ pub fn of(fault: &Fault) -> &dyn Inject {
         Fault::ProcessKill(_) => &process_kill::ProcessKill,
         Fault::ProcessPause(_) => &process_pause::ProcessPause,
         Fault::NetBlock(block) => block,
+        Fault::NetPartition(_) => &net_partition::NetPartition,
         Fault::NetSlow(kind) => kind,
         Fault::NetLose(kind) => kind,
         Fault::NetDuplicate(kind) => kind,
         Fault::NetCorrupt(kind) => kind,
         Fault::NetReorder(kind) => kind,
         Fault::NetThrottle(kind) => kind,
+        Fault::NetReset(kind) => kind,
+        Fault::NetDown(kind) => kind,
         Fault::HostIsolate(isolate) => isolate,
         Fault::HostReboot(_) => &host_reboot::HostReboot,
         Fault::HostPoweroff(_) | Fault::RegionKill(RegionKill { how: RegionHow::Poweroff }) => {

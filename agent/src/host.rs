@@ -3,12 +3,15 @@
 pub mod followers;
 pub mod impair;
 pub mod line;
+pub mod link;
 pub mod netlink;
 pub mod nft;
 pub mod probe_kernel;
 pub mod process;
 pub mod queue;
 pub mod queue_numbers;
+pub mod resets;
+pub mod sockets;
 
 use std::path::PathBuf;
 
@@ -33,6 +36,8 @@ pub struct Host {
     pub queues: queue::Queues,
     /// Which injection has which queue.
     pub queue_numbers: queue_numbers::Numbers,
+    /// Connections that this process resets.
+    pub resets: resets::Resets,
 }
 
 impl Host {
@@ -49,6 +54,7 @@ impl Host {
             lines: line::Lines::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),
+            resets: resets::Resets::default(),
         }
     }
 }

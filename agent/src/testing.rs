@@ -5,7 +5,7 @@
 
 mod link;
 
-pub use link::{address, down, join, route, up};
+pub use link::{address, down, join, remove_address, route, up};
 
 use std::{
     ffi::CStr,

@@ -4,14 +4,16 @@
 //! what an administrator stopped meanwhile.
 
 pub mod line;
+pub mod link;
 pub mod nft;
 pub mod process;
 pub mod queue;
+pub mod resets;
 pub mod service;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::Host;
+use crate::host::{Host, link::forgets::Class};
 
 /// How to put one thing back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,16 @@ pub enum Undo {
     StopQueue {
         /// Its number.
         number: u16,
+    },
+    /// Reset no more connections. It ends by itself with the process that does it.
+    StopResets {
+        /// The injection that they are made for.
+        injection: firedrill_wire::InjectionId,
+    },
+    /// Set an interface up, and put back what the kernel forgot when it went down.
+    RaiseLink {
+        /// What it was, and what it had.
+        was: crate::host::link::forgets::Was,
     },
     /// Start a service that was up before and that we stopped.
     StartService {
@@ -82,6 +94,8 @@ impl Undo {
             Self::DeleteNftTable { .. }
             | Self::RemoveLines { .. }
             | Self::StopQueue { .. }
+            | Self::StopResets { .. }
+            | Self::RaiseLink { .. }
             | Self::ContinueProcess { .. } => true,
             Self::StartService { .. } => false,
         }
@@ -96,6 +110,13 @@ impl Undo {
                 format!("remove interfaces {prefix}*, once they have run empty")
             }
             Self::StopQueue { number } => format!("stop queue {number} and send on what it holds"),
+            Self::RaiseLink { was } => format!(
+                "set interface {} up, and put back what is missing of its {} addresses and {} routes",
+                was.name(),
+                was.count(Class::Address),
+                was.count(Class::Route)
+            ),
+            Self::StopResets { .. } => "stop resetting connections".to_owned(),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
         }
@@ -110,6 +131,8 @@ impl Undo {
             Self::DeleteNftTable { table } => nft::apply(host, table),
             Self::RemoveLines { prefix, patience } => line::apply(host, prefix, (*patience).into()),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),
+            Self::RaiseLink { was } => link::apply(was),
+            Self::StopResets { injection } => Ok(resets::apply(host, injection)),
             Self::StartService { manager, unit, stopped_mark } => {
                 service::apply(host, *manager, unit, stopped_mark.as_deref())
             }

@@ -203,6 +203,9 @@ pub struct Attack {
     /// People who must agree just before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve: Option<Approve>,
+    /// What its faults come to together, where one alone does not say it; each a sentence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub means: Vec<String>,
     /// What is done to whom.
     pub injections: Vec<Injection>,
 }
@@ -273,13 +276,17 @@ impl Approve {
 pub struct Injection {
     /// The host.
     pub host: String,
-    /// The fault, as the agent gets it: no `region-kill`, peers resolved.
+    /// The fault, as the agent gets it: no `region-kill`, no `net-partition`, peers resolved.
     pub fault: Fault,
     /// Starts so long after the attack's fault phase began.
     #[serde(default)]
     pub at: Span,
     /// Stays so long.
     pub hold: Span,
+    /// Those of an attack with the same number are one fault together, which is exercised when one of them is: what one
+    /// side of a partition drops, the other never sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<u32>,
 }
 
 /// Settings for CI.

@@ -69,6 +69,9 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     for (index, attack) in plan.attacks.iter().enumerate() {
         writeln!(out)?;
         writeln!(out, "{}. {}{}", index + 1, attack.name, conditions(attack))?;
+        for means in &attack.means {
+            writeln!(out, "   {means}")?;
+        }
         writeln!(out, "{}", timeline(plan, attack, width))?;
         for (host, _, prepared) in answers.iter().filter(|(_, at, _)| *at == index) {
             answer(out, host, prepared)?;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use firedrill_wire::{Fault, Span, probe::ProbeKind};
+use firedrill_wire::{Fault, Span, fault::NetPartition, probe::ProbeKind};
 
 use super::{
     model::{self, COORDINATOR},
+    partition::{self, Parted, Unparted},
     peers::{Peers, is_dns_name},
     select::{Selected, select},
     timing,
@@ -42,7 +43,7 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
         .iter()
         .map(|target| (target.name.clone(), select(target, fleet, seed, sink)))
         .collect();
-    let mut resolver = Resolver { scenario, fleet, targets: &targets, sink };
+    let mut resolver = Resolver { scenario, fleet, targets: &targets, seed, sink };
     let probes = scenario.probes.iter().filter_map(|probe| resolver.probe(probe)).collect();
     let mut attacks = Vec::new();
     for (index, item) in scenario.attacks.iter().enumerate() {
@@ -67,6 +68,7 @@ struct Resolver<'a> {
     scenario: &'a Scenario,
     fleet: &'a Fleet,
     targets: &'a [(String, Selected)],
+    seed: u64,
     sink: &'a mut Sink,
 }
 
@@ -97,12 +99,30 @@ impl Resolver<'_> {
         let (scenario, own) = (self.scenario, &item.value);
         let defaults = scenario.attack_defaults.as_ref().map(|defaults| &defaults.value);
         let timing = timing::timing(item, scenario);
-        let mut injections = Vec::new();
-        for part in timing::parts(item, scenario) {
-            for host in hosts.iter().filter_map(|name| self.fleet.host(name)) {
+        let (mut injections, mut means) = (Vec::new(), Vec::new());
+        for (number, part) in timing::parts(item, scenario).into_iter().enumerate() {
+            let hold = part.hold.unwrap_or_default();
+            let injection = |host: &model::Host, fault| model::Injection {
+                host: host.name.clone(),
+                fault,
+                at: part.at,
+                hold,
+                together: None,
+            };
+            let hosts: Vec<&model::Host> = hosts.iter().filter_map(|name| self.fleet.host(name)).collect();
+            if let Fault::NetPartition(partition) = &part.fault {
+                let Some(parted) = self.parted(partition, &hosts, &name, item, &part) else { continue };
+                let together = u32::try_from(number).ok();
+                let blocks = parted.blocks.into_iter();
+                injections.extend(
+                    blocks.map(|(at, fault)| model::Injection { together, ..injection(hosts[at], fault) }),
+                );
+                means.extend(parted.means);
+                continue;
+            }
+            for host in hosts {
                 let fault = self.fault_on(part.fault.clone().on_host(), host, item);
-                let hold = part.hold.unwrap_or_default();
-                injections.push(model::Injection { host: host.name.clone(), fault, at: part.at, hold });
+                injections.push(injection(host, fault));
             }
         }
         let approve =
@@ -120,8 +140,95 @@ impl Resolver<'_> {
             on_violated: own.on_violated.or_else(|| defaults.and_then(|d| d.on_violated)).unwrap_or_default(),
             on_unknown: own.on_unknown.or_else(|| defaults.and_then(|d| d.on_unknown)).unwrap_or_default(),
             approve: approve.map(|approve| approve.value.clone()),
+            means,
             injections,
         })
+    }
+
+    /// A partition of an attack's hosts; `None` where it cannot be, which has been said then.
+    fn parted(
+        &mut self,
+        partition: &NetPartition,
+        hosts: &[&model::Host],
+        attack: &str,
+        item: &Item<Attack>,
+        part: &timing::Part,
+    ) -> Option<Parted> {
+        // What is wrong in the file itself has been said.
+        if hosts.is_empty() || part.fault.misfit().is_some() {
+            return None;
+        }
+        let members = |name: &str| self.members(name);
+        match partition::part(partition, hosts, &members, self.seed, attack) {
+            Ok(parted) => {
+                self.left_out(partition, &parted, hosts, attack, item);
+                Some(parted)
+            }
+            Err(Unparted { name, message, mut help }) => {
+                if let Some(name) = name.as_deref().filter(|name| self.members(name).is_none()) {
+                    let names = self.fleet.all_names();
+                    let targets = self.targets.iter().map(|(name, _)| name.as_str());
+                    if let Some(near) = nearest(name, targets.chain(names.keys().map(String::as_str))) {
+                        help = format!("did you mean `{near}`?");
+                    }
+                }
+                let place = match name.as_deref().filter(|name| *name != NetPartition::REST) {
+                    Some(name) => item.place_of_value(name),
+                    None => item.place_of(&part.span),
+                };
+                let message = format!("attack `{attack}`: {message}");
+                self.sink.push(Problem::error(message).at(place, "cannot be a partition").help(help));
+                None
+            }
+        }
+    }
+
+    /// Hosts that a name stands for, if it is a target's, a host's or a role's.
+    fn members(&self, name: &str) -> Option<Vec<String>> {
+        if let Some(selected) = self.selected(name) {
+            return Some(selected.hosts().into_iter().map(str::to_owned).collect());
+        }
+        if self.fleet.host(name).is_some() {
+            return Some(vec![name.to_owned()]);
+        }
+        let role = self.fleet.hosts.iter().filter(|host| host.roles.iter().any(|role| role == name));
+        let all: Vec<String> = role.map(|host| host.name.clone()).collect();
+        (!all.is_empty()).then_some(all)
+    }
+
+    /// Says which hosts a file might seem to mean and does not: of a group, but not of the attack; of the attack, but in no
+    /// group.
+    fn left_out(
+        &mut self,
+        partition: &NetPartition,
+        parted: &Parted,
+        hosts: &[&model::Host],
+        attack: &str,
+        item: &Item<Attack>,
+    ) {
+        for name in &partition.groups {
+            let members = self.members(name).unwrap_or_default();
+            let out: Vec<&str> = members
+                .iter()
+                .map(String::as_str)
+                .filter(|member| hosts.iter().all(|host| host.name != *member))
+                .collect();
+            if !out.is_empty() {
+                let message = format!(
+                    "attack `{attack}` leaves out hosts of `{name}` that it is not on: {}",
+                    out.join(", ")
+                );
+                let problem = Problem::warning(message).at(item.place_of_value(name), "not all of it");
+                self.sink.push(problem.help("`on` names all hosts of the partition, of all sides"));
+            }
+        }
+        if !partition.groups.is_empty() && !parted.free.is_empty() {
+            let free: Vec<&str> = parted.free.iter().map(|at| hosts[*at].name.as_str()).collect();
+            let message =
+                format!("attack `{attack}` has hosts on no side, which reach both: {}", free.join(", "));
+            let problem = Problem::warning(message).at(item.place_of_key("groups"), "not in it");
+            self.sink.push(problem.help("well where a bridge is meant; else add them, or `rest`"));
+        }
     }
 
     fn fault_on(&mut self, mut fault: Fault, host: &model::Host, item: &Item<Attack>) -> Fault {

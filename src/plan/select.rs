@@ -129,20 +129,22 @@ fn share_of(fraction: f64, there: usize) -> usize {
 
 /// So many of these hosts, in the fleet's order: those whose hash with seed and target is lowest.
 fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
-    let rank = |host: &Host| {
-        let mut hash = Sha256::new();
-        hash.update(seed.to_le_bytes());
-        hash.update(target.as_bytes());
-        hash.update([0]);
-        hash.update(host.name.as_bytes());
-        <[u8; 32]>::from(hash.finalize())
-    };
     let mut ranked: Vec<(usize, [u8; 32])> =
-        hosts.iter().enumerate().map(|(i, host)| (i, rank(host))).collect();
+        hosts.iter().enumerate().map(|(i, host)| (i, rank(seed, target, &host.name))).collect();
     ranked.sort_by_key(|(_, rank)| *rank);
     let mut picked: Vec<usize> = ranked.into_iter().take(count).map(|(index, _)| index).collect();
     picked.sort_unstable();
     picked.into_iter().map(|index| hosts[index].name.clone()).collect()
+}
+
+/// A host's place in an order that only the seed and `salt` decide.
+pub(crate) fn rank(seed: u64, salt: &str, host: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(salt.as_bytes());
+    hash.update([0]);
+    hash.update(host.as_bytes());
+    hash.finalize().into()
 }
 
 #[cfg(test)]

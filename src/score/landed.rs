@@ -39,7 +39,11 @@ pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, 
         doubts.push(void("the plan does nothing to any host in this attack".to_owned()));
     }
     for one in &attack.injections {
-        injection(facts, index, one, &mut doubts);
+        let met_elsewhere = one.planned.together.is_some_and(|number| {
+            let others = attack.injections.iter().filter(|other| other.planned.together == Some(number));
+            others.into_iter().any(|other| looks(other).any(|(_, look)| look.exercised == Seen::Yes))
+        });
+        injection(facts, index, one, met_elsewhere, &mut doubts);
     }
     for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
         if !attack.phases.iter().any(|(logged, _)| *logged == phase) {
@@ -80,7 +84,14 @@ pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, 
     doubts
 }
 
-fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, doubts: &mut Vec<Doubt>) {
+/// `met_elsewhere`: it is part of a fault on several hosts, and some other part of it was met.
+fn injection(
+    facts: &Facts<'_>,
+    index: usize,
+    one: &InjectionFacts<'_>,
+    met_elsewhere: bool,
+    doubts: &mut Vec<Doubt>,
+) {
     let name = format!("{} on {}", one.planned.fault.kind(), one.planned.host);
     let reversible = one.fault().reversible();
     let down = one.fault().takes_host_down();
@@ -118,7 +129,7 @@ fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, doubts: 
         doubts.push(weak(format!("{name}: nothing shows that it was put back")));
     }
     if !down {
-        evidence(one, &name, doubts);
+        evidence(one, &name, met_elsewhere, doubts);
     }
 }
 
@@ -184,7 +195,7 @@ fn looks<'f>(
     one.looks.iter().filter(move |(at, _)| *at < until).map(|(at, look)| (*at, *look))
 }
 
-fn evidence(one: &InjectionFacts<'_>, name: &str, doubts: &mut Vec<Doubt>) {
+fn evidence(one: &InjectionFacts<'_>, name: &str, met_elsewhere: bool, doubts: &mut Vec<Doubt>) {
     let mut any = false;
     for (at, look) in looks(one) {
         any = true;
@@ -198,7 +209,7 @@ fn evidence(one: &InjectionFacts<'_>, name: &str, doubts: &mut Vec<Doubt>) {
         doubts.push(void(format!("{name}: nobody looked whether it was there")));
     } else if one.fault().reversible() && !looks(one).any(|(_, look)| look.in_force == Seen::Yes) {
         doubts.push(void(format!("{name}: it could not be seen whether it was there")));
-    } else if !looks(one).any(|(_, look)| look.exercised == Seen::Yes) {
+    } else if !met_elsewhere && !looks(one).any(|(_, look)| look.exercised == Seen::Yes) {
         let last = looks(one).last().map(|(_, look)| look.detail.as_str()).unwrap_or_default();
         doubts.push(void(format!("{name} was never exercised, nothing met it: {last}")));
     }

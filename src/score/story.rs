@@ -5,7 +5,10 @@ use super::{
     say,
 };
 use crate::{
-    plan::{Plan, model::Phase},
+    plan::{
+        Plan,
+        model::{Attack, Phase},
+    },
     verdict::Verdict,
 };
 
@@ -131,10 +134,17 @@ fn during(attack: &AttackCard, plan: &Plan) -> String {
     let (was, their) = if hosts.len() > 1 && whole.is_none() { ("were", "their") } else { ("was", "its") };
     let mut kinds: Vec<&str> = attack.injections.iter().map(|one| one.kind.as_str()).collect();
     kinds.dedup();
+    let planned = plan.attacks.iter().find(|one| one.name == attack.name);
+    let together = |one: &&Attack| one.injections.iter().all(|one| one.together.is_some());
+    if kinds == ["net-block"] && planned.as_ref().is_some_and(together) {
+        return format!("{place} {was} partitioned");
+    }
     match kinds.as_slice() {
         ["host-isolate"] => format!("{place} {was} cut off"),
         ["net-block"] => format!("{place} could not reach all of {their} peers"),
         ["net-throttle"] => format!("{place} had little bandwidth to {their} peers"),
+        ["net-reset"] => format!("connections of {place} were reset"),
+        ["net-down"] => format!("an interface of {place} was down"),
         ["net-slow"] => format!("{place} {was} slow to reach {their} peers"),
         [first, rest @ ..] if is_shape(first) && rest.iter().all(is_shape) => {
             format!("{place} had a bad line to {their} peers")

@@ -214,10 +214,9 @@ impl Host<'_> {
         }
         wait("the host to be quiet", async || {
             let now = self.look();
-            // The kernel gives an interface this address some time after the host was booted.
-            let own_address =
-                now.snapshot.seen.keys().any(|key| key.starts_with("route:ip6 table 255 fe80::"));
-            let same = own_address && now.snapshot == before.snapshot && self.victim().is_some();
+            // The kernel gives each of three interfaces this address some time after the host was booted.
+            let own = now.snapshot.seen.keys().filter(|key| key.starts_with("route:ip6 table 255 fe80::"));
+            let same = own.count() >= 3 && now.snapshot == before.snapshot && self.victim().is_some();
             before = now;
             same
         })

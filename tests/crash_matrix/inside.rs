@@ -5,7 +5,10 @@ use std::{fs, path::Path, process::ExitCode, thread::sleep, time::Duration};
 
 use firedrill_agent::{
     config::{Config, DEFAULT_FILE},
-    host::netlink::{Attrs, Request, Socket},
+    host::{
+        link,
+        netlink::{Attrs, Request, Socket},
+    },
     journal::{FILE, Tail},
     snapshot::Snapshot,
 };
@@ -38,9 +41,12 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
 fn run(words: &[&str]) -> ExitCode {
     let config = || Config::load(Path::new(DEFAULT_FILE)).unwrap();
     match words {
-        ["nap"] => loop {
-            sleep(Duration::from_secs(3600));
-        },
+        ["nap"] => {
+            spare();
+            loop {
+                sleep(Duration::from_secs(3600));
+            }
+        }
         ["look"] => println!("{}", serde_json::to_string(&look(&config())).unwrap()),
         ["stop-at", place] => {
             let dir = config().paths.run;
@@ -85,6 +91,38 @@ fn look(config: &Config) -> Look {
         events.extend(more);
     }
     Look { snapshot: Snapshot::take(&config.host()).unwrap(), events }
+}
+
+/// A cable from the host to itself, with addresses and with routes that the kernel does not make by itself: an interface
+/// that can go down while the agent is reached over the other one. Made once in each boot.
+fn spare() {
+    let mut socket = Socket::open(ROUTE).unwrap();
+    let mut ask = |kind: u16, header: &[u8], attrs: &Attrs| {
+        let request = Request { kind, flags: 0x600, body: attrs.after(header).unwrap() };
+        socket.request("furnish a host", &request)
+    };
+    let far = Attrs::new().text(3, "spare1").after(&[0; 16]).unwrap();
+    let info = Attrs::new().text(1, "veth").nest(2, &Attrs::new().bytes(1, &far));
+    if ask(16, &[0; 16], &Attrs::new().text(3, "spare0").nest(18, &info)).is_err() {
+        return; // it is there already
+    }
+    let index = |name: &str| nix::net::if_::if_nametoindex(name).unwrap();
+    for name in ["spare0", "spare1"] {
+        link::set(index(name), name, true).unwrap();
+    }
+    let six = |last: u8| [&[0xfd, 0x99][..], &[0; 13], &[last]].concat();
+    for (family, length, own) in [(2, 24, vec![10, 99, 1, 1]), (10, 64, six(1))] {
+        let header = [&[family, length, 2, 0][..], &index("spare0").to_ne_bytes()].concat();
+        ask(20, &header, &Attrs::new().bytes(2, &own).bytes(1, &own)).unwrap();
+    }
+    for (family, length, to, through) in [
+        (2, 16, vec![10, 98, 0, 0], vec![10, 99, 1, 2]),
+        (10, 32, [&[0xfd, 0x98][..], &[0; 14]].concat(), six(2)),
+    ] {
+        // Table main, protocol static, scope universe, a unicast route.
+        let header = [family, length, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
+        ask(24, &header, &Attrs::new().bytes(1, &to).bytes(5, &through)).unwrap();
+    }
 }
 
 /// An administrator's table, which nobody owns.

@@ -17,12 +17,13 @@ use super::{
 };
 
 /// Kinds, each with parameters that make its effect show in a snapshot.
-pub(crate) const KINDS: [(&str, &str); 5] = [
+pub(crate) const KINDS: [(&str, &str); 6] = [
     ("service-stop", r#"{"service-stop":{"service":"victim"}}"#),
     ("process-pause", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
     ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
     ("host-isolate", r#"{"host-isolate":{}}"#),
     ("net-slow", r#"{"net-slow":{"to":["10.77.0.99","fd77::99"],"delay":"200ms","jitter":"50ms"}}"#),
+    ("net-down", r#"{"net-down":{"interface":"spare0"}}"#),
 ];
 
 /// So far ahead that all that happens after the intent happens before the start.

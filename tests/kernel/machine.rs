@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_agent::host::{Host, Paths, line};
+use firedrill_agent::host::{Host, Paths, line, link};
 use serde_json::Value;
 
 /// Where the authority, the fleet and the runs lie; survives this boot.
@@ -91,8 +91,8 @@ pub(crate) fn tables() -> Vec<String> {
 
 /// How many interfaces of the agent's there are.
 pub(crate) fn lines() -> usize {
-    let all = line::interfaces().expect("the kernel answers");
-    all.iter().filter(|one| one.is_line()).count()
+    let all = link::all().expect("the kernel answers");
+    all.iter().filter(|one| line::is_line(one)).count()
 }
 
 /// The agent's own word on what is in force.

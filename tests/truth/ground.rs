@@ -26,22 +26,22 @@ agent_port = 7790
 name = "edge1"
 region = "west"
 roles = ["edge"]
-addresses = ["10.78.1.10"]
+addresses = ["10.78.1.10", "fd78:1::10"]
 [[host]]
 name = "app1"
 region = "west"
 roles = ["app"]
-addresses = ["10.78.1.11"]
+addresses = ["10.78.1.11", "fd78:1::11"]
 [[host]]
 name = "app2"
 region = "west"
 roles = ["app"]
-addresses = ["10.78.1.12"]
+addresses = ["10.78.1.12", "fd78:1::12"]
 [[host]]
 name = "client1"
 region = "west"
 roles = ["client"]
-addresses = ["10.78.1.20"]
+addresses = ["10.78.1.20", "fd78:1::20"]
 "#;
 
 /// Through the balancer, which routes around one app host.
@@ -59,6 +59,8 @@ pub(crate) struct Drill {
     pub(crate) hold: &'static str,
     pub(crate) lease: &'static str,
     pub(crate) guard: &'static str,
+    /// The guard's share of each role.
+    pub(crate) share: &'static str,
     /// More of the attack, and whatever comes after it.
     pub(crate) more: &'static str,
 }
@@ -75,12 +77,13 @@ impl Drill {
             hold: "4s",
             lease: "10s",
             guard: "",
+            share: "50%",
             more: "",
         }
     }
 
     fn text(&self) -> String {
-        let Self { url, from, good, on, fault, hold, lease, guard, more } = self;
+        let Self { url, from, good, on, fault, hold, lease, guard, share, more } = self;
         format!(
             r#"
 schema = 1
@@ -92,6 +95,8 @@ lease = "{lease}"
 where = {{ role = "client" }}
 [targets.edge]
 where = {{ role = "edge" }}
+[targets.shop]
+where = {{ role = ["edge", "app"] }}
 [probes.buy]
 http = {{ url = "{url}", status = 200 }}
 rate = 25
@@ -102,7 +107,7 @@ from = {from}
 probe = "buy"
 good = "{good}"
 [guard]
-max_share = {{ of = "role", share = "50%" }}
+max_share = {{ of = "role", share = "{share}" }}
 {guard}
 [[attack]]
 name = "attack"

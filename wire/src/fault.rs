@@ -3,18 +3,24 @@
 //! Externally tagged (`service-stop = { … }`), so that errors point at the exact spot. In a scenario a peer may be
 //! the name of a target; the planner puts addresses in its place before an agent sees it.
 
+mod down;
 mod host;
 mod misfit;
 mod net;
+mod partition;
 mod process;
+mod reset;
 mod service;
 mod shape;
 mod traffic;
 
+pub use down::NetDown;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use misfit::Misfit;
 pub use net::{Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
+pub use partition::{NetPartition, PartitionShape};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
+pub use reset::{NetReset, ResetHow};
 pub use service::{ServiceKill, ServiceManager, ServiceRestart, ServiceStop, Signal};
 pub use shape::{
     Distribution, Engine, GilbertElliott, NetCorrupt, NetDuplicate, NetLose, NetReorder, NetSlow, NetThrottle,
@@ -42,6 +48,8 @@ pub enum Fault {
     ProcessPause(ProcessPause),
     /// Drop or reject traffic with some peers.
     NetBlock(NetBlock),
+    /// Cut hosts into sides that cannot reach each other.
+    NetPartition(NetPartition),
     /// Delay traffic with some peers.
     NetSlow(NetSlow),
     /// Lose some of the traffic with some peers.
@@ -54,6 +62,10 @@ pub enum Fault {
     NetReorder(NetReorder),
     /// Let only so much traffic with some peers through.
     NetThrottle(NetThrottle),
+    /// Reset live TCP connections with some peers. Done once, it cannot be undone.
+    NetReset(NetReset),
+    /// Set a network interface down; up again afterwards.
+    NetDown(NetDown),
     /// Cut a host off from everything but its agent and SSH.
     HostIsolate(HostIsolate),
     /// Reboot the host. Cannot be undone.
@@ -75,12 +87,15 @@ impl Fault {
             Self::ProcessKill(_) => "process-kill",
             Self::ProcessPause(_) => "process-pause",
             Self::NetBlock(_) => "net-block",
+            Self::NetPartition(_) => "net-partition",
             Self::NetSlow(_) => "net-slow",
             Self::NetLose(_) => "net-lose",
             Self::NetDuplicate(_) => "net-duplicate",
             Self::NetCorrupt(_) => "net-corrupt",
             Self::NetReorder(_) => "net-reorder",
             Self::NetThrottle(_) => "net-throttle",
+            Self::NetReset(_) => "net-reset",
+            Self::NetDown(_) => "net-down",
             Self::HostIsolate(_) => "host-isolate",
             Self::HostReboot(_) => "host-reboot",
             Self::HostPoweroff(_) => "host-poweroff",
@@ -89,19 +104,22 @@ impl Fault {
     }
 
     /// All kinds' names.
-    pub const KINDS: [&'static str; 16] = [
+    pub const KINDS: [&'static str; 19] = [
         "service-stop",
         "service-kill",
         "service-restart",
         "process-kill",
         "process-pause",
         "net-block",
+        "net-partition",
         "net-slow",
         "net-lose",
         "net-duplicate",
         "net-corrupt",
         "net-reorder",
         "net-throttle",
+        "net-reset",
+        "net-down",
         "host-isolate",
         "host-reboot",
         "host-poweroff",
@@ -115,13 +133,16 @@ impl Fault {
             Self::ServiceStop(_)
             | Self::ProcessPause(_)
             | Self::NetBlock(_)
+            | Self::NetPartition(_)
             | Self::NetSlow(_)
             | Self::NetLose(_)
             | Self::NetDuplicate(_)
             | Self::NetCorrupt(_)
             | Self::NetReorder(_)
             | Self::NetThrottle(_)
+            | Self::NetDown(_)
             | Self::HostIsolate(_) => true,
+            Self::NetReset(reset) => matches!(reset.how, ResetHow::Throughout),
             Self::RegionKill(kill) => matches!(kill.how, RegionHow::Isolate),
             Self::ServiceKill(_)
             | Self::ServiceRestart(_)
@@ -150,7 +171,8 @@ impl Fault {
         }
     }
 
-    /// What one host has to do for it: a fault on a region becomes the same fault on each of its hosts.
+    /// What one host has to do for it: a fault on a region becomes the same fault on each of its hosts. A partition
+    /// stays one: what a host has to do for it depends on who the others are.
     #[must_use]
     pub fn on_host(self) -> Self {
         match self {

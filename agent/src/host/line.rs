@@ -10,7 +10,7 @@ mod device;
 mod qdisc;
 
 pub use compose::{MOST_WAITING, Unable};
-pub use device::{Interface, interfaces};
+pub use device::is_line;
 pub use qdisc::Counts;
 
 use std::{
@@ -22,7 +22,7 @@ use std::{
 use firedrill_wire::InjectionId;
 use sha2::{Digest as _, Sha256};
 
-use super::{impair::Impair, netlink::NetlinkError, nft::PREFIX};
+use super::{impair::Impair, link, netlink::NetlinkError, nft::PREFIX};
 use compose::Stage;
 
 /// So many faults may be on one host at once; each doubles the number of sets.
@@ -182,7 +182,7 @@ pub struct Removed {
 /// What the kernel said.
 pub fn remove(lines: &Lines, prefix: &str, patience: Duration) -> Result<Removed, NetlinkError> {
     let ours: Vec<_> =
-        interfaces()?.into_iter().filter(|one| one.is_line() && one.name.starts_with(prefix)).collect();
+        link::all()?.into_iter().filter(|one| is_line(one) && one.name.starts_with(prefix)).collect();
     let started = Instant::now();
     let waiting = || -> Result<u64, NetlinkError> {
         let all = qdisc::counts()?;

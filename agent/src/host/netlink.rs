@@ -107,8 +107,16 @@ impl Socket {
     /// # Errors
     /// What the kernel said, with its own words where it has some.
     pub fn request(&mut self, what: &str, request: &Request) -> Result<(), NetlinkError> {
+        self.get(what, request).map(drop)
+    }
+
+    /// Sends one request and gives what comes back before its acknowledgement.
+    ///
+    /// # Errors
+    /// What the kernel said, with its own words where it has some.
+    pub fn get(&mut self, what: &str, request: &Request) -> Result<Vec<Message>, NetlinkError> {
         let flags = request.flags | flag(NLM_F_ACK);
-        self.ask(what, &Request { flags, ..request.clone() }).map(drop)
+        self.ask(what, &Request { flags, ..request.clone() })
     }
 
     /// Sends one request and gives all that comes back, up to the end or the acknowledgement.

@@ -2,6 +2,7 @@
 
 mod dry_runs;
 mod others;
+mod resets;
 
 pub use dry_runs::{has_ifb, has_qdisc};
 
@@ -13,6 +14,7 @@ use super::Host;
 #[must_use]
 pub fn findings(host: &Host) -> Vec<Finding> {
     let mut findings = dry_runs::findings(host);
+    findings.extend(resets::findings());
     findings.extend(others::findings(host));
     findings
 }

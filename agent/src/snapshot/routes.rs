@@ -7,13 +7,14 @@ use super::{
     addresses::ip,
     mask::{Mask, canonical},
     put,
-    route_dump::{ROUTES, dump},
+    route_dump::{ROUTES, dump, name, names},
 };
 use crate::host::{Host, netlink::attr};
 
 const CLONED: u32 = 0x200;
 
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    let names = names()?;
     for (family, label) in [(libc::AF_INET, "ip"), (libc::AF_INET6, "ip6")] {
         let mut header = [0; 12];
         header[0] = u8::try_from(family).unwrap_or(0);
@@ -25,7 +26,14 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
             let table = attr::find(&route.attrs, 15)
                 .and_then(|four| four.try_into().ok())
                 .map_or(u32::from(route.u8(4)), u32::from_ne_bytes);
-            let key = format!("route:{label} table {table} {to}/{}", route.u8(1));
+            let mut key = format!("route:{label} table {table} {to}/{}", route.u8(1));
+            if let Some(index) =
+                attr::find(&route.attrs, 1).filter(|to| is_of_link(to)).and(attr::find(&route.attrs, 4))
+            {
+                // Each interface has its own, and nobody looks for one without naming it: their order means nothing.
+                let index = index.try_into().map_or(0, u32::from_ne_bytes);
+                key = format!("{key} {}", name(&names, index));
+            }
             let value = format!(
                 "source-length {} tos {} protocol {} scope {} type {} flags {:x} {}",
                 route.u8(2),
@@ -40,6 +48,11 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Whether an IPv6 destination means something on one link only: link-local and multicast.
+fn is_of_link(to: &[u8]) -> bool {
+    matches!(to, [0xfe, 0x80..=0xbf, ..] | [0xff, _, ..]) && to.len() == 16
 }
 
 /// Use and age; the time that is left.

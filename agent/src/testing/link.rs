@@ -9,6 +9,7 @@ use crate::host::netlink::{Attrs, Request, Socket, attr, flag};
 
 const NEW_LINK: u16 = 16;
 const NEW_ADDRESS: u16 = 20;
+const REMOVE_ADDRESS: u16 = 21;
 const NEW_ROUTE: u16 = 24;
 const UP: u32 = 1;
 
@@ -93,6 +94,17 @@ pub fn address(ns: &Netns, name: &str, network: &str) {
     let header = [&[family, network.prefix_len(), 2, 0][..], &index(ns, name).to_ne_bytes()].concat();
     let attrs = Attrs::new().bytes(2, &bytes).bytes(1, &bytes);
     ask(ns, "add an address", NEW_ADDRESS, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &header, &attrs);
+}
+
+/// Takes an address from a link.
+///
+/// # Panics
+/// The text is no network, or the kernel refused.
+pub fn remove_address(ns: &Netns, name: &str, network: &str) {
+    let network: IpNet = network.parse().expect("a network");
+    let (family, bytes) = octets(network.addr());
+    let header = [&[family, network.prefix_len(), 0, 0][..], &index(ns, name).to_ne_bytes()].concat();
+    ask(ns, "remove an address", REMOVE_ADDRESS, 0, &header, &Attrs::new().bytes(2, &bytes).bytes(1, &bytes));
 }
 
 /// Adds a route through a gateway.

@@ -9,7 +9,7 @@ use std::{
 
 use firedrill_agent::{
     fault::{Ask, Live, of},
-    host::line::{self, interfaces},
+    host::{line, link},
     sandboxed,
     testing::{host, play, role, wait_until},
     undo::Undo,
@@ -43,7 +43,7 @@ fn slowed(trip: &Trip) -> bool {
 }
 
 fn lines() -> usize {
-    interfaces().unwrap().iter().filter(|one| one.is_line()).count()
+    link::all().unwrap().iter().filter(|one| line::is_line(one)).count()
 }
 
 sandboxed! {

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
 mod block;
+mod down;
 mod engine;
 mod lines;
 mod others;
+mod reset;
 mod shape;
 mod shape_switches;
 mod trip;

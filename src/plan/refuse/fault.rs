@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use firedrill_wire::{
-    Fault,
+    Fault, Span,
     fault::{Misfit, ProcessMatch},
 };
 
@@ -11,12 +11,15 @@ use crate::{
     fleet::{Fleet, values_of},
     plan::{resolve::Draft, timing},
     scenario::{
-        Item, Scenario,
+        Item, LEASE, Scenario,
         attack::Attack,
         diagnose::{Problem, Sink},
         target::Pick,
     },
 };
+
+/// A lease was renewed at most so long before a host is cut off.
+const RENEWED: Span = Span::secs(2);
 
 pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let own = &attack.value;
@@ -44,12 +47,15 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             Fault::ProcessPause(fault) => processes(&fault.which),
             Fault::RegionKill(_) => region(attack, scenario),
             Fault::NetBlock(_)
+            | Fault::NetPartition(_)
             | Fault::NetSlow(_)
             | Fault::NetLose(_)
             | Fault::NetDuplicate(_)
             | Fault::NetCorrupt(_)
             | Fault::NetReorder(_)
             | Fault::NetThrottle(_)
+            | Fault::NetReset(_)
+            | Fault::NetDown(_)
             | Fault::HostIsolate(_)
             | Fault::HostReboot(_)
             | Fault::HostPoweroff(_) => {
@@ -64,6 +70,22 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             sink.push(
                 Problem::error(format!("{kind}: {message}")).at(place.clone(), "this fault").help(help),
             );
+        }
+        if let (Fault::NetDown(down), Some(hold)) = (&part.fault, part.hold)
+            && down.cut_off
+        {
+            let lease = scenario.lease.as_ref().map_or(LEASE, |lease| lease.value);
+            let needed = hold + RENEWED;
+            if lease < needed {
+                let message = format!(
+                    "net-down: nobody can renew the lease of {lease} while the host is cut off for {hold}"
+                );
+                sink.push(
+                    Problem::error(message)
+                        .at(place.clone(), "healed too early")
+                        .help(format!("lease = \"{needed}\" or more, at the head of the scenario")),
+                );
+            }
         }
         if !part.fault.reversible() {
             let message = format!("attack `{}`: {} cannot be undone", attack.name, part.fault.kind());
@@ -80,6 +102,7 @@ const fn aftermath(fault: &Fault) -> &'static str {
             "what the host had only in memory is lost; the agent must answer again in time"
         }
         Fault::ServiceKill(_) => "the service's manager is expected to bring it back",
+        Fault::NetReset(_) => "whoever was connected is expected to connect again",
         Fault::ProcessKill(_) => "whatever started the processes is expected to start them again",
         _ => "it happens once, and is over",
     }

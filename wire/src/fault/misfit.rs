@@ -34,6 +34,11 @@ impl Fault {
     /// What cannot be in the parameters of a fault on traffic; `None` where all is well, and for other kinds.
     #[must_use]
     pub fn misfit(&self) -> Option<Misfit> {
+        match self {
+            Self::NetPartition(partition) => return partition.misfit(),
+            Self::NetDown(down) => return down.misfit(),
+            _ => {}
+        }
         let traffic = self.on_traffic()?.traffic();
         let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
         if traffic.protocol == Some(Protocol::Icmp) && ports {
@@ -176,6 +181,24 @@ mod tests {
             (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"1B"}}"#, Some("bad-burst")),
             (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"32kB"}}"#, None),
             (r#"{"host-isolate":{}}"#, None),
+            (r#"{"net-partition":{"groups":"fremont","one_way":true}}"#, None),
+            (r#"{"net-partition":{"groups":["a","b","rest"]}}"#, None),
+            (r#"{"net-partition":{"shape":"ring","how":"reject"}}"#, None),
+            (r#"{"net-reset":{"remote_ports":5432,"how":"throughout"}}"#, None),
+            (r#"{"net-reset":{}}"#, Some("no-peers")),
+            (r#"{"net-down":{"interface":"eth0.100","cut_off":true}}"#, None),
+            (r#"{"net-down":{"to":"db"}}"#, None),
+            (r#"{"net-down":{}}"#, Some("no-interface")),
+            (r#"{"net-down":{"interface":"lo"}}"#, Some("loopback")),
+            (r#"{"net-down":{"interface":"eth 0"}}"#, Some("bad-interface")),
+            (r#"{"net-down":{"interface":"a-name-that-is-too-long"}}"#, Some("bad-interface")),
+            (r#"{"net-down":{"interface":"eth0","to":"db"}}"#, Some("two-interfaces")),
+            (r#"{"net-partition":{}}"#, Some("no-groups")),
+            (r#"{"net-partition":{"groups":"rest"}}"#, Some("no-groups")),
+            (r#"{"net-partition":{"groups":["a","b","a"]}}"#, Some("same-group")),
+            (r#"{"net-partition":{"groups":"a","shape":"one"}}"#, Some("groups-and-shape")),
+            (r#"{"net-partition":{"groups":["a","b","c"],"one_way":true}}"#, Some("not-two-sides")),
+            (r#"{"net-partition":{"shape":"bridge","one_way":true}}"#, Some("not-two-sides")),
         ] {
             assert_eq!(code(text), wanted, "{text}");
         }

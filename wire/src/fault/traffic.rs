@@ -37,11 +37,14 @@ impl Fault {
             Self::NetCorrupt(kind) => Some(kind),
             Self::NetReorder(kind) => Some(kind),
             Self::NetThrottle(kind) => Some(kind),
+            Self::NetReset(kind) => Some(kind),
             Self::ServiceStop(_)
             | Self::ServiceKill(_)
             | Self::ServiceRestart(_)
             | Self::ProcessKill(_)
             | Self::ProcessPause(_)
+            | Self::NetPartition(_)
+            | Self::NetDown(_)
             | Self::HostIsolate(_)
             | Self::HostReboot(_)
             | Self::HostPoweroff(_)
@@ -59,12 +62,15 @@ impl Fault {
             Self::NetCorrupt(kind) => Some(kind.peers_mut()),
             Self::NetReorder(kind) => Some(kind.peers_mut()),
             Self::NetThrottle(kind) => Some(kind.peers_mut()),
+            Self::NetReset(kind) => Some(kind.peers_mut()),
+            Self::NetDown(kind) => Some(&mut kind.to),
             Self::HostIsolate(kind) => Some(&mut kind.except),
             Self::ServiceStop(_)
             | Self::ServiceKill(_)
             | Self::ServiceRestart(_)
             | Self::ProcessKill(_)
             | Self::ProcessPause(_)
+            | Self::NetPartition(_)
             | Self::HostReboot(_)
             | Self::HostPoweroff(_)
             | Self::RegionKill(_) => None,

@@ -11,7 +11,8 @@ use firedrill_wire::fault::Direction;
 use super::rules::{Harm, choosing, exemptions};
 use crate::host::{
     Host,
-    line::{FAULTS, Interface, MARK, Way, interfaces},
+    line::{FAULTS, MARK, Way, is_line},
+    link::{self, Link},
     netlink::NetlinkError,
     nft::{
         expr::{Base, Compare, Exprs, Family, Meta},
@@ -46,19 +47,19 @@ impl Detour {
     /// # Errors
     /// What the kernel said.
     pub fn by(ways: Vec<Way>) -> Result<Self, NetlinkError> {
-        let mut all = interfaces()?;
-        all.retain(|one| !one.loopback && !one.is_line());
+        let mut all = link::all()?;
+        all.retain(|one| !one.is_loopback() && !is_line(one));
         // Those that others are made of come last, should there be too many.
-        all.sort_by_key(|one| one.enslaved);
-        let names = |wanted: &dyn Fn(&Interface) -> bool| {
+        all.sort_by_key(Link::is_enslaved);
+        let names = |wanted: &dyn Fn(&Link) -> bool| {
             let names = all.iter().filter(|one| wanted(one)).map(|one| one.name.clone());
             names.take(INTERFACES).collect()
         };
         Ok(Self {
             ways,
             sending: names(&|_| true),
-            ethernet: names(&|one| !one.enslaved && one.ethernet),
-            bare: names(&|one| !one.enslaved && !one.ethernet),
+            ethernet: names(&|one| !one.is_enslaved() && one.is_ethernet()),
+            bare: names(&|one| !one.is_enslaved() && !one.is_ethernet()),
         })
     }
 

@@ -30,7 +30,8 @@ const ICMP: u8 = 1;
 const ICMP6: u8 = 58;
 /// The hardware type of loopback interfaces.
 const LOOPBACK: u16 = 772;
-const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
+/// The cloud's metadata service, never touched.
+pub const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 const REMOTE_PORTS: &str = "remote_ports";
 const LOCAL_PORTS: &str = "local_ports";
 
@@ -209,7 +210,9 @@ pub fn exempt(host: &Host) -> String {
     )
 }
 
-fn control_ports(host: &Host) -> Vec<u16> {
+/// TCP ports of this host that are never touched: the agent's and SSH's.
+#[must_use]
+pub fn control_ports(host: &Host) -> Vec<u16> {
     let mut ports: Vec<_> =
         host.ssh_ports.iter().copied().chain([host.agent_port]).filter(|port| *port != 0).collect();
     ports.sort_unstable();

@@ -15,12 +15,12 @@ pub const REACHES: &str = "reaches what the host sends and gets and what it forw
 /// `TCP packets to and from 10.9.0.2, remote ports 5432`.
 #[must_use]
 pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
-    let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
+    let some_ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
     let what = match traffic.protocol {
         Some(Protocol::Tcp) => "TCP packets",
         Some(Protocol::Udp) => "UDP packets",
         Some(Protocol::Icmp) => "ICMP packets",
-        None if ports => "TCP and UDP packets",
+        None if some_ports => "TCP and UDP packets",
         None => "packets",
     };
     let way = match traffic.direction {
@@ -29,7 +29,13 @@ pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
         Direction::Both => "to and from",
     };
     let whom = if traffic.to.is_empty() { "all peers".to_owned() } else { peers.describe() };
-    let mut text = format!("{what} {way} {whom}");
+    format!("{what} {way} {whom}{}", ports(traffic))
+}
+
+/// `, remote ports 5432`; nothing where all ports are meant.
+#[must_use]
+pub fn ports(traffic: &Traffic<'_>) -> String {
+    let mut text = String::new();
     for (ports, whose) in [(traffic.local_ports, "local"), (traffic.remote_ports, "remote")] {
         if !ports.is_empty() {
             let list: Vec<_> = ports.iter().map(PortRange::to_string).collect();

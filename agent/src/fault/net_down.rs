@@ -1,0 +1,219 @@
+//! `net-down`: an interface goes down, and up again with the addresses and routes that the kernel dropped.
+//!
+//! Never takes loopback, never one that it cannot put back whole, and never the way to this agent or of an SSH session
+//! unless that is asked for. No kernel switch holds it: the agent and its guardian do.
+
+use std::collections::BTreeSet;
+
+use firedrill_wire::{
+    api::{Claim, Problem},
+    evidence::{Evidence, Seen},
+    fault::NetDown,
+};
+
+use super::{
+    Ask, Inject, InjectError, Injected, Live, Prepared, made,
+    made::Made,
+    net::{peers::Peers, rules, table_fault},
+    refuse,
+};
+use crate::{
+    host::{
+        Host,
+        link::{
+            self, Link,
+            forgets::{Class, Was},
+        },
+        netlink::NetlinkError,
+        sockets::Sockets,
+    },
+    undo::Undo,
+};
+
+impl Inject for NetDown {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        table_fault::check(ask)?;
+        let links = link::all().map_err(|error| unreadable(&error))?;
+        let link = self.find(&links)?;
+        let name = &link.name;
+        if link.is_loopback() {
+            let title = format!("net-down: {name} is this host's loopback interface, which is never touched");
+            return Err(refuse("loopback", title, "take another interface, or peers on other hosts"));
+        }
+        if !link.is_up() {
+            let hint = "whoever set it down has a reason; set it up first, or take another";
+            return Err(refuse("down-already", format!("net-down: interface {name} is down already"), hint));
+        }
+        let control = control_path(host, &links, link);
+        if !self.cut_off
+            && let Some(why) = control.map_err(|error| unreadable(&error))?
+        {
+            return Err(refuse(
+                "control-path",
+                format!("net-down: {why}"),
+                "take another interface; host-isolate cuts a host off and keeps the way to its agent; or say cut_off = true \
+                 where the host is to be unreachable, with a lease that is longer than the hold",
+            ));
+        }
+        let was = Was::now(&link::with_uppers(&links, link.index), false)
+            .map_err(|error| refuse("not-restorable", format!("net-down: interface {name}: {error}"), ""))?;
+        let mut effects = vec![format!("set interface {name} down")];
+        effects.extend(
+            was.links.iter().skip(1).map(|(_, upper, _)| format!("{upper}, which is on it, goes with it")),
+        );
+        let mut notes = vec![
+            format!(
+                "the kernel drops IPv6 addresses and routes of an interface that goes down: {} addresses and {} routes are kept \
+                 in the journal, and put back",
+                was.count(Class::Address),
+                was.count(Class::Route)
+            ),
+            "a network manager (NetworkManager, systemd-networkd, dhcpcd) sees it and may do things of its own".to_owned(),
+            "the kernel makes temporary IPv6 addresses anew".to_owned(),
+        ];
+        if self.cut_off {
+            notes.push(
+                "the host may not be reachable meanwhile; its agent sets the interface up by itself"
+                    .to_owned(),
+            );
+        }
+        Ok(Prepared {
+            claims: ["link", "addr"]
+                .map(|class| Claim { what: format!("{class}:{name}"), shared: false })
+                .to_vec(),
+            effects,
+            undo: vec![Undo::RaiseLink { was }],
+            switches: vec!["guardian".to_owned()],
+            notes,
+            basis: format!("{} {name}", link.index),
+        })
+    }
+
+    fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        let failed = |error: &dyn std::fmt::Display| InjectError(error.to_string());
+        made::once(live, || {
+            let links = link::all().map_err(|error| failed(&error))?;
+            let link = prepared(live, &links).ok_or_else(|| {
+                InjectError(format!("interface {} is not there any more", live.prepared.basis))
+            })?;
+            let name = &link.name;
+            if !link.is_up() {
+                // Not ours to set up again, so the undo goes; the evidence will say that nothing landed.
+                let detail = format!("interface {name} was down already, by somebody else; it is left alone");
+                return Ok(Made { injected: Injected { detail, undo: Some(Vec::new()) }, ..Made::default() });
+            }
+            // As it is in this moment, with what is left of the lives of its addresses.
+            let was =
+                Was::now(&link::with_uppers(&links, link.index), true).map_err(|error| failed(&error))?;
+            link::set(link.index, name, false).map_err(|error| failed(&error))?;
+            let detail = format!("interface {name} is down; {} packets had passed", link.packets);
+            let undo = Some(vec![Undo::RaiseLink { was }]);
+            Ok(Made { injected: Injected { detail, undo }, ..Made::default() })
+        })
+    }
+
+    fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
+        let seen = |in_force, exercised, detail| Evidence { in_force, exercised, count: None, detail };
+        if made::before(live).and_then(|made| made.injected.undo).is_some_and(|undo| undo.is_empty()) {
+            return seen(Seen::No, Seen::No, "it was down before the fault, by somebody else".to_owned());
+        }
+        let links = match link::all() {
+            Ok(links) => links,
+            Err(error) => return seen(Seen::Unknown, Seen::Unknown, error.to_string()),
+        };
+        match prepared(live, &links) {
+            None => seen(Seen::No, Seen::Unknown, format!("interface {} is gone", live.prepared.basis)),
+            Some(link) if link.is_up() => {
+                seen(Seen::No, Seen::Unknown, format!("interface {} is up", link.name))
+            }
+            // Nothing can be counted on what is down; what had never carried a packet is missed by nobody.
+            Some(link) => {
+                let used = if link.packets > 0 { Seen::Yes } else { Seen::No };
+                let detail =
+                    format!("interface {} is down; {} packets had passed before", link.name, link.packets);
+                seen(Seen::Yes, used, detail)
+            }
+        }
+    }
+}
+
+fn unreadable(error: &NetlinkError) -> Problem {
+    refuse(
+        "unreadable",
+        format!("net-down: {error}"),
+        "the agent needs CAP_NET_ADMIN, and a kernel with inet_diag",
+    )
+}
+
+/// The interface as it was prepared: the same number, whatever its name is now.
+fn prepared<'l>(live: &Live, links: &'l [Link]) -> Option<&'l Link> {
+    let index: u32 = live.prepared.basis.split(' ').next()?.parse().ok()?;
+    links.iter().find(|link| link.index == index)
+}
+
+trait Find {
+    /// The interface that is meant.
+    fn find<'l>(&self, links: &'l [Link]) -> Result<&'l Link, Problem>;
+}
+
+impl Find for NetDown {
+    fn find<'l>(&self, links: &'l [Link]) -> Result<&'l Link, Problem> {
+        let names = || {
+            let names: Vec<_> =
+                links.iter().filter(|link| !link.is_loopback()).map(|link| link.name.as_str()).collect();
+            format!("this host has {}", names.join(", "))
+        };
+        if let Some(name) = &self.interface {
+            let found = links.iter().find(|link| link.name == *name);
+            return found.ok_or_else(|| {
+                refuse("no-interface", format!("net-down: there is no interface {name}"), names())
+            });
+        }
+        let peers = Peers::find(&self.to)?;
+        let mut found = BTreeSet::new();
+        for network in peers.all() {
+            let index = link::towards(network.addr(), None).map_err(|error| {
+                refuse("no-route", format!("net-down: {error}"), "name the interface with `interface`")
+            })?;
+            found.insert(index);
+        }
+        let over: Vec<&Link> = links.iter().filter(|link| found.contains(&link.index)).collect();
+        match over[..] {
+            [one] => Ok(one),
+            _ => {
+                let names: Vec<_> = over.iter().map(|link| link.name.as_str()).collect();
+                let title =
+                    format!("net-down: the routes to {} are over {}", peers.describe(), names.join(" and "));
+                Err(refuse(
+                    "several-interfaces",
+                    title,
+                    "name one with `interface`; several faults take several",
+                ))
+            }
+        }
+    }
+}
+
+/// Which connection of the agent or of SSH would be cut, if one would be.
+fn control_path(host: &Host, links: &[Link], down: &Link) -> Result<Option<String>, NetlinkError> {
+    let ports = rules::control_ports(host);
+    for connection in Sockets::open()?.connections()? {
+        let (local, remote) = (connection.local, connection.remote);
+        if !ports.contains(&local.port()) || remote.ip().is_loopback() {
+            continue;
+        }
+        // No route to it: it is cut already, and not by this.
+        let Ok(over) = link::towards(remote.ip(), Some(local.ip())) else { continue };
+        if link::rests_on(links, over, down.index) {
+            let whose = if local.port() == host.agent_port { "the agent's" } else { "an SSH" };
+            let over = links.iter().find(|link| link.index == over).map_or("?", |link| link.name.as_str());
+            let through = if over == down.name { String::new() } else { format!(", by way of {over}") };
+            return Ok(Some(format!(
+                "{whose} connection with {} goes over interface {}{through}",
+                remote.ip(),
+                down.name
+            )));
+        }
+    }
+    Ok(None)
+}

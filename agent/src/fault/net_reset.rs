@@ -1,0 +1,136 @@
+//! `net-reset`: live TCP connections are reset, those of the start or all that come while it holds.
+//!
+//! Destroys sockets over sock_diag: no rule, no packet of our own, nothing that could be left behind. Never touches what
+//! [`super::net::rules`] exempts, and no socket that only listens.
+
+use firedrill_probe::clock;
+use firedrill_wire::{
+    Span,
+    api::{Claim, Problem},
+    evidence::{Evidence, Seen},
+    fault::{NetReset, OnTraffic as _, PortRange, ResetHow},
+};
+
+use super::{
+    Ask, Inject, InjectError, Injected, Live, Prepared,
+    net::{peers::Peers, rules, table_fault, words},
+    refuse,
+};
+use crate::{
+    host::{
+        Host,
+        resets::{Choice, EVERY},
+        sockets::Sockets,
+    },
+    undo::Undo,
+};
+
+const OWNER: &str = "the agent itself: what resets dies with it, and stops at the end of lease and hold";
+
+impl Inject for NetReset {
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        table_fault::check(ask)?;
+        let peers = Peers::find(&self.to)?;
+        Sockets::open().and_then(|mut sockets| sockets.able()).map_err(|error| {
+            refuse(
+                "no-sock-destroy",
+                format!("net-reset: this kernel cannot reset connections: {error}"),
+                "load inet_diag and tcp_diag, or take a kernel with CONFIG_INET_DIAG_DESTROY; net-block with how = \"reject\" \
+                 resets connections too, when they are next used",
+            )
+        })?;
+        let when = match self.how {
+            ResetHow::Once => ", once".to_owned(),
+            ResetHow::Throughout => format!(", and those that come, for {}", ask.hold),
+        };
+        let whom = if self.to.is_empty() { "all peers".to_owned() } else { peers.describe() };
+        let ports = words::ports(&self.traffic());
+        let mut notes = vec![rules::exempt(host)];
+        notes.push("reaches connections of this host's own network; those of containers, and what passes through, stay".to_owned());
+        let (undo, switches) = match self.how {
+            ResetHow::Once => {
+                notes.push("connections that come later are left alone".to_owned());
+                (Vec::new(), Vec::new())
+            }
+            ResetHow::Throughout => {
+                notes.push(format!(
+                    "a new connection lives {} at most, or longer where there are so many that looking at them takes long",
+                    Span::from(EVERY)
+                ));
+                (vec![Undo::StopResets { injection: ask.id.clone() }], vec![OWNER.to_owned()])
+            }
+        };
+        Ok(Prepared {
+            claims: vec![Claim { what: "tcp:connections".to_owned(), shared: true }],
+            effects: vec![format!("reset the TCP connections with {whom}{ports}{when}")],
+            undo,
+            switches,
+            notes,
+            basis: peers.basis(),
+        })
+    }
+
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        let now = clock::boot_us();
+        if live.ends_boot_us <= now {
+            return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
+        }
+        let choice = choice(self, host, &table_fault::peers(live)?);
+        let reset = match self.how {
+            ResetHow::Once => {
+                let reset = host.resets.once(&live.ask.id, &choice, live.ends_boot_us);
+                reset.map_err(|error| InjectError(error.to_string()))?
+            }
+            ResetHow::Throughout => {
+                let lease = now.saturating_add(live.lease.as_micros());
+                let reset = host.resets.throughout(&live.ask.id, choice, lease, live.ends_boot_us);
+                reset.map_err(InjectError)?
+            }
+        };
+        Ok(Injected { detail: format!("reset {} TCP connections", reset), undo: None })
+    }
+
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        let Some(tallied) = host.resets.tallied(&live.ask.id) else {
+            let detail = "this process has reset nothing for it".to_owned();
+            // What was done once by a process that is gone cannot be counted any more.
+            let seen = if self.how == ResetHow::Once { Seen::Unknown } else { Seen::No };
+            return Evidence { in_force: seen, exercised: Seen::Unknown, count: None, detail };
+        };
+        let some = if tallied.reset > 0 { Seen::Yes } else { Seen::No };
+        let mut detail = match self.how {
+            ResetHow::Once => format!("{} TCP connections were reset", tallied.reset),
+            ResetHow::Throughout => {
+                format!("{} TCP connections were reset in {} looks", tallied.reset, tallied.sweeps)
+            }
+        };
+        if let Some(failed) = &tallied.failed {
+            detail.push_str(&format!("; the last look failed: {failed}"));
+        }
+        let in_force = match self.how {
+            ResetHow::Once => some,
+            ResetHow::Throughout if tallied.running => Seen::Yes,
+            ResetHow::Throughout => Seen::No,
+        };
+        Evidence { in_force, exercised: some, count: Some(tallied.reset), detail }
+    }
+
+    fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
+        let until = clock::boot_us().saturating_add(lease.as_micros());
+        if self.how == ResetHow::Once || host.resets.renew(&live.ask.id, until) {
+            return Ok(());
+        }
+        Err(InjectError(format!("{}: its lease or hold has ended, or it does not run", live.ask.id)))
+    }
+}
+
+fn choice(reset: &NetReset, host: &Host, peers: &Peers) -> Choice {
+    let pairs = |ports: &[PortRange]| -> Vec<(u16, u16)> {
+        ports.iter().map(|range| (range.first, range.last)).collect()
+    };
+    Choice::new(peers.all(), &pairs(&reset.local_ports), &pairs(&reset.remote_ports)).sparing(
+        rules::control_ports(host),
+        host.agent_port,
+        rules::METADATA.iter().filter_map(|text| text.parse().ok()).collect(),
+    )
+}

@@ -1,0 +1,237 @@
+//! Network interfaces: which there are, what rests on what, which one leads to a peer, and setting one down or up.
+//!
+//! What the kernel forgets when an interface goes down, and putting that back, is [`forgets`].
+
+pub mod forgets;
+
+use std::net::IpAddr;
+
+use super::netlink::{Attrs, Message, NetlinkError, Reason, Request, Socket, attr, find};
+
+const NEW_LINK: u16 = 16;
+const GET_LINK: u16 = 18;
+const GET_ROUTE: u16 = 26;
+const HEADER: usize = 16;
+/// IFF_UP and IFF_LOOPBACK.
+const UP: u32 = 1;
+const LOOPBACK: u32 = 8;
+/// The operational state of a link that carries packets.
+const CARRIES: u8 = 6;
+/// Devices are stacked less deep than this.
+const DEEPEST: u8 = 8;
+
+/// A network interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Its number.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    flags: u32,
+    /// What it is (`veth`, `bridge`); empty for a machine's own.
+    pub kind: String,
+    /// The group that it is in; 0 unless somebody said otherwise.
+    pub group: u32,
+    hardware: u16,
+    /// The one that it is made on (a VLAN's parent).
+    lower: Option<u32>,
+    /// The bridge or bond that it is a port of.
+    master: Option<u32>,
+    state: u8,
+    /// Packets that it has sent and got since it was made.
+    pub packets: u64,
+}
+
+impl Link {
+    /// Whether it is set up, whatever its cable.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.flags & UP != 0
+    }
+
+    /// Whether its packets have Ethernet headers.
+    #[must_use]
+    pub const fn is_ethernet(&self) -> bool {
+        self.hardware == libc::ARPHRD_ETHER
+    }
+
+    /// Whether it is part of another one (a bridge's port, a bond's leg), which gets its packets.
+    #[must_use]
+    pub const fn is_enslaved(&self) -> bool {
+        self.master.is_some()
+    }
+
+    /// Whether it is a loopback interface.
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        self.flags & LOOPBACK != 0
+    }
+}
+
+/// All interfaces.
+///
+/// # Errors
+/// The kernel could not list them.
+pub fn all() -> Result<Vec<Link>, NetlinkError> {
+    let request = Request { kind: GET_LINK, flags: 0, body: vec![0; HEADER] };
+    let listed = route_socket()?.dump("list interfaces", &request)?;
+    Ok(listed.iter().filter_map(link).collect())
+}
+
+fn route_socket() -> Result<Socket, NetlinkError> {
+    Socket::open(libc::NETLINK_ROUTE)
+}
+
+fn link(message: &Message) -> Option<Link> {
+    let (header, attrs) = message.body.split_at_checked(HEADER)?;
+    let info = find(attrs, 18).unwrap_or_default();
+    let kind = attr::text(info, 1).unwrap_or_default();
+    // The other end of a veth, and what is in another namespace, is nothing that it rests on.
+    let elsewhere = kind == "veth" || find(attrs, 37).is_some();
+    let index = ne32(header, 4)?;
+    let lower = find(attrs, 5).and_then(|value| ne32(value, 0));
+    let packets =
+        |at| find(attrs, 23).and_then(|stats| Some(u64::from_ne_bytes(*stats.get(at..)?.first_chunk()?)));
+    Some(Link {
+        index,
+        name: attr::text(attrs, 3)?,
+        flags: ne32(header, 8)?,
+        group: find(attrs, 27).and_then(|group| ne32(group, 0)).unwrap_or(0),
+        hardware: u16::from_ne_bytes(*header.get(2..)?.first_chunk()?),
+        lower: lower.filter(|lower| !elsewhere && *lower != 0 && *lower != index),
+        kind,
+        master: find(attrs, 10).and_then(|value| ne32(value, 0)),
+        state: find(attrs, 16).and_then(|state| state.first().copied()).unwrap_or(0),
+        packets: packets(0).unwrap_or(0).saturating_add(packets(8).unwrap_or(0)),
+    })
+}
+
+pub(super) fn ne32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// Sets an interface up or down.
+///
+/// # Errors
+/// It is not there, or the kernel refused.
+pub fn set(index: u32, name: &str, up: bool) -> Result<(), NetlinkError> {
+    let flags = if up { UP } else { 0 };
+    let body = [&[0; 4][..], &index.to_ne_bytes(), &flags.to_ne_bytes(), &UP.to_ne_bytes()].concat();
+    let what = format!("set interface {name} {}", if up { "up" } else { "down" });
+    route_socket()?.request(&what, &Request { kind: NEW_LINK, flags: 0, body })
+}
+
+/// The number of the interface over which packets go to an address, from one of this host's own if that is known.
+///
+/// # Errors
+/// There is no route.
+pub fn towards(to: IpAddr, from: Option<IpAddr>) -> Result<u32, NetlinkError> {
+    let (family, length, bytes) = octets(to);
+    let mut attrs = Attrs::new().bytes(1, &bytes);
+    let mut header = [0; 12];
+    (header[0], header[1]) = (family, length);
+    if let Some(from) = from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
+        header[2] = length;
+        attrs = attrs.bytes(2, &octets(from).2);
+    }
+    let what = format!("find the route to {to}");
+    let body = attrs.after(&header).unwrap_or_default();
+    let answer = route_socket()?.get(&what, &Request { kind: GET_ROUTE, flags: 0, body })?;
+    let interface = |message: &Message| ne32(find(message.body.get(12..)?, 4)?, 0);
+    answer.iter().find_map(interface).ok_or_else(|| {
+        let reason = Reason::Nonsense("a route without an interface".to_owned());
+        NetlinkError { what, reason }
+    })
+}
+
+fn octets(address: IpAddr) -> (u8, u8, Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => (2, 32, address.octets().to_vec()),
+        IpAddr::V6(address) => (10, 128, address.octets().to_vec()),
+    }
+}
+
+/// Whether packets over an interface need another one: its parent, the bridge's port, the bond's only good port.
+#[must_use]
+pub fn rests_on(links: &[Link], index: u32, other: u32) -> bool {
+    rests(links, index, other, 0)
+}
+
+fn rests(links: &[Link], index: u32, other: u32, depth: u8) -> bool {
+    if index == other {
+        return true;
+    }
+    let Some(link) = links.iter().find(|link| link.index == index).filter(|_| depth < DEEPEST) else {
+        return false;
+    };
+    if link.lower.is_some_and(|lower| rests(links, lower, other, depth + 1)) {
+        return true;
+    }
+    let ports = || links.iter().filter(|port| port.master == Some(index));
+    let needs = |port: &Link| rests(links, port.index, other, depth + 1);
+    // A bond lives on with one good port; each port of a bridge leads to somebody else.
+    let spare = matches!(link.kind.as_str(), "bond" | "team")
+        && ports().any(|port| port.state == CARRIES && !needs(port));
+    !spare && ports().any(needs)
+}
+
+/// An interface and what was made on it, which goes down and up with it; itself first.
+#[must_use]
+pub fn with_uppers(links: &[Link], index: u32) -> Vec<Link> {
+    let mut found: Vec<Link> = links.iter().filter(|link| link.index == index).cloned().collect();
+    let mut at = 0;
+    while let Some(below) = found.get(at).map(|link| link.index) {
+        for link in links.iter().filter(|link| link.lower == Some(below)) {
+            if !found.contains(link) {
+                found.push(link.clone());
+            }
+        }
+        at += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, lower: Option<u32>, master: Option<u32>, kind: &str) -> Link {
+        Link {
+            index,
+            lower,
+            master,
+            kind: kind.into(),
+            name: format!("l{index}"),
+            state: CARRIES,
+            ..Link::default()
+        }
+    }
+
+    #[test]
+    fn what_rests_on_what() {
+        let mut links = vec![
+            link(2, None, Some(10), ""),
+            link(3, None, Some(10), ""),
+            link(4, None, Some(11), ""),
+            link(5, None, Some(11), ""),
+            link(10, None, None, "bond"),
+            link(11, None, None, "bridge"),
+            link(12, Some(10), None, "vlan"),
+            link(13, Some(4), None, "vlan"),
+        ];
+        assert!(rests_on(&links, 2, 2) && rests_on(&links, 11, 4) && rests_on(&links, 13, 4));
+        assert!(!rests_on(&links, 4, 11) && !rests_on(&links, 12, 4) && !rests_on(&links, 99, 4));
+        assert!(!rests_on(&links, 12, 2), "the bond has another port");
+        links[1].state = 2;
+        assert!(rests_on(&links, 12, 2), "the bond has no other port that is good");
+        let names = |index| with_uppers(&links, index).into_iter().map(|link| link.index).collect::<Vec<_>>();
+        assert_eq!((names(4), names(2), names(99)), (vec![4, 13], vec![2], vec![]));
+    }
+
+    #[test]
+    fn rings_end() {
+        let links = [link(2, Some(3), None, "vlan"), link(3, Some(2), None, "vlan")];
+        assert!(!rests_on(&links, 2, 9));
+        assert_eq!(with_uppers(&links, 2).len(), 2);
+    }
+}

@@ -1,0 +1,156 @@
+//! TCP connections of this network namespace, listed and destroyed over sock_diag.
+//!
+//! Knows connections that are up only: a listening socket is never listed here, so none can be destroyed by mistake.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::netlink::{Message, NetlinkError, Request, Socket};
+
+const BY_FAMILY: u16 = 20;
+const DESTROY: u16 = 21;
+/// Established, both waits for the end, and the wait for our own end: data may flow in one direction at least.
+const LIVE: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8;
+const ID: usize = 48;
+const FAMILIES: [libc::c_int; 2] = [libc::AF_INET, libc::AF_INET6];
+
+/// A TCP connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// This host's end; v4 addresses in a v6 coat are v4 here.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// The kernel's own name for it, with a number that no other socket ever has.
+    family: u8,
+    id: [u8; ID],
+}
+
+#[cfg(test)]
+impl Connection {
+    /// One that no kernel knows.
+    pub(crate) const fn between(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { local, remote, family: 0, id: [0; ID] }
+    }
+}
+
+/// A sock_diag socket, in the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub struct Sockets(Socket);
+
+impl Sockets {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// Descriptors have run out, or the kernel has no sock_diag.
+    pub fn open() -> Result<Self, NetlinkError> {
+        Socket::open(libc::NETLINK_SOCK_DIAG).map(Self)
+    }
+
+    /// The connections that are up now, IPv4 and IPv6.
+    ///
+    /// # Errors
+    /// The kernel could not list them (it lacks inet_diag or tcp_diag, for one).
+    pub fn connections(&mut self) -> Result<Vec<Connection>, NetlinkError> {
+        let mut all = Vec::new();
+        for family in FAMILIES {
+            let request = Request { kind: BY_FAMILY, flags: 0, body: body(family_byte(family), &[0; ID]) };
+            match self.0.dump("list TCP connections", &request) {
+                // A kernel without IPv6 has none of these.
+                Err(error) if family == libc::AF_INET6 && error.errno() == Some(libc::ENOENT) => {}
+                other => all.extend(other?.iter().filter_map(connection)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Resets one: its owner gets an error, the other end a RST. False where it was gone already.
+    ///
+    /// # Errors
+    /// The kernel cannot (`EOPNOTSUPP`), or this process may not (`EPERM`).
+    pub fn destroy(&mut self, connection: &Connection) -> Result<bool, NetlinkError> {
+        let body = body(connection.family, &connection.id);
+        let what = format!("reset the connection {} with {}", connection.local, connection.remote);
+        match self.0.request(&what, &Request { kind: DESTROY, flags: 0, body }) {
+            Ok(()) => Ok(true),
+            // Gone, or another socket by now.
+            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESTALE)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the kernel can destroy sockets, tried on one that cannot be: from port 0 to port 0.
+    ///
+    /// # Errors
+    /// It cannot: it was made without `CONFIG_INET_DIAG_DESTROY`, or lacks inet_diag or tcp_diag.
+    pub fn able(&mut self) -> Result<(), NetlinkError> {
+        // Where listing goes, "not found" is about the socket and not about a module.
+        self.connections()?;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut id = [0; ID];
+        for at in [4, 20] {
+            id[at..at + 4].copy_from_slice(&[127, 0, 0, 1]);
+        }
+        let family = family_byte(libc::AF_INET);
+        self.destroy(&Connection { local: nowhere, remote: nowhere, family, id }).map(drop)
+    }
+}
+
+fn family_byte(family: libc::c_int) -> u8 {
+    u8::try_from(family).unwrap_or(0)
+}
+
+fn body(family: u8, id: &[u8; ID]) -> Vec<u8> {
+    let protocol = u8::try_from(libc::IPPROTO_TCP).unwrap_or(0);
+    [&[family, protocol, 0, 0][..], &LIVE.to_ne_bytes(), id].concat()
+}
+
+fn connection(message: &Message) -> Option<Connection> {
+    if message.kind != BY_FAMILY {
+        return None;
+    }
+    let (head, rest) = message.body.split_first_chunk::<4>()?;
+    let id: [u8; ID] = *rest.first_chunk()?;
+    let end = |port: usize, address: usize| {
+        let port = u16::from_be_bytes(*id.get(port..)?.first_chunk()?);
+        let address = if libc::c_int::from(head[0]) == libc::AF_INET {
+            IpAddr::from(Ipv4Addr::from(*id.get(address..)?.first_chunk::<4>()?))
+        } else {
+            IpAddr::from(Ipv6Addr::from(*id.get(address..)?.first_chunk::<16>()?))
+        };
+        Some(SocketAddr::new(address.to_canonical(), port))
+    };
+    let live = LIVE & 1_u32.checked_shl(u32::from(head[1]))? != 0;
+    live.then_some(Connection { local: end(0, 4)?, remote: end(2, 20)?, family: head[0], id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(family: libc::c_int, state: u8, source: &[u8], target: &[u8]) -> Message {
+        let mut body = vec![0; 72];
+        body[0] = family_byte(family);
+        body[1] = state;
+        body[4..8].copy_from_slice(&[0x1f, 0x90, 0, 22]);
+        body[8..8 + source.len()].copy_from_slice(source);
+        body[24..24 + target.len()].copy_from_slice(target);
+        Message { kind: BY_FAMILY, body }
+    }
+
+    #[test]
+    fn ends_are_read_and_what_does_not_live_is_not_there() {
+        let plain = connection(&message(libc::AF_INET, 1, &[10, 0, 0, 1], &[10, 0, 0, 2])).unwrap();
+        assert_eq!(
+            (plain.local.to_string(), plain.remote.to_string()),
+            ("10.0.0.1:8080".into(), "10.0.0.2:22".into())
+        );
+        let coat = |last| [&[0; 10][..], &[0xff, 0xff, 10, 0, 0, last]].concat();
+        let mapped = connection(&message(libc::AF_INET6, 8, &coat(1), &coat(2))).unwrap();
+        assert_eq!((mapped.local, mapped.remote), (plain.local, plain.remote));
+        assert_eq!(mapped.family, family_byte(libc::AF_INET6), "the kernel is asked for what it named");
+        for state in [2, 3, 6, 7, 9, 10, 11, 12, 40] {
+            assert_eq!(connection(&message(libc::AF_INET, state, &[], &[])), None, "state {state}");
+        }
+        assert_eq!(connection(&Message { kind: BY_FAMILY, body: vec![2, 1, 0] }), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! Setting an interface up again, with what the kernel forgot when it went down.
+
+use super::{UndoError, Undone};
+use crate::host::link::{self, forgets::Was};
+
+/// Sets it up, waits for what the kernel makes again by itself, and makes the rest. Up with all of it: nothing to do. Gone:
+/// left so, and reported.
+///
+/// # Errors
+/// It is down and could not be set up, something of it is still missing after some seconds, or it could not be looked at.
+pub fn apply(was: &Was) -> Result<Undone, UndoError> {
+    let name = was.name();
+    let failed = |what: String| UndoError {
+        what: format!("cannot put interface {name} back: {what}"),
+        by_hand: format!(
+            "as root: ip link set {name} up; then compare `ip addr` and `ip route` with another host"
+        ),
+        passing: true,
+    };
+    let links = link::all().map_err(|error| failed(error.to_string()))?;
+    let here: Vec<_> = was
+        .links
+        .iter()
+        .filter_map(|(index, _, up)| Some((links.iter().find(|link| link.index == *index)?, *up)))
+        .collect();
+    let Some((first, _)) =
+        here.first().filter(|(link, _)| Some(link.index) == was.links.first().map(|one| one.0))
+    else {
+        let detail = format!("interface {name} is gone");
+        return Ok(Undone { foreign: vec![format!("{detail}: somebody removed it meanwhile")], detail });
+    };
+    let was_down = !first.is_up();
+    for (link, up) in &here {
+        // With its parent the kernel sets a VLAN up, also one that was down before.
+        if *up && !link.is_up() {
+            link::set(link.index, &link.name, true).map_err(|error| failed(error.to_string()))?;
+        } else if !up && was_down {
+            link::set(link.index, &link.name, false).map_err(|error| failed(error.to_string()))?;
+        }
+    }
+    let here: Vec<_> = here.into_iter().map(|(link, _)| link.clone()).collect();
+    let (made, removed) = was.put_back(&here, was_down).map_err(failed)?;
+    let how = if was_down { "was set up" } else { "was up already" };
+    let detail = match made {
+        0 => format!("interface {name} {how}, and has all that it had"),
+        made => format!("interface {name} {how}, and {made} addresses and routes were put back"),
+    };
+    let foreign =
+        removed.into_iter().map(|what| format!("{what} of {name} was removed meanwhile; it is left so"));
+    Ok(Undone { detail, foreign: foreign.collect() })
+}

@@ -1,0 +1,16 @@
+//! Ending resets of connections: only the process that makes them can go on with them, and they are over with it.
+
+use firedrill_wire::InjectionId;
+
+use super::Undone;
+use crate::host::Host;
+
+/// Stops them, if they are made here. Elsewhere there is nothing to do: whoever made them has died.
+#[must_use]
+pub fn apply(host: &Host, injection: &InjectionId) -> Undone {
+    let detail = match host.resets.stop(injection) {
+        Some(reset) => format!("no more connections are reset; {reset} were"),
+        None => "connections are not reset by this process; that ends with its owner".to_owned(),
+    };
+    Undone { detail, foreign: Vec::new() }
+}

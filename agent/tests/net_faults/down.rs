@@ -1,0 +1,305 @@
+//! Interfaces down, and up again with all that they had.
+
+use std::{net::TcpStream, path::Path};
+
+use firedrill_agent::{
+    host::{
+        link::{
+            self,
+            forgets::{Class, Was},
+        },
+        netlink::{Attrs, NetlinkError, Request, Socket, find},
+    },
+    sandboxed,
+    testing::{address, down, host, remove_address, route, skip, up},
+    undo::Undo,
+};
+use firedrill_wire::{Fault, Span, evidence::Seen};
+
+use super::{
+    trip::fault,
+    world::{AGENT_PORT, Injection, PEER4, PEER6, Reach, World},
+};
+
+/// More than an interface has by itself: routes through gateways, in both families, and addresses.
+fn furnish(world: &World) {
+    let own = &world.host_ns;
+    address(own, "eth0", "10.3.0.1/24");
+    address(own, "eth0", "fd00:3::1/64");
+    route(own, "10.50.0.0/16", PEER4);
+    route(own, "0.0.0.0/0", "10.2.0.2");
+    route(own, "fd00:50::/32", PEER6);
+    route(own, "::/0", PEER6);
+    assert_eq!(world.tcp_out(PEER4, 8080), Reach::Yes);
+    assert_eq!(world.tcp_out(PEER6, 8080), Reach::Yes);
+}
+
+/// A request of a kind that only these tests make.
+fn ask(kind: u16, header: &[u8], attrs: &Attrs) -> Result<(), NetlinkError> {
+    let flags = u16::try_from(libc::NLM_F_CREATE | libc::NLM_F_EXCL).unwrap();
+    let request = Request { kind, flags, body: attrs.after(header).unwrap() };
+    Socket::open(libc::NETLINK_ROUTE).unwrap().request("furnish", &request)
+}
+
+fn index(name: &str) -> u32 {
+    nix::net::if_::if_nametoindex(name).unwrap()
+}
+
+/// A route with two next hops, one over each interface.
+fn two_ways(family: u8, to: &[u8], hops: [(&str, &[u8]); 2]) {
+    let hop = |(name, through): (&str, &[u8])| {
+        let gateway = Attrs::new().bytes(5, through).after(&[]).unwrap();
+        let length = u16::try_from(8 + gateway.len()).unwrap();
+        [&length.to_ne_bytes()[..], &[0, 0], &index(name).to_ne_bytes(), &gateway].concat()
+    };
+    let header = [family, 16, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
+    ask(24, &header, &Attrs::new().bytes(1, to).bytes(9, &hops.map(hop).concat())).unwrap();
+}
+
+sandboxed! {
+    fn what_hosts_have_besides_comes_back_too() {
+        let world = World::new();
+        furnish(&world);
+        address(&world.host_ns, "eth1", "fd00:2::1/64");
+        let eth0 = index("eth0").to_ne_bytes();
+        // An address that ends by itself in ten minutes, as of a lease or of a router.
+        let own = "fd00:4::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        let life = [300_u32, 600, 0, 0].map(u32::to_ne_bytes).concat();
+        let leased = Attrs::new().bytes(2, &own).bytes(1, &own).bytes(6, &life);
+        ask(20, &[&[10, 64, 2, 0][..], &eth0].concat(), &leased).unwrap();
+        // A neighbour that somebody wrote down.
+        let written = Attrs::new().bytes(1, &[10, 1, 0, 77]).bytes(2, &[2, 0, 0, 0, 0, 77]);
+        ask(28, &[&[2, 0, 0, 0][..], &eth0, &0x80_u16.to_ne_bytes(), &[0, 1]].concat(), &written).unwrap();
+        two_ways(2, &[10, 60, 0, 0], [("eth0", &[10, 1, 0, 2]), ("eth1", &[10, 2, 0, 2])]);
+        let six = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
+        two_ways(10, &six("fd60::"), [("eth0", &six(PEER6)), ("eth1", &six("fd00:2::2"))]);
+        let before = world.snapshot();
+        let links = link::all().unwrap();
+        let eth0_alone: Vec<_> = links.iter().filter(|link| link.name == "eth0").cloned().collect();
+        let had = Was::now(&eth0_alone, false).unwrap();
+        assert_eq!(had.count(Class::Neighbour), 1);
+        // By what was learnt in the moment of going down, then by what was prepared: both must do.
+        for learnt in [true, false] {
+            let injection = Injection::prepare(&world, &fault(ETH0));
+            let better = injection.again().unwrap().undo.unwrap();
+            assert_ne!(Was::now(&eth0_alone, false).unwrap(), had, "the kernel forgot");
+            for undo in if learnt { &better } else { &injection.live.prepared.undo } {
+                undo.apply(&world.host).unwrap();
+            }
+            world.assert_same(&before);
+            let mut has = Was::now(&link::all().unwrap()[..], false).unwrap();
+            has.things.retain(|thing| had.things.contains(thing));
+            assert_eq!(has.things.len(), had.things.len(), "neighbours too");
+            // It must not outlive what gave it; one of which that is not known gets two hours.
+            let left = lifetime(&own).expect("it is there");
+            let most = if learnt { 600 } else { 7200 };
+            assert!((most - 60..=most).contains(&left), "{left} s are left, learnt: {learnt}");
+        }
+    }
+}
+
+/// For how many seconds an address is still valid.
+fn lifetime(address: &[u8]) -> Option<u32> {
+    let request = Request { kind: 22, flags: 0, body: vec![0; 8] };
+    let all = Socket::open(libc::NETLINK_ROUTE).unwrap().dump("list addresses", &request).unwrap();
+    let attrs = all.iter().map(|one| &one.body[8..]).find(|attrs| find(attrs, 1) == Some(address))?;
+    Some(u32::from_ne_bytes(find(attrs, 6)?[4..8].try_into().unwrap()))
+}
+
+sandboxed! {
+    fn vlans_go_down_and_come_up_with_their_parent_as_they_were() {
+        let world = World::new();
+        furnish(&world);
+        for (name, number) in [("eth0.7", 7_u16), ("eth0.8", 8)] {
+            let info = Attrs::new().text(1, "vlan").nest(2, &Attrs::new().bytes(1, &number.to_ne_bytes()));
+            let attrs = Attrs::new().text(3, name).ne32(5, index("eth0")).nest(18, &info);
+            match ask(16, &[0; 16], &attrs) {
+                Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => {
+                    return skip(&format!("VLANs on an interface that goes down: {error}"));
+                }
+                made => made.unwrap(),
+            }
+        }
+        // The second stays down.
+        up(&world.host_ns, "eth0.7");
+        address(&world.host_ns, "eth0.7", "10.7.0.1/24");
+        address(&world.host_ns, "eth0.7", "fd00:7::1/64");
+        route(&world.host_ns, "10.77.0.0/16", "10.7.0.2");
+        route(&world.host_ns, "fd77::/32", "fd00:7::2");
+        let before = world.snapshot();
+        let injection = Injection::make(&world, &fault(ETH0));
+        assert!(!is_up("eth0") && !is_up("eth0.7"));
+        injection.undo();
+        assert!(is_up("eth0.7") && !is_up("eth0.8"));
+        world.assert_same(&before);
+        // The way to the agent may lead over what is on an interface.
+        let (own, at) = (&world.host_ns, std::net::SocketAddr::from(([10, 7, 0, 1], AGENT_PORT)));
+        assert_eq!(link::towards(at.ip(), None).map(|index| index == self::index("lo")), Ok(true));
+        let links = link::all().unwrap();
+        let over = own.run(|| link::towards("10.77.0.1".parse().unwrap(), None)).unwrap();
+        assert!(link::rests_on(&links, over, index("eth0")) && !link::rests_on(&links, over, index("eth1")));
+    }
+}
+
+fn is_up(name: &str) -> bool {
+    link::all().unwrap().iter().find(|link| link.name == name).is_some_and(link::Link::is_up)
+}
+
+const ETH0: &str = r#"{"net-down":{"interface":"eth0"}}"#;
+
+sandboxed! {
+    fn an_interface_goes_down_and_comes_up_with_all_that_it_had() {
+        let world = World::new();
+        furnish(&world);
+        let before = world.snapshot();
+        let injection = Injection::prepare(&world, &fault(ETH0));
+        world.assert_same(&before); // preparing reads only
+        let injected = injection.again().unwrap();
+        assert!(!is_up("eth0") && is_up("eth1"));
+        let evidence = injection.evidence();
+        assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
+        for peer in [PEER4, PEER6] {
+            let tried = TcpStream::connect_timeout(&format_at(peer), std::time::Duration::from_millis(300));
+            tried.expect_err("the way is cut");
+        }
+        assert_eq!(world.tcp_out("10.2.0.2", 8080), Reach::Yes, "the other interface");
+        // What was learnt in the moment of going down, as the journal has it.
+        let better = injected.undo.expect("a better undo");
+        let text = serde_json::to_string(&better).unwrap();
+        let better: Vec<Undo> = serde_json::from_str(&text).unwrap();
+        for undo in &better {
+            let undone = undo.apply(&world.host).unwrap();
+            assert!(undone.detail.contains("was set up") && undone.foreign.is_empty(), "{undone:?}");
+        }
+        world.assert_same(&before);
+        for peer in [PEER4, PEER6] {
+            assert_eq!(world.tcp_out(peer, 8080), Reach::Yes);
+        }
+        assert_eq!(injection.evidence().in_force, Seen::No);
+    }
+}
+
+fn format_at(peer: &str) -> std::net::SocketAddr {
+    std::net::SocketAddr::new(peer.parse().unwrap(), 8080)
+}
+
+sandboxed! {
+    fn twice_is_once_and_what_was_prepared_is_enough_for_whoever_is_left() {
+        let world = World::new();
+        furnish(&world);
+        let before = world.snapshot();
+        let injection = Injection::make(&world, &fault(ETH0));
+        let once = world.snapshot();
+        let again = injection.again().unwrap();
+        assert!(again.undo.is_some_and(|undo| !undo.is_empty()), "its own work is not somebody else's");
+        world.assert_same(&once);
+        // The agent died before it could journal what it had learnt.
+        let other = host(Path::new("/nonexistent"));
+        for undo in injection.live.prepared.undo.iter().rev() {
+            undo.apply(&other).unwrap();
+        }
+        world.assert_same(&before);
+        injection.undo();
+        injection.undo();
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn an_interface_is_found_by_the_route_to_a_peer() {
+        let world = World::new();
+        furnish(&world);
+        let before = world.snapshot();
+        for (to, name) in [("10.2.0.2", "eth1"), (PEER6, "eth0"), ("10.50.1.1", "eth0"), ("9.9.9.9", "eth1")] {
+            let injection = Injection::make(&world, &fault(&format!(r#"{{"net-down":{{"to":"{to}"}}}}"#)));
+            let effects = &injection.live.prepared.effects;
+            assert_eq!(effects[0], format!("set interface {name} down"), "{to}");
+            assert!(!is_up(name));
+            injection.undo();
+            world.assert_same(&before);
+        }
+    }
+}
+
+sandboxed! {
+    fn what_cannot_be_taken_down_is_refused_before_anything_is_touched() {
+        let world = World::new();
+        furnish(&world);
+        let before = world.snapshot();
+        let refused = |parameters: &str| {
+            let fault: Fault = fault(&format!(r#"{{"net-down":{parameters}}}"#));
+            world.prepare(&fault).expect_err(parameters)
+        };
+        for (parameters, code) in [
+            ("{}", "no-interface"),
+            (r#"{"interface":"lo"}"#, "loopback"),
+            (r#"{"interface":"eth9"}"#, "no-interface"),
+            (r#"{"interface":"eth0; reboot"}"#, "bad-interface"),
+            (r#"{"interface":"eth0","to":"10.1.0.2"}"#, "two-interfaces"),
+            (r#"{"to":["10.1.0.2","10.2.0.2"]}"#, "several-interfaces"),
+            (r#"{"to":"10.1.0.1"}"#, "loopback"),
+        ] {
+            assert_eq!(refused(parameters).code, code, "{parameters}");
+        }
+        down(&world.host_ns, "eth1");
+        assert_eq!(refused(r#"{"interface":"eth1"}"#).code, "down-already");
+        up(&world.host_ns, "eth1");
+        route(&world.host_ns, "0.0.0.0/0", "10.2.0.2");
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn the_way_to_the_agent_is_refused_unless_it_is_meant() {
+        let world = World::new();
+        furnish(&world);
+        let before = world.snapshot();
+        let other = fault(r#"{"net-down":{"interface":"eth1"}}"#);
+        for (to, port) in [("10.1.0.1", AGENT_PORT), ("fd00:1::1", AGENT_PORT), ("10.1.0.1", 22)] {
+            let at = std::net::SocketAddr::new(to.parse().unwrap(), port);
+            let control = world.at_peer(|| TcpStream::connect(at).unwrap());
+            let problem = world.prepare(&fault(ETH0)).expect_err("the control path");
+            assert_eq!(problem.code, "control-path", "{problem:?}");
+            assert!(problem.title.contains("eth0"), "{problem:?}");
+            world.prepare(&other).expect("another interface");
+            let meant = fault(r#"{"net-down":{"interface":"eth0","cut_off":true}}"#);
+            let injection = Injection::make(&world, &meant);
+            assert!(!is_up("eth0"));
+            injection.undo();
+            drop(control);
+        }
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn what_others_do_meanwhile_is_theirs() {
+        let world = World::new();
+        furnish(&world);
+        let before = world.snapshot();
+        // Down before its time came: somebody else's will, and left so.
+        let late = Injection::prepare(&world, &fault(ETH0));
+        down(&world.host_ns, "eth0");
+        let undo = late.again().unwrap().undo;
+        assert_eq!(undo, Some(Vec::new()));
+        assert_eq!(late.evidence().in_force, Seen::No);
+        // The one that was prepared puts it back, as nothing else was journaled.
+        late.undo();
+        world.assert_same(&before);
+        // Up before its time is over: the fault is not there any more, and all that was there comes back.
+        let early = Injection::with(&world, &fault(ETH0), Span::secs(60), Span::secs(60));
+        up(&world.host_ns, "eth0");
+        let evidence = early.evidence();
+        assert_eq!(evidence.in_force, Seen::No, "{}", evidence.detail);
+        early.undo();
+        world.assert_same(&before);
+        // An address that somebody removes is not given back, nor are its routes; all else is.
+        let meanwhile = Injection::with(&world, &fault(ETH0), Span::secs(60), Span::secs(60));
+        remove_address(&world.host_ns, "eth0", "10.3.0.1/24");
+        let undone = meanwhile.live.prepared.undo[0].apply(&world.host).unwrap();
+        assert_eq!(undone.foreign, ["address 10.3.0.1/24 of eth0 was removed meanwhile; it is left so"]);
+        assert_eq!(world.tcp_out(PEER6, 8080), Reach::Yes);
+        address(&world.host_ns, "eth0", "10.3.0.1/24");
+        world.assert_same(&before);
+    }
+}

@@ -1,0 +1,281 @@
+//! Live connections, reset at both ends or left alone.
+
+use std::{
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use firedrill_agent::{
+    fault::{Ask, Live, of},
+    host::{resets::EVERY, sockets::Sockets},
+    sandboxed,
+    testing::{Netns, host, play, role, skip, wait_until},
+    undo::Undo,
+};
+use firedrill_wire::{Span, evidence::Seen};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{
+    trip::fault,
+    world::{AGENT_PORT, Injection, PEER4, PEER6, SELF4, SELF6, World},
+};
+
+/// Whether this kernel can do it at all.
+fn able() -> bool {
+    match Sockets::open().and_then(|mut sockets| sockets.able()) {
+        Ok(()) => true,
+        Err(error) => {
+            skip(&format!("resets of connections: {error}"));
+            false
+        }
+    }
+}
+
+/// A connection with both its ends in hand.
+struct Pair {
+    opened: TcpStream,
+    accepted: TcpStream,
+}
+
+impl Pair {
+    /// From one namespace to an address of another. `any` listens on the v6 wildcard, where v4 comes in a v6 coat.
+    fn new(from: &Netns, at: &Netns, to: &str, port: u16, any: bool) -> Self {
+        let to = SocketAddr::new(to.parse().unwrap(), port);
+        let on = if any { SocketAddr::from(([0; 16], port)) } else { to };
+        let listener = at.run(|| TcpListener::bind(on).unwrap());
+        let opened = from.run(|| TcpStream::connect(to).unwrap());
+        let (accepted, _) = listener.accept().unwrap();
+        for stream in [&opened, &accepted] {
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        }
+        Self { opened, accepted }
+    }
+
+    /// Fails unless a byte passes each way.
+    fn assert_lives(&mut self, what: &str) {
+        pass(&mut self.opened, &mut self.accepted, what);
+        pass(&mut self.accepted, &mut self.opened, what);
+    }
+
+    /// Fails unless both ends are told that it was reset.
+    fn assert_reset(&mut self, what: &str) {
+        for stream in [&mut self.opened, &mut self.accepted] {
+            let error = stream.read(&mut [0]).expect_err(what);
+            let told = [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset];
+            assert!(told.contains(&error.kind()), "{what}: {error}");
+        }
+    }
+}
+
+fn pass(from: &mut TcpStream, to: &mut TcpStream, what: &str) {
+    let mut byte = [0];
+    let passed = from.write_all(b"x").and_then(|()| to.read_exact(&mut byte));
+    passed.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!(&byte, b"x", "{what}");
+}
+
+sandboxed! {
+    fn connections_are_reset_at_both_ends_and_no_others() {
+        if !able() {
+            return;
+        }
+        let world = World::new();
+        let before = world.snapshot();
+        let (own, peer, second) = (&world.host_ns, world.peer(), world.second());
+        let mut chosen = [
+            ("out v4", Pair::new(own, peer, PEER4, 5000, false)),
+            ("out v6", Pair::new(own, peer, PEER6, 5001, false)),
+            ("in v4", Pair::new(peer, own, SELF4, 5002, false)),
+            ("in v6", Pair::new(peer, own, SELF6, 5003, false)),
+            ("in v4 on a v6 socket", Pair::new(peer, own, SELF4, 5004, true)),
+        ];
+        let mut others = [
+            ("another peer", Pair::new(own, second, "10.2.0.2", 5000, false)),
+            ("the agent", Pair::new(peer, own, SELF4, AGENT_PORT + 1, false)),
+            ("loopback", Pair::new(own, own, "127.0.0.1", 5000, false)),
+            ("itself", Pair::new(own, own, SELF4, 5000, false)),
+            ("of others, passing through", Pair::new(peer, second, "10.2.0.2", 5001, false)),
+            ("metadata", Pair::new(own, peer, "169.254.169.254", 5000, false)),
+        ];
+        // A port that this agent calls its own, without the world's listener on it.
+        let mut agent = host(std::path::Path::new("/nonexistent"));
+        agent.agent_port = AGENT_PORT + 1;
+        let reset = fault(r#"{"net-reset":{"to":["10.1.0.0/24","fd00:1::/64","169.254.169.254","127.0.0.0/8"]}}"#);
+        let ask = Ask { id: "reset-run-1".parse().unwrap(), fault: reset.clone(), hold: Span::secs(60) };
+        let prepared = of(&reset).prepare(&agent, &ask).unwrap();
+        assert_eq!(prepared.undo, [], "it cannot be undone");
+        let live = Live { ask, prepared, ends_boot_us: u64::MAX, lease: Span::secs(60) };
+        let said = of(&reset).inject(&agent, &live).unwrap().detail;
+        assert_eq!(said, "reset 5 TCP connections");
+        for (what, pair) in &mut chosen {
+            pair.assert_reset(what);
+        }
+        for (what, pair) in &mut others {
+            pair.assert_lives(what);
+        }
+        let evidence = of(&reset).evidence(&agent, &live);
+        assert_eq!((evidence.in_force, evidence.exercised, evidence.count), (Seen::Yes, Seen::Yes, Some(5)));
+        // Once is once, also when it is asked for again.
+        let mut later = Pair::new(own, peer, PEER4, 5005, false);
+        assert_eq!(of(&reset).inject(&agent, &live).unwrap().detail, said);
+        later.assert_lives("came later");
+        drop((chosen, others, later));
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn ports_choose_and_nothing_chosen_is_nothing_exercised() {
+        if !able() {
+            return;
+        }
+        let world = World::new();
+        let (own, peer) = (&world.host_ns, world.peer());
+        let mut there = Pair::new(own, peer, PEER4, 5000, false);
+        let mut here = Pair::new(peer, own, SELF6, 6000, false);
+        let none = Injection::make(&world, &fault(r#"{"net-reset":{"remote_ports":5001,"local_ports":7000}}"#));
+        let evidence = none.evidence();
+        assert_eq!((evidence.exercised, evidence.count), (Seen::No, Some(0)), "{}", evidence.detail);
+        let local = Injection::make(&world, &fault(r#"{"net-reset":{"local_ports":"6000-6001"}}"#));
+        assert_eq!(local.evidence().count, Some(1));
+        here.assert_reset("its local port");
+        there.assert_lives("another local port");
+        let remote = Injection::make(&world, &fault(r#"{"net-reset":{"remote_ports":5000}}"#));
+        assert_eq!(remote.evidence().count, Some(1));
+        there.assert_reset("its remote port");
+    }
+}
+
+const THROUGHOUT: &str = r#"{"net-reset":{"to":["10.1.0.2","fd00:1::2"],"how":"throughout"}}"#;
+
+/// Long enough for some looks.
+fn some_looks() {
+    thread::sleep(EVERY * 4);
+}
+
+sandboxed! {
+    fn throughout_reaches_what_comes_until_it_is_over() {
+        if !able() {
+            return;
+        }
+        let world = World::new();
+        let before = world.snapshot();
+        let (own, peer) = (&world.host_ns, world.peer());
+        let mut first = Pair::new(own, peer, PEER4, 5000, false);
+        let injection = Injection::make(&world, &fault(THROUGHOUT));
+        first.assert_reset("there at the start");
+        for (to, port) in [(PEER4, 5001), (PEER6, 5002)] {
+            Pair::new(own, peer, to, port, false).assert_reset("came later");
+        }
+        let evidence = injection.evidence();
+        assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
+        assert_eq!(evidence.count, Some(3));
+        injection.again().unwrap();
+        assert_eq!(injection.evidence().count, Some(3), "begun once");
+        for _ in 0..2 {
+            injection.undo();
+            assert_eq!(injection.evidence().in_force, Seen::No);
+        }
+        let mut after = Pair::new(own, peer, PEER4, 5003, false);
+        some_looks();
+        after.assert_lives("after the undo");
+        drop((first, after));
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn lease_and_hold_end_it_and_a_renewal_keeps_it() {
+        if !able() {
+            return;
+        }
+        let world = World::new();
+        let (own, peer) = (&world.host_ns, world.peer());
+        let by_lease = Injection::with(&world, &fault(THROUGHOUT), Span::secs(5), Span::secs(60));
+        by_lease.renew(Span::secs(60)).unwrap();
+        assert_eq!(by_lease.evidence().in_force, Seen::Yes);
+        by_lease.renew(Span::millis(50)).unwrap();
+        wait_until("the lease ends it", || by_lease.evidence().in_force == Seen::No);
+        by_lease.renew(Span::secs(60)).expect_err("never revived");
+        let by_hold = Injection::with(&world, &fault(THROUGHOUT), Span::secs(60), Span::millis(300));
+        wait_until("the hold ends it", || by_hold.evidence().in_force == Seen::No);
+        let mut after = Pair::new(own, peer, PEER4, 5000, false);
+        some_looks();
+        after.assert_lives("after lease and hold");
+        by_lease.undo();
+        by_hold.undo();
+    }
+}
+
+sandboxed! {
+    fn what_fails_resets_nothing_and_is_undone_by_whoever_is_left() {
+        if !able() {
+            return;
+        }
+        let world = World::new();
+        let before = world.snapshot();
+        let mut pair = Pair::new(&world.host_ns, world.peer(), PEER4, 5000, false);
+        for json in [THROUGHOUT, r#"{"net-reset":{"to":"10.1.0.2"}}"#] {
+            let mut late = Injection::prepare(&world, &fault(json));
+            late.live.ends_boot_us = 1;
+            late.again().expect_err("its hold is over");
+            late.undo();
+            late.undo();
+        }
+        pair.assert_lives("nothing was done");
+        let other = host(std::path::Path::new("/nonexistent"));
+        let undone = Undo::StopResets { injection: "test-run-0".parse().unwrap() }.apply(&other).unwrap();
+        assert!(undone.detail.contains("ends with its owner"), "{}", undone.detail);
+        drop(pair);
+        world.assert_same(&before);
+    }
+}
+
+/// Another process, in the same namespaces, that resets throughout with a short lease.
+fn own_it() -> ! {
+    let host = host(std::path::Path::new("/nonexistent"));
+    let reset = fault(THROUGHOUT);
+    let ask = Ask { id: "owner-run-1".parse().unwrap(), fault: reset.clone(), hold: Span::secs(60) };
+    let prepared = of(&reset).prepare(&host, &ask).unwrap();
+    let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
+    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(3) };
+    of(&reset).inject(&host, &live).unwrap();
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    loop {
+        thread::sleep(Duration::from_secs(60));
+    }
+}
+
+sandboxed! {
+    fn an_agent_that_was_stopped_past_its_lease_does_not_go_on() {
+        if role().is_some() {
+            own_it();
+        }
+        if !able() {
+            return;
+        }
+        let world = World::new();
+        let mut child = play("owner");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
+        let (own, peer) = (&world.host_ns, world.peer());
+        Pair::new(own, peer, PEER4, 5000, false).assert_reset("while it runs");
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        kill(pid, Signal::SIGSTOP).unwrap();
+        some_looks();
+        let mut meanwhile = Pair::new(own, peer, PEER6, 5001, false);
+        thread::sleep(Duration::from_secs(3));
+        meanwhile.assert_lives("nobody is there who could reset it");
+        kill(pid, Signal::SIGCONT).unwrap();
+        some_looks();
+        meanwhile.assert_lives("its lease was over when it woke");
+        kill(pid, Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+    }
+}

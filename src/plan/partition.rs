@@ -1,0 +1,354 @@
+//! Partitions: which hosts are on which side, and whom each is not to reach. What comes out is a `net-block` for each
+//! host, so that agents need no fleet and no other way to put it back.
+//!
+//! Blocks both ends of a direction: a host with a clock of its own, or none of ours, cannot leave the cut half open.
+
+use firedrill_wire::{
+    Fault,
+    fault::{Direction, NetBlock, NetPartition, PartitionShape},
+};
+
+use super::{model::Host, select::rank};
+
+/// So many hosts of a side are named.
+const SHOWN: usize = 12;
+
+/// A partition of some hosts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Parted {
+    /// What each host has to do, by its place; hosts that reach everybody are not there.
+    pub(crate) blocks: Vec<(usize, Fault)>,
+    /// Who cannot reach whom, each a sentence.
+    pub(crate) means: Vec<String>,
+    /// Hosts that are on no side although the file names the sides, by their place.
+    pub(crate) free: Vec<usize>,
+}
+
+/// Why hosts cannot be parted so.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unparted {
+    /// The name in the file that is about, if one is.
+    pub(crate) name: Option<String>,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// Who is where, by places.
+#[derive(Debug, PartialEq, Eq)]
+enum Layout {
+    Sides(Vec<Vec<usize>>),
+    Ring(Vec<usize>),
+}
+
+/// Parts hosts. `members` tells the hosts that a name stands for; `salt` keeps two attacks of one seed apart.
+pub(crate) fn part(
+    partition: &NetPartition,
+    hosts: &[&Host],
+    members: &dyn Fn(&str) -> Option<Vec<String>>,
+    seed: u64,
+    salt: &str,
+) -> Result<Parted, Unparted> {
+    let layout = match partition.shape {
+        Some(shape) => Ok(shaped(shape, hosts, seed, salt)?),
+        None => grouped(partition, hosts, members).map(Layout::Sides),
+    }?;
+    let cannot = |from: usize, to: usize| layout.cuts(from, to, partition.one_way);
+    let mut blocks = Vec::new();
+    for (here, host) in hosts.iter().enumerate() {
+        for direction in [Direction::Both, Direction::Out, Direction::In] {
+            let others = (0..hosts.len()).filter(|&there| match (cannot(here, there), cannot(there, here)) {
+                (true, true) => direction == Direction::Both,
+                (true, false) => direction == Direction::Out,
+                (false, true) => direction == Direction::In,
+                (false, false) => false,
+            });
+            let to: Vec<String> =
+                others.flat_map(|there| &hosts[there].addresses).map(ToString::to_string).collect();
+            if !to.is_empty() {
+                debug_assert!(!host.addresses.iter().any(|own| to.contains(&own.to_string())));
+                let block = NetBlock { to, direction, how: partition.how, ..NetBlock::default() };
+                blocks.push((here, Fault::NetBlock(block)));
+            }
+        }
+    }
+    let free: Vec<usize> =
+        (0..hosts.len()).filter(|here| blocks.iter().all(|(other, _)| other != here)).collect();
+    let means = layout.sentences(hosts, partition.one_way, &free);
+    Ok(Parted { blocks, means, free })
+}
+
+impl Layout {
+    /// Whether packets from one host do not get to another.
+    fn cuts(&self, from: usize, to: usize, one_way: bool) -> bool {
+        match self {
+            Self::Sides(sides) => {
+                let side = |host| sides.iter().position(|side| side.contains(&host));
+                match (side(from), side(to)) {
+                    (Some(a), Some(b)) => a != b && (!one_way || a < b),
+                    _ => false,
+                }
+            }
+            Self::Ring(ring) => {
+                let at = |host| ring.iter().position(|one| *one == host);
+                let (Some(a), Some(b)) = (at(from), at(to)) else { return false };
+                let apart = a.abs_diff(b);
+                apart > 1 && apart < ring.len() - 1
+            }
+        }
+    }
+
+    fn sentences(&self, hosts: &[&Host], one_way: bool, free: &[usize]) -> Vec<String> {
+        let list = |places: &[usize]| {
+            let names: Vec<&str> = places.iter().map(|&place| hosts[place].name.as_str()).collect();
+            match names.len() {
+                0..=SHOWN => names.join(", "),
+                more => format!("{} and {} more", names[..SHOWN].join(", "), more - SHOWN),
+            }
+        };
+        let mut all = match self {
+            Self::Ring(ring) => {
+                vec![format!("each reaches only its two neighbours in the ring {}", list(ring))]
+            }
+            Self::Sides(sides) if one_way => sides
+                .windows(2)
+                .map(|pair| {
+                    format!("{} cannot send to {}; the other way stays open", list(&pair[0]), list(&pair[1]))
+                })
+                .collect(),
+            Self::Sides(sides) => {
+                let sides: Vec<String> = sides.iter().map(|side| list(side)).collect();
+                vec![format!("no packet passes between {}", sides.join(" | "))]
+            }
+        };
+        if !free.is_empty() {
+            all.push(format!("{} stays in touch with all of them", list(free)));
+        }
+        all
+    }
+}
+
+fn grouped(
+    partition: &NetPartition,
+    hosts: &[&Host],
+    members: &dyn Fn(&str) -> Option<Vec<String>>,
+) -> Result<Vec<Vec<usize>>, Unparted> {
+    let wrong = |name: &str, message: String, help: &str| Unparted {
+        name: Some(name.to_owned()),
+        message,
+        help: help.to_owned(),
+    };
+    let names = partition.sides();
+    let mut sides: Vec<Vec<usize>> = Vec::new();
+    for name in &names {
+        if *name == NetPartition::REST {
+            if members(name).is_some() {
+                let message = "`rest` is all others, and also the name of a target, role or host".to_owned();
+                return Err(wrong(name, message, "give that one another name"));
+            }
+            sides.push(Vec::new());
+            continue;
+        }
+        let Some(known) = members(name) else {
+            let message = format!("there is no target, role or host `{name}` to be a side");
+            return Err(wrong(name, message, "name targets, roles or hosts; `rest` is all others"));
+        };
+        let side: Vec<usize> = (0..hosts.len()).filter(|&at| known.contains(&hosts[at].name)).collect();
+        if side.is_empty() {
+            let message = format!("no host of `{name}` is among those that the attack is on");
+            return Err(wrong(name, message, "`on` names all hosts of the partition, of all sides"));
+        }
+        if let Some(other) = sides.iter().position(|other| side.iter().any(|at| other.contains(at))) {
+            let both = side.iter().find(|at| sides[other].contains(at)).map(|at| hosts[*at].name.clone());
+            let message =
+                format!("host `{}` is both in `{}` and in `{name}`", both.unwrap_or_default(), names[other]);
+            return Err(wrong(name, message, "a host is on one side only"));
+        }
+        sides.push(side);
+    }
+    if let Some(rest) = names.iter().position(|name| *name == NetPartition::REST) {
+        let others: Vec<usize> =
+            (0..hosts.len()).filter(|at| sides.iter().all(|side| !side.contains(at))).collect();
+        if others.is_empty() {
+            let message = format!("`{}` is all that the attack is on: there is no rest", names[0]);
+            return Err(wrong(names[0], message, "`on` names all hosts of the partition, of all sides"));
+        }
+        sides[rest] = others;
+    }
+    Ok(sides)
+}
+
+/// Sides as the seed has them, each in the fleet's order.
+fn shaped(shape: PartitionShape, hosts: &[&Host], seed: u64, salt: &str) -> Result<Layout, Unparted> {
+    if hosts.len() < shape.least() {
+        let message =
+            format!("{} hosts make no such partition: it takes {} or more", hosts.len(), shape.least());
+        let help = "`on` names all hosts of the partition, of all sides".to_owned();
+        return Err(Unparted { name: None, message, help });
+    }
+    let mut ranked: Vec<usize> = (0..hosts.len()).collect();
+    ranked.sort_by_key(|&at| rank(seed, salt, &hosts[at].name));
+    let split = |ranked: &[usize], first: usize| {
+        let (one, other) = ranked.split_at(first);
+        let sorted = |side: &[usize]| {
+            let mut side = side.to_vec();
+            side.sort_unstable();
+            side
+        };
+        Layout::Sides(vec![sorted(one), sorted(other)])
+    };
+    Ok(match shape {
+        PartitionShape::Halves => split(&ranked, ranked.len() / 2),
+        PartitionShape::One => split(&ranked, 1),
+        PartitionShape::Bridge => split(&ranked[1..], ranked.len() / 2),
+        PartitionShape::Ring => Layout::Ring(ranked),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::model::Reach;
+    use proptest::prelude::*;
+
+    fn hosts(count: usize) -> Vec<Host> {
+        (0..count)
+            .map(|n| Host {
+                name: format!("h{n}"),
+                addresses: vec![
+                    format!("10.0.0.{}", n + 1).parse().unwrap(),
+                    format!("fd00::{}", n + 1).parse().unwrap(),
+                ],
+                labels: Default::default(),
+                roles: vec![],
+                tags: vec![],
+                agent: Reach::Tcp(String::new()),
+            })
+            .collect()
+    }
+
+    fn members(name: &str) -> Option<Vec<String>> {
+        let all = match name {
+            "left" => "h0 h1 elsewhere",
+            "right" => "h2 h3",
+            "also-h1" => "h1",
+            "abroad" => "elsewhere",
+            _ => return None,
+        };
+        Some(all.split(' ').map(str::to_owned).collect())
+    }
+
+    fn parted(json: &str, count: usize) -> Result<Parted, Unparted> {
+        let partition: NetPartition = serde_json::from_str(json).unwrap();
+        let hosts = hosts(count);
+        part(&partition, &hosts.iter().collect::<Vec<_>>(), &members, 7, "attack")
+    }
+
+    /// Whether packets from one host get to another, as their blocks have it.
+    fn passes(parted: &Parted, from: usize, to: usize) -> bool {
+        let blocks = |at: usize, other: usize, not: Direction| {
+            parted.blocks.iter().filter(|(host, _)| *host == at).any(|(_, fault)| match fault {
+                Fault::NetBlock(block) => {
+                    let both = [format!("10.0.0.{}", other + 1), format!("fd00::{}", other + 1)];
+                    let named = both.iter().filter(|address| block.to.contains(address)).count();
+                    assert_ne!(named, 1, "all addresses of a host or none");
+                    named == 2 && block.direction != not
+                }
+                other => panic!("{other:?}"),
+            })
+        };
+        let (out, inward) = (blocks(from, to, Direction::In), blocks(to, from, Direction::Out));
+        assert_eq!(out, inward, "both ends block it, or none: {parted:?}");
+        !out
+    }
+
+    #[test]
+    fn groups_cannot_reach_each_other_and_whoever_is_in_none_reaches_all() {
+        let both = parted(r#"{"groups":["left","right"]}"#, 5).unwrap();
+        for (a, b) in (0..5).flat_map(|a| (0..5).map(move |b| (a, b))) {
+            let across = a.max(b) < 4 && (a < 2) != (b < 2);
+            assert_eq!(passes(&both, a, b), !across, "{a} to {b}");
+        }
+        assert_eq!(both.free, [4]);
+        assert_eq!(
+            both.means,
+            ["no packet passes between h0, h1 | h2, h3", "h4 stays in touch with all of them"]
+        );
+        let rest = parted(r#"{"groups":"left"}"#, 5).unwrap();
+        assert!(rest.free.is_empty() && !passes(&rest, 0, 4) && passes(&rest, 2, 4));
+        assert_eq!(rest, parted(r#"{"groups":["left","rest"]}"#, 5).unwrap());
+    }
+
+    #[test]
+    fn one_way_stays_open_the_other_way() {
+        let one_way = parted(r#"{"groups":["left","right"],"one_way":true}"#, 4).unwrap();
+        assert!(!passes(&one_way, 0, 3) && passes(&one_way, 3, 0) && passes(&one_way, 0, 1));
+        assert_eq!(one_way.means, ["h0, h1 cannot send to h2, h3; the other way stays open"]);
+        let other = parted(r#"{"groups":["rest","left"],"one_way":true}"#, 4).unwrap();
+        assert!(passes(&other, 0, 3) && !passes(&other, 3, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_parted_is_told_by_name() {
+        let told = |json, count| {
+            let wrong = parted(json, count).unwrap_err();
+            (wrong.name.unwrap_or_default(), wrong.message)
+        };
+        for (json, count, name, said) in [
+            (r#"{"groups":["left","nobody"]}"#, 4, "nobody", "there is no target"),
+            (r#"{"groups":["left","abroad"]}"#, 4, "abroad", "is among those"),
+            (r#"{"groups":["left","also-h1"]}"#, 4, "also-h1", "both in `left` and in `also-h1`"),
+            (r#"{"groups":"left"}"#, 2, "left", "there is no rest"),
+            (r#"{"shape":"ring"}"#, 3, "", "takes 4 or more"),
+            (r#"{"shape":"one"}"#, 1, "", "takes 2 or more"),
+        ] {
+            let (about, message) = told(json, count);
+            assert_eq!(about, name, "{message}");
+            assert!(message.contains(said), "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn shapes_are_what_they_are_called(seed: u64, count in 4_usize..12) {
+            let hosts = hosts(count);
+            let hosts: Vec<&Host> = hosts.iter().collect();
+            let of = |shape| {
+                let partition = NetPartition { shape: Some(shape), ..NetPartition::default() };
+                let parted = part(&partition, &hosts, &members, seed, "a").unwrap();
+                assert_eq!(parted, part(&partition, &hosts, &members, seed, "a").unwrap(), "the seed decides");
+                parted
+            };
+            let reaches = |parted: &Parted, host: usize| -> Vec<usize> {
+                (0..count).filter(|&other| other != host && passes(parted, host, other)).collect()
+            };
+            let degrees = |parted: &Parted| {
+                let mut all: Vec<usize> = (0..count).map(|host| reaches(parted, host).len()).collect();
+                all.sort_unstable();
+                all
+            };
+            let halves = of(PartitionShape::Halves);
+            let (small, big) = (count / 2, count - count / 2);
+            let mut wanted = vec![small - 1; small];
+            wanted.extend(vec![big - 1; big]);
+            prop_assert_eq!(degrees(&halves), wanted);
+            let mut wanted = vec![0];
+            wanted.extend(vec![count - 2; count - 1]);
+            prop_assert_eq!(degrees(&of(PartitionShape::One)), wanted);
+            let ring = of(PartitionShape::Ring);
+            prop_assert_eq!(degrees(&ring), vec![2; count]);
+            // One ring, not several.
+            let (mut before, mut at, mut steps) = (0, reaches(&ring, 0)[0], 1);
+            while at != 0 {
+                let next = reaches(&ring, at).into_iter().find(|next| *next != before).unwrap();
+                (before, at, steps) = (at, next, steps + 1);
+            }
+            prop_assert_eq!(steps, count);
+            let bridge = of(PartitionShape::Bridge);
+            prop_assert_eq!(bridge.free.len(), 1);
+            prop_assert_eq!(reaches(&bridge, bridge.free[0]).len(), count - 1);
+            let sides: Vec<usize> = (0..count).filter(|host| !bridge.free.contains(host)).map(|host| reaches(&bridge, host).len()).collect();
+            let (least, most) = (sides.iter().min().unwrap(), sides.iter().max().unwrap());
+            prop_assert!(most - least <= 1 && *least >= (count - 1) / 2);
+        }
+    }
+}

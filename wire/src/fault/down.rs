@@ -1,0 +1,62 @@
+//! `net-down`: an interface goes down, and up again by itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::Misfit;
+
+/// The kernel's limit for an interface's name, without the zero byte that ends it.
+const LONGEST: usize = 15;
+
+/// `net-down`: set a network interface down; up again afterwards, with the addresses and routes that the kernel dropped.
+/// One that carries the agent's or an SSH connection is refused, unless `cut_off` says that this is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NetDown {
+    /// The interface's name on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// In place of a name: peers, and the interface that has the route to them. As in other faults on traffic.
+    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    pub to: Vec<String>,
+    /// Also where nobody can reach the host then: its agent sets the interface up again by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
+}
+
+impl NetDown {
+    /// What cannot be in the parameters.
+    pub(super) fn misfit(&self) -> Option<Misfit> {
+        let wrong = |code, what, help| Some(Misfit { code, what, help });
+        match (self.interface.as_deref(), self.to.is_empty()) {
+            (None, true) => wrong(
+                "no-interface",
+                "says not which interface",
+                "name one with `interface`, or peers with `to`: the interface with the route to them goes down",
+            ),
+            (Some(_), false) => wrong(
+                "two-interfaces",
+                "has both `interface` and `to`",
+                "one of them: a name, or peers to which the interface has the route",
+            ),
+            (Some("lo"), true) => wrong(
+                "loopback",
+                "the loopback interface is never touched",
+                "take another interface; most programs need loopback, the agent too",
+            ),
+            (Some(name), true) if !is_name(name) => wrong(
+                "bad-interface",
+                "that cannot be an interface's name",
+                "at most 15 characters, no blanks, `/` or `:`, for example \"eth1\"",
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=LONGEST).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':'))
+}

@@ -1,0 +1,103 @@
+//! `net-partition`: hosts in sides that cannot reach each other. A matter of the plan: what each host has to do for it
+//! is a `net-block` against the addresses of those whom it is not to reach.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Misfit, Refuse};
+
+/// `net-partition`: cut the attack's hosts into sides that cannot reach each other, by `groups` or by `shape`. Each host
+/// drops what it would send to the other sides and what comes from them. The control path, SSH, loopback, neighbour
+/// discovery, DHCP and cloud metadata are never touched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NetPartition {
+    /// The sides: targets, roles or hosts, of which those count that the attack is on; `rest` is all others. One alone
+    /// is against the rest. Hosts in none of them reach everybody.
+    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    pub groups: Vec<String>,
+    /// The sides are made by the run's seed, in this shape; in place of `groups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<PartitionShape>,
+    /// Only the first side cannot send to the second, which can still send to the first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_way: bool,
+    /// What becomes of the packets.
+    #[serde(default)]
+    pub how: Refuse,
+}
+
+/// How the run's seed cuts hosts apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionShape {
+    /// Two sides of equal size, or the first smaller by one.
+    Halves,
+    /// One host against all others.
+    One,
+    /// Each host reaches only its two neighbours in a ring; from four hosts on.
+    Ring,
+    /// Two halves, and one more host that both reach; from three hosts on.
+    Bridge,
+}
+
+impl PartitionShape {
+    /// So many hosts make a partition of this shape at least.
+    #[must_use]
+    pub const fn least(self) -> usize {
+        match self {
+            Self::Halves | Self::One => 2,
+            Self::Bridge => 3,
+            Self::Ring => 4,
+        }
+    }
+}
+
+impl NetPartition {
+    /// The group that is everybody whom no other group names.
+    pub const REST: &'static str = "rest";
+
+    /// The sides by name, with the one that goes without saying.
+    #[must_use]
+    pub fn sides(&self) -> Vec<&str> {
+        let said = self.groups.iter().map(String::as_str);
+        let rest = (self.groups.len() == 1).then_some(Self::REST);
+        said.chain(rest).collect()
+    }
+
+    /// What cannot be in the parameters.
+    pub(super) fn misfit(&self) -> Option<Misfit> {
+        let wrong = |code, what, help| Some(Misfit { code, what, help });
+        match (self.shape, &self.groups[..]) {
+            (None, []) => wrong(
+                "no-groups",
+                "says neither `groups` nor `shape`",
+                "for example groups = [\"fremont\", \"rest\"], or shape = \"halves\" (one, ring, bridge)",
+            ),
+            (Some(_), [_, ..]) => wrong(
+                "groups-and-shape",
+                "has both `groups` and `shape`",
+                "one of them: `groups` names the sides, `shape` lets the run's seed make them",
+            ),
+            (None, [rest]) if rest == Self::REST => {
+                wrong("no-groups", "the rest of nobody is no side", "name the other side too")
+            }
+            (None, groups) if groups.iter().enumerate().any(|(at, one)| groups[..at].contains(one)) => {
+                wrong("same-group", "names a group twice", "each side once")
+            }
+            (Some(PartitionShape::Ring | PartitionShape::Bridge), []) if self.one_way => wrong(
+                "not-two-sides",
+                "a ring and a bridge have no first side that `one_way` could be about",
+                "leave `one_way` out, or take groups, halves or one",
+            ),
+            (None, groups) if self.one_way && groups.len() > 2 => wrong(
+                "not-two-sides",
+                "`one_way` is about two sides, and here are more",
+                "two groups, of which the first cannot send to the second",
+            ),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `net-reset`: live TCP connections are reset. Chosen like traffic, but by connection: both directions, TCP only.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, OnTraffic, PortRange, Protocol, Traffic};
+
+/// How often connections are reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetHow {
+    /// All that are open at the start, and none that come later. Cannot be undone: who was connected has to connect again.
+    #[default]
+    Once,
+    /// All that are open at the start, and all that come while the fault holds.
+    Throughout,
+}
+
+/// `net-reset`: reset live TCP connections with some peers, at both ends at once. The control path, SSH, loopback and cloud
+/// metadata are never touched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NetReset {
+    /// The peers: in a scenario a target's name, a host's name, an address, a CIDR (`10.9.0.0/16`), or a name that the
+    /// agent looks up. An agent gets addresses, CIDRs and names to look up.
+    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    pub to: Vec<String>,
+    /// Ports on this host; none means all.
+    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<PortRange>"))]
+    pub local_ports: Vec<PortRange>,
+    /// Ports on the peer; none means all.
+    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<PortRange>"))]
+    pub remote_ports: Vec<PortRange>,
+    /// How often.
+    #[serde(default)]
+    pub how: ResetHow,
+}
+
+impl OnTraffic for NetReset {
+    fn traffic(&self) -> Traffic<'_> {
+        Traffic {
+            to: &self.to,
+            local_ports: &self.local_ports,
+            remote_ports: &self.remote_ports,
+            protocol: Some(Protocol::Tcp),
+            direction: Direction::Both,
+        }
+    }
+    fn peers_mut(&mut self) -> &mut Vec<String> {
+        &mut self.to
+    }
+}
