@@ -22,7 +22,6 @@ use firedrill_agent::{
     testing::{host, play, role, wait_until},
     undo,
 };
-use firedrill_wire::fault::Direction;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -35,12 +34,8 @@ const NAME: &str = "fd_run_1";
 fn table(lease: Duration, hold: Duration) -> Table {
     let choice = Choice {
         peers: vec!["10.9.0.0/24".parse().unwrap(), "fd09::/64".parse().unwrap()],
-        local_ports: Vec::new(),
         remote_ports: vec![(80, 90), (65535, 65535)],
-        protocol: None,
-        direction: Direction::Both,
-        followed: false,
-        forwarded: true,
+        ..Choice::default()
     };
     let harm = Harm { choice, except: Vec::new(), how: Fate::Drop };
     let host = host(std::path::Path::new("/nonexistent"));
@@ -198,7 +193,7 @@ sandboxed! {
             .map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * n).into())
             .map(|address: std::net::IpAddr| ipnet::IpNet::from(address))
             .collect();
-        let choice = Choice { peers, local_ports: Vec::new(), remote_ports: Vec::new(), protocol: None, direction: Direction::Both, followed: false, forwarded: true };
+        let choice = Choice { peers, ..Choice::default() };
         let harm = Harm { choice, except: Vec::new(), how: Fate::Reject };
         let host = host(std::path::Path::new("/nonexistent"));
         let many = rules::table(&host, &"run-1".parse().unwrap(), &harm, LONG, LONG);

@@ -234,7 +234,7 @@ impl Resolver<'_> {
     fn fault_on(&mut self, mut fault: Fault, host: &model::Host, item: &Item<Attack>) -> Fault {
         let peers = Peers { fleet: self.fleet, targets: self.targets };
         let place = |name: &str| item.place_of_value(name);
-        if let Some(list) = fault.peers_mut() {
+        for list in fault.selectors_mut() {
             *list = peers.resolve(list, host, &place, self.sink);
         }
         fault

@@ -17,7 +17,7 @@ mod traffic;
 pub use down::NetDown;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use misfit::Misfit;
-pub use net::{Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
+pub use net::{Connections, Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
 pub use reset::{NetReset, ResetHow};

@@ -2,12 +2,7 @@
 //!
 //! One nftables table, behind gates that the kernel closes by itself; no interface, route or other table is touched.
 
-use firedrill_wire::{
-    Span,
-    api::Problem,
-    evidence::Evidence,
-    fault::{Direction, HostIsolate},
-};
+use firedrill_wire::{Span, api::Problem, evidence::Evidence, fault::HostIsolate};
 
 use super::{
     Ask, Inject, InjectError, Injected, Live, Prepared,
@@ -52,17 +47,5 @@ impl Inject for HostIsolate {
 }
 
 fn harm(except: &Peers) -> Harm {
-    Harm {
-        choice: Choice {
-            peers: Vec::new(),
-            local_ports: Vec::new(),
-            remote_ports: Vec::new(),
-            protocol: None,
-            direction: Direction::Both,
-            followed: false,
-            forwarded: true,
-        },
-        except: except.all().collect(),
-        how: Fate::Drop,
-    }
+    Harm { choice: Choice::default(), except: except.all().collect(), how: Fate::Drop }
 }

@@ -6,7 +6,7 @@ use firedrill_wire::{
     Span,
     api::Problem,
     evidence::Evidence,
-    fault::{Direction, NetBlock, OnTraffic as _, Protocol, Refuse},
+    fault::{Connections, Direction, NetBlock, OnTraffic as _, Protocol, Refuse},
 };
 
 use super::{
@@ -22,7 +22,7 @@ use crate::host::Host;
 impl Inject for NetBlock {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
-        let peers = Peers::find(&self.to)?;
+        let peers = Peers::of(&self.traffic())?;
         let verb = match self.how {
             Refuse::Drop => "drop",
             Refuse::Reject => "reject",
@@ -49,7 +49,7 @@ impl Inject for NetBlock {
 }
 
 fn harm(block: &NetBlock, peers: &Peers) -> Harm {
-    Harm { choice: Choice::of(&block.traffic(), peers), except: Vec::new(), how: block.how.into() }
+    Harm { choice: Choice::of(&block.traffic(), peers), except: peers.except.clone(), how: block.how.into() }
 }
 
 fn notes(block: &NetBlock) -> Vec<String> {
@@ -64,6 +64,13 @@ fn notes(block: &NetBlock) -> Vec<String> {
     }
     if block.how == Refuse::Reject {
         notes.push("TCP resets and ICMP port-unreachable messages pass, or nobody would be told".to_owned());
+    }
+    if block.connections == Some(Connections::Replies) {
+        notes.push(
+            "connection tracking is switched on in this network namespace while it holds, if it is not already; it does not \
+             know who began connections that were there before"
+                .to_owned(),
+        );
     }
     notes
 }

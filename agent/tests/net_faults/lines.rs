@@ -107,6 +107,36 @@ sandboxed! {
 }
 
 sandboxed! {
+    fn narrower_clauses_are_known_at_the_interfaces_too() {
+        in_the_kernel("narrower_clauses_are_known_at_the_interfaces_too", || {
+            let world = World::new();
+            let before = world.snapshot();
+            for peer in PEERS {
+                for (direction, clause, expected) in [
+                    ("in", r#""flows":"50%""#, 25..=75),
+                    ("out", r#""flows":"50%""#, 25..=75),
+                    ("in", r#""interfaces":"eth1""#, 0..=0),
+                    ("out", r#""interfaces":"eth1""#, 0..=0),
+                    ("out", r#""user":"0""#, 100..=110),
+                    ("in", r#""except":["10.1.0.0/16","fd00:1::/32"]"#, 0..=0),
+                ] {
+                    let injection = Injection::make(&world, &throttle(peer, &format!(r#","direction":"{direction}",{clause}"#)));
+                    for _ in 0..100 {
+                        let (near, far) = world.flow(peer);
+                        if direction == "in" { far.send(b"x").unwrap() } else { near.send(b"x").unwrap() };
+                    }
+                    // What goes to the other end of a cable is there at once.
+                    let seen = injection.evidence().count.unwrap();
+                    assert!(expected.contains(&seen), "{peer} {direction} {clause}: {seen} of 100");
+                    injection.undo();
+                }
+            }
+            world.assert_same(&before);
+        });
+    }
+}
+
+sandboxed! {
     fn what_waits_in_a_line_is_waited_for() {
         in_the_kernel("what_waits_in_a_line_is_waited_for", || {
             let world = World::new();

@@ -2,7 +2,7 @@
 //! again: it trusts no coordinator.
 
 use super::{
-    Fault, NetLose, NetSlow, Protocol,
+    Connections, Direction, Fault, NetLose, NetSlow, Protocol, Traffic,
     shape::{Distribution, GilbertElliott},
 };
 use crate::{ByteSize, Share};
@@ -51,6 +51,9 @@ impl Fault {
                 "name peers with `to`, or ports; host-isolate cuts a host off from everybody",
             );
         }
+        if let Some(wrong) = chosen(&traffic) {
+            return Some(wrong);
+        }
         match self {
             Self::NetSlow(slow) => late(slow),
             Self::NetLose(lose) => lost(lose),
@@ -75,6 +78,34 @@ impl Fault {
             _ => None,
         }
     }
+}
+
+/// What cannot be among the clauses that choose more narrowly.
+fn chosen(traffic: &Traffic<'_>) -> Option<Misfit> {
+    if traffic.user.is_some() && traffic.direction != Direction::Out {
+        return misfit(
+            "user-inwards",
+            "chooses by user what comes in, of which the kernel does not know whose it will be",
+            "say direction = \"out\", or choose by `local_ports`",
+        );
+    }
+    if traffic.flows.is_some_and(|share| share.is_none()) {
+        return misfit("no-share", "a share of 0% touches no flow", "more than 0%, such as \"30%\"");
+    }
+    if traffic.connections == Some(Connections::New)
+        && !matches!(traffic.protocol, None | Some(Protocol::Tcp))
+    {
+        return misfit("not-tcp", "only TCP opens connections", "leave `protocol` out, or say \"tcp\"");
+    }
+    let bad = |name: &String| name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\0']);
+    if traffic.interfaces.iter().any(bad) {
+        return misfit(
+            "bad-interface",
+            "an interface's name that cannot be one",
+            "up to 15 characters, such as \"eth0\"; a host's own: ip link",
+        );
+    }
+    None
 }
 
 fn some(share: Share) -> Option<Misfit> {

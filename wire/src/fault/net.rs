@@ -40,6 +40,17 @@ pub enum Protocol {
     Icmp,
 }
 
+/// Which packets of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Connections {
+    /// Those that open a TCP connection: what is open stays, what is new cannot be had.
+    New,
+    /// Those that answer: whoever asked first is heard, and gets no answer. Takes connection tracking.
+    Replies,
+}
+
 /// What becomes of a blocked packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -138,10 +149,13 @@ impl schemars::JsonSchema for PortRange {
 on_traffic! {
     /// `net-block`: drop or reject traffic with some peers. The control path, SSH, loopback, neighbour discovery and DHCP
     /// are never blocked.
-    NetBlock, "Direction::default" => Direction::Both;
+    NetBlock, "Direction::default" => Direction::Both, |block: &Self| block.connections;
     /// What becomes of the packets.
     #[serde(default)]
     how: Refuse,
+    /// Only packets of some connections: `new` ones, or `replies`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connections: Option<Connections>,
 }
 
 /// A value, or a list of them: only its schema.

@@ -47,10 +47,10 @@ impl OnTraffic for NetReset {
             local_ports: &self.local_ports,
             remote_ports: &self.remote_ports,
             protocol: Some(Protocol::Tcp),
-            direction: Direction::Both,
+            ..Traffic::all(Direction::Both)
         }
     }
-    fn peers_mut(&mut self) -> &mut Vec<String> {
-        &mut self.to
+    fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
+        vec![&mut self.to]
     }
 }

@@ -80,7 +80,7 @@ impl GilbertElliott {
 on_traffic! {
     /// `net-slow`: delay packets. The control path, SSH, loopback, neighbour discovery, DHCP and cloud metadata are never
     /// touched.
-    NetSlow, "Direction::outward" => Direction::Out;
+    NetSlow, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// The mean delay of a packet, each way that `direction` names.
     delay: Span,
     /// How much delays scatter: half the width, or one sigma (see `distribution`).
@@ -100,7 +100,7 @@ on_traffic! {
 on_traffic! {
     /// `net-lose`: lose some packets, by chance (`share`) or in bursts (`gilbert_elliott`). The control path, SSH, loopback,
     /// neighbour discovery, DHCP and cloud metadata are never touched.
-    NetLose, "Direction::outward" => Direction::Out;
+    NetLose, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// How many packets get lost, each by chance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Share>,
@@ -118,7 +118,7 @@ on_traffic! {
 on_traffic! {
     /// `net-duplicate`: send some packets twice. The control path, SSH, loopback, neighbour discovery, DHCP and cloud
     /// metadata are never touched.
-    NetDuplicate, "Direction::outward" => Direction::Out;
+    NetDuplicate, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// How many packets come twice.
     share: Share,
     /// How much each draw depends on the one before.
@@ -132,7 +132,7 @@ on_traffic! {
 on_traffic! {
     /// `net-corrupt`: flip one bit in some packets, so that the receiver's checksum finds them. The control path, SSH,
     /// loopback, neighbour discovery, DHCP and cloud metadata are never touched.
-    NetCorrupt, "Direction::outward" => Direction::Out;
+    NetCorrupt, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// How many packets are damaged.
     share: Share,
     /// How much each draw depends on the one before.
@@ -146,7 +146,7 @@ on_traffic! {
 on_traffic! {
     /// `net-reorder`: delay packets, but let some overtake: those go at once. The control path, SSH, loopback, neighbour
     /// discovery, DHCP and cloud metadata are never touched.
-    NetReorder, "Direction::outward" => Direction::Out;
+    NetReorder, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// How long the others are delayed; only what waits can be overtaken.
     delay: Span,
     /// How many packets overtake.
@@ -165,7 +165,7 @@ on_traffic! {
 on_traffic! {
     /// `net-throttle`: let only so much through a second; the rest waits. The control path, SSH, loopback, neighbour
     /// discovery, DHCP and cloud metadata are never touched.
-    NetThrottle, "Direction::outward" => Direction::Out;
+    NetThrottle, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// How much, all chosen traffic together.
     rate: BitRate,
     /// So much may go at once after a pause; 32kB unless given.

@@ -1,6 +1,10 @@
-//! Which traffic a fault is about: the same five clauses in every kind, written once.
+//! Which traffic a fault is about: the same clauses in every kind, written once.
 
-use super::{Fault, PortRange, Protocol, net::Direction};
+use super::{
+    Fault, PortRange, Protocol,
+    net::{Connections, Direction},
+};
+use crate::Share;
 
 /// Which traffic, borrowed from a kind's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +19,43 @@ pub struct Traffic<'a> {
     pub protocol: Option<Protocol>,
     /// Which way.
     pub direction: Direction,
+    /// Peers that are spared.
+    pub except: &'a [String],
+    /// Interfaces that packets come or go by; none means all.
+    pub interfaces: &'a [String],
+    /// Whose programs' packets, those that this host sends; none means everybody's.
+    pub user: Option<&'a str>,
+    /// This share of the flows, each wholly or not at all.
+    pub flows: Option<Share>,
+    /// Which connections' packets.
+    pub connections: Option<Connections>,
+}
+
+impl<'a> Traffic<'a> {
+    /// All traffic one way, or both.
+    #[must_use]
+    pub const fn all(direction: Direction) -> Self {
+        Self {
+            to: &[],
+            local_ports: &[],
+            remote_ports: &[],
+            protocol: None,
+            direction,
+            except: &[],
+            interfaces: &[],
+            user: None,
+            flows: None,
+            connections: None,
+        }
+    }
 }
 
 /// A kind whose parameters say which traffic.
 pub trait OnTraffic {
     /// Which.
     fn traffic(&self) -> Traffic<'_>;
-    /// The peers, for who knows more exactly what they are.
-    fn peers_mut(&mut self) -> &mut Vec<String>;
+    /// The lists of peers, for who knows more exactly what they are.
+    fn selectors_mut(&mut self) -> Vec<&mut Vec<String>>;
 }
 
 impl Fault {
@@ -52,19 +85,19 @@ impl Fault {
         }
     }
 
-    /// The list of peers in its parameters, whatever they mean to the kind; `None` where it has none.
-    pub fn peers_mut(&mut self) -> Option<&mut Vec<String>> {
+    /// The lists of peers in its parameters, whatever they mean to the kind.
+    pub fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
         match self {
-            Self::NetBlock(kind) => Some(kind.peers_mut()),
-            Self::NetSlow(kind) => Some(kind.peers_mut()),
-            Self::NetLose(kind) => Some(kind.peers_mut()),
-            Self::NetDuplicate(kind) => Some(kind.peers_mut()),
-            Self::NetCorrupt(kind) => Some(kind.peers_mut()),
-            Self::NetReorder(kind) => Some(kind.peers_mut()),
-            Self::NetThrottle(kind) => Some(kind.peers_mut()),
-            Self::NetReset(kind) => Some(kind.peers_mut()),
-            Self::NetDown(kind) => Some(&mut kind.to),
-            Self::HostIsolate(kind) => Some(&mut kind.except),
+            Self::NetBlock(kind) => kind.selectors_mut(),
+            Self::NetSlow(kind) => kind.selectors_mut(),
+            Self::NetLose(kind) => kind.selectors_mut(),
+            Self::NetDuplicate(kind) => kind.selectors_mut(),
+            Self::NetCorrupt(kind) => kind.selectors_mut(),
+            Self::NetReorder(kind) => kind.selectors_mut(),
+            Self::NetThrottle(kind) => kind.selectors_mut(),
+            Self::NetReset(kind) => kind.selectors_mut(),
+            Self::NetDown(kind) => vec![&mut kind.to],
+            Self::HostIsolate(kind) => vec![&mut kind.except],
             Self::ServiceStop(_)
             | Self::ServiceKill(_)
             | Self::ServiceRestart(_)
@@ -73,7 +106,7 @@ impl Fault {
             | Self::NetPartition(_)
             | Self::HostReboot(_)
             | Self::HostPoweroff(_)
-            | Self::RegionKill(_) => None,
+            | Self::RegionKill(_) => Vec::new(),
         }
     }
 }
@@ -83,7 +116,7 @@ impl Fault {
 macro_rules! on_traffic {
     (
         $(#[$about:meta])*
-        $name:ident, $direction:tt => $way:expr;
+        $name:ident, $direction:tt => $way:expr, $connections:expr;
         $($(#[$own_meta:meta])* $own:ident: $type:ty,)*
     ) => {
         $(#[$about])*
@@ -122,6 +155,28 @@ macro_rules! on_traffic {
             /// Which way.
             #[serde(default = $direction)]
             pub direction: crate::fault::Direction,
+            /// Peers that are spared, of those that `to` and the ports choose; as in `to`.
+            #[serde(
+                default,
+                deserialize_with = "crate::fault::net::one_or_many",
+                skip_serializing_if = "Vec::is_empty"
+            )]
+            #[cfg_attr(feature = "schema", schemars(with = "crate::fault::net::OneOrMany<String>"))]
+            pub except: Vec<String>,
+            /// Interfaces that packets come or go by; none means all.
+            #[serde(
+                default,
+                deserialize_with = "crate::fault::net::one_or_many",
+                skip_serializing_if = "Vec::is_empty"
+            )]
+            #[cfg_attr(feature = "schema", schemars(with = "crate::fault::net::OneOrMany<String>"))]
+            pub interfaces: Vec<String>,
+            /// A user of the host (a name or a number): only what this user's programs send.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub user: Option<String>,
+            /// Only this share of the flows, each wholly or not at all. Which, changes with each boot.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub flows: Option<crate::Share>,
             $($(#[$own_meta])* pub $own: $type,)*
         }
 
@@ -133,6 +188,10 @@ macro_rules! on_traffic {
                     remote_ports: Vec::new(),
                     protocol: None,
                     direction: $way,
+                    except: Vec::new(),
+                    interfaces: Vec::new(),
+                    user: None,
+                    flows: None,
                     $($own: Default::default(),)*
                 }
             }
@@ -146,10 +205,15 @@ macro_rules! on_traffic {
                     remote_ports: &self.remote_ports,
                     protocol: self.protocol,
                     direction: self.direction,
+                    except: &self.except,
+                    interfaces: &self.interfaces,
+                    user: self.user.as_deref(),
+                    flows: self.flows,
+                    connections: $connections(self),
                 }
             }
-            fn peers_mut(&mut self) -> &mut Vec<String> {
-                &mut self.to
+            fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
+                vec![&mut self.to, &mut self.except]
             }
         }
     };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::fault::Direction;
 
-use super::rules::{Harm, choosing, exemptions};
+use super::rules::{Harm, choosing, exceptions, exemptions};
 use crate::host::{
     Host,
     line::{FAULTS, MARK, Way, is_line},
@@ -42,15 +42,16 @@ pub struct Detour {
 }
 
 impl Detour {
-    /// By these lines, from and to all interfaces that there are now.
+    /// By these lines, to all interfaces that there are now, and from those of them that are meant; none means all.
     ///
     /// # Errors
     /// What the kernel said.
-    pub fn by(ways: Vec<Way>) -> Result<Self, NetlinkError> {
+    pub fn by(ways: Vec<Way>, interfaces: &[String]) -> Result<Self, NetlinkError> {
         let mut all = link::all()?;
         all.retain(|one| !one.is_loopback() && !is_line(one));
         // Those that others are made of come last, should there be too many.
         all.sort_by_key(Link::is_enslaved);
+        let meant = |one: &Link| interfaces.is_empty() || interfaces.contains(&one.name);
         let names = |wanted: &dyn Fn(&Link) -> bool| {
             let names = all.iter().filter(|one| wanted(one)).map(|one| one.name.clone());
             names.take(INTERFACES).collect()
@@ -58,8 +59,8 @@ impl Detour {
         Ok(Self {
             ways,
             sending: names(&|_| true),
-            ethernet: names(&|one| !one.is_enslaved() && one.is_ethernet()),
-            bare: names(&|one| !one.is_enslaved() && !one.is_ethernet()),
+            ethernet: names(&|one| meant(one) && !one.is_enslaved() && one.is_ethernet()),
+            bare: names(&|one| meant(one) && !one.is_enslaved() && !one.is_ethernet()),
         })
     }
 
@@ -94,6 +95,7 @@ impl Detour {
         host: &Host,
         harm: &Harm,
         peers: &BTreeMap<Family, Intervals>,
+        except: &BTreeMap<Family, Intervals>,
         gates: &[Gate],
     ) -> Table {
         let mut chains = Vec::new();
@@ -113,6 +115,7 @@ impl Detour {
             let getting: Vec<_> = self.ethernet.iter().chain(&self.bare).take(INTERFACES).cloned().collect();
             base("ingress_line", Hook::Ingress, LATE, &getting, self.sending_on(gates));
             let mut rules = exemptions(host, Hook::Ingress);
+            rules.extend(exceptions(Hook::Ingress, except));
             rules.extend(self.marking());
             chains.insert(0, Chain { name: JUDGE.to_owned(), place: None, rules });
         }

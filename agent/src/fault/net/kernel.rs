@@ -43,7 +43,7 @@ pub(super) fn prepare(
     let impair = shape.impair();
     able(host, ask, &impair)?;
     let unlisted = |error| unable(ask, &format!("interfaces could not be listed: {error}"));
-    let detour = Detour::by(vec![FIRST_WAY]).map_err(unlisted)?;
+    let detour = Detour::by(vec![FIRST_WAY], shape.traffic().interfaces).map_err(unlisted)?;
     let (before, after) = shape.words();
     let packets = words::packets(&shape.traffic(), &peers);
     let by = qdiscs(&impair);
@@ -74,8 +74,8 @@ pub(super) fn begin(
         .lines
         .make(&live.ask.id, &shape.impair())
         .map_err(|why| InjectError(format!("could not make a line for packets: {why}")))?;
-    let detour =
-        Detour::by(ways).map_err(|error| InjectError(format!("interfaces could not be listed: {error}")))?;
+    let detour = Detour::by(ways, shape.traffic().interfaces)
+        .map_err(|error| InjectError(format!("interfaces could not be listed: {error}")))?;
     Ok(harm(shape, peers, detour))
 }
 
@@ -115,7 +115,11 @@ pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evid
 }
 
 fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, detour: Detour) -> Harm {
-    Harm { choice: Choice::of(&shape.traffic(), peers), except: Vec::new(), how: Fate::Line(detour) }
+    Harm {
+        choice: Choice::of(&shape.traffic(), peers),
+        except: peers.except.clone(),
+        how: Fate::Line(detour),
+    }
 }
 
 fn qdiscs(impair: &Impair) -> &'static str {

@@ -7,20 +7,37 @@ use std::{
     net::{IpAddr, ToSocketAddrs},
 };
 
-use firedrill_wire::api::Problem;
+use firedrill_wire::{api::Problem, fault::Traffic};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::refuse;
+use crate::{fault::refuse, host::link};
 
 /// What each peer stands for; the injection's basis, as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peers {
     /// By the text that was asked for: its networks, in order.
     pub networks: BTreeMap<String, Vec<IpNet>>,
+    /// The networks that are spared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<IpNet>,
+    /// The number of the user whose packets are meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
 }
 
 impl Peers {
+    /// Finds out all that a fault's clauses stand for on this host.
+    ///
+    /// # Errors
+    /// A refusal: a name that gives no address, a user or an interface that is not there.
+    pub fn of(traffic: &Traffic<'_>) -> Result<Self, Problem> {
+        interfaces(traffic.interfaces)?;
+        let except = Self::find(traffic.except)?.all().collect();
+        let user = traffic.user.map(number).transpose()?;
+        Ok(Self { except, user, ..Self::find(traffic.to)? })
+    }
+
     /// Finds out what each text stands for.
     ///
     /// # Errors
@@ -30,7 +47,7 @@ impl Peers {
             .iter()
             .map(|text| Ok((text.clone(), networks(text)?)))
             .collect::<Result<BTreeMap<_, _>, Problem>>()?;
-        Ok(Self { networks })
+        Ok(Self { networks, ..Self::default() })
     }
 
     /// As it stands in an injection's basis.
@@ -78,6 +95,39 @@ impl Peers {
             shown.push(format!("and {} more", self.networks.len() - SHOWN));
         }
         shown.join(", ")
+    }
+}
+
+/// A user's number.
+fn number(user: &str) -> Result<u32, Problem> {
+    if let Ok(number) = user.parse() {
+        return Ok(number);
+    }
+    match nix::unistd::User::from_name(user) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(refuse(
+            "no-user",
+            format!("there is no user `{user}` on this host"),
+            "a name that `getent passwd` knows there, or a number",
+        )),
+        Err(error) => Err(refuse("no-user", format!("user `{user}` could not be looked up: {error}"), "")),
+    }
+}
+
+/// Refuses interfaces that are not there.
+fn interfaces(names: &[String]) -> Result<(), Problem> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let all = link::all()
+        .map_err(|error| refuse("unreadable", error.to_string(), "the agent needs CAP_NET_ADMIN"))?;
+    match names.iter().find(|name| all.iter().all(|link| link.name != **name)) {
+        None => Ok(()),
+        Some(missing) => {
+            let there: Vec<_> = all.iter().map(|link| link.name.as_str()).collect();
+            let title = format!("there is no interface {missing} on this host");
+            Err(refuse("no-interface", title, format!("this host has {}", there.join(", "))))
+        }
     }
 }
 

@@ -7,8 +7,8 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use firedrill_wire::{
-    InjectionId,
-    fault::{Direction, PortRange, Protocol, Refuse, Traffic},
+    InjectionId, Share,
+    fault::{Connections, Direction, PortRange, Protocol, Refuse, Traffic},
 };
 use ipnet::IpNet;
 
@@ -38,6 +38,10 @@ const LOCAL_PORTS: &str = "local_ports";
 /// Queues come before all that drops, so that a packet that is sent again meets that then, and one after another, the
 /// lowest number first.
 const QUEUES: i32 = EARLY - 100;
+/// After connection tracking, before an administrator's tables; for rules that ask it.
+const TRACKED: i32 = -190;
+/// Flows are chosen by so many parts.
+const FLOWS: u32 = 10_000;
 /// How long packets go on to a queue whose loop does not say that it is alive.
 pub const ALIVE_FOR: Duration = Duration::from_secs(2);
 
@@ -54,6 +58,14 @@ pub struct Choice {
     pub protocol: Option<Protocol>,
     /// Which way.
     pub direction: Direction,
+    /// Interfaces that packets come or go by; none means all.
+    pub interfaces: Vec<String>,
+    /// The number of the user whose packets are meant, of those that this host sends.
+    pub user: Option<u32>,
+    /// How many of 10,000 flows.
+    pub flows: Option<u32>,
+    /// Which packets of connections.
+    pub connections: Option<Connections>,
     /// Whether peers of either family may come later: names are among them.
     pub followed: bool,
     /// Whether what passes through the host is chosen too.
@@ -71,10 +83,32 @@ impl Choice {
             remote_ports: pairs(traffic.remote_ports),
             protocol: traffic.protocol,
             direction: traffic.direction,
+            interfaces: traffic.interfaces.to_vec(),
+            user: peers.user,
+            flows: traffic.flows.map(flows),
+            connections: traffic.connections,
             followed: peers.names().next().is_some(),
             forwarded: true,
         }
     }
+}
+
+impl Default for Choice {
+    /// All of it.
+    fn default() -> Self {
+        Self::of(&Traffic::all(Direction::Both), &Peers::default())
+    }
+}
+
+/// Of 10,000, and at least one.
+fn flows(share: Share) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share lies between 0 and 1"
+    )]
+    let flows = (share.fraction() * f64::from(FLOWS)).round() as u32;
+    flows.clamp(1, FLOWS)
 }
 
 /// What becomes of packets.
@@ -146,14 +180,14 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
         }
     }
     let mut gates = Gate::usual(lease, hold);
-    let mut priority = EARLY;
+    let mut priority = if harm.choice.connections == Some(Connections::Replies) { TRACKED } else { EARLY };
     if let Fate::Queue(number) = harm.how {
         gates.push(Gate { set: ALIVE, left: ALIVE_FOR });
         priority = QUEUES + i32::from(number.saturating_sub(queue::FIRST));
     }
     let mut twin = None;
     if let Fate::Line(detour) = &harm.how {
-        twin = Some(Box::new(detour.twin(host, harm, &peers, &gates)));
+        twin = Some(Box::new(detour.twin(host, harm, &peers, &except, &gates)));
         // What arrives is marked on the interfaces.
         direction = Direction::Out;
     }
@@ -259,15 +293,18 @@ pub(super) fn choosing(
     let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
     let ends = peer_ends(hook, direction);
     let mut rules = Vec::new();
-    if hook == Hook::Forward && !choice.forwarded {
+    // What passes through has no user here.
+    if hook == Hook::Forward && (!choice.forwarded || choice.user.is_some()) {
         return rules;
     }
     for family in Family::BOTH {
         if !choice.peers.is_empty() && !peers.contains_key(&family) {
             continue;
         }
+        let opening = choice.connections == Some(Connections::New);
         let protocols: &[Option<u8>] = match (choice.protocol, family) {
             (Some(Protocol::Tcp), _) => &[Some(TCP)],
+            (None, _) if opening => &[Some(TCP)],
             (Some(Protocol::Udp), _) => &[Some(UDP)],
             (Some(Protocol::Icmp), Family::V4) => &[Some(ICMP)],
             (Some(Protocol::Icmp), Family::V6) => &[Some(ICMP6)],
@@ -289,10 +326,39 @@ pub(super) fn choosing(
             if !choice.local_ports.is_empty() {
                 rule = port(rule, other).in_set(LOCAL_PORTS);
             }
-            rules.push(rule.goto(judge));
+            if opening {
+                // SYN without ACK: the first packet of a connection, whoever sends it.
+                rule = rule.payload(Base::Transport, 13, 1).mask(&[0x12]).compare(Compare::Is, &[0x02]);
+            }
+            rules.extend(narrowed(rule, hook, end, choice).map(|rule| rule.goto(judge)));
         }
     }
     rules
+}
+
+/// The rule once for each interface, with what else chooses more narrowly.
+fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iterator<Item = Exprs> {
+    if let Some(user) = choice.user {
+        rule = rule.meta(Meta::User).compare(Compare::Is, &user.to_ne_bytes());
+    }
+    if let Some(flows) = choice.flows.filter(|flows| *flows < FLOWS) {
+        rule = rule.flow_hash(FLOWS).network_order().compare(Compare::AtMost, &(flows - 1).to_be_bytes());
+    }
+    if choice.connections == Some(Connections::Replies) {
+        rule = rule.is_reply();
+    }
+    let by = match end {
+        End::Source => Meta::InputName,
+        End::Destination => Meta::OutputName,
+    };
+    // At an interface's own hook the chain has only those that are meant.
+    let names = if hook == Hook::Ingress { &[][..] } else { &choice.interfaces };
+    let all = names.is_empty().then(|| rule.clone());
+    all.into_iter().chain(names.iter().map(move |name| {
+        let mut padded = [0; 16];
+        padded.iter_mut().zip(name.bytes()).for_each(|(place, byte)| *place = byte);
+        rule.clone().meta(by).compare(Compare::Is, &padded)
+    }))
 }
 
 /// Lets pass what a queue sent again that is this one or comes after it: it has been here.
@@ -339,7 +405,7 @@ pub(super) fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
 }
 
 /// Peers that the scenario itself exempts.
-fn exceptions(hook: Hook, except: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
+pub(super) fn exceptions(hook: Hook, except: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
     let ends = peer_ends(hook, Direction::Both);
     except
         .keys()

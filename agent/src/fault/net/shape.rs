@@ -66,7 +66,7 @@ impl Basis {
 impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
-        let peers = Peers::find(self.traffic().to)?;
+        let peers = Peers::of(&self.traffic())?;
         match self.engine() {
             fault::Engine::Kernel => kernel::prepare(self, host, ask, peers),
             fault::Engine::UserSpace => user_space::prepare(self, host, ask, peers),

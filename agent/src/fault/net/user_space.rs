@@ -105,7 +105,7 @@ pub(super) fn evidence(host: &Host, number: u16, mut evidence: Evidence) -> Evid
 fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> Harm {
     let forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
     let choice = Choice { forwarded, ..Choice::of(&shape.traffic(), peers) };
-    Harm { choice, except: Vec::new(), how: Fate::Queue(number) }
+    Harm { choice, except: peers.except.clone(), how: Fate::Queue(number) }
 }
 
 /// Refuses what user space cannot do.

@@ -1,6 +1,6 @@
 //! Which traffic, in words for people: the same for every kind.
 
-use firedrill_wire::fault::{Direction, PortRange, Protocol, Traffic};
+use firedrill_wire::fault::{Connections, Direction, PortRange, Protocol, Traffic};
 
 use super::peers::Peers;
 
@@ -29,7 +29,31 @@ pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
         Direction::Both => "to and from",
     };
     let whom = if traffic.to.is_empty() { "all peers".to_owned() } else { peers.describe() };
-    format!("{what} {way} {whom}{}", ports(traffic))
+    format!("{what} {way} {whom}{}{}", ports(traffic), narrowed(traffic, peers))
+}
+
+/// `, except with 10.9.0.3`; nothing where no such clause is given.
+fn narrowed(traffic: &Traffic<'_>, peers: &Peers) -> String {
+    let mut text = String::new();
+    let also = [
+        (!peers.except.is_empty()).then(|| format!("except with {}", spared(peers))),
+        (!traffic.interfaces.is_empty()).then(|| format!("by {}", traffic.interfaces.join(" and "))),
+        traffic.user.map(|user| format!("sent by programs of user {user}")),
+        traffic.flows.map(|share| format!("{share} of the flows")),
+        traffic.connections.map(|connections| match connections {
+            Connections::New => "only those that open connections".to_owned(),
+            Connections::Replies => "only those that answer".to_owned(),
+        }),
+    ];
+    for also in also.into_iter().flatten() {
+        text.push_str(&format!(", {also}"));
+    }
+    text
+}
+
+fn spared(peers: &Peers) -> String {
+    let all: Vec<_> = peers.except.iter().map(ToString::to_string).collect();
+    all.join(", ")
 }
 
 /// `, remote ports 5432`; nothing where all ports are meant.

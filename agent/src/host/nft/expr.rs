@@ -19,10 +19,16 @@ pub enum Meta {
     Protocol = 1,
     /// The packet's priority, 4 bytes in the machine's order.
     Priority = 2,
+    /// The input interface's name, 16 bytes filled with zeroes.
+    InputName = 6,
+    /// The output interface's name, 16 bytes filled with zeroes.
+    OutputName = 7,
     /// The input interface's hardware type, 2 bytes in the machine's order.
     InputType = 8,
     /// The output interface's hardware type, 2 bytes in the machine's order.
     OutputType = 9,
+    /// The number of the user whose socket sends it, 4 bytes in the machine's order; only what this host sends has one.
+    User = 10,
     /// The packet's family ([`Family`]), 1 byte.
     Family = 15,
     /// The transport protocol's number, 1 byte.
@@ -140,6 +146,21 @@ impl Exprs {
     #[must_use]
     pub fn between(self, first: &[u8], last: &[u8]) -> Self {
         self.compare(Compare::AtLeast, first).compare(Compare::AtMost, last)
+    }
+
+    /// Loads a number below `parts` that is the same for all packets of a flow, both ways, until the next boot; 4 bytes in
+    /// the machine's order.
+    #[must_use]
+    pub fn flow_hash(self, parts: u32) -> Self {
+        const SYMMETRIC: u32 = 1;
+        self.push("hash", &Attrs::new().be32(2, REGISTER).be32(4, parts).be32(7, SYMMETRIC))
+    }
+
+    /// Goes on only with packets that answer. Switches connection tracking on for the network namespace.
+    #[must_use]
+    pub fn is_reply(self) -> Self {
+        const DIRECTION: u32 = 1;
+        self.push("ct", &Attrs::new().be32(2, DIRECTION).be32(1, REGISTER)).compare(Compare::Is, &[1])
     }
 
     /// Turns a loaded value of 4 bytes from the machine's order into the network's, which ranges need.
