@@ -31,6 +31,8 @@ const CASES: &[Case] = &[
     ("stops", a_violated_attack_may_be_the_last),
     ("again", what_stays_unknown_is_tried_again_and_stays_unknown),
     ("partition", sides_of_a_partition_do_not_reach_each_other),
+    ("once", connections_that_are_kept_and_reset_once),
+    ("resets", connections_that_are_reset_throughout),
     ("unreachable", a_host_that_is_cut_off_on_purpose),
     ("late", a_drill_that_takes_too_long_is_stopped),
 ];
@@ -257,6 +259,23 @@ fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
     for (name, _) in hosts {
         assert_eq!(reaches(name).len(), 3, "{name}");
     }
+}
+
+/// It cannot be undone, and the report does not wait for that.
+fn connections_that_are_kept_and_reset_once(ground: &Ground) {
+    let fault = r#"net-reset = { local_ports = 8080 }"#;
+    let drill = Drill { url: APP1, connection: "reuse", fault, ..Drill::new() };
+    ground.start(&drill).report().expect("held", 0, "connections of app1 were reset").clean();
+}
+
+fn connections_that_are_reset_throughout(ground: &Ground) {
+    let fault = r#"net-reset = { local_ports = 8080, how = "throughout" }"#;
+    let drill = Drill { url: APP1, connection: "reuse", good: "20%", fault, ..Drill::new() };
+    let report = ground.start(&drill).report();
+    report.expect("held", 0, "connections of app1 were reset").clean();
+    let injection = &report.card["attacks"][0]["injections"][0];
+    assert!(injection["count"].as_u64().unwrap() > 3, "one after another: {injection}");
+    assert!(injection["undoing_us"].is_i64(), "it ends with the hold: {injection}");
 }
 
 /// Nobody can tell it to, and it comes back; what it journaled meanwhile is what counts.
