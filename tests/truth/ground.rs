@@ -97,6 +97,8 @@ lease = "{lease}"
 where = {{ role = "client" }}
 [targets.edge]
 where = {{ role = "edge" }}
+[targets.everybody]
+where = {{ env = "truth" }}
 [targets.shop]
 where = {{ role = ["edge", "app"] }}
 [probes.buy]
@@ -299,7 +301,7 @@ impl Running<'_> {
 pub(crate) struct Report {
     code: Option<i32>,
     pub(crate) card: Value,
-    pages: String,
+    pub(crate) pages: String,
     said: String,
 }
 
