@@ -31,6 +31,9 @@ const CASES: &[Case] = &[
     ("stops", a_violated_attack_may_be_the_last),
     ("again", what_stays_unknown_is_tried_again_and_stays_unknown),
     ("partition", sides_of_a_partition_do_not_reach_each_other),
+    ("ring", hosts_in_a_ring_reach_two_neighbours_each),
+    ("once", connections_that_are_kept_and_reset_once),
+    ("resets", connections_that_are_reset_throughout),
     ("unreachable", a_host_that_is_cut_off_on_purpose),
     ("late", a_drill_that_takes_too_long_is_stopped),
 ];
@@ -212,51 +215,81 @@ fn knock() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
-    let hosts = [("edge1", 10), ("app1", 11), ("app2", 12), ("client1", 20)];
-    let lab = ground.lab();
-    // Both families at once: an address for each, or neither.
-    let reaches = |from: &str| -> Vec<&str> {
-        let others = || hosts.iter().filter(|(name, _)| *name != from);
-        let addresses = others().flat_map(|(_, n)| [format!("10.78.1.{n}"), format!("fd78:1::{n}")]);
-        let argv: Vec<std::ffi::OsString> = [firedrill_lab::SELF_EXE.to_owned(), "__knock".to_owned()]
-            .into_iter()
-            .chain(addresses)
-            .map(Into::into)
-            .collect();
-        let output = lab.output(from, &argv).unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let answers: Vec<&str> = text.lines().collect();
-        assert_eq!(answers.len(), 2 * (hosts.len() - 1), "{}", String::from_utf8_lossy(&output.stderr));
-        let both = |pair: &[&str]| {
-            assert_eq!(pair[0], pair[1], "both families alike, from {from}: {text}");
-            pair[0] == "1"
-        };
-        others().zip(answers.chunks(2)).filter(|(_, pair)| both(pair)).map(|((name, _), _)| *name).collect()
+/// The hosts of the lab, each with the last part of its addresses.
+const HOSTS: [(&str, u8); 4] = [("edge1", 10), ("app1", 11), ("app2", 12), ("client1", 20)];
+
+/// Whom a host reaches. Both families at once: all addresses of another host, or none.
+fn reached(lab: &firedrill_lab::Lab, from: &str) -> Vec<&'static str> {
+    let others = || HOSTS.into_iter().filter(|(name, _)| *name != from);
+    let addresses = others().flat_map(|(_, n)| [format!("10.78.1.{n}"), format!("fd78:1::{n}")]);
+    let words = [firedrill_lab::SELF_EXE, "__knock"].map(str::to_owned);
+    let argv: Vec<std::ffi::OsString> = words.into_iter().chain(addresses).map(Into::into).collect();
+    let output = lab.output(from, &argv).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<&str> = text.lines().collect();
+    assert_eq!(answers.len(), 2 * (HOSTS.len() - 1), "{}", String::from_utf8_lossy(&output.stderr));
+    let both = |pair: &[&str]| {
+        assert_eq!(pair[0], pair[1], "both families alike, from {from}: {text}");
+        pair[0] == "1"
     };
-    for (name, _) in hosts {
-        assert_eq!(reaches(name).len(), 3, "{name}");
-    }
-    let fault = r#"net-partition = { groups = ["app1", "rest"] }"#;
-    let drill = Drill { on: "shop", fault, hold: "15s", share: "100%", ..Drill::new() };
+    others().zip(answers.chunks(2)).filter(|(_, pair)| both(pair)).map(|((name, _), _)| name).collect()
+}
+
+/// Partitions the shop, and gives whom each host reaches meanwhile.
+fn parted(ground: &Ground, on: &'static str, fault: &'static str) -> (Vec<Vec<&'static str>>, Report) {
+    let lab = ground.lab();
+    let all = || HOSTS.iter().map(|(name, _)| reached(&lab, name)).collect::<Vec<_>>();
+    assert!(all().iter().all(|reached| reached.len() == 3), "before: {:?}", all());
+    let drill = Drill { on, fault, hold: "15s", share: "100%", ..Drill::new() };
     let mut run = ground.start(&drill);
     run.in_force();
     // They start together; their words of it come one after another.
     sleep(Duration::from_secs(1));
-    for (from, wanted) in [
-        ("app1", &["client1"][..]),
-        ("edge1", &["app2", "client1"]),
-        ("app2", &["edge1", "client1"]),
-        ("client1", &["edge1", "app1", "app2"]),
-    ] {
-        assert_eq!(reaches(from), wanted, "{from}");
-    }
+    let meanwhile = all();
     let report = run.report();
+    assert!(all().iter().all(|reached| reached.len() == 3), "afterwards: {:?}", all());
+    (meanwhile, report)
+}
+
+fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
+    let (reached, report) = parted(ground, "shop", r#"net-partition = { groups = ["app1", "rest"] }"#);
+    let wanted = [&["app2", "client1"][..], &["client1"], &["edge1", "client1"], &["edge1", "app1", "app2"]];
+    assert_eq!(reached, wanted);
     // What app1 and edge1 dropped is the same traffic; app2 and app1 had nothing to say to each other.
     report.expect("held", 0, "were partitioned").clean();
-    for (name, _) in hosts {
-        assert_eq!(reaches(name).len(), 3, "{name}");
+    let sides = "no packet passes between app1 | edge1, app2";
+    assert!(report.pages.contains(sides), "{}", report.pages);
+}
+
+fn hosts_in_a_ring_reach_two_neighbours_each(ground: &Ground) {
+    let (reached, report) = parted(ground, "everybody", r#"net-partition = { shape = "ring" }"#);
+    assert!(reached.iter().all(|reached| reached.len() == 2), "{reached:?}");
+    for ((name, _), neighbours) in HOSTS.iter().zip(&reached) {
+        for neighbour in neighbours {
+            let back = HOSTS.iter().position(|(other, _)| other == neighbour).unwrap();
+            assert!(reached[back].contains(name), "{reached:?}");
+        }
     }
+    report.expect("held", 0, "west was partitioned").clean();
+    let ring = "each reaches only its two neighbours in the ring";
+    assert!(report.pages.contains(ring), "{}", report.pages);
+}
+
+/// It cannot be undone, and the report does not wait for that.
+fn connections_that_are_kept_and_reset_once(ground: &Ground) {
+    let fault = r#"net-reset = { local_ports = 8080 }"#;
+    let drill = Drill { url: APP1, connection: "reuse", fault, ..Drill::new() };
+    ground.start(&drill).report().expect("held", 0, "connections of app1 were reset").clean();
+}
+
+fn connections_that_are_reset_throughout(ground: &Ground) {
+    let fault = r#"net-reset = { local_ports = 8080, how = "throughout" }"#;
+    let drill = Drill { url: APP1, connection: "reuse", good: "20%", fault, ..Drill::new() };
+    let report = ground.start(&drill).report();
+    report.expect("held", 0, "connections of app1 were reset").clean();
+    let injection = &report.card["attacks"][0]["injections"][0];
+    assert!(injection["count"].as_u64().unwrap() > 3, "one after another: {injection}");
+    assert!(injection["undoing_us"].is_i64(), "it ends with the hold: {injection}");
 }
 
 /// Nobody can tell it to, and it comes back; what it journaled meanwhile is what counts.

@@ -39,6 +39,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     );
     for attack in &view.attacks {
         let _ = write!(text, "\n### {} {}: {}\n", attack.number, plain(&attack.name), attack.verdict);
+        for means in &attack.means {
+            let _ = write!(text, "\n{}\n", plain(means));
+        }
         for why in &attack.why {
             let _ = write!(text, "\n- {}", plain(why));
         }

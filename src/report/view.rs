@@ -52,6 +52,8 @@ pub(crate) struct AttackView {
     pub(crate) score: String,
     pub(crate) course: String,
     pub(crate) why: Vec<String>,
+    /// What its faults came to together.
+    pub(crate) means: Vec<String>,
     pub(crate) when: String,
     pub(crate) errors: String,
     pub(crate) mitigated: String,
@@ -263,6 +265,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         let worst = all.clone().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
         worst.map_or_else(|| NONE.to_owned(), took)
     };
+    let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
     AttackView {
         number: attack.index + 1,
         name: attack.name.clone(),
@@ -271,6 +274,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         score: score(attack.score),
         course,
         why: attack.why.clone(),
+        means: planned.map_or_else(Vec::new, |planned| planned.means.clone()),
         when: attack.phases.first().zip(attack.phases.last()).map_or_else(String::new, |(first, last)| {
             format!("{} – {}", say::clock(first.from_us), say::clock(last.until_us))
         }),
@@ -448,9 +452,10 @@ fn plan_view(plan: &Plan) -> PlanView {
                     "baseline {}, hold {}, recovery {}, settle {}",
                     attack.baseline, attack.hold, attack.recovery, attack.settle
                 );
+                let said: Vec<String> = attack.means.iter().cloned().chain(faults).collect();
                 (
                     attack.name.clone(),
-                    format!("{}; {times}; judged by {}", faults.join(", "), attack.judge.join(", ")),
+                    format!("{}; {times}; judged by {}", said.join(", "), attack.judge.join(", ")),
                 )
             })
             .collect(),

@@ -52,6 +52,7 @@ pub(crate) const APP1: &str = "http://app1:8080/checkout";
 /// A drill of one attack that takes about ten seconds. What a case does not say is as in [`Drill::new`].
 pub(crate) struct Drill {
     pub(crate) url: &'static str,
+    pub(crate) connection: &'static str,
     pub(crate) from: &'static str,
     pub(crate) good: &'static str,
     pub(crate) on: &'static str,
@@ -70,6 +71,7 @@ impl Drill {
     pub(crate) fn new() -> Self {
         Self {
             url: SHOP,
+            connection: "new",
             from: r#"["coordinator"]"#,
             good: "60%",
             on: "app1",
@@ -83,7 +85,7 @@ impl Drill {
     }
 
     fn text(&self) -> String {
-        let Self { url, from, good, on, fault, hold, lease, guard, share, more } = self;
+        let Self { url, connection, from, good, on, fault, hold, lease, guard, share, more } = self;
         format!(
             r#"
 schema = 1
@@ -95,13 +97,15 @@ lease = "{lease}"
 where = {{ role = "client" }}
 [targets.edge]
 where = {{ role = "edge" }}
+[targets.everybody]
+where = {{ env = "truth" }}
 [targets.shop]
 where = {{ role = ["edge", "app"] }}
 [probes.buy]
 http = {{ url = "{url}", status = 200 }}
 rate = 25
 timeout = "500ms"
-connection = "new"
+connection = "{connection}"
 from = {from}
 [objectives.users]
 probe = "buy"
@@ -297,7 +301,7 @@ impl Running<'_> {
 pub(crate) struct Report {
     code: Option<i32>,
     pub(crate) card: Value,
-    pages: String,
+    pub(crate) pages: String,
     said: String,
 }
 

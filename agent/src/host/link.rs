@@ -61,6 +61,12 @@ impl Link {
         self.master.is_some()
     }
 
+    /// Whether it is up with all that it needs, so that packets pass.
+    #[must_use]
+    pub const fn carries(&self) -> bool {
+        self.state == CARRIES
+    }
+
     /// Whether it is a loopback interface.
     #[must_use]
     pub const fn is_loopback(&self) -> bool {
@@ -170,8 +176,8 @@ fn rests(links: &[Link], index: u32, other: u32, depth: u8) -> bool {
     let ports = || links.iter().filter(|port| port.master == Some(index));
     let needs = |port: &Link| rests(links, port.index, other, depth + 1);
     // A bond lives on with one good port; each port of a bridge leads to somebody else.
-    let spare = matches!(link.kind.as_str(), "bond" | "team")
-        && ports().any(|port| port.state == CARRIES && !needs(port));
+    let spare =
+        matches!(link.kind.as_str(), "bond" | "team") && ports().any(|port| port.carries() && !needs(port));
     !spare && ports().any(needs)
 }
 

@@ -15,17 +15,24 @@ use crate::host::{
 
 /// The attribute of an interface whose other end is in another network namespace.
 const PEER_ELSEWHERE: u16 = 37;
+/// The flag of an interface that is set up.
+const UP: u32 = 1;
 
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for link in dump("links", LINKS, &[0; LINK_HEADER])? {
         let name = attr::text(&link.attrs, 3).unwrap_or_default();
         let mask = if find(&link.attrs, PEER_ELSEWHERE).is_some() { paired } else { attribute };
+        let mut parts = parts(&link.attrs, mask);
+        if link.u32(8) & UP == 0 {
+            // What is down has no carrier worth the name; what it rests on decides what the kernel says of it.
+            parts.retain(|part| !part.starts_with("33="));
+        }
         let value = format!(
             "index {} type {} flags {:08x}\n{}",
             link.u32(4),
             u16::from_ne_bytes([link.u8(2), link.u8(3)]),
             link.u32(8),
-            parts(&link.attrs, mask).join("\n")
+            parts.join("\n")
         );
         put(into, &format!("link:{name}"), value);
     }

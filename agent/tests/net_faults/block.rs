@@ -134,6 +134,7 @@ sandboxed! {
             assert_eq!(world.tcp_in(own, 8080), Reach::No);
             assert_eq!(world.udp_in(own, 8080), Reach::No);
             assert_eq!(world.tcp_in(own, AGENT_PORT), Reach::Yes);
+            assert_eq!(world.tcp_out(peer, AGENT_PORT), Reach::Yes, "it may be the coordinator's host");
             assert_eq!(world.tcp_in(own, 22), Reach::Yes);
             // DHCP is let through, both ways.
             let dhcp = if own == SELF4 { 67 } else { 547 };

@@ -11,7 +11,7 @@ use firedrill_agent::{
         netlink::{Attrs, NetlinkError, Request, Socket, find},
     },
     sandboxed,
-    testing::{address, down, host, remove_address, route, skip, up},
+    testing::{address, down, host, remove_address, route, skip, up, wait_until},
     undo::Undo,
 };
 use firedrill_wire::{Fault, Span, evidence::Seen};
@@ -120,8 +120,14 @@ sandboxed! {
                 made => made.unwrap(),
             }
         }
-        // The second stays down.
+        // Both have been up, with all that comes with that; the second stays down.
+        for name in ["eth0.7", "eth0.8"] {
+            up(&world.host_ns, name);
+            down(&world.host_ns, name);
+        }
         up(&world.host_ns, "eth0.7");
+        let carries = || link::all().unwrap().iter().any(|link| link.name == "eth0.7" && link.carries());
+        wait_until("the VLAN carries packets", carries);
         address(&world.host_ns, "eth0.7", "10.7.0.1/24");
         address(&world.host_ns, "eth0.7", "fd00:7::1/64");
         route(&world.host_ns, "10.77.0.0/16", "10.7.0.2");

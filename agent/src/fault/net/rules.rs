@@ -238,8 +238,10 @@ fn comment(id: &InjectionId) -> String {
 pub fn exempt(host: &Host) -> String {
     let ports: Vec<_> = control_ports(host).iter().map(u16::to_string).collect();
     format!(
-        "never touched: loopback, TCP ports {} of this host (agent and SSH), DHCP, neighbour discovery, cloud metadata ({})",
+        "never touched: loopback, TCP ports {} of this host (agent and SSH), TCP port {} of others (their agents), DHCP, \
+         neighbour discovery, cloud metadata ({})",
         ports.join(", "),
+        host.agent_port,
         METADATA.join(", ")
     )
 }
@@ -390,6 +392,12 @@ pub(super) fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
     for number in control_ports(host) {
         let rule = transport(Exprs::new(), TCP);
         rules.push(port(rule, local).compare(Compare::Is, &number.to_be_bytes()).accept());
+    }
+    if host.agent_port != 0 {
+        // The agents of others: the coordinator may be on this host, or its way to them lead over it.
+        let remote = if local == End::Source { End::Destination } else { End::Source };
+        let rule = port(transport(Exprs::new(), TCP), remote);
+        rules.push(rule.compare(Compare::Is, &host.agent_port.to_be_bytes()).accept());
     }
     for (family, first) in [(Family::V4, 67_u16), (Family::V6, 546)] {
         let rule = transport(of_family(Exprs::new(), hook, family), UDP);
