@@ -99,7 +99,15 @@ impl World {
     fn start(&self, delay: Duration) -> Result<(), Failure> {
         let impair = Impair { delay, ..Impair::default() };
         let (memory, every) = (256 << 20, Duration::from_millis(200));
-        self.queues.start(Spec { number: FIRST, impair, seed: 1, memory, every, alive: Box::new(|| {}) })?;
+        self.queues.start(Spec {
+            number: FIRST,
+            impair,
+            look: None,
+            seed: 1,
+            memory,
+            every,
+            alive: Box::new(|| {}),
+        })?;
         Ok(())
     }
 

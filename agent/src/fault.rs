@@ -9,6 +9,7 @@ mod matching;
 pub mod net;
 mod net_block;
 mod net_corrupt;
+mod net_dns;
 mod net_down;
 mod net_duplicate;
 mod net_lose;
@@ -155,6 +156,7 @@ pub fn of(fault: &Fault) -> &dyn Inject {
         Fault::NetCorrupt(kind) => kind,
         Fault::NetReorder(kind) => kind,
         Fault::NetThrottle(kind) => kind,
+        Fault::NetDns(kind) => kind,
         Fault::NetReset(kind) => kind,
         Fault::NetDown(kind) => kind,
         Fault::HostIsolate(isolate) => isolate,

@@ -37,7 +37,7 @@ fn table(lease: Duration, hold: Duration) -> Table {
         remote_ports: vec![(80, 90), (65535, 65535)],
         ..Choice::default()
     };
-    let harm = Harm { choice, except: Vec::new(), how: Fate::Drop };
+    let harm = Harm { choice, except: Vec::new(), loopback: false, how: Fate::Drop };
     let host = host(std::path::Path::new("/nonexistent"));
     rules::table(&host, &"run-1".parse().unwrap(), &harm, lease, hold)
 }
@@ -194,7 +194,7 @@ sandboxed! {
             .map(|address: std::net::IpAddr| ipnet::IpNet::from(address))
             .collect();
         let choice = Choice { peers, ..Choice::default() };
-        let harm = Harm { choice, except: Vec::new(), how: Fate::Reject };
+        let harm = Harm { choice, except: Vec::new(), loopback: false, how: Fate::Reject };
         let host = host(std::path::Path::new("/nonexistent"));
         let many = rules::table(&host, &"run-1".parse().unwrap(), &harm, LONG, LONG);
         nft.try_out(&many).unwrap();

@@ -3,6 +3,7 @@
 //! Externally tagged (`service-stop = { … }`), so that errors point at the exact spot. In a scenario a peer may be
 //! the name of a target; the planner puts addresses in its place before an agent sees it.
 
+mod dns;
 mod down;
 mod host;
 mod misfit;
@@ -14,6 +15,7 @@ mod service;
 mod shape;
 mod traffic;
 
+pub use dns::{DnsHow, NetDns};
 pub use down::NetDown;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use misfit::Misfit;
@@ -64,6 +66,8 @@ pub enum Fault {
     NetThrottle(NetThrottle),
     /// Reset live TCP connections with some peers. Done once, it cannot be undone.
     NetReset(NetReset),
+    /// Drop, delay or falsify the DNS answers that the host gets.
+    NetDns(NetDns),
     /// Set a network interface down; up again afterwards.
     NetDown(NetDown),
     /// Cut a host off from everything but its agent and SSH.
@@ -95,6 +99,7 @@ impl Fault {
             Self::NetReorder(_) => "net-reorder",
             Self::NetThrottle(_) => "net-throttle",
             Self::NetReset(_) => "net-reset",
+            Self::NetDns(_) => "net-dns",
             Self::NetDown(_) => "net-down",
             Self::HostIsolate(_) => "host-isolate",
             Self::HostReboot(_) => "host-reboot",
@@ -104,7 +109,7 @@ impl Fault {
     }
 
     /// All kinds' names.
-    pub const KINDS: [&'static str; 19] = [
+    pub const KINDS: [&'static str; 20] = [
         "service-stop",
         "service-kill",
         "service-restart",
@@ -119,6 +124,7 @@ impl Fault {
         "net-reorder",
         "net-throttle",
         "net-reset",
+        "net-dns",
         "net-down",
         "host-isolate",
         "host-reboot",
@@ -140,6 +146,7 @@ impl Fault {
             | Self::NetCorrupt(_)
             | Self::NetReorder(_)
             | Self::NetThrottle(_)
+            | Self::NetDns(_)
             | Self::NetDown(_)
             | Self::HostIsolate(_) => true,
             Self::NetReset(reset) => matches!(reset.how, ResetHow::Throughout),

@@ -47,5 +47,5 @@ impl Inject for HostIsolate {
 }
 
 fn harm(except: &Peers) -> Harm {
-    Harm { choice: Choice::default(), except: except.all().collect(), how: Fate::Drop }
+    Harm { choice: Choice::default(), except: except.all().collect(), loopback: false, how: Fate::Drop }
 }

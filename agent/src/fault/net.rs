@@ -5,6 +5,7 @@ use firedrill_wire::Share;
 use crate::host::impair::Chance;
 
 pub mod detour;
+pub mod dns;
 pub mod kernel;
 pub mod peers;
 pub mod rules;

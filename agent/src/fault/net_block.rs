@@ -49,7 +49,12 @@ impl Inject for NetBlock {
 }
 
 fn harm(block: &NetBlock, peers: &Peers) -> Harm {
-    Harm { choice: Choice::of(&block.traffic(), peers), except: peers.except.clone(), how: block.how.into() }
+    Harm {
+        choice: Choice::of(&block.traffic(), peers),
+        except: peers.except.clone(),
+        loopback: false,
+        how: block.how.into(),
+    }
 }
 
 fn notes(block: &NetBlock) -> Vec<String> {

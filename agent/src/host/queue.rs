@@ -5,7 +5,7 @@
 //! open closes.
 
 mod again;
-mod ip;
+pub(crate) mod ip;
 mod message;
 mod serve;
 mod socket;
@@ -56,6 +56,8 @@ pub struct Spec {
     pub number: u16,
     /// What becomes of its packets.
     pub impair: Impair,
+    /// Looks into packets first; without it all are treated.
+    pub look: Option<Look>,
     /// Where chance begins, so that a run can be repeated.
     pub seed: u64,
     /// Bytes of packets that may be held; more are dropped and counted.
@@ -64,6 +66,20 @@ pub struct Spec {
     pub every: Duration,
     /// Keeps the gate open.
     pub alive: Box<dyn FnMut() + Send>,
+}
+
+/// Looks into a packet, from its IP header on.
+pub type Look = Box<dyn FnMut(&[u8]) -> Looked + Send>;
+
+/// What a look into a packet found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// It is not meant, and passes at once.
+    Other,
+    /// It is treated.
+    Meant,
+    /// It is treated, and goes on with these bytes in place of its own.
+    Falsified(Vec<u8>),
 }
 
 /// What became of a queue's packets so far.
@@ -79,6 +95,10 @@ pub struct Counts {
     pub duplicated: u64,
     /// Changed on purpose.
     pub corrupted: u64,
+    /// Made to say something else on purpose.
+    pub falsified: u64,
+    /// That were looked into and not meant; they are counted nowhere else.
+    pub others: u64,
     /// Sent ahead on purpose.
     pub reordered: u64,
     /// Dropped because too much was held, here or in the kernel.
@@ -216,7 +236,7 @@ impl Drop for Queues {
 
 /// Makes the queue and starts its loop.
 fn begin(spec: Spec) -> io::Result<Running> {
-    let Spec { number, impair, seed, memory, every, alive } = spec;
+    let Spec { number, impair, look, seed, memory, every, alive } = spec;
     let tag = TAG.saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
     let again = Again::open(tag)?;
     // Frames of several segments are one packet here: only where that makes no difference.
@@ -242,8 +262,19 @@ fn begin(spec: Spec) -> io::Result<Running> {
     let state = State::new(number);
     let every = every.max(SHORTEST);
     let shared_with = Arc::clone(&shared);
-    let serve =
-        Serve { number, socket, again, model, memory, every, alive, unsegmented, shared: shared_with, state };
+    let serve = Serve {
+        number,
+        socket,
+        again,
+        model,
+        look,
+        memory,
+        every,
+        alive,
+        unsegmented,
+        shared: shared_with,
+        state,
+    };
     let thread = thread::Builder::new().name(format!("queue-{number:x}")).spawn(move || {
         let _ending: Sender<()> = ending;
         serve.run(&early);

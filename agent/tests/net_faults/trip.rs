@@ -21,7 +21,7 @@ const COPIES: Duration = Duration::from_millis(200);
 pub(crate) fn fault(json: &str) -> Fault {
     let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
     let (kind, parameters) = value.as_object_mut().unwrap().iter_mut().next().unwrap();
-    if kind != "net-block"
+    if !matches!(kind.as_str(), "net-block" | "net-dns")
         && let Some(engine) = engine()
     {
         parameters.as_object_mut().unwrap().insert("engine".to_owned(), engine.word().into());

@@ -55,6 +55,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
             | Fault::NetReorder(_)
             | Fault::NetThrottle(_)
             | Fault::NetReset(_)
+            | Fault::NetDns(_)
             | Fault::NetDown(_)
             | Fault::HostIsolate(_)
             | Fault::HostReboot(_)

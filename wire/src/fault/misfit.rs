@@ -37,6 +37,7 @@ impl Fault {
         match self {
             Self::NetPartition(partition) => return partition.misfit(),
             Self::NetDown(down) => return down.misfit(),
+            Self::NetDns(dns) => return dns.misfit(),
             _ => {}
         }
         let traffic = self.on_traffic()?.traffic();

@@ -71,6 +71,7 @@ impl Fault {
             Self::NetReorder(kind) => Some(kind),
             Self::NetThrottle(kind) => Some(kind),
             Self::NetReset(kind) => Some(kind),
+            Self::NetDns(kind) => Some(kind),
             Self::ServiceStop(_)
             | Self::ServiceKill(_)
             | Self::ServiceRestart(_)
@@ -96,6 +97,7 @@ impl Fault {
             Self::NetReorder(kind) => kind.selectors_mut(),
             Self::NetThrottle(kind) => kind.selectors_mut(),
             Self::NetReset(kind) => kind.selectors_mut(),
+            Self::NetDns(kind) => kind.selectors_mut(),
             Self::NetDown(kind) => vec![&mut kind.to],
             Self::HostIsolate(kind) => vec![&mut kind.except],
             Self::ServiceStop(_)

@@ -114,7 +114,7 @@ impl Detour {
             base("bare_ingress", Hook::Ingress, EARLY, &self.bare, choose);
             let getting: Vec<_> = self.ethernet.iter().chain(&self.bare).take(INTERFACES).cloned().collect();
             base("ingress_line", Hook::Ingress, LATE, &getting, self.sending_on(gates));
-            let mut rules = exemptions(host, Hook::Ingress);
+            let mut rules = exemptions(host, Hook::Ingress, false);
             rules.extend(exceptions(Hook::Ingress, except));
             rules.extend(self.marking());
             chains.insert(0, Chain { name: JUDGE.to_owned(), place: None, rules });

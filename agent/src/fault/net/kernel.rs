@@ -118,6 +118,7 @@ fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, detour: Detour) -> Harm {
     Harm {
         choice: Choice::of(&shape.traffic(), peers),
         except: peers.except.clone(),
+        loopback: false,
         how: Fate::Line(detour),
     }
 }

@@ -140,6 +140,8 @@ pub struct Harm {
     pub choice: Choice,
     /// Peers that stay reachable.
     pub except: Vec<IpNet>,
+    /// Whether loopback is reached too.
+    pub loopback: bool,
     /// What becomes of the packets.
     pub how: Fate,
 }
@@ -202,7 +204,7 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
             if let (&Fate::Queue(number), Hook::Output) = (&harm.how, hook) {
                 rules.insert(0, done_already(number));
             }
-            let mut verdicts = exemptions(host, hook);
+            let mut verdicts = exemptions(host, hook, harm.loopback);
             verdicts.extend(exceptions(hook, &except));
             verdicts.extend(harming(&harm.how));
             judges.push(Chain { name: judge.to_owned(), place: None, rules: verdicts });
@@ -372,7 +374,7 @@ fn done_already(number: u16) -> Exprs {
 }
 
 /// What is never harmed at a hook.
-pub(super) fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
+pub(super) fn exemptions(host: &Host, hook: Hook, loopback: bool) -> Vec<Exprs> {
     let ends: &[End] = match hook {
         Hook::Input | Hook::Ingress => &[End::Source],
         Hook::Output | Hook::Egress => &[End::Destination],
@@ -388,7 +390,9 @@ pub(super) fn exemptions(host: &Host, hook: Hook) -> Vec<Exprs> {
         // What passes through is neither loopback nor the host's own control traffic.
         Hook::Forward => return rules,
     };
-    rules.insert(0, Exprs::new().meta(interface).compare(Compare::Is, &LOOPBACK.to_ne_bytes()).accept());
+    if !loopback {
+        rules.insert(0, Exprs::new().meta(interface).compare(Compare::Is, &LOOPBACK.to_ne_bytes()).accept());
+    }
     for number in control_ports(host) {
         let rule = transport(Exprs::new(), TCP);
         rules.push(port(rule, local).compare(Compare::Is, &number.to_be_bytes()).accept());

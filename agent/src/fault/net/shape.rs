@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{kernel, peers::Peers, rules::Harm, table_fault, user_space};
 use crate::{
     fault::{Ask, Inject, InjectError, Injected, Live, Prepared},
-    host::{Host, impair::Impair},
+    host::{Host, impair::Impair, queue::Look},
 };
 
 /// A kind of fault that lets traffic through, but not as it was.
@@ -23,6 +23,14 @@ pub trait Shape: OnTraffic + Send + Sync {
     fn impair(&self) -> Impair;
     /// Who is to do it.
     fn engine(&self) -> fault::Engine;
+    /// Whether loopback is reached too.
+    fn loopback(&self) -> bool {
+        false
+    }
+    /// What looks into packets first, to tell which are meant; only user space can. Without it all are.
+    fn look(&self) -> Option<Look> {
+        None
+    }
     /// The words before and after those for the packets: `delay`, `by 500ms`.
     fn words(&self) -> (String, String);
     /// What people should know beforehand about this kind.

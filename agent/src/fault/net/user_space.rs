@@ -105,7 +105,7 @@ pub(super) fn evidence(host: &Host, number: u16, mut evidence: Evidence) -> Evid
 fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> Harm {
     let forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
     let choice = Choice { forwarded, ..Choice::of(&shape.traffic(), peers) };
-    Harm { choice, except: peers.except.clone(), how: Fate::Queue(number) }
+    Harm { choice, except: peers.except.clone(), loopback: shape.loopback(), how: Fate::Queue(number) }
 }
 
 /// Refuses what user space cannot do.
@@ -140,6 +140,7 @@ fn start_queue(
     let spec = Spec {
         number,
         impair: shape.impair(),
+        look: shape.look(),
         seed: seed(host, &live.ask),
         memory: MEMORY,
         every: EVERY,
@@ -174,6 +175,8 @@ fn seen(counts: &Counts) -> String {
         (counts.lost, "lost"),
         (counts.duplicated, "sent twice"),
         (counts.corrupted, "corrupted"),
+        (counts.falsified, "made to say something else"),
+        (counts.others, "others passed unchanged"),
         (counts.reordered, "sent ahead"),
         (counts.held, "held now"),
         (counts.overflowed, "DROPPED for want of room"),

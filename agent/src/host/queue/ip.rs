@@ -29,7 +29,7 @@ pub(super) fn ends(packet: &[u8]) -> Option<Ends> {
 }
 
 /// Where the transport begins, and which it is; of a later fragment it is none that could be summed.
-pub(super) fn transport(packet: &[u8]) -> Option<(usize, u8)> {
+pub(crate) fn transport(packet: &[u8]) -> Option<(usize, u8)> {
     match packet.first()? >> 4 {
         4 => {
             let length = usize::from(packet.first()? & 0xf) * 4;
@@ -63,8 +63,29 @@ fn folded(mut sum: u64) -> [u8; 2] {
     [high, low]
 }
 
+/// Makes the IP header tell the length that the packet has; `None` where it is none, or one piece of several.
+pub(crate) fn fit(packet: &mut [u8]) -> Option<()> {
+    let length = u16::try_from(packet.len()).ok()?;
+    match packet.first()? >> 4 {
+        4 => {
+            // More fragments, or not the first.
+            if octets::<2>(packet, 6).map(u16::from_be_bytes)? & 0x3fff != 0 {
+                return None;
+            }
+            packet.get_mut(2..4)?.copy_from_slice(&length.to_be_bytes());
+            let header = usize::from(packet.first()? & 0xf) * 4;
+            packet.get_mut(10..12)?.fill(0);
+            let sum = folded(add(0, packet.get(..header)?));
+            packet.get_mut(10..12)?.copy_from_slice(&sum);
+        }
+        6 => packet.get_mut(4..6)?.copy_from_slice(&length.checked_sub(40)?.to_be_bytes()),
+        _ => return None,
+    }
+    Some(())
+}
+
 /// Computes the checksum of TCP or UDP; `false` where the packet has neither, and is as it was.
-pub(super) fn sum(packet: &mut [u8]) -> bool {
+pub(crate) fn sum(packet: &mut [u8]) -> bool {
     let (Some(ends), Some((at, protocol))) = (ends(packet), transport(packet)) else {
         return false;
     };

@@ -14,7 +14,7 @@ use std::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    Counts, Shared,
+    Counts, Look, Looked, Shared,
     again::{Again, Copy},
     count, ip,
     message::{self, LOCAL_OUT, Packet, Verdict, Verdicts},
@@ -61,6 +61,7 @@ pub(super) struct Serve {
     pub(super) socket: Socket,
     pub(super) again: Again,
     pub(super) model: Model,
+    pub(super) look: Option<Look>,
     pub(super) memory: usize,
     pub(super) every: Duration,
     pub(super) alive: Box<dyn FnMut() + Send>,
@@ -178,12 +179,17 @@ impl Serve {
     fn datagram(&mut self, now: u64, datagram: &[u8], impaired: bool) {
         for part in messages(datagram) {
             if let Some(packet) = message::packet(part.kind, part.body) {
-                self.state.counts.seen += 1;
-                if impaired {
-                    self.packet(now, &packet);
-                } else {
-                    self.pass(&packet, None);
+                match self.look.as_mut().filter(|_| impaired).map(|look| look(packet.bytes)) {
+                    Some(Looked::Other) => {
+                        self.state.counts.others += 1;
+                        self.state.verdicts.one(Verdict::Accept, packet.id);
+                        continue;
+                    }
+                    Some(Looked::Falsified(bytes)) => self.packet(now, &packet, Some(bytes)),
+                    _ if impaired => self.packet(now, &packet, None),
+                    _ => self.pass(&packet, None),
                 }
+                self.state.counts.seen += 1;
             } else if let Some(errno @ 1..) = message::answer(part.kind, part.body) {
                 self.failed("say what becomes of packets", &io::Error::from_raw_os_error(errno), 1);
             }
@@ -193,7 +199,8 @@ impl Serve {
         }
     }
 
-    fn packet(&mut self, now: u64, packet: &Packet<'_>) {
+    /// Decides about a packet; `falsified` are the bytes that it goes on with in place of its own.
+    fn packet(&mut self, now: u64, packet: &Packet<'_>, falsified: Option<Vec<u8>>) {
         let leaving = packet.hook == LOCAL_OUT;
         if leaving && self.unsegmented {
             // Frames cannot be sent again; from now on they come in pieces that can.
@@ -209,7 +216,8 @@ impl Serve {
             return;
         };
         self.state.counts.reordered += u64::from(fate.reordered);
-        let damaged = if fate.corrupt { self.damaged(packet) } else { None };
+        self.state.counts.falsified += u64::from(falsified.is_some());
+        let damaged = falsified.or_else(|| if fate.corrupt { self.damaged(packet) } else { None });
         let again = leaving
             && !packet.unsegmented
             && (due > now || fate.second.is_some())

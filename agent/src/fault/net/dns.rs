@@ -1,0 +1,278 @@
+//! Looking into DNS answers (RFC 1035), over UDP and over TCP where a segment has all of one, and changing what they say.
+//!
+//! What cannot be read is somebody else's: it passes as it is. Lengths and checksums are those of what goes on.
+
+use std::net::IpAddr;
+
+use crate::host::queue::{Look, Looked, ip};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+/// A message's header.
+const HEADER: usize = 12;
+const A: u16 = 1;
+const AAAA: u16 = 28;
+
+/// Zones, in lower case and without the last dot; the empty one is everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zones(Vec<String>);
+
+impl Zones {
+    /// As they are written in a scenario.
+    #[must_use]
+    pub fn new(zones: &[String]) -> Self {
+        Self(zones.iter().map(|zone| zone.strip_suffix('.').unwrap_or(zone).to_ascii_lowercase()).collect())
+    }
+
+    /// Whether a name, in lower case and without a last dot, is in one of them.
+    fn have(&self, name: &str) -> bool {
+        self.0.iter().any(|zone| {
+            zone.is_empty()
+                || name.strip_suffix(zone.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    }
+}
+
+/// What answers are made to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Falsify {
+    /// A response code, and no records.
+    Code(u8),
+    /// These addresses in place of all others of their family; where none is of it, none at all.
+    Addresses(Vec<IpAddr>),
+}
+
+/// What looks into packets for answers about some zones.
+#[must_use]
+pub fn look(zones: Zones, falsify: Option<Falsify>) -> Look {
+    Box::new(move |packet| looked(packet, &zones, falsify.as_ref()).unwrap_or(Looked::Other))
+}
+
+fn looked(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Looked> {
+    let (at, protocol) = ip::transport(packet)?;
+    let start = match protocol {
+        UDP => at + 8,
+        // Each message is led by its length.
+        TCP => at + usize::from(*packet.get(at + 12)? >> 4) * 4 + 2,
+        _ => return None,
+    };
+    let mut message = packet.get(start..)?;
+    if protocol == TCP {
+        let length = u16::from_be_bytes(packet.get(start - 2..start)?.try_into().ok()?);
+        message = message.get(..usize::from(length))?;
+    }
+    let (name, end) = question(message)?;
+    if !zones.have(&name) {
+        return Some(Looked::Other);
+    }
+    let Some(falsify) = falsify else { return Some(Looked::Meant) };
+    let mut said = message.to_vec();
+    match falsify {
+        Falsify::Code(code) => empty(&mut said, end, *code)?,
+        Falsify::Addresses(addresses) => readdress(&mut said, end, addresses)?,
+    }
+    if protocol == TCP {
+        // The stream's numbering wants as many bytes as there were; what is beyond the records is looked at by nobody.
+        said.resize(message.len(), 0);
+    }
+    Some(Looked::Falsified(packed(packet, at, start, protocol, &said)?))
+}
+
+fn word(message: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?))
+}
+
+/// The name that an answer is about, and where its one question ends; `None` for anything but an answer to one.
+fn question(message: &[u8]) -> Option<(String, usize)> {
+    const ANSWER: u8 = 0x80;
+    if message.get(2)? & ANSWER == 0 || word(message, 4)? != 1 {
+        return None;
+    }
+    let (mut name, mut at) = (String::new(), HEADER);
+    loop {
+        let length = usize::from(*message.get(at)?);
+        match length {
+            0 => break,
+            1..=63 => {
+                if !name.is_empty() {
+                    name.push('.');
+                }
+                let label = message.get(at + 1..at + 1 + length)?;
+                name.extend(label.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
+                at += 1 + length;
+            }
+            // In a question nothing is there to be pointed at.
+            _ => return None,
+        }
+    }
+    let end = at + 5;
+    (end <= message.len()).then_some((name, end))
+}
+
+/// No records, and a code; recursion, identity and question are as they were.
+fn empty(message: &mut Vec<u8>, end: usize, code: u8) -> Option<()> {
+    const TRUNCATED: u8 = 0x02;
+    *message.get_mut(2)? &= !TRUNCATED;
+    let low = message.get_mut(3)?;
+    *low = *low & 0xf0 | code;
+    message.get_mut(6..HEADER)?.fill(0);
+    message.truncate(end);
+    Some(())
+}
+
+/// Other addresses in the answer's records.
+fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<()> {
+    let v4: Vec<[u8; 4]> = addresses
+        .iter()
+        .filter_map(|one| if let IpAddr::V4(one) = one { Some(one.octets()) } else { None })
+        .collect();
+    let v6: Vec<[u8; 16]> = addresses
+        .iter()
+        .filter_map(|one| if let IpAddr::V6(one) = one { Some(one.octets()) } else { None })
+        .collect();
+    let records = word(message, 6)?;
+    let mut at = end;
+    for number in 0..usize::from(records) {
+        at = behind_name(message, at)?;
+        let (kind, length) = (word(message, at)?, usize::from(word(message, at + 8)?));
+        let data = at + 10;
+        let place = message.get_mut(data..data + length)?;
+        let new: Option<&[u8]> = match (kind, length) {
+            (A, 4) => v4.get(number % v4.len().max(1)).map(|one| &one[..]),
+            (AAAA, 16) => v6.get(number % v6.len().max(1)).map(|one| &one[..]),
+            _ => {
+                at = data + length;
+                continue;
+            }
+        };
+        match new {
+            Some(new) => place.copy_from_slice(new),
+            // None of this family: the name has no address of it.
+            None => return empty(message, end, 0),
+        }
+        at = data + length;
+    }
+    Some(())
+}
+
+/// Where a record's name ends.
+fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let length = *message.get(at)?;
+        match length {
+            0 => return Some(at + 1),
+            1..=63 => at += 1 + usize::from(length),
+            0xc0.. => return Some(at + 2),
+            _ => return None,
+        }
+    }
+}
+
+/// The packet with another message in it.
+fn packed(packet: &[u8], at: usize, start: usize, protocol: u8, message: &[u8]) -> Option<Vec<u8>> {
+    let mut new = [packet.get(..start)?, message].concat();
+    if protocol == UDP {
+        let length = u16::try_from(new.len() - at).ok()?;
+        new.get_mut(at + 4..at + 6)?.copy_from_slice(&length.to_be_bytes());
+    }
+    ip::fit(&mut new)?;
+    ip::sum(&mut new).then_some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An answer over UDP and IPv4 with a record that points to the question's name.
+    fn answer(name: &[&str], records: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut message =
+            vec![7, 7, 0x85, 0x80, 0, 1, 0, u8::try_from(records.len()).expect("few"), 0, 0, 0, 0];
+        for label in name {
+            message.push(u8::try_from(label.len()).expect("short"));
+            message.extend(label.as_bytes());
+        }
+        message.extend([0, 0, 1, 0, 1]);
+        for (kind, data) in records {
+            message.extend([0xc0, 12]);
+            message.extend(kind.to_be_bytes());
+            message.extend([0, 1, 0, 0, 0, 60, 0, u8::try_from(data.len()).expect("short")]);
+            message.extend(*data);
+        }
+        let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, UDP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        packet.extend([0, 53, 0x90, 0, 0, 0, 0, 0]);
+        packed(&[&packet[..], &message].concat(), 20, 28, UDP, &message).expect("a packet")
+    }
+
+    fn zones(all: &[&str]) -> Zones {
+        Zones::new(&all.iter().map(|zone| (*zone).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn names_are_in_zones_by_whole_labels() {
+        let some = zones(&["Example.COM.", "b.test"]);
+        assert!(some.have("example.com") && some.have("a.example.com") && some.have("b.test"));
+        assert!(!some.have("anexample.com") && !some.have("com") && !some.have("test"));
+        assert!(zones(&["."]).have("anything.at.all"));
+    }
+
+    #[test]
+    fn only_answers_about_the_zones_are_meant() {
+        let about = answer(&["Db", "example"], &[(A, &[10, 0, 0, 9])]);
+        assert_eq!(looked(&about, &zones(&["example"]), None), Some(Looked::Meant));
+        assert_eq!(looked(&about, &zones(&["other"]), None), Some(Looked::Other));
+        let mut asked = about;
+        asked[30] &= 0x7f;
+        assert_eq!(looked(&asked, &zones(&["example"]), None), None);
+    }
+
+    #[test]
+    fn an_error_has_no_records_and_the_lengths_are_right() {
+        let about = answer(&["db", "example"], &[(A, &[10, 0, 0, 9]), (A, &[10, 0, 0, 8])]);
+        let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&Falsify::Code(3)))
+        else {
+            panic!("falsified");
+        };
+        // 20 + 8 + 12 + the question: 3 + 8 + 1 + 4.
+        assert_eq!(said.len(), 56);
+        assert_eq!(said[2..4], [0, 56]);
+        assert_eq!(said[24..26], [0, 36]);
+        assert_eq!(said[28..40], [7, 7, 0x85, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn addresses_are_others_and_nothing_else_is() {
+        let v6: Vec<u8> = (0..16).collect();
+        let about =
+            answer(&["db", "example"], &[(5, b"\x01x\x00"), (A, &[10, 0, 0, 9]), (A, &[10, 0, 0, 8])]);
+        let wrong = Falsify::Addresses(vec!["192.0.2.7".parse().expect("an address")]);
+        let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&wrong)) else {
+            panic!("falsified");
+        };
+        assert_eq!(said.len(), about.len());
+        assert!(
+            said.windows(4).filter(|four| *four == [192, 0, 2, 7]).count() == 2
+                && !said.ends_with(&[10, 0, 0, 8])
+        );
+        // No address of the other family: none at all rather than the right one.
+        let about = answer(&["db", "example"], &[(AAAA, &v6)]);
+        let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&wrong)) else {
+            panic!("falsified");
+        };
+        assert_eq!((said.len(), said[31] & 0xf, said[35]), (56, 0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(mut bytes in proptest::collection::vec(any::<u8>(), 0..120), udp: bool, code: bool) {
+            if bytes.len() > 40 {
+                (bytes[0], bytes[9]) = (0x45, if udp { UDP } else { TCP });
+                if udp { bytes[30] |= 0x80; (bytes[32], bytes[33]) = (0, 1); }
+            }
+            let wrong = if code { Falsify::Code(2) } else { Falsify::Addresses(vec!["2001:db8::1".parse().expect("an address")]) };
+            if let Some(Looked::Falsified(said)) = looked(&bytes, &zones(&["."]), Some(&wrong)) {
+                prop_assert!(said.len() <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `net-dns`: answers about names in some zones are dropped, come late, or say something else.
+//!
+//! A queue that looks into DNS answers and lets all others pass at once. Where a local resolver answers over loopback it is
+//! reached too; what anybody has in a cache is not.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use firedrill_wire::fault::{self, DnsHow, NetDns};
+
+use super::net::{
+    dns::{Falsify, Zones, look},
+    shape::Shape,
+};
+use crate::host::{
+    impair::{Chance, Impair, Loss},
+    queue::Look,
+};
+
+/// Addresses that documentation has for itself.
+const NOBODYS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+
+fn addresses(dns: &NetDns) -> &[IpAddr] {
+    if dns.address.is_empty() { &NOBODYS } else { &dns.address }
+}
+
+impl Shape for NetDns {
+    fn impair(&self) -> Impair {
+        match self.how {
+            DnsHow::Drop => {
+                let all = Chance { share: 1.0, correlation: 0.0 };
+                Impair { loss: Loss::Random(all), ..Impair::default() }
+            }
+            DnsHow::Delay => {
+                Impair { delay: self.delay.map(Into::into).unwrap_or_default(), ..Impair::default() }
+            }
+            DnsHow::Nxdomain | DnsHow::Servfail | DnsHow::WrongAddress => Impair::default(),
+        }
+    }
+
+    fn engine(&self) -> fault::Engine {
+        // The kernel knows nothing about names.
+        fault::Engine::UserSpace
+    }
+
+    fn loopback(&self) -> bool {
+        true
+    }
+
+    fn look(&self) -> Option<Look> {
+        let falsify = match self.how {
+            DnsHow::Drop | DnsHow::Delay => None,
+            DnsHow::Nxdomain => Some(Falsify::Code(3)),
+            DnsHow::Servfail => Some(Falsify::Code(2)),
+            DnsHow::WrongAddress => Some(Falsify::Addresses(addresses(self).to_vec())),
+        };
+        Some(look(Zones::new(&self.zones), falsify))
+    }
+
+    fn words(&self) -> (String, String) {
+        let zones = self.zones.join(", ");
+        let before = match self.how {
+            DnsHow::Drop => format!("drop DNS answers about {zones} among"),
+            DnsHow::Delay => {
+                format!("delay DNS answers about {zones} by {} among", self.delay.unwrap_or_default())
+            }
+            DnsHow::Nxdomain => format!("say that names in {zones} do not exist (NXDOMAIN) in"),
+            DnsHow::Servfail => format!("say that the server failed (SERVFAIL) about {zones} in"),
+            DnsHow::WrongAddress => {
+                let all: Vec<_> = addresses(self).iter().map(ToString::to_string).collect();
+                format!("give {} as the address of names in {zones} in", all.join(", "))
+            }
+        };
+        (before, String::new())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = vec![
+            "what programs and local resolvers have in their caches stays right until it expires there".to_owned(),
+            "DNS over TLS or HTTPS is not looked into; a resolver that validates DNSSEC sees through falsified answers"
+                .to_owned(),
+        ];
+        if self.how == DnsHow::Drop {
+            notes.push(
+                "over TCP a dropped answer is sent again and dropped again, until whoever asked gives up"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+}

@@ -1,0 +1,130 @@
+//! `net-dns`: what the host is told about names, in some zones only.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Misfit, OnTraffic, PortRange, Traffic};
+use crate::Span;
+
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsHow {
+    /// It never comes: whoever asked waits for its time-out.
+    Drop,
+    /// It comes late, by `delay`.
+    Delay,
+    /// It says that there is no such name.
+    Nxdomain,
+    /// It says that the server failed.
+    Servfail,
+    /// It names other addresses: those of `address`.
+    WrongAddress,
+}
+
+/// `net-dns`: drop, delay or falsify the DNS answers that the host (or what it forwards for) gets, over UDP and TCP, in some
+/// zones only. Loopback is reached too, where a local resolver answers; its cache and those of programs are not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NetDns {
+    /// The zones: each name, and all below it; `"."` is everything.
+    #[serde(deserialize_with = "super::net::one_or_many")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    pub zones: Vec<String>,
+    /// What becomes of answers about them.
+    pub how: DnsHow,
+    /// How late they come; only with `how = "delay"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// The addresses that are named in place of the right ones; only with `how = "wrong-address"`. Unless given 192.0.2.1 and
+    /// 2001:db8::1, which nobody has.
+    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<IpAddr>"))]
+    pub address: Vec<IpAddr>,
+    /// The servers whose answers are meant, as in `net-block`; none means all.
+    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    pub to: Vec<String>,
+}
+
+impl NetDns {
+    /// Servers answer from there.
+    const PORTS: [PortRange; 1] = [PortRange { first: 53, last: 53 }];
+
+    pub(super) fn misfit(&self) -> Option<Misfit> {
+        let wrong = |code, what, help| Some(Misfit { code, what, help });
+        if self.zones.is_empty() {
+            return wrong(
+                "no-zones",
+                "names no zone",
+                "such as zones = [\"db.example\"]; \".\" is everything",
+            );
+        }
+        if self.zones.iter().any(|zone| !is_zone(zone)) {
+            return wrong(
+                "bad-zone",
+                "a zone that cannot be one",
+                "names such as \"db.example\", without `*`: all below a zone is in it; \".\" is everything",
+            );
+        }
+        match (self.how, self.delay) {
+            (DnsHow::Delay, None) => wrong("no-delay", "says not how late answers come", "delay = \"2s\""),
+            (DnsHow::Delay, Some(delay)) if delay.is_zero() => {
+                wrong("no-delay", "a delay of no time slows nothing", "for example \"2s\"")
+            }
+            (how, Some(_)) if how != DnsHow::Delay => {
+                wrong("not-late", "gives a `delay`, and delays nothing", "how = \"delay\", or leave it out")
+            }
+            (how, _) if how != DnsHow::WrongAddress && !self.address.is_empty() => wrong(
+                "not-wrong",
+                "gives an `address`, and does not falsify any",
+                "how = \"wrong-address\", or leave it out",
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn is_zone(zone: &str) -> bool {
+    if zone == "." {
+        return true;
+    }
+    let zone = zone.strip_suffix('.').unwrap_or(zone);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    zone.len() <= 253 && zone.split('.').all(label)
+}
+
+impl OnTraffic for NetDns {
+    fn traffic(&self) -> Traffic<'_> {
+        Traffic { to: &self.to, remote_ports: &Self::PORTS, ..Traffic::all(Direction::In) }
+    }
+    fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
+        vec![&mut self.to]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        let code =
+            |json: &str| serde_json::from_str::<NetDns>(json).expect(json).misfit().map(|misfit| misfit.code);
+        assert_eq!(code(r#"{"zones":"db.example.","how":"drop"}"#), None);
+        assert_eq!(code(r#"{"zones":".","how":"delay","delay":"2s"}"#), None);
+        assert_eq!(code(r#"{"zones":"a.b","how":"wrong-address","address":["10.0.0.1"]}"#), None);
+        assert_eq!(code(r#"{"zones":[],"how":"drop"}"#), Some("no-zones"));
+        assert_eq!(code(r#"{"zones":["*.example"],"how":"drop"}"#), Some("bad-zone"));
+        assert_eq!(code(r#"{"zones":[""],"how":"drop"}"#), Some("bad-zone"));
+        assert_eq!(code(r#"{"zones":"a.b","how":"delay"}"#), Some("no-delay"));
+        assert_eq!(code(r#"{"zones":"a.b","how":"drop","delay":"1s"}"#), Some("not-late"));
+        assert_eq!(code(r#"{"zones":"a.b","how":"drop","address":"10.0.0.1"}"#), Some("not-wrong"));
+    }
+}
