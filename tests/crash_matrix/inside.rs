@@ -101,12 +101,11 @@ fn spare() {
         let request = Request { kind, flags: 0x600, body: attrs.after(header).unwrap() };
         socket.request("furnish a host", &request)
     };
-    // The same hardware addresses in each boot, as a machine has them.
-    let far = Attrs::new().text(3, "spare1").bytes(1, &[2, 0xfd, 0, 0, 0, 2]).after(&[0; 16]).unwrap();
+    // The same in every boot, as of real cards.
+    let card = |name: &str, last: u8| Attrs::new().text(3, name).bytes(1, &[2, 0, 0, 0x99, 0, last]);
+    let far = card("spare1", 2).after(&[0; 16]).unwrap();
     let info = Attrs::new().text(1, "veth").nest(2, &Attrs::new().bytes(1, &far));
-    if ask(16, &[0; 16], &Attrs::new().text(3, "spare0").bytes(1, &[2, 0xfd, 0, 0, 0, 1]).nest(18, &info))
-        .is_err()
-    {
+    if ask(16, &[0; 16], &card("spare0", 1).nest(18, &info)).is_err() {
         return; // it is there already
     }
     let index = |name: &str| nix::net::if_::if_nametoindex(name).unwrap();

@@ -17,12 +17,17 @@ use super::{
 };
 
 /// Kinds, each with parameters that make its effect show in a snapshot.
-pub(crate) const KINDS: [(&str, &str); 6] = [
+pub(crate) const KINDS: [(&str, &str); 7] = [
     ("service-stop", r#"{"service-stop":{"service":"victim"}}"#),
     ("process-pause", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
     ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
     ("host-isolate", r#"{"host-isolate":{}}"#),
     ("net-slow", r#"{"net-slow":{"to":["10.77.0.99","fd77::99"],"delay":"200ms","jitter":"50ms"}}"#),
+    // By the kernel: a rate is what every kernel can do.
+    (
+        "net-throttle",
+        r#"{"net-throttle":{"to":["10.77.0.99","fd77::99"],"rate":"10mbit","direction":"both","engine":"kernel"}}"#,
+    ),
     ("net-down", r#"{"net-down":{"interface":"spare0"}}"#),
 ];
 

@@ -170,12 +170,13 @@ impl Find for NetDown {
             });
         }
         let peers = Peers::find(&self.to)?;
-        let mut found = BTreeSet::new();
-        for network in peers.all() {
-            let index = link::towards(network.addr(), None).map_err(|error| {
-                refuse("no-route", format!("net-down: {error}"), "name the interface with `interface`")
-            })?;
-            found.insert(index);
+        // A host may lack one of the families in which a peer has addresses; one way to it is enough.
+        let (found, none): (Vec<_>, Vec<_>) =
+            peers.all().map(|network| link::towards(network.addr(), None)).partition(Result::is_ok);
+        let found: BTreeSet<u32> = found.into_iter().flatten().collect();
+        if let (true, Some(Err(error))) = (found.is_empty(), none.first()) {
+            let hint = "name the interface with `interface`";
+            return Err(refuse("no-route", format!("net-down: {error}"), hint));
         }
         let over: Vec<&Link> = links.iter().filter(|link| found.contains(&link.index)).collect();
         match over[..] {

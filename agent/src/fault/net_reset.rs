@@ -45,7 +45,7 @@ impl Inject for NetReset {
         };
         let whom = if self.to.is_empty() { "all peers".to_owned() } else { peers.describe() };
         let ports = words::ports(&self.traffic());
-        let mut notes = vec![rules::exempt(host)];
+        let mut notes = vec![rules::exempt(host, false)];
         notes.push("reaches connections of this host's own network; those of containers, and what passes through, stay".to_owned());
         let (undo, switches) = match self.how {
             ResetHow::Once => {

@@ -30,6 +30,9 @@ fn furnish(world: &World) {
     route(own, "0.0.0.0/0", "10.2.0.2");
     route(own, "fd00:50::/32", PEER6);
     route(own, "::/0", PEER6);
+    // And one that leads nowhere, for fd99::/16.
+    let to = [&[0xfd, 0x99][..], &[0; 14]].concat();
+    ask(24, &[10, 16, 0, 0, 254, 4, 0, 7, 0, 0, 0, 0], &Attrs::new().bytes(1, &to)).unwrap();
     assert_eq!(world.tcp_out(PEER4, 8080), Reach::Yes);
     assert_eq!(world.tcp_out(PEER6, 8080), Reach::Yes);
 }
@@ -216,8 +219,16 @@ sandboxed! {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
-        for (to, name) in [("10.2.0.2", "eth1"), (PEER6, "eth0"), ("10.50.1.1", "eth0"), ("9.9.9.9", "eth1")] {
-            let injection = Injection::make(&world, &fault(&format!(r#"{{"net-down":{{"to":"{to}"}}}}"#)));
+        for (to, name) in [
+            (r#""10.2.0.2""#, "eth1"),
+            (r#""fd00:1::2""#, "eth0"),
+            (r#""10.50.1.1""#, "eth0"),
+            (r#""9.9.9.9""#, "eth1"),
+            (r#"["10.1.0.2","fd00:1::2","fd00:50::/32"]"#, "eth0"),
+            // A route that leads nowhere is no way.
+            (r#"["10.2.0.2","fd99::1"]"#, "eth1"),
+        ] {
+            let injection = Injection::make(&world, &fault(&format!(r#"{{"net-down":{{"to":{to}}}}}"#)));
             let effects = &injection.live.prepared.effects;
             assert_eq!(effects[0], format!("set interface {name} down"), "{to}");
             assert!(!is_up(name));
@@ -244,6 +255,7 @@ sandboxed! {
             (r#"{"interface":"eth0","to":"10.1.0.2"}"#, "two-interfaces"),
             (r#"{"to":["10.1.0.2","10.2.0.2"]}"#, "several-interfaces"),
             (r#"{"to":"10.1.0.1"}"#, "loopback"),
+            (r#"{"to":"fd99::1"}"#, "no-route"),
         ] {
             assert_eq!(refused(parameters).code, code, "{parameters}");
         }

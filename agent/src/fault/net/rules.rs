@@ -237,11 +237,12 @@ fn comment(id: &InjectionId) -> String {
 
 /// What is exempt, for people.
 #[must_use]
-pub fn exempt(host: &Host) -> String {
+pub fn exempt(host: &Host, loopback: bool) -> String {
     let ports: Vec<_> = control_ports(host).iter().map(u16::to_string).collect();
     format!(
-        "never touched: loopback, TCP ports {} of this host (agent and SSH), TCP port {} of others (their agents), DHCP, \
+        "never touched: {}TCP ports {} of this host (agent and SSH), TCP port {} of others (their agents), DHCP, \
          neighbour discovery, cloud metadata ({})",
+        if loopback { "" } else { "loopback, " },
         ports.join(", "),
         host.agent_port,
         METADATA.join(", ")

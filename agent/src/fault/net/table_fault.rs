@@ -64,7 +64,7 @@ pub fn prepare(
         tried = host.nft.try_out(&table);
     }
     tried.map_err(|error| unable(host, ask, harm, &error.to_string()))?;
-    let mut all_notes = vec![rules::exempt(host)];
+    let mut all_notes = vec![rules::exempt(host, harm.loopback)];
     all_notes.extend(notes);
     Ok(Prepared {
         claims: vec![

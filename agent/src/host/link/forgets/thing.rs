@@ -1,0 +1,206 @@
+//! One thing that the kernel keeps for an interface: the message that makes it, what it is the same as, and making it again.
+
+use std::time::Duration;
+
+use firedrill_probe::clock::boot_us;
+use serde::{Deserialize, Serialize};
+
+use super::{KERNEL, ROUTER, hex};
+use crate::host::{
+    link::ne32,
+    netlink::{Attrs, NetlinkError, Request, Socket, find, flag},
+};
+
+/// What is left to an address of which that is not known, in seconds, as in RFC 4862, 5.5.3: two hours.
+const UNKNOWN_LIFE: u32 = 7200;
+const FOR_EVER: u32 = u32::MAX;
+
+pub(super) const PERMANENT: u32 = 0x80;
+pub(super) const DEPRECATED: u32 = 0x20;
+const LINK_SCOPE: u8 = 253;
+/// Who made a route: the kernel, a router's advertisement.
+const BY_KERNEL: u8 = 2;
+const BY_ROUTER: u8 = 9;
+const LOCAL_TABLE: u8 = 255;
+pub(super) const NEXTHOP_OBJECT: u16 = 30;
+pub(super) const INET6: u8 = 10;
+
+/// A class of things that the kernel keeps for an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// An address.
+    Address,
+    /// A permanent neighbour, or one that is answered for.
+    Neighbour,
+    /// A route.
+    Route,
+}
+
+impl Class {
+    /// In the order in which they are put back.
+    pub(super) const ALL: [Self; 3] = [Self::Address, Self::Neighbour, Self::Route];
+
+    /// The message that makes one, and the one that lists them.
+    pub(super) const fn messages(self) -> (u16, u16) {
+        match self {
+            Self::Address => (20, 22),
+            Self::Neighbour => (28, 30),
+            Self::Route => (24, 26),
+        }
+    }
+
+    pub(super) const fn header(self) -> usize {
+        match self {
+            Self::Address => 8,
+            Self::Neighbour | Self::Route => 12,
+        }
+    }
+}
+
+/// One thing that was there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Thing {
+    /// What it is.
+    pub class: Class,
+    /// The message that makes it, without netlink's own header.
+    #[serde(with = "hex")]
+    pub(super) body: Vec<u8>,
+    /// It ends by itself (an address of a lease, what a router advertised): when, by the clock of [`boot_us`], for use and
+    /// for new use. Known only from the moment at which the interface goes down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ends_us: Option<(u64, u64)>,
+}
+
+/// What makes two things the same.
+pub(super) type Key = (Class, Vec<u8>);
+
+impl Thing {
+    /// Whether it is one of those addresses, or the kernel's route from one.
+    pub(super) fn is_of(&self, addresses: &[&Self]) -> bool {
+        const FROM: u16 = 7;
+        let from = if self.class == Class::Route { find(&self.body[12..], FROM) } else { None };
+        let is_from = |one: &Self| from.is_some() && from == find(&one.body[8..], 2);
+        addresses.iter().any(|one| *one == self || is_from(one))
+    }
+
+    pub(super) fn key(&self) -> Key {
+        let body = &self.body;
+        let key = match self.class {
+            // Flags are partly the kernel's own: an address is the same by what it is, and where.
+            Class::Address => {
+                let ends = [1, 2].map(|kind| find(&body[8..], kind).unwrap_or_default());
+                [&body[..2], &body[4..8], ends[0], ends[1]].concat()
+            }
+            Class::Neighbour => [&body[..1], &body[4..8], find(&body[12..], 1).unwrap_or_default()].concat(),
+            Class::Route => body.clone(),
+        };
+        (self.class, key)
+    }
+
+    /// Whether the kernel leaves it on an interface that is down: an IPv4 address that is nobody's lease.
+    pub(super) fn stays(&self) -> bool {
+        self.class == Class::Address && self.body[0] != INET6 && self.flags() & PERMANENT != 0
+    }
+
+    /// Whether it refers to something that is kept apart from it, and goes with the interface too.
+    pub(super) fn uses_object(&self) -> bool {
+        self.class == Class::Route && find(&self.body[12..], NEXTHOP_OBJECT).is_some()
+    }
+
+    /// Whether the kernel made it; programs that manage networks do so in its name too.
+    pub(super) fn is_of_kernel(&self) -> bool {
+        self.class == Class::Route && self.body[5] == BY_KERNEL
+    }
+
+    /// Whether it is a route of the table that is the kernel's alone: one for each address, as soon as that is usable.
+    pub(super) fn is_local(&self) -> bool {
+        self.class == Class::Route && self.body[4] == LOCAL_TABLE
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.ends_us.is_some_and(|(valid, _)| valid <= boot_us())
+    }
+
+    fn flags(&self) -> u32 {
+        let short = self.body.get(2).map_or(0, |flags| u32::from(*flags));
+        find(&self.body[8..], 8).and_then(|flags| ne32(flags, 0)).unwrap_or(short)
+    }
+
+    /// How long the kernel, or a router, is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        match self.class {
+            Class::Address if self.flags() & PERMANENT == 0 => ROUTER,
+            Class::Address if self.body[3] == LINK_SCOPE && self.body[0] == INET6 => KERNEL,
+            Class::Route if self.is_of_kernel() => KERNEL,
+            Class::Route if self.body[5] == BY_ROUTER => ROUTER,
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn make(&self, socket: &mut Socket) -> Result<(), NetlinkError> {
+        let seconds = |until: u64| {
+            u32::try_from(until.saturating_sub(boot_us()) / 1_000_000).unwrap_or(FOR_EVER - 1).max(1)
+        };
+        let mut extra = Attrs::new();
+        match self.class {
+            Class::Address => {
+                let flags = self.flags();
+                let (valid, preferred) = match self.ends_us {
+                    _ if flags & PERMANENT != 0 => {
+                        (FOR_EVER, if flags & DEPRECATED == 0 { FOR_EVER } else { 0 })
+                    }
+                    Some((valid, preferred)) => {
+                        (seconds(valid), if preferred <= boot_us() { 0 } else { seconds(preferred) })
+                    }
+                    None => (UNKNOWN_LIFE, UNKNOWN_LIFE / 2),
+                };
+                let life = [preferred, valid, 0, 0].map(u32::to_ne_bytes).concat();
+                extra = extra.bytes(6, &life);
+            }
+            Class::Route => {
+                if let Some((until, _)) = self.ends_us {
+                    extra = extra.ne32(23, seconds(until));
+                }
+            }
+            Class::Neighbour => {}
+        }
+        let body = extra.after(&self.body).unwrap_or_default();
+        let what = format!("put back {}", self.describe());
+        let mut ask = |flags| {
+            let request = Request { kind: self.class.messages().0, flags: flag(flags), body: body.clone() };
+            match socket.request(&what, &request) {
+                Err(error) if error.errno() == Some(libc::EEXIST) => Ok(false),
+                other => other.map(|()| true),
+            }
+        };
+        let new = ask(libc::NLM_F_CREATE | libc::NLM_F_EXCL)?;
+        // There may be another one to the same destination, over another interface, as there was before.
+        if !new && self.class == Class::Route && self.body[0] != INET6 {
+            ask(libc::NLM_F_CREATE | libc::NLM_F_APPEND)?;
+        }
+        Ok(())
+    }
+
+    /// For people.
+    pub(super) fn describe(&self) -> String {
+        let text = |bytes: Option<&[u8]>| match bytes {
+            Some(bytes) => match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+                (Ok(four), _) => std::net::Ipv4Addr::from(four).to_string(),
+                (_, Ok(sixteen)) => std::net::Ipv6Addr::from(sixteen).to_string(),
+                _ => "?".to_owned(),
+            },
+            None => "default".to_owned(),
+        };
+        let attrs = &self.body[self.class.header()..];
+        match self.class {
+            Class::Address => format!("address {}/{}", text(find(attrs, 2).or(find(attrs, 1))), self.body[1]),
+            Class::Neighbour => format!("neighbour {}", text(find(attrs, 1))),
+            Class::Route => {
+                let table =
+                    find(attrs, 15).and_then(|table| ne32(table, 0)).unwrap_or(u32::from(self.body[4]));
+                format!("route {}/{} in table {table}", text(find(attrs, 1)), self.body[1])
+            }
+        }
+    }
+}
