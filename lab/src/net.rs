@@ -19,9 +19,11 @@ use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, Ro
 use crate::{LabError, error::Doing, sys::mounts::sysctl};
 
 /// The router's address towards every host, v4. Link-local, so that it is never a host's own.
-const GATEWAY4: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
+pub(crate) const GATEWAY4: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 /// The same, v6.
 const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+/// The zone of the lab's name server, which is the router.
+pub(crate) const ZONE: &str = "lab.test";
 /// The interface of every host.
 const HOST_INTERFACE: &str = "eth0";
 

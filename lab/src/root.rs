@@ -6,6 +6,7 @@
 mod cables;
 pub(crate) use cables::configure_own_end;
 mod disk;
+mod names;
 mod power;
 mod serve;
 mod watch;

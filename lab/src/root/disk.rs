@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{HostSpec, LabError, LabSpec, error::Doing as _, spec::upper_path, sys::mounts};
+use crate::{HostSpec, LabError, LabSpec, error::Doing as _, net::GATEWAY4, spec::upper_path, sys::mounts};
 
 /// Where the disks lie, in the root's own view.
 const DISKS: &str = "/run/disks";
@@ -31,7 +31,9 @@ impl Disk {
         }
         disk.put("/etc/hosts", &lab.hosts_file(), 0o644)?;
         disk.put("/etc/hostname", &format!("{}\n", host.name), 0o644)?;
-        disk.put("/etc/resolv.conf", "# names of the lab are in /etc/hosts\n", 0o644)?;
+        let resolver =
+            format!("# short names are in /etc/hosts\nnameserver {GATEWAY4}\noptions timeout:1 attempts:1\n");
+        disk.put("/etc/resolv.conf", &resolver, 0o644)?;
         disk.put("/etc/machine-id", &format!("{}\n", random_id()?.replace('-', "")), 0o444)?;
         for file in &host.files {
             disk.put(&file.path.to_string_lossy(), &file.content, file.mode)?;

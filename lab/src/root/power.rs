@@ -27,7 +27,7 @@ use super::{
     Report,
     cables::Cables,
     disk::{Disk, random_id},
-    serve, watch,
+    names, serve, watch,
 };
 use crate::{
     HIDDEN, HostSpec, LabError, LabSpec,
@@ -106,7 +106,12 @@ pub(super) async fn run(
             return ExitCode::FAILURE;
         }
     };
-    let mut root = match Root::new(spec, events).await {
+    let made = async {
+        let root = Root::new(spec, events).await?;
+        names::serve(&root.spec).await?;
+        Ok::<_, LabError>(root)
+    };
+    let mut root = match made.await {
         Ok(root) => root,
         Err(error) => {
             Report::of(&error).send(report);
