@@ -4,7 +4,7 @@ use firedrill_wire::{
     Share, Span,
     api::HostState,
     evidence::Seen,
-    journal::{HealReason, State},
+    journal::{HealReason, State, What},
 };
 
 use super::{card::Course, *};
@@ -409,4 +409,37 @@ fn a_reboot_is_shown_by_the_host_that_comes_back() {
         "{:?}",
         card.attacks[0].why
     );
+}
+
+#[test]
+fn a_fault_of_several_hosts_is_met_where_one_of_them_meets_it() {
+    let drill = Drill::good();
+    let hosts = drill.acts[1].hosts.clone();
+    let card = |together, met: &[&str]| {
+        let mut records = drill.records();
+        for record in &mut records {
+            match &mut record.event {
+                Event::RunStarted { plan, .. } => {
+                    plan.attacks[1].injections.iter_mut().for_each(|one| one.together = together);
+                }
+                Event::Agent { host, what, .. } => {
+                    if let What::Looked { evidence, .. } = &mut what.what
+                        && hosts.contains(&host.as_str())
+                        && !met.contains(&host.as_str())
+                    {
+                        evidence.exercised = Seen::No;
+                    }
+                }
+                _ => {}
+            }
+        }
+        fold(&records).attacks[1].clone()
+    };
+    assert!(hosts.len() > 1);
+    let one = &hosts[..1];
+    assert_eq!(card(None, one).verdict, Some(Verdict::Unknown), "each by itself");
+    assert_eq!(card(Some(0), one).verdict, Some(Verdict::Held), "one fault together");
+    let never = card(Some(0), &[]);
+    assert_eq!(never.verdict, Some(Verdict::Unknown));
+    assert!(never.why.join("\n").contains("never exercised"), "{:?}", never.why);
 }

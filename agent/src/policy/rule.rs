@@ -1,6 +1,9 @@
 //! One rule: who may do which kinds of harm to what.
 
-use firedrill_wire::{Fault, Span, fault::ProcessMatch};
+use firedrill_wire::{
+    Fault, Span,
+    fault::{NetDown, ProcessMatch},
+};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -20,12 +23,14 @@ pub struct Rule {
     pub environments: Vec<String>,
     /// Fault kinds.
     pub kinds: Vec<String>,
-    /// Services that may be touched. Where one of these four is given, nothing else may be touched.
+    /// Services that may be touched. Where one of these lists is given, nothing else may be touched.
     pub services: Vec<String>,
     /// Processes that may be touched, by program name.
     pub processes: Vec<String>,
     /// Peers that may be cut off: addresses, CIDRs, names.
     pub peers: Vec<String>,
+    /// Interfaces that may be set down, by name.
+    pub interfaces: Vec<String>,
     /// At most so long.
     pub max_hold: Option<Span>,
 }
@@ -36,6 +41,7 @@ pub(super) struct Touches {
     pub(super) services: Vec<String>,
     processes: Vec<String>,
     peers: Vec<String>,
+    interfaces: Vec<String>,
     /// All of the host, or something that names nothing.
     everything: bool,
 }
@@ -54,6 +60,8 @@ impl Touches {
             Fault::ServiceRestart(fault) => all.services.push(fault.service.clone()),
             Fault::ProcessKill(fault) => processes(&fault.which),
             Fault::ProcessPause(fault) => processes(&fault.which),
+            // Which interface leads to some peers is not known before the host has looked.
+            Fault::NetDown(NetDown { interface: Some(name), .. }) => all.interfaces.push(name.clone()),
             other => match other.on_traffic() {
                 Some(kind) => {
                     all.peers = kind.traffic().to.to_vec();
@@ -105,7 +113,8 @@ impl Rule {
     }
 
     fn targets(&self, touches: &Touches) -> Result<(), String> {
-        if self.services.is_empty() && self.processes.is_empty() && self.peers.is_empty() {
+        let named = [&self.services, &self.processes, &self.peers, &self.interfaces];
+        if named.into_iter().all(Vec::is_empty) {
             return Ok(());
         }
         if touches.everything {
@@ -121,6 +130,11 @@ impl Rule {
             // A service that may be touched may have its processes touched.
             if touches.services.is_empty() && !known(&self.processes, process) {
                 return Err(format!("has processes = {:?}, here it is {process}", self.processes));
+            }
+        }
+        for interface in &touches.interfaces {
+            if !known(&self.interfaces, interface) {
+                return Err(format!("has interfaces = {:?}, here it is {interface}", self.interfaces));
             }
         }
         for peer in &touches.peers {

@@ -113,6 +113,23 @@ fn a_rule_that_names_targets_allows_nothing_that_names_none() {
 }
 
 #[test]
+fn interfaces_are_allowed_by_name() {
+    let narrow = policy("[[allow]]\nname = \"n\"\ninterfaces = [\"storage*\", \"eth1\"]\n");
+    let down = |json: &str| serde_json::from_str::<Fault>(&format!(r#"{{"net-down":{json}}}"#)).unwrap();
+    for good in [r#"{"interface":"eth1"}"#, r#"{"interface":"storage0","cut_off":true}"#] {
+        assert_eq!(check(&narrow, &alice(), &down(good)), Ok(()), "{good}");
+    }
+    for bad in
+        [down(r#"{"interface":"eth0"}"#), down(r#"{"to":"10.9.0.2"}"#), stop("checkout"), block("10.9.0.2")]
+    {
+        assert!(check(&narrow, &alice(), &bad).is_err(), "{bad:?}");
+    }
+    let others = policy("[[allow]]\nname = \"n\"\npeers = [\"10.9.0.0/16\"]\n");
+    assert!(check(&others, &alice(), &down(r#"{"interface":"eth1"}"#)).is_err());
+    assert!(check(&others, &alice(), &down(r#"{"to":"10.9.0.2"}"#)).is_err(), "more than its peers");
+}
+
+#[test]
 fn claims_on_protected_services_are_refused() {
     let strict = policy("protected_services = [\"sshd\"]");
     let file = Path::new("f");
