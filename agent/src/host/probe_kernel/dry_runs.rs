@@ -51,24 +51,31 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         host.nft.try_out(&trial(|rule| rule.queue(queue::FIRST))),
         "load xt_NFQUEUE and nfnetlink_queue (CONFIG_NETFILTER_XT_TARGET_NFQUEUE, CONFIG_NETFILTER_NETLINK_QUEUE); without them net-slow, net-lose and their like are refused",
     ));
+    let egress = egress(host);
+    let lacking = [has_qdisc("netem").err(), has_ifb().err(), egress.as_ref().err().map(ToString::to_string)];
+    let engine = match lacking.into_iter().flatten().next() {
+        None => "kernel (netem and tbf on interfaces of their own)".to_owned(),
+        Some(why) => format!("user space, because {why}"),
+    };
+    findings.push(finding("packet shaping: what `engine = \"auto\"` takes", Grade::Good, engine, ""));
     findings.push(graded(
         "nftables egress hook",
-        egress(host),
-        "needs Linux 5.16 with CONFIG_NETFILTER_EGRESS; without it shaping of chosen traffic needs a qdisc of its own",
+        egress,
+        "needs Linux 5.16 with CONFIG_NETFILTER_EGRESS; without it packets are shaped in user space",
     ));
     findings.push(kind(
         "netem",
         try_qdisc("netem"),
         libc::ENOENT,
         &[libc::EINVAL],
-        "install kernel-modules-extra, or a kernel with CONFIG_NET_SCH_NETEM",
+        "install kernel-modules-extra, or a kernel with CONFIG_NET_SCH_NETEM; without it packets are shaped in user space",
     ));
     findings.push(kind(
         "ifb",
         try_ifb(),
         libc::EOPNOTSUPP,
         &[libc::EADDRNOTAVAIL],
-        "a kernel with CONFIG_IFB",
+        "a kernel with CONFIG_IFB; without it packets are shaped in user space",
     ));
     findings
 }
