@@ -20,13 +20,12 @@ use firedrill_agent::{
         netlink::{Attrs, Request, Socket},
         probe_kernel::has_qdisc,
     },
-    testing::{Netns, address, host, join, up},
+    testing::{Netns, address, host, join, leave, up},
 };
 use firedrill_wire::{Fault, Span};
 use nix::{
-    sched::{CloneFlags, unshare},
     sys::signal::{Signal, kill},
-    unistd::{Pid, getgid, getuid},
+    unistd::Pid,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -46,16 +45,7 @@ fn main() -> Result<(), Failure> {
     if let Some(engine) = std::env::args().nth(1) {
         return own(&engine);
     }
-    let user = getuid();
-    if user.is_root() {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-    } else {
-        let group = getgid();
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-        std::fs::write("/proc/self/setgroups", "deny")?;
-        std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-        std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    }
+    leave()?;
     let world = World::new();
     let netem = has_qdisc("netem");
     world.report("nothing")?;

@@ -21,15 +21,11 @@ use firedrill_agent::{
         },
         queue::{Counts, FIRST, Queues, Spec, TAG},
     },
-    testing::{Netns, address, join, up},
+    testing::{Netns, address, join, leave, up},
 };
-use nix::{
-    sched::{CloneFlags, unshare},
-    sys::{
-        socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt},
-        time::TimeSpec,
-    },
-    unistd::{getgid, getuid},
+use nix::sys::{
+    socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt},
+    time::TimeSpec,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -46,16 +42,7 @@ struct World {
 }
 
 fn main() -> Result<(), Failure> {
-    let user = getuid();
-    if user.is_root() {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-    } else {
-        let group = getgid();
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-        std::fs::write("/proc/self/setgroups", "deny")?;
-        std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-        std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    }
+    leave()?;
     let world = World::new();
     println!("without a queue");
     for hook in [Hook::Output, Hook::Input] {

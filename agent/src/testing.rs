@@ -129,6 +129,22 @@ fn separate(uid_map: &str, gid_map: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Moves this process, which must have one thread, to a fresh network namespace, and to a user namespace where it is not root.
+///
+/// # Errors
+/// This user may not make namespaces here.
+pub fn leave() -> io::Result<()> {
+    let (user, group) = (getuid(), getgid());
+    if user.is_root() {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        return Ok(());
+    }
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))
+}
+
 /// A network namespace that lives as long as this.
 #[derive(Debug)]
 pub struct Netns(OwnedFd);

@@ -1,20 +1,14 @@
 //! Lines through the kernel's qdiscs, on any kernel that has interfaces of kind ifb: a rate is all that is asked for.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    process::Child,
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
 use firedrill_agent::{
-    fault::{Ask, Live, of},
     host::{line, link},
     sandboxed,
-    testing::{host, play, role, wait_until},
+    testing::{role, wait_until},
     undo::Undo,
 };
-use firedrill_wire::{Fault, Span, evidence::Seen};
+use firedrill_wire::{Span, evidence::Seen};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -22,24 +16,12 @@ use nix::{
 
 use super::{
     engine::{Engine, by},
-    trip::{Trip, fault, out, trip},
-    world::{Injection, PEER4, PEERS, World},
+    trip::{COUNT, out, slowed, throttle, trip},
+    world::{Injection, OWNED, PEER4, PEERS, World, own, owner},
 };
-
-/// 228 bytes a datagram and 14 of Ethernet: 150 of them take 0.7 s beyond the burst.
-const COUNT: u32 = 150;
-
-fn throttle(to: &str, more: &str) -> Fault {
-    fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"{more}}}}}"#))
-}
 
 fn in_the_kernel(test: &str, body: impl FnOnce()) {
     by(Engine::Kernel, "tbf", test, body);
-}
-
-fn slowed(trip: &Trip) -> bool {
-    let last = *trip.took[&(COUNT - 1)].iter().max().unwrap();
-    last > Duration::from_millis(500)
 }
 
 fn lines() -> usize {
@@ -153,33 +135,10 @@ sandboxed! {
     }
 }
 
-/// Another process, in the same namespaces, that has made a fault.
-fn owner() -> Child {
-    let mut child = play("owner");
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
-    child
-}
-
-fn own() -> ! {
-    let host = host(std::path::Path::new("/nonexistent"));
-    let fault = throttle(PEER4, r#","engine":"kernel""#);
-    let ask = Ask { id: "owner-run-1".parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
-    let prepared = of(&fault).prepare(&host, &ask).unwrap();
-    let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
-    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(60) };
-    of(&fault).inject(&host, &live).unwrap();
-    println!("\nready");
-    std::io::stdout().flush().unwrap();
-    loop {
-        thread::sleep(Duration::from_secs(60));
-    }
-}
-
 sandboxed! {
     fn packets_go_straight_when_the_owner_dies_and_whoever_is_left_removes_the_line() {
         if role().is_some() {
-            own();
+            own(&throttle(PEER4, r#","engine":"kernel""#));
         }
         in_the_kernel("packets_go_straight_when_the_owner_dies", || {
             let world = World::new();
@@ -191,7 +150,7 @@ sandboxed! {
             wait_until("the tables are gone", || world.host.nft.our_tables().unwrap().is_empty());
             assert!(!slowed(&out(&world, PEER4, COUNT)));
             assert_eq!(lines(), 1, "idle");
-            let undo = Undo::RemoveLines { prefix: line::prefix(&"owner-run-1".parse().unwrap()), patience: Span::secs(3) };
+            let undo = Undo::RemoveLines { prefix: line::prefix(&OWNED.parse().unwrap()), patience: Span::secs(3) };
             assert!(undo.apply(&world.host).unwrap().detail.contains("1 interfaces"));
             assert!(undo.apply(&world.host).unwrap().detail.contains("gone already"));
             world.assert_same(&before);

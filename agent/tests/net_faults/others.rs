@@ -1,7 +1,5 @@
 //! What went wrong in other tools, each once for ours. The reports are named beside each.
 
-use std::time::Duration;
-
 use firedrill_agent::{
     host::{
         netlink::{Attrs, Request, Socket},
@@ -17,20 +15,11 @@ use firedrill_agent::{
 use firedrill_wire::evidence::Seen;
 
 use super::{
-    trip::{Trip, fault, out},
+    trip::{COUNT, fault, out, slowed, throttle},
     world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World},
 };
 
 const SECOND: &str = "10.2.0.2";
-const COUNT: u32 = 150;
-
-fn throttle(to: &str) -> firedrill_wire::Fault {
-    fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"}}}}"#))
-}
-
-fn slowed(trip: &Trip) -> bool {
-    *trip.took[&(COUNT - 1)].iter().max().unwrap() > Duration::from_millis(500)
-}
 
 /// An administrator's htb as the root of an interface: a default class with all that there is.
 fn htb(interface: &str) {
@@ -62,7 +51,8 @@ sandboxed! {
         let htbs = || world.snapshot().seen.iter().filter(|(key, value)| key.starts_with("qdisc:eth") && value.contains("htb")).count();
         assert_eq!(htbs(), 2);
         for engine in ["kernel", "user-space"] {
-            let by = |to: &str| fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB","engine":"{engine}"}}}}"#));
+            let engine = format!(r#","engine":"{engine}""#);
+            let by = |to: &str| throttle(to, &engine);
             let both = [PEER4, SECOND].map(|to| Injection::make(&world, &by(to)));
             assert!(slowed(&out(&world, PEER4, COUNT)) && slowed(&out(&world, SECOND, COUNT)), "{engine}");
             assert!(!slowed(&out(&world, PEER6, COUNT)), "{engine}: what was not chosen goes as before");
@@ -90,7 +80,7 @@ sandboxed! {
             let injection = Injection::make(&world, &fault(&format!(r#"{{"net-block":{{"to":"{peer}"}}}}"#)));
             assert_eq!(world.tcp_out(peer, 8080), Reach::No);
             injection.undo();
-            let injection = Injection::make(&world, &throttle(peer));
+            let injection = Injection::make(&world, &throttle(peer, ""));
             assert!(slowed(&out(&world, peer, COUNT)));
             injection.undo();
         }
@@ -164,8 +154,8 @@ sandboxed! {
     fn the_first_fault_is_there_after_the_second() {
         let world = World::new();
         let before = world.snapshot();
-        let first = Injection::make(&world, &throttle(PEER4));
-        let second = Injection::make(&world, &throttle(SECOND));
+        let first = Injection::make(&world, &throttle(PEER4, ""));
+        let second = Injection::make(&world, &throttle(SECOND, ""));
         let third = Injection::make(&world, &fault(&format!(r#"{{"net-block":{{"to":"{PEER6}"}}}}"#)));
         assert!(slowed(&out(&world, PEER4, COUNT)) && slowed(&out(&world, SECOND, COUNT)));
         assert_eq!(world.tcp_out(PEER6, 8080), Reach::No);

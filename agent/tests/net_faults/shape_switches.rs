@@ -1,19 +1,17 @@
 //! What ends a fault that shapes traffic, whoever dies or hangs; and that it is made once and leaves nothing.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
     thread,
     time::{Duration, Instant},
 };
 
 use firedrill_agent::{
-    fault::{Ask, Live, of},
     host::{probe_kernel::has_qdisc, queue::FIRST},
     sandboxed,
-    testing::{host, play, role, wait_until},
+    testing::{host, role, wait_until},
     undo::Undo,
 };
-use firedrill_wire::{Span, evidence::Seen};
+use firedrill_wire::{Fault, Span, evidence::Seen};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -24,7 +22,7 @@ use crate::on_engines;
 use super::{
     engine::by_kernel,
     trip::{LATE, SOON, fault, out, slow},
-    world::{Injection, PEER4, World},
+    world::{Injection, PEER4, World, own, owner},
 };
 
 /// A kind each, all on the first peer.
@@ -62,8 +60,7 @@ on_engines! {
 sandboxed! {
     fn the_loop_keeps_its_gate_open() {
         let world = World::new();
-        let slow = fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"150ms","engine":"user-space"}}"#);
-        let injection = Injection::make(&world, &slow);
+        let injection = Injection::make(&world, &by_queue());
         // Longer than the gate is open by itself.
         thread::sleep(Duration::from_secs(3));
         let evidence = injection.evidence();
@@ -127,28 +124,9 @@ on_engines! {
     }
 }
 
-/// Another process, in the same namespaces, that has made a fault.
-fn owner() -> std::process::Child {
-    let mut child = play("owner");
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
-    child
-}
-
-fn own() -> ! {
-    // Its own host, in the namespace that the first process has furnished.
-    let host = host(std::path::Path::new("/nonexistent"));
-    let fault = fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"150ms","engine":"user-space"}}"#);
-    let ask = Ask { id: "owner-run-1".parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
-    let prepared = of(&fault).prepare(&host, &ask).unwrap();
-    let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
-    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(60) };
-    of(&fault).inject(&host, &live).unwrap();
-    println!("\nready");
-    std::io::stdout().flush().unwrap();
-    loop {
-        thread::sleep(Duration::from_secs(60));
-    }
+/// Only user space has a loop.
+fn by_queue() -> Fault {
+    fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"150ms","engine":"user-space"}}"#)
 }
 
 fn pid(child: &std::process::Child) -> Pid {
@@ -158,7 +136,7 @@ fn pid(child: &std::process::Child) -> Pid {
 sandboxed! {
     fn packets_pass_when_the_owner_dies() {
         if role().is_some() {
-            own();
+            own(&by_queue());
         }
         let world = World::new();
         let mut child = owner();
@@ -178,7 +156,7 @@ sandboxed! {
 sandboxed! {
     fn packets_pass_soon_after_the_owner_was_stopped() {
         if role().is_some() {
-            own();
+            own(&by_queue());
         }
         let world = World::new();
         let mut child = owner();

@@ -22,11 +22,24 @@ pub(crate) fn fault(json: &str) -> Fault {
     let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
     let (kind, parameters) = value.as_object_mut().unwrap().iter_mut().next().unwrap();
     if !matches!(kind.as_str(), "net-block" | "net-dns")
+        && parameters.get("engine").is_none()
         && let Some(engine) = engine()
     {
         parameters.as_object_mut().unwrap().insert("engine".to_owned(), engine.word().into());
     }
     serde_json::from_value(value).unwrap()
+}
+
+/// So many datagrams of 228 bytes, and 14 of Ethernet, take 0.7 s beyond the burst of [`throttle`].
+pub(crate) const COUNT: u32 = 150;
+
+pub(crate) fn throttle(to: &str, more: &str) -> Fault {
+    fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"{more}}}}}"#))
+}
+
+/// Whether that many came as slowly as that.
+pub(crate) fn slowed(trip: &Trip) -> bool {
+    *trip.took[&(COUNT - 1)].iter().max().unwrap() > Duration::from_millis(500)
 }
 
 pub(crate) fn slow(to: &str, delay: &str) -> Fault {

@@ -4,9 +4,10 @@
 //! The host is the sandbox's own namespace, so that faults are made and undone by the test's own process.
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
+    process::Child,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use firedrill_agent::{
     fault::{Ask, Inject, InjectError, Injected, Live, Prepared, of},
     host::Host,
     snapshot::{Snapshot, compare},
-    testing::{Netns, address, host, join, route},
+    testing::{Netns, address, host, join, play, route},
     undo::Undo,
 };
 use firedrill_probe::clock;
@@ -279,3 +280,29 @@ impl<'a> Injection<'a> {
         }
     }
 }
+
+/// Another process, in the same namespaces, that has made a fault: it plays its part by [`own`].
+pub(crate) fn owner() -> Child {
+    let mut child = play("owner");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
+    child
+}
+
+/// The part of that process, with a host of its own in the namespace that the first has furnished.
+pub(crate) fn own(fault: &Fault) -> ! {
+    let host = host(Path::new("/nonexistent"));
+    let ask = Ask { id: OWNED.parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
+    let prepared = of(fault).prepare(&host, &ask).unwrap();
+    let ends_boot_us = clock::boot_us() + 60_000_000;
+    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(60) };
+    of(fault).inject(&host, &live).unwrap();
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    loop {
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
+
+/// The injection of [`own`].
+pub(crate) const OWNED: &str = "owner-run-1";

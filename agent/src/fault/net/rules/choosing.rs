@@ -1,0 +1,177 @@
+//! Rules that choose: which packets at a hook are meant. Traffic that is not chosen pays for these only.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use firedrill_wire::fault::{Connections, Direction, Protocol};
+
+use super::choice::{Choice, FLOWS};
+use crate::host::nft::{
+    expr::{Base, Compare, Exprs, Family, Meta},
+    interval::Intervals,
+    table::{Gate, Hook, gated},
+};
+
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+pub(super) const ICMP: u8 = 1;
+pub(super) const ICMP6: u8 = 58;
+pub(super) const REMOTE_PORTS: &str = "remote_ports";
+pub(super) const LOCAL_PORTS: &str = "local_ports";
+
+/// Which end of a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Source,
+    Destination,
+}
+
+/// The set of the peers of a family.
+pub(in crate::fault::net) fn peers_set(family: Family) -> String {
+    set_name("peers", family)
+}
+
+pub(super) fn set_name(of: &str, family: Family) -> String {
+    match family {
+        Family::V4 => format!("{of}4"),
+        Family::V6 => format!("{of}6"),
+    }
+}
+
+/// The ends at which a hook has the peer, for a direction.
+pub(super) fn peer_ends(hook: Hook, direction: Direction) -> Vec<End> {
+    let inward = direction != Direction::Out;
+    let outward = direction != Direction::In;
+    match hook {
+        Hook::Input | Hook::Ingress if inward => vec![End::Source],
+        Hook::Output if outward => vec![End::Destination],
+        Hook::Forward => [(inward, End::Source), (outward, End::Destination)]
+            .into_iter()
+            .filter_map(|(wanted, end)| wanted.then_some(end))
+            .collect(),
+        Hook::Input | Hook::Output | Hook::Ingress | Hook::Egress => Vec::new(),
+    }
+}
+
+/// The rules of a base chain: each sends what it chooses to the chain that judges.
+pub(in crate::fault::net) fn choosing(
+    hook: Hook,
+    judge: &str,
+    choice: &Choice,
+    direction: Direction,
+    peers: &BTreeMap<Family, Intervals>,
+    gates: &[Gate],
+) -> Vec<Exprs> {
+    let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
+    let ends = peer_ends(hook, direction);
+    let mut rules = Vec::new();
+    // What passes through has no user here.
+    if hook == Hook::Forward && (!choice.forwarded || choice.user.is_some()) {
+        return rules;
+    }
+    for family in Family::BOTH {
+        if !choice.peers.is_empty() && !peers.contains_key(&family) {
+            continue;
+        }
+        let opening = choice.connections == Some(Connections::New);
+        let protocols: &[Option<u8>] = match (choice.protocol, family) {
+            (Some(Protocol::Tcp), _) => &[Some(TCP)],
+            (None, _) if opening => &[Some(TCP)],
+            (Some(Protocol::Udp), _) => &[Some(UDP)],
+            (Some(Protocol::Icmp), Family::V4) => &[Some(ICMP)],
+            (Some(Protocol::Icmp), Family::V6) => &[Some(ICMP6)],
+            (None, _) if ports => &[Some(TCP), Some(UDP)],
+            (None, _) => &[None],
+        };
+        for (&protocol, &end) in protocols.iter().flat_map(|one| ends.iter().map(move |end| (one, end))) {
+            let mut rule = of_family(gated(gates), hook, family);
+            if !choice.peers.is_empty() {
+                rule = address(rule, family, end).in_set(&peers_set(family));
+            }
+            if let Some(protocol) = protocol {
+                rule = transport(rule, protocol);
+            }
+            let other = if end == End::Source { End::Destination } else { End::Source };
+            if !choice.remote_ports.is_empty() {
+                rule = port(rule, end).in_set(REMOTE_PORTS);
+            }
+            if !choice.local_ports.is_empty() {
+                rule = port(rule, other).in_set(LOCAL_PORTS);
+            }
+            if opening {
+                // SYN without ACK: the first packet of a connection, whoever sends it.
+                rule = rule.payload(Base::Transport, 13, 1).mask(&[0x12]).compare(Compare::Is, &[0x02]);
+            }
+            rules.extend(narrowed(rule, hook, end, choice).map(|rule| rule.goto(judge)));
+        }
+    }
+    rules
+}
+
+/// The rule once for each interface, with what else chooses more narrowly.
+fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iterator<Item = Exprs> {
+    if let Some(user) = choice.user {
+        rule = rule.meta(Meta::User).compare(Compare::Is, &user.to_ne_bytes());
+    }
+    if let Some(flows) = choice.flows.filter(|flows| *flows < FLOWS) {
+        rule = rule.flow_hash(FLOWS).network_order().compare(Compare::AtMost, &(flows - 1).to_be_bytes());
+    }
+    if choice.connections == Some(Connections::Replies) {
+        rule = rule.is_reply();
+    }
+    let by = match end {
+        End::Source => Meta::InputName,
+        End::Destination => Meta::OutputName,
+    };
+    // At an interface's own hook the chain has only those that are meant.
+    let names = if hook == Hook::Ingress { &[][..] } else { &choice.interfaces };
+    let all = names.is_empty().then(|| rule.clone());
+    all.into_iter().chain(names.iter().map(move |name| {
+        let mut padded = [0; 16];
+        padded.iter_mut().zip(name.bytes()).for_each(|(place, byte)| *place = byte);
+        rule.clone().meta(by).compare(Compare::Is, &padded)
+    }))
+}
+
+/// Goes on with one family only.
+pub(super) fn of_family(rule: Exprs, hook: Hook, family: Family) -> Exprs {
+    match hook {
+        Hook::Input | Hook::Forward | Hook::Output => {
+            rule.meta(Meta::Family).compare(Compare::Is, &[family.key()])
+        }
+        Hook::Ingress | Hook::Egress => {
+            let protocol = match family {
+                Family::V4 => libc::ETH_P_IP,
+                Family::V6 => libc::ETH_P_IPV6,
+            };
+            let [_, _, high, low] = protocol.to_be_bytes();
+            rule.meta(Meta::Protocol).compare(Compare::Is, &[high, low])
+        }
+    }
+}
+
+pub(super) fn transport(rule: Exprs, protocol: u8) -> Exprs {
+    rule.meta(Meta::Transport).compare(Compare::Is, &[protocol])
+}
+
+pub(super) fn port(rule: Exprs, end: End) -> Exprs {
+    rule.payload(Base::Transport, if end == End::Source { 0 } else { 2 }, 2)
+}
+
+pub(super) fn address(rule: Exprs, family: Family, end: End) -> Exprs {
+    let (offset, length) = match (family, end) {
+        (Family::V4, End::Source) => (12, 4),
+        (Family::V4, End::Destination) => (16, 4),
+        (Family::V6, End::Source) => (8, 16),
+        (Family::V6, End::Destination) => (24, 16),
+    };
+    rule.payload(Base::Network, offset, length)
+}
+
+pub(super) fn is_address(hook: Hook, wanted: IpAddr, end: End) -> Exprs {
+    match wanted {
+        IpAddr::V4(wanted) => address(of_family(Exprs::new(), hook, Family::V4), Family::V4, end)
+            .compare(Compare::Is, &wanted.octets()),
+        IpAddr::V6(wanted) => address(of_family(Exprs::new(), hook, Family::V6), Family::V6, end)
+            .compare(Compare::Is, &wanted.octets()),
+    }
+}
