@@ -36,6 +36,7 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         SLOW,
         ("net-lose", "{ to = \"10.9.0.2\", local_ports = 8080, share = \"10%\", engine = \"kernel\" }"),
         ("net-throttle", "{ to = \"10.9.0.2\", local_ports = 8080, rate = \"1mbit\", engine = \"kernel\" }"),
+        ("net-down", "{ interface = \"fd0\", cut_off = true }"),
         ("host-isolate", "{}"),
     ];
     for fault in faults {
