@@ -37,7 +37,6 @@ impl Core {
         ask: &Prepare,
     ) -> Result<PrepareAnswer, Problem> {
         self.open_for(run)?;
-        self.snapshot(run)?;
         let mut asks = Vec::new();
         let mut answers = Vec::new();
         for one in &ask.injections {
@@ -62,6 +61,9 @@ impl Core {
             };
             answers.push(PreparedOne { id: one.id.clone(), answer });
         }
+        // Afterwards: finding out what the kernel has may load modules, some of which bring interfaces with them. Nothing is
+        // touched yet.
+        self.snapshot(run)?;
         let mut book = lock(&self.book);
         let known = book.runs.entry(run.clone()).or_default();
         known.plan_digest.clone_from(&ask.plan_digest);

@@ -3,6 +3,8 @@
 //! Done by a starting agent, by the guardian's helper, and by `firedrill-agent undo --all` on a host without a live
 //! agent. Runs no fault kind.
 
+use std::time::Duration;
+
 use firedrill_wire::journal::{HealReason, State, What};
 
 use super::snapshots;
@@ -11,7 +13,7 @@ use crate::{
     config::Config,
     crash_point,
     heal::{Apply, Healed, journal_all, put_back_all},
-    host::Host,
+    host::{Host, line, nft::PREFIX},
     identity::Identity,
     journal::{Journal, JournalError, Replayed, merge, read, write_copy},
 };
@@ -61,6 +63,14 @@ pub fn recover(
             tracing::info!("{line}");
         }
         active::syslog(&line);
+    }
+    // No fault is left that could use one; what a journal that was lost would have named goes too.
+    match line::remove(&host.lines, PREFIX, Duration::ZERO) {
+        Ok(removed) if removed.lines > 0 => {
+            tracing::info!("{} interfaces of faults that are over were removed", removed.lines);
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!("{error}"),
     }
     let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
     if stuck.is_empty() {
