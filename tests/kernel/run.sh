@@ -65,8 +65,9 @@ cat >"$out/start" <<'START'
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t tmpfs run /run
 rm -rf /etc/systemd/system/*.wants/* 2>/dev/null
-# The checkout may lie below it.
+# The checkout may lie below /tmp, which must be neither hidden nor emptied.
 ln -sf /dev/null /etc/systemd/system/tmp.mount
+mkdir -p /etc/tmpfiles.d && ln -sf /dev/null /etc/tmpfiles.d/tmp.conf
 # What an earlier boot wrote to its disk.
 [ ! -d /vm-out/root ] || cp -a /vm-out/root/. /
 mkdir -p /run/systemd/system /vm-out/state /var/lib/firedrill
