@@ -1,6 +1,9 @@
 //! Real traffic between namespaces, blocked and let through as the faults say.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    time::Duration,
+};
 
 use super::trip::fault;
 use super::world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World};
@@ -349,21 +352,20 @@ sandboxed! {
             let json = format!(r#"{{"net-block":{{"to":"{peer}","flows":"50%"}}}}"#);
             let injection = Injection::make(&world, &fault(&json));
             let mut blocked = 0;
-            for _ in 0..100 {
+            for _ in 0..60 {
                 let (near, far) = world.flow(peer);
-                far.set_nonblocking(true).unwrap();
-                let came = (0..3).filter(|_| {
+                far.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+                for _ in 0..3 {
                     let _ = near.send(b"x");
-                    far.recv(&mut [0]).is_ok()
-                });
-                match came.count() {
+                }
+                match (0..3).take_while(|_| far.recv(&mut [0]).is_ok()).count() {
                     0 => blocked += 1,
                     3 => {}
                     some => panic!("{some} of 3 packets of one flow"),
                 }
             }
-            // 50 of 100, one standard deviation is 5.
-            assert!((25..=75).contains(&blocked), "{blocked} of 100 flows");
+            // 30 of 60, one standard deviation is 4.
+            assert!((10..=50).contains(&blocked), "{blocked} of 60 flows");
             injection.undo();
         }
     }

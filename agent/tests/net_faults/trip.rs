@@ -30,14 +30,14 @@ pub(crate) fn fault(json: &str) -> Fault {
     serde_json::from_value(value).unwrap()
 }
 
-/// So many datagrams of 228 bytes, and 14 of Ethernet, take 0.7 s beyond the burst of [`throttle`].
-pub(crate) const COUNT: u32 = 150;
+/// So many datagrams of 228 bytes, and 14 of Ethernet, take 1.4 s beyond the burst of [`throttle`].
+pub(crate) const COUNT: u32 = 300;
 
 pub(crate) fn throttle(to: &str, more: &str) -> Fault {
     fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"{more}}}}}"#))
 }
 
-/// Whether that many came as slowly as that.
+/// Whether that many came as slowly as that: the last waited long, although sending took its time too.
 pub(crate) fn slowed(trip: &Trip) -> bool {
     *trip.took[&(COUNT - 1)].iter().max().unwrap() > Duration::from_millis(500)
 }
