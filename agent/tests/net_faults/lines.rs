@@ -16,7 +16,7 @@ use nix::{
 
 use super::{
     engine::{Engine, by},
-    trip::{COUNT, out, slowed, throttle, trip},
+    trip::{COUNT, rush, rush_out, slowed, throttle},
     world::{Injection, OWNED, PEER4, PEERS, World, own, owner},
 };
 
@@ -38,20 +38,20 @@ sandboxed! {
                     let more = format!(r#","direction":"{direction}""#);
                     let injection = Injection::make(&world, &throttle(peer, &more));
                     let (near, far) = world.flow(peer);
-                    let there = trip((&near, &far), COUNT, Duration::from_secs(1));
-                    let back = trip((&far, &near), COUNT, Duration::from_secs(1));
+                    let there = rush((&near, &far));
+                    let back = rush((&far, &near));
                     assert_eq!((there.lost(COUNT), back.lost(COUNT)), (0, 0), "{peer} {direction}");
                     assert_eq!((slowed(&there), slowed(&back)), (outward, inward), "{peer} {direction}");
                     let evidence = injection.evidence();
                     assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
                     assert!(evidence.count.unwrap() >= u64::from(COUNT), "{}", evidence.detail);
                     injection.undo();
-                    assert!(!slowed(&out(&world, peer, COUNT)));
+                    assert!(!slowed(&rush_out(&world, peer)));
                 }
             }
             let injection = Injection::make(&world, &throttle("10.2.0.2", ""));
             let (near, far) = world.flow_through();
-            assert!(slowed(&trip((&near, &far), COUNT, Duration::from_secs(1))));
+            assert!(slowed(&rush((&near, &far))));
             injection.undo();
             world.assert_same(&before);
         });
@@ -67,7 +67,7 @@ sandboxed! {
             let wide = Injection::make(&world, &throttle(PEER4, ports));
             let narrow = Injection::make(&world, &throttle(PEER4, ""));
             assert_eq!(lines(), 3, "one each, and one for both");
-            assert!(slowed(&out(&world, PEER4, COUNT)));
+            assert!(slowed(&rush_out(&world, PEER4)));
             for injection in [&wide, &narrow] {
                 let evidence = injection.evidence();
                 assert!(evidence.count.unwrap() >= u64::from(COUNT), "{}", evidence.detail);
@@ -76,11 +76,11 @@ sandboxed! {
             let seen = wide.evidence().count.unwrap();
             narrow.undo();
             assert_eq!(wide.evidence().count.unwrap(), seen);
-            assert!(slowed(&out(&world, PEER4, COUNT)), "the other is left alone");
+            assert!(slowed(&rush_out(&world, PEER4)), "the other is left alone");
             let anew = Injection::make(&world, &throttle("10.2.0.2", ""));
-            assert!(slowed(&out(&world, "10.2.0.2", COUNT)));
+            assert!(slowed(&rush_out(&world, "10.2.0.2")));
             wide.undo();
-            assert!(!slowed(&out(&world, PEER4, COUNT)));
+            assert!(!slowed(&rush_out(&world, PEER4)));
             anew.undo();
             assert_eq!(lines(), 0);
             world.assert_same(&before);
@@ -146,11 +146,11 @@ sandboxed! {
             let world = World::new();
             let before = world.snapshot();
             let mut child = owner();
-            assert!(slowed(&out(&world, PEER4, COUNT)));
+            assert!(slowed(&rush_out(&world, PEER4)));
             kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL).unwrap();
             child.wait().unwrap();
             wait_until("the tables are gone", || world.host.nft.our_tables().unwrap().is_empty());
-            assert!(!slowed(&out(&world, PEER4, COUNT)));
+            assert!(!slowed(&rush_out(&world, PEER4)));
             assert_eq!(lines(), 1, "idle");
             let undo = Undo::RemoveLines { prefix: line::prefix(&OWNED.parse().unwrap()), patience: Span::secs(3) };
             assert!(undo.apply(&world.host).unwrap().detail.contains("1 interfaces"));

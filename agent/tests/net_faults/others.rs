@@ -15,7 +15,7 @@ use firedrill_agent::{
 use firedrill_wire::evidence::Seen;
 
 use super::{
-    trip::{COUNT, fault, out, slowed, throttle},
+    trip::{fault, rush_out, slowed, throttle},
     world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World},
 };
 
@@ -54,8 +54,8 @@ sandboxed! {
             let engine = format!(r#","engine":"{engine}""#);
             let by = |to: &str| throttle(to, &engine);
             let both = [PEER4, SECOND].map(|to| Injection::make(&world, &by(to)));
-            assert!(slowed(&out(&world, PEER4, COUNT)) && slowed(&out(&world, SECOND, COUNT)), "{engine}");
-            assert!(!slowed(&out(&world, PEER6, COUNT)), "{engine}: what was not chosen goes as before");
+            assert!(slowed(&rush_out(&world, PEER4)) && slowed(&rush_out(&world, SECOND)), "{engine}");
+            assert!(!slowed(&rush_out(&world, PEER6)), "{engine}: what was not chosen goes as before");
             assert_eq!(htbs(), 2);
             both.iter().for_each(Injection::undo);
             world.assert_same(&before);
@@ -81,7 +81,7 @@ sandboxed! {
             assert_eq!(world.tcp_out(peer, 8080), Reach::No);
             injection.undo();
             let injection = Injection::make(&world, &throttle(peer, ""));
-            assert!(slowed(&out(&world, peer, COUNT)));
+            assert!(slowed(&rush_out(&world, peer)));
             injection.undo();
         }
         world.assert_same(&before);
@@ -157,12 +157,12 @@ sandboxed! {
         let first = Injection::make(&world, &throttle(PEER4, ""));
         let second = Injection::make(&world, &throttle(SECOND, ""));
         let third = Injection::make(&world, &fault(&format!(r#"{{"net-block":{{"to":"{PEER6}"}}}}"#)));
-        assert!(slowed(&out(&world, PEER4, COUNT)) && slowed(&out(&world, SECOND, COUNT)));
+        assert!(slowed(&rush_out(&world, PEER4)) && slowed(&rush_out(&world, SECOND)));
         assert_eq!(world.tcp_out(PEER6, 8080), Reach::No);
         second.undo();
-        assert!(slowed(&out(&world, PEER4, COUNT)) && !slowed(&out(&world, SECOND, COUNT)));
+        assert!(slowed(&rush_out(&world, PEER4)) && !slowed(&rush_out(&world, SECOND)));
         third.undo();
-        assert!(slowed(&out(&world, PEER4, COUNT)));
+        assert!(slowed(&rush_out(&world, PEER4)));
         first.undo();
         world.assert_same(&before);
     }

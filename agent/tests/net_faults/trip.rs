@@ -30,16 +30,16 @@ pub(crate) fn fault(json: &str) -> Fault {
     serde_json::from_value(value).unwrap()
 }
 
-/// So many datagrams of 228 bytes, and 14 of Ethernet, take 1.4 s beyond the burst of [`throttle`].
-pub(crate) const COUNT: u32 = 300;
+/// So many datagrams of 228 bytes, and 14 of Ethernet, take 0.7 s beyond the burst of [`throttle`].
+pub(crate) const COUNT: u32 = 150;
 
 pub(crate) fn throttle(to: &str, more: &str) -> Fault {
     fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"{more}}}}}"#))
 }
 
-/// Whether that many came as slowly as that: the last waited long, although sending took its time too.
+/// Whether that many, sent all at once, took as long as that.
 pub(crate) fn slowed(trip: &Trip) -> bool {
-    *trip.took[&(COUNT - 1)].iter().max().unwrap() > Duration::from_millis(500)
+    trip.lasted > Duration::from_millis(550)
 }
 
 pub(crate) fn slow(to: &str, delay: &str) -> Fault {
@@ -50,6 +50,8 @@ pub(crate) fn slow(to: &str, delay: &str) -> Fault {
 pub(crate) struct Trip {
     pub(crate) took: BTreeMap<u32, Vec<Duration>>,
     pub(crate) order: Vec<u32>,
+    /// From the first that was sent to the last that came.
+    pub(crate) lasted: Duration,
 }
 
 impl Trip {
@@ -68,8 +70,23 @@ impl Trip {
     }
 }
 
-/// Sends so many from one to the other, and waits until nothing has come for `silence`.
-pub(crate) fn trip((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration) -> Trip {
+/// Sends so many from one to the other, as a program would, and waits until nothing has come for `silence`.
+pub(crate) fn trip(ends: (&UdpSocket, &UdpSocket), count: u32, silence: Duration) -> Trip {
+    paced(ends, count, silence, Duration::from_micros(200))
+}
+
+/// Sends [`COUNT`] all at once.
+pub(crate) fn rush(ends: (&UdpSocket, &UdpSocket)) -> Trip {
+    paced(ends, COUNT, Duration::from_secs(1), Duration::ZERO)
+}
+
+/// The same from the host to a peer.
+pub(crate) fn rush_out(world: &World, to: &str) -> Trip {
+    let (near, far) = world.flow(to);
+    rush((&near, &far))
+}
+
+fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pause: Duration) -> Trip {
     to.set_read_timeout(Some(silence)).unwrap();
     thread::scope(|scope| {
         let got = scope.spawn(|| {
@@ -93,11 +110,14 @@ pub(crate) fn trip((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Du
             datagram[..4].copy_from_slice(&number.to_be_bytes());
             sent.push(Instant::now());
             from.send(&datagram).unwrap();
-            // As a program would, not as a flood would.
-            thread::sleep(Duration::from_micros(200));
+            if !pause.is_zero() {
+                thread::sleep(pause);
+            }
         }
-        let mut trip = Trip { took: BTreeMap::new(), order: Vec::new() };
-        for (number, at) in got.join().unwrap() {
+        let got = got.join().unwrap();
+        let lasted = got.last().map_or(Duration::ZERO, |(_, at)| *at - sent[0]);
+        let mut trip = Trip { took: BTreeMap::new(), order: Vec::new(), lasted };
+        for (number, at) in got {
             trip.took.entry(number).or_default().push(at - sent[number as usize]);
             trip.order.push(number);
         }
