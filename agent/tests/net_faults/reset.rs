@@ -172,9 +172,10 @@ sandboxed! {
         for (to, port) in [(PEER4, 5001), (PEER6, 5002)] {
             Pair::new(own, peer, to, port, false).assert_reset("came later");
         }
+        // A look is counted when it is over, and the last may still be under way.
+        wait_until("all three are counted", || injection.evidence().count == Some(3));
         let evidence = injection.evidence();
         assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
-        assert_eq!(evidence.count, Some(3));
         injection.again().unwrap();
         assert_eq!(injection.evidence().count, Some(3), "begun once");
         for _ in 0..2 {
