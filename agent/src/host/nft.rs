@@ -236,8 +236,9 @@ impl Nft {
         }
         self.staged().remove(table);
         let first = self.delete_in(Of::Traffic, table)?;
-        // After a restart nobody knows which had a twin; to try is quicker than to look.
-        let second = self.delete_in(Of::Interfaces, table)?;
+        // Looked for, not tried: a transaction that fails costs a grace period of the kernel.
+        let twin = named(table)?.iter().any(|seen| seen.family == Of::Interfaces.number());
+        let second = if twin { self.delete_in(Of::Interfaces, table)? } else { Deleted::WasGone };
         self.twins().remove(table);
         Ok(if first == Deleted::WasGone { second } else { first })
     }
