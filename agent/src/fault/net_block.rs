@@ -11,11 +11,7 @@ use firedrill_wire::{
 
 use super::{
     Ask, Inject, InjectError, Injected, Live, Prepared,
-    net::{
-        peers::Peers,
-        rules::{Choice, Harm},
-        table_fault, words,
-    },
+    net::{peers::Peers, rules::Harm, table_fault, words},
 };
 use crate::host::Host;
 
@@ -49,12 +45,7 @@ impl Inject for NetBlock {
 }
 
 fn harm(block: &NetBlock, peers: &Peers) -> Harm {
-    Harm {
-        choice: Choice::of(&block.traffic(), peers),
-        except: peers.except.clone(),
-        loopback: false,
-        how: block.how.into(),
-    }
+    Harm::on(&block.traffic(), peers, block.how.into())
 }
 
 fn notes(block: &NetBlock) -> Vec<String> {

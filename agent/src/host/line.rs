@@ -14,6 +14,7 @@ pub use device::is_line;
 pub use qdisc::Counts;
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -120,7 +121,7 @@ impl Lines {
         Ok(made)
     }
 
-    /// What came to all lines that a fault's packets take; `None` where it has none.
+    /// What came to all lines that a fault's packets take; `None` where it has none, or where one of its own has gone.
     ///
     /// # Errors
     /// What the kernel said.
@@ -128,16 +129,18 @@ impl Lines {
         let faults = self.faults();
         let Some(own) = faults.iter().find(|fault| fault.id == *id) else { return Ok(None) };
         let all = qdisc::counts()?;
+        if own.ways.iter().any(|way| !all.contains_key(&way.index)) {
+            return Ok(None);
+        }
         let ways = faults.iter().flat_map(|fault| &fault.ways).filter(|way| way.mark & bit(own.slot) != 0);
         Ok(Some(ways.filter_map(|way| all.get(&way.index)).fold(own.past, |sum, counts| sum.plus(counts))))
     }
 
     /// The fault is over: its slot is free, and what went through its lines is kept for the others whose packets they were.
-    fn forget(&self, prefix_of: &str) {
+    fn forget(&self, prefix_of: &str, all: &BTreeMap<u32, Counts>) {
         let mut faults = self.faults();
         let Some(at) = faults.iter().position(|fault| prefix(&fault.id) == prefix_of) else { return };
         let gone = faults.remove(at);
-        let all = qdisc::counts().unwrap_or_default();
         for way in &gone.ways {
             let Some(counts) = all.get(&way.index) else { continue };
             for fault in faults.iter_mut().filter(|fault| way.mark & bit(fault.slot) != 0) {
@@ -184,16 +187,16 @@ pub fn remove(lines: &Lines, prefix: &str, patience: Duration) -> Result<Removed
     let ours: Vec<_> =
         link::all()?.into_iter().filter(|one| is_line(one) && one.name.starts_with(prefix)).collect();
     let started = Instant::now();
-    let waiting = || -> Result<u64, NetlinkError> {
+    let (all, lost) = loop {
         let all = qdisc::counts()?;
-        Ok(ours.iter().filter_map(|one| all.get(&one.index)).map(|counts| counts.waiting).sum())
-    };
-    let mut lost = waiting()?;
-    while lost > 0 && started.elapsed() < patience {
+        let waiting: u64 =
+            ours.iter().filter_map(|one| all.get(&one.index)).map(|counts| counts.waiting).sum();
+        if waiting == 0 || started.elapsed() >= patience {
+            break (all, waiting);
+        }
         thread::sleep(LOOK);
-        lost = waiting()?;
-    }
-    lines.forget(prefix);
+    };
+    lines.forget(prefix, &all);
     for one in &ours {
         device::remove(&one.name, one.index)?;
     }

@@ -5,13 +5,15 @@ use std::{net::IpAddr, os::fd::AsRawFd as _};
 use ipnet::IpNet;
 
 use super::{Netns, wait_until};
-use crate::host::netlink::{Attrs, Request, Socket, attr, flag};
+use crate::host::{
+    link,
+    netlink::{Attrs, Request, Socket, attr, flag},
+};
 
 const NEW_LINK: u16 = 16;
 const NEW_ADDRESS: u16 = 20;
 const REMOVE_ADDRESS: u16 = 21;
 const NEW_ROUTE: u16 = 24;
-const UP: u32 = 1;
 
 fn ask(ns: &Netns, what: &str, kind: u16, flags: libc::c_int, header: &[u8], attrs: &Attrs) {
     let body = attrs.after(header).expect("short attributes");
@@ -53,11 +55,8 @@ fn index(ns: &Netns, name: &str) -> u32 {
     ns.run(|| nix::net::if_::if_nametoindex(name)).expect("the link is there")
 }
 
-/// Sets a link up or down.
-fn set(ns: &Netns, name: &str, flags: u32) {
-    let header =
-        [&[0; 4][..], &index(ns, name).to_ne_bytes(), &flags.to_ne_bytes(), &UP.to_ne_bytes()].concat();
-    ask(ns, "set a link up or down", NEW_LINK, 0, &header, &Attrs::new());
+fn set(ns: &Netns, name: &str, up: bool) {
+    ns.run(|| link::set(index(ns, name), name, up)).expect("the kernel does it");
 }
 
 /// Sets a link up.
@@ -65,7 +64,7 @@ fn set(ns: &Netns, name: &str, flags: u32) {
 /// # Panics
 /// The kernel refused.
 pub fn up(ns: &Netns, name: &str) {
-    set(ns, name, UP);
+    set(ns, name, true);
 }
 
 /// Sets a link down.
@@ -73,7 +72,7 @@ pub fn up(ns: &Netns, name: &str) {
 /// # Panics
 /// The kernel refused.
 pub fn down(ns: &Netns, name: &str) {
-    set(ns, name, 0);
+    set(ns, name, false);
 }
 
 fn octets(address: IpAddr) -> (u8, Vec<u8>) {

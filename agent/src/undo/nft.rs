@@ -20,7 +20,7 @@ pub fn apply(host: &Host, table: &str) -> Result<Undone, UndoError> {
         Err(error) => Err(UndoError {
             what: error.to_string(),
             by_hand: format!(
-                "end the firedrill-agent that owns it (the kernel then deletes the table), or: nft delete table inet {table}"
+                "end the firedrill-agent that owns it (the kernel then deletes the table), or: nft delete table inet {table}, and netdev {table} if there is one"
             ),
             passing: true,
         }),

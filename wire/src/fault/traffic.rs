@@ -58,57 +58,51 @@ pub trait OnTraffic {
     fn selectors_mut(&mut self) -> Vec<&mut Vec<String>>;
 }
 
+/// The kinds that are about some traffic, listed once, for looking and for changing.
+macro_rules! as_traffic {
+    ($fault:expr) => {
+        match $fault {
+            Fault::NetBlock(kind) => Some(kind),
+            Fault::NetSlow(kind) => Some(kind),
+            Fault::NetLose(kind) => Some(kind),
+            Fault::NetDuplicate(kind) => Some(kind),
+            Fault::NetCorrupt(kind) => Some(kind),
+            Fault::NetReorder(kind) => Some(kind),
+            Fault::NetThrottle(kind) => Some(kind),
+            Fault::NetReset(kind) => Some(kind),
+            Fault::NetDns(kind) => Some(kind),
+            Fault::ServiceStop(_)
+            | Fault::ServiceKill(_)
+            | Fault::ServiceRestart(_)
+            | Fault::ProcessKill(_)
+            | Fault::ProcessPause(_)
+            | Fault::NetPartition(_)
+            | Fault::NetDown(_)
+            | Fault::HostIsolate(_)
+            | Fault::HostReboot(_)
+            | Fault::HostPoweroff(_)
+            | Fault::RegionKill(_) => None,
+        }
+    };
+}
+
 impl Fault {
     /// As a kind that is about some traffic; `None` for all other kinds.
     #[must_use]
     pub fn on_traffic(&self) -> Option<&dyn OnTraffic> {
-        match self {
-            Self::NetBlock(kind) => Some(kind),
-            Self::NetSlow(kind) => Some(kind),
-            Self::NetLose(kind) => Some(kind),
-            Self::NetDuplicate(kind) => Some(kind),
-            Self::NetCorrupt(kind) => Some(kind),
-            Self::NetReorder(kind) => Some(kind),
-            Self::NetThrottle(kind) => Some(kind),
-            Self::NetReset(kind) => Some(kind),
-            Self::NetDns(kind) => Some(kind),
-            Self::ServiceStop(_)
-            | Self::ServiceKill(_)
-            | Self::ServiceRestart(_)
-            | Self::ProcessKill(_)
-            | Self::ProcessPause(_)
-            | Self::NetPartition(_)
-            | Self::NetDown(_)
-            | Self::HostIsolate(_)
-            | Self::HostReboot(_)
-            | Self::HostPoweroff(_)
-            | Self::RegionKill(_) => None,
-        }
+        as_traffic!(self)
+    }
+
+    fn on_traffic_mut(&mut self) -> Option<&mut dyn OnTraffic> {
+        as_traffic!(self)
     }
 
     /// The lists of peers in its parameters, whatever they mean to the kind.
     pub fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
         match self {
-            Self::NetBlock(kind) => kind.selectors_mut(),
-            Self::NetSlow(kind) => kind.selectors_mut(),
-            Self::NetLose(kind) => kind.selectors_mut(),
-            Self::NetDuplicate(kind) => kind.selectors_mut(),
-            Self::NetCorrupt(kind) => kind.selectors_mut(),
-            Self::NetReorder(kind) => kind.selectors_mut(),
-            Self::NetThrottle(kind) => kind.selectors_mut(),
-            Self::NetReset(kind) => kind.selectors_mut(),
-            Self::NetDns(kind) => kind.selectors_mut(),
             Self::NetDown(kind) => vec![&mut kind.to],
             Self::HostIsolate(kind) => vec![&mut kind.except],
-            Self::ServiceStop(_)
-            | Self::ServiceKill(_)
-            | Self::ServiceRestart(_)
-            | Self::ProcessKill(_)
-            | Self::ProcessPause(_)
-            | Self::NetPartition(_)
-            | Self::HostReboot(_)
-            | Self::HostPoweroff(_)
-            | Self::RegionKill(_) => Vec::new(),
+            other => other.on_traffic_mut().map(OnTraffic::selectors_mut).unwrap_or_default(),
         }
     }
 }

@@ -4,10 +4,11 @@
 
 use std::net::IpAddr;
 
-use crate::host::queue::{Look, Looked, ip};
+use crate::host::queue::{
+    Look, Looked,
+    ip::{self, TCP, UDP},
+};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 /// A message's header.
 const HEADER: usize = 12;
 const A: u16 = 1;
@@ -75,6 +76,10 @@ fn looked(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Loo
         // The stream's numbering wants as many bytes as there were; what is beyond the records is looked at by nobody.
         said.resize(message.len(), 0);
     }
+    if said == message {
+        // It says so by itself; nothing was done to it.
+        return Some(Looked::Other);
+    }
     Some(Looked::Falsified(packed(packet, at, start, protocol, &said)?))
 }
 
@@ -122,35 +127,33 @@ fn empty(message: &mut Vec<u8>, end: usize, code: u8) -> Option<()> {
 
 /// Other addresses in the answer's records.
 fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<()> {
-    let v4: Vec<[u8; 4]> = addresses
-        .iter()
-        .filter_map(|one| if let IpAddr::V4(one) = one { Some(one.octets()) } else { None })
-        .collect();
-    let v6: Vec<[u8; 16]> = addresses
-        .iter()
-        .filter_map(|one| if let IpAddr::V6(one) = one { Some(one.octets()) } else { None })
-        .collect();
+    let octets = |wanted: fn(&IpAddr) -> bool| -> Vec<Vec<u8>> {
+        let octets = |one: &IpAddr| match one {
+            IpAddr::V4(one) => one.octets().to_vec(),
+            IpAddr::V6(one) => one.octets().to_vec(),
+        };
+        addresses.iter().filter(|one| wanted(one)).map(octets).collect()
+    };
+    let (v4, v6) = (octets(IpAddr::is_ipv4), octets(IpAddr::is_ipv6));
     let records = word(message, 6)?;
     let mut at = end;
     for number in 0..usize::from(records) {
         at = behind_name(message, at)?;
         let (kind, length) = (word(message, at)?, usize::from(word(message, at + 8)?));
-        let data = at + 10;
-        let place = message.get_mut(data..data + length)?;
-        let new: Option<&[u8]> = match (kind, length) {
-            (A, 4) => v4.get(number % v4.len().max(1)).map(|one| &one[..]),
-            (AAAA, 16) => v6.get(number % v6.len().max(1)).map(|one| &one[..]),
-            _ => {
-                at = data + length;
-                continue;
-            }
+        let place = message.get_mut(at + 10..at + 10 + length)?;
+        let given = match (kind, length) {
+            (A, 4) => Some(&v4),
+            (AAAA, 16) => Some(&v6),
+            _ => None,
         };
-        match new {
-            Some(new) => place.copy_from_slice(new),
-            // None of this family: the name has no address of it.
-            None => return empty(message, end, 0),
+        if let Some(given) = given {
+            match given.get(number % given.len().max(1)) {
+                Some(new) => place.copy_from_slice(new),
+                // None of this family: the name has no address of it.
+                None => return empty(message, end, 0),
+            }
         }
-        at = data + length;
+        at += 10 + length;
     }
     Some(())
 }
@@ -254,6 +257,9 @@ mod tests {
             said.windows(4).filter(|four| *four == [192, 0, 2, 7]).count() == 2
                 && !said.ends_with(&[10, 0, 0, 8])
         );
+        // No record, no address that could be wrong.
+        let none = answer(&["db", "example"], &[]);
+        assert_eq!(looked(&none, &zones(&["example"]), Some(&wrong)), Some(Looked::Other));
         // No address of the other family: none at all rather than the right one.
         let about = answer(&["db", "example"], &[(AAAA, &v6)]);
         let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&wrong)) else {

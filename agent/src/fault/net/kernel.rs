@@ -15,8 +15,8 @@ use firedrill_wire::{
 use super::{
     detour::Detour,
     peers::Peers,
-    rules::{Choice, Fate, Harm},
-    shape::{Basis, Engine, Shape},
+    rules::{Fate, Harm},
+    shape::{Basis, Engine, Shape, effect, notes},
     table_fault, words,
 };
 use crate::{
@@ -44,15 +44,11 @@ pub(super) fn prepare(
     able(host, ask, &impair)?;
     let unlisted = |error| unable(ask, &format!("interfaces could not be listed: {error}"));
     let detour = Detour::by(vec![FIRST_WAY], shape.traffic().interfaces).map_err(unlisted)?;
-    let (before, after) = shape.words();
-    let packets = words::packets(&shape.traffic(), &peers);
     let by = qdiscs(&impair);
     let prefix = line::prefix(&ask.id);
     let effect =
-        format!("{before} {packets}{after}, in the kernel by {by} on an interface of its own ({prefix}00)");
-    let mut notes = vec![words::REACHES.to_owned()];
-    notes.extend(shape.notes());
-    notes.extend(about(shape, &detour));
+        effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
+    let notes = notes(shape, words::REACHES, about(shape, &detour));
     let mut prepared = table_fault::prepare(host, ask, &harm(shape, &peers, detour), &peers, &effect, notes)
         .map_err(|problem| unable(ask, &problem.title))?;
     // In reverse: first the table, so that nothing more comes; then the lines, once they have run empty.
@@ -85,12 +81,12 @@ pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evid
     let counts = match host.lines.counts(&live.ask.id) {
         Ok(Some(counts)) => counts,
         Ok(None) => {
-            evidence.in_force = Seen::No;
+            (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
             evidence.detail = format!("engine: kernel, whose line is not there; {}", evidence.detail);
             return evidence;
         }
         Err(error) => {
-            evidence.in_force = Seen::Unknown;
+            (evidence.in_force, evidence.exercised) = (Seen::Unknown, Seen::Unknown);
             evidence.detail = format!("{error}; {}", evidence.detail);
             return evidence;
         }
@@ -115,12 +111,7 @@ pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evid
 }
 
 fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, detour: Detour) -> Harm {
-    Harm {
-        choice: Choice::of(&shape.traffic(), peers),
-        except: peers.except.clone(),
-        loopback: false,
-        how: Fate::Line(detour),
-    }
+    Harm::on(&shape.traffic(), peers, Fate::Line(detour))
 }
 
 fn qdiscs(impair: &Impair) -> &'static str {
@@ -169,7 +160,8 @@ fn about(shape: &(impl Shape + ?Sized), detour: &Detour) -> Vec<String> {
         notes.push("what the kernel sends as one frame of several TCP segments meets chance once".to_owned());
     }
     notes.push(
-        "a priority that a firewall gave chosen packets (iptables CLASSIFY, `meta priority set`) is lost for them; a          priority from 0 to 15 is kept"
+        "a priority that a firewall gave chosen packets (iptables CLASSIFY, `meta priority set`) is lost for them; \
+         a priority from 0 to 15 is kept"
             .to_owned(),
     );
     notes

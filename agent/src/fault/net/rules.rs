@@ -2,7 +2,8 @@
 //!
 //! Each hook has a base chain that chooses packets and a second chain that judges those: exemptions first, then the
 //! harm with its counter. Traffic that is not chosen pays for the choice only. An exemption accepts for our chain
-//! alone; other tables still judge. Nothing here asks for connection tracking, which would switch it on for the host.
+//! alone; other tables still judge. Only `replies` asks for connection tracking, which
+//! switches it on for the host.
 
 mod choice;
 mod choosing;

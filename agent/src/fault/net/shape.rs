@@ -11,7 +11,7 @@ use firedrill_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{kernel, peers::Peers, rules::Harm, table_fault, user_space};
+use super::{kernel, peers::Peers, rules::Harm, table_fault, user_space, words};
 use crate::{
     fault::{Ask, Inject, InjectError, Injected, Live, Prepared},
     host::{Host, impair::Impair, queue::Look},
@@ -111,6 +111,21 @@ impl<T: Shape> Inject for T {
     fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
         table_fault::renew(host, live, lease)
     }
+}
+
+/// What will happen, and who does it, as a sentence.
+pub(super) fn effect(shape: &(impl Shape + ?Sized), peers: &Peers, by: &str) -> String {
+    let (before, after) = shape.words();
+    format!("{before} {}{after}, {by}", words::packets(&shape.traffic(), peers))
+}
+
+/// What people should know beforehand: how far it reaches, about the kind, about the engine.
+pub(super) fn notes(
+    shape: &(impl Shape + ?Sized),
+    reaches: &str,
+    engine: impl IntoIterator<Item = String>,
+) -> Vec<String> {
+    std::iter::once(reaches.to_owned()).chain(shape.notes()).chain(engine).collect()
 }
 
 /// What is done to packets, with all ready that does it.

@@ -15,8 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     peers::Peers,
-    rules::{ALIVE_FOR, Choice, Fate, Harm},
-    shape::{Basis, Engine, Shape},
+    rules::{ALIVE_FOR, Fate, Harm},
+    shape::{Basis, Engine, Shape, effect, notes},
     table_fault, words,
 };
 use crate::{
@@ -52,14 +52,10 @@ pub(super) fn prepare(
             "undo some faults on traffic first",
         )
     })?;
-    let (before, after) = shape.words();
-    let packets = words::packets(&shape.traffic(), &peers);
-    let effect = format!("{before} {packets}{after}, in user space by queue {number}");
+    let effect = effect(shape, &peers, &format!("in user space by queue {number}"));
     let harm = harm(shape, &peers, number);
     let reaches = if harm.choice.forwarded { words::REACHES } else { words::REACHES_NOT };
-    let mut notes = vec![reaches.to_owned()];
-    notes.extend(shape.notes());
-    notes.extend(about());
+    let notes = notes(shape, reaches, about());
     let mut prepared = table_fault::prepare(host, ask, &harm, &peers, &effect, notes)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
@@ -94,7 +90,7 @@ pub(super) fn evidence(host: &Host, number: u16, mut evidence: Evidence) -> Evid
             evidence.detail = format!("{}; {}", seen(&counts), evidence.detail);
         }
         None => {
-            evidence.in_force = Seen::No;
+            (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
             evidence.detail =
                 format!("engine: user space (NFQUEUE), whose queue does not run; {}", evidence.detail);
         }
@@ -103,9 +99,10 @@ pub(super) fn evidence(host: &Host, number: u16, mut evidence: Evidence) -> Evid
 }
 
 fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> Harm {
-    let forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
-    let choice = Choice { forwarded, ..Choice::of(&shape.traffic(), peers) };
-    Harm { choice, except: peers.except.clone(), loopback: shape.loopback(), how: Fate::Queue(number) }
+    let mut harm = Harm::on(&shape.traffic(), peers, Fate::Queue(number));
+    harm.choice.forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
+    harm.loopback = shape.loopback();
+    harm
 }
 
 /// Refuses what user space cannot do.

@@ -19,6 +19,10 @@ use crate::host::{
 const NEW_LINK: u16 = 16;
 const NEW_QDISC: u16 = 36;
 const TRIAL: &str = "fd_trial";
+/// What a kernel says to options that cannot be, of a qdisc that it has.
+const QDISC: [i32; 1] = [libc::EINVAL];
+/// What it says to an address that cannot be, of a kind of interface that it has.
+const IFB: [i32; 1] = [libc::EADDRNOTAVAIL];
 /// What delays, losses and their like are done with.
 const SHAPING: &str = "packet shaping: user space (NFQUEUE)";
 
@@ -46,18 +50,26 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         "load nft_reject_inet; without it net-block can only drop",
     ));
     host.nft.load_queues();
+    let tried = host.nft.try_out(&trial(|rule| rule.queue(queue::FIRST)));
+    let queues = tried.is_ok();
     findings.push(graded(
         SHAPING,
-        host.nft.try_out(&trial(|rule| rule.queue(queue::FIRST))),
-        "load xt_NFQUEUE and nfnetlink_queue (CONFIG_NETFILTER_XT_TARGET_NFQUEUE, CONFIG_NETFILTER_NETLINK_QUEUE); without them net-slow, net-lose and their like are refused",
+        tried,
+        "load xt_NFQUEUE and nfnetlink_queue (CONFIG_NETFILTER_XT_TARGET_NFQUEUE, CONFIG_NETFILTER_NETLINK_QUEUE); without them net-slow, net-lose and their like are left to netem, or refused",
     ));
     let egress = egress(host);
-    let lacking = [has_qdisc("netem").err(), has_ifb().err(), egress.as_ref().err().map(ToString::to_string)];
-    let engine = match lacking.into_iter().flatten().next() {
-        None => "kernel (netem and tbf on interfaces of their own)".to_owned(),
-        Some(why) => format!("user space, because {why}"),
+    let (netem, ifb) = (try_qdisc("netem"), try_ifb());
+    let lacking = [
+        known("netem", &netem, &QDISC).err(),
+        known("ifb", &ifb, &IFB).err(),
+        egress.as_ref().err().map(ToString::to_string),
+    ];
+    let (grade, engine) = match (lacking.into_iter().flatten().next(), queues) {
+        (None, _) => (Grade::Good, "kernel (netem and tbf on interfaces of their own)".to_owned()),
+        (Some(why), true) => (Grade::Good, format!("user space, because {why}")),
+        (Some(why), false) => (Grade::Missing, format!("nothing: no user space, and {why}")),
     };
-    findings.push(finding("packet shaping: what `engine = \"auto\"` takes", Grade::Good, engine, ""));
+    findings.push(finding("packet shaping: what `engine = \"auto\"` takes", grade, engine, ""));
     findings.push(graded(
         "nftables egress hook",
         egress,
@@ -65,16 +77,16 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     ));
     findings.push(kind(
         "netem",
-        try_qdisc("netem"),
+        netem,
         libc::ENOENT,
-        &[libc::EINVAL],
+        &QDISC,
         "install kernel-modules-extra, or a kernel with CONFIG_NET_SCH_NETEM; without it packets are shaped in user space",
     ));
     findings.push(kind(
         "ifb",
-        try_ifb(),
+        ifb,
         libc::EOPNOTSUPP,
-        &[libc::EADDRNOTAVAIL],
+        &IFB,
         "a kernel with CONFIG_IFB; without it packets are shaped in user space",
     ));
     findings
@@ -130,7 +142,7 @@ fn egress(host: &Host) -> Result<(), NetlinkError> {
 /// # Errors
 /// Why not, for people.
 pub fn has_qdisc(kind: &str) -> Result<(), String> {
-    known(kind, &try_qdisc(kind), &[libc::EINVAL])
+    known(kind, &try_qdisc(kind), &QDISC)
 }
 
 /// Whether the kernel has interfaces of kind `ifb`.
@@ -138,7 +150,7 @@ pub fn has_qdisc(kind: &str) -> Result<(), String> {
 /// # Errors
 /// Why not, for people.
 pub fn has_ifb() -> Result<(), String> {
-    known("ifb", &try_ifb(), &[libc::EADDRNOTAVAIL])
+    known("ifb", &try_ifb(), &IFB)
 }
 
 fn known(what: &str, tried: &Result<(), NetlinkError>, known: &[i32]) -> Result<(), String> {

@@ -3,8 +3,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+/// The transport protocols that have ports and a checksum over them.
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
 
 /// From and to whom a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

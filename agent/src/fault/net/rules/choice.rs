@@ -111,3 +111,11 @@ pub struct Harm {
     /// What becomes of the packets.
     pub how: Fate,
 }
+
+impl Harm {
+    /// To the traffic that a fault's parameters choose, with what they were found to stand for; loopback spared.
+    #[must_use]
+    pub fn on(traffic: &Traffic<'_>, peers: &Peers, how: Fate) -> Self {
+        Self { choice: Choice::of(traffic, peers), except: peers.except.clone(), loopback: false, how }
+    }
+}
