@@ -10,7 +10,12 @@ mod write;
 pub use read::{Log, parse, read};
 pub use write::Writer;
 
-use firedrill_wire::{InjectionId, RunId, Span, api, journal, probe::Bin};
+use firedrill_wire::{
+    InjectionId, RunId, Span, api,
+    exchange::{Exchange, Exchanged},
+    journal,
+    probe::Bin,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,6 +40,30 @@ pub struct Record {
 impl Record {
     /// The format's version that this build writes.
     pub const VERSION: u32 = 1;
+}
+
+/// When packets were exchanged, as to the fault that this is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// In the baseline.
+    Before,
+    /// While it is in force.
+    During,
+    /// After it was put back.
+    After,
+}
+
+impl Moment {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::During => "during",
+            Self::After => "after",
+        }
+    }
 }
 
 /// What happened in a run.
@@ -109,6 +138,29 @@ pub enum Event {
         happened_us: i64,
         /// What.
         what: journal::AgentEvent,
+    },
+    /// Two hosts exchanged packets over a path that a fault is about.
+    Exchanged {
+        /// The attack, by its place in the plan.
+        attack: usize,
+        /// The injection that this is about.
+        injection: InjectionId,
+        /// Before it, while it is in force, or after it.
+        moment: Moment,
+        /// The host that asked.
+        asker: String,
+        /// The host that was asked.
+        other: String,
+        /// When it began, on the run's clock, in microseconds; this record stands at its end.
+        from_us: i64,
+        /// What was asked.
+        ask: Exchange,
+        /// What came of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        met: Option<Exchanged>,
+        /// Why nothing did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
     },
     /// A vantage measured.
     Bin {

@@ -3,6 +3,7 @@
 //! Never asks an agent and never waits; the same files, parameters and seed give the same plan.
 
 pub mod decide;
+pub(crate) mod exchange;
 mod load;
 pub mod model;
 mod partition;

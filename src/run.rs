@@ -8,6 +8,7 @@ mod attack;
 mod book;
 mod clock;
 mod collect;
+mod exchange;
 mod guard;
 mod heal;
 mod input;

@@ -6,6 +6,7 @@
 mod acts;
 mod again;
 pub mod card;
+mod exchanged;
 mod facts;
 mod figures;
 pub mod interval;
@@ -121,7 +122,7 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
         healed_us: acts.healed_us,
         objectives: Vec::new(),
         figures: Vec::new(),
-        injections: logged.injections.iter().map(|one| landed::card(facts, one)).collect(),
+        injections: landed::cards(facts, index, logged),
     };
     if let Course::NotRun(why) = &card.course {
         card.why.push(why.clone());

@@ -75,6 +75,8 @@ pub(crate) struct Act {
     pub(crate) in_force: Seen,
     pub(crate) exercised: Seen,
     pub(crate) looks: bool,
+    /// How many meet it in a second.
+    pub(crate) packets: u64,
     pub(crate) outcome: Outcome,
     pub(crate) end: State,
 }
@@ -92,6 +94,7 @@ impl Act {
             in_force: Seen::Yes,
             exercised: Seen::Yes,
             looks: true,
+            packets: 120,
             outcome: Outcome::Ran,
             end: State::Undone,
         }
@@ -124,6 +127,8 @@ pub(crate) struct Drill {
     pub(crate) ends: Vec<(&'static str, HostState)>,
     pub(crate) outcome: Option<RunOutcome>,
     pub(crate) goals: Vec<(&'static str, Goal, Vec<Phase>)>,
+    /// Each host has an address of its own; else all have the same.
+    pub(crate) own_addresses: bool,
 }
 
 impl Drill {
@@ -139,6 +144,7 @@ impl Drill {
             extra: Vec::new(),
             ends: vec![("app1", HostState::Clean), ("app2", HostState::Clean), ("db2", HostState::Clean)],
             outcome: Some(RunOutcome::Completed),
+            own_addresses: false,
             goals: vec![
                 ("users", Goal::Good(Share::from_fraction(0.98).unwrap()), vec![]),
                 (
@@ -160,9 +166,9 @@ impl Drill {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let host = |name: &str, region: &str| Host {
+        let host = |last: u8, name: &str, region: &str| Host {
             name: name.to_owned(),
-            addresses: vec!["10.9.0.1".parse().unwrap()],
+            addresses: vec![[10, 9, 0, if self.own_addresses { last } else { 1 }].into()],
             labels: BTreeMap::from([("region".to_owned(), region.to_owned())]),
             roles: vec!["app".to_owned()],
             tags: vec![],
@@ -179,10 +185,10 @@ impl Drill {
             params: BTreeMap::new(),
             seed: 7,
             hosts: vec![
-                host("app1", "dallas"),
-                host("app2", "fremont"),
-                host("db2", "fremont"),
-                host("canary", "london"),
+                host(1, "app1", "dallas"),
+                host(2, "app2", "fremont"),
+                host(3, "db2", "fremont"),
+                host(4, "canary", "london"),
             ],
             probes: vec![Probe {
                 name: "buy".to_owned(),
@@ -381,7 +387,7 @@ impl Drill {
                     let evidence = Evidence {
                         in_force: act.in_force,
                         exercised: act.exercised,
-                        count: Some(u64::try_from(second).unwrap() * 120),
+                        count: Some(u64::try_from(second).unwrap() * act.packets),
                         detail: "the rule is there; packets met it".to_owned(),
                     };
                     say(

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 mod crash_point;
+pub mod exchange;
 pub mod fault;
 pub mod guardian;
 pub mod heal;

@@ -9,6 +9,7 @@ use firedrill_wire::{
         AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
         StartProbes, Undo, UndoAnswer,
     },
+    exchange::{Exchange, Exchanged},
 };
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{Method, Request, Response, body::Incoming, header};
@@ -179,6 +180,15 @@ impl Agent {
         let call = Call { method: Method::DELETE, ..Call::get("stop probes", of_run(run, "probes")) };
         let Empty {} = self.ask(call).await?;
         Ok(())
+    }
+
+    /// Exchanges packets with another host; waits until that is over.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn exchange(&self, run: &RunId, ask: &Exchange) -> Result<Exchanged, LinkError> {
+        let limit = Duration::from(ask.takes()) + USUAL;
+        self.tell(Call::post("exchange", of_run(run, "exchange")).within(limit).harming(), ask).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, LinkError> {

@@ -97,6 +97,7 @@ fn is_important(event: &Event) -> bool {
     use firedrill_wire::journal::What;
     match event {
         Event::Bin { .. }
+        | Event::Exchanged { .. }
         | Event::Clock { .. }
         | Event::Note { .. }
         | Event::Unknown { .. }

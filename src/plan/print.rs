@@ -14,6 +14,7 @@ use tabled::{
 };
 
 use super::{
+    exchange,
     model::{Attack, Goal, Injection, Objective, Phase, Plan, Reach},
     resolve::length,
 };
@@ -73,6 +74,12 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
             writeln!(out, "   {means}")?;
         }
         writeln!(out, "{}", timeline(plan, attack, width))?;
+        let tried: Vec<String> =
+            exchange::all(plan, attack).iter().flatten().flatten().map(exchange::words).collect();
+        if let [first, rest @ ..] = &tried[..] {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
+            writeln!(out, "   tried out before, during and after: {first}{more}")?;
+        }
         for (host, _, prepared) in answers.iter().filter(|(_, at, _)| *at == index) {
             answer(out, host, prepared)?;
         }

@@ -78,6 +78,22 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 ]
             }),
         );
+        if !attack.exchanges.is_empty() {
+            table(
+                &mut text,
+                &["path", "by", "before", "during", "after", ""],
+                attack.exchanges.iter().map(|one| {
+                    vec![
+                        one.path.clone(),
+                        one.way.clone(),
+                        one.before.clone(),
+                        one.during.clone(),
+                        one.after.clone(),
+                        one.says.clone(),
+                    ]
+                }),
+            );
+        }
     }
     text.push_str("\n## Hosts\n");
     table(

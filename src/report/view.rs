@@ -11,8 +11,8 @@ use crate::{
     plan::model::{Phase, Plan},
     score::{
         card::{
-            AttackCard, Course, FigureCard, HostCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
-            verdict_word,
+            AttackCard, Course, ExchangeCard, ExchangeFigure, FigureCard, HostCard, InjectionCard, Measured,
+            ObjectiveCard, Unit, phase_word, state_word, verdict_word,
         },
         say,
     },
@@ -62,6 +62,7 @@ pub(crate) struct AttackView {
     pub(crate) objectives: Vec<ObjectiveView>,
     pub(crate) figures: Vec<FigureView>,
     pub(crate) injections: Vec<InjectionView>,
+    pub(crate) exchanges: Vec<ExchangeView>,
     pub(crate) ran: bool,
 }
 
@@ -114,6 +115,39 @@ pub(crate) struct InjectionView {
     pub(crate) detail: String,
     pub(crate) effects: Vec<String>,
     pub(crate) undo: Vec<String>,
+    pub(crate) not_exchanged: String,
+}
+
+/// What hosts exchanged over the path of a fault.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExchangeView {
+    pub(crate) fault: String,
+    pub(crate) path: String,
+    pub(crate) way: String,
+    pub(crate) before: String,
+    pub(crate) during: String,
+    pub(crate) after: String,
+    /// What contradicts the fault, or why it was not measured.
+    pub(crate) says: String,
+}
+
+impl ExchangeView {
+    fn all(attack: &AttackCard) -> Vec<Self> {
+        let figure = |figure: &Option<ExchangeFigure>| {
+            figure.as_ref().map_or_else(|| "not measured".to_owned(), |figure| figure.text.clone())
+        };
+        let view = |fault: &InjectionCard, card: &ExchangeCard| Self {
+            fault: format!("{} on {}", fault.kind, fault.host),
+            path: format!("{} to {}", card.from, card.to),
+            way: format!("{}, {}", card.way, card.address),
+            before: figure(&card.before),
+            during: figure(&card.during),
+            after: figure(&card.after),
+            says: card.contradiction.clone().or_else(|| card.failed.clone()).unwrap_or_default(),
+        };
+        let of = |fault| move |card| view(fault, card);
+        attack.injections.iter().flat_map(|fault| fault.exchanges.iter().map(of(fault))).collect()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -308,8 +342,10 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
                 detail: one.detail.clone(),
                 effects: one.effects.clone(),
                 undo: one.undo.clone(),
+                not_exchanged: one.not_exchanged.clone().unwrap_or_default(),
             })
             .collect(),
+        exchanges: ExchangeView::all(attack),
         ran,
     }
 }

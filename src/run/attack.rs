@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use super::{Answer, Run, RunError, Tracked, clock::signed, input::Stop};
 use crate::{
-    log::{Event, Outcome},
+    log::{Event, Moment, Outcome},
     plan::model::{Attack, Goal, Phase, Then},
     score,
     verdict::Verdict,
@@ -142,6 +142,7 @@ impl Run {
     async fn baseline(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
         self.guard.window.ignore(attack.injections.iter().map(|one| one.host.clone()).collect());
         let until = self.phase(index, Phase::Baseline, attack.baseline)?;
+        self.exchange(index, attack, Moment::Before, self.clock.now_us());
         if let Err(stop) = self.pump(until, |_| false).await? {
             return Ok(Err(stop));
         }
@@ -301,6 +302,7 @@ impl Run {
         let longest = attack.injections.iter().map(|one| one.at + one.hold).max().unwrap_or(attack.hold);
         let until = start_us + signed(longest.as_micros());
         self.book.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
+        self.exchange(index, attack, Moment::During, start_us);
         // A host that goes down cannot say that it did: it is over when it is back with another boot.
         let down: Vec<&str> = attack
             .injections
@@ -327,6 +329,7 @@ impl Run {
         }
         self.rest();
         let until = self.phase(index, Phase::Recovery, attack.recovery)?;
+        self.exchange(index, attack, Moment::After, self.clock.now_us());
         if let Err(stop) = self.pump(until, |_| false).await? {
             return Ok(Err(stop));
         }

@@ -23,6 +23,8 @@ pub(crate) enum Input {
     Agent { host: String, event: AgentEvent },
     /// A vantage measured.
     Bin { vantage: String, bin: Bin },
+    /// Packets were exchanged, or could not be.
+    Exchanged(Box<Event>),
     /// A vantage will send no more bins.
     BinsEnded { vantage: String },
     /// The link to a host broke.
@@ -80,6 +82,7 @@ impl Run {
         match input {
             Input::Agent { host, event } => self.take_event(host, event),
             Input::Bin { vantage, bin } => self.take_bin(vantage, bin),
+            Input::Exchanged(event) => self.book.write(*event),
             Input::BinsEnded { vantage } => {
                 self.measuring.remove(&vantage);
                 Ok(())

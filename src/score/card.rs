@@ -234,6 +234,52 @@ pub struct InjectionCard {
     pub looks: usize,
     /// The last look that tells most, for people.
     pub detail: String,
+    /// What hosts exchanged over the path that it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<ExchangeCard>,
+    /// Why they exchanged nothing, where the fault is on traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_exchanged: Option<String>,
+}
+
+/// What two hosts exchanged over the path that a fault is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeCard {
+    /// The host that asked.
+    pub from: String,
+    /// The host that was asked.
+    pub to: String,
+    /// By which address.
+    pub address: String,
+    /// How: `ICMP echo`, `TCP port 5432`.
+    pub way: String,
+    /// Before the fault; `None` where it was not measured.
+    pub before: Option<ExchangeFigure>,
+    /// While it was in force.
+    pub during: Option<ExchangeFigure>,
+    /// After it was put back.
+    pub after: Option<ExchangeFigure>,
+    /// Why something could not be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// What contradicts the fault, a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradiction: Option<String>,
+}
+
+/// What came of one exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeFigure {
+    /// How many packets (or handshakes) were sent.
+    pub sent: u32,
+    /// How many were answered.
+    pub answered: u32,
+    /// How many were refused.
+    pub refused: u32,
+    /// The median round trip, in microseconds; `None` where nothing came back.
+    pub median_us: Option<u64>,
+    /// The same for people.
+    pub text: String,
 }
 
 /// How a host ended.

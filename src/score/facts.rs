@@ -9,7 +9,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use super::latency::Latencies;
+use super::{exchanged::ExchangeFacts, latency::Latencies};
 use crate::{
     log::{Event, Outcome, Record, RunOutcome},
     plan::{
@@ -66,6 +66,7 @@ pub(crate) struct InjectionFacts<'a> {
     pub(crate) undo: &'a [String],
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) looks: Vec<(i64, &'a Evidence)>,
+    pub(crate) exchanges: Vec<ExchangeFacts<'a>>,
     /// How well the host's clock is known, in microseconds.
     pub(crate) uncertainty_us: i64,
 }
@@ -222,6 +223,21 @@ impl<'a> Facts<'a> {
             }
             Event::GuardTripped { why, blind } => self.guards.push((at_us, why, *blind)),
             Event::Gap { from_us, to_us } => self.gaps.push((*from_us, *to_us)),
+            Event::Exchanged { attack, injection, moment, asker, other, from_us, ask, met, failed } => {
+                let all = self.attacks.get_mut(*attack).map(|facts| facts.injections.iter_mut());
+                if let Some(one) = all.into_iter().flatten().find(|one| one.id == Some(injection)) {
+                    one.exchanges.push(ExchangeFacts {
+                        moment: *moment,
+                        asker,
+                        other,
+                        from_us: *from_us,
+                        until_us: at_us,
+                        ask,
+                        met: met.as_ref(),
+                        failed: failed.as_deref(),
+                    });
+                }
+            }
             Event::AttackEnded { attack, outcome, .. } => {
                 if let Some(facts) = self.attacks.get_mut(*attack) {
                     facts.ended = Some((at_us, outcome.clone()));
@@ -314,6 +330,7 @@ impl<'a> InjectionFacts<'a> {
             undo: &[],
             changes: Vec::new(),
             looks: Vec::new(),
+            exchanges: Vec::new(),
             uncertainty_us: 0,
         }
     }

@@ -1,17 +1,21 @@
 //! Did the fault land, stay, and end as planned? What speaks against it makes verdicts `unknown`.
 
 use firedrill_wire::{
-    evidence::Seen,
+    evidence::{Evidence, Seen},
     journal::{HealReason, State},
 };
 
 use super::{
     acts::{Acts, healed},
     card::InjectionCard,
+    exchanged::Exchanges,
     facts::{AttackFacts, Facts, InjectionFacts},
     say,
 };
-use crate::{log::Outcome, plan::model::Phase};
+use crate::{
+    log::{Moment, Outcome},
+    plan::model::Phase,
+};
 
 /// A hold that ended so much early still counts, in microseconds: timers are coarse.
 const HOLD_TOLERANCE_US: i64 = 500_000;
@@ -38,12 +42,24 @@ pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, 
     if attack.injections.is_empty() {
         doubts.push(void("the plan does nothing to any host in this attack".to_owned()));
     }
-    for one in &attack.injections {
-        let met_elsewhere = one.planned.together.is_some_and(|number| {
-            let others = attack.injections.iter().filter(|other| other.planned.together == Some(number));
-            others.into_iter().any(|other| looks(other).any(|(_, look)| look.exercised == Seen::Yes))
-        });
-        injection(facts, index, one, met_elsewhere, &mut doubts);
+    let exchanges = Exchanges::of(facts.plan, index);
+    for (place, one) in attack.injections.iter().enumerate() {
+        let met = one.planned.together.map_or_else(
+            || met(attack, &exchanges, one),
+            |number| {
+                let mut parts =
+                    attack.injections.iter().filter(|other| other.planned.together == Some(number));
+                parts.any(|other| met(attack, &exchanges, other))
+            },
+        );
+        injection(facts, index, one, met, &mut doubts);
+        let name = named(one);
+        for text in exchanges.against(place, one) {
+            doubts.push(void(format!("{name} did not land: {text}")));
+        }
+        for text in exchanges.still(place, one) {
+            doubts.push(weak(format!("{name}: {text}")));
+        }
     }
     for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
         if !attack.phases.iter().any(|(logged, _)| *logged == phase) {
@@ -84,15 +100,30 @@ pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, 
     doubts
 }
 
-/// `met_elsewhere`: it is part of a fault on several hosts, and some other part of it was met.
-fn injection(
-    facts: &Facts<'_>,
-    index: usize,
+fn named(one: &InjectionFacts<'_>) -> String {
+    format!("{} on {}", one.planned.fault.kind(), one.planned.host)
+}
+
+/// Whether anything met it but the packets that the run itself sent to try it out.
+fn met(attack: &AttackFacts<'_>, exchanges: &Exchanges, one: &InjectionFacts<'_>) -> bool {
+    looks(one).any(|(at, look)| meets(attack, exchanges, one, at, look))
+}
+
+fn meets(
+    attack: &AttackFacts<'_>,
+    exchanges: &Exchanges,
     one: &InjectionFacts<'_>,
-    met_elsewhere: bool,
-    doubts: &mut Vec<Doubt>,
-) {
-    let name = format!("{} on {}", one.planned.fault.kind(), one.planned.host);
+    at_us: i64,
+    look: &Evidence,
+) -> bool {
+    let until = at_us.saturating_add(one.uncertainty_us);
+    let own = exchanges.counted(attack, &one.planned.host, until);
+    look.exercised == Seen::Yes && look.count.is_none_or(|count| count > own)
+}
+
+/// `met`: something met it, or another part of a fault on several hosts that it is part of.
+fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, met: bool, doubts: &mut Vec<Doubt>) {
+    let name = named(one);
     let reversible = one.fault().reversible();
     let down = one.fault().takes_host_down();
     if !one.armed && one.changes.is_empty() {
@@ -129,7 +160,7 @@ fn injection(
         doubts.push(weak(format!("{name}: nothing shows that it was put back")));
     }
     if !down {
-        evidence(one, &name, met_elsewhere, doubts);
+        evidence(one, &name, met, doubts);
     }
 }
 
@@ -188,14 +219,12 @@ fn hold_us(one: &InjectionFacts<'_>) -> i64 {
 }
 
 /// Looks that were taken while the fault was to be there.
-fn looks<'f>(
-    one: &'f InjectionFacts<'_>,
-) -> impl Iterator<Item = (i64, &'f firedrill_wire::evidence::Evidence)> {
+fn looks<'f>(one: &'f InjectionFacts<'_>) -> impl Iterator<Item = (i64, &'f Evidence)> {
     let until = one.undoing_us().filter(|_| one.fault().reversible()).unwrap_or(i64::MAX);
     one.looks.iter().filter(move |(at, _)| *at < until).map(|(at, look)| (*at, *look))
 }
 
-fn evidence(one: &InjectionFacts<'_>, name: &str, met_elsewhere: bool, doubts: &mut Vec<Doubt>) {
+fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Doubt>) {
     let mut any = false;
     for (at, look) in looks(one) {
         any = true;
@@ -209,14 +238,36 @@ fn evidence(one: &InjectionFacts<'_>, name: &str, met_elsewhere: bool, doubts: &
         doubts.push(void(format!("{name}: nobody looked whether it was there")));
     } else if one.fault().reversible() && !looks(one).any(|(_, look)| look.in_force == Seen::Yes) {
         doubts.push(void(format!("{name}: it could not be seen whether it was there")));
-    } else if !met_elsewhere && !looks(one).any(|(_, look)| look.exercised == Seen::Yes) {
+    } else if !met {
         let last = looks(one).last().map(|(_, look)| look.detail.as_str()).unwrap_or_default();
-        doubts.push(void(format!("{name} was never exercised, nothing met it: {last}")));
+        let tried = if one.exchanges.iter().any(|met| met.moment == Moment::During) {
+            " but what the run itself sent to try it out"
+        } else {
+            ""
+        };
+        doubts.push(void(format!("{name} was never exercised, nothing met it{tried}: {last}")));
     }
 }
 
-/// An injection as reports show it.
-pub(crate) fn card(facts: &Facts<'_>, one: &InjectionFacts<'_>) -> InjectionCard {
+/// The injections of an attack as reports show them.
+pub(crate) fn cards(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -> Vec<InjectionCard> {
+    let exchanges = Exchanges::of(facts.plan, index);
+    let card = |(place, one)| card(facts, attack, &exchanges, place, one);
+    attack.injections.iter().enumerate().map(card).collect()
+}
+
+fn card(
+    facts: &Facts<'_>,
+    attack: &AttackFacts<'_>,
+    exchanges: &Exchanges,
+    place: usize,
+    one: &InjectionFacts<'_>,
+) -> InjectionCard {
+    let exercised = |at: i64, look: &Evidence| match look.exercised {
+        Seen::Yes if !meets(attack, exchanges, one, at, look) => Seen::No,
+        seen => seen,
+    };
+    let (exchanged, not_exchanged) = exchanges.cards(place, one);
     let worst = |seen: &mut dyn Iterator<Item = Seen>, decisive: Seen| {
         let all: Vec<Seen> = seen.collect();
         if all.contains(&decisive) {
@@ -244,12 +295,15 @@ pub(crate) fn card(facts: &Facts<'_>, one: &InjectionFacts<'_>) -> InjectionCard
         ended_us: back,
         hold_us: hold_us(one),
         in_force: went.unwrap_or_else(|| worst(&mut looks(one).map(|(_, look)| look.in_force), Seen::No)),
-        exercised: went.unwrap_or_else(|| worst(&mut looks(one).map(|(_, look)| look.exercised), Seen::Yes)),
+        exercised: went
+            .unwrap_or_else(|| worst(&mut looks(one).map(|(at, look)| exercised(at, look)), Seen::Yes)),
         count: looks(one).filter_map(|(_, look)| look.count).max(),
         looks: looks(one).count(),
         detail: telling
             .map(|(_, look)| look.detail.clone())
             .or_else(|| one.changes.last().map(|change| change.detail.to_owned()))
             .unwrap_or_default(),
+        exchanges: exchanged,
+        not_exchanged,
     }
 }

@@ -1,5 +1,7 @@
 //! Figures as people read them: shares, times, lists. Never rounds a failure away: what is not all is never `100 %`.
 
+use firedrill_wire::exchange::Exchanged;
+
 /// A share between 0 and 1 as per cent, with as many decimals as keep it from looking like all or nothing.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -53,6 +55,23 @@ pub fn clock(us: i64) -> String {
         0 => format!("{sign}{minutes:02}:{seconds:02}.{}", tenths % 10),
         _ => format!("{sign}{hours}:{minutes:02}:{seconds:02}.{}", tenths % 10),
     }
+}
+
+/// `5 of 5 answered, 0.3 ms`: what hosts exchanged.
+#[must_use]
+pub fn exchanged(met: &Exchanged) -> String {
+    let mut text = match met.refused {
+        0 => format!("{} of {} answered", met.answered, met.sent),
+        refused if met.answered == 0 => format!("{refused} of {} refused", met.sent),
+        refused => format!("{} of {} answered, {refused} refused", met.answered, met.sent),
+    };
+    if let Some(median) = met.median_us() {
+        text.push_str(&format!(", {}", time(i64::try_from(median).unwrap_or(i64::MAX))));
+    }
+    if let Some(why) = &met.why {
+        text.push_str(&format!(", {} not sent ({why})", met.failed));
+    }
+    text
 }
 
 /// `a`, `a and b`, `a, b and c`; long lists end in `and 7 more`.

@@ -10,6 +10,7 @@
 //! | `POST /v1/runs/{run}/renew` | [`Renew`] → [`Renewed`] |
 //! | `POST /v1/runs/{run}/probes` | [`StartProbes`] → `{}`; a second call replaces the first |
 //! | `DELETE /v1/runs/{run}/probes` | → `{}`; what was measured stays to be read |
+//! | `POST /v1/runs/{run}/exchange` | [`crate::exchange::Exchange`] → [`crate::exchange::Exchanged`], when it is over |
 //! | `GET /v1/runs/{run}/bins?after=N` | → server-sent events, each a [`crate::probe::Bin`], id = its `seq` |
 //! | `GET /v1/events?after=N` | → server-sent events, each a [`crate::journal::AgentEvent`], id = its `seq` |
 //! | `POST /v1/undo` | [`Undo`] → [`UndoAnswer`] |

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod evidence;
+pub mod exchange;
 pub mod fault;
 pub mod id;
 pub mod identity;

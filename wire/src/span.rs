@@ -30,6 +30,12 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
+    /// That many microseconds.
+    #[must_use]
+    pub const fn micros(microseconds: u64) -> Self {
+        Self(Duration::from_micros(microseconds))
+    }
+
     /// So many milliseconds.
     #[must_use]
     pub const fn millis(milliseconds: u64) -> Self {

@@ -9,6 +9,7 @@ use firedrill_wire::api::{
     AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Renew, Renewed, StartProbes,
     Undo, UndoAnswer,
 };
+use firedrill_wire::exchange::{Exchange, Exchanged};
 use serde_json::{Map, Value};
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
     problem::Refusal,
     routes::{App, Run},
 };
+use crate::exchange;
 
 type Answer<T> = Result<Json<T>, Refusal>;
 type Shared = State<Arc<App>>;
@@ -82,6 +84,13 @@ pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> R
     let turn = app.lanes.heal("probes").await?;
     turn.run("probes", move || app.control.stop_probes(&run)).await?;
     Ok(Empty::default())
+}
+
+/// It sends packets from here, so it takes the right to harm; it may wait long, so it has a lane of its own.
+pub(super) async fn exchange(State(app): Shared, _: Harm, Run(_): Run, body: Body) -> Answer<Exchanged> {
+    let ask: Exchange = json(body, SMALL).await?;
+    let turn = app.lanes.exchange("exchange").await?;
+    Ok(Json(turn.run("exchange", move || exchange::exchange(&ask)).await??))
 }
 
 pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> Answer<UndoAnswer> {

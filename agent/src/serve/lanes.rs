@@ -20,6 +20,7 @@ pub(super) struct Lanes {
     harm: Arc<Semaphore>,
     look: Arc<Semaphore>,
     heal: Arc<Semaphore>,
+    exchange: Arc<Semaphore>,
     renewals: mpsc::Sender<Job>,
 }
 
@@ -37,7 +38,7 @@ impl Lanes {
             }
         });
         let lane = |places| Arc::new(Semaphore::new(places));
-        Self { harm: lane(8), look: lane(8), heal: lane(16), renewals }
+        Self { harm: lane(8), look: lane(8), heal: lane(16), exchange: lane(8), renewals }
     }
 
     pub(super) async fn harm(&self, what: &str) -> Result<Turn, Refusal> {
@@ -46,6 +47,10 @@ impl Lanes {
 
     pub(super) async fn look(&self, what: &str) -> Result<Turn, Refusal> {
         turn(&self.look, what).await
+    }
+
+    pub(super) async fn exchange(&self, what: &str) -> Result<Turn, Refusal> {
+        turn(&self.exchange, what).await
     }
 
     pub(super) async fn heal(&self, what: &str) -> Result<Turn, Refusal> {

@@ -1,0 +1,131 @@
+//! A small exchange of packets with another host, asked for by the coordinator: what hosts answer anyway, timed.
+//!
+//! Opens no port, needs nothing on the other side, sends only what it was asked to and within limits. Judges nothing.
+
+mod connect;
+mod echo;
+
+use std::time::Duration;
+
+use firedrill_wire::{
+    Span,
+    api::Problem,
+    exchange::{Exchange, Exchanged, Way},
+};
+
+use crate::fault::refuse;
+
+/// What became of one packet or handshake.
+enum Answer {
+    /// It was answered, after so long.
+    Answered(Duration),
+    /// It was refused, after so long.
+    Refused(Duration),
+    /// It could not be sent, or was told unreachable.
+    Failed(String),
+    /// Nothing came in time.
+    Silent,
+}
+
+/// Exchanges packets; blocks for as long as [`Exchange::takes`] says.
+///
+/// # Errors
+/// A refusal: more than what is allowed, or sockets that this host does not give.
+pub fn exchange(ask: &Exchange) -> Result<Exchanged, Problem> {
+    let wrong = |what: String| refuse("bad-exchange", format!("exchange with {}: {what}", ask.to), "");
+    if ask.count == 0 || ask.count > Exchange::MOST {
+        return Err(wrong(format!("{} packets; from 1 to {} are sent", ask.count, Exchange::MOST)));
+    }
+    if ask.within > Exchange::LONGEST || ask.every > Span::secs(1) {
+        return Err(wrong(format!(
+            "{} apart and {} of waiting; 1s and {} are the most",
+            ask.every,
+            ask.within,
+            Exchange::LONGEST
+        )));
+    }
+    let answers = match ask.way {
+        Way::Echo => echo::all(ask).map_err(|error| {
+            refuse(
+                "no-echo",
+                format!("exchange with {} by ICMP echo: {error}", ask.to),
+                "raw sockets need CAP_NET_RAW",
+            )
+        })?,
+        Way::Connect(port) => connect::all(ask, port),
+    };
+    Ok(count(ask, answers))
+}
+
+fn count(ask: &Exchange, answers: Vec<Answer>) -> Exchanged {
+    let mut all = Exchanged { sent: ask.count, ..Exchanged::default() };
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    for answer in answers {
+        match answer {
+            Answer::Answered(after) => {
+                all.answered += 1;
+                all.times_us.push(micros(after));
+            }
+            Answer::Refused(after) => {
+                all.refused += 1;
+                all.times_us.push(micros(after));
+            }
+            Answer::Failed(why) => {
+                all.failed += 1;
+                all.why.get_or_insert(why);
+            }
+            Answer::Silent => {}
+        }
+    }
+    all.times_us.sort_unstable();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+
+    use super::*;
+
+    fn ask(to: IpAddr, way: Way) -> Exchange {
+        Exchange { to, way, count: 5, every: Span::millis(2), within: Span::millis(500) }
+    }
+
+    #[test]
+    fn a_port_that_listens_answers_and_one_that_does_not_refuses() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let met = exchange(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
+        assert_eq!((met.answered, met.refused, met.failed), (5, 0, 0), "{met:?}");
+        assert!(met.times_us.is_sorted() && met.times_us.len() == 5);
+        drop(listener);
+        let met = exchange(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
+        assert_eq!((met.answered, met.refused, met.failed), (0, 5, 0), "{met:?}");
+    }
+
+    #[test]
+    fn echoes_come_back_in_both_families() {
+        for to in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            match exchange(&ask(to, Way::Echo)) {
+                Ok(met) => assert_eq!((met.answered, met.failed), (5, 0), "{to}: {met:?}"),
+                // Whoever runs this may be nobody.
+                Err(problem) => {
+                    assert!(!nix::unistd::geteuid().is_root(), "{problem:?}");
+                    eprintln!("skipped: {}", problem.title);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_be_a_flood_is_refused() {
+        for wrong in [
+            Exchange { count: 0, ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
+            Exchange { count: 51, ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
+            Exchange { within: Span::secs(11), ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
+            Exchange { every: Span::secs(2), ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
+        ] {
+            assert_eq!(exchange(&wrong).unwrap_err().code, "bad-exchange");
+        }
+    }
+}

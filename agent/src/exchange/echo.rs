@@ -1,0 +1,134 @@
+//! ICMP echo requests over a raw socket, in one thread: sent when due, answers timed as they come.
+//!
+//! Layouts: RFC 792 (echo is type 8, its answer 0), RFC 4443 (128 and 129). For ICMPv6 the kernel sums.
+
+use std::{
+    io,
+    net::IpAddr,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    process,
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+use firedrill_wire::exchange::Exchange;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, connect, recv, send,
+        socket,
+    },
+};
+
+use super::Answer;
+
+const LENGTH: usize = 40;
+
+/// Tells exchanges of this process apart.
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// All echoes.
+pub(super) fn all(ask: &Exchange) -> io::Result<Vec<Answer>> {
+    let socket = open(ask.to)?;
+    #[expect(clippy::cast_possible_truncation, reason = "any 16 bits of it do")]
+    let own = (process::id() as u16) ^ NEXT.fetch_add(257, Ordering::Relaxed).rotate_left(5);
+    let began = Instant::now();
+    let mut sent: Vec<Instant> = Vec::new();
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut last = began;
+    loop {
+        let due = began + Duration::from(ask.every) * u32::try_from(sent.len()).unwrap_or(u32::MAX);
+        let more = sent.len() < usize::try_from(ask.count).unwrap_or(0);
+        if more && Instant::now() >= due {
+            let number = u16::try_from(sent.len()).unwrap_or(u16::MAX);
+            sent.push(Instant::now());
+            last = Instant::now();
+            let told = send(socket.as_raw_fd(), &request(ask.to, own, number), MsgFlags::empty());
+            answers.push(told.err().map_or(Answer::Silent, |error| Answer::Failed(error.desc().to_owned())));
+            continue;
+        }
+        let until = if more { due } else { last + Duration::from(ask.within) };
+        let answered = answers.iter().all(|answer| !matches!(answer, Answer::Silent));
+        let now = Instant::now();
+        if !more && (answered || now >= until) {
+            return Ok(answers);
+        }
+        wait(&socket, until.saturating_duration_since(now))?;
+        while let Some((number, at)) = receive(&socket, ask.to, own) {
+            let number = usize::from(number);
+            if let (Some(sent), Some(answer @ Answer::Silent)) = (sent.get(number), answers.get_mut(number)) {
+                let took = at.saturating_duration_since(*sent);
+                if took <= Duration::from(ask.within) {
+                    *answer = Answer::Answered(took);
+                }
+            }
+        }
+    }
+}
+
+/// A raw socket that gets what comes from that address only.
+fn open(to: IpAddr) -> io::Result<OwnedFd> {
+    let (family, protocol) = match to {
+        IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
+        IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+    };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(family, SockType::Raw, flags, protocol)?;
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(std::net::SocketAddr::new(to, 0)))?;
+    Ok(socket)
+}
+
+fn wait(socket: &OwnedFd, at_most: Duration) -> io::Result<()> {
+    // Rounded up: a wait that ends too early would only turn in a circle.
+    let timeout = at_most + Duration::from_micros(999);
+    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The next answer to one of ours, and when it was read.
+fn receive(socket: &OwnedFd, from: IpAddr, own: u16) -> Option<(u16, Instant)> {
+    let mut room = [0; 256];
+    loop {
+        let length = recv(socket.as_raw_fd(), &mut room, MsgFlags::empty()).ok()?;
+        let at = Instant::now();
+        let packet = room.get(..length)?;
+        // Over IPv4 raw sockets give the IP header as well.
+        let (icmp, answer) = match from {
+            IpAddr::V4(_) => (packet.get(usize::from(packet.first()? & 15) * 4..)?, 0),
+            IpAddr::V6(_) => (packet, 129),
+        };
+        if let &[kind, 0, _, _, id_high, id_low, high, low, ..] = icmp
+            && kind == answer
+            && u16::from_be_bytes([id_high, id_low]) == own
+        {
+            return Some((u16::from_be_bytes([high, low]), at));
+        }
+    }
+}
+
+fn request(to: IpAddr, own: u16, number: u16) -> [u8; LENGTH] {
+    let mut packet = [0; LENGTH];
+    packet[0] = if to.is_ipv4() { 8 } else { 128 };
+    packet[4..6].copy_from_slice(&own.to_be_bytes());
+    packet[6..8].copy_from_slice(&number.to_be_bytes());
+    packet[8..17].copy_from_slice(b"firedrill");
+    if to.is_ipv4() {
+        let sum = checksum(&packet);
+        packet[2..4].copy_from_slice(&sum.to_be_bytes());
+    }
+    packet
+}
+
+/// The Internet checksum (RFC 1071) of an even number of bytes.
+fn checksum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(0)
+}

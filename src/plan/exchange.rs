@@ -1,0 +1,326 @@
+//! Which packets hosts of a run exchange over a path that a fault is about, and what the fault must make of them.
+//!
+//! The plan alone decides, so that the run and the judgement mean the same. Only what hosts answer anyway is used: an
+//! ICMP echo, or a handshake with a TCP port that the fault chooses. What cannot be tried in this way is said, not
+//! guessed: traffic of one user, UDP, names that only the agent looks up.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use firedrill_wire::{
+    Fault, Span,
+    exchange::{Exchange, Way},
+    fault::{Direction, NetBlock, NetLose, NetSlow, Protocol, Refuse, Traffic},
+};
+use ipnet::IpNet;
+
+use super::model::{Attack, COORDINATOR, Host, Injection, Plan};
+
+/// So many exchanges at most are made at one moment of an attack.
+const MOST: usize = 24;
+/// With so many hosts each injection is tried out.
+const PEERS: usize = 2;
+/// Waited for an answer, beside what the fault adds.
+const PATIENCE: Span = Span::millis(900);
+/// An exchange begins so long after the fault.
+pub(crate) const AFTER_START: Span = Span::millis(500);
+/// It must be over so long before the fault ends.
+const BEFORE_END: Span = Span::millis(300);
+
+/// What is to be seen while the fault is in force.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Expect {
+    /// Nothing comes back at all.
+    Silence,
+    /// Nothing is answered; a refusal is what the fault itself may send.
+    NoAnswer,
+    /// The median round trip takes so much longer, in microseconds.
+    Slower(u64),
+    /// Each is answered with this chance at most.
+    Answers(f64),
+    /// Nothing that a few packets could tell.
+    Anything,
+}
+
+/// An exchange for one injection.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pair {
+    /// The host that asks.
+    pub(crate) asker: String,
+    /// The host that is asked.
+    pub(crate) other: String,
+    /// What.
+    pub(crate) ask: Exchange,
+    /// What is to be seen.
+    pub(crate) expect: Expect,
+    /// So many of its packets the counters of one fault can have seen.
+    pub(crate) counted: u64,
+}
+
+/// For each injection of an attack: its exchanges, none where the kind is not about traffic, or why there are none.
+pub(crate) fn all(plan: &Plan, attack: &Attack) -> Vec<Result<Vec<Pair>, String>> {
+    let linked: Vec<&Host> = linked(plan);
+    let mut left = MOST;
+    attack
+        .injections
+        .iter()
+        .map(|injection| {
+            let pairs = of(plan, injection, &linked)?;
+            if pairs.len() > left {
+                return Err(format!("{MOST} exchanges of this attack are enough"));
+            }
+            left -= pairs.len();
+            Ok(pairs)
+        })
+        .collect()
+}
+
+/// Hosts whose agents the run deals with.
+fn linked(plan: &Plan) -> Vec<&Host> {
+    let mut names: BTreeSet<&str> = plan.targets();
+    let vantages = plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str);
+    names.extend(vantages.filter(|name| *name != COORDINATOR));
+    plan.hosts.iter().filter(|host| names.contains(host.name.as_str())).collect()
+}
+
+fn of(plan: &Plan, injection: &Injection, linked: &[&Host]) -> Result<Vec<Pair>, String> {
+    let isolated;
+    let traffic = match &injection.fault {
+        Fault::HostIsolate(isolate) => {
+            isolated = isolate.except.clone();
+            Traffic { except: &isolated, ..Traffic::all(Direction::Both) }
+        }
+        Fault::NetReset(_) => return Err("resets meet connections that are open already".to_owned()),
+        Fault::NetDns(_) => return Err("only answers of name servers are meant".to_owned()),
+        fault => match fault.on_traffic() {
+            Some(kind) => kind.traffic(),
+            None => return Ok(Vec::new()),
+        },
+    };
+    let Some(host) = plan.host(&injection.host) else { return Ok(Vec::new()) };
+    let way = way(&traffic)?;
+    // Only who asks needs an agent.
+    let everybody: Vec<&Host> = plan.hosts.iter().collect();
+    let others = if way.1 { linked } else { &everybody };
+    let others = others.iter().filter(|other| other.name != host.name);
+    let mut pairs = Vec::new();
+    for other in others {
+        let found = addresses(other, host, &traffic)
+            .map(|address| pair(injection, &traffic, way, host, other, address));
+        let found: Vec<_> = found.flatten().collect();
+        pairs.extend(found);
+        if pairs.iter().map(|pair| (&pair.asker, &pair.other)).collect::<BTreeSet<_>>().len() == PEERS {
+            break;
+        }
+    }
+    let Some(first) = pairs.first() else {
+        return Err("no peer is a host of the fleet that could be asked".to_owned());
+    };
+    let least = AFTER_START + first.ask.takes() + BEFORE_END;
+    if injection.hold < least {
+        return Err(format!("a hold of {} is too short for it; it takes {least}", injection.hold));
+    }
+    Ok(pairs)
+}
+
+/// How traffic that the fault chooses can be made, and whether it is for the other host to make it.
+fn way(traffic: &Traffic<'_>) -> Result<(Way, bool), String> {
+    if let Some(user) = traffic.user {
+        return Err(format!("only packets of user {user} are meant"));
+    }
+    if !traffic.interfaces.is_empty() {
+        return Err("only packets of some interfaces are meant".to_owned());
+    }
+    let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
+    match (traffic.protocol, traffic.local_ports, traffic.remote_ports) {
+        (Some(Protocol::Icmp), ..) => Ok((Way::Echo, false)),
+        (Some(Protocol::Udp), ..) => Err("nothing answers UDP by itself".to_owned()),
+        (None, ..) if !ports => Ok((Way::Echo, false)),
+        (_, [], [remote, ..]) => Ok((Way::Connect(remote.first), false)),
+        (_, [local, ..], []) => Ok((Way::Connect(local.first), true)),
+        (_, [_, ..], [_, ..]) => {
+            Err("only connections between given ports of both ends are meant".to_owned())
+        }
+        (Some(Protocol::Tcp), [], []) => Err("no port is named".to_owned()),
+        (None, [], []) => Ok((Way::Echo, false)),
+    }
+}
+
+/// One address of the other host in each family that both have and that the fault chooses.
+fn addresses<'a>(
+    other: &'a Host,
+    host: &'a Host,
+    traffic: &Traffic<'a>,
+) -> impl Iterator<Item = IpAddr> + 'a {
+    let traffic = *traffic;
+    let meant = move |address: &IpAddr| {
+        (traffic.to.is_empty() || holds(traffic.to, *address)) && !holds(traffic.except, *address)
+    };
+    [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)].into_iter().filter_map(
+        move |family| {
+            let same = |address: &IpAddr| address.is_ipv4() == family.is_ipv4();
+            host.addresses.iter().find(|address| same(address))?;
+            other
+                .addresses
+                .iter()
+                .copied()
+                .find(|one| same(one) && meant(one) && !host.addresses.contains(one))
+        },
+    )
+}
+
+fn holds(networks: &[String], address: IpAddr) -> bool {
+    networks.iter().any(|text| match (text.parse::<IpAddr>(), text.parse::<IpNet>()) {
+        (Ok(one), _) => one == address,
+        (_, Ok(network)) => network.contains(&address),
+        _ => false,
+    })
+}
+
+fn pair(
+    injection: &Injection,
+    traffic: &Traffic<'_>,
+    (way, turned): (Way, bool),
+    host: &Host,
+    other: &Host,
+    address: IpAddr,
+) -> Option<Pair> {
+    let ways = if traffic.direction == Direction::Both { 2 } else { 1 };
+    // A share of flows, or packets of some connections only: a handshake may or may not be among them.
+    let whole = traffic.flows.is_none() && traffic.connections.is_none();
+    let (expect, count, adds) = match &injection.fault {
+        _ if !whole => (Expect::Anything, 5, Span::ZERO),
+        Fault::HostIsolate(_) => (Expect::Silence, 5, Span::ZERO),
+        Fault::NetBlock(NetBlock { how: Refuse::Drop, .. }) => (Expect::Silence, 5, Span::ZERO),
+        Fault::NetBlock(_) => (Expect::NoAnswer, 5, Span::ZERO),
+        Fault::NetSlow(slow) => slower(slow, ways),
+        Fault::NetLose(lose) => (answers(lose, ways), 20, Span::ZERO),
+        _ => (Expect::Anything, 10, Span::ZERO),
+    };
+    let to = if turned {
+        host.addresses.iter().copied().find(|own| own.is_ipv4() == address.is_ipv4())?
+    } else {
+        address
+    };
+    let (asker, other) = if turned { (other, host) } else { (host, other) };
+    let within = (PATIENCE + adds).min(Exchange::LONGEST);
+    let (every, packets) = match way {
+        Way::Echo => (Span::millis(25), ways),
+        // SYN, SYN-ACK, ACK and two FINs with their ACKs, and once more what was not answered at first.
+        Way::Connect(_) => (Span::millis(50), 10),
+    };
+    // What is dropped is seen once; but an answer that is dropped on its way is sent again, up to five times.
+    let packets = match (expect, way, traffic.direction) {
+        (Expect::Silence, Way::Connect(_), Direction::In) if !turned => 6,
+        (Expect::Silence, Way::Connect(_), Direction::Out) if turned => 6,
+        (Expect::Silence, ..) => 1,
+        _ => packets,
+    };
+    let counted = u64::from(count) * packets;
+    let ask = Exchange { to, way, count, every, within };
+    Some(Pair { asker: asker.name.clone(), other: other.name.clone(), ask, expect, counted })
+}
+
+/// Half of the delay, at the median, is less than chance can take away while the jitter is not above the delay.
+fn slower(slow: &NetSlow, ways: u64) -> (Expect, u32, Span) {
+    let delay = slow.delay.as_micros().saturating_mul(ways);
+    let most = delay.saturating_add(slow.jitter.as_micros().saturating_mul(4 * ways));
+    let expect = if slow.jitter <= slow.delay { Expect::Slower(delay / 2) } else { Expect::Anything };
+    (expect, 5, Span::micros(most))
+}
+
+fn answers(lose: &NetLose, ways: u64) -> Expect {
+    match lose.share {
+        Some(share) if lose.correlation.is_none() => {
+            Expect::Answers((1.0 - share.fraction()).powi(if ways == 2 { 2 } else { 1 }))
+        }
+        _ => Expect::Anything,
+    }
+}
+
+/// For people, beforehand: `app3 to edge (10.77.1.10) by ICMP echo, 5 times`.
+pub(crate) fn words(pair: &Pair) -> String {
+    let Exchange { to, way, count, .. } = &pair.ask;
+    format!("{} to {} ({to}) by {way}, {count} times", pair.asker, pair.other)
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::fault::{HostIsolate, PortRange};
+
+    use super::*;
+    use crate::testing::Drill;
+
+    /// A fault on app1; all hosts have an address of their own.
+    fn pairs(fault: Fault) -> Result<Vec<Pair>, String> {
+        let mut plan = Drill { own_addresses: true, ..Drill::one() }.plan();
+        plan.attacks[0].injections.truncate(1);
+        plan.attacks[0].injections[0] =
+            Injection { host: "app1".to_owned(), fault, ..plan.attacks[0].injections[0].clone() };
+        all(&plan, &plan.attacks[0]).remove(0)
+    }
+
+    fn block(edit: impl FnOnce(&mut NetBlock)) -> Fault {
+        let mut block = NetBlock { to: vec!["10.9.0.3".to_owned()], ..NetBlock::default() };
+        edit(&mut block);
+        Fault::NetBlock(block)
+    }
+
+    fn port(port: u16) -> Vec<PortRange> {
+        vec![PortRange { first: port, last: port }]
+    }
+
+    #[test]
+    fn what_is_asked_is_what_the_fault_chooses() {
+        let one = |fault| {
+            let all = pairs(fault).unwrap();
+            assert_eq!(all.len(), 1, "{all:?}");
+            let pair = all.into_iter().next().unwrap();
+            (pair.asker, pair.other, pair.ask.to.to_string(), pair.ask.way, pair.expect, pair.counted)
+        };
+        let own = |asker: &str, other: &str, to: &str, way, expect, counted| {
+            (asker.to_owned(), other.to_owned(), to.to_owned(), way, expect, counted)
+        };
+        assert_eq!(one(block(|_| {})), own("app1", "db2", "10.9.0.3", Way::Echo, Expect::Silence, 5));
+        assert_eq!(
+            one(block(|block| block.remote_ports = port(5432))),
+            own("app1", "db2", "10.9.0.3", Way::Connect(5432), Expect::Silence, 5)
+        );
+        // The peer has to ask for a port of this host; app2 is linked, because it is attacked later or measures.
+        assert_eq!(
+            one(block(|block| {
+                block.to = vec!["10.9.0.4/31".to_owned()];
+                block.local_ports = port(8080);
+                block.how = Refuse::Reject;
+            })),
+            own("canary", "app1", "10.9.0.1", Way::Connect(8080), Expect::NoAnswer, 50)
+        );
+        let slow = NetSlow {
+            to: vec!["10.9.0.0/24".to_owned()],
+            except: vec!["10.9.0.2".to_owned(), "10.9.0.4".to_owned()],
+            delay: Span::millis(200),
+            direction: Direction::Both,
+            ..NetSlow::default()
+        };
+        let slow = one(Fault::NetSlow(slow));
+        assert_eq!((slow.1.as_str(), slow.4), ("db2", Expect::Slower(200_000)));
+        let isolated =
+            pairs(Fault::HostIsolate(HostIsolate { except: vec!["10.9.0.2".to_owned()] })).unwrap();
+        let others: Vec<_> = isolated.iter().map(|pair| pair.other.as_str()).collect();
+        assert_eq!(others, ["db2", "canary"]);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_says_why() {
+        let why = |fault| pairs(fault).unwrap_err();
+        assert!(why(block(|block| block.user = Some("www".to_owned()))).contains("user www"));
+        assert!(why(block(|block| block.protocol = Some(Protocol::Udp))).contains("UDP"));
+        assert!(why(block(|block| block.to = vec!["db.example".to_owned()])).contains("no peer"));
+        assert!(why(block(|block| block.interfaces = vec!["eth1".to_owned()])).contains("interfaces"));
+        assert_eq!(pairs(crate::testing::stop()), Ok(Vec::new()), "not about traffic");
+        let partly = block(|block| block.flows = firedrill_wire::Share::from_fraction(0.5));
+        assert_eq!(pairs(partly).unwrap()[0].expect, Expect::Anything);
+    }
+}

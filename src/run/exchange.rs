@@ -1,0 +1,58 @@
+//! Exchanges of packets over the paths that faults are about: before, while they are in force, and after.
+//!
+//! They go on beside everything else, and nothing waits for them; one that cannot be made says why in the log.
+
+use firedrill_wire::Span;
+
+use super::{Run, clock::signed, input::Input};
+use crate::{
+    log::{Event, Moment},
+    plan::{
+        exchange::{self, AFTER_START},
+        model::Attack,
+    },
+};
+
+impl Run {
+    /// Begins the exchanges of one moment of an attack, each so long after `from_us` as its injection is.
+    pub(super) fn exchange(&self, index: usize, attack: &Attack, moment: Moment, from_us: i64) {
+        let all = exchange::all(&self.plan, attack);
+        for (place, (injection, pairs)) in attack.injections.iter().zip(all).enumerate() {
+            let after = match moment {
+                Moment::During => injection.at + AFTER_START,
+                Moment::Before | Moment::After => Span::ZERO,
+            };
+            let wait = from_us + signed(after.as_micros()) - self.clock.now_us();
+            let wait = std::time::Duration::from_micros(u64::try_from(wait).unwrap_or(0));
+            for pair in pairs.into_iter().flatten() {
+                let Some(peer) = self.peers.get(&pair.asker) else { continue };
+                let (agent, run, clock) = (peer.agent.clone(), self.id.clone(), self.clock);
+                let (mail, stop) = (self.mail.clone(), self.tasks.clone());
+                let injection = self.injection_id(index, place);
+                let one = async move {
+                    tokio::time::sleep(wait).await;
+                    let from_us = clock.now_us();
+                    let (met, failed) = match agent.exchange(&run, &pair.ask).await {
+                        Ok(met) => (Some(met), None),
+                        Err(error) => (None, Some(error.to_string())),
+                    };
+                    let (asker, other) = (pair.asker, pair.other);
+                    let event = Event::Exchanged {
+                        attack: index,
+                        injection,
+                        moment,
+                        asker,
+                        other,
+                        from_us,
+                        ask: pair.ask,
+                        met,
+                        failed,
+                    };
+                    // Nobody takes it where the run is over.
+                    let _ = mail.send(Input::Exchanged(Box::new(event)));
+                };
+                tokio::spawn(async move { stop.run_until_cancelled(one).await });
+            }
+        }
+    }
+}

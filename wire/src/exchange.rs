@@ -1,0 +1,90 @@
+//! A small exchange of packets between two hosts over a path that a fault is about: was it reached, and how quickly?
+//!
+//! It is measured from outside of the fault, by what hosts answer anyway (an ICMP echo, a TCP handshake), so that a
+//! fault which is there but does nothing is found out.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Span;
+
+/// How the other host is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// An ICMP echo request (RFC 792, RFC 4443).
+    Echo,
+    /// A TCP handshake with this port; a refusal is an answer too.
+    Connect(u16),
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Echo => f.write_str("ICMP echo"),
+            Self::Connect(port) => write!(f, "TCP port {port}"),
+        }
+    }
+}
+
+/// What is to be asked: `POST /v1/runs/{run}/exchange`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Who.
+    pub to: IpAddr,
+    /// How.
+    pub way: Way,
+    /// How often, at most [`Exchange::MOST`].
+    pub count: u32,
+    /// One after another, so far apart; at most a second.
+    pub every: Span,
+    /// No answer within this time is none; at most [`Exchange::LONGEST`].
+    pub within: Span,
+}
+
+impl Exchange {
+    /// More are never sent.
+    pub const MOST: u32 = 50;
+    /// An answer is never waited for longer.
+    pub const LONGEST: Span = Span::secs(10);
+
+    /// How long it takes at most.
+    #[must_use]
+    pub fn takes(&self) -> Span {
+        Span::micros(self.every.as_micros().saturating_mul(u64::from(self.count))) + self.within
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchanged {
+    /// How many were sent, or tried.
+    pub sent: u32,
+    /// How many were answered.
+    pub answered: u32,
+    /// How many were refused: a TCP reset. Something answered, but it may be a firewall on the way.
+    pub refused: u32,
+    /// How many could not be sent, or were told unreachable.
+    pub failed: u32,
+    /// Why, of the first that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Round trips of those that were answered or refused, in microseconds, in rising order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub times_us: Vec<u64>,
+}
+
+impl Exchanged {
+    /// The median round trip, in microseconds; `None` where nothing came back.
+    #[must_use]
+    pub fn median_us(&self) -> Option<u64> {
+        self.times_us.get(self.times_us.len().checked_sub(1)? / 2).copied()
+    }
+
+    /// How many came back in one way or another.
+    #[must_use]
+    pub const fn back(&self) -> u32 {
+        self.answered.saturating_add(self.refused)
+    }
+}
