@@ -116,7 +116,7 @@ fn able(shape: &(impl Shape + ?Sized), ask: &Ask) -> Result<(), Problem> {
             refuse(
                 "engine-unable",
                 format!("{}: {why}", ask.fault.kind()),
-                "see docs/faults.md for what each kind can do",
+                "see docs/faults/README.md for what each kind can do",
             )
         })
 }
