@@ -50,13 +50,11 @@ fn harm(block: &NetBlock, peers: &Peers) -> Harm {
 
 fn notes(block: &NetBlock) -> Vec<String> {
     let mut notes = vec![words::REACHES.to_owned()];
-    if block.how == Refuse::Drop && block.direction != Direction::In && block.protocol != Some(Protocol::Tcp)
-    {
-        notes.push(
-            "programs on this host that send UDP or ICMP to these peers see \"operation not permitted\" rather than \
-             silence; TCP waits for its time-out"
-                .to_owned(),
-        );
+    if block.direction != Direction::In && block.protocol != Some(Protocol::Tcp) {
+        let waits = if block.how == Refuse::Drop { "; TCP waits for its time-out" } else { "" };
+        notes.push(format!(
+            "programs on this host that send UDP or ICMP to these peers see \"operation not permitted\"{waits}"
+        ));
     }
     if block.how == Refuse::Reject {
         notes.push("TCP resets and ICMP port-unreachable messages pass, or nobody would be told".to_owned());

@@ -86,6 +86,9 @@ impl Shape for NetDns {
                     .to_owned(),
             );
         }
+        if self.how == DnsHow::WrongAddress {
+            notes.push("a wrong address says that it is good for one second; caches that keep all answers longer keep it too".to_owned());
+        }
         notes
     }
 }

@@ -21,6 +21,6 @@ impl Shape for NetThrottle {
     }
 
     fn notes(&self) -> Vec<String> {
-        vec!["the rate is for all chosen traffic together, IP packets counted".to_owned()]
+        vec!["the rate is for all chosen traffic together".to_owned()]
     }
 }

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{ByteSize, Share};
 
-/// The least burst that lets a full packet of an Ethernet through.
-const BURST_LEAST: ByteSize = ByteSize(1_500);
+/// The least burst that lets a full frame of an Ethernet through, with its header and a VLAN's tag.
+const BURST_LEAST: ByteSize = ByteSize(1_600);
 
 /// Parameters that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,8 @@ impl Fault {
             ),
             Self::NetThrottle(kind) if kind.burst.is_some_and(|burst| burst < BURST_LEAST) => misfit(
                 "bad-burst",
-                "no full packet fits into the burst",
-                "\"1500B\" or more; leave it out for 32kB",
+                "no full frame fits into the burst",
+                "\"1600B\" or more; leave it out for 32kB",
             ),
             _ => None,
         }

@@ -9,6 +9,8 @@ use crate::host::queue::{
     ip::{self, TCP, UDP},
 };
 
+/// How long a wrong address is believed, in seconds.
+const BELIEVED: u32 = 1;
 /// A message's header.
 const HEADER: usize = 12;
 const A: u16 = 1;
@@ -125,7 +127,7 @@ fn empty(message: &mut Vec<u8>, end: usize, code: u8) -> Option<()> {
     Some(())
 }
 
-/// Other addresses in the answer's records.
+/// Other addresses in the answer's records, for a second only: caches must not keep them for longer than the fault.
 fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<()> {
     let octets = |wanted: fn(&IpAddr) -> bool| -> Vec<Vec<u8>> {
         let octets = |one: &IpAddr| match one {
@@ -148,7 +150,11 @@ fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<
         };
         if let Some(given) = given {
             match given.get(number % given.len().max(1)) {
-                Some(new) => place.copy_from_slice(new),
+                Some(new) if place != new => {
+                    place.copy_from_slice(new);
+                    message.get_mut(at + 4..at + 8)?.copy_from_slice(&BELIEVED.to_be_bytes());
+                }
+                Some(_) => {}
                 // None of this family: the name has no address of it.
                 None => return empty(message, end, 0),
             }
@@ -253,6 +259,8 @@ mod tests {
             panic!("falsified");
         };
         assert_eq!(said.len(), about.len());
+        let ttls = said.windows(6).filter(|six| six[2..] == [0, 0, 0, 1] && six[..2] == [0, 1]);
+        assert_eq!(ttls.count(), 2, "believed for a second, both of them");
         assert!(
             said.windows(4).filter(|four| *four == [192, 0, 2, 7]).count() == 2
                 && !said.ends_with(&[10, 0, 0, 8])

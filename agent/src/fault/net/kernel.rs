@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use firedrill_wire::{
+    Span,
     api::Problem,
     evidence::{Evidence, Seen},
     fault::Direction,
@@ -32,6 +33,9 @@ use crate::{
 
 /// What still waits in a line is waited for so long when it is removed, and no longer.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// netem would cut it off here and say nothing (`sch_netem.c`, `INT_MAX` nanoseconds).
+const JITTER_MOST: Duration = Duration::from_nanos(i32::MAX as u64);
 
 /// What it will do, and how that is undone.
 pub(super) fn prepare(
@@ -120,6 +124,9 @@ fn qdiscs(impair: &Impair) -> &'static str {
 
 /// Refuses what this kernel cannot do.
 fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), Problem> {
+    if impair.jitter > JITTER_MOST {
+        return Err(unable(ask, &format!("netem's jitter ends at {}", Span::from(JITTER_MOST))));
+    }
     probe_kernel::has_qdisc(qdiscs(impair)).map_err(|why| unable(ask, &why))?;
     probe_kernel::has_ifb().map_err(|why| unable(ask, &why))?;
     host.lines.able(&ask.id, impair).map_err(|why| unable(ask, &why.to_string()))
@@ -150,14 +157,35 @@ fn about(shape: &(impl Shape + ?Sized), detour: &Detour) -> Vec<String> {
         notes.push(format!("{MOST_WAITING} packets can wait at once; more are dropped and counted"));
     } else {
         notes.push(
-            "64 MiB can wait at once; more is dropped and counted; Ethernet headers count in the rate"
+            "64 MiB can wait at once; more is dropped and counted; Ethernet headers count in the rate; packets that other faults \
+             choose as well have a rate of their own, the same"
                 .to_owned(),
         );
     }
     let by_chance = impair.loss != Loss::None
-        || [impair.duplicate, impair.reorder.chance].iter().any(|chance| *chance != Chance::default());
+        || [impair.duplicate, impair.corrupt, impair.reorder.chance]
+            .iter()
+            .any(|chance| *chance != Chance::default());
     if by_chance && shape.traffic().direction != Direction::In {
         notes.push("what the kernel sends as one frame of several TCP segments meets chance once".to_owned());
+    }
+    if impair.corrupt != Chance::default() {
+        notes.push(
+            "netem flips a bit anywhere in the frame, headers included; what arrives was checked by the card already, so damage may \
+             reach programs"
+                .to_owned(),
+        );
+    }
+    if impair.delay + 4 * impair.jitter > PATIENCE {
+        notes.push(format!("what is not due {} after the end is lost", Span::from(PATIENCE)));
+    }
+    match shape.traffic().direction {
+        Direction::Out => {}
+        Direction::In => notes.push("what comes in is judged as it is on the wire, before destination NAT".to_owned()),
+        Direction::Both => notes.push(
+            "what comes in is judged as it is on the wire, before destination NAT; a forwarded packet takes one detour, not two"
+                .to_owned(),
+        ),
     }
     notes.push(
         "a priority that a firewall gave chosen packets (iptables CLASSIFY, `meta priority set`) is lost for them; \

@@ -1,6 +1,7 @@
 //! Peers as networks: addresses and CIDRs as they are, names looked up where the fault will be, once, at prepare.
 //!
-//! Never looks a name up again: what was found is the basis of the injection, and is read back from there.
+//! What was found is the basis of the injection, and is read back from there. Following names while a fault holds is
+//! [`crate::host::followers`]' work.
 
 use std::{
     collections::BTreeMap,

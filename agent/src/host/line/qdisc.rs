@@ -140,7 +140,8 @@ fn netem(impair: &Impair) -> Option<Vec<u8>> {
 fn tbf(rate: &Rate) -> Option<Vec<u8>> {
     // Link layer Ethernet: no table of rates is wanted then.
     const ETHERNET: u8 = 1;
-    let bytes = rate.bits / 8;
+    // Rounded up: tbf takes a rate of 0 for nearly no limit.
+    let bytes = rate.bits.div_ceil(8);
     let short = u32::try_from(bytes).unwrap_or(u32::MAX);
     let mut spec = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
     spec.extend(short.to_ne_bytes());
