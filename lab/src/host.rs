@@ -22,7 +22,7 @@ use crate::{
     HostSpec, LabError, ServiceSpec, ServiceStatus,
     error::Doing as _,
     root::{Report, configure_own_end, inherited, runtime},
-    sys::{mounts, process, seccomp},
+    sys::{copy::What, mounts, process, seccomp},
 };
 
 /// Where the service directories are, as runit's users know them.
@@ -80,8 +80,9 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
 fn mount_all(boot: &Boot) -> Result<(), LabError> {
     mounts::make_private()?;
     // The disk lies below /run: lay it over before /run is covered.
-    mounts::overlay(Path::new("/var"), &boot.var.0, &boot.var.1)?;
-    mounts::overlay(Path::new("/etc"), &boot.etc.0, &boot.etc.1)?;
+    // Of what the machine has in /var nothing is of use to a host.
+    mounts::over(Path::new("/var"), &boot.var.0, &boot.var.1, What::Shape)?;
+    mounts::over(Path::new("/etc"), &boot.etc.0, &boot.etc.1, What::All)?;
     mounts::tmpfs(Path::new("/run"), "755")?;
     mounts::tmpfs(Path::new("/tmp"), "1777")?;
     if Path::new("/root").is_dir() {

@@ -8,6 +8,7 @@ use std::{
 
 use nix::mount::{MsFlags, mount};
 
+use super::copy::{self, What};
 use crate::{LabError, error::Doing as _};
 
 /// Keeps what is mounted here from then on away from the rest of the machine.
@@ -26,8 +27,19 @@ pub(crate) fn tmpfs(at: &Path, mode: &str) -> Result<(), LabError> {
     virtual_fs("tmpfs", at, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, &format!("mode={mode}"))
 }
 
-/// Lays a directory over one of the machine's: what is written goes there, what is not there is the machine's.
-pub(crate) fn overlay(at: &Path, upper: &Path, work: &Path) -> Result<(), LabError> {
+/// Lays a directory over one of the machine's: what is written goes there, what is not there is the machine's. Where the
+/// kernel cannot, the directory takes the other's place, with a copy of it.
+pub(crate) fn over(at: &Path, upper: &Path, work: &Path, what: What) -> Result<(), LabError> {
+    match overlay(at, upper, work) {
+        Err(LabError::Os { source, .. }) if source.kind() == io::ErrorKind::InvalidInput => {
+            copy::tree(at, upper, what)?;
+            bind(upper, at)
+        }
+        other => other,
+    }
+}
+
+fn overlay(at: &Path, upper: &Path, work: &Path) -> Result<(), LabError> {
     let data = format!(
         "lowerdir={},upperdir={},workdir={},userxattr",
         at.display(),
