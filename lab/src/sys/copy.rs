@@ -10,16 +10,23 @@ use crate::{LabError, error::Doing as _};
 
 /// Larger files are not settings.
 const LARGEST: u64 = 4 << 20;
-/// Nothing that hosts use lies deeper.
-const DEEPEST: usize = 8;
 
 /// What of it is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// Directories, links and files.
     All,
-    /// Directories and links.
+    /// The upper two layers of directories, and links there.
     Shape,
+}
+
+impl What {
+    const fn deepest(self) -> usize {
+        match self {
+            Self::All => 8,
+            Self::Shape => 1,
+        }
+    }
 }
 
 /// Copies what is not there yet.
@@ -41,7 +48,7 @@ fn directory(from: &Path, to: &Path, what: What, depth: usize) -> io::Result<()>
                 let mode = meta.permissions().mode() & 0o7777 | 0o700;
                 fs::set_permissions(&target, fs::Permissions::from_mode(mode))?;
             }
-            if depth < DEEPEST {
+            if depth < what.deepest() {
                 directory(&source, &target, what, depth + 1)?;
             }
         } else if there {
