@@ -1,5 +1,6 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
+pub mod cgroup;
 pub mod followers;
 pub mod impair;
 pub mod line;
@@ -28,7 +29,7 @@ pub struct Host {
     pub ssh_ports: Vec<u16>,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
-    /// Names of peers that are looked up again while faults hold.
+    /// Names of peers and cgroups of services that are looked up again while faults hold.
     pub followers: followers::Followers,
     /// Lines through which packets take a detour.
     pub lines: line::Lines,

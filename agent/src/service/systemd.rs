@@ -106,6 +106,13 @@ impl Manager for Systemd {
         Ok(names.into_iter().collect())
     }
 
+    fn cgroup(&self, unit: &Unit) -> Result<Option<String>, ServiceError> {
+        ask(QUESTION, async |bus| {
+            let path = load(bus, &unit.id).await?.1.text("ControlGroup");
+            Ok((!path.is_empty()).then_some(path))
+        })
+    }
+
     fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
         ask(at_most, async |bus| {
             let what = format!("stop {}", unit.id);

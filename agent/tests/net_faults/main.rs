@@ -10,6 +10,7 @@ mod engine;
 mod lines;
 mod others;
 mod reset;
+mod service;
 mod shape;
 mod shape_switches;
 mod trip;

@@ -54,8 +54,8 @@ pub(super) fn prepare(
     })?;
     let effect = effect(shape, &peers, &format!("in user space by queue {number}"));
     let harm = harm(shape, &peers, number);
-    let reaches = if harm.choice.forwarded { words::REACHES } else { words::REACHES_NOT };
-    let notes = notes(shape, reaches, about());
+    let reaches = if harm.choice.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
+    let notes = notes(shape, &peers, reaches, about());
     let mut prepared = table_fault::prepare(host, ask, &harm, &peers, &effect, notes)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
