@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
+mod admin;
 mod block;
 mod chosen;
+mod clean;
 mod dns;
 mod down;
 mod engine;

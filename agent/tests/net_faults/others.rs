@@ -2,7 +2,6 @@
 
 use firedrill_agent::{
     host::{
-        netlink::{Attrs, Request, Socket},
         nft::{
             Nft,
             expr::Exprs,
@@ -15,30 +14,12 @@ use firedrill_agent::{
 use firedrill_wire::evidence::Seen;
 
 use super::{
+    admin::htb,
     trip::{fault, rush_out, slowed, throttle},
     world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World},
 };
 
 const SECOND: &str = "10.2.0.2";
-
-/// An administrator's htb as the root of an interface: a default class with all that there is.
-fn htb(interface: &str) {
-    let index = nix::net::if_::if_nametoindex(interface).unwrap();
-    let ask = |kind: u16, handle: u32, parent: u32, options: &Attrs| {
-        let words = [0, index, handle, parent, 0];
-        let header: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let body = Attrs::new().text(1, "htb").nest(2, options).after(&header).unwrap();
-        let request = Request { kind, flags: 0x600, body };
-        Socket::open(libc::NETLINK_ROUTE).unwrap().request("make an administrator's htb", &request).unwrap();
-    };
-    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_ne_bytes()).collect() };
-    // tc_htb_glob: version 3, rate to quantum 10, default class 10.
-    ask(36, 0x0001_0000, u32::MAX, &Attrs::new().bytes(2, &words(&[3, 10, 0x10, 0, 0])));
-    // tc_htb_opt: rate and ceiling of 1 Gbit/s (link layer Ethernet, no table), two buffers, a quantum.
-    let rate = [&[0, 1, 0, 0, 0, 0, 0, 0][..], &125_000_000_u32.to_ne_bytes()].concat();
-    let class = [&rate[..], &rate, &words(&[1_000_000, 1_000_000, 60_000, 0, 0])].concat();
-    ask(40, 0x0001_0010, 0x0001_0000, &Attrs::new().bytes(1, &class));
-}
 
 // alexei-led/pumba#166, #343; chaos-mesh/chaos-mesh#5089; tylertreat/comcast#41: the administrator's qdisc is destroyed,
 // the second interface's fault clobbers the first's. chaos-mesh/chaosd#244: the wrong interface.
