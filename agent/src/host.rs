@@ -13,6 +13,7 @@ pub mod queue;
 pub mod queue_numbers;
 pub mod resets;
 pub mod sockets;
+pub mod whose;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,8 @@ pub struct Host {
     pub queues: queue::Queues,
     /// Which injection has which queue.
     pub queue_numbers: queue_numbers::Numbers,
+    /// Whose packets faults choose.
+    pub whose: whose::Whose,
     /// Connections that this process resets.
     pub resets: resets::Resets,
 }
@@ -55,6 +58,7 @@ impl Host {
             lines: line::Lines::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),
+            whose: whose::Whose::default(),
             resets: resets::Resets::default(),
         }
     }

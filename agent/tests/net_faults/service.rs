@@ -13,7 +13,10 @@ use std::{
 };
 
 use firedrill_agent::{
-    host::cgroup::{self, Hierarchy},
+    host::{
+        cgroup::{self, Hierarchy},
+        probe_kernel::{has_ifb, has_qdisc},
+    },
     sandboxed,
     testing::{play, role, skip, wait_until},
 };
@@ -232,6 +235,48 @@ sandboxed! {
             assert!(auto.notes.iter().any(|note| note.contains("user space it is") && note.contains("for which service")), "{:?}", auto.notes);
             world.assert_same(&before);
         });
+    }
+}
+
+sandboxed! {
+    fn several_faults_on_one_services_packets_combine() {
+        if role().is_some() {
+            be_there();
+        }
+        let mut world = World::new();
+        let Some(service) = Service::new(&mut world, "several_faults_on_one_services_packets_combine") else { return };
+        let world = world;
+        let before = world.snapshot();
+        let make = |kind: &str| {
+            let json = kind.replace("WHOSE", r#""to":["10.1.0.2","fd00:1::2"],"service":"web""#);
+            Injection::make(&world, &fault(&json))
+        };
+        // What the first sends again is the agent's, and known as the service's all the same.
+        let all = [
+            make(r#"{"net-slow":{WHOSE,"delay":"100ms","engine":"user-space"}}"#),
+            make(r#"{"net-duplicate":{WHOSE,"share":"100%","engine":"user-space"}}"#),
+            make(r#"{"net-slow":{WHOSE,"delay":"100ms","engine":"user-space"}}"#),
+            make(r#"{"net-block":{WHOSE,"remote_ports":9090}}"#),
+        ];
+        for peer in PEERS {
+            let (own, others) = (service.does(|| world.flow(peer)), world.flow(peer));
+            let late = trip((&own.0, &own.1), 20, Duration::from_secs(1));
+            assert!(late.least() >= Duration::from_millis(199), "{peer} {:?}", late.least());
+            assert!(late.took.len() == 20 && late.took.values().all(|times| times.len() == 2), "{peer}");
+            let same = trip((&others.0, &others.1), 20, Duration::from_millis(300));
+            assert!(same.median() < Duration::from_millis(100) && same.took.values().all(|times| times.len() == 1));
+            assert_eq!(service.does(|| world.tcp_out(peer, 9090)), Reach::No, "{peer}");
+            assert_eq!(world.tcp_out(peer, 9090), Reach::Yes, "{peer}");
+        }
+        // A line of the kernel's comes after all queues.
+        if has_qdisc("tbf").and_then(|()| has_ifb()).is_ok() {
+            let line = make(r#"{"net-throttle":{WHOSE,"rate":"400kbit","burst":"2kB","engine":"kernel"}}"#);
+            let own = service.does(|| world.flow(PEER4));
+            assert!(rush((&own.0, &own.1)).lasted > Duration::from_millis(1_000), "twice as many packets");
+            line.undo();
+        }
+        all.iter().for_each(Injection::undo);
+        world.assert_same(&before);
     }
 }
 

@@ -58,6 +58,11 @@ impl Peers {
         Ok(Self { networks, ..Self::default() })
     }
 
+    /// The number of whose packets are meant; none where anybody's are.
+    pub fn whose(&self, host: &Host) -> Option<u16> {
+        host.whose.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
+    }
+
     /// As it stands in an injection's basis.
     #[must_use]
     pub fn basis(&self) -> String {

@@ -78,9 +78,10 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
         gates.push(Gate { set: ALIVE, left: ALIVE_FOR });
         priority = QUEUES + i32::from(number.saturating_sub(queue::FIRST));
     }
-    // A packet that a queue sends again is nobody's: what only drops looks at it before.
-    let whose = harm.choice.user.is_some() || harm.choice.service.is_some();
-    if whose && matches!(harm.how, Fate::Drop | Fate::Reject) && priority == EARLY {
+    // A packet that a queue sends again is the agent's. What only drops looks at it before; others by its tag.
+    let service = harm.choice.service.as_ref().map(|service| service.path.as_str());
+    let whose = host.whose.of(harm.choice.user, service);
+    if whose.is_some() && matches!(harm.how, Fate::Drop | Fate::Reject) && priority == EARLY {
         priority = QUEUES - 1;
     }
     let mut twin = None;
@@ -96,6 +97,15 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
             break;
         }
         let mut rules = choosing(hook, judge, &harm.choice, direction, &peers, &gates);
+        if let (Some(whose), Hook::Output, QUEUES..) = (whose, hook, priority) {
+            let again = Choice {
+                user: None,
+                service: None,
+                again: Some(queue::tag_of(whose)),
+                ..harm.choice.clone()
+            };
+            rules.extend(choosing(hook, judge, &again, direction, &peers, &gates));
+        }
         if !rules.is_empty() {
             if let (&Fate::Queue(number), Hook::Output) = (&harm.how, hook) {
                 rules.insert(0, done_already(number));
@@ -135,7 +145,7 @@ fn comment(id: &InjectionId) -> String {
 fn done_already(number: u16) -> Exprs {
     let own = queue::TAG + u32::from(number.saturating_sub(queue::FIRST));
     let last = queue::TAG + u32::from(queue::MOST) - 1;
-    let rule = Exprs::new().meta(Meta::Priority).network_order();
+    let rule = Exprs::new().meta(Meta::Priority).mask(&queue::PLACE.to_ne_bytes()).network_order();
     rule.between(&own.to_be_bytes(), &last.to_be_bytes()).accept()
 }
 
@@ -173,7 +183,7 @@ mod tests {
     #[test]
     fn a_services_packets_are_looked_for_where_there_are_sockets() {
         let host = Host::new("here", Paths::default(), 7790, vec![22]);
-        let cgroup = Cgroup { level: 2, numbers: [196, 7].into() };
+        let cgroup = Cgroup { path: "/system.slice/a.service".to_owned(), numbers: [196, 7].into() };
         let choice = Choice { service: Some(cgroup), ..Choice::default() };
         let id: InjectionId = "a-run-1".parse().expect("an id");
         let table = |how| {

@@ -33,10 +33,18 @@ pub struct Service {
 /// The cgroups of a service, as rules have them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
-    /// How far below the root they are.
-    pub level: u32,
+    /// From the root of the hierarchy: the same for all of them.
+    pub path: String,
     /// Their numbers.
     pub numbers: BTreeSet<u64>,
+}
+
+impl Cgroup {
+    /// How far below the root they are.
+    #[must_use]
+    pub fn level(&self) -> u32 {
+        cgroup::level(&self.path)
+    }
 }
 
 impl Service {
@@ -45,7 +53,7 @@ impl Service {
     pub fn cgroup(&self) -> Cgroup {
         // Where it cannot be looked at, those who follow it say so.
         let now = cgroup::id(&self.folder).ok().flatten();
-        Cgroup { level: cgroup::level(&self.path), numbers: now.into_iter().chain([self.number]).collect() }
+        Cgroup { path: self.path.clone(), numbers: now.into_iter().chain([self.number]).collect() }
     }
 }
 

@@ -29,7 +29,7 @@ pub fn about_service(peers: &Peers) -> Option<String> {
         format!(
             "{}'s packets are told by the cgroup in which their socket was made, and when it is restarted its new cgroup is \
              found within {}; not its own are sockets that systemd opened for it (socket activation), and the SYN-ACKs by \
-             which the kernel takes connections on; a fault in user space that treats them first hides whose they are",
+             which the kernel takes connections on; a fault in user space on other than just these packets hides whose they are",
             service.name,
             Span::from(SERVICE_EVERY)
         )

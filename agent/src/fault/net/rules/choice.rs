@@ -34,6 +34,8 @@ pub struct Choice {
     pub user: Option<u32>,
     /// The service whose packets are meant, by its cgroup.
     pub service: Option<Cgroup>,
+    /// Only what queues sent again of somebody's packets, by its tag.
+    pub again: Option<u32>,
     /// How many of 10,000 flows.
     pub flows: Option<u32>,
     /// Which packets of connections.
@@ -58,6 +60,7 @@ impl Choice {
             interfaces: traffic.interfaces.to_vec(),
             user: peers.user,
             service: peers.service.as_ref().map(Service::cgroup),
+            again: None,
             flows: traffic.flows.map(flows),
             connections: traffic.connections,
             followed: peers.names().next().is_some(),

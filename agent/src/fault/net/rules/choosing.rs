@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, net::IpAddr};
 use firedrill_wire::fault::{Connections, Direction, Protocol};
 
 use super::choice::{Choice, FLOWS};
-use crate::host::nft::{
-    expr::{Base, Compare, Exprs, Family, Meta},
-    interval::Intervals,
-    table::{Gate, Hook, gated},
+use crate::host::{
+    nft::{
+        expr::{Base, Compare, Exprs, Family, Meta},
+        interval::Intervals,
+        table::{Gate, Hook, gated},
+    },
+    queue,
 };
 
 pub(super) const TCP: u8 = 6;
@@ -116,7 +119,11 @@ fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iter
         rule = rule.meta(Meta::User).compare(Compare::Is, &user.to_ne_bytes());
     }
     if let Some(service) = &choice.service {
-        rule = rule.cgroup(service.level).in_set(SERVICE);
+        rule = rule.cgroup(service.level()).in_set(SERVICE);
+    }
+    if let Some(tag) = choice.again {
+        let tagged = rule.meta(Meta::Priority).mask(&queue::WHOSE.to_ne_bytes());
+        rule = tagged.compare(Compare::Is, &tag.to_ne_bytes());
     }
     if let Some(flows) = choice.flows.filter(|flows| *flows < FLOWS) {
         rule = rule.flow_hash(FLOWS).network_order().compare(Compare::AtMost, &(flows - 1).to_be_bytes());
