@@ -252,6 +252,7 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
+// chaos-mesh/chaosd#207, #147, #178; alexei-led/pumba#147; krkn-chaos/krkn#760: faults that are left after a crash.
 fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     let dir = tempfile::tempdir().unwrap();
     let mut child = play(&format!("{} {peer} {made}", dir.path().display()));
