@@ -1,5 +1,6 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
+pub mod cgroup;
 pub mod followers;
 pub mod impair;
 pub mod line;
@@ -12,6 +13,7 @@ pub mod queue;
 pub mod queue_numbers;
 pub mod resets;
 pub mod sockets;
+pub mod whose;
 
 use std::path::PathBuf;
 
@@ -28,7 +30,7 @@ pub struct Host {
     pub ssh_ports: Vec<u16>,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
-    /// Names of peers that are looked up again while faults hold.
+    /// Names of peers and cgroups of services that are looked up again while faults hold.
     pub followers: followers::Followers,
     /// Lines through which packets take a detour.
     pub lines: line::Lines,
@@ -36,6 +38,8 @@ pub struct Host {
     pub queues: queue::Queues,
     /// Which injection has which queue.
     pub queue_numbers: queue_numbers::Numbers,
+    /// Whose packets faults choose.
+    pub whose: whose::Whose,
     /// Connections that this process resets.
     pub resets: resets::Resets,
 }
@@ -54,6 +58,7 @@ impl Host {
             lines: line::Lines::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),
+            whose: whose::Whose::default(),
             resets: resets::Resets::default(),
         }
     }

@@ -214,6 +214,15 @@ pub trait Manager {
     /// They could not be read.
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError>;
 
+    /// The control group that is its alone, as a path from the root of the hierarchy, where the manager makes one for it
+    /// and it is up.
+    ///
+    /// # Errors
+    /// It could not be read.
+    fn cgroup(&self, _unit: &Unit) -> Result<Option<String>, ServiceError> {
+        Ok(None)
+    }
+
     /// Stops it and waits until it is down.
     ///
     /// # Errors

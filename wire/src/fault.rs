@@ -18,7 +18,7 @@ mod traffic;
 pub use dns::{DnsHow, NetDns};
 pub use down::NetDown;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
-pub use misfit::Misfit;
+pub use misfit::{Misfit, is_service};
 pub use net::{Connections, Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};

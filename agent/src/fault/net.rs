@@ -9,6 +9,7 @@ pub mod dns;
 pub mod kernel;
 pub mod peers;
 pub mod rules;
+pub mod service;
 pub mod shape;
 pub mod table_fault;
 pub mod user_space;

@@ -18,13 +18,13 @@ use crate::host::Host;
 impl Inject for NetBlock {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
-        let peers = Peers::of(&self.traffic())?;
+        let peers = Peers::of(host, &self.traffic())?;
         let verb = match self.how {
             Refuse::Drop => "drop",
             Refuse::Reject => "reject",
         };
         let effect = format!("{verb} {}", words::packets(&self.traffic(), &peers));
-        table_fault::prepare(host, ask, &harm(self, &peers), &peers, &effect, notes(self))
+        table_fault::prepare(host, ask, &harm(self, &peers), &peers, &effect, notes(self, &peers))
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
@@ -48,8 +48,9 @@ fn harm(block: &NetBlock, peers: &Peers) -> Harm {
     Harm::on(&block.traffic(), peers, block.how.into())
 }
 
-fn notes(block: &NetBlock) -> Vec<String> {
-    let mut notes = vec![words::REACHES.to_owned()];
+fn notes(block: &NetBlock, peers: &Peers) -> Vec<String> {
+    let mut notes = vec![words::reaches(&block.traffic()).to_owned()];
+    notes.extend(words::about_service(peers));
     if block.direction != Direction::In && block.protocol != Some(Protocol::Tcp) {
         let waits = if block.how == Refuse::Drop { "; TCP waits for its time-out" } else { "" };
         notes.push(format!(

@@ -1,11 +1,13 @@
-//! Names of peers, looked up again while a fault holds: what a name gives then is added to the table's sets.
+//! What a fault's clauses stand for, looked up again while it holds: names of peers, and the cgroup of a service. What is
+//! new is added to the table's sets.
 //!
 //! Only ever adds: an address that a name gave once may still have connections. Ends with the table, and holds nothing up:
-//! each fault's look-ups have a thread of their own.
+//! each fault's look-ups have threads of their own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::ToSocketAddrs as _,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -14,25 +16,41 @@ use std::{
 use firedrill_wire::InjectionId;
 use ipnet::IpNet;
 
-use super::nft::{Adder, expr::Family, interval::Intervals};
+use super::{
+    cgroup,
+    nft::{Adder, expr::Family, interval::Intervals},
+};
 
 /// How often names are looked up.
 pub const EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked for another cgroup of a service: by one look at a folder.
+pub const SERVICE_EVERY: Duration = Duration::from_millis(100);
+/// Every so many of these it is looked whether there is a table still.
+const LOOKS: u32 = 10;
 
 /// What following has brought so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Followed {
-    /// How often names were looked up.
-    pub looks: u32,
-    /// Addresses that came.
-    pub added: Vec<IpNet>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed<T> {
+    /// How often was looked.
+    pub looks: u64,
+    /// What came.
+    pub added: Vec<T>,
     /// What went wrong last, if the last look did.
     pub failed: Option<String>,
 }
 
-/// Whose names are followed.
+impl<T> Default for Followed<T> {
+    fn default() -> Self {
+        Self { looks: 0, added: Vec::new(), failed: None }
+    }
+}
+
+/// Whose names and services are followed.
 #[derive(Debug, Default)]
-pub struct Followers(Mutex<BTreeMap<InjectionId, Arc<Mutex<Followed>>>>);
+pub struct Followers {
+    names: All<IpNet>,
+    services: All<u64>,
+}
 
 impl Followers {
     /// Follows names, unless that is done already. `known` are the addresses that are in the sets, `set` names these.
@@ -40,13 +58,73 @@ impl Followers {
         &self,
         id: &InjectionId,
         names: Vec<String>,
-        known: BTreeSet<IpNet>,
+        mut known: BTreeSet<IpNet>,
         set: fn(Family) -> String,
         adder: Adder,
     ) {
         if names.is_empty() {
             return;
         }
+        self.names.follow(id, "names", move |followed| {
+            loop {
+                thread::sleep(EVERY);
+                match adder.is_there() {
+                    Ok(false) => return,
+                    Ok(true) => look_up(&names, &mut known, set, &adder, followed),
+                    Err(error) => locked(followed).failed = Some(error.to_string()),
+                }
+            }
+        });
+    }
+
+    /// Follows the cgroup of a service, unless that is done already: whatever has that folder. `known` are the numbers that
+    /// are in the set.
+    pub fn follow_service(
+        &self,
+        id: &InjectionId,
+        folder: PathBuf,
+        mut known: BTreeSet<u64>,
+        set: &'static str,
+        adder: Adder,
+    ) {
+        self.services.follow(id, "service", move |followed| {
+            loop {
+                for _ in 0..LOOKS {
+                    look_at(&folder, &mut known, set, &adder, followed);
+                    thread::sleep(SERVICE_EVERY);
+                }
+                if let Ok(false) = adder.is_there() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// What following names has brought for an injection.
+    #[must_use]
+    pub fn followed(&self, id: &InjectionId) -> Option<Followed<IpNet>> {
+        self.names.followed(id)
+    }
+
+    /// What following its service has brought for an injection: each cgroup that came is a restart.
+    #[must_use]
+    pub fn restarted(&self, id: &InjectionId) -> Option<Followed<u64>> {
+        self.services.followed(id)
+    }
+}
+
+/// One thread for each injection.
+#[derive(Debug)]
+struct All<T>(Mutex<BTreeMap<InjectionId, Arc<Mutex<Followed<T>>>>>);
+
+impl<T> Default for All<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone + Send + 'static> All<T> {
+    fn follow(&self, id: &InjectionId, what: &str, work: impl FnOnce(&Mutex<Followed<T>>) + Send + 'static) {
         let mut all = locked(&self.0);
         // Those whose thread has ended have nobody else who knows them.
         all.retain(|_, followed| Arc::strong_count(followed) > 1);
@@ -55,18 +133,15 @@ impl Followers {
         }
         let followed = Arc::new(Mutex::new(Followed::default()));
         let mine = followed.clone();
-        let work = move || work(&names, known, set, &adder, &mine);
-        match thread::Builder::new().name("names".to_owned()).spawn(work) {
+        match thread::Builder::new().name(what.to_owned()).spawn(move || work(&mine)) {
             Ok(_) => {
                 all.insert(id.clone(), followed);
             }
-            Err(error) => tracing::warn!("{id}: its names are not followed: {error}"),
+            Err(error) => tracing::warn!("{id}: its {what} is not followed: {error}"),
         }
     }
 
-    /// What following has brought for an injection.
-    #[must_use]
-    pub fn followed(&self, id: &InjectionId) -> Option<Followed> {
+    fn followed(&self, id: &InjectionId) -> Option<Followed<T>> {
         let all = locked(&self.0);
         all.get(id).map(|followed| locked(followed).clone())
     }
@@ -76,40 +151,60 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn work(
+fn look_up(
     names: &[String],
-    mut known: BTreeSet<IpNet>,
+    known: &mut BTreeSet<IpNet>,
     set: fn(Family) -> String,
     adder: &Adder,
-    followed: &Mutex<Followed>,
+    followed: &Mutex<Followed<IpNet>>,
 ) {
-    loop {
-        thread::sleep(EVERY);
-        let mut failed = None;
-        let mut fresh = BTreeSet::new();
-        for name in names {
-            match (name.as_str(), 0).to_socket_addrs() {
-                Ok(found) => fresh.extend(found.map(|address| IpNet::from(address.ip().to_canonical()))),
-                Err(error) => failed = Some(format!("{name}: {error}")),
-            }
+    let mut failed = None;
+    let mut fresh = BTreeSet::new();
+    for name in names {
+        match (name.as_str(), 0).to_socket_addrs() {
+            Ok(found) => fresh.extend(found.map(|address| IpNet::from(address.ip().to_canonical()))),
+            Err(error) => failed = Some(format!("{name}: {error}")),
         }
-        fresh.retain(|network| !known.iter().any(|known| known.contains(network)));
-        match adder.is_there() {
-            Ok(false) => return,
-            Ok(true) => {}
-            Err(error) => failed = Some(error.to_string()),
+    }
+    fresh.retain(|network| !known.iter().any(|known| known.contains(network)));
+    for (family, ranges) in Intervals::networks(fresh.iter().copied()) {
+        if let Err(error) = adder.add(&set(family), &ranges) {
+            failed = Some(error.to_string());
         }
-        for (family, ranges) in Intervals::networks(fresh.iter().copied()) {
-            if let Err(error) = adder.add(&set(family), &ranges) {
-                failed = Some(error.to_string());
-            }
+    }
+    let mut followed = locked(followed);
+    followed.looks += 1;
+    if failed.is_none() {
+        followed.added.extend(fresh.iter().copied());
+        known.extend(fresh);
+    }
+    followed.failed = failed;
+}
+
+fn look_at(
+    folder: &Path,
+    known: &mut BTreeSet<u64>,
+    set: &str,
+    adder: &Adder,
+    followed: &Mutex<Followed<u64>>,
+) {
+    // Without a folder there is no service, and nothing of it to be chosen.
+    let fresh = cgroup::id(folder).map(|id| id.filter(|id| !known.contains(id)));
+    let added = match fresh {
+        Ok(None) => Ok(None),
+        Ok(Some(id)) => {
+            adder.add(set, &Intervals::numbers([id])).map(|()| Some(id)).map_err(|error| error.to_string())
         }
-        let mut followed = locked(followed);
-        followed.looks += 1;
-        if failed.is_none() {
-            followed.added.extend(fresh.iter().copied());
-            known.extend(fresh);
+        Err(error) => Err(format!("{}: {error}", folder.display())),
+    };
+    let mut followed = locked(followed);
+    followed.looks += 1;
+    match added {
+        Ok(added) => {
+            followed.added.extend(added);
+            known.extend(added);
+            followed.failed = None;
         }
-        followed.failed = failed;
+        Err(error) => followed.failed = Some(error),
     }
 }

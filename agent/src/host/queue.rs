@@ -42,6 +42,16 @@ pub const FIRST: u16 = 0xfd00;
 /// Packets that were sent again carry this tag plus their queue's number minus [`FIRST`] as `SO_PRIORITY`
 /// (`meta priority`), so that the rules which sent them here let them pass.
 pub const TAG: u32 = 0x00fd_0000;
+/// Of a packet's tag, what is not the place of its queue: the tag itself, and whose packet it was.
+pub const WHOSE: u32 = 0xffff_ffc0;
+/// Of a packet's tag, what is not whose it was.
+pub const PLACE: u32 = 0xffff_003f;
+
+/// The tag of what somebody's packets carry that were sent again, whatever the queue; bits of [`WHOSE`].
+#[must_use]
+pub fn tag_of(whose: u16) -> u32 {
+    TAG | u32::from(whose) << 6
+}
 
 /// Packets that the kernel may hold beyond those that are held on purpose, until they are received.
 const ON_THEIR_WAY: u32 = 4_096;
@@ -54,6 +64,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Spec {
     /// Its number, from [`FIRST`] on.
     pub number: u16,
+    /// Whose packets alone it gets, by the host's numbers ([`super::whose`]); 0 for anybody's.
+    pub whose: u16,
     /// What becomes of its packets.
     pub impair: Impair,
     /// Looks into packets first; without it all are treated.
@@ -236,8 +248,8 @@ impl Drop for Queues {
 
 /// Makes the queue and starts its loop.
 fn begin(spec: Spec) -> io::Result<Running> {
-    let Spec { number, impair, look, seed, memory, every, alive } = spec;
-    let tag = TAG.saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
+    let Spec { number, whose, impair, look, seed, memory, every, alive } = spec;
+    let tag = tag_of(whose).saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
     let again = Again::open(tag)?;
     // Frames of several segments are one packet here: only where that makes no difference.
     let unsegmented = impair.loss == Loss::None

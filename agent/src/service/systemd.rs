@@ -94,6 +94,10 @@ impl Manager for Systemd {
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError> {
         let what = format!("list the processes of {}", unit.id);
         let found = ask(QUESTION, async |bus| {
+            // systemd does not know the processes of a unit that it has not loaded, which may be because it is down.
+            if load(bus, &unit.id).await?.1.text("ControlGroup").is_empty() {
+                return Ok(Vec::new());
+            }
             bus.manager.get_unit_processes(unit.id.clone()).await.map_err(|error| of(&what, error))
         })?;
         let mut names = BTreeSet::new();
@@ -104,6 +108,13 @@ impl Manager for Systemd {
             names.extend(stat.filter(|stat| !stat.is_dead()).map(|stat| stat.name));
         }
         Ok(names.into_iter().collect())
+    }
+
+    fn cgroup(&self, unit: &Unit) -> Result<Option<String>, ServiceError> {
+        ask(QUESTION, async |bus| {
+            let path = load(bus, &unit.id).await?.1.text("ControlGroup");
+            Ok((!path.is_empty()).then_some(path))
+        })
     }
 
     fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {

@@ -43,7 +43,7 @@ fn answer(question: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn serve(at: SocketAddr) {
+pub(crate) fn serve(at: SocketAddr) {
     let udp = UdpSocket::bind(at).unwrap();
     let tcp = TcpListener::bind(at).unwrap();
     thread::spawn(move || {
@@ -94,6 +94,11 @@ fn read(message: &[u8], began: Instant) -> Said {
     };
     let data = (records > 0).then(|| message[message.len() - length..].to_vec());
     Said { code: message[3] & 0xf, data, took: began.elapsed() }
+}
+
+/// The response code of a question about anything; none where no answer came.
+pub(crate) fn code(world: &World, server: SocketAddr) -> Option<u8> {
+    over_udp(world, server, "shop.example", 1).map(|said| said.code)
 }
 
 fn over_udp(world: &World, server: SocketAddr, name: &str, kind: u8) -> Option<Said> {

@@ -2,14 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
+mod admin;
 mod block;
 mod chosen;
+mod clean;
 mod dns;
 mod down;
 mod engine;
 mod lines;
 mod others;
 mod reset;
+mod service;
 mod shape;
 mod shape_switches;
 mod trip;

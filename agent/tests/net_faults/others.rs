@@ -1,8 +1,9 @@
 //! What went wrong in other tools, each once for ours. The reports are named beside each.
 
+use std::time::{Duration, Instant};
+
 use firedrill_agent::{
     host::{
-        netlink::{Attrs, Request, Socket},
         nft::{
             Nft,
             expr::Exprs,
@@ -11,34 +12,18 @@ use firedrill_agent::{
         probe_kernel::has_qdisc,
     },
     sandboxed,
+    undo::Undo,
 };
 use firedrill_wire::evidence::Seen;
+use nix::mount::{MsFlags, mount};
 
 use super::{
+    admin::{self, htb},
     trip::{fault, rush_out, slowed, throttle},
     world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World},
 };
 
 const SECOND: &str = "10.2.0.2";
-
-/// An administrator's htb as the root of an interface: a default class with all that there is.
-fn htb(interface: &str) {
-    let index = nix::net::if_::if_nametoindex(interface).unwrap();
-    let ask = |kind: u16, handle: u32, parent: u32, options: &Attrs| {
-        let words = [0, index, handle, parent, 0];
-        let header: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let body = Attrs::new().text(1, "htb").nest(2, options).after(&header).unwrap();
-        let request = Request { kind, flags: 0x600, body };
-        Socket::open(libc::NETLINK_ROUTE).unwrap().request("make an administrator's htb", &request).unwrap();
-    };
-    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_ne_bytes()).collect() };
-    // tc_htb_glob: version 3, rate to quantum 10, default class 10.
-    ask(36, 0x0001_0000, u32::MAX, &Attrs::new().bytes(2, &words(&[3, 10, 0x10, 0, 0])));
-    // tc_htb_opt: rate and ceiling of 1 Gbit/s (link layer Ethernet, no table), two buffers, a quantum.
-    let rate = [&[0, 1, 0, 0, 0, 0, 0, 0][..], &125_000_000_u32.to_ne_bytes()].concat();
-    let class = [&rate[..], &rate, &words(&[1_000_000, 1_000_000, 60_000, 0, 0])].concat();
-    ask(40, 0x0001_0010, 0x0001_0000, &Attrs::new().bytes(1, &class));
-}
 
 // alexei-led/pumba#166, #343; chaos-mesh/chaos-mesh#5089; tylertreat/comcast#41: the administrator's qdisc is destroyed,
 // the second interface's fault clobbers the first's. chaos-mesh/chaosd#244: the wrong interface.
@@ -191,5 +176,54 @@ sandboxed! {
             world.assert_same(&before);
             drop(other);
         }
+    }
+}
+
+// chaos-mesh/chaos-mesh#771: somebody holds iptables' lock. #4152, #4251: rules of iptables-nft, and no program that fits.
+sandboxed! {
+    fn neither_iptables_nor_its_lock_is_needed() {
+        let world = World::new();
+        // Of this test's own mount namespace.
+        mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        let lock = std::fs::File::create("/run/xtables.lock").unwrap();
+        lock.lock().unwrap();
+        admin::docker(&world);
+        let before = world.snapshot();
+        let started = Instant::now();
+        let block = Injection::make(&world, &fault(&format!(r#"{{"net-block":{{"to":"{PEER4}","direction":"out"}}}}"#)));
+        let line = Injection::make(&world, &throttle(SECOND, ""));
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        assert_eq!(world.tcp_out(PEER4, 8080), Reach::No);
+        assert!(slowed(&rush_out(&world, SECOND)));
+        block.undo();
+        line.undo();
+        world.assert_same(&before);
+    }
+}
+
+// Chaos Mesh CVE-2025-59358 to 59361: what comes over the network ends in a shell, in the clean-up above all.
+sandboxed! {
+    fn what_a_scenario_says_is_never_a_command() {
+        let world = World::new();
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("made");
+        let before = world.snapshot();
+        for words in ["; touch MADE", "$(touch MADE)", "`touch MADE`", "| touch MADE", "\n touch MADE", "&& touch MADE #"] {
+            let words = words.replace("MADE", made.to_str().unwrap());
+            for clauses in [
+                serde_json::json!({"to": format!("10.1.0.2{words}")}),
+                serde_json::json!({"to": PEER4, "except": [format!("10.1.0.3{words}")]}),
+                serde_json::json!({"to": PEER4, "interfaces": [format!("eth0{words}")]}),
+                serde_json::json!({"to": PEER4, "direction": "out", "user": format!("root{words}")}),
+                serde_json::json!({"to": PEER4, "service": format!("checkout{words}")}),
+            ] {
+                let block = fault(&serde_json::json!({ "net-block": clauses }).to_string());
+                world.prepare(&block).expect_err(&words);
+            }
+            let undo = Undo::DeleteNftTable { table: format!("filter{words}") };
+            undo.apply(&world.host).expect_err("not ours");
+        }
+        assert!(!made.exists());
+        world.assert_same(&before);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::{
     Fault, Span,
-    fault::{Misfit, ProcessMatch},
+    fault::{Misfit, ProcessMatch, is_service},
 };
 
 use crate::{
@@ -112,8 +112,7 @@ const fn aftermath(fault: &Fault) -> &'static str {
 type Wrong = Option<(String, &'static str)>;
 
 fn service(name: &str) -> Wrong {
-    let well = !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n']);
-    (!well).then(|| {
+    (!is_service(name)).then(|| {
         (format!("`{name}` cannot be a service's name"), "for example \"checkout\" or \"checkout.service\"")
     })
 }

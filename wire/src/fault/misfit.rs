@@ -90,6 +90,13 @@ fn chosen(traffic: &Traffic<'_>) -> Option<Misfit> {
             "say direction = \"out\", or choose by `local_ports`",
         );
     }
+    if traffic.service.is_some_and(|name| !is_service(name)) {
+        return misfit(
+            "bad-service",
+            "a service's name that cannot be one",
+            "for example \"checkout\" or \"checkout.service\"",
+        );
+    }
     if traffic.flows.is_some_and(|share| share.is_none()) {
         return misfit("no-share", "a share of 0% touches no flow", "more than 0%, such as \"30%\"");
     }
@@ -107,6 +114,12 @@ fn chosen(traffic: &Traffic<'_>) -> Option<Misfit> {
         );
     }
     None
+}
+
+/// Whether that may be the name of a service of some manager.
+#[must_use]
+pub fn is_service(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n'])
 }
 
 fn some(share: Share) -> Option<Misfit> {
@@ -218,6 +231,11 @@ mod tests {
             (r#"{"net-partition":{"shape":"ring","how":"reject"}}"#, None),
             (r#"{"net-reset":{"remote_ports":5432,"how":"throughout"}}"#, None),
             (r#"{"net-reset":{}}"#, Some("no-peers")),
+            (r#"{"net-block":{"to":"a","service":"checkout.service"}}"#, None),
+            (r#"{"net-block":{"to":"a","service":"../etc"}}"#, Some("bad-service")),
+            (r#"{"net-lose":{"to":"a","share":"5%","service":""}}"#, Some("bad-service")),
+            (r#"{"net-slow":{"to":"a","delay":"1s","service":"db","user":"www","direction":"out"}}"#, None),
+            (r#"{"net-block":{"to":"a","service":"db","user":"www"}}"#, Some("user-inwards")),
             (r#"{"net-down":{"interface":"eth0.100","cut_off":true}}"#, None),
             (r#"{"net-down":{"to":"db"}}"#, None),
             (r#"{"net-down":{}}"#, Some("no-interface")),

@@ -25,6 +25,8 @@ pub struct Traffic<'a> {
     pub interfaces: &'a [String],
     /// Whose programs' packets, those that this host sends; none means everybody's.
     pub user: Option<&'a str>,
+    /// Whose processes' packets, both ways; none means everybody's.
+    pub service: Option<&'a str>,
     /// This share of the flows, each wholly or not at all.
     pub flows: Option<Share>,
     /// Which connections' packets.
@@ -44,6 +46,7 @@ impl<'a> Traffic<'a> {
             except: &[],
             interfaces: &[],
             user: None,
+            service: None,
             flows: None,
             connections: None,
         }
@@ -170,6 +173,10 @@ macro_rules! on_traffic {
             /// A user of the host (a name or a number): only what this user's programs send.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub user: Option<String>,
+            /// A service of the host, as in `service-stop`: only what its processes send and get, told by its cgroup (v2), and
+            /// followed when it is restarted.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub service: Option<String>,
             /// Only this share of the flows, each wholly or not at all. Which, changes with each boot.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub flows: Option<crate::Share>,
@@ -187,6 +194,7 @@ macro_rules! on_traffic {
                     except: Vec::new(),
                     interfaces: Vec::new(),
                     user: None,
+                    service: None,
                     flows: None,
                     $($own: Default::default(),)*
                 }
@@ -204,6 +212,7 @@ macro_rules! on_traffic {
                     except: &self.except,
                     interfaces: &self.interfaces,
                     user: self.user.as_deref(),
+                    service: self.service.as_deref(),
                     flows: self.flows,
                     connections: $connections(self),
                 }

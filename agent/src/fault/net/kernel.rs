@@ -45,6 +45,13 @@ pub(super) fn prepare(
     peers: Peers,
 ) -> Result<Prepared, Problem> {
     let impair = shape.impair();
+    let traffic = shape.traffic();
+    if traffic.service.is_some() && traffic.direction != Direction::Out {
+        return Err(unable(
+            ask,
+            "what comes in is chosen at the interfaces, where it is not known yet for which service it is",
+        ));
+    }
     able(host, ask, &impair)?;
     let unlisted = |error| unable(ask, &format!("interfaces could not be listed: {error}"));
     let detour = Detour::by(vec![FIRST_WAY], shape.traffic().interfaces).map_err(unlisted)?;
@@ -52,7 +59,7 @@ pub(super) fn prepare(
     let prefix = line::prefix(&ask.id);
     let effect =
         effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
-    let notes = notes(shape, words::REACHES, about(shape, &detour));
+    let notes = notes(shape, &peers, words::reaches(&shape.traffic()), about(shape, &detour));
     let mut prepared = table_fault::prepare(host, ask, &harm(shape, &peers, detour), &peers, &effect, notes)
         .map_err(|problem| unable(ask, &problem.title))?;
     // In reverse: first the table, so that nothing more comes; then the lines, once they have run empty.

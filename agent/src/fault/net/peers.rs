@@ -12,7 +12,11 @@ use firedrill_wire::{api::Problem, fault::Traffic};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::refuse, host::link};
+use super::service::{self, Service};
+use crate::{
+    fault::refuse,
+    host::{Host, link},
+};
 
 /// What each peer stands for; the injection's basis, as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +29,22 @@ pub struct Peers {
     /// The number of the user whose packets are meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<u32>,
+    /// The service whose packets are meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
 }
 
 impl Peers {
     /// Finds out all that a fault's clauses stand for on this host.
     ///
     /// # Errors
-    /// A refusal: a name that gives no address, a user or an interface that is not there.
-    pub fn of(traffic: &Traffic<'_>) -> Result<Self, Problem> {
+    /// A refusal: a name that gives no address, a user, a service or an interface that is not there.
+    pub fn of(host: &Host, traffic: &Traffic<'_>) -> Result<Self, Problem> {
         interfaces(traffic.interfaces)?;
         let except = Self::find(traffic.except)?.all().collect();
         let user = traffic.user.map(number).transpose()?;
-        Ok(Self { except, user, ..Self::find(traffic.to)? })
+        let service = traffic.service.map(|name| service::find(host, name)).transpose()?;
+        Ok(Self { except, user, service, ..Self::find(traffic.to)? })
     }
 
     /// Finds out what each text stands for.
@@ -49,6 +57,11 @@ impl Peers {
             .map(|text| Ok((text.clone(), networks(text)?)))
             .collect::<Result<BTreeMap<_, _>, Problem>>()?;
         Ok(Self { networks, ..Self::default() })
+    }
+
+    /// The number of whose packets are meant; none where anybody's are.
+    pub fn whose(&self, host: &Host) -> Option<u16> {
+        host.whose.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
     }
 
     /// As it stands in an injection's basis.
@@ -145,7 +158,7 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
         return Ok(vec![network.trunc()]);
     }
     if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(vec![host(address)]);
+        return Ok(vec![single(address)]);
     }
     let nothing = |why: String| {
         refuse(
@@ -162,14 +175,14 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
         ));
     }
     let found = (text, 0).to_socket_addrs().map_err(|error| nothing(error.to_string()))?;
-    let mut networks: Vec<_> = found.map(|address| host(address.ip())).collect();
+    let mut networks: Vec<_> = found.map(|address| single(address.ip())).collect();
     networks.sort_unstable();
     networks.dedup();
     if networks.is_empty() { Err(nothing("the look-up gave nothing".to_owned())) } else { Ok(networks) }
 }
 
 /// One address. A v4 address in a v6 coat is v4 on the wire.
-fn host(address: IpAddr) -> IpNet {
+fn single(address: IpAddr) -> IpNet {
     IpNet::from(address.to_canonical())
 }
 

@@ -10,7 +10,7 @@ mod choosing;
 mod exempt;
 
 pub use choice::{Choice, Fate, Harm};
-pub(super) use choosing::{choosing, peers_set};
+pub(super) use choosing::{SERVICE, choosing, peers_set};
 pub use exempt::{METADATA, control_ports, exempt};
 pub(super) use exempt::{exceptions, exemptions};
 
@@ -69,11 +69,20 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
             sets.push((name.to_owned(), Intervals::ports(ports.iter().copied())));
         }
     }
+    if let Some(service) = &harm.choice.service {
+        sets.push((SERVICE.to_owned(), Intervals::numbers(service.numbers.iter().copied())));
+    }
     let mut gates = Gate::usual(lease, hold);
     let mut priority = if harm.choice.connections == Some(Connections::Replies) { TRACKED } else { EARLY };
     if let Fate::Queue(number) = harm.how {
         gates.push(Gate { set: ALIVE, left: ALIVE_FOR });
         priority = QUEUES + i32::from(number.saturating_sub(queue::FIRST));
+    }
+    // A packet that a queue sends again is the agent's. What only drops looks at it before; others by its tag.
+    let service = harm.choice.service.as_ref().map(|service| service.path.as_str());
+    let whose = host.whose.of(harm.choice.user, service);
+    if whose.is_some() && matches!(harm.how, Fate::Drop | Fate::Reject) && priority == EARLY {
+        priority = QUEUES - 1;
     }
     let mut twin = None;
     if let Fate::Line(detour) = &harm.how {
@@ -88,6 +97,15 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
             break;
         }
         let mut rules = choosing(hook, judge, &harm.choice, direction, &peers, &gates);
+        if let (Some(whose), Hook::Output, QUEUES..) = (whose, hook, priority) {
+            let again = Choice {
+                user: None,
+                service: None,
+                again: Some(queue::tag_of(whose)),
+                ..harm.choice.clone()
+            };
+            rules.extend(choosing(hook, judge, &again, direction, &peers, &gates));
+        }
         if !rules.is_empty() {
             if let (&Fate::Queue(number), Hook::Output) = (&harm.how, hook) {
                 rules.insert(0, done_already(number));
@@ -127,7 +145,7 @@ fn comment(id: &InjectionId) -> String {
 fn done_already(number: u16) -> Exprs {
     let own = queue::TAG + u32::from(number.saturating_sub(queue::FIRST));
     let last = queue::TAG + u32::from(queue::MOST) - 1;
-    let rule = Exprs::new().meta(Meta::Priority).network_order();
+    let rule = Exprs::new().meta(Meta::Priority).mask(&queue::PLACE.to_ne_bytes()).network_order();
     rule.between(&own.to_be_bytes(), &last.to_be_bytes()).accept()
 }
 
@@ -154,5 +172,46 @@ fn harming(how: &Fate) -> Vec<Exprs> {
                 Exprs::new().counter().reject(),
             ]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fault::net::service::Cgroup, host::Paths};
+
+    #[test]
+    fn a_services_packets_are_looked_for_where_there_are_sockets() {
+        let host = Host::new("here", Paths::default(), 7790, vec![22]);
+        let cgroup = Cgroup { path: "/system.slice/a.service".to_owned(), numbers: [196, 7].into() };
+        let choice = Choice { service: Some(cgroup), ..Choice::default() };
+        let id: InjectionId = "a-run-1".parse().expect("an id");
+        let table = |how| {
+            let harm = Harm { choice: choice.clone(), except: Vec::new(), loopback: false, how };
+            super::table(&host, &id, &harm, Duration::from_secs(1), Duration::from_secs(1))
+        };
+        let places = |table: &Table| -> Vec<_> {
+            table
+                .chains
+                .iter()
+                .filter_map(|chain| Some((chain.place.as_ref()?.hook, chain.place.as_ref()?.priority)))
+                .collect()
+        };
+        let dropped = table(Fate::Drop);
+        // Nothing that passes through has one; and before a queue that sends packets again as its own.
+        assert_eq!(places(&dropped), [(Hook::Input, QUEUES - 1), (Hook::Output, QUEUES - 1)]);
+        let sets: Vec<_> = dropped.sets.iter().map(|(name, of)| (name.as_str(), of.clone())).collect();
+        assert_eq!(sets, [("service", Intervals::numbers([7, 196]))]);
+        let rules =
+            dropped.chains.iter().filter(|chain| chain.place.is_some()).flat_map(|chain| &chain.rules);
+        let asks = Exprs::new().cgroup(2).encoded().after(&[]).expect("short");
+        for rule in rules {
+            let bytes = rule.encoded().after(&[]).expect("short");
+            assert!(bytes.windows(asks.len()).any(|part| part == asks), "{bytes:?}");
+        }
+        assert_eq!(
+            places(&table(Fate::Queue(queue::FIRST))),
+            [(Hook::Input, QUEUES), (Hook::Output, QUEUES)]
+        );
     }
 }

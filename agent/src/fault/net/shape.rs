@@ -74,7 +74,7 @@ impl Basis {
 impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
-        let peers = Peers::of(&self.traffic())?;
+        let peers = Peers::of(host, &self.traffic())?;
         match self.engine() {
             fault::Engine::Kernel => kernel::prepare(self, host, ask, peers),
             fault::Engine::UserSpace => user_space::prepare(self, host, ask, peers),
@@ -122,10 +122,12 @@ pub(super) fn effect(shape: &(impl Shape + ?Sized), peers: &Peers, by: &str) -> 
 /// What people should know beforehand: how far it reaches, about the kind, about the engine.
 pub(super) fn notes(
     shape: &(impl Shape + ?Sized),
+    peers: &Peers,
     reaches: &str,
     engine: impl IntoIterator<Item = String>,
 ) -> Vec<String> {
-    std::iter::once(reaches.to_owned()).chain(shape.notes()).chain(engine).collect()
+    let service = words::about_service(peers);
+    std::iter::once(reaches.to_owned()).chain(service).chain(shape.notes()).chain(engine).collect()
 }
 
 /// What is done to packets, with all ready that does it.

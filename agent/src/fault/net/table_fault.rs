@@ -11,7 +11,7 @@ use firedrill_wire::{
 
 use super::{
     peers::Peers,
-    rules::{self, Fate, Harm},
+    rules::{self, Choice, Fate, Harm},
 };
 use crate::{
     fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
@@ -90,6 +90,18 @@ fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
             "load xt_NFQUEUE and nfnetlink_queue, or take a kernel that has them; `firedrill doctor` says when it does",
         );
     }
+    if harm.choice.service.is_some() {
+        let anybodys = Choice { service: None, ..harm.choice.clone() };
+        let plain = Harm { choice: anybodys, ..harm.clone() };
+        let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
+        if host.nft.try_out(&plain).is_ok() {
+            return refuse(
+                "no-service-match",
+                format!("{}: this kernel cannot tell a service's packets: {error}", ask.fault.kind()),
+                "Linux 5.13 with nft_socket can; or choose by `user` or ports",
+            );
+        }
+    }
     refuse(
         "nftables-unable",
         error,
@@ -148,7 +160,7 @@ pub fn inject(
     Ok(Injected { detail, undo: None })
 }
 
-/// Has names among the peers looked up again while the table is there.
+/// Has names among the peers and the service's cgroup looked up again while the table is there.
 fn follow(host: &Host, live: &Live, table: &str) {
     if live.ask.fault.on_traffic().is_none() {
         return;
@@ -157,13 +169,28 @@ fn follow(host: &Host, live: &Live, table: &str) {
         let names = peers.names().map(str::to_owned).collect();
         let (known, adder) = (peers.all().collect(), host.nft.adder(table));
         host.followers.follow(&live.ask.id, names, known, rules::peers_set, adder);
+        if let Some(service) = peers.service {
+            let (known, adder) = (service.cgroup().numbers, host.nft.adder(table));
+            host.followers.follow_service(&live.ask.id, service.folder, known, rules::SERVICE, adder);
+        }
     }
 }
 
-/// What following names has brought, for people; empty where there are none, or where nothing is new.
+/// What following them has brought, for people; empty where there are none, or where nothing is new.
 fn followed(host: &Host, live: &Live) -> String {
-    let Some(followed) = host.followers.followed(&live.ask.id) else { return String::new() };
     let mut text = String::new();
+    if let Some(restarted) = host.followers.restarted(&live.ask.id) {
+        if !restarted.added.is_empty() {
+            text.push_str(&format!(
+                "; the service was restarted {} times, and followed",
+                restarted.added.len()
+            ));
+        }
+        if let Some(failed) = &restarted.failed {
+            text.push_str(&format!("; a restart of the service could not be followed: {failed}"));
+        }
+    }
+    let Some(followed) = host.followers.followed(&live.ask.id) else { return text };
     if !followed.added.is_empty() {
         let added: Vec<_> = followed.added.iter().map(|network| network.addr().to_string()).collect();
         text.push_str(&format!("; names have come to mean {} too", added.join(", ")));

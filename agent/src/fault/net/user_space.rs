@@ -54,8 +54,8 @@ pub(super) fn prepare(
     })?;
     let effect = effect(shape, &peers, &format!("in user space by queue {number}"));
     let harm = harm(shape, &peers, number);
-    let reaches = if harm.choice.forwarded { words::REACHES } else { words::REACHES_NOT };
-    let notes = notes(shape, reaches, about());
+    let reaches = if harm.choice.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
+    let notes = notes(shape, &peers, reaches, about());
     let mut prepared = table_fault::prepare(host, ask, &harm, &peers, &effect, notes)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
@@ -77,7 +77,7 @@ pub(super) fn begin(
     peers: &Peers,
     number: u16,
 ) -> Result<Harm, InjectError> {
-    start_queue(shape, host, live, number)?;
+    start_queue(shape, host, live, peers, number)?;
     Ok(harm(shape, peers, number))
 }
 
@@ -126,6 +126,7 @@ fn start_queue(
     shape: &(impl Shape + ?Sized),
     host: &Host,
     live: &Live,
+    peers: &Peers,
     number: u16,
 ) -> Result<(), InjectError> {
     if host.queues.counts(number).is_some() {
@@ -136,6 +137,7 @@ fn start_queue(
         host.nft.keeper(&table_name(&live.ask.id), gate).map_err(|error| InjectError(error.to_string()))?;
     let spec = Spec {
         number,
+        whose: peers.whose(host).unwrap_or(0),
         impair: shape.impair(),
         look: shape.look(),
         seed: seed(host, &live.ask),

@@ -1,16 +1,40 @@
 //! Which traffic, in words for people: the same for every kind.
 
-use firedrill_wire::fault::{Connections, Direction, PortRange, Protocol, Traffic};
+use firedrill_wire::{
+    Span,
+    fault::{Connections, Direction, PortRange, Protocol, Traffic},
+};
 
 use super::peers::Peers;
+use crate::host::followers::SERVICE_EVERY;
 
 /// What a fault reaches that leaves forwarded packets alone.
 pub const REACHES_NOT: &str =
-    "reaches what the host itself sends, not what it forwards (containers, guests, routed traffic)";
+    "reaches what the host itself sends and gets, not what it forwards (containers, guests, routed traffic)";
 
 /// What most faults on traffic reach.
 pub const REACHES: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
      forwarded packets are judged by the addresses and ports they have after destination NAT";
+
+/// How far a fault reaches that does to forwarded packets what it does to others.
+#[must_use]
+pub fn reaches(traffic: &Traffic<'_>) -> &'static str {
+    if traffic.user.is_some() || traffic.service.is_some() { REACHES_NOT } else { REACHES }
+}
+
+/// What people should know where a service's packets are meant.
+#[must_use]
+pub fn about_service(peers: &Peers) -> Option<String> {
+    peers.service.as_ref().map(|service| {
+        format!(
+            "{}'s packets are told by the cgroup in which their socket was made, and when it is restarted its new cgroup is \
+             found within {}; not its own are sockets that systemd opened for it (socket activation), and the SYN-ACKs by \
+             which the kernel takes connections on; a fault in user space on other than just these packets hides whose they are",
+            service.name,
+            Span::from(SERVICE_EVERY)
+        )
+    })
+}
 
 /// `TCP packets to and from 10.9.0.2, remote ports 5432`.
 #[must_use]
@@ -39,6 +63,10 @@ fn narrowed(traffic: &Traffic<'_>, peers: &Peers) -> String {
         (!peers.except.is_empty()).then(|| format!("except with {}", spared(peers))),
         (!traffic.interfaces.is_empty()).then(|| format!("by {}", traffic.interfaces.join(" and "))),
         traffic.user.map(|user| format!("sent by programs of user {user}")),
+        peers
+            .service
+            .as_ref()
+            .map(|service| format!("of service {} (cgroup {})", service.name, service.path)),
         traffic.flows.map(|share| format!("{share} of the flows")),
         traffic.connections.map(|connections| match connections {
             Connections::New => "only those that open connections".to_owned(),

@@ -163,6 +163,14 @@ impl Exprs {
         self.push("ct", &Attrs::new().be32(2, DIRECTION).be32(1, REGISTER)).compare(Compare::Is, &[1])
     }
 
+    /// Loads the number of the cgroup at that level (1 is below the root) in which the packet's socket was made, 8 bytes in
+    /// the machine's order. Goes on only with packets of a socket of this host; only at its input and output.
+    #[must_use]
+    pub fn cgroup(self, level: u32) -> Self {
+        const CGROUP_V2: u32 = 3;
+        self.push("socket", &Attrs::new().be32(1, CGROUP_V2).be32(2, REGISTER).be32(3, level))
+    }
+
     /// Turns a loaded value of 4 bytes from the machine's order into the network's, which ranges need.
     #[must_use]
     pub fn network_order(self) -> Self {
@@ -249,5 +257,22 @@ impl Exprs {
         let mut info = [number, QUEUES, BYPASS].map(u16::to_ne_bytes).concat();
         info.resize(8, 0);
         self.push("target", &Attrs::new().text(1, "NFQUEUE").be32(2, REVISION).bytes(3, &info))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sockets_cgroup_is_asked_for_as_the_kernel_wants_it() {
+        let rule = Exprs::new().cgroup(2);
+        // An element: the expression's name, then its key (a cgroup of version 2), register and level, big-endian.
+        let number = |kind: u8, value: u8| [8, 0, kind, 0, 0, 0, 0, value];
+        let data = [number(1, 3), number(2, 1), number(3, 2)].concat();
+        let name = [&[11, 0, 1, 0][..], b"socket\0\0"].concat();
+        let expression = [&name, &[28, 0, 2, 0x80][..], &data].concat();
+        let wanted = [&[44, 0, 1, 0x80][..], &expression].concat();
+        assert_eq!(rule.encoded().after(&[]), Some(wanted));
     }
 }

@@ -1,10 +1,13 @@
-//! Ranges of addresses and ports, merged as the kernel wants them: it refuses ranges that overlap.
+//! Ranges of addresses and ports, merged as the kernel wants them: it refuses ranges that overlap. And plain numbers.
 
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
 use super::expr::Family;
+
+/// Nothing else that is chosen by has keys of so many bytes.
+const NUMBER: usize = 8;
 
 /// Ranges of big-endian keys of one length, merged and in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +59,25 @@ impl Intervals {
             .collect()
     }
 
+    /// Numbers of 8 bytes in the machine's order, each for itself.
+    #[must_use]
+    pub fn numbers(numbers: impl IntoIterator<Item = u64>) -> Self {
+        let mut ranges: Vec<_> = numbers
+            .into_iter()
+            .map(|number| u128::from(u64::from_be_bytes(number.to_ne_bytes())))
+            .map(|number| (number, number))
+            .collect();
+        ranges.sort_unstable();
+        ranges.dedup();
+        Self { ranges, width: NUMBER }
+    }
+
+    /// Whether these are no ranges.
+    #[must_use]
+    pub fn are_numbers(&self) -> bool {
+        self.width == NUMBER
+    }
+
     /// None yet, for addresses of a family.
     #[must_use]
     pub fn none_of(family: Family) -> Self {
@@ -84,7 +106,8 @@ impl Intervals {
     pub(super) fn keys(&self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
         let all = if self.width == 16 { u128::MAX } else { (1 << (8 * self.width)) - 1 };
         self.ranges.iter().map(move |&(first, last)| {
-            (self.key(first), (last < all).then(|| self.key(last.saturating_add(1))))
+            let ends = last < all && !self.are_numbers();
+            (self.key(first), ends.then(|| self.key(last.saturating_add(1))))
         })
     }
 
@@ -111,6 +134,16 @@ mod tests {
         let ports = Intervals::ports([(65535, 65535), (1, 2)]);
         let keys: Vec<_> = ports.keys().collect();
         assert_eq!(keys, [(vec![0, 1], Some(vec![0, 3])), (vec![255, 255], None)]);
+    }
+
+    #[test]
+    fn numbers_stay_each_for_itself_in_the_machines_order() {
+        let numbers = Intervals::numbers([0x1_0000_0002, 7, 6, 7]);
+        let mut keys: Vec<_> = numbers.keys().collect();
+        keys.sort();
+        let mut wanted = [7_u64, 6, 0x1_0000_0002].map(|number| (number.to_ne_bytes().to_vec(), None));
+        wanted.sort();
+        assert_eq!(keys, wanted);
     }
 
     proptest! {

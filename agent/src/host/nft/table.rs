@@ -154,7 +154,7 @@ pub struct Table {
     pub of: Of,
     /// What `nft list ruleset` shows to people beside it.
     pub comment: String,
-    /// Sets of ranges, by name.
+    /// Sets of ranges and of numbers, by name.
     pub sets: Vec<(String, Intervals)>,
     /// Chains; those that rules go to before the rules that do.
     pub chains: Vec<Chain>,
@@ -210,7 +210,8 @@ impl Table {
         let mut material = vec![self.new_table()?];
         for (position, (name, intervals)) in self.sets.iter().enumerate() {
             let id = u32::try_from(position).ok()?.checked_add(10)?;
-            material.push(self.new_set(name, msg::SET_INTERVAL, intervals.width(), id)?);
+            let flags = if intervals.are_numbers() { 0 } else { msg::SET_INTERVAL };
+            material.push(self.new_set(name, flags, intervals.width(), id)?);
             material.extend(elements(self.of, &self.name, name, intervals)?);
         }
         let mut effect = Vec::new();
@@ -249,6 +250,7 @@ impl Table {
             1 => 2,
             2 => 13,
             4 => 7,
+            8 => 46,
             _ => 8,
         };
         let attrs = Attrs::new()

@@ -6,7 +6,11 @@ use firedrill_wire::{
 };
 use ipnet::IpNet;
 
-use crate::fault::net::{detour::Detour, peers::Peers};
+use crate::fault::net::{
+    detour::Detour,
+    peers::Peers,
+    service::{Cgroup, Service},
+};
 
 /// Flows are chosen by so many parts.
 pub(super) const FLOWS: u32 = 10_000;
@@ -28,6 +32,10 @@ pub struct Choice {
     pub interfaces: Vec<String>,
     /// The number of the user whose packets are meant, of those that this host sends.
     pub user: Option<u32>,
+    /// The service whose packets are meant, by its cgroup.
+    pub service: Option<Cgroup>,
+    /// Only what queues sent again of somebody's packets, by its tag.
+    pub again: Option<u32>,
     /// How many of 10,000 flows.
     pub flows: Option<u32>,
     /// Which packets of connections.
@@ -51,6 +59,8 @@ impl Choice {
             direction: traffic.direction,
             interfaces: traffic.interfaces.to_vec(),
             user: peers.user,
+            service: peers.service.as_ref().map(Service::cgroup),
+            again: None,
             flows: traffic.flows.map(flows),
             connections: traffic.connections,
             followed: peers.names().next().is_some(),

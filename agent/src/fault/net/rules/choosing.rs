@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, net::IpAddr};
 use firedrill_wire::fault::{Connections, Direction, Protocol};
 
 use super::choice::{Choice, FLOWS};
-use crate::host::nft::{
-    expr::{Base, Compare, Exprs, Family, Meta},
-    interval::Intervals,
-    table::{Gate, Hook, gated},
+use crate::host::{
+    nft::{
+        expr::{Base, Compare, Exprs, Family, Meta},
+        interval::Intervals,
+        table::{Gate, Hook, gated},
+    },
+    queue,
 };
 
 pub(super) const TCP: u8 = 6;
@@ -16,6 +19,8 @@ pub(super) const UDP: u8 = 17;
 pub(super) const ICMP: u8 = 1;
 pub(super) const ICMP6: u8 = 58;
 pub(super) const REMOTE_PORTS: &str = "remote_ports";
+/// The set of the cgroups of a service.
+pub(in crate::fault::net) const SERVICE: &str = "service";
 pub(super) const LOCAL_PORTS: &str = "local_ports";
 
 /// Which end of a packet.
@@ -64,8 +69,9 @@ pub(in crate::fault::net) fn choosing(
     let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
     let ends = peer_ends(hook, direction);
     let mut rules = Vec::new();
-    // What passes through has no user here.
-    if hook == Hook::Forward && (!choice.forwarded || choice.user.is_some()) {
+    // What passes through has no user and no socket here, and at interfaces nobody has looked for one.
+    let whose = choice.user.is_some() || choice.service.is_some();
+    if hook == Hook::Forward && (!choice.forwarded || whose) {
         return rules;
     }
     for family in Family::BOTH {
@@ -111,6 +117,13 @@ pub(in crate::fault::net) fn choosing(
 fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iterator<Item = Exprs> {
     if let Some(user) = choice.user {
         rule = rule.meta(Meta::User).compare(Compare::Is, &user.to_ne_bytes());
+    }
+    if let Some(service) = &choice.service {
+        rule = rule.cgroup(service.level()).in_set(SERVICE);
+    }
+    if let Some(tag) = choice.again {
+        let tagged = rule.meta(Meta::Priority).mask(&queue::WHOSE.to_ne_bytes());
+        rule = tagged.compare(Compare::Is, &tag.to_ne_bytes());
     }
     if let Some(flows) = choice.flows.filter(|flows| *flows < FLOWS) {
         rule = rule.flow_hash(FLOWS).network_order().compare(Compare::AtMost, &(flows - 1).to_be_bytes());

@@ -1,0 +1,155 @@
+//! The service whose packets are meant: told by its cgroup, which must be its alone.
+//!
+//! Reads only. The cgroup's path stays where the service is restarted, its number does not.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use firedrill_wire::{api::Problem, fault::ServiceManager};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fault::refuse,
+    host::{
+        Host,
+        cgroup::{self, Hierarchy},
+        process::Stat,
+    },
+    service,
+};
+
+/// A service and its cgroup, as they were found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name for people.
+    pub name: String,
+    /// Its cgroup, from the root of the hierarchy.
+    pub path: String,
+    /// The cgroup's folder.
+    pub folder: PathBuf,
+    /// The cgroup's number then.
+    pub number: u64,
+}
+
+/// The cgroups of a service, as rules have them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    /// From the root of the hierarchy: the same for all of them.
+    pub path: String,
+    /// Their numbers.
+    pub numbers: BTreeSet<u64>,
+}
+
+impl Cgroup {
+    /// How far below the root they are.
+    #[must_use]
+    pub fn level(&self) -> u32 {
+        cgroup::level(&self.path)
+    }
+}
+
+impl Service {
+    /// The cgroup that was found, and the one that has its folder now, if that is another.
+    #[must_use]
+    pub fn cgroup(&self) -> Cgroup {
+        // Where it cannot be looked at, those who follow it say so.
+        let now = cgroup::id(&self.folder).ok().flatten();
+        Cgroup { path: self.path.clone(), numbers: now.into_iter().chain([self.number]).collect() }
+    }
+}
+
+/// Finds the cgroup of a service that runs.
+///
+/// # Errors
+/// A refusal: there is no such service, it does not run, or its cgroup is not its alone.
+pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
+    let unreadable = |what: &str, error: &dyn std::fmt::Display| {
+        refuse("unreadable", format!("cannot read {what} on {}: {error}", host.name), "run the agent as root")
+    };
+    let hierarchy = Hierarchy::here().map_err(|error| unreadable("the mounts", &error))?.ok_or_else(|| {
+        refuse(
+            "no-cgroups",
+            format!("no cgroup hierarchy of version 2 is mounted on {}, and packets of `{service}` are told by it", host.name),
+            "boot with systemd.unified_cgroup_hierarchy=1, or choose by `user` or ports",
+        )
+    })?;
+    if cgroup::is_namespaced().map_err(|error| unreadable("this agent's cgroup namespace", &error))? {
+        return Err(refuse(
+            "cgroup-namespace",
+            format!(
+                "the agent on {} is in a cgroup namespace of its own, where services cannot be told",
+                host.name
+            ),
+            "run the agent on the host itself, or its container with the host's cgroup namespace (--cgroupns=host)",
+        ));
+    }
+    let (manager, unit) = service::pick(host, ServiceManager::Auto, service)?;
+    let manages = |error| refuse("service-manager", format!("cannot look at {unit}: {error}"), "");
+    let processes = || -> Result<BTreeSet<i32>, Problem> {
+        Ok(manager.processes(&unit).map_err(manages)?.into_iter().map(|name| name.pid).collect())
+    };
+    let down = || {
+        refuse(
+            "service-down",
+            format!(
+                "{unit} does not run on {}, so it has no cgroup by which its packets could be told",
+                host.name
+            ),
+            "start it first; a restart while the fault holds is followed",
+        )
+    };
+    let before = processes()?;
+    if before.is_empty() {
+        return Err(down());
+    }
+    let path = match manager.cgroup(&unit).map_err(manages)? {
+        Some(path) => path,
+        None => {
+            let paths = before.iter().filter_map(|pid| cgroup::of(*pid).transpose());
+            let paths =
+                paths.collect::<Result<_, _>>().map_err(|error| unreadable("a process's cgroup", &error))?;
+            cgroup::common(&paths).ok_or_else(down)?
+        }
+    };
+    let shared = |with: &str| {
+        refuse(
+            "shared-cgroup",
+            format!(
+                "{unit} runs in cgroup {path} together with {with}, so its packets cannot be told from theirs"
+            ),
+            "give it a cgroup of its own: systemd does so for each unit; under runit its run script can make one below \
+             /sys/fs/cgroup and move itself there before exec; or choose by `user` or ports",
+        )
+    };
+    if cgroup::level(&path) == 0 {
+        return Err(shared("all that has none of its own"));
+    }
+    let gone = || {
+        refuse(
+            "no-cgroup",
+            format!(
+                "cgroup {path} of {unit} is not in the hierarchy of version 2 that is mounted on {}",
+                host.name
+            ),
+            "boot with systemd.unified_cgroup_hierarchy=1, or choose by `user` or ports",
+        )
+    };
+    let folder = hierarchy.folder(&path).ok_or_else(gone)?;
+    let members = hierarchy.members(&path).map_err(|error| unreadable(&path, &error))?;
+    // Those that came meanwhile are its own as well.
+    let after = processes()?;
+    for stranger in members.difference(&before).filter(|pid| !after.contains(pid)) {
+        match Stat::read(*stranger) {
+            Ok(Some(stat)) if !stat.is_dead() => {
+                return Err(shared(&format!("process {stranger} ({}), which is not its own", stat.comm)));
+            }
+            // 0 stands for one of another PID namespace.
+            Err(_) | Ok(None) if *stranger == 0 => {
+                return Err(shared("a process that is not seen from here"));
+            }
+            Ok(_) => {}
+            Err(error) => return Err(unreadable("a process", &error)),
+        }
+    }
+    let number = cgroup::id(&folder).map_err(|error| unreadable(&path, &error))?.ok_or_else(gone)?;
+    Ok(Service { name: unit.name().trim_end_matches(".service").to_owned(), path, folder, number })
+}

@@ -1,0 +1,374 @@
+//! Hosts as administrators have them: every kind has its effect there, and leaves the host as it was, also when the
+//! agent dies in the middle.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Child,
+    thread,
+    time::Duration,
+};
+
+use firedrill_agent::{
+    config::Config,
+    fault::{Ask, Live, of},
+    host::{
+        link,
+        probe_kernel::{has_ifb, has_qdisc},
+        sockets::Sockets,
+    },
+    identity::Identity,
+    journal::{Intent, Journal},
+    sandboxed,
+    supervisor::recover,
+    testing::{play, role, route, skip, wait_until},
+    undo::Undo,
+};
+use firedrill_probe::clock;
+use firedrill_wire::{
+    Fault, Span,
+    api::About,
+    evidence::Seen,
+    journal::{HealReason, State, What},
+};
+
+use super::{
+    admin::{self, BY_TWO},
+    dns,
+    trip::{SOON, Trip, out, rush_out, slowed, trip},
+    world::{Injection, PEER4, PEER6, Reach, World},
+};
+
+/// A kind: its parameters, what its kernel engine needs, if it has engines, and whether it has its effect.
+struct Kind {
+    json: &'static str,
+    qdisc: Option<&'static str>,
+    works: fn(&World, &str) -> bool,
+}
+
+const fn plain(json: &'static str, works: fn(&World, &str) -> bool) -> Kind {
+    Kind { json, qdisc: None, works }
+}
+
+const fn shape(json: &'static str, works: fn(&World, &str) -> bool) -> Kind {
+    Kind { json, qdisc: Some("netem"), works }
+}
+
+const KINDS: [Kind; 12] = [
+    plain(r#"{"net-block":{"to":"PEER"}}"#, blocked),
+    plain(r#"{"net-block":{"to":"PEER","how":"reject"}}"#, |world, peer| {
+        world.tcp_out(peer, 8080) == Reach::Told
+    }),
+    plain(r#"{"host-isolate":{}}"#, blocked),
+    plain(r#"{"net-reset":{"to":"PEER","how":"throughout"}}"#, reset),
+    plain(r#"{"net-dns":{"zones":".","how":"nxdomain","to":"PEER"}}"#, |world, peer| {
+        dns::code(world, SocketAddr::new(peer.parse().unwrap(), 53)) == Some(3)
+    }),
+    plain(r#"{"net-down":{"interface":"eth1"}}"#, |_, _| {
+        link::all().unwrap().iter().any(|one| one.name == "eth1" && !one.is_up())
+    }),
+    shape(r#"{"net-slow":{"to":"PEER","delay":"120ms","engine":"ENGINE"}}"#, late),
+    shape(r#"{"net-lose":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {
+        some(world, peer).lost(10) == 10
+    }),
+    shape(r#"{"net-duplicate":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {
+        let all = some(world, peer).took;
+        all.len() == 10 && all.values().all(|times| times.len() == 2)
+    }),
+    // A bit that no checksum is about may be hit, too.
+    shape(r#"{"net-corrupt":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {
+        some(world, peer).lost(10) >= 5
+    }),
+    shape(
+        r#"{"net-reorder":{"to":"PEER","delay":"60ms","share":"50%","engine":"ENGINE"}}"#,
+        |world, peer| out(world, peer, 30).order.windows(2).any(|pair| pair[0] > pair[1]),
+    ),
+    Kind {
+        json: r#"{"net-throttle":{"to":"PEER","rate":"400kbit","burst":"2kB","engine":"ENGINE"}}"#,
+        qdisc: Some("tbf"),
+        works: |world, peer| slowed(&rush_out(world, peer)),
+    },
+];
+
+fn blocked(world: &World, peer: &str) -> bool {
+    world.tcp_out(peer, 8080) == Reach::No
+}
+
+fn late(world: &World, peer: &str) -> bool {
+    out(world, peer, 10).least() >= Duration::from_millis(115)
+}
+
+/// Ten datagrams, and not long waited for.
+fn some(world: &World, peer: &str) -> Trip {
+    let (near, far) = world.flow(peer);
+    trip((&near, &far), 10, Duration::from_millis(300))
+}
+
+fn reset(world: &World, peer: &str) -> bool {
+    if let Err(error) = Sockets::open().and_then(|mut sockets| sockets.able()) {
+        skip(&format!("resets of connections: {error}"));
+        return true;
+    }
+    let mut stream = world.host_ns.run(|| TcpStream::connect((peer, 9090))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.read(&mut [0]).is_err_and(|error| {
+        matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted)
+    })
+}
+
+/// Engines that this kernel can do a kind by. A kernel that the tests were given must have all.
+fn engines(kind: &Kind) -> Vec<&'static str> {
+    let Some(qdisc) = kind.qdisc else { return vec![""] };
+    let mut engines = vec!["user-space"];
+    match has_qdisc(qdisc).and_then(|()| has_ifb()) {
+        Ok(()) => engines.push("kernel"),
+        Err(why) => {
+            assert!(std::env::var_os("FIREDRILL_VM").is_none(), "{why}");
+            skip(&format!("{} in the kernel: {why}", kind.json));
+        }
+    }
+    engines
+}
+
+fn fault(json: &str, peer: &str, engine: &str) -> Fault {
+    serde_json::from_str(&json.replace("PEER", peer).replace("ENGINE", engine)).unwrap()
+}
+
+fn is_untouched(world: &World, peer: &str) {
+    assert_eq!(world.tcp_out(peer, 8080), Reach::Yes);
+    // Soon, except where the machine is busy with something else for a moment.
+    wait_until("packets are neither lost nor late", || {
+        let after = out(world, peer, 10);
+        after.lost(10) == 0 && after.median() < SOON
+    });
+}
+
+/// Each kind by each engine, then several at once, then several and a death: it works, and leaves what was there.
+fn everything_works_and_leaves_nothing(world: &World, peer: &str) {
+    let server = SocketAddr::new(peer.parse().unwrap(), 53);
+    world.at_peer(|| dns::serve(server));
+    is_untouched(world, peer);
+    let before = world.snapshot();
+    for kind in &KINDS {
+        for engine in engines(kind) {
+            let injection = Injection::make(world, &fault(kind.json, peer, engine));
+            assert!((kind.works)(world, peer), "{} {engine}: {}", kind.json, injection.evidence().detail);
+            assert_eq!(injection.evidence().in_force, Seen::Yes, "{} {engine}", kind.json);
+            injection.undo();
+            world.assert_same(&before);
+        }
+    }
+    let together: Vec<_> = several(peer).iter().map(|fault| Injection::make(world, fault)).collect();
+    severally(world, peer);
+    for which in [1, 0, 2, 3] {
+        together[which].undo();
+    }
+    world.assert_same(&before);
+    for made in [1, 4] {
+        dies_and_is_put_back(world, peer, made);
+        world.assert_same(&before);
+    }
+    is_untouched(world, peer);
+}
+
+/// Three at once on one peer, by the kernel where it can, and an interface down beside them.
+fn several(peer: &str) -> [Fault; 4] {
+    let by = |qdisc| if has_qdisc(qdisc).and_then(|()| has_ifb()).is_ok() { "kernel" } else { "user-space" };
+    [
+        fault(
+            r#"{"net-slow":{"to":"PEER","delay":"120ms","protocol":"udp","engine":"ENGINE"}}"#,
+            peer,
+            by("netem"),
+        ),
+        fault(
+            r#"{"net-throttle":{"to":"PEER","rate":"400kbit","burst":"2kB","protocol":"udp","engine":"ENGINE"}}"#,
+            peer,
+            by("tbf"),
+        ),
+        fault(r#"{"net-block":{"to":"PEER","remote_ports":9090}}"#, peer, ""),
+        fault(r#"{"net-down":{"interface":"eth1"}}"#, peer, ""),
+    ]
+}
+
+fn severally(world: &World, peer: &str) {
+    assert!(late(world, peer));
+    assert!(slowed(&rush_out(world, peer)));
+    assert_eq!((world.tcp_out(peer, 9090), world.tcp_out(peer, 8080)), (Reach::No, Reach::Yes));
+}
+
+fn config(dir: &Path) -> Config {
+    let text = format!(
+        "host = \"h\"\nlisten = \"127.0.0.1:7790\"\nssh_ports = [22]\npaths = {{ state = \"{0}/state\", run = \"{0}/run\" }}\n",
+        dir.display()
+    );
+    Config::parse(&text, &dir.join("agent.toml")).unwrap()
+}
+
+/// The part of an agent that has journaled four faults and made the first of them, until it is killed.
+fn own(role: &str) -> ! {
+    let mut words = role.split(' ');
+    let [dir, peer, made] = std::array::from_fn(|_| words.next().unwrap());
+    let config = config(Path::new(dir));
+    let (host, here) = (config.host(), Identity::here());
+    let (mut journal, _) = Journal::open(&config.paths(), &here).unwrap();
+    let intents = several(peer).into_iter().enumerate().map(|(number, fault)| {
+        let ask = Ask { id: format!("crash-run-{number}").parse().unwrap(), fault, hold: Span::secs(60) };
+        let prepared = of(&ask.fault).prepare(&host, &ask).unwrap();
+        let start_boot_us = clock::boot_us();
+        let live = Live { ask, prepared, ends_boot_us: start_boot_us + 60_000_000, lease: Span::secs(60) };
+        let run = "crash-run".parse().unwrap();
+        Intent {
+            identity: here.clone(),
+            run,
+            plan_digest: String::new(),
+            about: About::default(),
+            start_boot_us,
+            live,
+        }
+    });
+    let intents: Vec<_> = intents.collect();
+    journal.intents(&intents).unwrap();
+    for intent in intents.iter().take(made.parse().unwrap()) {
+        journal.event(What::Changed {
+            injection: intent.id().clone(),
+            run: intent.run.clone(),
+            to: State::Injecting,
+            reason: None,
+            detail: String::new(),
+            foreign: Vec::new(),
+        });
+        of(&intent.live.ask.fault).inject(&host, &intent.live).unwrap();
+    }
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    loop {
+        thread::sleep(Duration::from_secs(60));
+    }
+}
+
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+// chaos-mesh/chaosd#207, #147, #178; alexei-led/pumba#147; krkn-chaos/krkn#760: faults that are left after a crash.
+fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = play(&format!("{} {peer} {made}", dir.path().display()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")), "the agent was ready");
+    if made == 4 {
+        severally(world, peer);
+    } else {
+        assert!(late(world, peer));
+    }
+    kill(child);
+    wait_until("the tables are gone", || world.host.nft.our_tables().unwrap().is_empty());
+    let config = config(dir.path());
+    let recovered = recover(&config, &config.host(), Undo::apply, &HealReason::FoundAtStart, || {}).unwrap();
+    let mut ended: Vec<_> =
+        recovered.healed.iter().map(|one| (one.intent.id().as_str(), one.state)).collect();
+    ended.sort_unstable_by_key(|(id, _)| *id);
+    let state = |number| if number < made { State::Undone } else { State::Disarmed };
+    assert_eq!(
+        ended.iter().map(|(_, state)| *state).collect::<Vec<_>>(),
+        (0..4).map(state).collect::<Vec<_>>()
+    );
+}
+
+sandboxed! {
+    fn dockers_rules_and_bridge() {
+        if let Some(role) = role() {
+            own(&role);
+        }
+        let world = World::new();
+        admin::docker(&world);
+        everything_works_and_leaves_nothing(&world, PEER4);
+    }
+}
+
+sandboxed! {
+    fn ufws_rules_in_both_families() {
+        if let Some(role) = role() {
+            own(&role);
+        }
+        let world = World::new();
+        admin::ufw();
+        everything_works_and_leaves_nothing(&world, PEER4);
+    }
+}
+
+sandboxed! {
+    fn an_administrators_htb_tree_with_a_filter() {
+        if let Some(role) = role() {
+            own(&role);
+        }
+        let world = World::new();
+        admin::htb_tree("eth0");
+        admin::htb_tree("eth1");
+        everything_works_and_leaves_nothing(&world, PEER4);
+    }
+}
+
+sandboxed! {
+    fn roots_of_several_queues() {
+        if let Some(role) = role() {
+            own(&role);
+        }
+        let world = World::new();
+        if !admin::mq("eth0") {
+            return skip("roots_of_several_queues: cables have one queue here");
+        }
+        everything_works_and_leaves_nothing(&world, PEER4);
+    }
+}
+
+sandboxed! {
+    fn a_peer_by_two_interfaces() {
+        if let Some(role) = role() {
+            own(&role);
+        }
+        let world = World::new();
+        admin::two_ways(&world);
+        let arrives = || {
+            let (near, far) = world.flow(BY_TWO);
+            far.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            // A dropped datagram is an error for its sender.
+            let _ = near.send(&[0; 1000]);
+            far.recv(&mut [0; 1000]).is_ok()
+        };
+        let arrived = || (0..24).filter(|_| arrives()).count();
+        let sent = || admin::sent(&world.host_ns, &["eth0", "eth2"]);
+        let first = sent();
+        assert_eq!(arrived(), 24);
+        assert!(first.iter().zip(sent()).all(|(first, now)| now > first + 1000), "by both: {first:?} {:?}", sent());
+        let injection = Injection::make(&world, &fault(KINDS[0].json, BY_TWO, ""));
+        assert_eq!(arrived(), 0);
+        injection.undo();
+        everything_works_and_leaves_nothing(&world, BY_TWO);
+    }
+}
+
+sandboxed! {
+    fn no_ipv4_at_all() {
+        if let Some(role) = role() {
+            own(&role);
+        }
+        let world = World::new();
+        admin::six_only(&world);
+        everything_works_and_leaves_nothing(&world, PEER6);
+    }
+}
+
+sandboxed! {
+    fn with_a_default_route_and_without() {
+        if let Some(role) = role() {
+            own(&role);
+        }
+        let world = World::new();
+        everything_works_and_leaves_nothing(&world, PEER6);
+        route(&world.host_ns, "0.0.0.0/0", PEER4);
+        everything_works_and_leaves_nothing(&world, PEER4);
+    }
+}
