@@ -24,7 +24,7 @@ impl Inject for NetBlock {
             Refuse::Reject => "reject",
         };
         let effect = format!("{verb} {}", words::packets(&self.traffic(), &peers));
-        table_fault::prepare(host, ask, &harm(self, &peers), &peers, &effect, notes(self))
+        table_fault::prepare_by(self.engine, host, ask, &harm(self, &peers), &peers, &effect, notes(self))
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {

@@ -7,6 +7,7 @@ mod chosen;
 mod dns;
 mod down;
 mod engine;
+mod iptables;
 mod lines;
 mod others;
 mod reset;

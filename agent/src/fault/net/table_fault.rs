@@ -7,16 +7,18 @@ use firedrill_wire::{
     Span,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
+    fault::Engine,
 };
 
 use super::{
+    iptables,
     peers::Peers,
     rules::{self, Fate, Harm},
 };
 use crate::{
     fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
     host::{
-        Host,
+        Firewall, Host,
         nft::{
             self, Installed,
             table::{HOLD, LEASE},
@@ -27,7 +29,10 @@ use crate::{
 
 /// The kernel's own end of the hold comes so much after the agent's: it is for an agent that cannot act, and must not
 /// race with the last look of one that can.
-const BEHIND: Duration = Duration::from_millis(500);
+pub(super) const BEHIND: Duration = Duration::from_millis(500);
+
+/// The kernel does not take our tables.
+pub(super) const UNABLE: &str = "nftables-unable";
 
 /// What holds the fault if the agent dies.
 const SWITCHES: [&str; 2] =
@@ -41,6 +46,61 @@ pub fn check(ask: &Ask) -> Result<(), Problem> {
     match ask.fault.misfit() {
         Some(wrong) => Err(refuse(wrong.code, format!("{}: {}", ask.fault.kind(), wrong.what), wrong.help)),
         None => Ok(()),
+    }
+}
+
+/// Prepares it by nftables, or by iptables chains where the kernel cannot do it or where this host or the scenario says so.
+///
+/// # Errors
+/// A refusal: neither can do it, or they say that it is not to be used.
+pub fn prepare_by(
+    asked: Engine,
+    host: &Host,
+    ask: &Ask,
+    harm: &Harm,
+    peers: &Peers,
+    effect: &str,
+    notes: Vec<String>,
+) -> Result<Prepared, Problem> {
+    let chains = |notes| iptables::prepare(host, ask, harm, peers, effect, notes);
+    match chosen(asked, host, ask)? {
+        Firewall::Nftables => prepare(host, ask, harm, peers, effect, notes),
+        Firewall::Iptables => chains(notes),
+        Firewall::Auto => prepare(host, ask, harm, peers, effect, notes.clone()).or_else(|unable| {
+            if unable.code != UNABLE {
+                return Err(unable);
+            }
+            let mut prepared = chains(notes).map_err(|also| Problem {
+                title: format!("{}; nor by iptables: {}", unable.title, also.title),
+                ..unable.clone()
+            })?;
+            prepared.notes.push(format!("iptables it is, because nftables cannot: {}", unable.title));
+            Ok(prepared)
+        }),
+    }
+}
+
+/// What both the host's configuration and the scenario allow.
+///
+/// # Errors
+/// The refusal, where that is nothing.
+pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem> {
+    let no = |configured: &str, other: &str| {
+        Err(refuse(
+            "engine-unable",
+            format!(
+                "{}: this host's agent is configured for faults by {configured} only, not {other}",
+                ask.fault.kind()
+            ),
+            "leave the engine to `auto`, or change `firewall` in the host's agent.toml",
+        ))
+    };
+    match (asked, host.firewall) {
+        (Engine::Iptables, Firewall::Nftables) => no("nftables", "iptables"),
+        (Engine::Kernel, Firewall::Iptables) => no("iptables", "nftables"),
+        (Engine::Iptables, _) => Ok(Firewall::Iptables),
+        (Engine::Kernel, _) => Ok(Firewall::Nftables),
+        (Engine::Auto | Engine::UserSpace, configured) => Ok(configured),
     }
 }
 
@@ -91,7 +151,7 @@ fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
         );
     }
     refuse(
-        "nftables-unable",
+        UNABLE,
         error,
         "owner tables need Linux 5.12 and CAP_NET_ADMIN; `firedrill doctor` says what this host has",
     )
@@ -111,6 +171,9 @@ pub fn peers(live: &Live) -> Result<Peers, InjectError> {
 /// # Errors
 /// The kernel refused.
 pub fn stage(host: &Host, live: &Live, harm: &Harm) -> Result<(), InjectError> {
+    if let Some(made) = iptables::of(live) {
+        return iptables::stage(host, live, harm, &made, live.ask.hold.into());
+    }
     let table = rules::table(host, &live.ask.id, harm, live.lease.into(), live.ask.hold.into());
     host.nft.stage(&table).map_err(|error| InjectError(error.to_string()))
 }
@@ -130,6 +193,9 @@ pub fn inject(
         return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
     }
     let hold = Duration::from_micros(left) + BEHIND;
+    if let Some(made) = iptables::of(live) {
+        return iptables::inject(host, live, harm, &made, hold);
+    }
     let name = nft::table_name(&live.ask.id);
     if let Some(rules) = host.nft.open_gates(&name, live.lease.into(), hold) {
         let detail = format!("opened the gates of table inet {name} with {rules} rules");
@@ -177,6 +243,9 @@ fn followed(host: &Host, live: &Live) -> String {
 /// Whether the table is there with both gates open, and what its counters saw.
 #[must_use]
 pub fn evidence(host: &Host, live: &Live) -> Evidence {
+    if let Some(made) = iptables::of(live) {
+        return iptables::evidence(host, live, &made);
+    }
     let name = nft::table_name(&live.ask.id);
     let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
     let look = match host.nft.look(&name) {
@@ -213,6 +282,9 @@ pub fn evidence(host: &Host, live: &Live) -> Evidence {
 /// # Errors
 /// The lease has ended or the table is gone.
 pub fn renew(host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
+    if iptables::of(live).is_some() {
+        return iptables::renew(host, live);
+    }
     let table = nft::table_name(&live.ask.id);
     host.nft.renew(&table, lease.into()).map_err(|error| InjectError(error.to_string()))
 }

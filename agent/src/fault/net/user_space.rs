@@ -56,7 +56,7 @@ pub(super) fn prepare(
     let harm = harm(shape, &peers, number);
     let reaches = if harm.choice.forwarded { words::REACHES } else { words::REACHES_NOT };
     let notes = notes(shape, reaches, about());
-    let mut prepared = table_fault::prepare(host, ask, &harm, &peers, &effect, notes)?;
+    let mut prepared = table_fault::prepare_by(shape.engine(), host, ask, &harm, &peers, &effect, notes)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
     // what any queue holds.
