@@ -163,6 +163,21 @@ impl Iptables {
         }
     }
 
+    /// What keeps a gate of what this process makes open, as often as it is called, once it was opened. One that has closed
+    /// stays closed.
+    pub fn keeper(&self, id: &InjectionId, gate: &'static str) -> impl FnMut() + Send + use<> {
+        let (made, id) = (self.made.clone(), id.clone());
+        move || {
+            let mut made = locked(&made);
+            let Some(Made { gates, .. }) = made.get_mut(&id) else { return };
+            if gates.is_open(gate)
+                && let Err(error) = gates.keep(&id, gate)
+            {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+
     /// What was made is taken away.
     pub fn forget(&self, id: &InjectionId) {
         self.made().remove(id);

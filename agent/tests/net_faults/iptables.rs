@@ -63,10 +63,10 @@ const BEFORE6: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUT
 
 /// The programs of one build, as tests use them by hand.
 #[derive(Clone, Copy)]
-struct Build(&'static str);
+pub(crate) struct Build(pub(crate) &'static str);
 
 impl Build {
-    fn run(self, v6: bool, what: &str, arguments: &[&str], text: &str) -> Result<String, String> {
+    pub(crate) fn run(self, v6: bool, what: &str, arguments: &[&str], text: &str) -> Result<String, String> {
         let name = if v6 { self.0.replacen("iptables", "ip6tables", 1) } else { self.0.to_owned() };
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
         let mut child = Command::new(format!("{name}{what}"))
@@ -88,15 +88,20 @@ impl Build {
     }
 
     /// All rules of both families, without counters and the time of day.
-    fn saved(self) -> String {
+    pub(crate) fn saved(self) -> String {
         let both = [false, true].map(|v6| self.run(v6, "-save", &[], "").unwrap());
         let lines = both.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#'));
         lines.map(|line| line.split(" [").next().unwrap()).collect::<Vec<_>>().join("\n")
     }
 }
 
+/// The same, by the build of that name.
+pub(crate) fn saved_of(build: &'static str) -> String {
+    Build(build).saved()
+}
+
 /// Runs a test by each build that is installed, on a host whose administrator has rules.
-fn on_builds(test: &str, body: impl Fn(&World, Build)) {
+pub(crate) fn on_builds(test: &str, body: impl Fn(&World, Build)) {
     // The lock of the old build; a user's sandbox may not write to the machine's own.
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
     let mut some = false;

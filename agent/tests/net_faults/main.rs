@@ -8,6 +8,7 @@ mod dns;
 mod down;
 mod engine;
 mod iptables;
+mod iptables_shapes;
 mod lines;
 mod others;
 mod reset;

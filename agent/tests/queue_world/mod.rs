@@ -214,5 +214,14 @@ pub(crate) fn sockets(from: &Netns, at: &Netns, to: SocketAddr) -> (UdpSocket, U
 
 pub(crate) fn spec(impair: Impair) -> Spec {
     let every = Duration::from_millis(20);
-    Spec { number: NUMBER, impair, look: None, seed: 42, memory: 64 << 20, every, alive: Box::new(|| {}) }
+    Spec {
+        number: NUMBER,
+        impair,
+        look: None,
+        seed: 42,
+        memory: 64 << 20,
+        every,
+        sender: None,
+        alive: Box::new(|| {}),
+    }
 }

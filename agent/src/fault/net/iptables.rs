@@ -19,8 +19,9 @@ use firedrill_wire::{
 
 use super::{
     peers::Peers,
-    rules::{self, Fate, Harm},
+    rules::{self, ALIVE_FOR, Fate, Harm},
     table_fault::BEHIND,
+    words,
 };
 use crate::{
     fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
@@ -29,7 +30,7 @@ use crate::{
         iptables::{Chains, Gate, Gates, IptablesError, Listing, Made, Program, prefix},
         nft::{
             expr::Family,
-            table::{HOLD, LEASE},
+            table::{ALIVE, HOLD, LEASE},
         },
     },
     undo::{Undo, chains::Table},
@@ -61,6 +62,11 @@ pub(super) fn of(live: &Live) -> Option<Decided> {
         }),
         _ => None,
     })
+}
+
+/// What keeps a gate of the chains open, once they are made.
+pub(super) fn keeper(host: &Host, live: &Live, gate: &'static str) -> impl FnMut() + Send + use<> {
+    host.iptables.keeper(&live.ask.id, gate)
 }
 
 /// Tries the chains out where nothing sees them, and says what they will be.
@@ -97,7 +103,7 @@ pub(super) fn prepare(
         program: program.clone(),
         families: families.clone(),
     };
-    let gates = gates(ask.hold.into(), ask.hold.into());
+    let gates = gates(&harm.how, ask.hold.into(), ask.hold.into());
     let tried = with_time_or_without(|until| {
         let until = until.then(|| SOME_TIME.to_owned());
         let chains = chains(host, &ask.id, harm, &decided.families, &gates, until.as_deref());
@@ -107,7 +113,11 @@ pub(super) fn prepare(
     host.iptables.warm_up(&chains).map_err(|error| unable(error.to_string()))?;
     let flavour = host.iptables.program(Family::V4).flavour().map_err(|error| unable(error.to_string()))?;
     let mut all_notes = vec![rules::exempt(host, harm.loopback)];
-    all_notes.extend(notes);
+    all_notes.extend(notes.into_iter().map(|note| match note {
+        // Queues come first of all, before any address is changed.
+        note if decided.table == Table::Raw && note == words::REACHES => words::REACHES_BEFORE_NAT.to_owned(),
+        note => note,
+    }));
     all_notes.push(format!(
         "engine: iptables ({flavour}): {} rules in chains {}*, jumped to from the top of table {}, which is there, empty, \
          from now on if it was not before; lease and hold are counted in whole seconds, rounded up",
@@ -115,12 +125,16 @@ pub(super) fn prepare(
         chains.prefix,
         decided.table
     ));
-    let what = |class: &str| format!("{class}:{}", chains.prefix);
+    let mut claims = vec![
+        Claim { what: "iptables".to_owned(), shared: true },
+        Claim { what: format!("iptables-chains:{}", chains.prefix), shared: false },
+    ];
+    if decided.table == Table::Raw {
+        claims.push(Claim { what: "iptables-queue".to_owned(), shared: false });
+        all_notes.extend(of_queues(harm));
+    }
     Ok(Prepared {
-        claims: vec![
-            Claim { what: "iptables".to_owned(), shared: true },
-            Claim { what: what("iptables-chains"), shared: false },
-        ],
+        claims,
         effects: vec![format!("{effect} (iptables chains {}*)", chains.prefix)],
         undo: vec![Undo::RemoveChains {
             injection: ask.id.clone(),
@@ -136,6 +150,23 @@ pub(super) fn prepare(
         notes: all_notes,
         basis: peers.basis(),
     })
+}
+
+/// What people should know about packets that are let through.
+fn of_queues(harm: &Harm) -> Vec<String> {
+    let mut notes = vec![
+        "one fault that lets packets through can be made by iptables at a time; what its queue has let go on is not judged \
+         by later rules of table raw"
+            .to_owned(),
+    ];
+    if Render::leaves_out_leaving(harm) {
+        notes.push(
+            "what the host forwards is not reached on its way to the peers: before it is routed nobody knows by which \
+             interface it will leave"
+                .to_owned(),
+        );
+    }
+    notes
 }
 
 const BECAUSE: &str = ": iptables cannot do it: ";
@@ -157,9 +188,6 @@ fn sayable(harm: &Harm) -> Result<(), String> {
     } = &harm.choice;
     if matches!(harm.how, Fate::Line(_)) {
         return Err("packets of several faults cannot be sent through lines of the kernel".to_owned());
-    }
-    if matches!(harm.how, Fate::Queue(_)) {
-        return Err("packets that are let through need nftables".to_owned());
     }
     let most = peers.len().max(harm.except.len());
     if most > MOST_PEERS {
@@ -197,8 +225,12 @@ fn families(harm: &Harm) -> Vec<Family> {
     families
 }
 
-fn gates(lease: Duration, hold: Duration) -> Vec<Gate> {
-    vec![Gate::new(LEASE, lease), Gate::new(HOLD, hold + BEHIND)]
+fn gates(how: &Fate, lease: Duration, hold: Duration) -> Vec<Gate> {
+    let mut gates = vec![Gate::new(LEASE, lease), Gate::new(HOLD, hold + BEHIND)];
+    if matches!(how, Fate::Queue(_)) {
+        gates.push(Gate::new(ALIVE, ALIVE_FOR));
+    }
+    gates
 }
 
 /// With the wall clock's end in the rules, or without it where the kernel has no such match: it is only the second of
@@ -245,7 +277,7 @@ pub(super) fn stage(
             decided.program, host.iptables.program
         )));
     }
-    let gates = gates(live.lease.into(), hold);
+    let gates = gates(&harm.how, live.lease.into(), hold);
     let staged = with_time_or_without(|with| {
         let until = if with { until(hold + BEHIND) } else { None };
         let chains = chains(host, &live.ask.id, harm, &decided.families, &gates, until.as_deref());

@@ -14,6 +14,7 @@ use firedrill_wire::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    iptables,
     peers::Peers,
     rules::{ALIVE_FOR, Fate, Harm},
     shape::{Basis, Engine, Shape, effect, notes},
@@ -131,9 +132,15 @@ fn start_queue(
     if host.queues.counts(number).is_some() {
         return Ok(());
     }
-    let gate = Gate { set: ALIVE, left: ALIVE_FOR };
-    let mut keeper =
-        host.nft.keeper(&table_name(&live.ask.id), gate).map_err(|error| InjectError(error.to_string()))?;
+    let by_iptables = iptables::of(live).is_some();
+    let alive: Box<dyn FnMut() + Send> = if by_iptables {
+        Box::new(iptables::keeper(host, live, ALIVE))
+    } else {
+        let gate = Gate { set: ALIVE, left: ALIVE_FOR };
+        let keeper = host.nft.keeper(&table_name(&live.ask.id), gate);
+        let mut keeper = keeper.map_err(|error| InjectError(error.to_string()))?;
+        Box::new(move || keeper.keep())
+    };
     let spec = Spec {
         number,
         impair: shape.impair(),
@@ -141,7 +148,9 @@ fn start_queue(
         seed: seed(host, &live.ask),
         memory: MEMORY,
         every: EVERY,
-        alive: Box::new(move || keeper.keep()),
+        // Rules of iptables cannot ask for the tag that the others ask for.
+        sender: by_iptables.then(|| queue::sender(number)),
+        alive,
     };
     let failed =
         |error| InjectError(format!("could not serve queue {number} for packets (NFQUEUE): {error}"));

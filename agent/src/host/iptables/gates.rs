@@ -75,6 +75,12 @@ impl Gates {
         self.left().all(|(_, left)| left.is_some_and(|left| !left.is_zero()))
     }
 
+    /// Whether that one is open.
+    #[must_use]
+    pub fn is_open(&self, name: &str) -> bool {
+        self.left().any(|(gate, left)| gate == name && left.is_some_and(|left| !left.is_zero()))
+    }
+
     /// Opens all that were never opened, the first of them last.
     ///
     /// # Errors

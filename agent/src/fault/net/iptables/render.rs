@@ -17,6 +17,7 @@ use crate::host::{
     Host,
     iptables::{Chains, Gate, Rules, prefix},
     nft::{expr::Family, table::Hook},
+    queue,
 };
 
 /// So many ports fit into one rule; a range counts for two.
@@ -40,6 +41,13 @@ impl Render<'_> {
         let table = if matches!(self.harm.how, Fate::Queue(_)) { "raw" } else { "filter" };
         let rules = self.families.iter().map(|family| (*family, self.rules(*family, table == "raw")));
         Chains { table, prefix: prefix(self.id), rules: rules.collect::<BTreeMap<_, _>>() }
+    }
+
+    /// Whether forwarded packets are not reached on their way to the peers, although they are meant.
+    pub(super) fn leaves_out_leaving(harm: &Harm) -> bool {
+        let Choice { direction, interfaces, user, forwarded, .. } = &harm.choice;
+        let meant = *forwarded && user.is_none() && *direction != Direction::In;
+        matches!(harm.how, Fate::Queue(_)) && meant && !interfaces.is_empty()
     }
 
     fn name(&self, short: &str) -> String {
@@ -90,12 +98,19 @@ impl Render<'_> {
         if hook == Hook::Forward && (!choice.forwarded || choice.user.is_some()) {
             return false;
         }
-        let ends = peer_ends(hook, choice.direction);
+        let mut ends = peer_ends(hook, choice.direction);
+        if hook == Hook::Forward && Self::leaves_out_leaving(self.harm) {
+            ends.retain(|end| *end == End::Source);
+        }
         if ends.is_empty() {
             return false;
         }
         let judge = self.name(&format!("{short}j"));
         let mut first = Vec::new();
+        if let (&Fate::Queue(number), Hook::Output) = (&self.harm.how, hook) {
+            // What the queue has sent again has been there.
+            first.push(format!("-m owner --uid-owner {} -j RETURN", queue::sender(number)));
+        }
         for end in &ends {
             let (side, more) = match end {
                 End::Source => ("s", self.name(&format!("{short}s"))),
