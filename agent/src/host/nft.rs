@@ -17,8 +17,8 @@ mod transact;
 
 pub use adder::Adder;
 pub use keeper::Keeper;
-pub(crate) use look::list;
 pub use look::{Look, TableSeen};
+pub(crate) use look::{is_absent, list};
 
 use std::{
     collections::{BTreeSet, VecDeque},

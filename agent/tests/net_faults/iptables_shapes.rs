@@ -189,9 +189,6 @@ sandboxed! {
             assert!(out(&world, PEER4, 20).least() >= LATE);
             let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
             kill(pid, signal).unwrap();
-            if signal == Signal::SIGKILL {
-                child.wait().unwrap();
-            }
             let ended = Instant::now();
             // Lease and hold are a minute each; the gate that the loop keeps open is not.
             let (near, far) = world.flow(PEER4);
@@ -201,10 +198,8 @@ sandboxed! {
                 far.recv(&mut [0; 8]).is_ok()
             });
             eprintln!("packets passed {:?} after {signal}", ended.elapsed());
-            if signal == Signal::SIGSTOP {
-                kill(pid, Signal::SIGKILL).unwrap();
-                child.wait().unwrap();
-            }
+            kill(pid, Signal::SIGKILL).unwrap();
+            child.wait().unwrap();
             for undo in prepared.undo.iter().rev() {
                 let Undo::RemoveChains { table, program, v4, v6, .. } = undo.clone() else {
                     Undo::StopQueue { number: FIRST }.apply(&world.host).unwrap();
