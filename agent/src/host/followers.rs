@@ -1,6 +1,6 @@
-//! Names of peers, looked up again while a fault holds: what a name gives then is added to the table's sets.
+//! Names of peers, looked up again while a fault holds: what a name gives then is added to the peers of the rules.
 //!
-//! Only ever adds: an address that a name gave once may still have connections. Ends with the table, and holds nothing up:
+//! Only ever adds: an address that a name gave once may still have connections. Ends with the rules, and holds nothing up:
 //! each fault's look-ups have a thread of their own.
 
 use std::{
@@ -14,10 +14,22 @@ use std::{
 use firedrill_wire::InjectionId;
 use ipnet::IpNet;
 
-use super::nft::{Adder, expr::Family, interval::Intervals};
-
 /// How often names are looked up.
 pub const EVERY: Duration = Duration::from_secs(5);
+
+/// Adds to the peers of rules that are in force. Never makes what is not there.
+pub trait Adds {
+    /// Whether the rules are there still.
+    ///
+    /// # Errors
+    /// What could not be read, for people.
+    fn is_there(&self) -> Result<bool, String>;
+    /// Adds to the peers.
+    ///
+    /// # Errors
+    /// What could not be added, for people.
+    fn add(&self, networks: &[IpNet]) -> Result<(), String>;
+}
 
 /// What following has brought so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,14 +47,13 @@ pub struct Followed {
 pub struct Followers(Mutex<BTreeMap<InjectionId, Arc<Mutex<Followed>>>>);
 
 impl Followers {
-    /// Follows names, unless that is done already. `known` are the addresses that are in the sets, `set` names these.
+    /// Follows names, unless that is done already. `known` are the addresses that are among the rules' peers.
     pub fn follow(
         &self,
         id: &InjectionId,
         names: Vec<String>,
         known: BTreeSet<IpNet>,
-        set: fn(Family) -> String,
-        adder: Adder,
+        adder: impl Adds + Send + 'static,
     ) {
         if names.is_empty() {
             return;
@@ -55,7 +66,7 @@ impl Followers {
         }
         let followed = Arc::new(Mutex::new(Followed::default()));
         let mine = followed.clone();
-        let work = move || work(&names, known, set, &adder, &mine);
+        let work = move || work(&names, known, &adder, &mine);
         match thread::Builder::new().name("names".to_owned()).spawn(work) {
             Ok(_) => {
                 all.insert(id.clone(), followed);
@@ -76,13 +87,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn work(
-    names: &[String],
-    mut known: BTreeSet<IpNet>,
-    set: fn(Family) -> String,
-    adder: &Adder,
-    followed: &Mutex<Followed>,
-) {
+fn work(names: &[String], mut known: BTreeSet<IpNet>, adder: &impl Adds, followed: &Mutex<Followed>) {
     loop {
         thread::sleep(EVERY);
         let mut failed = None;
@@ -97,12 +102,12 @@ fn work(
         match adder.is_there() {
             Ok(false) => return,
             Ok(true) => {}
-            Err(error) => failed = Some(error.to_string()),
+            Err(error) => failed = Some(error),
         }
-        for (family, ranges) in Intervals::networks(fresh.iter().copied()) {
-            if let Err(error) = adder.add(&set(family), &ranges) {
-                failed = Some(error.to_string());
-            }
+        if !fresh.is_empty()
+            && let Err(error) = adder.add(&fresh.iter().copied().collect::<Vec<_>>())
+        {
+            failed = Some(error);
         }
         let mut followed = locked(followed);
         followed.looks += 1;

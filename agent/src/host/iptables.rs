@@ -5,12 +5,14 @@
 //! is not ours. Rules of this kind outlive their maker, so whoever puts back must take them away; until then their gates
 //! close by the kernel's own count.
 
+mod adder;
 mod chains;
 mod gates;
 mod program;
 mod seen;
 mod trial;
 
+pub use adder::Adder;
 pub use chains::{Chains, Rules, prefix};
 pub use gates::{Gate, Gates, open, shut};
 pub use program::{Flavour, IptablesError, Program};
@@ -46,6 +48,9 @@ pub struct Made {
     pub gates: Gates,
     /// By family, the jumps to its chains.
     pub jumps: BTreeMap<Family, Vec<(&'static str, String)>>,
+    /// By family, the names of its chains.
+    chains: BTreeMap<Family, Vec<String>>,
+    table: &'static str,
 }
 
 impl Default for Iptables {
@@ -135,7 +140,9 @@ impl Iptables {
             }
         }
         let jumps = chains.rules.iter().map(|(family, rules)| (*family, rules.jumps.clone())).collect();
-        self.made().insert(id.clone(), Made { gates, jumps });
+        let names = |rules: &Rules| rules.chains.iter().map(|(name, _)| name.clone()).collect();
+        let named = chains.rules.iter().map(|(family, rules)| (*family, names(rules))).collect();
+        self.made().insert(id.clone(), Made { gates, jumps, chains: named, table: chains.table });
         Ok(())
     }
 
@@ -176,6 +183,12 @@ impl Iptables {
                 tracing::warn!("{error}");
             }
         }
+    }
+
+    /// What adds peers to the chains of an injection from elsewhere in this process.
+    #[must_use]
+    pub fn adder(&self, id: &InjectionId) -> Adder {
+        Adder::new(self.made.clone(), id, &self.program)
     }
 
     /// What was made is taken away.

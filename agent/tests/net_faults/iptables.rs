@@ -486,6 +486,31 @@ sandboxed! {
 }
 
 sandboxed! {
+    fn a_name_is_followed_while_it_holds() {
+        on_builds("names by iptables", |world, build| {
+            let rules = build.saved();
+            let folder = tempfile::tempdir().unwrap();
+            let hosts = folder.path().join("hosts");
+            fs::write(&hosts, "10.1.0.2 db.example\n").unwrap();
+            mount(Some(&hosts), "/etc/hosts", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+            let injection = Injection::make(world, &block(r#"{"to":"db.example"}"#));
+            assert_eq!(PEERS.map(|peer| world.tcp_out(peer, 8080)), [Reach::No, Reach::Yes]);
+            fs::write(&hosts, "fd00:1::2 db.example\n10.2.0.2 db.example\n").unwrap();
+            wait_until("the new addresses are known", || {
+                let detail = injection.evidence().detail;
+                detail.contains("10.2.0.2") && detail.contains("fd00:1::2")
+            });
+            for peer in [PEER4, PEER6, "10.2.0.2"] {
+                assert_eq!(world.tcp_out(peer, 8080), Reach::No, "{peer}");
+            }
+            injection.undo();
+            assert_eq!(build.saved(), rules);
+            nix::mount::umount("/etc/hosts").unwrap();
+        });
+    }
+}
+
+sandboxed! {
     // chaos-mesh/chaos-mesh#771: another program holds the lock of iptables.
     fn a_held_lock_is_waited_for() {
         on_builds("a held lock", |world, build| {

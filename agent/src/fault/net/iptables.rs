@@ -183,7 +183,7 @@ fn sayable(harm: &Harm) -> Result<(), String> {
         user: _,
         flows,
         connections: _,
-        followed,
+        followed: _,
         forwarded: _,
     } = &harm.choice;
     if matches!(harm.how, Fate::Line(_)) {
@@ -195,9 +195,6 @@ fn sayable(harm: &Harm) -> Result<(), String> {
     }
     if flows.is_some() {
         return Err("a share of the flows needs nftables: iptables draws anew for each packet".to_owned());
-    }
-    if *followed {
-        return Err("names whose addresses are followed need nftables; give addresses".to_owned());
     }
     // What stands in a rule is text.
     let plain = |name: &String| {
@@ -216,10 +213,11 @@ fn families(harm: &Harm) -> Vec<Family> {
     let named = |v4: bool| harm.choice.peers.iter().any(|peer| peer.addr().is_ipv4() == v4);
     let has_v6 = || fs::read_to_string("/proc/thread-self/net/if_inet6").is_ok_and(|text| !text.is_empty());
     let mut families = Vec::new();
-    if all || named(true) {
+    if all || harm.choice.followed || named(true) {
         families.push(Family::V4);
     }
-    if named(false) || all && has_v6() {
+    // A name may come to have addresses of the other family.
+    if named(false) || (all || harm.choice.followed) && has_v6() {
         families.push(Family::V6);
     }
     families

@@ -19,6 +19,7 @@ use crate::{
     fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
     host::{
         Firewall, Host,
+        followers::Adds,
         nft::{
             self, Installed,
             table::{HOLD, LEASE},
@@ -194,12 +195,14 @@ pub fn inject(
     }
     let hold = Duration::from_micros(left) + BEHIND;
     if let Some(made) = iptables::of(live) {
-        return iptables::inject(host, live, harm, &made, hold);
+        let injected = iptables::inject(host, live, harm, &made, hold)?;
+        follow(host, live, host.iptables.adder(&live.ask.id));
+        return Ok(injected);
     }
     let name = nft::table_name(&live.ask.id);
     if let Some(rules) = host.nft.open_gates(&name, live.lease.into(), hold) {
         let detail = format!("opened the gates of table inet {name} with {rules} rules");
-        follow(host, live, &name);
+        follow(host, live, host.nft.adder(&name, rules::peers_set));
         return Ok(Injected { detail, undo: None });
     }
     let table = rules::table(host, &live.ask.id, &harm()?, live.lease.into(), hold);
@@ -210,19 +213,18 @@ pub fn inject(
         Installed::Replaced => "installed anew",
     };
     let detail = format!("{how} table inet {} with {} rules", table.name, table.rules());
-    follow(host, live, &name);
+    follow(host, live, host.nft.adder(&name, rules::peers_set));
     Ok(Injected { detail, undo: None })
 }
 
-/// Has names among the peers looked up again while the table is there.
-fn follow(host: &Host, live: &Live, table: &str) {
+/// Has names among the peers looked up again while the rules are there.
+fn follow(host: &Host, live: &Live, adder: impl Adds + Send + 'static) {
     if live.ask.fault.on_traffic().is_none() {
         return;
     }
     if let Ok(peers) = peers(live) {
         let names = peers.names().map(str::to_owned).collect();
-        let (known, adder) = (peers.all().collect(), host.nft.adder(table));
-        host.followers.follow(&live.ask.id, names, known, rules::peers_set, adder);
+        host.followers.follow(&live.ask.id, names, peers.all().collect(), adder);
     }
 }
 
@@ -244,7 +246,9 @@ fn followed(host: &Host, live: &Live) -> String {
 #[must_use]
 pub fn evidence(host: &Host, live: &Live) -> Evidence {
     if let Some(made) = iptables::of(live) {
-        return iptables::evidence(host, live, &made);
+        let mut evidence = iptables::evidence(host, live, &made);
+        evidence.detail.push_str(&followed(host, live));
+        return evidence;
     }
     let name = nft::table_name(&live.ask.id);
     let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
