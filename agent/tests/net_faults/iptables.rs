@@ -9,6 +9,7 @@ use std::{
 };
 
 use firedrill_agent::{
+    fault::{Live, of},
     host::{Firewall, iptables::prefix},
     sandboxed,
     testing::{host, role, skip, wait_until},
@@ -23,7 +24,9 @@ use nix::{
 
 use super::{
     trip::fault,
-    world::{AGENT_PORT, Injection, OWNED, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World, own_on, owner},
+    world::{
+        AGENT_PORT, Injection, OWNED, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World, ask, own_on, owner,
+    },
 };
 
 /// What Docker and ufw leave, cut short: chains of their own, counters, comments with every kind of word.
@@ -482,6 +485,34 @@ sandboxed! {
             assert!(undo.apply(&world.host).unwrap().detail.contains("gone already"));
             assert_eq!(Build("iptables").saved(), rules);
         }
+    }
+}
+
+sandboxed! {
+    fn iptables_takes_over_where_nftables_cannot() {
+        on_builds("iptables in place of nftables", |world, build| {
+            let mut first = host(std::path::Path::new("/nonexistent"));
+            first.iptables.program.clone_from(&world.host.iptables.program);
+            let mut ask = ask(&block(r#"{"to":"10.1.0.2"}"#), Span::secs(60));
+            // Whoever has the name keeps the kernel from taking our table.
+            let by_nftables = of(&ask.fault).prepare(&first, &ask).unwrap();
+            assert!(matches!(by_nftables.undo[0], Undo::DeleteNftTable { .. }));
+            let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
+            let live = Live { ask: ask.clone(), prepared: by_nftables, ends_boot_us, lease: Span::secs(60) };
+            of(&ask.fault).inject(&first, &live).unwrap();
+            let mut second = host(std::path::Path::new("/nonexistent"));
+            second.iptables.program.clone_from(&world.host.iptables.program);
+            let prepared = of(&ask.fault).prepare(&second, &ask).unwrap();
+            assert!(matches!(&prepared.undo[0], Undo::RemoveChains { program, .. } if *program == build.0));
+            assert!(prepared.notes.iter().any(|note| note.starts_with("iptables it is, because")), "{:?}", prepared.notes);
+            assert!(prepared.notes.iter().any(|note| note.starts_with("engine: iptables (")), "{:?}", prepared.notes);
+            second.firewall = Firewall::Nftables;
+            let refused = of(&ask.fault).prepare(&second, &ask).expect_err("nothing but nftables");
+            assert_eq!(refused.code, "nftables-unable");
+            ask.fault = block(r#"{"to":"10.1.0.2","engine":"iptables"}"#);
+            let refused = of(&ask.fault).prepare(&second, &ask).expect_err("not what the host is configured for");
+            assert!(refused.title.contains("nftables only"), "{}", refused.title);
+        });
     }
 }
 

@@ -211,7 +211,7 @@ fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
     }
 }
 
-fn ask(fault: &Fault, hold: Span) -> Ask {
+pub(crate) fn ask(fault: &Fault, hold: Span) -> Ask {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = match fault {
         // The same fault gets the same id while it is only prepared, so that answers can be compared.
