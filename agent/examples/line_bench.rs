@@ -22,7 +22,7 @@ use firedrill_agent::{
     },
     testing::{Netns, address, host, join, leave, up},
 };
-use firedrill_wire::{Fault, Span};
+use firedrill_wire::{Fault, Span, fault::Engine};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -68,13 +68,29 @@ fn main() -> Result<(), Failure> {
     world.timed("net-throttle in the kernel", &throttle, 20)?;
     world.timed("net-block, 1,000 peers", &block(1_000)?, 20)?;
     world.timed("net-block, 100,000 CIDRs", &block(100_000)?, 3)?;
-    let engines: &[&str] = if netem.is_ok() { &["kernel", "user-space"] } else { &["user-space"] };
+    let mut engines = if netem.is_ok() { vec!["kernel", "user-space"] } else { vec!["user-space"] };
+    match by_iptables(1).and_then(|fault| live(&world.host, &fault, "bench-iptables-1")) {
+        Ok(_) => {
+            world.timed("net-block by iptables, 1 peer", &by_iptables(1)?, 20)?;
+            world.timed("net-block by iptables, 1,000 peers", &by_iptables(1_000)?, 5)?;
+            engines.push("iptables");
+        }
+        Err(why) => println!("iptables: left out, {why}"),
+    }
     for engine in engines {
         for signal in [Signal::SIGKILL, Signal::SIGSTOP] {
             world.ended(engine, signal)?;
         }
     }
     Ok(())
+}
+
+fn by_iptables(peers: u32) -> Result<Fault, Failure> {
+    let mut fault = block(peers)?;
+    if let Fault::NetBlock(block) = &mut fault {
+        block.engine = Engine::Iptables;
+    }
+    Ok(fault)
 }
 
 fn parse(json: &str) -> Result<Fault, Failure> {

@@ -94,6 +94,7 @@ impl World {
             seed: 1,
             memory,
             every,
+            sender: None,
             alive: Box::new(|| {}),
         })?;
         Ok(())

@@ -54,6 +54,7 @@ fn leftovers(host: &Host) -> Vec<String> {
         Ok(tables) => tables.into_iter().map(|table| format!("nftables table {}", table.name)).collect(),
         Err(error) => vec![format!("nftables could not be looked at: {error}")],
     };
+    all.extend(host.iptables.leftovers());
     match link::all() {
         Ok(interfaces) => {
             all.extend(

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     heal::Retry,
-    host::{Host, Paths},
+    host::{Firewall, Host, Paths},
     policy::Policy,
 };
 
@@ -67,6 +67,8 @@ pub struct Config {
     pub crl: Option<PathBuf>,
     /// Ports of sshd, never blocked; none given: what sshd's configuration says, else 22.
     pub ssh_ports: Vec<u16>,
+    /// What faults on traffic are made with.
+    pub firewall: Firewall,
     /// Where things lie.
     pub paths: Places,
     /// How patient the agent is.
@@ -170,6 +172,7 @@ impl Default for Config {
             ca: etc.join("ca.pem"),
             crl: None,
             ssh_ports: Vec::new(),
+            firewall: Firewall::default(),
             paths: Places::default(),
             timings: Timings::default(),
             metrics: None,
@@ -252,7 +255,8 @@ impl Config {
     /// The host as this configuration sees it. Make it in the process that uses it, after any fork.
     #[must_use]
     pub fn host(&self) -> Host {
-        Host::new(self.host.clone(), self.paths(), self.listen.port(), self.ssh_ports.clone())
+        let host = Host::new(self.host.clone(), self.paths(), self.listen.port(), self.ssh_ports.clone());
+        Host { firewall: self.firewall, ..host }
     }
 }
 
@@ -322,6 +326,7 @@ mod tests {
             ca = "/a"
             crl = "/r"
             ssh_ports = [22, 2222]
+            firewall = "iptables"
             [paths]
             state = "/s"
             run = "/r"
@@ -336,6 +341,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.timings.start_tolerance, Span::millis(100));
         assert_eq!(config.paths().state, Path::new("/s"));
+        assert_eq!(config.host().firewall, Firewall::Iptables);
         assert_eq!(config.metrics, Some(MetricsAt::Listen("127.0.0.1:9791".parse().unwrap())));
         assert_eq!(config.policy.max_hold, Span::secs(600));
     }

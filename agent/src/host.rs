@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod followers;
 pub mod impair;
+pub mod iptables;
 pub mod line;
 pub mod link;
 pub mod netlink;
@@ -30,6 +31,10 @@ pub struct Host {
     pub ssh_ports: Vec<u16>,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
+    /// iptables, with the gates of what it made.
+    pub iptables: iptables::Iptables,
+    /// Which of the two faults on traffic are made with.
+    pub firewall: Firewall,
     /// Names of peers and cgroups of services that are looked up again while faults hold.
     pub followers: followers::Followers,
     /// Lines through which packets take a detour.
@@ -54,6 +59,8 @@ impl Host {
             agent_port,
             ssh_ports,
             nft: nft::Nft::default(),
+            iptables: iptables::Iptables::default(),
+            firewall: Firewall::default(),
             followers: followers::Followers::default(),
             lines: line::Lines::default(),
             queues: queue::Queues::default(),
@@ -62,6 +69,19 @@ impl Host {
             resets: resets::Resets::default(),
         }
     }
+}
+
+/// What faults on traffic are made with, as the host's configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firewall {
+    /// nftables where the kernel can, else iptables.
+    #[default]
+    Auto,
+    /// nftables, or a refusal.
+    Nftables,
+    /// iptables, or a refusal.
+    Iptables,
 }
 
 /// Where things lie.

@@ -6,6 +6,7 @@
 mod addresses;
 mod compare;
 mod filters;
+mod iptables;
 mod links;
 mod mask;
 mod nft;
@@ -17,6 +18,7 @@ mod rules;
 pub mod units;
 
 pub use compare::{Difference, compare};
+pub(crate) use iptables::program as legacy_program;
 pub(crate) use qdiscs::kinds as qdisc_kinds;
 
 use std::collections::BTreeMap;
@@ -62,6 +64,7 @@ impl Snapshot {
         let mut seen = BTreeMap::new();
         for observe in [
             nft::observe,
+            iptables::observe,
             links::observe,
             addresses::observe,
             routes::observe,

@@ -3,6 +3,7 @@
 //! Each is idempotent and checked: absent is success; unreadable is an error. None starts what was down before, or
 //! what an administrator stopped meanwhile.
 
+pub mod chains;
 pub mod line;
 pub mod link;
 pub mod nft;
@@ -13,7 +14,7 @@ pub mod service;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Host, link::forgets::Class};
+use crate::host::{Host, iptables::prefix, link::forgets::Class};
 
 /// How to put one thing back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,19 @@ pub enum Undo {
     DeleteNftTable {
         /// Its name, in family `inet`.
         table: String,
+    },
+    /// Close the gates of our iptables chains, then remove the chains and the jumps to them.
+    RemoveChains {
+        /// The injection that they were made for; their names and those of their gates derive from it.
+        injection: firedrill_wire::InjectionId,
+        /// The table that they are in.
+        table: chains::Table,
+        /// The programs, by the beginning of the name of the IPv4 one.
+        program: String,
+        /// Whether there may be some in IPv4's tables.
+        v4: bool,
+        /// Whether there may be some in IPv6's tables.
+        v6: bool,
     },
     /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to them.
     RemoveLines {
@@ -92,6 +106,7 @@ impl Undo {
     pub const fn ends_with_boot(&self) -> bool {
         match self {
             Self::DeleteNftTable { .. }
+            | Self::RemoveChains { .. }
             | Self::RemoveLines { .. }
             | Self::StopQueue { .. }
             | Self::StopResets { .. }
@@ -106,6 +121,12 @@ impl Undo {
     pub fn sentence(&self) -> String {
         match self {
             Self::DeleteNftTable { table } => format!("delete nftables table inet {table}"),
+            Self::RemoveChains { injection, table, program, .. } => {
+                format!(
+                    "close the gates of {program} chains {}* in table {table}, and remove them",
+                    prefix(injection)
+                )
+            }
             Self::RemoveLines { prefix, .. } => {
                 format!("remove interfaces {prefix}*, once they have run empty")
             }
@@ -129,6 +150,9 @@ impl Undo {
     pub fn apply(&self, host: &Host) -> Result<Undone, UndoError> {
         match self {
             Self::DeleteNftTable { table } => nft::apply(host, table),
+            Self::RemoveChains { injection, table, program, v4, v6 } => {
+                chains::apply(host, injection, *table, program, [*v4, *v6])
+            }
             Self::RemoveLines { prefix, patience } => line::apply(host, prefix, (*patience).into()),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),
             Self::RaiseLink { was } => link::apply(was),

@@ -130,6 +130,9 @@ fn way(traffic: &Traffic<'_>) -> Result<(Way, bool), String> {
     if let Some(user) = traffic.user {
         return Err(format!("only packets of user {user} are meant"));
     }
+    if let Some(service) = traffic.service {
+        return Err(format!("only packets of service {service} are meant"));
+    }
     if !traffic.interfaces.is_empty() {
         return Err("only packets of some interfaces are meant".to_owned());
     }
@@ -316,6 +319,7 @@ mod tests {
     fn what_cannot_be_tried_says_why() {
         let why = |fault| pairs(fault).unwrap_err();
         assert!(why(block(|block| block.user = Some("www".to_owned()))).contains("user www"));
+        assert!(why(block(|block| block.service = Some("checkout".to_owned()))).contains("service checkout"));
         assert!(why(block(|block| block.protocol = Some(Protocol::Udp))).contains("UDP"));
         assert!(why(block(|block| block.to = vec!["db.example".to_owned()])).contains("no peer"));
         assert!(why(block(|block| block.interfaces = vec!["eth1".to_owned()])).contains("interfaces"));

@@ -20,6 +20,7 @@ command -v modprobe >/dev/null || need+=(kmod)
 [[ -x /lib/systemd/systemd ]] || need+=(systemd)
 [[ -x /usr/bin/dbus-daemon ]] || need+=(dbus)
 command -v ip >/dev/null || need+=(iproute2)
+command -v iptables-restore >/dev/null || [[ -x /usr/sbin/iptables-restore ]] || need+=(iptables)
 find_kernel() { find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' 2>/dev/null | sort -V | tail -n 1; }
 [[ -n $(find_kernel) ]] || need+=(linux-image-amd64)
 if ((${#need[@]})); then

@@ -1,8 +1,13 @@
 //! `host-isolate`: cut the host off, both ways, from everything but the control path and SSH.
 //!
-//! One nftables table, behind gates that the kernel closes by itself; no interface, route or other table is touched.
+//! One nftables table or a set of iptables chains, behind gates that the kernel closes by itself; no interface, no route and no rule of others is touched.
 
-use firedrill_wire::{Span, api::Problem, evidence::Evidence, fault::HostIsolate};
+use firedrill_wire::{
+    Span,
+    api::Problem,
+    evidence::Evidence,
+    fault::{Engine, HostIsolate},
+};
 
 use super::{
     Ask, Inject, InjectError, Injected, Live, Prepared,
@@ -26,7 +31,7 @@ impl Inject for HostIsolate {
                 .to_owned(),
             "connections that the agent or SSH have open stay, and new ones can be made".to_owned(),
         ];
-        table_fault::prepare(host, ask, &harm(&peers), &peers, &effect, notes)
+        table_fault::prepare_by(Engine::Auto, host, ask, &harm(&peers), &peers, &effect, notes)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {

@@ -6,6 +6,7 @@ use crate::host::impair::Chance;
 
 pub mod detour;
 pub mod dns;
+mod iptables;
 pub mod kernel;
 pub mod peers;
 pub mod rules;

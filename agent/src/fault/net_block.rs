@@ -24,7 +24,15 @@ impl Inject for NetBlock {
             Refuse::Reject => "reject",
         };
         let effect = format!("{verb} {}", words::packets(&self.traffic(), &peers));
-        table_fault::prepare(host, ask, &harm(self, &peers), &peers, &effect, notes(self, &peers))
+        table_fault::prepare_by(
+            self.engine,
+            host,
+            ask,
+            &harm(self, &peers),
+            &peers,
+            &effect,
+            notes(self, &peers),
+        )
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {

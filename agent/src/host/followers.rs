@@ -1,7 +1,7 @@
 //! What a fault's clauses stand for, looked up again while it holds: names of peers, and the cgroup of a service. What is
-//! new is added to the table's sets.
+//! new is added to the rules.
 //!
-//! Only ever adds: an address that a name gave once may still have connections. Ends with the table, and holds nothing up:
+//! Only ever adds: an address that a name gave once may still have connections. Ends with the rules, and holds nothing up:
 //! each fault's look-ups have threads of their own.
 
 use std::{
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 
 use super::{
     cgroup,
-    nft::{Adder, expr::Family, interval::Intervals},
+    nft::{Adder, interval::Intervals},
 };
 
 /// How often names are looked up.
@@ -27,6 +27,20 @@ pub const EVERY: Duration = Duration::from_secs(5);
 pub const SERVICE_EVERY: Duration = Duration::from_millis(100);
 /// Every so many of these it is looked whether there is a table still.
 const LOOKS: u32 = 10;
+
+/// Adds to the peers of rules that are in force. Never makes what is not there.
+pub trait Adds {
+    /// Whether the rules are there still.
+    ///
+    /// # Errors
+    /// What could not be read, for people.
+    fn is_there(&self) -> Result<bool, String>;
+    /// Adds to the peers.
+    ///
+    /// # Errors
+    /// What could not be added, for people.
+    fn add(&self, networks: &[IpNet]) -> Result<(), String>;
+}
 
 /// What following has brought so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +67,13 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Follows names, unless that is done already. `known` are the addresses that are in the sets, `set` names these.
+    /// Follows names, unless that is done already. `known` are the addresses that are among the rules' peers.
     pub fn follow(
         &self,
         id: &InjectionId,
         names: Vec<String>,
         mut known: BTreeSet<IpNet>,
-        set: fn(Family) -> String,
-        adder: Adder,
+        adder: impl Adds + Send + 'static,
     ) {
         if names.is_empty() {
             return;
@@ -70,8 +83,8 @@ impl Followers {
                 thread::sleep(EVERY);
                 match adder.is_there() {
                     Ok(false) => return,
-                    Ok(true) => look_up(&names, &mut known, set, &adder, followed),
-                    Err(error) => locked(followed).failed = Some(error.to_string()),
+                    Ok(true) => look_up(&names, &mut known, &adder, followed),
+                    Err(error) => locked(followed).failed = Some(error),
                 }
             }
         });
@@ -154,8 +167,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn look_up(
     names: &[String],
     known: &mut BTreeSet<IpNet>,
-    set: fn(Family) -> String,
-    adder: &Adder,
+    adder: &impl Adds,
     followed: &Mutex<Followed<IpNet>>,
 ) {
     let mut failed = None;
@@ -167,10 +179,10 @@ fn look_up(
         }
     }
     fresh.retain(|network| !known.iter().any(|known| known.contains(network)));
-    for (family, ranges) in Intervals::networks(fresh.iter().copied()) {
-        if let Err(error) = adder.add(&set(family), &ranges) {
-            failed = Some(error.to_string());
-        }
+    if !fresh.is_empty()
+        && let Err(error) = adder.add(&fresh.iter().copied().collect::<Vec<_>>())
+    {
+        failed = Some(error);
     }
     let mut followed = locked(followed);
     followed.looks += 1;
@@ -193,7 +205,7 @@ fn look_at(
     let added = match fresh {
         Ok(None) => Ok(None),
         Ok(Some(id)) => {
-            adder.add(set, &Intervals::numbers([id])).map(|()| Some(id)).map_err(|error| error.to_string())
+            adder.ranges(set, &Intervals::numbers([id])).map(|()| Some(id)).map_err(|error| error.to_string())
         }
         Err(error) => Err(format!("{}: {error}", folder.display())),
     };

@@ -17,8 +17,8 @@ mod transact;
 
 pub use adder::Adder;
 pub use keeper::Keeper;
-pub(crate) use look::list;
 pub use look::{Look, TableSeen};
+pub(crate) use look::{is_absent, list};
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -217,10 +217,11 @@ impl Nft {
         Keeper::new(Arc::downgrade(&self.owner), table, gate)
     }
 
-    /// What adds to the sets of a table from elsewhere in this process. It does not keep the tables alive.
+    /// What adds peers to a table from elsewhere in this process, to the sets of these names. It does not keep the tables
+    /// alive.
     #[must_use]
-    pub fn adder(&self, table: &str) -> Adder {
-        Adder::new(Arc::downgrade(&self.owner), table)
+    pub fn adder(&self, table: &str, set: fn(expr::Family) -> String) -> Adder {
+        Adder::new(Arc::downgrade(&self.owner), table, set)
     }
 
     /// Deletes one of our tables, and its twin. That it is not there is success; so is that its owner dies and the kernel

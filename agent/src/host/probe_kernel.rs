@@ -1,6 +1,7 @@
 //! What `doctor` says about the kernel and about who else filters and shapes packets here. Reads and dry runs only.
 
 mod dry_runs;
+mod iptables;
 mod others;
 mod resets;
 
@@ -14,6 +15,8 @@ use super::Host;
 #[must_use]
 pub fn findings(host: &Host) -> Vec<Finding> {
     let mut findings = dry_runs::findings(host);
+    findings.extend(iptables::findings(host));
+    findings.push(iptables::engine(host, &findings));
     findings.extend(resets::findings());
     findings.extend(others::findings(host));
     findings

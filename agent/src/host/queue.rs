@@ -53,6 +53,16 @@ pub fn tag_of(whose: u16) -> u32 {
     TAG | u32::from(whose) << 6
 }
 
+/// Where rules cannot ask for that tag, the sockets belong to a user of this number, plus the queue's minus [`FIRST`]. No
+/// distribution gives such numbers to anybody, and no program runs as one.
+pub const SENDER: u32 = 0xfd00_0000;
+
+/// The user that a queue's sockets can belong to.
+#[must_use]
+pub const fn sender(number: u16) -> u32 {
+    SENDER + number.saturating_sub(FIRST) as u32
+}
+
 /// Packets that the kernel may hold beyond those that are held on purpose, until they are received.
 const ON_THEIR_WAY: u32 = 4_096;
 /// No more often than this is a loop's pulse asked for.
@@ -76,6 +86,8 @@ pub struct Spec {
     pub memory: usize,
     /// Called so often from the queue's own loop, as long as it keeps up.
     pub every: Duration,
+    /// Whose its sockets are that send packets again, where that is how rules know them.
+    pub sender: Option<u32>,
     /// Keeps the gate open.
     pub alive: Box<dyn FnMut() + Send>,
 }
@@ -248,9 +260,9 @@ impl Drop for Queues {
 
 /// Makes the queue and starts its loop.
 fn begin(spec: Spec) -> io::Result<Running> {
-    let Spec { number, whose, impair, look, seed, memory, every, alive } = spec;
+    let Spec { number, whose, impair, look, seed, memory, every, sender, alive } = spec;
     let tag = tag_of(whose).saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
-    let again = Again::open(tag)?;
+    let again = Again::open_as(sender, tag)?;
     // Frames of several segments are one packet here: only where that makes no difference.
     let unsegmented = impair.loss == Loss::None
         && impair.rate.is_none()

@@ -34,7 +34,8 @@ pub fn compare(before: &Snapshot, after: &Snapshot, claims: &[Claim]) -> Differe
             (Some(_), None) => format!("{key} is gone"),
             (None, _) => format!("{key} is new"),
         };
-        if is_ours(key, claims) { &mut difference.ours } else { &mut difference.foreign }.push(line);
+        let ours = is_ours(key, claims) || line.split([' ', '"']).any(|word| word.starts_with(PREFIX));
+        if ours { &mut difference.ours } else { &mut difference.foreign }.push(line);
     }
     difference
 }
@@ -53,8 +54,9 @@ fn is_ours(key: &str, claims: &[Claim]) -> bool {
             | "qdisc"
             | "class"
             | "filter"
+            | "iptables-chain"
     );
-    let named = network && name.split(' ').take(2).any(|word| word.starts_with(PREFIX));
+    let named = network && name.split(' ').take(3).any(|word| word.starts_with(PREFIX));
     named
         || claims.iter().any(|claim| {
             key.strip_prefix(claim.what.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -110,6 +112,21 @@ mod tests {
             ["unit:checkout changed: - up; + down", "nft-chain:inet fd_x input is new"]
         );
         assert_eq!(difference.foreign, ["unit:checkout-db changed: - up; + down"]);
+    }
+
+    #[test]
+    fn a_jump_to_us_is_ours_in_whosever_chain_it_stands() {
+        let before = snapshot(&[
+            ("iptables-chain:ip filter INPUT", "ACCEPT\n-j ufw"),
+            ("nft-chain:ip filter OUTPUT", "a"),
+        ]);
+        let after = snapshot(&[
+            ("iptables-chain:ip filter INPUT", "ACCEPT\n-j fd_0123_i\n-j ufw"),
+            ("iptables-chain:ip filter fd_0123_i", "-"),
+            ("nft-chain:ip filter OUTPUT", "a\nimmediate{jump \"fd_0123_o\"}"),
+        ]);
+        let difference = compare(&before, &after, &[]);
+        assert_eq!((difference.ours.len(), difference.foreign.len()), (3, 0), "{difference:?}");
     }
 
     #[test]

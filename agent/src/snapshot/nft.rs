@@ -1,6 +1,7 @@
 //! The nftables ruleset of all families: tables, chains with their rules, sets with their elements, objects, flow tables.
 //!
-//! Rules that `iptables-nft` made are among them; those of `iptables-legacy` are not nftables'.
+//! Rules that `iptables-nft` made are among them; those of `iptables-legacy` are not nftables'. A
+//! kernel without nf_tables has none.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use crate::host::{
     Host,
     netlink::{Attrs, Message, NetlinkError, Reason, attr, attributes},
     nft::{
-        list,
+        is_absent, list,
         message::{ANY, Kind},
     },
 };
@@ -25,7 +26,11 @@ const QUOTA_OBJECT: u32 = 2;
 
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let listed = |kind| list(ANY, kind, &Attrs::new());
-    for message in listed(Kind::GetTables)? {
+    let tables = match listed(Kind::GetTables) {
+        Err(error) if is_absent(&error) => return Ok(()),
+        tables => tables?,
+    };
+    for message in tables {
         let (family, attrs) = parts(&message);
         put(into, &format!("nft-table:{family} {}", name(attrs, 1)), canonical(attrs, table));
     }

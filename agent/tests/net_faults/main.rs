@@ -9,6 +9,8 @@ mod clean;
 mod dns;
 mod down;
 mod engine;
+mod iptables;
+mod iptables_shapes;
 mod lines;
 mod others;
 mod reset;

@@ -211,7 +211,7 @@ fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
     }
 }
 
-fn ask(fault: &Fault, hold: Span) -> Ask {
+pub(crate) fn ask(fault: &Fault, hold: Span) -> Ask {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = match fault {
         // The same fault gets the same id while it is only prepared, so that answers can be compared.
@@ -291,12 +291,16 @@ pub(crate) fn owner() -> Child {
 
 /// The part of that process, with a host of its own in the namespace that the first has furnished.
 pub(crate) fn own(fault: &Fault) -> ! {
-    let host = host(Path::new("/nonexistent"));
+    own_on(&host(Path::new("/nonexistent")), fault, Span::secs(60))
+}
+
+/// The same, by a host of its own making, with a lease that nobody renews.
+pub(crate) fn own_on(host: &Host, fault: &Fault, lease: Span) -> ! {
     let ask = Ask { id: OWNED.parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
-    let prepared = of(fault).prepare(&host, &ask).unwrap();
+    let prepared = of(fault).prepare(host, &ask).unwrap();
     let ends_boot_us = clock::boot_us() + 60_000_000;
-    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(60) };
-    of(fault).inject(&host, &live).unwrap();
+    let live = Live { ask, prepared, ends_boot_us, lease };
+    of(fault).inject(host, &live).unwrap();
     println!("\nready");
     std::io::stdout().flush().unwrap();
     loop {

@@ -222,6 +222,7 @@ pub(crate) fn spec(impair: Impair) -> Spec {
         seed: 42,
         memory: 64 << 20,
         every,
+        sender: None,
         alive: Box::new(|| {}),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Connections, Direction, Fault, NetLose, NetSlow, Protocol, Traffic,
-    shape::{Distribution, GilbertElliott},
+    shape::{Distribution, Engine, GilbertElliott},
 };
 use crate::{ByteSize, Share};
 
@@ -56,6 +56,11 @@ impl Fault {
             return Some(wrong);
         }
         match self {
+            Self::NetBlock(block) if block.engine == Engine::UserSpace => misfit(
+                "bad-engine",
+                "nothing is blocked in user space",
+                "\"kernel\", \"iptables\", or leave `engine` out",
+            ),
             Self::NetSlow(slow) => late(slow),
             Self::NetLose(lose) => lost(lose),
             Self::NetDuplicate(kind) => some(kind.share),
@@ -195,6 +200,8 @@ mod tests {
     fn what_cannot_be_is_said_and_what_can_is_not() {
         for (text, wanted) in [
             (r#"{"net-block":{}}"#, Some("no-peers")),
+            (r#"{"net-block":{"to":"a","engine":"iptables"}}"#, None),
+            (r#"{"net-block":{"to":"a","engine":"user-space"}}"#, Some("bad-engine")),
             (r#"{"net-block":{"to":"a","protocol":"icmp","local_ports":1}}"#, Some("no-ports")),
             (r#"{"net-slow":{"to":"a","delay":"500ms","jitter":"100ms","correlation":"25%"}}"#, None),
             (r#"{"net-slow":{"delay":"500ms"}}"#, Some("no-peers")),

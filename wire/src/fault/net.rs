@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::traffic::on_traffic;
+use super::{shape::Engine, traffic::on_traffic};
 
 /// Which way packets go, seen from the host that has the fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,6 +156,9 @@ on_traffic! {
     /// Only packets of some connections: `new` ones, or `replies`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     connections: Option<Connections>,
+    /// What drops or rejects: `kernel` (nftables), `iptables`, or `auto`, the first of them that the host can do.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
 }
 
 /// A value, or a list of them: only its schema.

@@ -35,17 +35,20 @@ impl Distribution {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
-    /// The kernel where it can do all that is asked, else user space; the plan says which, and why.
+    /// The kernel where it can do all that is asked, else user space, and iptables where nftables cannot be used; the plan
+    /// says which, and why.
     #[default]
     Auto,
-    /// The kernel's own netem and tbf, or a refusal.
+    /// The kernel's own netem and tbf behind nftables rules, or a refusal.
     Kernel,
     /// The agent, by a queue of packets (NFQUEUE).
     UserSpace,
+    /// Chains of our own, by iptables; where packets are let through, the agent's queue behind them.
+    Iptables,
 }
 
 impl Engine {
-    fn is_auto(&self) -> bool {
+    pub(super) fn is_auto(&self) -> bool {
         *self == Self::Auto
     }
 }

@@ -10,9 +10,9 @@ mod choosing;
 mod exempt;
 
 pub use choice::{Choice, Fate, Harm};
-pub(super) use choosing::{SERVICE, choosing, peers_set};
+pub(super) use choosing::{End, SERVICE, choosing, peer_ends, peers_set};
 pub use exempt::{METADATA, control_ports, exempt};
-pub(super) use exempt::{exceptions, exemptions};
+pub(super) use exempt::{Spared, exceptions, exemptions, spared};
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{kernel, peers::Peers, rules::Harm, table_fault, user_space, words};
 use crate::{
     fault::{Ask, Inject, InjectError, Injected, Live, Prepared},
-    host::{Host, impair::Impair, queue::Look},
+    host::{Firewall, Host, impair::Impair, queue::Look},
 };
 
 /// A kind of fault that lets traffic through, but not as it was.
@@ -75,14 +75,20 @@ impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
         let peers = Peers::of(host, &self.traffic())?;
-        match self.engine() {
-            fault::Engine::Kernel => kernel::prepare(self, host, ask, peers),
-            fault::Engine::UserSpace => user_space::prepare(self, host, ask, peers),
-            fault::Engine::Auto => kernel::prepare(self, host, ask, peers.clone()).or_else(|unable| {
-                let mut prepared = user_space::prepare(self, host, ask, peers)?;
-                prepared.notes.push(format!("user space it is, because {}", kernel::reason(&unable)));
-                Ok(prepared)
-            }),
+        let asked = self.engine();
+        match (asked, table_fault::chosen(asked, host, ask)?) {
+            (fault::Engine::Kernel, _) => kernel::prepare(self, host, ask, peers),
+            (fault::Engine::Auto, Firewall::Auto | Firewall::Nftables) => {
+                kernel::prepare(self, host, ask, peers.clone()).or_else(|unable| {
+                    let mut prepared = user_space::prepare(self, host, ask, peers)?;
+                    prepared.notes.push(format!("user space it is, because {}", kernel::reason(&unable)));
+                    Ok(prepared)
+                })
+            }
+            // What iptables can do to packets that are let through is hand them to user space.
+            (fault::Engine::Auto | fault::Engine::UserSpace | fault::Engine::Iptables, _) => {
+                user_space::prepare(self, host, ask, peers)
+            }
         }
     }
 

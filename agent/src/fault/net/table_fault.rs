@@ -7,16 +7,19 @@ use firedrill_wire::{
     Span,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
+    fault::Engine,
 };
 
 use super::{
+    iptables,
     peers::Peers,
     rules::{self, Choice, Fate, Harm},
 };
 use crate::{
     fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
     host::{
-        Host,
+        Firewall, Host,
+        followers::Adds,
         nft::{
             self, Installed,
             table::{HOLD, LEASE},
@@ -27,7 +30,10 @@ use crate::{
 
 /// The kernel's own end of the hold comes so much after the agent's: it is for an agent that cannot act, and must not
 /// race with the last look of one that can.
-const BEHIND: Duration = Duration::from_millis(500);
+pub(super) const BEHIND: Duration = Duration::from_millis(500);
+
+/// The kernel does not take our tables.
+pub(super) const UNABLE: &str = "nftables-unable";
 
 /// What holds the fault if the agent dies.
 const SWITCHES: [&str; 2] =
@@ -41,6 +47,61 @@ pub fn check(ask: &Ask) -> Result<(), Problem> {
     match ask.fault.misfit() {
         Some(wrong) => Err(refuse(wrong.code, format!("{}: {}", ask.fault.kind(), wrong.what), wrong.help)),
         None => Ok(()),
+    }
+}
+
+/// Prepares it by nftables, or by iptables chains where the kernel cannot do it or where this host or the scenario says so.
+///
+/// # Errors
+/// A refusal: neither can do it, or they say that it is not to be used.
+pub fn prepare_by(
+    asked: Engine,
+    host: &Host,
+    ask: &Ask,
+    harm: &Harm,
+    peers: &Peers,
+    effect: &str,
+    notes: Vec<String>,
+) -> Result<Prepared, Problem> {
+    let chains = |notes| iptables::prepare(host, ask, harm, peers, effect, notes);
+    match chosen(asked, host, ask)? {
+        Firewall::Nftables => prepare(host, ask, harm, peers, effect, notes),
+        Firewall::Iptables => chains(notes),
+        Firewall::Auto => prepare(host, ask, harm, peers, effect, notes.clone()).or_else(|unable| {
+            if unable.code != UNABLE {
+                return Err(unable);
+            }
+            let mut prepared = chains(notes).map_err(|also| Problem {
+                title: format!("{}; nor by iptables: {}", unable.title, also.title),
+                ..unable.clone()
+            })?;
+            prepared.notes.push(format!("iptables it is, because nftables cannot: {}", unable.title));
+            Ok(prepared)
+        }),
+    }
+}
+
+/// What both the host's configuration and the scenario allow.
+///
+/// # Errors
+/// The refusal, where that is nothing.
+pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem> {
+    let no = |configured: &str, other: &str| {
+        Err(refuse(
+            "engine-unable",
+            format!(
+                "{}: this host's agent is configured for faults by {configured} only, not {other}",
+                ask.fault.kind()
+            ),
+            "leave the engine to `auto`, or change `firewall` in the host's agent.toml",
+        ))
+    };
+    match (asked, host.firewall) {
+        (Engine::Iptables, Firewall::Nftables) => no("nftables", "iptables"),
+        (Engine::Kernel, Firewall::Iptables) => no("iptables", "nftables"),
+        (Engine::Iptables, _) => Ok(Firewall::Iptables),
+        (Engine::Kernel, _) => Ok(Firewall::Nftables),
+        (Engine::Auto | Engine::UserSpace, configured) => Ok(configured),
     }
 }
 
@@ -103,7 +164,7 @@ fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
         }
     }
     refuse(
-        "nftables-unable",
+        UNABLE,
         error,
         "owner tables need Linux 5.12 and CAP_NET_ADMIN; `firedrill doctor` says what this host has",
     )
@@ -123,6 +184,9 @@ pub fn peers(live: &Live) -> Result<Peers, InjectError> {
 /// # Errors
 /// The kernel refused.
 pub fn stage(host: &Host, live: &Live, harm: &Harm) -> Result<(), InjectError> {
+    if let Some(made) = iptables::of(live) {
+        return iptables::stage(host, live, harm, &made, live.ask.hold.into());
+    }
     let table = rules::table(host, &live.ask.id, harm, live.lease.into(), live.ask.hold.into());
     host.nft.stage(&table).map_err(|error| InjectError(error.to_string()))
 }
@@ -142,10 +206,15 @@ pub fn inject(
         return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
     }
     let hold = Duration::from_micros(left) + BEHIND;
+    if let Some(made) = iptables::of(live) {
+        let injected = iptables::inject(host, live, harm, &made, hold)?;
+        follow(host, live, host.iptables.adder(&live.ask.id));
+        return Ok(injected);
+    }
     let name = nft::table_name(&live.ask.id);
     if let Some(rules) = host.nft.open_gates(&name, live.lease.into(), hold) {
         let detail = format!("opened the gates of table inet {name} with {rules} rules");
-        follow(host, live, &name);
+        follow_all(host, live, &name);
         return Ok(Injected { detail, undo: None });
     }
     let table = rules::table(host, &live.ask.id, &harm()?, live.lease.into(), hold);
@@ -156,23 +225,30 @@ pub fn inject(
         Installed::Replaced => "installed anew",
     };
     let detail = format!("{how} table inet {} with {} rules", table.name, table.rules());
-    follow(host, live, &name);
+    follow_all(host, live, &name);
     Ok(Injected { detail, undo: None })
 }
 
-/// Has names among the peers and the service's cgroup looked up again while the table is there.
-fn follow(host: &Host, live: &Live, table: &str) {
+/// Has names among the peers looked up again while the rules are there.
+fn follow(host: &Host, live: &Live, adder: impl Adds + Send + 'static) {
     if live.ask.fault.on_traffic().is_none() {
         return;
     }
     if let Ok(peers) = peers(live) {
         let names = peers.names().map(str::to_owned).collect();
-        let (known, adder) = (peers.all().collect(), host.nft.adder(table));
-        host.followers.follow(&live.ask.id, names, known, rules::peers_set, adder);
-        if let Some(service) = peers.service {
-            let (known, adder) = (service.cgroup().numbers, host.nft.adder(table));
-            host.followers.follow_service(&live.ask.id, service.folder, known, rules::SERVICE, adder);
-        }
+        host.followers.follow(&live.ask.id, names, peers.all().collect(), adder);
+    }
+}
+
+/// Has the service's cgroup looked up again as well, which only tables can ask for.
+fn follow_all(host: &Host, live: &Live, table: &str) {
+    let adder = || host.nft.adder(table, rules::peers_set);
+    follow(host, live, adder());
+    if live.ask.fault.on_traffic().is_some()
+        && let Ok(Peers { service: Some(service), .. }) = peers(live)
+    {
+        let known = service.cgroup().numbers;
+        host.followers.follow_service(&live.ask.id, service.folder, known, rules::SERVICE, adder());
     }
 }
 
@@ -204,6 +280,11 @@ fn followed(host: &Host, live: &Live) -> String {
 /// Whether the table is there with both gates open, and what its counters saw.
 #[must_use]
 pub fn evidence(host: &Host, live: &Live) -> Evidence {
+    if let Some(made) = iptables::of(live) {
+        let mut evidence = iptables::evidence(host, live, &made);
+        evidence.detail.push_str(&followed(host, live));
+        return evidence;
+    }
     let name = nft::table_name(&live.ask.id);
     let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
     let look = match host.nft.look(&name) {
@@ -240,6 +321,9 @@ pub fn evidence(host: &Host, live: &Live) -> Evidence {
 /// # Errors
 /// The lease has ended or the table is gone.
 pub fn renew(host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
+    if iptables::of(live).is_some() {
+        return iptables::renew(host, live);
+    }
     let table = nft::table_name(&live.ask.id);
     host.nft.renew(&table, lease.into()).map_err(|error| InjectError(error.to_string()))
 }

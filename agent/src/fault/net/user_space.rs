@@ -14,6 +14,7 @@ use firedrill_wire::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    iptables,
     peers::Peers,
     rules::{ALIVE_FOR, Fate, Harm},
     shape::{Basis, Engine, Shape, effect, notes},
@@ -56,7 +57,7 @@ pub(super) fn prepare(
     let harm = harm(shape, &peers, number);
     let reaches = if harm.choice.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
     let notes = notes(shape, &peers, reaches, about());
-    let mut prepared = table_fault::prepare(host, ask, &harm, &peers, &effect, notes)?;
+    let mut prepared = table_fault::prepare_by(shape.engine(), host, ask, &harm, &peers, &effect, notes)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
     // what any queue holds.
@@ -132,9 +133,15 @@ fn start_queue(
     if host.queues.counts(number).is_some() {
         return Ok(());
     }
-    let gate = Gate { set: ALIVE, left: ALIVE_FOR };
-    let mut keeper =
-        host.nft.keeper(&table_name(&live.ask.id), gate).map_err(|error| InjectError(error.to_string()))?;
+    let by_iptables = iptables::of(live).is_some();
+    let alive: Box<dyn FnMut() + Send> = if by_iptables {
+        Box::new(iptables::keeper(host, live, ALIVE))
+    } else {
+        let gate = Gate { set: ALIVE, left: ALIVE_FOR };
+        let keeper = host.nft.keeper(&table_name(&live.ask.id), gate);
+        let mut keeper = keeper.map_err(|error| InjectError(error.to_string()))?;
+        Box::new(move || keeper.keep())
+    };
     let spec = Spec {
         number,
         whose: peers.whose(host).unwrap_or(0),
@@ -143,7 +150,9 @@ fn start_queue(
         seed: seed(host, &live.ask),
         memory: MEMORY,
         every: EVERY,
-        alive: Box::new(move || keeper.keep()),
+        // Rules of iptables cannot ask for the tag that the others ask for.
+        sender: by_iptables.then(|| queue::sender(number)),
+        alive,
     };
     let failed =
         |error| InjectError(format!("could not serve queue {number} for packets (NFQUEUE): {error}"));

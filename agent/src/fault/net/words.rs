@@ -36,6 +36,10 @@ pub fn about_service(peers: &Peers) -> Option<String> {
     })
 }
 
+/// What the same faults reach where packets are chosen before anything else is done to them.
+pub const REACHES_BEFORE_NAT: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
+     packets that come in or pass through are judged by the addresses and ports they have before destination NAT";
+
 /// `TCP packets to and from 10.9.0.2, remote ports 5432`.
 #[must_use]
 pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {

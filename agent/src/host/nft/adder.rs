@@ -2,41 +2,56 @@
 
 use std::sync::{PoisonError, Weak};
 
+use ipnet::IpNet;
+
 use super::{
     Owner,
+    expr::Family,
     interval::Intervals,
     named,
     table::{self, Of},
     too_long,
     transact::transact,
 };
-use crate::host::netlink::NetlinkError;
+use crate::host::{followers::Adds, netlink::NetlinkError};
 
 /// Adds to the sets of one table and its twin. Does not keep them alive, and never makes what is not there.
 #[derive(Debug)]
 pub struct Adder {
     owner: Weak<Owner>,
     table: String,
+    /// Names the sets of peers.
+    set: fn(Family) -> String,
+}
+
+impl Adds for Adder {
+    fn is_there(&self) -> Result<bool, String> {
+        let named = named(&self.table).map_err(|error| error.to_string())?;
+        Ok(self.owner.upgrade().is_some() && !named.is_empty())
+    }
+
+    fn add(&self, networks: &[IpNet]) -> Result<(), String> {
+        let mut outcome = Ok(());
+        for (family, ranges) in Intervals::networks(networks.iter().copied()) {
+            // Those of one family are added even where those of the other cannot be.
+            if let Err(error) = self.ranges(&(self.set)(family), &ranges) {
+                outcome = Err(error.to_string());
+            }
+        }
+        outcome
+    }
 }
 
 impl Adder {
-    pub(super) fn new(owner: Weak<Owner>, table: &str) -> Self {
-        Self { owner, table: table.to_owned() }
-    }
-
-    /// Whether there is such a table still.
-    ///
-    /// # Errors
-    /// What the kernel said.
-    pub fn is_there(&self) -> Result<bool, NetlinkError> {
-        Ok(self.owner.upgrade().is_some() && !named(&self.table)?.is_empty())
+    pub(super) fn new(owner: Weak<Owner>, table: &str, set: fn(Family) -> String) -> Self {
+        Self { owner, table: table.to_owned(), set }
     }
 
     /// Adds ranges to the sets of that name, of the table and its twin.
     ///
     /// # Errors
     /// What the kernel said; there is no such set.
-    pub fn add(&self, set: &str, ranges: &Intervals) -> Result<(), NetlinkError> {
+    pub fn ranges(&self, set: &str, ranges: &Intervals) -> Result<(), NetlinkError> {
         let mut outcome = Ok(());
         let mut added = false;
         for of in Of::BOTH {

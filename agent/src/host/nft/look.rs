@@ -62,7 +62,15 @@ pub(crate) fn list(family: u8, kind: Kind, attrs: &Attrs) -> Result<Vec<Message>
 /// # Errors
 /// What the kernel said.
 pub(super) fn tables() -> Result<Vec<TableSeen>, NetlinkError> {
-    Ok(list(ANY, Kind::GetTables, &Attrs::new())?.iter().filter_map(table).collect())
+    match list(ANY, Kind::GetTables, &Attrs::new()) {
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        listed => Ok(listed?.iter().filter_map(table).collect()),
+    }
+}
+
+/// Whether the kernel has no nf_tables at all, and so no tables: that is what it says to being asked for them.
+pub(crate) fn is_absent(error: &NetlinkError) -> bool {
+    matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT))
 }
 
 fn table(message: &Message) -> Option<TableSeen> {

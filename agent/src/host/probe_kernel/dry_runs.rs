@@ -10,6 +10,7 @@ use crate::host::{
     netlink::{Attrs, NetlinkError, Request, Socket, flag},
     nft::{
         expr::Exprs,
+        list,
         message::{self, Kind},
         table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
     },
@@ -23,12 +24,13 @@ const TRIAL: &str = "fd_trial";
 const QDISC: [i32; 1] = [libc::EINVAL];
 /// What it says to an address that cannot be, of a kind of interface that it has.
 const IFB: [i32; 1] = [libc::EADDRNOTAVAIL];
+pub(super) const OWNER_TABLES: &str = "nftables owner tables with timeouts";
 /// What delays, losses and their like are done with.
 const SHAPING: &str = "packet shaping: user space (NFQUEUE)";
 
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match host.nft.tables() {
+    match list(message::ANY, Kind::GetTables, &Attrs::new()) {
         Ok(tables) => {
             let detail = format!("{} tables", tables.len());
             findings.push(finding("nftables", Grade::Good, detail, ""));
@@ -40,9 +42,9 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         }
     }
     findings.push(graded(
-        "nftables owner tables with timeouts",
+        OWNER_TABLES,
         host.nft.try_out(&trial(Exprs::drop)),
-        "needs Linux 5.12; without it net-block and host-isolate are refused",
+        "needs Linux 5.12; without it faults on traffic are left to iptables",
     ));
     findings.push(graded(
         "nftables reject",

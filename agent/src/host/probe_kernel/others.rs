@@ -6,8 +6,11 @@ use firedrill_wire::api::{Finding, Grade};
 
 use super::finding;
 use crate::{
-    host::{Host, nft::PREFIX},
-    snapshot::{Snapshot, SnapshotError, qdisc_kinds},
+    host::{
+        Host,
+        nft::{PREFIX, expr::Family},
+    },
+    snapshot::{Snapshot, SnapshotError, legacy_program, qdisc_kinds},
 };
 
 /// Qdiscs that a kernel or a distribution puts on an interface by itself.
@@ -47,10 +50,15 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
             "iptables-legacy rules",
             Grade::Note,
             legacy.join(", "),
-            "left alone; they are no part of the proof of a clean host",
+            if Family::BOTH.into_iter().any(|family| legacy_program(family).is_none()) {
+                "left alone; no part of the proof of a clean host, because no iptables-legacy-save is installed to read them"
+            } else {
+                "left alone, always"
+            },
         ));
     }
-    let flavours = flavours(&foreign, &names("nft-chain:"), !legacy.is_empty());
+    let chains = [names("nft-chain:"), names("iptables-chain:")].concat();
+    let flavours = flavours(&foreign, &chains, !legacy.is_empty());
     findings.push(finding("firewall", Grade::Note, flavours, ""));
     match qdisc_kinds() {
         Ok(kinds) => {
@@ -73,7 +81,7 @@ fn unreadable(error: &SnapshotError) -> Finding {
 
 /// Tables that the old iptables has in the kernel; the files are not there where it was never used.
 fn legacy() -> Vec<String> {
-    ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"]
+    ["/proc/thread-self/net/ip_tables_names", "/proc/thread-self/net/ip6_tables_names"]
         .iter()
         .filter_map(|path| Some((path.rsplit('/').next()?, fs::read_to_string(path).ok()?)))
         .flat_map(|(file, text)| {

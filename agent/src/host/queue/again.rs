@@ -11,7 +11,10 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
-use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, setsockopt, sockopt};
+use nix::{
+    sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, setsockopt, sockopt},
+    unistd::{Uid, setfsuid},
+};
 
 use super::{
     ip::{self, Ends},
@@ -73,9 +76,34 @@ fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
     Ok(made)
 }
 
+/// Runs something with files and sockets made as another user's. Only this thread's are, and only meanwhile.
+fn as_user<T>(user: u32, what: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let wanted = Uid::from_raw(user);
+    let before = setfsuid(wanted);
+    // It says what was, and not whether it went well; asked for what cannot be, it changes nothing.
+    let now = setfsuid(Uid::from_raw(u32::MAX));
+    let done = if now == wanted {
+        what()
+    } else {
+        Err(io::Error::other(format!(
+            "this user namespace has no user {user}, by which its packets are known"
+        )))
+    };
+    setfsuid(before);
+    done
+}
+
 impl Again {
+    /// Opens the sockets, as another user's where one is given.
+    pub(super) fn open_as(user: Option<u32>, tag: u32) -> io::Result<Self> {
+        match user {
+            None => Self::open(tag),
+            Some(user) => as_user(user, || Self::open(tag)),
+        }
+    }
+
     /// Opens the sockets. Their packets have `tag` as their priority.
-    pub(super) fn open(tag: u32) -> io::Result<Self> {
+    fn open(tag: u32) -> io::Result<Self> {
         let tag = i32::try_from(tag).map_err(io::Error::other)?;
         let v4 = raw(AddressFamily::Inet, tag)?;
         let v6 = match raw(AddressFamily::Inet6, tag) {

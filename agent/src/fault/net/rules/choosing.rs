@@ -24,8 +24,8 @@ pub(in crate::fault::net) const SERVICE: &str = "service";
 pub(super) const LOCAL_PORTS: &str = "local_ports";
 
 /// Which end of a packet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fault::net) enum End {
     Source,
     Destination,
 }
@@ -43,7 +43,7 @@ pub(super) fn set_name(of: &str, family: Family) -> String {
 }
 
 /// The ends at which a hook has the peer, for a direction.
-pub(super) fn peer_ends(hook: Hook, direction: Direction) -> Vec<End> {
+pub(in crate::fault::net) fn peer_ends(hook: Hook, direction: Direction) -> Vec<End> {
     let inward = direction != Direction::Out;
     let outward = direction != Direction::In;
     match hook {

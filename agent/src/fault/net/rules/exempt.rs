@@ -1,6 +1,6 @@
 //! What is never harmed: at a hook, and in words.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use firedrill_wire::fault::Direction;
 
@@ -45,47 +45,69 @@ pub fn control_ports(host: &Host) -> Vec<u16> {
     ports
 }
 
-/// What is never harmed at a hook.
-pub(in crate::fault::net) fn exemptions(host: &Host, hook: Hook, loopback: bool) -> Vec<Exprs> {
-    let ends: &[End] = match hook {
-        Hook::Input | Hook::Ingress => &[End::Source],
-        Hook::Output | Hook::Egress => &[End::Destination],
-        Hook::Forward => &[End::Source, End::Destination],
-    };
-    let mut rules = Vec::new();
-    for metadata in METADATA.iter().filter_map(|text| text.parse().ok()) {
-        rules.extend(ends.iter().map(|end| is_address(hook, metadata, *end).accept()));
-    }
-    let (interface, local) = match hook {
-        Hook::Input | Hook::Ingress => (Meta::InputType, End::Destination),
-        Hook::Output | Hook::Egress => (Meta::OutputType, End::Source),
+/// Something that is never harmed, whichever engine writes the rule for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fault::net) enum Spared {
+    /// What goes by a loopback interface.
+    Loopback,
+    /// An address, as the peer.
+    Peer(IpAddr),
+    /// A TCP port of this host.
+    OwnPort(u16),
+    /// A TCP port of others.
+    PeerPort(u16),
+    /// UDP of a family to these ports.
+    Udp(Family, u16, u16),
+    /// Types of ICMPv6.
+    Icmp6(u8, u8),
+}
+
+/// All that is never harmed at a hook, in order.
+pub(in crate::fault::net) fn spared(host: &Host, hook: Hook, loopback: bool) -> Vec<Spared> {
+    let metadata = METADATA.iter().filter_map(|text| Some(Spared::Peer(text.parse().ok()?)));
+    if hook == Hook::Forward {
         // What passes through is neither loopback nor the host's own control traffic.
-        Hook::Forward => return rules,
-    };
-    if !loopback {
-        rules.insert(0, Exprs::new().meta(interface).compare(Compare::Is, &LOOPBACK.to_ne_bytes()).accept());
+        return metadata.collect();
     }
-    for number in control_ports(host) {
-        let rule = transport(Exprs::new(), TCP);
-        rules.push(port(rule, local).compare(Compare::Is, &number.to_be_bytes()).accept());
-    }
+    let mut all: Vec<_> = (!loopback).then_some(Spared::Loopback).into_iter().chain(metadata).collect();
+    all.extend(control_ports(host).into_iter().map(Spared::OwnPort));
     if host.agent_port != 0 {
         // The agents of others: the coordinator may be on this host, or its way to them lead over it.
-        let remote = if local == End::Source { End::Destination } else { End::Source };
-        let rule = port(transport(Exprs::new(), TCP), remote);
-        rules.push(rule.compare(Compare::Is, &host.agent_port.to_be_bytes()).accept());
+        all.push(Spared::PeerPort(host.agent_port));
     }
-    for (family, first) in [(Family::V4, 67_u16), (Family::V6, 546)] {
-        let rule = transport(of_family(Exprs::new(), hook, family), UDP);
-        let rule = port(rule, End::Destination).between(&first.to_be_bytes(), &(first + 1).to_be_bytes());
-        rules.push(rule.accept());
-    }
+    all.extend([Spared::Udp(Family::V4, 67, 68), Spared::Udp(Family::V6, 546, 547)]);
     // Neighbour discovery, and the multicast reports without which a switch stops carrying it.
-    for (first, last) in [(130, 137), (143, 143)] {
-        let rule = transport(of_family(Exprs::new(), hook, Family::V6), ICMP6).payload(Base::Transport, 0, 1);
-        rules.push(rule.between(&[first], &[last]).accept());
-    }
-    rules
+    all.extend([Spared::Icmp6(130, 137), Spared::Icmp6(143, 143)]);
+    all
+}
+
+/// The rules for what is never harmed at a hook.
+pub(in crate::fault::net) fn exemptions(host: &Host, hook: Hook, loopback: bool) -> Vec<Exprs> {
+    let (ends, interface): (&[End], _) = match hook {
+        Hook::Input | Hook::Ingress => (&[End::Source], Meta::InputType),
+        Hook::Output | Hook::Egress => (&[End::Destination], Meta::OutputType),
+        Hook::Forward => (&[End::Source, End::Destination], Meta::InputType),
+    };
+    let local = if ends == [End::Source] { End::Destination } else { End::Source };
+    let remote = if local == End::Source { End::Destination } else { End::Source };
+    let tcp = |number: u16, end| {
+        port(transport(Exprs::new(), TCP), end).compare(Compare::Is, &number.to_be_bytes())
+    };
+    let rule = |spared: Spared| match spared {
+        Spared::Loopback => vec![Exprs::new().meta(interface).compare(Compare::Is, &LOOPBACK.to_ne_bytes())],
+        Spared::Peer(peer) => ends.iter().map(|end| is_address(hook, peer, *end)).collect(),
+        Spared::OwnPort(number) => vec![tcp(number, local)],
+        Spared::PeerPort(number) => vec![tcp(number, remote)],
+        Spared::Udp(family, first, last) => {
+            let rule = transport(of_family(Exprs::new(), hook, family), UDP);
+            vec![port(rule, End::Destination).between(&first.to_be_bytes(), &last.to_be_bytes())]
+        }
+        Spared::Icmp6(first, last) => {
+            let rule = transport(of_family(Exprs::new(), hook, Family::V6), ICMP6);
+            vec![rule.payload(Base::Transport, 0, 1).between(&[first], &[last])]
+        }
+    };
+    spared(host, hook, loopback).into_iter().flat_map(rule).map(Exprs::accept).collect()
 }
 
 /// Peers that the scenario itself exempts.

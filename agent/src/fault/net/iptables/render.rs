@@ -1,0 +1,291 @@
+//! A harm as iptables rules: for each built-in chain one of ours that chooses, one that goes on choosing, one that spares,
+//! and for all of them one that harms, behind the gates.
+//!
+//! Choosing is in two steps so that peers and ports add up instead of multiplying. What is spared is the list that the
+//! nftables rules are made of too.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::{
+    InjectionId,
+    fault::{Connections, Direction, Protocol},
+};
+use ipnet::IpNet;
+
+use super::super::rules::{Choice, End, Fate, Harm, Spared, peer_ends, spared};
+use crate::host::{
+    Host,
+    iptables::{Chains, Gate, Rules, prefix},
+    nft::{expr::Family, table::Hook},
+    queue,
+};
+
+/// So many ports fit into one rule; a range counts for two.
+const PORTS: usize = 15;
+/// Every packet that a rule must be compared with pays for each rule before it.
+pub(super) const MOST_PEERS: usize = 4_096;
+
+/// What the rules of a fault are made of.
+pub(super) struct Render<'a> {
+    pub(super) host: &'a Host,
+    pub(super) id: &'a InjectionId,
+    pub(super) harm: &'a Harm,
+    pub(super) families: &'a [Family],
+    pub(super) gates: &'a [Gate],
+    /// The hold's end by the wall clock, as iptables writes it, where there is such a match.
+    pub(super) until: Option<&'a str>,
+}
+
+impl Render<'_> {
+    pub(super) fn chains(&self) -> Chains {
+        let table = if matches!(self.harm.how, Fate::Queue(_)) { "raw" } else { "filter" };
+        let rules = self.families.iter().map(|family| (*family, self.rules(*family, table == "raw")));
+        Chains { table, prefix: prefix(self.id), rules: rules.collect::<BTreeMap<_, _>>() }
+    }
+
+    /// Whether forwarded packets are not reached on their way to the peers, although they are meant.
+    pub(super) fn leaves_out_leaving(harm: &Harm) -> bool {
+        let Choice { direction, interfaces, user, forwarded, .. } = &harm.choice;
+        let meant = *forwarded && user.is_none() && *direction != Direction::In;
+        matches!(harm.how, Fate::Queue(_)) && meant && !interfaces.is_empty()
+    }
+
+    fn name(&self, short: &str) -> String {
+        format!("{}{short}", prefix(self.id))
+    }
+
+    fn rules(&self, family: Family, raw: bool) -> Rules {
+        let mut rules = Rules::default();
+        let mut hooks = Vec::new();
+        for (hook, from, short) in
+            [(Hook::Input, "INPUT", "i"), (Hook::Output, "OUTPUT", "o"), (Hook::Forward, "FORWARD", "f")]
+        {
+            if self.choosing(&mut rules, family, hook, short) {
+                hooks.push((hook, from, short));
+            }
+        }
+        if hooks.is_empty() {
+            return rules;
+        }
+        rules.chains.insert(0, (self.name("do"), self.harming(family)));
+        if !raw {
+            rules.jumps = hooks.into_iter().map(|(_, from, short)| (from, self.name(short))).collect();
+            return rules;
+        }
+        // What comes in and what passes through enter by one built-in chain here.
+        let mut parting = Vec::new();
+        let has = |wanted| hooks.iter().any(|(hook, ..)| *hook == wanted);
+        if has(Hook::Forward) || has(Hook::Input) {
+            let through =
+                if has(Hook::Forward) { format!("-g {}", self.name("f")) } else { "-j RETURN".to_owned() };
+            parting.push(format!("-m addrtype --dst-type UNICAST {through}"));
+            if has(Hook::Input) {
+                parting.push(format!("-g {}", self.name("i")));
+            }
+            rules.chains.push((self.name("p"), parting));
+            rules.jumps.push(("PREROUTING", self.name("p")));
+        }
+        if has(Hook::Output) {
+            rules.jumps.push(("OUTPUT", self.name("o")));
+        }
+        rules
+    }
+
+    /// The chains that choose at a hook, if anything is chosen there.
+    fn choosing(&self, rules: &mut Rules, family: Family, hook: Hook, short: &str) -> bool {
+        let choice = &self.harm.choice;
+        // What passes through has no user here.
+        if hook == Hook::Forward && (!choice.forwarded || choice.user.is_some()) {
+            return false;
+        }
+        let mut ends = peer_ends(hook, choice.direction);
+        if hook == Hook::Forward && Self::leaves_out_leaving(self.harm) {
+            ends.retain(|end| *end == End::Source);
+        }
+        if ends.is_empty() {
+            return false;
+        }
+        let judge = self.name(&format!("{short}j"));
+        let mut first = Vec::new();
+        if let (&Fate::Queue(number), Hook::Output) = (&self.harm.how, hook) {
+            // What the queue has sent again has been there.
+            first.push(format!("-m owner --uid-owner {} -j RETURN", queue::sender(number)));
+        }
+        for end in &ends {
+            let (side, more) = match end {
+                End::Source => ("s", self.name(&format!("{short}s"))),
+                End::Destination => ("d", self.name(&format!("{short}d"))),
+            };
+            let peers = self.of_family(family, &choice.peers);
+            if choice.peers.is_empty() {
+                first.push(format!("-j {more}"));
+            }
+            first.extend(peers.map(|peer| format!("-{side} {peer} -j {more}")));
+            let narrow =
+                self.narrow(family, *end).into_iter().map(|rule| format!("{rule}-g {judge}")).collect();
+            rules.chains.push((more, narrow));
+        }
+        rules.chains.push((self.name(short), first));
+        rules.chains.push((judge, self.judging(family, hook)));
+        true
+    }
+
+    fn of_family<'a>(&self, family: Family, all: &'a [IpNet]) -> impl Iterator<Item = &'a IpNet> + use<'a> {
+        all.iter().filter(move |network| network.addr().is_ipv4() == (family == Family::V4))
+    }
+
+    /// What chooses beside the peers, one or more rules, each ending in a space.
+    fn narrow(&self, family: Family, end: End) -> Vec<String> {
+        let Choice { local_ports, remote_ports, protocol, interfaces, user, connections, .. } =
+            &self.harm.choice;
+        let opening = *connections == Some(Connections::New);
+        let ports = !local_ports.is_empty() || !remote_ports.is_empty();
+        let protocols: &[&str] = match (protocol, family) {
+            (Some(Protocol::Tcp), _) => &["-p tcp "],
+            (None, _) if opening => &["-p tcp "],
+            (Some(Protocol::Udp), _) => &["-p udp "],
+            (Some(Protocol::Icmp), Family::V4) => &["-p icmp "],
+            (Some(Protocol::Icmp), Family::V6) => &["-p ipv6-icmp "],
+            (None, _) if ports => &["-p tcp ", "-p udp "],
+            (None, _) => &[""],
+        };
+        let (of_peer, of_host, by) = match end {
+            End::Source => ("--sports", "--dports", "-i"),
+            End::Destination => ("--dports", "--sports", "-o"),
+        };
+        let mut all: Vec<_> = protocols.iter().map(|&text| text.to_owned()).collect();
+        all = each(all, &chunks(remote_ports, of_peer));
+        all = each(all, &chunks(local_ports, of_host));
+        all = each(all, &interfaces.iter().map(|name| format!("{by} {name} ")).collect::<Vec<_>>());
+        for rule in &mut all {
+            if opening {
+                rule.push_str("-m tcp --tcp-flags SYN,ACK SYN ");
+            }
+            if let Some(user) = user {
+                rule.push_str(&format!("-m owner --uid-owner {user} "));
+            }
+            if *connections == Some(Connections::Replies) {
+                rule.push_str("-m conntrack --ctdir REPLY ");
+            }
+        }
+        all
+    }
+
+    /// What is spared, then the way to what harms.
+    fn judging(&self, family: Family, hook: Hook) -> Vec<String> {
+        let (interface, own, peer) = match hook {
+            Hook::Output | Hook::Egress => ("-o", "--sport", "--dport"),
+            Hook::Input | Hook::Ingress | Hook::Forward => ("-i", "--dport", "--sport"),
+        };
+        let sides: &[&str] = match hook {
+            Hook::Input | Hook::Ingress => &["-s"],
+            Hook::Output | Hook::Egress => &["-d"],
+            Hook::Forward => &["-s", "-d"],
+        };
+        let v4 = family == Family::V4;
+        let mut rules = Vec::new();
+        for one in spared(self.host, hook, self.harm.loopback) {
+            match one {
+                Spared::Loopback => rules.push(format!("{interface} lo")),
+                Spared::Peer(address) if address.is_ipv4() == v4 => {
+                    rules.extend(sides.iter().map(|side| format!("{side} {address}")));
+                }
+                Spared::OwnPort(port) => rules.push(format!("-p tcp -m tcp {own} {port}")),
+                Spared::PeerPort(port) => rules.push(format!("-p tcp -m tcp {peer} {port}")),
+                Spared::Udp(of, first, last) if of == family => {
+                    rules.push(format!("-p udp -m udp --dport {first}:{last}"));
+                }
+                Spared::Icmp6(first, last) if !v4 => rules
+                    .extend((first..=last).map(|kind| format!("-p ipv6-icmp -m icmp6 --icmpv6-type {kind}"))),
+                Spared::Peer(_) | Spared::Udp(..) | Spared::Icmp6(..) => {}
+            }
+        }
+        let ends = peer_ends(hook, Direction::Both);
+        for network in self.of_family(family, &self.harm.except) {
+            rules.extend(ends.iter().map(|end| match end {
+                End::Source => format!("-s {network}"),
+                End::Destination => format!("-d {network}"),
+            }));
+        }
+        let mut rules: Vec<_> = rules.into_iter().map(|rule| format!("{rule} -j RETURN")).collect();
+        rules.push(format!("-g {}", self.name("do")));
+        rules
+    }
+
+    /// What becomes of what is left, while all gates are open.
+    fn harming(&self, family: Family) -> Vec<String> {
+        let mut open: String = self.gates.iter().map(|gate| gate.asked(self.id, family) + " ").collect();
+        if let Some(until) = self.until {
+            open.push_str(&format!("-m time --datestop {until} "));
+        }
+        match self.harm.how {
+            Fate::Drop => vec![format!("{open}-j DROP")],
+            Fate::Reject => {
+                let told = match family {
+                    Family::V4 => "-p icmp -m icmp --icmp-type 3/3",
+                    Family::V6 => "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4",
+                };
+                vec![
+                    // The answers themselves must get out, or the sender would never be told.
+                    "-p tcp -m tcp --tcp-flags RST RST -j RETURN".to_owned(),
+                    format!("{told} -j RETURN"),
+                    format!("-p tcp {open}-j REJECT --reject-with tcp-reset"),
+                    format!("{open}-j REJECT"),
+                ]
+            }
+            Fate::Queue(number) => vec![format!("{open}-j NFQUEUE --queue-num {number} --queue-bypass")],
+            // Refused before this.
+            Fate::Line(_) => Vec::new(),
+        }
+    }
+}
+
+/// Each rule with each clause; as it is where there are none.
+fn each(rules: Vec<String>, clauses: &[String]) -> Vec<String> {
+    if clauses.is_empty() {
+        return rules;
+    }
+    rules.iter().flat_map(|rule| clauses.iter().map(move |clause| format!("{rule}{clause}"))).collect()
+}
+
+/// Ports as clauses, as many in each as fit.
+fn chunks(ports: &[(u16, u16)], side: &str) -> Vec<String> {
+    let mut clauses = Vec::new();
+    let (mut list, mut used) = (Vec::new(), 0);
+    let clause = |list: &[String]| format!("-m multiport {side} {} ", list.join(","));
+    for (first, last) in ports {
+        let (text, takes) =
+            if first == last { (first.to_string(), 1) } else { (format!("{first}:{last}"), 2) };
+        if used + takes > PORTS {
+            clauses.push(clause(&list));
+            (list, used) = (Vec::new(), 0);
+        }
+        list.push(text);
+        used += takes;
+    }
+    if !list.is_empty() {
+        clauses.push(clause(&list));
+    }
+    clauses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_split_where_a_rule_is_full() {
+        let singles: Vec<_> = (1..=15).map(|port| (port, port)).collect();
+        assert_eq!(chunks(&singles, "--dports").len(), 1);
+        let mut more = singles;
+        more.push((100, 200));
+        assert_eq!(
+            chunks(&more, "--dports"),
+            [
+                "-m multiport --dports 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15 ".to_owned(),
+                "-m multiport --dports 100:200 ".to_owned()
+            ]
+        );
+        assert!(chunks(&[], "--dports").is_empty());
+    }
+}

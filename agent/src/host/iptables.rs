@@ -1,0 +1,259 @@
+//! iptables and ip6tables: chains of our own in an administrator's tables, behind gates that the kernel closes by itself.
+//!
+//! Programs are run with arguments and a text on their standard input, never by a shell. Only ever adds chains of ours and
+//! jumps to them, and takes those away again; no other rule, no policy and no counter is touched, nothing is flushed that
+//! is not ours. Rules of this kind outlive their maker, so whoever puts back must take them away; until then their gates
+//! close by the kernel's own count.
+
+mod adder;
+mod chains;
+mod gates;
+mod program;
+mod seen;
+mod trial;
+
+pub use adder::Adder;
+pub use chains::{Chains, Rules, prefix};
+pub use gates::{Gate, Gates, open, shut};
+pub use program::{Flavour, IptablesError, Program};
+pub use seen::Listing;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use firedrill_wire::InjectionId;
+use sha2::{Digest as _, Sha256};
+
+use super::nft::expr::Family;
+
+/// So many sets of chains that the kernel would take are remembered.
+const TAKEN_MOST: usize = 256;
+
+/// The port to iptables.
+#[derive(Debug)]
+pub struct Iptables {
+    /// Which program, by the beginning of its name: `iptables`, or one build of it, such as `iptables-legacy`.
+    pub program: String,
+    /// What was made by this process.
+    made: Arc<Mutex<BTreeMap<InjectionId, Made>>>,
+    taken: Mutex<VecDeque<[u8; 32]>>,
+}
+
+/// What this process has made for an injection.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Its gates, with what is known of them.
+    pub gates: Gates,
+    /// By family, the jumps to its chains.
+    pub jumps: BTreeMap<Family, Vec<(&'static str, String)>>,
+    /// By family, the names of its chains.
+    chains: BTreeMap<Family, Vec<String>>,
+    table: &'static str,
+}
+
+impl Default for Iptables {
+    fn default() -> Self {
+        Self { program: "iptables".to_owned(), made: Arc::default(), taken: Mutex::default() }
+    }
+}
+
+impl Iptables {
+    /// The program for a family.
+    #[must_use]
+    pub fn program(&self, family: Family) -> Program {
+        Program::new(&self.program, family)
+    }
+
+    /// Has the kernel take chains where nothing sees it: in a network namespace that is thrown away. May load modules.
+    ///
+    /// # Errors
+    /// What could not be done, or what the program said.
+    pub fn try_out(&self, id: &InjectionId, chains: &Chains) -> Result<(), IptablesError> {
+        let mut sum = Sha256::new();
+        for (family, rules) in &chains.rules {
+            sum.update([family.key()]);
+            sum.update(chains.text(rules));
+        }
+        let sum = sum.finalize().into();
+        if locked(&self.taken).contains(&sum) {
+            return Ok(());
+        }
+        trial::take(self, id, chains)?;
+        let mut taken = locked(&self.taken);
+        taken.push_back(sum);
+        if taken.len() > TAKEN_MOST {
+            taken.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Makes the table and its built-in chains be there, as listing them by hand does: they stay, empty, where they were
+    /// not there before.
+    ///
+    /// # Errors
+    /// What the program said.
+    pub fn warm_up(&self, chains: &Chains) -> Result<(), IptablesError> {
+        for (family, rules) in &chains.rules {
+            let program = self.program(*family);
+            let missing = match program.flavour()? {
+                Flavour::Legacy => {
+                    program.save(chains.table)?;
+                    continue;
+                }
+                Flavour::Nft => seen::missing(*family, chains.table, &rules.jumps),
+            };
+            if !missing.is_empty() {
+                program.restore(&chains::empty(chains.table, &missing))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Installs chains with their gates closed: no packet is harmed. Those that this process has made are left as they are.
+    ///
+    /// # Errors
+    /// Somebody else made chains of this name, or what the program said; nothing is left then.
+    pub fn stage(&self, id: &InjectionId, chains: &Chains, gates: Gates) -> Result<(), IptablesError> {
+        if self.made().contains_key(id) {
+            return Ok(());
+        }
+        for family in chains.rules.keys() {
+            let program = self.program(*family);
+            let there = Listing::read(&program, chains.table, &chains.prefix)?;
+            if !there.chains.is_empty() || !there.jumps.is_empty() {
+                return Err(program.says(
+                    &format!("add chains {}* to table {}", chains.prefix, chains.table),
+                    "there are some of that name, which this process has not made",
+                ));
+            }
+        }
+        for (position, (family, rules)) in chains.rules.iter().enumerate() {
+            if let Err(error) = self.program(*family).restore(&chains.text(rules)) {
+                for done in chains.rules.keys().take(position) {
+                    if let Err(error) = remove(&self.program(*done), chains.table, &chains.prefix) {
+                        tracing::error!("{error}");
+                    }
+                }
+                return Err(error);
+            }
+        }
+        let jumps = chains.rules.iter().map(|(family, rules)| (*family, rules.jumps.clone())).collect();
+        let names = |rules: &Rules| rules.chains.iter().map(|(name, _)| name.clone()).collect();
+        let named = chains.rules.iter().map(|(family, rules)| (*family, names(rules))).collect();
+        self.made().insert(id.clone(), Made { gates, jumps, chains: named, table: chains.table });
+        Ok(())
+    }
+
+    /// What this process has made.
+    #[must_use]
+    pub fn look(&self, id: &InjectionId) -> Option<Made> {
+        self.made().get(id).cloned()
+    }
+
+    /// Changes the gates of what this process has made.
+    ///
+    /// # Errors
+    /// This process has made none, or what the change gave.
+    pub fn with_gates<T>(
+        &self,
+        id: &InjectionId,
+        change: impl FnOnce(&mut Gates) -> Result<T, IptablesError>,
+    ) -> Result<T, IptablesError> {
+        match self.made().get_mut(id) {
+            Some(made) => change(&mut made.gates),
+            None => Err(IptablesError::of(
+                format!("find the gates of {id}"),
+                "this process has made no iptables chains for it".to_owned(),
+            )),
+        }
+    }
+
+    /// What keeps a gate of what this process makes open, as often as it is called, once it was opened. One that has closed
+    /// stays closed.
+    pub fn keeper(&self, id: &InjectionId, gate: &'static str) -> impl FnMut() + Send + use<> {
+        let (made, id) = (self.made.clone(), id.clone());
+        move || {
+            let mut made = locked(&made);
+            let Some(Made { gates, .. }) = made.get_mut(&id) else { return };
+            if gates.is_open(gate)
+                && let Err(error) = gates.keep(&id, gate)
+            {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+
+    /// What adds peers to the chains of an injection from elsewhere in this process.
+    #[must_use]
+    pub fn adder(&self, id: &InjectionId) -> Adder {
+        Adder::new(self.made.clone(), id, &self.program)
+    }
+
+    /// What was made is taken away.
+    pub fn forget(&self, id: &InjectionId) {
+        self.made().remove(id);
+    }
+
+    /// Chains of ours that are there, whoever made them, as sentences.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for family in Family::BOTH {
+            let program = self.program(family);
+            if !program.is_there() {
+                continue;
+            }
+            for table in chains::TABLES {
+                // A table that is not there has none, and is not made by looking.
+                if !seen::has_table(&program, family, table) {
+                    continue;
+                }
+                match Listing::read(&program, table, super::nft::PREFIX) {
+                    Ok(seen) => {
+                        all.extend(
+                            seen.chains
+                                .iter()
+                                .map(|chain| format!("{} chain {table} {chain}", program.name())),
+                        );
+                    }
+                    Err(error) => all.push(error.to_string()),
+                }
+            }
+        }
+        all
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeMap<InjectionId, Made>> {
+        locked(&self.made)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes chains away whose names begin so, and all jumps to them; how many chains there were. That there are none is
+/// success. What is put between looking and taking away makes it look again.
+///
+/// # Errors
+/// What the program said.
+pub fn remove(program: &Program, table: &'static str, prefix: &str) -> Result<usize, IptablesError> {
+    const TRIES: usize = 5;
+    let mut last = None;
+    for _ in 0..TRIES {
+        let seen = Listing::read(program, table, prefix)?;
+        if seen.chains.is_empty() && seen.jumps.is_empty() {
+            return Ok(last.map_or(0, |(chains, _)| chains));
+        }
+        match program.restore(&chains::removal(table, &seen)) {
+            Ok(()) => return Ok(seen.chains.len()),
+            Err(error) => last = Some((seen.chains.len(), error)),
+        }
+    }
+    match last {
+        Some((_, error)) => Err(error),
+        None => Ok(0),
+    }
+}

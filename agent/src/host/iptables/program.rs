@@ -1,0 +1,198 @@
+//! Running `iptables-restore` and `iptables-save`: found once, with an environment of their own, and waited for.
+
+use std::{
+    env, fmt,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use crate::host::nft::expr::Family;
+
+/// Where programs of administrators are, beside `PATH`.
+const PLACES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
+/// How many seconds the lock of all iptables programs is waited for.
+const LOCK_WAIT: &str = "5";
+
+/// Something with iptables went wrong.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("could not {what}: {why}")]
+pub struct IptablesError {
+    what: String,
+    why: String,
+}
+
+impl IptablesError {
+    pub(super) const fn of(what: String, why: String) -> Self {
+        Self { what, why }
+    }
+}
+
+/// Which of the two there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// The old kernel interface.
+    Legacy,
+    /// nf_tables beneath.
+    Nft,
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Legacy => "legacy",
+            Self::Nft => "nf_tables",
+        })
+    }
+}
+
+/// The programs of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    name: String,
+}
+
+impl Program {
+    /// By the beginning of the name of the IPv4 program.
+    #[must_use]
+    pub fn new(of_v4: &str, family: Family) -> Self {
+        let name = match (family, of_v4.strip_prefix("iptables")) {
+            (Family::V6, Some(rest)) => format!("ip6tables{rest}"),
+            _ => of_v4.to_owned(),
+        };
+        Self { name }
+    }
+
+    /// `iptables`, `ip6tables-legacy`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is installed.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.find("restore").is_some() && self.find("save").is_some()
+    }
+
+    fn find(&self, what: &str) -> Option<PathBuf> {
+        let file = format!("{}-{what}", self.name);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let places = env::split_paths(&path).filter(|place| place.is_absolute());
+        places.chain(PLACES.map(PathBuf::from)).map(|place| place.join(&file)).find(|file| runs(file))
+    }
+
+    pub(super) fn says(&self, what: &str, why: &str) -> IptablesError {
+        IptablesError::of(format!("{what} ({})", self.name), why.to_owned())
+    }
+
+    /// Which of the two it is.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be run.
+    pub fn flavour(&self) -> Result<Flavour, IptablesError> {
+        let output = self.run("restore", &["--version"], "", "ask for the version")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        // Before there were two it said nothing.
+        Ok(if text.contains("nf_tables") { Flavour::Nft } else { Flavour::Legacy })
+    }
+
+    /// Carries out a text, all of it or nothing; rules that it does not name stay.
+    ///
+    /// # Errors
+    /// What the program said.
+    pub fn restore(&self, text: &str) -> Result<(), IptablesError> {
+        self.run("restore", &["-w", LOCK_WAIT, "--noflush"], text, "change rules").map(drop)
+    }
+
+    /// Checks a text without carrying it out.
+    ///
+    /// # Errors
+    /// What the program said.
+    pub(super) fn test(&self, text: &str) -> Result<(), IptablesError> {
+        self.run("restore", &["-w", LOCK_WAIT, "--noflush", "--test"], text, "check rules").map(drop)
+    }
+
+    /// A table as `iptables-save -c` writes it.
+    ///
+    /// # Errors
+    /// What the program said.
+    pub fn save(&self, table: &str) -> Result<String, IptablesError> {
+        let output = self.run("save", &["-c", "-t", table], "", &format!("list table {table}"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// All tables that are there, as `iptables-save` writes them.
+    ///
+    /// # Errors
+    /// What the program said.
+    pub fn save_all(&self) -> Result<String, IptablesError> {
+        let output = self.run("save", &[], "", "list all tables")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn run(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        text: &str,
+        what: &str,
+    ) -> Result<Output, IptablesError> {
+        let path = self.find(program).ok_or_else(|| {
+            self.says(what, &format!("there is no {}-{program}; install the package iptables", self.name))
+        })?;
+        let says = |why: &str| self.says(what, why);
+        let mut child = Command::new(&path)
+            .args(arguments)
+            .env_clear()
+            .env("PATH", PLACES.join(":"))
+            .env("LC_ALL", "C")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| says(&format!("{} could not be started: {error}", path.display())))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that has ended already says why on its way out.
+            let _ = stdin.write_all(text.as_bytes());
+        }
+        let output = child
+            .wait_with_output()
+            .map_err(|error| says(&format!("{} could not be waited for: {error}", path.display())))?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said: Vec<_> = said
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("Try `"))
+            .collect();
+        Err(says(&format!("{} ended with {}: {}", path.display(), output.status, said.join("; "))))
+    }
+}
+
+fn runs(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_for_ipv6_is_of_the_same_build() {
+        assert_eq!(Program::new("iptables-legacy", Family::V6).name(), "ip6tables-legacy");
+        assert_eq!(Program::new("iptables", Family::V4).name(), "iptables");
+    }
+
+    #[test]
+    fn one_that_is_not_there_is_said_with_what_to_install() {
+        let program = Program::new("iptables-no-such", Family::V4);
+        assert!(!program.is_there());
+        let error = program.restore("").expect_err("there is none").to_string();
+        assert!(error.contains("iptables-no-such-restore") && error.contains("install"), "{error}");
+    }
+}

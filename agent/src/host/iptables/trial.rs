@@ -1,0 +1,32 @@
+//! Trying chains out for real, in a network namespace that nothing else is in and that goes with the thread that made it.
+
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+
+use firedrill_wire::InjectionId;
+
+use super::{Chains, Iptables, open, program::IptablesError};
+use crate::host::nft::table::LEASE;
+
+/// Has the kernel take them. Where this process may not make network namespaces, the programs only check the text.
+pub(super) fn take(iptables: &Iptables, id: &InjectionId, chains: &Chains) -> Result<(), IptablesError> {
+    let trial = || {
+        let apart = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+        chains.rules.iter().try_for_each(|(family, rules)| {
+            let (program, text) = (iptables.program(*family), chains.text(rules));
+            if !apart {
+                return program.test(&text);
+            }
+            program.restore(&text)?;
+            // It must be possible to open the gates, too.
+            open(id, &[*family], LEASE)
+        })
+    };
+    thread::scope(|scope| scope.spawn(trial).join()).unwrap_or_else(|_| {
+        Err(IptablesError::of(
+            "try out iptables rules".to_owned(),
+            "the thread that tried it died".to_owned(),
+        ))
+    })
+}

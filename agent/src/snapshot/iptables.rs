@@ -1,0 +1,77 @@
+//! What `iptables-legacy` has in the kernel: chains with their policies and rules, without counters. What `iptables-nft`
+//! has is nftables'.
+//!
+//! Only where the old interface was ever used: looking makes no table be there. Where no program of that build is
+//! installed nobody can read it, and `doctor` says so.
+
+use std::{collections::BTreeMap, fs};
+
+use super::{SnapshotError, put};
+use crate::host::{
+    Host,
+    iptables::{Flavour, Program},
+    nft::expr::Family,
+};
+
+/// The names under which the old build is installed, the certain one first.
+const PROGRAMS: [&str; 2] = ["iptables-legacy", "iptables"];
+
+pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
+    for (family, word, names) in [
+        (Family::V4, "ip", "/proc/thread-self/net/ip_tables_names"),
+        (Family::V6, "ip6", "/proc/thread-self/net/ip6_tables_names"),
+    ] {
+        if fs::read_to_string(names).unwrap_or_default().trim().is_empty() {
+            continue;
+        }
+        let Some(program) = program(family) else { continue };
+        let text = program.save_all().map_err(|error| SnapshotError::Unreadable {
+            what: format!("tables of {}", program.name()),
+            why: error.to_string(),
+        })?;
+        for (key, value) in chains(&text) {
+            put(into, &format!("iptables-chain:{word} {key}"), value);
+        }
+    }
+    Ok(())
+}
+
+/// The program that can read them, where there is one.
+pub(crate) fn program(family: Family) -> Option<Program> {
+    let programs = PROGRAMS.into_iter().map(|name| Program::new(name, family));
+    programs.into_iter().find(|program| program.is_there() && program.flavour().ok() == Some(Flavour::Legacy))
+}
+
+/// By table and chain, the policy and the rules, a line each.
+fn chains(saved: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::<String, String>::new();
+    let mut table = "";
+    for line in saved.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            table = name;
+        } else if let Some(chain) = line.strip_prefix(':') {
+            let (name, rest) = chain.split_once(' ').unwrap_or((chain, ""));
+            let policy = rest.split(' ').next().unwrap_or_default();
+            all.insert(format!("{table} {name}"), policy.to_owned());
+        } else if let Some((chain, rule)) = line.strip_prefix("-A ").and_then(|line| line.split_once(' ')) {
+            let lines = all.entry(format!("{table} {chain}")).or_default();
+            lines.push('\n');
+            lines.push_str(rule);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_read_with_their_policies_and_without_counters() {
+        let saved = "# Generated\n*filter\n:INPUT DROP [3:180]\n:ufw - [0:0]\n-A INPUT -j ufw\n-A INPUT -m comment --comment \
+                     \"-A x [1:2]\" -j ACCEPT\nCOMMIT\n*nat\n:INPUT ACCEPT [7:9]\nCOMMIT\n";
+        let chains = chains(saved);
+        assert_eq!(chains["filter INPUT"], "DROP\n-j ufw\n-m comment --comment \"-A x [1:2]\" -j ACCEPT");
+        assert_eq!((chains["filter ufw"].as_str(), chains["nat INPUT"].as_str()), ("-", "ACCEPT"));
+    }
+}
