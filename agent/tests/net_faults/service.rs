@@ -26,7 +26,7 @@ use super::{
     dns,
     engine::{Engine, by},
     trip::{COUNT, fault, rush, slowed, trip},
-    world::{Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World},
+    world::{Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, UNIT, World},
 };
 
 /// A service as runit has it, with a cgroup of its own.
@@ -333,7 +333,7 @@ sandboxed! {
             return skip(&format!("{TEST}: FIREDRILL_VM does not say that this machine may be given a unit"));
         }
         let systemctl = |words: &[&str]| assert!(Command::new("systemctl").args(words).status().unwrap().success());
-        fs::write("/run/systemd/system/fd-net.service", "[Service]\nExecStart=/bin/sleep 600\n").unwrap();
+        fs::write(format!("/run/systemd/system/{UNIT}"), "[Service]\nExecStart=/bin/sleep 600\n").unwrap();
         systemctl(&["daemon-reload"]);
         let world = World::new();
         let block = fault(r#"{"net-block":{"to":["10.1.0.2","fd00:1::2"],"service":"fd-net"}}"#);
