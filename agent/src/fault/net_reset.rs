@@ -30,8 +30,9 @@ const OWNER: &str = "the agent itself: what resets dies with it, and stops at th
 impl Inject for NetReset {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
-        let peers = Peers::find(&self.to)?;
-        Sockets::open().and_then(|mut sockets| sockets.able()).map_err(|error| {
+        let peers = Peers::of(host, &self.traffic())?;
+        let able = |sockets: &mut Sockets| sockets.able().and_then(|()| sockets.connections());
+        let connections = Sockets::open().and_then(|mut sockets| able(&mut sockets)).map_err(|error| {
             refuse(
                 "no-sock-destroy",
                 format!("net-reset: this kernel cannot reset connections: {error}"),
@@ -39,13 +40,28 @@ impl Inject for NetReset {
                  resets connections too, when they are next used",
             )
         })?;
+        if self.service.is_some() && connections.iter().any(|one| one.cgroup.is_none()) {
+            return Err(refuse(
+                "no-service-match",
+                "net-reset: this kernel cannot tell a service's connections",
+                "Linux 5.8 can; or choose by ports",
+            ));
+        }
         let when = match self.how {
             ResetHow::Once => ", once".to_owned(),
             ResetHow::Throughout => format!(", and those that come, for {}", ask.hold),
         };
         let whom = if self.to.is_empty() { "all peers".to_owned() } else { peers.describe() };
-        let ports = words::ports(&self.traffic());
+        let mut which = words::ports(&self.traffic());
         let mut notes = vec![rules::exempt(host, false)];
+        if let Some(service) = &peers.service {
+            which.push_str(&format!(", {service}"));
+            notes.push(
+                "connections are told by the cgroup in which their socket was made; those that a socket took on which systemd \
+                 opened for the service (socket activation) are not its own"
+                    .to_owned(),
+            );
+        }
         notes.push("reaches connections of this host's own network; those of containers, and what passes through, stay".to_owned());
         let (undo, switches) = match self.how {
             ResetHow::Once => {
@@ -62,7 +78,7 @@ impl Inject for NetReset {
         };
         Ok(Prepared {
             claims: vec![Claim { what: "tcp:connections".to_owned(), shared: true }],
-            effects: vec![format!("reset the TCP connections with {whom}{ports}{when}")],
+            effects: vec![format!("reset the TCP connections with {whom}{which}{when}")],
             undo,
             switches,
             notes,
@@ -128,7 +144,8 @@ fn choice(reset: &NetReset, host: &Host, peers: &Peers) -> Choice {
     let pairs = |ports: &[PortRange]| -> Vec<(u16, u16)> {
         ports.iter().map(|range| (range.first, range.last)).collect()
     };
-    Choice::new(peers.all(), &pairs(&reset.local_ports), &pairs(&reset.remote_ports)).sparing(
+    let chosen = Choice::new(peers.all(), &pairs(&reset.local_ports), &pairs(&reset.remote_ports));
+    chosen.of_service(peers.service.as_ref().map(|service| service.folder.clone())).sparing(
         rules::control_ports(host),
         host.agent_port,
         rules::METADATA.iter().filter_map(|text| text.parse().ok()).collect(),

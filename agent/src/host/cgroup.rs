@@ -52,25 +52,12 @@ impl Hierarchy {
     /// One of them could not be read.
     pub fn members(&self, path: &str) -> io::Result<BTreeSet<i32>> {
         let mut members = BTreeSet::new();
-        let mut folders: Vec<_> = self.folder(path).into_iter().collect();
-        while let Some(folder) = folders.pop() {
-            let mut read = || -> io::Result<()> {
-                let list = fs::read_to_string(folder.join("cgroup.procs"))?;
-                members.extend(list.lines().filter_map(|line| line.parse::<i32>().ok()));
-                for entry in fs::read_dir(&folder)? {
-                    let entry = entry?;
-                    if entry.file_type()?.is_dir() {
-                        folders.push(entry.path());
-                    }
-                }
-                Ok(())
-            };
-            match read() {
-                // It went away meanwhile, and so it was empty.
-                Err(error) if gone(&error) => {}
-                other => other?,
-            }
-        }
+        let Some(folder) = self.folder(path) else { return Ok(members) };
+        walk(folder, |folder| {
+            let list = fs::read_to_string(folder.join("cgroup.procs"))?;
+            members.extend(list.lines().filter_map(|line| line.parse::<i32>().ok()));
+            Ok(())
+        })?;
         Ok(members)
     }
 }
@@ -89,6 +76,41 @@ pub fn id(folder: &Path) -> io::Result<Option<u64>> {
         Err(error) if gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The numbers of the cgroup that has a folder now and of those below it; none where there is no such folder.
+///
+/// # Errors
+/// One of them could not be looked at.
+pub fn ids(folder: &Path) -> io::Result<BTreeSet<u64>> {
+    let mut ids = BTreeSet::new();
+    walk(folder.to_owned(), |folder| {
+        ids.extend(id(folder)?);
+        Ok(())
+    })?;
+    Ok(ids)
+}
+
+/// Goes through a folder and those below it; what goes away meanwhile is left out.
+fn walk(top: PathBuf, mut visit: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    let mut folders = vec![top];
+    while let Some(folder) = folders.pop() {
+        let mut read = || -> io::Result<()> {
+            visit(&folder)?;
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+            Ok(())
+        };
+        match read() {
+            Err(error) if gone(&error) => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// The cgroup that a process is in; `None` where it has ended, or its cgroup is being removed.

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::IpAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -18,6 +19,7 @@ use firedrill_wire::InjectionId;
 use ipnet::IpNet;
 
 use super::{
+    cgroup,
     netlink::NetlinkError,
     sockets::{Connection, Sockets},
 };
@@ -42,6 +44,8 @@ pub struct Choice {
     agents: u16,
     /// Addresses that are never touched.
     spared: Vec<IpAddr>,
+    /// The folder of the cgroup in which the socket was made, or in one below it; none means any.
+    service: Option<PathBuf>,
 }
 
 impl Choice {
@@ -60,6 +64,20 @@ impl Choice {
     pub fn sparing(mut self, control: Vec<u16>, agents: u16, addresses: Vec<IpAddr>) -> Self {
         (self.control, self.agents, self.spared) = (control, agents, addresses);
         self
+    }
+
+    /// Only those of a service, by the folder of its cgroup, whatever cgroup has it.
+    #[must_use]
+    pub fn of_service(mut self, folder: Option<PathBuf>) -> Self {
+        self.service = folder;
+        self
+    }
+
+    /// The cgroups of the service now; `None` where any will do.
+    fn cgroups(&self) -> Result<Option<BTreeSet<u64>>, NetlinkError> {
+        let Some(folder) = &self.service else { return Ok(None) };
+        let what = format!("look for the cgroup {}", folder.display());
+        cgroup::ids(folder).map(Some).map_err(|error| NetlinkError::io(&what, &error))
     }
 
     /// Whether it is one of them. `own` are this host's addresses: what goes between them goes over loopback.
@@ -261,7 +279,12 @@ impl Tally {
     /// Looks at all connections and resets those that are chosen.
     fn sweep(&self, sockets: &mut Sockets, choice: &Choice, hold_until_us: u64) -> Result<(), NetlinkError> {
         let own = own_addresses();
+        let cgroups = choice.cgroups()?;
         for connection in sockets.connections()?.iter().filter(|one| choice.has(one, &own)) {
+            let known = |number| cgroups.as_ref().is_none_or(|cgroups| cgroups.contains(&number));
+            if cgroups.is_some() && !connection.cgroup.is_some_and(known) {
+                continue;
+            }
             // This process may have been stopped meanwhile, for longer than it was allowed to go on.
             if self.is_over(hold_until_us) {
                 return Ok(());

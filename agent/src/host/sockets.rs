@@ -4,13 +4,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::netlink::{Message, NetlinkError, Request, Socket};
+use super::netlink::{Message, NetlinkError, Request, Socket, find};
 
 const BY_FAMILY: u16 = 20;
 const DESTROY: u16 = 21;
 /// Established, both waits for the end, and the wait for our own end: data may flow in one direction at least.
 const LIVE: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8;
 const ID: usize = 48;
+/// Attributes follow so many bytes of a connection's description.
+const ATTRIBUTES: usize = 72;
+const CGROUP: u16 = 21;
 const FAMILIES: [libc::c_int; 2] = [libc::AF_INET, libc::AF_INET6];
 
 /// A TCP connection.
@@ -20,6 +23,8 @@ pub struct Connection {
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
+    /// The number of the cgroup in which its socket was made; kernels before 5.8 do not say.
+    pub cgroup: Option<u64>,
     /// The kernel's own name for it, with a number that no other socket ever has.
     family: u8,
     id: [u8; ID],
@@ -29,7 +34,7 @@ pub struct Connection {
 impl Connection {
     /// One that no kernel knows.
     pub(crate) const fn between(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { local, remote, family: 0, id: [0; ID] }
+        Self { local, remote, cgroup: None, family: 0, id: [0; ID] }
     }
 }
 
@@ -91,7 +96,7 @@ impl Sockets {
             id[at..at + 4].copy_from_slice(&[127, 0, 0, 1]);
         }
         let family = family_byte(libc::AF_INET);
-        self.destroy(&Connection { local: nowhere, remote: nowhere, family, id }).map(drop)
+        self.destroy(&Connection { local: nowhere, remote: nowhere, cgroup: None, family, id }).map(drop)
     }
 }
 
@@ -120,7 +125,9 @@ fn connection(message: &Message) -> Option<Connection> {
         Some(SocketAddr::new(address.to_canonical(), port))
     };
     let live = LIVE & 1_u32.checked_shl(u32::from(head[1]))? != 0;
-    live.then_some(Connection { local: end(0, 4)?, remote: end(2, 20)?, family: head[0], id })
+    let cgroup = message.body.get(ATTRIBUTES..).and_then(|attrs| find(attrs, CGROUP));
+    let cgroup = cgroup.and_then(|number| Some(u64::from_ne_bytes(number.try_into().ok()?)));
+    live.then_some(Connection { local: end(0, 4)?, remote: end(2, 20)?, cgroup, family: head[0], id })
 }
 
 #[cfg(test)]
@@ -147,6 +154,9 @@ mod tests {
         let coat = |last| [&[0; 10][..], &[0xff, 0xff, 10, 0, 0, last]].concat();
         let mapped = connection(&message(libc::AF_INET6, 8, &coat(1), &coat(2))).unwrap();
         assert_eq!((mapped.local, mapped.remote), (plain.local, plain.remote));
+        let mut told = message(libc::AF_INET, 1, &[10, 0, 0, 1], &[10, 0, 0, 2]);
+        told.body.extend([&[12, 0, 21, 0][..], &196_u64.to_ne_bytes()].concat());
+        assert_eq!((plain.cgroup, connection(&told).unwrap().cgroup), (None, Some(196)));
         assert_eq!(mapped.family, family_byte(libc::AF_INET6), "the kernel is asked for what it named");
         for state in [2, 3, 6, 7, 9, 10, 11, 12, 40] {
             assert_eq!(connection(&message(libc::AF_INET, state, &[], &[])), None, "state {state}");

@@ -4,8 +4,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, ErrorKind},
-    net::TcpListener,
+    io::{BufRead as _, BufReader, ErrorKind, Read as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command},
     thread,
@@ -16,15 +16,17 @@ use firedrill_agent::{
     host::{
         cgroup::{self, Hierarchy},
         probe_kernel::{has_ifb, has_qdisc},
+        sockets::Sockets,
     },
     sandboxed,
     testing::{play, role, skip, wait_until},
 };
 
 use super::{
+    dns,
     engine::{Engine, by},
     trip::{COUNT, fault, rush, slowed, trip},
-    world::{Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World},
+    world::{Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, UNIT, World},
 };
 
 /// A service as runit has it, with a cgroup of its own.
@@ -281,13 +283,57 @@ sandboxed! {
 }
 
 sandboxed! {
+    fn a_services_connections_alone_are_reset_and_its_answers_falsified() {
+        if role().is_some() {
+            be_there();
+        }
+        const TEST: &str = "a_services_connections_alone_are_reset";
+        if let Err(error) = Sockets::open().and_then(|mut sockets| sockets.able()) {
+            return skip(&format!("{TEST}: {error}"));
+        }
+        let mut world = World::new();
+        let Some(mut service) = Service::new(&mut world, TEST) else { return };
+        let world = world;
+        let before = world.snapshot();
+        let connect = |peer: &str| TcpStream::connect((peer, 8080)).unwrap();
+        let is_reset = |stream: &mut TcpStream, patience| {
+            stream.set_read_timeout(Some(patience)).unwrap();
+            let error = stream.read(&mut [0]).unwrap_err().kind();
+            matches!(error, ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
+        };
+        let reset = fault(r#"{"net-reset":{"to":["10.1.0.2","fd00:1::2"],"service":"web","how":"throughout"}}"#);
+        let mut own = service.does(|| PEERS.map(connect));
+        let mut others = PEERS.map(connect);
+        let injection = Injection::make(&world, &reset);
+        assert!(injection.live.prepared.effects[0].contains(", of service web (cgroup /"), "{:?}", injection.live.prepared.effects);
+        let (long, short) = (Duration::from_secs(5), Duration::from_millis(300));
+        assert!(own.iter_mut().all(|one| is_reset(one, long)));
+        service.restart();
+        let mut own = service.does(|| PEERS.map(connect));
+        assert!(own.iter_mut().all(|one| is_reset(one, long)));
+        assert!(others.iter_mut().all(|one| !is_reset(one, short)));
+        assert_eq!(injection.evidence().count, Some(4));
+        injection.undo();
+
+        let server = SocketAddr::new(PEER4.parse().unwrap(), 53);
+        world.at_peer(|| dns::serve(server));
+        let falsify = Injection::make(&world, &fault(r#"{"net-dns":{"zones":".","how":"nxdomain","service":"web"}}"#));
+        assert_eq!(service.does(|| dns::code(&world, server)), Some(3));
+        assert_eq!(dns::code(&world, server), Some(0));
+        falsify.undo();
+        assert_eq!(service.does(|| dns::code(&world, server)), Some(0));
+        world.assert_same(&before);
+    }
+}
+
+sandboxed! {
     fn a_unit_of_systemd_has_its_cgroup_after_a_restart_too() {
         const TEST: &str = "a_unit_of_systemd_has_its_cgroup";
         if std::env::var_os("FIREDRILL_VM").is_none() {
             return skip(&format!("{TEST}: FIREDRILL_VM does not say that this machine may be given a unit"));
         }
         let systemctl = |words: &[&str]| assert!(Command::new("systemctl").args(words).status().unwrap().success());
-        fs::write("/run/systemd/system/fd-net.service", "[Service]\nExecStart=/bin/sleep 600\n").unwrap();
+        fs::write(format!("/run/systemd/system/{UNIT}"), "[Service]\nExecStart=/bin/sleep 600\n").unwrap();
         systemctl(&["daemon-reload"]);
         let world = World::new();
         let block = fault(r#"{"net-block":{"to":["10.1.0.2","fd00:1::2"],"service":"fd-net"}}"#);

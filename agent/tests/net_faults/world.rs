@@ -28,6 +28,8 @@ pub(crate) const SELF6: &str = "fd00:1::1";
 pub(crate) const PEER4: &str = "10.1.0.2";
 pub(crate) const PEER6: &str = "fd00:1::2";
 pub(crate) const PEERS: [&str; 2] = [PEER4, PEER6];
+/// A unit that one test has, where it may give the machine one.
+pub(crate) const UNIT: &str = "fd-net.service";
 /// Long enough for an answer on a busy machine; no answer at all takes as long.
 const PATIENCE: Duration = Duration::from_millis(600);
 
@@ -79,10 +81,10 @@ impl World {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        // Processes are the whole machine's, and other tests stop some.
+        // Processes and units are the whole machine's, and other tests stop some.
         let take = || {
             let mut snapshot = Snapshot::take(&self.host).unwrap();
-            snapshot.seen.retain(|key, _| !key.starts_with("stopped:"));
+            snapshot.seen.retain(|key, _| !key.starts_with("stopped:") && !key.contains(UNIT));
             snapshot
         };
         // Links tell of their carrier a moment after they have it.
@@ -95,8 +97,6 @@ impl World {
             }
             last = next;
         }
-        // Other tests beside this one stop processes of theirs; none of these faults does.
-        last.seen.retain(|key, _| !key.starts_with("stopped:"));
         last
     }
 

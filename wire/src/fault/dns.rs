@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Misfit, OnTraffic, PortRange, Traffic};
+use super::{Direction, Misfit, OnTraffic, PortRange, Traffic, is_service};
 use crate::Span;
 
 /// What becomes of an answer.
@@ -48,6 +48,10 @@ pub struct NetDns {
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
     pub to: Vec<String>,
+    /// A service of the host, as in `service-stop`: only answers that its processes get, told by its cgroup (v2), and followed
+    /// when it is restarted. Where a local resolver asks for it, that one's answers are another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 impl NetDns {
@@ -69,6 +73,9 @@ impl NetDns {
                 "a zone that cannot be one",
                 "names such as \"db.example\", without `*`: all below a zone is in it; \".\" is everything",
             );
+        }
+        if self.service.as_deref().is_some_and(|name| !is_service(name)) {
+            return Some(Misfit::BAD_SERVICE);
         }
         match (self.how, self.delay) {
             (DnsHow::Delay, None) => wrong("no-delay", "says not how late answers come", "delay = \"2s\""),
@@ -102,7 +109,8 @@ fn is_zone(zone: &str) -> bool {
 
 impl OnTraffic for NetDns {
     fn traffic(&self) -> Traffic<'_> {
-        Traffic { to: &self.to, remote_ports: &Self::PORTS, ..Traffic::all(Direction::In) }
+        let (to, service) = (&self.to, self.service.as_deref());
+        Traffic { to, remote_ports: &Self::PORTS, service, ..Traffic::all(Direction::In) }
     }
     fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
         vec![&mut self.to]
@@ -120,6 +128,8 @@ mod tests {
         assert_eq!(code(r#"{"zones":"db.example.","how":"drop"}"#), None);
         assert_eq!(code(r#"{"zones":".","how":"delay","delay":"2s"}"#), None);
         assert_eq!(code(r#"{"zones":"a.b","how":"wrong-address","address":["10.0.0.1"]}"#), None);
+        assert_eq!(code(r#"{"zones":"a.b","how":"drop","service":"checkout"}"#), None);
+        assert_eq!(code(r#"{"zones":"a.b","how":"drop","service":"a/b"}"#), Some("bad-service"));
         assert_eq!(code(r#"{"zones":[],"how":"drop"}"#), Some("no-zones"));
         assert_eq!(code(r#"{"zones":["*.example"],"how":"drop"}"#), Some("bad-zone"));
         assert_eq!(code(r#"{"zones":[""],"how":"drop"}"#), Some("bad-zone"));

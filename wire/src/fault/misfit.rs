@@ -24,6 +24,12 @@ pub struct Misfit {
 impl Misfit {
     /// Something is missing that may be there and only be unreadable.
     pub const NO_LOSS: &'static str = "no-loss";
+
+    pub(super) const BAD_SERVICE: Self = Self {
+        code: "bad-service",
+        what: "a service's name that cannot be one",
+        help: "for example \"checkout\" or \"checkout.service\"",
+    };
 }
 
 const fn misfit(code: &'static str, what: &'static str, help: &'static str) -> Option<Misfit> {
@@ -96,11 +102,7 @@ fn chosen(traffic: &Traffic<'_>) -> Option<Misfit> {
         );
     }
     if traffic.service.is_some_and(|name| !is_service(name)) {
-        return misfit(
-            "bad-service",
-            "a service's name that cannot be one",
-            "for example \"checkout\" or \"checkout.service\"",
-        );
+        return Some(Misfit::BAD_SERVICE);
     }
     if traffic.flows.is_some_and(|share| share.is_none()) {
         return misfit("no-share", "a share of 0% touches no flow", "more than 0%, such as \"30%\"");
@@ -238,6 +240,8 @@ mod tests {
             (r#"{"net-partition":{"shape":"ring","how":"reject"}}"#, None),
             (r#"{"net-reset":{"remote_ports":5432,"how":"throughout"}}"#, None),
             (r#"{"net-reset":{}}"#, Some("no-peers")),
+            (r#"{"net-reset":{"to":"a","service":"db"}}"#, None),
+            (r#"{"net-reset":{"to":"a","service":"a b"}}"#, Some("bad-service")),
             (r#"{"net-block":{"to":"a","service":"checkout.service"}}"#, None),
             (r#"{"net-block":{"to":"a","service":"../etc"}}"#, Some("bad-service")),
             (r#"{"net-lose":{"to":"a","share":"5%","service":""}}"#, Some("bad-service")),

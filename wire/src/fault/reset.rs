@@ -35,6 +35,10 @@ pub struct NetReset {
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<PortRange>"))]
     pub remote_ports: Vec<PortRange>,
+    /// A service of the host, as in `service-stop`: only connections of its processes, told by its cgroup (v2), and followed
+    /// when it is restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// How often.
     #[serde(default)]
     pub how: ResetHow,
@@ -47,6 +51,7 @@ impl OnTraffic for NetReset {
             local_ports: &self.local_ports,
             remote_ports: &self.remote_ports,
             protocol: Some(Protocol::Tcp),
+            service: self.service.as_deref(),
             ..Traffic::all(Direction::Both)
         }
     }

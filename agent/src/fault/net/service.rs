@@ -2,7 +2,7 @@
 //!
 //! Reads only. The cgroup's path stays where the service is restarted, its number does not.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 use firedrill_wire::{api::Problem, fault::ServiceManager};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub struct Cgroup {
     pub numbers: BTreeSet<u64>,
 }
 
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "of service {} (cgroup {})", self.name, self.path)
+    }
+}
+
 impl Cgroup {
     /// How far below the root they are.
     #[must_use]
@@ -62,7 +68,7 @@ impl Service {
 /// # Errors
 /// A refusal: there is no such service, it does not run, or its cgroup is not its alone.
 pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
-    let unreadable = |what: &str, error: &dyn std::fmt::Display| {
+    let unreadable = |what: &str, error: &dyn fmt::Display| {
         refuse("unreadable", format!("cannot read {what} on {}: {error}", host.name), "run the agent as root")
     };
     let hierarchy = Hierarchy::here().map_err(|error| unreadable("the mounts", &error))?.ok_or_else(|| {

@@ -67,10 +67,7 @@ fn narrowed(traffic: &Traffic<'_>, peers: &Peers) -> String {
         (!peers.except.is_empty()).then(|| format!("except with {}", spared(peers))),
         (!traffic.interfaces.is_empty()).then(|| format!("by {}", traffic.interfaces.join(" and "))),
         traffic.user.map(|user| format!("sent by programs of user {user}")),
-        peers
-            .service
-            .as_ref()
-            .map(|service| format!("of service {} (cgroup {})", service.name, service.path)),
+        peers.service.as_ref().map(ToString::to_string),
         traffic.flows.map(|share| format!("{share} of the flows")),
         traffic.connections.map(|connections| match connections {
             Connections::New => "only those that open connections".to_owned(),

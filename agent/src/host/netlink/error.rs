@@ -47,7 +47,7 @@ fn kernel_says(text: Option<&str>) -> String {
 }
 
 impl NetlinkError {
-    pub(super) fn io(what: &str, error: &io::Error) -> Self {
+    pub(crate) fn io(what: &str, error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         Self { what: what.to_owned(), reason: Reason::Refused { errno, text: None } }
     }
