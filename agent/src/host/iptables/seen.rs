@@ -5,7 +5,7 @@ use std::fs;
 use super::program::{IptablesError, Program};
 use crate::host::{
     netlink::{Attrs, attr},
-    nft::{expr::Family, list, message::Kind},
+    nft::{PREFIX, expr::Family, list, message::Kind},
 };
 
 /// What there is of ours in a table.
@@ -13,7 +13,7 @@ use crate::host::{
 pub struct Listing {
     /// Chains whose names begin as asked.
     pub chains: Vec<String>,
-    /// Rules elsewhere that lead to them: the chain, the rule, and how many rules stand before it there.
+    /// Rules elsewhere that lead to them: the chain, the rule, and how many rules of others stand before it there.
     pub jumps: Vec<(String, String, usize)>,
     /// Their rules, and how many packets each saw.
     pub rules: Vec<(String, u64)>,
@@ -42,7 +42,9 @@ impl Listing {
             // `[packets:bytes] -A CHAIN …`
             let Some((counts, rule)) = line.split_once("] -A ") else { continue };
             let Some((chain, rule)) = rule.split_once(' ') else { continue };
-            last = if last.0 == chain { (chain, last.1 + 1) } else { (chain, 0) };
+            if last.0 != chain {
+                last = (chain, 0);
+            }
             if chain.starts_with(prefix) {
                 let packets = counts.trim_start_matches('[').split(':').next();
                 let packets = packets.and_then(|packets| packets.parse().ok()).unwrap_or(0);
@@ -50,6 +52,7 @@ impl Listing {
             } else if leads_to(rule, prefix) {
                 seen.jumps.push((chain.to_owned(), rule.to_owned(), last.1));
             }
+            last.1 += usize::from(!leads_to(rule, PREFIX));
         }
         seen
     }
@@ -118,7 +121,8 @@ COMMIT
         let seen = Listing::of(SAVED, "fd_1_");
         assert_eq!(seen.chains, ["fd_1_do", "fd_1_i"]);
         let jump = |rule: &str, before| ("INPUT".to_owned(), rule.to_owned(), before);
-        assert_eq!(seen.jumps, [jump("-j fd_1_i", 1), jump("-i eth0 -g fd_1_i", 2)]);
+        assert_eq!(seen.jumps, [jump("-j fd_1_i", 1), jump("-i eth0 -g fd_1_i", 1)]);
+        assert_eq!(Listing::of(SAVED, "fd_2_").jumps, [("INPUT".to_owned(), "-j fd_2_i".to_owned(), 1)]);
         assert_eq!(seen.rules.iter().map(|(_, packets)| packets).collect::<Vec<_>>(), [&5, &6]);
     }
 
