@@ -11,12 +11,12 @@ use std::{
 
 use firedrill_agent::{
     fault::{Live, of},
-    host::{Firewall, iptables::prefix},
+    host::{Firewall, iptables::prefix, probe_kernel::findings},
     sandboxed,
     testing::{host, role, skip, wait_until},
     undo::{Undo, chains::Table},
 };
-use firedrill_wire::{Fault, Span, evidence::Seen};
+use firedrill_wire::{Fault, Span, api::Grade, evidence::Seen};
 use nix::{
     mount::{MsFlags, mount},
     sys::signal::{Signal, kill},
@@ -566,6 +566,32 @@ sandboxed! {
             assert_eq!(build.saved(), rules);
             nix::mount::umount("/usr/local/sbin").unwrap();
         });
+    }
+}
+
+sandboxed! {
+    fn doctor_tells_what_makes_faults_and_what_is_missing() {
+        let told = |host: &firedrill_agent::host::Host, what: &str| {
+            let mut all = findings(host).into_iter();
+            all.find(|one| one.what == what).unwrap_or_else(|| panic!("doctor says nothing about {what}"))
+        };
+        const ENGINE: &str = "faults on traffic: what makes them";
+        on_builds("doctor about iptables", |world, build| {
+            let rules = build.saved();
+            for what in ["iptables", "iptables: packet shaping in user space"] {
+                let finding = told(&world.host, what);
+                assert_eq!(finding.grade, Grade::Good, "{finding:?}");
+            }
+            assert_eq!(told(&world.host, ENGINE).detail, "iptables, as agent.toml says");
+            assert_eq!(build.saved(), rules, "it only looks");
+        });
+        let mut without = host(std::path::Path::new("/nonexistent"));
+        "iptables-no-such".clone_into(&mut without.iptables.program);
+        assert_eq!(told(&without, "iptables").detail, "not installed");
+        assert_eq!((told(&without, ENGINE).grade, told(&without, ENGINE).detail.as_str()), (Grade::Good, "nftables"));
+        without.firewall = Firewall::Iptables;
+        let finding = told(&without, ENGINE);
+        assert!(finding.grade == Grade::Missing && finding.detail.contains("agent.toml says it must"), "{finding:?}");
     }
 }
 
