@@ -196,7 +196,7 @@ impl Agent {
         let began = Instant::now();
         while !world.is_blocked() {
             let log = || fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
-            assert!(began.elapsed() < Duration::from_secs(10), "{}", log());
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", log());
             thread::sleep(Duration::from_millis(5));
         }
         agent.find();
