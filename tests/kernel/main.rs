@@ -7,6 +7,7 @@ mod boot;
 mod drill;
 mod faults;
 mod machine;
+mod scenarios;
 
 /// Which boot of the machine this is; nothing anywhere else.
 fn boot() -> Option<String> {
@@ -48,7 +49,8 @@ fn under_systemd() {
         Some("second") => {
             boot::swept();
         }
-        Some(other) => panic!("FIREDRILL_VM={other}: there are `first` and `second`"),
+        Some("lab") => scenarios::in_the_lab(),
+        Some(other) => panic!("FIREDRILL_VM={other}: there are `first`, `second` and `lab`"),
         None => {}
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command as root under Debian's stock kernel in QEMU, with systemd as PID 1 and this machine's files underneath.
 #
-#   tests/kernel/run.sh                 the kernel tests: two boots, a power loss between them
+#   tests/kernel/run.sh                 the kernel tests: three boots, a power loss between the first two
 #   tests/kernel/run.sh COMMAND [ARG…]  any command
 #
 # The guest sees the host's root read-only, under an overlay in its own memory; what it leaves in /vm-out stays in
@@ -145,4 +145,8 @@ boot bash -ec 'product=$1; shift
 [[ -e $out/power-lost ]] || { ended && echo "it ended without the power loss" >&2; exit 1; }
 echo "== second boot: what the sweep did"
 boot env FIREDRILL_VM=second "$kernel_test" --nocapture
+ended
+# All five scenarios take ten minutes: FIREDRILL_SCENARIOS="slowness partition flaky-link slow-database dns-failure".
+echo "== third boot: a scenario of scenarios/ in a lab on this kernel"
+boot env FIREDRILL_VM=lab FIREDRILL_SCENARIOS="${FIREDRILL_SCENARIOS:-slowness}" "$kernel_test" --nocapture
 ended

@@ -1,0 +1,96 @@
+//! The scenarios that everybody gets, in a lab on a kernel that has netem: every fault lands, by the kernel's engine where it
+//! can, and every host is as it was.
+//!
+//! The lab's hosts share an emulated machine some thirty times slower than hosts are, so probes ask seldom and wait long, and
+//! what users saw there is printed, not judged.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::machine::{OUT, program, step};
+
+const ALL: [&str; 5] = ["slowness", "partition", "flaky-link", "slow-database", "dns-failure"];
+
+/// All of them, or those that `FIREDRILL_SCENARIOS` names.
+pub(crate) fn in_the_lab() {
+    let folder = slowed();
+    let named = std::env::var("FIREDRILL_SCENARIOS").unwrap_or_default();
+    let wanted: Vec<&str> = if named.is_empty() { ALL.to_vec() } else { named.split(' ').collect() };
+    step("a lab");
+    let up = firedrill(&["lab", "up"]).output().expect("firedrill");
+    assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+    for name in wanted {
+        step(&format!("scenario {name}"));
+        run(&folder, name);
+    }
+    assert!(firedrill(&["lab", "down"]).status().expect("firedrill").success());
+}
+
+fn firedrill(words: &[&str]) -> Command {
+    let mut command = Command::new(program("firedrill"));
+    command.args(words).current_dir(OUT);
+    command
+}
+
+/// Copies whose probes ask seldom and wait long.
+fn slowed() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let target = Path::new(OUT).join("scenarios");
+    for folder in ["", "lib"] {
+        fs::create_dir_all(target.join(folder)).expect("a folder");
+        for entry in fs::read_dir(source.join(folder)).expect("scenarios").flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == "toml") {
+                let text = fs::read_to_string(entry.path()).expect("a scenario");
+                let slow = |line: &str| match line.split_once(" = ") {
+                    Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => "rate = 4".to_owned(),
+                    Some(("timeout", _)) => "timeout = \"8s\"".to_owned(),
+                    _ => line.to_owned(),
+                };
+                let lines: Vec<String> = text.lines().map(slow).collect();
+                fs::write(target.join(folder).join(entry.file_name()), lines.join("\n")).expect("written");
+            }
+        }
+    }
+    target
+}
+
+fn run(folder: &Path, name: &str) {
+    let out = Path::new(OUT).join(name);
+    let ran = firedrill(&["run", "--lab", "--param", "hold=12s", "--out"])
+        .args([&out, &folder.join(format!("{name}.toml"))])
+        .output()
+        .expect("firedrill");
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    let report = fs::read_dir(&out).ok().and_then(|mut runs| runs.next()?.ok()).map(|run| run.path());
+    let report = report.and_then(|run| fs::read(run.join("report.json")).ok());
+    let report: Value =
+        report.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_else(|| panic!("{said}"));
+    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let card = &report["scorecard"];
+    let attacks = all(card, "attacks");
+    assert!(!attacks.is_empty(), "{said}");
+    for attack in attacks {
+        step(&format!("{}: {} {}", attack["name"], attack["verdict"], attack["why"]));
+        let injections = all(&attack, "injections");
+        assert!(!injections.is_empty(), "{attack:#}");
+        for one in injections {
+            assert_eq!(one["in_force"], "yes", "{one:#}");
+            let detail = one["detail"].as_str().unwrap_or_default();
+            let shapes =
+                ["net-slow", "net-lose", "net-duplicate", "net-corrupt", "net-reorder", "net-throttle"];
+            let shaped = shapes.iter().any(|kind| one["kind"] == *kind);
+            assert!(!shaped || detail.starts_with("engine: kernel"), "{one:#}");
+            for exchange in all(&one, "exchanges") {
+                assert!(exchange["contradiction"].is_null(), "{exchange:#}");
+            }
+        }
+    }
+    for host in all(card, "hosts") {
+        assert_eq!(host["state"], "clean", "{host:#}");
+    }
+}
