@@ -102,7 +102,7 @@ boot() {
     echo '</dev/null'
     echo 'echo $? >/vm-out/status; sync'
   } >"$out/job"
-  timeout "${VM_SECONDS:-1200}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -smp 2 -m 2048 \
+  timeout "${VM_SECONDS:-1600}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -smp 2 -m 2048 \
     -display none -serial stdio -monitor none -no-reboot -nic none -kernel "$kernel" -initrd "$work/ir.gz" \
     -append 'console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on systemd.unified_cgroup_hierarchy=1' \
     -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
