@@ -47,7 +47,7 @@ fn slowed() -> PathBuf {
             if entry.path().extension().is_some_and(|ending| ending == "toml") {
                 let text = fs::read_to_string(entry.path()).expect("a scenario");
                 let slow = |line: &str| match line.split_once(" = ") {
-                    Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => "rate = 4".to_owned(),
+                    Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => "rate = 8".to_owned(),
                     Some(("timeout", _)) => "timeout = \"8s\"".to_owned(),
                     _ => line.to_owned(),
                 };
@@ -61,7 +61,9 @@ fn slowed() -> PathBuf {
 
 fn run(folder: &Path, name: &str) {
     let out = Path::new(OUT).join(name);
-    let ran = firedrill(&["run", "--lab", "--param", "hold=12s", "--out"])
+    // Long enough for its objectives to be decided with so few requests.
+    let hold = if name == "dns-failure" { "hold=35s" } else { "hold=20s" };
+    let ran = firedrill(&["run", "--lab", "--param", hold, "--out"])
         .args([&out, &folder.join(format!("{name}.toml"))])
         .output()
         .expect("firedrill");
