@@ -55,8 +55,10 @@ pub(crate) struct Pair {
     pub(crate) ask: Exchange,
     /// What is to be seen.
     pub(crate) expect: Expect,
-    /// So many of its packets the counters of one fault can have seen.
+    /// So many of its packets the counters of one fault on the asker can have seen.
     pub(crate) counted: u64,
+    /// The same on the host that is asked.
+    pub(crate) counted_there: u64,
 }
 
 /// For each injection of an attack: its exchanges, none where the kind is not about traffic, or why there are none.
@@ -222,8 +224,11 @@ fn pair(
         _ => packets,
     };
     let counted = u64::from(count) * packets;
+    // What does not leave the asker is seen nowhere else.
+    let stays = !turned && expect == Expect::Silence && traffic.direction != Direction::In;
+    let counted_there = if stays { 0 } else { counted };
     let ask = Exchange { to, way, count, every, within };
-    Some(Pair { asker: asker.name.clone(), other: other.name.clone(), ask, expect, counted })
+    Some(Pair { asker: asker.name.clone(), other: other.name.clone(), ask, expect, counted, counted_there })
 }
 
 /// Half of the delay, at the median, is less than chance can take away while the jitter is not above the delay.

@@ -55,7 +55,9 @@ impl Exchanges {
             let during =
                 one.exchanges.iter().filter(|met| met.moment == Moment::During && met.from_us <= until_us);
             for met in during.filter(|met| met.asker == host || met.other == host) {
-                let planned = pairs.iter().find(|pair| is_of(met, pair)).map(|pair| pair.counted);
+                let planned = pairs.iter().find(|pair| is_of(met, pair));
+                let planned =
+                    planned.map(|pair| if met.asker == host { pair.counted } else { pair.counted_there });
                 sum = sum.saturating_add(planned.unwrap_or_else(|| u64::from(met.ask.count) * 10));
             }
         }
