@@ -102,7 +102,7 @@ boot() {
     echo '</dev/null'
     echo 'echo $? >/vm-out/status; sync'
   } >"$out/job"
-  timeout "${VM_SECONDS:-1600}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -smp 2 -m 2048 \
+  timeout "${VM_SECONDS:-1600}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -smp "${VM_CPUS:-2}" -m 2048 \
     -display none -serial stdio -monitor none -no-reboot -nic none -kernel "$kernel" -initrd "$work/ir.gz" \
     -append 'console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on systemd.unified_cgroup_hierarchy=1' \
     -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
@@ -148,5 +148,7 @@ boot env FIREDRILL_VM=second "$kernel_test" --nocapture
 ended
 # All five scenarios take ten minutes: FIREDRILL_SCENARIOS="slowness partition flaky-link slow-database dns-failure".
 echo "== third boot: a scenario of scenarios/ in a lab on this kernel"
-boot env FIREDRILL_VM=lab FIREDRILL_SCENARIOS="${FIREDRILL_SCENARIOS:-slowness}" "$kernel_test" --nocapture
+# On one processor: emulated, two of them hang now and then where one rewrites code that the other runs, as the kernel does
+# whenever the first firewall rule of all comes or the last one goes, which in a lab is often.
+VM_CPUS=1 boot env FIREDRILL_VM=lab FIREDRILL_SCENARIOS="${FIREDRILL_SCENARIOS:-slowness}" "$kernel_test" --nocapture
 ended

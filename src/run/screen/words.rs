@@ -7,9 +7,8 @@ use firedrill_wire::{
 };
 
 use crate::{
-    log::{Event, Moment, Outcome, Record, RunOutcome},
+    log::{Event, Outcome, Record, RunOutcome},
     plan::{Plan, model::Phase},
-    score::say,
 };
 
 /// How loud a sentence is.
@@ -62,14 +61,10 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         }
         Event::Agent { host, what, .. } => agent(host, &what.what)?,
         // A line for each would be a flood; the report has them all.
-        Event::Exchanged { moment: Moment::Before | Moment::After, failed: None, .. } => return None,
-        Event::Exchanged { moment, asker, other, ask, met, failed, .. } => {
-            let came = match (met, failed) {
-                (Some(met), _) => say::exchanged(met),
-                (None, Some(why)) => format!("not measured: {why}"),
-                (None, None) => "not measured".to_owned(),
-            };
-            (Tone::Plain, format!("{asker} to {other} by {}, {}: {came}", ask.way, moment.word()))
+        Event::Exchanged { failed: None, .. } => return None,
+        Event::Exchanged { moment, asker, other, ask, failed: Some(why), .. } => {
+            let what = format!("{asker} to {other} by {}, {}", ask.way, moment.word());
+            (Tone::Plain, format!("{what}: not measured: {why}"))
         }
         Event::LinkLost { host, why } => (Tone::Bad, format!("lost the link to {host}: {why}")),
         Event::LinkBack { host, rebooted: true } => (Tone::Good, format!("{host} is back from a reboot")),
