@@ -36,8 +36,8 @@ pub(crate) enum Expect {
     Silence,
     /// Nothing is answered; a refusal is what the fault itself may send.
     NoAnswer,
-    /// The median round trip takes so much longer, in microseconds.
-    Slower(u64),
+    /// The median round trip takes at least so long, in microseconds, whatever it took before: that can be noise.
+    AtLeast(u64),
     /// Each is answered with this chance at most.
     Answers(f64),
     /// Nothing that a few packets could tell.
@@ -235,7 +235,7 @@ fn pair(
 fn slower(slow: &NetSlow, ways: u64) -> (Expect, u32, Span) {
     let delay = slow.delay.as_micros().saturating_mul(ways);
     let most = delay.saturating_add(slow.jitter.as_micros().saturating_mul(4 * ways));
-    let expect = if slow.jitter <= slow.delay { Expect::Slower(delay / 2) } else { Expect::Anything };
+    let expect = if slow.jitter <= slow.delay { Expect::AtLeast(delay / 2) } else { Expect::Anything };
     (expect, 5, Span::micros(most))
 }
 
@@ -313,7 +313,7 @@ mod tests {
             ..NetSlow::default()
         };
         let slow = one(Fault::NetSlow(slow));
-        assert_eq!((slow.1.as_str(), slow.4), ("db2", Expect::Slower(200_000)));
+        assert_eq!((slow.1.as_str(), slow.4), ("db2", Expect::AtLeast(200_000)));
         let isolated =
             pairs(Fault::HostIsolate(HostIsolate { except: vec!["10.9.0.2".to_owned()] })).unwrap();
         let others: Vec<_> = isolated.iter().map(|pair| pair.other.as_str()).collect();

@@ -153,15 +153,20 @@ fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
         Expect::NoAnswer if during.answered > 0 => {
             Some(format!("{} of {} were answered over {path}", during.answered, during.sent))
         }
-        Expect::Slower(by) if during.back() >= 5 => {
-            let (was, is) = (before.median_us()?, during.median_us()?);
-            (is < was.saturating_add(by))
-                .then(|| format!("round trips over {path} took {}, and {} before", micros(is), micros(was)))
+        Expect::AtLeast(least) if during.back() >= 5 => {
+            let is = during.median_us()?;
+            (is < least).then(|| {
+                format!(
+                    "round trips over {path} took {}, less than the half of the delay, {}",
+                    micros(is),
+                    micros(least)
+                )
+            })
         }
         Expect::Answers(chance) if at_least(during.back(), during.sent, chance) < CHANCE => {
             Some(format!("{} of {} came back over {path}", during.back(), during.sent))
         }
-        Expect::Silence | Expect::NoAnswer | Expect::Slower(_) | Expect::Answers(_) | Expect::Anything => {
+        Expect::Silence | Expect::NoAnswer | Expect::AtLeast(_) | Expect::Answers(_) | Expect::Anything => {
             None
         }
     }
@@ -283,7 +288,11 @@ mod tests {
         let held = judged(slow(), [Some(met(20, 300)), Some(met(20, 100_400)), Some(met(20, 300))]);
         assert_eq!(held.verdict, Some(Verdict::Held), "{:?}", held.why);
         let not = judged(slow(), [Some(met(20, 300)), Some(met(20, 350)), Some(met(20, 300))]);
-        assert!(not.why.iter().any(|why| why.contains("took 350 µs, and 300 µs before")), "{:?}", not.why);
+        assert!(
+            not.why.iter().any(|why| why.contains("took 350 µs, less than the half of the delay, 50 ms")),
+            "{:?}",
+            not.why
+        );
         let lose = |percent: f64| {
             let share = Share::from_fraction(percent / 100.0);
             let lose = Fault::NetLose(NetLose { to: to(), share, ..NetLose::default() });
