@@ -37,7 +37,7 @@ fn firedrill(words: &[&str]) -> Command {
     command
 }
 
-/// Copies whose probes ask seldom and wait long.
+/// Copies whose probes ask seldom and wait long, and whose objectives ask for little.
 fn slowed() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let target = Path::new(OUT).join("scenarios");
@@ -47,8 +47,10 @@ fn slowed() -> PathBuf {
             if entry.path().extension().is_some_and(|ending| ending == "toml") {
                 let text = fs::read_to_string(entry.path()).expect("a scenario");
                 let slow = |line: &str| match line.split_once(" = ") {
-                    Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => "rate = 8".to_owned(),
+                    Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => "rate = 4".to_owned(),
                     Some(("timeout", _)) => "timeout = \"8s\"".to_owned(),
+                    Some(("good", _)) => "good = \"20%\"".to_owned(),
+                    Some(("abort", _)) => String::new(),
                     _ => line.to_owned(),
                 };
                 let lines: Vec<String> = text.lines().map(slow).collect();
@@ -61,9 +63,7 @@ fn slowed() -> PathBuf {
 
 fn run(folder: &Path, name: &str) {
     let out = Path::new(OUT).join(name);
-    // Long enough for its objectives to be decided with so few requests.
-    let hold = if name == "dns-failure" { "hold=35s" } else { "hold=20s" };
-    let ran = firedrill(&["run", "--lab", "--param", hold, "--out"])
+    let ran = firedrill(&["run", "--lab", "--param", "hold=20s", "--out"])
         .args([&out, &folder.join(format!("{name}.toml"))])
         .output()
         .expect("firedrill");
