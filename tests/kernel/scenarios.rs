@@ -81,8 +81,10 @@ fn run(folder: &Path, name: &str) {
         let injections = all(&attack, "injections");
         assert!(!injections.is_empty(), "{attack:#}");
         for one in injections {
-            assert_eq!(one["in_force"], "yes", "{one:#}");
             let detail = one["detail"].as_str().unwrap_or_default();
+            // In emulation the last look can come after the kernel has ended the hold by itself.
+            let late = detail.contains("hold over") && one["looks"].as_u64() > Some(5);
+            assert!(one["in_force"] == "yes" || late, "{one:#}");
             let shapes =
                 ["net-slow", "net-lose", "net-duplicate", "net-corrupt", "net-reorder", "net-throttle"];
             let shaped = shapes.iter().any(|kind| one["kind"] == *kind);
