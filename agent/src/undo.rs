@@ -14,7 +14,12 @@ pub mod service;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Host, iptables::prefix, link::forgets::Class};
+use crate::host::{
+    Host,
+    iptables::{Table, prefix},
+    link::forgets::Class,
+    nft::expr::Family,
+};
 
 /// How to put one thing back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,13 +35,11 @@ pub enum Undo {
         /// The injection that they were made for; their names and those of their gates derive from it.
         injection: firedrill_wire::InjectionId,
         /// The table that they are in.
-        table: chains::Table,
+        table: Table,
         /// The programs, by the beginning of the name of the IPv4 one.
         program: String,
-        /// Whether there may be some in IPv4's tables.
-        v4: bool,
-        /// Whether there may be some in IPv6's tables.
-        v6: bool,
+        /// In whose tables there may be some.
+        families: Vec<Family>,
     },
     /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to them.
     RemoveLines {
@@ -150,8 +153,8 @@ impl Undo {
     pub fn apply(&self, host: &Host) -> Result<Undone, UndoError> {
         match self {
             Self::DeleteNftTable { table } => nft::apply(host, table),
-            Self::RemoveChains { injection, table, program, v4, v6 } => {
-                chains::apply(host, injection, *table, program, [*v4, *v6])
+            Self::RemoveChains { injection, table, program, families } => {
+                chains::apply(host, injection, *table, program, families)
             }
             Self::RemoveLines { prefix, patience } => line::apply(host, prefix, (*patience).into()),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),

@@ -1,23 +1,20 @@
 //! Real processes, killed and stopped in every combination: whoever is left puts the effect back.
 //!
-//! A harness of its own, because the agent forks and so must begin in a process with one thread: this program starts
-//! itself again as the agent. Knows `--list` and filters by name, as test runners ask.
+//! By a harness of its own, because the agent forks.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod common;
+mod harness;
 
 use std::{
-    ffi::OsString,
-    fs::{self, File},
-    os::fd::OwnedFd,
+    fs,
     path::PathBuf,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, ExitCode},
     time::Duration,
 };
 
 use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
-    cli,
     config::Config,
     identity::Identity,
     journal::{Replayed, Tail, read},
@@ -28,31 +25,15 @@ use firedrill_wire::{
     api::Renew,
     journal::{HealReason, What},
 };
+use harness::{Part, Processes, Who, begin, command};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// Tells this program to be an agent.
-const AGENT: &str = "be-an-agent";
-
 fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|arg| arg == AGENT) {
-        let args = args.into_iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, arg)| arg);
-        return cli::run(args, Wiring { server: |link| Box::pin(drill(link)), ..wiring() });
-    }
-    let words: Vec<String> = args.into_iter().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
-    if words.iter().any(|word| word == "--list") {
-        if !words.iter().any(|word| word == "--ignored") {
-            TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        }
-        return ExitCode::SUCCESS;
-    }
-    let exact = words.iter().any(|word| word == "--exact");
-    let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let chosen = TESTS.iter().filter(|(name, _)| {
-        filters.is_empty()
-            || filters.iter().any(|wanted| if exact { name == wanted } else { name.contains(*wanted) })
-    });
-    let threads: Vec<_> = chosen.map(|(name, test)| (name, std::thread::spawn(test))).collect();
+    let tests = match begin(TESTS, || Wiring { server: |link| Box::pin(drill(link)), ..wiring() }) {
+        Part::Done(code) => return code,
+        Part::Tests(tests) => tests,
+    };
+    let threads: Vec<_> = tests.into_iter().map(|(name, test)| (name, std::thread::spawn(test))).collect();
     let mut failed = 0;
     for (name, thread) in threads {
         let ok = thread.join().is_ok();
@@ -108,31 +89,11 @@ async fn drill(link: Link) -> Result<(), String> {
     Ok(())
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Guardian,
-    Worker,
-    Helper,
-}
-
-/// An agent of three processes, each held by a descriptor.
+/// An agent with a fault in force.
 struct Agent {
     dir: tempfile::TempDir,
     guardian: Child,
-    processes: Vec<(Who, OwnedFd)>,
-}
-
-fn command(dir: &tempfile::TempDir, verb: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let log = File::options().create(true).append(true).open(dir.path().join("stderr")).unwrap();
-    command
-        .arg(AGENT)
-        .args(verb)
-        .arg("--config")
-        .arg(dir.path().join("agent.toml"))
-        .stderr(log)
-        .stdin(Stdio::null());
-    command
+    processes: Processes,
 }
 
 fn new_dir() -> tempfile::TempDir {
@@ -152,30 +113,10 @@ impl Agent {
     fn in_force() -> Self {
         let dir = new_dir();
         let guardian = command(&dir, &["serve"]).spawn().unwrap();
-        let mut agent = Self { dir, guardian, processes: Vec::new() };
+        let mut agent = Self { dir, guardian, processes: Processes::default() };
         wait("the fault to be in force", || agent.file("a").exists());
-        agent.find();
+        agent.processes = Processes::of(agent.guardian.id());
         agent
-    }
-
-    fn find(&mut self) {
-        let guardian = self.guardian.id().to_string();
-        let hold = |pid: &str| {
-            let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
-            pidfd_open(pid, PidfdFlags::empty()).unwrap()
-        };
-        self.processes.push((Who::Guardian, hold(&guardian)));
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let name = entry.file_name().into_string().unwrap();
-            let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
-            let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-            if field("PPid:") == Some(guardian.as_str()) {
-                // The helper has one thread only.
-                let who = if field("Threads:") == Some("1") { Who::Helper } else { Who::Worker };
-                self.processes.push((who, hold(&name)));
-            }
-        }
-        assert_eq!(self.processes.len(), 3, "guardian, worker and helper");
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -183,20 +124,15 @@ impl Agent {
     }
 
     fn signal(&self, who: Who, signal: Signal) {
-        let (_, fd) = self.processes.iter().find(|(other, _)| *other == who).unwrap();
-        // One that has gone already is as good.
-        let _ = pidfd_send_signal(fd, signal);
+        self.processes.signal(who, signal);
     }
 
     fn is_gone(&self, who: Who) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let (_, fd) = self.processes.iter().find(|(other, _)| *other == who).unwrap();
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&now)) == Ok(1)
+        self.processes.is_gone(who)
     }
 
     fn wait_gone(&self) {
-        for who in [Who::Guardian, Who::Worker, Who::Helper] {
+        for who in Processes::ALL {
             wait(&format!("{who:?} to go"), || self.is_gone(who));
         }
     }
@@ -232,9 +168,6 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        for (_, fd) in &self.processes {
-            let _ = pidfd_send_signal(fd, Signal::KILL);
-        }
         let _ = self.guardian.kill();
         let _ = self.guardian.wait();
     }
@@ -293,7 +226,7 @@ fn silence_heals() {
 fn kill_all(agent: &Agent) {
     // Stopped first, so that none of them sees another die.
     for signal in [Signal::STOP, Signal::KILL] {
-        for who in [Who::Helper, Who::Guardian, Who::Worker] {
+        for who in Processes::ALL {
             agent.signal(who, signal);
         }
     }
@@ -341,16 +274,15 @@ fn undo_all_on_a_live_agent() {
 }
 
 fn undo_all_on_an_agent_that_hangs() {
-    const ALL: [Who; 3] = [Who::Helper, Who::Guardian, Who::Worker];
     let agent = Agent::in_force();
-    ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success(), "{undo:?}");
     assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
     assert!(!agent.file("a").exists(), "put back although nobody answers");
     // Awake again it finds the lease over and everything put back, and says so in its journal.
     fs::remove_file(agent.file("drill")).unwrap();
-    ALL.iter().for_each(|who| agent.signal(*who, Signal::CONT));
+    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::CONT));
     wait("the journal to have it closed", || agent.journal().open().count() == 0);
 }
 
@@ -364,7 +296,7 @@ fn a_second_agent_waits() {
     agent.guardian.wait().unwrap();
     let socket = agent.dir.path().join("run/control.sock");
     wait("the second one to serve", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
-    agent.processes.clear();
+    agent.processes = Processes::default();
     let pid = Pid::from_raw(i32::try_from(second.id()).unwrap()).unwrap();
     pidfd_send_signal(pidfd_open(pid, PidfdFlags::empty()).unwrap(), Signal::TERM).unwrap();
     assert_eq!(second.wait().unwrap().code(), Some(0));

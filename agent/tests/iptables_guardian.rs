@@ -1,61 +1,48 @@
 //! A real agent that has blocked a peer by iptables, killed and stopped: rules of this kind outlive their maker, so here
 //! it is the guardian that puts back, and where nobody is left it is the kernel's lease that ends the fault.
 //!
-//! A harness of its own, because the agent forks and so must begin in a process with one thread. All in fresh
+//! By a harness of its own, because the agent forks. All in fresh
 //! namespaces. Says how long it took; nothing is asserted about that but that it was not the lease.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
 mod common;
+mod harness;
 
 use std::{
-    ffi::OsString,
-    fs::{self, File},
+    fs,
     net::UdpSocket,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode},
     thread,
     time::{Duration, Instant},
 };
 
 use common::{alice, ask_arm, ask_prepare, config_text, ready, run_id};
 use firedrill_agent::{
-    built_in, cli,
+    built_in,
     testing::{Netns, address, join, skip, up, wait_until},
     wiring::{Link, Wiring},
 };
 use firedrill_wire::{Fault, Span, api::Renew};
+use harness::{Part, Processes, Who, begin, command};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
-    sys::signal::{Signal, kill},
-    unistd::{Pid, getuid},
+    unistd::getuid,
 };
+use rustix::process::Signal;
 
-/// Tells this program to be an agent.
-const AGENT: &str = "be-an-agent";
 const LEASE: Span = Span::secs(4);
 const PEER: &str = "10.9.0.2";
 const FAULT: &str = r#"{"net-block":{"to":["10.9.0.2","fd09::2"],"engine":"iptables"}}"#;
 
 fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|arg| arg == AGENT) {
-        let args = args.into_iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, arg)| arg);
-        return cli::run(args, Wiring { server: |link| Box::pin(drill(link)), ..built_in::wiring() });
-    }
-    let words: Vec<String> = args.into_iter().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
-    if words.iter().any(|word| word == "--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
-    }
-    let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let chosen: Vec<_> = TESTS
-        .iter()
-        .filter(|(name, _)| filters.is_empty() || filters.iter().any(|wanted| name.contains(*wanted)))
-        .collect();
-    if chosen.is_empty() {
-        return ExitCode::SUCCESS;
-    }
+    let chosen = match begin(TESTS, || Wiring { server: |link| Box::pin(drill(link)), ..built_in::wiring() })
+    {
+        Part::Done(code) => return code,
+        Part::Tests(tests) if tests.is_empty() => return ExitCode::SUCCESS,
+        Part::Tests(tests) => tests,
+    };
     if let Err(why) = apart() {
         skip(&format!("agents that block by iptables: {why}"));
         return ExitCode::SUCCESS;
@@ -72,11 +59,11 @@ fn main() -> ExitCode {
 type Test = (&'static str, fn(&World));
 
 const TESTS: &[Test] = &[
-    ("worker_killed", |world| by_guardian(world, &[Who::Worker], Signal::SIGKILL)),
-    ("guardian_killed", |world| by_guardian(world, &[Who::Guardian], Signal::SIGKILL)),
-    ("worker_stopped", |world| by_guardian(world, &[Who::Worker], Signal::SIGSTOP)),
-    ("all_stopped", |world| by_lease(world, Signal::SIGSTOP)),
-    ("all_killed", |world| by_lease(world, Signal::SIGKILL)),
+    ("worker_killed", |world| by_guardian(world, &[Who::Worker], Signal::KILL)),
+    ("guardian_killed", |world| by_guardian(world, &[Who::Guardian], Signal::KILL)),
+    ("worker_stopped", |world| by_guardian(world, &[Who::Worker], Signal::STOP)),
+    ("all_stopped", |world| by_lease(world, Signal::STOP)),
+    ("all_killed", |world| by_lease(world, Signal::KILL)),
 ];
 
 /// Into namespaces of this program's own. Lists of the kernel can be written to by the machine's root only.
@@ -115,13 +102,6 @@ async fn drill(link: Link) -> Result<(), String> {
     }
     link.stop.cancelled().await;
     Ok(())
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Guardian,
-    Worker,
-    Helper,
 }
 
 struct World {
@@ -180,7 +160,7 @@ fn saved() -> String {
 struct Agent {
     dir: tempfile::TempDir,
     guardian: Child,
-    processes: Vec<(Who, Pid)>,
+    processes: Processes,
 }
 
 impl Agent {
@@ -192,65 +172,30 @@ impl Agent {
         fs::create_dir_all(dir.path().join("run")).unwrap();
         fs::write(dir.path().join("run/drill"), "").unwrap();
         let guardian = command(&dir, &["serve"]).spawn().unwrap();
-        let mut agent = Self { dir, guardian, processes: Vec::new() };
+        let mut agent = Self { dir, guardian, processes: Processes::default() };
         let began = Instant::now();
         while !world.is_blocked() {
             let log = || fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
             assert!(began.elapsed() < Duration::from_secs(60), "{}", log());
             thread::sleep(Duration::from_millis(5));
         }
-        agent.find();
+        agent.processes = Processes::of(agent.guardian.id());
         agent
-    }
-
-    fn find(&mut self) {
-        let guardian = i32::try_from(self.guardian.id()).unwrap();
-        self.processes.push((Who::Guardian, Pid::from_raw(guardian)));
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
-            let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-            if field("PPid:") == Some(guardian.to_string().as_str()) {
-                let who = if field("Threads:") == Some("1") { Who::Helper } else { Who::Worker };
-                let pid = entry.file_name().into_string().unwrap().parse().unwrap();
-                self.processes.push((who, Pid::from_raw(pid)));
-            }
-        }
-        assert_eq!(self.processes.len(), 3, "guardian, worker and helper");
-    }
-
-    fn signal(&self, whom: &[Who], signal: Signal) {
-        for (_, pid) in self.processes.iter().filter(|(who, _)| whom.contains(who)) {
-            // One that has gone already is as good.
-            let _ = kill(*pid, signal);
-        }
     }
 }
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        self.signal(&[Who::Guardian, Who::Worker, Who::Helper], Signal::SIGKILL);
+        let _ = self.guardian.kill();
         let _ = self.guardian.wait();
     }
 }
 
-fn command(dir: &tempfile::TempDir, verb: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let log = File::options().create(true).append(true).open(dir.path().join("stderr")).unwrap();
-    command
-        .arg(AGENT)
-        .args(verb)
-        .arg("--config")
-        .arg(dir.path().join("agent.toml"))
-        .stderr(log)
-        .stdin(Stdio::null());
-    command
-}
-
 fn by_guardian(world: &World, whom: &[Who], signal: Signal) {
     let mut agent = Agent::in_force(world);
-    agent.signal(whom, signal);
+    whom.iter().for_each(|who| agent.processes.signal(*who, signal));
     let took = world.until_normal();
-    eprintln!("{signal} of the {whom:?}: packets pass after {took:.1?}");
+    eprintln!("{signal:?} of the {whom:?}: packets pass after {took:.1?}");
     assert!(took < Duration::from(LEASE), "whoever is left, not the lease");
     wait_until("the rules are gone", || !saved().contains("fd_"));
     agent.guardian.wait().unwrap();
@@ -258,24 +203,16 @@ fn by_guardian(world: &World, whom: &[Who], signal: Signal) {
 
 fn by_lease(world: &World, signal: Signal) {
     let agent = Agent::in_force(world);
-    let all = [Who::Helper, Who::Guardian, Who::Worker];
+    let all = |signal| Processes::ALL.iter().for_each(|who| agent.processes.signal(*who, signal));
     // Stopped first, so that none of them sees another die.
-    agent.signal(&all, Signal::SIGSTOP);
-    agent.signal(&all, signal);
+    all(Signal::STOP);
+    all(signal);
     let took = world.until_normal();
-    eprintln!("{signal} of all three: packets pass after {took:.1?}, by a lease of {LEASE}");
+    eprintln!("{signal:?} of all three: packets pass after {took:.1?}, by a lease of {LEASE}");
     assert!(saved().contains("fd_"), "the rules are there, and harm nothing");
-    agent.signal(&all, Signal::SIGKILL);
-    wait_until("they are gone", || {
-        all.len() == agent.processes.iter().filter(|(_, pid)| is_gone(*pid)).count()
-    });
+    all(Signal::KILL);
+    wait_until("they are gone", || Processes::ALL.iter().all(|who| agent.processes.is_gone(*who)));
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success());
     assert!(!saved().contains("fd_"));
-}
-
-/// Gone, or a zombie that nobody has waited for yet.
-fn is_gone(pid: Pid) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    !status.lines().any(|line| line.starts_with("State:") && !line.contains("zombie"))
 }

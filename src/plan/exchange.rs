@@ -4,10 +4,7 @@
 //! ICMP echo, or a handshake with a TCP port that the fault chooses. What cannot be tried in this way is said, not
 //! guessed: traffic of one user, UDP, names that only the agent looks up.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use firedrill_wire::{
     Fault, Span,
@@ -109,10 +106,8 @@ fn of(plan: &Plan, injection: &Injection, linked: &[&Host]) -> Result<Vec<Pair>,
     let others = others.iter().filter(|other| other.name != host.name);
     let mut pairs = Vec::new();
     for other in others {
-        let found = addresses(other, host, &traffic)
-            .map(|address| pair(injection, &traffic, way, host, other, address));
-        let found: Vec<_> = found.flatten().collect();
-        pairs.extend(found);
+        let addresses = addresses(other, host, &traffic);
+        pairs.extend(addresses.filter_map(|address| pair(injection, &traffic, way, host, other, address)));
         if pairs.iter().map(|pair| (&pair.asker, &pair.other)).collect::<BTreeSet<_>>().len() == PEERS {
             break;
         }
@@ -138,18 +133,15 @@ fn way(traffic: &Traffic<'_>) -> Result<(Way, bool), String> {
     if !traffic.interfaces.is_empty() {
         return Err("only packets of some interfaces are meant".to_owned());
     }
-    let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
     match (traffic.protocol, traffic.local_ports, traffic.remote_ports) {
-        (Some(Protocol::Icmp), ..) => Ok((Way::Echo, false)),
+        (Some(Protocol::Icmp), ..) | (None, [], []) => Ok((Way::Echo, false)),
         (Some(Protocol::Udp), ..) => Err("nothing answers UDP by itself".to_owned()),
-        (None, ..) if !ports => Ok((Way::Echo, false)),
+        (Some(Protocol::Tcp), [], []) => Err("no port is named".to_owned()),
         (_, [], [remote, ..]) => Ok((Way::Connect(remote.first), false)),
         (_, [local, ..], []) => Ok((Way::Connect(local.first), true)),
         (_, [_, ..], [_, ..]) => {
             Err("only connections between given ports of both ends are meant".to_owned())
         }
-        (Some(Protocol::Tcp), [], []) => Err("no port is named".to_owned()),
-        (None, [], []) => Ok((Way::Echo, false)),
     }
 }
 
@@ -163,17 +155,12 @@ fn addresses<'a>(
     let meant = move |address: &IpAddr| {
         (traffic.to.is_empty() || holds(traffic.to, *address)) && !holds(traffic.except, *address)
     };
-    [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)].into_iter().filter_map(
-        move |family| {
-            let same = |address: &IpAddr| address.is_ipv4() == family.is_ipv4();
-            host.addresses.iter().find(|address| same(address))?;
-            other
-                .addresses
-                .iter()
-                .copied()
-                .find(|one| same(one) && meant(one) && !host.addresses.contains(one))
-        },
-    )
+    [true, false].into_iter().filter_map(move |v4| {
+        host.addresses.iter().find(|own| own.is_ipv4() == v4)?;
+        let others =
+            other.addresses.iter().filter(|one| one.is_ipv4() == v4 && !host.addresses.contains(one));
+        others.copied().find(meant)
+    })
 }
 
 fn holds(networks: &[String], address: IpAddr) -> bool {

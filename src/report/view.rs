@@ -2,6 +2,7 @@
 
 mod charts;
 mod events;
+mod exchanges;
 
 use firedrill_wire::{api::HostState, evidence::Seen};
 use serde::Serialize;
@@ -11,8 +12,8 @@ use crate::{
     plan::model::{Phase, Plan},
     score::{
         card::{
-            AttackCard, Course, ExchangeCard, ExchangeFigure, FigureCard, HostCard, InjectionCard, Measured,
-            ObjectiveCard, Unit, phase_word, state_word, verdict_word,
+            AttackCard, Course, FigureCard, HostCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
+            verdict_word,
         },
         say,
     },
@@ -20,6 +21,7 @@ use crate::{
 };
 use charts::{ChartView, timelines, zooms};
 use events::{EventView, event_view};
+use exchanges::ExchangeView;
 
 const NONE: &str = "—";
 
@@ -116,38 +118,6 @@ pub(crate) struct InjectionView {
     pub(crate) effects: Vec<String>,
     pub(crate) undo: Vec<String>,
     pub(crate) not_exchanged: String,
-}
-
-/// What hosts exchanged over the path of a fault.
-#[derive(Debug, Serialize)]
-pub(crate) struct ExchangeView {
-    pub(crate) fault: String,
-    pub(crate) path: String,
-    pub(crate) way: String,
-    pub(crate) before: String,
-    pub(crate) during: String,
-    pub(crate) after: String,
-    /// What contradicts the fault, or why it was not measured.
-    pub(crate) says: String,
-}
-
-impl ExchangeView {
-    fn all(attack: &AttackCard) -> Vec<Self> {
-        let figure = |figure: &Option<ExchangeFigure>| {
-            figure.as_ref().map_or_else(|| "not measured".to_owned(), |figure| figure.text.clone())
-        };
-        let view = |fault: &InjectionCard, card: &ExchangeCard| Self {
-            fault: format!("{} on {}", fault.kind, fault.host),
-            path: format!("{} to {}", card.from, card.to),
-            way: format!("{}, {}", card.way, card.address),
-            before: figure(&card.before),
-            during: figure(&card.during),
-            after: figure(&card.after),
-            says: card.contradiction.clone().or_else(|| card.failed.clone()).unwrap_or_default(),
-        };
-        let of = |fault| move |card| view(fault, card);
-        attack.injections.iter().flat_map(|fault| fault.exchanges.iter().map(of(fault))).collect()
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -280,7 +250,7 @@ fn range(measured: &Measured) -> String {
 }
 
 fn us(value: f64) -> String {
-    say::time(i64::try_from(crate::score::whole(value)).unwrap_or(i64::MAX))
+    say::micros(crate::score::whole(value))
 }
 
 fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
@@ -401,7 +371,7 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
 fn figure_view(card: &FigureCard) -> FigureView {
     let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {
-        Some(us) => say::time(i64::try_from(us).unwrap_or(i64::MAX)),
+        Some(us) => say::micros(us),
         None if samples > 0 => "no answer".to_owned(),
         None => NONE.to_owned(),
     };

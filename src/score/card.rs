@@ -2,7 +2,7 @@
 //!
 //! All times are microseconds on the run's clock; all shares are between 0 and 1.
 
-use firedrill_wire::{InjectionId, api::HostState, evidence::Seen};
+use firedrill_wire::{InjectionId, api::HostState, evidence::Seen, exchange::Exchanged};
 use serde::{Deserialize, Serialize};
 
 use crate::{plan::model::Phase, verdict::Verdict};
@@ -254,32 +254,17 @@ pub struct ExchangeCard {
     /// How: `ICMP echo`, `TCP port 5432`.
     pub way: String,
     /// Before the fault; `None` where it was not measured.
-    pub before: Option<ExchangeFigure>,
+    pub before: Option<Exchanged>,
     /// While it was in force.
-    pub during: Option<ExchangeFigure>,
+    pub during: Option<Exchanged>,
     /// After it was put back.
-    pub after: Option<ExchangeFigure>,
+    pub after: Option<Exchanged>,
     /// Why something could not be measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
     /// What contradicts the fault, a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contradiction: Option<String>,
-}
-
-/// What came of one exchange.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExchangeFigure {
-    /// How many packets (or handshakes) were sent.
-    pub sent: u32,
-    /// How many were answered.
-    pub answered: u32,
-    /// How many were refused.
-    pub refused: u32,
-    /// The median round trip, in microseconds; `None` where nothing came back.
-    pub median_us: Option<u64>,
-    /// The same for people.
-    pub text: String,
 }
 
 /// How a host ended.

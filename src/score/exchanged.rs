@@ -6,7 +6,7 @@
 use firedrill_wire::exchange::{Exchange, Exchanged};
 
 use super::{
-    card::{ExchangeCard, ExchangeFigure},
+    card::ExchangeCard,
     facts::{AttackFacts, InjectionFacts},
     say,
 };
@@ -91,16 +91,7 @@ impl Exchanges {
             Some(Err(why)) => return (Vec::new(), Some(why.clone())),
             Some(Ok(pairs)) => pairs,
         };
-        let figure = |pair: &Pair, moment| {
-            let met = at(one, pair, moment)?;
-            Some(ExchangeFigure {
-                sent: met.sent,
-                answered: met.answered,
-                refused: met.refused,
-                median_us: met.median_us(),
-                text: say::exchanged(met),
-            })
-        };
+        let figure = |pair: &Pair, moment| at(one, pair, moment).cloned();
         let failed = |pair: &Pair| {
             let mut failed = one.exchanges.iter().filter(|met| is_of(met, pair)).filter_map(|met| met.failed);
             failed.next().map(str::to_owned)
@@ -158,8 +149,8 @@ fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
             (is < least).then(|| {
                 format!(
                     "round trips over {path} took {}, less than the half of the delay, {}",
-                    micros(is),
-                    micros(least)
+                    say::micros(is),
+                    say::micros(least)
                 )
             })
         }
@@ -170,10 +161,6 @@ fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
             None
         }
     }
-}
-
-fn micros(us: u64) -> String {
-    say::time(i64::try_from(us).unwrap_or(i64::MAX))
 }
 
 /// The chance that at least `back` of `sent` come back, each with `chance`: the upper tail of the binomial.
@@ -263,7 +250,7 @@ mod tests {
         let shown = &card.injections[0].exchanges[0];
         assert!(
             shown.contradiction.is_some()
-                && shown.before.as_ref().unwrap().text == "20 of 20 answered, 300 µs"
+                && say::exchanged(shown.before.as_ref().unwrap()) == "20 of 20 answered, 300 µs"
         );
     }
 

@@ -45,6 +45,12 @@ pub fn time(us: i64) -> String {
     }
 }
 
+/// The same of what is never negative.
+#[must_use]
+pub fn micros(us: u64) -> String {
+    time(i64::try_from(us).unwrap_or(i64::MAX))
+}
+
 /// A point on the run's clock, as `mm:ss.t` or `h:mm:ss.t`.
 #[must_use]
 pub fn clock(us: i64) -> String {
@@ -66,7 +72,7 @@ pub fn exchanged(met: &Exchanged) -> String {
         refused => format!("{} of {} answered, {refused} refused", met.answered, met.sent),
     };
     if let Some(median) = met.median_us() {
-        text.push_str(&format!(", {}", time(i64::try_from(median).unwrap_or(i64::MAX))));
+        text.push_str(&format!(", {}", micros(median)));
     }
     if let Some(why) = &met.why {
         text.push_str(&format!(", {} not sent ({why})", met.failed));

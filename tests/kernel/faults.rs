@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 use crate::{
     drill::{Drill, Fault, STOP, firedrill},
     machine::{
-        call, check_clean, is_up, lines, open, packaging, property, step, systemctl, tables, told, until,
+        call, chains, check_clean, is_up, lines, open, packaging, property, step, systemctl, tables, told, until,
     },
 };
 
@@ -23,6 +23,9 @@ const SLOW: Fault<'_> = (
     "{ to = \"10.9.0.2\", local_ports = 8080, delay = \"100ms\", jitter = \"20ms\", engine = \"kernel\" }",
 );
 
+const BY_IPTABLES: Fault<'_> =
+    ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080, engine = \"iptables\" }");
+
 /// The unit's hardening is in the way of none.
 pub(crate) fn every_kind_lands_and_is_put_back() {
     step("every kind that leaves the machine up, one after another");
@@ -33,14 +36,16 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         ("process-pause", "{ match = { service = \"checkout\" } }"),
         ("process-kill", "{ match = { command = \"checkout --port 8080\" } }"),
         ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080 }"),
+        BY_IPTABLES,
         SLOW,
+        ("net-slow", "{ to = \"10.9.0.2\", local_ports = 8080, delay = \"100ms\", engine = \"user-space\" }"),
         ("net-lose", "{ to = \"10.9.0.2\", local_ports = 8080, share = \"10%\", engine = \"kernel\" }"),
         ("net-throttle", "{ to = \"10.9.0.2\", local_ports = 8080, rate = \"1mbit\", engine = \"kernel\" }"),
         ("net-down", "{ interface = \"fd0\", cut_off = true }"),
         ("host-isolate", "{}"),
     ];
-    for fault in faults {
-        let ended = Drill::start(fault.0, &[fault], "4s").end();
+    for (number, fault) in faults.into_iter().enumerate() {
+        let ended = Drill::start(&format!("{}-{number}", fault.0), &[fault], "4s").end();
         let attack = &ended.card["attacks"][0];
         step(&format!("{}: {} {}", fault.0, attack["verdict"], attack["why"]));
         assert_eq!(attack["injections"][0]["in_force"], "yes", "{attack:#}");
@@ -86,6 +91,17 @@ pub(crate) fn killed_by_systemctl() {
     systemctl(&["kill", "-s", "KILL", "firedrill-agent"]);
     until("the rules going", || tables().is_empty());
     until("the line going, by the agent that comes", || lines() == 0);
+    drill.end().check(3, "clean");
+    check_clean();
+}
+
+/// Chains outlive who made them, so somebody must come and take them away.
+pub(crate) fn killed_with_iptables() {
+    step("all of the agent is killed while iptables drops packets");
+    let drill = Drill::start("killed-iptables", &[BY_IPTABLES], "40s").in_force();
+    assert!(chains().iter().any(|chain| chain.contains("-j DROP")), "{:?}", chains());
+    systemctl(&["kill", "-s", "KILL", "firedrill-agent"]);
+    until("the chains going", || chains().is_empty());
     drill.end().check(3, "clean");
     check_clean();
 }

@@ -89,6 +89,12 @@ pub(crate) fn tables() -> Vec<String> {
     tables.into_iter().map(|table| table.name).collect()
 }
 
+/// Rules of the agent's that iptables has, and what leads to them, a line each.
+pub(crate) fn chains() -> Vec<String> {
+    let saved = call("iptables-save", &[]);
+    saved.lines().filter(|line| line.contains("fd_")).map(str::to_owned).collect()
+}
+
 /// How many interfaces of the agent's there are.
 pub(crate) fn lines() -> usize {
     let all = link::all().expect("the kernel answers");
@@ -124,6 +130,7 @@ pub(crate) fn check_clean() {
     assert_eq!(open(), Vec::<Value>::new());
     assert_eq!(tables(), Vec::<String>::new());
     assert_eq!(lines(), 0);
+    assert_eq!(chains(), Vec::<String>::new());
 }
 
 fn put(root: &str, path: &str, text: &str) {

@@ -30,6 +30,7 @@ fn under_systemd() {
                 ("doctor", faults::doctor as fn()),
                 ("kinds", faults::every_kind_lands_and_is_put_back),
                 ("killed", faults::killed_by_systemctl),
+                ("iptables", faults::killed_with_iptables),
                 ("stopped", faults::stopped_and_upgraded),
                 ("guardian", faults::guardian_stopped),
                 ("watchdog", faults::watchdog),

@@ -16,6 +16,9 @@ use crate::machine::{OUT, program, step};
 
 const ALL: [&str; 5] = ["slowness", "partition", "flaky-link", "slow-database", "dns-failure"];
 
+/// A scenario is run so often at most.
+const TRIES: u32 = 3;
+
 /// All of them, or those that `FIREDRILL_SCENARIOS` names.
 pub(crate) fn in_the_lab() {
     let folder = slowed();
@@ -46,8 +49,10 @@ fn slowed() -> PathBuf {
         for entry in fs::read_dir(source.join(folder)).expect("scenarios").flatten() {
             if entry.path().extension().is_some_and(|ending| ending == "toml") {
                 let text = fs::read_to_string(entry.path()).expect("a scenario");
+                // Two probes from four places ask there.
+                let rate = if entry.file_name() == "dns-failure.toml" { "rate = 1" } else { "rate = 4" };
                 let slow = |line: &str| match line.split_once(" = ") {
-                    Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => "rate = 4".to_owned(),
+                    Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => rate.to_owned(),
                     Some(("timeout", _)) => "timeout = \"8s\"".to_owned(),
                     Some(("good", _)) => "good = \"20%\"".to_owned(),
                     Some(("abort", _)) => String::new(),
@@ -61,8 +66,24 @@ fn slowed() -> PathBuf {
     target
 }
 
+/// Runs a scenario until its faults began in time. An agent that was kept from beginning in time refuses to, and says so;
+/// in emulation that happens.
 fn run(folder: &Path, name: &str) {
-    let out = Path::new(OUT).join(name);
+    for attempt in 1..=TRIES {
+        let report = report(folder, name, attempt);
+        let late = |one: &Value| one["detail"].as_str().is_some_and(|detail| detail.contains(" ms late, "));
+        let begun = all(&report["scorecard"], "attacks")
+            .iter()
+            .all(|attack| !all(attack, "injections").iter().any(late));
+        if begun || attempt == TRIES {
+            return look(&report);
+        }
+        step("a fault would have begun too late; once more");
+    }
+}
+
+fn report(folder: &Path, name: &str, attempt: u32) -> Value {
+    let out = Path::new(OUT).join(format!("{name}-{attempt}"));
     let ran = firedrill(&["run", "--lab", "--param", "hold=20s", "--out"])
         .args([&out, &folder.join(format!("{name}.toml"))])
         .output()
@@ -70,12 +91,17 @@ fn run(folder: &Path, name: &str) {
     let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     let report = fs::read_dir(&out).ok().and_then(|mut runs| runs.next()?.ok()).map(|run| run.path());
     let report = report.and_then(|run| fs::read(run.join("report.json")).ok());
-    let report: Value =
-        report.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_else(|| panic!("{said}"));
-    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    report.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_else(|| panic!("{said}"))
+}
+
+fn all(value: &Value, key: &str) -> Vec<Value> {
+    value[key].as_array().cloned().unwrap_or_default()
+}
+
+fn look(report: &Value) {
     let card = &report["scorecard"];
     let attacks = all(card, "attacks");
-    assert!(!attacks.is_empty(), "{said}");
+    assert!(!attacks.is_empty(), "{report:#}");
     for attack in attacks {
         step(&format!("{}: {} {}", attack["name"], attack["verdict"], attack["why"]));
         let injections = all(&attack, "injections");

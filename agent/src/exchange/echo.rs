@@ -22,6 +22,7 @@ use nix::{
 };
 
 use super::Answer;
+use crate::host::queue::ip::checksum;
 
 const LENGTH: usize = 40;
 
@@ -118,17 +119,7 @@ fn request(to: IpAddr, own: u16, number: u16) -> [u8; LENGTH] {
     packet[8..17].copy_from_slice(b"firedrill");
     if to.is_ipv4() {
         let sum = checksum(&packet);
-        packet[2..4].copy_from_slice(&sum.to_be_bytes());
+        packet[2..4].copy_from_slice(&sum);
     }
     packet
-}
-
-/// The Internet checksum (RFC 1071) of an even number of bytes.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }

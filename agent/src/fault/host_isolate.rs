@@ -14,7 +14,7 @@ use super::{
     net::{
         peers::Peers,
         rules::{Choice, Fate, Harm},
-        table_fault,
+        table_fault::{self, Wanted},
     },
 };
 use crate::host::Host;
@@ -31,7 +31,8 @@ impl Inject for HostIsolate {
                 .to_owned(),
             "connections that the agent or SSH have open stay, and new ones can be made".to_owned(),
         ];
-        table_fault::prepare_by(Engine::Auto, host, ask, &harm(&peers), &peers, &effect, notes)
+        let wanted = Wanted { ask, harm: &harm(&peers), peers: &peers, effect: &effect, notes };
+        table_fault::prepare_by(Engine::Auto, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {

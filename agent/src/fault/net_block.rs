@@ -11,7 +11,12 @@ use firedrill_wire::{
 
 use super::{
     Ask, Inject, InjectError, Injected, Live, Prepared,
-    net::{peers::Peers, rules::Harm, table_fault, words},
+    net::{
+        peers::Peers,
+        rules::Harm,
+        table_fault::{self, Wanted},
+        words,
+    },
 };
 use crate::host::Host;
 
@@ -24,15 +29,9 @@ impl Inject for NetBlock {
             Refuse::Reject => "reject",
         };
         let effect = format!("{verb} {}", words::packets(&self.traffic(), &peers));
-        table_fault::prepare_by(
-            self.engine,
-            host,
-            ask,
-            &harm(self, &peers),
-            &peers,
-            &effect,
-            notes(self, &peers),
-        )
+        let (harm, notes) = (harm(self, &peers), notes(self, &peers));
+        let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
+        table_fault::prepare_by(self.engine, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {

@@ -13,10 +13,10 @@ mod seen;
 mod trial;
 
 pub use adder::Adder;
-pub use chains::{Chains, Rules, prefix};
+pub use chains::{Chains, Rules, Table, prefix};
 pub use gates::{Gate, Gates, open, shut};
 pub use program::{Flavour, IptablesError, Program};
-pub use seen::Listing;
+pub use seen::{Listing, legacy_tables};
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -50,7 +50,7 @@ pub struct Made {
     pub jumps: BTreeMap<Family, Vec<(&'static str, String)>>,
     /// By family, the names of its chains.
     chains: BTreeMap<Family, Vec<String>>,
-    table: &'static str,
+    table: Table,
 }
 
 impl Default for Iptables {
@@ -102,7 +102,7 @@ impl Iptables {
                     program.save(chains.table)?;
                     continue;
                 }
-                Flavour::Nft => seen::missing(*family, chains.table, &rules.jumps),
+                Flavour::Nft => seen::missing(*family, chains.table, &rules.jumps)?,
             };
             if !missing.is_empty() {
                 program.restore(&chains::empty(chains.table, &missing))?;
@@ -196,7 +196,7 @@ impl Iptables {
         self.made().remove(id);
     }
 
-    /// Chains of ours that are there, whoever made them, as sentences.
+    /// Chains of ours that are there, whoever made them, and what could not be looked at, as sentences.
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {
         let mut all = Vec::new();
@@ -205,19 +205,16 @@ impl Iptables {
             if !program.is_there() {
                 continue;
             }
-            for table in chains::TABLES {
+            for table in Table::ALL {
                 // A table that is not there has none, and is not made by looking.
-                if !seen::has_table(&program, family, table) {
-                    continue;
-                }
-                match Listing::read(&program, table, super::nft::PREFIX) {
-                    Ok(seen) => {
-                        all.extend(
-                            seen.chains
-                                .iter()
-                                .map(|chain| format!("{} chain {table} {chain}", program.name())),
-                        );
-                    }
+                let seen = match seen::has_table(&program, family, table) {
+                    Ok(false) => continue,
+                    Ok(true) => Listing::read(&program, table, super::nft::PREFIX),
+                    Err(error) => Err(error),
+                };
+                let name = |chain| format!("{} chain {table} {chain}", program.name());
+                match seen {
+                    Ok(seen) => all.extend(seen.chains.into_iter().map(name)),
                     Err(error) => all.push(error.to_string()),
                 }
             }
@@ -239,7 +236,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// # Errors
 /// What the program said.
-pub fn remove(program: &Program, table: &'static str, prefix: &str) -> Result<usize, IptablesError> {
+pub fn remove(program: &Program, table: Table, prefix: &str) -> Result<usize, IptablesError> {
     const TRIES: usize = 5;
     let mut last = None;
     for _ in 0..TRIES {

@@ -4,12 +4,12 @@
 //! Only where the old interface was ever used: looking makes no table be there. Where no program of that build is
 //! installed nobody can read it, and `doctor` says so.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use super::{SnapshotError, put};
 use crate::host::{
     Host,
-    iptables::{Flavour, Program},
+    iptables::{Flavour, Program, legacy_tables},
     nft::expr::Family,
 };
 
@@ -17,11 +17,12 @@ use crate::host::{
 const PROGRAMS: [&str; 2] = ["iptables-legacy", "iptables"];
 
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
-    for (family, word, names) in [
-        (Family::V4, "ip", "/proc/thread-self/net/ip_tables_names"),
-        (Family::V6, "ip6", "/proc/thread-self/net/ip6_tables_names"),
-    ] {
-        if fs::read_to_string(names).unwrap_or_default().trim().is_empty() {
+    for (family, word) in [(Family::V4, "ip"), (Family::V6, "ip6")] {
+        let tables = legacy_tables(family).map_err(|error| SnapshotError::Unreadable {
+            what: "tables of the old iptables".to_owned(),
+            why: error.to_string(),
+        })?;
+        if tables.trim().is_empty() {
             continue;
         }
         let Some(program) = program(family) else { continue };

@@ -1,46 +1,16 @@
 //! Putting back a fault that is iptables chains: its gates are closed at once, by writing to files; then the chains go.
 
-use std::fmt;
-
 use firedrill_wire::InjectionId;
-use serde::{Deserialize, Serialize};
 
 use super::{UndoError, Undone};
 use crate::host::{
     Host,
-    iptables::{self, Program, prefix},
+    iptables::{self, Program, Table, prefix},
     nft::{
         expr::Family,
         table::{ALIVE, HOLD, LEASE},
     },
 };
-
-/// A table of iptables in which there may be chains of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Table {
-    /// Where packets are let through or not.
-    Filter,
-    /// What comes first.
-    Raw,
-}
-
-impl Table {
-    /// As iptables writes it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Filter => "filter",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
 
 /// Closes gates, then removes chains and the jumps to them. That all is gone already is success. An error of one family
 /// does not keep the other from being put back.
@@ -52,22 +22,18 @@ pub fn apply(
     injection: &InjectionId,
     table: Table,
     program: &str,
-    [v4, v6]: [bool; 2],
+    families: &[Family],
 ) -> Result<Undone, UndoError> {
     let prefix = prefix(injection);
-    let families: Vec<_> = [(v4, Family::V4), (v6, Family::V6)]
-        .into_iter()
-        .filter_map(|(there, family)| there.then_some(family))
-        .collect();
     let mut failed = Vec::new();
     for gate in [LEASE, HOLD, ALIVE] {
-        if let Err(error) = iptables::shut(injection, &families, gate) {
+        if let Err(error) = iptables::shut(injection, families, gate) {
             failed.push(error.to_string());
         }
     }
     let mut removed = 0;
     for family in families {
-        match iptables::remove(&Program::new(program, family), table.word(), &prefix) {
+        match iptables::remove(&Program::new(program, *family), table, &prefix) {
             Ok(chains) => removed += chains,
             Err(error) => failed.push(error.to_string()),
         }

@@ -103,20 +103,7 @@ sandboxed! {
         for direction in [Direction::Both, Direction::In, Direction::Out] {
             let reject = NetBlock { how: Refuse::Reject, direction, ..block(&[PEER4, PEER6]) };
             let reject = Injection::make(&world, &Fault::NetBlock(reject));
-            for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
-                if direction == Direction::Both {
-                    assert_eq!(world.tcp_out(peer, 8080), Reach::Told, "out to {peer}");
-                    assert_eq!(world.tcp_in(own, 8080), Reach::Told, "in to {own}");
-                }
-                if direction != Direction::In {
-                    assert_eq!(world.udp_out(peer, 8080), Reach::Told, "udp to {peer}");
-                }
-                if direction != Direction::Out {
-                    assert_eq!(world.udp_in(own, 8080), Reach::Told, "udp from {peer}");
-                    assert_eq!(world.tcp_in(own, 8080), Reach::Told, "in to {own}");
-                }
-                assert_eq!(world.tcp_in(own, AGENT_PORT), Reach::Yes);
-            }
+            world.assert_rejected(direction);
             assert_eq!(reject.evidence().exercised, Seen::Yes);
             reject.undo();
         }

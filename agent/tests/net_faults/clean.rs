@@ -277,12 +277,17 @@ fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     );
 }
 
+/// A world to furnish as an administrator would; in the agent that is to be killed, its part instead.
+fn furnished() -> World {
+    if let Some(role) = role() {
+        own(&role);
+    }
+    World::new()
+}
+
 sandboxed! {
     fn dockers_rules_and_bridge() {
-        if let Some(role) = role() {
-            own(&role);
-        }
-        let world = World::new();
+        let world = furnished();
         admin::docker(&world);
         everything_works_and_leaves_nothing(&world, PEER4);
     }
@@ -290,10 +295,7 @@ sandboxed! {
 
 sandboxed! {
     fn ufws_rules_in_both_families() {
-        if let Some(role) = role() {
-            own(&role);
-        }
-        let world = World::new();
+        let world = furnished();
         admin::ufw();
         everything_works_and_leaves_nothing(&world, PEER4);
     }
@@ -301,10 +303,7 @@ sandboxed! {
 
 sandboxed! {
     fn an_administrators_htb_tree_with_a_filter() {
-        if let Some(role) = role() {
-            own(&role);
-        }
-        let world = World::new();
+        let world = furnished();
         admin::htb_tree("eth0");
         admin::htb_tree("eth1");
         everything_works_and_leaves_nothing(&world, PEER4);
@@ -313,10 +312,7 @@ sandboxed! {
 
 sandboxed! {
     fn roots_of_several_queues() {
-        if let Some(role) = role() {
-            own(&role);
-        }
-        let world = World::new();
+        let world = furnished();
         if !admin::mq("eth0") {
             return skip("roots_of_several_queues: cables have one queue here");
         }
@@ -326,10 +322,7 @@ sandboxed! {
 
 sandboxed! {
     fn a_peer_by_two_interfaces() {
-        if let Some(role) = role() {
-            own(&role);
-        }
-        let world = World::new();
+        let world = furnished();
         admin::two_ways(&world);
         let arrives = || {
             let (near, far) = world.flow(BY_TWO);
@@ -352,10 +345,7 @@ sandboxed! {
 
 sandboxed! {
     fn no_ipv4_at_all() {
-        if let Some(role) = role() {
-            own(&role);
-        }
-        let world = World::new();
+        let world = furnished();
         admin::six_only(&world);
         everything_works_and_leaves_nothing(&world, PEER6);
     }
@@ -363,10 +353,7 @@ sandboxed! {
 
 sandboxed! {
     fn with_a_default_route_and_without() {
-        if let Some(role) = role() {
-            own(&role);
-        }
-        let world = World::new();
+        let world = furnished();
         everything_works_and_leaves_nothing(&world, PEER6);
         route(&world.host_ns, "0.0.0.0/0", PEER4);
         everything_works_and_leaves_nothing(&world, PEER4);

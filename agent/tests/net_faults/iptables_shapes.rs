@@ -204,12 +204,12 @@ sandboxed! {
             kill(pid, Signal::SIGKILL).unwrap();
             child.wait().unwrap();
             for undo in prepared.undo.iter().rev() {
-                let Undo::RemoveChains { table, program, v4, v6, .. } = undo.clone() else {
+                let Undo::RemoveChains { table, program, families, .. } = undo.clone() else {
                     Undo::StopQueue { number: FIRST }.apply(&world.host).unwrap();
                     continue;
                 };
                 let injection = OWNED.parse().unwrap();
-                Undo::RemoveChains { injection, table, program, v4, v6 }.apply(&world.host).unwrap();
+                Undo::RemoveChains { injection, table, program, families }.apply(&world.host).unwrap();
             }
             assert_eq!(saved_of("iptables"), rules);
             assert!(out(&world, PEER4, 20).median() < LATE);

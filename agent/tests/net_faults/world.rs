@@ -20,7 +20,7 @@ use firedrill_agent::{
     undo::Undo,
 };
 use firedrill_probe::clock;
-use firedrill_wire::{Fault, InjectionId, Span, api::Problem, evidence::Evidence};
+use firedrill_wire::{Fault, InjectionId, Span, api::Problem, evidence::Evidence, fault::Direction};
 
 pub(crate) const AGENT_PORT: u16 = 7790;
 pub(crate) const SELF4: &str = "10.1.0.1";
@@ -105,6 +105,23 @@ impl World {
         let difference = compare(before, &self.snapshot(), &[]);
         assert!(difference.ours.is_empty() && difference.foreign.is_empty(), "{difference:#?}");
         assert!(difference.compared > 20);
+    }
+
+    /// Fails unless whoever sends in this direction between the host and the first peer is told at once that it is refused.
+    pub(crate) fn assert_rejected(&self, direction: Direction) {
+        for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
+            if direction == Direction::Both {
+                assert_eq!(self.tcp_out(peer, 8080), Reach::Told, "out to {peer}");
+            }
+            if direction != Direction::In {
+                assert_eq!(self.udp_out(peer, 8080), Reach::Told, "udp to {peer}");
+            }
+            if direction != Direction::Out {
+                assert_eq!(self.udp_in(own, 8080), Reach::Told, "udp from {peer}");
+                assert_eq!(self.tcp_in(own, 8080), Reach::Told, "in to {own}");
+            }
+            assert_eq!(self.tcp_in(own, AGENT_PORT), Reach::Yes);
+        }
     }
 
     pub(crate) fn prepare(&self, fault: &Fault) -> Result<Prepared, Problem> {

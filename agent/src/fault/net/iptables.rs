@@ -3,38 +3,35 @@
 //! The same choice, the same exemptions and the same ends as by nftables, or a refusal: nothing is approximated. Unlike a
 //! table, chains outlive their maker, so somebody must take them away; until then it is their gates that end the fault.
 
+mod evidence;
 mod render;
 
+pub(super) use evidence::evidence;
+
 use std::{
-    collections::BTreeMap,
     fs,
     time::{Duration, SystemTime},
 };
 
 use firedrill_probe::clock;
-use firedrill_wire::{
-    Span,
-    api::{Claim, Problem},
-    evidence::{Evidence, Seen},
-};
+use firedrill_wire::api::{Claim, Problem};
 
 use super::{
-    peers::Peers,
     rules::{self, ALIVE_FOR, Fate, Harm},
-    table_fault::BEHIND,
+    table_fault::{BEHIND, Wanted},
     words,
 };
 use crate::{
-    fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
+    fault::{InjectError, Injected, Live, Prepared, refuse},
     host::{
         Host,
-        iptables::{Chains, Gate, Gates, IptablesError, Listing, Made, Program, prefix},
+        iptables::{Chains, Gate, Gates, IptablesError, Listing, Made, Table, prefix},
         nft::{
             expr::Family,
             table::{ALIVE, HOLD, LEASE},
         },
     },
-    undo::{Undo, chains::Table},
+    undo::Undo,
 };
 use render::{MOST_PEERS, Render};
 
@@ -53,14 +50,9 @@ pub(super) struct Decided {
 /// What was decided for an injection, if it is by iptables.
 pub(super) fn of(live: &Live) -> Option<Decided> {
     live.prepared.undo.iter().find_map(|undo| match undo {
-        Undo::RemoveChains { table, program, v4, v6, .. } => Some(Decided {
-            table: *table,
-            program: program.clone(),
-            families: [(v4, Family::V4), (v6, Family::V6)]
-                .into_iter()
-                .filter_map(|(there, family)| there.then_some(family))
-                .collect(),
-        }),
+        Undo::RemoveChains { table, program, families, .. } => {
+            Some(Decided { table: *table, program: program.clone(), families: families.clone() })
+        }
         _ => None,
     })
 }
@@ -74,14 +66,8 @@ pub(super) fn keeper(host: &Host, live: &Live, gate: &'static str) -> impl FnMut
 ///
 /// # Errors
 /// A refusal: something cannot be said in iptables rules, or the kernel or the programs lack something.
-pub(super) fn prepare(
-    host: &Host,
-    ask: &Ask,
-    harm: &Harm,
-    peers: &Peers,
-    effect: &str,
-    notes: Vec<String>,
-) -> Result<Prepared, Problem> {
+pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
+    let Wanted { ask, harm, peers, effect, .. } = *wanted;
     let unable = |why: String| {
         refuse(
             "engine-unable",
@@ -98,16 +84,10 @@ pub(super) fn prepare(
             return Err(unable(format!("there is no {name}-restore on this host, or no {name}-save")));
         }
     }
-    let program = host.iptables.program.clone();
-    let decided = Decided {
-        table: if matches!(harm.how, Fate::Queue(_)) { Table::Raw } else { Table::Filter },
-        program: program.clone(),
-        families: families.clone(),
-    };
     let gates = gates(&harm.how, ask.hold.into(), ask.hold.into());
     let tried = with_time_or_without(|until| {
         let until = until.then(|| SOME_TIME.to_owned());
-        let chains = chains(host, &ask.id, harm, &decided.families, &gates, until.as_deref());
+        let chains = chains(host, &ask.id, harm, &families, &gates, until.as_deref());
         host.iptables.try_out(&ask.id, &chains).map(|()| chains)
     });
     let chains = tried.map_err(|error| unable(error.to_string()))?;
@@ -118,42 +98,40 @@ pub(super) fn prepare(
         Listing::read(&program, chains.table, &chains.prefix).map_err(|error| unable(error.to_string()))?;
     }
     let flavour = host.iptables.program(Family::V4).flavour().map_err(|error| unable(error.to_string()))?;
-    let mut all_notes = vec![rules::exempt(host, harm.loopback)];
-    all_notes.extend(notes.into_iter().map(|note| match note {
-        // Queues come first of all, before any address is changed.
-        note if decided.table == Table::Raw && note == words::REACHES => words::REACHES_BEFORE_NAT.to_owned(),
-        note => note,
-    }));
-    all_notes.push(format!(
+    let by_queue = chains.table == Table::Raw;
+    let mut notes = wanted.all_notes(host);
+    if let Some(reaches) = notes.iter_mut().find(|note| by_queue && *note == words::REACHES) {
+        words::REACHES_BEFORE_NAT.clone_into(reaches);
+    }
+    notes.push(format!(
         "engine: iptables ({flavour}): {} rules in chains {}*, jumped to from the top of table {}, which is there, empty, \
          from now on if it was not before; lease and hold are counted in whole seconds, rounded up",
         chains.count(),
         chains.prefix,
-        decided.table
+        chains.table
     ));
     let mut claims = vec![
         Claim { what: "iptables".to_owned(), shared: true },
         Claim { what: format!("iptables-chains:{}", chains.prefix), shared: false },
     ];
-    if decided.table == Table::Raw {
+    if by_queue {
         claims.push(Claim { what: "iptables-queue".to_owned(), shared: false });
-        all_notes.extend(of_queues(harm));
+        notes.extend(of_queues(harm));
     }
     Ok(Prepared {
         claims,
         effects: vec![format!("{effect} (iptables chains {}*)", chains.prefix)],
         undo: vec![Undo::RemoveChains {
             injection: ask.id.clone(),
-            table: decided.table,
-            program,
-            v4: families.contains(&Family::V4),
-            v6: families.contains(&Family::V6),
+            table: chains.table,
+            program: host.iptables.program.clone(),
+            families,
         }],
         switches: vec![
             "kernel: lease and hold end in the rules".to_owned(),
             "guardian: removes the rules if the agent dies".to_owned(),
         ],
-        notes: all_notes,
+        notes,
         basis: peers.basis(),
     })
 }
@@ -331,90 +309,4 @@ pub(super) fn renew(host: &Host, live: &Live) -> Result<(), InjectError> {
     host.iptables
         .with_gates(id, |gates| gates.keep(id, LEASE))
         .map_err(|error| InjectError(error.to_string()))
-}
-
-/// Whether the chains are there and jumped to, with all gates open, and what their rules saw.
-#[must_use]
-pub(super) fn evidence(host: &Host, live: &Live, decided: &Decided) -> Evidence {
-    let id = &live.ask.id;
-    let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
-    let name = prefix(id);
-    let mut seen = BTreeMap::new();
-    for family in &decided.families {
-        let program = Program::new(&decided.program, *family);
-        match Listing::read(&program, decided.table.word(), &name) {
-            Ok(listing) => seen.insert(*family, listing),
-            Err(error) => return unknown(Seen::Unknown, error.to_string()),
-        };
-    }
-    if seen.values().all(|listing| listing.chains.is_empty()) {
-        return unknown(Seen::No, format!("iptables chains {name}* are not there"));
-    }
-    let Some(made) = host.iptables.look(id) else {
-        let what = format!("iptables chains {name}* are there, not made by this process");
-        return unknown(Seen::Unknown, what);
-    };
-    let mut troubles = Vec::new();
-    let mut whole = true;
-    for (family, listing) in &seen {
-        for (from, to) in made.jumps.get(family).into_iter().flatten() {
-            let jump = format!("-j {to}");
-            match listing.jumps.iter().find(|(chain, rule, _)| chain == from && *rule == jump) {
-                Some((_, _, 0)) => {}
-                Some((_, _, before)) => troubles.push(format!("{before} rules stand before ours in {from}")),
-                None => {
-                    whole = false;
-                    troubles.push(format!("{from} does not jump to {to} any more"));
-                }
-            }
-        }
-    }
-    let rules = || seen.values().flat_map(|listing| &listing.rules);
-    // Those that harm are those that ask the gates.
-    let packets = rules().filter(|(rule, _)| rule.contains("-m recent ")).map(|(_, packets)| packets).sum();
-    if rules().any(|(rule, _)| is_past(rule)) {
-        whole = false;
-        troubles.push("the wall clock is past the hold's end".to_owned());
-    }
-    let entries = made.gates.have_entries(id);
-    if !entries {
-        troubles.push("the kernel has no entry for a gate".to_owned());
-    }
-    let left = made.gates.left().map(|(name, left)| match left {
-        Some(left) if !left.is_zero() => format!("{name} {}", Span::from(left)),
-        _ => format!("{name} over"),
-    });
-    let open = whole && entries && made.gates.are_open();
-    let detail = [format!(
-        "iptables chains {name}* in table {}: {} rules, {packets} packets",
-        decided.table,
-        rules().count()
-    )];
-    Evidence {
-        in_force: if open { Seen::Yes } else { Seen::No },
-        exercised: if packets > 0 { Seen::Yes } else { Seen::No },
-        count: Some(packets),
-        detail: detail.into_iter().chain(left).chain(troubles).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// Whether a rule names an end by the wall clock that is over.
-fn is_past(rule: &str) -> bool {
-    let end = rule.split_once("--datestop ").and_then(|(_, rest)| rest.split(' ').next());
-    let end = end.and_then(|end| humantime::parse_rfc3339(&format!("{end}Z")).ok());
-    end.is_some_and(|end| SystemTime::now() > end + Duration::from_secs(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_end_by_the_wall_clock_is_read_back() {
-        let rule = |left| format!("-m time --datestop {} -j DROP", until(left).expect("not so far"));
-        assert!(!is_past(&rule(Duration::from_secs(5))));
-        assert!(is_past("-m recent -m time --datestop 2001-01-01T00:00:00 -j DROP"));
-        assert!(!is_past("-m recent --name fd4_x_lease -j DROP"));
-        assert_eq!(until(Duration::from_secs(40 * 365 * 86_400)), None, "rules end in 2038");
-    }
 }

@@ -18,7 +18,8 @@ use super::{
     peers::Peers,
     rules::{Fate, Harm},
     shape::{Basis, Engine, Shape, effect, notes},
-    table_fault, words,
+    table_fault::{self, Wanted},
+    words,
 };
 use crate::{
     fault::{Ask, InjectError, Live, Prepared, refuse},
@@ -60,8 +61,9 @@ pub(super) fn prepare(
     let effect =
         effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
     let notes = notes(shape, &peers, words::reaches(&shape.traffic()), about(shape, &detour));
-    let mut prepared = table_fault::prepare(host, ask, &harm(shape, &peers, detour), &peers, &effect, notes)
-        .map_err(|problem| unable(ask, &problem.title))?;
+    let harm = harm(shape, &peers, detour);
+    let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
+    let mut prepared = table_fault::prepare(host, &wanted).map_err(|problem| unable(ask, &problem.title))?;
     // In reverse: first the table, so that nothing more comes; then the lines, once they have run empty.
     let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
     let patience = if impair.rate.is_some() { PATIENCE } else { waits };

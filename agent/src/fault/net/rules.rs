@@ -10,7 +10,7 @@ mod choosing;
 mod exempt;
 
 pub use choice::{Choice, Fate, Harm};
-pub(super) use choosing::{End, SERVICE, choosing, peer_ends, peers_set};
+pub(super) use choosing::{End, SERVICE, choosing, peer_ends, peers_set, protocols};
 pub use exempt::{METADATA, control_ports, exempt};
 pub(super) use exempt::{Spared, exceptions, exemptions, spared};
 

@@ -50,28 +50,43 @@ pub fn check(ask: &Ask) -> Result<(), Problem> {
     }
 }
 
+/// What is to be prepared.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// What was asked.
+    pub ask: &'a Ask,
+    /// What the rules do.
+    pub harm: &'a Harm,
+    /// Whose traffic it is about.
+    pub peers: &'a Peers,
+    /// What comes of it, as a sentence.
+    pub effect: &'a str,
+    /// What people should know before they agree.
+    pub notes: Vec<String>,
+}
+
+impl Wanted<'_> {
+    /// The notes, what is spared first.
+    pub(super) fn all_notes(&self, host: &Host) -> Vec<String> {
+        let mut notes = vec![rules::exempt(host, self.harm.loopback)];
+        notes.extend_from_slice(&self.notes);
+        notes
+    }
+}
+
 /// Prepares it by nftables, or by iptables chains where the kernel cannot do it or where this host or the scenario says so.
 ///
 /// # Errors
 /// A refusal: neither can do it, or they say that it is not to be used.
-pub fn prepare_by(
-    asked: Engine,
-    host: &Host,
-    ask: &Ask,
-    harm: &Harm,
-    peers: &Peers,
-    effect: &str,
-    notes: Vec<String>,
-) -> Result<Prepared, Problem> {
-    let chains = |notes| iptables::prepare(host, ask, harm, peers, effect, notes);
-    match chosen(asked, host, ask)? {
-        Firewall::Nftables => prepare(host, ask, harm, peers, effect, notes),
-        Firewall::Iptables => chains(notes),
-        Firewall::Auto => prepare(host, ask, harm, peers, effect, notes.clone()).or_else(|unable| {
+pub fn prepare_by(asked: Engine, host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
+    match chosen(asked, host, wanted.ask)? {
+        Firewall::Nftables => prepare(host, wanted),
+        Firewall::Iptables => iptables::prepare(host, wanted),
+        Firewall::Auto => prepare(host, wanted).or_else(|unable| {
             if unable.code != UNABLE {
                 return Err(unable);
             }
-            let mut prepared = chains(notes).map_err(|also| Problem {
+            let mut prepared = iptables::prepare(host, wanted).map_err(|also| Problem {
                 title: format!("{}; nor by iptables: {}", unable.title, also.title),
                 ..unable.clone()
             })?;
@@ -109,14 +124,8 @@ pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem
 ///
 /// # Errors
 /// A refusal: the kernel would not take the table.
-pub fn prepare(
-    host: &Host,
-    ask: &Ask,
-    harm: &Harm,
-    peers: &Peers,
-    effect: &str,
-    notes: Vec<String>,
-) -> Result<Prepared, Problem> {
+pub fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
+    let Wanted { ask, harm, peers, effect, .. } = *wanted;
     // The hold is the only time known here; the kernel takes or refuses any timeout alike.
     let table = rules::table(host, &ask.id, harm, ask.hold.into(), ask.hold.into());
     let mut tried = host.nft.try_out(&table);
@@ -125,8 +134,6 @@ pub fn prepare(
         tried = host.nft.try_out(&table);
     }
     tried.map_err(|error| unable(host, ask, harm, &error.to_string()))?;
-    let mut all_notes = vec![rules::exempt(host, harm.loopback)];
-    all_notes.extend(notes);
     Ok(Prepared {
         claims: vec![
             Claim { what: "nft:inet".to_owned(), shared: true },
@@ -135,7 +142,7 @@ pub fn prepare(
         effects: vec![format!("{effect} (table inet {})", table.name)],
         undo: vec![Undo::DeleteNftTable { table: table.name }],
         switches: SWITCHES.map(str::to_owned).to_vec(),
-        notes: all_notes,
+        notes: wanted.all_notes(host),
         basis: peers.basis(),
     })
 }

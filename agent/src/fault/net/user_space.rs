@@ -18,7 +18,8 @@ use super::{
     peers::Peers,
     rules::{ALIVE_FOR, Fate, Harm},
     shape::{Basis, Engine, Shape, effect, notes},
-    table_fault, words,
+    table_fault::{self, Wanted},
+    words,
 };
 use crate::{
     fault::{Ask, InjectError, Live, Prepared, refuse},
@@ -57,7 +58,8 @@ pub(super) fn prepare(
     let harm = harm(shape, &peers, number);
     let reaches = if harm.choice.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
     let notes = notes(shape, &peers, reaches, about());
-    let mut prepared = table_fault::prepare_by(shape.engine(), host, ask, &harm, &peers, &effect, notes)?;
+    let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
+    let mut prepared = table_fault::prepare_by(shape.engine(), host, &wanted)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
     // what any queue holds.

@@ -1,14 +1,44 @@
 //! Chains of ours as a text for `iptables-restore --noflush`: one text makes or takes away all of them, or nothing.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use firedrill_wire::InjectionId;
+use serde::{Deserialize, Serialize};
 
 use super::seen::Listing;
 use crate::host::{line, nft::expr::Family};
 
-/// The tables in which there may be chains of ours.
-pub(super) const TABLES: [&str; 2] = ["filter", "raw"];
+/// A table of iptables in which there may be chains of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    /// Where packets are let through or not.
+    Filter,
+    /// What comes first.
+    Raw,
+}
+
+impl Table {
+    pub(super) const ALL: [Self; 2] = [Self::Filter, Self::Raw];
+
+    /// As iptables writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
 
 /// How the names of an injection's chains begin. They have few characters, so it is a digest of its id.
 #[must_use]
@@ -20,7 +50,7 @@ pub fn prefix(id: &InjectionId) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chains {
     /// The table that they stand in.
-    pub table: &'static str,
+    pub table: Table,
     /// How all their names begin.
     pub prefix: String,
     /// By family.
@@ -67,7 +97,7 @@ impl Chains {
 }
 
 /// What takes away the chains that were seen, and all jumps to them, in one transaction.
-pub(super) fn removal(table: &str, seen: &Listing) -> String {
+pub(super) fn removal(table: Table, seen: &Listing) -> String {
     let mut text = format!("*{table}\n");
     for (from, rule, _) in &seen.jumps {
         let _ = writeln!(text, "-D {from} {rule}");
@@ -81,7 +111,7 @@ pub(super) fn removal(table: &str, seen: &Listing) -> String {
 }
 
 /// What makes built-in chains be there, empty, with the policy that they have anyway.
-pub(super) fn empty(table: &str, chains: &[&str]) -> String {
+pub(super) fn empty(table: Table, chains: &[&str]) -> String {
     let mut text = format!("*{table}\n");
     for chain in chains {
         let _ = writeln!(text, ":{chain} ACCEPT [0:0]");

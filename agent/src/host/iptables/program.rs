@@ -7,6 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use super::Table;
 use crate::host::nft::expr::Family;
 
 /// Where programs of administrators are, beside `PATH`.
@@ -117,9 +118,9 @@ impl Program {
     ///
     /// # Errors
     /// What the program said; it cannot show the table.
-    pub fn save(&self, table: &str) -> Result<String, IptablesError> {
+    pub fn save(&self, table: Table) -> Result<String, IptablesError> {
         let what = format!("list table {table}");
-        let output = self.run("save", &["-c", "-t", table], "", &what)?;
+        let output = self.run("save", &["-c", "-t", table.word()], "", &what)?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         match hidden(&text) {
             Some(why) => Err(self.says(&what, why)),

@@ -1,11 +1,14 @@
 //! Reading what iptables has of ours, from what `iptables-save -c` writes. Reads only.
 
-use std::fs;
+use std::{fs, io::ErrorKind};
 
-use super::program::{IptablesError, Program};
+use super::{
+    Flavour, Table,
+    program::{IptablesError, Program},
+};
 use crate::host::{
     netlink::{Attrs, attr},
-    nft::{PREFIX, expr::Family, list, message::Kind},
+    nft::{PREFIX, expr::Family, is_absent, list, message::Kind},
 };
 
 /// What there is of ours in a table.
@@ -24,7 +27,7 @@ impl Listing {
     ///
     /// # Errors
     /// What the program said.
-    pub fn read(program: &Program, table: &str, prefix: &str) -> Result<Self, IptablesError> {
+    pub fn read(program: &Program, table: Table, prefix: &str) -> Result<Self, IptablesError> {
         Ok(Self::of(&program.save(table)?, prefix))
     }
 
@@ -67,33 +70,57 @@ fn leads_to(rule: &str, prefix: &str) -> bool {
 }
 
 /// Whether a table is there, without making it be there.
-pub(super) fn has_table(program: &Program, family: Family, table: &str) -> bool {
-    let legacy = match family {
+///
+/// # Errors
+/// Nobody can say.
+pub(super) fn has_table(program: &Program, family: Family, table: Table) -> Result<bool, IptablesError> {
+    match program.flavour()? {
+        Flavour::Legacy => Ok(legacy_tables(family)?.lines().any(|name| name == table.word())),
+        Flavour::Nft => Ok(!nft_chains(family, table)?.is_empty()),
+    }
+}
+
+/// The tables of the old kernel interface, a line each; none where it was never used.
+///
+/// # Errors
+/// They cannot be read.
+pub fn legacy_tables(family: Family) -> Result<String, IptablesError> {
+    let names = match family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
     };
-    let legacy = || fs::read_to_string(legacy).is_ok_and(|text| text.lines().any(|name| name == table));
-    match program.flavour() {
-        Ok(super::Flavour::Legacy) => legacy(),
-        Ok(super::Flavour::Nft) => !nft_chains(family, table).is_empty(),
-        Err(_) => false,
+    match fs::read_to_string(names) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|error| IptablesError::of(format!("read {names}"), error.to_string())),
     }
 }
 
 /// The built-in chains that are to be there and are not.
-pub(super) fn missing(family: Family, table: &str, jumps: &[(&'static str, String)]) -> Vec<&'static str> {
-    let there = nft_chains(family, table);
-    jumps.iter().map(|(from, _)| *from).filter(|from| !there.iter().any(|name| name == from)).collect()
+///
+/// # Errors
+/// The kernel does not say.
+pub(super) fn missing(
+    family: Family,
+    table: Table,
+    jumps: &[(&'static str, String)],
+) -> Result<Vec<&'static str>, IptablesError> {
+    let there = nft_chains(family, table)?;
+    Ok(jumps.iter().map(|(from, _)| *from).filter(|from| !there.iter().any(|name| name == from)).collect())
 }
 
-/// What nf_tables has of chains in a table of iptables'; none where it cannot be asked.
-fn nft_chains(family: Family, table: &str) -> Vec<String> {
-    let Ok(messages) = list(family.key(), Kind::GetChains, &Attrs::new()) else { return Vec::new() };
+/// What nf_tables has of chains in a table of iptables'; none where the kernel has no nf_tables at all.
+fn nft_chains(family: Family, table: Table) -> Result<Vec<String>, IptablesError> {
+    let messages = match list(family.key(), Kind::GetChains, &Attrs::new()) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        listed => listed.map_err(|error| {
+            IptablesError::of(format!("list the chains of table {table}"), error.to_string())
+        })?,
+    };
     let attrs = messages.iter().filter_map(|message| message.body.get(4..));
-    attrs
-        .filter(|attrs| attr::text(attrs, 1).as_deref() == Some(table))
+    Ok(attrs
+        .filter(|attrs| attr::text(attrs, 1).as_deref() == Some(table.word()))
         .filter_map(|attrs| attr::text(attrs, 3))
-        .collect()
+        .collect())
 }
 
 #[cfg(test)]
@@ -128,7 +155,7 @@ COMMIT
 
     #[test]
     fn what_takes_it_away_names_nothing_else() {
-        let text = super::super::chains::removal("filter", &Listing::of(SAVED, "fd_1_"));
+        let text = super::super::chains::removal(Table::Filter, &Listing::of(SAVED, "fd_1_"));
         assert_eq!(
             text,
             "*filter\n-D INPUT -j fd_1_i\n-D INPUT -i eth0 -g fd_1_i\n-F fd_1_do\n-F fd_1_i\n-X fd_1_do\n-X fd_1_i\nCOMMIT\n"

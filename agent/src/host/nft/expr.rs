@@ -62,8 +62,9 @@ pub enum Compare {
 }
 
 /// A packet's family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
+#[serde(rename_all = "lowercase")]
 pub enum Family {
     /// IPv4.
     V4 = 2,

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use firedrill_wire::{
     InjectionId,
     api::{Finding, Grade},
+    id::IdError,
 };
 
 use super::{dry_runs::OWNER_TABLES, finding};
 use crate::host::{
     Firewall, Host,
-    iptables::{Chains, Gate, Rules, prefix},
+    iptables::{Chains, Gate, Rules, Table, prefix},
     nft::{expr::Family, table::LEASE},
     queue,
 };
@@ -36,7 +37,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let program = host.iptables.program(Family::V4);
     let flavour = program.flavour().map_or_else(|error| error.to_string(), |flavour| flavour.to_string());
     let what = if missing.is_empty() { String::new() } else { format!(", but no {}", missing.join(" and ")) };
-    [(WHAT, "-j DROP", "filter", NEEDS), (WHAT_QUEUES, "-j NFQUEUE", "raw", NEEDS_QUEUES)]
+    [(WHAT, "-j DROP", Table::Filter, NEEDS), (WHAT_QUEUES, "-j NFQUEUE", Table::Raw, NEEDS_QUEUES)]
         .into_iter()
         .map(|(about, harm, table, needs)| match tried(host, table, harm) {
             Ok(()) => finding(about, Grade::Good, format!("{flavour}, taken in a trial{what}"), ""),
@@ -65,13 +66,13 @@ pub(super) fn engine(host: &Host, findings: &[Finding]) -> Finding {
     finding("faults on traffic: what makes them", grade, detail, if grade == Grade::Good { "" } else { hint })
 }
 
-fn tried(host: &Host, table: &'static str, harm: &str) -> Result<(), String> {
-    let Ok(id) = "trial".parse::<InjectionId>() else { return Ok(()) };
+fn tried(host: &Host, table: Table, harm: &str) -> Result<(), String> {
+    let id: InjectionId = "trial".parse().map_err(|error: IdError| error.to_string())?;
     let prefix = prefix(&id);
     let rules = |family: Family| {
         let (chain, gate) = (format!("{prefix}do"), Gate { name: LEASE, seconds: 1 });
         let mut rules = vec![format!("{} {harm}", gate.asked(&id, family))];
-        if table == "raw" {
+        if table == Table::Raw {
             rules[0].push_str(&format!(" --queue-num {} --queue-bypass", queue::FIRST));
             rules.insert(0, format!("-m owner --uid-owner {} -j RETURN", queue::SENDER));
         }

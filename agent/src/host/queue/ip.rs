@@ -50,6 +50,11 @@ pub(crate) fn transport(packet: &[u8]) -> Option<(usize, u8)> {
     }
 }
 
+/// The Internet checksum (RFC 1071).
+pub(crate) fn checksum(bytes: &[u8]) -> [u8; 2] {
+    folded(add(0, bytes))
+}
+
 fn add(sum: u64, bytes: &[u8]) -> u64 {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let sum = pairs.iter().fold(sum, |sum, pair| sum + u64::from(u16::from_be_bytes(*pair)));
@@ -76,7 +81,7 @@ pub(crate) fn fit(packet: &mut [u8]) -> Option<()> {
             packet.get_mut(2..4)?.copy_from_slice(&length.to_be_bytes());
             let header = usize::from(packet.first()? & 0xf) * 4;
             packet.get_mut(10..12)?.fill(0);
-            let sum = folded(add(0, packet.get(..header)?));
+            let sum = checksum(packet.get(..header)?);
             packet.get_mut(10..12)?.copy_from_slice(&sum);
         }
         6 => packet.get_mut(4..6)?.copy_from_slice(&length.checked_sub(40)?.to_be_bytes()),

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::{
     InjectionId,
-    fault::{Connections, Direction, Protocol},
+    fault::{Connections, Direction},
 };
 use ipnet::IpNet;
 
-use super::super::rules::{Choice, End, Fate, Harm, Spared, peer_ends, spared};
+use super::super::rules::{Choice, End, Fate, Harm, Spared, peer_ends, protocols, spared};
 use crate::host::{
     Host,
-    iptables::{Chains, Gate, Rules, prefix},
+    iptables::{Chains, Gate, Rules, Table, prefix},
     nft::{expr::Family, table::Hook},
     queue,
 };
@@ -38,8 +38,9 @@ pub(super) struct Render<'a> {
 
 impl Render<'_> {
     pub(super) fn chains(&self) -> Chains {
-        let table = if matches!(self.harm.how, Fate::Queue(_)) { "raw" } else { "filter" };
-        let rules = self.families.iter().map(|family| (*family, self.rules(*family, table == "raw")));
+        // Queues come first of all, before any address is changed.
+        let table = if matches!(self.harm.how, Fate::Queue(_)) { Table::Raw } else { Table::Filter };
+        let rules = self.families.iter().map(|family| (*family, self.rules(*family, table)));
         Chains { table, prefix: prefix(self.id), rules: rules.collect::<BTreeMap<_, _>>() }
     }
 
@@ -54,7 +55,7 @@ impl Render<'_> {
         format!("{}{short}", prefix(self.id))
     }
 
-    fn rules(&self, family: Family, raw: bool) -> Rules {
+    fn rules(&self, family: Family, table: Table) -> Rules {
         let mut rules = Rules::default();
         let mut hooks = Vec::new();
         for (hook, from, short) in
@@ -68,7 +69,7 @@ impl Render<'_> {
             return rules;
         }
         rules.chains.insert(0, (self.name("do"), self.harming(family)));
-        if !raw {
+        if table == Table::Filter {
             rules.jumps = hooks.into_iter().map(|(_, from, short)| (from, self.name(short))).collect();
             return rules;
         }
@@ -136,24 +137,15 @@ impl Render<'_> {
 
     /// What chooses beside the peers, one or more rules, each ending in a space.
     fn narrow(&self, family: Family, end: End) -> Vec<String> {
-        let Choice { local_ports, remote_ports, protocol, interfaces, user, connections, .. } =
-            &self.harm.choice;
+        let Choice { local_ports, remote_ports, interfaces, user, connections, .. } = &self.harm.choice;
         let opening = *connections == Some(Connections::New);
-        let ports = !local_ports.is_empty() || !remote_ports.is_empty();
-        let protocols: &[&str] = match (protocol, family) {
-            (Some(Protocol::Tcp), _) => &["-p tcp "],
-            (None, _) if opening => &["-p tcp "],
-            (Some(Protocol::Udp), _) => &["-p udp "],
-            (Some(Protocol::Icmp), Family::V4) => &["-p icmp "],
-            (Some(Protocol::Icmp), Family::V6) => &["-p ipv6-icmp "],
-            (None, _) if ports => &["-p tcp ", "-p udp "],
-            (None, _) => &[""],
-        };
         let (of_peer, of_host, by) = match end {
             End::Source => ("--sports", "--dports", "-i"),
             End::Destination => ("--dports", "--sports", "-o"),
         };
-        let mut all: Vec<_> = protocols.iter().map(|&text| text.to_owned()).collect();
+        let protocol =
+            |number: &Option<u8>| number.map_or_else(String::new, |number| format!("-p {number} "));
+        let mut all: Vec<_> = protocols(&self.harm.choice, family).iter().map(protocol).collect();
         all = each(all, &chunks(remote_ports, of_peer));
         all = each(all, &chunks(local_ports, of_host));
         all = each(all, &interfaces.iter().map(|name| format!("{by} {name} ")).collect::<Vec<_>>());

@@ -57,6 +57,20 @@ pub(in crate::fault::net) fn peer_ends(hook: Hook, direction: Direction) -> Vec<
     }
 }
 
+/// The protocols of which there must be a rule each; one rule without any where all are meant.
+pub(in crate::fault::net) fn protocols(choice: &Choice, family: Family) -> &'static [Option<u8>] {
+    let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
+    match (choice.protocol, family) {
+        (Some(Protocol::Tcp), _) => &[Some(TCP)],
+        (None, _) if choice.connections == Some(Connections::New) => &[Some(TCP)],
+        (Some(Protocol::Udp), _) => &[Some(UDP)],
+        (Some(Protocol::Icmp), Family::V4) => &[Some(ICMP)],
+        (Some(Protocol::Icmp), Family::V6) => &[Some(ICMP6)],
+        (None, _) if ports => &[Some(TCP), Some(UDP)],
+        (None, _) => &[None],
+    }
+}
+
 /// The rules of a base chain: each sends what it chooses to the chain that judges.
 pub(in crate::fault::net) fn choosing(
     hook: Hook,
@@ -66,7 +80,6 @@ pub(in crate::fault::net) fn choosing(
     peers: &BTreeMap<Family, Intervals>,
     gates: &[Gate],
 ) -> Vec<Exprs> {
-    let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
     let ends = peer_ends(hook, direction);
     let mut rules = Vec::new();
     // What passes through has no user and no socket here, and at interfaces nobody has looked for one.
@@ -79,16 +92,8 @@ pub(in crate::fault::net) fn choosing(
             continue;
         }
         let opening = choice.connections == Some(Connections::New);
-        let protocols: &[Option<u8>] = match (choice.protocol, family) {
-            (Some(Protocol::Tcp), _) => &[Some(TCP)],
-            (None, _) if opening => &[Some(TCP)],
-            (Some(Protocol::Udp), _) => &[Some(UDP)],
-            (Some(Protocol::Icmp), Family::V4) => &[Some(ICMP)],
-            (Some(Protocol::Icmp), Family::V6) => &[Some(ICMP6)],
-            (None, _) if ports => &[Some(TCP), Some(UDP)],
-            (None, _) => &[None],
-        };
-        for (&protocol, &end) in protocols.iter().flat_map(|one| ends.iter().map(move |end| (one, end))) {
+        let protocols = protocols(choice, family).iter();
+        for (&protocol, &end) in protocols.flat_map(|one| ends.iter().map(move |end| (one, end))) {
             let mut rule = of_family(gated(gates), hook, family);
             if !choice.peers.is_empty() {
                 rule = address(rule, family, end).in_set(&peers_set(family));

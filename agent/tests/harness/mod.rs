@@ -1,0 +1,125 @@
+//! A harness for tests whose agents fork: an agent begins in a process with one thread, so the test program starts itself
+//! again as one. Knows `--list` and filters by name, as test runners ask.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    os::fd::OwnedFd,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+use firedrill_agent::{cli, wiring::Wiring};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+
+/// Tells the program to be an agent.
+const AGENT: &str = "be-an-agent";
+
+/// What the program was started for.
+pub(crate) enum Part<T: 'static> {
+    /// It was an agent, or has listed its tests.
+    Done(ExitCode),
+    /// To run these tests.
+    Tests(Vec<&'static (&'static str, T)>),
+}
+
+/// Plays the agent if this program was started as one; else finds which tests are to run.
+pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce() -> Wiring) -> Part<T> {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|arg| arg == AGENT) {
+        let args = args.into_iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, arg)| arg);
+        return Part::Done(cli::run(args, wiring()));
+    }
+    let words: Vec<String> = args.into_iter().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
+    if words.iter().any(|word| word == "--list") {
+        if !words.iter().any(|word| word == "--ignored") {
+            tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        }
+        return Part::Done(ExitCode::SUCCESS);
+    }
+    let exact = words.iter().any(|word| word == "--exact");
+    let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let wanted = |name: &str| {
+        filters.is_empty()
+            || filters.iter().any(|wanted| if exact { name == *wanted } else { name.contains(*wanted) })
+    };
+    Part::Tests(tests.iter().filter(|(name, _)| wanted(name)).collect())
+}
+
+/// An agent's verb, by the configuration in a folder; what it says goes to a file `stderr` there.
+pub(crate) fn command(dir: impl AsRef<Path>, verb: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let dir = dir.as_ref();
+    let log = File::options().create(true).append(true).open(dir.join("stderr")).unwrap();
+    command
+        .arg(AGENT)
+        .args(verb)
+        .arg("--config")
+        .arg(dir.join("agent.toml"))
+        .stderr(log)
+        .stdin(Stdio::null());
+    command
+}
+
+/// A process of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Guardian,
+    Worker,
+    Helper,
+}
+
+/// The three processes of an agent, each held by a descriptor; they end when this does.
+#[derive(Default)]
+pub(crate) struct Processes(Vec<(Who, OwnedFd)>);
+
+impl Processes {
+    pub(crate) const ALL: [Who; 3] = [Who::Helper, Who::Guardian, Who::Worker];
+
+    /// Those of an agent that serves, by its guardian.
+    pub(crate) fn of(guardian: u32) -> Self {
+        let hold = |number: &str| {
+            let pid = Pid::from_raw(number.parse().unwrap()).unwrap();
+            pidfd_open(pid, PidfdFlags::empty()).unwrap()
+        };
+        let guardian = guardian.to_string();
+        let mut all = vec![(Who::Guardian, hold(&guardian))];
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
+            let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+            if field("PPid:") == Some(guardian.as_str()) {
+                // The helper has one thread only.
+                let who = if field("Threads:") == Some("1") { Who::Helper } else { Who::Worker };
+                all.push((who, hold(&entry.file_name().into_string().unwrap())));
+            }
+        }
+        assert_eq!(all.len(), 3, "guardian, worker and helper");
+        Self(all)
+    }
+
+    pub(crate) fn signal(&self, who: Who, signal: Signal) {
+        // One that has gone already is as good.
+        let _ = pidfd_send_signal(self.held(who), signal);
+    }
+
+    pub(crate) fn is_gone(&self, who: Who) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(self.held(who), PollFlags::IN)], Some(&now)) == Ok(1)
+    }
+
+    fn held(&self, who: Who) -> &OwnedFd {
+        let (_, fd) = self.0.iter().find(|(other, _)| *other == who).unwrap();
+        fd
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for (_, fd) in &self.0 {
+            let _ = pidfd_send_signal(fd, Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What hosts exchanged over the paths of faults, as rows for people.
+
+use firedrill_wire::exchange::Exchanged;
+use serde::Serialize;
+
+use crate::score::{
+    card::{AttackCard, ExchangeCard, InjectionCard},
+    say,
+};
+
+/// What hosts exchanged over the path of a fault.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExchangeView {
+    pub(crate) fault: String,
+    pub(crate) path: String,
+    pub(crate) way: String,
+    pub(crate) before: String,
+    pub(crate) during: String,
+    pub(crate) after: String,
+    /// What contradicts the fault, or why it was not measured.
+    pub(crate) says: String,
+}
+
+impl ExchangeView {
+    pub(super) fn all(attack: &AttackCard) -> Vec<Self> {
+        let figure =
+            |met: &Option<Exchanged>| met.as_ref().map_or_else(|| "not measured".to_owned(), say::exchanged);
+        let view = |fault: &InjectionCard, card: &ExchangeCard| Self {
+            fault: format!("{} on {}", fault.kind, fault.host),
+            path: format!("{} to {}", card.from, card.to),
+            way: format!("{}, {}", card.way, card.address),
+            before: figure(&card.before),
+            during: figure(&card.during),
+            after: figure(&card.after),
+            says: card.contradiction.clone().or_else(|| card.failed.clone()).unwrap_or_default(),
+        };
+        let of = |fault| move |card| view(fault, card);
+        attack.injections.iter().flat_map(|fault| fault.exchanges.iter().map(of(fault))).collect()
+    }
+}
