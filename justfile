@@ -20,6 +20,10 @@ bench *ARGS:
 kernel:
     tests/kernel/run.sh
 
+# The scenarios that everybody gets, on a lab.
+scenarios *NAMES:
+    tests/scenarios.sh {{NAMES}}
+
 # The report in a real browser.
 pages:
     tests/pages.sh

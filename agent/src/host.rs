@@ -14,6 +14,7 @@ pub mod queue;
 pub mod queue_numbers;
 pub mod resets;
 pub mod sockets;
+pub mod ssh;
 pub mod whose;
 
 use std::path::PathBuf;
@@ -27,8 +28,8 @@ pub struct Host {
     pub paths: Paths,
     /// The agent's own listening port, never blocked.
     pub agent_port: u16,
-    /// Ports of sshd, never blocked.
-    pub ssh_ports: Vec<u16>,
+    /// Ports of SSH, never blocked.
+    pub ssh: ssh::Ssh,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
     /// iptables, with the gates of what it made.
@@ -57,7 +58,7 @@ impl Host {
             name: name.into(),
             paths,
             agent_port,
-            ssh_ports,
+            ssh: ssh::Ssh::new(ssh_ports),
             nft: nft::Nft::default(),
             iptables: iptables::Iptables::default(),
             firewall: Firewall::default(),

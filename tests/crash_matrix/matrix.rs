@@ -16,8 +16,9 @@ use super::{
     host::{Host, Who, World, states, wait},
 };
 
-/// Kinds, each with parameters that make its effect show in a snapshot.
-pub(crate) const KINDS: [(&str, &str); 7] = [
+/// Kinds, each with parameters that make its effect show in a snapshot. What `net-reset` does shows in none, and ends with
+/// the process that does it.
+pub(crate) const KINDS: [(&str, &str); 8] = [
     ("service-stop", r#"{"service-stop":{"service":"victim"}}"#),
     ("process-pause", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
     ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
@@ -29,6 +30,7 @@ pub(crate) const KINDS: [(&str, &str); 7] = [
         r#"{"net-throttle":{"to":["10.77.0.99","fd77::99"],"rate":"10mbit","direction":"both","engine":"kernel"}}"#,
     ),
     ("net-down", r#"{"net-down":{"interface":"spare0"}}"#),
+    ("net-dns", r#"{"net-dns":{"zones":".","how":"nxdomain","to":["10.77.0.99","fd77::99"]}}"#),
 ];
 
 /// So far ahead that all that happens after the intent happens before the start.

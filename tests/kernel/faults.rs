@@ -5,7 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 use crate::{
     drill::{Drill, Fault, STOP, firedrill},
     machine::{
-        call, chains, check_clean, is_up, lines, open, packaging, property, step, systemctl, tables, told, until,
+        call, chains, check_clean, is_up, lines, open, packaging, property, step, systemctl, tables, told,
+        until,
     },
 };
 

@@ -197,6 +197,7 @@ impl Find for NetDown {
 
 /// Which connection of the agent or of SSH would be cut, if one would be.
 fn control_path(host: &Host, links: &[Link], down: &Link) -> Result<Option<String>, NetlinkError> {
+    host.ssh.look();
     let ports = rules::control_ports(host);
     for connection in Sockets::open()?.connections()? {
         let (local, remote) = (connection.local, connection.remote);

@@ -31,6 +31,7 @@ impl Inject for NetReset {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         table_fault::check(ask)?;
         let peers = Peers::of(host, &self.traffic())?;
+        host.ssh.look();
         let able = |sockets: &mut Sockets| sockets.able().and_then(|()| sockets.connections());
         let connections = Sockets::open().and_then(|mut sockets| able(&mut sockets)).map_err(|error| {
             refuse(

@@ -1,10 +1,20 @@
 //! Real traffic between namespaces, blocked and let through as the faults say.
 
-use std::io::ErrorKind;
+use std::{
+    fs,
+    io::{self, ErrorKind, Write as _},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
 
 use super::trip::fault;
-use super::world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World};
-use firedrill_agent::{sandboxed, testing::wait_until, undo};
+use super::world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, World, owner};
+use firedrill_agent::{
+    sandboxed,
+    testing::{role, wait_until},
+    undo,
+};
 use firedrill_wire::{
     Fault, Span,
     evidence::Seen,
@@ -107,6 +117,33 @@ sandboxed! {
             assert_eq!(reject.evidence().exercised, Seen::Yes);
             reject.undo();
         }
+    }
+}
+
+sandboxed! {
+    fn the_port_that_ssh_listens_on_is_spared_whatever_it_is() {
+        if role().is_some() {
+            fs::write("/proc/self/comm", "sshd").unwrap();
+            let _server = TcpListener::bind(("::", 2022)).unwrap();
+            println!("\nready");
+            io::stdout().flush().unwrap();
+            loop {
+                thread::sleep(Duration::from_secs(60));
+            }
+        }
+        let world = World::new();
+        let mut sshd = owner();
+        for fault in [Fault::NetBlock(block(&PEERS)), Fault::HostIsolate(HostIsolate::default())] {
+            let injection = Injection::make(&world, &fault);
+            let notes = &injection.live.prepared.notes;
+            assert!(notes[0].contains("TCP ports 22, 2022, 7790 of this host"), "{notes:?}");
+            for own in [SELF4, SELF6] {
+                assert_eq!((world.tcp_in(own, 2022), world.tcp_in(own, 8080)), (Reach::Yes, Reach::No));
+            }
+            injection.undo();
+        }
+        sshd.kill().unwrap();
+        sshd.wait().unwrap();
     }
 }
 

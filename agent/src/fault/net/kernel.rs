@@ -54,6 +54,7 @@ pub(super) fn prepare(
         ));
     }
     able(host, ask, &impair)?;
+    host.ssh.look();
     let unlisted = |error| unable(ask, &format!("interfaces could not be listed: {error}"));
     let detour = Detour::by(vec![FIRST_WAY], shape.traffic().interfaces).map_err(unlisted)?;
     let by = qdiscs(&impair);

@@ -79,6 +79,7 @@ impl Wanted<'_> {
 /// # Errors
 /// A refusal: neither can do it, or they say that it is not to be used.
 pub fn prepare_by(asked: Engine, host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
+    host.ssh.look();
     match chosen(asked, host, wanted.ask)? {
         Firewall::Nftables => prepare(host, wanted),
         Firewall::Iptables => iptables::prepare(host, wanted),

@@ -39,7 +39,7 @@ pub fn exempt(host: &Host, loopback: bool) -> String {
 #[must_use]
 pub fn control_ports(host: &Host) -> Vec<u16> {
     let mut ports: Vec<_> =
-        host.ssh_ports.iter().copied().chain([host.agent_port]).filter(|port| *port != 0).collect();
+        host.ssh.ports().into_iter().chain([host.agent_port]).filter(|port| *port != 0).collect();
     ports.sort_unstable();
     ports.dedup();
     ports
