@@ -66,7 +66,8 @@ pub(crate) fn part(
                 others.flat_map(|there| &hosts[there].addresses).map(ToString::to_string).collect();
             if !to.is_empty() {
                 debug_assert!(!host.addresses.iter().any(|own| to.contains(&own.to_string())));
-                let block = NetBlock { to, direction, how: partition.how, ..NetBlock::default() };
+                let (how, engine) = (partition.how, partition.engine);
+                let block = NetBlock { to, direction, how, engine, ..NetBlock::default() };
                 blocks.push((here, Fault::NetBlock(block)));
             }
         }
@@ -208,6 +209,7 @@ fn shaped(shape: PartitionShape, hosts: &[&Host], seed: u64, salt: &str) -> Resu
 mod tests {
     use super::*;
     use crate::plan::model::Reach;
+    use firedrill_wire::fault::{Engine, Refuse};
     use proptest::prelude::*;
 
     fn hosts(count: usize) -> Vec<Host> {
@@ -285,6 +287,16 @@ mod tests {
         assert_eq!(one_way.means, ["h0, h1 cannot send to h2, h3; the other way stays open"]);
         let other = parted(r#"{"groups":["rest","left"],"one_way":true}"#, 4).unwrap();
         assert!(passes(&other, 0, 3) && !passes(&other, 3, 0));
+    }
+
+    #[test]
+    fn every_host_blocks_in_the_way_that_was_asked() {
+        let parted = parted(r#"{"shape":"one","how":"reject","engine":"iptables"}"#, 3).unwrap();
+        assert_eq!(parted.blocks.len(), 3);
+        for (_, fault) in parted.blocks {
+            let Fault::NetBlock(block) = fault else { panic!("{fault:?}") };
+            assert_eq!((block.how, block.engine), (Refuse::Reject, Engine::Iptables));
+        }
     }
 
     #[test]

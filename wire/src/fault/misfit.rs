@@ -32,6 +32,13 @@ impl Misfit {
     };
 }
 
+/// An engine that blocks nothing is asked to.
+pub(super) const NOT_BLOCKED: Misfit = Misfit {
+    code: "bad-engine",
+    what: "nothing is blocked in user space",
+    help: "\"kernel\", \"iptables\", or leave `engine` out",
+};
+
 const fn misfit(code: &'static str, what: &'static str, help: &'static str) -> Option<Misfit> {
     Some(Misfit { code, what, help })
 }
@@ -62,11 +69,7 @@ impl Fault {
             return Some(wrong);
         }
         match self {
-            Self::NetBlock(block) if block.engine == Engine::UserSpace => misfit(
-                "bad-engine",
-                "nothing is blocked in user space",
-                "\"kernel\", \"iptables\", or leave `engine` out",
-            ),
+            Self::NetBlock(block) if block.engine == Engine::UserSpace => Some(NOT_BLOCKED),
             Self::NetSlow(slow) => late(slow),
             Self::NetLose(lose) => lost(lose),
             Self::NetDuplicate(kind) => some(kind.share),
@@ -204,6 +207,8 @@ mod tests {
             (r#"{"net-block":{}}"#, Some("no-peers")),
             (r#"{"net-block":{"to":"a","engine":"iptables"}}"#, None),
             (r#"{"net-block":{"to":"a","engine":"user-space"}}"#, Some("bad-engine")),
+            (r#"{"net-partition":{"shape":"one","engine":"iptables"}}"#, None),
+            (r#"{"net-partition":{"shape":"one","engine":"user-space"}}"#, Some("bad-engine")),
             (r#"{"net-block":{"to":"a","protocol":"icmp","local_ports":1}}"#, Some("no-ports")),
             (r#"{"net-slow":{"to":"a","delay":"500ms","jitter":"100ms","correlation":"25%"}}"#, None),
             (r#"{"net-slow":{"delay":"500ms"}}"#, Some("no-peers")),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Misfit, Refuse};
+use super::{Engine, Misfit, Refuse, misfit::NOT_BLOCKED};
 
 /// `net-partition`: cut the attack's hosts into sides that cannot reach each other, by `groups` or by `shape`. Each host
 /// drops what it would send to the other sides and what comes from them. The control path, SSH, loopback, neighbour
@@ -26,6 +26,9 @@ pub struct NetPartition {
     /// What becomes of the packets.
     #[serde(default)]
     pub how: Refuse,
+    /// What drops or rejects, as with `net-block`: `kernel` (nftables), `iptables`, or `auto`.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    pub engine: Engine,
 }
 
 /// How the run's seed cuts hosts apart.
@@ -71,6 +74,7 @@ impl NetPartition {
     pub(super) fn misfit(&self) -> Option<Misfit> {
         let wrong = |code, what, help| Some(Misfit { code, what, help });
         match (self.shape, &self.groups[..]) {
+            _ if self.engine == Engine::UserSpace => Some(NOT_BLOCKED),
             (None, []) => wrong(
                 "no-groups",
                 "says neither `groups` nor `shape`",
