@@ -7,6 +7,7 @@ use firedrill_wire::{
     Fault, InjectionId, RunId, Share, Span,
     api::{EndState, HostState, Prepared, PreparedOne},
     evidence::{Evidence, Seen},
+    exchange::{Exchange, Exchanged, Way},
     fault::{HostIsolate, ServiceManager, ServiceStop},
     journal::{AgentEvent, HealReason, State, What},
     probe::{Bin, Connection, HttpProbe, ProbeKind},
@@ -17,7 +18,7 @@ use hdrhistogram::{
 };
 
 use crate::{
-    log::{Event, Outcome, Record, RunOutcome},
+    log::{Event, Moment, Outcome, Record, RunOutcome},
     plan::{
         Plan,
         model::{Attack, COORDINATOR, Goal, Guard, Host, Injection, Objective, Phase, Probe, Reach, Then},
@@ -162,6 +163,36 @@ impl Drill {
         let mut drill = Self::good();
         drill.acts.truncate(1);
         drill.ends.truncate(1);
+        drill
+    }
+
+    /// One attack on app1 by a fault about the canary's address, with what was exchanged before, during and after.
+    pub(crate) fn exchanging(act: Act, all: [Option<Exchanged>; 3]) -> Self {
+        let mut drill = Self::one();
+        drill.acts[0] = act;
+        drill.own_addresses = true;
+        let start = Self::start(0);
+        let moments = [(Moment::Before, -5), (Moment::During, 10), (Moment::After, HOLD + 5)];
+        for ((moment, second), met) in moments.into_iter().zip(all) {
+            let event = Event::Exchanged {
+                attack: 0,
+                injection: "20261120-1402-friday-7f3a-0-0".parse().unwrap(),
+                moment,
+                asker: "app1".to_owned(),
+                other: "canary".to_owned(),
+                from_us: (start + second) * 1_000_000 - 500_000,
+                ask: Exchange {
+                    to: "10.9.0.4".parse().unwrap(),
+                    way: Way::Echo,
+                    count: 20,
+                    every: Span::millis(25),
+                    within: Span::secs(1),
+                },
+                failed: met.is_none().then(|| "the link was cut".to_owned()),
+                met,
+            };
+            drill.extra.push((start + second, event));
+        }
         drill
     }
 

@@ -34,7 +34,7 @@ for name in "${names[@]}"; do
     # On a machine that stutters `unknown` is the honest answer: then it is asked again. `violated` never is.
     for attempt in 1 2 3; do
         got=0
-        "$firedrill" run "$scenarios/$name.toml" --lab "$lab" --param hold=20s --out "$name-$attempt" \
+        "$firedrill" run "$scenarios/$name.toml" --lab="$lab" --param hold=20s --out "$name-$attempt" \
             >"$name.txt" 2>&1 || got=$?
         ((got == 3)) || break
         echo "$name: unknown in try $attempt of 3"

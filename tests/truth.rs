@@ -8,7 +8,7 @@ mod ground;
 
 use std::{process::ExitCode, thread::sleep, time::Duration};
 
-use ground::{APP1, Drill, Ground, Report, SHOP, said};
+use ground::{APP1, Drill, Ground, Report, SHOP, by_lab, said};
 use libtest_mimic::{Arguments, Trial};
 use rustix::process::Signal;
 
@@ -81,7 +81,7 @@ fn a_fault_that_somebody_lifted(ground: &Ground) {
     let mut run = ground.start(&Drill { hold: "8s", ..Drill::new() });
     run.in_force();
     let lab = ground.lab();
-    let undone = ground.firedrill(&["undo", "--run", &run.run_id(), "--lab", lab.name()]);
+    let undone = ground.firedrill(&["undo", "--run", &run.run_id(), &by_lab(lab.name())]);
     assert!(undone.status.success(), "{}", said(&undone));
     run.report().expect("unknown", 3, "was lifted early, asked for by lab-operator").clean();
 }
@@ -135,7 +135,7 @@ fn a_coordinator_that_was_killed(ground: &Ground) {
     let mut run = ground.start(&Drill { hold: "20s", lease: "3s", ..Drill::new() });
     run.in_force().signal(Signal::KILL);
     let folder = run.gone();
-    let collected = ground.firedrill(&["collect", folder.to_str().unwrap(), "--lab", ground.lab().name()]);
+    let collected = ground.firedrill(&["collect", folder.to_str().unwrap(), &by_lab(ground.lab().name())]);
     let report = Report::read(&folder, collected.status.code(), said(&collected));
     report.expect("unknown", 3, "the coordinator died").clean();
 }
@@ -299,7 +299,7 @@ fn a_host_that_is_cut_off_on_purpose(ground: &Ground) {
     assert!(said(&refused).contains("nobody can renew the lease of 10s"), "{}", said(&refused));
     let unmeant = Drill { fault: r#"net-down = { interface = "eth0" }"#, ..Drill::new() };
     assert_eq!(ground.check(&unmeant).status.code(), Some(0));
-    let planned = ground.firedrill(&["run", "drill.toml", "--lab", ground.lab().name(), "--plan"]);
+    let planned = ground.firedrill(&["run", &by_lab(ground.lab().name()), "drill.toml", "--plan"]);
     assert_eq!(planned.status.code(), Some(4), "{}", said(&planned));
     assert!(said(&planned).contains("the agent's connection with"), "{}", said(&planned));
     let report = ground.start(&Drill { fault: DOWN, hold: "5s", lease: "20s", ..Drill::new() }).report();

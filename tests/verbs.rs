@@ -106,7 +106,7 @@ impl Bench {
     /// A verb on the lab.
     fn on(&self, words: &[&str]) -> Command {
         let mut command = self.firedrill(words);
-        command.args(["--lab", &self.lab]);
+        command.arg(format!("--lab={}", self.lab));
         command
     }
 
@@ -281,7 +281,7 @@ fn what_is_asked_wrongly_is_answered_with_what_to_do() {
     assert_ends(&firedrill(&["watch", "no-such-run"]), 2, "cannot follow");
     assert_ends(&firedrill(&["check", "no-such.toml"]), 2, "no-such.toml");
     assert_ends(&firedrill(&["undo", "--fleet", "fine.toml"]), 2, "--all");
-    assert_ends(&firedrill(&["status", "--lab", "no-such-lab"]), 2, "no-such-lab");
+    assert_ends(&firedrill(&["status", "--lab=no-such-lab"]), 2, "no-such-lab");
 
     let pki = folder.path().join("pki");
     let pki = pki.to_str().unwrap();

@@ -33,6 +33,8 @@ type Failure = Box<dyn std::error::Error>;
 const CHOSEN: [u8; 4] = [10, 1, 0, 2];
 const NEIGHBOUR: [u8; 4] = [10, 1, 0, 3];
 const ASKED: Duration = Duration::from_millis(100);
+/// So long a fault that is timed is in force: the kernel is done with installing it.
+const HELD: Duration = Duration::from_millis(100);
 const LEASE: Duration = Duration::from_secs(2);
 
 struct World {
@@ -76,6 +78,9 @@ fn main() -> Result<(), Failure> {
             engines.push("iptables");
         }
         Err(why) => println!("iptables: left out, {why}"),
+    }
+    if let Err(why) = world.undone_by_hand() {
+        println!("by hand: left out, {why}");
     }
     for engine in engines {
         for signal in [Signal::SIGKILL, Signal::SIGSTOP] {
@@ -242,20 +247,51 @@ impl World {
             let began = Instant::now();
             of(fault).inject(&self.host, &live).map_err(|error| error.to_string())?;
             opened.push(began.elapsed());
+            thread::sleep(HELD);
             let began = Instant::now();
             self.undo(&live)?;
             undone.push(began.elapsed());
         }
-        let middle = |times: &mut Vec<Duration>| {
-            times.sort_unstable();
-            let most = times.last().copied().unwrap_or_default();
-            format!("{:.1?} (most {most:.1?})", times.get(times.len() / 2).copied().unwrap_or_default())
-        };
         println!(
             "{what}: staged in {}, in force in {}, undone in {}",
             middle(&mut staged),
             middle(&mut opened),
             middle(&mut undone)
+        );
+        Ok(())
+    }
+
+    /// The same taken away by hand: an interface such as a detour has, and two rules by the program that people type.
+    fn undone_by_hand(&self) -> Result<(), Failure> {
+        let typed = |words: &str| -> Result<(), Failure> {
+            let mut words = words.split(' ');
+            let status = Command::new(words.next().unwrap_or_default())
+                .args(words)
+                .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+                .stdin(Stdio::null())
+                .status()?;
+            if status.success() { Ok(()) } else { Err("a command by hand failed".into()) }
+        };
+        let rules = ["INPUT -s 10.1.0.2 -j DROP", "OUTPUT -d 10.1.0.2 -j DROP"];
+        let iptables =
+            |how: &str| rules.iter().try_for_each(|rule| typed(&format!("iptables -w {how} {rule}")));
+        let (mut interface, mut two_rules) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            typed("ip link add by-hand up type ifb")?;
+            thread::sleep(HELD);
+            let began = Instant::now();
+            typed("ip link delete by-hand")?;
+            interface.push(began.elapsed());
+            iptables("-I")?;
+            thread::sleep(HELD);
+            let began = Instant::now();
+            iptables("-D")?;
+            two_rules.push(began.elapsed());
+        }
+        println!(
+            "by hand: `ip link delete` of one ifb in {}, `iptables -D` of two rules in {}",
+            middle(&mut interface),
+            middle(&mut two_rules)
         );
         Ok(())
     }
@@ -297,6 +333,12 @@ impl World {
         let left = live(&self.host, &slow(engine)?, &format!("bench-{engine}"))?;
         self.undo(&left)
     }
+}
+
+fn middle(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let most = times.last().copied().unwrap_or_default();
+    format!("{:.1?} (most {most:.1?})", times.get(times.len() / 2).copied().unwrap_or_default())
 }
 
 fn owner(engine: &str) -> Result<Child, Failure> {

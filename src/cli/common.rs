@@ -23,7 +23,7 @@ pub(super) struct FleetArgs {
     pub(super) fleet_command: Option<super::check::Command>,
     /// The lab of that name that `firedrill lab up` started: its fleet, from inside its network
     #[cfg(feature = "lab")]
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "lab", conflicts_with_all = ["fleet", "fleet_command"])]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab", conflicts_with_all = ["fleet", "fleet_command"])]
     pub(super) lab: Option<String>,
 }
 

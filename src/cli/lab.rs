@@ -170,7 +170,7 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<E
     let (more, which) = if name == NAME {
         (String::new(), String::new())
     } else {
-        (format!(" {name}"), format!(" --name {name}"))
+        (format!("={name}"), format!(" --name {name}"))
     };
     outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down{which}`");
     Ok(Exit::Held)

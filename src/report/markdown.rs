@@ -81,9 +81,10 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         if !attack.exchanges.is_empty() {
             table(
                 &mut text,
-                &["path", "by", "before", "during", "after", ""],
+                &["tried out", "path", "by", "before", "during", "after", ""],
                 attack.exchanges.iter().map(|one| {
                     vec![
+                        one.fault.clone(),
                         one.path.clone(),
                         one.way.clone(),
                         one.before.clone(),

@@ -1,9 +1,11 @@
 //! All formats from logs that never were; golden files for one of them.
 
+use firedrill_wire::{Fault, Span, exchange::Exchanged, fault::NetSlow};
+
 use super::*;
 use crate::{
     log::{Event, Outcome, RunOutcome},
-    testing::{Drill, HOLD},
+    testing::{Act, Drill, HOLD},
 };
 
 fn log(drill: &Drill) -> Log {
@@ -51,6 +53,21 @@ fn the_page_needs_nothing_but_itself() {
     assert!(at("class=\"story\"") < at("id=\"timeline\"") && at("id=\"timeline\"") < at("id=\"attacks\""));
     assert!(at("nobody approved within 15m") > 0 && at("violated") > 0 && at("does not count") > 0);
     assert_eq!(page.matches("<svg").count(), page.matches("<desc").count(), "every chart says what it shows");
+}
+
+#[test]
+fn what_hosts_exchanged_is_shown_with_the_fault_that_it_is_about() {
+    let met = |took| Exchanged { sent: 20, answered: 20, times_us: vec![took; 20], ..Exchanged::default() };
+    let slow = NetSlow { to: vec!["10.9.0.4".to_owned()], delay: Span::millis(100), ..NetSlow::default() };
+    let act = Act::new("late", &["app1"], Fault::NetSlow(slow));
+    let log = log(&Drill::exchanging(act, [Some(met(300)), Some(met(350)), None]));
+    let row = "| net-slow on app1 | app1 to canary | ICMP echo, 10.9.0.4 | 20 of 20 answered, 300 µs | 20 of 20 answered, 350 \
+               µs | not measured | round trips over app1";
+    let markdown = text(Format::Markdown, &log);
+    assert!(markdown.contains(row), "{markdown}");
+    let page = text(Format::Html, &log);
+    assert!(page.contains("ICMP echo, 10.9.0.4; net-slow on app1"), "{page}");
+    assert!(page.contains("not measured") && page.contains("less than the half of the delay"), "{page}");
 }
 
 #[test]

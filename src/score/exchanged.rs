@@ -182,15 +182,13 @@ mod tests {
     use firedrill_wire::{
         Fault, Share, Span,
         evidence::Seen,
-        exchange::Way,
         fault::{NetBlock, NetLose, NetSlow},
     };
 
     use super::*;
     use crate::{
-        log::Event,
         score::{card::AttackCard, fold},
-        testing::{Act, Drill, HOLD},
+        testing::{Act, Drill},
         verdict::Verdict,
     };
 
@@ -205,33 +203,7 @@ mod tests {
     }
 
     fn judged_with(act: Act, all: [Option<Exchanged>; 3]) -> AttackCard {
-        let mut drill = Drill::one();
-        drill.acts[0] = act;
-        // Each host has an address of its own.
-        drill.own_addresses = true;
-        let start = Drill::start(0);
-        let moments = [(Moment::Before, -5), (Moment::During, 10), (Moment::After, HOLD + 5)];
-        for ((moment, second), met) in moments.into_iter().zip(all) {
-            let event = Event::Exchanged {
-                attack: 0,
-                injection: "20261120-1402-friday-7f3a-0-0".parse().unwrap(),
-                moment,
-                asker: "app1".to_owned(),
-                other: "canary".to_owned(),
-                from_us: (start + second) * 1_000_000 - 500_000,
-                ask: Exchange {
-                    to: "10.9.0.4".parse().unwrap(),
-                    way: Way::Echo,
-                    count: 20,
-                    every: Span::millis(25),
-                    within: Span::secs(1),
-                },
-                failed: met.is_none().then(|| "the link was cut".to_owned()),
-                met,
-            };
-            drill.extra.push((start + second, event));
-        }
-        fold(&drill.records()).attacks.remove(0)
+        fold(&Drill::exchanging(act, all).records()).attacks.remove(0)
     }
 
     fn to() -> Vec<String> {

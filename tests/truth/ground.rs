@@ -44,6 +44,11 @@ roles = ["client"]
 addresses = ["10.78.1.20", "fd78:1::20"]
 "#;
 
+/// The option that names a lab.
+pub(crate) fn by_lab(name: &str) -> String {
+    format!("--lab={name}")
+}
+
 /// Through the balancer, which routes around one app host.
 pub(crate) const SHOP: &str = "http://edge1/checkout";
 /// The one app host itself.
@@ -177,7 +182,7 @@ impl Ground {
         let errors = fs::File::create(self.path("stderr")).unwrap();
         let child = self
             .command()
-            .args(["run", "drill.toml", "--lab", &self.name, "--out", "out", "--json"])
+            .args(["run", "drill.toml", &by_lab(&self.name), "--out", "out", "--json"])
             .stdout(Stdio::null())
             .stderr(errors)
             .spawn()
