@@ -1,7 +1,9 @@
 //! The agent's command line: parse, call, exit code.
 //!
 //! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, or it could not serve ·
-//! 6 something is stuck.
+//! 3 `doctor` found something wrong · 6 something is stuck.
+
+mod doctor;
 
 use std::{
     ffi::OsString,
@@ -76,6 +78,15 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Say what this host can do, what is missing for the rest, and what to install. Needs no running agent.
+    #[command(
+        after_help = "Examples:\n  firedrill-agent doctor\n  firedrill-agent doctor --json | jq '.findings[] | select(.grade == \"missing\")'\n\nExit codes: 0 all is well, or some kinds will be refused · 3 something is wrong"
+    )]
+    Doctor {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Put back what was left over, quietly where nothing was. For boot.
     Sweep,
 }
@@ -105,6 +116,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
         Verb::Sweep => undo(&config, wiring, false, false),
         Verb::Release => release(&config),
         Verb::Status { json } => status(&config, json),
+        Verb::Doctor { json } => doctor::run(&config, &wiring, json),
     };
     result.unwrap_or_else(|error| fail(&error.to_string()))
 }

@@ -7,7 +7,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use firedrill_wire::{
     Fault, RunId,
-    api::{Claim, Finding, Problem, StartProbes},
+    api::{Claim, Doctor, Finding, Problem, StartProbes},
     probe::Bin,
 };
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,20 @@ pub struct Wiring {
     pub leftovers: fn(&Host) -> Vec<String>,
     /// The link's server.
     pub server: Server,
+}
+
+impl Wiring {
+    /// What a host can do, by this build.
+    #[must_use]
+    pub fn doctor(&self, host: &Host) -> Doctor {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+        Doctor {
+            host: host.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: kernel.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
+            findings: (self.findings)(host),
+        }
+    }
 }
 
 /// Serves the link until told to stop. Called in the worker, on its runtime.

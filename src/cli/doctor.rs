@@ -94,15 +94,13 @@ fn people(row: &Row) {
                 doctor.kernel
             );
             let lines = doctor.findings.iter().map(|finding| {
-                let mark = match finding.grade {
-                    Grade::Good => "✓",
-                    Grade::Note => "·",
-                    Grade::Missing => "–",
-                    Grade::Bad => "✗",
-                };
                 let hint =
                     if finding.hint.is_empty() { String::new() } else { format!(" → {}", finding.hint) };
-                vec![mark.to_owned(), finding.what.clone(), format!("{}{hint}", finding.detail)]
+                vec![
+                    finding.grade.mark().to_owned(),
+                    finding.what.clone(),
+                    format!("{}{hint}", finding.detail),
+                ]
             });
             outln!("{}\n", table(lines.collect()));
         }

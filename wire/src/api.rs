@@ -307,6 +307,19 @@ pub enum Grade {
     Bad,
 }
 
+impl Grade {
+    /// A sign for people.
+    #[must_use]
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Note => "·",
+            Self::Missing => "–",
+            Self::Bad => "✗",
+        }
+    }
+}
+
 /// Starts probes on the agent. They outlive a cut link; what they measure is kept until it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StartProbes {

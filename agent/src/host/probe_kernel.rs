@@ -3,6 +3,7 @@
 mod dry_runs;
 mod iptables;
 mod others;
+mod packages;
 mod resets;
 
 pub use dry_runs::{has_ifb, has_qdisc};

@@ -43,13 +43,7 @@ impl Control for Supervisor {
     }
 
     fn doctor(&self) -> Doctor {
-        Doctor {
-            host: self.0.host.name.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
-                .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
-            findings: (self.0.wiring.findings)(&self.0.host),
-        }
+        self.0.wiring.doctor(&self.0.host)
     }
 
     fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {

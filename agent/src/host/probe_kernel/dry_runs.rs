@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use firedrill_wire::api::{Finding, Grade};
 
-use super::finding;
+use super::{finding, packages};
 use crate::host::{
     Host,
     netlink::{Attrs, NetlinkError, Request, Socket, flag},
@@ -82,7 +82,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         netem,
         libc::ENOENT,
         &QDISC,
-        "install kernel-modules-extra, or a kernel with CONFIG_NET_SCH_NETEM; without it packets are shaped in user space",
+        &format!("{}; without it packets are shaped in user space", packages::netem()),
     ));
     findings.push(kind(
         "ifb",
