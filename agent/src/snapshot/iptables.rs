@@ -2,7 +2,7 @@
 //! has is nftables'.
 //!
 //! Only where the old interface was ever used: looking makes no table be there. Where no program of that build is
-//! installed nobody can read it, and `doctor` says so.
+//! installed, or this process may not look, nobody can read it, and `doctor` says so.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
             what: "tables of the old iptables".to_owned(),
             why: error.to_string(),
         })?;
-        if tables.trim().is_empty() {
+        if tables.is_none_or(|tables| tables.is_empty()) {
             continue;
         }
         let Some(program) = program(family) else { continue };

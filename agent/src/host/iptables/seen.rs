@@ -75,23 +75,30 @@ fn leads_to(rule: &str, prefix: &str) -> bool {
 /// Nobody can say.
 pub(super) fn has_table(program: &Program, family: Family, table: Table) -> Result<bool, IptablesError> {
     match program.flavour()? {
-        Flavour::Legacy => Ok(legacy_tables(family)?.lines().any(|name| name == table.word())),
+        // Whoever may not read this list may not write to those of the gates, and so has made no chains.
+        Flavour::Legacy => {
+            let tables = legacy_tables(family)?.unwrap_or_default();
+            Ok(tables.iter().any(|name| name == table.word()))
+        }
         Flavour::Nft => Ok(!nft_chains(family, table)?.is_empty()),
     }
 }
 
-/// The tables of the old kernel interface, a line each; none where it was never used.
+/// The tables of the old kernel interface, none where it was never used; `None` where this process may not know: in a
+/// user namespace in a network that belongs to another.
 ///
 /// # Errors
 /// They cannot be read.
-pub fn legacy_tables(family: Family) -> Result<String, IptablesError> {
+pub fn legacy_tables(family: Family) -> Result<Option<Vec<String>>, IptablesError> {
     let names = match family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
     };
     match fs::read_to_string(names) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
-        read => read.map_err(|error| IptablesError::of(format!("read {names}"), error.to_string())),
+        Ok(text) => Ok(Some(text.lines().map(str::to_owned).collect())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Vec::new())),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(None),
+        Err(error) => Err(IptablesError::of(format!("read {names}"), error.to_string())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who else filters and shapes packets on this host. Reads only.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use firedrill_wire::api::{Finding, Grade};
 
@@ -8,6 +8,7 @@ use super::finding;
 use crate::{
     host::{
         Host,
+        iptables::legacy_tables,
         nft::{PREFIX, expr::Family},
     },
     snapshot::{Snapshot, SnapshotError, legacy_program, qdisc_kinds},
@@ -44,18 +45,14 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
             "left alone, always",
         ));
     }
-    let legacy = legacy();
-    if !legacy.is_empty() {
-        findings.push(finding(
-            "iptables-legacy rules",
-            Grade::Note,
-            legacy.join(", "),
-            if Family::BOTH.into_iter().any(|family| legacy_program(family).is_none()) {
-                "left alone; no part of the proof of a clean host, because no iptables-legacy-save is installed to read them"
-            } else {
-                "left alone, always"
-            },
-        ));
+    let (legacy, unread) = legacy();
+    if !legacy.is_empty() || !unread.is_empty() {
+        let hint = match unread.is_empty() {
+            true => "left alone, always",
+            false => "left alone; no part of the proof of a clean host",
+        };
+        let detail = [&legacy[..], &unread[..]].concat().join(", ");
+        findings.push(finding("iptables-legacy rules", Grade::Note, detail, hint));
     }
     let chains = [names("nft-chain:"), names("iptables-chain:")].concat();
     let flavours = flavours(&foreign, &chains, !legacy.is_empty());
@@ -79,16 +76,22 @@ fn unreadable(error: &SnapshotError) -> Finding {
     finding("proof of a clean host", Grade::Bad, error.to_string(), hint)
 }
 
-/// Tables that the old iptables has in the kernel; the files are not there where it was never used.
-fn legacy() -> Vec<String> {
-    ["/proc/thread-self/net/ip_tables_names", "/proc/thread-self/net/ip6_tables_names"]
-        .iter()
-        .filter_map(|path| Some((path.rsplit('/').next()?, fs::read_to_string(path).ok()?)))
-        .flat_map(|(file, text)| {
-            let family = if file.starts_with("ip6") { "ip6" } else { "ip" };
-            text.lines().map(|table| format!("{family} {table}")).collect::<Vec<_>>()
-        })
-        .collect()
+/// Tables that the old iptables has in the kernel, and why some cannot be read.
+fn legacy() -> (Vec<String>, Vec<String>) {
+    let (mut all, mut unread) = (Vec::new(), Vec::new());
+    for (family, word) in [(Family::V4, "ip"), (Family::V6, "ip6")] {
+        match legacy_tables(family) {
+            Ok(Some(tables)) => {
+                if !tables.is_empty() && legacy_program(family).is_none() {
+                    unread.push(format!("no {word}tables-legacy-save is installed to read them"));
+                }
+                all.extend(tables.iter().map(|table| format!("{word} {table}")));
+            }
+            Ok(None) => unread.push(format!("those of {word} are not to be seen from here")),
+            Err(error) => unread.push(error.to_string()),
+        }
+    }
+    (all, unread)
 }
 
 /// Which firewall programs left their marks.
