@@ -38,6 +38,7 @@ for name in "${names[@]}"; do
             >"$name.txt" 2>&1 || got=$?
         ((got == 3)) || break
         echo "$name: unknown in try $attempt of 3"
+        tail -n 8 "$name.txt"
     done
     # 0 says both: it held, and every host was proven clean.
     ((got == 0)) || { cat "$name.txt"; fail "$name ended with $got, not 0"; }
