@@ -1,6 +1,8 @@
 //! The acts of an attack as they really were: the fault lasts from when the agents began to make it until the last one
 //! had put it back, whatever was planned. Bins are cut along those edges.
 
+use firedrill_wire::journal::State;
+
 use super::facts::{AttackFacts, Facts, Sample};
 use crate::plan::model::{Attack, Phase};
 
@@ -34,8 +36,10 @@ impl Acts {
         let injections = &attack.injections;
         let began = injections.iter().filter_map(|one| one.began_us()).min();
         let fault_us = injections.iter().filter_map(|one| one.in_force_us()).min();
-        let healed_us = if fault_us.is_some() && injections.iter().all(|one| healed(facts, one).is_some()) {
-            injections.iter().filter_map(|one| healed(facts, one)).max()
+        // What was disarmed has harmed nobody.
+        let harmful = || injections.iter().filter(|one| one.first(&[State::Disarmed]).is_none());
+        let healed_us = if fault_us.is_some() && harmful().all(|one| healed(facts, one).is_some()) {
+            harmful().filter_map(|one| healed(facts, one)).max()
         } else {
             None
         };

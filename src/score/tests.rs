@@ -4,7 +4,7 @@ use firedrill_wire::{
     Share, Span,
     api::HostState,
     evidence::Seen,
-    journal::{HealReason, State, What},
+    journal::{AgentEvent, HealReason, State, What},
 };
 
 use super::{card::Course, *};
@@ -394,6 +394,29 @@ fn reboot(back: bool) -> Vec<Record> {
         record.seq = seq;
     }
     records
+}
+
+#[test]
+fn a_host_where_nothing_began_keeps_no_attack_from_being_healed() {
+    let mut records = Drill::good().records();
+    records.retain_mut(|record| match &mut record.event {
+        Event::Agent { host, what: AgentEvent { what: What::Changed { to, .. }, .. }, .. }
+            if host == "db2" =>
+        {
+            if *to == State::Undone {
+                *to = State::Disarmed;
+            }
+            ![State::Injecting, State::InForce, State::Undoing].contains(to)
+        }
+        _ => true,
+    });
+    for (seq, record) in (1..).zip(&mut records) {
+        record.seq = seq;
+    }
+    let attack = &fold(&records).attacks[1];
+    assert_eq!(attack.verdict, Some(Verdict::Unknown), "{:?}", attack.why);
+    assert!(attack.why.iter().any(|why| why.contains("on db2 was never in force")), "{:?}", attack.why);
+    assert!(attack.healed_us.is_some(), "app2 was");
 }
 
 #[test]
