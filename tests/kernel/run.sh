@@ -138,7 +138,7 @@ cargo test --no-run -p firedrill --test kernel 2>&1 | tee -a "$work/programs"
 cargo test --no-run -p firedrill-agent --tests 2>&1 | tee -a "$work/programs"
 kernel_test=$(program tests/kernel/main.rs)
 agent_tests=()
-for file in systemd.rs net_faults/main.rs net_switches.rs net_snapshot.rs; do
+for file in systemd.rs net_faults/main.rs net_switches.rs net_snapshot.rs clock.rs; do
   agent_tests+=("$(program "tests/$file")")
 done
 
