@@ -38,7 +38,9 @@ pub enum Undo {
         table: Table,
         /// The programs, by the beginning of the name of the IPv4 one.
         program: String,
-        /// In whose tables there may be some.
+        /// In whose tables there may be some. A journal that does not say is about both: too much is looked at rather than too
+        /// little put back.
+        #[serde(default = "both")]
         families: Vec<Family>,
     },
     /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to them.
@@ -103,6 +105,10 @@ pub struct UndoError {
     pub passing: bool,
 }
 
+fn both() -> Vec<Family> {
+    Family::BOTH.to_vec()
+}
+
 impl Undo {
     /// Whether a reboot has put it back already: what only lives in the kernel or in a process.
     #[must_use]
@@ -165,5 +171,22 @@ impl Undo {
             }
             Self::ContinueProcess { pid, start_ticks } => process::apply(host, *pid, *start_ticks),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_of_a_journal_that_names_no_families_are_put_back_in_both() {
+        let json = r#"{"remove-chains":{"injection":"a-run-1","table":"filter","program":"iptables","v4":true,"v6":false}}"#;
+        let Undo::RemoveChains { families, .. } = serde_json::from_str(json).unwrap() else {
+            panic!("another undo")
+        };
+        assert_eq!(families, Family::BOTH);
+        let json = json.replace(r#""v4":true,"v6":false"#, r#""families":["v6"]"#);
+        let undo: Undo = serde_json::from_str(&json).unwrap();
+        assert!(matches!(undo, Undo::RemoveChains { families, .. } if families == [Family::V6]));
     }
 }

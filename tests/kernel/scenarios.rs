@@ -130,7 +130,7 @@ fn slowed() -> PathBuf {
 /// in emulation that happens.
 fn run(folder: &Path, name: &str, engine: &str) {
     for attempt in 1..=TRIES {
-        let report = report(folder, name, attempt);
+        let report = report(folder, name);
         let late = |one: &Value| one["detail"].as_str().is_some_and(|detail| detail.contains(" ms late, "));
         let begun = all(&report["scorecard"], "attacks")
             .iter()
@@ -142,9 +142,9 @@ fn run(folder: &Path, name: &str, engine: &str) {
     }
 }
 
-fn report(folder: &Path, name: &str, attempt: u32) -> Value {
+fn report(folder: &Path, name: &str) -> Value {
     let up = fs::read_to_string("/proc/uptime").expect("uptime");
-    let out = Path::new(OUT).join(format!("{name}-{attempt}-{}", up.split('.').next().expect("a number")));
+    let out = Path::new(OUT).join(format!("{name}-{}", up.split('.').next().expect("a number")));
     let ran = firedrill(&["run", "--lab", "--param", "hold=20s", "--out"])
         .args([&out, &folder.join(format!("{name}.toml"))])
         .output()

@@ -205,19 +205,13 @@ impl Iptables {
             if !program.is_there() {
                 continue;
             }
-            for table in Table::ALL {
-                // A table that is not there has none, and is not made by looking.
-                let seen = match seen::has_table(&program, family, table) {
-                    Ok(false) => continue,
-                    Ok(true) => Listing::read(&program, table, super::nft::PREFIX),
-                    Err(error) => Err(error),
-                };
-                let name = |chain| format!("{} chain {table} {chain}", program.name());
-                match seen {
-                    Ok(seen) => all.extend(seen.chains.into_iter().map(name)),
-                    Err(error) => all.push(error.to_string()),
-                }
-            }
+            let left = match program.flavour() {
+                Ok(flavour) => Table::ALL.map(|table| left_in(&program, flavour, family, table)).to_vec(),
+                Err(error) => vec![Err(error)],
+            };
+            all.extend(
+                left.into_iter().flat_map(|left| left.unwrap_or_else(|error| vec![error.to_string()])),
+            );
         }
         all
     }
@@ -225,6 +219,21 @@ impl Iptables {
     fn made(&self) -> MutexGuard<'_, BTreeMap<InjectionId, Made>> {
         locked(&self.made)
     }
+}
+
+/// Chains of ours in a table, as sentences.
+fn left_in(
+    program: &Program,
+    flavour: Flavour,
+    family: Family,
+    table: Table,
+) -> Result<Vec<String>, IptablesError> {
+    // A table that is not there has none, and is not made by looking.
+    if !seen::has_table(flavour, family, table)? {
+        return Ok(Vec::new());
+    }
+    let seen = Listing::read(program, table, super::nft::PREFIX)?;
+    Ok(seen.chains.iter().map(|chain| format!("{} chain {table} {chain}", program.name())).collect())
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

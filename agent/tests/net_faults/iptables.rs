@@ -9,11 +9,12 @@ mod switches;
 use std::{
     fs,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
 use firedrill_agent::{
-    host::Firewall,
+    host::{Firewall, Host},
     testing::{host, skip},
 };
 use firedrill_wire::Fault;
@@ -90,9 +91,11 @@ impl Build {
     }
 }
 
-/// The same, by the build of that name.
-pub(crate) fn saved_of(build: &'static str) -> String {
-    Build(build).saved()
+/// The host as another process of an agent has it, with the same programs.
+pub(super) fn another(world: &World) -> Host {
+    let mut other = host(Path::new("/nonexistent"));
+    other.iptables.program.clone_from(&world.host.iptables.program);
+    other
 }
 
 /// Whether this sandbox belongs to the machine's own root: nobody else may write to the kernel's lists.
@@ -128,7 +131,7 @@ pub(crate) fn on_builds(test: &str, body: impl Fn(&World, Build)) {
         some = true;
         build.restore(false, BEFORE4);
         build.restore(true, BEFORE6);
-        world.host = host(std::path::Path::new("/nonexistent"));
+        world.host = host(Path::new("/nonexistent"));
         world.host.firewall = Firewall::Iptables;
         build.0.clone_into(&mut world.host.iptables.program);
         body(&world, build);

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::{
-    iptables::{Build, may_open_gates, on_builds, saved_of},
+    iptables::{Build, may_open_gates, on_builds},
     trip::{LATE, fault, out, slow, trip},
     world::{AGENT_PORT, Injection, OWNED, PEER4, PEERS, Reach, SELF4, World, own_on, owner},
 };
@@ -186,7 +186,7 @@ sandboxed! {
         }
         let world = World::new();
         let prepared = world.prepare(&fault).unwrap();
-        let rules = saved_of("iptables");
+        let rules = Build("iptables").saved();
         for signal in [Signal::SIGKILL, Signal::SIGSTOP] {
             let mut child = owner();
             assert!(out(&world, PEER4, 20).least() >= LATE);
@@ -211,7 +211,7 @@ sandboxed! {
                 let injection = OWNED.parse().unwrap();
                 Undo::RemoveChains { injection, table, program, families }.apply(&world.host).unwrap();
             }
-            assert_eq!(saved_of("iptables"), rules);
+            assert_eq!(Build("iptables").saved(), rules);
             assert!(out(&world, PEER4, 20).median() < LATE);
         }
     }

@@ -4,6 +4,7 @@
 //! The host is the sandbox's own namespace, so that faults are made and undone by the test's own process.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
@@ -16,11 +17,12 @@ use firedrill_agent::{
     fault::{Ask, Inject, InjectError, Injected, Live, Prepared, of},
     host::Host,
     snapshot::{Snapshot, compare},
-    testing::{Netns, address, host, join, play, route},
+    testing::{Netns, address, host, join, play, route, wait_until},
     undo::Undo,
 };
 use firedrill_probe::clock;
 use firedrill_wire::{Fault, InjectionId, Span, api::Problem, evidence::Evidence, fault::Direction};
+use nix::mount::{MsFlags, mount, umount};
 
 pub(crate) const AGENT_PORT: u16 = 7790;
 pub(crate) const SELF4: &str = "10.1.0.1";
@@ -69,7 +71,7 @@ impl World {
         route(&host_ns, "fd00:ec2::254/128", PEER6);
         route(&peer, "10.2.0.0/24", SELF4);
         route(&second, "10.1.0.0/24", "10.2.0.1");
-        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
         let mut servers = Vec::new();
         for ns in [&host_ns, &peer, &second] {
             for port in [22, 8080, 9090, AGENT_PORT] {
@@ -122,6 +124,40 @@ impl World {
             }
             assert_eq!(self.tcp_in(own, AGENT_PORT), Reach::Yes);
         }
+    }
+
+    /// Waits until no connection of before has anything left to say, such as that its end was received.
+    pub(crate) fn quiet(&self) {
+        // As `/proc/net/tcp` writes TCP_FIN_WAIT1: its end is sent, and nobody has said that it came.
+        let ends = |table: &str| {
+            let text = fs::read_to_string(table).unwrap();
+            text.lines().any(|line| line.split_ascii_whitespace().nth(3) == Some("04"))
+        };
+        let any = || ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].into_iter().any(ends);
+        wait_until("all connections have ended", || {
+            ![&self.host_ns, &self.peer, &self.second].into_iter().any(|ns| ns.run(any))
+        });
+    }
+
+    /// Fails unless a block of the name `db.example` is about whatever the name comes to mean while it holds.
+    pub(crate) fn assert_followed(&self, fault: &Fault) {
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = folder.path().join("hosts");
+        fs::write(&hosts, "10.1.0.2 db.example\n").unwrap();
+        mount(Some(&hosts), "/etc/hosts", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+        let injection = Injection::make(self, fault);
+        assert_eq!(PEERS.map(|peer| self.tcp_out(peer, 8080)), [Reach::No, Reach::Yes]);
+        assert_eq!(self.tcp_out("10.2.0.2", 8080), Reach::Yes);
+        fs::write(&hosts, "fd00:1::2 db.example\n10.2.0.2 db.example\n").unwrap();
+        wait_until("the new addresses are known", || {
+            let detail = injection.evidence().detail;
+            detail.contains("10.2.0.2") && detail.contains("fd00:1::2")
+        });
+        for peer in [PEER4, PEER6, "10.2.0.2"] {
+            assert_eq!(self.tcp_out(peer, 8080), Reach::No, "{peer}");
+        }
+        injection.undo();
+        umount("/etc/hosts").unwrap();
     }
 
     pub(crate) fn prepare(&self, fault: &Fault) -> Result<Prepared, Problem> {

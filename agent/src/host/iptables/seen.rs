@@ -73,8 +73,8 @@ fn leads_to(rule: &str, prefix: &str) -> bool {
 ///
 /// # Errors
 /// Nobody can say.
-pub(super) fn has_table(program: &Program, family: Family, table: Table) -> Result<bool, IptablesError> {
-    match program.flavour()? {
+pub(super) fn has_table(flavour: Flavour, family: Family, table: Table) -> Result<bool, IptablesError> {
+    match flavour {
         // Whoever may not read this list may not write to those of the gates, and so has made no chains.
         Flavour::Legacy => {
             let tables = legacy_tables(family)?.unwrap_or_default();

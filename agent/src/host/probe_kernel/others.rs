@@ -47,9 +47,10 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     }
     let (legacy, unread) = legacy();
     if !legacy.is_empty() || !unread.is_empty() {
-        let hint = match unread.is_empty() {
-            true => "left alone, always",
-            false => "left alone; no part of the proof of a clean host",
+        let hint = if unread.is_empty() {
+            "left alone, always"
+        } else {
+            "left alone; no part of the proof of a clean host"
         };
         let detail = [&legacy[..], &unread[..]].concat().join(", ");
         findings.push(finding("iptables-legacy rules", Grade::Note, detail, hint));

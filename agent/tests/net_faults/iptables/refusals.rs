@@ -14,7 +14,7 @@ use super::{
         trip::fault,
         world::{Injection, World, ask},
     },
-    block, on_builds,
+    another, block, on_builds,
 };
 
 sandboxed! {
@@ -89,8 +89,7 @@ sandboxed! {
 sandboxed! {
     fn iptables_takes_over_where_nftables_cannot() {
         on_builds("iptables in place of nftables", |world, build| {
-            let mut first = host(std::path::Path::new("/nonexistent"));
-            first.iptables.program.clone_from(&world.host.iptables.program);
+            let first = another(world);
             let mut ask = ask(&block(r#"{"to":"10.1.0.2"}"#), Span::secs(60));
             // Whoever has the name keeps the kernel from taking our table.
             let by_nftables = of(&ask.fault).prepare(&first, &ask).unwrap();
@@ -98,8 +97,7 @@ sandboxed! {
             let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
             let live = Live { ask: ask.clone(), prepared: by_nftables, ends_boot_us, lease: Span::secs(60) };
             of(&ask.fault).inject(&first, &live).unwrap();
-            let mut second = host(std::path::Path::new("/nonexistent"));
-            second.iptables.program.clone_from(&world.host.iptables.program);
+            let mut second = another(world);
             let prepared = of(&ask.fault).prepare(&second, &ask).unwrap();
             assert!(matches!(&prepared.undo[0], Undo::RemoveChains { program, .. } if *program == build.0));
             assert!(prepared.notes.iter().any(|note| note.starts_with("iptables it is, because")), "{:?}", prepared.notes);

@@ -24,7 +24,7 @@ use nix::{
 
 use super::{
     super::world::{Injection, OWNED, PEER4, PEER6, PEERS, Reach, World, own_on, owner},
-    Build, block, may_open_gates, on_builds,
+    Build, another, block, may_open_gates, on_builds,
 };
 
 sandboxed! {
@@ -46,8 +46,7 @@ sandboxed! {
             assert_eq!(build.saved(), once);
             assert_eq!(PEERS.map(|peer| world.tcp_out(peer, 8080)), [Reach::No; 2]);
             // Chains of another process are not taken for our own.
-            let mut other = host(std::path::Path::new("/nonexistent"));
-            other.iptables.program.clone_from(&world.host.iptables.program);
+            let other = another(world);
             let error = injection.fault().inject(&other, &injection.live).expect_err("they are another's");
             assert!(error.to_string().contains("not made"), "{error}");
             assert_eq!(build.saved(), once);
