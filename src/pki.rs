@@ -13,6 +13,7 @@
 //! | `index.jsonl` | nowhere; what was issued and revoked, one record a line |
 
 mod authority;
+mod ca_cert;
 mod files;
 mod index;
 

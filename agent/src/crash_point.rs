@@ -1,12 +1,12 @@
 //! Places at which a test can stop the agent, to end it exactly there.
 //!
-//! Only in builds with the feature `crash-points` and debug assertions; in others nothing is left of it.
+//! Only in builds with debug assertions; releases contain nothing of it.
 
 use std::path::Path;
 
 /// Waits here for as long as the file `crash-point` in the run directory names this place, among others; says in
 /// `crash-point.reached` who waits.
-#[cfg(all(feature = "crash-points", debug_assertions))]
+#[cfg(debug_assertions)]
 pub(crate) fn at(run_dir: &Path, place: &str) {
     let wanted = || {
         std::fs::read_to_string(run_dir.join("crash-point"))
@@ -20,5 +20,5 @@ pub(crate) fn at(run_dir: &Path, place: &str) {
     }
 }
 
-#[cfg(not(all(feature = "crash-points", debug_assertions)))]
+#[cfg(not(debug_assertions))]
 pub(crate) const fn at(_run_dir: &Path, _place: &str) {}

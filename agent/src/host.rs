@@ -1,6 +1,7 @@
 //! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
 
 pub mod cgroup;
+pub mod dbus;
 pub mod followers;
 pub mod impair;
 pub mod iptables;
@@ -18,6 +19,13 @@ pub mod ssh;
 pub mod whose;
 
 use std::path::PathBuf;
+
+/// Ends a hash, in the form in which it is compared and kept.
+fn sha256(hash: ring::digest::Context) -> [u8; 32] {
+    let mut sum = [0; 32];
+    sum.copy_from_slice(hash.finish().as_ref());
+    sum
+}
 
 /// The host that this agent is on.
 #[derive(Debug)]

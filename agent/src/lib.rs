@@ -27,7 +27,7 @@ pub mod serve;
 pub mod service;
 pub mod snapshot;
 pub mod supervisor;
-#[cfg(feature = "testing")]
+#[doc(hidden)]
 pub mod testing;
 pub mod transition;
 pub mod undo;

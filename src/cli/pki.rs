@@ -5,8 +5,8 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 use firedrill_wire::identity::Role;
 use miette::{IntoDiagnostic as _, Result};
-use tabled::{Table, Tabled, settings::Style};
 
+use super::common::table;
 use crate::{
     pki::{Entry, HostAsk, Issued, Kind, PersonAsk, Pki, crl_file, default_dir},
     verdict::Exit,
@@ -184,17 +184,6 @@ fn copy_list(path: &std::path::Path, days: u32) {
     );
 }
 
-#[derive(Tabled)]
-struct Row<'a> {
-    kind: Kind,
-    name: &'a str,
-    #[tabled(rename = "good until")]
-    until: &'a str,
-    state: &'static str,
-    #[tabled(rename = "URI name")]
-    uri: &'a str,
-}
-
 fn list(pki: &Pki, json: bool) -> Result<()> {
     let entries = pki.list().into_diagnostic()?;
     if json {
@@ -205,19 +194,18 @@ fn list(pki: &Pki, json: bool) -> Result<()> {
         outln!("nothing was issued yet");
         return Ok(());
     }
-    let rows = entries.iter().map(Row::from);
-    outln!("{}", Table::new(rows).with(Style::blank()));
+    let mut rows = vec![["kind", "name", "good until", "state", "URI name"].map(str::to_owned).to_vec()];
+    rows.extend(entries.iter().map(row));
+    outln!("{}", table(rows));
     Ok(())
 }
 
-impl<'a> From<&'a Entry> for Row<'a> {
-    fn from(entry: &'a Entry) -> Self {
-        let state = match (entry.revoked.is_some(), entry.expired(), entry.replaced) {
-            (true, ..) => "revoked",
-            (_, true, _) => "expired",
-            (_, _, true) => "good, replaced",
-            _ => "good",
-        };
-        Self { kind: entry.kind, name: &entry.name, until: &entry.until, state, uri: &entry.uri }
-    }
+fn row(entry: &Entry) -> Vec<String> {
+    let state = match (entry.revoked.is_some(), entry.expired(), entry.replaced) {
+        (true, ..) => "revoked",
+        (_, true, _) => "expired",
+        (_, _, true) => "good, replaced",
+        _ => "good",
+    };
+    vec![entry.kind.to_string(), entry.name.clone(), entry.until.clone(), state.to_owned(), entry.uri.clone()]
 }

@@ -13,11 +13,11 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData as _,
     RevokedCertParams, SanType, SerialNumber,
 };
-use rustls_pki_types::DnsName;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{SHA256, digest};
+use rustls_pki_types::{CertificateDer, DnsName, pem::PemObject as _};
 
 use super::{
-    Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_file, crl_file, files,
+    Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file, files,
     index::{self, What},
 };
 
@@ -236,11 +236,17 @@ impl Pki {
         Ok(path)
     }
 
-    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
+    /// Returns the authority as an issuer, for certificates of kinds that have no verb here.
+    ///
+    /// # Errors
+    /// `ca.pem` or `ca.key` cannot be read, or is not what it should be.
+    pub fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
         let key = files::read(&self.dir.join("ca.key"))?;
         let key = KeyPair::from_pem(&key).map_err(make("anything with ca.key"))?;
-        Issuer::from_ca_cert_pem(&files::read(&ca_file(&self.dir))?, key)
-            .map_err(make("anything with ca.pem"))
+        let certificate = CertificateDer::from_pem_slice(files::read(&ca_file(&self.dir))?.as_bytes())
+            .map_err(|_| make("anything with ca.pem")(rcgen::Error::CouldNotParseCertificate))?;
+        let params = ca_cert::params(&certificate).map_err(make("anything with ca.pem"))?;
+        Ok(Issuer::new(params, key))
     }
 
     fn index(&self) -> PathBuf {
@@ -256,7 +262,7 @@ fn common_name(name: &str) -> DistinguishedName {
 
 /// A serial number from the fresh key, which makes it as random as the key; and a short form for names.
 fn serial(key: &KeyPair) -> (SerialNumber, String) {
-    let mut bytes: Vec<u8> = Sha256::digest(key.der_bytes()).iter().take(16).copied().collect();
+    let mut bytes: Vec<u8> = digest(&SHA256, key.der_bytes()).as_ref()[..16].to_vec();
     // Positive and of full length, as the standard wants it.
     if let Some(first) = bytes.first_mut() {
         *first = (*first & 0x7f) | 0x40;

@@ -240,9 +240,9 @@ impl Plan {
     /// A digest over all of the plan: what people approve and what agents are told. Equal plans have equal digests.
     #[must_use]
     pub fn digest(&self) -> String {
-        use sha2::{Digest as _, Sha256};
+        use ring::digest::{SHA256, digest};
         let text = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        digest(&SHA256, &text).as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The host of that name.

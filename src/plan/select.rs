@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::model::Host;
 use crate::{
@@ -139,12 +139,14 @@ fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
 
 /// A host's place in an order that only the seed and `salt` decide.
 pub(crate) fn rank(seed: u64, salt: &str, host: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(seed.to_le_bytes());
+    let mut hash = Context::new(&SHA256);
+    hash.update(&seed.to_le_bytes());
     hash.update(salt.as_bytes());
-    hash.update([0]);
+    hash.update(&[0]);
     hash.update(host.as_bytes());
-    hash.finalize().into()
+    let mut rank = [0; 32];
+    rank.copy_from_slice(hash.finish().as_ref());
+    rank
 }
 
 #[cfg(test)]

@@ -82,10 +82,8 @@ impl House {
 
     /// A certificate with any URI names and for any use, signed by this authority.
     pub(crate) fn odd(&self, name: &str, uris: &[&str]) -> Arc<Identity> {
-        use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
-        let read = |file: &str| std::fs::read_to_string(self.dir.path().join(file)).unwrap();
-        let issuer =
-            Issuer::from_ca_cert_pem(&read("ca.pem"), KeyPair::from_pem(&read("ca.key")).unwrap()).unwrap();
+        use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SanType};
+        let issuer = self.pki.issuer().unwrap();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();

@@ -24,9 +24,9 @@ use std::{
 };
 
 use firedrill_wire::InjectionId;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
-use super::nft::expr::Family;
+use super::{nft::expr::Family, sha256};
 
 /// So many sets of chains that the kernel would take are remembered.
 const TAKEN_MOST: usize = 256;
@@ -71,12 +71,12 @@ impl Iptables {
     /// # Errors
     /// What could not be done, or what the program said.
     pub fn try_out(&self, id: &InjectionId, chains: &Chains) -> Result<(), IptablesError> {
-        let mut sum = Sha256::new();
+        let mut sum = Context::new(&SHA256);
         for (family, rules) in &chains.rules {
-            sum.update([family.key()]);
-            sum.update(chains.text(rules));
+            sum.update(&[family.key()]);
+            sum.update(chains.text(rules).as_bytes());
         }
-        let sum = sum.finalize().into();
+        let sum = sha256(sum);
         if locked(&self.taken).contains(&sum) {
             return Ok(());
         }

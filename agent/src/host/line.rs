@@ -21,7 +21,7 @@ use std::{
 };
 
 use firedrill_wire::InjectionId;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{SHA256, digest};
 
 use super::{impair::Impair, link, netlink::NetlinkError, nft::PREFIX};
 use compose::Stage;
@@ -44,8 +44,8 @@ const fn bit(slot: u8) -> u32 {
 /// The beginning of the names of a fault's lines. Two digits follow.
 #[must_use]
 pub fn prefix(id: &InjectionId) -> String {
-    let sum = Sha256::digest(id.as_str().as_bytes());
-    let hex: String = sum.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let sum = digest(&SHA256, id.as_str().as_bytes());
+    let hex: String = sum.as_ref().iter().take(5).map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{}_", &hex[..9])
 }
 

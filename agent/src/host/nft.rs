@@ -27,9 +27,12 @@ use std::{
 };
 
 use firedrill_wire::InjectionId;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
-use super::netlink::{Attrs, NetlinkError, Reason, Request, Socket};
+use super::{
+    netlink::{Attrs, NetlinkError, Reason, Request, Socket},
+    sha256,
+};
 use message::Kind;
 use table::{Gate, LEASE, Making, Of, Table};
 use transact::{is_elements, put, room, size, transact};
@@ -87,14 +90,14 @@ pub struct Nft {
 }
 
 fn sum<'a>(requests: impl Iterator<Item = &'a Request>) -> Sum {
-    let mut hash = Sha256::new();
+    let mut hash = Context::new(&SHA256);
     for request in requests {
-        hash.update(request.kind.to_le_bytes());
-        hash.update(request.flags.to_le_bytes());
-        hash.update(request.body.len().to_le_bytes());
+        hash.update(&request.kind.to_le_bytes());
+        hash.update(&request.flags.to_le_bytes());
+        hash.update(&request.body.len().to_le_bytes());
         hash.update(&request.body);
     }
-    hash.finalize().into()
+    sha256(hash)
 }
 
 impl Nft {

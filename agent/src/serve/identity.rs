@@ -8,7 +8,6 @@ use axum::{
 };
 use firedrill_wire::identity::{Identity, IdentityError, Person, Role};
 use rustls_pki_types::{CertificateDer, UnixTime};
-use x509_parser::{extensions::GeneralName, prelude::FromDer, prelude::X509Certificate};
 
 use super::{
     problem::Refusal,
@@ -19,13 +18,8 @@ use crate::control::Caller;
 
 /// The URI names of a certificate; none where it cannot be read.
 pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
-    let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
-    let uri = |name: &GeneralName<'_>| match name {
-        GeneralName::URI(uri) => Some((*uri).to_owned()),
-        _ => None,
-    };
-    names.value.general_names.iter().filter_map(uri).collect()
+    let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
+    parsed.valid_uri_names().map(str::to_owned).collect()
 }
 
 /// The other end of a connection; its chain was verified when it connected.

@@ -16,6 +16,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,7 +28,10 @@ use self::{
     mark::{Mark, acted_since},
 };
 use super::{About, Manager, Phase, ServiceError, State, Unit};
-use crate::host::process::{Name, Stat};
+use crate::host::{
+    dbus::{DbusError, Value},
+    process::{Name, Stat},
+};
 
 /// How often a unit is looked at while a job runs.
 const LOOK: Duration = Duration::from_millis(30);
@@ -56,8 +60,8 @@ impl Systemd {
 impl Manager for Systemd {
     fn find(&self, service: &str) -> Result<Option<Unit>, ServiceError> {
         let name = unit_name(service)?;
-        ask(QUESTION, async |bus| {
-            let unit = load(bus, &name).await?.0;
+        ask(QUESTION, |bus| {
+            let unit = load(bus, &name)?.0;
             // An alias is the unit that it stands for.
             let known = unit.text("LoadState") != "not-found";
             Ok(known.then(|| Unit { manager: ServiceManager::Systemd, id: unit.text("Id") }))
@@ -65,16 +69,16 @@ impl Manager for Systemd {
     }
 
     fn state(&self, unit: &Unit) -> Result<State, ServiceError> {
-        ask(QUESTION, async |bus| state(bus, &unit.id).await)
+        ask(QUESTION, |bus| state(bus, &unit.id))
     }
 
     fn about(&self, unit: &Unit) -> Result<About, ServiceError> {
-        ask(QUESTION, async |bus| about(bus, unit).await)
+        ask(QUESTION, |bus| about(bus, unit))
     }
 
     fn comeback(&self, unit: &Unit, signal: Signal) -> Result<String, ServiceError> {
-        ask(QUESTION, async |bus| {
-            let service = load(bus, &unit.id).await?.1;
+        ask(QUESTION, |bus| {
+            let service = load(bus, &unit.id)?.1;
             let restart = service.text("Restart");
             let name = unit.name();
             Ok(if restarts(&restart, signal) {
@@ -93,16 +97,18 @@ impl Manager for Systemd {
 
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError> {
         let what = format!("list the processes of {}", unit.id);
-        let found = ask(QUESTION, async |bus| {
+        let found = ask(QUESTION, |bus| {
             // systemd does not know the processes of a unit that it has not loaded, which may be because it is down.
-            if load(bus, &unit.id).await?.1.text("ControlGroup").is_empty() {
+            if load(bus, &unit.id)?.1.text("ControlGroup").is_empty() {
                 return Ok(Vec::new());
             }
-            bus.manager.get_unit_processes(unit.id.clone()).await.map_err(|error| of(&what, error))
+            bus.manager("GetUnitProcesses", &[&unit.id]).map_err(|error| of(&what, error))
         })?;
         let mut names = BTreeSet::new();
-        for (_, pid, _) in found {
-            let Ok(pid) = i32::try_from(pid) else { continue };
+        // Control group, process id, command line.
+        for process in found.first().map(Value::parts).unwrap_or_default() {
+            let pid = process.parts().get(1).and_then(Value::unsigned);
+            let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) else { continue };
             let stat = Stat::read(pid)
                 .map_err(|error| ServiceError::Failed { what: what.clone(), why: error.to_string() })?;
             names.extend(stat.filter(|stat| !stat.is_dead()).map(|stat| stat.name));
@@ -111,66 +117,59 @@ impl Manager for Systemd {
     }
 
     fn cgroup(&self, unit: &Unit) -> Result<Option<String>, ServiceError> {
-        ask(QUESTION, async |bus| {
-            let path = load(bus, &unit.id).await?.1.text("ControlGroup");
+        ask(QUESTION, |bus| {
+            let path = load(bus, &unit.id)?.1.text("ControlGroup");
             Ok((!path.is_empty()).then_some(path))
         })
     }
 
     fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
-        ask(at_most, async |bus| {
+        ask(at_most, |bus| {
             let what = format!("stop {}", unit.id);
-            bus.manager
-                .stop_unit(unit.id.clone(), "replace".into())
-                .await
-                .map_err(|error| of(&what, error))?;
-            until(bus, unit, "stopping", at_most, |state| Ok(state.phase.is_down() && !state.wanted_up)).await
+            bus.manager("StopUnit", &[&unit.id, "replace"]).map_err(|error| of(&what, error))?;
+            until(bus, unit, "stopping", at_most, |state| Ok(state.phase.is_down() && !state.wanted_up))
         })
     }
 
     fn start(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
-        ask(at_most, async |bus| {
+        ask(at_most, |bus| {
             let what = format!("start {}", unit.id);
             let failed = |error| of(&what, error);
-            bus.manager.start_unit(unit.id.clone(), "replace".into()).await.map_err(failed)?;
-            let state = started(bus, unit, at_most).await?;
+            bus.manager("StartUnit", &[&unit.id, "replace"]).map_err(failed)?;
+            let state = started(bus, unit, at_most)?;
             if state.phase == Phase::Up {
                 return Ok(state);
             }
             // Many starts in a short time (by whomever) must not keep it down: that is a limit for crashes.
-            if load(bus, &unit.id).await?.1.text("Result") == "start-limit-hit" {
-                bus.manager.reset_failed_unit(unit.id.clone()).await.map_err(failed)?;
-                bus.manager.start_unit(unit.id.clone(), "replace".into()).await.map_err(failed)?;
-                let state = started(bus, unit, at_most).await?;
+            if load(bus, &unit.id)?.1.text("Result") == "start-limit-hit" {
+                bus.manager("ResetFailedUnit", &[&unit.id]).map_err(failed)?;
+                bus.manager("StartUnit", &[&unit.id, "replace"]).map_err(failed)?;
+                let state = started(bus, unit, at_most)?;
                 if state.phase == Phase::Up {
                     return Ok(state);
                 }
             }
-            let result = load(bus, &unit.id).await?.1.text("Result");
+            let result = load(bus, &unit.id)?.1.text("Result");
             let why = format!("it did not stay up (result `{result}`); see its log");
             Err(ServiceError::Failed { what: what.clone(), why })
         })
     }
 
     fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
-        ask(at_most, async |bus| {
-            let before = state(bus, &unit.id).await?;
+        ask(at_most, |bus| {
+            let before = state(bus, &unit.id)?;
             let what = format!("restart {}", unit.id);
-            bus.manager
-                .restart_unit(unit.id.clone(), "replace".into())
-                .await
-                .map_err(|error| of(&what, error))?;
+            bus.manager("RestartUnit", &[&unit.id, "replace"]).map_err(|error| of(&what, error))?;
             let run = Mark::read(&before.mark).run;
             until(bus, unit, "restarting", at_most, |state| {
                 Ok(state.main != before.main || Mark::read(&state.mark).run != run)
             })
-            .await
         })
     }
 
     fn needs(&self, unit: &Unit) -> Result<Vec<Unit>, ServiceError> {
-        let ids = ask(QUESTION, async |bus| {
-            let unit = load(bus, &unit.id).await?.0;
+        let ids = ask(QUESTION, |bus| {
+            let unit = load(bus, &unit.id)?.0;
             Ok(["Requires", "Requisite", "BindsTo"]
                 .iter()
                 .flat_map(|key| unit.texts(key))
@@ -194,18 +193,9 @@ impl Manager for Systemd {
     }
 
     fn list(&self) -> Result<Vec<(Unit, Phase, bool)>, ServiceError> {
-        ask(QUESTION, async |bus| {
-            let units = bus.manager.list_units().await.map_err(|error| of("list units", error))?;
-            Ok(units
-                .into_iter()
-                // systemd forgets units that are down when it likes, so those say nothing.
-                .filter(|unit| unit.0.ends_with(".service") && unit.3 != "inactive")
-                .map(|unit| {
-                    let phase = phase(&unit.3);
-                    let job = (unit.7 != 0).then_some(unit.8.as_str());
-                    (Unit { manager: ServiceManager::Systemd, id: unit.0 }, phase, wanted_up(phase, job))
-                })
-                .collect())
+        ask(QUESTION, |bus| {
+            let units = bus.manager("ListUnits", &[]).map_err(|error| of("list units", error))?;
+            Ok(units.first().map(Value::parts).unwrap_or_default().iter().filter_map(listed).collect())
         })
     }
 
@@ -214,29 +204,43 @@ impl Manager for Systemd {
     }
 }
 
+/// A service as `ListUnits` has it: name, description, load state, active state, sub-state, followed unit, path, job's number,
+/// job's type, job's path. `None` for other units, and for those that are down: systemd forgets them when it likes.
+fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
+    let [id, _, _, active, _, _, _, job, job_type, ..] = unit.parts() else { return None };
+    let (id, active) = (id.text()?, active.text()?);
+    if !id.ends_with(".service") || active == "inactive" {
+        return None;
+    }
+    let phase = phase(active);
+    let job = job_type.text().filter(|_| job.unsigned() != Some(0));
+    Some((Unit { manager: ServiceManager::Systemd, id: id.to_owned() }, phase, wanted_up(phase, job)))
+}
+
 /// A unit's properties, and those that it has as a service (none for other kinds).
-async fn load(bus: &Bus, id: &str) -> Result<(Properties, Properties), ServiceError> {
+fn load(bus: &mut Bus, id: &str) -> Result<(Properties, Properties), ServiceError> {
     let what = format!("load {id}");
     let failed = |error| of(&what, error);
-    let path = bus.manager.load_unit(id.to_owned()).await.map_err(failed)?;
-    let unit = bus.properties(&path, "Unit").await.map_err(failed)?;
+    let loaded = bus.manager("LoadUnit", &[id]).map_err(failed)?;
+    let path = loaded.first().and_then(Value::text).unwrap_or_default();
+    let unit = bus.properties(path, "Unit").map_err(failed)?;
     let service = if unit.text("Id").ends_with(".service") {
-        bus.properties(&path, "Service").await.map_err(failed)?
+        bus.properties(path, "Service").map_err(failed)?
     } else {
         Properties::default()
     };
     Ok((unit, service))
 }
 
-async fn state(bus: &Bus, id: &str) -> Result<State, ServiceError> {
+fn state(bus: &mut Bus, id: &str) -> Result<State, ServiceError> {
     let (unit, service, job) = loop {
-        let (unit, service) = load(bus, id).await?;
+        let (unit, service) = load(bus, id)?;
         match unit.job() {
             None => break (unit, service, None),
-            Some(path) => match bus.properties(&path, "Job").await {
+            Some(path) => match bus.properties(&path, "Job") {
                 Ok(job) => break (unit, service, Some(job.text("JobType"))),
                 // The job ended between the two questions, so the first answer is no longer true: ask again.
-                Err(zbus::Error::FDO(_) | zbus::Error::MethodError(..)) => tokio::task::yield_now().await,
+                Err(DbusError::Refused { .. }) => thread::yield_now(),
                 Err(error) => return Err(of("look at a job", error)),
             },
         }
@@ -255,8 +259,8 @@ async fn state(bus: &Bus, id: &str) -> Result<State, ServiceError> {
     Ok(State { phase, wanted_up: wanted_up(phase, job.as_deref()), main, mark: mark.text() })
 }
 
-async fn until(
-    bus: &Bus,
+fn until(
+    bus: &mut Bus,
     unit: &Unit,
     what: &str,
     at_most: Duration,
@@ -264,7 +268,7 @@ async fn until(
 ) -> Result<State, ServiceError> {
     let end = Instant::now() + at_most;
     loop {
-        let now = state(bus, &unit.id).await?;
+        let now = state(bus, &unit.id)?;
         if wanted(&now)? {
             return Ok(now);
         }
@@ -272,16 +276,15 @@ async fn until(
             let what = format!("{what} {}", unit.id);
             return Err(ServiceError::Late { what, after: at_most, seen: now.sentence() });
         }
-        tokio::time::sleep(LOOK).await;
+        thread::sleep(LOOK);
     }
 }
 
 /// Waits until it is up, or down with nothing left that would start it.
-async fn started(bus: &Bus, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+fn started(bus: &mut Bus, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
     until(bus, unit, "starting", at_most, |state| {
         Ok(state.phase == Phase::Up || (state.phase.is_down() && !state.wanted_up))
     })
-    .await
 }
 
 fn phase(active: &str) -> Phase {

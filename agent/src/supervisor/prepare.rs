@@ -5,7 +5,7 @@ use firedrill_wire::{
     RunId, Span,
     api::{Claim, Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
 };
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::{Core, book::Asked, lock, snapshots};
 use crate::{
@@ -19,14 +19,14 @@ const ASKS_MOST: usize = 1024;
 
 /// What a fault is based on, claims and undoes, as a short text that changes when one of these does.
 pub(super) fn fingerprint(prepared: &Prepared) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Context::new(&SHA256);
     let undo = serde_json::to_vec(&prepared.undo).unwrap_or_default();
     let claims = serde_json::to_vec(&prepared.claims).unwrap_or_default();
     for part in [prepared.basis.as_bytes(), &claims, &undo] {
-        hash.update(part.len().to_le_bytes());
+        hash.update(&part.len().to_le_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Core {

@@ -11,7 +11,7 @@ use firedrill_wire::{
     evidence::{Evidence, Seen},
     fault::Direction,
 };
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::{
     iptables,
@@ -164,8 +164,11 @@ fn start_queue(
 /// The same chances for the same fault on the same host, so that a run can be repeated; others on other hosts.
 fn seed(host: &Host, ask: &Ask) -> u64 {
     let fault = serde_json::to_vec(&ask.fault).unwrap_or_default();
-    let sum = Sha256::new().chain_update(&host.name).chain_update([0]).chain_update(fault).finalize();
-    sum.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+    let mut hash = Context::new(&SHA256);
+    for part in [host.name.as_bytes(), &[0], &fault] {
+        hash.update(part);
+    }
+    hash.finish().as_ref().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
 fn about() -> [String; 2] {

@@ -15,8 +15,8 @@ const DEPENDENTS: usize = 64;
 /// The agent reaches systemd through these.
 const BUSES: [&str; 3] = ["dbus.service", "dbus-broker.service", "dbus.socket"];
 
-pub(super) async fn about(bus: &Bus, asked: &Unit) -> Result<About, ServiceError> {
-    let (unit, service) = load(bus, &asked.id).await?;
+pub(super) fn about(bus: &mut Bus, asked: &Unit) -> Result<About, ServiceError> {
+    let (unit, service) = load(bus, &asked.id)?;
     let mut about = About { not_stoppable: not_stoppable(&unit), ..About::default() };
     if service.flag("RemainAfterExit") || service.text("Type") == "oneshot" {
         about.notes.push(format!(
@@ -33,7 +33,7 @@ pub(super) async fn about(bus: &Bus, asked: &Unit) -> Result<About, ServiceError
         ));
     }
     for trigger in unit.texts("TriggeredBy") {
-        if !phase(&load(bus, &trigger).await?.0.text("ActiveState")).is_down() {
+        if !phase(&load(bus, &trigger)?.0.text("ActiveState")).is_down() {
             about.notes.push(format!("{trigger} is active and may start {} again by itself", asked.id));
         }
     }
@@ -43,7 +43,7 @@ pub(super) async fn about(bus: &Bus, asked: &Unit) -> Result<About, ServiceError
         if !seen.insert(id.clone()) || seen.len() > DEPENDENTS {
             continue;
         }
-        let properties = load(bus, &id).await?.0;
+        let properties = load(bus, &id)?.0;
         if phase(&properties.text("ActiveState")).is_down() {
             continue;
         }

@@ -1,0 +1,179 @@
+//! The XML that CI systems read as JUnit results: `testsuites`, `testsuite`, `testcase`.
+//!
+//! Elements and attributes as Jenkins' schema has them
+//! (<https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd>).
+//! Never writes a character that XML 1.0 forbids.
+
+use std::fmt::Write as _;
+
+/// How a case ended, with the reason where there is one.
+#[derive(Debug)]
+pub(super) enum Status {
+    Success,
+    Failure(String),
+    Error(String),
+    Skipped(String),
+}
+
+/// A test case.
+#[derive(Debug)]
+pub(super) struct Case {
+    name: String,
+    status: Status,
+    /// The text of `system-out`.
+    pub(super) output: Option<String>,
+}
+
+/// A list of cases.
+#[derive(Debug)]
+pub(super) struct Suite {
+    name: String,
+    /// The duration in microseconds, where it is known.
+    pub(super) took_us: Option<i64>,
+    cases: Vec<Case>,
+}
+
+impl Suite {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), took_us: None, cases: Vec::new() }
+    }
+
+    /// Adds a case, and returns it.
+    pub(super) fn add(&mut self, name: &str, status: Status) -> &mut Case {
+        self.cases.push(Case { name: name.to_owned(), status, output: None });
+        let last = self.cases.len() - 1;
+        &mut self.cases[last]
+    }
+
+    fn count(&self, which: fn(&Status) -> bool) -> usize {
+        self.cases.iter().filter(|case| which(&case.status)).count()
+    }
+}
+
+const fn failed(status: &Status) -> bool {
+    matches!(status, Status::Failure(_))
+}
+
+const fn erred(status: &Status) -> bool {
+    matches!(status, Status::Error(_))
+}
+
+const fn skipped(status: &Status) -> bool {
+    matches!(status, Status::Skipped(_))
+}
+
+/// Returns the whole document; `took_us` is the duration of all of it in microseconds.
+pub(super) fn document(name: &str, took_us: i64, suites: &[Suite]) -> String {
+    let count = |which| suites.iter().map(|suite| suite.count(which)).sum::<usize>();
+    let tests: usize = suites.iter().map(|suite| suite.cases.len()).sum();
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        text,
+        "<testsuites name=\"{}\" tests=\"{tests}\" skipped=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\">",
+        attribute(name),
+        count(skipped),
+        count(failed),
+        count(erred),
+        seconds(took_us)
+    );
+    for suite in suites {
+        write_suite(&mut text, suite);
+    }
+    text.push_str("</testsuites>\n");
+    text
+}
+
+fn write_suite(text: &mut String, suite: &Suite) {
+    let time = suite.took_us.map_or_else(String::new, |took| format!(" time=\"{}\"", seconds(took)));
+    let _ = writeln!(
+        text,
+        "    <testsuite name=\"{}\" tests=\"{}\" skipped=\"{}\" errors=\"{}\" failures=\"{}\"{time}>",
+        attribute(&suite.name),
+        suite.cases.len(),
+        suite.count(skipped),
+        suite.count(erred),
+        suite.count(failed)
+    );
+    for case in &suite.cases {
+        write_case(text, &suite.name, case);
+    }
+    text.push_str("    </testsuite>\n");
+}
+
+fn write_case(text: &mut String, class: &str, case: &Case) {
+    let status = match &case.status {
+        Status::Success => String::new(),
+        Status::Failure(why) => format!("<failure message=\"{}\" type=\"violated\"/>", attribute(why)),
+        Status::Error(why) => format!("<error message=\"{}\" type=\"unknown\"/>", attribute(why)),
+        Status::Skipped(why) => format!("<skipped message=\"{}\"/>", attribute(why)),
+    };
+    let output = case.output.as_ref().map(|output| format!("<system-out>{}</system-out>", escape(output)));
+    let _ = writeln!(
+        text,
+        "        <testcase name=\"{}\" classname=\"{}\">",
+        attribute(&case.name),
+        attribute(class)
+    );
+    for part in [Some(status), output].into_iter().flatten().filter(|part| !part.is_empty()) {
+        let _ = writeln!(text, "            {part}");
+    }
+    text.push_str("        </testcase>\n");
+}
+
+/// Microseconds as seconds with three digits.
+fn seconds(us: i64) -> String {
+    let ms = us.max(0) / 1000;
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// A text as it may stand in an attribute. Readers turn line breaks in attributes into blanks unless they are escaped.
+fn attribute(text: &str) -> String {
+    escape(text).replace('\t', "&#9;").replace('\n', "&#10;")
+}
+
+/// A text as it may stand between tags.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            // Readers turn it into a line feed.
+            '\r' => escaped.push_str("&#13;"),
+            '\t' | '\n' => escaped.push(c),
+            // XML 1.0, section 2.2: not even a character reference may name these.
+            '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xml_forbids_is_replaced_and_what_it_reads_otherwise_is_escaped() {
+        assert_eq!(escape("a<b & \"c\">\nd"), "a&lt;b &amp; &quot;c&quot;&gt;\nd");
+        assert_eq!(attribute("a\nb\tc\r"), "a&#10;b&#9;c&#13;");
+        assert_eq!(escape("\u{1b}[31m\0\u{ffff}ü☕"), "\u{fffd}[31m\u{fffd}\u{fffd}ü☕");
+    }
+
+    #[test]
+    fn counts_and_durations_are_those_of_the_cases() {
+        let mut suite = Suite::new("s");
+        suite.took_us = Some(1_234_567);
+        suite.add("a", Status::Success);
+        suite.add("b", Status::Failure("x".into())).output = Some("o".into());
+        suite.add("c", Status::Error("y".into()));
+        suite.add("d", Status::Skipped("z".into()));
+        let text = document("run", -5, &[suite]);
+        assert!(text.contains(r#"tests="4" skipped="1" failures="1" errors="1" time="0.000""#), "{text}");
+        assert!(text.contains(r#"tests="4" skipped="1" errors="1" failures="1" time="1.234""#), "{text}");
+        assert!(text.contains(r#"<failure message="x" type="violated"/>"#), "{text}");
+        assert!(text.contains("<system-out>o</system-out>"), "{text}");
+    }
+}
