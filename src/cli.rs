@@ -7,6 +7,7 @@ mod completions;
 #[cfg(feature = "lab")]
 mod demo;
 mod doctor;
+pub mod failure;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod pki;
@@ -108,8 +109,8 @@ pub fn main() -> ExitCode {
             Exit::Usage.into()
         }
         Ok(exit) => exit.into(),
-        Err(report) => {
-            errln!("{report:?}");
+        Err(failure) => {
+            errln!("{}", failure.styled());
             Exit::Usage.into()
         }
     }

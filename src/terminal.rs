@@ -22,7 +22,7 @@ pub(crate) fn out(text: Arguments<'_>) {
     }
 }
 
-/// Prints on standard error.
+/// Prints on standard error; `anstream` leaves colours out here too.
 pub(crate) fn err(text: Arguments<'_>) {
     let _ = anstream::stderr().lock().write_fmt(text);
 }
@@ -30,6 +30,17 @@ pub(crate) fn err(text: Arguments<'_>) {
 /// Whether something was lost that somebody still waits for.
 pub(crate) fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
+}
+
+/// Text that may come from others, with visible signs in place of the characters that control a terminal or reorder its
+/// text. Line breaks stay; a tab becomes four spaces.
+pub(crate) fn harmless(text: &str) -> String {
+    without_c1(&annotate_snippets::normalize_untrusted_str(text))
+}
+
+/// Replaces the control characters from U+0080 to U+009F, one by one. Some terminals take U+009B for ESC and `[`.
+pub(crate) fn without_c1(text: &str) -> String {
+    text.replace(|one| ('\u{80}'..='\u{9f}').contains(&one), "\u{fffd}")
 }
 
 /// `println!` that cannot panic.

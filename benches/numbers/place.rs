@@ -197,10 +197,10 @@ impl Rig {
                 host_of(&format!("n{number}"), address, reach)
             })
             .collect();
-        let shown = |report: miette::Report| Failure::from(format!("{report:#}"));
-        let setup = Setup::make(&name, &hosts, "", &Shop::default()).map_err(shown)?;
+        let setup =
+            Setup::make(&name, &hosts, "", &Shop::default()).map_err(|failure| failure.to_string())?;
         let began = Instant::now();
-        let lab = setup.up(false).map_err(shown)?;
+        let lab = setup.up(false).map_err(|failure| failure.to_string())?;
         let took = began.elapsed();
         let identity = Arc::new(Identity::load_as(&files(&name).join("pki"), OPERATOR)?);
         lab.enter()?;

@@ -2,13 +2,12 @@
 
 use std::{
     fmt::Write as _,
-    io::IsTerminal as _,
     path::{Path, PathBuf},
 };
 
-use miette::IntoDiagnostic as _;
 use serde::Serialize;
 
+use super::failure::Result;
 use crate::{
     fleet::{FleetSource, split_command},
     plan::{Inspection, inspect, print},
@@ -78,7 +77,7 @@ pub fn parameter(text: &str) -> Result<(String, String), String> {
 ///
 /// # Errors
 /// What was found could not be put into text.
-pub fn run(args: &Args) -> miette::Result<Exit> {
+pub fn run(args: &Args) -> Result<Exit> {
     let fleet = match (&args.fleet, &args.fleet_command) {
         (Some(file), _) => Some(FleetSource::File(file.clone())),
         (None, Some(command)) => Some(FleetSource::Command(command.0.clone())),
@@ -88,16 +87,14 @@ pub fn run(args: &Args) -> miette::Result<Exit> {
     let checked: Vec<(PathBuf, Inspection)> = args.files.iter().map(check).collect();
     if args.json {
         let all: Vec<Checked> = checked.iter().map(|(file, found)| Checked::new(file, found)).collect();
-        let text = serde_json::to_string_pretty(&all).into_diagnostic()?;
+        let text = serde_json::to_string_pretty(&all)?;
         outln!("{text}");
     } else {
         let mut out = String::new();
         let mut err = String::new();
-        let colour =
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
         for (file, found) in &checked {
-            err.push_str(&found.report.render(colour, WIDTH));
-            say(&mut out, file, found, args.verbose).into_diagnostic()?;
+            err.push_str(&found.report.render(true, WIDTH));
+            say(&mut out, file, found, args.verbose)?;
         }
         terminal::err(format_args!("{err}"));
         terminal::out(format_args!("{out}"));

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use miette::{IntoDiagnostic as _, miette};
-
-use super::common::{FleetArgs, IdentityArgs, runtime};
+use super::{
+    common::{FleetArgs, IdentityArgs, runtime},
+    failure::{Failure, Result},
+};
 use crate::{
     log::{self, Event},
     run::{self, screen},
@@ -28,15 +29,15 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     let path = args.run.join("events.jsonl");
-    let log = log::read(&path).into_diagnostic()?;
+    let log = log::read(&path)?;
     if log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. })) {
-        return Err(miette!(
-            help = format!("`firedrill report {}` renders it again", args.run.display()),
+        return Err(Failure::new(format!(
             "{} is the log of a run that ended; there is nothing to collect",
             path.display()
-        ));
+        ))
+        .help(format!("`firedrill report {}` renders it again", args.run.display())));
     }
     let reached = args.fleet.reach(&args.identity)?;
     let collecting =

@@ -1,15 +1,15 @@
 //! What several verbs share: which fleet, as whom, and asking every host at once.
 
-use std::{future::Future, io::IsTerminal as _, path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc};
 
 use futures_util::future::join_all;
-use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 
+use super::failure::{Failure, Result, Wrap as _};
 use crate::{
     fleet::{Fleet, FleetSource},
     link::{Agent, Identity, LinkError},
     plan::model::Host,
-    scenario::diagnose::{Report, Sink},
+    scenario::diagnose::{Report, Sink, plural},
 };
 
 /// Which fleet.
@@ -56,33 +56,31 @@ impl FleetArgs {
     }
 
     /// Finds fleet and certificate. Call it before any thread exists: a lab's network is entered on the way.
-    pub(super) fn reach(&self, identity: &IdentityArgs) -> miette::Result<Reached> {
+    pub(super) fn reach(&self, identity: &IdentityArgs) -> Result<Reached> {
         #[cfg(feature = "lab")]
         if let Some(name) = &self.lab {
             return super::lab::enter(name);
         }
         let source = self.source().ok_or_else(|| {
-            miette!(
-                help =
-                    "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
-                "which fleet?"
+            Failure::new("which fleet?").help(
+                "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
             )
         })?;
         let folder = match &identity.pki {
             Some(folder) => folder.clone(),
-            None => crate::pki::default_dir().into_diagnostic()?,
+            None => crate::pki::default_dir()?,
         };
         let loaded = match &identity.person {
             Some(person) => Identity::load_as(&folder, person),
             None => Identity::load(&folder),
         };
-        let loaded = loaded.into_diagnostic().wrap_err("no certificate to reach the agents with")?;
+        let loaded = loaded.wrap("no certificate to reach the agents with")?;
         Ok(Reached { source, operator: loaded.name().to_owned(), identity: Arc::new(loaded) })
     }
 }
 
 /// Reads a fleet, or says all that is wrong with it.
-pub(super) fn fleet(source: &FleetSource) -> miette::Result<Fleet> {
+pub(super) fn fleet(source: &FleetSource) -> Result<Fleet> {
     let mut sink = Sink::default();
     let fleet = Fleet::load(source, &mut sink);
     match fleet {
@@ -92,22 +90,15 @@ pub(super) fn fleet(source: &FleetSource) -> miette::Result<Fleet> {
 }
 
 /// All that is wrong with files, as one error.
-pub(super) fn wrong(report: &Report) -> miette::Report {
-    let colour =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-    crate::terminal::err(format_args!("{}", report.render(colour, 110)));
+pub(super) fn wrong(report: &Report) -> Failure {
+    crate::terminal::err(format_args!("{}", report.render(true, 110)));
     let (errors, _) = report.counts();
-    miette!("{errors} error{}; nothing was done", if errors == 1 { "" } else { "s" })
+    Failure::new(format!("{errors} error{}; nothing was done", plural(errors)))
 }
 
 /// A runtime for the coordinator's work.
-pub(super) fn runtime() -> miette::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .into_diagnostic()
-        .wrap_err("cannot start")
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().wrap("cannot start")
 }
 
 /// Asks every host of a fleet at once; the answers in the fleet's order.
@@ -128,12 +119,13 @@ where
 }
 
 /// The fleet's hosts, or those named.
-pub(super) fn hosts(fleet: Fleet, only: &[String]) -> miette::Result<Vec<Host>> {
+pub(super) fn hosts(fleet: Fleet, only: &[String]) -> Result<Vec<Host>> {
     let unknown: Vec<&String> =
         only.iter().filter(|name| !fleet.hosts.iter().any(|host| host.name == **name)).collect();
     if let Some(name) = unknown.first() {
         let known: Vec<&str> = fleet.hosts.iter().map(|host| host.name.as_str()).collect();
-        return Err(miette!(help = format!("it has {}", known.join(", ")), "no host `{name}` in the fleet"));
+        return Err(Failure::new(format!("no host `{name}` in the fleet"))
+            .help(format!("it has {}", known.join(", "))));
     }
     Ok(fleet.hosts.into_iter().filter(|host| only.is_empty() || only.contains(&host.name)).collect())
 }
@@ -146,8 +138,8 @@ pub(super) fn table(rows: Vec<Vec<String>>) -> String {
 }
 
 /// Prints a value as JSON.
-pub(super) fn print_json(value: &impl serde::Serialize) -> miette::Result<()> {
-    let text = serde_json::to_string_pretty(value).into_diagnostic()?;
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
     outln!("{text}");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use clap::CommandFactory as _;
 
+use super::failure::Result;
 use crate::{terminal, verdict::Exit};
 
 /// Options of `completions`.
@@ -14,7 +15,7 @@ pub(super) struct Args {
     shell: clap_complete::Shell,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     // Into memory first: the generator panics where its output cannot be written.
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "firedrill", &mut text);

@@ -3,10 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use firedrill_lab::demo::Shop;
-use miette::{Context as _, IntoDiagnostic as _};
 
 use super::{
     common::wrong,
+    failure::{Result, Wrap as _},
     lab::{Setup, builtin, enter, files, forget},
     run::{Settings, execute},
 };
@@ -44,18 +44,16 @@ enum Broken {
     HealthCheck,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
-    firedrill_lab::preflight().into_diagnostic().wrap_err("a lab cannot start here")?;
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    firedrill_lab::preflight().wrap("a lab cannot start here")?;
     let shop = Shop { health_check: !matches!(args.broken, Some(Broken::HealthCheck)), ..Shop::default() };
     let setup = Setup::demo(NAME, &shop)?;
     let folder = files(NAME);
-    fs::create_dir(folder.join("lib")).into_diagnostic()?;
-    fs::write(folder.join("lib/shop.toml"), builtin::SHOP).into_diagnostic()?;
-    fs::write(folder.join("demo.toml"), builtin::DEMO).into_diagnostic()?;
+    fs::create_dir(folder.join("lib"))?;
+    fs::write(folder.join("lib/shop.toml"), builtin::SHOP)?;
+    fs::write(folder.join("demo.toml"), builtin::DEMO)?;
     // Inside the lab's user namespace paths of others may be out of reach: the folder is made before.
-    fs::create_dir_all(&args.out)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot make {}", args.out.display()))?;
+    fs::create_dir_all(&args.out).wrap(format!("cannot make {}", args.out.display()))?;
     let lab = setup.up(false)?;
     if !args.json {
         errln!("six hosts in three regions are up; their load balancer is {}", shop.balancer.describe());
@@ -73,7 +71,7 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let settings =
         Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
     let exit = execute(&plan, &reached, &settings);
-    lab.down().into_diagnostic()?;
+    lab.down()?;
     forget(NAME);
     exit
 }

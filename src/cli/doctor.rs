@@ -3,7 +3,10 @@
 use firedrill_wire::api::{Doctor, Grade};
 use serde::Serialize;
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table};
+use super::{
+    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table},
+    failure::Result,
+};
 use crate::{
     link::{self, Offset},
     verdict::Exit,
@@ -45,7 +48,7 @@ enum Answer {
     Error(String),
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked = async {

@@ -6,12 +6,14 @@ use std::{ffi::OsString, path::PathBuf, process::ExitStatus, sync::Arc};
 
 use clap::Subcommand;
 use firedrill_lab::{HostState, Lab, LabStatus, ServiceState, demo::Shop};
-use miette::{Context as _, IntoDiagnostic as _};
 
 pub(super) use setup::builtin;
 pub use setup::{OPERATOR, Setup, folder as files, forget};
 
-use super::common::{Reached, fleet, print_json, table};
+use super::{
+    common::{Reached, fleet, print_json, table},
+    failure::{Result, Wrap as _},
+};
 use crate::{fleet::FleetSource, link::Identity, verdict::Exit};
 
 /// The lab's name where none is given.
@@ -105,11 +107,11 @@ enum Verb {
     },
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     match &args.verb {
         Verb::Up { fleet, name, no_health_check } => up(fleet.clone(), name, !no_health_check),
         Verb::Status { name, json } => {
-            let status = attach(name)?.status().into_diagnostic()?;
+            let status = attach(name)?.status()?;
             if *json {
                 print_json(&status)?;
             } else {
@@ -118,25 +120,25 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
             Ok(Exit::Held)
         }
         Verb::Exec { name, host, command } => {
-            let status = attach(name)?.exec(host, command).into_diagnostic()?;
+            let status = attach(name)?.exec(host, command)?;
             std::process::exit(code(status));
         }
         Verb::Log { name, host, service } => {
-            crate::terminal::out(format_args!("{}", attach(name)?.log(host, service).into_diagnostic()?));
+            crate::terminal::out(format_args!("{}", attach(name)?.log(host, service)?));
             Ok(Exit::Held)
         }
         Verb::Cut { name, power, host } => {
             let lab = attach(name)?;
-            if *power { lab.kill(host) } else { lab.cut(host) }.into_diagnostic()?;
+            (if *power { lab.kill(host) } else { lab.cut(host) })?;
             Ok(Exit::Held)
         }
         Verb::Plug { name, power, host } => {
             let lab = attach(name)?;
-            if *power { lab.power_on(host) } else { lab.plug(host) }.into_diagnostic()?;
+            (if *power { lab.power_on(host) } else { lab.plug(host) })?;
             Ok(Exit::Held)
         }
         Verb::Down { name } => {
-            attach(name)?.down().into_diagnostic()?;
+            attach(name)?.down()?;
             setup::forget(name);
             outln!("lab {name} is gone");
             Ok(Exit::Held)
@@ -144,8 +146,8 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     }
 }
 
-fn attach(name: &str) -> miette::Result<Lab> {
-    Lab::attach(name).into_diagnostic()
+fn attach(name: &str) -> Result<Lab> {
+    Ok(Lab::attach(name)?)
 }
 
 /// A command's exit code as a shell gives it.
@@ -154,18 +156,18 @@ fn code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255)
 }
 
-fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<Exit> {
+fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     let shop = Shop { health_check, ..Shop::default() };
     let setup = match file {
         Some(file) => {
             let hosts = fleet(&FleetSource::File(file.clone()))?.hosts;
-            let text = std::fs::read_to_string(&file).into_diagnostic()?;
+            let text = std::fs::read_to_string(&file)?;
             Setup::make(name, &hosts, &text, &shop)?
         }
         None => Setup::demo(name, &shop)?,
     };
     let lab = setup.up(true)?;
-    let status = lab.status().into_diagnostic()?;
+    let status = lab.status()?;
     outln!("{}\n", people(&status));
     let (more, which) = if name == NAME {
         (String::new(), String::new())
@@ -177,14 +179,13 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> miette::Result<E
 }
 
 /// Enters a lab's network with the lab's own certificate.
-pub(super) fn enter(name: &str) -> miette::Result<Reached> {
+pub(super) fn enter(name: &str) -> Result<Reached> {
     let lab = attach(name)?;
     let folder = setup::folder(name);
     // Read before entering: inside, files of others may be out of reach.
     let identity = Identity::load_as(&folder.join("pki"), setup::OPERATOR)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
-    lab.enter().into_diagnostic()?;
+        .wrap(format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
+    lab.enter()?;
     Ok(Reached {
         source: FleetSource::File(folder.join("fleet.toml")),
         identity: Arc::new(identity),

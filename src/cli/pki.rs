@@ -4,9 +4,8 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use firedrill_wire::identity::Role;
-use miette::{IntoDiagnostic as _, Result};
 
-use super::common::table;
+use super::{common::table, failure::Result};
 use crate::{
     pki::{Entry, HostAsk, Issued, Kind, PersonAsk, Pki, crl_file, default_dir},
     verdict::Exit,
@@ -126,15 +125,15 @@ enum KindArg {
 pub fn run(args: &Args) -> Result<Exit> {
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
-        None => default_dir().into_diagnostic()?,
+        None => default_dir()?,
     };
     if let Verb::Init = args.verb {
-        let pki = Pki::init(&dir).into_diagnostic()?;
+        let pki = Pki::init(&dir)?;
         outln!("made an authority in {}, good for ten years", pki.dir().display());
         outln!("next: firedrill pki issue host NAME, firedrill pki issue person NAME --role operator");
         return Ok(Exit::Held);
     }
-    let pki = Pki::open(&dir).into_diagnostic()?;
+    let pki = Pki::open(&dir)?;
     match &args.verb {
         Verb::Init => {}
         Verb::Issue { whom } => issued(&issue(&pki, whom)?),
@@ -144,17 +143,17 @@ pub fn run(args: &Args) -> Result<Exit> {
                 KindArg::Host => Kind::Host,
                 KindArg::Person => Kind::Person,
             };
-            let count = pki.revoke(kind, name, *list_days).into_diagnostic()?;
+            let count = pki.revoke(kind, name, *list_days)?;
             outln!("revoked {count} certificate(s) of {kind} {name}");
             copy_list(&crl_file(pki.dir()), *list_days);
         }
-        Verb::Crl { days } => copy_list(&pki.write_crl(*days).into_diagnostic()?, *days),
+        Verb::Crl { days } => copy_list(&pki.write_crl(*days)?, *days),
     }
     Ok(Exit::Held)
 }
 
 fn issue(pki: &Pki, whom: &Whom) -> Result<Issued> {
-    match whom {
+    let issued = match whom {
         Whom::Host(ask) => pki.issue_host(&HostAsk {
             dns: ask.dns.clone(),
             addresses: ask.address.clone(),
@@ -167,8 +166,8 @@ fn issue(pki: &Pki, whom: &Whom) -> Result<Issued> {
             renew: ask.renew,
             ..PersonAsk::new(&ask.name, ask.role, ask.days)
         }),
-    }
-    .into_diagnostic()
+    };
+    Ok(issued?)
 }
 
 fn issued(issued: &Issued) {
@@ -185,9 +184,9 @@ fn copy_list(path: &std::path::Path, days: u32) {
 }
 
 fn list(pki: &Pki, json: bool) -> Result<()> {
-    let entries = pki.list().into_diagnostic()?;
+    let entries = pki.list()?;
     if json {
-        outln!("{}", serde_json::to_string_pretty(&entries).into_diagnostic()?);
+        outln!("{}", serde_json::to_string_pretty(&entries)?);
         return Ok(());
     }
     if entries.is_empty() {

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime};
+use super::{
+    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime},
+    failure::Result,
+};
 use crate::verdict::Exit;
 
 /// Options of `release`.
@@ -31,7 +34,7 @@ struct Row {
     error: Option<String>,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked =

@@ -5,8 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use miette::{IntoDiagnostic as _, WrapErr as _, miette};
-
+use super::failure::{Failure, Result, Wrap as _};
 use crate::{
     log,
     report::{self, Format, Input},
@@ -52,19 +51,19 @@ pub enum Open {
 ///
 /// # Errors
 /// The run is not there, its log is damaged, or a report cannot be written.
-pub fn run(args: &Args) -> miette::Result<Exit> {
+pub fn run(args: &Args) -> Result<Exit> {
     let path = find(&args.run)?;
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    let log = log::read(&path).into_diagnostic().wrap_err("cannot make a report")?;
+    let log = log::read(&path).wrap("cannot make a report")?;
     let input = Input::new(&log);
     let all = args.format.is_empty() || args.format.contains(&Format::Html);
     let formats = if args.format.is_empty() { Format::ALL.to_vec() } else { args.format.clone() };
-    let paths = report::write(&folder, &input, &formats).into_diagnostic()?;
+    let paths = report::write(&folder, &input, &formats)?;
     for warning in &log.warnings {
         errln!("warning: {}: {warning}", path.display());
     }
     if args.json {
-        let text = serde_json::to_string_pretty(input.card()).into_diagnostic()?;
+        let text = serde_json::to_string_pretty(input.card())?;
         outln!("{text}");
     } else {
         outln!("{}", table(input.card()));
@@ -95,17 +94,17 @@ pub fn exit(card: &Scorecard) -> Exit {
 }
 
 /// Where a run's log is.
-fn find(run: &Path) -> miette::Result<PathBuf> {
+fn find(run: &Path) -> Result<PathBuf> {
     const LOG: &str = "events.jsonl";
     let tried = [run.to_path_buf(), run.join(LOG), Path::new("reports").join(run).join(LOG)];
     tried.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
-        miette!(
-            help = "name a run's folder, its events.jsonl, or the id of a run under ./reports",
+        Failure::new(format!(
             "there is no log of a run at {}, {} or {}",
             tried[0].display(),
             tried[1].display(),
             tried[2].display()
-        )
+        ))
+        .help("name a run's folder, its events.jsonl, or the id of a run under ./reports")
     })
 }
 
@@ -174,17 +173,15 @@ fn paint(verdict: Option<Verdict>) -> String {
     format!("{style}{}{style:#}", verdict_word(verdict))
 }
 
-fn open(page: &Path) -> miette::Result<()> {
+fn open(page: &Path) -> Result<()> {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let opened = std::process::Command::new(program).arg(page).status();
     match opened {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(miette!("{program} {} ended with {status}", page.display())),
-        Err(why) => Err(miette!(
-            help = "open it yourself, or leave --open out",
-            "cannot run {program} to open {}: {why}",
-            page.display()
-        )),
+        Ok(status) => Err(Failure::new(format!("{program} {} ended with {status}", page.display()))),
+        Err(why) => Err(Failure::from(why)
+            .wrap(format!("cannot run {program} to open {}", page.display()))
+            .help("open it yourself, or leave --open out")),
     }
 }
 

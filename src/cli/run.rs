@@ -6,9 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use miette::IntoDiagnostic as _;
-
-use super::common::{FleetArgs, IdentityArgs, Reached, print_json, runtime, width, wrong};
+use super::{
+    common::{FleetArgs, IdentityArgs, Reached, print_json, runtime, width, wrong},
+    failure::{Failure, Result},
+};
 use crate::{
     log::{self, RunOutcome},
     plan::{self, Plan},
@@ -53,7 +54,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let plan = plan::load(&plan::Options {
         scenario: args.scenario.clone(),
@@ -83,7 +84,7 @@ pub(super) struct Settings {
 }
 
 /// Runs a plan, tries an unknown one again as often as it says, writes reports, prints the verdict.
-pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> miette::Result<Exit> {
+pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> Result<Exit> {
     let runtime = runtime()?;
     let ended = try_and_try_again(&runtime, plan, reached, settings);
     // Nothing of it is waited for: what matters has ended, and what still reads a terminal never does.
@@ -96,7 +97,7 @@ fn try_and_try_again(
     plan: &Plan,
     reached: &Reached,
     settings: &Settings,
-) -> miette::Result<Exit> {
+) -> Result<Exit> {
     let was_there = settings.out.is_dir();
     let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
     let mut attempt = 1;
@@ -124,13 +125,13 @@ fn try_and_try_again(
 }
 
 /// A run without a log: healed, or not.
-pub(super) fn broken(error: RunError) -> miette::Result<Exit> {
+pub(super) fn broken(error: RunError) -> Result<Exit> {
     let exit = match &error {
         RunError::Broken { left, .. } if left.is_empty() => Exit::Unknown,
         RunError::Broken { .. } => Exit::Unclean,
-        _ => return Err(error).into_diagnostic(),
+        _ => return Err(error.into()),
     };
-    errln!("{:?}", miette::Report::from_err(error));
+    errln!("{}", Failure::from(error).styled());
     errln!(
         "its verdict is unknown; `firedrill report` shows what the log has, `firedrill collect` completes it"
     );
@@ -157,7 +158,7 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options
 }
 
 /// Nothing was touched: what would have been, or who refused.
-fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette::Result<Exit> {
+fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit> {
     let answers: Vec<_> =
         finished.answers.iter().map(|one| (one.host.clone(), one.attack, one.prepared.clone())).collect();
     let refused = match &finished.outcome {
@@ -184,8 +185,8 @@ fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> miette:
 }
 
 /// Reports, verdict, exit code.
-pub(super) fn conclude(folder: &Path, json: bool) -> miette::Result<Exit> {
-    let log = log::read(&folder.join("events.jsonl")).into_diagnostic()?;
+pub(super) fn conclude(folder: &Path, json: bool) -> Result<Exit> {
+    let log = log::read(&folder.join("events.jsonl"))?;
     let input = report::Input::new(&log);
     let written = report::write(folder, &input, &report::Format::ALL);
     if json {
@@ -195,7 +196,7 @@ pub(super) fn conclude(folder: &Path, json: bool) -> miette::Result<Exit> {
     }
     let exit = super::report::exit(input.card());
     if let Err(error) = written {
-        errln!("{:?}", miette::Report::from_err(error));
+        errln!("{}", Failure::from(error).styled());
         errln!("`firedrill report {}` writes the reports again from the log", folder.display());
         return Ok(exit.worst(Exit::Usage));
     }

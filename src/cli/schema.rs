@@ -1,7 +1,6 @@
 //! `firedrill schema`: JSON Schemas of the files that people write, for editors and for other programs.
 
-use miette::IntoDiagnostic as _;
-
+use super::failure::Result;
 use crate::{fleet, scenario, verdict::Exit};
 
 /// Prints the JSON Schema (draft 2020-12) of scenario or fleet files.
@@ -34,13 +33,13 @@ pub enum Which {
 ///
 /// # Errors
 /// The schema could not be put into text.
-pub fn run(args: &Args) -> miette::Result<Exit> {
+pub fn run(args: &Args) -> Result<Exit> {
     let schema = match args.which {
         Some(Which::Scenario) => scenario::schema(),
         Some(Which::Fleet) => fleet::schema(),
         None => serde_json::json!({ "scenario": scenario::schema(), "fleet": fleet::schema() }),
     };
-    let text = serde_json::to_string_pretty(&schema).into_diagnostic()?;
+    let text = serde_json::to_string_pretty(&schema)?;
     outln!("{text}");
     Ok(Exit::Held)
 }

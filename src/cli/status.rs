@@ -3,7 +3,10 @@
 use firedrill_wire::{api::AgentStatus, journal::State};
 use serde::Serialize;
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table};
+use super::{
+    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table},
+    failure::Result,
+};
 use crate::verdict::Exit;
 
 /// Options of `status`.
@@ -33,7 +36,7 @@ struct Row {
     error: Option<String>,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked =

@@ -4,10 +4,12 @@ use firedrill_wire::{
     InjectionId, RunId,
     api::{Undo, UndoAnswer, UndoScope},
 };
-use miette::miette;
 use serde::Serialize;
 
-use super::common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime};
+use super::{
+    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime},
+    failure::{Failure, Result},
+};
 use crate::verdict::Exit;
 
 /// Options of `undo`.
@@ -50,12 +52,12 @@ struct Row {
     error: Option<String>,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     let scope = match (&args.injection, &args.run) {
         (Some(id), _) => UndoScope::Injection(id.clone()),
         (None, Some(run)) => UndoScope::Run(run.clone()),
         (None, None) if args.all => UndoScope::All,
-        (None, None) => return Err(miette!("say what to undo: --injection, --run or --all")),
+        (None, None) => return Err(Failure::new("say what to undo: --injection, --run or --all")),
     };
     let undo = Undo { halt: scope == UndoScope::All && !args.no_halt, scope };
     let reached = args.fleet.reach(&args.identity)?;

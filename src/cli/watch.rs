@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use miette::{IntoDiagnostic as _, WrapErr as _};
-
+use super::failure::{Result, Wrap as _};
 use crate::{
     log::{Event, Record},
     run::screen::{Observer as _, Plain},
@@ -25,11 +24,10 @@ pub(super) struct Args {
     run: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> miette::Result<Exit> {
+pub(super) fn run(args: &Args) -> Result<Exit> {
     const AGAIN: Duration = Duration::from_millis(200);
     let path = args.run.join("events.jsonl");
-    let file =
-        File::open(&path).into_diagnostic().wrap_err_with(|| format!("cannot follow {}", path.display()))?;
+    let file = File::open(&path).wrap(format!("cannot follow {}", path.display()))?;
     let mut reader = BufReader::new(file);
     let mut screen = Plain::default();
     let mut line = String::new();
@@ -37,10 +35,10 @@ pub(super) fn run(args: &Args) -> miette::Result<Exit> {
     let mut gone = false;
     loop {
         line.clear();
-        let read = reader.read_line(&mut line).into_diagnostic()?;
+        let read = reader.read_line(&mut line)?;
         if !line.ends_with('\n') {
             // The end for now, or half a line: it is read again when there is more of it.
-            reader.seek_relative(-i64::try_from(read).unwrap_or(0)).into_diagnostic()?;
+            reader.seek_relative(-i64::try_from(read).unwrap_or(0))?;
             if read == 0 && std::mem::replace(&mut gone, is_writerless(&path)) {
                 errln!(
                     "its coordinator is gone and the log has no end; `firedrill collect {}` heals, reads on and reports",

@@ -4,10 +4,10 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
 mod json;
+mod text;
 
 pub use super::suggest::{nearest, suggest};
 pub use json::{JsonEnd, JsonProblem};
@@ -42,8 +42,6 @@ pub enum Severity {
     Error,
     /// Good to know beforehand.
     Warning,
-    /// Another place that has to do with a problem.
-    Note,
 }
 
 /// Something that is wrong, or good to know.
@@ -141,157 +139,52 @@ impl Sink {
     /// Everything, ready to be shown: errors first, then by file and place.
     #[must_use]
     pub fn into_report(self) -> Report {
-        let sources: Vec<_> = self
-            .sources
-            .iter()
-            .map(|source| Arc::new(NamedSource::new(&source.name, Arc::clone(&source.text))))
-            .collect();
-        let mut problems = self.problems;
+        let Self { sources, mut problems } = self;
         problems.sort_by_key(|problem| {
             let place = problem.place.as_ref().map(|place| (place.file, place.at.start));
             (problem.severity, place.is_none(), place)
         });
-        let shown = problems.into_iter().map(|problem| Shown::new(problem, &sources)).collect();
-        Report { shown }
+        Report { sources, problems }
     }
 }
 
 /// All problems of some files.
 #[derive(Debug)]
 pub struct Report {
-    shown: Vec<Shown>,
-}
-
-#[derive(Debug)]
-struct Shown {
-    severity: Severity,
-    message: String,
-    help: Option<String>,
-    source: Option<Arc<NamedSource<Arc<str>>>>,
-    labels: Vec<LabeledSpan>,
-    elsewhere: Vec<Shown>,
-}
-
-impl Shown {
-    fn new(problem: Problem, sources: &[Arc<NamedSource<Arc<str>>>]) -> Self {
-        let Problem { severity, message, place, label, help, also } = problem;
-        let mut shown = Self { severity, message, help, source: None, labels: vec![], elsewhere: vec![] };
-        let Some(place) = place else { return shown };
-        shown.source = sources.get(place.file.0).cloned();
-        shown.labels.push(mark(shown.source.as_ref(), &place.at, label, true));
-        for (other, label) in also {
-            if other.file == place.file && near(shown.source.as_ref(), &other.at, &place.at) {
-                shown.labels.push(mark(shown.source.as_ref(), &other.at, label, false));
-            } else {
-                let there = Problem { severity: Severity::Note, ..Problem::error(label).at(other, "here") };
-                shown.elsewhere.push(Self::new(there, sources));
-            }
-        }
-        shown
-    }
-}
-
-/// Whether two places are so close that one excerpt shows both.
-fn near(source: Option<&Arc<NamedSource<Arc<str>>>>, one: &Range<usize>, other: &Range<usize>) -> bool {
-    let text = source.map_or("", |source| source.inner()).as_bytes();
-    let (from, until) =
-        (one.start.min(other.start).min(text.len()), one.start.max(other.start).min(text.len()));
-    text[from..until].iter().filter(|byte| **byte == b'\n').count() <= 6
-}
-
-/// A label whose bytes are surely within the text, on character boundaries, and on one line.
-fn mark(
-    source: Option<&Arc<NamedSource<Arc<str>>>>,
-    at: &Range<usize>,
-    label: String,
-    first: bool,
-) -> LabeledSpan {
-    let text = source.map_or("", |source| source.inner());
-    let start = text.floor_char_boundary(at.start.min(text.len()));
-    let end = text.ceil_char_boundary(at.end.clamp(start, text.len()));
-    let line = text[start..end].split(['\n', '\r']).next().unwrap_or("").len();
-    let span = (start, line);
-    if first {
-        LabeledSpan::new_primary_with_span(Some(label), span)
-    } else {
-        LabeledSpan::new_with_span(Some(label), span)
-    }
+    sources: Vec<Source>,
+    problems: Vec<Problem>,
 }
 
 impl Report {
     /// Whether something in it prevents the run.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.shown.iter().any(|shown| shown.severity == Severity::Error)
+        self.counts().0 > 0
     }
 
     /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.shown.is_empty()
+        self.problems.is_empty()
     }
 
     /// How many errors and warnings.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        let errors = self.shown.iter().filter(|shown| shown.severity == Severity::Error).count();
-        (errors, self.shown.len() - errors)
+        let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        (errors, self.problems.len() - errors)
     }
 
     /// As text for people, with carets.
     #[must_use]
     pub fn render(&self, colour: bool, width: usize) -> String {
-        let theme = if colour {
-            miette::GraphicalTheme::unicode()
-        } else {
-            miette::GraphicalTheme::unicode_nocolor()
-        };
-        let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(width).with_links(colour);
-        let mut text = String::new();
-        for shown in &self.shown {
-            if handler.render_report(&mut text, shown).is_err() {
-                text.push_str(&shown.message);
-            }
-            text.push('\n');
-        }
-        text
+        self.problems.iter().map(|one| text::render(one, &self.sources, colour, width) + "\n\n").collect()
     }
 
     /// As data for machines.
     #[must_use]
     pub fn items(&self) -> Vec<JsonProblem> {
-        self.shown.iter().map(JsonProblem::from).collect()
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Shown {}
-
-impl miette::Diagnostic for Shown {
-    fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
-            Severity::Note => miette::Severity::Advice,
-        })
-    }
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_deref().map(|source| source as &dyn SourceCode)
-    }
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        (!self.labels.is_empty()).then(|| Box::new(self.labels.iter().cloned()) as Box<_>)
-    }
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        let all = self.elsewhere.iter().map(|shown| shown as &dyn miette::Diagnostic);
-        (!self.elsewhere.is_empty()).then(|| Box::new(all) as Box<_>)
+        self.problems.iter().map(|one| JsonProblem::new(one, &self.sources)).collect()
     }
 }
 
@@ -304,15 +197,19 @@ impl fmt::Display for Report {
     }
 }
 
+impl std::error::Error for Report {}
+
 /// An `s` where there is not exactly one.
 pub(crate) const fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
 
-impl std::error::Error for Report {}
-
-impl miette::Diagnostic for Report {
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        Some(Box::new(self.shown.iter().map(|shown| shown as &dyn miette::Diagnostic)))
-    }
+/// The file of a place, and those of its bytes that are within the text, on character boundaries, and on one line.
+fn located<'s>(sources: &'s [Source], place: &Place) -> Option<(&'s Source, Range<usize>)> {
+    let source = sources.get(place.file.0)?;
+    let text = &source.text;
+    let start = text.floor_char_boundary(place.at.start.min(text.len()));
+    let end = text.ceil_char_boundary(place.at.end.clamp(start, text.len()));
+    let length = text[start..end].split(['\n', '\r']).next().unwrap_or("").len();
+    Some((source, start..start + length))
 }

@@ -13,10 +13,12 @@ use firedrill_lab::{
     demo::{Shop, add_shop},
 };
 use firedrill_wire::identity::Role;
-use miette::{Context as _, IntoDiagnostic as _, miette};
 
 use crate::{
-    cli::common::fleet,
+    cli::{
+        common::fleet,
+        failure::{Failure, Result, Wrap as _},
+    },
     fleet::FleetSource,
     pki::{PersonAsk, Pki},
     plan::model::{Host, Reach},
@@ -62,38 +64,37 @@ fn nix_uid() -> u32 {
 
 impl Setup {
     /// The demo's six hosts.
-    pub fn demo(name: &str, shop: &Shop) -> miette::Result<Self> {
+    pub fn demo(name: &str, shop: &Shop) -> Result<Self> {
         let made = fresh(name)?;
         let file = made.join("fleet.toml");
-        fs::write(&file, builtin::FLEET).into_diagnostic()?;
+        fs::write(&file, builtin::FLEET)?;
         let hosts = fleet(&FleetSource::File(file))?.hosts;
         Self::build(name, &made, &hosts, shop)
     }
 
     /// The hosts of a fleet; `text` is its file.
-    pub fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> miette::Result<Self> {
+    pub fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> Result<Self> {
         let made = fresh(name)?;
-        fs::write(made.join("fleet.toml"), text).into_diagnostic()?;
+        fs::write(made.join("fleet.toml"), text)?;
         Self::build(name, &made, hosts, shop)
     }
 
-    fn build(name: &str, folder: &Path, hosts: &[Host], shop: &Shop) -> miette::Result<Self> {
+    fn build(name: &str, folder: &Path, hosts: &[Host], shop: &Shop) -> Result<Self> {
         let ports = hosts.iter().filter_map(|host| Some((host.name.clone(), port(&host.agent)?))).collect();
-        let pki = Pki::init(&folder.join("pki")).into_diagnostic()?;
-        pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS)).into_diagnostic()?;
+        let pki = Pki::init(&folder.join("pki"))?;
+        pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS))?;
         let hosts: Result<Vec<HostSpec>, _> =
             hosts.iter().map(|host| rehearsal::host(&pki, host, "")).collect();
-        let mut spec = LabSpec::new(name, hosts.into_diagnostic()?);
+        let mut spec = LabSpec::new(name, hosts?);
         add_shop(&mut spec, shop);
         Ok(Self { name: name.to_owned(), spec, ports })
     }
 
     /// Starts it, and waits until every agent can be reached.
-    pub fn up(&self, detach: bool) -> miette::Result<Lab> {
+    pub fn up(&self, detach: bool) -> Result<Lab> {
         let lab = Lab::up(&self.spec, &Options { detach, program: None })
-            .into_diagnostic()
             .inspect_err(|_| forget(&self.name))
-            .wrap_err("cannot start the lab")?;
+            .wrap("cannot start the lab")?;
         match self.agents_listen(&lab) {
             Ok(()) => Ok(lab),
             Err(why) => {
@@ -104,18 +105,18 @@ impl Setup {
         }
     }
 
-    fn agents_listen(&self, lab: &Lab) -> miette::Result<()> {
+    fn agents_listen(&self, lab: &Lab) -> Result<()> {
         const LONG: Duration = Duration::from_secs(30);
         let end = Instant::now() + LONG;
         for (host, port) in &self.ports {
             while !listens(lab, host, *port) {
                 if Instant::now() > end {
                     let said = lab.log(host, "firedrill-agent").unwrap_or_default();
-                    return Err(miette!(
-                        help = "on a machine that is very busy, try again; else look at what the agent said",
+                    return Err(Failure::new(format!(
                         "the agent of {host} does not listen on port {port} after {} s; it said:\n{said}",
                         LONG.as_secs()
-                    ));
+                    ))
+                    .help("on a machine that is very busy, try again; else look at what the agent said"));
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -149,24 +150,16 @@ fn listens(lab: &Lab, host: &str, port: u16) -> bool {
 }
 
 /// An empty folder of this user's.
-fn fresh(name: &str) -> miette::Result<PathBuf> {
+fn fresh(name: &str) -> Result<PathBuf> {
     let plain = Path::new(name).file_name().is_some_and(|file| file == name);
-    if !plain || firedrill_lab::list().into_diagnostic()?.iter().any(|lab| lab.name == name) {
-        return Err(miette!(
-            help = format!("end it with `firedrill lab down --name {name}`, or choose another name"),
-            "a lab called `{name}` is up, or that is no name for one"
-        ));
+    if !plain || firedrill_lab::list()?.iter().any(|lab| lab.name == name) {
+        return Err(Failure::new(format!("a lab called `{name}` is up, or that is no name for one"))
+            .help(format!("end it with `firedrill lab down --name {name}`, or choose another name")));
     }
     let folder = folder(name);
     if folder.exists() {
-        fs::remove_dir_all(&folder)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot clear {}", folder.display()))?;
+        fs::remove_dir_all(&folder).wrap(format!("cannot clear {}", folder.display()))?;
     }
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&folder)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot make {}", folder.display()))?;
+    fs::DirBuilder::new().mode(0o700).create(&folder).wrap(format!("cannot make {}", folder.display()))?;
     Ok(folder)
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Severity, Shown};
+use super::{Problem, Severity, Source, located};
 
 /// A problem for machines; lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,18 +37,17 @@ pub struct JsonEnd {
     pub column: usize,
 }
 
-impl From<&Shown> for JsonProblem {
-    fn from(shown: &Shown) -> Self {
-        let place = shown.source.as_deref().zip(shown.labels.first());
-        let ends = place.map(|(source, label)| {
-            let text = source.inner();
-            (line_column(text, label.offset()), line_column(text, label.offset() + label.len()))
-        });
+impl JsonProblem {
+    pub(super) fn new(problem: &Problem, sources: &[Source]) -> Self {
+        let place = problem.place.as_ref().and_then(|place| located(sources, place));
+        let ends = place
+            .as_ref()
+            .map(|(source, at)| (line_column(&source.text, at.start), line_column(&source.text, at.end)));
         Self {
-            severity: shown.severity,
-            message: shown.message.clone(),
-            help: shown.help.clone(),
-            file: place.map(|(source, _)| source.name().to_owned()),
+            severity: problem.severity,
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+            file: place.map(|(source, _)| source.name.clone()),
             line: ends.map(|((line, _), _)| line),
             column: ends.map(|((_, column), _)| column),
             end: ends.map(|(_, (line, column))| JsonEnd { line, column }),

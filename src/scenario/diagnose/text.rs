@@ -1,0 +1,130 @@
+//! A problem as text for people, in the look of rustc: message, lines of the file with carets, help.
+
+use std::ops::Range;
+
+use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Renderer, Snippet};
+
+use super::{FileId, Problem, Severity, Source, located};
+use crate::terminal::{harmless, without_c1};
+
+/// How many lines apart two places of a file may be to share an excerpt.
+const NEAR: usize = 6;
+
+/// Renders a problem; there is no line break at the end.
+pub(super) fn render(problem: &Problem, sources: &[Source], colour: bool, width: usize) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let (level, head) = match problem.severity {
+        Severity::Error => (Level::ERROR, "error: ".len()),
+        Severity::Warning => (Level::WARNING, "warning: ".len()),
+    };
+    let title = level.primary_title(wrapped(&harmless(&problem.message), width.saturating_sub(head)));
+    let excerpts = excerpts(problem, sources);
+    let help = problem.help.as_ref().map(|help| {
+        // `help` stands to the right of the line numbers.
+        let gutter = excerpts.iter().map(Excerpt::digits).max().unwrap_or(0);
+        let width = width.saturating_sub(gutter + " = help: ".len());
+        Element::from(Level::HELP.message(wrapped(&harmless(help), width)))
+    });
+    let elements = excerpts.into_iter().map(|excerpt| Element::from(excerpt.snippet())).chain(help);
+    renderer.term_width(width).render(&[Group::with_title(title).elements(elements)])
+}
+
+/// Lines of a file that are shown together.
+struct Excerpt<'p> {
+    file: FileId,
+    source: &'p Source,
+    /// The bytes of the whole lines.
+    lines: Range<usize>,
+    marks: Vec<Mark<'p>>,
+}
+
+/// What a caret points at, and what it says.
+struct Mark<'p> {
+    at: Range<usize>,
+    label: &'p str,
+    kind: AnnotationKind,
+}
+
+/// The problem's own place, together with the other places near it; then each of the others.
+fn excerpts<'p>(problem: &'p Problem, sources: &'p [Source]) -> Vec<Excerpt<'p>> {
+    let own = problem.place.iter().map(|place| (place, problem.label.as_str(), AnnotationKind::Primary));
+    let also = problem.also.iter().map(|(place, label)| (place, label.as_str(), AnnotationKind::Context));
+    let mut excerpts: Vec<Excerpt<'p>> = Vec::new();
+    for (place, label, kind) in own.chain(also) {
+        let Some((source, at)) = located(sources, place) else { continue };
+        let lines = lines_around(&source.text, &at);
+        let mark = Mark { at, label, kind };
+        match excerpts.first_mut().filter(|own| own.file == place.file && own.near(&mark.at)) {
+            Some(own) => {
+                own.lines = own.lines.start.min(lines.start)..own.lines.end.max(lines.end);
+                own.marks.push(mark);
+            }
+            None => excerpts.push(Excerpt { file: place.file, source, lines, marks: vec![mark] }),
+        }
+    }
+    excerpts
+}
+
+impl<'p> Excerpt<'p> {
+    /// Whether a place is so close to the first one that one excerpt shows both.
+    fn near(&self, at: &Range<usize>) -> bool {
+        let own = self.marks.first().map_or(0, |mark| mark.at.start);
+        let between = own.min(at.start)..own.max(at.start);
+        self.source.text[between].matches('\n').count() <= NEAR
+    }
+
+    fn first_line(&self) -> usize {
+        self.source.text[..self.lines.start].matches('\n').count() + 1
+    }
+
+    /// How wide the greatest line number is.
+    fn digits(&self) -> usize {
+        let last = self.first_line() + self.source.text[self.lines.clone()].matches('\n').count();
+        last.to_string().len()
+    }
+
+    fn snippet(self) -> Snippet<'p, Annotation<'p>> {
+        let shown = &self.source.text[self.lines.clone()];
+        // The renderer replaces other control characters itself.
+        let plain = without_c1(shown);
+        // Without the line break at its end, an empty last line would not be there to point at.
+        Snippet::source(format!("{plain}\n"))
+            .path(harmless(&self.source.name).replace('\n', " "))
+            .line_start(self.first_line())
+            .annotation(AnnotationKind::Visible.span(0..plain.len()))
+            .annotations(self.marks.into_iter().map(|Mark { at, label, kind }| {
+                let position = |byte: usize| without_c1(&shown[..byte - self.lines.start]).len();
+                kind.span(position(at.start)..position(at.end)).label(harmless(label))
+            }))
+    }
+}
+
+/// The line of some bytes and the lines before and after it, without the last line break.
+fn lines_around(text: &str, at: &Range<usize>) -> Range<usize> {
+    let start_of = |byte: usize| text[..byte].rfind('\n').map_or(0, |line_break| line_break + 1);
+    let end_of = |byte: usize| text[byte..].find('\n').map_or(text.len(), |length| byte + length);
+    let before = start_of(start_of(at.start).saturating_sub(1));
+    let end = end_of(at.end);
+    // The line break at the end of the file begins no line.
+    let after = if end + 1 < text.len() { end_of(end + 1) } else { end };
+    before..after
+}
+
+/// Breaks lines at spaces so that none is longer than `width`, unless one word is.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    let mut length = 0;
+    for word in text.split_inclusive([' ', '\n']) {
+        if length > 0 && length + word.trim_end().chars().count() > width {
+            wrapped.truncate(wrapped.trim_end().len());
+            wrapped.push('\n');
+            length = 0;
+        }
+        wrapped.push_str(word);
+        length = if word.ends_with('\n') { 0 } else { length + word.chars().count() };
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests;
