@@ -34,8 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::Span;
 
 /// One kind of harm with its parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Fault {
     /// Stop a service through its manager; started again afterwards.

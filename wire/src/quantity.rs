@@ -80,7 +80,6 @@ macro_rules! quantity {
                 deserializer.deserialize_any(Text)
             }
         }
-        #[cfg(feature = "schema")]
         impl schemars::JsonSchema for $name {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()

@@ -80,7 +80,6 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
-#[cfg(feature = "schema")]
 impl schemars::JsonSchema for Share {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Share".into()

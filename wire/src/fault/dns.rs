@@ -8,8 +8,7 @@ use super::{Direction, Misfit, OnTraffic, PortRange, Traffic, is_service};
 use crate::Span;
 
 /// What becomes of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsHow {
     /// It never comes: whoever asked waits for its time-out.
@@ -26,13 +25,12 @@ pub enum DnsHow {
 
 /// `net-dns`: drop, delay or falsify the DNS answers that the host (or what it forwards for) gets, over UDP and TCP, in some
 /// zones only. Loopback is reached too, where a local resolver answers; its cache and those of programs are not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetDns {
     /// The zones: each name, and all below it; `"."` is everything.
     #[serde(deserialize_with = "super::net::one_or_many")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    #[schemars(with = "super::net::OneOrMany<String>")]
     pub zones: Vec<String>,
     /// What becomes of answers about them.
     pub how: DnsHow,
@@ -42,11 +40,11 @@ pub struct NetDns {
     /// The addresses that are named in place of the right ones; only with `how = "wrong-address"`. Unless given 192.0.2.1 and
     /// 2001:db8::1, which nobody has.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<IpAddr>"))]
+    #[schemars(with = "super::net::OneOrMany<IpAddr>")]
     pub address: Vec<IpAddr>,
     /// The servers whose answers are meant, as in `net-block`; none means all.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    #[schemars(with = "super::net::OneOrMany<String>")]
     pub to: Vec<String>,
     /// A service of the host, as in `service-stop`: only answers that its processes get, told by its cgroup (v2), and followed
     /// when it is restarted. Where a local resolver asks for it, that one's answers are another's.

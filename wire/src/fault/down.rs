@@ -9,8 +9,7 @@ const LONGEST: usize = 15;
 
 /// `net-down`: set a network interface down; up again afterwards, with the addresses and routes that the kernel dropped.
 /// One that carries the agent's or an SSH connection is refused, unless `cut_off` says that this is meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetDown {
     /// The interface's name on the host.
@@ -18,7 +17,7 @@ pub struct NetDown {
     pub interface: Option<String>,
     /// In place of a name: peers, and the interface that has the route to them. As in other faults on traffic.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    #[schemars(with = "super::net::OneOrMany<String>")]
     pub to: Vec<String>,
     /// Also where nobody can reach the host then: its agent sets the interface up again by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -5,19 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::Span;
 
 /// `host-isolate`: cut a host off, in both directions, from everything but the control path and SSH.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostIsolate {
     /// Peers that stay reachable: targets, host names, addresses, CIDRs.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    #[schemars(with = "super::net::OneOrMany<String>")]
     pub except: Vec<String>,
 }
 
 /// `host-reboot`: reboot the host, at once and without stopping its services first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostReboot {
     /// The agent must answer again within this time; takes the place of the attack's hold.
@@ -25,14 +23,12 @@ pub struct HostReboot {
 }
 
 /// `host-poweroff`: power the host off. Firedrill cannot switch it on again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostPoweroff {}
 
 /// How a region goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegionHow {
     /// Every host is isolated; can be undone.
@@ -43,8 +39,7 @@ pub enum RegionHow {
 }
 
 /// `region-kill`: every host that the attack's target has goes at the same instant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegionKill {
     /// How.

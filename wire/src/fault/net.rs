@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{shape::Engine, traffic::on_traffic};
 
 /// Which way packets go, seen from the host that has the fault.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// Towards the host.
@@ -28,8 +27,7 @@ impl Direction {
 }
 
 /// A transport protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// TCP.
@@ -41,8 +39,7 @@ pub enum Protocol {
 }
 
 /// Which packets of connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connections {
     /// Those that open a TCP connection: what is open stays, what is new cannot be had.
@@ -52,8 +49,7 @@ pub enum Connections {
 }
 
 /// What becomes of a blocked packet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refuse {
     /// Nothing is said: the sender waits for its time-out, as in a partition.
@@ -130,7 +126,6 @@ impl<'de> Deserialize<'de> for PortRange {
     }
 }
 
-#[cfg(feature = "schema")]
 impl schemars::JsonSchema for PortRange {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "PortRange".into()
@@ -162,10 +157,8 @@ on_traffic! {
 }
 
 /// A value, or a list of them: only its schema.
-#[cfg(feature = "schema")]
 pub(crate) struct OneOrMany<T>(std::marker::PhantomData<T>);
 
-#[cfg(feature = "schema")]
 impl<T: schemars::JsonSchema> schemars::JsonSchema for OneOrMany<T> {
     fn inline_schema() -> bool {
         true

@@ -8,14 +8,13 @@ use super::{Engine, Misfit, Refuse, misfit::NOT_BLOCKED};
 /// `net-partition`: cut the attack's hosts into sides that cannot reach each other, by `groups` or by `shape`. Each host
 /// drops what it would send to the other sides and what comes from them. The control path, SSH, loopback, neighbour
 /// discovery, DHCP and cloud metadata are never touched.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetPartition {
     /// The sides: targets, roles or hosts, of which those count that the attack is on; `rest` is all others. One alone
     /// is against the rest. Hosts in none of them reach everybody.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    #[schemars(with = "super::net::OneOrMany<String>")]
     pub groups: Vec<String>,
     /// The sides are made by the run's seed, in this shape; in place of `groups`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,8 +31,7 @@ pub struct NetPartition {
 }
 
 /// How the run's seed cuts hosts apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionShape {
     /// Two sides of equal size, or the first smaller by one.

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Signal;
 
 /// Which processes; every clause that is given must hold. At least one of `name`, `command` and `service` is needed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessMatch {
     /// The exact name of the program (`/proc/PID/comm`, or the last part of the executable's path).
@@ -33,8 +32,7 @@ impl ProcessMatch {
 }
 
 /// `process-kill`: signal the processes that match, once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessKill {
     /// Which processes.
@@ -46,8 +44,7 @@ pub struct ProcessKill {
 }
 
 /// `process-pause`: SIGSTOP to the processes that match; SIGCONT afterwards to those that we stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessPause {
     /// Which processes.

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Direction, OnTraffic, PortRange, Protocol, Traffic};
 
 /// How often connections are reset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetHow {
     /// All that are open at the start, and none that come later. Cannot be undone: who was connected has to connect again.
@@ -18,22 +17,21 @@ pub enum ResetHow {
 
 /// `net-reset`: reset live TCP connections with some peers, at both ends at once. The control path, SSH, loopback and cloud
 /// metadata are never touched.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetReset {
     /// The peers: in a scenario a target's name, a host's name, an address, a CIDR (`10.9.0.0/16`), or a name that the
     /// agent looks up. An agent gets addresses, CIDRs and names to look up.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<String>"))]
+    #[schemars(with = "super::net::OneOrMany<String>")]
     pub to: Vec<String>,
     /// Ports on this host; none means all.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<PortRange>"))]
+    #[schemars(with = "super::net::OneOrMany<PortRange>")]
     pub local_ports: Vec<PortRange>,
     /// Ports on the peer; none means all.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::net::OneOrMany<PortRange>"))]
+    #[schemars(with = "super::net::OneOrMany<PortRange>")]
     pub remote_ports: Vec<PortRange>,
     /// A service of the host, as in `service-stop`: only connections of its processes, told by its cgroup (v2), and followed
     /// when it is restarted.

@@ -9,8 +9,7 @@ use super::{net::Direction, traffic::on_traffic};
 use crate::{BitRate, ByteSize, Share, Span};
 
 /// How delays scatter around their mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Distribution {
     /// Evenly between delay - jitter and delay + jitter.
@@ -31,8 +30,7 @@ impl Distribution {
 }
 
 /// Who treats the packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
     /// The kernel where it can do all that is asked, else user space, and iptables where nftables cannot be used; the plan
@@ -58,8 +56,7 @@ fn no_time(span: &Span) -> bool {
 }
 
 /// Loss in bursts (Gilbert-Elliott): a good and a bad state, and at each packet a chance of passing to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GilbertElliott {
     /// The chance of passing from good to bad, at each packet.

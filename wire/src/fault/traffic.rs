@@ -120,7 +120,7 @@ macro_rules! on_traffic {
     ) => {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[derive(schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             /// The peers: in a scenario a target's name, a host's name, an address, a CIDR (`10.9.0.0/16`), or a name that the
@@ -130,7 +130,7 @@ macro_rules! on_traffic {
                 deserialize_with = "crate::fault::net::one_or_many",
                 skip_serializing_if = "Vec::is_empty"
             )]
-            #[cfg_attr(feature = "schema", schemars(with = "crate::fault::net::OneOrMany<String>"))]
+            #[schemars(with = "crate::fault::net::OneOrMany<String>")]
             pub to: Vec<String>,
             /// Ports on this host; none means all.
             #[serde(
@@ -138,7 +138,7 @@ macro_rules! on_traffic {
                 deserialize_with = "crate::fault::net::one_or_many",
                 skip_serializing_if = "Vec::is_empty"
             )]
-            #[cfg_attr(feature = "schema", schemars(with = "crate::fault::net::OneOrMany<crate::fault::PortRange>"))]
+            #[schemars(with = "crate::fault::net::OneOrMany<crate::fault::PortRange>")]
             pub local_ports: Vec<crate::fault::PortRange>,
             /// Ports on the peer; none means all.
             #[serde(
@@ -146,7 +146,7 @@ macro_rules! on_traffic {
                 deserialize_with = "crate::fault::net::one_or_many",
                 skip_serializing_if = "Vec::is_empty"
             )]
-            #[cfg_attr(feature = "schema", schemars(with = "crate::fault::net::OneOrMany<crate::fault::PortRange>"))]
+            #[schemars(with = "crate::fault::net::OneOrMany<crate::fault::PortRange>")]
             pub remote_ports: Vec<crate::fault::PortRange>,
             /// The protocol; none means all. Ports without a protocol mean both TCP and UDP.
             #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,7 +160,7 @@ macro_rules! on_traffic {
                 deserialize_with = "crate::fault::net::one_or_many",
                 skip_serializing_if = "Vec::is_empty"
             )]
-            #[cfg_attr(feature = "schema", schemars(with = "crate::fault::net::OneOrMany<String>"))]
+            #[schemars(with = "crate::fault::net::OneOrMany<String>")]
             pub except: Vec<String>,
             /// Interfaces that packets come or go by; none means all.
             #[serde(
@@ -168,7 +168,7 @@ macro_rules! on_traffic {
                 deserialize_with = "crate::fault::net::one_or_many",
                 skip_serializing_if = "Vec::is_empty"
             )]
-            #[cfg_attr(feature = "schema", schemars(with = "crate::fault::net::OneOrMany<String>"))]
+            #[schemars(with = "crate::fault::net::OneOrMany<String>")]
             pub interfaces: Vec<String>,
             /// A user of the host (a name or a number): only what this user's programs send.
             #[serde(default, skip_serializing_if = "Option::is_none")]
