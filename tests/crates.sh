@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Build time is decided here: the default build has no more crates than recorded, each in one version where that can be, and a
+# package that is built by itself shares all of them with the whole.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Crates of the default build (`cargo build --release`), the workspace's own included. Change it together with the dependency
+# that made it grow, and say in that commit what the dependency is worth.
+most=168
+# More than one version of these is linked, because dependencies differ; nothing here decides it.
+twice="base64 nom"
+
+list() { cargo tree --locked --edges normal,build --prefix none "$@" | sed 's/ (\*)$//; s/ (proc-macro)//; s/ ([^)]*)$//; s/ *$//' | sort -u; }
+
+all=$(list --package firedrill --format '{p}')
+count=$(wc -l <<<"$all")
+echo "$count crates in the default build, $most are recorded"
+if ((count > most)); then
+    echo "the default build has grown: cut a dependency, or record $count in $0 and say what it is worth" >&2
+    exit 1
+fi
+
+doubled=$(cut -d ' ' -f 1 <<<"$all" | uniq -d)
+if [[ $(echo $doubled) != "$twice" ]]; then
+    echo "in more than one version: $(echo ${doubled:-none}); recorded in $0: $twice" >&2
+    exit 1
+fi
+
+# What the agent alone would compile once more: the same crate with other features.
+whole=$(list --package firedrill --format '{p} [{f}]')
+alone=$(list --package firedrill-agent --format '{p} [{f}]')
+other=$(comm -13 <(echo "$whole") <(echo "$alone"))
+if [[ -n $other ]]; then
+    echo "built with other features for firedrill-agent alone; name them in the workspace's table:" >&2
+    echo "$other" >&2
+    exit 1
+fi
+echo "firedrill-agent by itself shares all of them"
