@@ -20,10 +20,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_netlink::NetlinkError;
 use firedrill_wire::InjectionId;
 use sha2::{Digest as _, Sha256};
 
-use super::{impair::Impair, link, netlink::NetlinkError, nft::PREFIX};
+use super::{impair::Impair, link, nft::PREFIX};
 use compose::Stage;
 
 /// So many faults may be on one host at once; each doubles the number of sets.

@@ -26,10 +26,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_netlink::{Attrs, NetlinkError, Reason, Request, Socket};
 use firedrill_wire::InjectionId;
 use sha2::{Digest as _, Sha256};
 
-use super::netlink::{Attrs, NetlinkError, Reason, Request, Socket};
 use message::Kind;
 use table::{Gate, LEASE, Making, Of, Table};
 use transact::{is_elements, put, room, size, transact};
