@@ -15,13 +15,10 @@ use std::{
 
 use firedrill_agent::{
     fault::{Ask, Live, of},
-    host::{
-        Host,
-        netlink::{Attrs, Request, Socket},
-        probe_kernel::has_qdisc,
-    },
+    host::{Host, probe_kernel::has_qdisc},
     testing::{Netns, address, host, join, leave, up},
 };
+use firedrill_netlink::{Attrs, Request, Socket};
 use firedrill_wire::{Fault, Span, fault::Engine};
 use nix::{
     sys::signal::{Signal, kill},

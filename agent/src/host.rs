@@ -7,7 +7,6 @@ pub mod impair;
 pub mod iptables;
 pub mod line;
 pub mod link;
-pub mod netlink;
 pub mod nft;
 pub mod probe_kernel;
 pub mod process;

@@ -23,9 +23,10 @@ pub(crate) use qdiscs::kinds as qdisc_kinds;
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::NetlinkError;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Host, netlink::NetlinkError};
+use crate::host::Host;
 
 /// A value longer than this is kept as its digest.
 const LONGEST: usize = 4096;

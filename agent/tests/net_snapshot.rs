@@ -6,7 +6,6 @@ use std::{path::Path, time::Duration};
 
 use firedrill_agent::{
     host::{
-        netlink::{Attrs, Request, Socket},
         nft::{
             expr::Exprs,
             table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
@@ -17,6 +16,7 @@ use firedrill_agent::{
     snapshot::{Difference, Snapshot, compare},
     testing::{Netns, address, down, host, join, route},
 };
+use firedrill_netlink::{Attrs, Request, Socket};
 use firedrill_wire::api::{Claim, Grade};
 
 const MINUTE: Duration = Duration::from_secs(60);

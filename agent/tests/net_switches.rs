@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use firedrill_agent::{
-    fault::net::rules::{self, Choice, Fate, Harm},
-    host::netlink::NetlinkError,
-};
+use firedrill_agent::fault::net::rules::{self, Choice, Fate, Harm};
 use firedrill_agent::{
     host::nft::{
         Deleted, Installed, Nft,
@@ -22,6 +19,7 @@ use firedrill_agent::{
     testing::{host, play, role, wait_until},
     undo,
 };
+use firedrill_netlink::NetlinkError;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

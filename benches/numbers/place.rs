@@ -151,14 +151,9 @@ fn separate(run: &Path) -> Result<(), Failure> {
     if Path::new("/dev/log").exists() {
         mount(Some("/dev/null"), "/dev/log", none, MsFlags::MS_BIND, none)?;
     }
-    runtime()?.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection()?;
-        let connection = tokio::spawn(connection);
-        // Loopback is always the first.
-        handle.link().set(rtnetlink::LinkUnspec::new_with_index(1).up().build()).execute().await?;
-        connection.abort();
-        Ok(())
-    })
+    // Loopback is always the first.
+    firedrill_agent::host::link::set(1, "lo", true)?;
+    Ok(())
 }
 
 /// What a path lies on, from the mounts that this process sees.

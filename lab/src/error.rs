@@ -2,6 +2,8 @@
 
 use std::io;
 
+use firedrill_netlink::{NetlinkError, Reason};
+
 /// Why a lab, or something asked of it, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
@@ -46,6 +48,18 @@ impl LabError {
     }
 }
 
+impl From<NetlinkError> for LabError {
+    fn from(error: NetlinkError) -> Self {
+        match error.reason {
+            Reason::Refused { errno, text } => {
+                let says = text.map(|text| format!(" (the kernel says: {text})")).unwrap_or_default();
+                Self::os(format!("{}{says}", error.what), io::Error::from_raw_os_error(errno))
+            }
+            other => Self::os(error.what, io::Error::other(other.to_string())),
+        }
+    }
+}
+
 /// Adds what was being done to an error of the machine.
 pub(crate) trait Doing<T> {
     /// `doing` completes "failed to …".
@@ -55,5 +69,21 @@ pub(crate) trait Doing<T> {
 impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     fn doing(self, doing: impl Into<String>) -> Result<T, LabError> {
         self.map_err(|e| LabError::os(doing, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_netlink_keeps_the_kernels_number_and_words() {
+        let reason = Reason::Refused { errno: libc::EOPNOTSUPP, text: Some("Unknown device type".into()) };
+        let error = LabError::from(NetlinkError { what: "make bridge region0".into(), reason });
+        assert_eq!(error.to_string(), "failed to make bridge region0 (the kernel says: Unknown device type)");
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.and_then(io::Error::raw_os_error), Some(libc::EOPNOTSUPP));
     }
 }

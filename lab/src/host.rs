@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     HostSpec, LabError, ServiceSpec, ServiceStatus,
     error::Doing as _,
-    root::{Report, configure_own_end, inherited, runtime},
+    root::{Report, configure_own_end, inherited},
     sys::{copy::What, mounts, process, seccomp},
 };
 
@@ -69,7 +69,7 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
     nix::unistd::setsid().doing("start a session")?;
     nix::unistd::sethostname(&boot.name).doing("set the host's name")?;
     mount_all(&boot)?;
-    runtime()?.block_on(configure_own_end(&boot.addresses))?;
+    configure_own_end(&boot.addresses)?;
     // Only root of the namespace exists; it may ping without privilege where programs try that first.
     let _ = mounts::sysctl("net/ipv4/ping_group_range", "0 0");
     let listener = seccomp::watch_reboot().ok();

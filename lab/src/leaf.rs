@@ -6,7 +6,7 @@ use std::{fs::File, io::Read as _, net::IpAddr, process::ExitCode};
 use crate::{
     LabError,
     error::Doing as _,
-    root::{Report, configure_own_end, inherited, runtime},
+    root::{Report, configure_own_end, inherited},
     sys::process,
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
         File::from(addresses).read_to_end(&mut json).doing("read the coordinator's addresses")?;
         let addresses: Vec<IpAddr> =
             serde_json::from_slice(&json).doing("read the coordinator's addresses")?;
-        runtime()?.block_on(configure_own_end(&addresses))
+        configure_own_end(&addresses)
     })();
     match configured {
         Err(error) => {

@@ -1,22 +1,17 @@
 //! The lab's wires, over netlink: loopback, bridges, cables, routes. Only ever inside a lab's namespaces.
 
 use std::{
-    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::BorrowedFd,
     path::Path,
 };
 
-use futures_util::TryStreamExt as _;
-use netlink_packet_route::{
-    address::{AddressAttribute, AddressFlags},
-    link::{InfoData, InfoVeth},
-    neighbour::NeighbourState,
-    route::RouteScope,
+use firedrill_netlink::{
+    Attrs, Socket,
+    route::{Address, Link, Neighbour, Route, host_prefix},
 };
-use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
-use crate::{LabError, error::Doing, sys::mounts::sysctl};
+use crate::{LabError, sys::mounts::sysctl};
 
 /// The router's address towards every host, v4. Link-local, so that it is never a host's own.
 pub(crate) const GATEWAY4: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
@@ -27,19 +22,17 @@ pub(crate) const ZONE: &str = "lab.test";
 /// The interface of every host.
 const HOST_INTERFACE: &str = "eth0";
 
-/// The wires of the network namespace that the connection was opened in.
-#[derive(Clone)]
+/// The wires of the network namespace that the socket was opened in.
 pub(crate) struct Net {
-    handle: Handle,
+    socket: Socket,
     v6: bool,
 }
 
 impl Net {
-    /// Opens the connection; needs a tokio runtime.
+    /// Opens a socket in the calling thread's network namespace.
     pub(crate) fn open() -> Result<Self, LabError> {
-        let (connection, handle, _) = rtnetlink::new_connection().doing("open a netlink socket")?;
-        tokio::spawn(connection);
-        Ok(Self { handle, v6: Path::new("/proc/sys/net/ipv6").exists() })
+        let socket = Socket::open(libc::NETLINK_ROUTE)?;
+        Ok(Self { socket, v6: Path::new("/proc/sys/net/ipv6").exists() })
     }
 
     /// Sysctls are copied from the machine when a namespace is made, so those that matter are set.
@@ -69,167 +62,94 @@ impl Net {
     }
 
     /// Loopback up.
-    pub(crate) async fn loopback(&self) -> Result<(), LabError> {
-        self.set_link("lo", true).await
+    pub(crate) fn loopback(&mut self) -> Result<(), LabError> {
+        self.set_link("lo", true)
     }
 
     /// A region's bridge with the router's addresses on it; its interface index.
-    pub(crate) async fn bridge(&self, name: &str, mac: [u8; 6]) -> Result<u32, LabError> {
+    pub(crate) fn bridge(&mut self, name: &str, mac: [u8; 6]) -> Result<u32, LabError> {
         // A fixed address: else it would change with the ports, and hosts would remember the wrong one.
-        let message = LinkBridge::new(name).address(mac.to_vec()).build();
-        self.handle
-            .link()
-            .add(message)
-            .execute()
-            .await
-            .map_err(io_error)
-            .doing(format!("make bridge {name}"))?;
-        let index = self.index(name).await?;
-        self.address(index, GATEWAY4.into(), 32).await?;
-        if self.v6 {
-            self.address(index, GATEWAY6.into(), 64).await?;
-        }
+        Link::named(name)
+            .hardware_address(mac)
+            .up(true)
+            .of_kind("bridge", &Attrs::new())
+            .create(&mut self.socket, &format!("make bridge {name}"))?;
+        let index = self.index(name)?;
+        self.address(index, GATEWAY4.into(), 32)?;
+        self.address(index, GATEWAY6.into(), 64)?;
         Ok(index)
     }
 
     /// A cable from a bridge to a new `eth0` in that network namespace; both ends up as far as they can be.
-    pub(crate) async fn cable(
-        &self,
+    pub(crate) fn cable(
+        &mut self,
         name: &str,
         bridge: u32,
         mac: [u8; 6],
         namespace: BorrowedFd<'_>,
     ) -> Result<(), LabError> {
-        let peer = LinkMessageBuilder::<LinkUnspec>::new()
-            .name(HOST_INTERFACE)
-            .address(mac.to_vec())
-            .setns_by_fd(namespace.as_raw_fd())
-            .build();
-        let message = LinkVeth::new(name, HOST_INTERFACE)
-            .controller(bridge)
-            .up()
-            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-            .build();
-        self.handle.link().add(message).execute().await.map_err(io_error).doing(format!("make cable {name}"))
+        let peer = Link::named(HOST_INTERFACE).hardware_address(mac).within(namespace);
+        let cable = Link::named(name).port_of(bridge).up(true).joined_to(&peer);
+        Ok(cable.create(&mut self.socket, &format!("make cable {name}"))?)
     }
 
     /// Sends what is for that address out of a bridge, to that hardware address. It never asks the network who has it:
     /// a host without power must meet with silence, and "no such host" is not silence.
-    pub(crate) async fn reach(&self, address: IpAddr, bridge: u32, mac: [u8; 6]) -> Result<(), LabError> {
+    pub(crate) fn reach(&mut self, address: IpAddr, bridge: u32, mac: [u8; 6]) -> Result<(), LabError> {
         if self.skips(address) {
             return Ok(());
         }
-        self.route(address, bridge).await?;
-        self.handle
-            .neighbours()
-            .add(bridge, address)
-            .state(NeighbourState::Permanent)
-            .link_layer_address(&mac)
-            .execute()
-            .await
-            .map_err(io_error)
-            .doing(format!("fix the neighbour {address}"))
+        let route = Route::to(address, host_prefix(address)).over(bridge);
+        route.add(&mut self.socket, &format!("add a route to {address}"))?;
+        let neighbour = Neighbour { link: bridge, address, hardware_address: mac };
+        Ok(neighbour.add(&mut self.socket, &format!("fix the neighbour {address}"))?)
     }
 
     /// Gives this namespace's `eth0` its addresses and the way to all others.
-    pub(crate) async fn configure_host(&self, addresses: &[IpAddr]) -> Result<(), LabError> {
-        self.loopback().await?;
-        self.set_link(HOST_INTERFACE, true).await?;
-        let index = self.index(HOST_INTERFACE).await?;
-        for address in addresses.iter().filter(|a| !self.skips(**a)) {
-            self.address(index, *address, if address.is_ipv4() { 32 } else { 128 }).await?;
+    pub(crate) fn configure_host(&mut self, addresses: &[IpAddr]) -> Result<(), LabError> {
+        self.loopback()?;
+        self.set_link(HOST_INTERFACE, true)?;
+        let index = self.index(HOST_INTERFACE)?;
+        for address in addresses {
+            self.address(index, *address, host_prefix(*address))?;
         }
-        let routes = self.handle.route();
         if addresses.iter().any(IpAddr::is_ipv4) {
-            let message = RouteMessageBuilder::<Ipv4Addr>::new()
-                .gateway(GATEWAY4)
-                .output_interface(index)
-                .onlink()
-                .build();
-            routes.add(message).execute().await.map_err(io_error).doing("set the default route")?;
+            let all = Route::to(Ipv4Addr::UNSPECIFIED.into(), 0).through(GATEWAY4.into());
+            all.over(index).on_link().add(&mut self.socket, "set the default route")?;
         }
         if self.v6 && addresses.iter().any(IpAddr::is_ipv6) {
-            let message = RouteMessageBuilder::<Ipv6Addr>::new()
-                .gateway(GATEWAY6)
-                .output_interface(index)
-                .onlink()
-                .build();
-            routes.add(message).execute().await.map_err(io_error).doing("set the default route (IPv6)")?;
+            let all = Route::to(Ipv6Addr::UNSPECIFIED.into(), 0).through(GATEWAY6.into());
+            all.over(index).on_link().add(&mut self.socket, "set the default route (IPv6)")?;
         }
         Ok(())
     }
 
     /// Link up or down. With the router's end down no packet of a host reaches anybody.
-    pub(crate) async fn set_link(&self, name: &str, up: bool) -> Result<(), LabError> {
-        let builder = LinkUnspec::new_with_name(name);
-        let message = if up { builder.up() } else { builder.down() }.build();
-        let word = if up { "up" } else { "down" };
-        self.handle
-            .link()
-            .set(message)
-            .execute()
-            .await
-            .map_err(io_error)
-            .doing(format!("set link {name} {word}"))
+    pub(crate) fn set_link(&mut self, name: &str, up: bool) -> Result<(), LabError> {
+        let what = format!("set link {name} {}", if up { "up" } else { "down" });
+        Ok(Link::named(name).up(up).change(&mut self.socket, &what)?)
     }
 
     /// Removes a cable; both ends. Gone already is success.
-    pub(crate) async fn remove(&self, name: &str) -> Result<(), LabError> {
-        match self.index(name).await {
-            Err(_) => Ok(()),
-            Ok(index) => match self.handle.link().del(index).execute().await.map_err(io_error) {
-                Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-                other => other.doing(format!("remove cable {name}")),
-            },
+    pub(crate) fn remove(&mut self, name: &str) -> Result<(), LabError> {
+        Ok(Link::named(name).remove(&mut self.socket, &format!("remove cable {name}"))?)
+    }
+
+    /// Gives a link an address; one of IPv6 only where the kernel has IPv6.
+    fn address(&mut self, index: u32, address: IpAddr, prefix: u8) -> Result<(), LabError> {
+        if self.skips(address) {
+            return Ok(());
         }
+        let one = Address { link: index, address, prefix };
+        Ok(one.add(&mut self.socket, &format!("add address {address}"))?)
     }
 
-    async fn route(&self, address: IpAddr, interface: u32) -> Result<(), LabError> {
-        let message = match address {
-            IpAddr::V4(a) => RouteMessageBuilder::<Ipv4Addr>::new()
-                .destination_prefix(a, 32)
-                .scope(RouteScope::Link)
-                .output_interface(interface)
-                .build(),
-            IpAddr::V6(a) => RouteMessageBuilder::<Ipv6Addr>::new()
-                .destination_prefix(a, 128)
-                .output_interface(interface)
-                .build(),
-        };
-        self.handle
-            .route()
-            .add(message)
-            .execute()
-            .await
-            .map_err(io_error)
-            .doing(format!("add a route to {address}"))
-    }
-
-    async fn address(&self, index: u32, address: IpAddr, prefix: u8) -> Result<(), LabError> {
-        let mut request = self.handle.address().add(index, address, prefix);
-        // Without looking for duplicates, which would take a second; there are none.
-        request.message_mut().attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        request.execute().await.map_err(io_error).doing(format!("add address {address}"))
-    }
-
-    async fn index(&self, name: &str) -> Result<u32, LabError> {
-        let mut links = self.handle.link().get().match_name(name).execute();
-        let link = links.try_next().await.map_err(io_error).doing(format!("find link {name}"))?;
-        link.map(|l| l.header.index)
-            .ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
-            .doing(format!("find link {name}"))
+    fn index(&mut self, name: &str) -> Result<u32, LabError> {
+        Ok(Link::named(name).find(&mut self.socket, &format!("find link {name}"))?)
     }
 
     fn skips(&self, address: IpAddr) -> bool {
         address.is_ipv6() && !self.v6
-    }
-}
-
-/// The kernel's own error out of a netlink answer.
-fn io_error(error: rtnetlink::Error) -> io::Error {
-    match error {
-        rtnetlink::Error::NetlinkError(message) => message.to_io(),
-        other => io::Error::other(other.to_string()),
     }
 }
 

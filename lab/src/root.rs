@@ -112,7 +112,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
 }
 
 /// A runtime without threads: the root forks.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
+fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().doing("start a runtime")
 }
 

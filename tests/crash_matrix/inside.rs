@@ -5,22 +5,19 @@ use std::{fs, path::Path, process::ExitCode, thread::sleep, time::Duration};
 
 use firedrill_agent::{
     config::{Config, DEFAULT_FILE},
-    host::{
-        link,
-        netlink::{Attrs, Request, Socket},
-    },
+    host::link,
     journal::{FILE, Tail},
     snapshot::Snapshot,
+};
+use firedrill_netlink::{
+    Attrs, Request, Socket,
+    route::{Address, Link, Route},
 };
 use firedrill_wire::journal::AgentEvent;
 use serde::{Deserialize, Serialize};
 
 /// The hidden first argument.
 pub(crate) const INSIDE: &str = "__inside";
-
-/// Families of netlink, by number.
-const ROUTE: i32 = 0;
-const NETFILTER: i32 = 12;
 
 /// A host as seen from inside it, but not by its agent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,34 +93,23 @@ fn look(config: &Config) -> Look {
 /// A cable from the host to itself, with addresses and with routes that the kernel does not make by itself: an interface
 /// that can go down while the agent is reached over the other one. Made once in each boot.
 fn spare() {
-    let mut socket = Socket::open(ROUTE).unwrap();
-    let mut ask = |kind: u16, header: &[u8], attrs: &Attrs| {
-        let request = Request { kind, flags: 0x600, body: attrs.after(header).unwrap() };
-        socket.request("furnish a host", &request)
-    };
+    let mut socket = Socket::open(libc::NETLINK_ROUTE).unwrap();
     // The same in every boot, as of real cards.
-    let card = |name: &str, last: u8| Attrs::new().text(3, name).bytes(1, &[2, 0, 0, 0x99, 0, last]);
-    let far = card("spare1", 2).after(&[0; 16]).unwrap();
-    let info = Attrs::new().text(1, "veth").nest(2, &Attrs::new().bytes(1, &far));
-    if ask(16, &[0; 16], &card("spare0", 1).nest(18, &info)).is_err() {
+    let card = |name: &str, last: u8| Link::named(name).hardware_address([2, 0, 0, 0x99, 0, last]);
+    if card("spare0", 1).joined_to(&card("spare1", 2)).create(&mut socket, "furnish a host").is_err() {
         return; // it is there already
     }
     let index = |name: &str| nix::net::if_::if_nametoindex(name).unwrap();
     for name in ["spare0", "spare1"] {
         link::set(index(name), name, true).unwrap();
     }
-    let six = |last: u8| [&[0xfd, 0x99][..], &[0; 13], &[last]].concat();
-    for (family, length, own) in [(2, 24, vec![10, 99, 1, 1]), (10, 64, six(1))] {
-        let header = [&[family, length, 2, 0][..], &index("spare0").to_ne_bytes()].concat();
-        ask(20, &header, &Attrs::new().bytes(2, &own).bytes(1, &own)).unwrap();
+    for (own, prefix) in [("10.99.1.1", 24), ("fd99::1", 64)] {
+        let own = Address { link: index("spare0"), address: own.parse().unwrap(), prefix };
+        own.add(&mut socket, "furnish a host").unwrap();
     }
-    for (family, length, to, through) in [
-        (2, 16, vec![10, 98, 0, 0], vec![10, 99, 1, 2]),
-        (10, 32, [&[0xfd, 0x98][..], &[0; 14]].concat(), six(2)),
-    ] {
-        // Table main, protocol static, scope universe, a unicast route.
-        let header = [family, length, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
-        ask(24, &header, &Attrs::new().bytes(1, &to).bytes(5, &through)).unwrap();
+    for (to, prefix, through) in [("10.98.0.0", 16, "10.99.1.2"), ("fd98::", 32, "fd99::2")] {
+        let route = Route::to(to.parse().unwrap(), prefix).through(through.parse().unwrap());
+        route.add(&mut socket, "furnish a host").unwrap();
     }
 }
 
@@ -140,17 +126,14 @@ fn table() {
         message(0x0a00, 1, 0, &Attrs::new().text(1, "by_hand")),
         message(0x11, 0, 10, &Attrs::new()),
     ];
-    let mut socket = Socket::open(NETFILTER).unwrap();
+    let mut socket = Socket::open(libc::NETLINK_NETFILTER).unwrap();
     for (_, answer) in socket.batch("make a table", &batch, 1).unwrap() {
         answer.unwrap();
     }
 }
 
 fn address() {
-    // IPv4, a whole-host prefix, of the loopback interface.
-    let header = [&[2, 32, 0, 0][..], &1_u32.to_ne_bytes()].concat();
-    let here = [10, 99, 0, 1];
-    let body = Attrs::new().bytes(2, &here).bytes(1, &here).after(&header).unwrap();
-    let request = Request { kind: 20, flags: 0x600, body };
-    Socket::open(ROUTE).unwrap().request("add an address", &request).unwrap();
+    // Of the loopback interface.
+    let own = Address { link: 1, address: [10, 99, 0, 1].into(), prefix: 32 };
+    own.add(&mut Socket::open(libc::NETLINK_ROUTE).unwrap(), "add an address").unwrap();
 }

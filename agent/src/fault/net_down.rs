@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use firedrill_netlink::NetlinkError;
 use firedrill_wire::{
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
@@ -24,7 +25,6 @@ use crate::{
             self, Link,
             forgets::{Class, Was},
         },
-        netlink::NetlinkError,
         sockets::Sockets,
     },
     undo::Undo,

@@ -20,10 +20,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_netlink::NetlinkError;
 use firedrill_wire::InjectionId;
 use ring::digest::{SHA256, digest};
 
-use super::{impair::Impair, link, netlink::NetlinkError, nft::PREFIX};
+use super::{impair::Impair, link, nft::PREFIX};
 use compose::Stage;
 
 /// So many faults may be on one host at once; each doubles the number of sets.

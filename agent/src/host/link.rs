@@ -6,9 +6,11 @@ pub mod forgets;
 
 use std::net::IpAddr;
 
-use super::netlink::{Attrs, Message, NetlinkError, Reason, Request, Socket, attr, find};
+use firedrill_netlink::{
+    Attrs, Message, NetlinkError, Reason, Request, Socket, attr, find,
+    route::{self, family, host_prefix, octets},
+};
 
-const NEW_LINK: u16 = 16;
 const GET_LINK: u16 = 18;
 const GET_ROUTE: u16 = 26;
 const HEADER: usize = 16;
@@ -121,10 +123,8 @@ pub(super) fn ne32(bytes: &[u8], at: usize) -> Option<u32> {
 /// # Errors
 /// It is not there, or the kernel refused.
 pub fn set(index: u32, name: &str, up: bool) -> Result<(), NetlinkError> {
-    let flags = if up { UP } else { 0 };
-    let body = [&[0; 4][..], &index.to_ne_bytes(), &flags.to_ne_bytes(), &UP.to_ne_bytes()].concat();
     let what = format!("set interface {name} {}", if up { "up" } else { "down" });
-    route_socket()?.request(&what, &Request { kind: NEW_LINK, flags: 0, body })
+    route::Link::numbered(index).up(up).change(&mut route_socket()?, &what)
 }
 
 /// The number of the interface over which packets go to an address, from one of this host's own if that is known.
@@ -132,13 +132,12 @@ pub fn set(index: u32, name: &str, up: bool) -> Result<(), NetlinkError> {
 /// # Errors
 /// There is no route.
 pub fn towards(to: IpAddr, from: Option<IpAddr>) -> Result<u32, NetlinkError> {
-    let (family, length, bytes) = octets(to);
-    let mut attrs = Attrs::new().bytes(1, &bytes);
+    let mut attrs = Attrs::new().bytes(1, &octets(to));
     let mut header = [0; 12];
-    (header[0], header[1]) = (family, length);
+    (header[0], header[1]) = (family(to), host_prefix(to));
     if let Some(from) = from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
-        header[2] = length;
-        attrs = attrs.bytes(2, &octets(from).2);
+        header[2] = host_prefix(from);
+        attrs = attrs.bytes(2, &octets(from));
     }
     let what = format!("find the route to {to}");
     let body = attrs.after(&header).unwrap_or_default();
@@ -148,13 +147,6 @@ pub fn towards(to: IpAddr, from: Option<IpAddr>) -> Result<u32, NetlinkError> {
         let reason = Reason::Nonsense("a route without an interface".to_owned());
         NetlinkError { what, reason }
     })
-}
-
-fn octets(address: IpAddr) -> (u8, u8, Vec<u8>) {
-    match address {
-        IpAddr::V4(address) => (2, 32, address.octets().to_vec()),
-        IpAddr::V6(address) => (10, 128, address.octets().to_vec()),
-    }
 }
 
 /// Whether packets over an interface need another one: its parent, the bridge's port, the bond's only good port.

@@ -26,13 +26,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_netlink::{Attrs, NetlinkError, Reason, Request, Socket};
 use firedrill_wire::InjectionId;
 use ring::digest::{Context, SHA256};
 
-use super::{
-    netlink::{Attrs, NetlinkError, Reason, Request, Socket},
-    sha256,
-};
+use super::sha256;
 use message::Kind;
 use table::{Gate, LEASE, Making, Of, Table};
 use transact::{is_elements, put, room, size, transact};

@@ -14,13 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_netlink::NetlinkError;
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::InjectionId;
 use ipnet::IpNet;
 
 use super::{
     cgroup,
-    netlink::NetlinkError,
     sockets::{Connection, Sockets},
 };
 

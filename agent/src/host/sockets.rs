@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::netlink::{Message, NetlinkError, Request, Socket, find};
+use firedrill_netlink::{Message, NetlinkError, Request, Socket, find};
 
 const BY_FAMILY: u16 = 20;
 const DESTROY: u16 = 21;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::attr;
+
 use super::{
     SnapshotError,
     mask::{Mask, canonical, hex},
     put,
     route_dump::{ADDRESSES, dump, name, names},
 };
-use crate::host::{Host, netlink::attr};
+use crate::host::Host;
 
 /// An address that is still being checked for duplicates (tentative, optimistic) is the same address.
 const PASSING: u32 = 0x44;

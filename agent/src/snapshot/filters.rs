@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::attr;
+
 use super::{
     SnapshotError,
     mask::{Mask, canonical, hex},
     put, qdiscs,
     route_dump::{CLASSES, FILTERS, dump, name, names},
 };
-use crate::host::{Host, netlink::attr};
+use crate::host::Host;
 
 /// Where filters of `ingress` and `clsact` hang.
 const INGRESS: u32 = 0xffff_fff2;

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::{attr, find};
+
 use super::{
     SnapshotError,
     mask::{Mask, parts},
     put,
     route_dump::{LINK_HEADER, LINKS, dump},
 };
-use crate::host::{
-    Host,
-    netlink::{attr, find},
-};
+use crate::host::Host;
 
 /// The attribute of an interface whose other end is in another network namespace.
 const PEER_ELSEWHERE: u16 = 37;

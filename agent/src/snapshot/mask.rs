@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::host::netlink::attributes;
+use firedrill_netlink::attributes;
 
 /// What becomes of an attribute.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ pub(super) fn keep(_: u16) -> Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::netlink::Attrs;
+    use firedrill_netlink::Attrs;
 
     #[test]
     fn masked_attributes_leave_no_trace() {

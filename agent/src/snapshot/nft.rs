@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::{Attrs, Message, NetlinkError, Reason, attr, attributes};
+
 use super::{
     SnapshotError,
     mask::{Mask, canonical, keep, plain},
@@ -12,7 +14,6 @@ use super::{
 };
 use crate::host::{
     Host,
-    netlink::{Attrs, Message, NetlinkError, Reason, attr, attributes},
     nft::{
         is_absent, list,
         message::{ANY, Kind},

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::attr;
+
 use super::{
     SnapshotError,
     mask::{Mask, canonical, hex},
     put,
     route_dump::{CLASSES, QDISCS, Seen, TC_HEADER, dump, name, names},
 };
-use crate::host::{Host, netlink::attr};
+use crate::host::Host;
 
 /// The kernel gives these handles out by itself, in an order of its own.
 const FIRST_AUTOMATIC: u32 = 0x8000;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::{NetlinkError, Reason, Request, Socket, attr};
+
 use super::SnapshotError;
-use crate::host::netlink::{NetlinkError, Reason, Request, Socket, attr};
 
 pub(super) const LINKS: u16 = 18;
 pub(super) const ADDRESSES: u16 = 22;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::attr;
+
 use super::{
     SnapshotError,
     addresses::ip,
@@ -9,7 +11,7 @@ use super::{
     put,
     route_dump::{ROUTES, dump, name, names},
 };
-use crate::host::{Host, netlink::attr};
+use crate::host::Host;
 
 const CLONED: u32 = 0x200;
 

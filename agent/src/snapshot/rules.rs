@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::attr;
+
 use super::{
     SnapshotError,
     mask::{canonical, hex, keep},
     put,
     route_dump::{RULES, dump},
 };
-use crate::host::{Host, netlink::attr};
+use crate::host::Host;
 
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for (family, label) in [(libc::AF_INET, "ip"), (libc::AF_INET6, "ip6")] {

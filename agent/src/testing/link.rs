@@ -1,24 +1,19 @@
 //! Links, addresses and routes for tests, each made by one request.
 
-use std::{net::IpAddr, os::fd::AsRawFd as _};
+use std::net::IpAddr;
 
+use firedrill_netlink::{
+    NetlinkError, Request, Socket, attr, find,
+    route::{Address, Link, Route},
+};
 use ipnet::IpNet;
 
 use super::{Netns, wait_until};
-use crate::host::{
-    link,
-    netlink::{Attrs, Request, Socket, attr, flag},
-};
+use crate::host::link;
 
-const NEW_LINK: u16 = 16;
-const NEW_ADDRESS: u16 = 20;
-const REMOVE_ADDRESS: u16 = 21;
-const NEW_ROUTE: u16 = 24;
-
-fn ask(ns: &Netns, what: &str, kind: u16, flags: libc::c_int, header: &[u8], attrs: &Attrs) {
-    let body = attrs.after(header).expect("short attributes");
-    let request = Request { kind, flags: flag(flags), body };
-    ns.run(|| Socket::open(libc::NETLINK_ROUTE)?.request(what, &request)).expect("the kernel does it");
+/// Asks the kernel in a namespace.
+fn ask(ns: &Netns, how: impl FnOnce(&mut Socket) -> Result<(), NetlinkError> + Send) {
+    ns.run(|| how(&mut Socket::open(libc::NETLINK_ROUTE)?)).expect("the kernel does it");
 }
 
 /// Joins two namespaces by a cable, both ends up and carrying packets.
@@ -26,11 +21,8 @@ fn ask(ns: &Netns, what: &str, kind: u16, flags: libc::c_int, header: &[u8], att
 /// # Panics
 /// The kernel refused.
 pub fn join(a: &Netns, a_name: &str, b: &Netns, b_name: &str) {
-    let descriptor = u32::try_from(b.fd().as_raw_fd()).expect("descriptors are not negative");
-    let peer = Attrs::new().text(3, b_name).ne32(28, descriptor).after(&[0; 16]).expect("short");
-    let info = Attrs::new().text(1, "veth").nest(2, &Attrs::new().bytes(1, &peer));
-    let attrs = Attrs::new().text(3, a_name).nest(18, &info);
-    ask(a, "make a veth pair", NEW_LINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &[0; 16], &attrs);
+    let cable = Link::named(a_name).joined_to(&Link::named(b_name).within(b.fd()));
+    ask(a, |socket| cable.create(socket, "make a veth pair"));
     up(a, a_name);
     up(b, b_name);
     for (ns, name) in [(a, a_name), (b, b_name)] {
@@ -40,14 +32,13 @@ pub fn join(a: &Netns, a_name: &str, b: &Netns, b_name: &str) {
 
 /// Whether a link has its carrier and its queue; the kernel may take a second for that, and drops everything before.
 fn carries(ns: &Netns, name: &str) -> bool {
-    const GET_LINK: u16 = 18;
     const OPERATIONAL: [u8; 1] = [6];
-    let request = Request { kind: GET_LINK, flags: 0, body: vec![0; 16] };
+    let request = Request { kind: libc::RTM_GETLINK, flags: 0, body: vec![0; 16] };
     let links = ns.run(|| Socket::open(libc::NETLINK_ROUTE)?.dump("list links", &request)).expect("a list");
     links.iter().filter_map(|link| link.body.get(16..)).any(|attrs| {
-        attr::text(attrs, 3).as_deref() == Some(name)
-            && attr::find(attrs, 16) == Some(&OPERATIONAL)
-            && attr::text(attrs, 6).as_deref() != Some("noop")
+        attr::text(attrs, libc::IFLA_IFNAME).as_deref() == Some(name)
+            && find(attrs, libc::IFLA_OPERSTATE) == Some(&OPERATIONAL)
+            && attr::text(attrs, libc::IFLA_QDISC).as_deref() != Some("noop")
     })
 }
 
@@ -75,11 +66,9 @@ pub fn down(ns: &Netns, name: &str) {
     set(ns, name, false);
 }
 
-fn octets(address: IpAddr) -> (u8, Vec<u8>) {
-    match address {
-        IpAddr::V4(address) => (2, address.octets().to_vec()),
-        IpAddr::V6(address) => (10, address.octets().to_vec()),
-    }
+fn address_of(ns: &Netns, name: &str, network: &str) -> Address {
+    let network: IpNet = network.parse().expect("a network");
+    Address { link: index(ns, name), address: network.addr(), prefix: network.prefix_len() }
 }
 
 /// Gives a link an address, at once usable.
@@ -87,12 +76,8 @@ fn octets(address: IpAddr) -> (u8, Vec<u8>) {
 /// # Panics
 /// The text is no network, or the kernel refused.
 pub fn address(ns: &Netns, name: &str, network: &str) {
-    let network: IpNet = network.parse().expect("a network");
-    let (family, bytes) = octets(network.addr());
-    // Flag 2: no search for duplicates, which takes a second.
-    let header = [&[family, network.prefix_len(), 2, 0][..], &index(ns, name).to_ne_bytes()].concat();
-    let attrs = Attrs::new().bytes(2, &bytes).bytes(1, &bytes);
-    ask(ns, "add an address", NEW_ADDRESS, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &header, &attrs);
+    let address = address_of(ns, name, network);
+    ask(ns, |socket| address.add(socket, "add an address"));
 }
 
 /// Takes an address from a link.
@@ -100,10 +85,8 @@ pub fn address(ns: &Netns, name: &str, network: &str) {
 /// # Panics
 /// The text is no network, or the kernel refused.
 pub fn remove_address(ns: &Netns, name: &str, network: &str) {
-    let network: IpNet = network.parse().expect("a network");
-    let (family, bytes) = octets(network.addr());
-    let header = [&[family, network.prefix_len(), 0, 0][..], &index(ns, name).to_ne_bytes()].concat();
-    ask(ns, "remove an address", REMOVE_ADDRESS, 0, &header, &Attrs::new().bytes(2, &bytes).bytes(1, &bytes));
+    let address = address_of(ns, name, network);
+    ask(ns, |socket| address.remove(socket, "remove an address"));
 }
 
 /// Adds a route through a gateway.
@@ -112,10 +95,7 @@ pub fn remove_address(ns: &Netns, name: &str, network: &str) {
 /// A text is no network or address, or the kernel refused.
 pub fn route(ns: &Netns, to: &str, through: &str) {
     let to: IpNet = to.parse().expect("a network");
-    let (family, destination) = octets(to.addr());
-    let (_, gateway) = octets(through.parse().expect("an address"));
-    // Table main, protocol static, scope universe, a unicast route.
-    let header = [family, to.prefix_len(), 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
-    let attrs = Attrs::new().bytes(1, &destination).bytes(5, &gateway);
-    ask(ns, "add a route", NEW_ROUTE, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &header, &attrs);
+    let through: IpAddr = through.parse().expect("an address");
+    let route = Route::to(to.addr(), to.prefix_len()).through(through);
+    ask(ns, |socket| route.add(socket, "add a route"));
 }

@@ -2,12 +2,10 @@
 //! theirs has to be there.
 
 use firedrill_agent::{
-    host::{
-        netlink::{Attrs, NetlinkError, Request, Socket},
-        nft::expr::{Base, Compare, Exprs, Meta},
-    },
+    host::nft::expr::{Base, Compare, Exprs, Meta},
     testing::{Netns, address, join},
 };
+use firedrill_netlink::{Attrs, NetlinkError, Request, Socket, route::Link};
 
 use super::world::World;
 
@@ -203,10 +201,8 @@ fn to_port(protocol: u8, port: u16) -> Attrs {
 
 /// A host with Docker's bridge and rules, as Docker 26 writes them by iptables-nft, and a container's published port.
 pub(crate) fn docker(world: &World) {
-    let info = Attrs::new().text(1, "bridge");
-    let body = Attrs::new().text(3, "docker0").nest(18, &info).after(&[0; 16]).unwrap();
-    let make = Request { kind: 16, flags: CREATE | 0x200, body };
-    Socket::open(libc::NETLINK_ROUTE).unwrap().request("make Docker's bridge", &make).unwrap();
+    let bridge = Link::named("docker0").of_kind("bridge", &Attrs::new());
+    bridge.create(&mut Socket::open(libc::NETLINK_ROUTE).unwrap(), "make Docker's bridge").unwrap();
     address(&world.host_ns, "docker0", "172.17.0.1/16");
     firedrill_agent::testing::up(&world.host_ns, "docker0");
 

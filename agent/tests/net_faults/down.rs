@@ -3,16 +3,17 @@
 use std::{net::TcpStream, path::Path};
 
 use firedrill_agent::{
-    host::{
-        link::{
-            self,
-            forgets::{Class, Was},
-        },
-        netlink::{Attrs, NetlinkError, Request, Socket, find},
+    host::link::{
+        self,
+        forgets::{Class, Was},
     },
     sandboxed,
     testing::{address, down, host, remove_address, route, skip, up, wait_until},
     undo::Undo,
+};
+use firedrill_netlink::{
+    Attrs, NetlinkError, Request, Socket, find,
+    route::{Link, Neighbour},
 };
 use firedrill_wire::{Fault, Span, evidence::Seen};
 
@@ -41,7 +42,11 @@ fn furnish(world: &World) {
 fn ask(kind: u16, header: &[u8], attrs: &Attrs) -> Result<(), NetlinkError> {
     let flags = u16::try_from(libc::NLM_F_CREATE | libc::NLM_F_EXCL).unwrap();
     let request = Request { kind, flags, body: attrs.after(header).unwrap() };
-    Socket::open(libc::NETLINK_ROUTE).unwrap().request("furnish", &request)
+    socket().request("furnish", &request)
+}
+
+fn socket() -> Socket {
+    Socket::open(libc::NETLINK_ROUTE).unwrap()
 }
 
 fn index(name: &str) -> u32 {
@@ -71,8 +76,12 @@ sandboxed! {
         let leased = Attrs::new().bytes(2, &own).bytes(1, &own).bytes(6, &life);
         ask(20, &[&[10, 64, 2, 0][..], &eth0].concat(), &leased).unwrap();
         // A neighbour that somebody wrote down.
-        let written = Attrs::new().bytes(1, &[10, 1, 0, 77]).bytes(2, &[2, 0, 0, 0, 0, 77]);
-        ask(28, &[&[2, 0, 0, 0][..], &eth0, &0x80_u16.to_ne_bytes(), &[0, 1]].concat(), &written).unwrap();
+        let written = Neighbour {
+            link: index("eth0"),
+            address: [10, 1, 0, 77].into(),
+            hardware_address: [2, 0, 0, 0, 0, 77],
+        };
+        written.add(&mut socket(), "furnish").unwrap();
         two_ways(2, &[10, 60, 0, 0], [("eth0", &[10, 1, 0, 2]), ("eth1", &[10, 2, 0, 2])]);
         let six = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
         two_ways(10, &six("fd60::"), [("eth0", &six(PEER6)), ("eth1", &six("fd00:2::2"))]);
@@ -104,7 +113,7 @@ sandboxed! {
 /// For how many seconds an address is still valid.
 fn lifetime(address: &[u8]) -> Option<u32> {
     let request = Request { kind: 22, flags: 0, body: vec![0; 8] };
-    let all = Socket::open(libc::NETLINK_ROUTE).unwrap().dump("list addresses", &request).unwrap();
+    let all = socket().dump("list addresses", &request).unwrap();
     let attrs = all.iter().map(|one| &one.body[8..]).find(|attrs| find(attrs, 1) == Some(address))?;
     Some(u32::from_ne_bytes(find(attrs, 6)?[4..8].try_into().unwrap()))
 }
@@ -114,9 +123,10 @@ sandboxed! {
         let world = World::new();
         furnish(&world);
         for (name, number) in [("eth0.7", 7_u16), ("eth0.8", 8)] {
-            let info = Attrs::new().text(1, "vlan").nest(2, &Attrs::new().bytes(1, &number.to_ne_bytes()));
-            let attrs = Attrs::new().text(3, name).ne32(5, index("eth0")).nest(18, &info);
-            match ask(16, &[0; 16], &attrs) {
+            let parent = Attrs::new().ne32(libc::IFLA_LINK, index("eth0"));
+            let vlan = Attrs::new().bytes(1, &number.to_ne_bytes());
+            let made = Link::named(name).with(&parent).of_kind("vlan", &vlan).create(&mut socket(), "furnish");
+            match made {
                 Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => {
                     return skip(&format!("VLANs on an interface that goes down: {error}"));
                 }

@@ -20,21 +20,21 @@ pub(super) struct Cables {
 
 impl Cables {
     /// Makes bridges and routes; no cables yet.
-    pub(super) async fn lay(spec: &LabSpec) -> Result<Self, LabError> {
-        let net = Net::open()?;
+    pub(super) fn lay(spec: &LabSpec) -> Result<Self, LabError> {
+        let mut net = Net::open()?;
         net.set_sysctls(true)?;
-        net.loopback().await?;
+        net.loopback()?;
         let regions = spec.regions();
         let mut bridges = Vec::new();
         for number in 0..=regions.len() {
-            bridges.push(net.bridge(&format!("region{number}"), mac(BRIDGE, number)).await?);
+            bridges.push(net.bridge(&format!("region{number}"), mac(BRIDGE, number))?);
         }
         let place_of = |region: &str| regions.iter().position(|r| *r == region).unwrap_or(regions.len());
         let hosts = spec.hosts.iter().map(|h| (place_of(&h.region), &h.addresses));
         let mut bridge_of = Vec::new();
         for (index, (place, addresses)) in hosts.chain([(regions.len(), &spec.coordinator)]).enumerate() {
             for address in addresses {
-                net.reach(*address, bridges[place], mac(HOST, index)).await?;
+                net.reach(*address, bridges[place], mac(HOST, index))?;
             }
             bridge_of.push(bridges[place]);
         }
@@ -42,19 +42,19 @@ impl Cables {
     }
 
     /// Plugs the process's network namespace in as that host.
-    pub(super) async fn plug(&self, index: usize, pid: i32) -> Result<(), LabError> {
+    pub(super) fn plug(&mut self, index: usize, pid: i32) -> Result<(), LabError> {
         let namespace = File::open(format!("/proc/{pid}/ns/net")).doing("open the host's network")?;
-        self.net.cable(&name(index), self.bridge_of[index], mac(HOST, index), namespace.as_fd()).await
+        self.net.cable(&name(index), self.bridge_of[index], mac(HOST, index), namespace.as_fd())
     }
 
     /// The router's end up or down.
-    pub(super) async fn set(&self, index: usize, up: bool) -> Result<(), LabError> {
-        self.net.set_link(&name(index), up).await
+    pub(super) fn set(&mut self, index: usize, up: bool) -> Result<(), LabError> {
+        self.net.set_link(&name(index), up)
     }
 
     /// Takes the cable away.
-    pub(super) async fn unplug(&self, index: usize) -> Result<(), LabError> {
-        self.net.remove(&name(index)).await
+    pub(super) fn unplug(&mut self, index: usize) -> Result<(), LabError> {
+        self.net.remove(&name(index))
     }
 }
 
@@ -63,8 +63,8 @@ fn name(index: usize) -> String {
 }
 
 /// What a process in a network namespace of its own needs to set up its end.
-pub(crate) async fn configure_own_end(addresses: &[IpAddr]) -> Result<(), LabError> {
-    let net = Net::open()?;
+pub(crate) fn configure_own_end(addresses: &[IpAddr]) -> Result<(), LabError> {
+    let mut net = Net::open()?;
     net.set_sysctls(false)?;
-    net.configure_host(addresses).await
+    net.configure_host(addresses)
 }

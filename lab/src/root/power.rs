@@ -107,7 +107,7 @@ pub(super) async fn run(
         }
     };
     let made = async {
-        let root = Root::new(spec, events).await?;
+        let root = Root::new(spec, events)?;
         names::serve(&root.spec).await?;
         Ok::<_, LabError>(root)
     };
@@ -122,8 +122,8 @@ pub(super) async fn run(
     root.boot_all().await;
     loop {
         tokio::select! {
-            _ = children.recv() => root.reap().await,
-            Some(event) = happens.recv() => root.handle(event).await,
+            _ = children.recv() => root.reap(),
+            Some(event) = happens.recv() => root.handle(event),
             () = cut(&mut lifeline) => return ExitCode::SUCCESS,
         }
     }
@@ -138,8 +138,8 @@ async fn cut(lifeline: &mut Option<Receiver>) {
 }
 
 impl Root {
-    async fn new(spec: LabSpec, events: mpsc::UnboundedSender<Event>) -> Result<Self, LabError> {
-        let cables = Cables::lay(&spec).await?;
+    fn new(spec: LabSpec, events: mpsc::UnboundedSender<Event>) -> Result<Self, LabError> {
+        let cables = Cables::lay(&spec)?;
         let hosts: Result<Vec<Host>, LabError> = spec
             .hosts
             .iter()
@@ -170,34 +170,36 @@ impl Root {
 
     async fn boot_all(&mut self) {
         self.awaited = (0..=self.hosts.len()).map(|index| (index, ())).collect();
-        if let Err(error) = self.make_coordinator().await {
-            self.reported(self.hosts.len(), Report::of(&error)).await;
+        if let Err(error) = self.make_coordinator() {
+            self.reported(self.hosts.len(), Report::of(&error));
         }
         for index in 0..self.hosts.len() {
-            self.boot(index).await;
+            self.boot(index);
+            // Those that have started ask for names meanwhile.
+            tokio::task::yield_now().await;
         }
     }
 
     /// The coordinator's place in the network.
-    async fn make_coordinator(&mut self) -> Result<(), LabError> {
+    fn make_coordinator(&mut self) -> Result<(), LabError> {
         let index = self.hosts.len();
         let (child, feed) = self.spawn(index, 0, "leaf", libc::CLONE_NEWNET, None)?;
-        self.cables.plug(index, child.pid).await?;
+        self.cables.plug(index, child.pid)?;
         let json = serde_json::to_vec(&self.spec.coordinator).doing("describe the coordinator's place")?;
         self.coordinator = Some(child);
         File::from(feed).write_all(&json).doing("describe the coordinator's place")
     }
 
-    async fn boot(&mut self, index: usize) {
+    fn boot(&mut self, index: usize) {
         let host = &mut self.hosts[index];
         host.boots += 1;
         host.state = HostState::Booting;
-        if let Err(error) = self.try_boot(index).await {
-            self.reported(index, Report::of(&error)).await;
+        if let Err(error) = self.try_boot(index) {
+            self.reported(index, Report::of(&error));
         }
     }
 
-    async fn try_boot(&mut self, index: usize) -> Result<(), LabError> {
+    fn try_boot(&mut self, index: usize) -> Result<(), LabError> {
         let host = &mut self.hosts[index];
         host.boot_id = random_id()?;
         let boot = Boot {
@@ -212,9 +214,9 @@ impl Root {
         let (child, feed) = self.spawn(index, boots, "host", HOST_NAMESPACES, Some(Outer::INSIDE))?;
         let pid = child.pid;
         self.hosts[index].child = Some(child);
-        self.cables.plug(index, pid).await?;
+        self.cables.plug(index, pid)?;
         if self.hosts[index].cut {
-            self.cables.set(index, false).await?;
+            self.cables.set(index, false)?;
         }
         let json = serde_json::to_vec(&boot).doing("describe the host to itself")?;
         File::from(feed).write_all(&json).doing("describe the host to itself")
@@ -245,40 +247,40 @@ impl Root {
         Ok((child, feed))
     }
 
-    async fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         let now = |root: &Self, index: usize, boot| root.hosts.get(index).is_some_and(|h| h.boots == boot);
         match event {
             Event::Reported { index, boot, report } => {
                 if index == self.hosts.len() || now(self, index, boot) {
-                    self.reported(index, report).await;
+                    self.reported(index, report);
                 }
             }
             Event::GoingDown { index, boot, pulled } => {
                 if now(self, index, boot) {
-                    self.going_down(index).await;
+                    self.going_down(index);
                 }
                 let _ = pulled.send(());
             }
             Event::StillThere { index, boot } => {
                 let host = &self.hosts[index];
                 if now(self, index, boot) && host.state == HostState::Up && !host.cut {
-                    let _ = self.cables.set(index, true).await;
+                    let _ = self.cables.set(index, true);
                 }
             }
             Event::BootDue { index, boot } => {
                 if now(self, index, boot) && self.hosts[index].state == HostState::Restarting {
-                    self.boot(index).await;
+                    self.boot(index);
                 }
             }
             Event::Asked { request, reply } => {
-                let answer = self.answer(request).await;
+                let answer = self.answer(request);
                 let _ = reply.send(answer.unwrap_or_else(|e| (Answer::Refused(chain(e)), None)));
             }
         }
     }
 
     /// A part has started, or says why not.
-    async fn reported(&mut self, index: usize, report: Report) {
+    fn reported(&mut self, index: usize, report: Report) {
         self.awaited.remove(&index);
         if let Some(host) = self.hosts.get_mut(index) {
             if report.error.is_none() {
@@ -307,8 +309,8 @@ impl Root {
         }
     }
 
-    async fn going_down(&mut self, index: usize) {
-        let _ = self.cables.set(index, false).await;
+    fn going_down(&mut self, index: usize) {
+        let _ = self.cables.set(index, false);
         let (events, boot) = (self.events.clone(), self.hosts[index].boots);
         tokio::spawn(async move {
             tokio::time::sleep(CALL_FAILED_AFTER).await;
@@ -317,7 +319,7 @@ impl Root {
     }
 
     /// Buries what has died, and learns from how it died what it wanted.
-    async fn reap(&mut self) {
+    fn reap(&mut self) {
         loop {
             let status = match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) | Err(_) => return,
@@ -326,7 +328,7 @@ impl Root {
             let Some(pid) = status.pid().map(Pid::as_raw) else { continue };
             let found = self.hosts.iter().position(|h| h.child.as_ref().is_some_and(|c| c.pid == pid));
             let Some(index) = found else { continue };
-            let _ = self.cables.unplug(index).await;
+            let _ = self.cables.unplug(index);
             let host = &mut self.hosts[index];
             host.child = None;
             // The kernel's way to say what reboot(2) was asked for in a process-id namespace.
@@ -344,7 +346,7 @@ impl Root {
         }
     }
 
-    async fn answer(&mut self, request: Request) -> Result<Reply, LabError> {
+    fn answer(&mut self, request: Request) -> Result<Reply, LabError> {
         match request {
             Request::Status => return Ok((Answer::Status(self.status()), None)),
             Request::Coordinator => {
@@ -367,17 +369,17 @@ impl Root {
                 let index = self.find(&host)?;
                 self.hosts[index].cut = !up;
                 if self.hosts[index].child.is_some() {
-                    self.cables.set(index, up).await?;
+                    self.cables.set(index, up)?;
                 }
             }
             Request::GoingDown(name) => {
                 let index = self.find(&name)?;
-                self.going_down(index).await;
+                self.going_down(index);
             }
             Request::Kill(name) => {
                 let index = self.find(&name)?;
                 if let Some(child) = &self.hosts[index].child {
-                    self.cables.set(index, false).await?;
+                    self.cables.set(index, false)?;
                     process::kill(&child.pidfd).doing(format!("cut the power of host {name}"))?;
                 }
                 self.hosts[index].state = HostState::Off;
@@ -387,7 +389,7 @@ impl Root {
                 if self.hosts[index].child.is_some() {
                     return Err(LabError::Refused(format!("host {name} is on")));
                 }
-                self.boot(index).await;
+                self.boot(index);
             }
         }
         Ok((Answer::Done, None))

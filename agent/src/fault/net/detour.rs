@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::NetlinkError;
 use firedrill_wire::fault::Direction;
 
 use super::rules::{Harm, choosing, exceptions, exemptions};
@@ -13,7 +14,6 @@ use crate::host::{
     Host,
     line::{FAULTS, MARK, Way, is_line},
     link::{self, Link},
-    netlink::NetlinkError,
     nft::{
         expr::{Base, Compare, Exprs, Family, Meta},
         interval::Intervals,

@@ -2,14 +2,13 @@
 
 use std::{fs, io::ErrorKind};
 
+use firedrill_netlink::{Attrs, attr};
+
 use super::{
     Flavour, Table,
     program::{IptablesError, Program},
 };
-use crate::host::{
-    netlink::{Attrs, attr},
-    nft::{PREFIX, expr::Family, is_absent, list, message::Kind},
-};
+use crate::host::nft::{PREFIX, expr::Family, is_absent, list, message::Kind};
 
 /// What there is of ours in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,22 +2,19 @@
 //!
 //! Changes no interface that is not ours by name, kind and group.
 
+use firedrill_netlink::{Attrs, NetlinkError, Reason, Socket, route};
+
 use crate::host::{
     link::{self, Link},
-    netlink::{Attrs, NetlinkError, Reason, Request, Socket, flag},
     nft::PREFIX,
 };
 
-const NEW_LINK: u16 = 16;
-const DELETE_LINK: u16 = 17;
-const HEADER: usize = 16;
-const NAME: u16 = 3;
-const LINK_INFO: u16 = 18;
-const ALIAS: u16 = 20;
-const GROUP: u16 = 27;
-const FAMILIES: u16 = 26;
-const UP: u32 = 1;
 const KIND: &str = "ifb";
+/// How an interface gets its link-local address, and the mode in which it gets none; libc lacks both.
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+/// The family (`AF_INET6`) as the type of an attribute.
+const INET6: u16 = 10;
 /// The group of our interfaces. Unlike an alias it is there from the first moment on.
 const OURS: u32 = 0xfd00;
 
@@ -30,21 +27,24 @@ pub fn is_line(link: &Link) -> bool {
 /// Makes an interface of ours, up; its index. One that is there already is ours or in the way.
 pub(super) fn make(name: &str, alias: &str) -> Result<u32, NetlinkError> {
     let what = format!("make interface {name} ({KIND})");
-    let attrs = Attrs::new().text(NAME, name).ne32(GROUP, OURS).nest(LINK_INFO, &Attrs::new().text(1, KIND));
-    let made = request(&what, NEW_LINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL, 0, 0, &attrs);
+    let mut socket = Socket::open(libc::NETLINK_ROUTE)?;
+    let made = route::Link::named(name).group(OURS).of_kind(KIND, &Attrs::new()).create(&mut socket, &what);
     match made {
         Err(error) if error.errno() != Some(libc::EEXIST) => return Err(error),
         _ => {}
     }
     match link::all()?.into_iter().find(|one| one.name == name) {
         Some(one) if is_line(&one) => {
+            let ours = || route::Link::numbered(one.index);
             // No addresses of its own: nothing is to be sent from there. Where there is no IPv6 there are none anyway.
-            let none = Attrs::new().nest(FAMILIES, &Attrs::new().nest(10, &Attrs::new().bytes(8, &[1])));
-            match request(&format!("keep {name} without addresses"), NEW_LINK, 0, one.index, 0, &none) {
+            let mode = Attrs::new().bytes(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
+            let families = Attrs::new().nest(INET6, &mode);
+            let none = ours().with(&Attrs::new().nest(libc::IFLA_AF_SPEC, &families));
+            match none.change(&mut socket, &format!("keep {name} without addresses")) {
                 Err(error) if error.errno() != Some(libc::EAFNOSUPPORT) => return Err(error),
                 _ => {}
             }
-            request(&format!("set {name} up"), NEW_LINK, 0, one.index, UP, &Attrs::new().text(ALIAS, alias))?;
+            ours().up(true).alias(alias).change(&mut socket, &format!("set {name} up"))?;
             Ok(one.index)
         }
         Some(_) => {
@@ -57,25 +57,5 @@ pub(super) fn make(name: &str, alias: &str) -> Result<u32, NetlinkError> {
 /// Removes an interface; that it is not there is success.
 pub(super) fn remove(name: &str, index: u32) -> Result<(), NetlinkError> {
     let what = format!("remove interface {name}");
-    match request(&what, DELETE_LINK, 0, index, 0, &Attrs::new()) {
-        Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
-        other => other,
-    }
-}
-
-fn request(
-    what: &str,
-    kind: u16,
-    flags: libc::c_int,
-    index: u32,
-    up: u32,
-    attrs: &Attrs,
-) -> Result<(), NetlinkError> {
-    let mut header = [0; HEADER];
-    header[4..8].copy_from_slice(&index.to_ne_bytes());
-    header[8..12].copy_from_slice(&up.to_ne_bytes());
-    header[12..16].copy_from_slice(&up.to_ne_bytes());
-    let too_long = || NetlinkError { what: what.to_owned(), reason: Reason::TooLong("a name".to_owned()) };
-    let body = attrs.after(&header).ok_or_else(too_long)?;
-    Socket::open(libc::NETLINK_ROUTE)?.request(what, &Request { kind, flags: flag(flags), body })
+    route::Link::numbered(index).remove(&mut Socket::open(libc::NETLINK_ROUTE)?, &what)
 }

@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_netlink::{Attrs, NetlinkError, Reason, Request, Socket, attr, find, flag};
+
 use super::compose::{MOST_WAITING, Stage};
-use crate::host::{
-    impair::{self, Chance, Impair, Loss, Rate},
-    netlink::{Attrs, NetlinkError, Reason, Request, Socket, attr, find, flag},
-};
+use crate::host::impair::{self, Chance, Impair, Loss, Rate};
 
 const NEW_QDISC: u16 = 36;
 const GET_QDISC: u16 = 38;

@@ -16,10 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_netlink::{NetlinkError, Request};
 use serde::{Deserialize, Serialize};
 
 use super::Link;
-use crate::host::netlink::{NetlinkError, Request};
 use thing::Key;
 
 /// So many things of one interface are put back at most.

@@ -2,6 +2,7 @@
 
 use std::sync::{PoisonError, Weak};
 
+use firedrill_netlink::NetlinkError;
 use ipnet::IpNet;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     too_long,
     transact::transact,
 };
-use crate::host::{followers::Adds, netlink::NetlinkError};
+use crate::host::followers::Adds;
 
 /// Adds to the sets of one table and its twin. Does not keep them alive, and never makes what is not there.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Each load goes to one register and is judged by what follows it. Encodes only; never speaks to the kernel.
 
-use crate::host::netlink::Attrs;
+use firedrill_netlink::Attrs;
 
 /// The one register in use: 16 bytes.
 const REGISTER: u32 = 1;

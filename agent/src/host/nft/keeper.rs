@@ -6,13 +6,14 @@ use std::{
     time::Instant,
 };
 
+use firedrill_netlink::{NetlinkError, Request, Socket};
+
 use super::{
     Owner,
     table::{self, Gate, Of},
     too_long,
     transact::transact,
 };
-use crate::host::netlink::{NetlinkError, Request, Socket};
 
 /// Keeps a gate open, once each time it is asked to. A gate that has closed stays closed.
 #[derive(Debug)]

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use firedrill_netlink::{Attrs, Message, NetlinkError, Reason, Socket, attr};
+
 use super::{
     message::{ANY, Kind, SET_TIMEOUT, in_family},
     named,
     table::Of,
 };
-use crate::host::netlink::{Attrs, Message, NetlinkError, Reason, Socket, attr};
 
 /// A table that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]

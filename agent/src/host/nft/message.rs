@@ -1,6 +1,6 @@
 //! The numbers of nf_tables' messages, and how a message is made.
 
-use crate::host::netlink::{Attrs, Request, flag};
+use firedrill_netlink::{Attrs, Request, flag};
 
 /// What nf_tables is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

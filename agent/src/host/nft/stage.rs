@@ -3,13 +3,14 @@
 
 use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
+use firedrill_netlink::NetlinkError;
+
 use super::{
     Nft, making,
     table::{Gate, HOLD, LEASE, Making, Of, Table, open_gates},
     too_long,
     transact::{put, room, size, transact},
 };
-use crate::host::netlink::NetlinkError;
 
 /// How many rules each staged table has, its families and its gates, by its name.
 pub(super) type Staged = BTreeMap<String, (usize, Vec<Of>, Vec<Gate>)>;

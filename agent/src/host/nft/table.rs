@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use firedrill_netlink::{Attrs, Request};
+
 use super::{
     expr::{Exprs, Family, Meta},
     interval::Intervals,
     message::{self as msg, Kind},
 };
-use crate::host::netlink::{Attrs, Request};
 
 /// The set whose elements live as long as the lease.
 pub const LEASE: &str = "lease";

@@ -1,11 +1,12 @@
 //! Transactions: all of it or nothing, acknowledged or an error, in parts where one datagram cannot hold it.
 
+use firedrill_netlink::{NetlinkError, Reason, Request, Socket};
+
 use super::{
     delete,
     message::{self, Kind},
     table::Table,
 };
-use crate::host::netlink::{NetlinkError, Reason, Request, Socket};
 
 /// Beyond this a socket's usual buffer may not do.
 const USUAL_ROOM: usize = 100_000;

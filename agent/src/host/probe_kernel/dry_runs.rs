@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use firedrill_netlink::{Attrs, NetlinkError, Request, Socket, flag, route::Link};
 use firedrill_wire::api::{Finding, Grade};
 
 use super::{finding, packages};
 use crate::host::{
     Host,
-    netlink::{Attrs, NetlinkError, Request, Socket, flag},
     nft::{
         expr::Exprs,
         list,
@@ -17,8 +17,6 @@ use crate::host::{
     queue,
 };
 
-const NEW_LINK: u16 = 16;
-const NEW_QDISC: u16 = 36;
 const TRIAL: &str = "fd_trial";
 /// What a kernel says to options that cannot be, of a qdisc that it has.
 const QDISC: [i32; 1] = [libc::EINVAL];
@@ -171,18 +169,15 @@ fn try_qdisc(kind: &str) -> Result<(), NetlinkError> {
     let mut header = [0; 20];
     header[4..8].copy_from_slice(&1_u32.to_ne_bytes());
     header[12..16].copy_from_slice(&u32::MAX.to_ne_bytes());
-    request(&format!("try out {kind}"), NEW_QDISC, &Attrs::new().text(1, kind).bytes(2, &[0]), &header)
+    let attrs = Attrs::new().text(1, kind).bytes(2, &[0]);
+    let what = format!("try out {kind}");
+    let request =
+        Request::new(&what, libc::RTM_NEWQDISC, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &header, &attrs)?;
+    Socket::open(libc::NETLINK_ROUTE)?.request(&what, &request)
 }
 
 /// An ifb whose hardware address is a group's: the kernel looks the kind up, then refuses.
 fn try_ifb() -> Result<(), NetlinkError> {
-    let attrs =
-        Attrs::new().text(3, TRIAL).bytes(1, &[1, 0, 0, 0, 0, 0]).nest(18, &Attrs::new().text(1, "ifb"));
-    request("try out ifb", NEW_LINK, &attrs, &[0; 16])
-}
-
-fn request(what: &str, kind: u16, attrs: &Attrs, header: &[u8]) -> Result<(), NetlinkError> {
-    let flags = flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
-    let body = attrs.after(header).unwrap_or_default();
-    Socket::open(libc::NETLINK_ROUTE)?.request(what, &Request { kind, flags, body })
+    let ifb = Link::named(TRIAL).hardware_address([1, 0, 0, 0, 0, 0]).of_kind("ifb", &Attrs::new());
+    ifb.create(&mut Socket::open(libc::NETLINK_ROUTE)?, "try out ifb")
 }

@@ -1,6 +1,6 @@
 //! The messages of nfnetlink_queue: what it is told, what it hands over, and verdicts. Encodes and reads only.
 
-use crate::host::netlink::{Attrs, Request, attributes, flag};
+use firedrill_netlink::{Attrs, Request, attributes, flag};
 
 const SUBSYSTEM: u8 = 3;
 const PACKET: u8 = 0;
@@ -202,7 +202,7 @@ pub(super) fn dropped(text: &str, number: u16) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::netlink::{find, messages};
+    use firedrill_netlink::{find, messages};
     use proptest::prelude::*;
 
     fn handed_over(payload: &[u8]) -> Vec<u8> {

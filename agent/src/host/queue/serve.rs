@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_netlink::messages;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
     socket::{Inbox, MANY, Socket},
     waiting::Waiting,
 };
-use crate::host::{impair::Model, netlink::messages};
+use crate::host::impair::Model;
 
 /// What a held packet costs beyond its bytes, here or in the kernel.
 pub(super) const OVERHEAD: usize = 1024;

@@ -8,10 +8,10 @@ use std::{
     ptr,
 };
 
+use firedrill_netlink::{Request, encode, messages};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::message;
-use crate::host::netlink::{Request, encode, messages};
 
 /// So many messages come by one call.
 pub(super) const MANY: usize = 64;

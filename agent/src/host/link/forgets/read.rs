@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use firedrill_netlink::{Attrs, Message, attributes, find};
 use firedrill_probe::clock::boot_us;
 
 use super::thing::{Class, DEPRECATED, INET6, NEXTHOP_OBJECT, PERMANENT, Thing};
-use crate::host::{
-    link::ne32,
-    netlink::{Attrs, Message, attributes, find},
-};
+use crate::host::link::ne32;
 
 const TEMPORARY: u32 = 1;
 /// A check for duplicates that goes on or has failed, and old age: the kernel sets these.

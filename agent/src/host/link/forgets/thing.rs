@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use firedrill_netlink::{Attrs, NetlinkError, Request, Socket, find, flag};
 use firedrill_probe::clock::boot_us;
 use serde::{Deserialize, Serialize};
 
 use super::{KERNEL, ROUTER, hex};
-use crate::host::{
-    link::ne32,
-    netlink::{Attrs, NetlinkError, Request, Socket, find, flag},
-};
+use crate::host::link::ne32;
 
 /// What is left to an address of which that is not known, in seconds, as in RFC 4862, 5.5.3: two hours.
 const UNKNOWN_LIFE: u32 = 7200;

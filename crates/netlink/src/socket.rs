@@ -1,45 +1,17 @@
-//! A blocking netlink socket: requests, dumps and batches, each answered or an error that says what was tried.
-//!
-//! Knows no message by name. Never keeps a dump that the kernel says was disturbed, never takes silence for success,
-//! and is closed on exec, so that no program that the agent starts can keep alive what the socket owns.
-
-pub mod attr;
-mod error;
-
-pub use attr::{Attrs, attributes, find};
-pub use error::{NetlinkError, Reason};
+//! The socket: requests, dumps and batches, each answered or an error that says what was tried.
 
 use std::{io, os::fd::AsFd, time::Instant};
 
-use libc::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
+use libc::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 use netlink_sys::Socket as Raw;
 use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::{Message, NetlinkError, Reason, Request, encode, flag, messages};
 
 /// How often a dump is taken again when the kernel says that it was disturbed.
 const DUMP_TRIES: u32 = 50;
 /// No datagram of the kernel is longer: it cuts dumps into pieces of at most 32 KiB.
 const RECEIVE: usize = 128 << 10;
-const HEADER: usize = 16;
-
-/// One message of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its type.
-    pub kind: u16,
-    /// What follows netlink's own header: the family's header, then attributes.
-    pub body: Vec<u8>,
-}
-
-/// A message to be sent: its type, its flags, and what follows netlink's own header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Its type.
-    pub kind: u16,
-    /// `NLM_F_…` beyond those that the socket sets.
-    pub flags: u16,
-    /// The family's header, then attributes.
-    pub body: Vec<u8>,
-}
 
 /// The position of a message in a batch, and what the kernel said about it.
 pub type Answer = (usize, Result<(), NetlinkError>);
@@ -50,12 +22,6 @@ pub struct Socket {
     raw: Raw,
     seq: u32,
     buffer: Vec<u8>,
-}
-
-/// Netlink's flags are 16 bits wide; libc has them as `c_int`.
-pub(crate) const fn flag(bits: libc::c_int) -> u16 {
-    let [low, high, ..] = bits.to_le_bytes();
-    u16::from_le_bytes([low, high])
 }
 
 impl Socket {
@@ -231,44 +197,4 @@ impl Socket {
             }
         }
     }
-}
-
-/// A message as it is sent.
-pub(crate) fn encode(request: &Request, seq: u32) -> Vec<u8> {
-    let length = HEADER + request.body.len();
-    let mut bytes = Vec::with_capacity(length + 3);
-    // A body beyond 4 GiB cannot be sent anyway; the kernel refuses the length.
-    bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
-    bytes.extend(request.kind.to_ne_bytes());
-    bytes.extend((request.flags | flag(NLM_F_REQUEST)).to_ne_bytes());
-    bytes.extend(seq.to_ne_bytes());
-    bytes.extend(0_u32.to_ne_bytes());
-    bytes.extend(&request.body);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
-
-/// A message within a datagram.
-pub(crate) struct Part<'a> {
-    pub(crate) kind: u16,
-    flags: u16,
-    pub(crate) seq: u32,
-    pub(crate) body: &'a [u8],
-}
-
-/// The messages of a datagram; a torn one ends it.
-pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Part<'_>> {
-    std::iter::from_fn(move || {
-        let header: [u8; HEADER] = datagram.get(..HEADER)?.try_into().ok()?;
-        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = header;
-        let length = usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok()?;
-        let body = datagram.get(HEADER..length)?;
-        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(Part {
-            kind: u16::from_ne_bytes([e, f]),
-            flags: u16::from_ne_bytes([g, h]),
-            seq: u32::from_ne_bytes([i, j, k, l]),
-            body,
-        })
-    })
 }

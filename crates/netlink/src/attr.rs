@@ -69,6 +69,13 @@ impl Attrs {
         self.bytes(kind | NESTED, &inner.bytes)
     }
 
+    /// Adds a message inside an attribute: a header, then attributes.
+    #[must_use]
+    pub fn message(mut self, kind: u16, header: &[u8], inner: &Self) -> Self {
+        self.too_long |= inner.too_long;
+        self.bytes(kind, &[header, &inner.bytes].concat())
+    }
+
     /// The length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -141,6 +148,7 @@ mod tests {
         let long = Attrs::new().bytes(1, &vec![0; LONGEST + 1]);
         assert!(long.after(&[]).is_none());
         assert!(Attrs::new().nest(2, &long).after(&[]).is_none());
+        assert!(Attrs::new().message(2, &[0; 16], &long).after(&[]).is_none());
     }
 
     proptest! {

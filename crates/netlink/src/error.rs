@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{attributes, flag};
+use crate::{attributes, flag};
 
 /// Where the kernel's own text stands in an error.
 const NLMSGERR_ATTR_MSG: u16 = 1;
@@ -47,7 +47,9 @@ fn kernel_says(text: Option<&str>) -> String {
 }
 
 impl NetlinkError {
-    pub(crate) fn io(what: &str, error: &io::Error) -> Self {
+    /// The error of a system call; `what` completes "could not". One without a number counts as `EIO`.
+    #[must_use]
+    pub fn io(what: &str, error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         Self { what: what.to_owned(), reason: Reason::Refused { errno, text: None } }
     }
@@ -62,7 +64,7 @@ impl NetlinkError {
     }
 
     /// Reads NLMSG_ERROR or NLMSG_DONE.
-    pub(super) fn check(what: &str, flags: u16, body: &[u8], kind: libc::c_int) -> Result<(), Self> {
+    pub(crate) fn check(what: &str, flags: u16, body: &[u8], kind: libc::c_int) -> Result<(), Self> {
         let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
         if code == 0 {
             return Ok(());

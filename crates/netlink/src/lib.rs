@@ -1,0 +1,16 @@
+//! Blocking netlink: a socket, messages and attributes, and the messages of links, addresses and routes ([`route`]).
+//!
+//! Never keeps a dump that the kernel says was disturbed, and never takes silence for success. Needs no runtime: the
+//! kernel answers a request before the send returns. A socket is closed on exec, so that no program that is started
+//! meanwhile can keep alive what the socket owns.
+
+pub mod attr;
+mod error;
+mod message;
+pub mod route;
+mod socket;
+
+pub use attr::{Attrs, attributes, find};
+pub use error::{NetlinkError, Reason};
+pub use message::{Message, Part, Request, encode, flag, messages};
+pub use socket::{Answer, Socket};

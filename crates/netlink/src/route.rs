@@ -1,0 +1,63 @@
+//! Messages of rtnetlink that make, change and remove links, addresses, routes and neighbours.
+//!
+//! Each is one request to a socket of `NETLINK_ROUTE`. It takes effect in the network namespace in which the socket was
+//! opened, whatever namespace the calling thread is in. `what` names the attempt in errors and completes "could not".
+
+mod address;
+mod entry;
+mod link;
+mod neighbour;
+
+use std::net::IpAddr;
+
+pub use address::Address;
+pub use entry::Route;
+pub use link::Link;
+pub use neighbour::Neighbour;
+
+use crate::{Attrs, NetlinkError, Request, Socket};
+
+/// Makes what is not there yet; `EEXIST` if it is.
+const NEW: libc::c_int = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+
+/// The address family of an address, as headers hold it.
+#[must_use]
+pub const fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => byte(libc::AF_INET),
+        IpAddr::V6(_) => byte(libc::AF_INET6),
+    }
+}
+
+/// The bytes of an address, as attributes hold them.
+#[must_use]
+pub fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// The length in bits of a prefix that holds one address.
+#[must_use]
+pub const fn host_prefix(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+/// libc has families as `c_int`, headers as a byte.
+const fn byte(number: libc::c_int) -> u8 {
+    number.to_le_bytes()[0]
+}
+
+fn ask(
+    socket: &mut Socket,
+    what: &str,
+    (kind, flags): (u16, libc::c_int),
+    header: &[u8],
+    attrs: &Attrs,
+) -> Result<(), NetlinkError> {
+    socket.request(what, &Request::new(what, kind, flags, header, attrs)?)
+}
