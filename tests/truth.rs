@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
     let mut args = Arguments::from_args();
     // Each case waits far more than it works.
-    args.test_threads.get_or_insert(4);
+    args.test_threads.get_or_insert(8);
     let trial = |&(name, case): &(&'static str, fn(&Ground))| {
         Trial::test(name, move || {
             case(&Ground::new(name));
