@@ -4,17 +4,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Crates of the default build (`cargo build --release`), the workspace's own included. Change it together with the dependency
-# that made it grow, and say in that commit what the dependency is worth.
-most=167
+# Crates of others in the default build (`cargo build --release`). Change the number together with the dependency that made it
+# grow, and say in that commit what the dependency is worth.
+most=161
 # More than one version of these is linked, because dependencies differ; nothing here decides it.
 twice="base64"
 
 list() { cargo tree --locked --edges normal,build --prefix none "$@" | sed 's/ (\*)$//; s/ (proc-macro)//; s/ ([^)]*)$//; s/ *$//' | sort -u; }
 
-all=$(list --package firedrill --format '{p}')
+all=$(list --package firedrill --format '{p}' | grep -v '^firedrill')
 count=$(wc -l <<<"$all")
-echo "$count crates in the default build, $most are recorded"
+echo "$count crates of others in the default build, $most are recorded"
 if ((count > most)); then
     echo "the default build has grown: cut a dependency, or record $count in $0 and say what it is worth" >&2
     exit 1

@@ -3,14 +3,12 @@
 pub mod cgroup;
 pub mod dbus;
 pub mod followers;
-pub mod impair;
 pub mod iptables;
 pub mod line;
 pub mod link;
 pub mod nft;
 pub mod probe_kernel;
 pub mod process;
-pub mod queue;
 pub mod queue_numbers;
 pub mod resets;
 pub mod sockets;
@@ -18,6 +16,8 @@ pub mod ssh;
 pub mod whose;
 
 use std::path::PathBuf;
+
+pub use firedrill_packets::{impair, queue};
 
 /// Ends a hash, in the form in which it is compared and kept.
 fn sha256(hash: ring::digest::Context) -> [u8; 32] {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use firedrill_netlink::{Attrs, Request};
+pub use firedrill_packets::Hook;
 
 use super::{
     expr::{Exprs, Family, Meta},
@@ -39,30 +40,13 @@ impl Gate {
     }
 }
 
-/// Where a base chain sits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hook {
-    /// Packets for this host.
-    Input,
-    /// Packets that pass through: containers, guests, routed traffic.
-    Forward,
-    /// Packets that this host sends.
-    Output,
-    /// Packets that some interfaces got, before anything else; only in family `netdev`.
-    Ingress,
-    /// Packets that some interfaces are to send, after everything but their qdisc; only in family `netdev`.
-    Egress,
-}
-
-impl Hook {
-    /// As the kernel counts: each family from none.
-    const fn number(self) -> u32 {
-        match self {
-            Self::Ingress => 0,
-            Self::Input | Self::Egress => 1,
-            Self::Forward => 2,
-            Self::Output => 3,
-        }
+/// A hook's number as the kernel counts: each family from none.
+const fn number(hook: Hook) -> u32 {
+    match hook {
+        Hook::Ingress => 0,
+        Hook::Input | Hook::Egress => 1,
+        Hook::Forward => 2,
+        Hook::Output => 3,
     }
 }
 
@@ -85,7 +69,7 @@ impl Place {
     }
 
     fn encoded(&self) -> Attrs {
-        let place = Attrs::new().be32(1, self.hook.number()).bytes(2, &self.priority.to_be_bytes());
+        let place = Attrs::new().be32(1, number(self.hook)).bytes(2, &self.priority.to_be_bytes());
         if self.interfaces.is_empty() {
             return place;
         }

@@ -3,9 +3,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The transport protocols that have ports and a checksum over them.
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
+/// TCP's number, as IP headers have it. TCP and UDP have ports, and a checksum over both.
+pub const TCP: u8 = 6;
+/// UDP's number.
+pub const UDP: u8 = 17;
 
 /// From and to whom a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,8 @@ pub(super) fn ends(packet: &[u8]) -> Option<Ends> {
 }
 
 /// Where the transport begins, and which it is; of a later fragment it is none that could be summed.
-pub(crate) fn transport(packet: &[u8]) -> Option<(usize, u8)> {
+#[must_use]
+pub fn transport(packet: &[u8]) -> Option<(usize, u8)> {
     match packet.first()? >> 4 {
         4 => {
             let length = usize::from(packet.first()? & 0xf) * 4;
@@ -51,7 +53,8 @@ pub(crate) fn transport(packet: &[u8]) -> Option<(usize, u8)> {
 }
 
 /// The Internet checksum (RFC 1071).
-pub(crate) fn checksum(bytes: &[u8]) -> [u8; 2] {
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> [u8; 2] {
     folded(add(0, bytes))
 }
 
@@ -70,7 +73,7 @@ fn folded(mut sum: u64) -> [u8; 2] {
 }
 
 /// Makes the IP header tell the length that the packet has; `None` where it is none, or one piece of several.
-pub(crate) fn fit(packet: &mut [u8]) -> Option<()> {
+pub fn fit(packet: &mut [u8]) -> Option<()> {
     let length = u16::try_from(packet.len()).ok()?;
     match packet.first()? >> 4 {
         4 => {
@@ -91,7 +94,7 @@ pub(crate) fn fit(packet: &mut [u8]) -> Option<()> {
 }
 
 /// Computes the checksum of TCP or UDP; `false` where the packet has neither, and is as it was.
-pub(crate) fn sum(packet: &mut [u8]) -> bool {
+pub fn sum(packet: &mut [u8]) -> bool {
     let (Some(ends), Some((at, protocol))) = (ends(packet), transport(packet)) else {
         return false;
     };

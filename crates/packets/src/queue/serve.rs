@@ -22,7 +22,7 @@ use super::{
     socket::{Inbox, MANY, Socket},
     waiting::Waiting,
 };
-use crate::host::impair::Model;
+use crate::impair::Model;
 
 /// What a held packet costs beyond its bytes, here or in the kernel.
 pub(super) const OVERHEAD: usize = 1024;

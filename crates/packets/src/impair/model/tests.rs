@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::impair::{Chance, Distribution, Loss, Reorder};
+use crate::impair::{Chance, Distribution, Loss, Reorder};
 
 const PACKETS: u32 = 20_000;
 const MS: f64 = 1e6;

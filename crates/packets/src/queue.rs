@@ -5,7 +5,7 @@
 //! open closes.
 
 mod again;
-pub(crate) mod ip;
+pub mod ip;
 mod message;
 mod serve;
 mod socket;
@@ -27,9 +27,9 @@ use std::{
 
 use rustix::event::EventfdFlags;
 
-use super::{
+use crate::{
+    Hook,
     impair::{Impair, Loss, Model},
-    nft::table::Hook,
 };
 use again::Again;
 use serve::{Serve, State};
@@ -74,7 +74,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Spec {
     /// Its number, from [`FIRST`] on.
     pub number: u16,
-    /// Whose packets alone it gets, by the host's numbers ([`super::whose`]); 0 for anybody's.
+    /// Whose packets alone it gets, by the host's numbers (the caller's); 0 for anybody's.
     pub whose: u16,
     /// What becomes of its packets.
     pub impair: Impair,
@@ -323,7 +323,7 @@ fn count(number: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::impair::{Chance, Rate};
+    use crate::impair::{Chance, Rate};
 
     #[test]
     fn what_cannot_be_done_is_refused() {

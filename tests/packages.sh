@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that recipes need and that are missing.
+#
+#   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel), pages (tests/pages.sh)
+#
+# Needs root. Otherwise it says `skipped:` with what is missing, and ends with 3.
+set -euo pipefail
+
+has() { command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]]; }
+
+need=()
+for recipe in "$@"; do
+    case $recipe in
+    iptables) has iptables-restore || need+=(iptables) ;;
+    pages) has chromium || need+=(chromium) ;;
+    kernel)
+        has qemu-system-x86_64 || need+=(qemu-system-x86)
+        has iptables-restore || need+=(iptables)
+        [[ -x /bin/busybox ]] || need+=(busybox-static)
+        has cpio || need+=(cpio)
+        has modprobe || need+=(kmod)
+        [[ -x /lib/systemd/systemd ]] || need+=(systemd)
+        has dbus-daemon || need+=(dbus)
+        has ip || need+=(iproute2)
+        find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
+        ;;
+    *)
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, pages" >&2
+        exit 2
+        ;;
+    esac
+done
+((${#need[@]})) || exit 0
+if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+    echo "skipped: $* needs ${need[*]}; install them, or run this as root on Debian" >&2
+    exit 3
+fi
+apt-get update -qq >&2
+# Kernels are only ever booted in QEMU, with an initramfs of the recipe's own: a general one would take a minute.
+INITRD=No DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >&2
