@@ -5,8 +5,8 @@ demo *ARGS:
     cargo run --release -- demo {{ARGS}}
 
 # All tests that need nothing installed.
-test:
-    cargo test --workspace
+test *ARGS:
+    cargo test --workspace {{ARGS}}
 
 # Everything that has to pass before a change lands.
 ci:
@@ -15,6 +15,14 @@ ci:
 # The numbers in docs/numbers.md, measured on this machine.
 bench *ARGS:
     tests/bench.sh {{ARGS}}
+
+# How long it takes to build, from nothing and after a change.
+build-times:
+    tests/build_times.sh
+
+# What is installed: optimised as a whole.
+dist:
+    cargo build --profile dist -p firedrill -p firedrill-agent
 
 # Tests under a stock Debian kernel with systemd, in QEMU.
 kernel:
@@ -27,6 +35,10 @@ scenarios *NAMES:
 # The report in a real browser.
 pages:
     tests/pages.sh
+
+# How many crates the default build has, against the recorded number.
+crates:
+    tests/crates.sh
 
 # Licences, duplicate crates, sources.
 deny:

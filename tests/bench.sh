@@ -6,7 +6,8 @@
 # CHAOS=path/to/chaos compares with the Chaos Toolkit. Timings are printed, never judged.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --quiet --package firedrill --package firedrill-agent
-cargo build --release --quiet --package firedrill-probe --example prober_bench
-cargo build --release --quiet --package firedrill-agent --examples
-exec cargo bench --quiet --bench numbers -- "$@"
+# What is installed is what is measured.
+cargo build --profile dist --quiet --package firedrill --package firedrill-agent
+cargo build --profile dist --quiet --package firedrill-probe --example prober_bench
+cargo build --profile dist --quiet --package firedrill-agent --examples
+exec cargo bench --profile dist --quiet --bench numbers -- "$@"

@@ -13,7 +13,7 @@ pub(crate) fn lines() -> Result<(), Failure> {
     let target = "delay within 1 ms; the neighbour within 0.1 ms and 5 %; install and undo under 10 ms";
     tell("by a detour", target, &other("examples/line_bench", HOW, &[])?);
     note(
-        "one way, by the receiver's clock; under a stock kernel: tests/kernel/run.sh target/release/examples/line_bench",
+        "one way, by the receiver's clock; under a stock kernel: tests/kernel/run.sh target/dist/examples/line_bench",
     );
     Ok(())
 }

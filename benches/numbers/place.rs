@@ -32,7 +32,7 @@ pub(crate) fn built(name: &str, how: &str) -> Result<PathBuf, Failure> {
         return Ok(path);
     }
     Err(format!(
-        "{} is not built; `cargo build --release {how}` builds it, so does tests/bench.sh",
+        "{} is not built; `cargo build --profile dist {how}` builds it, so does tests/bench.sh",
         path.display()
     )
     .into())
@@ -57,12 +57,12 @@ fn folder() -> Result<&'static Path, Failure> {
     Ok(Path::new(env!("CARGO_BIN_EXE_firedrill")).parent().ok_or("the program is in no folder")?)
 }
 
-/// The agent's release binary.
+/// The agent's program, of the same profile as this one.
 pub(crate) fn agent_program() -> Result<PathBuf, Failure> {
     built("firedrill-agent", "-p firedrill-agent")
 }
 
-/// The release binary of the agent as a child of this process, which has moved to fresh user, network and mount
+/// The agent's program as a child of this process, which has moved to fresh user, network and mount
 /// namespaces with it. Its state lies on this machine's disk.
 pub(crate) struct Alone {
     child: Child,
