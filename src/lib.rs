@@ -16,6 +16,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod score;
+pub mod statistics;
 #[cfg(test)]
 mod testing;
 pub mod verdict;

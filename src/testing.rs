@@ -10,7 +10,7 @@ use firedrill_wire::{
     exchange::{Exchange, Exchanged, Way},
     fault::{HostIsolate, ServiceManager, ServiceStop},
     journal::{AgentEvent, HealReason, State, What},
-    probe::{Bin, Connection, HttpProbe, ProbeKind},
+    probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind},
 };
 use hdrhistogram::{
     Histogram,
@@ -234,6 +234,7 @@ impl Drill {
                     ca_file: None,
                 }),
                 rate: RATE as f64,
+                arrivals: Arrivals::Even,
                 timeout: Span::millis(500),
                 connection: Connection::New,
                 from: self.vantages.iter().map(|name| (*name).to_owned()).collect(),

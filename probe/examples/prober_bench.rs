@@ -13,7 +13,7 @@ use bytes::Bytes;
 use firedrill_probe::{histogram, start};
 use firedrill_wire::{
     Span,
-    probe::{Bin, Connection, HttpProbe, ProbeKind, ProbeSpec},
+    probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind, ProbeSpec},
 };
 use http_body_util::Full;
 use hyper::{Response, server::conn::http1, service::service_fn};
@@ -52,6 +52,8 @@ fn bench(url: &str, rate: f64, length: Duration, connection: Connection) -> Resu
             ca_file: None,
         }),
         rate,
+        arrivals: Arrivals::Even,
+        key: 0,
         timeout: Span::secs(1),
         connection,
         names: [].into(),

@@ -59,7 +59,7 @@ pub(crate) struct Ledger<H> {
 impl<H> Ledger<H> {
     /// Empty books of a probe that begins with its schedule.
     pub(crate) fn new(schedule: Schedule, limits: Limits) -> Self {
-        let start = schedule.due(0);
+        let start = schedule.start_us();
         Self {
             bin_us: start - start % LENGTH_US,
             seen_us: start,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use firedrill_wire::probe::ProbeSpec;
+use firedrill_wire::probe::{Arrivals, ProbeSpec};
 use hdrhistogram::Histogram;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -20,12 +20,12 @@ use crate::{
     lane::{Common, Lane, lock},
     ledger::{Ledger, Limits},
     pacer::Timer,
-    schedule::{MOST_RATE, Schedule, requests_within, slip_limit_us},
+    schedule::{MOST_RATE, Schedule, most_at_once, requests_within, slip_limit_us},
     spool::Writer,
     stall::{FLOOR_US, Stalls},
 };
 
-/// Requests that may be under way beyond rate × time-out.
+/// Requests that may be under way beyond those that the schedule explains.
 const SLACK: u64 = 16;
 
 /// The longest time-out that a probe may have.
@@ -166,7 +166,7 @@ fn all_checked(specs: &[ProbeSpec]) -> Result<Vec<Kind>, ProbeError> {
 }
 
 fn most_under_way(spec: &ProbeSpec) -> u64 {
-    requests_within(spec.rate, spec.timeout.0).unwrap_or(u64::MAX).saturating_add(SLACK)
+    most_at_once(spec.rate, spec.timeout.0, spec.arrivals).unwrap_or(u64::MAX).saturating_add(SLACK)
 }
 
 fn lanes(
@@ -185,7 +185,11 @@ fn lanes(
         .zip(kinds)
         .filter_map(|(spec, kind)| {
             let timeout_us = spec.timeout.as_micros();
-            let schedule = Schedule::new(now.saturating_add(phase(spec.rate)), end, spec.rate)?;
+            let start = match spec.arrivals {
+                Arrivals::Poisson => now,
+                Arrivals::Even => now.saturating_add(phase(spec.rate)),
+            };
+            let schedule = Schedule::new(start, end, spec.rate, spec.arrivals, spec.key)?;
             let limits = Limits {
                 timeout_us,
                 slip_us: slip_limit_us(timeout_us),
@@ -197,9 +201,10 @@ fn lanes(
         .collect()
 }
 
-/// Each probe of each vantage begins somewhere in its first period, so that they do not all ask at the same moment.
+/// Each even probe of each vantage begins somewhere in its first period, so that they do not all ask at the same moment.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
 fn phase(rate: f64) -> u64 {
-    let period = Schedule::new(0, u64::MAX, rate).map_or(1, |schedule| schedule.due(1)).clamp(1, 1_000_000);
+    let period = (1e6 / rate).clamp(1.0, 1e6) as u64;
     RandomState::new().hash_one("phase") % period
 }
 

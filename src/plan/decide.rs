@@ -1,17 +1,20 @@
 //! How many samples it takes to decide an objective at all.
 //!
-//! A share: when all of `n` independent requests are good, Wilson's one-sided 95 % lower bound of the true share is
-//! `n / (n + z²)`, with `z` = 1.645. So `p` can be shown only from `n = z² · p / (1 − p)` on: 52 for 95 %, 268 for
-//! 99 %, 539 for 99.5 %, 2703 for 99.9 %; and 400 samples cannot show 99.5 %, whatever they are.
-//! A quantile of latency: the largest of `n` samples is above the quantile `q` with 95 % only if `qⁿ ≤ 0.05`.
-//! Failures come in bursts, which makes samples worth less: these figures are the least, not a promise.
+//! A share: when all of `n` requests are good, the exact lower bound of the chance of a good one is the `n`-th root of
+//! 0.025. So `p` can be shown only from `n = ln 0.025 / ln p` on: 72 for 95 %, 368 for 99 %, 736 for 99.5 %, 3688 for
+//! 99.9 %; and 400 samples cannot show 99.5 %, whatever they are. The same number shows that a quantile of latency lies
+//! below a limit. The score judges by the same bound ([`crate::statistics`]). With failures it takes more: the objective
+//! allows `n · (1 − p)` of them, and a system that has a quarter of those is told from one at the limit only when they
+//! are thirteen or more ([`SURE`]).
 
-use firedrill_wire::Span;
+use firedrill_wire::{Span, probe::Arrivals};
 
 use super::model::Goal;
+use crate::statistics::all_good_show;
+pub use crate::statistics::best_shown as best_share;
 
-/// Quantile of the normal distribution for a one-sided 95 %.
-const Z: f64 = 1.644_854;
+/// With at least so many allowed failures a system that has a quarter of them is called good in 90 of 100 drills.
+pub const SURE: f64 = 12.5;
 
 /// "Good again" is seen over this time, so that one good request between bad ones is no recovery.
 pub const WINDOW: Span = Span::secs(5);
@@ -24,40 +27,54 @@ const SAMPLES_A_WINDOW: u64 = 20;
 #[must_use]
 pub fn samples_to_decide(goal: &Goal) -> u64 {
     match goal {
-        Goal::Good(share) if share.fraction() >= 1.0 => u64::MAX,
-        Goal::Good(share) => {
-            let p = share.fraction();
-            ceil(Z * Z * p / (1.0 - p)).max(1)
-        }
-        Goal::Latency { quantile, .. } if quantile.is_nan() || *quantile >= 1.0 => u64::MAX,
-        Goal::Latency { quantile, .. } => ceil(0.05_f64.ln() / quantile.max(1e-9).ln()).max(1),
+        Goal::Good(share) => all_good_show(share.fraction()),
+        Goal::Latency { quantile, .. } => all_good_show(*quantile),
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => SAMPLES_A_WINDOW,
     }
 }
 
-/// The largest share that so many samples can show.
+/// How many failures a goal allows among so many samples; `None` for goals that are no shares.
 #[must_use]
-pub fn best_share(samples: u64) -> f64 {
-    let n = as_float(samples);
-    n / (n + Z * Z)
+pub fn allowed_failures(goal: &Goal, samples: u64) -> Option<f64> {
+    let wanted = match goal {
+        Goal::Good(share) => share.fraction(),
+        Goal::Latency { quantile, .. } => *quantile,
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => return None,
+    };
+    Some(as_float(samples) * (1.0 - wanted))
 }
 
-/// How many requests are due in that time at that rate.
+/// How many requests surely are due in that time at that rate. Random moments scatter: in 97 of 100 drills there are as
+/// many at least.
 #[must_use]
-pub fn samples(rate: f64, time: Span) -> u64 {
-    floor(rate * time.as_secs_f64() + 1e-9)
+pub fn samples(rate: f64, time: Span, arrivals: Arrivals) -> u64 {
+    let mean = rate * time.as_secs_f64();
+    floor(
+        match arrivals {
+            Arrivals::Even => mean,
+            Arrivals::Poisson => mean - 2.0 * mean.sqrt(),
+        } + 1e-9,
+    )
+}
+
+/// The mean number of requests of which so many surely are due.
+fn mean_for(samples: u64, arrivals: Arrivals) -> f64 {
+    match arrivals {
+        Arrivals::Even => as_float(samples),
+        Arrivals::Poisson => (1.0 + (1.0 + as_float(samples)).sqrt()).powi(2),
+    }
 }
 
 /// The lowest whole rate that gives so many samples in that time.
 #[must_use]
-pub fn rate_for(samples: u64, time: Span) -> u64 {
-    ceil(as_float(samples) / time.as_secs_f64().max(1e-9))
+pub fn rate_for(samples: u64, time: Span, arrivals: Arrivals) -> u64 {
+    ceil(mean_for(samples, arrivals) / time.as_secs_f64().max(1e-9))
 }
 
 /// The shortest time, in whole seconds, that gives so many samples at that rate.
 #[must_use]
-pub fn time_for(samples: u64, rate: f64) -> Span {
-    Span::secs(ceil(as_float(samples) / rate.max(1e-9)))
+pub fn time_for(samples: u64, rate: f64, arrivals: Arrivals) -> Span {
+    Span::secs(ceil(mean_for(samples, arrivals) / rate.max(1e-9)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of samples stay far below 2^53")]
@@ -88,24 +105,28 @@ mod tests {
 
     #[test]
     fn four_hundred_cannot_show_99_5_per_cent() {
-        assert_eq!([good("95%"), good("99%"), good("99.5%"), good("99.9%")], [52, 268, 539, 2703]);
+        assert_eq!([good("95%"), good("99%"), good("99.5%"), good("99.9%")], [72, 368, 736, 3688]);
         assert_eq!(good("100%"), u64::MAX);
         assert_eq!(good("0%"), 1);
-        assert!(best_share(400) < 0.995 && best_share(539) >= 0.995 && best_share(538) < 0.995);
+        assert!(best_share(400) < 0.995 && best_share(736) >= 0.995 && best_share(735) < 0.995);
     }
 
     #[test]
     fn a_high_quantile_wants_many() {
         let needed = |quantile| samples_to_decide(&Goal::Latency { quantile, below: Span::secs(1) });
-        assert_eq!([needed(0.5), needed(0.95), needed(0.99), needed(0.999)], [5, 59, 299, 2995]);
+        assert_eq!([needed(0.5), needed(0.95), needed(0.99), needed(0.999)], [6, 72, 368, 3688]);
         assert_eq!(needed(1.0), u64::MAX);
     }
 
     #[test]
     fn what_would_do_does() {
-        for needed in [1, 52, 539, 2703] {
-            assert!(samples(as_float(rate_for(needed, Span::secs(8))), Span::secs(8)) >= needed);
-            assert!(samples(50.0, time_for(needed, 50.0)) >= needed);
+        for arrivals in [Arrivals::Even, Arrivals::Poisson] {
+            for needed in [1, 72, 736, 3688] {
+                let rate = as_float(rate_for(needed, Span::secs(8), arrivals));
+                assert!(samples(rate, Span::secs(8), arrivals) >= needed);
+                assert!(samples(rate - 1.0, Span::secs(8), arrivals) < needed, "and no more than needed");
+                assert!(samples(50.0, time_for(needed, 50.0, arrivals), arrivals) >= needed);
+            }
         }
     }
 }

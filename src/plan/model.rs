@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use firedrill_wire::{
     Fault, Share, Span,
-    probe::{Connection, ProbeKind},
+    probe::{Arrivals, Connection, ProbeKind},
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,9 @@ pub struct Probe {
     pub kind: ProbeKind,
     /// Requests a second at each vantage.
     pub rate: f64,
+    /// How the moments of requests are chosen; plans of before had even ones.
+    #[serde(default = "Arrivals::even")]
+    pub arrivals: Arrivals,
     /// Bad if slower, from when it was due.
     pub timeout: Span,
     /// Connections.

@@ -251,7 +251,7 @@ fn probes(plan: &Plan, width: usize) -> String {
     let mut table = Builder::default();
     table.push_record(["probe", "asks", "rate", "time-out", "from"]);
     for probe in &plan.probes {
-        use firedrill_wire::probe::ProbeKind;
+        use firedrill_wire::probe::{Arrivals, ProbeKind};
         let asks = match &probe.kind {
             ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
             ProbeKind::Tcp(tcp) => format!("tcp {}", tcp.address),
@@ -260,7 +260,10 @@ fn probes(plan: &Plan, width: usize) -> String {
         table.push_record([
             probe.name.clone(),
             asks,
-            format!("{}/s", probe.rate),
+            match probe.arrivals {
+                Arrivals::Poisson => format!("{}/s", probe.rate),
+                Arrivals::Even => format!("{}/s, evenly", probe.rate),
+            },
             probe.timeout.to_string(),
             from,
         ]);

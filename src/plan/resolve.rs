@@ -260,6 +260,7 @@ impl Resolver<'_> {
             names: self.names(item, &kind),
             kind,
             rate: item.value.rate.value,
+            arrivals: item.value.arrivals,
             timeout: item.value.timeout.value,
             connection: item.value.connection,
             from,

@@ -137,6 +137,11 @@ fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
     picked.into_iter().map(|index| hosts[index].name.clone()).collect()
 }
 
+/// A number that only the seed, `salt` and the name decide.
+pub(crate) fn key(seed: u64, salt: &str, name: &str) -> u64 {
+    rank(seed, salt, name).iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
+}
+
 /// A host's place in an order that only the seed and `salt` decide.
 pub(crate) fn rank(seed: u64, salt: &str, host: &str) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);

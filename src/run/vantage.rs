@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use firedrill_wire::{Span, api::StartProbes, probe::ProbeSpec};
+use firedrill_wire::{RunId, Span, api::StartProbes, probe::ProbeSpec};
 use futures_util::{StreamExt as _, future::join_all};
 
 use super::{
@@ -16,15 +16,19 @@ use crate::{
     plan::{
         Plan,
         model::{COORDINATOR, Probe},
+        select::key,
     },
 };
 
-/// What a vantage is to measure.
-fn specs(plan: &Plan, vantage: &str) -> Vec<ProbeSpec> {
+/// Returns what a vantage is to measure. Each run, probe and vantage has random moments of its own; the log has all that
+/// they follow from.
+fn specs(plan: &Plan, run: &RunId, vantage: &str) -> Vec<ProbeSpec> {
     let spec = |probe: &Probe| ProbeSpec {
         name: probe.name.clone(),
         kind: probe.kind.clone(),
         rate: probe.rate,
+        arrivals: probe.arrivals,
+        key: key(plan.seed, &format!("{run} {}", probe.name), vantage),
         timeout: probe.timeout,
         connection: probe.connection,
         names: probe.names.clone(),
@@ -52,10 +56,10 @@ impl Run {
         let plan = Arc::clone(&self.plan);
         let longest = at_most(&plan);
         let vantages: Vec<String> =
-            self.peers.keys().filter(|name| !specs(&plan, name).is_empty()).cloned().collect();
+            self.peers.keys().filter(|name| !specs(&plan, &self.id, name).is_empty()).cloned().collect();
         let calls = vantages.iter().filter_map(|name| {
             let (agent, run) = (self.peers.get(name)?.agent.clone(), self.id.clone());
-            let start = StartProbes { probes: specs(&plan, name), at_most: longest };
+            let start = StartProbes { probes: specs(&plan, &self.id, name), at_most: longest };
             Some(async move { (name.clone(), agent.start_probes(&run, &start).await, agent, start) })
         });
         let mut failed = Vec::new();
@@ -70,7 +74,7 @@ impl Run {
                 Err(error) => failed.push(format!("{name} cannot measure: {error}")),
             }
         }
-        let own = specs(&plan, COORDINATOR);
+        let own = specs(&plan, &self.id, COORDINATOR);
         if failed.is_empty() && own.is_empty() {
             return Ok(Ok(()));
         }

@@ -2,7 +2,7 @@
 
 use firedrill_wire::{
     Span,
-    probe::{Connection, HttpProbe, ProbeKind, TcpProbe},
+    probe::{Arrivals, Connection, HttpProbe, ProbeKind, TcpProbe},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,6 +23,10 @@ pub struct Probe {
     /// Requests a second at each vantage.
     #[schemars(range(min = 0.1, max = 10_000.0))]
     pub rate: Spot<f64>,
+    /// `poisson`: at random moments, as users come. `even`: at equal distances, which can keep in step with a balancer or
+    /// another probe and then measures one part of the system only.
+    #[serde(default)]
+    pub arrivals: Arrivals,
     /// A request that takes longer, from when it was due, is bad.
     #[serde(default = "Probe::second")]
     pub timeout: Spot<Span>,

@@ -96,6 +96,28 @@ impl Acts {
         touched
     }
 
+    /// The share of a bin's time that certainly belongs to some phases.
+    fn share_of_time(&self, sample: &Sample<'_>, during: &[Phase]) -> f64 {
+        let unsure = sample.uncertainty_us.unwrap_or(0);
+        let mut inside = 0_i64;
+        for (place, act) in self.all.iter().enumerate() {
+            let wanted = |other: Option<&Act>| other.is_some_and(|other| during.contains(&other.phase));
+            if !wanted(Some(act)) {
+                continue;
+            }
+            // An edge between two phases that are both wanted is none.
+            let (before, next) =
+                (place.checked_sub(1).and_then(|before| self.all.get(before)), self.all.get(place + 1));
+            let begins = if wanted(before) { 0 } else { act.edge_us.saturating_add(unsure) };
+            let ends =
+                if wanted(next) { 0 } else { next.map_or(0, |next| next.edge_us).saturating_add(unsure) };
+            let from = sample.from_us.max(act.from_us.saturating_add(begins));
+            let until = sample.until_us.min(act.until_us.saturating_sub(ends));
+            inside = inside.saturating_add(until.saturating_sub(from).max(0));
+        }
+        inside as f64 / sample.until_us.saturating_sub(sample.from_us).max(1) as f64
+    }
+
     /// The part of a bin that belongs to some phases.
     pub(crate) fn part<'s, 'a>(&self, sample: &'s Sample<'a>, during: &[Phase]) -> Part<'s, 'a> {
         let touched = self.touched(sample);
@@ -107,11 +129,13 @@ impl Acts {
         if !touched.iter().any(wanted) {
             return Part::None;
         }
-        // The bin lies across an edge. Its bad requests have times: where all are clearly on one side, they are that
-        // side's, with the good ones in proportion.
+        // The bin lies across an edge. Where all its requests were good, a part of its time has its part of them.
         if sample.bad == 0 {
-            return Part::None;
+            let side = self.share_of_time(sample, during);
+            return if side > 0.0 { Part::Side(sample, side) } else { Part::None };
         }
+        // Its bad requests have times: where all are clearly on one side, they are that side's, with the good ones in
+        // proportion.
         let [before, after] = touched.as_slice() else { return Part::Unsure(sample) };
         let Some(edge) = after.or(before.map(|place| place + 1)) else { return Part::Unsure(sample) };
         let (at, edge_us) = self

@@ -7,6 +7,7 @@ use super::{
     judge::{Bench, View},
     latency::Latencies,
     regain::{Regain, Slips, regain},
+    share,
 };
 use crate::plan::model::{Goal, Phase};
 
@@ -35,13 +36,18 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
 }
 
 fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
-    let bins: Vec<_> = view
-        .samples
-        .iter()
-        .filter(|sample| matches!(view.bench.acts.part(sample, &[phase]), Part::Whole(_) | Part::Side(..)))
-        .collect();
-    let good: u64 = bins.iter().map(|bin| bin.good).sum();
-    let bad: u64 = bins.iter().map(|bin| bin.bad).sum();
+    // Counted as objectives count: a second across an edge has only its part in the phase.
+    let (mut good, mut bad, mut bins) = (0, 0, Vec::new());
+    for sample in view.samples {
+        let (sample, side) = match view.bench.acts.part(sample, &[phase]) {
+            Part::Whole(sample) => (sample, 1.0),
+            Part::Side(sample, side) => (sample, side),
+            Part::None | Part::Unsure(_) => continue,
+        };
+        good += super::whole(share::counts(sample, side).0);
+        bad += sample.bad;
+        bins.push(sample);
+    }
     let readable = bins.iter().all(|bin| bin.latencies.is_some());
     let latencies = Latencies::merge(bins.iter().filter_map(|bin| bin.latencies.as_ref()));
     let quantile = |q: f64| if readable { latencies.quantile(q, bad) } else { None };

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use firedrill_wire::probe::Arrivals;
+
 use super::{
     acts::Acts,
     again,
@@ -178,7 +180,12 @@ impl View<'_, '_> {
         let due: u64 = whole().map(|bin| bin.due).sum();
         let time: i64 = whole().map(|bin| bin.until_us.saturating_sub(bin.from_us)).sum();
         let planned = self.probe.rate * time as f64 / 1e6;
-        if (due as f64) < 0.98 * planned - 2.0 {
+        // Random moments scatter: five standard deviations below their mean are no chance any more.
+        let scatter = match self.probe.arrivals {
+            Arrivals::Even => 0.02 * planned,
+            Arrivals::Poisson => 5.0 * planned.sqrt(),
+        };
+        if (due as f64) < planned - scatter - 2.0 {
             return Some(format!("it made {due} requests in the {what}, the plan wants {planned:.0}"));
         }
         None

@@ -43,16 +43,22 @@ impl Latencies {
         Self(all.into_iter().collect())
     }
 
+    /// The value of a rank, from 1 on, as they are sorted; `None` for rank 0 and above their number.
+    #[must_use]
+    pub fn ranked(&self, rank: u64) -> Option<u64> {
+        let mut seen = 0_u64;
+        self.0.iter().filter(|_| rank > 0).find_map(|(value, count)| {
+            seen += count;
+            (seen >= rank).then_some(*value)
+        })
+    }
+
     /// The quantile over these and `endless` more that never came; `None` if it is among the endless, or of nothing.
     #[must_use]
     pub fn quantile(&self, quantile: f64, endless: u64) -> Option<u64> {
         let all = self.total() + endless;
         let rank = (quantile.clamp(0.0, 1.0) * all as f64).ceil().max(1.0);
-        let mut seen = 0_u64;
-        self.0.iter().find_map(|(value, count)| {
-            seen += count;
-            (seen as f64 >= rank).then_some(*value)
-        })
+        self.ranked(super::whole(rank))
     }
 }
 

@@ -7,13 +7,14 @@ use super::{
     acts::{Part, planned_us},
     card::{Measured, Unit},
     facts::Sample,
-    interval::{Estimate, Z, estimate},
+    interval::{Block, Estimate, estimate},
     judge::{Finding, View},
     latency::Latencies,
     say,
 };
 use crate::{
     plan::model::{Goal, Phase},
+    statistics::quantile_ranks,
     verdict::Verdict,
 };
 
@@ -24,12 +25,12 @@ pub(crate) struct Tally {
     pub(crate) goal: f64,
     /// For latencies: at most so long, in microseconds, at this quantile.
     limit: Option<(u64, f64)>,
-    /// Each bin's (fit, all), of what certainly belongs to the phases.
-    blocks: Vec<(f64, f64)>,
+    /// Each bin's requests, of what certainly belongs to the phases; good are those that meet the goal.
+    blocks: Vec<Block>,
     /// The same with everything unsure taken as bad.
-    worst: Vec<(f64, f64)>,
+    worst: Vec<Block>,
     /// The same with everything unsure taken as good.
-    best: Vec<(f64, f64)>,
+    best: Vec<Block>,
     /// Of the whole bins, merged; and how many requests never got a good answer.
     latencies: Latencies,
     endless: u64,
@@ -58,7 +59,7 @@ impl Tally {
     }
 
     fn samples(&self) -> u64 {
-        self.blocks.iter().map(|(_, all)| super::whole(*all)).sum()
+        self.blocks.iter().map(|block| super::whole(block.all)).sum()
     }
 
     fn measured(&self) -> Measured {
@@ -74,16 +75,16 @@ impl Tally {
                 samples,
             };
         };
-        // The quantiles that the wanted one could be mistaken for: the score interval, read the other way round.
-        let half = Z * (quantile * (1.0 - quantile) / sure.effective).sqrt();
-        let at = |q: f64| self.latencies.quantile(q, self.endless).map(|us| us as f64);
-        let value = at(quantile);
+        // The values between which the true quantile lies, whatever the distribution; bad requests rank last.
+        let (low, high) = quantile_ranks(self.latencies.total() + self.endless, quantile);
+        let at = |rank: u64| self.latencies.ranked(rank).map(|us| us as f64);
+        let value = self.latencies.quantile(quantile, self.endless).map(|us| us as f64);
         Measured {
             unit: Unit::Latency,
             value,
             endless: value.is_none(),
-            low: at(quantile - half),
-            high: if quantile + half < 1.0 { at(quantile + half) } else { None },
+            low: at(low),
+            high: at(high),
             samples,
         }
     }
@@ -106,27 +107,27 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
                     tally.unreadable += 1;
                     continue;
                 };
-                tally.count(fit as f64, (sample.good + sample.bad) as f64, sample.slipped as f64);
+                tally.count(fit as f64, sample, 1.0);
                 tally.endless += sample.bad;
                 whole.extend(&sample.latencies);
             }
             Part::Side(sample, side) => {
-                let bad = sample.bad as f64;
-                let all = ((sample.good as f64 + bad) * side).round().max(bad);
+                let (good, _) = counts(sample, side);
                 let of_good = if sample.good == 0 {
                     0.0
                 } else {
                     fit(sample, limit).unwrap_or(0) as f64 / sample.good as f64
                 };
-                tally.count(((all - bad) * of_good).round(), all, sample.slipped as f64);
+                tally.count((good * of_good).round(), sample, side);
                 tally.endless += sample.bad;
             }
             Part::Unsure(sample) => {
                 tally.unsure += 1;
                 let (good, all) = (sample.good as f64, (sample.good + sample.bad) as f64);
-                let slipped = sample.slipped as f64;
-                tally.worst.push((good, all + slipped));
-                tally.best.push((all + slipped, all + slipped));
+                let all = all + sample.slipped as f64;
+                let length_us = length_us(sample);
+                tally.worst.push(Block { good, all, length_us });
+                tally.best.push(Block { good: all, all, length_us });
             }
         }
     }
@@ -134,12 +135,27 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     tally
 }
 
+/// The good requests of a part of a bin, and all of them. The bad ones have times and are all in that part; the good ones
+/// are so in proportion.
+pub(crate) fn counts(sample: &Sample<'_>, side: f64) -> (f64, f64) {
+    let bad = sample.bad as f64;
+    let all = ((sample.good as f64 + bad) * side).floor().max(bad);
+    (all - bad, all)
+}
+
+fn length_us(sample: &Sample<'_>) -> f64 {
+    sample.until_us.saturating_sub(sample.from_us).max(1) as f64
+}
+
 impl Tally {
-    fn count(&mut self, fit: f64, all: f64, slipped: f64) {
-        self.blocks.push((fit, all));
-        self.slipped += super::whole(slipped);
-        self.worst.push((fit, all + slipped));
-        self.best.push((fit + slipped, all + slipped));
+    /// Counts a part of a bin, of whose requests that many meet the goal. Slipped ones may all have been in it.
+    fn count(&mut self, good: f64, sample: &Sample<'_>, side: f64) {
+        let (_, all) = counts(sample, side);
+        let (slipped, length_us) = (sample.slipped as f64, length_us(sample) * side);
+        self.blocks.push(Block { good, all, length_us });
+        self.slipped += sample.slipped;
+        self.worst.push(Block { good, all: all + slipped, length_us });
+        self.best.push(Block { good: good + slipped, all: all + slipped, length_us });
     }
 }
 
@@ -167,7 +183,8 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
         if missing > 0 && planned > 0 {
             let seconds = usize::try_from(missing / 1_000_000).unwrap_or(0).clamp(1, 100_000);
             let each = missing as f64 / 1e6 * view.probe.rate / seconds as f64;
-            tally.best.extend(std::iter::repeat_n((each, each), seconds));
+            let block = Block { good: each, all: each, length_us: missing as f64 / seconds as f64 };
+            tally.best.extend(std::iter::repeat_n(block, seconds));
         }
         match act {
             None if planned > 0 => {

@@ -108,7 +108,7 @@ where = {{ env = "truth" }}
 where = {{ role = ["edge", "app"] }}
 [probes.buy]
 http = {{ url = "{url}", status = 200 }}
-rate = 25
+rate = 40
 timeout = "500ms"
 connection = "{connection}"
 from = {from}

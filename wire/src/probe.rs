@@ -13,8 +13,14 @@ pub struct ProbeSpec {
     pub name: String,
     /// What is asked.
     pub kind: ProbeKind,
-    /// Requests a second, open loop.
+    /// Requests a second on the mean, open loop.
     pub rate: f64,
+    /// How the moments are chosen at which requests are due. Without it, as coordinators of before meant it: evenly.
+    #[serde(default = "Arrivals::even")]
+    pub arrivals: Arrivals,
+    /// The key of the random moments: another one for each run, probe and vantage.
+    #[serde(default)]
+    pub key: u64,
     /// A request that takes longer, from when it was due, is bad.
     pub timeout: Span,
     /// Connections.
@@ -86,6 +92,26 @@ pub enum Secret {
 pub struct TcpProbe {
     /// `host:port`.
     pub address: String,
+}
+
+/// How the moments are chosen at which requests are due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrivals {
+    /// At random and independently of each other, as users come: a Poisson process, whose gaps are exponential.
+    #[default]
+    Poisson,
+    /// At equal distances. Keeps in step with whatever is periodic in the system, such as a balancer that takes turns, and
+    /// then measures one part of it only.
+    Even,
+}
+
+impl Arrivals {
+    /// Of before there were others.
+    #[must_use]
+    pub const fn even() -> Self {
+        Self::Even
+    }
 }
 
 /// Whether every request opens a connection.

@@ -1,6 +1,6 @@
 //! The books under made-up time: nothing is lost, whatever happens when.
 
-use firedrill_wire::probe::Bin;
+use firedrill_wire::probe::{Arrivals, Bin};
 use proptest::prelude::*;
 
 use super::*;
@@ -12,7 +12,7 @@ fn ledger(rate: f64, timeout_us: u64, length_us: u64) -> Ledger<u64> {
     let within = requests_within(rate, std::time::Duration::from_micros(timeout_us)).unwrap();
     let limits =
         Limits { timeout_us, slip_us: slip_limit_us(timeout_us), most: usize::try_from(within).unwrap() + 4 };
-    Ledger::new(Schedule::new(START, START + length_us, rate).unwrap(), limits)
+    Ledger::new(Schedule::new(START, START + length_us, rate, Arrivals::Even, 0).unwrap(), limits)
 }
 
 fn sealed(ledger: &mut Ledger<u64>) -> Vec<Bin> {
@@ -149,7 +149,7 @@ proptest! {
         if let Some(stopped) = stopped {
             books.close(START + stopped);
         }
-        let total = books.schedule.due_before(u64::MAX);
+        let total = books.schedule.clone().take_before(u64::MAX);
         let bins = run(
             &mut books,
             &mut Stalls::new(START, timeout),

@@ -12,7 +12,7 @@ use std::{
 use firedrill_probe::{ProbeError, histogram, start};
 use firedrill_wire::{
     Span,
-    probe::{Bin, Connection, HttpProbe, ProbeKind, ProbeSpec},
+    probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind, ProbeSpec},
 };
 use futures_util::StreamExt;
 use tokio::{
@@ -76,6 +76,8 @@ pub(crate) fn http(url: impl Into<String>) -> ProbeSpec {
             ca_file: None,
         }),
         rate: 50.0,
+        arrivals: Arrivals::Even,
+        key: 0,
         timeout: Span::millis(400),
         connection: Connection::New,
         names: [].into(),

@@ -2,9 +2,12 @@
 
 use firedrill_wire::Span;
 
+use super::{time::LONGEST_HOLD, values::MAX_RATE};
 use crate::{
     plan::{
-        decide::{WINDOW, best_share, rate_for, samples, samples_to_decide, time_for},
+        decide::{
+            SURE, WINDOW, allowed_failures, best_share, rate_for, samples, samples_to_decide, time_for,
+        },
         model::{Goal, Phase},
         timing::{self, Timing},
     },
@@ -57,7 +60,7 @@ fn decidable(
             sink.push(
                 Problem::error(format!("no number of samples can show {share}"))
                     .at(place, "cannot be shown")
-                    .help("for example \"99.9%\", which 2703 good samples show"),
+                    .help("for example \"99.9%\", which 3688 good samples show"),
             );
         }
         return;
@@ -66,8 +69,12 @@ fn decidable(
         return;
     }
     let (time, key) = time_of(&goal, &own.during(), hold, timing);
-    let there = samples(rate, time);
+    let arrivals = probe.value.arrivals;
+    let there = samples(rate, time, arrivals);
     if there >= needed {
+        if let Some(allowed) = allowed_failures(&goal, there).filter(|allowed| *allowed < SURE) {
+            barely(attack, objective, allowed, key, scenario, sink);
+        }
         return;
     }
     let problem = match &goal {
@@ -82,10 +89,17 @@ fn decidable(
             "{rate} a second give {there} samples in {time}, too few to tell when all is good again; {needed} are needed"
         ),
     };
-    let rate_help = format!("rate = {} (probe `{}`)", rate_for(needed, time), probe.name);
-    let help = match key {
-        Some(key) => format!("{rate_help} or {key} = \"{}\" would do", time_for(needed, rate)),
-        None => format!("{rate_help} would do"),
+    // Only what the scenario may say is advice.
+    let faster = Some(rate_for(needed, time, arrivals)).filter(|rate| (*rate as f64) <= MAX_RATE);
+    let faster = faster.map(|rate| format!("rate = {rate} (probe `{}`)", probe.name));
+    let longer = key.map(|key| (key, time_for(needed, rate, arrivals)));
+    let longer =
+        longer.filter(|(_, time)| *time <= LONGEST_HOLD).map(|(key, time)| format!("{key} = \"{time}\""));
+    let help = match [faster, longer].into_iter().flatten().collect::<Vec<_>>() {
+        all if all.is_empty() => {
+            "ask for less: no rate and no time that a scenario can have would do".to_owned()
+        }
+        all => format!("{} would do", all.join(" or ")),
     };
     let at = super::time::place_of(attack, scenario, key.unwrap_or("hold"));
     sink.push(
@@ -93,6 +107,28 @@ fn decidable(
             .at(at, "too few samples")
             .also(objective.place(), "what it is to show")
             .help(help),
+    );
+}
+
+/// Enough to decide if all is good, and too few as soon as some fail.
+fn barely(
+    attack: &Item<Attack>,
+    objective: &Item<Objective>,
+    allowed: f64,
+    key: Option<&'static str>,
+    scenario: &Scenario,
+    sink: &mut Sink,
+) {
+    let at = super::time::place_of(attack, scenario, key.unwrap_or("hold"));
+    sink.push(
+        Problem::warning(format!(
+            "attack `{}` decides `{}` only if nearly nothing fails: the objective allows {allowed:.1} failures among the \
+             requests of that time",
+            attack.name, objective.name
+        ))
+        .at(at, "few samples")
+        .also(objective.place(), "what it is to show")
+        .help("with 13 or more allowed failures (a higher rate, or longer) a system that has a quarter of them is told in 9 of 10 drills"),
     );
 }
 

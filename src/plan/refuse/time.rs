@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// No fault stays longer.
-const LONGEST_HOLD: Span = Span::secs(24 * 3600);
+pub(super) const LONGEST_HOLD: Span = Span::secs(24 * 3600);
 
 /// Longer is unusual.
 const LONG_HOLD: Span = Span::secs(3600);

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// More than a vantage can send on time.
-const MAX_RATE: f64 = 10_000.0;
+pub(super) const MAX_RATE: f64 = 10_000.0;
 
 pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     scenario.probes.iter().for_each(|item| probe(item, sink));
