@@ -117,7 +117,12 @@ pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<ChartView> {
             good,
             below_us,
         };
-        ChartView { caption: caption(probe), svg: chart.svg() }
+        let judged = input.card.attacks.iter().any(|attack| attack.judges(&probe.name));
+        let note = if judged { "" } else { " (not judged)" };
+        ChartView {
+            caption: format!("{}{note}", caption(probe)),
+            svg: chart.svg(),
+        }
     };
     plan.probes.iter().enumerate().map(chart).collect()
 }
@@ -142,7 +147,7 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
         })
         .collect();
     bands.extend(fault_band(attack, String::new()));
-    let judged = |probe: &&Probe| attack.objectives.iter().any(|one| one.probe == probe.name);
+    let judged = |probe: &&Probe| attack.judges(&probe.name);
     plan.probes
         .iter()
         .filter(judged)
@@ -162,7 +167,10 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
                 good,
                 below_us,
             };
-            ChartView { caption: caption(probe), svg: chart.svg() }
+            ChartView {
+                caption: caption(probe),
+                svg: chart.svg(),
+            }
         })
         .collect()
 }
