@@ -122,6 +122,20 @@ fn a_probe_that_nothing_judges_says_so_and_gives_no_attack_its_figures() {
 }
 
 #[test]
+fn charts_have_names_of_their_own() {
+    let mut drill = mixed();
+    drill.acts[1].name = drill.acts[0].name;
+    let page = text(Format::Html, &log(&drill));
+    let labels: Vec<&str> = page
+        .split("role=\"group\" aria-label=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let unlike: std::collections::BTreeSet<_> = labels.iter().collect();
+    assert!(labels.len() > 2 && unlike.len() == labels.len(), "{labels:?}");
+}
+
+#[test]
 fn names_cannot_become_markup() {
     let mut drill = Drill::one();
     drill.acts[0].name = "<b>|`x`|</b> & \"y\"";

@@ -79,6 +79,8 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
 #[derive(Debug, Serialize)]
 pub(crate) struct ChartView {
     caption: String,
+    /// What it is called where it is not seen; no other chart of the page has this name.
+    label: String,
     svg: String,
 }
 
@@ -121,6 +123,7 @@ pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<ChartView> {
         let note = if judged { "" } else { " (not judged)" };
         ChartView {
             caption: format!("{}{note}", caption(probe)),
+            label: format!("{} over the whole run", probe.name),
             svg: chart.svg(),
         }
     };
@@ -169,6 +172,7 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
             };
             ChartView {
                 caption: caption(probe),
+                label: format!("{} in attack {}, {}", probe.name, attack.index + 1, attack.name),
                 svg: chart.svg(),
             }
         })
