@@ -3,7 +3,7 @@
 #
 #   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel), pages (tests/pages.sh)
 #
-# Needs root. Otherwise it says `skipped:` with what is missing, and ends with 3.
+# Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 set -euo pipefail
 
 has() { command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]]; }
@@ -12,7 +12,11 @@ need=()
 for recipe in "$@"; do
     case $recipe in
     iptables) has iptables-restore || need+=(iptables) ;;
-    pages) has chromium || need+=(chromium) ;;
+    pages)
+        has chromium || need+=(chromium)
+        has node || need+=(nodejs)
+        has npm || need+=(npm)
+        ;;
     kernel)
         has qemu-system-x86_64 || need+=(qemu-system-x86)
         has iptables-restore || need+=(iptables)
@@ -32,7 +36,9 @@ for recipe in "$@"; do
 done
 ((${#need[@]})) || exit 0
 if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-    echo "skipped: $* needs ${need[*]}; install them, or run this as root on Debian" >&2
+    word=skipped
+    if ((EUID == 0)) || [[ -n ${CI:-} ]]; then word=error; fi
+    echo "$word: $* needs ${need[*]}; install them, or run this as root on Debian" >&2
     exit 3
 fi
 apt-get update -qq >&2

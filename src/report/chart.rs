@@ -302,7 +302,7 @@ impl Chart {
                 say::percent(good)
             );
         }
-        let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP - 8.0);
+        let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP - 13.0);
     }
 
     fn latency_axis(&self, svg: &mut String, scale: &Scale) {

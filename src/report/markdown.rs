@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Input, view::View};
+use crate::verdict::Verdict;
 
 /// Renders the file.
 pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
@@ -53,7 +54,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         }
         table(
             &mut text,
-            &["objective", "wanted", "measured", "likely", "requests", "verdict"],
+            &["objective", "wanted", "measured", "likely", "requests", "verdict", "why"],
             attack.objectives.iter().map(|one| {
                 vec![
                     one.name.clone(),
@@ -62,6 +63,8 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                     one.range.clone(),
                     one.samples.clone(),
                     one.verdict.to_owned(),
+                    // Reasons of a violation stand above the table.
+                    if one.verdict == Verdict::Unknown.word() { one.why.clone() } else { String::new() },
                 ]
             }),
         );

@@ -5,6 +5,7 @@ use firedrill_wire::{Fault, Span, exchange::Exchanged, fault::NetSlow};
 use super::*;
 use crate::{
     log::{Event, Outcome, RunOutcome},
+    plan::model::Goal,
     testing::{Act, Drill, HOLD},
 };
 
@@ -68,6 +69,73 @@ fn what_hosts_exchanged_is_shown_with_the_fault_that_it_is_about() {
     let page = text(Format::Html, &log);
     assert!(page.contains("ICMP echo, 10.9.0.4; net-slow on app1"), "{page}");
     assert!(page.contains("not measured") && page.contains("less than the half of the delay"), "{page}");
+}
+
+#[test]
+fn an_unknown_objective_has_its_reason_in_every_format() {
+    // Beside one that is violated; and where one doubt is the reason of all of them.
+    let mut doubted = Drill::one();
+    doubted.acts[0].exercised = firedrill_wire::evidence::Seen::No;
+    let mut close = mixed();
+    close.goals[1].1 = Goal::Latency { quantile: 0.93, below: Span::millis(300) };
+    for drill in [close, doubted] {
+        let log = log(&drill);
+        let attacks = Input::new(&log).card.attacks;
+        let unknown: Vec<_> = attacks
+            .iter()
+            .flat_map(|attack| &attack.objectives)
+            .filter(|one| one.verdict == crate::verdict::Verdict::Unknown)
+            .collect();
+        assert!(!unknown.is_empty());
+        for one in &unknown {
+            let same = unknown.iter().filter(|other| other.why == one.why).count();
+            assert!(!one.why.is_empty(), "{one:?}");
+            let page = text(Format::Html, &log);
+            assert_eq!(
+                page.matches(&format!("<small>{}</small></span></td>", one.why)).count(),
+                same,
+                "{page}"
+            );
+            let markdown = text(Format::Markdown, &log);
+            assert_eq!(markdown.matches(&format!("| unknown | {} |", one.why)).count(), same, "{markdown}");
+            let junit = text(Format::Junit, &log);
+            assert!(junit.matches(&format!("<error message=\"{}\"", one.why)).count() >= same, "{junit}");
+            let json = text(Format::Json, &log);
+            assert!(json.matches(&format!("\"why\": \"{}\"", one.why)).count() >= same, "{json}");
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_nothing_judges_says_so_and_gives_no_attack_its_figures() {
+    let mut drill = Drill::one();
+    let judged = text(Format::Html, &log(&drill));
+    drill.acts[0].bad = vec![(0..HOLD, 90)];
+    drill.goals.clear();
+    let page = text(Format::Html, &log(&drill));
+    assert!(!judged.contains("ot judged"), "{judged}");
+    for wanted in [
+        "The probe “buy” was not judged.",
+        "buy: GET http:&#x2f;&#x2f;edge&#x2f;buy (not judged)",
+        "<small>not judged</small>",
+        "<div><b>—</b><span>errors in the fault</span></div>",
+    ] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+}
+
+#[test]
+fn charts_have_names_of_their_own() {
+    let mut drill = mixed();
+    drill.acts[1].name = drill.acts[0].name;
+    let page = text(Format::Html, &log(&drill));
+    let labels: Vec<&str> = page
+        .split("role=\"group\" aria-label=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let unlike: std::collections::BTreeSet<_> = labels.iter().collect();
+    assert!(labels.len() > 2 && unlike.len() == labels.len(), "{labels:?}");
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub(crate) struct FigureView {
     pub(crate) probe: String,
     pub(crate) vantage: String,
     pub(crate) counts: bool,
+    /// Whether an objective judges the probe in this attack.
+    pub(crate) judged: bool,
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
     pub(crate) budget: String,
@@ -261,10 +263,11 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         Course::Cut => "the log ends before it does".to_owned(),
         Course::NotRun(why) => format!("not run: {why}"),
     };
-    let worst =
-        attack.figures.iter().filter(|figure| figure.counts).max_by(|a, b| errors(a).total_cmp(&errors(b)));
+    // An attack's own figures are of what it is judged by, as the story's are.
+    let judged = || attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe));
+    let worst = judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
     let slowest = |get: fn(&FigureCard) -> Option<i64>| {
-        let all = attack.figures.iter().filter(|figure| figure.counts).map(get);
+        let all = judged().map(get);
         // One vantage that is not known makes the whole not known.
         let worst = all.clone().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
         worst.map_or_else(|| NONE.to_owned(), took)
@@ -290,7 +293,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         recovered: slowest(|figure| figure.recovered_us),
         charts: input.facts.plan.filter(|_| ran).map_or_else(Vec::new, |plan| zooms(input, plan, attack)),
         objectives: attack.objectives.iter().map(|one| objective_view(attack, one)).collect(),
-        figures: attack.figures.iter().map(figure_view).collect(),
+        figures: attack.figures.iter().map(|figure| figure_view(attack, figure)).collect(),
         injections: attack
             .injections
             .iter()
@@ -352,8 +355,12 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
         measured: measured(&card.measured),
         range: range(&card.measured),
         samples: if card.measured.samples == 0 { NONE.to_owned() } else { card.measured.samples.to_string() },
-        // What the attack's own reasons say already is not said again for each objective.
-        why: if attack.why.contains(&card.why) { String::new() } else { card.why.clone() },
+        // What the attack's own reasons say already is not said again for each objective; but `unknown` always has its reason.
+        why: if card.verdict != Verdict::Unknown && attack.why.contains(&card.why) {
+            String::new()
+        } else {
+            card.why.clone()
+        },
         vantages: card
             .vantages
             .iter()
@@ -368,7 +375,7 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
     }
 }
 
-fn figure_view(card: &FigureCard) -> FigureView {
+fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
     let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {
         Some(us) => say::micros(us),
@@ -379,6 +386,7 @@ fn figure_view(card: &FigureCard) -> FigureView {
         probe: card.probe.clone(),
         vantage: card.vantage.clone(),
         counts: card.counts,
+        judged: attack.judges(&card.probe),
         mitigated: time(card.mitigated_us),
         recovered: time(card.recovered_us),
         budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),

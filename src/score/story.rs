@@ -1,18 +1,26 @@
-//! The run in one sentence, for somebody who was not in the room. Made of figures only; says what it does not know.
+//! The run in a few sentences, for somebody who was not in the room. Made of figures of probes that are judged; says what it
+//! does not know, and which probes are not judged.
+
+mod during;
 
 use super::{
     card::{AttackCard, Course, FigureCard, Scorecard},
     say,
 };
 use crate::{
-    plan::{
-        Plan,
-        model::{Attack, Phase},
-    },
+    plan::{Plan, model::Phase},
     verdict::Verdict,
 };
+use during::during;
 
-/// The sentence.
+impl AttackCard {
+    /// Whether an objective judges that probe in this attack.
+    pub(crate) fn judges(&self, probe: &str) -> bool {
+        self.objectives.iter().any(|one| one.probe == probe)
+    }
+}
+
+/// The sentences.
 pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let Some(plan) = plan else {
         return "The log does not say what was to be done, so nothing is known.".to_owned();
@@ -59,10 +67,13 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
             .then(bad(a).total_cmp(&bad(b)))
             .then(a.verdict.cmp(&b.verdict))
     });
-    let detail = worst.map_or_else(String::new, |attack| sentence(attack, plan));
+    let (told, detail) =
+        worst.map_or_else(|| (None, String::new()), |attack| (Some(attack.index), sentence(attack, plan)));
     let mut story = format!("{failures}, {tally}: {detail}.");
+    let open = card.attacks.iter().find(|one| one.verdict == Some(Verdict::Unknown));
+    // An attack of which nothing but the reason can be told has it in its sentence already.
     if violated == 0
-        && let Some(open) = card.attacks.iter().find(|one| one.verdict == Some(Verdict::Unknown))
+        && let Some(open) = open.filter(|open| told != Some(open.index) || figure(open).is_some())
     {
         let why = open.why.first().map_or("not all was measured", String::as_str);
         let more = if unknown > 1 { ", to name the first of them" } else { "" };
@@ -73,15 +84,33 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
         let why = card.why.first().map_or("something was not measured", String::as_str);
         story = format!("{failures}, {tally}, but the run is unknown: {why}.");
     }
+    story.push_str(&unjudged(card, plan));
     story
 }
 
+/// Names each probe that no objective judged in any attack that ran: its figures are in the report, and decide nothing.
+fn unjudged(card: &Scorecard, plan: &Plan) -> String {
+    let ran = || card.attacks.iter().filter(|attack| attack.verdict.is_some());
+    let names: Vec<String> = plan
+        .probes
+        .iter()
+        .filter(|probe| !ran().any(|attack| attack.judges(&probe.name)))
+        .map(|probe| format!("“{}”", probe.name))
+        .collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!(" The probe {only} was not judged."),
+        // All of them, however many: `say::list` would leave some out.
+        Some((last, rest)) => format!(" The probes {} and {last} were not judged.", rest.join(", ")),
+    }
+}
+
 fn sentence(attack: &AttackCard, plan: &Plan) -> String {
-    let during = during(attack, plan);
-    let (Some(_), Some(figure)) = (attack.fault_from_us, telling(attack)) else {
-        let why = attack.why.first().map_or("nothing was measured", String::as_str);
+    let Some(figure) = figure(attack) else {
+        let why = attack.why.first().map_or("no probe is judged", String::as_str);
         return format!("in “{}” {why}", attack.name);
     };
+    let during = during(attack, plan);
     let mut text = match (fault_share(figure), figure.bad_for_us) {
         (Some(_), _) if figure.bad == 1 => format!("while {during}, users saw one error"),
         (Some(share), Some(bad_for)) if figure.bad > 0 => {
@@ -106,12 +135,17 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
     text
 }
 
-/// The figure that tells most: of the vantages that count, the one with the lowest share of good requests.
+/// The figure of an attack whose fault was in force.
+fn figure(attack: &AttackCard) -> Option<&FigureCard> {
+    attack.fault_from_us.and_then(|_| telling(attack))
+}
+
+/// The figure that tells most: of the judged probes at vantages that count, the one with the lowest share of good requests.
 fn telling(attack: &AttackCard) -> Option<&FigureCard> {
     attack
         .figures
         .iter()
-        .filter(|figure| figure.counts)
+        .filter(|figure| figure.counts && attack.judges(&figure.probe))
         .min_by(|a, b| fault_share(a).unwrap_or(2.0).total_cmp(&fault_share(b).unwrap_or(2.0)))
 }
 
@@ -119,48 +153,5 @@ fn fault_share(figure: &FigureCard) -> Option<f64> {
     figure.phases.iter().find(|one| one.phase == Phase::Fault).and_then(|one| one.good)
 }
 
-fn during(attack: &AttackCard, plan: &Plan) -> String {
-    let mut hosts: Vec<&str> = attack.injections.iter().map(|one| one.host.as_str()).collect();
-    hosts.sort_unstable();
-    hosts.dedup();
-    // A whole region has a name that says more than its hosts'.
-    let region = |host: &&str| plan.host(host).and_then(|host| host.labels.get("region"));
-    let first = hosts.first().and_then(region);
-    let whole = first.filter(|name| {
-        let members = plan.hosts.iter().filter(|host| host.labels.get("region") == Some(name));
-        hosts.len() > 1 && members.map(|host| host.name.as_str()).all(|host| hosts.contains(&host))
-    });
-    let place = whole.map_or_else(|| say::list(&hosts), String::clone);
-    let (was, their) = if hosts.len() > 1 && whole.is_none() { ("were", "their") } else { ("was", "its") };
-    let mut kinds: Vec<&str> = attack.injections.iter().map(|one| one.kind.as_str()).collect();
-    kinds.dedup();
-    let planned = plan.attacks.iter().find(|one| one.name == attack.name);
-    let together = |one: &&Attack| one.injections.iter().all(|one| one.together.is_some());
-    if kinds == ["net-block"] && planned.as_ref().is_some_and(together) {
-        return format!("{place} {was} partitioned");
-    }
-    match kinds.as_slice() {
-        ["host-isolate"] => format!("{place} {was} cut off"),
-        ["net-block"] => format!("{place} could not reach all of {their} peers"),
-        ["net-throttle"] => format!("{place} had little bandwidth to {their} peers"),
-        ["net-reset"] => format!("connections of {place} were reset"),
-        ["net-down"] => format!("an interface of {place} was down"),
-        ["net-slow"] => format!("{place} {was} slow to reach {their} peers"),
-        [first, rest @ ..] if is_shape(first) && rest.iter().all(is_shape) => {
-            format!("{place} had a bad line to {their} peers")
-        }
-        ["service-stop"] => format!("a service on {place} was stopped"),
-        ["service-kill"] => format!("a service on {place} was killed"),
-        ["service-restart"] => format!("a service on {place} was restarted"),
-        ["process-kill"] => format!("a process on {place} was killed"),
-        ["process-pause"] => format!("a process on {place} was frozen"),
-        ["host-reboot"] => format!("{place} rebooted"),
-        ["host-poweroff"] => format!("{place} {was} powered off"),
-        _ => format!("“{}” was on", attack.name),
-    }
-}
-
-/// Whether a kind lets traffic through, but not as it was.
-fn is_shape(kind: &&str) -> bool {
-    ["net-slow", "net-lose", "net-duplicate", "net-corrupt", "net-reorder", "net-throttle"].contains(kind)
-}
+#[cfg(test)]
+mod tests;

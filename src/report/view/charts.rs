@@ -79,6 +79,8 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
 #[derive(Debug, Serialize)]
 pub(crate) struct ChartView {
     caption: String,
+    /// What it is called where it is not seen; no other chart of the page has this name.
+    label: String,
     svg: String,
 }
 
@@ -117,7 +119,13 @@ pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<ChartView> {
             good,
             below_us,
         };
-        ChartView { caption: caption(probe), svg: chart.svg() }
+        let judged = input.card.attacks.iter().any(|attack| attack.judges(&probe.name));
+        let note = if judged { "" } else { " (not judged)" };
+        ChartView {
+            caption: format!("{}{note}", caption(probe)),
+            label: format!("{} over the whole run", probe.name),
+            svg: chart.svg(),
+        }
     };
     plan.probes.iter().enumerate().map(chart).collect()
 }
@@ -142,7 +150,7 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
         })
         .collect();
     bands.extend(fault_band(attack, String::new()));
-    let judged = |probe: &&Probe| attack.objectives.iter().any(|one| one.probe == probe.name);
+    let judged = |probe: &&Probe| attack.judges(&probe.name);
     plan.probes
         .iter()
         .filter(judged)
@@ -162,7 +170,11 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
                 good,
                 below_us,
             };
-            ChartView { caption: caption(probe), svg: chart.svg() }
+            ChartView {
+                caption: caption(probe),
+                label: format!("{} in attack {}, {}", probe.name, attack.index + 1, attack.name),
+                svg: chart.svg(),
+            }
         })
         .collect()
 }

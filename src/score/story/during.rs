@@ -1,0 +1,166 @@
+//! What an attack did, as a clause of the story: `app1 was cut off`. Only what is shown to have landed is told as done.
+
+use firedrill_wire::{
+    Fault,
+    evidence::Seen,
+    fault::{DnsHow, RegionHow},
+};
+
+use crate::{
+    plan::{
+        Plan,
+        model::{Host, Injection},
+    },
+    score::{
+        card::{AttackCard, InjectionCard},
+        say,
+    },
+    verdict::Verdict,
+};
+
+/// More clauses than this say less than the attack's name.
+const CLAUSES: usize = 3;
+
+/// What a fault acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Host,
+    Service,
+    Process,
+    Traffic,
+    Connections,
+    Answers,
+    Interface,
+}
+
+/// What a fault does, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Effect {
+    on: On,
+    done: &'static str,
+}
+
+/// The clause: what landed on which hosts, and what nothing shows to have landed.
+pub(super) fn during(attack: &AttackCard, plan: &Plan) -> String {
+    let planned = plan.attacks.get(attack.index).map_or(&[][..], |attack| &attack.injections);
+    let all: Vec<(&InjectionCard, &Injection)> = attack.injections.iter().zip(planned).collect();
+    // A verdict other than `unknown` rests on faults that landed.
+    let decided = attack.verdict.is_some_and(|verdict| verdict != Verdict::Unknown);
+    let (landed, open): (Vec<_>, Vec<_>) =
+        all.iter().partition(|(card, planned)| decided || landed(card, planned, &all));
+    let done = clauses(&landed, plan);
+    let done = if done.is_empty() || done.len() > CLAUSES {
+        format!("“{}” was on", attack.name)
+    } else {
+        say::list(&done)
+    };
+    if open.is_empty() {
+        return done;
+    }
+    let names: Vec<String> = open.iter().map(|(card, _)| format!("{} on {}", card.kind, card.host)).collect();
+    format!("{done} (nothing shows that {} landed)", say::list(&names))
+}
+
+/// Whether an injection is shown to have had its effect: it was there, something met it, and no trial contradicts it.
+fn landed(card: &InjectionCard, planned: &Injection, all: &[(&InjectionCard, &Injection)]) -> bool {
+    let there = match card.in_force {
+        Seen::Yes => true,
+        // What is over in an instant is not there any more when one looks.
+        Seen::No | Seen::Unknown => !planned.fault.reversible(),
+    };
+    let contradicted = card.exchanges.iter().any(|trial| trial.contradiction.is_some());
+    let met = met(card)
+        || planned.together.is_some()
+            && all.iter().any(|(other, plan)| plan.together == planned.together && met(other));
+    card.in_force_us.is_some() && there && met && !contradicted
+}
+
+/// Whether something met it, or the trial's packets did: answered before, lost while it was in force.
+fn met(card: &InjectionCard) -> bool {
+    card.exercised == Seen::Yes
+        || card.exchanges.iter().any(|trial| match (&trial.before, &trial.during) {
+            (Some(before), Some(during)) => before.back() > 0 && during.sent > 0 && during.back() == 0,
+            _ => false,
+        })
+}
+
+/// One clause for each thing that was done, with all hosts that it was done to.
+fn clauses(landed: &[&(&InjectionCard, &Injection)], plan: &Plan) -> Vec<String> {
+    let mut by_effect: Vec<(Effect, Vec<&str>)> = Vec::new();
+    for (card, planned) in landed {
+        let effect = effect(planned);
+        match by_effect.iter_mut().find(|(known, _)| *known == effect) {
+            Some((_, hosts)) => hosts.push(&card.host),
+            None => by_effect.push((effect, vec![&card.host])),
+        }
+    }
+    // Several things done to the same part of the same hosts are one clause: `delayed and lost`.
+    let mut merged: Vec<(On, Vec<&str>, Vec<&str>)> = Vec::new();
+    for (effect, mut hosts) in by_effect {
+        hosts.sort_unstable();
+        hosts.dedup();
+        match merged.iter_mut().find(|(on, on_hosts, _)| *on == effect.on && *on_hosts == hosts) {
+            Some((.., done)) => done.push(effect.done),
+            None => merged.push((effect.on, hosts, vec![effect.done])),
+        }
+    }
+    merged.into_iter().map(|(on, hosts, done)| clause(on, &hosts, &say::list(&done), plan)).collect()
+}
+
+fn clause(on: On, hosts: &[&str], done: &str, plan: &Plan) -> String {
+    let region = whole_region(hosts, plan);
+    let place = region.map_or_else(|| say::list(hosts), str::to_owned);
+    match on {
+        On::Host if hosts.len() > 1 && region.is_none() => format!("{place} were {done}"),
+        On::Host => format!("{place} was {done}"),
+        On::Service => format!("a service on {place} was {done}"),
+        On::Process => format!("a process on {place} was {done}"),
+        On::Traffic => format!("some traffic of {place} was {done}"),
+        On::Connections => format!("connections of {place} were {done}"),
+        On::Answers => format!("DNS answers to {place} were {done}"),
+        On::Interface => format!("an interface of {place} was {done}"),
+    }
+}
+
+/// The region whose hosts these are, all of them: its name says more than theirs.
+fn whole_region<'a>(hosts: &[&str], plan: &'a Plan) -> Option<&'a str> {
+    let region = |host: &'a Host| host.labels.get("region").map(String::as_str);
+    let name = hosts.first().and_then(|first| plan.host(first)).and_then(region)?;
+    let mut members = plan.hosts.iter().filter(|host| region(host) == Some(name));
+    let all = hosts.iter().all(|host| plan.host(host).and_then(region) == Some(name));
+    (hosts.len() > 1 && all && members.all(|host| hosts.contains(&host.name.as_str()))).then_some(name)
+}
+
+fn effect(planned: &Injection) -> Effect {
+    let (on, done) = match &planned.fault {
+        Fault::ServiceStop(_) => (On::Service, "stopped"),
+        Fault::ServiceKill(_) => (On::Service, "killed"),
+        Fault::ServiceRestart(_) => (On::Service, "restarted"),
+        Fault::ProcessKill(_) => (On::Process, "killed"),
+        Fault::ProcessPause(_) => (On::Process, "frozen"),
+        Fault::NetBlock(_) if planned.together.is_some() => (On::Host, "partitioned"),
+        Fault::NetBlock(_) => (On::Traffic, "blocked"),
+        Fault::NetPartition(_) => (On::Host, "partitioned"),
+        Fault::NetSlow(_) => (On::Traffic, "delayed"),
+        Fault::NetLose(_) => (On::Traffic, "lost"),
+        Fault::NetDuplicate(_) => (On::Traffic, "duplicated"),
+        Fault::NetCorrupt(_) => (On::Traffic, "damaged"),
+        Fault::NetReorder(_) => (On::Traffic, "reordered"),
+        Fault::NetThrottle(_) => (On::Traffic, "throttled"),
+        Fault::NetReset(_) => (On::Connections, "reset"),
+        Fault::NetDns(dns) => match dns.how {
+            DnsHow::Drop => (On::Answers, "dropped"),
+            DnsHow::Delay => (On::Answers, "delayed"),
+            DnsHow::Nxdomain | DnsHow::Servfail | DnsHow::WrongAddress => (On::Answers, "falsified"),
+        },
+        Fault::NetDown(_) => (On::Interface, "down"),
+        Fault::HostIsolate(_) => (On::Host, "cut off"),
+        Fault::HostReboot(_) => (On::Host, "rebooted"),
+        Fault::HostPoweroff(_) => (On::Host, "powered off"),
+        Fault::RegionKill(kill) => match kill.how {
+            RegionHow::Isolate => (On::Host, "cut off"),
+            RegionHow::Poweroff => (On::Host, "powered off"),
+        },
+    };
+    Effect { on, done }
+}
