@@ -104,7 +104,7 @@ fn a_call_is_answered_over_signals_and_late_answers() {
 #[test]
 fn an_error_has_its_name_and_text() {
     let (_dir, path, _server) = bus(|stream, serial, _| {
-        stream.write_all(&reply(serial, 3, "s", &text_body("why"))).expect("written")
+        stream.write_all(&reply(serial, 3, "s", &text_body("why"))).expect("written");
     });
     let error = Connection::open(&path, SECOND)
         .expect("let in")
