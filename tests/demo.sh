@@ -5,8 +5,10 @@ cd "$(dirname "$0")/.."
 
 # The same packages as other recipes build, so that nothing is built twice with other features.
 cargo build --release -p firedrill -p firedrill-agent
-firedrill="${CARGO_TARGET_DIR:-$PWD/target}/release/firedrill"
 work=$(mktemp -d)
+# A copy, so that its processes are told from those of other drills that run meanwhile.
+firedrill=$work/firedrill
+cp "${CARGO_TARGET_DIR:-$PWD/target}/release/firedrill" "$firedrill"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
