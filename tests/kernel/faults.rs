@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 
 use crate::{
-    drill::{Drill, Fault, STOP, firedrill},
+    drill::{Drill, Ended, Fault, STOP, firedrill},
     machine::{
         call, chains, check_clean, is_up, lines, open, packaging, property, step, systemctl, tables, told,
         until,
@@ -46,7 +46,7 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         ("host-isolate", "{}"),
     ];
     for (number, fault) in faults.into_iter().enumerate() {
-        let ended = Drill::start(&format!("{}-{number}", fault.0), &[fault], "4s").end();
+        let ended = begun_in_time(&format!("{}-{number}", fault.0), fault);
         let attack = &ended.card["attacks"][0];
         step(&format!("{}: {} {}", fault.0, attack["verdict"], attack["why"]));
         assert_eq!(attack["injections"][0]["in_force"], "yes", "{attack:#}");
@@ -58,6 +58,21 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         ended.check(if late { 3 } else { 0 }, "clean");
     }
     check_clean();
+}
+
+/// Runs a drill until its fault began in time, three times at most. An agent that was kept from beginning in time refuses
+/// to, and says so; in emulation that happens.
+fn begun_in_time(name: &str, fault: Fault<'_>) -> Ended {
+    let mut tries = 1;
+    loop {
+        let ended = Drill::start(&format!("{name}-{tries}"), &[fault], "4s").end();
+        let detail = &ended.card["attacks"][0]["injections"][0]["detail"];
+        if tries == 3 || !detail.as_str().is_some_and(|detail| detail.contains(" ms late, ")) {
+            return ended;
+        }
+        step(&format!("{}: it would have begun too late; once more", fault.0));
+        tries += 1;
+    }
 }
 
 fn main_process() -> String {
