@@ -179,7 +179,7 @@ mod tests {
         assert!(dues.len().abs_diff(3 * 86_400) <= 1);
         assert!(dues[3 * 86_400 - 1].abs_diff(7 + 86_400_000_000 - 333_333) <= 1);
         let odd = all(Schedule::new(0, 3_600_000_000, 1_999.0, Arrivals::Even, 0).unwrap());
-        assert_eq!(odd.len(), 1_999 * 3600);
+        assert!(odd.len().abs_diff(1_999 * 3600) <= 1);
     }
 
     #[test]
