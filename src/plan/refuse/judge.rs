@@ -1,6 +1,6 @@
 //! Objectives that the planned rate and times cannot decide.
 
-use firedrill_wire::Span;
+use firedrill_wire::{Span, probe::Arrivals};
 
 use super::{time::LONGEST_HOLD, values::MAX_RATE};
 use crate::{
@@ -69,7 +69,11 @@ fn decidable(
         return;
     }
     let (time, key) = time_of(&goal, &own.during(), hold, timing);
-    let arrivals = probe.value.arrivals;
+    // A window is one of many: there the mean number counts, not the least that a single one may get.
+    let arrivals = match goal {
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Arrivals::Even,
+        Goal::Good(_) | Goal::Latency { .. } => probe.value.arrivals,
+    };
     let there = samples(rate, time, arrivals);
     if there >= needed {
         if let Some(allowed) = allowed_failures(&goal, there).filter(|allowed| *allowed < SURE) {
