@@ -10,7 +10,7 @@ use std::{
 
 use firedrill_agent::{
     fault::{process_kill::ProcessKill, process_pause::ProcessPause},
-    host::process::{Name, Stat, alive},
+    host::process::{Name, Stat, alive, command_line},
     snapshot,
 };
 use firedrill_wire::evidence::Seen;
@@ -31,8 +31,8 @@ impl Victim {
         let word = format!("firedrill-victim-{}-{what}", std::process::id());
         let child = Command::new("sleep").arg0(&word).arg("600").spawn().expect("sleep");
         let victim = Self { child, word };
-        // Until exec the child still looks like this test.
-        until("exec", || victim.stat().is_some_and(|stat| stat.comm == "sleep"));
+        // Before exec the child looks like this test. During exec it has its new name before its arguments.
+        until("exec", || command_line(victim.pid()).is_ok_and(|line| line.starts_with(&victim.word)));
         victim
     }
 
