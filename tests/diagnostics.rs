@@ -1,5 +1,8 @@
 //! What wrong files are told: all that is wrong in one go, each with its place and what would be right.
 
+#[path = "diagnostics/same_probes.rs"]
+mod same_probes;
+
 use std::path::Path;
 
 use firedrill::{
@@ -19,10 +22,10 @@ fn rendered(file: &str, fleet: Option<&str>) -> String {
 }
 
 macro_rules! golden {
-    ($($name:ident: $file:literal, $fleet:expr;)*) => {$(
+    ($how:ident: $($name:ident: $file:literal, $fleet:expr;)*) => {$(
         #[test]
         fn $name() {
-            insta::assert_snapshot!(stringify!($name), rendered($file, $fleet));
+            insta::assert_snapshot!(stringify!($name), $how($file, $fleet));
         }
     )*};
 }
@@ -30,6 +33,7 @@ macro_rules! golden {
 const FLEET: Option<&str> = Some("scenarios/fleet.toml");
 
 golden! {
+    rendered:
     typos: "tests/wrong/typos.toml", None;
     later_words: "tests/wrong/later.toml", None;
     another_version: "tests/wrong/version.toml", None;
@@ -48,6 +52,7 @@ golden! {
     partition: "tests/wrong/partition.toml", FLEET;
     interfaces: "tests/wrong/interfaces.toml", FLEET;
     probes: "tests/wrong/probes.toml", None;
+    requests: "tests/wrong/asked.toml", None;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
 }
 

@@ -1,21 +1,33 @@
 //! How many files this process may open: a probe whose service stalls needs rate × time-out connections at once, and
 //! must not find out in the middle of the outage that it cannot have them.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::ProbeError;
 
 /// Descriptors that everything else in the process may use meanwhile.
 const OTHERS: u64 = 256;
 
-/// Raises the soft limit as far as `connections` need.
-pub(crate) fn allow(connections: u64) -> Result<(), ProbeError> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+/// Whether the hard limit has room for so many `connections`. Changes nothing.
+pub(crate) fn enough(connections: u64) -> Result<(), ProbeError> {
     let needed = connections.saturating_add(OTHERS);
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|soft| soft >= needed) {
         return Ok(());
     }
-    if let Some(hard) = limit.maximum.filter(|hard| *hard < needed) {
-        return Err(ProbeError::Files { needed, limit: hard });
+    match limit.maximum.filter(|hard| *hard < needed) {
+        Some(hard) => Err(ProbeError::Files { needed, limit: hard }),
+        None => Ok(()),
+    }
+}
+
+/// Raises the soft limit as far as `connections` need.
+pub(crate) fn allow(connections: u64) -> Result<(), ProbeError> {
+    enough(connections)?;
+    let needed = connections.saturating_add(OTHERS);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|soft| soft >= needed) {
+        return Ok(());
     }
     setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum })
         .map_err(|_| ProbeError::Files { needed, limit: limit.current.unwrap_or_default() })

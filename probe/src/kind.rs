@@ -7,8 +7,9 @@ use firedrill_wire::probe::{ProbeKind, ProbeSpec};
 use tokio::time::Instant;
 
 use crate::{
-    ProbeError,
     outcome::{Failure, Phases},
+    refusal::{Field, Refusal},
+    resolve::Resolver,
 };
 
 /// A probe that can be asked.
@@ -18,16 +19,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Refuses what cannot be asked, without reading any file.
-    pub(crate) fn check(spec: &ProbeSpec) -> Result<(), ProbeError> {
+    /// All that cannot be asked; reads no file.
+    pub(crate) fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
         match &spec.kind {
-            ProbeKind::Http(probe) => http::check(spec, probe),
-            ProbeKind::Tcp(probe) => tcp::Tcp::new(spec, probe).map(drop),
+            ProbeKind::Http(probe) => http::refusals(spec, probe),
+            ProbeKind::Tcp(probe) => tcp::Tcp::new(spec, probe).err().unwrap_or_default(),
+        }
+    }
+
+    /// All that cannot be read here: secrets and authorities.
+    pub(crate) fn unreadable(spec: &ProbeSpec) -> Vec<Refusal> {
+        match &spec.kind {
+            ProbeKind::Http(probe) => http::unreadable(spec, probe),
+            ProbeKind::Tcp(_) => Vec::new(),
         }
     }
 
     /// Refuses what cannot be asked here: reads secrets and authorities too.
-    pub(crate) fn new(spec: &ProbeSpec) -> Result<Self, ProbeError> {
+    pub(crate) fn new(spec: &ProbeSpec) -> Result<Self, Vec<Refusal>> {
         Ok(match &spec.kind {
             ProbeKind::Http(probe) => Self::Http(Box::new(http::Http::new(spec, probe)?)),
             ProbeKind::Tcp(probe) => Self::Tcp(tcp::Tcp::new(spec, probe)?),
@@ -43,7 +52,18 @@ impl Kind {
     }
 }
 
-/// A refusal of one of a probe's texts.
-fn refuse(spec: &ProbeSpec, what: &'static str, text: &str, why: impl Into<String>) -> ProbeError {
-    ProbeError::Text { probe: spec.name.clone(), what, text: text.to_owned(), why: why.into() }
+/// The host, without brackets, and the port that a probe connects to.
+pub(crate) fn destination(kind: &ProbeKind) -> Option<(String, u16)> {
+    match kind {
+        ProbeKind::Http(probe) => http::destination(probe),
+        ProbeKind::Tcp(probe) => tcp::destination(probe),
+    }
+}
+
+/// Where a probe connects to; `field` is the value that names it.
+fn resolver(spec: &ProbeSpec, field: Field, host: &str, port: u16) -> Result<Resolver, Refusal> {
+    Resolver::new(host, port, &spec.names).ok_or_else(|| {
+        let what = format!("the fleet names `{host}` and gives it no address");
+        Refusal::new(field, what, "no address", "give it one, or take it from the fleet's names")
+    })
 }

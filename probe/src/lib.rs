@@ -6,6 +6,7 @@
 //! [`start`] runs probes on a thread of their own; what they measure lies in a [`Spool`], one bin a second.
 
 pub mod bin;
+mod check;
 pub mod clock;
 mod connect;
 mod error;
@@ -15,6 +16,7 @@ mod lane;
 mod ledger;
 mod outcome;
 mod pacer;
+mod refusal;
 mod resolve;
 mod run;
 pub mod schedule;
@@ -24,6 +26,9 @@ mod stall;
 mod tls;
 
 pub use bin::histogram;
+pub use check::{check, destination, fits_here, refusals, unreadable};
 pub use error::ProbeError;
-pub use run::{Running, check, start, start_on};
+pub use refusal::{Field, Refusal, pace};
+pub use run::{Running, start, start_on};
+pub use schedule::MOST_RATE;
 pub use spool::Spool;

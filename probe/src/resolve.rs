@@ -12,10 +12,7 @@ use std::{
 use futures_util::{FutureExt, future::Shared};
 use tokio::sync::oneshot;
 
-use crate::{
-    ProbeError,
-    outcome::{Cause, Failure, of_io},
-};
+use crate::outcome::{Cause, Failure, of_io};
 
 /// Requests that come within this time of a question share its answer.
 const SHARE: Duration = Duration::from_millis(50);
@@ -35,13 +32,8 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// `host` is a name or an address without brackets.
-    pub(crate) fn new(
-        probe: &str,
-        host: &str,
-        port: u16,
-        names: &BTreeMap<String, Vec<IpAddr>>,
-    ) -> Result<Self, ProbeError> {
+    /// `host` is a name or an address without brackets; `None` where `names` has it without an address.
+    pub(crate) fn new(host: &str, port: u16, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Self> {
         let known = match host.parse::<IpAddr>() {
             Ok(address) => Some(vec![address]),
             Err(_) => {
@@ -49,11 +41,11 @@ impl Resolver {
             }
         };
         if known.as_ref().is_some_and(Vec::is_empty) {
-            return Err(ProbeError::NoAddress { probe: probe.to_owned(), host: host.to_owned() });
+            return None;
         }
         let fixed =
             known.map(|list| list.into_iter().map(|address| SocketAddr::new(address, port)).collect());
-        Ok(Self { host: host.to_owned(), port, fixed, open: Mutex::default() })
+        Some(Self { host: host.to_owned(), port, fixed, open: Mutex::default() })
     }
 
     /// Whether the resolver is asked at all.
@@ -103,17 +95,37 @@ async fn look_up(host: &str, port: u16) -> Answer {
     }
 }
 
+/// Refuses what is neither an IPv4 address nor a name that a resolver could know.
+pub(crate) fn host_name(host: &str) -> Result<&str, &'static str> {
+    let labels: Vec<&str> = host.strip_suffix('.').unwrap_or(host).split('.').collect();
+    let number = |label: &&str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let label = |label: &&str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if host.is_empty() {
+        return Err("it names no host");
+    }
+    if host.len() > 253 || !labels.iter().all(label) {
+        return Err("a host's name is made of letters, digits, `-`, `_` and `.`");
+    }
+    if labels.len() == 4 && labels.iter().all(number) && host.parse::<std::net::Ipv4Addr>().is_err() {
+        return Err("each of the four numbers of an address is from 0 to 255");
+    }
+    Ok(host)
+}
+
 /// Splits `host:port` or `[v6]:port`.
 pub(crate) fn host_and_port(text: &str) -> Result<(&str, u16), &'static str> {
-    const WANTED: &str = "write host:port, such as db1:5432 or [::1]:5432";
+    const WANTED: &str = "a host, a colon and a port are wanted";
     let (host, port) = text.rsplit_once(':').ok_or(WANTED)?;
     let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(v6) => v6.parse::<std::net::Ipv6Addr>().map(|_| v6).map_err(|_| WANTED)?,
-        None if host.is_empty() || host.contains([':', '[', ']', '/', '@']) => return Err(WANTED),
-        None => host,
+        None if host.contains(':') => return Err(WANTED),
+        None => host_name(host)?,
     };
     match port.parse::<u16>() {
-        Ok(port) if port > 0 => Ok((host, port)),
+        Ok(number) if number > 0 && !port.starts_with('+') => Ok((host, number)),
         _ => Err("the port must be a number from 1 to 65535"),
     }
 }
@@ -136,6 +148,9 @@ mod tests {
             "[db1]:80",
             "http://db1:80",
             "u@db1:80",
+            "db1:+80",
+            "a b:80",
+            "10.0.0.300:80",
         ] {
             assert!(host_and_port(wrong).is_err(), "{wrong}");
         }
@@ -147,15 +162,15 @@ mod tests {
             ("Edge".to_owned(), vec!["192.0.2.7".parse().unwrap()]),
             ("none".to_owned(), vec![]),
         ]);
-        let edge = Resolver::new("p", "edge", 80, &names).unwrap();
+        let edge = Resolver::new("edge", 80, &names).unwrap();
         assert_eq!(edge.addresses().await.unwrap().as_ref(), ["192.0.2.7:80".parse().unwrap()]);
-        assert!(Resolver::new("p", "none", 80, &names).is_err());
-        assert!(Resolver::new("p", "elsewhere", 80, &names).unwrap().asks());
+        assert!(Resolver::new("none", 80, &names).is_none());
+        assert!(Resolver::new("elsewhere", 80, &names).unwrap().asks());
     }
 
     #[tokio::test]
     async fn a_name_that_does_not_exist_is_a_dns_failure() {
-        let lost = Resolver::new("p", "no-such-host.invalid", 80, &BTreeMap::new()).unwrap();
+        let lost = Resolver::new("no-such-host.invalid", 80, &BTreeMap::new()).unwrap();
         let (one, two) = tokio::join!(lost.addresses(), lost.addresses());
         assert_eq!((one, two), (Err(Cause::Dns.into()), Err(Cause::Dns.into())));
     }

@@ -14,22 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ProbeError, Spool, bin,
+    check::{check, connections, most_under_way},
     clock::{boot_id, boot_us},
     files,
     kind::Kind,
     lane::{Common, Lane, lock},
     ledger::{Ledger, Limits},
     pacer::Timer,
-    schedule::{MOST_RATE, Schedule, most_at_once, requests_within, slip_limit_us},
+    schedule::{Schedule, slip_limit_us},
     spool::Writer,
     stall::{FLOOR_US, Stalls},
 };
-
-/// Requests that may be under way beyond those that the schedule explains.
-const SLACK: u64 = 16;
-
-/// The longest time-out that a probe may have.
-const MOST_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Tasks that run before the sockets and the timer are looked at again; few, so that requests start on time.
 const TASKS_A_LOOK: u32 = 8;
@@ -77,20 +72,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Refuses a probe that cannot be, wherever it runs; reads no file and sends nothing.
-///
-/// # Errors
-/// The first thing that is wrong with it.
-pub fn check(spec: &ProbeSpec) -> Result<(), ProbeError> {
-    if !(spec.rate > 0.0 && spec.rate <= MOST_RATE) || requests_within(spec.rate, Duration::ZERO).is_none() {
-        return Err(ProbeError::Rate { probe: spec.name.clone(), rate: spec.rate });
-    }
-    if spec.timeout.0 < Duration::from_millis(1) || spec.timeout.0 > MOST_TIMEOUT {
-        return Err(ProbeError::Timeout { probe: spec.name.clone(), timeout: spec.timeout });
-    }
-    Kind::check(spec)
 }
 
 /// Starts probes into a new spool. They end by themselves after `at_most`. Blocks for as long as it takes to read their
@@ -153,20 +134,15 @@ fn runtime() -> std::io::Result<(Runtime, Timer)> {
 /// Everything is checked before anything is made.
 fn all_checked(specs: &[ProbeSpec]) -> Result<Vec<Kind>, ProbeError> {
     let mut names = BTreeSet::new();
-    let mut connections = 0_u64;
     for spec in specs {
         check(spec)?;
         if !names.insert(&spec.name) {
             return Err(ProbeError::Twice(spec.name.clone()));
         }
-        connections = connections.saturating_add(most_under_way(spec));
     }
-    files::allow(connections)?;
-    specs.iter().map(Kind::new).collect()
-}
-
-fn most_under_way(spec: &ProbeSpec) -> u64 {
-    most_at_once(spec.rate, spec.timeout.0, spec.arrivals).unwrap_or(u64::MAX).saturating_add(SLACK)
+    files::allow(connections(specs))?;
+    let refused = |spec: &ProbeSpec, wrong| ProbeError::Refused { probe: spec.name.clone(), wrong };
+    specs.iter().map(|spec| Kind::new(spec).map_err(|wrong| refused(spec, wrong))).collect()
 }
 
 fn lanes(

@@ -3,10 +3,10 @@
 use firedrill_wire::probe::Secret;
 use http::HeaderValue;
 
-use crate::ProbeError;
+use crate::refusal::{Field, Refusal};
 
 /// The header's value for a bearer token.
-pub(crate) fn bearer(probe: &str, secret: &Secret) -> Result<HeaderValue, ProbeError> {
+pub(crate) fn bearer(secret: &Secret) -> Result<HeaderValue, Refusal> {
     let (place, text) = match secret {
         Secret::SecretFile(path) => {
             (format!("file {path}"), std::fs::read_to_string(path).map_err(|why| why.to_string()))
@@ -20,8 +20,11 @@ pub(crate) fn bearer(probe: &str, secret: &Secret) -> Result<HeaderValue, ProbeE
             }),
         ),
     };
-    let refuse = |why: String| ProbeError::Secret { probe: probe.to_owned(), place: place.clone(), why };
-    let text = text.map_err(&refuse)?;
+    let refuse = |why: String| {
+        let what = format!("the bearer token in {place} cannot be used: {why}");
+        Refusal::new(Field::Bearer, what, "no token", "it is read on the machine that the probe runs on")
+    };
+    let text = text.map_err(refuse)?;
     let token = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     if token.is_empty() {
         return Err(refuse("it is empty".to_owned()));
@@ -42,7 +45,7 @@ mod tests {
         let path = dir.path().join("token").to_string_lossy().into_owned();
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            bearer("p", &Secret::SecretFile(path.clone()))
+            bearer(&Secret::SecretFile(path.clone()))
         };
         for text in ["s3cret", "s3cret\n", "s3cret\r\n"] {
             let value = read(text).unwrap();
@@ -53,6 +56,6 @@ mod tests {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(&path) && !error.contains("s3cret"), "{error}");
         }
-        assert!(bearer("p", &Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned())).is_err());
+        assert!(bearer(&Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned())).is_err());
     }
 }

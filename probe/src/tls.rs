@@ -1,26 +1,22 @@
 //! Whom an HTTPS probe trusts. Never trusts everybody: there is no switch for that.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore, client::Resumption};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::ProbeError;
+use crate::refusal::{Field, Refusal};
 
 /// TLS 1.2 and 1.3, HTTP/1.1. Handshakes are whole ones unless `resume`: new users have no session to resume.
-pub(crate) fn config(
-    probe: &str,
-    ca_file: Option<&str>,
-    resume: bool,
-) -> Result<Arc<ClientConfig>, ProbeError> {
+pub(crate) fn config(ca_file: Option<&str>, resume: bool) -> Result<Arc<ClientConfig>, Refusal> {
     let roots = match ca_file {
-        Some(path) => from_file(probe, path)?,
-        None => of_the_system(probe)?,
+        Some(path) => from_file(path)?,
+        None => of_the_system()?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|why| ProbeError::NoAuthorities { probe: probe.to_owned(), why: why.to_string() })?
+        .map_err(|why| no_authorities(&why.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -30,28 +26,36 @@ pub(crate) fn config(
     Ok(Arc::new(config))
 }
 
-fn from_file(probe: &str, path: &str) -> Result<RootCertStore, ProbeError> {
-    let refuse =
-        |why: String| ProbeError::Authorities { probe: probe.to_owned(), path: PathBuf::from(path), why };
+fn from_file(path: &str) -> Result<RootCertStore, Refusal> {
+    let refuse = |why: String| {
+        let what = format!("failed to read authorities from {path}: {why}");
+        let help = "a PEM file on the machine that the probe runs on; a relative path is taken from where it was started";
+        Refusal::new(Field::CaFile, what, "cannot be read", help)
+    };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|why| refuse(why.to_string()))? {
         let certificate = certificate.map_err(|why| refuse(why.to_string()))?;
         roots.add(certificate).map_err(|why| refuse(why.to_string()))?;
     }
     if roots.is_empty() {
-        return Err(refuse("there is no certificate in it; a PEM file of authorities is wanted".to_owned()));
+        return Err(refuse("there is no certificate in it".to_owned()));
     }
     Ok(roots)
 }
 
-fn of_the_system(probe: &str) -> Result<RootCertStore, ProbeError> {
+fn of_the_system() -> Result<RootCertStore, Refusal> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // Old systems keep a few that cannot be parsed any more; what can be used is used.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(ProbeError::NoAuthorities { probe: probe.to_owned(), why });
+        return Err(no_authorities(&why));
     }
     Ok(roots)
+}
+
+fn no_authorities(why: &str) -> Refusal {
+    let what = format!("this machine has no certificate authorities ({why})");
+    Refusal::new(Field::Url, what, "nobody to trust", "install them (ca-certificates), or set ca_file")
 }

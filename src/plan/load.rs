@@ -43,18 +43,38 @@ pub struct Inspection {
     pub attacks: usize,
 }
 
-/// Makes the plan.
+/// The machine that a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    /// This one: what its probes need must be here.
+    This,
+    /// Perhaps another one, which may have what is missing here.
+    Any,
+}
+
+/// Makes the plan, to be run on this machine.
 ///
 /// # Errors
 /// All that is wrong with the files, each with its place.
 pub fn load(options: &Options) -> Result<Plan, Report> {
-    let inspection = inspect(&options.scenario, Some(&options.fleet), &options.params, options.seed);
+    let inspection =
+        inspect_for(Machine::This, &options.scenario, Some(&options.fleet), &options.params, options.seed);
     inspection.plan.ok_or(inspection.report)
 }
 
-/// Checks all that can be checked; without a fleet that is less.
+/// Checks all that can be checked; without a fleet that is less. The drill may be run on another machine.
 #[must_use]
 pub fn inspect(
+    file: &std::path::Path,
+    fleet: Option<&FleetSource>,
+    params: &[(String, String)],
+    seed: Option<u64>,
+) -> Inspection {
+    inspect_for(Machine::Any, file, fleet, params, seed)
+}
+
+fn inspect_for(
+    machine: Machine,
     file: &std::path::Path,
     fleet: Option<&FleetSource>,
     params: &[(String, String)],
@@ -66,7 +86,7 @@ pub fn inspect(
     // A fleet that is wrong in itself would make a scenario look wrong that is not.
     let before = sink.errors();
     let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
-    refuse::without_hosts(&scenario, fleet.as_ref(), &mut sink);
+    refuse::without_hosts(&scenario, fleet.as_ref(), machine, &mut sink);
     let mut plan = None;
     if let Some(fleet) = fleet {
         let seed = seed.unwrap_or_else(new_seed);

@@ -4,19 +4,23 @@ mod blast;
 mod fault;
 mod judge;
 mod names;
+mod probe;
 mod time;
 mod values;
 mod vantage;
 
-use super::resolve::Draft;
+use super::{load::Machine, resolve::Draft};
 use crate::{
     fleet::Fleet,
     scenario::{Scenario, diagnose::Sink},
 };
 
-/// All that can be refused by the scenario alone; a fleet only adds names that are known.
-pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink) {
+/// All that can be refused by the scenario alone; a fleet only adds names that are known. `machine` decides
+/// whether a token that is missing here is an error.
+pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine: Machine, sink: &mut Sink) {
     names::refuse(scenario, fleet, sink);
+    probe::refuse(scenario, sink);
+    probe::refuse_here(scenario, machine, sink);
     values::refuse(scenario, sink);
     for attack in &scenario.attacks {
         fault::refuse(attack, scenario, sink);

@@ -269,10 +269,11 @@ impl Resolver<'_> {
 
     /// The fleet's addresses of the name that a probe asks.
     fn names(&mut self, item: &Item<Probe>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
-        let (text, host) = match kind {
-            ProbeKind::Http(http) => (&http.url, url_host(&http.url).map(|(_, host)| host)),
-            ProbeKind::Tcp(tcp) => (&tcp.address, address_host(&tcp.address)),
+        let text = match kind {
+            ProbeKind::Http(http) => &http.url,
+            ProbeKind::Tcp(tcp) => &tcp.address,
         };
+        let host = firedrill_probe::destination(kind).map(|(host, _)| host);
         let Some(host) = host.filter(|host| is_dns_name(host)) else { return BTreeMap::new() };
         if let Some(addresses) = self.fleet.addresses(&host) {
             return BTreeMap::from([(host, addresses)]);
@@ -290,30 +291,6 @@ impl Resolver<'_> {
         }
         BTreeMap::new()
     }
-}
-
-/// Scheme and host of an `http://` or `https://` URL.
-pub(crate) fn url_host(url: &str) -> Option<(&'static str, String)> {
-    let uri: http::Uri = url.parse().ok()?;
-    let scheme = match uri.scheme_str()? {
-        "http" => "http",
-        "https" => "https",
-        _ => return None,
-    };
-    let host = uri.host().filter(|host| !host.is_empty())?;
-    Some((scheme, host.trim_start_matches('[').trim_end_matches(']').to_owned()))
-}
-
-/// Host of a `host:port`.
-pub(crate) fn address_host(address: &str) -> Option<String> {
-    let (host, port) = address.rsplit_once(':')?;
-    port.parse::<u16>().ok().filter(|port| *port > 0)?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host = match bare {
-        Some(v6) => v6.parse::<std::net::Ipv6Addr>().ok().map(|_| v6)?,
-        None => Some(host).filter(|host| !host.is_empty() && !host.contains(':'))?,
-    };
-    Some(host.to_owned())
 }
 
 /// How long an attack takes if the system settles at once.

@@ -2,7 +2,7 @@
 
 use firedrill_wire::{
     Span,
-    probe::{Arrivals, Connection, HttpProbe, ProbeKind, TcpProbe},
+    probe::{Arrivals, Connection, HttpProbe, ProbeKind, ProbeSpec, TcpProbe},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,7 +21,7 @@ pub struct Probe {
     #[serde(default)]
     pub tcp: Option<Spot<TcpProbe>>,
     /// Requests a second at each vantage.
-    #[schemars(range(min = 0.1, max = 10_000.0))]
+    #[schemars(range(min = 0.1, max = 20_000.0))]
     pub rate: Spot<f64>,
     /// `poisson`: at random moments, as users come. `even`: at equal distances, which can keep in step with a balancer or
     /// another probe and then measures one part of the system only.
@@ -54,6 +54,21 @@ impl Probe {
             (Some(http), None) => Some(ProbeKind::Http(http.value.clone())),
             (None, Some(tcp)) => Some(ProbeKind::Tcp(tcp.value.clone())),
             _ => None,
+        }
+    }
+
+    /// The probe as a vantage gets it, if that is what it asks; names are looked up by the vantage.
+    #[must_use]
+    pub fn spec(&self, name: &str, kind: ProbeKind) -> ProbeSpec {
+        ProbeSpec {
+            name: name.to_owned(),
+            kind,
+            rate: self.rate.value,
+            arrivals: self.arrivals,
+            key: 0,
+            timeout: self.timeout.value,
+            connection: self.connection,
+            names: std::collections::BTreeMap::new(),
         }
     }
 }

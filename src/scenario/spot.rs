@@ -87,10 +87,13 @@ impl JsonSchema for Values {
     }
 }
 
-/// A text of a file, and whether it is a key there.
+/// A key or a value of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
-    pub(crate) text: String,
+    /// The way to it from the table: keys, and places in lists, which count from 0.
+    pub(crate) path: Vec<String>,
+    /// The key, or the value where that is a text.
+    pub(crate) text: Option<String>,
     pub(crate) at: Range<usize>,
     pub(crate) key: bool,
 }
@@ -136,8 +139,17 @@ impl<T> Item<T> {
         self.find(key, true)
     }
 
+    /// Where the value at the end of that way stands, or with `key` the last key itself; else its name.
+    pub(crate) fn place_at(&self, path: &[&str], key: bool) -> Place {
+        self.place_of(self.word_at(path, key).map_or(&self.at, |word| &word.at))
+    }
+
+    fn word_at(&self, path: &[&str], key: bool) -> Option<&Word> {
+        self.words.iter().find(|word| word.key == key && word.path == path)
+    }
+
     fn find(&self, text: &str, key: bool) -> Place {
-        let word = self.words.iter().find(|word| word.key == key && word.text == text);
+        let word = self.words.iter().find(|word| word.key == key && word.text.as_deref() == Some(text));
         self.place_of(word.map_or(&self.at, |word| &word.at))
     }
 }

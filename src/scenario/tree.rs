@@ -131,24 +131,32 @@ fn take_out(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     }
 }
 
-/// All keys and texts below, with where they stand.
+/// All keys and values below, with the way to each and where it stands.
 pub(crate) fn words(root: &Spanned<DeValue<'_>>) -> Vec<Word> {
-    fn gather(node: &Spanned<DeValue<'_>>, words: &mut Vec<Word>) {
+    fn gather(node: &Spanned<DeValue<'_>>, path: &mut Vec<String>, words: &mut Vec<Word>) {
+        let text = node.get_ref().as_str().map(str::to_owned);
+        words.push(Word { path: path.clone(), text, at: node.span(), key: false });
         match node.get_ref() {
-            DeValue::String(text) => {
-                words.push(Word { text: text.to_string(), at: node.span(), key: false });
-            }
             DeValue::Table(table) => {
                 for (key, value) in table {
-                    words.push(Word { text: key.get_ref().to_string(), at: key.span(), key: true });
-                    gather(value, words);
+                    let text = key.get_ref().to_string();
+                    path.push(text.clone());
+                    words.push(Word { path: path.clone(), text: Some(text), at: key.span(), key: true });
+                    gather(value, path, words);
+                    path.pop();
                 }
             }
-            DeValue::Array(array) => array.iter().for_each(|element| gather(element, words)),
+            DeValue::Array(array) => {
+                for (index, element) in array.iter().enumerate() {
+                    path.push(index.to_string());
+                    gather(element, path, words);
+                    path.pop();
+                }
+            }
             _ => {}
         }
     }
     let mut all = Vec::new();
-    gather(root, &mut all);
+    gather(root, &mut Vec::new(), &mut all);
     all
 }

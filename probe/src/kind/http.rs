@@ -5,6 +5,7 @@
 
 mod exchange;
 mod request;
+mod url;
 
 use std::{
     collections::VecDeque,
@@ -21,15 +22,15 @@ use tokio_rustls::TlsConnector;
 use self::{
     exchange::{Broken, Line, Wanted},
     request::{Parsed, Template},
+    url::Target,
 };
-use super::refuse;
+use super::resolver;
 use crate::{
-    ProbeError,
     clock::boot_us,
     connect::Connector,
     outcome::{Cause, Failure, Phases, of_io},
-    resolve::Resolver,
-    tls,
+    refusal::{Field, Refusal},
+    secret, tls,
 };
 
 /// A kept connection that was not used for this long, and for two requests' time, is closed.
@@ -46,32 +47,51 @@ pub(crate) struct Http {
     kept: Mutex<VecDeque<(Instant, Line)>>,
 }
 
-/// Everything that can be checked without reading a file.
-pub(crate) fn check(spec: &ProbeSpec, probe: &HttpProbe) -> Result<(), ProbeError> {
-    let parsed = Parsed::new(spec, probe)?;
-    Resolver::new(&spec.name, &parsed.host, parsed.port, &spec.names)?;
-    Ok(())
+/// The host and the port that it connects to.
+pub(super) fn destination(probe: &HttpProbe) -> Option<(String, u16)> {
+    Target::new(&probe.url).ok().map(|target| (target.host, target.port))
+}
+
+/// All reasons to refuse the probe that need no file to be read.
+pub(super) fn refusals(spec: &ProbeSpec, probe: &HttpProbe) -> Vec<Refusal> {
+    match Parsed::new(spec, probe) {
+        Ok(parsed) => {
+            resolver(spec, Field::Url, &parsed.target.host, parsed.target.port).err().into_iter().collect()
+        }
+        Err(wrong) => wrong,
+    }
+}
+
+/// The token and the authorities that cannot be read on this machine.
+pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe) -> Vec<Refusal> {
+    let mut wrong = Vec::new();
+    if Target::new(&probe.url).is_ok_and(|target| target.name.is_some()) {
+        let reuse = spec.connection == Connection::Reuse;
+        wrong.extend(tls::config(probe.ca_file.as_deref(), reuse).err());
+    }
+    wrong.extend(probe.bearer.as_ref().and_then(|bearer| secret::bearer(bearer).err()));
+    wrong
 }
 
 impl Http {
     /// Checks the probe, reads its secret and its authorities.
-    pub(crate) fn new(spec: &ProbeSpec, probe: &HttpProbe) -> Result<Self, ProbeError> {
+    pub(crate) fn new(spec: &ProbeSpec, probe: &HttpProbe) -> Result<Self, Vec<Refusal>> {
+        let one = |refusal| vec![refusal];
         let parsed = Parsed::new(spec, probe)?;
         let reuse = spec.connection == Connection::Reuse;
-        let resolver = Resolver::new(&spec.name, &parsed.host, parsed.port, &spec.names)?;
-        let tls = match parsed.secure {
-            true => {
-                let name = ServerName::try_from(parsed.host.clone())
-                    .map_err(|why| refuse(spec, "host", &parsed.host, why.to_string()))?;
-                let config = tls::config(&spec.name, probe.ca_file.as_deref(), reuse)?;
+        let target = &parsed.target;
+        let resolver = resolver(spec, Field::Url, &target.host, target.port).map_err(one)?;
+        let tls = match target.name.clone() {
+            Some(name) => {
+                let config = tls::config(probe.ca_file.as_deref(), reuse).map_err(one)?;
                 Some((TlsConnector::from(config), name))
             }
-            false => None,
+            None => None,
         };
         Ok(Self {
             connector: Connector::new(resolver, if reuse { 0.0 } else { spec.rate }),
             tls,
-            template: parsed.template(spec, probe)?,
+            template: parsed.template(probe).map_err(one)?,
             wanted: Wanted { status: probe.status, contains: probe.contains.clone().map(String::into_bytes) },
             reuse,
             idle: IDLE + Duration::try_from_secs_f64(2.0 / spec.rate).unwrap_or(Duration::MAX / 2),

@@ -3,12 +3,12 @@
 use firedrill_wire::probe::{Connection, ProbeSpec, TcpProbe};
 use tokio::time::Instant;
 
-use super::refuse;
+use super::resolver;
 use crate::{
-    ProbeError,
     connect::Connector,
     outcome::{Failure, Phases},
-    resolve::{Resolver, host_and_port},
+    refusal::{Field, Refusal, note},
+    resolve::host_and_port,
 };
 
 /// A TCP probe.
@@ -16,21 +16,33 @@ pub(crate) struct Tcp {
     connector: Connector,
 }
 
+/// The host and the port that it connects to.
+pub(super) fn destination(probe: &TcpProbe) -> Option<(String, u16)> {
+    host_and_port(&probe.address).ok().map(|(host, port)| (host.to_owned(), port))
+}
+
 impl Tcp {
     /// Checks the address.
-    pub(crate) fn new(spec: &ProbeSpec, probe: &TcpProbe) -> Result<Self, ProbeError> {
-        let (host, port) =
-            host_and_port(&probe.address).map_err(|why| refuse(spec, "address", &probe.address, why))?;
+    pub(crate) fn new(spec: &ProbeSpec, probe: &TcpProbe) -> Result<Self, Vec<Refusal>> {
+        let mut wrong = Vec::new();
+        let address = host_and_port(&probe.address).map_err(|why| {
+            let what = format!("`{}` is not host:port: {why}", probe.address);
+            Refusal::new(Field::Address, what, "not host:port", "for example \"db1:5432\" or \"[::1]:5432\"")
+        });
+        let resolver = note(address, &mut wrong)
+            .and_then(|(host, port)| note(resolver(spec, Field::Address, host, port), &mut wrong));
         if spec.connection == Connection::Reuse {
-            return Err(refuse(
-                spec,
-                "connection",
-                "reuse",
-                "a TCP probe opens a connection each time; write \"new\"",
+            wrong.push(Refusal::new(
+                Field::Connection,
+                "a TCP probe opens a connection each time, and has none to use again",
+                "cannot be used again",
+                "write \"new\", or leave it out",
             ));
         }
-        let resolver = Resolver::new(&spec.name, host, port, &spec.names)?;
-        Ok(Self { connector: Connector::new(resolver, spec.rate) })
+        match resolver {
+            Some(resolver) if wrong.is_empty() => Ok(Self { connector: Connector::new(resolver, spec.rate) }),
+            _ => Err(wrong),
+        }
     }
 
     /// Good once the connection is open.

@@ -2,7 +2,7 @@
 
 use firedrill_wire::{Span, probe::Arrivals};
 
-use super::{time::LONGEST_HOLD, values::MAX_RATE};
+use super::time::LONGEST_HOLD;
 use crate::{
     plan::{
         decide::{
@@ -94,7 +94,8 @@ fn decidable(
         ),
     };
     // Only what the scenario may say is advice.
-    let faster = Some(rate_for(needed, time, arrivals)).filter(|rate| (*rate as f64) <= MAX_RATE);
+    let faster =
+        Some(rate_for(needed, time, arrivals)).filter(|rate| (*rate as f64) <= firedrill_probe::MOST_RATE);
     let faster = faster.map(|rate| format!("rate = {rate} (probe `{}`)", probe.name));
     let longer = key.map(|key| (key, time_for(needed, rate, arrivals)));
     let longer =

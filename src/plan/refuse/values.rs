@@ -1,22 +1,14 @@
-//! Values that cannot be: rates, URLs, goals, conditions of guards.
+//! Values that cannot be: goals, conditions of guards, leases.
 
-use firedrill_wire::{Span, probe::HttpProbe};
+use firedrill_wire::Span;
 
-use crate::{
-    plan::resolve::{address_host, url_host},
-    scenario::{
-        Item, Scenario,
-        diagnose::{Problem, Sink},
-        objective::Objective,
-        probe::Probe,
-    },
+use crate::scenario::{
+    Item, Scenario,
+    diagnose::{Problem, Sink},
+    objective::Objective,
 };
 
-/// More than a vantage can send on time.
-pub(super) const MAX_RATE: f64 = 10_000.0;
-
 pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
-    scenario.probes.iter().for_each(|item| probe(item, sink));
     scenario.objectives.iter().for_each(|item| objective(item, sink));
     guard(scenario, sink);
     for target in &scenario.targets {
@@ -35,72 +27,6 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
             let message =
                 format!("with a lease of {}, a fault outlives a dead coordinator for so long", lease.value);
             sink.push(Problem::warning(message).at(lease.place(), "unusually long"));
-        }
-    }
-}
-
-fn probe(item: &Item<Probe>, sink: &mut Sink) {
-    let probe = &item.value;
-    match (&probe.http, &probe.tcp) {
-        (None, None) if !item.broken => sink.push(
-            Problem::error(format!("probe `{}` says not what it asks", item.name))
-                .at(item.place(), "neither `http` nor `tcp`")
-                .help("http = { url = \"http://edge/\" }, or tcp = { address = \"edge:80\" }"),
-        ),
-        (Some(_), Some(tcp)) => sink.push(
-            Problem::error(format!("probe `{}` asks two things", item.name))
-                .at(item.place_of(&tcp.at), "besides `http`")
-                .help("give each a probe of its own"),
-        ),
-        _ => {}
-    }
-    if let Some(http) = &probe.http {
-        self::http(item, http, sink);
-    }
-    if let Some(tcp) = &probe.tcp
-        && address_host(&tcp.address).is_none()
-    {
-        let message = format!("`{}` is not host:port", tcp.address);
-        sink.push(Problem::error(message).at(item.place_of_value(&tcp.address), "for example \"edge:80\""));
-    }
-    let rate = probe.rate.value;
-    if !(rate > 0.0 && rate <= MAX_RATE) {
-        let problem = Problem::error(format!("a rate of {rate} a second cannot be"));
-        let help = format!("more than 0, at most {MAX_RATE}");
-        sink.push(problem.at(item.place_of(&probe.rate.at), "requests a second").help(help));
-    }
-    if probe.timeout.is_zero() || probe.timeout.value > Span::secs(60) {
-        let problem = Problem::error(format!("a time-out of {} cannot be", probe.timeout.value));
-        sink.push(problem.at(item.place_of(&probe.timeout.at), "more than 0s, at most 1m"));
-    }
-    if probe.from.is_empty() {
-        let problem = Problem::error(format!("probe `{}` runs nowhere", item.name));
-        sink.push(problem.at(item.place_of_key("from"), "no vantage").help("from = [\"coordinator\"]"));
-    }
-}
-
-fn http(item: &Item<Probe>, http: &HttpProbe, sink: &mut Sink) {
-    if url_host(&http.url).is_none() {
-        sink.push(
-            Problem::error(format!("`{}` is not an http:// or https:// URL", http.url))
-                .at(item.place_of_value(&http.url), "not a URL")
-                .help("for example \"http://edge/checkout\""),
-        );
-    }
-    if http.status.is_some_and(|status| !(100..=599).contains(&status)) {
-        let problem = Problem::error("an HTTP status is between 100 and 599");
-        sink.push(problem.at(item.place_of_key("status"), "not a status"));
-    }
-    if http::Method::from_bytes(http.method.as_bytes()).is_err() {
-        let problem = Problem::error(format!("`{}` is not an HTTP method", http.method));
-        sink.push(problem.at(item.place_of_value(&http.method), "not a method"));
-    }
-    for (name, value) in &http.headers {
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err()
-            || http::HeaderValue::from_str(value).is_err()
-        {
-            let problem = Problem::error(format!("the header `{name}` cannot be sent"));
-            sink.push(problem.at(item.place_of_key(name), "not a header"));
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// As much of a body is read, in bytes; what goes on after that closes the connection.
-const BODY: usize = 64 * 1024;
+pub(super) const BODY: usize = 64 * 1024;
 
 /// Bytes in both directions, plain or through TLS.
 pub(super) trait Io: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}

@@ -1,115 +1,169 @@
 //! The request that a probe repeats, checked once. Never in `Debug` output: it may carry a token.
 
 use bytes::Bytes;
-use firedrill_wire::probe::{Connection, HttpProbe, ProbeSpec};
+use firedrill_wire::probe::{Connection, HttpProbe, ProbeSpec, Secret};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE, USER_AGENT},
 };
 use http_body_util::Full;
 
-use super::refuse;
-use crate::{ProbeError, secret};
+use super::{exchange::BODY, url::Target};
+use crate::{
+    refusal::{Field, Refusal, note},
+    secret,
+};
 
 /// What goes over the line.
 pub(super) type Sent = Request<Full<Bytes>>;
 
 /// A probe's texts, checked.
 pub(super) struct Parsed {
-    /// Without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// Whether it is `https`.
-    pub(super) secure: bool,
-    path: Uri,
+    pub(super) target: Target,
     method: Method,
     headers: HeaderMap,
 }
 
 impl Parsed {
-    /// Refuses what cannot be sent.
-    pub(super) fn new(spec: &ProbeSpec, probe: &HttpProbe) -> Result<Self, ProbeError> {
-        let wrong_url = |why: &str| refuse(spec, "url", &probe.url, why);
-        let url: Uri = probe.url.parse().map_err(|why: http::uri::InvalidUri| wrong_url(&why.to_string()))?;
-        let secure = match url.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err(wrong_url("it must begin with http:// or https://")),
-        };
-        let authority = url.authority().ok_or_else(|| wrong_url("it names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(wrong_url("it holds a user or password; use `bearer` or a header"));
+    /// Refuses what cannot be sent, or what no answer could satisfy: all of it at once.
+    pub(super) fn new(spec: &ProbeSpec, probe: &HttpProbe) -> Result<Self, Vec<Refusal>> {
+        let mut wrong = Vec::new();
+        let target = note(Target::new(&probe.url), &mut wrong);
+        let method = note(method(&probe.method), &mut wrong);
+        wrong.extend(probe.status.and_then(status));
+        wrong.extend(probe.contains.as_deref().and_then(|text| contains(text, probe, method.as_ref())));
+        let authority = target.as_ref().map_or("", |target| target.authority.as_str());
+        let headers = headers(spec, probe, authority, &mut wrong);
+        wrong.extend(probe.bearer.as_ref().and_then(place));
+        wrong.extend(probe.ca_file.as_deref().and_then(ca_file));
+        match (target, method) {
+            (Some(target), Some(method)) if wrong.is_empty() => Ok(Self { target, method, headers }),
+            _ => Err(wrong),
         }
-        let host = authority.host();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() {
-            return Err(wrong_url("it names no host"));
-        }
-        let port = match authority.as_str().rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
-            Some(_) => authority
-                .port_u16()
-                .filter(|port| *port > 0)
-                .ok_or_else(|| wrong_url("the port must be a number from 1 to 65535"))?,
-            None if secure => 443,
-            None => 80,
-        };
-        let path = url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let method = Method::from_bytes(probe.method.as_bytes())
-            .map_err(|_| refuse(spec, "method", &probe.method, "write a method such as GET or POST"))?;
-        if method == Method::CONNECT {
-            return Err(refuse(spec, "method", &probe.method, "a probe asks a service, not a proxy"));
-        }
-        if let Some(status) = probe.status {
-            StatusCode::from_u16(status).ok().filter(|status| !status.is_informational()).ok_or_else(
-                || refuse(spec, "status", &status.to_string(), "write a number from 200 to 999"),
-            )?;
-        }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            secure,
-            path: path.parse().map_err(|why: http::uri::InvalidUri| wrong_url(&why.to_string()))?,
-            method,
-            headers: headers(spec, probe, authority.as_str())?,
-        })
     }
 
     /// Reads the token, and has it all.
-    pub(super) fn template(mut self, spec: &ProbeSpec, probe: &HttpProbe) -> Result<Template, ProbeError> {
+    pub(super) fn template(mut self, probe: &HttpProbe) -> Result<Template, Refusal> {
         if let Some(bearer) = &probe.bearer {
-            self.headers.insert(AUTHORIZATION, secret::bearer(&spec.name, bearer)?);
+            self.headers.insert(AUTHORIZATION, secret::bearer(bearer)?);
         }
         Ok(Template {
             method: self.method,
-            path: self.path,
+            path: self.target.path,
             headers: self.headers,
             body: probe.body.clone().unwrap_or_default().into(),
         })
     }
 }
 
-fn headers(spec: &ProbeSpec, probe: &HttpProbe, authority: &str) -> Result<HeaderMap, ProbeError> {
+fn method(text: &str) -> Result<Method, Refusal> {
+    let wrong = |what: String, help: &str| Refusal::new(Field::Method, what, "not a method", help);
+    let capitals = text.to_ascii_uppercase();
+    match Method::from_bytes(text.as_bytes()) {
+        Ok(Method::CONNECT) => Err(wrong(
+            "the method CONNECT is for proxies; a probe asks a service".to_owned(),
+            "for example \"GET\"",
+        )),
+        Ok(_) if text != capitals && STANDARD.contains(&capitals.as_str()) => Err(wrong(
+            format!("`{text}` is not an HTTP method"),
+            &format!("write it in capitals: \"{capitals}\""),
+        )),
+        Ok(method) => Ok(method),
+        Err(_) => Err(wrong(format!("`{text}` is not an HTTP method"), "for example \"GET\" or \"POST\"")),
+    }
+}
+
+/// Methods that servers know, in these letters only.
+const STANDARD: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
+fn status(status: u16) -> Option<Refusal> {
+    let what = format!("no answer ends with the status {status}");
+    let help = "a number from 200 to 599; answers of 1xx come before the one that counts";
+    (!(200..=599).contains(&status)).then(|| Refusal::new(Field::Status, what, "not a status", help))
+}
+
+/// Refuses a text that no answer can contain, or that every answer contains.
+fn contains(text: &str, probe: &HttpProbe, method: Option<&Method>) -> Option<Refusal> {
+    let wrong = |what: String, help| Some(Refusal::new(Field::Contains, what, "never found", help));
+    if text.is_empty() {
+        let (what, help) = ("an empty text is in every body", "leave `contains` out, or give it a text");
+        return Some(Refusal::new(Field::Contains, what, "always found", help));
+    }
+    if text.len() > BODY {
+        let what =
+            format!("a text of {} bytes is not found in the {BODY} that are read of a body", text.len());
+        return wrong(what, "give a shorter part of it");
+    }
+    if method == Some(&Method::HEAD) {
+        return wrong("an answer to HEAD has no body".to_owned(), "take GET, or leave `contains` out");
+    }
+    let status = probe.status.filter(|status| [204, 205, 304].contains(status))?;
+    wrong(format!("an answer of status {status} has no body"), "leave `contains` out, or take another status")
+}
+
+/// Refuses a place that cannot hold a token.
+fn place(secret: &Secret) -> Option<Refusal> {
+    let (what, bad) = match secret {
+        Secret::SecretFile(path) => {
+            ("the file's name is empty or holds a NUL character", path.is_empty() || path.contains('\0'))
+        }
+        Secret::SecretEnv(name) => {
+            ("no environment variable can have that name", name.is_empty() || name.contains(['=', '\0']))
+        }
+    };
+    let help = "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/token\" }";
+    bad.then(|| Refusal::new(Field::Bearer, format!("`bearer` names no place: {what}"), "no place", help))
+}
+
+fn ca_file(path: &str) -> Option<Refusal> {
+    (path.is_empty() || path.contains('\0')).then(|| {
+        let what = "no file can have the name that `ca_file` gives";
+        Refusal::new(Field::CaFile, what, "not a file", "name a PEM file, or leave `ca_file` out")
+    })
+}
+
+fn headers(spec: &ProbeSpec, probe: &HttpProbe, authority: &str, wrong: &mut Vec<Refusal>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &probe.headers {
-        let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| refuse(spec, "header name", name, "write a name such as X-Drill"))?;
+        let refuse = |what: String, label, help: &str| {
+            Refusal::new(Field::HeaderName(name.clone()), what, label, help)
+        };
+        let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else {
+            let what = format!("`{name}` cannot be the name of a header");
+            wrong.push(refuse(what, "not a header", "for example X-Drill"));
+            continue;
+        };
         if [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].contains(&key) {
-            return Err(refuse(spec, "header", name, "the prober sets it; for connections use `connection`"));
+            let what = format!("the prober sets the header `{name}` itself");
+            wrong.push(refuse(
+                what,
+                "set by the prober",
+                "leave it out; for connections there is `connection`",
+            ));
+            continue;
         }
         if key == AUTHORIZATION && probe.bearer.is_some() {
-            return Err(refuse(spec, "header", name, "`bearer` sets it; leave one of them out"));
+            let what = format!("both `bearer` and the header `{name}` say who asks");
+            wrong.push(refuse(what, "besides `bearer`", "leave one of them out"));
+            continue;
         }
-        let value = HeaderValue::from_str(value).map_err(|_| {
-            refuse(spec, "value of header", name, "it holds characters that a header cannot carry")
-        })?;
+        let Ok(value) = HeaderValue::from_str(value) else {
+            wrong.push(Refusal::new(
+                Field::HeaderValue(name.clone()),
+                format!("the value of the header `{name}` holds characters that a header cannot carry"),
+                "cannot be sent",
+                "no line breaks and no other control characters",
+            ));
+            continue;
+        };
         if headers.insert(key, value).is_some() {
-            return Err(refuse(spec, "header", name, "it is there twice"));
+            let what = format!("the header `{name}` is there twice: capitals make no difference");
+            wrong.push(refuse(what, "there already", "leave one of them out"));
         }
     }
     if !headers.contains_key(HOST) {
-        let host = HeaderValue::from_str(authority)
-            .map_err(|why| refuse(spec, "url", &probe.url, why.to_string()))?;
-        headers.insert(HOST, host);
+        // An authority that was parsed is a header's value; one that was not has been refused.
+        headers.extend(HeaderValue::from_str(authority).map(|host| (HOST, host)));
     }
     if !headers.contains_key(USER_AGENT) {
         headers
@@ -118,7 +172,7 @@ fn headers(spec: &ProbeSpec, probe: &HttpProbe, authority: &str) -> Result<Heade
     if spec.connection == Connection::New {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(headers)
+    headers
 }
 
 /// Makes one request after another.

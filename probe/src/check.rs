@@ -1,0 +1,63 @@
+//! Whether a probe can run. `check`, the plan and the prober all ask here.
+
+use firedrill_wire::probe::{ProbeKind, ProbeSpec};
+
+use crate::{
+    ProbeError, Refusal, files,
+    kind::{self, Kind},
+    refusal::pace,
+    schedule::most_at_once,
+};
+
+/// Requests that may be under way beyond those that the schedule explains.
+const SLACK: u64 = 16;
+
+/// All reasons to refuse a probe, wherever it runs. Reads no file and sends nothing.
+#[must_use]
+pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
+    let mut wrong = pace(spec.rate, spec.timeout);
+    wrong.extend(Kind::refusals(spec));
+    wrong
+}
+
+/// The token and the authorities that a probe needs and that cannot be read on this machine. Reads them, and sends nothing.
+/// The probe must have no [`refusals`].
+#[must_use]
+pub fn unreadable(spec: &ProbeSpec) -> Vec<Refusal> {
+    Kind::unreadable(spec)
+}
+
+/// Refuses a probe that cannot run anywhere.
+///
+/// # Errors
+/// All of its [`refusals`].
+pub fn check(spec: &ProbeSpec) -> Result<(), ProbeError> {
+    match refusals(spec) {
+        wrong if wrong.is_empty() => Ok(()),
+        wrong => Err(ProbeError::Refused { probe: spec.name.clone(), wrong }),
+    }
+}
+
+/// Whether this process may have the connections that the probes need at once. Changes nothing.
+///
+/// # Errors
+/// [`ProbeError::Files`] where the hard limit of open files is below that.
+pub fn fits_here<'s>(specs: impl IntoIterator<Item = &'s ProbeSpec>) -> Result<(), ProbeError> {
+    files::enough(connections(specs))
+}
+
+/// Connections that the probes may need at once.
+pub(crate) fn connections<'s>(specs: impl IntoIterator<Item = &'s ProbeSpec>) -> u64 {
+    specs.into_iter().map(most_under_way).fold(0, u64::saturating_add)
+}
+
+/// Requests of one probe that may be under way at once.
+pub(crate) fn most_under_way(spec: &ProbeSpec) -> u64 {
+    most_at_once(spec.rate, spec.timeout.0, spec.arrivals).unwrap_or(u64::MAX).saturating_add(SLACK)
+}
+
+/// The host, without brackets, and the port that a probe connects to; `None` where it names none.
+#[must_use]
+pub fn destination(kind: &ProbeKind) -> Option<(String, u16)> {
+    kind::destination(kind)
+}

@@ -1,0 +1,202 @@
+//! Who checks a scenario and who measures accept the same probes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use firedrill::{
+    fleet::FleetSource,
+    plan::{Options, inspect, load},
+};
+use firedrill_wire::{
+    Span,
+    probe::{Arrivals, Connection, HttpProbe, ProbeKind, ProbeSpec, Secret, TcpProbe},
+};
+use proptest::prelude::*;
+
+/// A scenario with a probe that judges nothing.
+fn with_probe(spec: &ProbeSpec) -> String {
+    #[derive(serde::Serialize)]
+    struct Table<'s> {
+        #[serde(flatten)]
+        kind: &'s ProbeKind,
+        rate: f64,
+        arrivals: Arrivals,
+        timeout: Span,
+        connection: Connection,
+    }
+    let ProbeSpec { kind, rate, arrivals, timeout, connection, .. } = spec;
+    let table = Table { kind, rate: *rate, arrivals: *arrivals, timeout: *timeout, connection: *connection };
+    let probes = BTreeMap::from([("probes", BTreeMap::from([(&spec.name, table)]))]);
+    let probes = toml::to_string(&probes).expect("prints");
+    format!(
+        r#"
+schema = 1
+name = "any"
+hypothesis = "Who checks and who measures say the same."
+{probes}
+[probes.users]
+http = {{ url = "http://edge1/" }}
+rate = 100
+[objectives.users]
+probe = "users"
+good = "50%"
+[[attack]]
+name = "a"
+on = "app1"
+hold = "20s"
+fault.host-isolate = {{}}
+"#
+    )
+}
+
+/// Texts that are often right and often wrong, and any others.
+fn one_of(some: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop_oneof![3 => proptest::sample::select(some).prop_map(str::to_owned), 1 => "[ -~]{0,12}"]
+}
+
+const URLS: &[&str] = &[
+    "http://edge1/",
+    "https://edge1",
+    "http://edge1:0/",
+    "http://edge1:99999/",
+    "http://u:p@edge1/",
+    "http://[::1]:80/",
+    "http://[edge1]/",
+    "http:///",
+    "https://a..b/",
+    "https://-a/",
+    "https://1.2.3.4/",
+    "http://1.2.3.400/",
+    "ftp://edge1/",
+    "http://edge1?a=b",
+    "http://edge1/ü",
+    "http://edge1/#a",
+    "HTTPS://edge1/",
+    "http://e,f/",
+    "https://a_b/",
+];
+const ADDRESSES: &[&str] =
+    &["edge1:80", "edge1", "edge1:0", ":80", "[::1]:80", "::1:80", "[edge1]:80", "e f:80", "e:+80"];
+const METHODS: &[&str] = &["GET", "POST", "HEAD", "CONNECT", "get", "PURGE", "", "G T"];
+const HEADERS: &[&str] = &[
+    "x-a",
+    "X-A",
+    "Host",
+    "content-length",
+    "Transfer-Encoding",
+    "connection",
+    "Authorization",
+    "authorization",
+    "a b",
+    "",
+];
+
+fn header_map() -> impl Strategy<Value = BTreeMap<String, String>> {
+    proptest::collection::btree_map(one_of(HEADERS), one_of(&["1", "", "a\nb", "\u{7f}", "ü"]), 0..3)
+}
+
+fn kind() -> impl Strategy<Value = ProbeKind> {
+    let http = (
+        one_of(URLS),
+        one_of(METHODS),
+        proptest::option::of(prop_oneof![99_u16..103, 198_u16..210, 598_u16..602, any::<u16>()]),
+        proptest::option::of(one_of(&["ok", ""])),
+        header_map(),
+        proptest::option::of(one_of(&["", "ping"])),
+        proptest::option::of(prop_oneof![
+            Just(Secret::SecretEnv("PATH".to_owned())),
+            Just(Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned())),
+            Just(Secret::SecretEnv("A=B".to_owned())),
+            Just(Secret::SecretFile("tests/wrong/asked.toml".to_owned())),
+            Just(Secret::SecretFile(String::new())),
+        ]),
+        proptest::option::of(one_of(&["tests/wrong/asked.toml", "tests/wrong/no-such-ca.pem", "tests", ""])),
+    );
+    let http = http.prop_map(|(url, method, status, contains, headers, body, bearer, ca_file)| {
+        ProbeKind::Http(HttpProbe { url, method, status, contains, headers, body, bearer, ca_file })
+    });
+    prop_oneof![4 => http, 1 => one_of(ADDRESSES).prop_map(|address| ProbeKind::Tcp(TcpProbe { address }))]
+}
+
+fn spec() -> impl Strategy<Value = ProbeSpec> {
+    let rate = prop_oneof![4 => Just(10.0), 1 => proptest::sample::select(vec![0.0, -1.0, 1e-300, 20_000.0, 20_001.0, 1e300])];
+    let timeout = prop_oneof![4 => Just(1_000_000), 1 => proptest::sample::select(vec![0, 999, 1_000, 60_000_000, 60_000_001])];
+    let connection = prop_oneof![Just(Connection::New), Just(Connection::Reuse)];
+    (kind(), rate, timeout, connection).prop_map(|(kind, rate, timeout, connection)| ProbeSpec {
+        name: "any".to_owned(),
+        kind,
+        rate,
+        arrivals: Arrivals::Poisson,
+        key: 1,
+        timeout: Span::micros(timeout),
+        connection,
+        names: BTreeMap::new(),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// A plan is made exactly where the prober can be made; `check` may leave to the machine that runs the drill only what
+    /// that one reads.
+    #[test]
+    fn who_checks_and_who_measures_say_the_same(spec in spec()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("any.toml");
+        let text = with_probe(&spec);
+        std::fs::write(&file, &text).expect("written");
+        let fleet = FleetSource::File("scenarios/fleet.toml".into());
+        let checked = inspect(&file, Some(&fleet), &[], Some(1));
+        let options = Options { scenario: file, fleet, params: vec![], seed: Some(1) };
+        let planned = load(&options);
+        let measured = firedrill_probe::start(vec![spec.clone()], Duration::ZERO);
+        let said = checked.report.render(false, 110);
+        prop_assert_eq!(planned.is_ok(), measured.is_ok(), "{} {:?} {}", text, measured, said);
+        prop_assert!(checked.plan.is_some() || planned.is_err(), "{} {}", text, said);
+        if firedrill_probe::check(&spec).is_err() {
+            prop_assert!(checked.plan.is_none(), "{} {}", text, said);
+            let placed = checked.report.items().into_iter().all(|item| item.line.is_some_and(|line| line > 4));
+            prop_assert!(placed, "{}", said);
+        }
+    }
+}
+
+#[test]
+fn a_token_may_be_on_the_other_machine_and_authorities_may_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token.toml");
+    let mut spec = ProbeSpec {
+        name: "any".to_owned(),
+        kind: ProbeKind::Http(HttpProbe {
+            url: "https://edge1/".to_owned(),
+            method: "GET".to_owned(),
+            status: None,
+            contains: None,
+            headers: BTreeMap::new(),
+            body: None,
+            bearer: Some(Secret::SecretFile("/no/such/token".to_owned())),
+            ca_file: None,
+        }),
+        rate: 10.0,
+        arrivals: Arrivals::Poisson,
+        key: 1,
+        timeout: Span::secs(1),
+        connection: Connection::New,
+        names: BTreeMap::new(),
+    };
+    let fleet = FleetSource::File("scenarios/fleet.toml".into());
+    let look = |spec: &ProbeSpec| {
+        std::fs::write(&file, with_probe(spec)).expect("written");
+        let options = Options { scenario: file.clone(), fleet: fleet.clone(), params: vec![], seed: Some(1) };
+        (inspect(&file, Some(&fleet), &[], Some(1)), load(&options))
+    };
+    let (checked, planned) = look(&spec);
+    assert!(
+        checked.plan.is_some_and(|plan| plan.warnings.iter().any(|text| text.contains("/no/such/token")))
+    );
+    let report = planned.expect_err("no token").render(false, 110);
+    assert!(report.contains("error: the bearer token in file /no/such/token cannot be used"), "{report}");
+    let ProbeKind::Http(http) = &mut spec.kind else { unreachable!("made as http") };
+    (http.bearer, http.ca_file) = (None, Some("/no/such/ca.pem".to_owned()));
+    let (checked, planned) = look(&spec);
+    assert!(checked.report.failed() && planned.is_err());
+}
