@@ -21,6 +21,14 @@ fn rendered(file: &str, fleet: Option<&str>) -> String {
     found.report.render(false, 110)
 }
 
+/// What is asked about a file that may be run as it is.
+fn asked(file: &str, fleet: Option<&str>) -> String {
+    let found = check(file, fleet);
+    let text = found.report.render(false, 110);
+    assert!(!found.report.failed() && !found.report.is_empty(), "{text}");
+    text
+}
+
 macro_rules! golden {
     ($how:ident: $($name:ident: $file:literal, $fleet:expr;)*) => {$(
         #[test]
@@ -53,7 +61,14 @@ golden! {
     interfaces: "tests/wrong/interfaces.toml", FLEET;
     probes: "tests/wrong/probes.toml", None;
     requests: "tests/wrong/asked.toml", None;
+    outlasts: "tests/wrong/outlasts.toml", FLEET;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
+}
+
+golden! {
+    asked:
+    meant: "tests/wrong/meant.toml", FLEET;
+    opens_only: "tests/wrong/opens.toml", None;
 }
 
 #[test]

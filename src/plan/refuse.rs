@@ -3,7 +3,9 @@
 mod blast;
 mod fault;
 mod judge;
+mod meant;
 mod names;
+mod opens_only;
 mod probe;
 mod time;
 mod values;
@@ -26,7 +28,10 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
         fault::refuse(attack, scenario, sink);
         time::refuse(attack, scenario, sink);
         judge::refuse(attack, scenario, sink);
+        meant::refuse(attack, scenario, sink);
     }
+    meant::ask(scenario, sink);
+    opens_only::ask(scenario, sink);
 }
 
 /// All that can be refused once hosts are known.

@@ -144,6 +144,11 @@ impl<T> Item<T> {
         self.place_of(self.word_at(path, key).map_or(&self.at, |word| &word.at))
     }
 
+    /// The text that stands at the end of that way.
+    pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
+        self.word_at(path, false)?.text.as_deref()
+    }
+
     fn word_at(&self, path: &[&str], key: bool) -> Option<&Word> {
         self.words.iter().find(|word| word.key == key && word.path == path)
     }
