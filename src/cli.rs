@@ -2,7 +2,7 @@
 
 pub mod check;
 mod collect;
-mod common;
+pub mod common;
 mod completions;
 #[cfg(feature = "lab")]
 mod demo;

@@ -25,6 +25,16 @@ pub fn schema() -> serde_json::Value {
     schema
 }
 
+/// Whether a file says that it is a fleet: it has tables that only fleets have, and none that only scenarios have.
+#[must_use]
+pub fn is_fleet(file: &std::path::Path) -> bool {
+    let Ok(text) = std::fs::read_to_string(file) else { return false };
+    let (table, _) = toml::de::DeTable::parse_recoverable(&text);
+    let has = |key: &&str| table.get_ref().contains_key(*key);
+    read::KEYS.iter().filter(|key| **key != "schema").any(has)
+        && !crate::scenario::KEYS.iter().filter(|key| **key != "schema").any(has)
+}
+
 /// Where the fleet comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FleetSource {

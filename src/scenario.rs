@@ -20,6 +20,7 @@ pub mod target;
 mod tree;
 
 pub use read::read;
+pub(crate) use root::KEYS;
 pub use root::ScenarioFile;
 pub use schema::schema;
 pub(crate) use schema::set_title as set_schema_title;

@@ -1,5 +1,7 @@
 //! What wrong files are told: all that is wrong in one go, each with its place and what would be right.
 
+#[path = "diagnostics/command.rs"]
+mod command;
 #[path = "diagnostics/same_probes.rs"]
 mod same_probes;
 

@@ -172,11 +172,13 @@ fn what_agents_answered_is_printed() {
 
 #[test]
 fn exit_codes_of_check() {
-    use firedrill::{cli::check, verdict::Exit};
+    use firedrill::{
+        cli::{check, common::FleetArgs},
+        verdict::Exit,
+    };
     let args = |file: &str, json| check::Args {
         files: vec!["scenarios/demo.toml".into(), file.into()],
-        fleet: Some("scenarios/fleet.toml".into()),
-        fleet_command: None,
+        fleet: FleetArgs { fleet: Some("scenarios/fleet.toml".into()), ..FleetArgs::default() },
         params: vec![],
         seed: 1,
         verbose: false,

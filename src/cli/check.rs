@@ -7,11 +7,11 @@ use std::{
 
 use serde::Serialize;
 
-use super::failure::Result;
+use super::{common::FleetArgs, failure::Result};
 use crate::{
-    fleet::{FleetSource, split_command},
-    plan::{Inspection, inspect, print},
-    scenario::diagnose::JsonProblem,
+    fleet::{Fleet, FleetSource, is_fleet},
+    plan::{Inspection, Plan, inspect, print},
+    scenario::diagnose::{JsonProblem, Report, Sink, plural},
     terminal,
     verdict::Exit,
 };
@@ -19,27 +19,25 @@ use crate::{
 /// Width of text where there is no terminal to ask.
 const WIDTH: usize = 110;
 
-/// Checks scenarios without asking any host.
+/// Checks scenarios and fleets without asking any host.
 ///
-/// Says all that is wrong in one go, with file, line and what would be right. Without a fleet it checks what needs
-/// none, and says what it could not check.
+/// Says all that is wrong in one go, with file, line and what would be right. Without a fleet (--fleet, or FIREDRILL_FLEET) it
+/// checks what needs none, and says what it could not check. A fleet's file among the files is checked as such.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill check scenarios/friday.toml --fleet scenarios/fleet.toml
+  firedrill check scenarios/*.toml                      scenarios, and the fleet that lies among them
   firedrill check scenarios/*.toml --json
   firedrill check az-rolling.toml --param ticket=OPS-7 --fleet-command 'inventory --format json'
 
 Exit codes: 0 all is right, 2 something is wrong.")]
 pub struct Args {
-    /// The scenarios.
+    /// The scenarios, and fleets.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The fleet's file.
-    #[arg(long, value_name = "FILE", conflicts_with = "fleet_command")]
-    pub fleet: Option<PathBuf>,
-    /// A program that prints the fleet as JSON, with its arguments; quotes group words, no shell is involved.
-    #[arg(long, value_name = "COMMAND", value_parser = command)]
-    pub fleet_command: Option<Command>,
+    /// The fleet that the scenarios are checked against.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
     /// A parameter's value; may be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub params: Vec<(String, String)>,
@@ -52,14 +50,6 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// An argument vector.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command(pub Vec<String>);
-
-pub(super) fn command(text: &str) -> Result<Command, String> {
-    split_command(text).map(Command)
 }
 
 /// Reads `name=value`.
@@ -78,45 +68,80 @@ pub fn parameter(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// What was found could not be put into text.
 pub fn run(args: &Args) -> Result<Exit> {
-    let fleet = match (&args.fleet, &args.fleet_command) {
-        (Some(file), _) => Some(FleetSource::File(file.clone())),
-        (None, Some(command)) => Some(FleetSource::Command(command.0.clone())),
-        (None, None) => None,
-    };
-    let check = |file: &PathBuf| (file.clone(), inspect(file, fleet.as_ref(), &args.params, Some(args.seed)));
-    let checked: Vec<(PathBuf, Inspection)> = args.files.iter().map(check).collect();
+    let fleet = args.fleet.source();
+    let checked: Vec<(PathBuf, Found)> =
+        args.files.iter().map(|file| (file.clone(), Found::of(file, fleet.as_ref(), args))).collect();
     if args.json {
         let all: Vec<Checked> = checked.iter().map(|(file, found)| Checked::new(file, found)).collect();
         let text = serde_json::to_string_pretty(&all)?;
         outln!("{text}");
     } else {
+        let given = checked.iter().find(|(_, found)| matches!(found, Found::Fleet { .. }));
+        let named = given.map_or(Path::new("FILE"), |(file, _)| file);
         let mut out = String::new();
         let mut err = String::new();
         for (file, found) in &checked {
-            err.push_str(&found.report.render(true, WIDTH));
-            say(&mut out, file, found, args.verbose)?;
+            err.push_str(&found.report().render(true, WIDTH));
+            say(&mut out, file, found, named, args.verbose)?;
         }
         terminal::err(format_args!("{err}"));
         terminal::out(format_args!("{out}"));
     }
-    let failed = checked.iter().any(|(_, found)| found.report.failed());
+    let failed = checked.iter().any(|(_, found)| found.report().failed());
     Ok(if failed { Exit::Usage } else { Exit::Held })
 }
 
-fn say(out: &mut String, file: &Path, found: &Inspection, verbose: bool) -> std::fmt::Result {
+/// The result of one file's check.
+enum Found {
+    Scenario(Box<Inspection>),
+    Fleet { hosts: Vec<String>, report: Report },
+}
+
+impl Found {
+    fn of(file: &Path, fleet: Option<&FleetSource>, args: &Args) -> Self {
+        if !is_fleet(file) {
+            return Self::Scenario(Box::new(inspect(file, fleet, &args.params, Some(args.seed))));
+        }
+        let mut sink = Sink::default();
+        let read = Fleet::load(&FleetSource::File(file.to_owned()), &mut sink);
+        let hosts = read.into_iter().flat_map(|fleet| fleet.hosts).map(|host| host.name).collect();
+        Self::Fleet { hosts, report: sink.into_report() }
+    }
+
+    fn report(&self) -> &Report {
+        match self {
+            Self::Scenario(found) => &found.report,
+            Self::Fleet { report, .. } => report,
+        }
+    }
+}
+
+/// One file's lines; `named` is how a fleet is named for what could not be checked without one.
+fn say(out: &mut String, file: &Path, found: &Found, named: &Path, verbose: bool) -> std::fmt::Result {
     let file = file.display();
-    let (errors, warnings) = found.report.counts();
-    if found.report.failed() {
-        let s = if errors == 1 { "" } else { "s" };
-        return writeln!(out, "{file}: {errors} error{s}");
+    let (errors, warnings) = found.report().counts();
+    if found.report().failed() {
+        return writeln!(out, "{file}: {errors} error{}", plural(errors));
     }
     let noted = if warnings == 0 { String::new() } else { format!(" ({warnings} to know)") };
+    let found = match found {
+        Found::Scenario(found) => found,
+        Found::Fleet { hosts, .. } => {
+            return writeln!(
+                out,
+                "{file}: fine{noted}; a fleet of {} host{}",
+                hosts.len(),
+                plural(hosts.len())
+            );
+        }
+    };
     match &found.plan {
         Some(plan) => writeln!(out, "{file}: fine{noted}; {}", print::summary(plan))?,
         None => {
-            let s = if found.attacks == 1 { "" } else { "s" };
-            writeln!(out, "{file}: fine as far as it could be checked{noted}; {} attack{s}", found.attacks)?;
-            writeln!(out, "  not checked without a fleet (--fleet FILE): {}", found.unchecked.join("; "))?;
+            let (attacks, s) = (found.attacks, plural(found.attacks));
+            writeln!(out, "{file}: fine as far as it could be checked{noted}; {attacks} attack{s}")?;
+            let unchecked = found.unchecked.join("; ");
+            writeln!(out, "  not checked without a fleet (--fleet {}): {unchecked}", named.display())?;
         }
     }
     match &found.plan {
@@ -135,6 +160,9 @@ struct Checked {
     not_checked: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Summary>,
+    /// Names of the hosts, where the file is a fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -149,26 +177,33 @@ struct Summary {
 }
 
 impl Checked {
-    fn new(file: &Path, found: &Inspection) -> Self {
-        let plan = found.plan.as_ref().map(|plan| Summary {
+    fn new(file: &Path, found: &Found) -> Self {
+        let (scenario, fleet) = match found {
+            Found::Scenario(found) => (Some(found), None),
+            Found::Fleet { hosts, .. } => (None, Some(hosts.clone())),
+        };
+        Self {
+            file: file.display().to_string(),
+            ok: !found.report().failed(),
+            problems: found.report().items(),
+            not_checked: scenario.map_or_else(Vec::new, |found| found.unchecked.clone()),
+            plan: scenario.and_then(|found| found.plan.as_ref()).map(Summary::new),
+            fleet,
+        }
+    }
+}
+
+impl Summary {
+    fn new(plan: &Plan) -> Self {
+        let mut injections = plan.attacks.iter().flat_map(|attack| &attack.injections);
+        Self {
             name: plan.name.clone(),
             digest: plan.digest(),
             seed: plan.seed,
             attacks: plan.attacks.iter().map(|attack| attack.name.clone()).collect(),
             hosts: plan.targets().into_iter().map(str::to_owned).collect(),
             seconds: print::total(plan).as_secs_f64(),
-            irreversible: plan
-                .attacks
-                .iter()
-                .flat_map(|attack| &attack.injections)
-                .any(|one| !one.fault.reversible()),
-        });
-        Self {
-            file: file.display().to_string(),
-            ok: !found.report.failed(),
-            problems: found.report.items(),
-            not_checked: found.unchecked.clone(),
-            plan,
+            irreversible: injections.any(|one| !one.fault.reversible()),
         }
     }
 }

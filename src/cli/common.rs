@@ -6,25 +6,36 @@ use futures_util::future::join_all;
 
 use super::failure::{Failure, Result, Wrap as _};
 use crate::{
-    fleet::{Fleet, FleetSource},
+    fleet::{Fleet, FleetSource, split_command},
     link::{Agent, Identity, LinkError},
     plan::model::Host,
     scenario::diagnose::{Report, Sink, plural},
 };
 
-/// Which fleet.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct FleetArgs {
-    /// The fleet's file
-    #[arg(long, value_name = "FILE", env = "FIREDRILL_FLEET", conflicts_with = "fleet_command")]
-    pub(super) fleet: Option<PathBuf>,
+/// The environment variable that names the fleet's file where the command line names no fleet.
+const FLEET_VARIABLE: &str = "FIREDRILL_FLEET";
+
+/// Which fleet: the same question, with the same answer, for every verb that has one.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FleetArgs {
+    /// The fleet's file; FIREDRILL_FLEET where no fleet is named
+    #[arg(long, value_name = "FILE", conflicts_with = "fleet_command")]
+    pub fleet: Option<PathBuf>,
     /// A program that prints the fleet as JSON, with its arguments; quotes group words, no shell is involved
-    #[arg(long, value_name = "COMMAND", value_parser = super::check::command)]
-    pub(super) fleet_command: Option<super::check::Command>,
+    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    pub fleet_command: Option<Command>,
     /// The lab of that name that `firedrill lab up` started: its fleet, from inside its network
     #[cfg(feature = "lab")]
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab", conflicts_with_all = ["fleet", "fleet_command"])]
-    pub(super) lab: Option<String>,
+    pub lab: Option<String>,
+}
+
+/// An argument vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command(pub Vec<String>);
+
+fn command(text: &str) -> Result<Command, String> {
+    split_command(text).map(Command)
 }
 
 /// As whom.
@@ -46,12 +57,19 @@ pub(super) struct Reached {
 }
 
 impl FleetArgs {
-    /// Where the fleet comes from; `None` where nothing was given.
+    /// Where the fleet comes from; `None` where nothing was given. The command line goes before the environment.
     pub(super) fn source(&self) -> Option<FleetSource> {
+        #[cfg(feature = "lab")]
+        if let Some(name) = &self.lab {
+            return Some(super::lab::fleet_of(name));
+        }
         match (&self.fleet, &self.fleet_command) {
             (Some(file), _) => Some(FleetSource::File(file.clone())),
             (None, Some(command)) => Some(FleetSource::Command(command.0.clone())),
-            (None, None) => None,
+            (None, None) => {
+                let file = std::env::var_os(FLEET_VARIABLE).filter(|file| !file.is_empty());
+                file.map(|file| FleetSource::File(file.into()))
+            }
         }
     }
 

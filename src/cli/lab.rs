@@ -178,6 +178,11 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// The fleet of a lab.
+pub(super) fn fleet_of(name: &str) -> FleetSource {
+    FleetSource::File(setup::folder(name).join("fleet.toml"))
+}
+
 /// Enters a lab's network with the lab's own certificate.
 pub(super) fn enter(name: &str) -> Result<Reached> {
     let lab = attach(name)?;
@@ -186,11 +191,7 @@ pub(super) fn enter(name: &str) -> Result<Reached> {
     let identity = Identity::load_as(&folder.join("pki"), setup::OPERATOR)
         .wrap(format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
     lab.enter()?;
-    Ok(Reached {
-        source: FleetSource::File(folder.join("fleet.toml")),
-        identity: Arc::new(identity),
-        operator: setup::OPERATOR.to_owned(),
-    })
+    Ok(Reached { source: fleet_of(name), identity: Arc::new(identity), operator: setup::OPERATOR.to_owned() })
 }
 
 fn people(status: &LabStatus) -> String {

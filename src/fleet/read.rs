@@ -21,7 +21,8 @@ use crate::{
     },
 };
 
-const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
+/// The keys at the top of a fleet's file.
+pub(super) const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
 
 pub(super) fn from_toml(name: &str, text: &str, sink: &mut Sink) -> Fleet {
     let file = sink.add_source(name, text);
@@ -43,7 +44,11 @@ pub(super) fn from_toml(name: &str, text: &str, sink: &mut Sink) -> Fleet {
             "schema" | "defaults" => {}
             "names" => {
                 let names = reading::key::<BTreeMap<String, Addresses>>(&table, "names", file, sink);
-                building.names(names.unwrap_or_default());
+                let here = |name: &str| {
+                    let (key, _) = node.get_ref().as_table()?.get_key_value(name)?;
+                    Some(Place { file, at: key.span() })
+                };
+                building.names(names.unwrap_or_default(), here, sink);
             }
             "host" => match node.get_ref() {
                 DeValue::Array(hosts) => {
@@ -101,7 +106,7 @@ pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet
         return None;
     }
     let mut building = Building { defaults: read.defaults, ..Building::default() };
-    building.names(read.names);
+    building.names(read.names, |_| None, sink);
     for host in &read.host {
         building.host(host, None, false, sink);
     }
@@ -119,7 +124,21 @@ struct Building {
 }
 
 impl Building {
-    fn names(&mut self, names: BTreeMap<String, Addresses>) {
+    /// Takes in further names; `here` says where one stands, if it stands in a file.
+    fn names(
+        &mut self,
+        names: BTreeMap<String, Addresses>,
+        here: impl Fn(&str) -> Option<Place>,
+        sink: &mut Sink,
+    ) {
+        for (name, _) in names.iter().filter(|(_, addresses)| addresses.0.is_empty()) {
+            let problem = Problem::error(format!("the name `{name}` has no address"));
+            let problem = problem.help(format!("{name} = [\"10.0.0.1\"], or leave the name out"));
+            sink.push(match here(name) {
+                Some(place) => problem.at(place, "stands for nothing"),
+                None => problem,
+            });
+        }
         self.fleet.names = names.into_iter().map(|(name, addresses)| (name, addresses.0)).collect();
     }
 

@@ -1,0 +1,61 @@
+//! `firedrill check` as a program: which files, which fleet, which exit code.
+
+use std::process::{Command, Output};
+
+fn check(words: &[&str], fleet: Option<&str>) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command
+        .arg("check")
+        .args(words)
+        .env_remove("FIREDRILL_FLEET")
+        .envs(fleet.map(|file| ("FIREDRILL_FLEET", file)));
+    let Output { status, stdout, stderr } = command.output().expect("runs");
+    (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+/// What the guide tells people to run.
+#[test]
+fn all_files_of_the_library_at_once() {
+    let mut files: Vec<String> = std::fs::read_dir("scenarios")
+        .expect("the library")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| path.display().to_string())
+        .collect();
+    files.sort();
+    let words: Vec<&str> = files.iter().map(String::as_str).collect();
+    let (code, said) = check(&words, None);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("scenarios/fleet.toml: fine; a fleet of 6 hosts"), "{said}");
+    assert!(said.contains("not checked without a fleet (--fleet scenarios/fleet.toml)"), "{said}");
+    let (code, said) = check(&[&words[..], &["--json"]].concat(), Some("scenarios/fleet.toml"));
+    let all: Vec<serde_json::Value> = serde_json::from_str(&said).expect("JSON");
+    assert_eq!((code, all.len()), (Some(0), files.len()));
+    assert!(
+        all.iter().all(|one| one["ok"] == true && (one["plan"].is_object() || one["fleet"].is_array())),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_fleet_among_the_files_that_is_wrong() {
+    let (code, said) = check(&["tests/wrong/together/fleet.toml", "scenarios/demo.toml"], None);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the name `shop` has no address") && said.contains("fleet.toml:5:1"), "{said}");
+}
+
+/// As `run` does: the command line, else the environment.
+#[test]
+fn the_fleet_of_the_environment_counts() {
+    let (code, said) = check(&["tests/wrong/blast.toml"], Some("scenarios/fleet.toml"));
+    assert!(code == Some(2) && said.contains("the guard"), "{said}");
+    let (code, said) = check(&["scenarios/demo.toml"], Some("no/such-fleet.toml"));
+    assert!(code == Some(2) && said.contains("no/such-fleet.toml"), "{said}");
+    let command = ["--fleet-command", "cat no/such.json"];
+    for given in [&["--fleet", "scenarios/fleet.toml"], &command] {
+        let (_, said) = check(&[&["scenarios/demo.toml"], &given[..]].concat(), Some("no/such-fleet.toml"));
+        assert!(!said.contains("no/such-fleet.toml"), "{said}");
+    }
+    let (code, said) = check(&["scenarios/demo.toml"], Some(""));
+    assert!(code == Some(0) && said.contains("not checked without a fleet"), "{said}");
+}
