@@ -71,7 +71,7 @@ enum Verb {
     /// A fleet of hosts on this machine, for rehearsals
     #[cfg(feature = "lab")]
     Lab(lab::Args),
-    /// A whole drill on this machine: six hosts, five attacks, one report
+    /// A whole drill on this machine: six hosts, six attacks, one report
     #[cfg(feature = "lab")]
     Demo(demo::Args),
     /// Print the JSON Schema of scenario or fleet files
@@ -123,4 +123,24 @@ fn bugs_say_so() {
         errln!("what agents hold in force ends with its lease or hold; `firedrill undo --all` ends it now");
         std::process::exit(Exit::Bug as i32);
     }));
+}
+
+#[cfg(all(test, feature = "lab"))]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// The help and the README count the attacks of the demo.
+    #[test]
+    fn the_demo_has_as_many_attacks_as_the_help_says() {
+        let demo: toml::Table = super::lab::builtin::DEMO.parse().expect("the demo's scenario is TOML");
+        let attacks = demo["attack"].as_array().expect("the demo has attacks").len();
+        let words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+        let counted = format!("{} attacks, one report", words[attacks]);
+        let command = super::Cli::command();
+        let demo = command.find_subcommand("demo").expect("there is a demo");
+        let help = demo.get_about().expect("it has a help").to_string();
+        for (place, text) in [("the help", help.as_str()), ("README.md", include_str!("../README.md"))] {
+            assert!(text.contains(&counted), "no `{counted}` in {place}");
+        }
+    }
 }
