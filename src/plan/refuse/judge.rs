@@ -81,13 +81,21 @@ fn decidable(
         }
         return;
     }
+    // Random moments scatter, so only the least number is sure.
+    let least = match arrivals {
+        Arrivals::Poisson => "at least ",
+        Arrivals::Even => "",
+    };
     let problem = match &goal {
         Goal::Good(share) => format!(
-            "{rate} a second × {time} = {there} samples at a vantage can show {:.2}% at best, not {share}; {needed} are needed",
-            best_share(there) * 100.0
+            "{rate} a second give {least}{there} samples in {time} at a vantage, which show {:.2}% at best, not {share}; \
+             {needed} are needed",
+            // Rounded down: 89.997 % is not 90 %.
+            (best_share(there) * 10_000.0).floor() / 100.0
         ),
         Goal::Latency { quantile, .. } => format!(
-            "{rate} a second × {time} = {there} samples at a vantage cannot show the {quantile} quantile; {needed} are needed"
+            "{rate} a second give {least}{there} samples in {time} at a vantage, which cannot show the {quantile} quantile; \
+             {needed} are needed"
         ),
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => format!(
             "{rate} a second give {there} samples in {time}, too few to tell when all is good again; {needed} are needed"
