@@ -6,6 +6,7 @@
 mod acts;
 mod again;
 pub mod card;
+pub(crate) mod causes;
 mod exchanged;
 mod facts;
 mod figures;
@@ -122,6 +123,7 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
         healed_us: acts.healed_us,
         objectives: Vec::new(),
         figures: Vec::new(),
+        causes: causes::all(facts, plan, attack, logged, &acts),
         injections: landed::cards(facts, index, logged),
     };
     if let Course::NotRun(why) = &card.course {

@@ -5,12 +5,17 @@
 
 mod xml;
 
+use std::fmt::Write as _;
+
 use firedrill_wire::api::HostState;
 
 use self::xml::{Status, Suite, document};
 use super::{Input, measured};
 use crate::{
-    score::card::{AttackCard, state_word},
+    score::{
+        card::{AttackCard, phase_word, state_word},
+        causes,
+    },
     verdict::Verdict,
 };
 
@@ -40,21 +45,44 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
         suite.took_us = Some(last.until_us.saturating_sub(first.from_us));
     }
     let Some(verdict) = attack.verdict else {
-        let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
-        for objective in planned.into_iter().flat_map(|attack| &attack.judge) {
-            suite.add(objective, Status::Skipped(format!("not run: {}", attack.why.join("; "))));
+        let Some(plan) = input.facts.plan else { return suite };
+        for name in plan.attacks.get(attack.index).into_iter().flat_map(|planned| &planned.judge) {
+            let case = suite.add(name, Status::Skipped(format!("not run: {}", attack.why.join("; "))));
+            let objective = plan.objectives.iter().find(|objective| objective.name == *name);
+            let failed = objective.map(|objective| failures(attack, &objective.probe));
+            case.output = failed.filter(|text| !text.is_empty());
         }
         return suite;
     };
     for objective in &attack.objectives {
         let case = suite.add(&objective.name, status(objective.verdict, &objective.why));
-        case.output = Some(format!("{}: {}", objective.goal, measured(&objective.measured)));
+        let failed = failures(attack, &objective.probe);
+        case.output = Some(
+            format!("{}: {}\n{failed}", objective.goal, measured(&objective.measured)).trim_end().to_owned(),
+        );
     }
     // A guard, or a doubt about the whole attack, belongs to no single objective.
     if attack.objectives.iter().all(|objective| objective.verdict < verdict) {
         suite.add("attack", status(verdict, &attack.why.join("; ")));
     }
     suite
+}
+
+/// The failed requests of a probe and their causes, a line for each phase and vantage.
+fn failures(attack: &AttackCard, probe: &str) -> String {
+    let mut text = String::new();
+    for one in attack.causes.iter().filter(|one| one.probe == probe) {
+        let _ = write!(text, "{}, from {}: {} bad", phase_word(one.phase), one.vantage, one.bad);
+        if !one.causes.is_empty() {
+            let _ = write!(text, " ({})", causes::text(&one.causes));
+        }
+        if one.slipped > 0 {
+            let _ = write!(text, ", {} slipped", one.slipped);
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
 fn status(verdict: Verdict, why: &str) -> Status {

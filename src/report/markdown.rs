@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Input, view::View};
+use super::{
+    Input,
+    view::{AttackView, View},
+};
 use crate::verdict::Verdict;
 
 /// Renders the file.
@@ -50,6 +53,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
             text.push('\n');
         }
         if !attack.ran {
+            failures(&mut text, attack);
             continue;
         }
         table(
@@ -98,6 +102,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 }),
             );
         }
+        failures(&mut text, attack);
     }
     text.push_str("\n## Hosts\n");
     table(
@@ -108,6 +113,28 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         }),
     );
     text.into_bytes()
+}
+
+/// Why requests failed, where any did.
+fn failures(text: &mut String, attack: &AttackView) {
+    if attack.causes.is_empty() {
+        return;
+    }
+    table(
+        text,
+        &["phase", "probe", "from", "bad", "causes", "slipped"],
+        attack.causes.iter().map(|one| {
+            let aside = if one.counts { "" } else { " (does not count)" };
+            vec![
+                one.phase.to_owned(),
+                one.probe.clone(),
+                format!("{}{aside}", one.vantage),
+                one.bad.clone(),
+                one.causes.clone(),
+                one.slipped.clone(),
+            ]
+        }),
+    );
 }
 
 fn table(text: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {

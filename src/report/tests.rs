@@ -139,6 +139,39 @@ fn charts_have_names_of_their_own() {
 }
 
 #[test]
+fn why_requests_failed_stands_in_every_report_also_of_an_attack_that_did_not_run() {
+    let mut drill = Drill::one();
+    drill.acts[0].bad = vec![(0..4, 3)];
+    let ran = log(&drill);
+    assert!(text(Format::Markdown, &ran).contains("| fault | buy | canary | 12 | timeout 12 | 0 |"));
+    assert!(text(Format::Html, &ran).contains("Why requests failed"));
+    assert!(text(Format::Json, &ran).contains("\"timeout\": 12"));
+    assert!(text(Format::Junit, &ran).contains("\nfault, from canary: 12 bad (timeout 12)"));
+    drill.acts[0].bad = vec![(-crate::testing::BASELINE..0, 40)];
+    drill.acts[0].outcome = Outcome::NotRun("the baseline did not hold".to_owned());
+    let begun = Drill::start(0) - crate::testing::BASELINE;
+    let baseline = Event::Phase {
+        attack: 0,
+        phase: crate::plan::model::Phase::Baseline,
+        until_us: Drill::start(0) * crate::testing::S,
+    };
+    drill.extra = vec![(begun, baseline)];
+    drill.outcome = Some(RunOutcome::Refused("the baseline did not hold".to_owned()));
+    drill.ends.clear();
+    let refused = log(&drill);
+    assert!(
+        text(Format::Markdown, &refused).contains("| baseline | buy | coordinator | 800 | timeout 800 | 0 |")
+    );
+    assert!(text(Format::Html, &refused).contains("timeout 800"));
+    assert!(text(Format::Junit, &refused).contains("the baseline did not hold"));
+    assert!(
+        text(Format::Junit, &refused)
+            .contains("<system-out>baseline, from coordinator: 800 bad (timeout 800)")
+    );
+    assert!(text(Format::Json, &refused).contains("\"exit\": 4"));
+}
+
+#[test]
 fn names_cannot_become_markup() {
     let mut drill = Drill::one();
     drill.acts[0].name = "<b>|`x`|</b> & \"y\"";

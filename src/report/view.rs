@@ -12,10 +12,10 @@ use crate::{
     plan::model::{Phase, Plan},
     score::{
         card::{
-            AttackCard, Course, FigureCard, HostCard, Measured, ObjectiveCard, Unit, phase_word, state_word,
-            verdict_word,
+            AttackCard, CauseCard, Course, FigureCard, HostCard, Measured, ObjectiveCard, Unit, phase_word,
+            state_word, verdict_word,
         },
-        say,
+        causes, say,
     },
     verdict::Verdict,
 };
@@ -63,6 +63,7 @@ pub(crate) struct AttackView {
     pub(crate) charts: Vec<ChartView>,
     pub(crate) objectives: Vec<ObjectiveView>,
     pub(crate) figures: Vec<FigureView>,
+    pub(crate) causes: Vec<CauseView>,
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
     pub(crate) ran: bool,
@@ -101,9 +102,21 @@ pub(crate) struct FigureView {
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
     pub(crate) budget: String,
-    pub(crate) causes: String,
     /// For baseline, fault and recovery: share, median, 99th percentile.
     pub(crate) phases: Vec<(&'static str, String, String, String)>,
+}
+
+/// Why requests of one probe failed in one phase at one vantage.
+#[derive(Debug, Serialize)]
+pub(crate) struct CauseView {
+    pub(crate) phase: &'static str,
+    pub(crate) probe: String,
+    pub(crate) vantage: String,
+    pub(crate) counts: bool,
+    pub(crate) bad: String,
+    pub(crate) causes: String,
+    /// Requests that the vantage itself lost.
+    pub(crate) slipped: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -294,6 +307,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         charts: input.facts.plan.filter(|_| ran).map_or_else(Vec::new, |plan| zooms(input, plan, attack)),
         objectives: attack.objectives.iter().map(|one| objective_view(attack, one)).collect(),
         figures: attack.figures.iter().map(|figure| figure_view(attack, figure)).collect(),
+        causes: attack.causes.iter().map(cause_view).collect(),
         injections: attack
             .injections
             .iter()
@@ -375,6 +389,21 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
     }
 }
 
+fn cause_view(card: &CauseCard) -> CauseView {
+    CauseView {
+        phase: phase_word(card.phase),
+        probe: card.probe.clone(),
+        vantage: card.vantage.clone(),
+        counts: card.counts,
+        bad: card.bad.to_string(),
+        causes: match causes::text(&card.causes) {
+            text if text.is_empty() => NONE.to_owned(),
+            text => text,
+        },
+        slipped: card.slipped.to_string(),
+    }
+}
+
 fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
     let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {
@@ -390,12 +419,6 @@ fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
         mitigated: time(card.mitigated_us),
         recovered: time(card.recovered_us),
         budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
-        causes: card
-            .causes
-            .iter()
-            .map(|(cause, count)| format!("{count} {cause}"))
-            .collect::<Vec<_>>()
-            .join(", "),
         phases: card
             .phases
             .iter()

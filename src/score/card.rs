@@ -81,6 +81,9 @@ pub struct AttackCard {
     pub objectives: Vec<ObjectiveCard>,
     /// What people quote, for each probe and vantage.
     pub figures: Vec<FigureCard>,
+    /// Why requests failed, for each phase, probe and vantage; also of an attack that its baseline kept from running.
+    #[serde(default)]
+    pub causes: Vec<CauseCard>,
     /// What was done to whom, and whether it landed.
     pub injections: Vec<InjectionCard>,
 }
@@ -186,6 +189,26 @@ pub struct FigureCard {
     /// Share of the error budget (what the objective allows over the attack's requests) that was used; above 1 is
     /// overspent. `None` without an objective on the good share, or with one that allows nothing.
     pub budget_spent: Option<f64>,
+}
+
+/// Why requests of one probe failed in one phase at one vantage. A second counts in the phase in which its last bad
+/// request was due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseCard {
+    /// The phase.
+    pub phase: Phase,
+    /// The probe.
+    pub probe: String,
+    /// The vantage.
+    pub vantage: String,
+    /// Whether the vantage counts.
+    pub counts: bool,
+    /// Bad requests.
+    pub bad: u64,
+    /// The same by cause.
+    pub causes: std::collections::BTreeMap<String, u64>,
+    /// Requests that are neither good nor bad: the vantage itself did not send or time them.
+    pub slipped: u64,
 }
 
 /// What one vantage saw in one phase.

@@ -52,6 +52,8 @@ pub(crate) struct Facts<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct AttackFacts<'a> {
     pub(crate) phases: Vec<(Phase, i64)>,
+    /// When its baseline was planned to end.
+    pub(crate) baseline_until_us: Option<i64>,
     pub(crate) ended: Option<(i64, Outcome)>,
     pub(crate) injections: Vec<InjectionFacts<'a>>,
 }
@@ -204,9 +206,12 @@ impl<'a> Facts<'a> {
                     (one.effects, one.undo) = (effects, undo);
                 }
             }
-            Event::Phase { attack, phase, .. } => {
+            Event::Phase { attack, phase, until_us } => {
                 if let Some(facts) = self.attacks.get_mut(*attack) {
                     facts.phases.push((*phase, at_us));
+                    if *phase == Phase::Baseline {
+                        facts.baseline_until_us = Some(*until_us);
+                    }
                 }
             }
             Event::Armed { attack, injection, host, kind, .. } => {
