@@ -359,6 +359,17 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     let (mut child, folder) = bench.until_in_force(&text);
     let busy = bench.on(&["collect", folder.to_str().unwrap()]).output().unwrap();
     assert_ends(&busy, 2, "is being written by another firedrill");
+    // An undo of an unknown id is an error, and leaves the fault in force alone.
+    for typo in [["--run", "no-such-run"], ["--injection", "no-such-run-1-1"]] {
+        let undone = bench.on(&[&["undo"][..], &typo].concat()).output().unwrap();
+        assert_ends(&undone, 3, "no host knows");
+        assert!(said(&undone).contains("app1: service-stop of \"verbs\""), "{}", said(&undone));
+        let json = bench.on(&[&["undo", "--json"][..], &typo].concat()).output().unwrap();
+        let rows: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        let app1 = rows.as_array().unwrap().iter().find(|row| row["host"] == "app1").unwrap();
+        assert_eq!((json.status.code(), &app1["known"]), (Some(3), &false.into()), "{app1}");
+        assert_eq!(app1["open"][0]["kind"], "service-stop", "{app1}");
+    }
     // Another run cannot have what this one has.
     fs::create_dir(bench.folder.path().join("other")).unwrap();
     let second = bench.on(&["run", "scenario.toml", "--out", "other"]).output().unwrap();

@@ -1,22 +1,30 @@
 //! `firedrill undo`: the panic button. Needs no state but the fleet and any valid certificate.
 
+use std::{pin::pin, sync::Arc, time::Duration};
+
 use firedrill_wire::{
     InjectionId, RunId,
-    api::{Undo, UndoAnswer, UndoScope},
+    api::{OpenOne, Undo, UndoAnswer, UndoScope},
+    journal::What,
 };
+use futures_util::{StreamExt as _, future::join_all};
 use serde::Serialize;
 
 use super::{
     common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime},
     failure::{Failure, Result},
 };
-use crate::verdict::Exit;
+use crate::{
+    link::{Agent, Identity, LinkError},
+    plan::model::Host,
+    verdict::Exit,
+};
 
 /// Options of `undo`.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).multiple(false),
-    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nExit codes: 0 all is back · 6 a host is stuck or did not answer (its agent heals by itself when its lease ends)"
+    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run that is under way ends when somebody undoes it, is not tried again, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or did not answer (its agent heals by itself when its lease ends)"
 )]
 pub(super) struct Args {
     /// One injection
@@ -50,6 +58,18 @@ struct Row {
     answer: Option<UndoAnswer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Set where no host had anything of it in force.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    known: Option<Known>,
+}
+
+/// A host's knowledge of a run or an injection of which nothing was in force.
+#[derive(Serialize)]
+struct Known {
+    /// Whether it ever heard of it.
+    known: bool,
+    /// Other injections in force there.
+    open: Vec<OpenOne>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
@@ -62,6 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let undo = Undo { halt: scope == UndoScope::All && !args.no_halt, scope };
     let reached = args.fleet.reach(&args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
+    let runtime = runtime()?;
     let asked = async {
         ask_all(&hosts, &reached.identity, |agent| {
             let undo = undo.clone();
@@ -69,23 +90,132 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         })
         .await
     };
-    let rows: Vec<Row> = runtime()?
+    let mut rows: Vec<Row> = runtime
         .block_on(asked)
         .into_iter()
         .map(|(host, answer)| match answer {
-            Ok(answer) => Row { host, answer: Some(answer), error: None },
-            Err(error) => Row { host, answer: None, error: Some(error.to_string()) },
+            Ok(answer) => Row { host, answer: Some(answer), error: None, known: None },
+            Err(error) => Row { host, answer: None, error: Some(error.to_string()), known: None },
         })
         .collect();
     let bad = rows.iter().any(|row| row.answer.as_ref().is_none_or(|answer| !answer.stuck.is_empty()));
+    // Only after the undo: why was there nothing to put back?
+    let nothing =
+        rows.iter().all(|row| row.answer.as_ref().is_none_or(|answer| answer.injections.is_empty()));
+    if undo.scope != UndoScope::All && nothing {
+        runtime.block_on(look_up(&mut rows, &hosts, &reached.identity, &undo.scope));
+    }
+    let mut exit = if bad { Exit::Unclean } else { Exit::Held };
+    let unknown = unknown(&rows, &undo.scope);
+    if unknown.is_some() {
+        exit = exit.worst(Exit::Unknown);
+    }
     if args.json {
         print_json(&rows)?;
+        if let Some(text) = unknown {
+            errln!("{text}");
+        }
+        return Ok(exit);
+    }
+    for row in rows.iter().filter(|row| unknown.is_none() || row.answer.is_none()) {
+        outln!("{}", line(row, undo.halt));
+    }
+    if let Some(text) = unknown {
+        outln!("{text}");
+    }
+    Ok(exit)
+}
+
+/// Asks each host that answered whether it knows the run or the injection, and what is in force there.
+async fn look_up(rows: &mut [Row], hosts: &[Host], identity: &Arc<Identity>, scope: &UndoScope) {
+    let asked = rows.iter_mut().filter(|row| row.answer.is_some()).filter_map(|row| {
+        let host = hosts.iter().find(|host| host.name == row.host)?;
+        let agent = Agent::new(host, Arc::clone(identity));
+        Some(async move {
+            row.known = match known(&agent, scope).await {
+                Ok(known) => Some(known),
+                Err(error) => {
+                    row.error = Some(error.to_string());
+                    None
+                }
+            };
+        })
+    });
+    join_all(asked).await;
+}
+
+async fn known(agent: &Agent, scope: &UndoScope) -> Result<Known, LinkError> {
+    let status = agent.status().await?;
+    let known = match scope {
+        UndoScope::All => true,
+        // A host knows a run from its first question on, long before anything is armed.
+        UndoScope::Run(run) => match agent.finish(run).await {
+            Ok(_) => true,
+            Err(error) => match error.problem() {
+                Some(problem) => problem.code != "unknown-run",
+                None => return Err(error),
+            },
+        },
+        UndoScope::Injection(id) => was_armed(agent, id, status.last_seq).await?,
+    };
+    Ok(Known { known, open: status.open })
+}
+
+/// Whether a host's journal tells of an injection.
+async fn was_armed(agent: &Agent, id: &InjectionId, last_seq: u64) -> Result<bool, LinkError> {
+    /// The longest wait for one agent's events.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let reading = async {
+        let mut events = pin!(agent.events(0));
+        while last_seq > 0
+            && let Some(event) = events.next().await
+        {
+            let event = event?;
+            if matches!(&event.what, What::Changed { injection, .. } if injection == id) {
+                return Ok(true);
+            }
+            if event.seq >= last_seq {
+                break;
+            }
+        }
+        Ok(false)
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Ok(false))
+}
+
+/// The message if no host knows the run or the injection; `None` if one does, or if something was put back.
+fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
+    let what = match scope {
+        UndoScope::All => return None,
+        UndoScope::Run(run) => format!("run {run}"),
+        UndoScope::Injection(id) => format!("injection {id}"),
+    };
+    let answers: Vec<(&str, &Known)> =
+        rows.iter().filter_map(|row| Some((row.host.as_str(), row.known.as_ref()?))).collect();
+    if answers.is_empty() || answers.iter().any(|(_, known)| known.known) {
+        return None;
+    }
+    let hosts: Vec<&str> = answers.iter().map(|(host, _)| *host).collect();
+    let mut text = format!("no host knows {what} (asked: {}); nothing was put back", hosts.join(", "));
+    let open: Vec<(&str, &OpenOne)> =
+        answers.iter().flat_map(|(host, known)| known.open.iter().map(|one| (*host, one))).collect();
+    if open.is_empty() {
+        text += "\nnothing is in force on them";
     } else {
-        for row in &rows {
-            outln!("{}", line(row, undo.halt));
+        text += "\nin force now:";
+        for (host, one) in &open {
+            let about = &one.about;
+            text +=
+                &format!("\n  {host}: {} of \"{}\" by {}, {}", one.kind, about.drill, about.operator, one.id);
+        }
+        let mut runs: Vec<&RunId> = open.iter().map(|(_, one)| &one.run).collect();
+        runs.sort();
+        runs.dedup();
+        for run in runs {
+            text += &format!("\n`firedrill undo --run {run}` puts back what is in force of it");
         }
     }
-    Ok(if bad { Exit::Unclean } else { Exit::Held })
+    Some(text + "\nthe hosts remember the id, and refuse to arm anything of it later")
 }
 
 fn line(row: &Row, halted: bool) -> String {
@@ -105,5 +235,55 @@ fn line(row: &Row, halted: bool) -> String {
             let error = error.as_deref().unwrap_or("no answer");
             format!("{}: did not answer: {error}; it heals by itself when its lease ends", row.host)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::{api::About, journal::State};
+
+    use super::*;
+
+    fn row(host: &str, known: bool, open: Vec<OpenOne>) -> Row {
+        let answer = Some(UndoAnswer { injections: Vec::new(), stuck: Vec::new() });
+        Row { host: host.to_owned(), answer, error: None, known: Some(Known { known, open }) }
+    }
+
+    fn stopped() -> OpenOne {
+        OpenOne {
+            id: "friday-7f3a-1-1".parse().unwrap(),
+            run: "friday-7f3a".parse().unwrap(),
+            kind: "service-stop".to_owned(),
+            state: State::InForce,
+            ends_boot_us: 0,
+            effects: Vec::new(),
+            about: About { drill: "friday".to_owned(), operator: "alice".to_owned(), ticket: None },
+        }
+    }
+
+    #[test]
+    fn an_id_that_no_host_knows_is_said_with_what_is_in_force() {
+        let typo = UndoScope::Run("friday-7f3b".parse().unwrap());
+        let text =
+            unknown(&[row("edge1", false, vec![]), row("app1", false, vec![stopped()])], &typo).unwrap();
+        for part in [
+            "no host knows run friday-7f3b (asked: edge1, app1); nothing was put back",
+            "  app1: service-stop of \"friday\" by alice, friday-7f3a-1-1",
+            "`firedrill undo --run friday-7f3a`",
+            "remember the id",
+        ] {
+            assert!(text.contains(part), "no `{part}` in {text}");
+        }
+        let quiet = unknown(&[row("app1", false, vec![])], &typo).unwrap();
+        assert!(quiet.contains("nothing is in force on them"), "{quiet}");
+    }
+
+    #[test]
+    fn an_id_that_one_host_knows_is_no_typo() {
+        let rows = [row("edge1", false, vec![]), row("app1", true, vec![])];
+        assert_eq!(unknown(&rows, &UndoScope::Run("friday-7f3a".parse().unwrap())), None);
+        assert_eq!(unknown(&rows, &UndoScope::All), None);
+        let unasked = Row { known: None, ..row("app1", false, vec![]) };
+        assert_eq!(unknown(&[unasked], &UndoScope::Run("friday-7f3a".parse().unwrap())), None);
     }
 }
