@@ -359,6 +359,7 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     let (mut child, folder) = bench.until_in_force(&text);
     let busy = bench.on(&["collect", folder.to_str().unwrap()]).output().unwrap();
     assert_ends(&busy, 2, "is being written by another firedrill");
+    assert_ends(&bench.on(&["status"]).output().unwrap(), 1, "service-stop");
     // An undo of an unknown id is an error, and leaves the fault in force alone.
     for typo in [["--run", "no-such-run"], ["--injection", "no-such-run-1-1"]] {
         let undone = bench.on(&[&["undo"][..], &typo].concat()).output().unwrap();

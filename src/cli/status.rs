@@ -12,7 +12,7 @@ use crate::verdict::Exit;
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  firedrill status --fleet fleet.toml\n  firedrill status --lab --json\n\nExit codes: 0 nothing in force · 3 a host could not be asked · 6 something is stuck"
+    after_help = "Examples:\n  firedrill status --fleet fleet.toml\n  firedrill status --lab --json\n\nExit codes: 0 nothing in force · 1 something is in force · 3 a host could not be asked, and nothing is in force on the others · 6 something is stuck"
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -54,11 +54,18 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     } else {
         outln!("{}", people(&rows));
     }
-    let stuck = rows.iter().filter_map(|row| row.status.as_ref()).flat_map(|status| &status.open);
-    if stuck.into_iter().any(|one| one.state == State::Stuck) {
-        return Ok(Exit::Unclean);
+    Ok(rows.iter().map(exit).fold(Exit::Held, Exit::worst))
+}
+
+fn exit(row: &Row) -> Exit {
+    let Some(status) = &row.status else { return Exit::Unknown };
+    if status.open.iter().any(|one| one.state == State::Stuck) {
+        Exit::Unclean
+    } else if status.open.is_empty() {
+        Exit::Held
+    } else {
+        Exit::Violated
     }
-    Ok(if rows.iter().any(|row| row.error.is_some()) { Exit::Unknown } else { Exit::Held })
 }
 
 fn people(rows: &[Row]) -> String {
