@@ -279,7 +279,7 @@ pub enum RunOutcome {
     Guarded(String),
     /// A person or a signal stopped it.
     Stopped(String),
-    /// An agent refused; nothing was touched.
+    /// An agent refused, or the first baseline did not hold; nothing was touched.
     Refused(String),
     /// It could not go on: sleep, no settling, a stuck host, a time limit.
     Failed(String),

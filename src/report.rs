@@ -114,6 +114,7 @@ pub fn write(folder: &Path, input: &Input<'_>, formats: &[Format]) -> Result<Vec
         let bytes = format.render(input)?;
         std::fs::write(&half, bytes)
             .and_then(|()| std::fs::rename(&half, &path))
+            .inspect_err(|_| drop(std::fs::remove_file(&half)))
             .map_err(|source| ReportError::Write { path: path.clone(), source })?;
         paths.push(path);
     }

@@ -5,6 +5,7 @@
 
 mod approve;
 mod attack;
+mod baseline;
 mod book;
 mod clock;
 mod collect;
@@ -31,12 +32,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use approve::Approvals;
 pub use clock::RunClock;
-pub use collect::collect;
+pub use collect::{collect, unproven};
 pub use prepare::Answer;
 
 use crate::{
     link::{Agent, Identity},
-    log::{Event, LogError, Outcome, RunOutcome},
+    log::{Event, Log, LogError, Outcome, RunOutcome},
     plan::{Plan, model::COORDINATOR},
 };
 use book::Book;
@@ -101,6 +102,8 @@ pub enum RunError {
         source: LogError,
         /// Hosts of which nothing proves that they are as before.
         left: Vec<String>,
+        /// All that was seen, also what the file lacks.
+        whole: Box<Log>,
     },
 }
 
@@ -137,6 +140,13 @@ struct Run {
     book: Book,
     peers: BTreeMap<String, Peer>,
     tracked: BTreeMap<InjectionId, Tracked>,
+    /// Injections that this run itself has asked agents to put back, and when first. An undo on request without such an entry,
+    /// or before it, came from a person.
+    asked: BTreeMap<InjectionId, i64>,
+    /// An undo or halt by a person that became known when the attacks were over.
+    undone_by: Option<String>,
+    /// This run itself has asked agents to put all of it back.
+    undone: bool,
     inbox: mpsc::UnboundedReceiver<Input>,
     mail: mpsc::UnboundedSender<Input>,
     guard: guard::Watch,
@@ -222,6 +232,9 @@ impl Run {
             book,
             peers: BTreeMap::new(),
             tracked: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            undone_by: None,
+            undone: false,
             inbox,
             mail,
             stop: None,
@@ -251,9 +264,17 @@ impl Run {
         let _ = self.heal("the log cannot be written").await;
         let _ = self.stop_probes().await;
         let _ = self.prove().await;
+        let outcome = RunOutcome::Failed(format!("its log broke: {source}"));
+        let _ = self.book.write(Event::RunEnded { outcome });
         let left =
             self.proofs.iter().filter(|(_, end)| !matches!(end, Some(HostState::Clean | HostState::Gone)));
-        RunError::Broken { source, left: left.map(|(host, _)| host.clone()).collect() }
+        let left = left.map(|(host, _)| host.clone()).collect();
+        let whole = Log {
+            records: self.book.take_records(),
+            warnings: vec![format!("the file is incomplete: {source}")],
+            whole_bytes: 0,
+        };
+        RunError::Broken { source, left, whole: Box::new(whole) }
     }
 
     /// Connects, prepares, measures, attacks, heals, proves.
@@ -264,26 +285,42 @@ impl Run {
     ) -> Result<(RunOutcome, Vec<Answer>), RunError> {
         watchers::signals(&self.mail, &self.tasks);
         watchers::pulse(&self.mail, &self.tasks, self.clock);
-        if let Err(why) = self.connect(identity, &BTreeMap::new(), false).await? {
-            return Ok((RunOutcome::Refused(why), Vec::new()));
+        if let Err(why) = self.connect(identity, &BTreeMap::new(), false, None).await? {
+            return Ok((self.refused(why)?, Vec::new()));
         }
         let answers = match self.prepare_all().await? {
             Ok(answers) => answers,
-            Err((why, answers)) => return Ok((RunOutcome::Refused(why), answers)),
+            Err(refusal) => return Ok((self.refused(refusal.why)?, refusal.answers)),
         };
         if plan_only {
             return Ok((RunOutcome::Completed, answers));
         }
         if let Err(why) = self.start_probes().await? {
-            return Ok((RunOutcome::Refused(why), answers));
+            return Ok((self.refused(why)?, answers));
         }
         let outcome = self.attacks().await?;
+        if !self.undone {
+            self.undone_by = self.barred().await;
+        }
         self.finishing = true;
         // Nothing is open here unless a host could not be heard.
         self.heal("the run is over").await?;
         self.stop_probes().await?;
         self.prove().await?;
+        let outcome = match (outcome, self.undone_by.take()) {
+            (RunOutcome::Completed | RunOutcome::Failed(_), Some(why)) => RunOutcome::Stopped(why),
+            (outcome, _) => outcome,
+        };
         Ok((outcome, answers))
+    }
+
+    /// Writes down that no attack runs.
+    fn refused(&mut self, why: String) -> Result<RunOutcome, RunError> {
+        for attack in 0..self.plan.attacks.len() {
+            let outcome = Outcome::NotRun(format!("refused: {why}"));
+            self.book.write(Event::AttackEnded { attack, outcome, verdict: None })?;
+        }
+        Ok(RunOutcome::Refused(why))
     }
 
     /// All attacks, one after another; what does not get its turn is `not run`.

@@ -35,12 +35,13 @@ reports() {
     done
 }
 
-# On a machine that stutters `unknown` is the honest answer: then it is asked again. `violated` never is.
+# On a machine that stutters `unknown` is the honest answer, or a baseline that does not hold (4): then it is asked again.
+# `violated` never is.
 for attempt in 1 2 3; do
     rm -rf good
     code "$firedrill" demo --out good
-    test "$(cat code)" = 3 || break
-    echo "unknown in try $attempt of 3"
+    [[ $(cat code) == [34] ]] || break
+    echo "unknown or refused in try $attempt of 3"
 done
 test "$(cat code)" = 0 || fail "the demo ended with $(cat code), not 0"
 reports good

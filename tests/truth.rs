@@ -8,6 +8,7 @@ mod ground;
 
 use std::{process::ExitCode, thread::sleep, time::Duration};
 
+use firedrill::{log::Event, plan::model::Phase};
 use ground::{APP1, Drill, Ground, Report, SHOP, by_lab, said};
 use libtest_mimic::{Arguments, Trial};
 use rustix::process::Signal;
@@ -19,6 +20,11 @@ const CASES: &[Case] = &[
     ("violated", what_was_violated_is_said_to_be),
     ("unmet", a_rule_that_no_packet_met),
     ("lifted", a_fault_that_somebody_lifted),
+    ("undone-early", a_run_that_somebody_undid_before_its_fault),
+    ("undone-late", a_run_that_somebody_undid_after_its_fault),
+    ("halted", a_run_whose_target_somebody_halted),
+    ("ill", a_system_that_is_ill_before_the_first_attack),
+    ("ill-later", a_system_that_is_ill_before_a_later_attack),
     ("cut", the_only_vantage_is_cut_off),
     ("slept", a_coordinator_that_slept_for_longer_than_its_lease),
     ("dozed", a_coordinator_that_slept_for_a_moment),
@@ -29,6 +35,7 @@ const CASES: &[Case] = &[
     ("guard", a_guard_aborts_it),
     ("needs", what_a_violated_attack_was_needed_for_does_not_run),
     ("stops", a_violated_attack_may_be_the_last),
+    ("stands", a_try_that_is_refused_leaves_the_one_before),
     ("again", what_stays_unknown_is_tried_again_and_stays_unknown),
     ("partition", sides_of_a_partition_do_not_reach_each_other),
     ("ring", hosts_in_a_ring_reach_two_neighbours_each),
@@ -62,6 +69,19 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, CASES.iter().map(trial).collect()).exit_code()
 }
 
+/// Another attack in the same drill.
+macro_rules! then {
+    ($name:literal, $more:literal) => {
+        concat!(
+            "[[attack]]\nname = \"",
+            $name,
+            "\"\non = \"app2\"\nfault.process-pause = { match = { service = \"checkout\" } }\n",
+            "baseline = \"2s\"\nhold = \"2s\"\nrecovery = \"2s\"\n",
+            $more
+        )
+    };
+}
+
 fn what_held_is_said_to_have_held(ground: &Ground) {
     ground.start(&Drill::new()).report().expect("held", 0, "One failure, held").clean();
 }
@@ -78,12 +98,78 @@ fn a_rule_that_no_packet_met(ground: &Ground) {
 }
 
 fn a_fault_that_somebody_lifted(ground: &Ground) {
-    let mut run = ground.start(&Drill { hold: "8s", ..Drill::new() });
+    let mut run = ground.start(&Drill { hold: "20s", more: AGAIN, ..Drill::new() });
     run.in_force();
-    let lab = ground.lab();
-    let undone = ground.firedrill(&["undo", "--run", &run.run_id(), &by_lab(lab.name())]);
+    undo(ground, &run.run_id());
+    let (report, tries) = run.report_and_tries();
+    report.expect("unknown", 5, "was lifted early, asked for by lab-operator").clean();
+    report.expect("unknown", 5, "the run was stopped: lab-operator undid");
+    assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
+}
+
+const AGAIN: &str = "[ci]\nretry_unknown = 1\n";
+
+fn undo(ground: &Ground, run: &str) {
+    let undone = ground.firedrill(&["undo", "--run", run, &by_lab(ground.lab().name())]);
     assert!(undone.status.success(), "{}", said(&undone));
-    run.report().expect("unknown", 3, "was lifted early, asked for by lab-operator").clean();
+}
+
+fn a_run_that_somebody_undid_before_its_fault(ground: &Ground) {
+    let mut run = ground.start(&Drill { more: AGAIN, ..Drill::new() });
+    run.until(|event| matches!(event, Event::Phase { .. }));
+    undo(ground, &run.run_id());
+    let (report, tries) = run.report_and_tries();
+    report.expect("unknown", 5, "the run was stopped: ");
+    assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
+}
+
+/// Nothing is in force any more, so that no event tells of it.
+fn a_run_that_somebody_undid_after_its_fault(ground: &Ground) {
+    let mut run = ground.start(&Drill { recovery: "15s", more: AGAIN, ..Drill::new() });
+    run.until(|event| matches!(event, Event::Phase { phase: Phase::Recovery, .. }));
+    undo(ground, &run.run_id());
+    let (report, tries) = run.report_and_tries();
+    report.expect("unknown", 5, "the run was stopped: on app1: ").clean();
+    assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
+}
+
+fn a_run_whose_target_somebody_halted(ground: &Ground) {
+    let mut run = ground.start(&Drill { more: AGAIN, ..Drill::new() });
+    run.until(|event| matches!(event, Event::Phase { .. }));
+    let halted = ground.firedrill(&["undo", "--all", "--host", "app1", &by_lab(ground.lab().name())]);
+    assert!(halted.status.success(), "{}", said(&halted));
+    let (report, tries) = run.report_and_tries();
+    report.expect("unknown", 5, "the run was stopped: ");
+    assert!(report.pages.contains("lab-operator halted"), "{}", report.pages);
+    assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
+}
+
+fn a_system_that_is_ill_before_the_first_attack(ground: &Ground) {
+    let run = ground.start(&Drill { url: "http://app1:9/checkout", more: AGAIN, ..Drill::new() });
+    let (report, tries) = run.report_and_tries();
+    report.expect("unknown", 4, "did not hold: objective users: from coordinator 0 % of");
+    report.expect("unknown", 4, "60 % wanted (refused ");
+    assert_eq!(tries.len(), 1, "what is refused is not tried again: {tries:?}");
+    let attack = &report.card["attacks"][0];
+    assert_eq!(attack["causes"][0]["phase"], "baseline", "{attack}");
+    let counted = &attack["causes"][0]["causes"]["refused"];
+    assert!(report.pages.contains(&format!("(refused {counted})")), "one count: {counted}, {}", report.pages);
+    let junit = std::fs::read_to_string(tries[0].join("junit.xml")).unwrap();
+    assert!(junit.contains("did not hold: objective users"), "{junit}");
+    assert_eq!(report.card["hosts"].as_array().map(Vec::len), Some(0), "nothing was touched");
+}
+
+fn a_system_that_is_ill_before_a_later_attack(ground: &Ground) {
+    let mut run = ground.start(&Drill { more: then!("next", ""), ..Drill::new() });
+    run.until(|event| matches!(event, Event::AttackEnded { .. }));
+    ground.lab().cut("edge1").unwrap();
+    let report = run.report();
+    report.expect("unknown", 3, "did not hold: objective users: from coordinator").clean();
+    let told: Vec<_> = (0..2).map(|place| report.card["attacks"][place]["verdict"].as_str()).collect();
+    assert_eq!(told, [Some("held"), None], "{}", report.card);
+    let causes = report.card["attacks"][1]["causes"].as_array().unwrap();
+    assert!(causes.iter().all(|one| one["phase"] == "baseline"), "{causes:?}");
+    assert!(!causes.is_empty(), "{}", report.card);
 }
 
 fn the_only_vantage_is_cut_off(ground: &Ground) {
@@ -152,19 +238,6 @@ fn a_guard_aborts_it(ground: &Ground) {
     ground.start(&drill).report().expect("violated", 1, "a guard aborted").clean();
 }
 
-/// Another attack in the same drill.
-macro_rules! then {
-    ($name:literal, $more:literal) => {
-        concat!(
-            "[[attack]]\nname = \"",
-            $name,
-            "\"\non = \"app2\"\nfault.process-pause = { match = { service = \"checkout\" } }\n",
-            "baseline = \"2s\"\nhold = \"2s\"\nrecovery = \"2s\"\n",
-            $more
-        )
-    };
-}
-
 fn what_a_violated_attack_was_needed_for_does_not_run(ground: &Ground) {
     let more = concat!(then!("needing", "needs = [\"attack\"]\n"), then!("free", ""));
     let report = ground.start(&Drill { url: APP1, good: "90%", more, ..Drill::new() }).report();
@@ -183,11 +256,23 @@ fn a_violated_attack_may_be_the_last(ground: &Ground) {
 
 fn what_stays_unknown_is_tried_again_and_stays_unknown(ground: &Ground) {
     let fault = r#"net-block = { to = "client" }"#;
-    let more = "[ci]\nretry_unknown = 1\n";
-    let run = ground.start(&Drill { fault, hold: "2s", more, ..Drill::new() });
+    let run = ground.start(&Drill { fault, hold: "2s", more: AGAIN, ..Drill::new() });
     let (report, tries) = run.report_and_tries();
     report.expect("unknown", 3, "was never exercised").clean();
     assert_eq!(tries.len(), 2, "{tries:?}");
+}
+
+fn a_try_that_is_refused_leaves_the_one_before(ground: &Ground) {
+    let fault = r#"net-block = { to = "client" }"#;
+    let mut run = ground.start(&Drill { fault, hold: "2s", more: AGAIN, ..Drill::new() });
+    run.until(|event| matches!(event, Event::AttackEnded { .. }));
+    // The next baseline cannot hold.
+    ground.lab().cut("edge1").unwrap();
+    let (report, tries) = run.standing(|_| 0);
+    report.expect("unknown", 3, "was never exercised").clean();
+    assert_eq!(tries.len(), 2, "{tries:?}");
+    let second = std::fs::read_to_string(tries[1].join("report.json")).unwrap();
+    assert!(second.contains("did not hold: objective users"), "{second}");
 }
 
 fn a_drill_that_takes_too_long_is_stopped(ground: &Ground) {

@@ -293,8 +293,14 @@ fn what_is_asked_wrongly_is_answered_with_what_to_do() {
     assert_ends(&firedrill(&["status", "--fleet", "closed.toml", "--pki", pki]), 3, "cannot reach the agent");
     fs::write(folder.path().join("scenario.toml"), scenario(1, "5s", "", "")).unwrap();
     let run = ["run", "scenario.toml", "--fleet", "closed.toml", "--pki", pki];
-    assert_ends(&firedrill(&run), 4, "refused, nothing was touched");
-    assert!(!folder.path().join("reports").exists(), "a refused run leaves nothing behind");
+    assert_ends(&firedrill(&run), 4, "refused, and nothing was touched");
+    let refused = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap().path();
+    let junit = fs::read_to_string(refused.join("junit.xml")).unwrap();
+    assert!(junit.contains("cannot reach the agent"), "{junit}");
+    let report = fs::read_to_string(refused.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["scorecard"]["exit"], 4, "{report}");
+    assert!(report["scorecard"]["story"].as_str().unwrap().contains("none run: refused"), "{report}");
 }
 
 #[test]
@@ -312,19 +318,40 @@ fn a_run_and_the_verbs_around_it() {
     assert!(!bench.reports().exists(), "a plan leaves nothing behind");
 
     let held = bench.run(&text, &["--json"]);
-    let card: serde_json::Value =
+    let document: serde_json::Value =
         serde_json::from_slice(&held.stdout).unwrap_or_else(|_| panic!("{}", said(&held)));
+    let card = &document["scorecard"];
     assert_eq!(held.status.code().map(i64::from), card["exit"].as_i64(), "{}", said(&held));
     assert_eq!(card["hosts"][0]["state"], "clean", "{card}");
+    let progress = String::from_utf8_lossy(&held.stderr).into_owned();
+    assert!(progress.contains("baseline, 1 s") && progress.contains("app1 is clean"), "{progress}");
     let folder = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
     for file in ["report.html", "report.md", "report.json", "junit.xml"] {
         assert!(folder.join(file).is_file(), "{file}");
     }
+    let file = || fs::read(folder.join("report.json")).unwrap();
+    assert!(held.stdout == file(), "the same document: {}", said(&held));
+    let log = folder.join("events.jsonl");
     let folder = folder.to_str().unwrap();
     assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 0, "fault 1-1 in force");
     assert_ends(&bench.on(&["collect", folder]).output().unwrap(), 2, "nothing to collect");
     let again = bench.firedrill(&["report", folder]).output().unwrap();
     assert_eq!(again.status.code(), held.status.code(), "{}", said(&again));
+
+    // As if the host could not have been asked at the end: it is asked now.
+    let text_of_log = fs::read_to_string(&log).unwrap();
+    assert!(text_of_log.contains("\"state\":\"clean\""), "{text_of_log}");
+    fs::write(&log, text_of_log.replace("\"state\":\"clean\"", "\"state\":\"unproven\"")).unwrap();
+    let unproven = bench.firedrill(&["report", folder, "--json"]).output().unwrap();
+    assert_ends(&unproven, 6, "unproven");
+    assert!(unproven.stdout == file(), "the same document: {}", said(&unproven));
+    let collected = bench.on(&["collect", folder, "--json"]).output().unwrap();
+    assert_eq!(collected.status.code(), held.status.code(), "{}", said(&collected));
+    assert!(collected.stdout == file(), "the same document: {}", said(&collected));
+    let card: serde_json::Value = serde_json::from_slice(&collected.stdout).unwrap();
+    assert_eq!(card["scorecard"]["hosts"][0]["state"], "clean", "{card}");
+    assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 0, "collected by lab-operator");
+    assert_ends(&bench.on(&["collect", folder]).output().unwrap(), 2, "nothing to collect");
 
     // Halted: nothing runs until it is released.
     assert_ends(&bench.on(&["undo", "--all"]).output().unwrap(), 0, "halted");
@@ -451,11 +478,13 @@ fn a_log_that_cannot_be_written_heals_first() {
     let bench = Bench::up("disk");
     bench.file("scenario.toml", &scenario(1, "40s", "", ""));
     // A limit on the size of files is as good as a full disk, and needs no right to mount one.
-    let mut command = bench.on(&["run", "scenario.toml"]);
+    let mut command = bench.on(&["run", "scenario.toml", "--json"]);
     let limited = limit_files(&mut command, 9 * 1024);
     let output = limited.output().unwrap();
     assert_ends(&output, 3, "everything was put back");
     assert!(said(&output).contains("app1 is clean"), "{}", said(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["scorecard"]["exit"], 3, "{document}");
     bench.assert_quiet();
 }
 

@@ -1,21 +1,23 @@
-//! `firedrill collect`: finishes a run whose coordinator died.
+//! `firedrill collect`: finishes a run whose coordinator died, or asks hosts again that ended unproven.
 
 use std::path::PathBuf;
 
 use super::{
     common::{FleetArgs, IdentityArgs, runtime},
     failure::{Failure, Result},
+    run::Conclusion,
 };
 use crate::{
     log::{self, Event},
     run::{self, screen},
+    score,
     verdict::Exit,
 };
 
 /// Options of `collect`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. What nobody saw is unknown."
+    after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. What nobody saw is unknown.\nOf a run that has ended, the hosts that are unproven are asked again."
 )]
 pub(super) struct Args {
     /// The run's folder
@@ -24,7 +26,7 @@ pub(super) struct Args {
     fleet: FleetArgs,
     #[command(flatten)]
     identity: IdentityArgs,
-    /// For machines: the report on standard output
+    /// For machines: report.json on standard output
     #[arg(long)]
     json: bool,
 }
@@ -32,9 +34,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let path = args.run.join("events.jsonl");
     let log = log::read(&path)?;
-    if log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. })) {
+    let ended = log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. }));
+    if ended && run::unproven(&score::fold(&log.records)).is_empty() {
         return Err(Failure::new(format!(
-            "{} is the log of a run that ended; there is nothing to collect",
+            "{} is the log of a run that ended, and no host of it is unproven; there is nothing to collect",
             path.display()
         ))
         .help(format!("`firedrill report {}` renders it again", args.run.display())));
@@ -43,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let collecting =
         run::collect(&args.run, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
     match runtime()?.block_on(collecting) {
-        Ok(_) => super::run::conclude(&args.run, args.json),
-        Err(error) => super::run::broken(error),
+        Ok(_) => Conclusion::of_folder(&args.run)?.tell(args.json),
+        Err(error) => super::run::broken(error, args.json),
     }
 }

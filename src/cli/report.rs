@@ -33,7 +33,7 @@ pub struct Args {
     /// Open the page in the browser afterwards.
     #[arg(long, value_enum, default_value = "no", value_name = "WHEN")]
     pub open: Open,
-    /// Print the scorecard as JSON instead of the table.
+    /// Print report.json instead of the table.
     #[arg(long)]
     pub json: bool,
 }
@@ -63,8 +63,8 @@ pub fn run(args: &Args) -> Result<Exit> {
         errln!("warning: {}: {warning}", path.display());
     }
     if args.json {
-        let text = serde_json::to_string_pretty(input.card())?;
-        outln!("{text}");
+        let json = Format::Json.render(&input)?;
+        crate::terminal::out(format_args!("{}", String::from_utf8_lossy(&json)));
     } else {
         outln!("{}", table(input.card()));
         for path in &paths {

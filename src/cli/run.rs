@@ -26,7 +26,8 @@ use crate::{
   firedrill run scenarios/region.toml --fleet fleet.toml --approve alice --approve bob
   firedrill run scenarios/demo.toml --lab                            on the lab that `firedrill lab up` started
 
-Ctrl-C heals every host and exits 5. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.")]
+Ctrl-C heals every host and exits 5, and so does `firedrill undo` by anybody: neither is tried again. A run that is refused
+exits 4 and is not tried again. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.")]
 pub(super) struct Args {
     /// The scenario
     scenario: PathBuf,
@@ -49,7 +50,8 @@ pub(super) struct Args {
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "reports")]
     out: PathBuf,
-    /// For machines: the report (or, with --plan, the plan and the answers) on standard output
+    /// For machines: report.json of the last try (or, with --plan, the plan and the answers) on standard output; all else goes
+    /// to standard error
     #[arg(long)]
     json: bool,
 }
@@ -100,46 +102,58 @@ fn try_and_try_again(
 ) -> Result<Exit> {
     let was_there = settings.out.is_dir();
     let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
+    // The conclusion of the try before, which was unknown.
+    let mut before: Option<Conclusion> = None;
     let mut attempt = 1;
     loop {
         let finished = match runtime.block_on(run::run(plan.clone(), options(reached, settings, attempt))) {
             Ok(finished) => finished,
-            Err(error) => return broken(error),
+            Err(error) => {
+                return match before {
+                    Some(before) if !matches!(error, RunError::Broken { .. }) => {
+                        errln!("{}", Failure::from(error).styled());
+                        before.stand(settings.json)
+                    }
+                    _ => broken(error, settings.json),
+                };
+            }
         };
-        if settings.plan_only || matches!(finished.outcome, RunOutcome::Refused(_)) {
-            let exit = before_harm(plan, &finished, settings)?;
+        if settings.plan_only {
+            let exit = planned(plan, &finished, settings)?;
             if !was_there {
                 // Only if nothing else is in it.
                 let _ = std::fs::remove_dir(&settings.out);
             }
-            // The tries before this one did touch something, and ended unknown.
-            return Ok(if attempt == 1 { exit } else { Exit::Unknown });
-        }
-        let exit = conclude(&finished.folder, settings.json)?;
-        if exit != Exit::Unknown || attempt >= tries {
             return Ok(exit);
         }
+        let conclusion = Conclusion::of_folder(&finished.folder)?;
+        if let (RunOutcome::Refused(why), Some(before)) = (&finished.outcome, &before) {
+            errln!("try {attempt} of {tries} was refused, so the try before stands: {why}");
+            return before.stand(settings.json);
+        }
+        if conclusion.exit != Exit::Unknown || attempt >= tries {
+            return conclusion.tell(settings.json);
+        }
+        if !settings.json {
+            conclusion.tell(false)?;
+        }
+        before = Some(conclusion);
         attempt += 1;
         errln!("unknown: trying again ({attempt} of {tries}); each try has its own report");
     }
 }
 
-/// A run without a log: healed, or not.
-pub(super) fn broken(error: RunError) -> Result<Exit> {
-    let exit = match &error {
-        RunError::Broken { left, .. } if left.is_empty() => Exit::Unknown,
-        RunError::Broken { .. } => Exit::Unclean,
-        _ => return Err(error.into()),
-    };
+/// A run whose log broke: healed, or not. The report is made of what the coordinator saw, which the file lacks in part.
+pub(super) fn broken(error: RunError, json: bool) -> Result<Exit> {
+    let RunError::Broken { whole, .. } = &error else { return Err(error.into()) };
+    let conclusion = Conclusion::of(&report::Input::new(whole))?;
     errln!("{}", Failure::from(error).styled());
-    errln!(
-        "its verdict is unknown; `firedrill report` shows what the log has, `firedrill collect` completes it"
-    );
-    Ok(exit)
+    errln!("`firedrill report` shows what the file has, `firedrill collect` completes it");
+    conclusion.tell(json)
 }
 
 fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options {
-    let observer: Box<dyn screen::Observer> = if settings.json || settings.plan_only {
+    let observer: Box<dyn screen::Observer> = if settings.plan_only {
         Box::new(screen::Silent)
     } else if std::io::stderr().is_terminal() {
         Box::new(screen::Live::default())
@@ -158,7 +172,7 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options
 }
 
 /// Nothing was touched: what would have been, or who refused.
-fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit> {
+fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit> {
     let answers: Vec<_> =
         finished.answers.iter().map(|one| (one.host.clone(), one.attack, one.prepared.clone())).collect();
     let refused = match &finished.outcome {
@@ -184,21 +198,48 @@ fn before_harm(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<
     })
 }
 
-/// Reports, verdict, exit code.
-pub(super) fn conclude(folder: &Path, json: bool) -> Result<Exit> {
-    let log = log::read(&folder.join("events.jsonl"))?;
-    let input = report::Input::new(&log);
-    let written = report::write(folder, &input, &report::Format::ALL);
-    if json {
-        print_json(input.card())?;
-    } else {
-        outln!("\n{}\nreport: {}", super::report::table(input.card()), folder.join("report.html").display());
+/// A run as its reports tell it.
+pub(super) struct Conclusion {
+    /// For people.
+    text: String,
+    /// `report.json`, byte by byte.
+    json: String,
+    exit: Exit,
+}
+
+impl Conclusion {
+    fn of(input: &report::Input<'_>) -> Result<Self> {
+        let json = report::Format::Json.render(input)?;
+        Ok(Self {
+            text: super::report::table(input.card()),
+            json: String::from_utf8_lossy(&json).into_owned(),
+            exit: super::report::exit(input.card()),
+        })
     }
-    let exit = super::report::exit(input.card());
-    if let Err(error) = written {
-        errln!("{}", Failure::from(error).styled());
-        errln!("`firedrill report {}` writes the reports again from the log", folder.display());
-        return Ok(exit.worst(Exit::Usage));
+
+    /// Judges a run from its folder, and writes all reports there.
+    pub(super) fn of_folder(folder: &Path) -> Result<Self> {
+        let log = log::read(&folder.join("events.jsonl"))?;
+        let input = report::Input::new(&log);
+        let mut conclusion = Self::of(&input)?;
+        let page = folder.join(report::Format::Html.file());
+        conclusion.text = format!("\n{}\nreport: {}\n", conclusion.text, page.display());
+        if let Err(error) = report::write(folder, &input, &report::Format::ALL) {
+            errln!("{}", Failure::from(error).styled());
+            errln!("`firedrill report {}` writes the reports again from the log", folder.display());
+            conclusion.exit = conclusion.exit.worst(Exit::Usage);
+        }
+        Ok(conclusion)
     }
-    Ok(exit)
+
+    /// Ends with this conclusion after a further try was refused. Its table was printed already.
+    fn stand(&self, json: bool) -> Result<Exit> {
+        if json { self.tell(true) } else { Ok(self.exit) }
+    }
+
+    /// Prints it, and says how the program ends.
+    pub(super) fn tell(&self, json: bool) -> Result<Exit> {
+        crate::terminal::out(format_args!("{}", if json { &self.json } else { &self.text }));
+        Ok(self.exit)
+    }
 }

@@ -33,12 +33,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut line = String::new();
     // Seen twice in a row, with nothing read between: else the end may just have been written.
     let mut gone = false;
+    let mut ended = false;
     loop {
         line.clear();
         let read = reader.read_line(&mut line)?;
         if !line.ends_with('\n') {
             // The end for now, or half a line: it is read again when there is more of it.
             reader.seek_relative(-i64::try_from(read).unwrap_or(0))?;
+            if read == 0 && ended {
+                return Ok(Exit::Held);
+            }
             if read == 0 && std::mem::replace(&mut gone, is_writerless(&path)) {
                 errln!(
                     "its coordinator is gone and the log has no end; `firedrill collect {}` heals, reads on and reports",
@@ -52,9 +56,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         // What a newer version wrote and this one does not know is passed over.
         let Ok(record) = serde_json::from_str::<Record>(&line) else { continue };
         screen.record(&record);
-        if matches!(record.event, Event::RunEnded { .. }) {
-            return Ok(Exit::Held);
-        }
+        // Not the last record where hosts were asked again later (`collect`).
+        ended = matches!(record.event, Event::RunEnded { .. });
     }
 }
 

@@ -1,6 +1,6 @@
 //! One attack: baseline, fault, recovery, settle. Arm everywhere or nowhere; start together; never guess.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use firedrill_wire::{
     Span,
@@ -9,7 +9,13 @@ use firedrill_wire::{
 };
 use futures_util::future::join_all;
 
-use super::{Answer, Run, RunError, Tracked, clock::signed, input::Stop};
+use super::{
+    Answer, Run, RunError, Tracked,
+    baseline::Baseline,
+    clock::signed,
+    input::Stop,
+    prepare::{Refusal, by_person},
+};
 use crate::{
     log::{Event, Moment, Outcome},
     plan::model::{Attack, Goal, Phase, Then},
@@ -23,6 +29,19 @@ const LEAD_US: i64 = 750_000;
 const LEAD_MOST_US: i64 = 10_000_000;
 /// After the planned end, for the agents' undo and their word of it.
 const GRACE_US: i64 = 5_000_000;
+
+/// Not every host armed, so none starts.
+struct Unarmed {
+    why: String,
+    /// A person undid the run or halted a host.
+    by_person: bool,
+}
+
+impl Unarmed {
+    const fn because(why: String) -> Self {
+        Self { why, by_person: false }
+    }
+}
 
 impl Run {
     /// One attack. The inner error says why the run must stop.
@@ -54,11 +73,14 @@ impl Run {
             Ok(start_us) => start_us,
             Err(why) => {
                 self.ended(index, Outcome::NotRun(why.clone()), None)?;
+                if let Some(stop) = self.stop.clone() {
+                    return Ok(Err(stop));
+                }
                 // Whoever may still hold an arming must not be there for the next attack.
                 if self.anything_open() {
                     return Ok(Err(Stop::Failed(why)));
                 }
-                return Ok(self.stop.clone().map_or_else(|| self.after(attack, Verdict::Unknown, &why), Err));
+                return Ok(self.after(attack, Verdict::Unknown, &why));
             }
         };
         self.guard.arm();
@@ -141,21 +163,31 @@ impl Run {
     /// Waits out the baseline, which must hold.
     async fn baseline(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
         self.guard.window.ignore(attack.injections.iter().map(|one| one.host.clone()).collect());
+        let from = self.clock.now_us();
         let until = self.phase(index, Phase::Baseline, attack.baseline)?;
         self.exchange(index, attack, Moment::Before, self.clock.now_us());
         if let Err(stop) = self.pump(until, |_| false).await? {
             return Ok(Err(stop));
         }
-        // The last bins of the baseline are still to come.
-        let until = self.clock.now_us() + GRACE_US;
-        let healthy = self.pump(until, |run| run.unhealthy(attack, attack.baseline).is_none()).await?;
-        Ok(match (healthy, self.unhealthy(attack, attack.baseline)) {
-            (Err(stop), _) => Err(stop),
-            (Ok(_), Some(why)) => {
-                Err(Stop::Failed(format!("the baseline of \"{}\" did not hold: {why}", attack.name)))
-            }
-            (Ok(_), None) => Ok(()),
-        })
+        if attack.baseline.is_zero() {
+            return Ok(Ok(()));
+        }
+        // The last bins of the baseline are still to come, a time-out after their end.
+        let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
+        let patience = self.clock.now_us() + signed(slowest.as_micros()) + GRACE_US;
+        let plan = Arc::clone(&self.plan);
+        let seen = |run: &Self| Baseline::of(&plan, attack, (from, until), run.book.bins(from)).judge();
+        let judged = self.pump(patience, |run| seen(run).is_final()).await?;
+        if let Err(stop) = judged {
+            return Ok(Err(stop));
+        }
+        let against = seen(self).against;
+        if against.is_empty() {
+            return Ok(Ok(()));
+        }
+        let why = format!("the baseline of \"{}\" did not hold: {}", attack.name, against.join("; "));
+        // Once an earlier attack was armed, hosts were touched, and this is no refusal of the run.
+        Ok(Err(if self.tracked.is_empty() { Stop::Refused(why) } else { Stop::Failed(why) }))
     }
 
     /// Arms everywhere or nowhere. Gives the start; the inner error says why nothing started.
@@ -163,7 +195,12 @@ impl Run {
         let asked_us = self.clock.now_us();
         let answers = match self.ask(index..index + 1).await? {
             Ok(answers) => answers,
-            Err((why, _)) => return Ok(Err(why)),
+            Err(Refusal { why, by_person, .. }) => {
+                if by_person {
+                    self.stop.get_or_insert(Stop::Person(why.clone()));
+                }
+                return Ok(Err(why));
+            }
         };
         // Arming looks at the same things once more and writes to a disk; the renewal is another round trip.
         let took_us = self.clock.now_us() - asked_us;
@@ -218,43 +255,45 @@ impl Run {
             }
         }
         let armed = self.arm_hosts(bodies, start_us).await;
-        if let Err(why) = &armed {
+        if let Err(Unarmed { why, by_person }) = &armed {
+            if *by_person {
+                self.stop.get_or_insert(Stop::Person(why.clone()));
+            }
             self.disarm(index, why).await?;
         }
-        Ok(armed.map(|()| start_us))
+        Ok(armed.map(|()| start_us).map_err(|unarmed| unarmed.why))
     }
 
     /// Sends the arming, then the renewal without which nothing starts.
-    async fn arm_hosts(&mut self, bodies: BTreeMap<String, Arm>, start_us: i64) -> Result<(), String> {
+    async fn arm_hosts(&mut self, bodies: BTreeMap<String, Arm>, start_us: i64) -> Result<(), Unarmed> {
         let calls = bodies.into_iter().filter_map(|(host, body)| {
             let (agent, run) = (self.peers.get(&host)?.agent.clone(), self.id.clone());
             let lease = self.plan.lease;
             Some(async move {
-                let armed =
-                    agent.arm(&run, &body).await.map_err(|error| format!("{host} did not arm: {error}"))?;
+                let armed = agent.arm(&run, &body).await.map_err(|error| Unarmed {
+                    by_person: error.problem().is_some_and(by_person),
+                    why: format!("{host} did not arm: {error}"),
+                })?;
                 if armed.injections.len() != body.injections.len() {
-                    return Err(format!(
-                        "{host} armed {} of {}",
-                        armed.injections.len(),
-                        body.injections.len()
-                    ));
+                    let (some, all) = (armed.injections.len(), body.injections.len());
+                    return Err(Unarmed::because(format!("{host} armed {some} of {all}")));
                 }
                 Ok((host, agent, run, lease))
             })
         });
-        let armed: Vec<_> = join_all(calls).await.into_iter().collect::<Result<_, String>>()?;
+        let armed: Vec<_> = join_all(calls).await.into_iter().collect::<Result<_, Unarmed>>()?;
         let late = self.clock.now_us() - start_us;
         if late >= 0 {
-            return Err(format!("the hosts took {} ms too long to arm", late / 1000));
+            return Err(Unarmed::because(format!("the hosts took {} ms too long to arm", late / 1000)));
         }
         // One missing acknowledgement and nobody is renewed, so nobody starts.
         let renewals = armed.into_iter().map(|(host, agent, run, lease)| async move {
             let renewed = agent.renew(&run, &Renew { lease }).await;
-            renewed
-                .map(|_| host.clone())
-                .map_err(|error| format!("{host} was armed and did not take the lease: {error}"))
+            renewed.map(|_| host.clone()).map_err(|error| {
+                Unarmed::because(format!("{host} was armed and did not take the lease: {error}"))
+            })
         });
-        for host in join_all(renewals).await.into_iter().collect::<Result<Vec<_>, String>>()? {
+        for host in join_all(renewals).await.into_iter().collect::<Result<Vec<_>, Unarmed>>()? {
             if let Some(peer) = self.peers.get(&host) {
                 peer.active.send_replace(true);
             }

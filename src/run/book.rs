@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use firedrill_wire::probe::Bin;
+
 use super::{RunClock, RunError, guard::Watch, screen::Observer};
 use crate::{
     log::{Event, Log, Outcome, Record, Writer},
@@ -56,9 +58,23 @@ impl Book {
         self.lost = true;
     }
 
+    /// Hands all records over, of a run that is over.
+    pub(super) fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
     /// How many records there are.
     pub(super) fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// Bins in the records since a moment, with vantage and start, the newest first.
+    pub(super) fn bins(&self, since_us: i64) -> impl Iterator<Item = (&str, i64, &Bin)> {
+        let newest = self.records.iter().rev().take_while(move |record| record.at_us >= since_us);
+        newest.filter_map(|record| match &record.event {
+            Event::Bin { vantage, start_us, bin } => Some((vantage.as_str(), *start_us, bin)),
+            _ => None,
+        })
     }
 
     /// How an attack ended, if it did.

@@ -1,7 +1,12 @@
 //! Finishes a run whose coordinator died: heals what is left, reads what agents journaled and measured meanwhile, proves
-//! every host, and closes the log. What nobody saw stays unknown.
+//! every host, and closes the log. Of a run that has ended it asks the hosts again that ended unproven. What was not seen stays
+//! unknown.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use super::{
     Run, RunClock, RunError, Tracked,
@@ -14,10 +19,21 @@ use crate::{
     link::Identity,
     log::{Event, Log, Outcome, RunOutcome, Writer},
     plan::model::COORDINATOR,
+    score::{self, Scorecard},
 };
-use firedrill_wire::journal::{State, What};
+use firedrill_wire::{
+    api::HostState,
+    journal::{State, What},
+};
 
-/// What a log says of a run that has not ended.
+/// Hosts of which nothing shows how they ended.
+#[must_use]
+pub fn unproven(card: &Scorecard) -> BTreeSet<String> {
+    let hosts = card.hosts.iter().filter(|host| host.state == HostState::Unproven);
+    hosts.map(|host| host.host.clone()).collect()
+}
+
+/// The state of a run that is to be finished, from its log.
 struct Left {
     tracked: BTreeMap<firedrill_wire::InjectionId, Tracked>,
     events: BTreeMap<String, u64>,
@@ -25,6 +41,8 @@ struct Left {
     zeros: BTreeMap<String, BTreeMap<String, i64>>,
     begun: Option<usize>,
     ended: Vec<usize>,
+    /// How the run ended, if it did, and the hosts that are to be asked again.
+    outcome: Option<(RunOutcome, BTreeSet<String>)>,
 }
 
 impl Left {
@@ -36,6 +54,7 @@ impl Left {
             zeros: BTreeMap::new(),
             begun: None,
             ended: Vec::new(),
+            outcome: None,
         };
         for record in &log.records {
             match &record.event {
@@ -59,14 +78,20 @@ impl Left {
                 }
                 Event::Phase { attack, .. } => left.begun = Some(*attack),
                 Event::AttackEnded { attack, .. } => left.ended.push(*attack),
+                Event::RunEnded { outcome } => left.outcome = Some((outcome.clone(), BTreeSet::new())),
                 _ => {}
             }
+        }
+        if let Some((_, hosts)) = &mut left.outcome {
+            *hosts = unproven(&score::fold(&log.records));
+            left.tracked.retain(|_, one| hosts.contains(&one.host));
         }
         left
     }
 }
 
-/// Finishes a run from its folder. Does nothing but heal and read: it never goes on with the attacks.
+/// Finishes a run from its folder, or asks the unproven hosts of an ended one again. Does nothing but heal and read: it
+/// never goes on with the attacks.
 ///
 /// # Errors
 /// The log cannot be read or written, or says nothing of a run.
@@ -105,8 +130,10 @@ impl Run {
         run.tracked = left.tracked;
         watchers::signals(&run.mail, &run.tasks);
         let operator = run.operator.clone();
-        run.book.write(Event::Note { text: format!("collected by {operator}: the coordinator had died") })?;
-        if let Err(why) = run.connect(identity, &left.events, true).await? {
+        let (ended, only) = left.outcome.unzip();
+        let why = if ended.is_some() { "hosts were unproven" } else { "the coordinator had died" };
+        run.book.write(Event::Note { text: format!("collected by {operator}: {why}") })?;
+        if let Err(why) = run.connect(identity, &left.events, true, only.as_ref()).await? {
             run.book.write(Event::Note { text: format!("not all is well: {why}") })?;
         }
         for (host, zeros) in left.zeros {
@@ -119,7 +146,7 @@ impl Run {
         }
         let touched: Vec<String> = run.tracked.values().map(|one| one.host.clone()).collect();
         for (host, peer) in &mut run.peers {
-            peer.touched = touched.contains(host);
+            peer.touched = touched.contains(host) || only.is_some();
             if plan.probes.iter().any(|probe| probe.from.contains(host)) {
                 run.measuring.insert(host.clone());
                 let after = left.bins.get(host).copied().unwrap_or(0);
@@ -127,10 +154,11 @@ impl Run {
                 watchers::bins(host.clone(), peer.agent.clone(), follow, run.mail.clone(), run.tasks.clone());
             }
         }
-        run.heal("its coordinator died").await?;
+        run.heal(if ended.is_some() { "it may not have been put back" } else { "its coordinator died" })
+            .await?;
         run.stop_probes().await?;
         for index in 0..plan.attacks.len() {
-            if left.ended.contains(&index) {
+            if ended.is_some() || left.ended.contains(&index) {
                 continue;
             }
             let outcome = if left.begun == Some(index) {
@@ -143,7 +171,8 @@ impl Run {
         run.prove().await?;
         let until = run.clock.now_us() + signed(500_000);
         run.pump_anyway(until, |_| false).await?;
-        let outcome = RunOutcome::Failed("the coordinator died; collected afterwards".to_owned());
+        let died = || RunOutcome::Failed("the coordinator died; collected afterwards".to_owned());
+        let outcome = ended.unwrap_or_else(died);
         run.book.write(Event::RunEnded { outcome: outcome.clone() })?;
         Ok(outcome)
     }

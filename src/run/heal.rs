@@ -26,6 +26,8 @@ impl Run {
             return Ok(());
         }
         self.book.write(Event::Note { text: format!("healing every host: {why}") })?;
+        // Agents refuse whatever comes of the run after this.
+        self.undone = true;
         let mut asks = Vec::new();
         for (host, peer) in self.peers.iter().filter(|(_, peer)| peer.touched) {
             // Silence heals too, should the call not get through.
@@ -57,6 +59,10 @@ impl Run {
         let calls = CancellationToken::new();
         let _end_with_this = calls.clone().drop_guard();
         for (host, scope, of) in asks {
+            let now = self.clock.now_us();
+            for id in &of {
+                self.asked.entry(id.clone()).or_insert(now);
+            }
             let Some(peer) = self.peers.get(&host) else { continue };
             let (agent, mail) = (peer.agent.clone(), self.mail.clone());
             let undo = Undo { scope, halt: false };

@@ -3,7 +3,7 @@
 use firedrill_wire::{
     InjectionId,
     api::{EndState, UndoAnswer},
-    journal::{AgentEvent, State, What},
+    journal::{AgentEvent, HealReason, State, What},
     probe::Bin,
 };
 
@@ -54,6 +54,8 @@ pub(crate) enum Stop {
     Guard(String),
     /// A person or a signal.
     Person(String),
+    /// It must not begin; nothing was touched.
+    Refused(String),
     /// Sleep of the coordinator.
     Slept(String),
     /// It cannot go on.
@@ -63,7 +65,11 @@ pub(crate) enum Stop {
 impl Stop {
     pub(crate) fn reason(&self) -> String {
         match self {
-            Self::Guard(why) | Self::Person(why) | Self::Slept(why) | Self::Failed(why) => why.clone(),
+            Self::Guard(why)
+            | Self::Person(why)
+            | Self::Refused(why)
+            | Self::Slept(why)
+            | Self::Failed(why) => why.clone(),
         }
     }
 
@@ -71,6 +77,7 @@ impl Stop {
         match self {
             Self::Guard(why) => RunOutcome::Guarded(why.clone()),
             Self::Person(why) | Self::Slept(why) => RunOutcome::Stopped(why.clone()),
+            Self::Refused(why) => RunOutcome::Refused(why.clone()),
             Self::Failed(why) => RunOutcome::Failed(why.clone()),
         }
     }
@@ -135,6 +142,15 @@ impl Run {
         }
         peer.last_seq = event.seq;
         let zero = peer.zeros.get(&event.boot_id).copied();
+        // An event of a boot whose clock was never measured happened before now; that is all that is known.
+        let happened_us = zero.map_or_else(|| self.clock.now_us(), |zero| signed(event.boot_us) - zero);
+        if let Some(why) = self.stopped_by_person(&host, happened_us, &event.what) {
+            if self.finishing {
+                self.undone_by.get_or_insert(why);
+            } else {
+                self.stop.get_or_insert(Stop::Person(why));
+            }
+        }
         if let What::Changed { injection, to, .. } = &event.what
             && let Some(tracked) = self.tracked.get_mut(injection)
         {
@@ -147,9 +163,26 @@ impl Run {
                 self.stop.get_or_insert(Stop::Failed(why));
             }
         }
-        // An event of a boot whose clock was never measured happened before now; that is all that is known.
-        let happened_us = zero.map_or_else(|| self.clock.now_us(), |zero| signed(event.boot_us) - zero);
         self.book.write(Event::Agent { host, happened_us, what: event })
+    }
+
+    /// The reason to end the run, if a person undid one of its faults or halted one of its targets.
+    fn stopped_by_person(&self, host: &str, happened_us: i64, what: &What) -> Option<String> {
+        /// Longer than the error of a clock measurement.
+        const SURELY_US: i64 = 1_000_000;
+        match what {
+            What::Changed { injection, reason: Some(HealReason::Asked { by }), .. } => {
+                let attack = self.plan.attacks.get(self.tracked.get(injection)?.attack)?;
+                let asked = self.asked.get(injection);
+                let ours = asked.is_some_and(|asked_us| happened_us + SURELY_US >= *asked_us);
+                (!ours).then(|| format!("{by} undid \"{}\" on {host}", attack.name))
+            }
+            // After the attacks there is nothing left that it could stop.
+            What::Halted { by } if !self.finishing && self.plan.targets().contains(host) => {
+                Some(format!("{by} halted {host}"))
+            }
+            _ => None,
+        }
     }
 
     fn take_bin(&mut self, vantage: String, bin: Bin) -> Result<(), RunError> {

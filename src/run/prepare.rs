@@ -7,7 +7,7 @@ use std::{
 
 use firedrill_wire::{
     InjectionId,
-    api::{Prepare, PrepareOne, Prepared, PreparedOne},
+    api::{Prepare, PrepareOne, Prepared, PreparedOne, Problem},
 };
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -30,6 +30,21 @@ pub struct Answer {
     pub prepared: PreparedOne,
 }
 
+/// Agents would not do what they were asked.
+pub(super) struct Refusal {
+    /// Who refuses and why, for people.
+    pub(super) why: String,
+    /// Answers of the agents, also of those that do not refuse.
+    pub(super) answers: Vec<Answer>,
+    /// A person undid the run or halted a host.
+    pub(super) by_person: bool,
+}
+
+/// Whether a refusal means that a person undid the run, or halted the host.
+pub(super) fn by_person(problem: &Problem) -> bool {
+    ["tombstone", "halted"].contains(&problem.code.as_str())
+}
+
 /// Rounds of the clock's measurement: the shortest counts.
 const ROUNDS: u32 = 5;
 
@@ -42,12 +57,14 @@ impl Run {
 
     /// Reaches every host that is a target or a vantage and measures its clock.
     /// Events after `after`, by host, are read; where it has none, those from now on. With `without`, a host that is not
-    /// reached is waited for while the others are dealt with; else the run does without nobody.
+    /// reached is waited for while the others are dealt with; else all must be reached. With `only`, other hosts
+    /// are left alone.
     pub(super) async fn connect(
         &mut self,
         identity: &Arc<Identity>,
         after: &BTreeMap<String, u64>,
         without: bool,
+        only: Option<&BTreeSet<String>>,
     ) -> Result<Result<(), String>, RunError> {
         let plan = Arc::clone(&self.plan);
         let mut needed: BTreeSet<&str> = plan.targets();
@@ -58,6 +75,7 @@ impl Run {
                 .map(String::as_str)
                 .filter(|at| *at != COORDINATOR),
         );
+        needed.retain(|name| only.is_none_or(|only| only.contains(*name)));
         let asked = needed.iter().filter_map(|name| plan.host(name)).map(|host| {
             let agent = Agent::new(host, Arc::clone(identity));
             async move {
@@ -134,11 +152,11 @@ impl Run {
         asked
     }
 
-    /// Asks the agents about some attacks; writes down what they answer. The error is the refusals, in words.
+    /// Asks the agents about some attacks; writes down what they answer.
     pub(super) async fn ask(
         &mut self,
         attacks: std::ops::Range<usize>,
-    ) -> Result<Result<Vec<Answer>, (String, Vec<Answer>)>, RunError> {
+    ) -> Result<Result<Vec<Answer>, Refusal>, RunError> {
         let calls = self.questions(attacks).into_iter().filter_map(|(host, questions)| {
             let agent = self.peers.get(&host)?.agent.clone();
             let (run, plan_digest, environment) =
@@ -149,12 +167,13 @@ impl Run {
                 (host, attacks, answer)
             })
         });
-        let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+        let (mut answers, mut refusals, mut person) = (Vec::new(), Vec::new(), false);
         for (host, attacks, answer) in join_all(calls).await {
             match answer {
                 Ok(answer) => {
                     for (attack, prepared) in attacks.into_iter().zip(answer.injections) {
                         if let Prepared::Refused(problem) = &prepared.answer {
+                            person |= by_person(problem);
                             let mut why = format!("{host} refuses: {}", problem.title);
                             if !problem.hint.is_empty() {
                                 why = format!("{why} ({})", problem.hint);
@@ -169,17 +188,40 @@ impl Run {
                         answers.push(Answer { host: host.clone(), attack, prepared });
                     }
                 }
-                Err(error) => refusals.push(format!("{host} did not prepare: {error}")),
+                Err(error) => {
+                    person |= error.problem().is_some_and(by_person);
+                    refusals.push(format!("{host} did not prepare: {error}"));
+                }
             }
         }
         refusals.dedup();
-        Ok(if refusals.is_empty() { Ok(answers) } else { Err((refusals.join("; "), answers)) })
+        Ok(if refusals.is_empty() {
+            Ok(answers)
+        } else {
+            Err(Refusal { why: refusals.join("; "), answers, by_person: person })
+        })
     }
 
     /// Asks about the whole plan: one refusal stops the run with nothing touched.
-    pub(super) async fn prepare_all(
-        &mut self,
-    ) -> Result<Result<Vec<Answer>, (String, Vec<Answer>)>, RunError> {
+    pub(super) async fn prepare_all(&mut self) -> Result<Result<Vec<Answer>, Refusal>, RunError> {
         self.ask(0..self.plan.attacks.len()).await
+    }
+
+    /// Whether a person undid the run or halted a host, as the agents of touched hosts tell. An undo that finds nothing
+    /// in force makes no event; the agent then refuses the run's next question. A host that does not answer tells nothing.
+    pub(super) async fn barred(&self) -> Option<String> {
+        let calls = self.peers.iter().filter(|(_, peer)| peer.touched).map(|(host, peer)| {
+            let (agent, run) = (peer.agent.clone(), self.id.clone());
+            let ask = Prepare {
+                plan_digest: self.digest.clone(),
+                environment: self.plan.environment.clone(),
+                injections: Vec::new(),
+            };
+            async move { (host, agent.prepare(&run, &ask).await) }
+        });
+        join_all(calls).await.into_iter().find_map(|(host, answer)| {
+            let problem = answer.as_ref().err()?.problem().filter(|problem| by_person(problem))?;
+            Some(format!("on {host}: {}", problem.title))
+        })
     }
 }

@@ -23,7 +23,7 @@ pub trait Observer: Send {
     fn close(&mut self) {}
 }
 
-/// Shows nothing (`--json`, tests).
+/// Shows nothing (`--plan`, tests).
 #[derive(Debug, Default)]
 pub struct Silent;
 

@@ -63,6 +63,7 @@ pub(crate) struct Drill {
     pub(crate) on: &'static str,
     pub(crate) fault: &'static str,
     pub(crate) hold: &'static str,
+    pub(crate) recovery: &'static str,
     pub(crate) lease: &'static str,
     pub(crate) guard: &'static str,
     /// The guard's share of each role.
@@ -82,6 +83,7 @@ impl Drill {
             on: "app1",
             fault: r#"service-stop = { service = "checkout" }"#,
             hold: "4s",
+            recovery: "2s",
             lease: "10s",
             guard: "",
             share: "50%",
@@ -90,7 +92,7 @@ impl Drill {
     }
 
     fn text(&self) -> String {
-        let Self { url, connection, from, good, on, fault, hold, lease, guard, share, more } = self;
+        let Self { url, connection, from, good, on, fault, hold, recovery, lease, guard, share, more } = self;
         format!(
             r#"
 schema = 1
@@ -124,7 +126,7 @@ on = "{on}"
 fault.{fault}
 baseline = "2s"
 hold = "{hold}"
-recovery = "2s"
+recovery = "{recovery}"
 {more}
 "#
         )
@@ -180,10 +182,11 @@ impl Ground {
     pub(crate) fn start(&self, drill: &Drill) -> Running<'_> {
         fs::write(self.path("drill.toml"), drill.text()).unwrap();
         let errors = fs::File::create(self.path("stderr")).unwrap();
+        let document = fs::File::create(self.path("stdout")).unwrap();
         let child = self
             .command()
             .args(["run", "drill.toml", &by_lab(&self.name), "--out", "out", "--json"])
-            .stdout(Stdio::null())
+            .stdout(document)
             .stderr(errors)
             .spawn()
             .unwrap();
@@ -235,24 +238,27 @@ impl Running<'_> {
 
     /// Waits until a fault is in force.
     pub(crate) fn in_force(&mut self) -> &mut Self {
+        self.until(|event| match event {
+            Event::Agent { what, .. } => matches!(what.what, What::Changed { to: State::InForce, .. }),
+            _ => false,
+        })
+    }
+
+    /// Waits until something happened.
+    pub(crate) fn until(&mut self, happened: impl Fn(&Event) -> bool) -> &mut Self {
         let end = Instant::now() + LONG;
         loop {
             let all = fs::read_dir(self.ground.path("out")).into_iter().flatten().flatten();
             let there = all
                 .filter_map(|entry| log::read(&entry.path().join("events.jsonl")).ok())
                 .flat_map(|log| log.records)
-                .any(|record| match record.event {
-                    Event::Agent { what, .. } => {
-                        matches!(what.what, What::Changed { to: State::InForce, .. })
-                    }
-                    _ => false,
-                });
+                .any(|record| happened(&record.event));
             if there {
                 return self;
             }
             let over = self.child.try_wait().unwrap();
             assert!(over.is_none(), "the run ended with {over:?}: {}", self.ground.said_by_run());
-            assert!(Instant::now() < end, "nothing came in force: {}", self.ground.said_by_run());
+            assert!(Instant::now() < end, "it did not happen: {}", self.ground.said_by_run());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -261,7 +267,14 @@ impl Running<'_> {
     pub(crate) fn tries(&self) -> Vec<PathBuf> {
         let inside = fs::read_dir(self.ground.path("out")).unwrap();
         let mut all: Vec<_> = inside.flatten().map(|entry| entry.path()).collect();
-        all.sort();
+        // Ids of the same minute are in no order.
+        all.sort_by_key(|folder| {
+            let log = log::read(&folder.join("events.jsonl")).ok();
+            match log.and_then(|log| log.records.into_iter().next()).map(|first| first.event) {
+                Some(Event::RunStarted { attempt, .. }) => attempt,
+                _ => u32::MAX,
+            }
+        });
         all
     }
 
@@ -282,9 +295,19 @@ impl Running<'_> {
     }
 
     /// The report of the last try, and the folders of all of them.
-    pub(crate) fn report_and_tries(mut self) -> (Report, Vec<PathBuf>) {
+    pub(crate) fn report_and_tries(self) -> (Report, Vec<PathBuf>) {
+        self.standing(|tries| tries.len() - 1)
+    }
+
+    /// The report of the try that stands in the end, and the folders of all of them.
+    pub(crate) fn standing(mut self, which: fn(&[PathBuf]) -> usize) -> (Report, Vec<PathBuf>) {
         let code = self.wait();
-        (Report::read(&self.folder(), code, self.ground.said_by_run()), self.tries())
+        let tries = self.tries();
+        let folder = &tries[which(&tries)];
+        let document = fs::read_to_string(self.ground.path("stdout")).unwrap();
+        let file = fs::read_to_string(folder.join("report.json")).unwrap();
+        assert_eq!(document, file, "standard output is report.json of the try that stands, and nothing else");
+        (Report::read(folder, code, self.ground.said_by_run()), tries)
     }
 
     fn wait(&mut self) -> Option<i32> {

@@ -1,0 +1,289 @@
+//! Decides whether a system is healthy before an attack, for each vantage that counts by itself. A baseline that was not
+//! measured does not pass.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::probe::Bin;
+
+use super::clock::signed;
+use crate::{
+    plan::{
+        Plan,
+        model::{Attack, Goal, Objective, Probe},
+    },
+    score::{self, causes, latency::Latencies, say},
+};
+
+/// The measurements around one baseline.
+pub(super) struct Baseline<'a> {
+    plan: &'a Plan,
+    attack: &'a Attack,
+    from_us: i64,
+    until_us: i64,
+    /// By probe and vantage: starts on the run's clock, and bins.
+    bins: BTreeMap<(&'a str, &'a str), Vec<(i64, &'a Bin)>>,
+}
+
+/// The state of a baseline so far.
+pub(super) struct Judged {
+    /// All that counts was measured, but for a bin across the end, of which little counts.
+    settled: bool,
+    /// All that counts was measured.
+    complete: bool,
+    /// Reasons why it does not hold, each with objective, vantage and causes.
+    pub(super) against: Vec<String>,
+}
+
+impl Judged {
+    /// Whether bins that are still to come cannot change it.
+    pub(super) fn is_final(&self) -> bool {
+        self.complete || (self.settled && self.against.is_empty())
+    }
+}
+
+/// The requests of one objective's probe at one vantage.
+#[derive(Default)]
+struct Sum {
+    fit: u64,
+    all: u64,
+    slipped: u64,
+    causes: BTreeMap<String, u64>,
+}
+
+impl<'a> Baseline<'a> {
+    /// Takes what was measured; `(from, until)` is the phase, on the run's clock.
+    pub(super) fn of(
+        plan: &'a Plan,
+        attack: &'a Attack,
+        (from_us, until_us): (i64, i64),
+        measured: impl Iterator<Item = (&'a str, i64, &'a Bin)>,
+    ) -> Self {
+        let mut bins: BTreeMap<_, Vec<(i64, &Bin)>> = BTreeMap::new();
+        for (vantage, start_us, bin) in measured {
+            let all = bins.entry((bin.probe.as_str(), vantage)).or_default();
+            // After a broken link some come twice.
+            if !all.iter().any(|(start, _)| *start == start_us) {
+                all.push((start_us, bin));
+            }
+        }
+        Self { plan, attack, from_us, until_us, bins }
+    }
+
+    /// Looks at every objective from every vantage that counts.
+    pub(super) fn judge(&self) -> Judged {
+        let mut judged = Judged { settled: true, complete: true, against: Vec::new() };
+        // Objectives with one and the same finding are told together.
+        let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+        let mut find =
+            |text: String, objective: &'a Objective| match found.iter_mut().find(|(t, _)| *t == text) {
+                Some((_, names)) => names.push(&objective.name),
+                None => found.push((text, vec![&objective.name])),
+            };
+        for objective in self.plan.objectives.iter().filter(|one| self.attack.judge.contains(&one.name)) {
+            let Some(probe) = self.plan.probes.iter().find(|probe| probe.name == objective.probe) else {
+                continue;
+            };
+            let counts = |vantage: &&String| !self.attack.injections.iter().any(|one| one.host == **vantage);
+            let mut vantages = probe.from.iter().filter(counts).peekable();
+            if vantages.peek().is_none() {
+                find(format!("no vantage of {} counts, all are on targeted hosts", probe.name), objective);
+            }
+            for vantage in vantages {
+                let until_us = self.measured_until_us(probe, vantage);
+                judged.complete &= until_us >= self.until_us;
+                let settled = until_us.saturating_add(HALF_US) >= self.until_us;
+                judged.settled &= settled;
+                if let Some(text) = self.against(objective, probe, vantage, settled.then_some(until_us)) {
+                    find(format!("from {vantage} {text}"), objective);
+                }
+            }
+        }
+        judged.against = found
+            .into_iter()
+            .map(|(text, names)| {
+                let s = if names.len() > 1 { "s" } else { "" };
+                format!("objective{s} {}: {text}", say::list(&names))
+            })
+            .collect();
+        judged
+    }
+
+    /// Until when a vantage has reported; the begin of the phase if it has not.
+    fn measured_until_us(&self, probe: &Probe, vantage: &str) -> i64 {
+        let bins = self.bins.get(&(probe.name.as_str(), vantage));
+        let ends = bins.into_iter().flatten().map(|(start_us, bin)| start_us + signed(bin.length_us));
+        ends.max().unwrap_or(self.from_us)
+    }
+
+    fn sum(&self, objective: &Objective, probe: &Probe, vantage: &str) -> Sum {
+        let mut sum = Sum::default();
+        let bins = self.bins.get(&(probe.name.as_str(), vantage));
+        for (start_us, bin) in bins.into_iter().flatten() {
+            let until_us = start_us + signed(bin.length_us);
+            let last_bad_us = bin.last_bad_us.map(|after| start_us + signed(after));
+            let at = causes::placed_us(*start_us, until_us, last_bad_us);
+            if !(self.from_us..self.until_us).contains(&at) {
+                continue;
+            }
+            sum.fit += match objective.goal {
+                // Latencies that cannot be read are not known to be short.
+                Goal::Latency { below, .. } => {
+                    Latencies::of(bin).unwrap_or_default().at_most(below.as_micros())
+                }
+                _ => bin.good,
+            };
+            sum.all += bin.good + bin.bad_total();
+            sum.slipped += bin.slipped;
+            for (cause, count) in &bin.bad {
+                *sum.causes.entry(cause.clone()).or_default() += count;
+            }
+        }
+        sum
+    }
+
+    /// The reason why an objective does not hold at one vantage; `reported`: until when it has reported, if to the end.
+    fn against(
+        &self,
+        objective: &Objective,
+        probe: &Probe,
+        vantage: &str,
+        reported: Option<i64>,
+    ) -> Option<String> {
+        let sum = self.sum(objective, probe, vantage);
+        let lost = match sum.slipped {
+            0 => String::new(),
+            count => format!(" ({count} requests slipped: the vantage could not send them in time)"),
+        };
+        if sum.all == 0 {
+            return Some(format!("nothing was measured of {}{lost}", probe.name));
+        }
+        let share = sum.fit as f64 / sum.all as f64;
+        let (wanted, good) = match objective.goal {
+            Goal::Latency { quantile, below } => (quantile, format!("good within {below}")),
+            Goal::Good(share) => (share.fraction(), "good".to_owned()),
+            _ => (score::good_enough(self.plan, self.attack, &probe.name), "good".to_owned()),
+        };
+        if share < wanted {
+            let causes = match causes::text(&sum.causes) {
+                text if text.is_empty() => String::new(),
+                text => format!(" ({text})"),
+            };
+            return Some(format!(
+                "{} of {} requests of {} {good}, {} wanted{causes}",
+                say::percent(share),
+                sum.all,
+                probe.name,
+                say::percent(wanted)
+            ));
+        }
+        let missing = self.until_us.saturating_sub(self.measured_until_us(probe, vantage));
+        reported.is_none().then(|| {
+            format!("nothing was measured of {} in the last {} of it", probe.name, say::time(missing))
+        })
+    }
+}
+
+/// Half of a bin: one that ends so early or later leaves no other whose middle is in the phase.
+const HALF_US: i64 = 500_000;
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::Share;
+
+    use super::*;
+    use crate::testing::{Drill, S, bin};
+
+    /// A baseline of three seconds, of which a vantage sends the bins.
+    fn judged(drill: &Drill, bins: &[(&str, i64, Bin)]) -> Judged {
+        let plan = drill.plan();
+        let bins = bins.iter().map(|(vantage, second, bin)| (*vantage, second * S, bin));
+        Baseline::of(&plan, &plan.attacks[0], (S / 10, 3 * S + S / 10), bins).judge()
+    }
+
+    fn drill(goals: Vec<(&'static str, Goal, Vec<crate::plan::model::Phase>)>) -> Drill {
+        Drill { goals, vantages: vec!["coordinator"], ..Drill::one() }
+    }
+
+    fn good() -> Drill {
+        drill(vec![("users", Goal::Good(Share::from_fraction(0.9).unwrap()), vec![])])
+    }
+
+    fn seconds(all: std::ops::Range<i64>, good: u64, bad: u64) -> Vec<(&'static str, i64, Bin)> {
+        all.map(|second| ("coordinator", second, bin("buy", second, good, bad))).collect()
+    }
+
+    #[test]
+    fn a_healthy_system_passes_once_its_last_second_was_measured() {
+        let early = judged(&good(), &seconds(0..2, 100, 0));
+        assert!(!early.is_final(), "the last second is missing");
+        assert!(
+            early.against[0].contains("nothing was measured of buy in the last 1.1 s"),
+            "{:?}",
+            early.against
+        );
+        let whole = judged(&good(), &seconds(0..3, 100, 0));
+        assert!(whole.is_final() && whole.against.is_empty(), "{:?}", whole.against);
+    }
+
+    #[test]
+    fn what_failed_is_said_with_objective_vantage_and_causes() {
+        let mut bins = seconds(0..4, 0, 100);
+        for (place, (_, _, bin)) in bins.iter_mut().enumerate() {
+            let cause = if place == 0 { "timeout" } else { "status 503" };
+            bin.bad = BTreeMap::from([(cause.to_owned(), 100)]);
+        }
+        let judged = judged(&good(), &bins);
+        assert!(judged.is_final());
+        assert_eq!(
+            judged.against,
+            [
+                "objective users: from coordinator 0 % of 300 requests of buy good, 90 % wanted (status 503: 200, timeout 100)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_baseline_of_which_nothing_is_known_does_not_pass() {
+        assert!(judged(&good(), &[]).against[0].contains("from coordinator nothing was measured of buy"));
+        let mut bins = seconds(0..4, 0, 0);
+        bins.iter_mut().for_each(|(_, _, bin)| (bin.due, bin.slipped) = (100, 100));
+        let all_slipped = judged(&good(), &bins);
+        assert!(all_slipped.is_final());
+        assert!(
+            all_slipped.against[0].contains("nothing was measured of buy (300 requests slipped"),
+            "{:?}",
+            all_slipped.against
+        );
+    }
+
+    #[test]
+    fn each_vantage_is_looked_at_by_itself() {
+        let mut two = good();
+        two.vantages.push("canary");
+        let mut bins = seconds(0..4, 100, 0);
+        assert!(!judged(&two, &bins).is_final(), "the canary has not reported");
+        bins.extend((0..4).map(|second| ("canary", second, bin("buy", second, 85, 15))));
+        let seen = judged(&two, &bins);
+        assert_eq!(seen.against.len(), 1, "{:?}", seen.against);
+        assert!(
+            seen.against[0].contains("from canary 85 % of"),
+            "92.5 % together would do: {:?}",
+            seen.against
+        );
+        // One on a target does not count.
+        two.vantages[1] = "app1";
+        assert!(judged(&two, &seconds(0..4, 100, 0)).is_final());
+    }
+
+    #[test]
+    fn latencies_have_to_hold_too_and_equal_findings_are_told_once() {
+        use firedrill_wire::Span;
+        let slow = Goal::Latency { quantile: 0.95, below: Span::millis(5) };
+        let seen = judged(&drill(vec![("fast", slow, vec![])]), &seconds(0..4, 100, 0));
+        assert!(seen.against[0].contains("good within 5ms, 95 % wanted"), "{:?}", seen.against);
+        let back = || Goal::RecoverWithin(Span::secs(5));
+        let seen = judged(&drill(vec![("a", back(), vec![]), ("b", back(), vec![])]), &seconds(0..4, 50, 50));
+        assert_eq!(seen.against.len(), 1, "{:?}", seen.against);
+        assert!(seen.against[0].starts_with("objectives a and b: from coordinator"), "{:?}", seen.against);
+    }
+}
