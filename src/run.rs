@@ -15,6 +15,7 @@ mod heal;
 mod input;
 mod prepare;
 pub mod screen;
+mod tracked;
 mod vantage;
 mod watchers;
 
@@ -43,6 +44,7 @@ use crate::{
 use book::Book;
 use input::{Input, Stop};
 use screen::Observer;
+use tracked::Tracked;
 
 /// What a run needs besides its plan.
 pub struct Options {
@@ -122,13 +124,6 @@ struct Peer {
     last_seq: u64,
     /// What it measured in a boot whose clock is not known yet.
     early: Vec<Bin>,
-}
-
-/// An injection that was armed.
-struct Tracked {
-    host: String,
-    attack: usize,
-    state: State,
 }
 
 /// A run on its way.

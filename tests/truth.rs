@@ -17,6 +17,7 @@ type Case = (&'static str, fn(&Ground));
 
 const CASES: &[Case] = &[
     ("held", what_held_is_said_to_have_held),
+    ("slow-stop", a_service_that_is_slow_to_stop_is_held_for_all_of_its_hold),
     ("violated", what_was_violated_is_said_to_be),
     ("unmet", a_rule_that_no_packet_met),
     ("lifted", a_fault_that_somebody_lifted),
@@ -84,6 +85,22 @@ macro_rules! then {
 
 fn what_held_is_said_to_have_held(ground: &Ground) {
     ground.start(&Drill::new()).report().expect("held", 0, "One failure, held").clean();
+}
+
+fn a_service_that_is_slow_to_stop_is_held_for_all_of_its_hold(ground: &Ground) {
+    let script = include_str!("truth/slow_service.sh");
+    let started = ground.lab().exec("app1", &["sh", "-c", script].map(Into::into)).unwrap();
+    assert!(started.success(), "{started}");
+    let fault = r#"service-stop = { service = "slow" }"#;
+    let report = ground.start(&Drill { fault, ..Drill::new() }).report();
+    report.expect("held", 0, "One failure, held").clean();
+    let attack = &report.card["attacks"][0];
+    let one = &attack["injections"][0];
+    let [in_force, undoing] = ["in_force_us", "undoing_us"].map(|key| one[key].as_i64().unwrap());
+    assert!(undoing - in_force >= 4_000_000, "{one}");
+    let fault = attack["phases"].as_array().unwrap().iter().find(|act| act["phase"] == "fault").unwrap();
+    let ramp = in_force - fault["from_us"].as_i64().unwrap();
+    assert!(ramp >= 3_000_000, "harm began before it was in force: {attack:#}");
 }
 
 fn what_was_violated_is_said_to_be(ground: &Ground) {

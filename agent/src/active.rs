@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, os::unix::net::UnixDatagram, path::Path, time::Duration};
 
-use firedrill_wire::api::OpenOne;
+use firedrill_wire::{api::OpenOne, journal::State};
 
 use crate::journal::replace;
 
@@ -42,7 +42,11 @@ fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
         if let Some(ticket) = &one.about.ticket {
             let _ = writeln!(text, "ticket     {ticket}");
         }
-        let _ = writeln!(text, "ends       {ends} at the latest, by itself");
+        let when = match one.state {
+            State::Armed | State::Injecting => "by itself; later by as long as its start takes",
+            _ => "at the latest, by itself",
+        };
+        let _ = writeln!(text, "ends       {ends} {when}");
         for effect in &one.effects {
             let _ = writeln!(text, "effect     {effect}");
         }
@@ -65,7 +69,7 @@ pub fn syslog(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firedrill_wire::{api::About, journal::State};
+    use firedrill_wire::api::About;
 
     fn one() -> OpenOne {
         OpenOne {

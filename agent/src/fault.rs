@@ -29,6 +29,8 @@ pub mod service_kill;
 pub mod service_restart;
 pub mod service_stop;
 
+pub(crate) use made::forget;
+
 use firedrill_wire::{
     Fault, InjectionId, Span,
     api::{Claim, Problem},
@@ -75,7 +77,8 @@ pub struct Live {
     pub ask: Ask,
     /// What was prepared.
     pub prepared: Prepared,
-    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds.
+    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds: planned start and hold, and once it is in force the moment
+    /// of that and the hold.
     pub ends_boot_us: u64,
     /// The lease at the time of injecting, for what the kernel itself is to end.
     pub lease: Span,

@@ -112,7 +112,8 @@ impl Policy {
             );
         }
         for blackout in &self.blackout {
-            if blackout.meets(ask.wall_us, ask.hold) {
+            // The hold begins when the effect is made, which may be as late as that.
+            if blackout.meets(ask.wall_us, ask.fault.ramp(ask.hold) + ask.hold) {
                 return no(
                     format!("policy.blackout \"{}\"", blackout.name),
                     format!("nothing is injected {}", blackout.sentence()),

@@ -196,9 +196,9 @@ impl Core {
         &self.config.file
     }
 
-    /// Journals an event; the disk may lag behind until [`Core::sync`].
-    fn event(&self, what: What) {
-        lock(&self.journal).event(what);
+    /// Journals an event; the disk may lag behind until [`Core::sync`]. Gives the event's time by CLOCK_BOOTTIME.
+    fn event(&self, what: What) -> u64 {
+        lock(&self.journal).event(what).boot_us
     }
 
     /// Makes what was journaled safe, without keeping others from journaling meanwhile, and hands it on.
@@ -252,7 +252,7 @@ impl Core {
             active::syslog(&format!("{id} of run {run} could NOT be put back: {detail}"));
         }
         let trouble = if to == State::Stuck { detail.clone() } else { String::new() };
-        self.event(What::Changed { injection: id.clone(), run, to, reason, detail, foreign });
+        let now = self.event(What::Changed { injection: id.clone(), run, to, reason, detail, foreign });
         if safe {
             self.sync();
         }
@@ -262,6 +262,9 @@ impl Core {
             if let Some(entry) = book.live.get_mut(id) {
                 entry.state = to;
                 entry.trouble = trouble;
+                if to == State::InForce {
+                    entry.intent.in_force_at(now);
+                }
                 if matches!(to, State::Stuck) || !to.is_open() {
                     entry.wanted = None;
                     entry.act_by = None;

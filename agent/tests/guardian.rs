@@ -60,6 +60,7 @@ const TESTS: &[Test] = &[
     ("stopped_in_order", stopped_in_order),
     ("helper_stopped_then_worker_killed", helper_stopped),
     ("undo_that_hangs_is_taken_over", undo_that_hangs),
+    ("start_that_never_ends_is_taken_over", start_that_never_ends),
     ("silence_heals", silence_heals),
     ("all_killed_then_undo_all", all_killed_then_undo),
     ("all_killed_then_started_again", all_killed_then_started),
@@ -75,9 +76,11 @@ async fn drill(link: Link) -> Result<(), String> {
     if world.join("drill").exists() {
         let control = link.control;
         let lease = Span::secs(2);
-        let hold = Span::secs(100);
+        let endless = world.join("endless").exists();
+        let hold = if endless { Span::secs(1) } else { Span::secs(100) };
         tokio::task::spawn_blocking(move || {
-            let ask = ask_prepare(&[("a", pause("a", None, None))], hold);
+            let behaviour = endless.then_some("endless");
+            let ask = ask_prepare(&[("a", pause("a", behaviour, None))], hold);
             let prepared = ready(control.prepare(&alice(), &run_id(), &ask).unwrap());
             control.arm(&alice(), &run_id(), &ask_arm(&prepared, 100, hold, lease)).unwrap();
             while world.join("coordinator").exists() && control.renew(&run_id(), &Renew { lease }).is_ok() {
@@ -111,7 +114,10 @@ fn new_dir() -> tempfile::TempDir {
 impl Agent {
     /// Starts one and waits until its fault is in force.
     fn in_force() -> Self {
-        let dir = new_dir();
+        Self::in_force_in(new_dir())
+    }
+
+    fn in_force_in(dir: tempfile::TempDir) -> Self {
         let guardian = command(&dir, &["serve"]).spawn().unwrap();
         let mut agent = Self { dir, guardian, processes: Processes::default() };
         wait("the fault to be in force", || agent.file("a").exists());
@@ -211,6 +217,17 @@ fn undo_that_hangs() {
     fs::remove_file(agent.file("coordinator")).unwrap();
     agent.wait_gone();
     assert!(agent.file("a.hung").exists(), "the worker's undo hung");
+    agent.assert_healed(&HealReason::WorkerDied);
+}
+
+fn start_that_never_ends() {
+    let dir = new_dir();
+    fs::write(dir.path().join("run/world/endless"), "").unwrap();
+    let agent = Agent::in_force_in(dir);
+    // The lease is renewed all the time: what ends it is the limit of how long a start may take.
+    wait("the effect to be put back", || !agent.file("a").exists());
+    agent.wait_gone();
+    assert!(agent.file("coordinator").exists());
     agent.assert_healed(&HealReason::WorkerDied);
 }
 

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,9 +28,13 @@ use firedrill_wire::{
     journal::{AgentEvent, HealReason, State, What},
 };
 
-struct NoGuard;
-impl Guard for NoGuard {
-    fn set(&self, _: u32, _: Option<u64>) {}
+/// The deadline that the guardian was told last.
+#[derive(Default)]
+struct Deadline(AtomicU64);
+impl Guard for Deadline {
+    fn set(&self, _: u32, deadline_boot_us: Option<u64>) {
+        self.0.store(deadline_boot_us.unwrap_or(0), Ordering::SeqCst);
+    }
 }
 
 const HOLD: Span = Span::secs(60);
@@ -39,6 +43,7 @@ const LEASE: Span = Span::secs(30);
 struct Agent {
     dir: tempfile::TempDir,
     config: Arc<Config>,
+    guard: Arc<Deadline>,
     supervisor: Supervisor,
 }
 
@@ -51,24 +56,26 @@ impl Agent {
         let dir = tempfile::tempdir().unwrap();
         let text = config_text(dir.path(), more);
         let config = Arc::new(Config::parse(&text, &dir.path().join("agent.toml")).unwrap());
-        let supervisor = Self::start(&config);
-        Self { dir, config, supervisor }
+        let guard = Arc::default();
+        let supervisor = Self::start(&config, &guard);
+        Self { dir, config, guard, supervisor }
     }
 
-    fn start(config: &Arc<Config>) -> Supervisor {
+    fn start(config: &Arc<Config>, guard: &Arc<Deadline>) -> Supervisor {
         let wiring = wiring();
         let host = Arc::new(config.host());
         let recovered = recover(config, &host, wiring.apply, &HealReason::FoundAtStart, || {}).unwrap();
         let prober = (wiring.prober)(config);
-        Supervisor::start(Arc::clone(config), host, wiring, Arc::new(NoGuard), prober, recovered).unwrap()
+        let guard = Arc::clone(guard);
+        Supervisor::start(Arc::clone(config), host, wiring, guard, prober, recovered).unwrap()
     }
 
     /// Another agent on the same disk, as after a crash; the old one's threads stay asleep.
     fn restart(self) -> Self {
-        let Self { dir, config, supervisor } = self;
+        let Self { dir, config, guard, supervisor } = self;
         std::mem::forget(supervisor);
-        let supervisor = Self::start(&config);
-        Self { dir, config, supervisor }
+        let supervisor = Self::start(&config, &guard);
+        Self { dir, config, guard, supervisor }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -104,6 +111,23 @@ impl Agent {
             }
         }
         (states, last, details)
+    }
+
+    /// When an injection got into a state, by the agent's own journal.
+    fn when(&self, wanted: &str, state: State) -> Option<u64> {
+        self.events().into_iter().find_map(|event| match event.what {
+            What::Changed { injection, to, .. } if injection.as_str() == wanted && to == state => {
+                Some(event.boot_us)
+            }
+            _ => None,
+        })
+    }
+
+    /// Prepares and arms injections of another hold than the usual, and renews.
+    fn armed_for(&self, faults: &[(&str, Fault)], hold: Span) {
+        let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, hold)).unwrap();
+        self.arm(&ask_arm(&ready(answer), 50, hold, LEASE)).unwrap();
+        self.renew().unwrap();
     }
 
     fn prepared(&self, faults: &[(&str, Fault)], start_ms: u64) -> Arm {
@@ -173,6 +197,48 @@ fn a_hold_ends_by_itself_with_evidence_and_nothing_left() {
     assert!(!agent.dir.path().join("run/open.json").exists());
     let end = agent.supervisor.finish(&run_id()).unwrap();
     assert_eq!((end.state, end.compared), (HostState::Clean, 1));
+}
+
+#[test]
+fn the_hold_is_counted_from_when_each_fault_is_in_force() {
+    let agent = Agent::new();
+    let hold = Span::millis(400);
+    agent.armed_for(
+        &[("slow", pause("slow", Some("slow"), None)), ("quick", pause("quick", None, None))],
+        hold,
+    );
+    for name in ["slow", "quick"] {
+        agent.wait_for(name, State::Undone);
+        let [begun, in_force, undoing] = [State::Injecting, State::InForce, State::Undoing]
+            .map(|state| agent.when(name, state).expect("it went through all of them"));
+        let held = undoing - in_force;
+        assert!(held >= hold.as_micros(), "{name} was in force for {held} µs");
+        assert!(name == "quick" || in_force - begun >= 300_000, "making it took its time");
+        assert_eq!(agent.history(name).1, Some(HealReason::HoldOver));
+    }
+}
+
+#[test]
+fn the_guardian_and_people_are_told_the_end_that_counts() {
+    let agent = Agent::new();
+    let hold = Span::secs(10);
+    agent.armed_for(&[("a", pause("a", Some("slow"), None))], hold);
+    let told = || agent.guard.0.load(Ordering::SeqCst);
+    wait("the effect to begin", || agent.file("a.begun").exists());
+    let begun = agent.when("a", State::Injecting).expect("it has begun");
+    // The hold as long again for the start, and some seconds for the answers of whoever makes it.
+    assert!((begun + 10_000_000..begun + 16_000_000).contains(&told()), "{} {begun}", told());
+    agent.wait_for("a", State::InForce);
+    let ends = agent.when("a", State::InForce).expect("it is in force") + hold.as_micros();
+    wait("the guardian to be told", || told() == ends);
+    assert_eq!(agent.supervisor.status().open[0].ends_boot_us, ends);
+    wait("the copy", || {
+        fs::read_to_string(agent.dir.path().join("run/open.json"))
+            .is_ok_and(|text| text.contains(&format!("\"ends_boot_us\":{ends}")))
+    });
+    let replayed = read(&agent.config.paths(), &Identity::here()).unwrap();
+    assert_eq!(replayed.open().next().expect("open").intent.live.ends_boot_us, ends);
+    agent.undo(UndoScope::All, false);
 }
 
 #[test]

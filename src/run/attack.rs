@@ -5,16 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use firedrill_wire::{
     Span,
     api::{About, Arm, ArmOne, Prepared, Renew, UndoScope},
-    journal::State,
 };
 use futures_util::future::join_all;
 
 use super::{
-    Answer, Run, RunError, Tracked,
+    Answer, Run, RunError,
     baseline::Baseline,
     clock::signed,
     input::Stop,
     prepare::{Refusal, by_person},
+    tracked::Tracked,
 };
 use crate::{
     log::{Event, Moment, Outcome},
@@ -29,6 +29,9 @@ const LEAD_US: i64 = 750_000;
 const LEAD_MOST_US: i64 = 10_000_000;
 /// After the planned end, for the agents' undo and their word of it.
 const GRACE_US: i64 = 5_000_000;
+
+/// How often the end of a fault is asked for again.
+const LOOK_AGAIN_US: i64 = 500_000;
 
 /// Not every host armed, so none starts.
 struct Unarmed {
@@ -245,8 +248,9 @@ impl Run {
                 start_us: own_start_us,
                 hold: injection.hold,
             })?;
-            let tracked = Tracked { host: injection.host.clone(), attack: index, state: State::Armed };
-            self.tracked.insert(id, tracked);
+            let host = injection.host.clone();
+            let tracked = Tracked::new(host, index, own_start_us, injection.hold);
+            self.tracked.insert(id, tracked.by(&injection.fault, injection.hold));
             if let Some(peer) = self.peers.get_mut(&injection.host) {
                 // From the moment of asking: an answer may be lost where the arming was not. And whoever is not renewed
                 // does not start, so nobody is until all have answered.
@@ -319,6 +323,17 @@ impl Run {
         Ok(())
     }
 
+    /// When the last hold of an attack that is not over yet will be, at the latest; on the run's clock.
+    fn ends_us(&self, attack: usize) -> Option<i64> {
+        self.tracked.values().filter(|one| one.attack == attack).filter_map(Tracked::ends_us).max()
+    }
+
+    /// By when every undo that agents have begun should be done. Whoever cannot be heard is not waited for.
+    pub(super) fn undone_by_us(&self) -> Option<i64> {
+        let heard = |one: &&Tracked| self.peers.get(&one.host).is_some_and(|peer| peer.reachable);
+        self.tracked.values().filter(heard).filter_map(Tracked::undone_by_us).max()
+    }
+
     /// Stops renewing leases of hosts that hold nothing.
     pub(super) fn rest(&mut self) {
         for (name, peer) in &self.peers {
@@ -357,14 +372,23 @@ impl Run {
             })
         };
         let extra = if down.is_empty() { GRACE_US + signed(self.plan.lease.as_micros()) } else { 0 };
-        let over = self.pump(until + extra, |run| run.settled(index) && back(run)).await?;
-        match over {
-            Err(stop) => return Ok(Err(stop)),
-            Ok(true) => {}
-            Ok(false) => {
-                let open = self.waiting_for();
-                self.book.write(Event::Note { text: format!("the fault's time is over; {open}") })?;
+        // A start that takes its time moves the end, and so does an undo; each is known only when it has happened.
+        let over = loop {
+            let latest = self.ends_us(index).map_or(until, |ends| until.max(ends)) + extra;
+            let latest = self.undone_by_us().map_or(latest, |undone| latest.max(undone));
+            if self.clock.now_us() >= latest {
+                break false;
             }
+            let once = latest.min(self.clock.now_us() + LOOK_AGAIN_US);
+            match self.pump(once, |run| run.settled(index) && back(run)).await? {
+                Err(stop) => return Ok(Err(stop)),
+                Ok(true) => break true,
+                Ok(false) => {}
+            }
+        };
+        if !over {
+            let open = self.waiting_for();
+            self.book.write(Event::Note { text: format!("the fault's time is over; {open}") })?;
         }
         self.rest();
         let until = self.phase(index, Phase::Recovery, attack.recovery)?;

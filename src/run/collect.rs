@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    Run, RunClock, RunError, Tracked,
+    Run, RunClock, RunError,
     book::Book,
     clock::signed,
     screen::Observer,
+    tracked::Tracked,
     watchers::{self, Follow},
 };
 use crate::{
@@ -21,10 +22,7 @@ use crate::{
     plan::model::COORDINATOR,
     score::{self, Scorecard},
 };
-use firedrill_wire::{
-    api::HostState,
-    journal::{State, What},
-};
+use firedrill_wire::{api::HostState, journal::What};
 
 /// Hosts of which nothing shows how they ended.
 #[must_use]
@@ -58,16 +56,16 @@ impl Left {
         };
         for record in &log.records {
             match &record.event {
-                Event::Armed { attack, injection, host, .. } => {
-                    let tracked = Tracked { host: host.clone(), attack: *attack, state: State::Armed };
+                Event::Armed { attack, injection, host, start_us, hold, .. } => {
+                    let tracked = Tracked::new(host.clone(), *attack, *start_us, *hold);
                     left.tracked.insert(injection.clone(), tracked);
                 }
-                Event::Agent { host, what, .. } => {
+                Event::Agent { host, happened_us, what } => {
                     left.events.insert(host.clone(), what.seq);
                     if let What::Changed { injection, to, .. } = &what.what
                         && let Some(one) = left.tracked.get_mut(injection)
                     {
-                        one.state = *to;
+                        one.changed(*to, *happened_us);
                     }
                 }
                 Event::Bin { vantage, bin, .. } => {

@@ -156,7 +156,7 @@ impl Run {
         {
             // An answer to undo may be known before the events that led to it.
             if tracked.state.is_open() || !to.is_open() || *to == State::Stuck {
-                tracked.state = *to;
+                tracked.changed(*to, happened_us);
             }
             if *to == State::Stuck {
                 let why = format!("{injection} on {host} is stuck: it could not be put back");

@@ -33,6 +33,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Span;
 
+/// Making an effect is given the hold, within these limits; a service may take its time to stop.
+const RAMP: (Span, Span) = (Span::secs(5), Span::secs(120));
+/// The upper limit for kinds that wait for nobody.
+const RAMP_QUICK: Span = Span::secs(30);
+
 /// One kind of harm with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
@@ -174,6 +179,17 @@ impl Fault {
         match self {
             Self::HostReboot(reboot) => Some(reboot.back_within),
             _ => None,
+        }
+    }
+
+    /// The longest that making the effect may take. What takes longer fails and is put back. The hold is counted from the
+    /// moment at which the effect is made.
+    #[must_use]
+    pub fn ramp(&self, hold: Span) -> Span {
+        let (least, most) = RAMP;
+        match self {
+            Self::ServiceStop(_) | Self::ServiceRestart(_) => hold.clamp(least, most),
+            _ => hold.clamp(least, RAMP_QUICK),
         }
     }
 

@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use firedrill_wire::InjectionId;
+
 use super::{InjectError, Injected, Live};
 use crate::host::process::Name;
 
@@ -16,7 +18,7 @@ const KEPT: usize = 512;
 
 static MADE: Mutex<VecDeque<(Key, Made)>> = Mutex::new(VecDeque::new());
 
-type Key = (String, u64, String);
+type Key = (String, String);
 
 /// What making an effect gave, and what evidence compares with.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +30,7 @@ pub(super) struct Made {
 }
 
 fn key(live: &Live) -> Key {
-    (live.ask.id.to_string(), live.ends_boot_us, live.prepared.basis.clone())
+    (live.ask.id.to_string(), live.prepared.basis.clone())
 }
 
 /// What was made for this injection by this process.
@@ -36,6 +38,12 @@ pub(super) fn before(live: &Live) -> Option<Made> {
     let key = key(live);
     let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.iter().find(|(one, _)| *one == key).map(|(_, made)| made.clone())
+}
+
+/// The injection is over: another that has the same id later begins anew.
+pub(crate) fn forget(id: &InjectionId) {
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.retain(|((of, _), _)| of != id.as_str());
 }
 
 /// Makes it unless it is made; what failed is not kept.

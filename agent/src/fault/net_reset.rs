@@ -100,7 +100,10 @@ impl Inject for NetReset {
             }
             ResetHow::Throughout => {
                 let lease = now.saturating_add(live.lease.as_micros());
-                let reset = host.resets.throughout(&live.ask.id, choice, lease, live.ends_boot_us);
+                // The agent's own end comes first, with a last look at what resets.
+                let hold = live.ask.hold + table_fault::BEHIND.into();
+                let until = now.saturating_add(hold.as_micros());
+                let reset = host.resets.throughout(&live.ask.id, choice, lease, until);
                 reset.map_err(InjectError)?
             }
         };

@@ -1,7 +1,5 @@
 //! `service-restart`: restart a service through its manager, once.
 
-use std::time::Duration;
-
 use firedrill_wire::{
     Fault,
     api::Problem,
@@ -17,9 +15,6 @@ use super::{
     signal,
 };
 use crate::{host::Host, service};
-
-/// Restarting is given the hold to begin, within these limits.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
 
 /// The kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,7 +58,7 @@ impl Inject for ServiceRestart {
             // A service that somebody stopped since is not to be started by a restart.
             plainly_up(&*manager, &unit).map_err(|problem| InjectError(problem.title))?;
             let state = manager
-                .restart(&unit, live.ask.hold.0.clamp(PATIENCE.0, PATIENCE.1))
+                .restart(&unit, live.ask.fault.ramp(live.ask.hold).into())
                 .map_err(|error| InjectError(error.to_string()))?;
             let detail = format!("{unit} was restarted; it is {}", state.sentence());
             Ok(Made { injected: Injected { detail, undo: None }, ..Made::default() })

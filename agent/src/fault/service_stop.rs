@@ -2,8 +2,6 @@
 //!
 //! Never stops what is not plainly up, and takes what is down when its time comes for somebody else's will.
 
-use std::time::Duration;
-
 use firedrill_wire::{
     Fault,
     api::Problem,
@@ -16,9 +14,6 @@ use crate::{
     service::{self, Manager, Phase, State, Unit},
     undo::Undo,
 };
-
-/// Stopping is given the hold to come about, within these limits.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
 
 /// The kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,7 +80,7 @@ impl Inject for ServiceStop {
             }
             let forgetful = units.iter().find_map(|one| manager.remember(one).err());
             let down = manager
-                .stop(unit, live.ask.hold.0.clamp(PATIENCE.0, PATIENCE.1))
+                .stop(unit, live.ask.fault.ramp(live.ask.hold).into())
                 .map_err(|error| InjectError(error.to_string()))?;
             let mut undo = vec![start(unit, Some(down.mark))];
             for one in fallen {

@@ -56,7 +56,7 @@ pub struct Intent {
     pub about: About,
     /// When it is to start, by CLOCK_BOOTTIME in microseconds.
     pub start_boot_us: u64,
-    /// What was prepared, and when it ends.
+    /// What was prepared, and when it ends: as planned, until it is in force.
     pub live: Live,
 }
 
@@ -65,6 +65,11 @@ impl Intent {
     #[must_use]
     pub const fn id(&self) -> &InjectionId {
         &self.live.ask.id
+    }
+
+    /// It is in force since then (CLOCK_BOOTTIME, microseconds): its hold is counted from there.
+    pub fn in_force_at(&mut self, boot_us: u64) {
+        self.live.ends_boot_us = boot_us.saturating_add(self.live.ask.hold.as_micros());
     }
 }
 

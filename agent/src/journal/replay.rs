@@ -5,7 +5,7 @@
 use firedrill_wire::{
     InjectionId, RunId,
     api::Claim,
-    journal::{State, What},
+    journal::{AgentEvent, State, What},
 };
 
 use super::record::{FORMAT, Intent, Record, Tombstones, decode, salvage};
@@ -100,9 +100,12 @@ impl Replayed {
             }
             Record::Event(event) => {
                 self.last_seq = self.last_seq.max(event.seq);
-                match event.what {
-                    What::Changed { injection, to, .. } => self.changed(&injection, to, at),
-                    What::Halted { by } => self.halted_by = Some(by),
+                match &event.what {
+                    What::Changed { injection, to, .. } => {
+                        self.changed(injection, *to, at);
+                        self.ends_later(injection, &event);
+                    }
+                    What::Halted { by } => self.halted_by = Some(by.clone()),
                     What::Released { .. } => self.halted_by = None,
                     What::Unknown { text } => {
                         self.damage.push(format!("line {at}: an event of another version: {text}"));
@@ -110,6 +113,17 @@ impl Replayed {
                     _ => {}
                 }
             }
+        }
+    }
+
+    /// The hold of what is in force is counted from the event that says so.
+    fn ends_later(&mut self, id: &InjectionId, event: &AgentEvent) {
+        if let Some(found) = self.find(id)
+            && matches!(event.what, What::Changed { to: State::InForce, .. })
+            && found.state == State::InForce
+            && found.intent.identity.boot_id == event.boot_id
+        {
+            found.intent.in_force_at(event.boot_us);
         }
     }
 

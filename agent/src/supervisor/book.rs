@@ -41,6 +41,8 @@ pub(super) struct Entry {
     pub(super) renewed: bool,
     /// How often the run had been renewed when this was armed.
     pub(super) renewals_before: u64,
+    /// The effect is to be made by then.
+    pub(super) made_by: Option<u64>,
     /// What its thread does now is to be done by then, if that is not the end of hold or lease.
     pub(super) act_by: Option<u64>,
     /// Why it is stuck.
@@ -78,6 +80,7 @@ impl Entry {
             wanted: None,
             renewed: false,
             renewals_before,
+            made_by: None,
             act_by: None,
             trouble: String::new(),
             alarm,
@@ -139,7 +142,11 @@ impl Book {
             .filter(|entry| matches!(entry.state, State::Injecting | State::InForce | State::Undoing))
             .map(|entry| {
                 let lease = self.runs.get(&entry.intent.run).map_or(u64::MAX, |run| run.lease_until);
-                entry.act_by.unwrap_or_else(|| entry.intent.live.ends_boot_us.min(lease))
+                let ends = match entry.state {
+                    State::Injecting => entry.made_by.unwrap_or(entry.intent.live.ends_boot_us),
+                    _ => entry.intent.live.ends_boot_us,
+                };
+                entry.act_by.unwrap_or_else(|| ends.min(lease))
             })
             .min()
     }

@@ -16,7 +16,7 @@ use super::{Core, lock};
 use crate::{
     bell::Alarm,
     crash_point,
-    fault::{Inject, Live},
+    fault::{Inject, Live, forget},
     heal::{PutBack, put_back},
     journal::Record,
     prompt,
@@ -27,6 +27,8 @@ use crate::{
 const STAGE_US: u64 = 500_000;
 /// With less left than this it might delay the start itself.
 const STAGE_LEAST_US: u64 = 5_000;
+/// Beyond the longest that making an effect may take, for the answers of whoever makes it, in microseconds.
+const LATE_US: u64 = 5_000_000;
 /// The last look at a fault may take so long before the guardian takes over, in microseconds.
 const LAST_LOOK_US: u64 = 5_000_000;
 
@@ -45,7 +47,9 @@ pub(super) fn spawn(core: Arc<Core>, id: InjectionId, alarm: Arc<Alarm>) -> io::
     let (ready, gate) = mpsc::channel();
     std::thread::Builder::new().name(format!("fd {id}")).stack_size(2 << 20).spawn(move || {
         if gate.recv().is_ok() {
-            Life { core: Arc::clone(&core), id, alarm }.run();
+            let life = Life { core: Arc::clone(&core), id, alarm };
+            life.run();
+            forget(&life.id);
             core.rest();
         }
     })?;
@@ -76,7 +80,7 @@ impl Life {
             if !self.wait_for_start(kind, &live) {
                 return;
             }
-            self.start(kind, live);
+            self.start(kind, &live);
         }
         // What is stuck stays until somebody asks again; each asking is another try.
         while self.read(|entry| entry.state) == Some(State::Stuck) {
@@ -87,8 +91,10 @@ impl Life {
         }
     }
 
-    fn start(&self, kind: &dyn Inject, live: Live) {
+    fn start(&self, kind: &dyn Inject, live: &Live) {
         let reversible = live.ask.fault.reversible();
+        let ramp = live.ask.fault.ramp(live.ask.hold).as_micros();
+        self.read(|entry| entry.made_by = Some(boot_us().saturating_add(ramp).saturating_add(LATE_US)));
         // What cannot be undone may take the whole host with it: its start must be on disk before.
         self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), false);
         let behind = if reversible { lock(&self.core.journal).is_behind() } else { !self.core.sync() };
@@ -97,7 +103,7 @@ impl Life {
             return;
         }
         self.crash_point("before-inject");
-        let injected = kind.inject(&self.core.host, &live);
+        let injected = kind.inject(&self.core.host, live);
         // Paperwork can wait for others that are to start at this moment.
         prompt::ask(false);
         std::thread::yield_now();
@@ -105,9 +111,11 @@ impl Life {
         match injected {
             Err(error) => self.heal(&HealReason::InjectFailed, &error.to_string()),
             Ok(injected) => {
-                let live = self.learn(live, injected.undo);
+                self.learn(injected.undo);
                 let step = if reversible { Step::Take } else { Step::TakeForGood };
                 self.core.step(&self.id, step, None, injected.detail, Vec::new(), true);
+                // The end of the hold is known by now.
+                let Some(live) = self.read(|entry| entry.intent.live.clone()) else { return };
                 let reason = self.hold(kind, &live);
                 if reversible {
                     self.act_by(LAST_LOOK_US);
@@ -219,16 +227,14 @@ impl Life {
     }
 
     /// A better undo, known once the effect is made, takes the place of the prepared one.
-    fn learn(&self, mut live: Live, undo: Option<Vec<crate::undo::Undo>>) -> Live {
-        let Some(undo) = undo else { return live };
-        live.prepared.undo.clone_from(&undo);
+    fn learn(&self, undo: Option<Vec<crate::undo::Undo>>) {
+        let Some(undo) = undo else { return };
         self.read(|entry| entry.intent.live.prepared.undo.clone_from(&undo));
         let record = Record::BetterUndo { injection: self.id.clone(), undo };
         if let Err(error) = lock(&self.core.journal).record(record) {
             tracing::error!("{}; whoever takes over knows the prepared undo only", error.chain());
         }
         self.core.tell();
-        live
     }
 
     /// Stays until it is to be put back, and says why. Looks at the fault, and renews the kernel's own switch.

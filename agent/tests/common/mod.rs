@@ -1,7 +1,7 @@
 //! A host whose effects are files: recording fakes of the narrow ports, for tests of the agent's heart.
 //!
 //! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` says how the
-//! fault behaves (`fails`, `slow`, `staged`), `service` what it claims. Files beside the effect say how its undo behaves.
+//! fault behaves (`fails`, `slow`, `endless`, `staged`), `service` what it claims. Files beside the effect say how its undo behaves.
 
 use std::{
     fs,
@@ -108,6 +108,10 @@ impl Inject for Files {
             Some("slow") => {
                 fs::write(path.with_extension("begun"), "").unwrap();
                 std::thread::sleep(Duration::from_millis(300));
+            }
+            Some("endless") => {
+                fs::write(&path, "a part").unwrap();
+                std::thread::sleep(Duration::from_secs(3600));
             }
             Some("fails") => {
                 fs::write(&path, "a part").unwrap();

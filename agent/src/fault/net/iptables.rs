@@ -265,8 +265,9 @@ pub(super) fn stage(
         )));
     }
     let gates = gates(&harm.how, live.lease.into(), hold);
-    // The hold is counted from the start, which is still to come.
-    let left = Duration::from_micros(live.ends_boot_us.saturating_sub(clock::boot_us()));
+    // The hold is counted from the start, which is still to come; or this is the start.
+    let planned = Duration::from_micros(live.ends_boot_us.saturating_sub(clock::boot_us()));
+    let left = planned.max(live.ask.hold.into());
     let staged = with_time_or_without(|with| {
         let until = if with { until(left + BEHIND) } else { None };
         let chains = chains(host, &live.ask.id, harm, &decided.families, &gates, until.as_deref());

@@ -28,9 +28,10 @@ use crate::{
     undo::Undo,
 };
 
-/// The kernel's own end of the hold comes so much after the agent's: it is for an agent that cannot act, and must not
-/// race with the last look of one that can.
-pub(super) const BEHIND: Duration = Duration::from_millis(500);
+/// The kernel counts the hold from when its gates open, the agent from when the fault is in force, which it journals a
+/// moment later. The kernel's end comes so much later: it is for an agent that cannot act, and must not race with the last
+/// look of one that can.
+pub(in crate::fault) const BEHIND: Duration = Duration::from_secs(1);
 
 /// The kernel does not take our tables.
 pub(super) const UNABLE: &str = "nftables-unable";
@@ -213,12 +214,13 @@ pub fn inject(
     if left < 1_000 {
         return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
     }
-    let hold = Duration::from_micros(left) + BEHIND;
+    let hold = Duration::from(live.ask.hold);
     if let Some(made) = iptables::of(live) {
         let injected = iptables::inject(host, live, harm, &made, hold)?;
         follow(host, live, host.iptables.adder(&live.ask.id));
         return Ok(injected);
     }
+    let hold = hold + BEHIND;
     let name = nft::table_name(&live.ask.id);
     if let Some(rules) = host.nft.open_gates(&name, live.lease.into(), hold) {
         let detail = format!("opened the gates of table inet {name} with {rules} rules");

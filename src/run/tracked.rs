@@ -1,0 +1,102 @@
+//! An injection that was armed: where it stands, and until when it is waited for.
+
+use firedrill_wire::{Fault, Span, journal::State};
+
+use super::clock::signed;
+
+/// An agent of the usual configuration has put something back by then, or calls it stuck: its `undo_budget`, and some
+/// seconds for whoever takes over.
+const UNDO_MOST_US: i64 = 100_000_000;
+
+/// An injection that was armed.
+pub(super) struct Tracked {
+    pub(super) host: String,
+    pub(super) attack: usize,
+    pub(super) state: State,
+    hold_us: i64,
+    /// When its hold is over, on the run's clock. Until it is in force: the latest that this can be.
+    ends_us: i64,
+    /// When it got into its state.
+    since_us: i64,
+}
+
+impl Tracked {
+    /// Armed, to start at that time of the run's clock.
+    pub(super) fn new(host: String, attack: usize, start_us: i64, hold: Span) -> Self {
+        let hold_us = signed(hold.as_micros());
+        let ends_us = start_us.saturating_add(hold_us);
+        Self { host, attack, state: State::Armed, hold_us, ends_us, since_us: start_us }
+    }
+
+    /// By a fault that may take its time to be made. What cannot be undone is over in an instant, and is only looked at for
+    /// as long as was planned.
+    pub(super) fn by(mut self, fault: &Fault, hold: Span) -> Self {
+        if fault.reversible() {
+            self.ends_us = self.ends_us.saturating_add(signed(fault.ramp(hold).as_micros()));
+        }
+        self
+    }
+
+    /// What its agent journaled.
+    pub(super) fn changed(&mut self, to: State, at_us: i64) {
+        if to == State::InForce {
+            self.ends_us = at_us.saturating_add(self.hold_us);
+        }
+        (self.state, self.since_us) = (to, at_us);
+    }
+
+    /// Until when its own end can take, without the time for the undo; `None` where nothing more is to come.
+    pub(super) fn ends_us(&self) -> Option<i64> {
+        matches!(self.state, State::Armed | State::Injecting | State::InForce).then_some(self.ends_us)
+    }
+
+    /// Until when an undo that its agent has begun can take.
+    pub(super) fn undone_by_us(&self) -> Option<i64> {
+        (self.state == State::Undoing).then(|| self.since_us.saturating_add(UNDO_MOST_US))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::fault::{ServiceKill, ServiceManager, Signal};
+
+    use super::*;
+    use crate::testing::{S, isolate, stop};
+
+    fn armed(fault: &Fault) -> Tracked {
+        let hold = Span::secs(10);
+        Tracked::new("app1".to_owned(), 0, 100 * S, hold).by(fault, hold)
+    }
+
+    #[test]
+    fn the_hold_is_counted_from_when_it_is_in_force() {
+        let mut one = armed(&stop());
+        assert_eq!(one.ends_us(), Some(120 * S), "stopping may take as long as the hold");
+        one.changed(State::Injecting, 100 * S);
+        assert_eq!(one.ends_us(), Some(120 * S));
+        one.changed(State::InForce, 103 * S);
+        assert_eq!((one.ends_us(), one.undone_by_us()), (Some(113 * S), None));
+        one.changed(State::Undoing, 113 * S);
+        assert_eq!((one.ends_us(), one.undone_by_us()), (None, Some(113 * S + UNDO_MOST_US)));
+        one.changed(State::Undone, 141 * S);
+        assert_eq!((one.ends_us(), one.undone_by_us()), (None, None));
+    }
+
+    #[test]
+    fn each_of_several_ends_by_its_own_start() {
+        let mut all = [armed(&stop()), armed(&isolate())];
+        all[0].changed(State::InForce, 107 * S);
+        all[1].changed(State::InForce, 100 * S);
+        assert_eq!(all.map(|one| one.ends_us()), [Some(117 * S), Some(110 * S)]);
+    }
+
+    #[test]
+    fn what_is_over_in_an_instant_is_as_planned() {
+        let kill = ServiceKill {
+            service: "checkout".to_owned(),
+            manager: ServiceManager::Auto,
+            signal: Signal::Kill,
+        };
+        assert_eq!(armed(&Fault::ServiceKill(kill)).ends_us(), Some(110 * S));
+    }
+}
