@@ -125,7 +125,7 @@ pub struct Timings {
 
 impl Default for Timings {
     fn default() -> Self {
-        let Retry { tries, first, most } = Retry::default();
+        let Retry { tries, first, most, within } = Retry::default();
         Self {
             start_tolerance: Span::millis(250),
             look_every: Span::secs(1),
@@ -134,7 +134,7 @@ impl Default for Timings {
             undo_tries: tries,
             undo_pause: first.into(),
             undo_pause_most: most.into(),
-            undo_budget: Span::secs(90),
+            undo_budget: within.into(),
         }
     }
 }
@@ -147,6 +147,7 @@ impl Timings {
             tries: self.undo_tries.max(1),
             first: self.undo_pause.into(),
             most: self.undo_pause_most.into(),
+            within: self.undo_budget.into(),
         }
     }
 }

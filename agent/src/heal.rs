@@ -3,7 +3,7 @@
 //! Reverse order; never stops at the first error; tries again what may be passing; collects everything that went
 //! wrong. Needs no runtime, no fault kinds, and no successful write.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firedrill_wire::journal::{HealReason, State, What};
 
@@ -26,18 +26,26 @@ pub struct Retry {
     pub first: Duration,
     /// The longest pause.
     pub most: Duration,
+    /// All tries together: none begins that would end later if it took as long as the one before.
+    pub within: Duration,
 }
 
 impl Default for Retry {
-    /// Ten tries over about half a minute.
+    /// Ten tries over about half a minute, or longer where each waits for something.
     fn default() -> Self {
-        Self { tries: 10, first: Duration::from_millis(100), most: Duration::from_secs(6) }
+        let (first, most) = (Duration::from_millis(100), Duration::from_secs(6));
+        Self { tries: 10, first, most, within: Duration::from_secs(90) }
     }
 }
 
 impl Retry {
     fn pause(&self, after: u32) -> Duration {
         self.first.saturating_mul(1 << after.saturating_sub(1).min(20)).min(self.most)
+    }
+
+    /// Whether another try may follow one that was this and took so long.
+    fn goes_on(&self, after: u32, began: Instant, took: Duration) -> bool {
+        after < self.tries && began.elapsed() + self.pause(after) + took <= self.within
     }
 
     /// The time that all pauses take together.
@@ -123,9 +131,11 @@ pub fn put_back(
     retry: &Retry,
     mut failed: impl FnMut(u32, &str),
 ) -> PutBack {
+    let began = Instant::now();
     for attempt in 1..=retry.tries {
+        let tried = Instant::now();
         let again = work.once(apply, host);
-        if work.is_done() || !again || attempt == retry.tries {
+        if work.is_done() || !again || !retry.goes_on(attempt, began, tried.elapsed()) {
             break;
         }
         failed(attempt, &work.errors().join("; "));
@@ -169,12 +179,15 @@ pub fn put_back_all<'a>(
         }
     }
     work.reverse();
+    let began = Instant::now();
     for attempt in 1..=retry.tries {
+        let tried = Instant::now();
         for (_, one, again) in work.iter_mut().filter(|(_, _, again)| *again) {
             tick();
             *again = one.once(apply, host) && !one.is_done();
         }
-        if attempt == retry.tries || work.iter().all(|(_, _, again)| !again) {
+        let goes_on = retry.goes_on(attempt, began, tried.elapsed());
+        if !goes_on || work.iter().all(|(_, _, again)| !again) {
             break;
         }
         let mut left = retry.pause(attempt);

@@ -98,11 +98,22 @@ pub struct State {
     pub wanted_up: bool,
     /// The main process, where there is one.
     pub main: Option<i32>,
+    /// Which run of it this is, by a name that no other run has; nothing where none lives or the manager does not tell.
+    pub run: Option<String>,
+    /// Nothing is under way that ends or changes this: no job waits, nothing was told to end, and what runs lives.
+    pub settled: bool,
     /// Changes when somebody acts on it through its manager; what it shows differs by manager.
     pub mark: String,
 }
 
 impl State {
+    /// Whether it is up to stay, in another run than one that was told to end.
+    #[must_use]
+    pub fn is_back(&self, told: Option<&str>) -> bool {
+        let another = told.is_none_or(|told| self.run.as_deref() != Some(told));
+        self.phase == Phase::Up && self.wanted_up && self.settled && another
+    }
+
     /// For messages.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -229,11 +240,16 @@ pub trait Manager {
     /// It is not down.
     fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
 
-    /// Starts it and waits until it is up.
+    /// Starts it and waits until it is back ([`State::is_back`]). `told` is a run that was told to end.
     ///
     /// # Errors
-    /// It is not up.
-    fn start(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
+    /// It is not back.
+    fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError>;
+
+    /// Whether the run that there is now was told to end, and will.
+    fn is_leaving(&self, state: &State) -> bool {
+        state.phase == Phase::Stopping
+    }
 
     /// Restarts it, and waits until the main process that it has now has ended.
     ///

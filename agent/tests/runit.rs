@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use firedrill_agent::{
     fault::{Inject, service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop},
     host::process::{Stat, alive},
+    service::Unit,
     snapshot,
 };
-use firedrill_wire::evidence::Seen;
+use firedrill_wire::{evidence::Seen, fault::ServiceManager};
 use runsv::{Supervised, Which, supervisors};
 use support::{Injection, host, until};
 
@@ -80,13 +81,50 @@ fn a_stop_that_fails_is_put_back() {
         let error = stop.kind.inject(&host, &stop.live).expect_err("does not stop").to_string();
         assert!(error.contains("stopping"), "{error}");
         assert_eq!(stop.seen().in_force, Seen::No);
-        stop.undo();
-        stop.undo();
-        // It is meant to be up again: once it does die, it comes back.
+        // It is meant to be up again; but what was told to stop may still do so, and is not the service that is back.
         let main = service.main().expect("lives on");
+        let error = stop.try_undo().expect_err("nothing else runs");
+        assert!(error.passing && error.what.contains(&format!("process {main} was told to stop")), "{error}");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), nix::sys::signal::Signal::SIGKILL)
             .expect("kill");
-        until("its return", || service.main().is_some_and(|now| now != main));
+        stop.undo();
+        assert!(service.main().is_some_and(|now| now != main), "it is back");
+        stop.undo();
+    });
+}
+
+#[test]
+fn what_is_slow_to_stop_is_back_when_another_one_runs() {
+    // Ends when the test says so, whatever signal comes; the next one does not see that any more.
+    let run = "rm -f end; trap '' TERM; until [ -e end ]; do sleep 0.02; done";
+    each(|which, dir| {
+        for (name, control) in [("checkout", None), ("own-way", Some("exit 0"))] {
+            let service = Supervised::start(which, dir, name, run);
+            if let Some(control) = control {
+                runsv::script(&service.dir.join("control/t"), control);
+            }
+            let host = host(dir);
+            let json = STOP.replace("checkout", name);
+            let stop = Injection::prepare(&host, &ServiceStop, &json).expect("prepared");
+            let main = service.main();
+            let manager = ServiceManager::Runit;
+            let unit = Unit { manager, id: service.dir.to_str().expect("text").to_owned() };
+            let runit = firedrill_agent::service::manager(&host, manager).expect("runit");
+            // As an agent that died while it was stopping it: what is left is the undo from prepare.
+            service.send(b"d");
+            until("the stop to be under way", || !runit.state(&unit).expect("state").wanted_up);
+            std::thread::scope(|scope| {
+                let undo = scope.spawn(|| stop.try_undo());
+                until("the start", || runit.state(&unit).expect("state").wanted_up);
+                assert_eq!(service.main(), main, "the old one has not ended");
+                std::fs::write(service.dir.join("end"), "").expect("written");
+                undo.join().expect("no panic").expect("undone");
+            });
+            assert!(
+                service.main().is_some_and(|now| Some(now) != main),
+                "{name}: it was called back too early"
+            );
+        }
     });
 }
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, process::Command};
 use firedrill_agent::{
     fault::{service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop},
     host::Host,
-    service::{Phase, Unit, manager},
+    service::{Phase, State, Unit, manager},
     snapshot,
 };
 use firedrill_wire::{evidence::Seen, fault::ServiceManager};
@@ -28,8 +28,12 @@ fn install(name: &str, text: &str) {
 }
 
 fn phase(host: &Host, id: &str) -> Phase {
+    state(host, id).phase
+}
+
+fn state(host: &Host, id: &str) -> State {
     let unit = Unit { manager: ServiceManager::Systemd, id: id.into() };
-    manager(host, ServiceManager::Systemd).expect("systemd").state(&unit).expect("state").phase
+    manager(host, ServiceManager::Systemd).expect("systemd").state(&unit).expect("state")
 }
 
 fn step(what: &str) {
@@ -61,6 +65,10 @@ fn everything_in_turn() {
         "fd-slow.service",
         "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep 2; systemd-notify --ready; sleep 600'\n",
     );
+    install(
+        "fd-stubborn.service",
+        "[Service]\nExecStart=/bin/sh -c 'rm -f /run/fd-end; trap \"\" TERM; until [ -e /run/fd-end ]; do sleep 0.1; done'\n",
+    );
     systemctl(&["daemon-reload"]);
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
@@ -82,6 +90,7 @@ fn everything_in_turn() {
         "fd-sock.socket",
         "fd-sock",
         "fd-slow",
+        "fd-stubborn",
     ]);
     let before = observe();
     eprintln!("{before:#?}");
@@ -155,6 +164,23 @@ fn everything_in_turn() {
     stop.inject();
     stop.undo();
     assert_eq!(phase(&host, "fd-slow.service"), Phase::Up);
+
+    step("what is slow to stop is back when another one runs");
+    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-stubborn"}}"#)
+        .expect("prepared");
+    stop.live.ask.hold = firedrill_wire::Span::secs(1);
+    let old = state(&host, "fd-stubborn.service");
+    let error = stop.kind.inject(&host, &stop.live).expect_err("it does not stop").to_string();
+    eprintln!("{error}");
+    let now = state(&host, "fd-stubborn.service");
+    assert_eq!((now.phase, now.run), (Phase::Stopping, old.run.clone()));
+    let error = stop.try_undo().expect_err("the old one has not ended");
+    eprintln!("{error}");
+    assert!(error.passing && error.what.contains("was told to stop and has not ended"), "{error}");
+    fs::write("/run/fd-end", "").expect("written");
+    eprintln!("{:?}", stop.undo());
+    let now = state(&host, "fd-stubborn.service");
+    assert!(now.is_back(old.run.as_deref()) && now.run.is_some() && now.main != old.main, "{old:?} {now:?}");
 
     step("refusals");
     let code = |name: &str| {

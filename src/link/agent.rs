@@ -26,8 +26,10 @@ use crate::plan::model::{Host, Reach};
 
 /// How long a call waits for its answer.
 pub(super) const USUAL: Duration = Duration::from_secs(5);
-/// How long calls that put back and compare wait.
-const LONG: Duration = Duration::from_secs(60);
+/// How long a call that puts back waits: an agent tries for its `undo_budget`, and a service is back when it is seen up.
+const UNDO: Duration = Duration::from_secs(100);
+/// How long a call that compares waits.
+const COMPARE: Duration = Duration::from_secs(60);
 /// No honest answer is longer.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -142,7 +144,7 @@ impl Agent {
     /// # Errors
     /// [`LinkError`]; after one nothing is known, and asking again is safe.
     pub async fn undo(&self, undo: &Undo) -> Result<UndoAnswer, LinkError> {
-        self.tell(Call::post("undo", "/v1/undo").within(LONG), undo).await
+        self.tell(Call::post("undo", "/v1/undo").within(UNDO), undo).await
     }
 
     /// Ends a halt.
@@ -160,7 +162,7 @@ impl Agent {
     /// # Errors
     /// [`LinkError`].
     pub async fn finish(&self, run: &RunId) -> Result<EndState, LinkError> {
-        self.tell(Call::post("finish", of_run(run, "finish")).within(LONG), &serde_json::json!({})).await
+        self.tell(Call::post("finish", of_run(run, "finish")).within(COMPARE), &serde_json::json!({})).await
     }
 
     /// Starts probes; replaces those of the run that are there.

@@ -86,8 +86,17 @@ impl Run {
             let calls = calls.clone();
             tokio::spawn(async move { calls.run_until_cancelled(calling).await });
         }
-        let until = self.clock.now_us() + patience_us;
-        self.pump_anyway(until, done).await
+        let mut until = self.clock.now_us() + patience_us;
+        loop {
+            if self.pump_anyway(until, &done).await? {
+                return Ok(true);
+            }
+            // An undo that goes on is waited for, as long as its agent may try.
+            match self.undone_by_us() {
+                Some(later) if later > until => until = later,
+                _ => return Ok(false),
+            }
+        }
     }
 
     /// What is still open, and how to put it back by hand.

@@ -84,7 +84,8 @@ fn found(id: &str, boot: &str, state: State, reversible: bool, undo: Vec<Undo>) 
 }
 
 fn heal(open: &[Found]) -> Vec<(String, State)> {
-    let retry = Retry { tries: 3, first: Duration::from_millis(1), most: Duration::from_millis(2) };
+    let (first, most) = (Duration::from_millis(1), Duration::from_millis(2));
+    let retry = Retry { tries: 3, first, most, within: Duration::from_secs(60) };
     let host = Host::new("h", crate::host::Paths::default(), 1, Vec::new());
     put_back_all(open.iter(), &here(), apply, &host, &retry, || {})
         .into_iter()
@@ -143,6 +144,27 @@ fn after_a_reboot_only_what_outlives_one_is_undone() {
         [("b".into(), State::Undone)]
     );
     assert_eq!(log(), ["s", "7"]);
+}
+
+#[test]
+fn no_try_begins_that_would_end_after_the_budget() {
+    fn slow(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
+        std::thread::sleep(Duration::from_millis(30));
+        apply(undo, host)
+    }
+    let host = Host::new("h", crate::host::Paths::default(), 1, Vec::new());
+    let (first, most) = (Duration::from_millis(1), Duration::from_millis(1));
+    let retry = Retry { tries: 10, first, most, within: Duration::from_millis(40) };
+    let open = [found("a", "now", State::InForce, true, vec![start("a1")])];
+    fail("a1", 9);
+    let mut failed = 0;
+    let work = PutBack::of(&open[0].intent, &here());
+    let done = put_back(work, slow, &host, &retry, |_, _| failed += 1);
+    assert_eq!((done.end().0, failed), (State::Stuck, 0), "a second one would take until 61 ms");
+    assert_eq!(log(), ["a1"]);
+    let ends = put_back_all(open.iter(), &here(), slow, &host, &retry, || {});
+    assert_eq!(ends[0].state, State::Stuck);
+    assert_eq!(log(), ["a1", "a1"]);
 }
 
 #[test]

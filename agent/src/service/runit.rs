@@ -18,7 +18,7 @@ use firedrill_wire::fault::{ServiceManager, Signal};
 use super::{About, Manager, Phase, ServiceError, State, Unit};
 use crate::host::{
     Host,
-    process::{self, Name},
+    process::{self, Name, Stat},
 };
 
 /// How often `status` is looked at while something is awaited; `runsv` offers nothing to wait on.
@@ -141,11 +141,14 @@ impl Manager for Runit {
         })
     }
 
-    fn start(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+    fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
         Self::send(unit, b"u")?;
-        Self::until(unit, "starting", at_most, |status| {
-            status.pid.is_some() && status.run == Running::Service && status.want_up
-        })
+        Self::until(unit, "starting", at_most, |status| status.state().is_back(told))
+    }
+
+    /// A `control/t` or `control/d` script takes the place of the TERM that `status` tells of.
+    fn is_leaving(&self, state: &State) -> bool {
+        state.phase == Phase::Stopping || (state.main.is_some() && !state.wanted_up)
     }
 
     fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
@@ -273,10 +276,14 @@ impl Status {
             Running::Nothing if self.want_up => Phase::Starting,
             Running::Nothing => Phase::Down,
         };
+        let main = self.pid.filter(|_| self.run == Running::Service);
+        let lives = main.and_then(|pid| Stat::read(pid).ok().flatten()).filter(|stat| !stat.is_dead());
         State {
             phase,
             wanted_up: self.want_up,
-            main: self.pid.filter(|_| self.run == Running::Service),
+            main,
+            settled: !self.term_sent && (main.is_none() || lives.is_some()),
+            run: lives.map(|stat| stat.name.to_string()),
             mark: self.mark.clone(),
         }
     }

@@ -131,21 +131,21 @@ impl Manager for Systemd {
         })
     }
 
-    fn start(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+    fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
         ask(at_most, |bus| {
             let what = format!("start {}", unit.id);
             let failed = |error| of(&what, error);
             bus.manager("StartUnit", &[&unit.id, "replace"]).map_err(failed)?;
-            let state = started(bus, unit, at_most)?;
-            if state.phase == Phase::Up {
+            let state = started(bus, unit, at_most, told)?;
+            if state.is_back(told) {
                 return Ok(state);
             }
             // Many starts in a short time (by whomever) must not keep it down: that is a limit for crashes.
             if load(bus, &unit.id)?.1.text("Result") == "start-limit-hit" {
                 bus.manager("ResetFailedUnit", &[&unit.id]).map_err(failed)?;
                 bus.manager("StartUnit", &[&unit.id, "replace"]).map_err(failed)?;
-                let state = started(bus, unit, at_most)?;
-                if state.phase == Phase::Up {
+                let state = started(bus, unit, at_most, told)?;
+                if state.is_back(told) {
                     return Ok(state);
                 }
             }
@@ -256,7 +256,9 @@ fn state(bus: &mut Bus, id: &str) -> Result<State, ServiceError> {
         file: if load_state == "masked" { load_state } else { unit.text("UnitFileState") },
     };
     let main = service.number("MainPID").filter(|pid| *pid != 0).and_then(|pid| i32::try_from(pid).ok());
-    Ok(State { phase, wanted_up: wanted_up(phase, job.as_deref()), main, mark: mark.text() })
+    let run = Some(mark.run.clone()).filter(|run| !run.is_empty() && !phase.is_down());
+    let (wanted_up, settled) = (wanted_up(phase, job.as_deref()), job.is_none());
+    Ok(State { phase, wanted_up, main, run, settled, mark: mark.text() })
 }
 
 fn until(
@@ -280,10 +282,10 @@ fn until(
     }
 }
 
-/// Waits until it is up, or down with nothing left that would start it.
-fn started(bus: &mut Bus, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+/// Waits until it is back, or down with nothing left that would start it.
+fn started(bus: &mut Bus, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
     until(bus, unit, "starting", at_most, |state| {
-        Ok(state.phase == Phase::Up || (state.phase.is_down() && !state.wanted_up))
+        Ok(state.is_back(told) || (state.phase.is_down() && !state.wanted_up))
     })
 }
 

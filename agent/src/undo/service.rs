@@ -11,14 +11,17 @@ use firedrill_wire::fault::ServiceManager;
 use super::{UndoError, Undone};
 use crate::{
     host::Host,
-    service::{self, Phase, ServiceError, Unit},
+    service::{self, ServiceError, Unit},
 };
 
-/// How long one try waits for the service to be up; the next try waits on.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one try waits for the service to be back; the next try waits on.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// The marks that our own starts which failed have left, by service: the next try must not take them for somebody else's.
 static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// The runs that had been told to end when our tries found them, by service: none of them is the service that is back.
+static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 /// Services that somebody else wants down: what needs one of them would start it, so it stays down as well.
 static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -27,11 +30,12 @@ fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts it and waits until it is up. Up already: nothing to do. Gone, or stopped by somebody else since: left so, and
-/// reported. Without a mark (the agent died while it was stopping it) it is started.
+/// Starts it and waits until it is back: another run of it than the one that was told to stop is seen up, to stay. Up already:
+/// nothing to do. Gone, or stopped by somebody else since: left so, and reported. Without a mark (the agent died while it was
+/// stopping it, or it did not stop in time) it is started.
 ///
 /// # Errors
-/// It is down and could not be started, or it could not be asked for.
+/// It is not back and could not be started, what was told to stop has not ended yet, or it could not be asked for.
 pub fn apply(
     host: &Host,
     which: ServiceManager,
@@ -66,11 +70,16 @@ pub fn apply(
         }
         Err(error) => return Err(failed(error)),
     };
-    if state.phase == Phase::Up && state.wanted_up {
+    let key = format!("{} {}", unit.id, stopped_mark.unwrap_or_default());
+    if let Some(run) = state.run.clone().filter(|_| manager.is_leaving(&state)) {
+        locked(&TOLD).insert(key.clone(), run);
+    }
+    let told = locked(&TOLD).get(&key).cloned();
+    if state.is_back(told.as_deref()) {
         locked(&LEFT).remove(&unit.key());
+        locked(&TOLD).remove(&key);
         return done(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
     }
-    let key = format!("{} {}", unit.key(), stopped_mark.unwrap_or_default());
     let ours = locked(&TRIED).get(&key).cloned();
     let mark = ours.as_deref().or(stopped_mark);
     let needed =
@@ -84,13 +93,19 @@ pub fn apply(
         // Not forgotten: asked again, the answer must be the same.
         return Ok(Undone { foreign: vec![format!("{detail}: {what}")], detail });
     }
-    let state = manager.start(&unit, PATIENCE).map_err(|error| {
-        if let Ok(left) = manager.state(&unit) {
-            locked(&TRIED).insert(key.clone(), left.mark);
+    let state = manager.start(&unit, PATIENCE, told.as_deref()).map_err(|error| {
+        let Ok(left) = manager.state(&unit) else { return failed(error) };
+        locked(&TRIED).insert(key.clone(), left.mark);
+        let stays = left.main.filter(|_| told.is_some() && left.run == told);
+        let mut failed = failed(error);
+        if let Some(pid) = stays {
+            failed.what = format!("{}; its process {pid} was told to stop and has not ended", failed.what);
+            failed.by_hand = format!("see why process {pid} does not end, end it, then {}", failed.by_hand);
         }
-        failed(error)
+        failed
     })?;
     locked(&TRIED).remove(&key);
+    locked(&TOLD).remove(&key);
     done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
 }
 

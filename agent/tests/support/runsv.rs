@@ -131,7 +131,8 @@ fn sweep(dir: &Path) {
     }
 }
 
-fn script(path: &Path, text: &str) {
+pub(crate) fn script(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
     fs::write(path, format!("#!/bin/sh\n{text}\n")).expect("script");
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
 }
@@ -249,17 +250,23 @@ impl Double {
             b'u' => self.want_up = true,
             b'd' => {
                 self.want_up = false;
-                self.signal(libc::SIGTERM);
-                self.term = self.child.is_some() && !self.finishing;
+                self.terminate();
             }
-            b't' => {
-                self.signal(libc::SIGTERM);
-                self.term = self.child.is_some() && !self.finishing;
-            }
+            b't' => self.terminate(),
             b'c' => self.signal(libc::SIGCONT),
             _ => {}
         }
         self.write();
+    }
+
+    /// A script `control/t` that succeeds takes the place of the signal, and nothing tells of it.
+    fn terminate(&mut self) {
+        let own = self.dir.join("control/t");
+        if own.exists() && Command::new(own).status().expect("control/t").success() {
+            return;
+        }
+        self.signal(libc::SIGTERM);
+        self.term = self.child.is_some() && !self.finishing;
     }
 
     fn signal(&self, signal: i32) {

@@ -53,8 +53,14 @@ mod tests {
     #[test]
     fn a_mark_tells_who_acted() {
         let mark = Mark { run: "aa".into(), down_since: "17".into(), file: "enabled".into() };
-        let now =
-            |mark: Mark, wanted_up| State { phase: Phase::Down, wanted_up, main: None, mark: mark.text() };
+        let now = |mark: Mark, wanted_up| State {
+            phase: Phase::Down,
+            wanted_up,
+            main: None,
+            run: None,
+            settled: true,
+            mark: mark.text(),
+        };
         assert_eq!(acted_since(&mark.text(), &now(mark.clone(), false)), None);
         let again = Mark { down_since: "18".into(), ..mark.clone() };
         assert!(acted_since(&mark.text(), &now(again.clone(), false)).is_some());
