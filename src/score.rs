@@ -14,6 +14,7 @@ pub mod interval;
 mod judge;
 mod landed;
 pub mod latency;
+mod met;
 mod points;
 mod regain;
 pub mod say;

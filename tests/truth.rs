@@ -20,6 +20,7 @@ const CASES: &[Case] = &[
     ("slow-stop", a_service_that_is_slow_to_stop_is_held_for_all_of_its_hold),
     ("violated", what_was_violated_is_said_to_be),
     ("unmet", a_rule_that_no_packet_met),
+    ("tried", a_rule_that_only_the_trial_met),
     ("lifted", a_fault_that_somebody_lifted),
     ("undone-early", a_run_that_somebody_undid_before_its_fault),
     ("undone-late", a_run_that_somebody_undid_after_its_fault),
@@ -109,9 +110,20 @@ fn what_was_violated_is_said_to_be(ground: &Ground) {
 }
 
 fn a_rule_that_no_packet_met(ground: &Ground) {
-    // The shop and its client have nothing to say to each other but through the balancer.
-    let drill = Drill { fault: r#"net-block = { to = "client" }"#, ..Drill::new() };
+    // The shop and its client have nothing to say to each other but through the balancer, and nothing answers UDP.
+    let drill = Drill { fault: IDLE, ..Drill::new() };
     ground.start(&drill).report().expect("unknown", 3, "was never exercised, nothing met it").clean();
+}
+
+const IDLE: &str = r#"net-block = { to = "client", protocol = "udp" }"#;
+
+fn a_rule_that_only_the_trial_met(ground: &Ground) {
+    let drill = Drill { fault: r#"net-block = { to = "client" }"#, ..Drill::new() };
+    let report = ground.start(&drill).report();
+    report.expect("held", 0, "One failure, held").clean();
+    let one = &report.card["attacks"][0]["injections"][0];
+    assert_eq!(one["exercised"], "no", "{one}");
+    assert_eq!(one["exchanges"][0]["during"]["answered"], 0, "{one}");
 }
 
 fn a_fault_that_somebody_lifted(ground: &Ground) {
@@ -272,16 +284,14 @@ fn a_violated_attack_may_be_the_last(ground: &Ground) {
 }
 
 fn what_stays_unknown_is_tried_again_and_stays_unknown(ground: &Ground) {
-    let fault = r#"net-block = { to = "client" }"#;
-    let run = ground.start(&Drill { fault, hold: "2s", more: AGAIN, ..Drill::new() });
+    let run = ground.start(&Drill { fault: IDLE, hold: "2s", more: AGAIN, ..Drill::new() });
     let (report, tries) = run.report_and_tries();
     report.expect("unknown", 3, "was never exercised").clean();
     assert_eq!(tries.len(), 2, "{tries:?}");
 }
 
 fn a_try_that_is_refused_leaves_the_one_before(ground: &Ground) {
-    let fault = r#"net-block = { to = "client" }"#;
-    let mut run = ground.start(&Drill { fault, hold: "2s", more: AGAIN, ..Drill::new() });
+    let mut run = ground.start(&Drill { fault: IDLE, hold: "2s", more: AGAIN, ..Drill::new() });
     run.until(|event| matches!(event, Event::AttackEnded { .. }));
     // The next baseline cannot hold.
     ground.lab().cut("edge1").unwrap();

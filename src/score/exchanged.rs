@@ -3,7 +3,7 @@
 //! A fault is doubted only where what was seen contradicts it: answers through a block, no delay where there must be
 //! one. What could not be measured says nothing either way, and is shown as that.
 
-use firedrill_wire::exchange::{Exchange, Exchanged};
+use firedrill_wire::exchange::{Exchange, Exchanged, Way};
 
 use super::{
     card::ExchangeCard,
@@ -20,6 +20,10 @@ use crate::{
 
 /// What a fault lets through with less than this chance, it does not let through.
 const CHANCE: f64 = 1e-6;
+/// A path without a fault answers with this chance at least.
+const ANSWERS: f64 = 0.95;
+/// What is on its way still arrives so long after an exchange, in microseconds.
+const STRAY_US: i64 = 1_000_000;
 
 /// One exchange as it was logged.
 #[derive(Debug)]
@@ -37,6 +41,28 @@ pub(crate) struct ExchangeFacts<'a> {
 /// The exchanges of an attack, as its plan has them, by injection.
 pub(crate) struct Exchanges(Vec<Result<Vec<Pair>, String>>);
 
+/// The packets of exchanges that faults on one host can have counted.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    /// From when until when they are on their way, and how many they are at most.
+    all: Vec<(i64, i64, u64)>,
+    /// How many at most can come after that.
+    pub(crate) late: u64,
+}
+
+impl Own {
+    /// How many there can be until then.
+    pub(crate) fn until(&self, until_us: i64) -> u64 {
+        let begun = self.all.iter().filter(|(from, ..)| *from <= until_us);
+        begun.fold(0, |sum, (.., most)| sum.saturating_add(*most))
+    }
+
+    /// Whether any may be on their way between two moments.
+    pub(crate) fn sends_between(&self, from_us: i64, until_us: i64) -> bool {
+        self.all.iter().any(|(from, until, _)| *from <= until_us && from_us <= *until)
+    }
+}
+
 impl Exchanges {
     pub(crate) fn of(plan: Option<&Plan>, index: usize) -> Self {
         let attack = plan.and_then(|plan| Some((plan, plan.attacks.get(index)?)));
@@ -47,21 +73,31 @@ impl Exchanges {
         self.0.get(place).and_then(|pairs| pairs.as_deref().ok()).unwrap_or_default()
     }
 
-    /// How many packets of exchanges a fault on that host can have counted until then.
-    pub(crate) fn counted(&self, attack: &AttackFacts<'_>, host: &str, until_us: i64) -> u64 {
-        let mut sum = 0_u64;
+    /// The packets of exchanges that faults on a host can have counted.
+    pub(crate) fn own(&self, attack: &AttackFacts<'_>, host: &str) -> Own {
+        let mut own = Own::default();
         for (place, one) in attack.injections.iter().enumerate() {
-            let pairs = self.pairs(place);
-            let during =
-                one.exchanges.iter().filter(|met| met.moment == Moment::During && met.from_us <= until_us);
+            let during = one.exchanges.iter().filter(|met| met.moment == Moment::During);
             for met in during.filter(|met| met.asker == host || met.other == host) {
-                let planned = pairs.iter().find(|pair| is_of(met, pair));
-                let planned =
-                    planned.map(|pair| if met.asker == host { pair.counted } else { pair.counted_there });
-                sum = sum.saturating_add(planned.unwrap_or_else(|| u64::from(met.ask.count) * 10));
+                let pair = self.pairs(place).iter().find(|pair| is_of(met, pair));
+                let most = pair.map_or(u64::from(met.ask.count) * 10, |pair| {
+                    if met.asker == host { pair.counted } else { pair.counted_there }
+                });
+                // A handshake that is not refused is tried again, by either end and for long.
+                let at_once = |pair: &Pair| pair.ask.way == Way::Echo || pair.expect == Expect::NoAnswer;
+                if !pair.is_some_and(at_once) {
+                    own.late = own.late.saturating_add(most);
+                }
+                own.all.push((met.from_us, met.until_us.saturating_add(STRAY_US), most));
             }
         }
-        sum
+        own
+    }
+
+    /// Whether an exchange shows the fault: answered before and after, and while it was in force not as a path without it
+    /// answers.
+    pub(crate) fn shown(&self, place: usize, one: &InjectionFacts<'_>) -> bool {
+        self.pairs(place).iter().any(|pair| shows(one, pair))
     }
 
     /// What contradicts the fault, each a sentence.
@@ -163,6 +199,25 @@ fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
     }
 }
 
+/// Only what was measured at all three moments shows anything: a path that stays dead may have died by itself.
+fn shows(one: &InjectionFacts<'_>, pair: &Pair) -> bool {
+    let all = [Moment::Before, Moment::During, Moment::After].map(|moment| at(one, pair, moment));
+    let [Some(before), Some(during), Some(after)] = all else { return false };
+    if !well(before) || !well(after) || during.sent == 0 {
+        return false;
+    }
+    match pair.expect {
+        Expect::Silence => during.back() == 0,
+        Expect::NoAnswer => during.answered == 0,
+        Expect::AtLeast(least) => {
+            let quick = |met: &Exchanged| met.median_us().is_some_and(|median| median < least);
+            during.back() >= 5 && !quick(during) && quick(before) && quick(after)
+        }
+        Expect::Answers(_) => 1.0 - at_least(during.back().saturating_add(1), during.sent, ANSWERS) < CHANCE,
+        Expect::Anything => false,
+    }
+}
+
 /// The chance that at least `back` of `sent` come back, each with `chance`: the upper tail of the binomial.
 fn at_least(back: u32, sent: u32, chance: f64) -> f64 {
     let mut term = (1.0 - chance).powi(i32::try_from(sent).unwrap_or(i32::MAX));
@@ -178,115 +233,4 @@ fn at_least(back: u32, sent: u32, chance: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use firedrill_wire::{
-        Fault, Share, Span,
-        evidence::Seen,
-        fault::{NetBlock, NetLose, NetSlow},
-    };
-
-    use super::*;
-    use crate::{
-        score::{card::AttackCard, fold},
-        testing::{Act, Drill},
-        verdict::Verdict,
-    };
-
-    fn met(back: u32, took_us: u64) -> Exchanged {
-        let back_of = usize::try_from(back).unwrap();
-        Exchanged { sent: 20, answered: back, times_us: vec![took_us; back_of], ..Exchanged::default() }
-    }
-
-    /// An attack on app1 by a fault about the canary, with what was exchanged before, during and after.
-    fn judged(fault: Fault, all: [Option<Exchanged>; 3]) -> AttackCard {
-        judged_with(Act::new("path", &["app1"], fault), all)
-    }
-
-    fn judged_with(act: Act, all: [Option<Exchanged>; 3]) -> AttackCard {
-        fold(&Drill::exchanging(act, all).records()).attacks.remove(0)
-    }
-
-    fn to() -> Vec<String> {
-        vec!["10.9.0.4".to_owned()]
-    }
-
-    fn blocked() -> Fault {
-        Fault::NetBlock(NetBlock { to: to(), ..NetBlock::default() })
-    }
-
-    #[test]
-    fn a_block_that_lets_packets_through_did_not_land() {
-        let card = judged(blocked(), [Some(met(20, 300)), Some(met(3, 300)), Some(met(20, 300))]);
-        assert_eq!(card.verdict, Some(Verdict::Unknown), "{card:#?}");
-        assert!(card.why.iter().any(|why| why.contains("did not land: 3 of 20 came back")), "{:?}", card.why);
-        let shown = &card.injections[0].exchanges[0];
-        assert!(
-            shown.contradiction.is_some()
-                && say::exchanged(shown.before.as_ref().unwrap()) == "20 of 20 answered, 300 µs"
-        );
-    }
-
-    #[test]
-    fn what_is_as_it_must_be_and_what_was_not_measured_say_nothing_against_it() {
-        for all in [
-            [Some(met(20, 300)), Some(met(0, 0)), Some(met(20, 300))],
-            [Some(met(20, 300)), None, None],
-            // A path that nobody answers on tells nothing.
-            [Some(met(0, 0)), Some(met(0, 0)), Some(met(0, 0))],
-            [None, Some(met(20, 300)), None],
-        ] {
-            let card = judged(blocked(), all);
-            assert_eq!(card.verdict, Some(Verdict::Held), "{:?}", card.why);
-            assert_eq!(card.injections[0].exchanges.len(), 1);
-        }
-    }
-
-    #[test]
-    fn a_delay_must_be_felt_and_a_loss_seen() {
-        let slow = || Fault::NetSlow(NetSlow { to: to(), delay: Span::millis(100), ..NetSlow::default() });
-        let held = judged(slow(), [Some(met(20, 300)), Some(met(20, 100_400)), Some(met(20, 300))]);
-        assert_eq!(held.verdict, Some(Verdict::Held), "{:?}", held.why);
-        let not = judged(slow(), [Some(met(20, 300)), Some(met(20, 350)), Some(met(20, 300))]);
-        assert!(
-            not.why.iter().any(|why| why.contains("took 350 µs, less than the half of the delay, 50 ms")),
-            "{:?}",
-            not.why
-        );
-        let lose = |percent: f64| {
-            let share = Share::from_fraction(percent / 100.0);
-            let lose = Fault::NetLose(NetLose { to: to(), share, ..NetLose::default() });
-            judged(lose, [Some(met(20, 300)), Some(met(20, 300)), Some(met(20, 300))]).verdict
-        };
-        assert_eq!(lose(5.0), Some(Verdict::Held), "twenty packets can well all come through");
-        assert_eq!(lose(60.0), Some(Verdict::Unknown));
-    }
-
-    #[test]
-    fn who_stays_away_after_the_end_is_told() {
-        let card = judged(blocked(), [Some(met(20, 300)), Some(met(0, 0)), Some(met(0, 0))]);
-        assert!(card.why.iter().any(|why| why.contains("after it was put back")), "{:?}", card.why);
-        assert_eq!(card.verdict, Some(Verdict::Unknown));
-    }
-
-    #[test]
-    fn packets_of_our_own_do_not_exercise_a_fault() {
-        let quiet = |during| {
-            let act = Act { packets: 0, ..Act::new("path", &["app1"], blocked()) };
-            judged_with(act, [Some(met(20, 300)), during, Some(met(20, 300))])
-        };
-        let card = quiet(Some(met(0, 0)));
-        assert_eq!((card.verdict, card.injections[0].exercised), (Some(Verdict::Unknown), Seen::No));
-        assert!(card.why.iter().any(|why| why.contains("but what the run itself sent")), "{:?}", card.why);
-        assert_eq!(quiet(None).injections[0].exercised, Seen::No, "they may have been sent");
-        let busy = judged(blocked(), [Some(met(20, 300)), Some(met(0, 0)), Some(met(20, 300))]);
-        assert_eq!(busy.injections[0].exercised, Seen::Yes);
-    }
-
-    #[test]
-    fn the_tail_is_that_of_the_binomial() {
-        assert!((at_least(0, 20, 0.3) - 1.0).abs() < 1e-12);
-        assert!((at_least(20, 20, 0.5) - 0.5_f64.powi(20)).abs() < 1e-12);
-        assert!((at_least(2, 3, 0.5) - 0.5).abs() < 1e-12);
-        assert!((at_least(7, 20, 1.0) - 1.0).abs() < 1e-12);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Did the fault land, stay, and end as planned? What speaks against it makes verdicts `unknown`.
 
 use firedrill_wire::{
-    evidence::{Evidence, Seen},
+    evidence::Seen,
     journal::{HealReason, State},
 };
 
@@ -10,6 +10,7 @@ use super::{
     card::InjectionCard,
     exchanged::Exchanges,
     facts::{AttackFacts, Facts, InjectionFacts},
+    met::{Met, looks},
     say,
 };
 use crate::{
@@ -43,16 +44,9 @@ pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, 
         doubts.push(void("the plan does nothing to any host in this attack".to_owned()));
     }
     let exchanges = Exchanges::of(facts.plan, index);
+    let met = Met::of(attack, &exchanges);
     for (place, one) in attack.injections.iter().enumerate() {
-        let met = one.planned.together.map_or_else(
-            || met(attack, &exchanges, one),
-            |number| {
-                let mut parts =
-                    attack.injections.iter().filter(|other| other.planned.together == Some(number));
-                parts.any(|other| met(attack, &exchanges, other))
-            },
-        );
-        injection(facts, index, one, met, &mut doubts);
+        injection(facts, index, one, met.is_known(attack, place), &mut doubts);
         let name = named(one);
         for text in exchanges.against(place, one) {
             doubts.push(void(format!("{name} did not land: {text}")));
@@ -104,24 +98,7 @@ fn named(one: &InjectionFacts<'_>) -> String {
     format!("{} on {}", one.planned.fault.kind(), one.planned.host)
 }
 
-/// Whether anything met it but the packets that the run itself sent to try it out.
-fn met(attack: &AttackFacts<'_>, exchanges: &Exchanges, one: &InjectionFacts<'_>) -> bool {
-    looks(one).any(|(at, look)| meets(attack, exchanges, one, at, look))
-}
-
-fn meets(
-    attack: &AttackFacts<'_>,
-    exchanges: &Exchanges,
-    one: &InjectionFacts<'_>,
-    at_us: i64,
-    look: &Evidence,
-) -> bool {
-    let until = at_us.saturating_add(one.uncertainty_us);
-    let own = exchanges.counted(attack, &one.planned.host, until);
-    look.exercised == Seen::Yes && look.count.is_none_or(|count| count > own)
-}
-
-/// `met`: something met it, or another part of a fault on several hosts that it is part of.
+/// `met`: something met it, or it is known to have worked in another way.
 fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, met: bool, doubts: &mut Vec<Doubt>) {
     let name = named(one);
     let reversible = one.fault().reversible();
@@ -218,12 +195,6 @@ fn hold_us(one: &InjectionFacts<'_>) -> i64 {
     i64::try_from(one.planned.hold.as_micros()).unwrap_or(i64::MAX / 8)
 }
 
-/// Looks that were taken while the fault was to be there.
-fn looks<'f>(one: &'f InjectionFacts<'_>) -> impl Iterator<Item = (i64, &'f Evidence)> {
-    let until = one.undoing_us().filter(|_| one.fault().reversible()).unwrap_or(i64::MAX);
-    one.looks.iter().filter(move |(at, _)| *at < until).map(|(at, look)| (*at, *look))
-}
-
 fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Doubt>) {
     let mut any = false;
     for (at, look) in looks(one) {
@@ -252,21 +223,19 @@ fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Do
 /// The injections of an attack as reports show them.
 pub(crate) fn cards(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -> Vec<InjectionCard> {
     let exchanges = Exchanges::of(facts.plan, index);
-    let card = |(place, one)| card(facts, attack, &exchanges, place, one);
+    let met = Met::of(attack, &exchanges);
+    let card = |(place, one)| card(facts, met.by_others(place), &exchanges, place, one);
     attack.injections.iter().enumerate().map(card).collect()
 }
 
 fn card(
     facts: &Facts<'_>,
-    attack: &AttackFacts<'_>,
+    by_others: bool,
     exchanges: &Exchanges,
     place: usize,
     one: &InjectionFacts<'_>,
 ) -> InjectionCard {
-    let exercised = |at: i64, look: &Evidence| match look.exercised {
-        Seen::Yes if !meets(attack, exchanges, one, at, look) => Seen::No,
-        seen => seen,
-    };
+    let exercised = |seen: Seen| if seen == Seen::Yes && !by_others { Seen::No } else { seen };
     let (exchanged, not_exchanged) = exchanges.cards(place, one);
     let worst = |seen: &mut dyn Iterator<Item = Seen>, decisive: Seen| {
         let all: Vec<Seen> = seen.collect();
@@ -296,7 +265,7 @@ fn card(
         hold_us: hold_us(one),
         in_force: went.unwrap_or_else(|| worst(&mut looks(one).map(|(_, look)| look.in_force), Seen::No)),
         exercised: went
-            .unwrap_or_else(|| worst(&mut looks(one).map(|(at, look)| exercised(at, look)), Seen::Yes)),
+            .unwrap_or_else(|| worst(&mut looks(one).map(|(_, look)| exercised(look.exercised)), Seen::Yes)),
         count: looks(one).filter_map(|(_, look)| look.count).max(),
         looks: looks(one).count(),
         detail: telling

@@ -1,13 +1,16 @@
 //! What the verdicts must be, for runs in which one thing or another went wrong.
 
 use firedrill_wire::{
-    Share, Span,
+    Fault, Share, Span,
     api::HostState,
     evidence::Seen,
     journal::{AgentEvent, HealReason, State, What},
 };
 
-use super::{card::Course, *};
+use super::{
+    card::{AttackCard, Course},
+    *,
+};
 use crate::{
     log::Event,
     plan::model::{Goal, Phase},
@@ -438,19 +441,23 @@ fn a_reboot_is_shown_by_the_host_that_comes_back() {
 fn a_fault_of_several_hosts_is_met_where_one_of_them_meets_it() {
     let drill = Drill::good();
     let hosts = drill.acts[1].hosts.clone();
-    let card = |together, met: &[&str]| {
+    let card = |other: Option<Fault>, met: &[&str], there: &[&str]| {
         let mut records = drill.records();
         for record in &mut records {
             match &mut record.event {
                 Event::RunStarted { plan, .. } => {
-                    plan.attacks[1].injections.iter_mut().for_each(|one| one.together = together);
+                    if let Some(other) = &other {
+                        plan.attacks[1].injections[1].fault = other.clone();
+                    }
                 }
                 Event::Agent { host, what, .. } => {
                     if let What::Looked { evidence, .. } = &mut what.what
                         && hosts.contains(&host.as_str())
-                        && !met.contains(&host.as_str())
                     {
-                        evidence.exercised = Seen::No;
+                        let seen = |among: &[&str]| {
+                            if among.contains(&host.as_str()) { Seen::Yes } else { Seen::No }
+                        };
+                        (evidence.exercised, evidence.in_force) = (seen(met), seen(there));
                     }
                 }
                 _ => {}
@@ -460,9 +467,12 @@ fn a_fault_of_several_hosts_is_met_where_one_of_them_meets_it() {
     };
     assert!(hosts.len() > 1);
     let one = &hosts[..1];
-    assert_eq!(card(None, one).verdict, Some(Verdict::Unknown), "each by itself");
-    assert_eq!(card(Some(0), one).verdict, Some(Verdict::Held), "one fault together");
-    let never = card(Some(0), &[]);
-    assert_eq!(never.verdict, Some(Verdict::Unknown));
-    assert!(never.why.join("\n").contains("never exercised"), "{:?}", never.why);
+    assert_eq!(card(None, one, &hosts).verdict, Some(Verdict::Held), "the other is idle");
+    let said = |card: AttackCard, wanted: &str| {
+        assert_eq!(card.verdict, Some(Verdict::Unknown), "{:?}", card.why);
+        assert!(card.why.join("\n").contains(wanted), "{:?}", card.why);
+    };
+    said(card(None, &[], &hosts), "never exercised");
+    said(card(None, one, one), "host-isolate on db2 was not there");
+    said(card(Some(stop()), one, &hosts), "service-stop on db2 was never exercised");
 }

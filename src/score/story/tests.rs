@@ -115,7 +115,7 @@ fn hosts_where_it_did_not_land_are_named() {
             && let What::Looked { evidence, .. } = &mut what.what
             && host == "db2"
         {
-            evidence.exercised = Seen::No;
+            evidence.in_force = Seen::No;
         }
         // The other attack is not worse.
         if let Event::Bin { start_us, bin, .. } = &mut record.event

@@ -1,0 +1,93 @@
+//! Did anything meet a fault but the packets by which the run itself tried it out, or did those show it?
+
+use firedrill_wire::evidence::{Evidence, Seen};
+
+use super::{
+    exchanged::Exchanges,
+    facts::{AttackFacts, InjectionFacts},
+};
+
+/// What met the injections of an attack, by their places.
+pub(crate) struct Met(Vec<One>);
+
+struct One {
+    /// Something that is not the run's own.
+    by_others: bool,
+    /// The trial shows that the fault does what it is to do.
+    shown: bool,
+    /// It is met by packets, which are counted.
+    counts: bool,
+}
+
+impl Met {
+    pub(crate) fn of(attack: &AttackFacts<'_>, exchanges: &Exchanges) -> Self {
+        let all = attack.injections.iter().enumerate();
+        Self(
+            all.map(|(place, one)| One {
+                by_others: by_others(attack, exchanges, one),
+                shown: exchanges.shown(place, one),
+                counts: looks(one).any(|(_, look)| look.count.is_some()),
+            })
+            .collect(),
+        )
+    }
+
+    /// Whether something met it that is not the run's own.
+    pub(crate) fn by_others(&self, place: usize) -> bool {
+        self.0.get(place).is_some_and(|one| one.by_others)
+    }
+
+    /// Whether it is known to have worked: something met it, its trial shows it, or it is a part of a fault on several hosts
+    /// that met something on another one. An idle host of a region is no reason to doubt what users saw.
+    pub(crate) fn is_known(&self, attack: &AttackFacts<'_>, place: usize) -> bool {
+        let Some(one) = self.0.get(place) else { return false };
+        let elsewhere =
+            |(other, met): (usize, &One)| one.counts && met.by_others && of_one_fault(attack, place, other);
+        one.by_others || one.shown || self.0.iter().enumerate().any(elsewhere)
+    }
+}
+
+/// Whether two injections are the same fault of the scenario on different hosts: each host has all of its attack's faults,
+/// in the same order.
+fn of_one_fault(attack: &AttackFacts<'_>, one: usize, other: usize) -> bool {
+    let all = &attack.injections;
+    let number =
+        |place: usize| all[..place].iter().filter(|it| it.planned.host == all[place].planned.host).count();
+    let (this, that) = (all[one].planned, all[other].planned);
+    let together = this.together.is_some() && this.together == that.together;
+    together || (this.fault.kind() == that.fault.kind() && number(one) == number(other))
+}
+
+/// Looks that were taken while the fault was to be there.
+pub(crate) fn looks<'f>(one: &'f InjectionFacts<'_>) -> impl Iterator<Item = (i64, &'f Evidence)> {
+    let until = one.undoing_us().filter(|_| one.fault().reversible()).unwrap_or(i64::MAX);
+    one.looks.iter().filter(move |(at, _)| *at < until).map(|(at, look)| (*at, *look))
+}
+
+fn by_others(attack: &AttackFacts<'_>, exchanges: &Exchanges, one: &InjectionFacts<'_>) -> bool {
+    let mut all: Vec<_> = looks(one).collect();
+    all.sort_by_key(|(at, _)| *at);
+    let own = exchanges.own(attack, &one.planned.host);
+    let unsure = one.uncertainty_us;
+    let mut last = (one.in_force_us().unwrap_or(i64::MIN), 0);
+    let mut beside = 0_u64;
+    for (at, look) in all {
+        let met = look.exercised == Seen::Yes;
+        let Some(count) = look.count else {
+            // What is not counted is not met by packets.
+            if met {
+                return true;
+            }
+            continue;
+        };
+        if met && count > own.until(at.saturating_add(unsure)) {
+            return true;
+        }
+        // Between two looks that no trial lies between, the count has grown by others' packets alone.
+        if met && !own.sends_between(last.0.saturating_sub(unsure), at.saturating_add(unsure)) {
+            beside = beside.saturating_add(count.saturating_sub(last.1));
+        }
+        last = (at, count);
+    }
+    beside > own.late
+}
