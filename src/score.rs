@@ -4,9 +4,9 @@
 //! cut at any record: what it does not show is `unknown`.
 
 mod acts;
-mod again;
 pub mod card;
 pub(crate) mod causes;
+mod disagree;
 mod exchanged;
 mod facts;
 mod figures;
@@ -15,11 +15,13 @@ mod judge;
 mod landed;
 pub mod latency;
 mod met;
+mod part;
 mod points;
-mod regain;
+mod requests;
 pub mod say;
 mod share;
 mod story;
+mod time_goals;
 pub mod window;
 
 pub use card::Scorecard;
@@ -124,6 +126,7 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
         healed_us: acts.healed_us,
         objectives: Vec::new(),
         figures: Vec::new(),
+        disagreements: Vec::new(),
         causes: causes::all(facts, plan, attack, logged, &acts),
         injections: landed::cards(facts, index, logged),
     };
@@ -144,8 +147,9 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
     }
     card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
     card.figures = figures::all(&bench);
+    card.disagreements = disagree::all(&bench);
     let void = bench.doubts.iter().any(|doubt| doubt.void);
-    let tripped = if void { None } else { guard(facts, &acts) };
+    let tripped = if void { None } else { guard(facts, index, &acts) };
     let judged = card.objectives.iter().map(|objective| objective.verdict).max().unwrap_or(Verdict::Unknown);
     let doubted = if bench.doubts.is_empty() { judged } else { judged.max(Verdict::Unknown) };
     let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };
@@ -174,9 +178,9 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
 }
 
 /// A guard's condition is an objective too: once it is measured while a fault is about, it is violated.
-fn guard(facts: &Facts<'_>, acts: &Acts) -> Option<String> {
+fn guard(facts: &Facts<'_>, index: usize, acts: &Acts) -> Option<String> {
     let from = acts.get(Phase::Fault)?.from_us;
-    let until = acts.all.last()?.until_us;
+    let until = facts.attack_end_us(index);
     let mut tripped = facts.guards.iter().filter(|(at, _, blind)| !*blind && (from..=until).contains(at));
     tripped.next().map(|(_, why, _)| format!("a guard aborted: {why}"))
 }

@@ -3,7 +3,11 @@
 //! Pure arithmetic on counts. Knows no phase, no probe and no verdict. `check` promises and the score judges by the same
 //! functions.
 
+mod apart;
 mod beta;
+pub(crate) mod turning;
+
+pub use apart::apart;
 
 use beta::{inverse, regularised};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
+use firedrill_probe::requests::Outcome as End;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Share, Span,
     api::{EndState, HostState, Prepared, PreparedOne},
@@ -10,7 +11,7 @@ use firedrill_wire::{
     exchange::{Exchange, Exchanged, Way},
     fault::{HostIsolate, ServiceManager, ServiceStop},
     journal::{AgentEvent, HealReason, State, What},
-    probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind},
+    probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind, Requests},
 };
 use hdrhistogram::{
     Histogram,
@@ -21,7 +22,9 @@ use crate::{
     log::{Event, Moment, Outcome, Record, RunOutcome},
     plan::{
         Plan,
-        model::{Attack, COORDINATOR, Goal, Guard, Host, Injection, Objective, Phase, Probe, Reach, Then},
+        model::{
+            Attack, COORDINATOR, GOOD_AT, Goal, Guard, Host, Injection, Objective, Phase, Probe, Reach, Then,
+        },
     },
 };
 
@@ -31,6 +34,11 @@ pub(crate) const RATE: u64 = 100;
 
 /// A bin of one second; all bad requests come first, and latencies rise a little with the time of day.
 pub(crate) fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
+    bin_with(probe, second, [good, bad, 0])
+}
+
+/// The same with good, bad and slipped requests; the slipped ones come last.
+pub(crate) fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3]) -> Bin {
     // Two digits only, because tests decode very many of them.
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 1_000_000, 2).unwrap();
     for request in 0..good {
@@ -38,8 +46,14 @@ pub(crate) fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
     }
     let mut bytes = Vec::new();
     V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
-    let due = good + bad;
-    let step = 1_000_000_u64.checked_div(due).unwrap_or(0);
+    let due = good + bad + slipped;
+    // At equal distances at the drill's rate.
+    let step = 1_000_000 / RATE;
+    let ends = [(bad, End::Bad), (good, End::Good), (slipped, End::Slipped)];
+    let ends: Vec<End> = ends
+        .into_iter()
+        .flat_map(|(count, end)| std::iter::repeat_n(end, usize::try_from(count).unwrap()))
+        .collect();
     Bin {
         seq: u64::try_from(second).unwrap_or(0) + 1,
         probe: probe.to_owned(),
@@ -49,8 +63,14 @@ pub(crate) fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
         due,
         good,
         bad: if bad > 0 { BTreeMap::from([("timeout".to_owned(), bad)]) } else { BTreeMap::new() },
-        slipped: 0,
+        slipped,
         worst_slip_us: 300,
+        lateness: String::new(),
+        requests: (due > 0).then(|| Requests {
+            first: second.unsigned_abs() * RATE,
+            first_us: 0,
+            outcomes: firedrill_probe::requests::pack(&ends),
+        }),
         first_bad_us: (bad > 0).then_some(0),
         last_bad_us: (bad > 0).then(|| (bad - 1) * step),
         latency: if good > 0 {
@@ -247,6 +267,7 @@ impl Drill {
                     name: (*name).to_owned(),
                     probe: "buy".to_owned(),
                     goal: *goal,
+                    good_at: GOOD_AT,
                     during: during.clone(),
                 })
                 .collect(),

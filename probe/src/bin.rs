@@ -5,13 +5,16 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use firedrill_wire::probe::Bin;
+use firedrill_wire::probe::{Bin, Requests};
 use hdrhistogram::{
     Histogram,
     serialization::{Deserializer, Serializer, V2Serializer},
 };
 
-use crate::outcome::{Cause, Phases};
+use crate::{
+    outcome::{Cause, Phases},
+    requests::{Outcome, pack},
+};
 
 /// A bin's length in microseconds; bins begin at whole seconds of the clock.
 pub const LENGTH_US: u64 = 1_000_000;
@@ -19,11 +22,14 @@ pub const LENGTH_US: u64 = 1_000_000;
 /// Significant decimal digits of the histograms.
 const DIGITS: u8 = 3;
 
+/// Requests that start no later than this are on time: their lateness is not worth a line in the log, in microseconds.
+const ON_TIME_US: u64 = 1000;
+
 /// A bin's histogram could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistogramError {
     /// Not base64.
-    #[error("the latency histogram of probe `{probe}` is not base64")]
+    #[error("a histogram of probe `{probe}` is not base64")]
     Text {
         /// The probe's name.
         probe: String,
@@ -31,7 +37,7 @@ pub enum HistogramError {
         source: base64::DecodeError,
     },
     /// Not a V2 histogram.
-    #[error("the latency histogram of probe `{probe}` is not in HdrHistogram's V2 format: {why}")]
+    #[error("a histogram of probe `{probe}` is not in HdrHistogram's V2 format: {why}")]
     Format {
         /// The probe's name.
         probe: String,
@@ -46,15 +52,27 @@ pub enum HistogramError {
 /// # Errors
 /// The bin's text is no histogram.
 pub fn histogram(bin: &Bin) -> Result<Histogram<u64>, HistogramError> {
+    read(bin, &bin.latency)
+}
+
+/// How late the requests of a bin started, in microseconds; empty where none was more than a millisecond late.
+///
+/// # Errors
+/// The bin's text is no histogram.
+pub fn lateness(bin: &Bin) -> Result<Histogram<u64>, HistogramError> {
+    read(bin, &bin.lateness)
+}
+
+fn read(bin: &Bin, text: &str) -> Result<Histogram<u64>, HistogramError> {
     let format = |why: &dyn std::fmt::Display| HistogramError::Format {
         probe: bin.probe.clone(),
         why: why.to_string(),
     };
-    if bin.latency.is_empty() {
+    if text.is_empty() {
         return empty().map_err(|why| format(&why));
     }
     let bytes = BASE64_STANDARD
-        .decode(&bin.latency)
+        .decode(text)
         .map_err(|source| HistogramError::Text { probe: bin.probe.clone(), source })?;
     let mut bytes = bytes.as_slice();
     let mut read = Deserializer::new().deserialize::<u64, _>(&mut bytes).map_err(|why| format(&why))?;
@@ -73,20 +91,32 @@ pub(crate) fn empty() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
 pub(crate) struct Tally {
     /// How long it really was, where measuring ended within it.
     cut_us: Option<u64>,
-    due: u64,
+    /// The number of the first request that was due, and when, in microseconds after the start.
+    first: Option<(u64, u64)>,
+    /// How each request ended, in the order in which they were due; `None` where it has not.
+    ends: Vec<Option<Outcome>>,
+    open: usize,
     good: u64,
     bad: BTreeMap<Cause, u64>,
     slipped: u64,
     worst_slip_us: u64,
     bad_span: Option<(u64, u64)>,
     latency: Option<Histogram<u64>>,
+    lateness: Option<Histogram<u64>>,
     phases: Phases,
 }
 
+/// The place of a request in its bin, in the order in which they were due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(usize);
+
 impl Tally {
-    /// One more was due; how it ends is told later.
-    pub(crate) fn due(&mut self) {
-        self.due += 1;
+    /// One more was due, with that number and so long after the bin's start; how it ends is told later.
+    pub(crate) fn due(&mut self, number: u64, offset_us: u64) -> Place {
+        self.first.get_or_insert((number, offset_us));
+        self.ends.push(None);
+        self.open += 1;
+        Place(self.ends.len() - 1)
     }
 
     /// Measuring ended so long after its start.
@@ -96,12 +126,13 @@ impl Tally {
 
     /// Whether all that were due have ended.
     pub(crate) fn settled(&self) -> bool {
-        self.due == self.good + self.slipped + self.bad.values().sum::<u64>()
+        self.open == 0
     }
 
-    /// So many were due and never started; the oldest of them was found so late.
-    pub(crate) fn missed(&mut self, count: u64, late_us: u64) {
-        self.due += count;
+    /// That many were due and never started, from that number on; the first of them was found so late.
+    pub(crate) fn missed(&mut self, number: u64, offset_us: u64, count: u64, late_us: u64) {
+        self.first.get_or_insert((number, offset_us));
+        self.ends.extend((0..count).map(|_| Some(Outcome::Slipped)));
         self.slipped += count;
         self.worst_slip_us = self.worst_slip_us.max(late_us);
     }
@@ -109,28 +140,43 @@ impl Tally {
     /// One started so late.
     pub(crate) fn started(&mut self, late_us: u64) {
         self.worst_slip_us = self.worst_slip_us.max(late_us);
+        record(&mut self.lateness, late_us);
     }
 
     /// One ended without having been measured.
-    pub(crate) fn slipped(&mut self) {
-        self.slipped += 1;
+    pub(crate) fn slipped(&mut self, place: Place) {
+        if self.end(place, Outcome::Slipped) {
+            self.slipped += 1;
+        }
     }
 
-    /// One was good, after so long from when it was due.
-    pub(crate) fn good(&mut self, latency_us: u64, phases: Phases) {
+    /// One was good, after so long from when it was sent.
+    pub(crate) fn good(&mut self, place: Place, latency_us: u64, phases: Phases) {
+        if !self.end(place, Outcome::Good) {
+            return;
+        }
         self.good += 1;
         self.phases.add(phases);
-        if self.latency.is_none() {
-            self.latency = empty().ok();
-        }
-        if let Some(latency) = &mut self.latency {
-            // Grows as needed; `saturating_record` would not.
-            let _ = latency.record(latency_us.max(1));
+        record(&mut self.latency, latency_us);
+    }
+
+    /// Ends a request; whether it had not ended before.
+    fn end(&mut self, place: Place, outcome: Outcome) -> bool {
+        match self.ends.get_mut(place.0) {
+            Some(end @ None) => {
+                *end = Some(outcome);
+                self.open -= 1;
+                true
+            }
+            _ => false,
         }
     }
 
     /// One was bad; it was due at that microsecond of the bin.
-    pub(crate) fn bad(&mut self, cause: Cause, offset_us: u64) {
+    pub(crate) fn bad(&mut self, place: Place, cause: Cause, offset_us: u64) {
+        if !self.end(place, Outcome::Bad) {
+            return;
+        }
         *self.bad.entry(cause).or_default() += 1;
         let (first, last) = self.bad_span.unwrap_or((offset_us, offset_us));
         self.bad_span = Some((first.min(offset_us), last.max(offset_us)));
@@ -138,17 +184,26 @@ impl Tally {
 
     /// The complete bin; its number is the spool's to give.
     pub(crate) fn seal(self, probe: &str, start_boot_us: u64, boot_id: &str) -> Bin {
+        // A request without an end was not measured.
+        let outcomes: Vec<Outcome> = self.ends.iter().map(|end| end.unwrap_or(Outcome::Slipped)).collect();
+        let late = self.worst_slip_us > ON_TIME_US;
         Bin {
             seq: 0,
             probe: probe.to_owned(),
             start_boot_us,
             boot_id: boot_id.to_owned(),
             length_us: self.cut_us.unwrap_or(LENGTH_US),
-            due: self.due,
+            due: self.ends.len() as u64,
             good: self.good,
             bad: self.bad.into_iter().map(|(cause, count)| (cause.to_string(), count)).collect(),
             slipped: self.slipped,
             worst_slip_us: self.worst_slip_us,
+            lateness: self.lateness.as_ref().filter(|_| late).map(encode).unwrap_or_default(),
+            requests: self.first.map(|(first, first_us)| Requests {
+                first,
+                first_us,
+                outcomes: pack(&outcomes),
+            }),
             first_bad_us: self.bad_span.map(|(first, _)| first),
             last_bad_us: self.bad_span.map(|(_, last)| last),
             latency: self.latency.as_ref().map(encode).unwrap_or_default(),
@@ -160,6 +215,17 @@ impl Tally {
                 .map(|(name, sum)| (name.to_owned(), sum))
                 .collect(),
         }
+    }
+}
+
+/// Counts a time, in microseconds.
+fn record(histogram: &mut Option<Histogram<u64>>, us: u64) {
+    if histogram.is_none() {
+        *histogram = empty().ok();
+    }
+    if let Some(histogram) = histogram {
+        // Grows as needed; `saturating_record` would not.
+        let _ = histogram.record(us.max(1));
     }
 }
 
@@ -184,27 +250,29 @@ mod tests {
     #[test]
     fn a_bin_carries_what_was_counted() {
         let mut tally = Tally::default();
-        for _ in 0..3 {
-            tally.due();
-        }
-        tally.good(1500, Phases { connect: 200, first_byte: 1200, ..Phases::default() });
-        tally.bad(Cause::Status(503), 700);
+        let [first, second, third] = [300, 500, 700].map(|offset| tally.due(41, offset));
+        tally.good(second, 1500, Phases { connect: 200, first_byte: 1200, ..Phases::default() });
+        tally.bad(third, Cause::Status(503), 700);
         assert!(!tally.settled());
-        tally.bad(Cause::Timeout, 300);
-        tally.missed(2, 9000);
+        tally.bad(first, Cause::Timeout, 300);
+        tally.slipped(first);
+        tally.missed(44, 800, 2, 9000);
         assert!(tally.settled());
         let bin = sealed(tally);
         assert_eq!((bin.due, bin.good, bin.bad_total(), bin.slipped), (5, 1, 2, 2));
         assert_eq!((bin.first_bad_us, bin.last_bad_us, bin.worst_slip_us), (Some(300), Some(700), 9000));
         assert_eq!(bin.bad.get("status 503"), Some(&1));
+        let requests = bin.requests.unwrap();
+        assert_eq!((requests.first, requests.first_us), (41, 300));
+        assert_eq!(BASE64_STANDARD.decode(requests.outcomes).unwrap(), [0b11_10_01_10, 0b11]);
         assert_eq!(bin.phases.keys().collect::<Vec<_>>(), ["connect", "first_byte"]);
     }
 
     #[test]
     fn damaged_histograms_are_told_not_guessed() {
         let mut tally = Tally::default();
-        tally.due();
-        tally.good(1500, Phases::default());
+        let place = tally.due(0, 0);
+        tally.good(place, 1500, Phases::default());
         let whole = sealed(tally);
         for latency in
             ["%%".to_owned(), "AAAA".to_owned(), whole.latency[..whole.latency.len() - 4].to_owned(), {
@@ -222,8 +290,8 @@ mod tests {
     fn bins_add_up_in_any_order() {
         let one = |latency| {
             let mut tally = Tally::default();
-            tally.due();
-            tally.good(latency, Phases::default());
+            let place = tally.due(0, 0);
+            tally.good(place, latency, Phases::default());
             histogram(&sealed(tally)).unwrap()
         };
         let mut sum = one(3);
@@ -238,8 +306,8 @@ mod tests {
         fn latencies_survive_to_three_digits(latencies in proptest::collection::vec(0_u64..600_000_000, 0..200)) {
             let mut tally = Tally::default();
             for latency in &latencies {
-                tally.due();
-                tally.good(*latency, Phases::default());
+                let place = tally.due(0, 0);
+                tally.good(place, *latency, Phases::default());
             }
             let read = histogram(&sealed(tally)).unwrap();
             prop_assert_eq!(read.len(), latencies.len() as u64);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    bin::{LENGTH_US, Tally},
+    bin::{LENGTH_US, Place, Tally},
     outcome::{Cause, Failure, Phases},
     schedule::Schedule,
     stall::Stalls,
@@ -15,7 +15,7 @@ use crate::{
 /// What holds for every request of a probe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// A whole answer must be there so long after the request was due, in microseconds.
+    /// A whole answer must be there so long after the request was sent, in microseconds.
     pub(crate) timeout_us: u64,
     /// A request that starts later than this slipped, in microseconds.
     pub(crate) slip_us: u64,
@@ -27,6 +27,7 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     id: u64,
+    place: Place,
     /// When it was due.
     pub(crate) due_us: u64,
 }
@@ -34,10 +35,18 @@ pub(crate) struct Ticket {
 /// A request under way. `H` is what it can be cancelled with.
 #[derive(Debug)]
 struct Entry<H> {
-    due_us: u64,
-    begun: bool,
+    ticket: Ticket,
+    /// When it was sent.
+    begun_us: Option<u64>,
     ended: bool,
     handle: Option<H>,
+}
+
+impl<H> Entry<H> {
+    /// When it is over its time-out: counted from when it was sent, or was to be.
+    fn until_us(&self, timeout_us: u64) -> u64 {
+        self.begun_us.unwrap_or(self.ticket.due_us).saturating_add(timeout_us)
+    }
 }
 
 /// The books. All times are microseconds on the one clock.
@@ -78,19 +87,22 @@ impl<H> Ledger<H> {
             let too_late = now_us.saturating_sub(self.limits.slip_us);
             if due < too_late {
                 let second = due - due % LENGTH_US;
+                let number = self.schedule.number();
                 let count = self.schedule.take_before(too_late.min(second + LENGTH_US));
-                self.tally(due, |tally| tally.missed(count, now_us - due));
+                self.tally(due, |tally| tally.missed(number, due - second, count, now_us - due));
                 continue;
             }
+            let (number, offset) = (self.schedule.number(), due % LENGTH_US);
             self.schedule.take();
             if self.under_way >= self.limits.most {
-                self.tally(due, |tally| tally.missed(1, 0));
+                self.tally(due, |tally| tally.missed(number, offset, 1, 0));
                 continue;
             }
-            self.tally(due, Tally::due);
-            self.entries.push_back(Entry { due_us: due, begun: false, ended: false, handle: None });
+            let Some(place) = self.tally(due, |tally| tally.due(number, offset)) else { continue };
+            let ticket = Ticket { id: self.first + self.entries.len() as u64, place, due_us: due };
+            self.entries.push_back(Entry { ticket, begun_us: None, ended: false, handle: None });
             self.under_way += 1;
-            return Some(Ticket { id: self.first + self.entries.len() as u64 - 1, due_us: due });
+            return Some(ticket);
         }
         self.seen_us = self.seen_us.max(now_us);
         None
@@ -108,10 +120,10 @@ impl<H> Ledger<H> {
         let late = now_us.saturating_sub(ticket.due_us);
         let in_time = late <= self.limits.slip_us;
         let Some(entry) = self.entry(ticket) else { return false };
-        entry.begun = true;
+        entry.begun_us = Some(now_us);
         self.tally(ticket.due_us, |tally| tally.started(late));
         if !in_time {
-            self.end(ticket, Tally::slipped);
+            self.end(ticket, |tally| tally.slipped(ticket.place));
         }
         in_time
     }
@@ -124,22 +136,24 @@ impl<H> Ledger<H> {
         how: Result<Phases, Failure>,
         stalls: &Stalls,
     ) {
-        let latency = now_us.saturating_sub(ticket.due_us);
-        let measured = !stalls.within(ticket.due_us, now_us, self.limits.slip_us);
-        let offset = ticket.due_us % LENGTH_US;
+        // How late it was sent is this vantage's doing, and no part of the service's latency.
+        let sent_us = self.entry(ticket).and_then(|entry| entry.begun_us).unwrap_or(ticket.due_us);
+        let latency = now_us.saturating_sub(sent_us);
+        let measured = !stalls.within(sent_us, now_us, self.limits.slip_us);
+        let (place, offset) = (ticket.place, ticket.due_us % LENGTH_US);
         let late = latency > self.limits.timeout_us;
         self.end(ticket, |tally| match how {
-            _ if !measured => tally.slipped(),
-            Err(Failure::Vantage) => tally.slipped(),
-            _ if late => tally.bad(Cause::Timeout, offset),
-            Err(Failure::Bad(cause)) => tally.bad(cause, offset),
-            Ok(phases) => tally.good(latency, phases),
+            _ if !measured => tally.slipped(place),
+            Err(Failure::Vantage) => tally.slipped(place),
+            _ if late => tally.bad(place, Cause::Timeout, offset),
+            Err(Failure::Bad(cause)) => tally.bad(place, cause, offset),
+            Ok(phases) => tally.good(place, latency, phases),
         });
     }
 
     /// The request was dropped without an end: the vantage's doing.
     pub(crate) fn abandon(&mut self, ticket: Ticket) {
-        self.end(ticket, Tally::slipped);
+        self.end(ticket, |tally| tally.slipped(ticket.place));
     }
 
     /// Ends what is over its time-out; hands back what is to be cancelled.
@@ -151,12 +165,11 @@ impl<H> Ledger<H> {
                 self.first += 1;
                 continue;
             }
-            if entry.due_us.saturating_add(self.limits.timeout_us) > now_us {
+            if entry.until_us(self.limits.timeout_us) > now_us {
                 break;
             }
-            let (begun, due_us) = (entry.begun, entry.due_us);
+            let (begun, ticket) = (entry.begun_us.is_some(), entry.ticket);
             cancel.extend(entry.handle.take());
-            let ticket = Ticket { id: self.first, due_us };
             if begun {
                 self.finish(ticket, now_us, Err(Cause::Timeout.into()), stalls);
             } else {
@@ -208,7 +221,7 @@ impl<H> Ledger<H> {
             .entries
             .iter()
             .find(|entry| !entry.ended)
-            .map(|entry| entry.due_us.saturating_add(self.limits.timeout_us));
+            .map(|entry| entry.until_us(self.limits.timeout_us));
         [self.schedule.peek(), expiry].into_iter().flatten().fold(second, u64::min)
     }
 
@@ -227,16 +240,12 @@ impl<H> Ledger<H> {
     }
 
     /// The bin of a request; bins are sealed only when all their requests have ended, so it is always open.
-    fn tally(&mut self, due_us: u64, count: impl FnOnce(&mut Tally)) {
-        let Some(at) =
-            due_us.checked_sub(self.bin_us).and_then(|after| usize::try_from(after / LENGTH_US).ok())
-        else {
-            return;
-        };
+    fn tally<T>(&mut self, due_us: u64, count: impl FnOnce(&mut Tally) -> T) -> Option<T> {
+        let at = usize::try_from(due_us.checked_sub(self.bin_us)? / LENGTH_US).ok()?;
         while self.open.len() <= at {
             self.open.push_back(Tally::default());
         }
-        count(&mut self.open[at]);
+        Some(count(&mut self.open[at]))
     }
 }
 

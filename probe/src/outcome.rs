@@ -5,7 +5,7 @@ use std::{fmt, io};
 /// Why an answer was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Cause {
-    /// No whole answer within the time-out, counted from when the request was due.
+    /// No whole answer within the time-out, counted from when the request was sent.
     Timeout,
     /// The port was closed.
     Refused,

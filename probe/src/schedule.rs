@@ -32,6 +32,15 @@ enum Gaps {
 }
 
 impl Gaps {
+    /// None where the rate is not above 0 and at most [`MOST_RATE`].
+    fn new(rate: f64, arrivals: Arrivals, key: u64) -> Option<Self> {
+        let period_ps = period_ps(rate)?;
+        Some(match arrivals {
+            Arrivals::Even => Self::Even { period_ps },
+            Arrivals::Poisson => Self::Poisson { mean_ps: period_ps as f64, key },
+        })
+    }
+
     /// When the first request is due, in picoseconds after the start.
     fn first(self) -> u128 {
         match self {
@@ -71,11 +80,7 @@ impl Schedule {
     /// None where the rate is not above 0 and at most [`MOST_RATE`].
     #[must_use]
     pub fn new(start_us: u64, end_us: u64, rate: f64, arrivals: Arrivals, key: u64) -> Option<Self> {
-        let period_ps = period_ps(rate)?;
-        let gaps = match arrivals {
-            Arrivals::Even => Gaps::Even { period_ps },
-            Arrivals::Poisson => Gaps::Poisson { mean_ps: period_ps as f64, key },
-        };
+        let gaps = Gaps::new(rate, arrivals, key)?;
         Some(Self { start_us, end_us, gaps, next: 0, after_ps: gaps.first() })
     }
 
@@ -111,6 +116,12 @@ impl Schedule {
         Some(due)
     }
 
+    /// The number of the next request, counted from 0.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.next
+    }
+
     /// Nothing is due from that moment on.
     pub fn end_at(&mut self, end_us: u64) {
         self.end_us = self.end_us.min(end_us);
@@ -137,10 +148,37 @@ pub fn requests_within(rate: f64, span: Duration) -> Option<u64> {
     u64::try_from((span.as_nanos() * 1000).div_ceil(period_ps(rate)?)).ok()
 }
 
-/// How late a request may start and still be counted: a twentieth of the time-out, at least 5 ms.
+/// The most that a request may start late and still be counted, in microseconds. Beyond that its moment is not the one that
+/// the schedule chose.
+const MOST_LATE_US: u64 = 50_000;
+
+/// How late a request may start and still be counted: a twentieth of the time-out, at least 5 ms and at most 50 ms.
 #[must_use]
 pub fn slip_limit_us(timeout_us: u64) -> u64 {
-    (timeout_us / 20).max(crate::stall::FLOOR_US)
+    (timeout_us / 20).clamp(crate::stall::FLOOR_US, MOST_LATE_US)
+}
+
+/// When `count` requests are due, from request `first` on, which is due at `first_us`: in microseconds on the same clock,
+/// each at most a microsecond early. `None` for a rate that cannot be.
+#[must_use]
+pub fn follow(
+    rate: f64,
+    arrivals: Arrivals,
+    key: u64,
+    first: u64,
+    first_us: u64,
+    count: usize,
+) -> Option<Vec<u64>> {
+    let gaps = Gaps::new(rate, arrivals, key)?;
+    let mut at_ps = u128::from(first_us) * PS_PER_US;
+    let mut number = first;
+    let mut dues = Vec::with_capacity(count);
+    for _ in 0..count {
+        dues.push(u64::try_from(at_ps / PS_PER_US).unwrap_or(u64::MAX));
+        number = number.saturating_add(1);
+        at_ps = gaps.after(at_ps, number);
+    }
+    Some(dues)
 }
 
 /// How many requests may be under way at once: those of a whole time-out, and as many more as random moments can bunch

@@ -141,7 +141,9 @@ fn size(bin: &Bin) -> usize {
         + bin.probe.len()
         + bin.boot_id.len()
         + bin.latency.len()
-        + 3 * ALLOCATION
+        + bin.lateness.len()
+        + bin.requests.as_ref().map_or(0, |requests| requests.outcomes.len())
+        + 5 * ALLOCATION
         + maps.sum::<usize>()
 }
 

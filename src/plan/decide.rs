@@ -7,29 +7,27 @@
 //! allows `n · (1 − p)` of them, and a system that has a quarter of those is told from one at the limit only when they
 //! are thirteen or more ([`SURE`]).
 
-use firedrill_wire::{Span, probe::Arrivals};
+use firedrill_wire::{Share, Span, probe::Arrivals};
 
 use super::model::Goal;
-use crate::statistics::all_good_show;
 pub use crate::statistics::best_shown as best_share;
+use crate::statistics::{all_good_show, turning::good_to_show};
 
 /// With at least so many allowed failures a system that has a quarter of them is called good in 90 of 100 drills.
 pub const SURE: f64 = 12.5;
 
-/// "Good again" is seen over this time, so that one good request between bad ones is no recovery.
-pub const WINDOW: Span = Span::secs(5);
-
-/// As few samples in a window as can tell good from bad.
-const SAMPLES_A_WINDOW: u64 = 20;
+/// The part of the time of `mitigate_within` and `recover_within` in which it must be possible to see that a system is
+/// good again.
+pub const PART: u32 = 4;
 
 /// The fewest samples at one vantage that can show the goal; `u64::MAX` where no number can. For `mitigate_within` and
-/// `recover_within` the samples are those of one [`WINDOW`].
+/// `recover_within`: as many good ones in a row as show a share above `good_at`.
 #[must_use]
-pub fn samples_to_decide(goal: &Goal) -> u64 {
+pub fn samples_to_decide(goal: &Goal, good_at: Share) -> u64 {
     match goal {
         Goal::Good(share) => all_good_show(share.fraction()),
         Goal::Latency { quantile, .. } => all_good_show(*quantile),
-        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => SAMPLES_A_WINDOW,
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => ceil(good_to_show(good_at.fraction())),
     }
 }
 
@@ -98,9 +96,10 @@ fn ceil(number: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::model::GOOD_AT;
 
     fn good(share: &str) -> u64 {
-        samples_to_decide(&Goal::Good(share.parse().expect("a share")))
+        samples_to_decide(&Goal::Good(share.parse().expect("a share")), GOOD_AT)
     }
 
     #[test]
@@ -113,9 +112,16 @@ mod tests {
 
     #[test]
     fn a_high_quantile_wants_many() {
-        let needed = |quantile| samples_to_decide(&Goal::Latency { quantile, below: Span::secs(1) });
+        let needed = |quantile| samples_to_decide(&Goal::Latency { quantile, below: Span::secs(1) }, GOOD_AT);
         assert_eq!([needed(0.5), needed(0.95), needed(0.99), needed(0.999)], [6, 72, 368, 3688]);
         assert_eq!(needed(1.0), u64::MAX);
+    }
+
+    #[test]
+    fn good_ones_in_a_row_show_that_it_is_good_again() {
+        let needed =
+            |good_at: u8| samples_to_decide(&Goal::MitigateWithin(Span::secs(1)), Share::per_cent(good_at));
+        assert_eq!([needed(50), needed(90), needed(95)], [8, 47, 96]);
     }
 
     #[test]

@@ -117,6 +117,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
             name: objective.name.clone(),
             probe: objective.value.probe.value.clone(),
             goal: objective.value.goal()?,
+            good_at: objective.value.good_at(),
             during: objective.value.during(),
         })
     });

@@ -116,8 +116,24 @@ pub struct Objective {
     pub probe: String,
     /// What must hold.
     pub goal: Goal,
+    /// For `mitigate_within` and `recover_within`: from this share of good requests on it is good again.
+    #[serde(default = "Objective::good_at", skip_serializing_if = "Objective::is_usual")]
+    pub good_at: Share,
     /// In which phases it is judged; for `recover_within` and `mitigate_within` this has no meaning.
     pub during: Vec<Phase>,
+}
+
+/// From this share of good requests on a system is good again, unless the objective says another.
+pub const GOOD_AT: Share = Share::per_cent(90);
+
+impl Objective {
+    const fn good_at() -> Share {
+        GOOD_AT
+    }
+
+    fn is_usual(share: &Share) -> bool {
+        *share == GOOD_AT
+    }
 }
 
 /// What must hold.

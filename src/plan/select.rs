@@ -142,6 +142,12 @@ pub(crate) fn key(seed: u64, salt: &str, name: &str) -> u64 {
     rank(seed, salt, name).iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
 }
 
+/// The key of the random moments of a probe at a vantage. Each run, probe and vantage has its own; the log has all that it
+/// follows from.
+pub(crate) fn arrivals_key(seed: u64, run: &str, probe: &str, vantage: &str) -> u64 {
+    key(seed, &format!("{run} {probe}"), vantage)
+}
+
 /// A host's place in an order that only the seed and `salt` decide.
 pub(crate) fn rank(seed: u64, salt: &str, host: &str) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);

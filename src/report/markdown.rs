@@ -28,7 +28,16 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     text.push_str("\n## Attacks\n");
     table(
         &mut text,
-        &["", "attack", "verdict", "score", "errors in the fault", "mitigated after", "recovered after"],
+        &[
+            "",
+            "attack",
+            "verdict",
+            "score",
+            "errors in the fault",
+            "mitigated after",
+            "recovered after",
+            "longest outage",
+        ],
         view.attacks.iter().map(|attack| {
             vec![
                 attack.number.to_string(),
@@ -38,6 +47,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 attack.errors.clone(),
                 attack.mitigated.clone(),
                 attack.recovered.clone(),
+                attack.outage.clone(),
             ]
         }),
     );
@@ -53,6 +63,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
             text.push('\n');
         }
         if !attack.ran {
+            for sentence in &attack.disagreements {
+                let _ = write!(text, "\n{}\n", plain(sentence));
+            }
             failures(&mut text, attack);
             continue;
         }
@@ -101,6 +114,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                     ]
                 }),
             );
+        }
+        for sentence in &attack.disagreements {
+            let _ = write!(text, "\n{}\n", plain(sentence));
         }
         failures(&mut text, attack);
     }

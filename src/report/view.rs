@@ -12,8 +12,8 @@ use crate::{
     plan::model::{Phase, Plan},
     score::{
         card::{
-            AttackCard, CauseCard, Course, FigureCard, HostCard, Measured, ObjectiveCard, Unit, phase_word,
-            state_word, verdict_word,
+            AttackCard, CauseCard, Course, DisagreementCard, FigureCard, HostCard, Measured, ObjectiveCard,
+            OutageCard, Unit, phase_word, state_word, verdict_word,
         },
         causes, say,
     },
@@ -60,9 +60,11 @@ pub(crate) struct AttackView {
     pub(crate) errors: String,
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
+    pub(crate) outage: String,
     pub(crate) charts: Vec<ChartView>,
     pub(crate) objectives: Vec<ObjectiveView>,
     pub(crate) figures: Vec<FigureView>,
+    pub(crate) disagreements: Vec<String>,
     pub(crate) causes: Vec<CauseView>,
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
@@ -101,7 +103,10 @@ pub(crate) struct FigureView {
     pub(crate) judged: bool,
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
+    pub(crate) outage: String,
     pub(crate) budget: String,
+    /// The 99th percentile of how late requests were sent, where any were.
+    pub(crate) late: Option<String>,
     /// For baseline, fault and recovery: share, median, 99th percentile.
     pub(crate) phases: Vec<(&'static str, String, String, String)>,
 }
@@ -304,9 +309,11 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
             .map_or_else(|| NONE.to_owned(), |figure| say::percent(errors(figure))),
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
+        outage: longest_outage(judged().map(|figure| figure.outage)),
         charts: input.facts.plan.filter(|_| ran).map_or_else(Vec::new, |plan| zooms(input, plan, attack)),
         objectives: attack.objectives.iter().map(|one| objective_view(attack, one)).collect(),
         figures: attack.figures.iter().map(|figure| figure_view(attack, figure)).collect(),
+        disagreements: attack.disagreements.iter().map(DisagreementCard::sentence).collect(),
         causes: attack.causes.iter().map(cause_view).collect(),
         injections: attack
             .injections
@@ -404,6 +411,16 @@ fn cause_view(card: &CauseCard) -> CauseView {
     }
 }
 
+/// The longest of some outages; one that is not known makes the whole not known.
+fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> String {
+    match all.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|one| one.high_us)) {
+        None => NONE.to_owned(),
+        Some(OutageCard { after_us: None, .. }) => "none".to_owned(),
+        Some(OutageCard { low_us: 0, .. }) => "one request".to_owned(),
+        Some(one) => say::time(one.low_us),
+    }
+}
+
 fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
     let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {
@@ -418,6 +435,8 @@ fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
         judged: attack.judges(&card.probe),
         mitigated: time(card.mitigated_us),
         recovered: time(card.recovered_us),
+        outage: longest_outage(std::iter::once(card.outage)),
+        late: card.late_p99_us.map(say::micros),
         budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
         phases: card
             .phases

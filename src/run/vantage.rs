@@ -16,19 +16,18 @@ use crate::{
     plan::{
         Plan,
         model::{COORDINATOR, Probe},
-        select::key,
+        select::arrivals_key,
     },
 };
 
-/// Returns what a vantage is to measure. Each run, probe and vantage has random moments of its own; the log has all that
-/// they follow from.
+/// Returns what a vantage is to measure.
 fn specs(plan: &Plan, run: &RunId, vantage: &str) -> Vec<ProbeSpec> {
     let spec = |probe: &Probe| ProbeSpec {
         name: probe.name.clone(),
         kind: probe.kind.clone(),
         rate: probe.rate,
         arrivals: probe.arrivals,
-        key: key(plan.seed, &format!("{run} {}", probe.name), vantage),
+        key: arrivals_key(plan.seed, run.as_str(), &probe.name, vantage),
         timeout: probe.timeout,
         connection: probe.connection,
         names: probe.names.clone(),

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::spot::Spot;
-use crate::plan::model::{Goal, Phase};
+use crate::plan::model::{GOOD_AT, Goal, Phase};
 
 /// Something that must hold of a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
 /// `recover_within`.
@@ -24,12 +24,15 @@ pub struct Objective {
     /// … is below this time.
     #[serde(default)]
     pub below: Option<Spot<Span>>,
-    /// Good again within this time from the fault's start, while it still holds.
+    /// Good again within this time from the fault's start, while it still holds; and no outage meanwhile is longer.
     #[serde(default)]
     pub mitigate_within: Option<Spot<Span>>,
-    /// Good again within this time from the heal.
+    /// Good again within this time from the heal; and no outage after it is longer.
     #[serde(default)]
     pub recover_within: Option<Spot<Span>>,
+    /// For `mitigate_within` and `recover_within`: it is good again from this share of good requests on; 90 % unless given.
+    #[serde(default)]
+    pub good_at: Option<Spot<Share>>,
     /// In which phases it is judged; fault and recovery unless given. Of no meaning for `mitigate_within` and
     /// `recover_within`.
     #[serde(default)]
@@ -57,6 +60,12 @@ impl Objective {
         .flatten();
         let goal = goals.next()?;
         goals.next().is_none().then_some(goal)
+    }
+
+    /// From which share of good requests on it is good again.
+    #[must_use]
+    pub fn good_at(&self) -> Share {
+        self.good_at.as_ref().map_or(GOOD_AT, |share| share.value)
     }
 
     /// In which phases it is judged.

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::spot::Spot;
 
-/// A measurement repeated at a fixed rate, open loop: a request counts from when it was due, so that a system that
-/// stalls cannot hide it. Exactly one of `http` and `tcp` is needed.
+/// A measurement repeated at a fixed rate, open loop: a request is sent when it is due, whatever became of those before, so
+/// that a system that stalls cannot hide it. Exactly one of `http` and `tcp` is needed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
@@ -27,7 +27,7 @@ pub struct Probe {
     /// another probe and then measures one part of the system only.
     #[serde(default)]
     pub arrivals: Arrivals,
-    /// A request that takes longer, from when it was due, is bad.
+    /// A request that takes longer, from when it was sent, is bad.
     #[serde(default = "Probe::second")]
     pub timeout: Spot<Span>,
     /// `new` opens a connection for every request; `reuse` keeps them, which can hide an outage.

@@ -73,7 +73,7 @@ pub struct AttackCard {
     pub score: Option<u8>,
     /// Its phases as they were.
     pub phases: Vec<PhaseCard>,
-    /// When the first fault was in force.
+    /// When the first fault began to be made.
     pub fault_from_us: Option<i64>,
     /// When the last fault was put back.
     pub healed_us: Option<i64>,
@@ -81,6 +81,9 @@ pub struct AttackCard {
     pub objectives: Vec<ObjectiveCard>,
     /// What people quote, for each probe and vantage.
     pub figures: Vec<FigureCard>,
+    /// Pairs of vantages, or of probes that ask for the same, which saw a phase differently by more than chance.
+    #[serde(default)]
+    pub disagreements: Vec<DisagreementCard>,
     /// Why requests failed, for each phase, probe and vantage; also of an attack that its baseline kept from running.
     #[serde(default)]
     pub causes: Vec<CauseCard>,
@@ -186,9 +189,77 @@ pub struct FigureCard {
     pub mitigated_us: Option<i64>,
     /// From the heal until it was good again; `None` if it was not, or not measured.
     pub recovered_us: Option<i64>,
+    /// The longest outage from the fault's start to the end of the recovery; `None` where a part of that was not measured.
+    #[serde(default)]
+    pub outage: Option<OutageCard>,
+    /// The 99th percentile of how late the vantage sent its requests, over the seconds in which one was more than a
+    /// millisecond late; `None` without such a second. It is no part of the latencies.
+    #[serde(default)]
+    pub late_p99_us: Option<u64>,
     /// Share of the error budget (what the objective allows over the attack's requests) that was used; above 1 is
     /// overspent. `None` without an objective on the good share, or with one that allows nothing.
     pub budget_spent: Option<f64>,
+}
+
+/// Two sights of one phase that differ by more than chance: each saw another part of the system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DisagreementCard {
+    /// The phase.
+    pub phase: Phase,
+    /// One of them.
+    pub one: Sight,
+    /// The other.
+    pub other: Sight,
+    /// The chance that two samples of one system differ by as much (Fisher's exact test).
+    pub chance: f64,
+}
+
+/// What a vantage counted of a probe in a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// The probe.
+    pub probe: String,
+    /// The vantage.
+    pub vantage: String,
+    /// Bad requests.
+    pub bad: u64,
+    /// Good and bad ones.
+    pub all: u64,
+}
+
+impl DisagreementCard {
+    /// A sentence about it.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let sight = |sight: &Sight| {
+            let share = sight.bad as f64 / sight.all.max(1) as f64;
+            format!(
+                "{} from {} ({} of {} bad)",
+                sight.probe,
+                sight.vantage,
+                super::say::percent(share),
+                sight.all
+            )
+        };
+        format!(
+            "In the {} {} and {} differ by more than chance: they saw different parts of the system, and no share over both means \
+             anything.",
+            phase_word(self.phase),
+            sight(&self.one),
+            sight(&self.other)
+        )
+    }
+}
+
+/// A stretch in which bad requests outweigh good ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutageCard {
+    /// When its first bad request was due, in microseconds after the fault's start; `None`: there was no outage.
+    pub after_us: Option<i64>,
+    /// From its first to its last bad request, in microseconds.
+    pub low_us: i64,
+    /// From the last good request before to the first after it, in microseconds.
+    pub high_us: i64,
 }
 
 /// Why requests of one probe failed in one phase at one vantage. A second counts in the phase in which its last bad

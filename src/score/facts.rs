@@ -52,8 +52,9 @@ pub(crate) struct Facts<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct AttackFacts<'a> {
     pub(crate) phases: Vec<(Phase, i64)>,
-    /// When its baseline was planned to end.
+    /// When its baseline and its recovery were planned to end.
     pub(crate) baseline_until_us: Option<i64>,
+    pub(crate) recovery_until_us: Option<i64>,
     pub(crate) ended: Option<(i64, Outcome)>,
     pub(crate) injections: Vec<InjectionFacts<'a>>,
 }
@@ -93,6 +94,8 @@ pub(crate) struct Sample<'a> {
     /// Neither good nor bad: the vantage's own fault.
     pub(crate) slipped: u64,
     pub(crate) causes: &'a BTreeMap<String, u64>,
+    /// The bin itself.
+    pub(crate) bin: &'a firedrill_wire::probe::Bin,
     /// When the first and the last bad request were due.
     pub(crate) first_bad_us: Option<i64>,
     pub(crate) last_bad_us: Option<i64>,
@@ -209,8 +212,10 @@ impl<'a> Facts<'a> {
             Event::Phase { attack, phase, until_us } => {
                 if let Some(facts) = self.attacks.get_mut(*attack) {
                     facts.phases.push((*phase, at_us));
-                    if *phase == Phase::Baseline {
-                        facts.baseline_until_us = Some(*until_us);
+                    match phase {
+                        Phase::Baseline => facts.baseline_until_us = Some(*until_us),
+                        Phase::Recovery => facts.recovery_until_us = Some(*until_us),
+                        Phase::Fault | Phase::Settle => {}
                     }
                 }
             }
@@ -362,6 +367,7 @@ pub(crate) fn sample(
         // What was due and has no answer in the bin is the vantage's own loss.
         slipped: sane(bin.slipped).max(due.saturating_sub(good.saturating_add(bad))),
         causes: &bin.bad,
+        bin,
         first_bad_us: after(bin.first_bad_us),
         last_bad_us: after(bin.last_bad_us),
         latencies: Latencies::of(bin).ok().filter(|latencies| latencies.total() == bin.good),

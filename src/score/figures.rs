@@ -1,13 +1,11 @@
 //! The figures that people quote, for every probe and vantage of an attack. Judges nothing.
 
 use super::{
-    acts::Part,
-    again,
-    card::{FigureCard, PhaseFigure},
+    card::{FigureCard, OutageCard, PhaseFigure},
     judge::{Bench, View},
     latency::Latencies,
-    regain::{Regain, Slips, regain},
-    share,
+    part::{Part, part},
+    share, time_goals,
 };
 use crate::plan::model::{Goal, Phase};
 
@@ -18,6 +16,10 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
         for vantage in &probe.from {
             let view = bench.view(probe, vantage);
             let phases: Vec<_> = bench.acts.all.iter().map(|act| phase(&view, act.phase)).collect();
+            let threshold = bench.good_again(&probe.name);
+            let went = |course| time_goals::went(&view, course, threshold);
+            let mitigated = time_goals::of_fault(&view).and_then(went);
+            let recovered = time_goals::of_recovery(&view).and_then(went);
             cards.push(FigureCard {
                 probe: probe.name.clone(),
                 vantage: vantage.clone(),
@@ -26,8 +28,10 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
                 bad: after_start(&view).map(|bin| bin.bad).sum(),
                 causes: causes(&view),
                 bad_for_us: bad_for(&view),
-                mitigated_us: again::fault_span(&view).and_then(|span| took(&view, span)),
-                recovered_us: again::recovery_span(&view).and_then(|span| took(&view, span)),
+                mitigated_us: mitigated.and_then(|went| took(&went)),
+                recovered_us: recovered.and_then(|went| took(&went)),
+                outage: outage(&view, [mitigated, recovered]),
+                late_p99_us: late(&view),
                 budget_spent: budget(&view),
             });
         }
@@ -35,17 +39,19 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
     cards
 }
 
-fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
+/// What a vantage saw in one phase.
+pub(super) fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
     // Counted as objectives count: a second across an edge has only its part in the phase.
     let (mut good, mut bad, mut bins) = (0, 0, Vec::new());
     for sample in view.samples {
-        let (sample, side) = match view.bench.acts.part(sample, &[phase]) {
-            Part::Whole(sample) => (sample, 1.0),
-            Part::Side(sample, side) => (sample, side),
+        let (sample, sure_good, sure_bad) = match part(view.bench.acts, view.pace, sample, &[phase]) {
+            Part::Whole(sample) => (sample, sample.good, sample.bad),
+            Part::Cut(sample, cut) => (sample, cut.sure.good, cut.sure.bad),
+            Part::Side(sample, side) => (sample, super::whole(share::counts(sample, side).0), sample.bad),
             Part::None | Part::Unsure(_) => continue,
         };
-        good += super::whole(share::counts(sample, side).0);
-        bad += sample.bad;
+        good += sure_good;
+        bad += sure_bad;
         bins.push(sample);
     }
     let readable = bins.iter().all(|bin| bin.latencies.is_some());
@@ -84,15 +90,30 @@ fn bad_for(view: &View<'_, '_>) -> Option<i64> {
     Some(last.saturating_sub(first).max(0))
 }
 
-fn took(view: &View<'_, '_>, (from, until): (i64, i64)) -> Option<i64> {
-    if view.unmeasured_us(from, until) > 0 {
-        return None;
+fn took(went: &time_goals::Went) -> Option<i64> {
+    (!went.still).then_some(went.took_us)
+}
+
+/// The longest outage from the fault's start on.
+fn outage(view: &View<'_, '_>, courses: [Option<time_goals::Went>; 2]) -> Option<OutageCard> {
+    let zero = view.bench.acts.fault_us?;
+    let [Some(fault), Some(recovery)] = courses else { return None };
+    let longest = std::cmp::max_by_key(recovery.outage, fault.outage, |outage| outage.high_us);
+    let after_us = longest.from_us.map(|from| from.saturating_sub(zero));
+    Some(OutageCard { after_us, low_us: longest.low_us, high_us: longest.high_us })
+}
+
+/// How late this vantage sent its requests.
+fn late(view: &View<'_, '_>) -> Option<u64> {
+    let mut all: Option<hdrhistogram::Histogram<u64>> = None;
+    for sample in after_start(view).filter(|sample| !sample.bin.lateness.is_empty()) {
+        let one = firedrill_probe::bin::lateness(sample.bin).ok()?;
+        match &mut all {
+            Some(all) => all.add(one).ok()?,
+            None => all = Some(one),
+        }
     }
-    match regain(view.samples, from, until, view.bench.good_enough(&view.probe.name), Slips::Out) {
-        Regain::AlwaysGood => Some(0),
-        Regain::At(moment) => Some(moment.saturating_sub(from)),
-        Regain::NotYet(_) | Regain::Unmeasured => None,
-    }
+    all.map(|all| all.value_at_quantile(0.99))
 }
 
 fn budget(view: &View<'_, '_>) -> Option<f64> {

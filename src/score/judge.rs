@@ -10,16 +10,17 @@ use firedrill_wire::probe::Arrivals;
 
 use super::{
     acts::Acts,
-    again,
     card::{Measured, ObjectiveCard, VantageCard, phase_word},
     facts::{Facts, Sample},
     landed::Doubt,
-    say, share,
+    requests::Pace,
+    say, share, time_goals,
 };
 use crate::{
     plan::{
         Plan,
-        model::{Attack, Goal, Objective, Phase, Probe},
+        model::{Attack, GOOD_AT, Goal, Objective, Phase, Probe},
+        select::arrivals_key,
     },
     verdict::Verdict,
 };
@@ -41,6 +42,8 @@ pub(crate) struct View<'f, 'a> {
     pub(crate) bench: &'f Bench<'f, 'a>,
     pub(crate) probe: &'a Probe,
     pub(crate) samples: &'f [Sample<'a>],
+    /// Its random moments; `None` where the log does not say of which run it is.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// What a vantage saw, and what follows.
@@ -66,6 +69,17 @@ pub fn good_enough(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
     strictest(true).or_else(|| strictest(false)).unwrap_or(DEFAULT_GOOD)
 }
 
+/// The share of good requests from which on a probe is good again: the strictest that an attack is judged by, else the
+/// default.
+fn good_again(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
+    let timed = |goal: &Goal| matches!(goal, Goal::MitigateWithin(_) | Goal::RecoverWithin(_));
+    let own = plan.objectives.iter().filter(|one| one.probe == probe && attack.judge.contains(&one.name));
+    own.filter(|one| timed(&one.goal))
+        .map(|one| one.good_at.fraction())
+        .reduce(f64::max)
+        .unwrap_or(GOOD_AT.fraction())
+}
+
 impl<'f, 'a> Bench<'f, 'a> {
     pub(crate) fn objectives(&self) -> impl Iterator<Item = &'a Objective> + '_ {
         self.plan.objectives.iter().filter(|objective| self.attack.judge.contains(&objective.name))
@@ -79,11 +93,20 @@ impl<'f, 'a> Bench<'f, 'a> {
     pub(crate) fn view(&'f self, probe: &'a Probe, vantage: &str) -> View<'f, 'a> {
         let samples =
             self.facts.samples.iter().find(|((name, from), _)| *name == probe.name && *from == vantage);
-        View { bench: self, probe, samples: samples.map_or(&[], |(_, samples)| samples) }
+        let pace = self.facts.run.as_deref().map(|run| Pace {
+            rate: probe.rate,
+            arrivals: probe.arrivals,
+            key: arrivals_key(self.plan.seed, run, &probe.name, vantage),
+        });
+        View { bench: self, probe, samples: samples.map_or(&[], |(_, samples)| samples), pace }
     }
 
     pub(crate) fn good_enough(&self, probe: &str) -> f64 {
         good_enough(self.plan, self.attack, probe)
+    }
+
+    pub(crate) fn good_again(&self, probe: &str) -> f64 {
+        good_again(self.plan, self.attack, probe)
     }
 
     /// An attack says nothing about a system that was ill before it.
@@ -134,6 +157,11 @@ impl View<'_, '_> {
     /// How much of a stretch of time has no bins, in microseconds. At the attack's outer ends a bin's length is
     /// forgiven, because bins do not begin with the attack.
     pub(crate) fn unmeasured_us(&self, from: i64, until: i64) -> i64 {
+        self.gaps(from, until).iter().map(|(from, until)| until.saturating_sub(*from)).sum()
+    }
+
+    /// The parts of a stretch of time that have no bins.
+    pub(crate) fn gaps(&self, from: i64, until: i64) -> Vec<(i64, i64)> {
         const JITTER_US: i64 = 50_000;
         const END_US: i64 = 1_200_000;
         let acts = &self.bench.acts.all;
@@ -141,17 +169,19 @@ impl View<'_, '_> {
             acts.first().is_some_and(|act| at <= act.from_us)
                 || acts.last().is_some_and(|act| at >= act.until_us)
         };
-        let mut missing = 0_i64;
+        let mut missing = Vec::new();
         let mut covered = from;
         let mut gap = |start: i64, end: i64| {
             let size = end.saturating_sub(start);
             let forgiven = if outer(start) || outer(end) { END_US } else { JITTER_US };
             if size > forgiven {
-                missing = missing.saturating_add(size);
+                missing.push((start, end));
             }
         };
         for bin in self.samples {
+            // Random moments leave seconds without any; equal distances do not.
             let idle = bin.due == 0
+                && self.probe.arrivals == Arrivals::Even
                 && self.probe.rate * bin.until_us.saturating_sub(bin.from_us) as f64 / 1e6 >= 1.0;
             if idle || bin.until_us <= covered || bin.from_us >= until {
                 continue;
@@ -163,6 +193,13 @@ impl View<'_, '_> {
             gap(covered, until);
         }
         missing
+    }
+
+    /// How well a moment of this vantage is known against those of the targets, in microseconds.
+    pub(crate) fn unsure_us(&self, from: i64, until: i64) -> i64 {
+        let inside = self.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
+        let own = inside.filter_map(|bin| bin.uncertainty_us).max().unwrap_or(0);
+        self.bench.acts.uncertainty_us.saturating_add(own)
     }
 
     /// What keeps this vantage from saying `held` over a stretch of time.
@@ -213,8 +250,8 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
         let view = bench.view(probe, vantage);
         let mut found = match objective.goal {
             Goal::Good(_) | Goal::Latency { .. } => share::judge(&view, objective.goal, &during),
-            Goal::MitigateWithin(limit) => again::mitigated(&view, limit),
-            Goal::RecoverWithin(limit) => again::recovered(&view, limit),
+            Goal::MitigateWithin(limit) => time_goals::mitigated(&view, limit, objective.good_at.fraction()),
+            Goal::RecoverWithin(limit) => time_goals::recovered(&view, limit, objective.good_at.fraction()),
         };
         if let Some(doubt) = bench.doubts.iter().find(|doubt| doubt.void) {
             found.verdict = Verdict::Unknown;
@@ -281,9 +318,15 @@ pub fn goal_text(objective: &Objective) -> String {
         Goal::Latency { quantile, below } => {
             format!("p{} at most {below} in {during}", trim(quantile * 100.0))
         }
-        Goal::MitigateWithin(limit) => format!("good again within {limit} while the fault holds"),
-        Goal::RecoverWithin(limit) => format!("good again within {limit} from the heal"),
+        Goal::MitigateWithin(limit) => {
+            format!("{} good again within {limit} from the fault's start", at(objective))
+        }
+        Goal::RecoverWithin(limit) => format!("{} good again within {limit} from the heal", at(objective)),
     }
+}
+
+fn at(objective: &Objective) -> String {
+    say::percent(objective.good_at.fraction())
 }
 
 fn trim(number: f64) -> String {

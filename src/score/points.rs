@@ -41,7 +41,7 @@ fn points(bench: &Bench<'_, '_>, figure: &FigureCard) -> Option<f64> {
     let acts = bench.acts;
     let fault_act = acts.get(Phase::Fault)?;
     let mitigation = of(figure.mitigated_us, fault_act.until_us.saturating_sub(acts.fault_us?));
-    let end = acts.all.last()?.until_us;
+    let end = acts.get(Phase::Recovery)?.until_us;
     let recovery = of(figure.recovered_us, end.saturating_sub(acts.healed_us.unwrap_or(end)));
     let latency = match (act(Phase::Baseline).and_then(|one| one.p99_us), fault.p99_us) {
         (Some(before), Some(during)) => ((10.0 - during as f64 / before.max(1) as f64) / 9.0).clamp(0.0, 1.0),

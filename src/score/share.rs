@@ -4,12 +4,13 @@
 //! request without an answer counts as infinitely slow, and both kinds share their intervals.
 
 use super::{
-    acts::{Part, planned_us},
+    acts::planned_us,
     card::{Measured, Unit},
     facts::Sample,
     interval::{Block, Estimate, estimate},
     judge::{Finding, View},
     latency::Latencies,
+    part::{Cut, Part, part},
     say,
 };
 use crate::{
@@ -100,7 +101,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     let mut tally = Tally { goal, limit, ..Tally::default() };
     let mut whole: Vec<&Latencies> = Vec::new();
     for sample in view.samples.iter().filter(|sample| sample.uncertainty_us.is_some()) {
-        match view.bench.acts.part(sample, during) {
+        match part(view.bench.acts, view.pace, sample, during) {
             Part::None => {}
             Part::Whole(sample) => {
                 let Some(fit) = fit(sample, limit) else {
@@ -110,6 +111,10 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
                 tally.count(fit as f64, sample, 1.0);
                 tally.endless += sample.bad;
                 whole.extend(&sample.latencies);
+            }
+            Part::Cut(sample, cut) => {
+                tally.cut(sample, cut, limit);
+                tally.endless += cut.sure.bad;
             }
             Part::Side(sample, side) => {
                 let (good, _) = counts(sample, side);
@@ -156,6 +161,32 @@ impl Tally {
         self.slipped += sample.slipped;
         self.worst.push(Block { good, all: all + slipped, length_us });
         self.best.push(Block { good: good + slipped, all: all + slipped, length_us });
+    }
+}
+
+impl Tally {
+    /// Counts the requests of a bin that are inside. Which of the good ones were slow is not known: as many as can be in
+    /// `worst`, as few as can be in `best`.
+    fn cut(&mut self, sample: &Sample<'_>, cut: Cut, limit: Option<(u64, f64)>) {
+        let Cut { sure, near, time } = cut;
+        let length_us = (length_us(sample) * time).max(1.0);
+        let slow = sample.good - fit(sample, limit).unwrap_or(0).min(sample.good);
+        let block = |good: u64, all: u64| Block { good: good as f64, all: all as f64, length_us };
+        if sure.good + sure.bad > 0 {
+            let slow = slow as f64 * sure.good as f64 / sample.good.max(1) as f64;
+            let good = (sure.good as f64 - slow).round().max(0.0);
+            self.blocks.push(Block { good, ..block(0, sure.good + sure.bad) });
+        }
+        let most_slow = slow.min(sure.good + near.good);
+        let quick = (sure.good + near.good - most_slow).min(sure.good);
+        let lost = sure.bad + sure.slipped + near.bad + near.slipped;
+        let late = most_slow.min(sure.good + near.good - quick);
+        self.worst.push(block(quick, quick + late + lost));
+        let least_slow = slow.saturating_sub(sample.good - sure.good);
+        let fine = sure.good - least_slow + sure.slipped + near.slipped;
+        self.best.push(block(fine, fine + least_slow + sure.bad));
+        self.slipped += sure.slipped + near.slipped;
+        self.unsure += usize::from(near.bad > 0);
     }
 }
 

@@ -59,7 +59,7 @@ fn fraction(x: f64, a: f64, b: f64) -> f64 {
 }
 
 /// The natural logarithm of the gamma function, for numbers above 0.
-fn ln_gamma(x: f64) -> f64 {
+pub(super) fn ln_gamma(x: f64) -> f64 {
     const G: f64 = 7.0;
     const COEFFICIENTS: [f64; 9] = [
         0.999_999_999_999_809_9,

@@ -115,6 +115,9 @@ fn slowed() -> PathBuf {
                     Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => rate.to_owned(),
                     Some(("timeout", _)) => "timeout = \"8s\"".to_owned(),
                     Some(("good", _)) => "good = \"20%\"".to_owned(),
+                    Some((goal @ ("mitigate_within" | "recover_within"), _)) => {
+                        format!("{goal} = \"10s\"\ngood_at = \"20%\"")
+                    }
                     Some(("abort", _)) => String::new(),
                     _ => line.to_owned(),
                 };

@@ -256,6 +256,8 @@ pub(crate) fn bin(seq: u64) -> Bin {
         bad: Default::default(),
         slipped: 0,
         worst_slip_us: 0,
+        lateness: String::new(),
+        requests: None,
         first_bad_us: None,
         last_bad_us: None,
         latency: String::new(),

@@ -21,7 +21,7 @@ pub struct ProbeSpec {
     /// The key of the random moments: another one for each run, probe and vantage.
     #[serde(default)]
     pub key: u64,
-    /// A request that takes longer, from when it was due, is bad.
+    /// A request that takes longer, from when it was sent, is bad.
     pub timeout: Span,
     /// Connections.
     #[serde(default)]
@@ -125,6 +125,19 @@ pub enum Connection {
     Reuse,
 }
 
+/// The single requests of a [`Bin`]. Their due times follow from the first and the probe's schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// The number of the first request that was due in the bin, counted from 0 since the probe started.
+    pub first: u64,
+    /// When it was due, in microseconds after the bin's start.
+    pub first_us: u64,
+    /// Two bits for each request in the order in which they were due, the first in the lowest bits: 1 good, 2 bad, 3
+    /// slipped; base64. Empty where all were good.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub outcomes: String,
+}
+
 /// What a probe measured in one second at one vantage. Every request counts in the bin in which it was *due*.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
@@ -152,13 +165,20 @@ pub struct Bin {
     /// The latest start against the schedule, in microseconds.
     #[serde(default)]
     pub worst_slip_us: u64,
+    /// How late requests started against the schedule: an HdrHistogram (V2, base64) in microseconds. Empty where none was
+    /// later than a millisecond.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lateness: String,
+    /// The requests by themselves; absent where none was due, and in bins of probers that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
     /// When the first bad request was due, in microseconds after the bin's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_bad_us: Option<u64>,
     /// When the last bad request was due, in microseconds after the bin's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_bad_us: Option<u64>,
-    /// Latencies of all good requests from when they were due, in microseconds: an HDR histogram (V2 + DEFLATE is not
+    /// Latencies of all good requests from when they were sent, in microseconds: an HDR histogram (V2 + DEFLATE is not
     /// used: V2, base64), 3 significant digits. Empty where there were none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub latency: String,

@@ -20,6 +20,13 @@ impl Share {
     /// All of it.
     pub const ALL: Self = Self(1.0);
 
+    /// That many per cent; 100 at most.
+    #[must_use]
+    pub const fn per_cent(number: u8) -> Self {
+        let number = if number > 100 { 100 } else { number };
+        Self(number as f64 / 100.0)
+    }
+
     /// From a fraction between 0 and 1; `None` outside of it.
     #[must_use]
     pub fn from_fraction(fraction: f64) -> Option<Self> {

@@ -5,9 +5,7 @@ use firedrill_wire::{Span, probe::Arrivals};
 use super::time::LONGEST_HOLD;
 use crate::{
     plan::{
-        decide::{
-            SURE, WINDOW, allowed_failures, best_share, rate_for, samples, samples_to_decide, time_for,
-        },
+        decide::{PART, SURE, allowed_failures, best_share, rate_for, samples, samples_to_decide, time_for},
         model::{Goal, Phase},
         timing::{self, Timing},
     },
@@ -49,7 +47,7 @@ fn decidable(
         return;
     };
     let rate = probe.value.rate.value;
-    let needed = samples_to_decide(&goal);
+    let needed = samples_to_decide(&goal, own.good_at());
     if let Goal::Good(share) = goal
         && needed == u64::MAX
     {
@@ -69,7 +67,7 @@ fn decidable(
         return;
     }
     let (time, key) = time_of(&goal, &own.during(), hold, timing);
-    // A window is one of many: there the mean number counts, not the least that a single one may get.
+    // It may take a little longer in one drill than in another: there the mean number counts.
     let arrivals = match goal {
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Arrivals::Even,
         Goal::Good(_) | Goal::Latency { .. } => probe.value.arrivals,
@@ -98,14 +96,23 @@ fn decidable(
              {needed} are needed"
         ),
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => format!(
-            "{rate} a second give {there} samples in {time}, too few to tell when all is good again; {needed} are needed"
+            "{rate} a second give {there} samples in {time}, a quarter of the time; {needed} good ones in a row show that it is \
+             good again"
         ),
     };
     // Only what the scenario may say is advice.
     let faster =
         Some(rate_for(needed, time, arrivals)).filter(|rate| (*rate as f64) <= firedrill_probe::MOST_RATE);
     let faster = faster.map(|rate| format!("rate = {rate} (probe `{}`)", probe.name));
-    let longer = key.map(|key| (key, time_for(needed, rate, arrivals)));
+    let longer = match goal {
+        Goal::MitigateWithin(_) => {
+            Some(("mitigate_within", time_for(needed * u64::from(PART), rate, arrivals)))
+        }
+        Goal::RecoverWithin(_) => {
+            Some(("recover_within", time_for(needed * u64::from(PART), rate, arrivals)))
+        }
+        Goal::Good(_) | Goal::Latency { .. } => key.map(|key| (key, time_for(needed, rate, arrivals))),
+    };
     let longer =
         longer.filter(|(_, time)| *time <= LONGEST_HOLD).map(|(key, time)| format!("{key} = \"{time}\""));
     let help = match [faster, longer].into_iter().flatten().collect::<Vec<_>>() {
@@ -149,7 +156,7 @@ fn barely(
 /// it must be enough by itself: what is seen afterwards says nothing about how it was meanwhile.
 fn time_of(goal: &Goal, during: &[Phase], hold: Span, timing: &Timing) -> (Span, Option<&'static str>) {
     match goal {
-        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => (WINDOW, None),
+        Goal::MitigateWithin(within) | Goal::RecoverWithin(within) => (Span(within.0 / PART), None),
         _ if during.contains(&Phase::Fault) => (hold, Some("hold")),
         _ => {
             let length = |phase: &Phase| match phase {

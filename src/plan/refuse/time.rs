@@ -1,10 +1,10 @@
 //! Times that cannot be: holds too short to show anything, or too long for anybody's nerves.
 
-use firedrill_wire::Span;
+use firedrill_wire::{Span, probe::Arrivals};
 
 use crate::{
     plan::{
-        decide::WINDOW,
+        decide::{samples_to_decide, time_for},
         model::Goal,
         resolve::{Draft, length},
         timing::{self, Timing},
@@ -124,17 +124,23 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
 fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut Sink) {
     for name in timing::judged(attack, scenario) {
         let Some(objective) = scenario.objective(name) else { continue };
+        let Some(probe) = scenario.probe(&objective.value.probe) else { continue };
         let (within, there, key, what) = match objective.value.goal() {
             Some(Goal::MitigateWithin(within)) => {
                 let Some(hold) = timing.hold else { continue };
                 (within, hold, "hold", "holds")
             }
-            Some(Goal::RecoverWithin(within)) => {
-                (within, timing.recovery + timing.settle, "recovery", "looks at recovery (and settling)")
-            }
+            Some(Goal::RecoverWithin(within)) => (within, timing.recovery, "recovery", "looks at recovery"),
             _ => continue,
         };
-        let needed = within + WINDOW;
+        let goal = objective.value.goal().unwrap_or(Goal::RecoverWithin(within));
+        let shown = samples_to_decide(&goal, objective.value.good_at());
+        let rate = probe.value.rate.value;
+        if rate.is_nan() || rate <= 0.0 || shown == u64::MAX {
+            continue;
+        }
+        let good = time_for(shown, rate, Arrivals::Even);
+        let needed = within + good;
         if there < needed {
             let own = timing::parts(attack, scenario).iter().all(|part| part.fault.own_hold().is_some());
             let at = match attack.value.fault.as_ref() {
@@ -143,7 +149,7 @@ fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut
             };
             let goal = if key == "hold" { "mitigate" } else { "recover" };
             let message = format!(
-                "attack `{}` {what} for {there}, too short to show `{name}`: {goal}_within {within} and {WINDOW} of good \
+                "attack `{}` {what} for {there}, too short to show `{name}`: {goal}_within {within} and {good} of good \
                  requests after it",
                 attack.name
             );

@@ -2,10 +2,13 @@
 
 use firedrill_wire::Span;
 
-use crate::scenario::{
-    Item, Scenario,
-    diagnose::{Problem, Sink},
-    objective::Objective,
+use crate::{
+    plan::model::Phase,
+    scenario::{
+        Item, Scenario,
+        diagnose::{Problem, Sink},
+        objective::Objective,
+    },
 };
 
 pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
@@ -53,11 +56,32 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
             problem.at(item.place_of(&quantile.at), "not a quantile").help("0.99 is the 99th percentile"),
         );
     }
+    if let Some(good_at) = &objective.good_at {
+        if !(0.01..=0.999).contains(&good_at.fraction()) {
+            let problem = Problem::error(format!("`good_at` of {} cannot be shown", good_at.value));
+            sink.push(
+                problem.at(item.place_of(&good_at.at), "from \"1%\" to \"99.9%\"").help("\"90%\" is usual"),
+            );
+        } else if objective.mitigate_within.is_none() && objective.recover_within.is_none() {
+            let problem = Problem::warning("`good_at` is about `mitigate_within` and `recover_within`");
+            sink.push(problem.at(item.place_of(&good_at.at), "has no effect"));
+        }
+    }
     if let Some(during) = &objective.during
         && during.is_empty()
     {
         let problem = Problem::error(format!("objective `{}` is judged in no phase", item.name));
-        sink.push(problem.at(item.place_of(&during.at), "empty").help("baseline, fault, recovery, settle"));
+        sink.push(problem.at(item.place_of(&during.at), "empty").help("baseline, fault, recovery"));
+    }
+    if let Some(during) = &objective.during
+        && during.contains(&Phase::Settle)
+    {
+        let message = format!("objective `{}` is judged while the system settles", item.name);
+        sink.push(
+            Problem::error(message)
+                .at(item.place_of(&during.at), "settling is waited for, and not judged")
+                .help("baseline, fault, recovery; a longer `recovery` for what takes its time"),
+        );
     }
     for span in
         [&objective.below, &objective.mitigate_within, &objective.recover_within].into_iter().flatten()

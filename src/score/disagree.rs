@@ -1,0 +1,43 @@
+//! Vantages, or probes of one address, that saw one phase differently by more than chance. Judges nothing.
+//!
+//! Where they do, they saw different parts of the system (a balancer that takes turns, a cut between regions), and no share
+//! over both of them means anything.
+
+use super::{
+    card::{DisagreementCard, Sight},
+    figures,
+    judge::Bench,
+};
+use crate::{plan::model::Phase, statistics::apart};
+
+/// False alarms in an attack are at most so frequent.
+const ALARMS: f64 = 0.01;
+
+/// All pairs of vantages that count and disagree, by phase.
+pub(super) fn all(bench: &Bench<'_, '_>) -> Vec<DisagreementCard> {
+    let mut pairs = Vec::new();
+    for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
+        let mut sights: Vec<(usize, Sight)> = Vec::new();
+        for (place, probe) in bench.plan.probes.iter().enumerate() {
+            // Probes that ask for the same are one group, whatever their rates.
+            let group = bench.plan.probes.iter().position(|other| other.kind == probe.kind).unwrap_or(place);
+            for vantage in probe.from.iter().filter(|vantage| bench.counts(vantage)) {
+                let figure = figures::phase(&bench.view(probe, vantage), phase);
+                let good = super::whole(figure.good.unwrap_or(0.0) * figure.samples as f64);
+                let bad = figure.samples.saturating_sub(good);
+                let (probe, vantage) = (probe.name.clone(), vantage.clone());
+                sights.push((group, Sight { probe, vantage, bad, all: figure.samples }));
+            }
+        }
+        for (place, (group, one)) in sights.iter().enumerate() {
+            let others = sights[place + 1..].iter().filter(|(other, _)| other == group);
+            pairs.extend(others.map(|(_, other)| {
+                let chance = apart((one.bad, one.all), (other.bad, other.all));
+                DisagreementCard { phase, one: one.clone(), other: other.clone(), chance }
+            }));
+        }
+    }
+    let limit = ALARMS / pairs.len().max(1) as f64;
+    pairs.retain(|pair| pair.chance < limit);
+    pairs
+}

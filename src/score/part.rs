@@ -1,0 +1,145 @@
+//! The part of a second that belongs to some phases. Seconds begin with the clock, phases do not.
+//!
+//! Where the bin has its single requests, they are on one side of an edge or the other, or so near to it that the clocks
+//! cannot tell. Where it has not, good ones are divided by time, and bad ones by the first and the last of them.
+
+use super::{acts::Acts, facts::Sample, requests};
+use crate::plan::model::Phase;
+
+/// What of a bin belongs to the phases that were asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'s, 'a> {
+    /// Nothing, or nothing that is needed.
+    None,
+    /// All of it.
+    Whole(&'s Sample<'a>),
+    /// Some of its requests, one by one.
+    Cut(&'s Sample<'a>, Cut),
+    /// All its bad requests, and this share of all its requests.
+    Side(&'s Sample<'a>, f64),
+    /// It lies across an edge, and which side its bad requests were on cannot be told.
+    Unsure(&'s Sample<'a>),
+}
+
+/// Requests by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) good: u64,
+    pub(crate) bad: u64,
+    pub(crate) slipped: u64,
+}
+
+/// The requests of a bin that lies across an edge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Cut {
+    /// Those that certainly belong to the phases.
+    pub(crate) sure: Ends,
+    /// Those that were due so near to an edge that they may belong to them.
+    pub(crate) near: Ends,
+    /// The share of the bin's time that certainly belongs to them.
+    pub(crate) time: f64,
+}
+
+/// A stretch of time that is asked for, and how unsure its ends are.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    from_us: i64,
+    from_zone_us: i64,
+    until_us: i64,
+    until_zone_us: i64,
+}
+
+impl Stretch {
+    /// Between these it certainly is.
+    fn sure(&self) -> std::ops::Range<i64> {
+        self.from_us.saturating_add(self.from_zone_us)..self.until_us.saturating_sub(self.until_zone_us)
+    }
+
+    /// Beyond these it certainly is not.
+    fn perhaps(&self) -> std::ops::Range<i64> {
+        self.from_us.saturating_sub(self.from_zone_us)..self.until_us.saturating_add(self.until_zone_us)
+    }
+}
+
+/// The time of some phases; an edge between two of them is none. `unsure_us`: how well the vantage's clock is known.
+fn stretches(acts: &Acts, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    for (place, act) in acts.all.iter().enumerate().filter(|(_, act)| during.contains(&act.phase)) {
+        // An act that ends where the next one begins ends as surely as that begins.
+        let next = acts.all.get(place + 1).filter(|next| next.from_us == act.until_us);
+        let until_zone_us = next.map_or(0, |next| next.edge_us).saturating_add(unsure_us);
+        match all.last_mut() {
+            Some(last) if last.until_us == act.from_us => {
+                (last.until_us, last.until_zone_us) = (act.until_us, until_zone_us);
+            }
+            _ => all.push(Stretch {
+                from_us: act.from_us,
+                from_zone_us: act.edge_us.saturating_add(unsure_us),
+                until_us: act.until_us,
+                until_zone_us,
+            }),
+        }
+    }
+    all
+}
+
+/// The part of a bin that belongs to some phases.
+pub(crate) fn part<'s, 'a>(
+    acts: &Acts,
+    pace: Option<requests::Pace>,
+    sample: &'s Sample<'a>,
+    during: &[Phase],
+) -> Part<'s, 'a> {
+    let stretches = stretches(acts, during, sample.uncertainty_us.unwrap_or(0));
+    let (from, until) = (sample.from_us, sample.until_us);
+    if stretches.iter().any(|one| one.sure().start <= from && until <= one.sure().end) {
+        return Part::Whole(sample);
+    }
+    if !stretches.iter().any(|one| one.perhaps().start < until && from < one.perhaps().end) {
+        return Part::None;
+    }
+    let inside = |one: &Stretch| until.min(one.sure().end).saturating_sub(from.max(one.sure().start)).max(0);
+    let time = stretches.iter().map(inside).sum::<i64>() as f64 / until.saturating_sub(from).max(1) as f64;
+    if let Some(all) = requests::exact(sample, pace) {
+        let (mut sure, mut near) = (Ends::default(), Ends::default());
+        for (due, outcome) in all {
+            if stretches.iter().any(|one| one.sure().contains(&due)) {
+                sure.add(outcome);
+            } else if stretches.iter().any(|one| one.perhaps().contains(&due)) {
+                near.add(outcome);
+            }
+        }
+        return Part::Cut(sample, Cut { sure, near, time });
+    }
+    match (sample.first_bad_us, sample.last_bad_us) {
+        _ if sample.bad == 0 => {
+            if time > 0.0 {
+                Part::Side(sample, time)
+            } else {
+                Part::None
+            }
+        }
+        (Some(first), Some(last)) => {
+            let holds = |range: std::ops::Range<i64>| range.contains(&first) && range.contains(&last);
+            let misses = |range: std::ops::Range<i64>| last < range.start || range.end <= first;
+            if stretches.iter().any(|one| holds(one.sure())) {
+                Part::Side(sample, time)
+            } else if stretches.iter().all(|one| misses(one.perhaps())) {
+                Part::None
+            } else {
+                Part::Unsure(sample)
+            }
+        }
+        _ => Part::Unsure(sample),
+    }
+}
+
+impl Ends {
+    fn add(&mut self, outcome: requests::Outcome) {
+        match outcome {
+            requests::Outcome::Good => self.good += 1,
+            requests::Outcome::Bad => self.bad += 1,
+            requests::Outcome::Slipped => self.slipped += 1,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Goals over a time: good again while the fault holds, and good again after the heal.
+//!
+//! Both have a threshold of their own, and stand beside no other objective. What counts is the moment from which on the
+//! share of good requests stays at the threshold ([`crate::statistics::turning`]), and that no outage meanwhile is longer than the
+//! goal allows.
+
+use firedrill_wire::Span;
+
+use super::{
+    card::{Measured, Unit},
+    judge::{Finding, View},
+    requests::{Outcome, Requests},
+    say,
+};
+use crate::{
+    plan::model::Phase,
+    statistics::turning::{self, Outage, Turning},
+    verdict::Verdict,
+};
+
+/// A stretch of time in which a system is to be good again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Course {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    /// What it is counted from, for people.
+    since: &'static str,
+    /// The phase, for people.
+    phase: &'static str,
+}
+
+/// What slipped requests, of which nobody knows how they would have gone, are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slips {
+    /// Left out: the figure that is shown.
+    Out,
+    /// Good ones, and so is what was not measured: what is bad even so is violated.
+    Good,
+    /// Bad ones: what is good even so has held.
+    Bad,
+}
+
+/// From the moment in which the fault began to be made to its end.
+pub(crate) fn of_fault(view: &View<'_, '_>) -> Option<Course> {
+    let acts = view.bench.acts;
+    let (from_us, until_us) = (acts.fault_us?, acts.get(Phase::Fault)?.until_us);
+    Some(Course { from_us, until_us, since: "from the fault's start", phase: "fault" })
+}
+
+/// From the heal to the planned end of the recovery.
+pub(crate) fn of_recovery(view: &View<'_, '_>) -> Option<Course> {
+    let acts = view.bench.acts;
+    let (from_us, until_us) = (acts.healed_us?, acts.get(Phase::Recovery)?.until_us);
+    Some(Course { from_us, until_us, since: "from the heal", phase: "recovery" })
+}
+
+/// Good again within that time from the fault's start, while it still holds?
+pub(crate) fn mitigated(view: &View<'_, '_>, limit: Span, threshold: f64) -> Finding {
+    match of_fault(view) {
+        Some(course) => judge(view, course, limit, threshold),
+        None => nothing("the fault was never in force"),
+    }
+}
+
+/// Good again within that time from the heal?
+pub(crate) fn recovered(view: &View<'_, '_>, limit: Span, threshold: f64) -> Finding {
+    match of_recovery(view) {
+        Some(course) => judge(view, course, limit, threshold),
+        None => nothing("the fault was never healed"),
+    }
+}
+
+/// How a course went, its times counted from its begin, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Went {
+    /// When it was good again; 0 where it never was bad enough.
+    pub(crate) took_us: i64,
+    /// Nothing shows that it was good again.
+    pub(crate) still: bool,
+    pub(crate) low_us: i64,
+    /// `None`: not shown.
+    pub(crate) high_us: Option<i64>,
+    pub(crate) outage: Outage,
+    /// How many requests this rests on.
+    pub(crate) samples: u64,
+}
+
+/// How a course went, with slipped requests left out; `None` where a part of it was not measured.
+pub(crate) fn went(view: &View<'_, '_>, course: Course, threshold: f64) -> Option<Went> {
+    if !view.gaps(course.from_us, course.until_us).is_empty() {
+        return None;
+    }
+    let requests = Requests::of(view, course.from_us, course.until_us);
+    (!requests.all.is_empty()).then(|| went_if(view, course, threshold, &requests, Slips::Out))
+}
+
+fn went_if(view: &View<'_, '_>, course: Course, threshold: f64, requests: &Requests, slips: Slips) -> Went {
+    let seen = |(due, outcome): &(i64, Outcome)| match (outcome, slips) {
+        (Outcome::Good, _) | (Outcome::Slipped, Slips::Good) => Some((*due, true)),
+        (Outcome::Bad, _) | (Outcome::Slipped, Slips::Bad) => Some((*due, false)),
+        (Outcome::Slipped, Slips::Out) => None,
+    };
+    let all: Vec<turning::Seen> = requests.all.iter().filter_map(seen).collect();
+    let Turning { at_us, low_us, high_us } = turning::turning(&all, course.from_us, threshold);
+    // A due time may be wrong by this, and so may the moment from which it is counted.
+    let unsure = requests.unsure_us.saturating_add(view.unsure_us(course.from_us, course.until_us));
+    let after = |us: i64| us.saturating_sub(course.from_us);
+    Went {
+        took_us: at_us.map_or(0, after),
+        still: at_us.is_some() && high_us.is_none(),
+        low_us: after(low_us).saturating_sub(unsure).max(0),
+        high_us: high_us.map(|us| after(us).saturating_add(unsure)),
+        outage: turning::longest_outage(&all, course.from_us, course.until_us, threshold),
+        samples: all.len() as u64,
+    }
+}
+
+impl Went {
+    /// What it means for a limit, if it was like that.
+    fn meaning(&self, limit: i64) -> Verdict {
+        let outage = |length: i64| self.outage.shown && length > limit;
+        if self.low_us > limit || outage(self.outage.low_us) {
+            Verdict::Violated
+        } else if self.high_us.is_some_and(|high| high <= limit) && !outage(self.outage.high_us) {
+            Verdict::Held
+        } else {
+            Verdict::Unknown
+        }
+    }
+
+    fn text(&self, course: Course, limit: i64) -> String {
+        let wanted = format!("{} wanted", say::time(limit));
+        let outage = match self.outage.low_us {
+            _ if self.outage.from_us.is_none() => String::new(),
+            length => format!("; longest outage {}", say::time(length)),
+        };
+        let range = match self.high_us {
+            Some(high) => format!("(likely {} to {})", say::time(self.low_us), say::time(high)),
+            None => format!("(likely {} or more)", say::time(self.low_us)),
+        };
+        if self.still {
+            return format!(
+                "not good until {} {} at least, {wanted}{outage}",
+                say::time(self.took_us),
+                course.since
+            );
+        }
+        match self.took_us {
+            0 => format!("good {} on {range}, {wanted}{outage}", course.since),
+            took => format!("good again {} {} {range}, {wanted}{outage}", say::time(took), course.since),
+        }
+    }
+}
+
+fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Finding {
+    let limit = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
+    let (from, until) = (course.from_us, course.until_us);
+    let requests = Requests::of(view, from, until);
+    if requests.all.is_empty() {
+        return nothing("nothing was measured");
+    }
+    let went = went_if(view, course, threshold, &requests, Slips::Out);
+    let measured = Measured {
+        unit: Unit::Time,
+        value: (!went.still).then_some(went.took_us as f64),
+        endless: went.still,
+        low: Some(went.low_us as f64),
+        high: went.high_us.filter(|_| !went.still).map(|us| us as f64),
+        samples: went.samples,
+    };
+    let figure = went.text(course, limit);
+    let slipped = requests.all.iter().filter(|(_, outcome)| *outcome == Outcome::Slipped).count();
+    // A slipped request may have been either: only what is so with all of them good and with all of them bad is known.
+    let sure = |verdict: Verdict| match verdict {
+        Verdict::Held => {
+            slipped == 0 || went_if(view, course, threshold, &requests, Slips::Bad).meaning(limit) == verdict
+        }
+        Verdict::Violated => {
+            let gaps = view.gaps(from, until);
+            let mut best = Requests { all: requests.all.clone(), ..requests };
+            best.with_gaps_good(&gaps, view.probe.rate);
+            went_if(view, course, threshold, &best, Slips::Good).meaning(limit) == verdict
+        }
+        Verdict::Unknown => true,
+    };
+    let verdict = went.meaning(limit);
+    let unsure = (!sure(verdict)).then(|| {
+        format!(
+            "it could not keep its own schedule: {slipped} requests slipped in the {}, and those would decide",
+            course.phase
+        )
+    });
+    let weak = if verdict == Verdict::Violated {
+        unsure
+    } else {
+        let general = view.bench.doubts.iter().find(|doubt| !doubt.void).map(|doubt| doubt.text.clone());
+        general.or_else(|| view.weakness(from, until, course.phase)).or(unsure)
+    };
+    match (weak, verdict) {
+        (Some(weak), _) => Finding { verdict: Verdict::Unknown, why: weak, measured },
+        (None, Verdict::Unknown) => {
+            let more = if went.high_us.is_none() {
+                format!("{figure}: that it stayed good is not shown; a longer {} would", course.phase)
+            } else {
+                format!("{figure}: too close to tell; a higher rate would show it")
+            };
+            Finding { verdict, why: more, measured }
+        }
+        (None, _) => Finding { verdict, why: figure, measured },
+    }
+}
+
+fn nothing(why: &str) -> Finding {
+    let measured = Measured { unit: Unit::Time, ..Measured::default() };
+    Finding { verdict: Verdict::Unknown, why: why.to_owned(), measured }
+}
