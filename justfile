@@ -12,6 +12,10 @@ test *ARGS:
 ci:
     bash .ci/run
 
+# How often verdicts are right, over drills of made-up systems: DRILLS of each.
+truth DRILLS="1000":
+    FIREDRILL_TRUTH={{DRILLS}} cargo test --profile dist -p firedrill --lib truth_bench -- --nocapture --test-threads 1
+
 # The numbers in docs/numbers.md, measured on this machine.
 bench *ARGS:
     tests/bench.sh {{ARGS}}

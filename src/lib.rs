@@ -19,4 +19,6 @@ pub mod score;
 pub mod statistics;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod truth_bench;
 pub mod verdict;

@@ -1,0 +1,181 @@
+//! Made-up systems: how likely a request is good at a moment of a phase, and how long it takes.
+
+/// Even numbers from 0 up to 1 (SplitMix64, Steele et al. 2014).
+#[derive(Clone, Debug)]
+pub(super) struct Chance(u64);
+
+impl Chance {
+    pub(super) fn new(seed: u64, salt: u64) -> Self {
+        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(super) fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// How failures lie in a phase, which have that share of its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Shape {
+    /// Each request by itself.
+    Independent,
+    /// Total failure for so many seconds at a time, at random moments.
+    Bursts(f64),
+    /// Total failure for a part of each period of so many seconds.
+    Period(f64),
+    /// Total failure once.
+    Outage,
+    /// A chance that falls through the phase.
+    Ramp,
+    /// An outage that has half of the failures, and stray ones.
+    OutageAndNoise,
+}
+
+impl Shape {
+    /// The chance of a good request, by the second of a phase, with a share of bad ones on the mean. `length` in seconds.
+    pub(super) fn make(self, bad: f64, length: f64, chance: &mut Chance) -> Box<dyn Fn(f64) -> f64> {
+        match self {
+            Self::Independent => Box::new(move |_| 1.0 - bad),
+            Self::Ramp => Box::new(move |at| 1.0 - 2.0 * bad * at / length),
+            Self::Period(period) => {
+                let begin = chance.next() * period;
+                Box::new(move |at| f64::from(u8::from((at + begin) % period >= bad * period)))
+            }
+            Self::Outage => {
+                let (outage, begin) = outage(bad, length, chance);
+                Box::new(move |at| f64::from(u8::from(!(begin..begin + outage).contains(&at))))
+            }
+            Self::OutageAndNoise => {
+                let (outage, begin) = outage(bad / 2.0, length, chance);
+                let noise = bad / 2.0 / (1.0 - bad / 2.0);
+                Box::new(move |at| if (begin..begin + outage).contains(&at) { 0.0 } else { 1.0 - noise })
+            }
+            Self::Bursts(each) => {
+                // As many as come by chance; this phase is what is judged, so its own share is the truth.
+                let mut bursts = Vec::new();
+                let mut at = -each;
+                while at < length {
+                    at += -(1.0 - chance.next()).ln() * each / bad.max(1e-9);
+                    bursts.push(at);
+                }
+                Box::new(move |at| {
+                    let within = |begin: &f64| (*begin..begin + each).contains(&at);
+                    f64::from(u8::from(!bursts.iter().any(within)))
+                })
+            }
+        }
+    }
+
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Independent => "independent".to_owned(),
+            Self::Bursts(each) => format!("bursts of {each} s"),
+            Self::Period(period) => format!("period of {period} s"),
+            Self::Outage => "one outage".to_owned(),
+            Self::Ramp => "ramp".to_owned(),
+            Self::OutageAndNoise => "outage and noise".to_owned(),
+        }
+    }
+}
+
+fn outage(bad: f64, length: f64, chance: &mut Chance) -> (f64, f64) {
+    let outage = bad * length;
+    (outage, chance.next() * (length - outage))
+}
+
+/// The mean of a function over a phase.
+pub(super) fn mean(of: &dyn Fn(f64) -> f64, length: f64) -> f64 {
+    const STEPS: u32 = 20_000;
+    let at = |step: u32| (f64::from(step) + 0.5) / f64::from(STEPS) * length;
+    (0..STEPS).map(|step| of(at(step))).sum::<f64>() / f64::from(STEPS)
+}
+
+/// How a system gets well after a fault or a heal: the chance of a good request by the second after it, and the moment from
+/// which on it is at 90 % or more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Course {
+    /// So good for a time, then with stray failures.
+    Step { first: f64, until: f64, noise: f64 },
+    /// From nothing to all, from the tenth second on.
+    Ramp { takes: f64 },
+    /// Dead for ten seconds, and once more for three from the twentieth on.
+    Relapse,
+    /// Good all the time.
+    Fine { noise: f64 },
+}
+
+impl Course {
+    pub(super) fn at(self, second: f64) -> f64 {
+        match self {
+            Self::Step { first, until, noise } => {
+                if second < until {
+                    first
+                } else {
+                    1.0 - noise
+                }
+            }
+            Self::Ramp { takes } => ((second - 10.0) / takes).clamp(0.0, 1.0),
+            Self::Relapse => f64::from(u8::from(second >= 10.0 && !(20.0..23.0).contains(&second))),
+            Self::Fine { noise } => 1.0 - noise,
+        }
+    }
+
+    /// Seconds.
+    pub(super) fn truth(self) -> f64 {
+        match self {
+            Self::Step { until, .. } => until,
+            Self::Ramp { takes } => 10.0 + 0.9 * takes,
+            Self::Relapse => 23.0,
+            Self::Fine { .. } => 0.0,
+        }
+    }
+
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Step { first, noise, .. } => {
+                format!("{:.0} % good, then {:.1} % noise", first * 100.0, noise * 100.0)
+            }
+            Self::Ramp { takes } => format!("ramp of {takes} s"),
+            Self::Relapse => "relapse".to_owned(),
+            Self::Fine { noise } => format!("good, {:.1} % noise", noise * 100.0),
+        }
+    }
+}
+
+/// A latency in microseconds: log-logistic about its median, five times as long in an episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Latency {
+    pub(super) median_us: f64,
+    /// The share of the phase that is slow; one episode.
+    pub(super) slow: f64,
+}
+
+impl Latency {
+    const SHAPE: f64 = 0.25;
+
+    pub(super) fn draw(self, slow: bool, even: f64) -> u64 {
+        let factor = if slow { 5.0 } else { 1.0 };
+        let odds = (even / (1.0 - even).max(1e-12)).max(1e-12);
+        crate::score::whole(self.median_us * factor * odds.powf(Self::SHAPE))
+    }
+
+    /// The share of all requests that take at most so long.
+    fn at_most(self, us: f64) -> f64 {
+        let one = |median: f64| 1.0 / (1.0 + (median / us).powf(1.0 / Self::SHAPE));
+        self.slow * one(self.median_us * 5.0) + (1.0 - self.slow) * one(self.median_us)
+    }
+
+    /// The true quantile, in microseconds.
+    pub(super) fn quantile(self, quantile: f64) -> f64 {
+        let (mut low, mut high) = (1.0, self.median_us * 1000.0);
+        for _ in 0..80 {
+            let middle = f64::midpoint(low, high);
+            if self.at_most(middle) < quantile { low = middle } else { high = middle }
+        }
+        f64::midpoint(low, high)
+    }
+}
