@@ -44,8 +44,32 @@ enum Broken {
     HealthCheck,
 }
 
+/// A line that shows on a terminal that something is under way, and for how long; it goes with the value.
+fn waiting(what: &'static str) -> impl Drop {
+    struct Waiting(indicatif::ProgressBar);
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            self.0.finish_and_clear();
+        }
+    }
+    let bar = indicatif::ProgressBar::new_spinner();
+    bar.set_style(
+        indicatif::ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
+            .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
+    );
+    bar.set_message(what);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    Waiting(bar)
+}
+
 pub(super) fn run(args: &Args) -> Result<Exit> {
     firedrill_lab::preflight().wrap("a lab cannot start here")?;
+    if !args.json {
+        errln!(
+            "six hosts are made of namespaces on this machine and broken six times, one after another, in two minutes; nothing outside of \
+             them is touched"
+        );
+    }
     let shop = Shop { health_check: !matches!(args.broken, Some(Broken::HealthCheck)), ..Shop::default() };
     let setup = Setup::demo(NAME, &shop)?;
     let folder = files(NAME);
@@ -54,7 +78,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     fs::write(folder.join("demo.toml"), builtin::DEMO)?;
     // Inside the lab's user namespace paths of others may be out of reach: the folder is made before.
     fs::create_dir_all(&args.out).wrap(format!("cannot make {}", args.out.display()))?;
+    let progress = (!args.json).then(|| waiting("making the hosts, their agents and the shop"));
     let lab = setup.up(false)?;
+    drop(progress);
     if !args.json {
         errln!("six hosts in three regions are up; their load balancer is {}", shop.balancer.describe());
     }
