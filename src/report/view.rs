@@ -411,6 +411,9 @@ fn cause_view(card: &CauseCard) -> CauseView {
     }
 }
 
+/// Less is what any busy machine has, in microseconds.
+const LATE_US: u64 = 5000;
+
 /// The longest of some outages; one that is not known makes the whole not known.
 fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> String {
     match all.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|one| one.high_us)) {
@@ -436,7 +439,7 @@ fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
         mitigated: time(card.mitigated_us),
         recovered: time(card.recovered_us),
         outage: longest_outage(std::iter::once(card.outage)),
-        late: card.late_p99_us.map(say::micros),
+        late: card.late_p99_us.filter(|us| *us >= LATE_US).map(say::micros),
         budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
         phases: card
             .phases

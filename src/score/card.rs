@@ -232,14 +232,7 @@ impl DisagreementCard {
     #[must_use]
     pub fn sentence(&self) -> String {
         let sight = |sight: &Sight| {
-            let share = sight.bad as f64 / sight.all.max(1) as f64;
-            format!(
-                "{} from {} ({} of {} bad)",
-                sight.probe,
-                sight.vantage,
-                super::say::percent(share),
-                sight.all
-            )
+            format!("{} from {} ({} of {} bad)", sight.probe, sight.vantage, sight.bad, sight.all)
         };
         format!(
             "In the {} {} and {} differ by more than chance: they saw different parts of the system, and no share over both means \

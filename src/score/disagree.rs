@@ -5,8 +5,8 @@
 
 use super::{
     card::{DisagreementCard, Sight},
-    figures,
     judge::Bench,
+    share,
 };
 use crate::{plan::model::Phase, statistics::apart};
 
@@ -22,11 +22,8 @@ pub(super) fn all(bench: &Bench<'_, '_>) -> Vec<DisagreementCard> {
             // Probes that ask for the same are one group, whatever their rates.
             let group = bench.plan.probes.iter().position(|other| other.kind == probe.kind).unwrap_or(place);
             for vantage in probe.from.iter().filter(|vantage| bench.counts(vantage)) {
-                let figure = figures::phase(&bench.view(probe, vantage), phase);
-                let good = super::whole(figure.good.unwrap_or(0.0) * figure.samples as f64);
-                let bad = figure.samples.saturating_sub(good);
-                let (probe, vantage) = (probe.name.clone(), vantage.clone());
-                sights.push((group, Sight { probe, vantage, bad, all: figure.samples }));
+                let (bad, all) = share::good(&bench.view(probe, vantage), phase).counts();
+                sights.push((group, Sight { probe: probe.name.clone(), vantage: vantage.clone(), bad, all }));
             }
         }
         for (place, (group, one)) in sights.iter().enumerate() {

@@ -3,8 +3,6 @@
 use super::{
     card::{FigureCard, OutageCard, PhaseFigure},
     judge::{Bench, View},
-    latency::Latencies,
-    part::{Part, part},
     share, time_goals,
 };
 use crate::plan::model::{Goal, Phase};
@@ -39,30 +37,15 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
     cards
 }
 
-/// What a vantage saw in one phase.
-pub(super) fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
-    // Counted as objectives count: a second across an edge has only its part in the phase.
-    let (mut good, mut bad, mut bins) = (0, 0, Vec::new());
-    for sample in view.samples {
-        let (sample, sure_good, sure_bad) = match part(view.bench.acts, view.pace, sample, &[phase]) {
-            Part::Whole(sample) => (sample, sample.good, sample.bad),
-            Part::Cut(sample, cut) => (sample, cut.sure.good, cut.sure.bad),
-            Part::Side(sample, side) => (sample, super::whole(share::counts(sample, side).0), sample.bad),
-            Part::None | Part::Unsure(_) => continue,
-        };
-        good += sure_good;
-        bad += sure_bad;
-        bins.push(sample);
-    }
-    let readable = bins.iter().all(|bin| bin.latencies.is_some());
-    let latencies = Latencies::merge(bins.iter().filter_map(|bin| bin.latencies.as_ref()));
-    let quantile = |q: f64| if readable { latencies.quantile(q, bad) } else { None };
+/// What a vantage saw in one phase, counted as objectives count it.
+fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
+    let tally = share::good(view, phase);
     PhaseFigure {
         phase,
-        samples: good + bad,
-        good: (good + bad > 0).then(|| good as f64 / (good + bad) as f64),
-        p50_us: quantile(0.5),
-        p99_us: quantile(0.99),
+        samples: tally.samples(),
+        good: tally.share(),
+        p50_us: tally.quantile(0.5),
+        p99_us: tally.quantile(0.99),
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) struct Tally {
     /// Of the whole bins, merged; and how many requests never got a good answer.
     latencies: Latencies,
     endless: u64,
-    /// Bins whose latencies cannot be read.
+    /// Bins whose latencies cannot be read; and of those the ones that the goal needs.
+    without_latencies: usize,
     unreadable: usize,
     /// Requests that the vantage itself lost: bad in `worst`, good in `best`.
     slipped: u64,
@@ -59,7 +60,18 @@ impl Tally {
         }
     }
 
-    fn samples(&self) -> u64 {
+    /// Bad requests, and all of them.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let bad = self.blocks.iter().map(|block| block.all - block.good).sum::<f64>();
+        (super::whole(bad), self.samples())
+    }
+
+    /// A latency quantile in microseconds; `None` if it is among those without an answer, or was not measured.
+    pub(crate) fn quantile(&self, quantile: f64) -> Option<u64> {
+        if self.without_latencies > 0 { None } else { self.latencies.quantile(quantile, self.endless) }
+    }
+
+    pub(crate) fn samples(&self) -> u64 {
         self.blocks.iter().map(|block| super::whole(block.all)).sum()
     }
 
@@ -91,6 +103,11 @@ impl Tally {
     }
 }
 
+/// Counts the good requests that a vantage saw in one phase.
+pub(crate) fn good(view: &View<'_, '_>, phase: Phase) -> Tally {
+    tally(view, Goal::Good(firedrill_wire::Share::ALL), &[phase])
+}
+
 /// Counts what a vantage saw in some phases.
 pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally {
     let (goal, limit) = match goal {
@@ -99,9 +116,13 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => (1.0, None),
     };
     let mut tally = Tally { goal, limit, ..Tally::default() };
-    let mut whole: Vec<&Latencies> = Vec::new();
+    let (mut whole, mut cut_only): (Vec<&Latencies>, Vec<&Latencies>) = (Vec::new(), Vec::new());
     for sample in view.samples.iter().filter(|sample| sample.uncertainty_us.is_some()) {
-        match part(view.bench.acts, view.pace, sample, during) {
+        let part = part(view.bench.acts, view.pace, sample, during);
+        if !matches!(part, Part::None) && sample.latencies.is_none() {
+            tally.without_latencies += 1;
+        }
+        match part {
             Part::None => {}
             Part::Whole(sample) => {
                 let Some(fit) = fit(sample, limit) else {
@@ -114,6 +135,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             }
             Part::Cut(sample, cut) => {
                 tally.cut(sample, cut, limit);
+                cut_only.extend(&sample.latencies);
                 tally.endless += cut.sure.bad;
             }
             Part::Side(sample, side) => {
@@ -136,7 +158,8 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             }
         }
     }
-    tally.latencies = Latencies::merge(whole);
+    // Which latencies of a second across an edge are inside is not known; in a phase without a whole second all are shown.
+    tally.latencies = Latencies::merge(if whole.is_empty() { cut_only } else { whole });
     tally
 }
 
@@ -244,10 +267,10 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
         return Finding { verdict: Verdict::Unknown, why, measured };
     };
     let figure = format!(
-        "{} of {} requests {}, {} wanted",
+        "{} {} over {} requests, {} wanted",
         say::percent(sure.share),
-        tally.samples(),
         tally.adjective(),
+        tally.samples(),
         say::percent(tally.goal)
     );
     let range = format!("(likely {} to {})", say::percent(sure.low), say::percent(sure.high));

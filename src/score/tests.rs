@@ -309,7 +309,7 @@ fn vantages_that_saw_different_systems_are_told() {
         (Phase::Fault, "coordinator", "canary")
     );
     assert!(
-        only.sentence().contains("buy from canary (5.2 % of 6000 bad) differ by more than chance"),
+        only.sentence().contains("buy from canary (312 of 6000 bad) differ by more than chance"),
         "{}",
         only.sentence()
     );

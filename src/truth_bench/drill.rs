@@ -146,6 +146,12 @@ impl Setup {
         let records: Vec<Record> = (1..).zip(all).map(record).collect();
         let card = fold(&records);
         let attack = card.attacks.into_iter().next().expect("one attack");
+        for ((goal, phase), one) in self.goals.iter().zip(&attack.objectives) {
+            let figure = attack.figures[0].phases.iter().find(|figure| figure.phase == *phase);
+            if let (Goal::Good(_), Some(figure)) = (goal, figure) {
+                assert_eq!(one.measured.value, figure.good, "one report says one thing");
+            }
+        }
         // What is undecided must be so for the requests' sake.
         assert!(card.why.is_empty(), "{:?}", card.why);
         attack

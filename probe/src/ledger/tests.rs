@@ -97,6 +97,39 @@ fn a_prober_that_stood_still_says_so_in_every_second() {
 }
 
 #[test]
+fn a_starved_prober_sends_late_and_does_not_blame_the_service() {
+    // Woken every 40 ms only, which is within its slip limit; the service answers 70 ms after it was asked.
+    let mut books = ledger(100.0, 2_000_000, 10_000_000);
+    let (mut now, mut under_way, mut bins) = (START, Vec::<(u64, Ticket)>::new(), Vec::new());
+    let mut stalls = Stalls::new(START, 2_000_000);
+    while !books.ended() {
+        books.expire(now, &stalls);
+        while let Some(ticket) = books.next_due(now) {
+            assert!(books.begin(ticket, now));
+            under_way.push((now + 70_000, ticket));
+        }
+        bins.extend(sealed(&mut books));
+        let next = now + 40_000;
+        under_way.sort_by_key(|(at, _)| *at);
+        for (at, ticket) in under_way.extract_if(.., |(at, _)| *at <= next) {
+            stalls.expect(at);
+            books.finish(ticket, at, Ok(Phases::default()), &stalls);
+        }
+        now = next;
+    }
+    let all = |read: fn(&Bin) -> Result<hdrhistogram::Histogram<u64>, crate::bin::HistogramError>| {
+        bins.iter().fold(crate::bin::empty().unwrap(), |mut sum, bin| {
+            sum.add(read(bin).unwrap()).unwrap();
+            sum
+        })
+    };
+    let (latency, late) = (all(crate::bin::histogram), all(crate::bin::lateness));
+    assert_eq!((latency.len(), sum(&bins, |bin| bin.slipped)), (1000, 0));
+    assert!(latency.max().abs_diff(70_000) < 100, "the service took 70 ms: {}", latency.max());
+    assert!(late.value_at_quantile(0.9) > 25_000 && late.max() <= 40_100, "{}", late.max());
+}
+
+#[test]
 fn what_is_too_much_at_once_slips() {
     let mut books = ledger(100.0, 1_000_000, 1_000_000);
     books.limits.most = 10;
