@@ -23,7 +23,7 @@ pub const LENGTH_US: u64 = 1_000_000;
 const DIGITS: u8 = 3;
 
 /// Requests that start no later than this are on time: their lateness is not worth a line in the log, in microseconds.
-const ON_TIME_US: u64 = 1000;
+pub const ON_TIME_US: u64 = 1000;
 
 /// A bin's histogram could not be read.
 #[derive(Debug, thiserror::Error)]

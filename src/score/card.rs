@@ -192,8 +192,8 @@ pub struct FigureCard {
     /// The longest outage from the fault's start to the end of the recovery; `None` where a part of that was not measured.
     #[serde(default)]
     pub outage: Option<OutageCard>,
-    /// The 99th percentile of how late the vantage sent its requests, over the seconds in which one was more than a
-    /// millisecond late; `None` without such a second. It is no part of the latencies.
+    /// The 99th percentile of how late the vantage sent its requests; `None` where none was more than a millisecond late. It
+    /// is no part of the latencies.
     #[serde(default)]
     pub late_p99_us: Option<u64>,
     /// Share of the error budget (what the objective allows over the attack's requests) that was used; above 1 is

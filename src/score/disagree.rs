@@ -8,7 +8,10 @@ use super::{
     judge::Bench,
     share,
 };
-use crate::{plan::model::Phase, statistics::apart};
+use crate::{
+    plan::model::{Phase, Probe},
+    statistics::apart,
+};
 
 /// False alarms in an attack are at most so frequent.
 const ALARMS: f64 = 0.01;
@@ -19,8 +22,12 @@ pub(super) fn all(bench: &Bench<'_, '_>) -> Vec<DisagreementCard> {
     for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
         let mut sights: Vec<(usize, Sight)> = Vec::new();
         for (place, probe) in bench.plan.probes.iter().enumerate() {
-            // Probes that ask for the same are one group, whatever their rates.
-            let group = bench.plan.probes.iter().position(|other| other.kind == probe.kind).unwrap_or(place);
+            // Probes that ask for the same and judge it alike are one group, whatever their rates.
+            let same = |other: &Probe| {
+                (&other.kind, other.timeout, other.connection)
+                    == (&probe.kind, probe.timeout, probe.connection)
+            };
+            let group = bench.plan.probes.iter().position(same).unwrap_or(place);
             for vantage in probe.from.iter().filter(|vantage| bench.counts(vantage)) {
                 let (bad, all) = share::good(&bench.view(probe, vantage), phase).counts();
                 sights.push((group, Sight { probe: probe.name.clone(), vantage: vantage.clone(), bad, all }));

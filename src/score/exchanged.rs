@@ -154,9 +154,10 @@ fn is_of(met: &ExchangeFacts<'_>, pair: &Pair) -> bool {
 /// What was exchanged at that moment; during the fault only what lies wholly within it.
 fn at<'a>(one: &InjectionFacts<'a>, pair: &Pair, moment: Moment) -> Option<&'a Exchanged> {
     let within = |met: &&ExchangeFacts<'_>| {
-        let from = one.in_force_us().is_some_and(|from| from + one.uncertainty_us <= met.from_us);
+        let from =
+            one.in_force_us().is_some_and(|from| from.saturating_add(one.uncertainty_us) <= met.from_us);
         let until = one.undoing_us().or_else(|| one.ended_us());
-        from && until.is_none_or(|until| met.until_us + one.uncertainty_us <= until)
+        from && until.is_none_or(|until| met.until_us.saturating_add(one.uncertainty_us) <= until)
     };
     let mut all = one.exchanges.iter().filter(|met| met.moment == moment && is_of(met, pair));
     all.find(|met| moment != Moment::During || within(met))?.met

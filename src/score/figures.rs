@@ -28,7 +28,7 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
                 bad_for_us: bad_for(&view),
                 mitigated_us: mitigated.and_then(|went| took(&went)),
                 recovered_us: recovered.and_then(|went| took(&went)),
-                outage: outage(&view, [mitigated, recovered]),
+                outage: outage(&view, threshold),
                 late_p99_us: late(&view),
                 budget_spent: budget(&view),
             });
@@ -77,24 +77,33 @@ fn took(went: &time_goals::Went) -> Option<i64> {
     (!went.still).then_some(went.took_us)
 }
 
-/// The longest outage from the fault's start on.
-fn outage(view: &View<'_, '_>, courses: [Option<time_goals::Went>; 2]) -> Option<OutageCard> {
-    let zero = view.bench.acts.fault_us?;
-    let [Some(fault), Some(recovery)] = courses else { return None };
-    let longest = std::cmp::max_by_key(recovery.outage, fault.outage, |outage| outage.high_us);
-    let after_us = longest.from_us.map(|from| from.saturating_sub(zero));
+/// The longest outage from the fault's start to the recovery's end.
+fn outage(view: &View<'_, '_>, threshold: f64) -> Option<OutageCard> {
+    let fault = time_goals::of_fault(view)?;
+    let recovery = time_goals::of_recovery(view)?;
+    let course = time_goals::Course { until_us: recovery.until_us, ..fault };
+    let longest = time_goals::went(view, course, threshold)?.outage;
+    let after_us = longest.from_us.map(|from| from.saturating_sub(fault.from_us));
     Some(OutageCard { after_us, low_us: longest.low_us, high_us: longest.high_us })
 }
 
 /// How late this vantage sent its requests.
 fn late(view: &View<'_, '_>) -> Option<u64> {
     let mut all: Option<hdrhistogram::Histogram<u64>> = None;
-    for sample in after_start(view).filter(|sample| !sample.bin.lateness.is_empty()) {
+    let mut in_time = 0;
+    for sample in after_start(view) {
+        if sample.bin.lateness.is_empty() {
+            in_time += sample.good + sample.bad;
+            continue;
+        }
         let one = firedrill_probe::bin::lateness(sample.bin).ok()?;
         match &mut all {
             Some(all) => all.add(one).ok()?,
             None => all = Some(one),
         }
+    }
+    if let Some(all) = &mut all {
+        all.record_n(firedrill_probe::bin::ON_TIME_US, in_time).ok()?;
     }
     all.map(|all| all.value_at_quantile(0.99))
 }

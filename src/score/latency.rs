@@ -24,7 +24,7 @@ impl Latencies {
     /// How many there are.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().map(|(_, count)| count).sum()
+        self.0.iter().fold(0, |sum, (_, count)| u64::saturating_add(sum, *count))
     }
 
     /// How many are at most so long.

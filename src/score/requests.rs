@@ -28,10 +28,19 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// Those that were due from one moment on and before the other. Seconds without single requests have them spread:
-    /// the bad ones from the first to the last of them, the others over the whole second.
-    pub(crate) fn of(view: &View<'_, '_>, from: i64, until: i64) -> Self {
+    /// the bad ones from the first to the last of them, the others over the whole second. `None` where there are more than
+    /// the probe can have sent.
+    pub(crate) fn of(view: &View<'_, '_>, from: i64, until: i64) -> Option<Self> {
         let mut requests = Self::default();
+        // The seconds at the ends count as a whole here.
+        let planned = view.probe.rate * (until.saturating_sub(from) as f64 / 1e6 + 2.0);
+        let most = super::whole(2.0 * planned + 10.0 * planned.sqrt() + 100.0);
+        let mut claimed = 0_u64;
         for sample in view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until) {
+            claimed = claimed.saturating_add(sample.due.max(sample.good + sample.bad + sample.slipped));
+            if claimed > most {
+                return None;
+            }
             let all = exact(sample, view.pace).unwrap_or_else(|| {
                 let length = sample.until_us.saturating_sub(sample.from_us);
                 requests.unsure_us = requests.unsure_us.max(length);
@@ -41,14 +50,16 @@ impl Requests {
         }
         // Bins lie in the order of time, and can overlap only where a clock was measured anew.
         requests.all.sort_by_key(|(due, _)| *due);
-        requests
+        Some(requests)
     }
 
     /// Puts in good requests at that rate where nothing was measured: what was not seen may all have been good.
     pub(crate) fn with_gaps_good(&mut self, gaps: &[(i64, i64)], rate: f64) {
+        let mut left = 10_000_000;
         for (from, until) in gaps {
             let length = until.saturating_sub(*from).max(0);
-            let count = super::whole(length as f64 / 1e6 * rate).min(10_000_000);
+            let count = super::whole(length as f64 / 1e6 * rate).min(left);
+            left -= count;
             let step = length as f64 / count.max(1) as f64;
             let due =
                 |k: u64| from.saturating_add(i64::try_from(super::whole(k as f64 * step)).unwrap_or(length));

@@ -117,19 +117,25 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     };
     let mut tally = Tally { goal, limit, ..Tally::default() };
     let (mut whole, mut cut_only): (Vec<&Latencies>, Vec<&Latencies>) = (Vec::new(), Vec::new());
-    for sample in view.samples.iter().filter(|sample| sample.uncertainty_us.is_some()) {
+    for sample in view.samples {
         let part = part(view.bench.acts, view.pace, sample, during);
-        if !matches!(part, Part::None) && sample.latencies.is_none() {
+        if matches!(part, Part::None) {
+            continue;
+        }
+        if sample.latencies.is_none() {
             tally.without_latencies += 1;
+            tally.unreadable += usize::from(limit.is_some());
+        }
+        // What is not known may all have been good.
+        if sample.uncertainty_us.is_none() || (limit.is_some() && sample.latencies.is_none()) {
+            let all = (sample.good + sample.bad + sample.slipped) as f64;
+            tally.best.push(Block { good: all, all, length_us: length_us(sample) });
+            continue;
         }
         match part {
             Part::None => {}
             Part::Whole(sample) => {
-                let Some(fit) = fit(sample, limit) else {
-                    tally.unreadable += 1;
-                    continue;
-                };
-                tally.count(fit as f64, sample, 1.0);
+                tally.count(fit(sample, limit) as f64, sample, 1.0);
                 tally.endless += sample.bad;
                 whole.extend(&sample.latencies);
             }
@@ -140,11 +146,8 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             }
             Part::Side(sample, side) => {
                 let (good, _) = counts(sample, side);
-                let of_good = if sample.good == 0 {
-                    0.0
-                } else {
-                    fit(sample, limit).unwrap_or(0) as f64 / sample.good as f64
-                };
+                let of_good =
+                    if sample.good == 0 { 0.0 } else { fit(sample, limit) as f64 / sample.good as f64 };
                 tally.count((good * of_good).round(), sample, side);
                 tally.endless += sample.bad;
             }
@@ -193,7 +196,7 @@ impl Tally {
     fn cut(&mut self, sample: &Sample<'_>, cut: Cut, limit: Option<(u64, f64)>) {
         let Cut { sure, near, time } = cut;
         let length_us = (length_us(sample) * time).max(1.0);
-        let slow = sample.good - fit(sample, limit).unwrap_or(0).min(sample.good);
+        let slow = sample.good - fit(sample, limit).min(sample.good);
         let block = |good: u64, all: u64| Block { good: good as f64, all: all as f64, length_us };
         if sure.good + sure.bad > 0 {
             let slow = slow as f64 * sure.good as f64 / sample.good.max(1) as f64;
@@ -213,11 +216,12 @@ impl Tally {
     }
 }
 
-fn fit(sample: &Sample<'_>, limit: Option<(u64, f64)>) -> Option<u64> {
+/// How many of a bin's good requests meet the goal; none where their latencies cannot be read.
+fn fit(sample: &Sample<'_>, limit: Option<(u64, f64)>) -> u64 {
     match (limit, &sample.latencies) {
-        (None, _) => Some(sample.good),
-        (Some((limit, _)), Some(latencies)) => Some(latencies.at_most(limit)),
-        (Some(_), None) => None,
+        (None, _) => sample.good,
+        (Some((limit, _)), Some(latencies)) => latencies.at_most(limit),
+        (Some(_), None) => 0,
     }
 }
 

@@ -316,6 +316,59 @@ fn vantages_that_saw_different_systems_are_told() {
 }
 
 #[test]
+fn an_outage_beyond_the_goal_is_never_held_whatever_the_threshold() {
+    // Good for long, then 60 % bad for 30 s: the good time outweighs it, and users waited all the same.
+    let mut drill = Drill::one();
+    drill.acts[0].bad = vec![(30..55, 60)];
+    drill.goals = vec![("failover", Goal::MitigateWithin(Span::secs(10)), vec![])];
+    for per_cent in [30, 50, 70, 90] {
+        let mut records = drill.records();
+        if let Event::RunStarted { plan, .. } = &mut records[0].event {
+            plan.objectives[0].good_at = Share::per_cent(per_cent);
+        }
+        let failover = &fold(&records).attacks[0].objectives[0];
+        assert_ne!(failover.verdict, Verdict::Held, "{per_cent} %: {failover:#?}");
+    }
+}
+
+#[test]
+fn an_outage_over_the_heal_is_one() {
+    let mut drill = Drill::one();
+    drill.acts[0].bad = vec![(HOLD - 8..HOLD + 4, 100)];
+    let outage = judged(&drill).attacks[0].figures[0].outage.expect("measured");
+    assert!((11_900_000..12_100_000).contains(&outage.low_us), "{outage:?}");
+}
+
+#[test]
+fn latencies_that_cannot_be_read_violate_nothing() {
+    let mut drill = Drill::one();
+    // If the half of the fault of which nothing is known was good, all of it was good enough.
+    drill.acts[0].bad = vec![(0..HOLD, 8)];
+    drill.goals =
+        vec![("fast", Goal::Latency { quantile: 0.95, below: Span::millis(300) }, vec![Phase::Fault])];
+    assert_eq!(judged(&drill).verdict, Verdict::Violated);
+    drill.bins = Box::new(|_, second, mut bin| {
+        if second > Drill::start(0) + 25 {
+            bin.latency = "AAAA".to_owned();
+        }
+        Some(bin)
+    });
+    unknown(&drill, "the latencies of");
+}
+
+#[test]
+fn a_log_that_claims_more_than_can_be_sent_is_not_counted_out() {
+    let mut drill = Drill::one();
+    drill.bins = Box::new(|_, _, mut bin| {
+        (bin.due, bin.good, bin.slipped, bin.requests) = (u64::MAX, u64::MAX, u64::MAX, None);
+        Some(bin)
+    });
+    unknown(&drill, "");
+    drill.goals.retain(|(name, ..)| *name == "failover");
+    unknown(&drill, "more requests than the probe can have sent");
+}
+
+#[test]
 fn a_time_goal_stands_by_itself() {
     // A total outage of 2.2 s: whatever share another objective asks for.
     let mut drill = Drill::one();

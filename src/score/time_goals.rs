@@ -24,9 +24,9 @@ pub(crate) struct Course {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
     /// What it is counted from, for people.
-    since: &'static str,
+    pub(crate) since: &'static str,
     /// The phase, for people.
-    phase: &'static str,
+    pub(crate) phase: &'static str,
 }
 
 /// What slipped requests, of which nobody knows how they would have gone, are taken for.
@@ -90,7 +90,7 @@ pub(crate) fn went(view: &View<'_, '_>, course: Course, threshold: f64) -> Optio
     if !view.gaps(course.from_us, course.until_us).is_empty() {
         return None;
     }
-    let requests = Requests::of(view, course.from_us, course.until_us);
+    let requests = Requests::of(view, course.from_us, course.until_us)?;
     (!requests.all.is_empty()).then(|| went_if(view, course, threshold, &requests, Slips::Out))
 }
 
@@ -118,10 +118,13 @@ fn went_if(view: &View<'_, '_>, course: Course, threshold: f64, requests: &Reque
 impl Went {
     /// What it means for a limit, if it was like that.
     fn meaning(&self, limit: i64) -> Verdict {
-        let outage = |length: i64| self.outage.shown && length > limit;
-        if self.low_us > limit || outage(self.outage.low_us) {
+        let Outage { low_us: shortest, high_us: longest, shown, .. } = self.outage;
+        if self.low_us > limit || (shown && shortest > limit) {
             Verdict::Violated
-        } else if self.high_us.is_some_and(|high| high <= limit) && !outage(self.outage.high_us) {
+        } else if self.high_us.is_some_and(|high| high <= limit)
+            && shortest <= limit
+            && (!shown || longest <= limit)
+        {
             Verdict::Held
         } else {
             Verdict::Unknown
@@ -155,10 +158,14 @@ impl Went {
 fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Finding {
     let limit = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
     let (from, until) = (course.from_us, course.until_us);
-    let requests = Requests::of(view, from, until);
+    let Some(requests) = Requests::of(view, from, until) else {
+        return nothing("the log claims more requests than the probe can have sent");
+    };
     if requests.all.is_empty() {
         return nothing("nothing was measured");
     }
+    let clockless = view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
+    let clockless = clockless.filter(|bin| bin.uncertainty_us.is_none()).count();
     let went = went_if(view, course, threshold, &requests, Slips::Out);
     let measured = Measured {
         unit: Unit::Time,
@@ -184,7 +191,12 @@ fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Fi
         Verdict::Unknown => true,
     };
     let verdict = went.meaning(limit);
-    let unsure = (!sure(verdict)).then(|| {
+    let unsure = (clockless > 0 || !sure(verdict)).then(|| {
+        if slipped == 0
+            && let Some(weakness) = view.weakness(from, until, course.phase)
+        {
+            return weakness;
+        }
         format!(
             "it could not keep its own schedule: {slipped} requests slipped in the {}, and those would decide",
             course.phase

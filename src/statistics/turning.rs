@@ -70,12 +70,7 @@ fn refuted(requests: &[Seen], threshold: f64) -> Vec<bool> {
             refuted[place + 1] |= sum - lowest >= SHOWN;
         }
     }
-    let worse = if threshold > 0.7 {
-        [0.1, 0.5, threshold - 1.5 * rest]
-    } else {
-        [0.1 * threshold, 0.3 * threshold, 0.7 * threshold]
-    };
-    for step in worse.map(|other| Step::new(other, threshold)) {
+    for step in worse(threshold) {
         // From the end: how much a walk that begins here grows at most.
         let mut most = 0.0_f64;
         for (place, (_, good)) in requests.iter().enumerate().rev() {
@@ -84,6 +79,16 @@ fn refuted(requests: &[Seen], threshold: f64) -> Vec<bool> {
         }
     }
     refuted
+}
+
+/// The walks that show that a share is below the threshold.
+fn worse(threshold: f64) -> [Step; 3] {
+    let shares = if threshold > 0.7 {
+        [0.1, 0.5, threshold - 1.5 * (1.0 - threshold)]
+    } else {
+        [0.1 * threshold, 0.3 * threshold, 0.7 * threshold]
+    };
+    shares.map(|share| Step::new(share, threshold))
 }
 
 /// How a walk goes on with each request: the logarithm of the chance of it under one share against the other.
@@ -137,8 +142,9 @@ pub(crate) fn longest_outage(requests: &[Seen], from: i64, until: i64, threshold
     let Some((_, first, last)) = best else { return Outage::default() };
     let before = first.checked_sub(1).map_or(from, |before| requests[before].0);
     let after = requests.get(last + 1).map_or(until, |(due, _)| *due);
-    let step = Step::new(0.1 * threshold.min(1.0), threshold);
-    let walk: f64 = requests[first..=last].iter().map(|(_, good)| step.of(*good)).sum();
+    let stretch = &requests[first..=last];
+    let walks = worse(threshold).map(|step| stretch.iter().map(|(_, good)| step.of(*good)).sum::<f64>());
+    let walk = walks.into_iter().fold(f64::NEG_INFINITY, f64::max);
     Outage {
         // A stretch may begin at any request, so the chance is shared among all of them.
         shown: walk >= SHOWN + (requests.len() as f64).ln(),
