@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 use crate::{
     plan::model::Host,
     scenario::diagnose::{Place, Problem, Sink},
+    text::{self, Text},
 };
 
 /// The JSON Schema of fleet files (draft 2020-12).
@@ -28,11 +29,20 @@ pub fn schema() -> serde_json::Value {
 /// Whether a file says that it is a fleet: it has tables that only fleets have, and none that only scenarios have.
 #[must_use]
 pub fn is_fleet(file: &std::path::Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(file) else { return false };
-    let (table, _) = toml::de::DeTable::parse_recoverable(&text);
+    let Ok(text) = text::read(file, MAX_BYTES) else { return false };
+    let (table, _) = toml::de::DeTable::parse_recoverable(&text.text);
     let has = |key: &&str| table.get_ref().contains_key(*key);
     read::KEYS.iter().filter(|key| **key != "schema").any(has)
         && !crate::scenario::KEYS.iter().filter(|key| **key != "schema").any(has)
+}
+
+/// A fleet's file is not larger; ten thousand hosts take some two megabytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+fn note_mark(text: &Text, sink: &mut Sink) {
+    if text.mark {
+        sink.push(Problem::warning(format!("the fleet: {}", text::MARK)).help(text::MARK_HELP));
+    }
 }
 
 /// Where the fleet comes from.
@@ -59,8 +69,11 @@ impl Fleet {
     #[must_use]
     pub fn load(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
         match source {
-            FleetSource::File(path) => match std::fs::read_to_string(path) {
-                Ok(text) => Some(read::from_toml(&path.display().to_string(), &text, sink)),
+            FleetSource::File(path) => match text::read(path, MAX_BYTES) {
+                Ok(text) => {
+                    note_mark(&text, sink);
+                    Some(read::from_toml(&path.display().to_string(), &text.text, sink))
+                }
                 Err(error) => {
                     let message = format!("the fleet {} could not be read: {error}", path.display());
                     sink.push(Problem::error(message).help("name the fleet's file with --fleet FILE"));
@@ -68,7 +81,10 @@ impl Fleet {
                 }
             },
             FleetSource::Command(command) => match command::output(command, command::TIME_OUT) {
-                Ok(text) => read::from_json(&command.join(" "), &text, sink),
+                Ok(text) => {
+                    note_mark(&text, sink);
+                    read::from_json(&command.join(" "), &text.text, sink)
+                }
                 Err(error) => {
                     sink.push(Problem::error(format!("the fleet's command failed: {error}")));
                     None

@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod terminal;
+mod text;
 
 pub mod cli;
 pub mod fleet;

@@ -2,6 +2,8 @@
 
 #[path = "diagnostics/command.rs"]
 mod command;
+#[path = "diagnostics/files.rs"]
+mod files;
 #[path = "diagnostics/same_probes.rs"]
 mod same_probes;
 

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::text::{self, Text};
+
 /// How long a fleet's command may take.
 pub(super) const TIME_OUT: Duration = Duration::from_secs(30);
 
@@ -17,7 +19,7 @@ const MAX_BYTES: u64 = 16 << 20;
 ///
 /// # Errors
 /// What was run, and why it gave nothing; what it wrote to its standard error is in it.
-pub(super) fn output(command: &[String], time_out: Duration) -> Result<String, String> {
+pub(super) fn output(command: &[String], time_out: Duration) -> Result<Text, String> {
     let shown = command.join(" ");
     let (program, arguments) = command.split_first().ok_or("no program is named")?;
     let mut child = Command::new(program)
@@ -49,7 +51,7 @@ pub(super) fn output(command: &[String], time_out: Duration) -> Result<String, S
     if text.len() as u64 > MAX_BYTES {
         return Err(format!("`{shown}` printed more than {MAX_BYTES} bytes"));
     }
-    String::from_utf8(text).map_err(|_| format!("`{shown}` printed what is not UTF-8"))
+    text::decode(text).map_err(|error| format!("what `{shown}` printed cannot be read: {error}"))
 }
 
 /// Reads a pipe to its end beside the rest, so that neither pipe can block the program.
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_the_program_printed_or_why_not() {
-        assert_eq!(output(&argv(&["echo", "{}"]), TIME_OUT).expect("runs"), "{}\n");
+        assert_eq!(output(&argv(&["echo", "{}"]), TIME_OUT).expect("runs").text, "{}\n");
         let error = output(&argv(&["cat", "/does/not/exist"]), TIME_OUT).expect_err("fails");
         assert!(error.contains("/does/not/exist") && error.contains("exit status"), "{error}");
         assert!(output(&argv(&["/does/not/exist"]), TIME_OUT).is_err());

@@ -21,9 +21,13 @@ use super::{
     root::KEYS,
     spot::{Item, Values},
 };
+use crate::text::{self, Text};
 
 /// Files larger than this are not scenarios.
 const MAX_BYTES: u64 = 4 << 20;
+
+/// Names a folder below which files may be included, besides the scenario's own.
+const ROOT_VARIABLE: &str = "FIREDRILL_ROOT";
 
 /// Keys that only the file has that is run, not the files that it includes.
 const MAIN_ONLY: [&str; 4] = ["name", "hypothesis", "ci", "attack"];
@@ -31,7 +35,7 @@ const MAIN_ONLY: [&str; 4] = ["name", "hypothesis", "ci", "attack"];
 /// Reads a scenario with its includes; `given` are the parameters' values. All that is wrong goes to `sink`.
 #[must_use]
 pub fn read(path: &Path, given: &[(String, String)], sink: &mut Sink) -> Scenario {
-    let mut files = Files::default();
+    let mut files = Files { roots: roots(path), ..Files::default() };
     files.load(path, None, sink);
     // The texts leave the sink for as long as trees borrow from them, so that problems can be noted meanwhile.
     let texts: Vec<_> = sink.sources.iter().map(|source| std::sync::Arc::clone(&source.text)).collect();
@@ -76,6 +80,8 @@ fn needed(file: FileId, table: &DeTable<'_>, sink: &mut Sink) {
 /// The files, in the order in which their tables count: what is included comes before what includes it.
 #[derive(Default)]
 struct Files {
+    /// What is included lies below one of these.
+    roots: Vec<PathBuf>,
     order: Vec<FileId>,
     done: Vec<PathBuf>,
     stack: Vec<(PathBuf, String)>,
@@ -88,6 +94,15 @@ impl Files {
             Ok(real) => real,
             Err(error) => return sink.push(unreadable(&name, &error.to_string(), from)),
         };
+        if !self.stack.is_empty() && !self.roots.iter().any(|root| real.starts_with(root)) {
+            let problem =
+                Problem::error(format!("{name} lies outside of the scenario's folder, and was not read"));
+            let help = format!("move it below that folder, or name a folder above both in {ROOT_VARIABLE}");
+            return sink.push(match from {
+                Some(place) => problem.at(place, "included here").help(help),
+                None => problem.help(help),
+            });
+        }
         if self.stack.iter().any(|(file, _)| *file == real) {
             let ring: Vec<&str> =
                 self.stack.iter().map(|(_, name)| name.as_str()).chain([name.as_str()]).collect();
@@ -100,11 +115,15 @@ impl Files {
         if self.done.contains(&real) {
             return;
         }
-        let text = match text_of(&real) {
+        let Text { text, mark } = match text::read(&real, MAX_BYTES) {
             Ok(text) => text,
             Err(error) => return sink.push(unreadable(&name, &error, from)),
         };
         let id = sink.add_source(name.as_str(), text.as_str());
+        if mark {
+            let problem = Problem::warning(text::MARK).at(Place { file: id, at: 0..0 }, "before this");
+            sink.push(problem.help(text::MARK_HELP));
+        }
         self.stack.push((real.clone(), name));
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in &errors {
@@ -130,12 +149,11 @@ fn includes(table: &Spanned<DeTable<'_>>) -> Vec<(String, Range<usize>)> {
     list.iter().filter_map(|entry| Some((entry.get_ref().as_str()?.to_owned(), entry.span()))).collect()
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MAX_BYTES {
-        return Err(format!("{size} bytes are too many for a scenario (at most {MAX_BYTES})"));
-    }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+/// The folders below which files are included: the scenario's own, and the one that the environment names.
+fn roots(scenario: &Path) -> Vec<PathBuf> {
+    let own = std::fs::canonicalize(scenario).ok().and_then(|real| real.parent().map(Path::to_path_buf));
+    let named = std::env::var_os(ROOT_VARIABLE).filter(|root| !root.is_empty());
+    own.into_iter().chain(named.and_then(|root| std::fs::canonicalize(root).ok())).collect()
 }
 
 fn unreadable(name: &str, error: &str, from: Option<Place>) -> Problem {

@@ -33,7 +33,8 @@ pub struct ScenarioFile {
     /// What the drill is to show, in a sentence. Needed where there are attacks.
     #[schemars(default)]
     hypothesis: Option<String>,
-    /// Other files whose tables are taken in, relative to this one. They have no `name`, `attack` or `ci`.
+    /// Other files whose tables are taken in, relative to this one; below the folder of the file that is run, or below the
+    /// one that `FIREDRILL_ROOT` names. They have no `name`, `attack` or `ci`.
     #[schemars(default)]
     include: Values,
     /// The environment, for the hosts' policies.
