@@ -6,9 +6,9 @@ use firedrill_wire::api::{Claim, Finding};
 
 use crate::{
     fault,
-    host::{Host, line, link, probe_kernel},
+    host::{Host, probe_kernel},
     prober::Probes,
-    serve, service, snapshot,
+    serve, service, snapshot, sweep,
     wiring::{Compared, Link, Snapshot, Wiring},
 };
 
@@ -21,7 +21,7 @@ pub fn wiring() -> Wiring {
         snapshot: &WholeHost,
         prober: |_| Arc::new(Probes::default()),
         findings,
-        leftovers,
+        sweep: sweep::sweep,
         server: |link| Box::pin(serve_link(link)),
     }
 }
@@ -46,26 +46,6 @@ impl Snapshot for WholeHost {
 fn findings(host: &Host) -> Vec<Finding> {
     let mut all = probe_kernel::findings(host);
     all.extend(service::doctor::findings(host));
-    all
-}
-
-fn leftovers(host: &Host) -> Vec<String> {
-    let mut all = match host.nft.our_tables() {
-        Ok(tables) => tables.into_iter().map(|table| format!("nftables table {}", table.name)).collect(),
-        Err(error) => vec![format!("nftables could not be looked at: {error}")],
-    };
-    all.extend(host.iptables.leftovers());
-    match link::all() {
-        Ok(interfaces) => {
-            all.extend(
-                interfaces
-                    .iter()
-                    .filter(|one| line::is_line(one))
-                    .map(|one| format!("interface {}", one.name)),
-            );
-        }
-        Err(error) => all.push(error.to_string()),
-    }
     all
 }
 

@@ -34,7 +34,7 @@ use crate::{
     identity::Identity,
     journal::{Replayed, read},
     local::{Answer, Call, ask},
-    supervisor::recover,
+    supervisor::{recover, sweep},
     wiring::Wiring,
 };
 
@@ -167,14 +167,14 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
     let host = config.host();
     let by = format!("root@{}", config.host);
     let reason = if loud { HealReason::Asked { by: by.clone() } } else { HealReason::FoundAtStart };
-    let healed = match Lock::take(&paths, dying) {
-        Ok(_lock) => match recover(config, &host, wiring.apply, &reason, || {}) {
+    let (healed, swept) = match Lock::take(&paths, dying) {
+        Ok(_lock) => match recover(config, &host, &wiring, &reason, || {}) {
             Ok(mut done) => {
                 if halt {
                     done.journal.event(What::Halted { by });
                     done.journal.sync();
                 }
-                done.healed
+                (done.healed, done.swept)
             }
             // What could be read was put back all the same; only the writing failed.
             Err(error) => return Err(io::Error::other(error.chain())),
@@ -184,10 +184,13 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
             tracing::error!("{error}; putting back without journaling it");
             let here = Identity::here();
             let replayed = read(&paths, &here).map_err(|error| io::Error::other(error.chain()))?;
-            put_back_all(replayed.open(), &here, wiring.apply, &host, &config.timings.retry(), || {})
+            let retry = config.timings.retry();
+            let healed = put_back_all(replayed.open(), &here, wiring.apply, &host, &retry, || {});
+            let swept = sweep(&wiring, &host, &healed);
+            (healed, swept)
         }
     };
-    Ok(said(&answer_of(healed), loud))
+    Ok(said(&UndoAnswer { swept: swept.removed, ..answer_of(healed) }, loud))
 }
 
 fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
@@ -208,7 +211,7 @@ fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
             about: one.intent.about,
         })
         .collect();
-    UndoAnswer { injections, stuck }
+    UndoAnswer { injections, stuck, swept: Vec::new() }
 }
 
 fn said(answer: &UndoAnswer, loud: bool) -> ExitCode {
@@ -217,6 +220,9 @@ fn said(answer: &UndoAnswer, loud: bool) -> ExitCode {
     }
     for stuck in &answer.stuck {
         eprintln!("could NOT be put back: {stuck}");
+    }
+    for what in &answer.swept {
+        println!("removed, because it belonged to no live injection: {what}");
     }
     if loud && answer.injections.is_empty() {
         println!("nothing was in force");

@@ -63,7 +63,7 @@ impl Shared {
     /// Puts back all that is open, in this process. True if nothing is stuck.
     fn heal(&self, reason: &HealReason, tick: impl FnMut()) -> bool {
         let host = self.config.host();
-        match recover(&self.config, &host, self.wiring.apply, reason, tick) {
+        match recover(&self.config, &host, &self.wiring, reason, tick) {
             Ok(done) => done.healed.iter().all(|one| one.state != firedrill_wire::journal::State::Stuck),
             Err(error) => {
                 tracing::error!("{}; what could be read was put back", error.chain());

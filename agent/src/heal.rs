@@ -65,16 +65,18 @@ pub struct PutBack {
 }
 
 impl PutBack {
-    /// All of an intent's undo that still means something on this machine and boot.
+    /// All of an intent's undo that still means something in this boot. Of one that is armed, only what takes away what
+    /// was staged: it has not started, and whatever else differs was done by somebody else.
     #[must_use]
-    pub fn of(intent: &Intent, here: &Identity) -> Self {
+    pub fn of(intent: &Intent, state: State, here: &Identity) -> Self {
         let same_boot = intent.identity.boot_id == here.boot_id;
+        let not_started = same_boot && state == State::Armed;
         let mut new = Self::default();
         for undo in &intent.live.prepared.undo {
-            if same_boot || !undo.ends_with_boot() {
-                new.left.push(undo.clone());
-            } else {
+            if !same_boot && undo.ends_with_boot() {
                 new.details.push(format!("{}: not needed, the host was booted since", undo.sentence()));
+            } else if !not_started || undo.takes_away_staged() {
+                new.left.push(undo.clone());
             }
         }
         new
@@ -175,7 +177,7 @@ pub fn put_back_all<'a>(
     for found in open {
         match without_undo(found, here) {
             Some(healed) => all.push(healed),
-            None => work.push((found, PutBack::of(&found.intent, here), true)),
+            None => work.push((found, PutBack::of(&found.intent, found.state, here), true)),
         }
     }
     work.reverse();
@@ -200,18 +202,30 @@ pub fn put_back_all<'a>(
     }
     all.extend(work.into_iter().map(|(found, one, _)| {
         let (state, detail, foreign) = one.end();
-        Healed { intent: found.intent.clone(), state, detail, foreign, touched: true }
+        let intent = found.intent.clone();
+        if state == State::Undone && found.state == State::Armed && same_boot(found, here) {
+            let detail = format!("it had not started; {detail}");
+            return Healed { intent, state: State::Disarmed, detail, foreign, touched: false };
+        }
+        Healed { intent, state, detail, foreign, touched: true }
     }));
     all
 }
 
-/// What is over without any undo: what never started, and what cannot be undone.
+fn same_boot(found: &Found, here: &Identity) -> bool {
+    found.intent.identity.boot_id == here.boot_id
+}
+
+/// What is over without any undo: what never started and has nothing staged, and what cannot be undone.
 fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
-    let same_boot = found.intent.identity.boot_id == here.boot_id;
     let reversible = found.intent.live.ask.fault.reversible();
+    let stages = found.intent.live.prepared.undo.iter().any(Undo::takes_away_staged);
     let (state, detail) = match found.state {
-        // In the same boot the record of a start cannot be lost: it is written before the effect.
-        State::Armed if same_boot || !reversible => (State::Disarmed, "it had not started"),
+        // In the same boot the record of a start cannot be lost: it is written before the effect. Nobody writes down what
+        // is staged, so that is looked for.
+        State::Armed if !reversible || (same_boot(found, here) && !stages) => {
+            (State::Disarmed, "it had not started")
+        }
         State::Injecting if !reversible => {
             (State::Done, "the agent ended while the effect was being made; it cannot be undone")
         }

@@ -27,6 +27,7 @@ pub mod serve;
 pub mod service;
 pub mod snapshot;
 pub mod supervisor;
+pub mod sweep;
 #[doc(hidden)]
 pub mod testing;
 pub mod transition;

@@ -26,7 +26,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-pub use self::recover::{Recovered, recover};
+pub use self::recover::{Recovered, recover, sweep};
 
 use self::book::{Book, Entry};
 use crate::{
@@ -88,8 +88,7 @@ impl Supervisor {
         prober: Arc<dyn Prober>,
         recovered: Recovered,
     ) -> std::io::Result<Self> {
-        let Recovered { mut journal, healed, replayed, damage } = recovered;
-        let leftovers = (wiring.leftovers)(&host);
+        let Recovered { mut journal, healed, replayed, damage, swept } = recovered;
         journal.event(What::AgentStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             healed: u32::try_from(healed.len()).unwrap_or(u32::MAX),
@@ -97,7 +96,7 @@ impl Supervisor {
         });
         journal.sync();
         let mut warnings = damage;
-        warnings.extend(leftovers.into_iter().map(|what| format!("left over from before: {what}")));
+        warnings.extend(swept.told());
         let here = Identity::here();
         let book = Book::after(&replayed);
         let published = journal.published();

@@ -125,6 +125,21 @@ impl Undo {
         }
     }
 
+    /// Whether what it takes away may be there before the start: [`Inject::stage`](crate::fault::Inject::stage) makes it.
+    #[must_use]
+    pub const fn takes_away_staged(&self) -> bool {
+        match self {
+            Self::DeleteNftTable { .. }
+            | Self::RemoveChains { .. }
+            | Self::RemoveLines { .. }
+            | Self::StopQueue { .. } => true,
+            Self::StopResets { .. }
+            | Self::RaiseLink { .. }
+            | Self::StartService { .. }
+            | Self::ContinueProcess { .. } => false,
+        }
+    }
+
     /// What it does, as a sentence for plans.
     #[must_use]
     pub fn sentence(&self) -> String {

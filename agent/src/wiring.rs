@@ -18,6 +18,7 @@ use crate::{
     fault::Inject,
     heal::Apply,
     host::Host,
+    sweep::Sweep,
 };
 
 /// All ports.
@@ -33,8 +34,8 @@ pub struct Wiring {
     pub prober: fn(&Config) -> Arc<dyn Prober>,
     /// What the host can do and what people should know about it.
     pub findings: fn(&Host) -> Vec<Finding>,
-    /// Everything with our name on it that is still on the host, each with what it is.
-    pub leftovers: fn(&Host) -> Vec<String>,
+    /// Removes from the kernel what has our name and belongs to no live injection.
+    pub sweep: Sweep,
     /// The link's server.
     pub server: Server,
 }

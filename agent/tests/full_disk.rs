@@ -71,7 +71,7 @@ fn small_disk(at: &Path) -> io::Result<()> {
 fn start(config: &Arc<Config>) -> Supervisor {
     let wiring = wiring();
     let host = Arc::new(config.host());
-    let recovered = recover(config, &host, wiring.apply, &HealReason::FoundAtStart, || {}).unwrap();
+    let recovered = recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).unwrap();
     let prober = (wiring.prober)(config);
     Supervisor::start(Arc::clone(config), host, wiring, Arc::new(NoGuard), prober, recovered).unwrap()
 }

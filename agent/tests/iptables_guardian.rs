@@ -12,7 +12,7 @@ mod harness;
 use std::{
     fs,
     net::UdpSocket,
-    process::{Child, Command, ExitCode},
+    process::{Child, Command, ExitCode, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -64,6 +64,12 @@ const TESTS: &[Test] = &[
     ("worker_stopped", |world| by_guardian(world, &[Who::Worker], Signal::STOP)),
     ("all_stopped", |world| by_lease(world, Signal::STOP)),
     ("all_killed", |world| by_lease(world, Signal::KILL)),
+    ("worker_killed_while_staged", |_| staged(&[Who::Worker], None)),
+    ("guardian_killed_while_staged", |_| staged(&[Who::Guardian], None)),
+    ("all_killed_while_staged_then_undo_all", |_| staged(&Processes::ALL, Some(&["undo", "--all"]))),
+    ("all_killed_while_staged_then_swept", |_| staged(&Processes::ALL, Some(&["sweep"]))),
+    ("all_killed_while_staged_then_started", |_| staged(&Processes::ALL, Some(&["serve"]))),
+    ("chains_that_no_journal_knows_go", unknown_chains),
 ];
 
 /// Into namespaces of this program's own. Lists of the kernel can be written to by the machine's root only.
@@ -94,7 +100,8 @@ async fn drill(link: Link) -> Result<(), String> {
             let hold = Span::secs(100);
             let prepared =
                 ready(control.prepare(&alice(), &run_id(), &ask_prepare(&[("a", fault)], hold)).unwrap());
-            control.arm(&alice(), &run_id(), &ask_arm(&prepared, 200, hold, LEASE)).unwrap();
+            let ahead = fs::read_to_string(run.join("drill")).unwrap().parse().unwrap();
+            control.arm(&alice(), &run_id(), &ask_arm(&prepared, ahead, hold, LEASE)).unwrap();
             while control.renew(&run_id(), &Renew { lease: LEASE }).is_ok() {
                 thread::sleep(Duration::from_millis(50));
             }
@@ -164,15 +171,24 @@ struct Agent {
 }
 
 impl Agent {
-    /// Starts one and waits until its fault is in force.
-    fn in_force(world: &World) -> Self {
+    /// Starts one whose fault begins so many milliseconds after it was armed.
+    fn drilling(ahead: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("agent.toml"), config_text(dir.path(), "start_tolerance = \"20s\"\n"))
             .unwrap();
         fs::create_dir_all(dir.path().join("run")).unwrap();
-        fs::write(dir.path().join("run/drill"), "").unwrap();
+        fs::write(dir.path().join("run/drill"), ahead.to_string()).unwrap();
+        fs::write(dir.path().join("run/crash-point"), "staged").unwrap();
+        if ahead < 1000 {
+            fs::remove_file(dir.path().join("run/crash-point")).unwrap();
+        }
         let guardian = command(&dir, &["serve"]).spawn().unwrap();
-        let mut agent = Self { dir, guardian, processes: Processes::default() };
+        Self { dir, guardian, processes: Processes::default() }
+    }
+
+    /// Starts one and waits until its fault is in force.
+    fn in_force(world: &World) -> Self {
+        let mut agent = Self::drilling(200);
         let began = Instant::now();
         while !world.is_blocked() {
             let log = || fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
@@ -199,6 +215,65 @@ fn by_guardian(world: &World, whom: &[Who], signal: Signal) {
     assert!(took < Duration::from(LEASE), "whoever is left, not the lease");
     wait_until("the rules are gone", || !saved().contains("fd_"));
     agent.guardian.wait().unwrap();
+}
+
+/// Nobody has started the fault, but its chains are there, with their gates closed.
+fn staged(whom: &[Who], verb: Option<&[&str]>) {
+    if !cfg!(debug_assertions) {
+        skip("agents that die while a fault is staged: they need a build with debug assertions");
+        return;
+    }
+    let mut agent = Agent::drilling(3000);
+    let run = agent.dir.path().join("run");
+    wait_until("the fault is staged", || run.join("crash-point.reached").exists());
+    agent.processes = Processes::of(agent.guardian.id());
+    assert!(saved().contains("fd_"), "nothing is staged, so nothing could be proven");
+    whom.iter().for_each(|who| agent.processes.signal(*who, Signal::STOP));
+    whom.iter().for_each(|who| agent.processes.signal(*who, Signal::KILL));
+    fs::remove_file(run.join("crash-point")).unwrap();
+    let Some(verb) = verb else {
+        wait_until("the chains are gone", || !saved().contains("fd_"));
+        agent.guardian.wait().unwrap();
+        return;
+    };
+    wait_until("they are gone", || Processes::ALL.iter().all(|who| agent.processes.is_gone(*who)));
+    assert!(saved().contains("fd_"), "chains outlive their makers");
+    fs::remove_file(run.join("drill")).unwrap();
+    agent.guardian.wait().unwrap();
+    agent.guardian = command(&agent.dir, verb).stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("the chains are gone", || !saved().contains("fd_"));
+    if verb == ["serve"] {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&agent.guardian), Signal::TERM)
+            .unwrap();
+    }
+    assert!(agent.guardian.wait().unwrap().success());
+}
+
+fn unknown_chains(_: &World) {
+    let iptables = |words: &[&str]| {
+        let done = Command::new("iptables").env("PATH", "/usr/sbin:/sbin").args(words).status().unwrap();
+        assert!(done.success(), "{words:?}");
+    };
+    let agent = Agent::drilling(200);
+    fs::remove_file(agent.dir.path().join("run/drill")).unwrap();
+    wait_until("the agent serves", || agent.dir.path().join("run/control.sock").exists());
+    let before = {
+        iptables(&["-N", "administrators"]);
+        iptables(&["-A", "INPUT", "-j", "administrators"]);
+        saved()
+    };
+    for name in ["fd_0123456ab_i", "fd_lost"] {
+        iptables(&["-N", name]);
+        iptables(&["-I", "INPUT", "-p", "tcp", "-j", name]);
+        iptables(&["-A", name, "-j", "DROP"]);
+    }
+    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
+    assert!(undo.status.success());
+    let said = String::from_utf8(undo.stdout).unwrap();
+    assert!(said.contains("fd_0123456ab_i, fd_lost of table filter"), "{said}");
+    assert_eq!(saved(), before, "all of ours is gone, and nothing else");
+    iptables(&["-D", "INPUT", "-j", "administrators"]);
+    iptables(&["-X", "administrators"]);
 }
 
 fn by_lease(world: &World, signal: Signal) {

@@ -64,7 +64,7 @@ impl Agent {
     fn start(config: &Arc<Config>, guard: &Arc<Deadline>) -> Supervisor {
         let wiring = wiring();
         let host = Arc::new(config.host());
-        let recovered = recover(config, &host, wiring.apply, &HealReason::FoundAtStart, || {}).unwrap();
+        let recovered = recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).unwrap();
         let prober = (wiring.prober)(config);
         let guard = Arc::clone(guard);
         Supervisor::start(Arc::clone(config), host, wiring, guard, prober, recovered).unwrap()

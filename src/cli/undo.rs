@@ -219,6 +219,16 @@ fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
 }
 
 fn line(row: &Row, halted: bool) -> String {
+    let mut line = state(row, halted);
+    if let Some(UndoAnswer { swept, .. }) = &row.answer
+        && !swept.is_empty()
+    {
+        line += &format!("; removed, because it belonged to no live injection: {}", swept.join(", "));
+    }
+    line
+}
+
+fn state(row: &Row, halted: bool) -> String {
     let halt = if halted { ", halted" } else { "" };
     match (&row.answer, &row.error) {
         (Some(answer), _) if !answer.stuck.is_empty() => {
@@ -245,7 +255,7 @@ mod tests {
     use super::*;
 
     fn row(host: &str, known: bool, open: Vec<OpenOne>) -> Row {
-        let answer = Some(UndoAnswer { injections: Vec::new(), stuck: Vec::new() });
+        let answer = Some(UndoAnswer { injections: Vec::new(), stuck: Vec::new(), swept: Vec::new() });
         Row { host: host.to_owned(), answer, error: None, known: Some(Known { known, open }) }
     }
 
@@ -276,6 +286,16 @@ mod tests {
         }
         let quiet = unknown(&[row("app1", false, vec![])], &typo).unwrap();
         assert!(quiet.contains("nothing is in force on them"), "{quiet}");
+    }
+
+    #[test]
+    fn what_belonged_to_no_injection_is_said() {
+        let mut swept = row("app1", true, vec![]);
+        swept.answer.as_mut().unwrap().swept = vec!["interface fd_0123456ab_00".to_owned()];
+        assert_eq!(
+            line(&swept, false),
+            "app1: nothing was in force; removed, because it belonged to no live injection: interface fd_0123456ab_00"
+        );
     }
 
     #[test]

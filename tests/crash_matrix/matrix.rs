@@ -36,11 +36,16 @@ pub(crate) const KINDS: [(&str, &str); 8] = [
 /// So far ahead that all that happens after the intent happens before the start.
 const AHEAD: Span = Span::secs(20);
 
+/// So far ahead that it is armed before staging begins, however busy the machine is.
+const STAGED_AHEAD: Span = Span::secs(3);
+
 /// When.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     /// The intent is journaled, and the start is still to come.
     AfterIntent,
+    /// What the start needs is made, and the start is still to come.
+    Staged,
     /// The start is journaled, and nothing was made yet.
     BeforeInject,
     /// The effect is made, and not a word of it is journaled.
@@ -52,12 +57,13 @@ enum Moment {
     PutBack,
 }
 
-use Moment::{AfterIntent, BeforeInject, DuringInject, DuringUndo, InForce, PutBack};
+use Moment::{AfterIntent, BeforeInject, DuringInject, DuringUndo, InForce, PutBack, Staged};
 
 impl Moment {
     const fn place(self) -> Option<&'static str> {
         match self {
             AfterIntent | InForce => None,
+            Staged => Some("staged"),
             BeforeInject => Some("before-inject"),
             DuringInject => Some("injected"),
             DuringUndo => Some("before-undo"),
@@ -84,6 +90,10 @@ const DEATHS: [(&str, Death); 8] = [
     ("coordinator_gone", Death::Coordinator),
     ("link_cut", Death::LinkCut),
 ];
+/// Whoever is left does not wait for the start, which would end the moment of staging.
+const DEATHS_WHILE_STAGED: [(&str, Death); 4] = [DEATHS[0], DEATHS[2], DEATHS[4], ALL_KILLED];
+/// Kinds that make something before their start.
+const STAGING: [&str; 5] = ["net-block", "host-isolate", "net-slow", "net-throttle", "net-dns"];
 const ALL_KILLED: (&str, Death) =
     ("all_three_killed", Death::Of(&[Who::Worker, Who::Guardian, Who::Helper], Signal::KILL));
 
@@ -102,6 +112,9 @@ pub(crate) fn cases() -> Vec<Case> {
         }
         for moment in [AfterIntent, BeforeInject, DuringInject, InForce, DuringUndo, PutBack] {
             add(moment, ALL_KILLED);
+        }
+        if STAGING.contains(&kind) {
+            DEATHS_WHILE_STAGED.into_iter().for_each(|death| add(Staged, death));
         }
         add(BeforeInject, DEATHS[0]);
         add(PutBack, DEATHS[0]);
@@ -125,7 +138,8 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
             // Its answer is lost with the agent.
             tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
         } else {
-            drill.begin(&[0], Span::millis(50)).await;
+            let ahead = if moment == Staged { STAGED_AHEAD } else { Span::millis(50) };
+            drill.begin(&[0], ahead).await;
         }
         host.inside(&["reached", "-"]);
     };
@@ -134,7 +148,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
         None if moment == AfterIntent => drill.begin(&[0], AHEAD).await,
         None => drill.in_force(&[0]).await,
     }
-    if matches!(moment, DuringInject | InForce | DuringUndo) {
+    if matches!(moment, Staged | DuringInject | InForce | DuringUndo) {
         let difference = compare(&before.snapshot, &host.look().snapshot, &[]);
         let all = [difference.ours, difference.foreign].concat();
         assert!(!all.is_empty(), "nothing was broken, so nothing could be proven");
@@ -160,7 +174,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
     }
     let after = host.clean(&before, &drill.run).await;
     let (states, _) = states(&after, &id);
-    if moment == AfterIntent {
+    if matches!(moment, AfterIntent | Staged) {
         assert_eq!(states, [State::Armed, State::Disarmed], "{}", host.story());
     } else {
         assert_eq!(states.last(), Some(&State::Undone), "{}", host.story());

@@ -244,6 +244,9 @@ pub struct UndoAnswer {
     pub injections: Vec<OpenOne>,
     /// What could not be put back, each with what was tried and how to do it by hand.
     pub stuck: Vec<String>,
+    /// What was removed from the kernel because it had Firedrill's name and belonged to no live injection.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub swept: Vec<String>,
 }
 
 /// What is on a host now.

@@ -69,8 +69,8 @@ fn serve(config: &Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot)
     // Whatever an earlier agent left goes first; the guardian watches over it.
     let told = Arc::new(Told(page));
     told.set(1, None);
-    let recovered = recover(config, &host, wiring.apply, &HealReason::FoundAtStart, || {})
-        .map_err(|error| error.chain())?;
+    let recovered =
+        recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).map_err(|error| error.chain())?;
     told.set(0, None);
 
     let runtime = tokio::runtime::Builder::new_current_thread()

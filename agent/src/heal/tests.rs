@@ -18,6 +18,7 @@ fn apply(undo: &Undo, _: &Host) -> Result<Undone, UndoError> {
     let name = match undo {
         Undo::StartService { unit, .. } => unit.clone(),
         Undo::ContinueProcess { pid, .. } => pid.to_string(),
+        Undo::DeleteNftTable { table } => table.clone(),
         other => panic!("{other:?}"),
     };
     LOG.with_borrow_mut(|(log, fail)| {
@@ -133,6 +134,24 @@ fn what_never_started_and_what_cannot_be_undone_is_left_alone() {
 }
 
 #[test]
+fn of_what_is_armed_only_what_may_be_staged_is_taken_away() {
+    let table = Undo::DeleteNftTable { table: "t".into() };
+    // Whoever stopped the service did so before the start: it is not ours to start.
+    let undo = vec![start("s"), table];
+    let healed = |state, boot| heal(&[found("a", boot, state, true, undo.clone())]);
+    assert_eq!(healed(State::Armed, "now"), [("a".into(), State::Disarmed)]);
+    assert_eq!(log(), ["t"]);
+    fail("t", 9);
+    assert_eq!(healed(State::Armed, "now"), [("a".into(), State::Stuck)], "what is left is told");
+    assert_eq!(log().len(), 4, "tried again");
+    fail("t", 0);
+    assert_eq!(healed(State::Injecting, "now"), [("a".into(), State::Undone)]);
+    assert_eq!(log()[4..], ["t", "s"]);
+    assert_eq!(healed(State::Armed, "before"), [("a".into(), State::Undone)]);
+    assert_eq!(log()[6..], ["s"], "the table went with the kernel");
+}
+
+#[test]
 fn after_a_reboot_only_what_outlives_one_is_undone() {
     let process = Undo::ContinueProcess { pid: 7, start_ticks: 1 };
     // A record of the start may be what a power loss took: armed ones are put back too.
@@ -158,7 +177,7 @@ fn no_try_begins_that_would_end_after_the_budget() {
     let open = [found("a", "now", State::InForce, true, vec![start("a1")])];
     fail("a1", 9);
     let mut failed = 0;
-    let work = PutBack::of(&open[0].intent, &here());
+    let work = PutBack::of(&open[0].intent, State::InForce, &here());
     let done = put_back(work, slow, &host, &retry, |_, _| failed += 1);
     assert_eq!((done.end().0, failed), (State::Stuck, 0), "a second one would take until 61 ms");
     assert_eq!(log(), ["a1"]);

@@ -196,22 +196,23 @@ impl Iptables {
         self.made().remove(id);
     }
 
-    /// Chains of ours that are there, whoever made them, and what could not be looked at, as sentences.
+    /// Chains of ours that are there, whoever made them; in place of a table's what went wrong where it could not be
+    /// looked at.
     #[must_use]
-    pub fn leftovers(&self) -> Vec<String> {
+    pub fn leftovers(&self) -> Vec<Result<Left, IptablesError>> {
         let mut all = Vec::new();
         for family in Family::BOTH {
             let program = self.program(family);
             if !program.is_there() {
                 continue;
             }
-            let left = match program.flavour() {
-                Ok(flavour) => Table::ALL.map(|table| left_in(&program, flavour, family, table)).to_vec(),
-                Err(error) => vec![Err(error)],
-            };
-            all.extend(
-                left.into_iter().flat_map(|left| left.unwrap_or_else(|error| vec![error.to_string()])),
-            );
+            match program.flavour() {
+                Ok(flavour) => {
+                    let left = Table::ALL.map(|table| left_in(&program, flavour, family, table));
+                    all.extend(left.into_iter().filter_map(Result::transpose));
+                }
+                Err(error) => all.push(Err(error)),
+            }
         }
         all
     }
@@ -221,19 +222,40 @@ impl Iptables {
     }
 }
 
-/// Chains of ours in a table, as sentences.
+/// Chains of ours in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Whose table it is.
+    pub program: Program,
+    /// The table.
+    pub table: Table,
+    /// The names of the chains.
+    pub chains: Vec<String>,
+}
+
+impl Left {
+    /// Takes these chains away and all jumps to them, and no others; how many were there still.
+    ///
+    /// # Errors
+    /// What the program said.
+    pub fn remove(&self) -> Result<usize, IptablesError> {
+        remove_which(&self.program, self.table, |name| self.chains.iter().any(|chain| chain == name))
+    }
+}
+
+/// Chains of ours in a table; `None` where there are none.
 fn left_in(
     program: &Program,
     flavour: Flavour,
     family: Family,
     table: Table,
-) -> Result<Vec<String>, IptablesError> {
+) -> Result<Option<Left>, IptablesError> {
     // A table that is not there has none, and is not made by looking.
     if !seen::has_table(flavour, family, table)? {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let seen = Listing::read(program, table, super::nft::PREFIX)?;
-    Ok(seen.chains.iter().map(|chain| format!("{} chain {table} {chain}", program.name())).collect())
+    let chains = Listing::read(program, table, super::nft::PREFIX)?.chains;
+    Ok((!chains.is_empty()).then(|| Left { program: program.clone(), table, chains }))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -246,10 +268,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Errors
 /// What the program said.
 pub fn remove(program: &Program, table: Table, prefix: &str) -> Result<usize, IptablesError> {
+    remove_which(program, table, |name| name.starts_with(prefix))
+}
+
+fn remove_which(
+    program: &Program,
+    table: Table,
+    which: impl Fn(&str) -> bool,
+) -> Result<usize, IptablesError> {
     const TRIES: usize = 5;
     let mut last = None;
     for _ in 0..TRIES {
-        let seen = Listing::read(program, table, prefix)?;
+        let seen = Listing::read(program, table, super::nft::PREFIX)?.only(&which);
         if seen.chains.is_empty() && seen.jumps.is_empty() {
             return Ok(last.map_or(0, |(chains, _)| chains));
         }

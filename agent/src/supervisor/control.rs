@@ -10,7 +10,7 @@ use firedrill_wire::{
     probe::Bin,
 };
 
-use super::{Core, Supervisor, feed, lock, prepare::lease_over, snapshots};
+use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept, snapshots};
 use crate::{
     active,
     control::{Caller, Control, Feed},
@@ -163,6 +163,7 @@ impl Core {
         }
         self.bury(stones);
         self.wait_settled(&ids);
+        let swept = if undo.scope == UndoScope::All { self.sweep() } else { Vec::new() };
         self.sync();
         let book = lock(&self.book);
         let entries = || ids.iter().filter_map(|id| book.live.get(id));
@@ -172,7 +173,20 @@ impl Core {
                 .filter(|entry| entry.state == State::Stuck)
                 .map(|entry| format!("{}: {}", entry.intent.id(), entry.trouble))
                 .collect(),
+            swept,
         }
+    }
+
+    /// Removes what has our name and belongs to nothing that is open here; what that was.
+    fn sweep(&self) -> Vec<String> {
+        let live = || {
+            let book = lock(&self.book);
+            let open = book.live.iter().filter(|(_, entry)| entry.state.is_open());
+            open.map(|(id, _)| id.clone()).collect()
+        };
+        let swept = (self.wiring.sweep)(&self.host, &live);
+        tell_swept(&swept);
+        swept.removed
     }
 
     fn finish(&self, run: &RunId) -> Result<EndState, Problem> {

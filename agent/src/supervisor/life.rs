@@ -160,6 +160,7 @@ impl Life {
                     if let Err(error) = kind.stage(&self.core.host, live) {
                         tracing::warn!("{}: could not be staged: {error}; the start does it all", self.id);
                     }
+                    self.crash_point("staged");
                 }
                 Next::Wait(until) => self.alarm.wait(Some(until)),
                 // What was staged is put back like the effect itself where one try does not do.
@@ -183,7 +184,7 @@ impl Life {
     /// Takes away what was staged; false where something of it may be left.
     fn unstage(&self) -> bool {
         let Some(intent) = self.read(|entry| entry.intent.clone()) else { return false };
-        let mut work = PutBack::of(&intent, &self.core.here);
+        let mut work = PutBack::of(&intent, State::Armed, &self.core.here);
         work.once(self.core.wiring.apply, &self.core.host);
         work.is_done()
     }
@@ -289,11 +290,11 @@ impl Life {
     fn heal(&self, reason: &HealReason, why: &str) {
         let began = Instant::now();
         self.act_by(self.core.config.timings.undo_budget.as_micros());
-        let Some(intent) = self.read(|entry| entry.intent.clone()) else { return };
+        let Some((intent, state)) = self.read(|entry| (entry.intent.clone(), entry.state)) else { return };
         // Not synced: putting back twice does no harm, waiting for a disk might.
         self.core.step(&self.id, Step::Heal, Some(reason.clone()), why.to_owned(), Vec::new(), false);
         let retry = self.core.config.timings.retry();
-        let work = PutBack::of(&intent, &self.core.here);
+        let work = PutBack::of(&intent, state, &self.core.here);
         self.crash_point("before-undo");
         let done = put_back(work, self.core.wiring.apply, &self.core.host, &retry, |attempt, error| {
             self.core.event(What::UndoRetry {

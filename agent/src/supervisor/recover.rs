@@ -3,8 +3,6 @@
 //! Done by a starting agent, by the guardian's helper, and by `firedrill-agent undo --all` on a host without a live
 //! agent. Runs no fault kind.
 
-use std::time::Duration;
-
 use firedrill_wire::journal::{HealReason, State, What};
 
 use super::snapshots;
@@ -12,10 +10,12 @@ use crate::{
     active,
     config::Config,
     crash_point,
-    heal::{Apply, Healed, journal_all, put_back_all},
-    host::{Host, line, nft::PREFIX},
+    heal::{Healed, journal_all, put_back_all},
+    host::Host,
     identity::Identity,
     journal::{Journal, JournalError, Replayed, merge, read, write_copy},
+    sweep::Swept,
+    wiring::Wiring,
 };
 
 /// What recovery did.
@@ -29,16 +29,18 @@ pub struct Recovered {
     pub replayed: Replayed,
     /// What was wrong with it.
     pub damage: Vec<String>,
+    /// What was removed although no journal told of it.
+    pub swept: Swept,
 }
 
-/// Puts back all that the journal and its copy call open. `tick` is called often, for heartbeats.
+/// Puts back all that the journal and its copy call open, and removes from the kernel what has our name. `tick` is called often, for heartbeats.
 ///
 /// # Errors
 /// The journal cannot be opened for writing. What could be read of it was put back all the same.
 pub fn recover(
     config: &Config,
     host: &Host,
-    apply: Apply,
+    wiring: &Wiring,
     reason: &HealReason,
     mut tick: impl FnMut(),
 ) -> Result<Recovered, JournalError> {
@@ -54,7 +56,7 @@ pub fn recover(
     if replayed.open().next().is_some() {
         crash_point::at(&paths.run, "before-recovery");
     }
-    let healed = put_back_all(replayed.open(), &here, apply, host, &retry, &mut tick);
+    let healed = put_back_all(replayed.open(), &here, wiring.apply, host, &retry, &mut tick);
     for one in &healed {
         let line = format!("{} of run {}: {:?} ({})", one.intent.id(), one.intent.run, one.state, one.detail);
         if one.state == State::Stuck {
@@ -64,14 +66,7 @@ pub fn recover(
         }
         active::syslog(&line);
     }
-    // No fault is left that could use one; what a journal that was lost would have named goes too.
-    match line::remove(&host.lines, PREFIX, Duration::ZERO) {
-        Ok(removed) if removed.lines > 0 => {
-            tracing::info!("{} interfaces of faults that are over were removed", removed.lines);
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!("{error}"),
-    }
+    let swept = sweep(wiring, host, &healed);
     let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
     if stuck.is_empty() {
         let told = write_copy(&paths.run, &here, std::iter::empty())
@@ -100,7 +95,30 @@ pub fn recover(
     if let Err(error) = journal.compact(&snapshots::runs(&paths.state), !damage.is_empty()) {
         tracing::warn!("{}", error.chain());
     }
-    Ok(Recovered { journal, healed, replayed, damage })
+    Ok(Recovered { journal, healed, replayed, damage, swept })
+}
+
+/// Removes what has our name and belongs to nothing that is stuck, and says so.
+pub fn sweep(wiring: &Wiring, host: &Host, healed: &[Healed]) -> Swept {
+    let stuck = || {
+        let stuck = healed.iter().filter(|one| one.state == State::Stuck);
+        stuck.map(|one| one.intent.id().clone()).collect()
+    };
+    let swept = (wiring.sweep)(host, &stuck);
+    tell_swept(&swept);
+    swept
+}
+
+/// Says what a sweep did, where people look who know of no drill.
+pub(super) fn tell_swept(swept: &Swept) {
+    for what in &swept.removed {
+        let line = format!("removed {what}, which belonged to no live injection");
+        tracing::warn!("{line}");
+        active::syslog(&line);
+    }
+    for what in &swept.left {
+        tracing::warn!("left over: {what}");
+    }
 }
 
 fn known(replayed: &Replayed, one: &Healed) -> bool {

@@ -15,6 +15,7 @@ use firedrill_agent::{
     control::{Caller, Feed},
     fault::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse},
     host::Host,
+    sweep::Swept,
     undo::{Undo, UndoError, Undone},
     wiring::{Compared, Prober, Snapshot, Wiring},
 };
@@ -38,7 +39,7 @@ pub(crate) fn wiring() -> Wiring {
         snapshot: &Look,
         prober: |_| Arc::new(NoProbes),
         findings: |_| Vec::new(),
-        leftovers: |_| Vec::new(),
+        sweep: |_, _| Swept::default(),
         server: |link| {
             Box::pin(async move {
                 link.stop.cancelled().await;
@@ -78,10 +79,11 @@ impl Inject for Files {
             Claim { what: format!("file:{}", shared.unwrap_or(text)), shared: shared.is_some() }
         });
         let path = effect(host, &ask.fault);
-        let undo = Undo::StartService {
-            manager: ServiceManager::Runit,
-            unit: path.to_str().unwrap().into(),
-            stopped_mark: None,
+        let name = path.to_str().unwrap().to_owned();
+        // Of what is armed only that is put back which can have been staged.
+        let undo = match which.command.as_deref() {
+            Some("staged") => Undo::DeleteNftTable { table: name },
+            _ => Undo::StartService { manager: ServiceManager::Runit, unit: name, stopped_mark: None },
         };
         Ok(Prepared {
             claims: claims.collect(),
@@ -136,7 +138,9 @@ impl Inject for Files {
 }
 
 fn apply(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
-    let Undo::StartService { unit, .. } = undo else { panic!("{undo:?}") };
+    let (Undo::StartService { unit, .. } | Undo::DeleteNftTable { table: unit }) = undo else {
+        panic!("{undo:?}")
+    };
     let path = Path::new(unit);
     note(&world(host), &format!("undo {}", path.file_name().unwrap().to_str().unwrap()));
     let fail =

@@ -11,6 +11,7 @@ use std::{
 };
 
 use firedrill_agent::{
+    built_in,
     config::Config,
     fault::{Ask, Live, of},
     host::{
@@ -23,7 +24,6 @@ use firedrill_agent::{
     sandboxed,
     supervisor::recover,
     testing::{play, role, route, skip, wait_until},
-    undo::Undo,
 };
 use firedrill_probe::clock;
 use firedrill_wire::{
@@ -266,7 +266,8 @@ fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     kill(child);
     wait_until("the tables are gone", || world.host.nft.our_tables().unwrap().is_empty());
     let config = config(dir.path());
-    let recovered = recover(&config, &config.host(), Undo::apply, &HealReason::FoundAtStart, || {}).unwrap();
+    let recovered =
+        recover(&config, &config.host(), &built_in::wiring(), &HealReason::FoundAtStart, || {}).unwrap();
     let mut ended: Vec<_> =
         recovered.healed.iter().map(|one| (one.intent.id().as_str(), one.state)).collect();
     ended.sort_unstable_by_key(|(id, _)| *id);

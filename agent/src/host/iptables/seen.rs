@@ -30,6 +30,14 @@ impl Listing {
         Ok(Self::of(&program.save(table)?, prefix))
     }
 
+    /// Only those chains, their jumps and no rules.
+    pub(super) fn only(self, which: impl Fn(&str) -> bool) -> Self {
+        let Self { mut chains, mut jumps, rules: _ } = self;
+        chains.retain(|chain| which(chain));
+        jumps.retain(|(_, rule, _)| which(rule.rsplit(' ').next().unwrap_or_default()));
+        Self { chains, jumps, rules: Vec::new() }
+    }
+
     fn of(text: &str, prefix: &str) -> Self {
         let mut seen = Self::default();
         let mut last = ("", 0);
@@ -157,6 +165,16 @@ COMMIT
         assert_eq!(seen.jumps, [jump("-j fd_1_i", 1), jump("-i eth0 -g fd_1_i", 1)]);
         assert_eq!(Listing::of(SAVED, "fd_2_").jumps, [("INPUT".to_owned(), "-j fd_2_i".to_owned(), 1)]);
         assert_eq!(seen.rules.iter().map(|(_, packets)| packets).collect::<Vec<_>>(), [&5, &6]);
+    }
+
+    #[test]
+    fn of_what_is_ours_some_can_be_chosen() {
+        let seen = Listing::of(SAVED, PREFIX).only(|name| name == "fd_1_i");
+        assert_eq!(seen.chains, ["fd_1_i"]);
+        assert_eq!(
+            seen.jumps.iter().map(|(_, rule, _)| rule).collect::<Vec<_>>(),
+            ["-j fd_1_i", "-i eth0 -g fd_1_i"]
+        );
     }
 
     #[test]

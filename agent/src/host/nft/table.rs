@@ -90,10 +90,10 @@ pub enum Of {
 
 impl Of {
     /// Both, in the order in which tables of one name are made and deleted.
-    pub(super) const BOTH: [Self; 2] = [Self::Traffic, Self::Interfaces];
+    pub(crate) const BOTH: [Self; 2] = [Self::Traffic, Self::Interfaces];
 
     /// The family's number.
-    pub(super) const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Traffic => msg::INET,
             Self::Interfaces => msg::NETDEV,

@@ -1,0 +1,100 @@
+//! Removes from the kernel what has our name and belongs to no live injection, so that nothing stays behind of which no
+//! journal tells: tables of nftables, chains of iptables with the jumps to them, and interfaces with their qdiscs.
+//!
+//! Touches nothing that another living process owns, and no interface that is not ours by kind and group too.
+
+use std::collections::BTreeSet;
+
+use firedrill_wire::InjectionId;
+
+use crate::host::{
+    Host,
+    iptables::{self, Left},
+    line, link,
+    nft::{self, Deleted, table::Of},
+};
+
+/// Sweeps a host. The live injections are asked for after the look, so that what is being made meanwhile is spared.
+pub type Sweep = fn(&Host, &dyn Fn() -> Vec<InjectionId>) -> Swept;
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// What was there and is gone.
+    pub removed: Vec<String>,
+    /// What could not be removed or looked at, and why.
+    pub left: Vec<String>,
+}
+
+impl Swept {
+    /// What people should know of it, each a sentence.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        let removed = self.removed.iter();
+        removed
+            .map(|what| format!("removed, because it belonged to no live injection: {what}"))
+            .chain(self.left.iter().map(|what| format!("left over: {what}")))
+    }
+
+    fn took<E: std::fmt::Display>(&mut self, what: String, result: Result<bool, E>) {
+        match result {
+            Ok(true) => self.removed.push(what),
+            // It went by itself meanwhile.
+            Ok(false) => {}
+            Err(error) => self.left.push(format!("{what}: {error}")),
+        }
+    }
+}
+
+/// Sweeps the real kernel.
+#[must_use]
+pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
+    let mut swept = Swept::default();
+    let tables = host.nft.our_tables();
+    let chains = host.iptables.leftovers();
+    let links = link::all();
+    let live = live();
+
+    // Chains and tables first: they send packets to the interfaces.
+    let prefixes: Vec<String> = live.iter().map(iptables::prefix).collect();
+    let is_live = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    for left in chains {
+        match left {
+            Ok(left) => remove_chains(left, &is_live, &mut swept),
+            Err(error) => swept.left.push(error.to_string()),
+        }
+    }
+    let names: Vec<String> = live.iter().map(nft::table_name).collect();
+    match tables {
+        Ok(tables) => {
+            let ours = tables.into_iter().filter(|seen| Of::BOTH.iter().any(|of| of.number() == seen.family));
+            // A table and its twin have one name, and go together.
+            let dead: BTreeSet<String> =
+                ours.map(|seen| seen.name).filter(|name| !names.contains(name)).collect();
+            for name in dead {
+                let deleted = host.nft.delete_table(&name).map(|how| how == Deleted::Now);
+                swept.took(format!("nftables table {name}"), deleted);
+            }
+        }
+        Err(error) => swept.left.push(format!("nftables could not be looked at: {error}")),
+    }
+    match links {
+        Ok(links) => {
+            let dead = links.iter().filter(|link| line::is_line(link) && !is_live(&link.name));
+            for name in dead.map(|link| &link.name) {
+                let removed = line::remove(&host.lines, name, std::time::Duration::ZERO);
+                swept.took(format!("interface {name}"), removed.map(|removed| removed.lines > 0));
+            }
+        }
+        Err(error) => swept.left.push(format!("interfaces could not be looked at: {error}")),
+    }
+    swept
+}
+
+fn remove_chains(mut left: Left, is_live: &dyn Fn(&str) -> bool, swept: &mut Swept) {
+    left.chains.retain(|chain| !is_live(chain));
+    if left.chains.is_empty() {
+        return;
+    }
+    let what = format!("{} chains {} of table {}", left.program.name(), left.chains.join(", "), left.table);
+    swept.took(what, left.remove().map(|chains| chains > 0));
+}
