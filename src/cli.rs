@@ -44,7 +44,8 @@ Start here:
 Exit codes:
   0 held · 1 violated, also when a guard aborted · 2 bad usage or scenario · 3 unknown
   4 refused, nothing was touched · 5 stopped by a person (or sleep) and healed
-  6 stuck or unproven: something may not have been put back · 70 a bug";
+  6 stuck or unproven: something may not have been put back
+  7 all that is known was put back, but a host lost records of what was in force (undo) · 70 a bug";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -50,16 +50,19 @@ pub enum Exit {
     Stopped = 5,
     /// Something may not have been put back.
     Unclean = 6,
+    /// All that is known was put back, but a host's records of what was in force are damaged or lost.
+    Lost = 7,
     /// A bug in Firedrill.
     Bug = 70,
 }
 
 impl Exit {
-    /// Where several apply, the one that counts: 6, 70, 1, 5, 3, 4, 2, 0.
+    /// Where several apply, the one that counts: 6, 7, 70, 1, 5, 3, 4, 2, 0.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
-            Self::Unclean => 7,
+            Self::Unclean => 8,
+            Self::Lost => 7,
             Self::Bug => 6,
             Self::Violated => 5,
             Self::Stopped => 4,

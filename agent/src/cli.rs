@@ -1,7 +1,8 @@
 //! The agent's command line: parse, call, exit code.
 //!
 //! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, or it could not serve ·
-//! 3 `doctor` found something wrong · 6 something is stuck.
+//! 3 `doctor` found something wrong · 6 something is stuck · 7 all that is known was put back, and records of what was in
+//! force are damaged or lost.
 
 mod doctor;
 
@@ -29,16 +30,18 @@ use tracing_subscriber::{
 use crate::{
     built_in,
     config::{Config, ConfigError, DEFAULT_FILE},
-    guardian::{self, EXIT_STUCK, Lock},
+    guardian::{self, EXIT_LOST, EXIT_STUCK, Lock},
     heal::{Healed, put_back_all},
     identity::Identity,
-    journal::{Replayed, read},
+    journal::{Replayed, read, read_what_can_be},
     local::{Answer, Call, ask},
     supervisor::{recover, sweep},
     wiring::Wiring,
 };
 
 const EXIT_USAGE: u8 = 2;
+/// Where records are damaged, nothing open is not the same as nothing in force.
+const NONE_KNOWN: &str = "nothing is known to be in force, but more may be than the records tell";
 /// An agent that lives says how it is within that time.
 const ALIVE: Duration = Duration::from_secs(3);
 /// So long a dying agent may still put things back before somebody else does it too.
@@ -167,14 +170,14 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
     let host = config.host();
     let by = format!("root@{}", config.host);
     let reason = if loud { HealReason::Asked { by: by.clone() } } else { HealReason::FoundAtStart };
-    let (healed, swept) = match Lock::take(&paths, dying) {
+    let (healed, swept, lost) = match Lock::take(&paths, dying) {
         Ok(_lock) => match recover(config, &host, &wiring, &reason, || {}) {
             Ok(mut done) => {
                 if halt {
                     done.journal.event(What::Halted { by });
                     done.journal.sync();
                 }
-                (done.healed, done.swept)
+                (done.healed, done.swept, done.damage)
             }
             // What could be read was put back all the same; only the writing failed.
             Err(error) => return Err(io::Error::other(error.chain())),
@@ -183,14 +186,14 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
             // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
             tracing::error!("{error}; putting back without journaling it");
             let here = Identity::here();
-            let replayed = read(&paths, &here).map_err(|error| io::Error::other(error.chain()))?;
+            let replayed = read_what_can_be(&paths, &here);
             let retry = config.timings.retry();
             let healed = put_back_all(replayed.open(), &here, wiring.apply, &host, &retry, || {});
             let swept = sweep(&wiring, &host, &healed);
-            (healed, swept)
+            (healed, swept, replayed.damage)
         }
     };
-    Ok(said(&UndoAnswer { swept: swept.removed, ..answer_of(healed) }, loud))
+    Ok(said(&UndoAnswer { swept: swept.removed, lost, ..answer_of(healed) }, loud))
 }
 
 fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
@@ -211,7 +214,7 @@ fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
             about: one.intent.about,
         })
         .collect();
-    UndoAnswer { injections, stuck, swept: Vec::new() }
+    UndoAnswer { injections, stuck, swept: Vec::new(), lost: Vec::new() }
 }
 
 fn said(answer: &UndoAnswer, loud: bool) -> ExitCode {
@@ -224,10 +227,19 @@ fn said(answer: &UndoAnswer, loud: bool) -> ExitCode {
     for what in &answer.swept {
         println!("removed, because it belonged to no live injection: {what}");
     }
-    if loud && answer.injections.is_empty() {
-        println!("nothing was in force");
+    for lost in &answer.lost {
+        eprintln!("records of drills are damaged or lost: {lost}");
     }
-    if answer.stuck.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_STUCK) }
+    match (answer.lost.is_empty(), answer.injections.is_empty()) {
+        (false, true) => eprintln!("{NONE_KNOWN}; look at services, processes and rules by hand"),
+        (true, true) if loud => println!("nothing was in force"),
+        _ => {}
+    }
+    match (answer.stuck.is_empty(), answer.lost.is_empty()) {
+        (false, _) => ExitCode::from(EXIT_STUCK),
+        (true, false) => ExitCode::from(EXIT_LOST),
+        (true, true) => ExitCode::SUCCESS,
+    }
 }
 
 fn release(config: &Config) -> io::Result<ExitCode> {
@@ -248,13 +260,14 @@ fn release(config: &Config) -> io::Result<ExitCode> {
 }
 
 fn status(config: &Config, json: bool) -> io::Result<ExitCode> {
-    let (status, serves) = match ask(&config.paths(), Call::Status, Duration::from_secs(5))? {
-        Some(Answer::Status(status)) => (*status, true),
+    let (status, serves, damaged) = match ask(&config.paths(), Call::Status, Duration::from_secs(5))? {
+        Some(Answer::Status(status)) => (*status, true, false),
         Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
         None => {
             let replayed =
                 read(&config.paths(), &Identity::here()).map_err(|error| io::Error::other(error.chain()))?;
-            (from_journal(config, replayed), false)
+            let damaged = !replayed.damage.is_empty();
+            (from_journal(config, replayed), false, damaged)
         }
     };
     if json {
@@ -270,7 +283,7 @@ fn status(config: &Config, json: bool) -> io::Result<ExitCode> {
         one.effects.iter().for_each(|effect| println!("  {effect}"));
     }
     if status.open.is_empty() {
-        println!("nothing is in force");
+        println!("{}", if damaged { NONE_KNOWN } else { "nothing is in force" });
     }
     status.warnings.iter().for_each(|warning| println!("warning: {warning}"));
     Ok(ExitCode::SUCCESS)

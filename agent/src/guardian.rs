@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_wire::journal::HealReason;
+use firedrill_wire::journal::{HealReason, State};
 use nix::{
     sys::signal::{SigSet, Signal},
     sys::signalfd::{SfdFlags, SignalFd},
@@ -39,6 +39,8 @@ use crate::{config::Config, supervisor::recover, wiring::Wiring};
 pub const EXIT_WORKER_DIED: u8 = 1;
 /// The exit code when something could not be put back.
 pub const EXIT_STUCK: u8 = 6;
+/// The exit code when all that is known was put back, and records of what was in force are damaged or lost.
+pub const EXIT_LOST: u8 = 7;
 
 /// What the three processes share.
 struct Shared {
@@ -60,14 +62,16 @@ impl Shared {
         Pulse::new(of, self.config.timings.stale_after.into())
     }
 
-    /// Puts back all that is open, in this process. True if nothing is stuck.
-    fn heal(&self, reason: &HealReason, tick: impl FnMut()) -> bool {
+    /// Puts back all that is open, in this process; the exit code that says how that went.
+    fn heal(&self, reason: &HealReason, tick: impl FnMut()) -> u8 {
         let host = self.config.host();
         match recover(&self.config, &host, &self.wiring, reason, tick) {
-            Ok(done) => done.healed.iter().all(|one| one.state != firedrill_wire::journal::State::Stuck),
+            Ok(done) if done.healed.iter().any(|one| one.state == State::Stuck) => EXIT_STUCK,
+            Ok(done) if !done.damage.is_empty() => EXIT_LOST,
+            Ok(_) => 0,
             Err(error) => {
                 tracing::error!("{}; what could be read was put back", error.chain());
-                true
+                0
             }
         }
     }
@@ -162,7 +166,7 @@ impl Guardian {
             tracing::error!("the helper did not do it; the guardian puts back by itself");
             self.shared.heal(&HealReason::WorkerDied, || {})
         });
-        ExitCode::from(if healed { code } else { EXIT_STUCK })
+        ExitCode::from(if healed == 0 { code } else { healed })
     }
 
     fn wait_for_end(&mut self) -> End {
@@ -213,17 +217,17 @@ impl Guardian {
         }
     }
 
-    /// Waits for the helper: whether nothing is stuck, or `None` if it died or hangs.
-    fn wait_for_helper(&mut self) -> Option<bool> {
+    /// Waits for the helper: the exit code of its heal, or `None` if it died or hangs.
+    fn wait_for_helper(&mut self) -> Option<u8> {
         let until = Instant::now() + Duration::from(self.shared.config.timings.undo_budget) * 2;
         while Instant::now() < until {
             self.shared.page.guardian_beat.fetch_add(1, SeqCst);
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             if let Some(code) = self.helper.ended() {
                 return match code {
-                    Some(0) => Some(true),
-                    Some(code) if code == i32::from(EXIT_STUCK) => Some(false),
-                    _ => None,
+                    Some(0) => Some(0),
+                    Some(code) => [EXIT_STUCK, EXIT_LOST].into_iter().find(|known| code == i32::from(*known)),
+                    None => None,
                 };
             }
             // Somebody may have stopped it too.

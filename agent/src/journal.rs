@@ -22,7 +22,7 @@ use firedrill_wire::journal::{AgentEvent, What};
 use tokio::sync::watch;
 
 pub use self::{
-    copy::{FILE as COPY_FILE, merge, write as write_copy},
+    copy::{FILE as COPY_FILE, write as write_copy},
     record::{FORMAT, Intent, Record, Tombstone, Tombstones},
     replay::{Found, Replayed, replay},
     tail::Tail,
@@ -95,6 +95,8 @@ pub struct Journal {
 /// # Errors
 /// The file is there and cannot be read.
 pub fn read(paths: &Paths, here: &Identity) -> Result<Replayed, JournalError> {
+    // Before the journal, which then is as new at least, also while an agent writes both.
+    let copy = copy::load(&paths.run);
     let path = paths.state.join(FILE);
     let bytes = match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -104,8 +106,18 @@ pub fn read(paths: &Paths, here: &Identity) -> Result<Replayed, JournalError> {
     if let Some(other) = replayed.other_machine.take() {
         replayed = Replayed { damage: vec![others(&other)], ..Replayed::default() };
     }
-    merge(&paths.run, here, &mut replayed);
+    copy::merge(copy, here, &mut replayed);
     Ok(replayed)
+}
+
+/// What the journal and the copy say, or the copy alone where the journal cannot be read.
+#[must_use]
+pub fn read_what_can_be(paths: &Paths, here: &Identity) -> Replayed {
+    read(paths, here).unwrap_or_else(|error| {
+        let mut only_copy = Replayed { damage: vec![error.chain()], ..Replayed::default() };
+        copy::merge(copy::load(&paths.run), here, &mut only_copy);
+        only_copy
+    })
 }
 
 fn others(machine: &str) -> String {
@@ -143,7 +155,7 @@ impl Journal {
         } else if replayed.torn > 0 {
             log.cut(replayed.whole).map_err(fail("cut the torn end off"))?;
         }
-        merge(&paths.run, here, &mut replayed);
+        copy::merge(copy::load(&paths.run), here, &mut replayed);
         let mut journal = Self {
             path,
             log,
@@ -181,6 +193,11 @@ impl Journal {
     #[must_use]
     pub const fn last_seq(&self) -> u64 {
         self.next_seq - 1
+    }
+
+    /// Events are numbered after this one from now on: it was seen, and the journal may have lost it.
+    pub fn number_after(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.max(seq.saturating_add(1));
     }
 
     /// Writes intents, all or none, safe from a power loss. There must be room for their outcomes too.

@@ -67,6 +67,8 @@ struct Core {
     metrics: Metrics,
     prober: Arc<dyn Prober>,
     warnings: Vec<String>,
+    /// What was wrong with the journal when this agent started.
+    lost: Vec<String>,
     published: tokio::sync::watch::Receiver<u64>,
 }
 
@@ -95,7 +97,7 @@ impl Supervisor {
             damage: damage.clone(),
         });
         journal.sync();
-        let mut warnings = damage;
+        let mut warnings = damage.clone();
         warnings.extend(swept.told());
         let here = Identity::here();
         let book = Book::after(&replayed);
@@ -113,6 +115,7 @@ impl Supervisor {
             metrics: Metrics::default(),
             prober,
             warnings,
+            lost: damage,
             published,
         };
         let new = Self(Arc::new(core));
@@ -295,6 +298,8 @@ impl Core {
     /// Writes the files that tell people, and whoever recovers, what is open.
     fn tell(&self) {
         let _order = lock(&self.files);
+        // Before the look at the states, which then are as new at least.
+        let last_seq = lock(&self.journal).last_seq();
         let (open, intents): (Vec<OpenOne>, Vec<_>) = lock(&self.book)
             .live
             .values()
@@ -302,7 +307,8 @@ impl Core {
             .map(|entry| (entry.show(), (entry.intent.clone(), entry.state)))
             .unzip();
         let run_dir = &self.config.paths.run;
-        let copied = write_copy(run_dir, &self.here, intents.iter().map(|(intent, state)| (intent, *state)));
+        let intents = intents.iter().map(|(intent, state)| (intent, *state));
+        let copied = write_copy(run_dir, &self.here, last_seq, intents);
         let offset = i128::from(clock::wall_us()) - i128::from(clock::boot_us());
         if let Err(error) = copied.and_then(|()| active::write(run_dir, &open, offset)) {
             tracing::warn!("cannot write what is active to {}: {error}", run_dir.display());

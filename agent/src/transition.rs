@@ -68,6 +68,19 @@ impl Step {
     }
 }
 
+/// How far along an injection is. Of two records of it, the one that is further was written later.
+#[must_use]
+pub const fn progress(state: State) -> u8 {
+    match state {
+        State::Armed => 0,
+        State::Injecting => 1,
+        State::InForce => 2,
+        State::Undoing => 3,
+        State::Stuck => 4,
+        State::Undone | State::Done | State::Disarmed => 5,
+    }
+}
+
 /// The state after a step.
 ///
 /// # Errors

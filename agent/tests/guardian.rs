@@ -64,6 +64,11 @@ const TESTS: &[Test] = &[
     ("silence_heals", silence_heals),
     ("all_killed_then_undo_all", all_killed_then_undo),
     ("all_killed_then_started_again", all_killed_then_started),
+    ("journal_cut_then_undo_all", || journal_cut(&["undo", "--all", "--no-halt"])),
+    ("journal_cut_then_swept", || journal_cut(&["sweep"])),
+    ("journal_cut_then_started_again", journal_cut_then_started),
+    ("journal_and_copy_are_damaged", both_damaged),
+    ("worker_killed_with_its_journal_cut", worker_killed_with_its_journal_cut),
     ("undo_all_halts_a_live_agent", undo_all_on_a_live_agent),
     ("undo_all_does_without_an_agent_that_hangs", undo_all_on_an_agent_that_hangs),
     ("a_second_agent_waits_for_the_first", a_second_agent_waits),
@@ -131,6 +136,12 @@ impl Agent {
 
     fn signal(&self, who: Who, signal: Signal) {
         self.processes.signal(who, signal);
+    }
+
+    /// Waits until the copy in the run directory says that the fault is in force.
+    fn wait_copied(&self) {
+        let copy = self.dir.path().join("run/open.json");
+        wait("the copy to say so", || fs::read_to_string(&copy).is_ok_and(|text| text.contains("in-force")));
     }
 
     fn is_gone(&self, who: Who) -> bool {
@@ -274,6 +285,81 @@ fn all_killed_then_started() {
     wait("the effect to be put back", || !agent.file("a").exists());
     wait("the journal to say so", || agent.reasons().contains(&HealReason::FoundAtStart));
     agent.assert_healed(&HealReason::FoundAtStart);
+}
+
+/// The journal ends with the intents; only the copy tells that the fault is in force.
+fn cut_after_the_intents(agent: &Agent) {
+    let journal = agent.dir.path().join("state/journal");
+    let text = fs::read_to_string(&journal).unwrap();
+    let intent = text.lines().position(|line| line.contains("{\"intent\":")).unwrap();
+    let lines: Vec<&str> = text.lines().take(intent + 1).collect();
+    fs::write(journal, lines.join("\n") + "\n").unwrap();
+}
+
+/// Says that records are lost, with the exit code for it.
+fn assert_lost(output: &std::process::Output, agent: &Agent) {
+    let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{log}");
+    assert!(log.contains("records of drills are damaged or lost"), "{log}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!said.contains("nothing was in force") && !said.contains("Disarmed"), "{said}");
+}
+
+fn journal_cut(verb: &[&str]) {
+    let agent = Agent::in_force();
+    agent.wait_copied();
+    kill_all(&agent);
+    cut_after_the_intents(&agent);
+    let healed = command(&agent.dir, verb).output().unwrap();
+    assert!(!agent.file("a").exists(), "it was put back");
+    assert!(String::from_utf8_lossy(&healed.stdout).contains("Undone"));
+    assert_lost(&healed, &agent);
+    assert!(command(&agent.dir, verb).output().unwrap().status.success(), "it was told");
+}
+
+fn journal_cut_then_started() {
+    let mut agent = Agent::in_force();
+    agent.wait_copied();
+    kill_all(&agent);
+    cut_after_the_intents(&agent);
+    fs::remove_file(agent.file("drill")).unwrap();
+    agent.guardian.wait().unwrap();
+    agent.guardian = command(&agent.dir, &["serve"]).spawn().unwrap();
+    wait("the effect to be put back", || !agent.file("a").exists());
+    wait("the agent to serve", || {
+        let status = command(&agent.dir, &["status"]).output().unwrap();
+        String::from_utf8(status.stdout).unwrap().contains("serves")
+    });
+    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
+    assert_lost(&undo, &agent);
+}
+
+fn both_damaged() {
+    let agent = Agent::in_force();
+    agent.wait_copied();
+    kill_all(&agent);
+    let journal = agent.dir.path().join("state/journal");
+    let text = fs::read_to_string(&journal).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains("{\"intent\":")).collect();
+    fs::write(journal, without.join("\n") + "\n").unwrap();
+    fs::write(agent.dir.path().join("run/open.json"), "{").unwrap();
+    let status = command(&agent.dir, &["status"]).output().unwrap();
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("more may be than the records tell"), "{status}");
+    assert_lost(&command(&agent.dir, &["undo", "--all"]).output().unwrap(), &agent);
+    let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
+    assert!(log.contains("more may be than the records tell"), "{log}");
+}
+
+/// The helper tells it by the guardian's exit code.
+fn worker_killed_with_its_journal_cut() {
+    let mut agent = Agent::in_force();
+    agent.wait_copied();
+    agent.signal(Who::Worker, Signal::STOP);
+    cut_after_the_intents(&agent);
+    agent.signal(Who::Worker, Signal::KILL);
+    assert_eq!(agent.guardian.wait().unwrap().code(), Some(7));
+    assert!(!agent.file("a").exists(), "it was put back");
 }
 
 fn undo_all_on_a_live_agent() {

@@ -88,6 +88,7 @@ pub fn exit(card: &Scorecard) -> Exit {
         Exit::Refused,
         Exit::Stopped,
         Exit::Unclean,
+        Exit::Lost,
         Exit::Bug,
     ];
     known.into_iter().find(|exit| *exit as u8 == card.exit).unwrap_or(Exit::Bug)

@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).multiple(false),
-    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run that is under way ends when somebody undoes it, is not tried again, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or did not answer (its agent heals by itself when its lease ends)"
+    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run that is under way ends when somebody undoes it, is not tried again, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or did not answer (its agent heals by itself when its lease ends) · 7 all that is known is back, and a host's records of what was in force are damaged or lost"
 )]
 pub(super) struct Args {
     /// One injection
@@ -106,6 +106,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         runtime.block_on(look_up(&mut rows, &hosts, &reached.identity, &undo.scope));
     }
     let mut exit = if bad { Exit::Unclean } else { Exit::Held };
+    if rows.iter().any(|row| !lost(row).is_empty()) {
+        exit = exit.worst(Exit::Lost);
+    }
     let unknown = unknown(&rows, &undo.scope);
     if unknown.is_some() {
         exit = exit.worst(Exit::Unknown);
@@ -117,7 +120,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         return Ok(exit);
     }
-    for row in rows.iter().filter(|row| unknown.is_none() || row.answer.is_none()) {
+    for row in rows.iter().filter(|row| unknown.is_none() || row.answer.is_none() || !lost(row).is_empty()) {
         outln!("{}", line(row, undo.halt));
     }
     if let Some(text) = unknown {
@@ -225,7 +228,14 @@ fn line(row: &Row, halted: bool) -> String {
     {
         line += &format!("; removed, because it belonged to no live injection: {}", swept.join(", "));
     }
+    for lost in lost(row) {
+        line += &format!("\n  records of drills on it are damaged or lost: {lost}");
+    }
     line
+}
+
+fn lost(row: &Row) -> &[String] {
+    row.answer.as_ref().map_or(&[], |answer| &answer.lost)
 }
 
 fn state(row: &Row, halted: bool) -> String {
@@ -233,6 +243,12 @@ fn state(row: &Row, halted: bool) -> String {
     match (&row.answer, &row.error) {
         (Some(answer), _) if !answer.stuck.is_empty() => {
             format!("{}: STUCK{halt}: {}", row.host, answer.stuck.join("; "))
+        }
+        (Some(answer), _) if answer.injections.is_empty() && !answer.lost.is_empty() => {
+            format!(
+                "{}: nothing is known to have been in force{halt}, but more may be than its records tell",
+                row.host
+            )
         }
         (Some(answer), _) if answer.injections.is_empty() => {
             format!("{}: nothing was in force{halt}", row.host)
@@ -255,7 +271,12 @@ mod tests {
     use super::*;
 
     fn row(host: &str, known: bool, open: Vec<OpenOne>) -> Row {
-        let answer = Some(UndoAnswer { injections: Vec::new(), stuck: Vec::new(), swept: Vec::new() });
+        let answer = Some(UndoAnswer {
+            injections: Vec::new(),
+            stuck: Vec::new(),
+            swept: Vec::new(),
+            lost: Vec::new(),
+        });
         Row { host: host.to_owned(), answer, error: None, known: Some(Known { known, open }) }
     }
 
@@ -296,6 +317,15 @@ mod tests {
             line(&swept, false),
             "app1: nothing was in force; removed, because it belonged to no live injection: interface fd_0123456ab_00"
         );
+    }
+
+    #[test]
+    fn lost_records_are_said_and_never_that_nothing_was_in_force() {
+        let mut damaged = row("app1", true, vec![]);
+        damaged.answer.as_mut().unwrap().lost = vec!["line 4: its checksum does not match".to_owned()];
+        let text = line(&damaged, true);
+        assert!(text.contains("more may be than its records tell"), "{text}");
+        assert!(text.contains("lost: line 4") && !text.contains("nothing was in force"), "{text}");
     }
 
     #[test]

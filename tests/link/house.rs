@@ -348,7 +348,7 @@ impl Control for Recorder {
     }
     fn undo(&self, caller: &Caller, _: &Undo) -> UndoAnswer {
         self.note(format!("undo by {} may_harm={}", caller.name, caller.may_harm));
-        UndoAnswer { injections: Vec::new(), stuck: Vec::new(), swept: Vec::new() }
+        UndoAnswer { injections: Vec::new(), stuck: Vec::new(), swept: Vec::new(), lost: Vec::new() }
     }
     fn release(&self, caller: &Caller) -> Result<(), Problem> {
         self.note(format!("release by {}", caller.name));

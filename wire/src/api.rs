@@ -247,6 +247,10 @@ pub struct UndoAnswer {
     /// What was removed from the kernel because it had Firedrill's name and belonged to no live injection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub swept: Vec<String>,
+    /// What was damaged or lost of the records of what was in force, as found when the agent started: more may have been in
+    /// force than is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
 }
 
 /// What is on a host now.

@@ -8,7 +8,7 @@ use rustix::process::Pid;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::{
-    EXIT_STUCK, Shared,
+    Shared,
     page::Order,
     proc::{Child, harden, wait_any},
 };
@@ -45,7 +45,7 @@ pub(super) fn run(shared: &Shared) -> i32 {
             break HealReason::GuardianDied;
         }
     };
-    if shared.heal(&reason, || {}) { 0 } else { i32::from(EXIT_STUCK) }
+    i32::from(shared.heal(&reason, || {}))
 }
 
 fn worker(shared: &Shared) -> Option<Child> {

@@ -10,25 +10,30 @@ use super::{
     record::Intent,
     replay::{Found, Replayed},
 };
-use crate::identity::Identity;
+use crate::{identity::Identity, transition::progress};
 use firedrill_wire::journal::State;
 
 /// The file's name in the run directory.
 pub const FILE: &str = "open.json";
 
-#[derive(Serialize, Deserialize)]
-struct Copy {
+/// What the file holds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Copy {
     identity: Identity,
+    /// The number of the newest event when it was written: a journal that ends before has lost records.
+    #[serde(default)]
+    last_seq: u64,
     open: Vec<(Intent, State)>,
 }
 
-/// Writes what is open; removes the file where nothing is.
+/// Writes what is open, after the event of that number; removes the file where nothing is.
 ///
 /// # Errors
 /// It could not be written.
 pub fn write<'a>(
     run_dir: &Path,
     here: &Identity,
+    last_seq: u64,
     open: impl Iterator<Item = (&'a Intent, State)>,
 ) -> io::Result<()> {
     let path = run_dir.join(FILE);
@@ -39,42 +44,74 @@ pub fn write<'a>(
             _ => Ok(()),
         };
     }
-    let text = serde_json::to_vec(&Copy { identity: here.clone(), open })?;
+    let text = serde_json::to_vec(&Copy { identity: here.clone(), last_seq, open })?;
     replace(&path, &text, 0o600)
 }
 
-/// Adds to what the journal said what only the copy knows. What the journal closed stays closed.
-pub fn merge(run_dir: &Path, here: &Identity, into: &mut Replayed) {
+/// Reads the file; `None` where there is none.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn load(run_dir: &Path) -> Result<Option<Copy>, String> {
     let path = run_dir.join(FILE);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        Err(error) => {
-            into.damage.push(format!("cannot read {}: {error}", path.display()));
-            return;
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map_err(|error| format!("{} is damaged: {error}", path.display()))
         }
-    };
-    let copy: Copy = match serde_json::from_slice(&bytes) {
-        Ok(copy) => copy,
-        Err(error) => {
-            into.damage.push(format!("{} is damaged: {error}", path.display()));
-            return;
-        }
-    };
-    if copy.identity.machine_id != here.machine_id {
-        into.damage.push(format!("{} is another machine's; ignored", path.display()));
-        return;
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
+}
+
+/// Adds to what the journal said what only the copy knows, and takes the further state of the two. What the journal
+/// closed stays closed. Where one of them is damaged, nothing counts as armed only.
+pub(super) fn merge(copy: Result<Option<Copy>, String>, here: &Identity, into: &mut Replayed) {
+    match copy {
+        Ok(Some(copy)) if copy.identity.machine_id != here.machine_id => {
+            into.damage.push(format!("the copy {FILE} is another machine's; ignored"));
+        }
+        Ok(Some(copy)) => add(copy, into),
+        Ok(None) => {}
+        Err(damage) => into.damage.push(damage),
+    }
+    if !into.damage.is_empty() {
+        for found in into.injections.iter_mut().filter(|found| found.state == State::Armed) {
+            // The record of its start may be what was lost.
+            found.state = State::Injecting;
+        }
+    }
+}
+
+fn add(copy: Copy, into: &mut Replayed) {
+    let cut = copy.last_seq > into.last_seq;
+    if cut {
+        into.damage.push(format!(
+            "the journal ends with event {}, but {FILE} was written after event {}: what was journaled between is lost",
+            into.last_seq, copy.last_seq
+        ));
+        into.last_seq = copy.last_seq;
+    }
+    let damaged = !into.damage.is_empty();
     for (intent, state) in copy.open {
-        if into.injections.iter().all(|found| found.intent.id() != intent.id()) {
-            into.damage.push(format!(
-                "{} stands in {} but not in the journal; it is put back",
+        let Some(found) = into.find(intent.id()) else {
+            into.damage
+                .push(format!("{} stands in {FILE} but not in the journal; it is put back", intent.id()));
+            into.injections.push(Found { intent, state, journaled: None });
+            continue;
+        };
+        let (here, there) = (progress(found.state), progress(state));
+        // Written together with a better undo, but for the moment in which the effect is made.
+        let as_good = here == there && damaged && (cut || state != State::Injecting);
+        if found.state.is_open() && (there > here || as_good) {
+            let news = format!(
+                "{} is {:?} by the journal and {state:?} by {FILE}; it is put back as the latter",
                 intent.id(),
-                path.display()
-            ));
-            // The copy is not rewritten at the moment of a start: what it calls armed may have started since.
-            let state = if state == State::Armed { State::Injecting } else { state };
-            into.injections.push(Found { intent, state, in_journal: false });
+                found.state
+            );
+            (found.intent, found.state) = (intent, state);
+            if there > here {
+                into.damage.push(news);
+            }
         }
     }
 }

@@ -42,8 +42,8 @@ pub struct Found {
     pub intent: Intent,
     /// Where it stands.
     pub state: State,
-    /// It stands in the journal, not only in the copy in `/run`.
-    pub in_journal: bool,
+    /// Where it stands by the journal alone; `None` where only the copy in `/run` knows it.
+    pub journaled: Option<State>,
 }
 
 impl Replayed {
@@ -66,7 +66,7 @@ impl Replayed {
         claims
     }
 
-    fn find(&mut self, id: &InjectionId) -> Option<&mut Found> {
+    pub(super) fn find(&mut self, id: &InjectionId) -> Option<&mut Found> {
         self.injections.iter_mut().rev().find(|found| found.intent.id() == id)
     }
 
@@ -87,7 +87,8 @@ impl Replayed {
                 self.other_machine = Some(intent.identity.machine_id);
             }
             Record::Intent(intent) => {
-                self.injections.push(Found { intent: *intent, state: State::Armed, in_journal: true });
+                let state = State::Armed;
+                self.injections.push(Found { intent: *intent, state, journaled: Some(state) });
             }
             Record::BetterUndo { injection, undo } => match self.find(&injection) {
                 Some(found) => found.intent.live.prepared.undo = undo,
@@ -169,6 +170,9 @@ pub fn replay(bytes: &[u8], here: &Identity) -> Replayed {
                 }
             }
         }
+    }
+    for found in &mut all.injections {
+        found.journaled = Some(found.state);
     }
     if all.torn > 0 {
         all.damage.push(format!("the last record was never finished; its {} bytes are cut off", all.torn));

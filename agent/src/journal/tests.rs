@@ -198,15 +198,44 @@ fn the_copy_knows_what_the_journal_lost_but_opens_nothing_again() {
     let disk = Disk::new();
     disk.filled();
     let copied = [intent("a"), intent("b"), intent("x")];
-    write_copy(&disk.paths.run, &here(), copied.iter().map(|intent| (intent, State::Armed))).unwrap();
+    write_copy(&disk.paths.run, &here(), 0, copied.iter().map(|intent| (intent, State::Armed))).unwrap();
     let replayed = read(&disk.paths, &here()).unwrap();
     let open = open(&replayed);
-    assert_eq!(open, [("b", State::InForce), ("c", State::Armed), ("x", State::Injecting)]);
+    // With damage, what is armed may have started.
+    assert_eq!(open, [("b", State::InForce), ("c", State::Injecting), ("x", State::Injecting)]);
     fs::write(disk.paths.run.join(COPY_FILE), "{").unwrap();
     let replayed = read(&disk.paths, &here()).unwrap();
     assert!(replayed.damage[0].contains(COPY_FILE));
-    write_copy(&disk.paths.run, &here(), std::iter::empty()).unwrap();
+    write_copy(&disk.paths.run, &here(), 0, std::iter::empty()).unwrap();
     assert!(!disk.paths.run.join(COPY_FILE).exists());
+}
+
+#[test]
+fn of_journal_and_copy_the_further_state_counts() {
+    let disk = Disk::new();
+    disk.filled();
+    let mut better = intent("b");
+    better.live.prepared.undo = vec![crate::undo::Undo::StopQueue { number: 7 }];
+    let copied = [(&better, State::InForce), (&intent("c"), State::Armed), (&intent("a"), State::InForce)];
+    write_copy(&disk.paths.run, &here(), 7, copied.into_iter()).unwrap();
+    // Whole: the copy says nothing new.
+    let whole = read(&disk.paths, &here()).unwrap();
+    assert_eq!(open(&whole), [("b", State::InForce), ("c", State::Armed)]);
+    assert!(whole.damage.is_empty(), "{:?}", whole.damage);
+    // Cut after its intents: only the copy knows what became of them.
+    let text = fs::read_to_string(disk.file()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(disk.file(), lines[..4].join("\n") + "\n").unwrap();
+    let cut = read(&disk.paths, &here()).unwrap();
+    assert_eq!(open(&cut), [("a", State::InForce), ("b", State::InForce), ("c", State::Injecting)]);
+    assert_eq!(cut.injections[1].intent.live.prepared.undo, better.live.prepared.undo);
+    assert_eq!(cut.last_seq, 7, "no number is given twice");
+    assert!(cut.damage[0].contains("ends with event 0"), "{:?}", cut.damage);
+    // The copy may be of a time at which nothing had started.
+    write_copy(&disk.paths.run, &here(), 3, [(&intent("c"), State::Armed)].into_iter()).unwrap();
+    assert!(open(&read(&disk.paths, &here()).unwrap()).iter().all(|(_, state)| *state == State::Injecting));
+    fs::write(disk.paths.run.join(COPY_FILE), "{").unwrap();
+    assert!(open(&read(&disk.paths, &here()).unwrap()).iter().all(|(_, state)| *state == State::Injecting));
 }
 
 #[test]

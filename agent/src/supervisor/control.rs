@@ -174,6 +174,7 @@ impl Core {
                 .map(|entry| format!("{}: {}", entry.intent.id(), entry.trouble))
                 .collect(),
             swept,
+            lost: self.lost.clone(),
         }
     }
 

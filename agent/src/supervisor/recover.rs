@@ -13,7 +13,7 @@ use crate::{
     heal::{Healed, journal_all, put_back_all},
     host::Host,
     identity::Identity,
-    journal::{Journal, JournalError, Replayed, merge, read, write_copy},
+    journal::{Found, Journal, JournalError, Replayed, read_what_can_be, write_copy},
     sweep::Swept,
     wiring::Wiring,
 };
@@ -48,11 +48,12 @@ pub fn recover(
     let paths = config.paths();
     let retry = config.timings.retry();
     // Undo first, by what can be read; whether it can be written down is another question.
-    let replayed = read(&paths, &here).unwrap_or_else(|error| {
-        let mut only_copy = Replayed { damage: vec![error.chain()], ..Replayed::default() };
-        merge(&paths.run, &here, &mut only_copy);
-        only_copy
-    });
+    let replayed = read_what_can_be(&paths, &here);
+    for damage in &replayed.damage {
+        let line = format!("records of drills are damaged or lost: {damage}");
+        tracing::error!("{line}");
+        active::syslog(&line);
+    }
     if replayed.open().next().is_some() {
         crash_point::at(&paths.run, "before-recovery");
     }
@@ -69,24 +70,27 @@ pub fn recover(
     let swept = sweep(wiring, host, &healed);
     let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
     if stuck.is_empty() {
-        let told = write_copy(&paths.run, &here, std::iter::empty())
+        let told = write_copy(&paths.run, &here, 0, std::iter::empty())
             .and_then(|()| active::write(&paths.run, &[], 0));
         if let Err(error) = told {
             tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
         }
     }
     let (mut journal, _) = Journal::open(&paths, &here)?;
-    for one in healed.iter().filter(|one| !known(&replayed, one)) {
-        // Only the copy knew it; the journal is to tell the whole story.
-        if let Err(error) = journal.intents(std::slice::from_ref(&one.intent)) {
+    journal.number_after(replayed.last_seq);
+    // The journal is to tell the whole story, and each of its steps is to be a legal one.
+    for found in replayed.open().filter(|found| is_behind(found)) {
+        if found.journaled.is_none()
+            && let Err(error) = journal.intents(std::slice::from_ref(&found.intent))
+        {
             tracing::warn!("{}", error.chain());
         }
         journal.event(What::Changed {
-            injection: one.intent.id().clone(),
-            run: one.intent.run.clone(),
+            injection: found.intent.id().clone(),
+            run: found.intent.run.clone(),
             to: State::Injecting,
             reason: None,
-            detail: "the journal had lost it; it may have started".to_owned(),
+            detail: "records are lost; it may have started".to_owned(),
             foreign: Vec::new(),
         });
     }
@@ -121,6 +125,7 @@ pub(super) fn tell_swept(swept: &Swept) {
     }
 }
 
-fn known(replayed: &Replayed, one: &Healed) -> bool {
-    replayed.injections.iter().any(|found| found.in_journal && found.intent.id() == one.intent.id())
+/// Whether the journal by itself does not know that it may have started.
+fn is_behind(found: &Found) -> bool {
+    found.state != State::Armed && matches!(found.journaled, None | Some(State::Armed))
 }
