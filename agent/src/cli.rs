@@ -186,7 +186,7 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
             // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
             tracing::error!("{error}; putting back without journaling it");
             let here = Identity::here();
-            let replayed = read_what_can_be(&paths, &here);
+            let replayed = read_what_can_be(&paths);
             let retry = config.timings.retry();
             let healed = put_back_all(replayed.open(), &here, wiring.apply, &host, &retry, || {});
             let swept = sweep(&wiring, &host, &healed);
@@ -264,8 +264,7 @@ fn status(config: &Config, json: bool) -> io::Result<ExitCode> {
         Some(Answer::Status(status)) => (*status, true, false),
         Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
         None => {
-            let replayed =
-                read(&config.paths(), &Identity::here()).map_err(|error| io::Error::other(error.chain()))?;
+            let replayed = read(&config.paths()).map_err(|error| io::Error::other(error.chain()))?;
             let damaged = !replayed.damage.is_empty();
             (from_journal(config, replayed), false, damaged)
         }

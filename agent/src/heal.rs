@@ -74,7 +74,10 @@ impl PutBack {
         let mut new = Self::default();
         for undo in &intent.live.prepared.undo {
             if !same_boot && undo.ends_with_boot() {
-                new.details.push(format!("{}: not needed, the host was booted since", undo.sentence()));
+                new.details.push(format!(
+                    "{}: not needed, it ended with the boot in which it was made",
+                    undo.sentence()
+                ));
             } else if !not_started || undo.takes_away_staged() {
                 new.left.push(undo.clone());
             }

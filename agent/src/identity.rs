@@ -1,11 +1,12 @@
-//! Which machine and which boot this is: what a journal is bound to.
+//! Which machine and which boot this is. The boot alone decides what is to be put back: the kernel draws its id, while that of
+//! a machine is a file that people and clones change.
 
 use serde::{Deserialize, Serialize};
 
 /// A machine and one of its boots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// `/etc/machine-id`; `none` where there is no such file.
+    /// `/etc/machine-id`, for people; `none` where there is no such file.
     pub machine_id: String,
     /// The kernel's boot id.
     pub boot_id: String,

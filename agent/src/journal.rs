@@ -94,7 +94,7 @@ pub struct Journal {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn read(paths: &Paths, here: &Identity) -> Result<Replayed, JournalError> {
+pub fn read(paths: &Paths) -> Result<Replayed, JournalError> {
     // Before the journal, which then is as new at least, also while an agent writes both.
     let copy = copy::load(&paths.run);
     let path = paths.state.join(FILE);
@@ -102,33 +102,23 @@ pub fn read(paths: &Paths, here: &Identity) -> Result<Replayed, JournalError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(|source| JournalError { what: "read", path, source })?,
     };
-    let mut replayed = replay(&bytes, here);
-    if let Some(other) = replayed.other_machine.take() {
-        replayed = Replayed { damage: vec![others(&other)], ..Replayed::default() };
-    }
-    copy::merge(copy, here, &mut replayed);
+    let mut replayed = replay(&bytes);
+    copy::merge(copy, &mut replayed);
     Ok(replayed)
 }
 
 /// What the journal and the copy say, or the copy alone where the journal cannot be read.
 #[must_use]
-pub fn read_what_can_be(paths: &Paths, here: &Identity) -> Replayed {
-    read(paths, here).unwrap_or_else(|error| {
+pub fn read_what_can_be(paths: &Paths) -> Replayed {
+    read(paths).unwrap_or_else(|error| {
         let mut only_copy = Replayed { damage: vec![error.chain()], ..Replayed::default() };
-        copy::merge(copy::load(&paths.run), here, &mut only_copy);
+        copy::merge(copy::load(&paths.run), &mut only_copy);
         only_copy
     })
 }
 
-fn others(machine: &str) -> String {
-    format!(
-        "the journal was written by another machine ({machine}): this is a copied disk or image; nothing of it is replayed"
-    )
-}
-
 impl Journal {
-    /// Opens or creates it in the state directory, cuts off a torn tail, and says what it tells. A journal of another
-    /// machine is put aside, never replayed.
+    /// Opens or creates it in the state directory, cuts off a torn tail, and says what it tells.
     ///
     /// # Errors
     /// The directories or the file cannot be made, read or written.
@@ -146,16 +136,11 @@ impl Journal {
             move |source| JournalError { what, path, source }
         };
         let (mut log, bytes) = Log::open(&path).map_err(fail("open"))?;
-        let mut replayed = replay(&bytes, here);
-        if let Some(other) = replayed.other_machine.take() {
-            let aside = path.with_extension("of-another-machine");
-            std::fs::rename(&path, &aside).map_err(fail("put aside"))?;
-            log = Log::open(&path).map_err(fail("create"))?.0;
-            replayed = Replayed { damage: vec![others(&other)], ..Replayed::default() };
-        } else if replayed.torn > 0 {
+        let mut replayed = replay(&bytes);
+        if replayed.torn > 0 {
             log.cut(replayed.whole).map_err(fail("cut the torn end off"))?;
         }
-        copy::merge(copy::load(&paths.run), here, &mut replayed);
+        copy::merge(copy::load(&paths.run), &mut replayed);
         let mut journal = Self {
             path,
             log,
@@ -319,7 +304,7 @@ impl Journal {
             move |source| JournalError { what, path, source }
         };
         let bytes = std::fs::read(&self.path).map_err(fail("read"))?;
-        let now = replay(&bytes, &self.identity);
+        let now = replay(&bytes);
         if now.open().next().is_some() {
             return Ok(());
         }

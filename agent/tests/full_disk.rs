@@ -11,7 +11,6 @@ use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wai
 use firedrill_agent::{
     config::Config,
     control::Control,
-    identity::Identity,
     journal::read,
     supervisor::{Guard, Supervisor, recover},
 };
@@ -114,7 +113,7 @@ fn test(dir: &Path) {
         assert!(answer.injections.iter().all(|one| !one.state.is_open()), "{answer:?}");
         assert!(!world.join(name).exists());
     }
-    let replayed = read(&config.paths(), &Identity::here()).unwrap();
+    let replayed = read(&config.paths()).unwrap();
     assert_eq!(replayed.injections.len(), open.len());
     assert_eq!(replayed.open().count(), 0, "the outcomes found room");
     assert!(replayed.damage.is_empty(), "{:?}", replayed.damage);

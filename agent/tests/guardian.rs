@@ -16,7 +16,6 @@ use std::{
 use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
-    identity::Identity,
     journal::{Replayed, Tail, read},
     wiring::{Link, Wiring},
 };
@@ -159,7 +158,7 @@ impl Agent {
     }
 
     fn journal(&self) -> Replayed {
-        read(&self.config().paths(), &Identity::here()).unwrap()
+        read(&self.config().paths()).unwrap()
     }
 
     /// Everything is as before, and the journal says why.

@@ -17,7 +17,6 @@ use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wai
 use firedrill_agent::{
     config::Config,
     control::Control,
-    identity::Identity,
     journal::{Tail, read},
     supervisor::{Guard, Supervisor, recover},
 };
@@ -236,7 +235,7 @@ fn the_guardian_and_people_are_told_the_end_that_counts() {
         fs::read_to_string(agent.dir.path().join("run/open.json"))
             .is_ok_and(|text| text.contains(&format!("\"ends_boot_us\":{ends}")))
     });
-    let replayed = read(&agent.config.paths(), &Identity::here()).unwrap();
+    let replayed = read(&agent.config.paths()).unwrap();
     assert_eq!(replayed.open().next().expect("open").intent.live.ends_boot_us, ends);
     agent.undo(UndoScope::All, false);
 }
@@ -503,7 +502,7 @@ fn a_lost_journal_heals_from_the_copy() {
     let agent = agent.restart();
     assert!(!agent.file("a").exists());
     assert!(agent.supervisor.status().warnings.iter().any(|warning| warning.contains("open.json")));
-    let replayed = read(&agent.config.paths(), &Identity::here()).unwrap();
+    let replayed = read(&agent.config.paths()).unwrap();
     assert_eq!(replayed.open().count(), 0);
 }
 

@@ -69,6 +69,7 @@ fn run(words: &[&str]) -> ExitCode {
         ["control", service, letter] => {
             fs::write(format!("/run/service/{service}/supervise/control"), letter).unwrap();
         }
+        ["machine-id", id] => fs::write("/etc/machine-id", format!("{id}\n")).unwrap(),
         ["dirt", "table"] => table(),
         ["dirt", "address"] => address(),
         other => {

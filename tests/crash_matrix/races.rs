@@ -28,6 +28,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case("agent_paused_across_the_start", |w, h| w.runtime.block_on(paused_across_start(w, h))),
         case("halt_between_two_attacks", |w, h| w.runtime.block_on(halt_between(w, h))),
         case("administrator_stops_the_unit", |w, h| w.runtime.block_on(administrator(w, h))),
+        case("another_machine_id_in_the_hold", |w, h| w.runtime.block_on(another_machine_id(w, h, false))),
+        case("another_machine_id_and_boot", |w, h| w.runtime.block_on(another_machine_id(w, h, true))),
         case("whole_agent_stopped_and_continued", |w, h| w.runtime.block_on(frozen(w, h))),
     ];
     for (kind, json) in KINDS {
@@ -144,6 +146,24 @@ async fn administrator(world: &World, host: &Host<'_>) {
     // As the administrator would.
     host.inside(&["control", VICTIM, "u"]);
     host.clean(&before, &drill.run).await;
+}
+
+/// In the same boot the next agent puts back what was of this one, in another boot what outlives one: so does a clone.
+async fn another_machine_id(world: &World, host: &Host<'_>, booted: bool) {
+    let before = host.quiet().await;
+    let mut drill =
+        Drill::prepare(world, host, &[KINDS[0], KINDS[2], KINDS[6]].map(|(_, json)| fault(json))).await;
+    drill.in_force(&[0, 1, 2]).await;
+    host.inside(&["machine-id", "0123456789abcdef0123456789abcdef"]);
+    if booted {
+        host.power_cycle().await;
+    } else {
+        restart(host).await;
+    }
+    let after = host.clean(&before, &drill.run).await;
+    for id in &drill.ids {
+        assert_eq!(states(&after, id).0.last(), Some(&State::Undone), "{}", host.story());
+    }
 }
 
 /// Nobody of the agent can do anything: only what the kernel holds ends by itself, the rest when somebody wakes.

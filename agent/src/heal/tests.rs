@@ -166,6 +166,21 @@ fn after_a_reboot_only_what_outlives_one_is_undone() {
 }
 
 #[test]
+fn the_boot_decides_and_not_the_machine_id() {
+    let process = Undo::ContinueProcess { pid: 7, start_ticks: 1 };
+    let of_machine = |id: &str, boot: &str| {
+        let mut found = found("a", boot, State::InForce, true, vec![process.clone(), start("s")]);
+        found.intent.identity.machine_id = id.into();
+        found
+    };
+    assert_eq!(heal(&[of_machine("another", "now")]), [("a".into(), State::Undone)]);
+    assert_eq!(log(), ["s", "7"], "the same kernel: all of it is ours");
+    // A clone, or a machine that was given another id: what was in memory is gone with it.
+    assert_eq!(heal(&[of_machine("another", "before")]), [("a".into(), State::Undone)]);
+    assert_eq!(log()[2..], ["s"]);
+}
+
+#[test]
 fn no_try_begins_that_would_end_after_the_budget() {
     fn slow(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
         std::thread::sleep(Duration::from_millis(30));

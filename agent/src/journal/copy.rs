@@ -65,11 +65,8 @@ pub(super) fn load(run_dir: &Path) -> Result<Option<Copy>, String> {
 
 /// Adds to what the journal said what only the copy knows, and takes the further state of the two. What the journal
 /// closed stays closed. Where one of them is damaged, nothing counts as armed only.
-pub(super) fn merge(copy: Result<Option<Copy>, String>, here: &Identity, into: &mut Replayed) {
+pub(super) fn merge(copy: Result<Option<Copy>, String>, into: &mut Replayed) {
     match copy {
-        Ok(Some(copy)) if copy.identity.machine_id != here.machine_id => {
-            into.damage.push(format!("the copy {FILE} is another machine's; ignored"));
-        }
         Ok(Some(copy)) => add(copy, into),
         Ok(None) => {}
         Err(damage) => into.damage.push(damage),

@@ -1,4 +1,5 @@
-//! From the bytes of a journal to what was open: pure, and made for files that are torn, flipped or somebody else's.
+//! From the bytes of a journal to what was open: pure, and made for files that are torn or flipped. Which boot an injection
+//! is of stands in its intent; what of it still means something is for whoever puts back to say.
 //!
 //! It never gives up at a damaged record: what is damaged is said, everything else counts.
 
@@ -9,15 +10,12 @@ use firedrill_wire::{
 };
 
 use super::record::{FORMAT, Intent, Record, Tombstones, decode, salvage};
-use crate::{
-    identity::Identity,
-    transition::{Step, next},
-};
+use crate::transition::{Step, next};
 
 /// What a journal says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replayed {
-    /// All injections of this machine in the order in which they were armed, closed ones too.
+    /// All injections in the order in which they were armed, closed ones too.
     pub injections: Vec<Found>,
     /// What must never start.
     pub tombstones: Tombstones,
@@ -27,8 +25,6 @@ pub struct Replayed {
     pub last_seq: u64,
     /// What is wrong with the file, for people.
     pub damage: Vec<String>,
-    /// The machine that wrote it, if it was another one; nothing of it is to be replayed.
-    pub other_machine: Option<String>,
     /// How many bytes at the end are a record that was never finished.
     pub torn: u64,
     /// The whole records' length in bytes.
@@ -70,21 +66,15 @@ impl Replayed {
         self.injections.iter_mut().rev().find(|found| found.intent.id() == id)
     }
 
-    fn take(&mut self, record: Record, here: &Identity, at: usize) {
+    fn take(&mut self, record: Record, at: usize) {
         match record {
-            Record::Header { format, identity, last_seq, version: _ } => {
+            Record::Header { format, last_seq, identity: _, version: _ } => {
                 self.last_seq = self.last_seq.max(last_seq);
                 if format != FORMAT {
                     self.damage.push(format!(
                         "line {at}: written in format {format}, this agent knows format {FORMAT}"
                     ));
                 }
-                if identity.machine_id != here.machine_id {
-                    self.other_machine = Some(identity.machine_id);
-                }
-            }
-            Record::Intent(intent) if intent.identity.machine_id != here.machine_id => {
-                self.other_machine = Some(intent.identity.machine_id);
             }
             Record::Intent(intent) => {
                 let state = State::Armed;
@@ -147,7 +137,7 @@ impl Replayed {
 
 /// Reads a journal.
 #[must_use]
-pub fn replay(bytes: &[u8], here: &Identity) -> Replayed {
+pub fn replay(bytes: &[u8]) -> Replayed {
     let mut all = Replayed::default();
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     all.whole = u64::try_from(whole).unwrap_or(u64::MAX);
@@ -155,7 +145,7 @@ pub fn replay(bytes: &[u8], here: &Identity) -> Replayed {
     for (at, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         match decode(line) {
-            Ok(record) => all.take(record, here, at + 1),
+            Ok(record) => all.take(record, at + 1),
             Err(why) => {
                 let saved = salvage(line);
                 all.damage.push(format!(
@@ -166,7 +156,7 @@ pub fn replay(bytes: &[u8], here: &Identity) -> Replayed {
                 // The record may have been an event whose number somebody has seen.
                 all.last_seq += 1;
                 for record in saved {
-                    all.take(record, here, at + 1);
+                    all.take(record, at + 1);
                 }
             }
         }

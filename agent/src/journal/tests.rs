@@ -1,4 +1,4 @@
-use std::{fs, os::unix::fs::FileExt};
+use std::fs;
 
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
@@ -142,7 +142,7 @@ fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
             }
             let mut bytes = whole.clone();
             bytes[at] ^= flip;
-            let replayed = replay(&bytes, &here());
+            let replayed = replay(&bytes);
             assert!(!replayed.damage.is_empty(), "byte {at} ^ {flip:#x}");
             let line = whole[..at].iter().filter(|&&byte| byte == b'\n').count();
             // Records: header, intents a b c, ten others. Only the intent that was hit may be missing.
@@ -169,28 +169,25 @@ fn what_a_lost_record_leaves_in_doubt_is_undone_once_more() {
     let text = fs::read_to_string(disk.file()).unwrap();
     let without: String =
         text.lines().filter(|line| !line.contains("undoing")).map(|line| format!("{line}\n")).collect();
-    let replayed = replay(without.as_bytes(), &here());
+    let replayed = replay(without.as_bytes());
     assert_eq!(open(&replayed)[0], ("a", State::Undoing));
     assert!(!replayed.damage.is_empty());
 }
 
 #[test]
-fn another_machines_journal_is_put_aside_and_never_replayed() {
+fn another_machine_id_or_boot_disowns_nothing() {
     let disk = Disk::new();
     disk.filled();
-    let baked = Identity { machine_id: "m2".into(), boot_id: "b9".into() };
-    assert_eq!(read(&disk.paths, &baked).unwrap().open().count(), 0);
-    let (mut journal, replayed) = Journal::open(&disk.paths, &baked).unwrap();
-    assert!(replayed.injections.is_empty() && replayed.damage[0].contains("another machine"));
-    assert_eq!((replayed.halted_by, replayed.last_seq), (None, 0));
-    assert!(disk.file().with_extension("of-another-machine").exists());
-    assert_eq!(journal.event(What::Halted { by: "x".into() }).seq, 1);
-    drop(journal);
-    // Even where the header cannot be read.
-    let disk = Disk::new();
-    disk.filled();
-    fs::File::options().write(true).open(disk.file()).unwrap().write_at(b"#", 0).unwrap();
-    assert_eq!(read(&disk.paths, &baked).unwrap().open().count(), 0);
+    write_copy(&disk.paths.run, &here(), 7, [(&intent("b"), State::InForce)].into_iter()).unwrap();
+    let other = |machine: &str, boot: &str| Identity { machine_id: machine.into(), boot_id: boot.into() };
+    for here in [other("m2", "b1"), other("m2", "b9"), other("m1", "b9")] {
+        let (journal, replayed) = Journal::open(&disk.paths, &here).unwrap();
+        assert_eq!(open(&replayed), [("b", State::InForce), ("c", State::Armed)], "{here:?}");
+        assert!(replayed.injections.iter().all(|found| found.intent.identity == self::here()));
+        assert!(replayed.damage.is_empty(), "{:?}", replayed.damage);
+        assert_eq!((replayed.halted_by.as_deref(), journal.last_seq()), (Some("alice"), 7));
+    }
+    assert_eq!(read(&disk.paths).unwrap().open().count(), 2);
 }
 
 #[test]
@@ -199,12 +196,12 @@ fn the_copy_knows_what_the_journal_lost_but_opens_nothing_again() {
     disk.filled();
     let copied = [intent("a"), intent("b"), intent("x")];
     write_copy(&disk.paths.run, &here(), 0, copied.iter().map(|intent| (intent, State::Armed))).unwrap();
-    let replayed = read(&disk.paths, &here()).unwrap();
+    let replayed = read(&disk.paths).unwrap();
     let open = open(&replayed);
     // With damage, what is armed may have started.
     assert_eq!(open, [("b", State::InForce), ("c", State::Injecting), ("x", State::Injecting)]);
     fs::write(disk.paths.run.join(COPY_FILE), "{").unwrap();
-    let replayed = read(&disk.paths, &here()).unwrap();
+    let replayed = read(&disk.paths).unwrap();
     assert!(replayed.damage[0].contains(COPY_FILE));
     write_copy(&disk.paths.run, &here(), 0, std::iter::empty()).unwrap();
     assert!(!disk.paths.run.join(COPY_FILE).exists());
@@ -219,23 +216,23 @@ fn of_journal_and_copy_the_further_state_counts() {
     let copied = [(&better, State::InForce), (&intent("c"), State::Armed), (&intent("a"), State::InForce)];
     write_copy(&disk.paths.run, &here(), 7, copied.into_iter()).unwrap();
     // Whole: the copy says nothing new.
-    let whole = read(&disk.paths, &here()).unwrap();
+    let whole = read(&disk.paths).unwrap();
     assert_eq!(open(&whole), [("b", State::InForce), ("c", State::Armed)]);
     assert!(whole.damage.is_empty(), "{:?}", whole.damage);
     // Cut after its intents: only the copy knows what became of them.
     let text = fs::read_to_string(disk.file()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     fs::write(disk.file(), lines[..4].join("\n") + "\n").unwrap();
-    let cut = read(&disk.paths, &here()).unwrap();
+    let cut = read(&disk.paths).unwrap();
     assert_eq!(open(&cut), [("a", State::InForce), ("b", State::InForce), ("c", State::Injecting)]);
     assert_eq!(cut.injections[1].intent.live.prepared.undo, better.live.prepared.undo);
     assert_eq!(cut.last_seq, 7, "no number is given twice");
     assert!(cut.damage[0].contains("ends with event 0"), "{:?}", cut.damage);
     // The copy may be of a time at which nothing had started.
     write_copy(&disk.paths.run, &here(), 3, [(&intent("c"), State::Armed)].into_iter()).unwrap();
-    assert!(open(&read(&disk.paths, &here()).unwrap()).iter().all(|(_, state)| *state == State::Injecting));
+    assert!(open(&read(&disk.paths).unwrap()).iter().all(|(_, state)| *state == State::Injecting));
     fs::write(disk.paths.run.join(COPY_FILE), "{").unwrap();
-    assert!(open(&read(&disk.paths, &here()).unwrap()).iter().all(|(_, state)| *state == State::Injecting));
+    assert!(open(&read(&disk.paths).unwrap()).iter().all(|(_, state)| *state == State::Injecting));
 }
 
 #[test]
@@ -287,7 +284,7 @@ fn a_reader_follows_through_a_rewrite_and_sees_nothing_unsafe() {
 proptest! {
     #[test]
     fn garbage_is_never_more_than_damage(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-        let replayed = replay(&bytes, &here());
+        let replayed = replay(&bytes);
         prop_assert!(replayed.injections.is_empty());
         prop_assert!(replayed.whole + replayed.torn == bytes.len() as u64);
         let clean = bytes.is_empty();

@@ -212,7 +212,7 @@ impl Core {
             (claims, open, book.open_of(run).any(|entry| entry.state == State::Stuck))
         };
         // Those from before a restart stand in the journal only.
-        match read(&self.config.paths(), &self.here) {
+        match read(&self.config.paths()) {
             Ok(replayed) => claims.extend(replayed.claims(run)),
             Err(error) => return Err(cannot(error.chain())),
         }

@@ -48,7 +48,7 @@ pub fn recover(
     let paths = config.paths();
     let retry = config.timings.retry();
     // Undo first, by what can be read; whether it can be written down is another question.
-    let replayed = read_what_can_be(&paths, &here);
+    let replayed = read_what_can_be(&paths);
     for damage in &replayed.damage {
         let line = format!("records of drills are damaged or lost: {damage}");
         tracing::error!("{line}");
