@@ -62,6 +62,8 @@ pub fn estimate(blocks: &[Block]) -> Option<Estimate> {
     // Exact where all were good or none was: a sum of parts may miss by a crumb.
     let share = if whole <= 0.0 || whole >= 1.0 { whole } else { share.clamp(0.0, 1.0) };
     let independent = share * (1.0 - share) / all;
+    // The variance is itself estimated, with a standard deviation of some √(2 / N) of it: taken as that much larger.
+    let variance = variance * (1.0 + (2.0 / all).sqrt());
     let effect = if independent > 0.0 { (variance / independent).clamp(LEAST_EFFECT, 1.0) } else { 1.0 };
     let effective = all / effect;
     let (low, high) = exact(share, effective);
