@@ -280,6 +280,12 @@ pub trait Manager {
     /// Of a service that is down: what somebody else did to it since it had that mark, or nothing.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
 
+    /// What stands for a mark while a start that we asked for may still be under way: by [`Manager::acted_since`] of it,
+    /// nothing that this start can do is somebody else's act.
+    fn mark_while_starting(&self, mark: &str) -> String {
+        mark.to_owned()
+    }
+
     /// Every service, with its state; those that are down may be left out where the manager forgets them.
     ///
     /// # Errors

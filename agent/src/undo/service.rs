@@ -11,13 +11,13 @@ use firedrill_wire::fault::ServiceManager;
 use super::{UndoError, Undone};
 use crate::{
     host::Host,
-    service::{self, ServiceError, Unit},
+    service::{self, Manager, ServiceError, Unit},
 };
 
 /// How long one try waits for the service to be back; the next try waits on.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The marks that our own starts which failed have left, by service: the next try must not take them for somebody else's.
+/// The marks after our own starts that gave up, by service: the next try must not take what they did for somebody else's act.
 static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 /// The runs that had been told to end when our tries found them, by service: none of them is the service that is back.
@@ -50,16 +50,25 @@ pub fn apply(
             passing: true,
         });
     };
+    start_again(&*manager, &unit, stopped_mark)
+}
+
+/// [`apply`], through a manager.
+pub(crate) fn start_again(
+    manager: &dyn Manager,
+    unit: &Unit,
+    stopped_mark: Option<&str>,
+) -> Result<Undone, UndoError> {
     let failed = |error: ServiceError| UndoError {
         what: format!("cannot start {unit} again: {error}"),
-        by_hand: by_hand(&unit),
+        by_hand: by_hand(unit),
         passing: error.may_pass(),
     };
     let done = |undone: Undone| {
-        manager.forget(&unit);
+        manager.forget(unit);
         Ok(undone)
     };
-    let state = match manager.state(&unit) {
+    let state = match manager.state(unit) {
         Ok(state) => state,
         Err(ServiceError::Unknown { .. }) => {
             let detail = format!("{unit} is gone");
@@ -83,7 +92,7 @@ pub fn apply(
     let ours = locked(&TRIED).get(&key).cloned();
     let mark = ours.as_deref().or(stopped_mark);
     let needed =
-        manager.needs(&unit).map_err(failed)?.into_iter().find(|one| locked(&LEFT).contains(&one.key()));
+        manager.needs(unit).map_err(failed)?.into_iter().find(|one| locked(&LEFT).contains(&one.key()));
     let theirs = mark
         .and_then(|mark| manager.acted_since(mark, &state))
         .or_else(|| needed.map(|one| format!("it needs {one}, which somebody else stopped")));
@@ -93,10 +102,18 @@ pub fn apply(
         // Not forgotten: asked again, the answer must be the same.
         return Ok(Undone { foreign: vec![format!("{detail}: {what}")], detail });
     }
-    let state = manager.start(&unit, PATIENCE, told.as_deref()).map_err(|error| {
-        let Ok(left) = manager.state(&unit) else { return failed(error) };
-        locked(&TRIED).insert(key.clone(), left.mark);
-        let stays = left.main.filter(|_| told.is_some() && left.run == told);
+    let state = manager.start(unit, PATIENCE, told.as_deref()).map_err(|error| {
+        let left = manager.state(unit).ok();
+        // Where the start may still be under way, its end will leave another mark than there is now.
+        let after = match &left {
+            Some(left) if left.phase.is_down() && !left.wanted_up => Some(left.mark.clone()),
+            Some(left) => Some(manager.mark_while_starting(&left.mark)),
+            None => mark.map(|mark| manager.mark_while_starting(mark)),
+        };
+        if let Some(after) = after {
+            locked(&TRIED).insert(key.clone(), after);
+        }
+        let stays = left.filter(|left| told.is_some() && left.run == told).and_then(|left| left.main);
         let mut failed = failed(error);
         if let Some(pid) = stays {
             failed.what = format!("{}; its process {pid} was told to stop and has not ended", failed.what);

@@ -25,6 +25,11 @@ impl Mark {
         let mut next = || parts.next().unwrap_or_default();
         Self { run: next(), down_since: next(), file: next() }
     }
+
+    /// The same without what a start changes.
+    pub(super) fn of_any_run(self) -> Self {
+        Self { run: String::new(), down_since: String::new(), ..self }
+    }
 }
 
 /// What somebody did to a unit that is down since it had that mark, or nothing.
@@ -47,20 +52,25 @@ pub(super) fn acted_since(mark: &str, now: &State) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::RefCell, collections::VecDeque, time::Duration};
+
+    use firedrill_wire::fault::{ServiceManager, Signal};
+
     use super::*;
-    use crate::service::Phase;
+    use crate::{
+        host::process::Name,
+        service::{About, Manager, Phase, ServiceError, Unit, systemd::Systemd},
+        undo::service::start_again,
+    };
+
+    fn state(phase: Phase, wanted_up: bool, mark: &Mark) -> State {
+        State { phase, wanted_up, main: None, run: None, settled: true, mark: mark.text() }
+    }
 
     #[test]
     fn a_mark_tells_who_acted() {
         let mark = Mark { run: "aa".into(), down_since: "17".into(), file: "enabled".into() };
-        let now = |mark: Mark, wanted_up| State {
-            phase: Phase::Down,
-            wanted_up,
-            main: None,
-            run: None,
-            settled: true,
-            mark: mark.text(),
-        };
+        let now = |mark: Mark, wanted_up| state(Phase::Down, wanted_up, &mark);
         assert_eq!(acted_since(&mark.text(), &now(mark.clone(), false)), None);
         let again = Mark { down_since: "18".into(), ..mark.clone() };
         assert!(acted_since(&mark.text(), &now(again.clone(), false)).is_some());
@@ -72,5 +82,99 @@ mod tests {
         assert!(acted_since(&mark.text(), &now(masked, false)).is_some_and(|what| what.contains("masked")));
         let odd = Mark { run: "aa".into(), down_since: "17".into(), file: "a:b".into() };
         assert_eq!(Mark::read(&odd.text()), odd);
+    }
+
+    #[test]
+    fn a_start_that_is_under_way_makes_no_mark_of_somebody_else() {
+        let mark = Mark { run: "aa".into(), down_since: "17".into(), file: "enabled".into() };
+        let pending = Systemd(()).mark_while_starting(&mark.text());
+        let failed = Mark { run: "bb".into(), down_since: "29".into(), ..mark };
+        assert_eq!(acted_since(&pending, &state(Phase::Failed, false, &failed)), None);
+        let masked = Mark { file: "masked".into(), ..failed };
+        assert!(acted_since(&pending, &state(Phase::Failed, false, &masked)).is_some());
+    }
+
+    /// A unit of systemd's, without systemd: what a start leads to is told beforehand.
+    struct Fake {
+        now: RefCell<State>,
+        starts: RefCell<VecDeque<(Option<ServiceError>, State)>>,
+    }
+
+    impl Manager for Fake {
+        fn state(&self, _: &Unit) -> Result<State, ServiceError> {
+            Ok(self.now.borrow().clone())
+        }
+        fn start(&self, _: &Unit, _: Duration, _: Option<&str>) -> Result<State, ServiceError> {
+            let (error, state) = self.starts.borrow_mut().pop_front().expect("one start too many");
+            self.now.replace(state.clone());
+            error.map_or(Ok(state), Err)
+        }
+        fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
+            Systemd(()).acted_since(mark, now)
+        }
+        fn mark_while_starting(&self, mark: &str) -> String {
+            Systemd(()).mark_while_starting(mark)
+        }
+        fn find(&self, _: &str) -> Result<Option<Unit>, ServiceError> {
+            unreachable!()
+        }
+        fn about(&self, _: &Unit) -> Result<About, ServiceError> {
+            unreachable!()
+        }
+        fn comeback(&self, _: &Unit, _: Signal) -> Result<String, ServiceError> {
+            unreachable!()
+        }
+        fn processes(&self, _: &Unit) -> Result<Vec<Name>, ServiceError> {
+            unreachable!()
+        }
+        fn stop(&self, _: &Unit, _: Duration) -> Result<State, ServiceError> {
+            unreachable!()
+        }
+        fn restart(&self, _: &Unit, _: Duration) -> Result<State, ServiceError> {
+            unreachable!()
+        }
+        fn list(&self) -> Result<Vec<(Unit, Phase, bool)>, ServiceError> {
+            unreachable!()
+        }
+        fn looked(&self) -> String {
+            unreachable!()
+        }
+    }
+
+    #[test]
+    fn an_own_start_that_fails_after_it_was_given_up_is_tried_again() {
+        let mark = |run: &str, down_since: &str| Mark {
+            run: run.into(),
+            down_since: down_since.into(),
+            file: "enabled".into(),
+        };
+        let stopped = mark("aa", "17");
+        let late = ServiceError::Late {
+            what: "starting".into(),
+            after: Duration::from_secs(6),
+            seen: "starting".into(),
+        };
+        let failed = ServiceError::Failed { what: "start".into(), why: "it did not stay up".into() };
+        let up = State { run: Some("dd".into()), ..state(Phase::Up, true, &mark("dd", "37")) };
+        let fake = Fake {
+            now: RefCell::new(state(Phase::Down, false, &stopped)),
+            starts: RefCell::new(VecDeque::from([
+                // The job waits, or the unit is on its way up: its last run is still the one that we stopped.
+                (Some(late), state(Phase::Starting, true, &stopped)),
+                (Some(failed), state(Phase::Failed, false, &mark("cc", "31"))),
+                (None, up),
+            ])),
+        };
+        let unit = Unit { manager: ServiceManager::Systemd, id: "fd-late-start.service".into() };
+        let undo = || start_again(&fake, &unit, Some(&stopped.text()));
+        assert!(undo().expect_err("late").passing);
+        // The start that was given up comes and fails, while nobody looks.
+        fake.now.replace(state(Phase::Failed, false, &mark("bb", "29")));
+        assert!(undo().expect_err("fails again").passing);
+        assert_eq!(undo().expect("it is back").foreign, Vec::<String>::new());
+
+        fake.now.replace(state(Phase::Failed, false, &mark("ee", "41")));
+        let undone = undo().expect("somebody else started it");
+        assert_eq!(undone.foreign.len(), 1, "our own starts are over: {undone:?}");
     }
 }
