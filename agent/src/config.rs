@@ -113,7 +113,7 @@ pub struct Timings {
     pub stale_after: Span,
     /// So long after a deadline the guardian acts.
     pub grace: Span,
-    /// An undo that may succeed later is tried so often.
+    /// An undo that may succeed later is tried so often where its tries fail at once; those that wait are bounded by the budget.
     pub undo_tries: u32,
     /// The pause after its first try; each is twice the one before.
     pub undo_pause: Span,

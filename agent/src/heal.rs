@@ -17,24 +17,28 @@ use crate::{
 /// Carries out one undo.
 pub type Apply = fn(&Undo, &Host) -> Result<Undone, UndoError>;
 
+/// A try that took so long has waited for something; it does not count against the number of tries.
+const WAITED: Duration = Duration::from_secs(1);
+
 /// How often and how long apart an undo is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// So many tries in all.
+    /// So many tries that fail at once. Those that wait for something are bounded by the time alone.
     pub tries: u32,
-    /// The first pause; each is twice the one before.
+    /// The first pause; each is twice the one before, where the try between them failed at once.
     pub first: Duration,
     /// The longest pause.
     pub most: Duration,
-    /// All tries together: none begins that would end later if it took as long as the one before.
+    /// All tries together: none begins that may end later.
     pub within: Duration,
 }
 
 impl Default for Retry {
-    /// Ten tries over about half a minute, or longer where each waits for something.
+    /// Ten tries that fail at once take about half a minute. What waits has two minutes: systemd kills what does not stop after
+    /// 90 s by default, and then it is still to be started.
     fn default() -> Self {
         let (first, most) = (Duration::from_millis(100), Duration::from_secs(6));
-        Self { tries: 10, first, most, within: Duration::from_secs(90) }
+        Self { tries: 10, first, most, within: Duration::from_secs(120) }
     }
 }
 
@@ -43,15 +47,47 @@ impl Retry {
         self.first.saturating_mul(1 << after.saturating_sub(1).min(20)).min(self.most)
     }
 
-    /// Whether another try may follow one that was this and took so long.
-    fn goes_on(&self, after: u32, began: Instant, took: Duration) -> bool {
-        after < self.tries && began.elapsed() + self.pause(after) + took <= self.within
+    /// Begins with the first try.
+    fn begin(self) -> Tries {
+        let now = Instant::now();
+        Tries { retry: self, began: now, tried: now, counted: 0 }
     }
 
     /// The time that all pauses take together.
     #[must_use]
     pub fn all_pauses(&self) -> Duration {
         (1..self.tries).map(|try_| self.pause(try_)).sum()
+    }
+}
+
+/// The tries of one undo, or of several that take turns.
+struct Tries {
+    retry: Retry,
+    began: Instant,
+    tried: Instant,
+    counted: u32,
+}
+
+impl Tries {
+    /// A try begins.
+    fn again(&mut self) {
+        self.tried = Instant::now();
+    }
+
+    /// The pause after a try that failed; `None` where no other follows. `longest`: so long the next one may wait.
+    fn pause(&mut self, longest: Duration) -> Option<Duration> {
+        self.pause_after(self.began.elapsed(), self.tried.elapsed(), longest)
+    }
+
+    /// The same by how much time has gone by since the first try began, and since the last one did.
+    fn pause_after(&mut self, all: Duration, took: Duration, longest: Duration) -> Option<Duration> {
+        if took < WAITED {
+            self.counted += 1;
+        }
+        let pause = self.retry.pause(self.counted);
+        // A budget that is short for one wait still allows for what passes at once.
+        let next = took.max(longest.min(self.retry.within / 2));
+        (self.counted < self.retry.tries && all + pause + next <= self.retry.within).then_some(pause)
     }
 }
 
@@ -112,6 +148,11 @@ impl PutBack {
         self.left.is_empty()
     }
 
+    /// How long a try of what is left may wait.
+    fn longest(&self) -> Duration {
+        self.left.iter().map(Undo::longest).sum()
+    }
+
     /// What is wrong now, for people.
     #[must_use]
     pub fn errors(&self) -> Vec<String> {
@@ -136,15 +177,16 @@ pub fn put_back(
     retry: &Retry,
     mut failed: impl FnMut(u32, &str),
 ) -> PutBack {
-    let began = Instant::now();
-    for attempt in 1..=retry.tries {
-        let tried = Instant::now();
+    let mut tries = retry.begin();
+    for attempt in 1.. {
+        tries.again();
         let again = work.once(apply, host);
-        if work.is_done() || !again || !retry.goes_on(attempt, began, tried.elapsed()) {
+        if work.is_done() || !again {
             break;
         }
+        let Some(pause) = tries.pause(work.longest()) else { break };
         failed(attempt, &work.errors().join("; "));
-        std::thread::sleep(retry.pause(attempt));
+        std::thread::sleep(pause);
     }
     work
 }
@@ -184,18 +226,18 @@ pub fn put_back_all<'a>(
         }
     }
     work.reverse();
-    let began = Instant::now();
-    for attempt in 1..=retry.tries {
-        let tried = Instant::now();
+    let mut tries = retry.begin();
+    loop {
+        tries.again();
         for (_, one, again) in work.iter_mut().filter(|(_, _, again)| *again) {
             tick();
             *again = one.once(apply, host) && !one.is_done();
         }
-        let goes_on = retry.goes_on(attempt, began, tried.elapsed());
-        if !goes_on || work.iter().all(|(_, _, again)| !again) {
+        let failed = || work.iter().filter(|(_, _, again)| *again);
+        if failed().next().is_none() {
             break;
         }
-        let mut left = retry.pause(attempt);
+        let Some(mut left) = tries.pause(failed().map(|(_, one, _)| one.longest()).sum()) else { break };
         while !left.is_zero() {
             tick();
             let piece = left.min(Duration::from_millis(100));

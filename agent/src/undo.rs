@@ -12,12 +12,14 @@ pub mod queue;
 pub mod resets;
 pub mod service;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::host::{
     Host,
     iptables::{Table, prefix},
-    link::forgets::Class,
+    link::forgets::{self, Class},
     nft::expr::Family,
 };
 
@@ -164,6 +166,21 @@ impl Undo {
             Self::StopResets { .. } => "stop resetting connections".to_owned(),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
+        }
+    }
+
+    /// How long one try may wait for what it asked for.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        match self {
+            Self::StartService { .. } => service::PATIENCE,
+            Self::RaiseLink { .. } => forgets::PATIENCE,
+            Self::ContinueProcess { .. } => process::PATIENCE,
+            Self::RemoveLines { patience, .. } => (*patience).into(),
+            Self::DeleteNftTable { .. }
+            | Self::RemoveChains { .. }
+            | Self::StopQueue { .. }
+            | Self::StopResets { .. } => Duration::ZERO,
         }
     }
 

@@ -27,7 +27,7 @@ use crate::plan::model::{Host, Reach};
 /// How long a call waits for its answer.
 pub(super) const USUAL: Duration = Duration::from_secs(5);
 /// How long a call that puts back waits: an agent tries for its `undo_budget`, and a service is back when it is seen up.
-const UNDO: Duration = Duration::from_secs(100);
+const UNDO: Duration = Duration::from_secs(130);
 /// How long a call that compares waits.
 const COMPARE: Duration = Duration::from_secs(60);
 /// No honest answer is longer.

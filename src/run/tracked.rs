@@ -6,7 +6,7 @@ use super::clock::signed;
 
 /// An agent of the usual configuration has put something back by then, or calls it stuck: its `undo_budget`, and some
 /// seconds for whoever takes over.
-const UNDO_MOST_US: i64 = 100_000_000;
+const UNDO_MOST_US: i64 = 130_000_000;
 
 /// An injection that was armed.
 pub(super) struct Tracked {

@@ -201,6 +201,50 @@ fn no_try_begins_that_would_end_after_the_budget() {
     assert_eq!(log(), ["a1", "a1"]);
 }
 
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// How long tries go on that take so long each and may take so long.
+fn goes_on(took: Duration, longest: Duration) -> Duration {
+    let mut tries = Retry::default().begin();
+    let mut all = took;
+    while let Some(pause) = tries.pause_after(all, took, longest) {
+        all += pause + took;
+    }
+    all
+}
+
+#[test]
+fn a_service_that_its_manager_kills_late_is_waited_for() {
+    let all = goes_on(secs(6), secs(6));
+    assert!(all >= secs(110), "systemd kills after 90 s, and a service takes its time to start: {all:?}");
+    assert!(all <= Retry::default().within);
+}
+
+#[test]
+fn what_fails_at_once_is_tried_ten_times() {
+    let (mut tries, mut all) = (Retry::default().begin(), Duration::ZERO);
+    let pauses =
+        std::iter::from_fn(|| tries.pause_after(all, Duration::ZERO, secs(6)).inspect(|one| all += *one));
+    assert_eq!(pauses.count(), 9);
+    assert_eq!(all, Retry::default().all_pauses());
+}
+
+#[test]
+fn no_try_begins_that_may_wait_beyond_the_budget() {
+    let retry = Retry::default();
+    let quick = Duration::from_millis(5);
+    let services = |count: u32| retry.begin().pause_after(retry.within - secs(19), quick, count * secs(6));
+    assert!(services(3).is_some());
+    assert_eq!(services(4), None, "four services may take 24 s, however quickly they failed before");
+    let begun = found("a", "now", State::InForce, true, vec![start("a1"), start("a2")]);
+    assert_eq!(PutBack::of(&begun.intent, &here()).longest(), secs(12));
+    // Budgets for tests and the impatient: what passes at once is tried again.
+    let short = Retry { within: secs(8), ..retry };
+    assert!(short.begin().pause_after(secs(3), quick, secs(6)).is_some());
+}
+
 #[test]
 fn the_pauses_of_the_default_are_about_half_a_minute() {
     let all = Retry::default().all_pauses();

@@ -14,7 +14,7 @@ use crate::host::{
 };
 
 /// SIGCONT acts at once, but the process may not have been scheduled yet.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Continues it if it is still there and still stopped. Gone, or running: nothing to do.
 ///

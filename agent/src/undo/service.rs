@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long one try waits for the service to be back; the next try waits on.
-const PATIENCE: Duration = Duration::from_secs(6);
+pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
 /// The marks after our own starts that gave up, by service: the next try must not take what they did for somebody else's act.
 static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());

@@ -30,7 +30,7 @@ const KERNEL: Duration = Duration::from_secs(3);
 /// A router that answers the kernel's question brings its addresses and routes back within this time.
 const ROUTER: Duration = Duration::from_secs(5);
 /// What is not back then is an error; it is tried again, but then nothing is waited for that had its time.
-const PATIENCE: Duration = Duration::from_secs(7);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(7);
 const PATIENCE_AGAIN: Duration = Duration::from_millis(3500);
 const PAUSE: Duration = Duration::from_millis(10);
 /// An interface before it went down, with what was made on it.
