@@ -3,6 +3,7 @@
 //! Putting back is not here: `prepare` says it as data ([`Undo`]), which is journaled before anything is touched and
 //! which needs no fault kind to be carried out.
 
+mod called_off;
 mod host_isolate;
 mod made;
 mod matching;
@@ -29,7 +30,7 @@ pub mod service_kill;
 pub mod service_restart;
 pub mod service_stop;
 
-pub(crate) use made::forget;
+pub use called_off::{call_off, is_called_off};
 
 use firedrill_wire::{
     Fault, InjectionId, Span,
@@ -116,7 +117,7 @@ pub trait Inject: Send + Sync {
         Ok(())
     }
 
-    /// Makes the effect. Must be safe to call twice.
+    /// Makes the effect. Must be safe to call twice. Gives up waiting once [`is_called_off`].
     ///
     /// # Errors
     /// The effect was not made, or not wholly; what was made stays for undo.
@@ -132,6 +133,12 @@ pub trait Inject: Send + Sync {
     fn renew(&self, _host: &Host, _live: &Live, _lease: Span) -> Result<(), InjectError> {
         Ok(())
     }
+}
+
+/// The injection is over: another that has the same id later begins anew.
+pub(crate) fn forget(id: &InjectionId) {
+    made::forget(id);
+    called_off::forget(id);
 }
 
 /// A refusal, short to write.

@@ -175,6 +175,14 @@ pub enum ServiceError {
         /// How the service is now.
         seen: String,
     },
+    /// It was asked for, and is no longer wanted before it came about.
+    #[error("{what} was called off; it is {seen}")]
+    CalledOff {
+        /// What was asked.
+        what: String,
+        /// How the service is now.
+        seen: String,
+    },
     /// The manager refused, or something could not be read.
     #[error("cannot {what}: {why}")]
     Failed {
@@ -234,11 +242,16 @@ pub trait Manager {
         Ok(None)
     }
 
-    /// Stops it and waits until it is down.
+    /// Stops it and waits until it is down, or until that is called off.
     ///
     /// # Errors
     /// It is not down.
-    fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
+    fn stop(
+        &self,
+        unit: &Unit,
+        at_most: Duration,
+        called_off: &dyn Fn() -> bool,
+    ) -> Result<State, ServiceError>;
 
     /// Starts it and waits until it is back ([`State::is_back`]). `told` is a run that was told to end.
     ///

@@ -139,6 +139,7 @@ impl Supervisor {
         for entry in book.live.values_mut() {
             entry.want(reason);
         }
+        self.0.watch(&book);
     }
 
     /// Whether nothing is open any more, but for what is stuck.
@@ -323,6 +324,7 @@ impl Core {
             for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run) {
                 entry.want(&HealReason::LeaseExpired);
             }
+            self.watch(&book);
             news
         };
         if news {

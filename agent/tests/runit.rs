@@ -7,7 +7,9 @@ mod support;
 use std::collections::BTreeMap;
 
 use firedrill_agent::{
-    fault::{Inject, service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop},
+    fault::{
+        self, Inject, service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop,
+    },
     host::process::{Stat, alive},
     service::Unit,
     snapshot,
@@ -90,6 +92,32 @@ fn a_stop_that_fails_is_put_back() {
         stop.undo();
         assert!(service.main().is_some_and(|now| now != main), "it is back");
         stop.undo();
+    });
+}
+
+#[test]
+fn a_stop_that_is_called_off_is_not_waited_for() {
+    // Ends when the test says so, whatever signal comes; the next one does not see that any more.
+    let run = "rm -f end; trap '' TERM; until [ -e end ]; do sleep 0.02; done";
+    each(|which, dir| {
+        let service = Supervised::start(which, dir, "checkout", run);
+        let host = host(dir);
+        let stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let manager = ServiceManager::Runit;
+        let unit = Unit { manager, id: service.dir.to_str().expect("text").to_owned() };
+        let runit = firedrill_agent::service::manager(&host, manager).expect("runit");
+        let main = service.main();
+        std::thread::scope(|scope| {
+            let injecting = scope.spawn(|| stop.kind.inject(&host, &stop.live));
+            until("the stop to be under way", || !runit.state(&unit).expect("state").wanted_up);
+            fault::call_off(&stop.live.ask.id);
+            let error = injecting.join().expect("no panic").expect_err("it is not down").to_string();
+            assert!(error.contains("called off"), "{error}");
+        });
+        assert_eq!(service.main(), main, "it has not ended");
+        std::fs::write(service.dir.join("end"), "").expect("written");
+        stop.undo();
+        assert!(service.main().is_some_and(|now| Some(now) != main));
     });
 }
 

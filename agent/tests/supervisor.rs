@@ -20,6 +20,7 @@ use firedrill_agent::{
     journal::{Tail, read},
     supervisor::{Guard, Supervisor, recover},
 };
+use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, Span,
     api::{Arm, HostState, Prepared, Renew, Undo, UndoAnswer, UndoScope},
@@ -430,6 +431,46 @@ fn an_undo_waits_for_an_effect_that_is_being_made() {
     let answer = agent.undo(UndoScope::Run(run_id()), false);
     assert_eq!(answer.injections[0].state, State::Undone);
     assert!(!agent.file("a").exists(), "nothing comes after the undo");
+}
+
+#[test]
+fn an_undo_calls_off_an_effect_that_is_being_made() {
+    for (name, stop) in [("asked-patient", false), ("stopping-patient", true)] {
+        let agent = Agent::new();
+        agent.arm(&agent.prepared(&[(name, pause(name, Some("patient"), None))], 0)).unwrap();
+        agent.renew().unwrap();
+        wait("the effect to begin", || agent.file(&format!("{name}.begun")).exists());
+        let reason = if stop {
+            agent.supervisor.stop(&HealReason::AgentStopping);
+            HealReason::AgentStopping
+        } else {
+            agent.undo(UndoScope::Run(run_id()), false);
+            HealReason::Asked { by: "alice".into() }
+        };
+        wait("everything to settle", || agent.supervisor.is_settled());
+        let (states, last, why) = agent.history(name);
+        assert_eq!(states, [State::Armed, State::Injecting, State::Undoing, State::Undone]);
+        assert_eq!(last, Some(reason), "whoever asked is why it was not made");
+        assert!(why.contains("called off"), "{why}");
+    }
+}
+
+#[test]
+fn an_effect_that_is_called_off_has_seconds_until_the_guardian_acts() {
+    let agent = Agent::new();
+    agent.arm(&agent.prepared(&[("a", pause("a", Some("gated"), None))], 0)).unwrap();
+    agent.renew().unwrap();
+    wait("the effect to begin", || agent.file("a.begun").exists());
+    let told = || agent.guard.0.load(Ordering::SeqCst);
+    let before = told();
+    let asked = boot_us();
+    let supervisor = agent.supervisor.clone();
+    let undo = Undo { scope: UndoScope::Injection(id("a")), halt: false };
+    let asking = std::thread::spawn(move || supervisor.undo(&alice(), &undo));
+    wait("the guardian to be told", || told() != before);
+    assert!((asked + 5_000_000..=boot_us() + 5_000_000).contains(&told()), "{} {asked}", told());
+    fs::write(agent.file("a.gate"), "").unwrap();
+    assert_eq!(asking.join().expect("no panic").injections[0].state, State::Undone);
 }
 
 #[test]

@@ -328,7 +328,7 @@ impl Run {
         self.tracked.values().filter(|one| one.attack == attack).filter_map(Tracked::ends_us).max()
     }
 
-    /// By when every undo that agents have begun should be done. Whoever cannot be heard is not waited for.
+    /// By when every undo that agents have begun, or that follows what they are making, should be done. Whoever cannot be heard is not waited for.
     pub(super) fn undone_by_us(&self) -> Option<i64> {
         let heard = |one: &&Tracked| self.peers.get(&one.host).is_some_and(|peer| peer.reachable);
         self.tracked.values().filter(heard).filter_map(Tracked::undone_by_us).max()

@@ -50,9 +50,13 @@ impl Tracked {
         matches!(self.state, State::Armed | State::Injecting | State::InForce).then_some(self.ends_us)
     }
 
-    /// Until when an undo that its agent has begun can take.
+    /// Until when what its agent has begun can take that comes before an answer to an undo: making the effect, or the undo.
     pub(super) fn undone_by_us(&self) -> Option<i64> {
-        (self.state == State::Undoing).then(|| self.since_us.saturating_add(UNDO_MOST_US))
+        match self.state {
+            State::Injecting => Some(self.ends_us),
+            State::Undoing => Some(self.since_us.saturating_add(UNDO_MOST_US)),
+            _ => None,
+        }
     }
 }
 
@@ -73,7 +77,7 @@ mod tests {
         let mut one = armed(&stop());
         assert_eq!(one.ends_us(), Some(120 * S), "stopping may take as long as the hold");
         one.changed(State::Injecting, 100 * S);
-        assert_eq!(one.ends_us(), Some(120 * S));
+        assert_eq!((one.ends_us(), one.undone_by_us()), (Some(120 * S), Some(120 * S)));
         one.changed(State::InForce, 103 * S);
         assert_eq!((one.ends_us(), one.undone_by_us()), (Some(113 * S), None));
         one.changed(State::Undoing, 113 * S);

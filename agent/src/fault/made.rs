@@ -40,8 +40,8 @@ pub(super) fn before(live: &Live) -> Option<Made> {
     made.iter().find(|(one, _)| *one == key).map(|(_, made)| made.clone())
 }
 
-/// The injection is over: another that has the same id later begins anew.
-pub(crate) fn forget(id: &InjectionId) {
+/// Forgets all of an injection.
+pub(super) fn forget(id: &InjectionId) {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.retain(|((of, _), _)| of != id.as_str());
 }

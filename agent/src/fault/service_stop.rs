@@ -8,7 +8,7 @@ use firedrill_wire::{
     evidence::{Evidence, Seen},
 };
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, made, made::Made, refuse};
+use super::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, made, made::Made, refuse};
 use crate::{
     host::Host,
     service::{self, Manager, Phase, State, Unit},
@@ -80,7 +80,7 @@ impl Inject for ServiceStop {
             }
             let forgetful = units.iter().find_map(|one| manager.remember(one).err());
             let down = manager
-                .stop(unit, live.ask.fault.ramp(live.ask.hold).into())
+                .stop(unit, live.ask.fault.ramp(live.ask.hold).into(), &|| is_called_off(&live.ask.id))
                 .map_err(|error| InjectError(error.to_string()))?;
             let mut undo = vec![start(unit, Some(down.mark))];
             for one in fallen {

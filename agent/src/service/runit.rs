@@ -56,12 +56,12 @@ impl Runit {
         unit: &Unit,
         what: &str,
         at_most: Duration,
-        wanted: impl Fn(&Status) -> bool,
+        wanted: impl Fn(&Status) -> Result<bool, ServiceError>,
     ) -> Result<State, ServiceError> {
         let end = Instant::now() + at_most;
         loop {
             let status = Status::of(unit)?;
-            if wanted(&status) {
+            if wanted(&status)? {
                 return Ok(status.state());
             }
             if Instant::now() >= end {
@@ -134,16 +134,26 @@ impl Manager for Runit {
         Ok(names.into_iter().collect())
     }
 
-    fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+    fn stop(
+        &self,
+        unit: &Unit,
+        at_most: Duration,
+        called_off: &dyn Fn() -> bool,
+    ) -> Result<State, ServiceError> {
         Self::send(unit, b"d")?;
         Self::until(unit, "stopping", at_most, |status| {
-            status.pid.is_none() && status.run == Running::Nothing && !status.want_up
+            let down = status.pid.is_none() && status.run == Running::Nothing && !status.want_up;
+            if !down && called_off() {
+                let what = format!("stopping {}", unit.id);
+                return Err(ServiceError::CalledOff { what, seen: status.state().sentence() });
+            }
+            Ok(down)
         })
     }
 
     fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
         Self::send(unit, b"u")?;
-        Self::until(unit, "starting", at_most, |status| status.state().is_back(told))
+        Self::until(unit, "starting", at_most, |status| Ok(status.state().is_back(told)))
     }
 
     /// A `control/t` or `control/d` script takes the place of the TERM that `status` tells of.
@@ -155,7 +165,7 @@ impl Manager for Runit {
         let before = Status::of(unit)?.pid;
         // As `sv restart`: TERM, CONT (a stopped process does not see TERM), and wanted up.
         Self::send(unit, b"tcu")?;
-        Self::until(unit, "restarting", at_most, |status| status.pid != before)
+        Self::until(unit, "restarting", at_most, |status| Ok(status.pid != before))
     }
 
     /// runsv rewrites `status` at every command, also at a repeated `d`, so any later command shows. After our own `u` the service

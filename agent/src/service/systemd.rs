@@ -123,11 +123,23 @@ impl Manager for Systemd {
         })
     }
 
-    fn stop(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
+    fn stop(
+        &self,
+        unit: &Unit,
+        at_most: Duration,
+        called_off: &dyn Fn() -> bool,
+    ) -> Result<State, ServiceError> {
         ask(at_most, |bus| {
             let what = format!("stop {}", unit.id);
             bus.manager("StopUnit", &[&unit.id, "replace"]).map_err(|error| of(&what, error))?;
-            until(bus, unit, "stopping", at_most, |state| Ok(state.phase.is_down() && !state.wanted_up))
+            until(bus, unit, "stopping", at_most, |state| {
+                let down = state.phase.is_down() && !state.wanted_up;
+                if !down && called_off() {
+                    let what = format!("stopping {}", unit.id);
+                    return Err(ServiceError::CalledOff { what, seen: state.sentence() });
+                }
+                Ok(down)
+            })
         })
     }
 

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
     api::{Claim, OpenOne},
@@ -13,6 +14,7 @@ use firedrill_wire::{
 
 use crate::{
     bell::Alarm,
+    fault::call_off,
     journal::{Intent, Replayed, Tombstones},
 };
 
@@ -20,6 +22,9 @@ use crate::{
 const RUNS_MOST: usize = 64;
 /// So many closed injections are remembered.
 const CLOSED_MOST: usize = 256;
+/// Beyond the longest that making an effect may take, or once it is called off, for the answers of whoever makes it; in
+/// microseconds.
+const LATE_US: u64 = 5_000_000;
 
 #[derive(Default)]
 pub(super) struct Book {
@@ -87,12 +92,25 @@ impl Entry {
         }
     }
 
-    /// Asks its thread to put it back; the first reason stays.
+    /// Asks its thread to put it back; the first reason stays. An effect that is being made is called off, if it can be put
+    /// back. The deadline may be another after this: see [`super::Core::watch`].
     pub(super) fn want(&mut self, reason: &HealReason) {
-        if self.state.is_open() || self.state == State::Done {
-            self.wanted.get_or_insert_with(|| reason.clone());
-            self.alarm.ring();
+        if !self.state.is_open() && self.state != State::Done {
+            return;
         }
+        self.wanted.get_or_insert_with(|| reason.clone());
+        if matches!(self.state, State::Armed | State::Injecting) && self.intent.live.ask.fault.reversible() {
+            call_off(self.intent.id());
+            self.made_by = self.made_by.map(|by| by.min(boot_us().saturating_add(LATE_US)));
+        }
+        self.alarm.ring();
+    }
+
+    /// The effect begins to be made, which may take so long, in microseconds.
+    pub(super) fn make(&mut self, at_most_us: u64) {
+        let called_off = self.wanted.is_some() && self.intent.live.ask.fault.reversible();
+        let at_most_us = if called_off { 0 } else { at_most_us };
+        self.made_by = Some(boot_us().saturating_add(at_most_us).saturating_add(LATE_US));
     }
 
     pub(super) fn renew(&mut self) {

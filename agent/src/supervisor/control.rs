@@ -155,6 +155,7 @@ impl Core {
                     }
                 }
             }
+            self.watch(book);
             ids
         };
         if undo.halt {

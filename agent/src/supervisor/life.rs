@@ -27,8 +27,6 @@ use crate::{
 const STAGE_US: u64 = 500_000;
 /// With less left than this it might delay the start itself.
 const STAGE_LEAST_US: u64 = 5_000;
-/// Beyond the longest that making an effect may take, for the answers of whoever makes it, in microseconds.
-const LATE_US: u64 = 5_000_000;
 /// The last look at a fault may take so long before the guardian takes over, in microseconds.
 const LAST_LOOK_US: u64 = 5_000_000;
 
@@ -94,7 +92,7 @@ impl Life {
     fn start(&self, kind: &dyn Inject, live: &Live) {
         let reversible = live.ask.fault.reversible();
         let ramp = live.ask.fault.ramp(live.ask.hold).as_micros();
-        self.read(|entry| entry.made_by = Some(boot_us().saturating_add(ramp).saturating_add(LATE_US)));
+        self.read(|entry| entry.make(ramp));
         // What cannot be undone may take the whole host with it: its start must be on disk before.
         self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), false);
         let behind = if reversible { lock(&self.core.journal).is_behind() } else { !self.core.sync() };
@@ -109,7 +107,11 @@ impl Life {
         std::thread::yield_now();
         self.crash_point("injected");
         match injected {
-            Err(error) => self.heal(&HealReason::InjectFailed, &error.to_string()),
+            Err(error) => {
+                // Whoever wanted it back is why it was not made.
+                let called_off = self.wanted().filter(|_| reversible);
+                self.heal(&called_off.unwrap_or(HealReason::InjectFailed), &error.to_string());
+            }
             Ok(injected) => {
                 self.learn(injected.undo);
                 let step = if reversible { Step::Take } else { Step::TakeForGood };

@@ -1,19 +1,19 @@
 //! A host whose effects are files: recording fakes of the narrow ports, for tests of the agent's heart.
 //!
 //! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` says how the
-//! fault behaves (`fails`, `slow`, `endless`, `staged`), `service` what it claims. Files beside the effect say how its undo behaves.
+//! fault behaves (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`), `service` what it claims. Files beside the effect say how its undo behaves.
 
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use firedrill_agent::{
     control::{Caller, Feed},
-    fault::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse},
+    fault::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, refuse},
     host::Host,
     sweep::Swept,
     undo::{Undo, UndoError, Undone},
@@ -110,6 +110,16 @@ impl Inject for Files {
             Some("slow") => {
                 fs::write(path.with_extension("begun"), "").unwrap();
                 std::thread::sleep(Duration::from_millis(300));
+            }
+            Some(how @ ("patient" | "gated")) => {
+                fs::write(path.with_extension("begun"), "").unwrap();
+                let called_off = || how == "patient" && is_called_off(&live.ask.id);
+                let end = Instant::now() + Duration::from_secs(10);
+                while !called_off() && !path.with_extension("gate").exists() && Instant::now() < end {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                let why = if called_off() { "it was called off" } else { "it took too long" };
+                return Err(InjectError(why.into()));
             }
             Some("endless") => {
                 fs::write(&path, "a part").unwrap();

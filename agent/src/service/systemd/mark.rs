@@ -127,7 +127,7 @@ mod tests {
         fn processes(&self, _: &Unit) -> Result<Vec<Name>, ServiceError> {
             unreachable!()
         }
-        fn stop(&self, _: &Unit, _: Duration) -> Result<State, ServiceError> {
+        fn stop(&self, _: &Unit, _: Duration, _: &dyn Fn() -> bool) -> Result<State, ServiceError> {
             unreachable!()
         }
         fn restart(&self, _: &Unit, _: Duration) -> Result<State, ServiceError> {
