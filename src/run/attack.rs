@@ -14,7 +14,7 @@ use super::{
     clock::signed,
     input::Stop,
     prepare::{Refusal, by_person},
-    tracked::Tracked,
+    tracked::{GRACE_US, Tracked, word_us},
 };
 use crate::{
     log::{Event, Moment, Outcome},
@@ -27,9 +27,6 @@ use crate::{
 const LEAD_US: i64 = 750_000;
 /// However slow the hosts are to answer.
 const LEAD_MOST_US: i64 = 10_000_000;
-/// After the planned end, for the agents' undo and their word of it.
-const GRACE_US: i64 = 5_000_000;
-
 /// How often the end of a fault is asked for again.
 const LOOK_AGAIN_US: i64 = 500_000;
 
@@ -371,7 +368,7 @@ impl Run {
                     .is_some_and(|peer| peer.reachable && boots.get(*host) != Some(&peer.boot_id))
             })
         };
-        let extra = if down.is_empty() { GRACE_US + signed(self.plan.lease.as_micros()) } else { 0 };
+        let extra = word_us(attack.injections.iter().map(|one| &one.fault), self.plan.lease);
         // A start that takes its time moves the end, and so does an undo; each is known only when it has happened.
         let over = loop {
             let latest = self.ends_us(index).map_or(until, |ends| until.max(ends)) + extra;

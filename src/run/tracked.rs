@@ -8,6 +8,16 @@ use super::clock::signed;
 /// seconds for whoever takes over.
 const UNDO_MOST_US: i64 = 130_000_000;
 
+/// After a planned end, for the agents' undo and their word of it.
+pub(super) const GRACE_US: i64 = 5_000_000;
+
+/// How long after its end the word of a fault is waited for. Where the coordinator is not heard, that ends with the lease; a host
+/// that goes down has no word, and its lease is not waited for, on any host of its attack.
+pub(super) fn word_us<'a>(mut faults: impl Iterator<Item = &'a Fault>, lease: Span) -> i64 {
+    let down = faults.any(Fault::takes_host_down);
+    GRACE_US + if down { 0 } else { signed(lease.as_micros()) }
+}
+
 /// An injection that was armed.
 pub(super) struct Tracked {
     pub(super) host: String,
@@ -62,7 +72,7 @@ impl Tracked {
 
 #[cfg(test)]
 mod tests {
-    use firedrill_wire::fault::{ServiceKill, ServiceManager, Signal};
+    use firedrill_wire::fault::{HostPoweroff, ServiceKill, ServiceManager, Signal};
 
     use super::*;
     use crate::testing::{S, isolate, stop};
@@ -84,6 +94,13 @@ mod tests {
         assert_eq!((one.ends_us(), one.undone_by_us()), (None, Some(113 * S + UNDO_MOST_US)));
         one.changed(State::Undone, 141 * S);
         assert_eq!((one.ends_us(), one.undone_by_us()), (None, None));
+    }
+
+    #[test]
+    fn an_undo_has_time_to_begin_also_beside_a_host_that_goes_down() {
+        let off = Fault::HostPoweroff(HostPoweroff {});
+        assert_eq!(word_us([&stop(), &isolate()].into_iter(), Span::secs(15)), GRACE_US + 15 * S);
+        assert_eq!(word_us([&off, &stop()].into_iter(), Span::secs(15)), GRACE_US);
     }
 
     #[test]
