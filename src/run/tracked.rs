@@ -6,7 +6,7 @@ use super::clock::signed;
 
 /// An agent of the usual configuration has put something back by then, or calls it stuck: its `undo_budget`, and some
 /// seconds for whoever takes over.
-const UNDO_MOST_US: i64 = 130_000_000;
+pub(super) const UNDO_MOST: Span = Span::secs(130);
 
 /// After a planned end, for the agents' undo and their word of it.
 pub(super) const GRACE_US: i64 = 5_000_000;
@@ -64,7 +64,7 @@ impl Tracked {
     pub(super) fn undone_by_us(&self) -> Option<i64> {
         match self.state {
             State::Injecting => Some(self.ends_us),
-            State::Undoing => Some(self.since_us.saturating_add(UNDO_MOST_US)),
+            State::Undoing => Some(self.since_us.saturating_add(signed(UNDO_MOST.as_micros()))),
             _ => None,
         }
     }
@@ -91,7 +91,10 @@ mod tests {
         one.changed(State::InForce, 103 * S);
         assert_eq!((one.ends_us(), one.undone_by_us()), (Some(113 * S), None));
         one.changed(State::Undoing, 113 * S);
-        assert_eq!((one.ends_us(), one.undone_by_us()), (None, Some(113 * S + UNDO_MOST_US)));
+        assert_eq!(
+            (one.ends_us(), one.undone_by_us()),
+            (None, Some(113 * S + signed(UNDO_MOST.as_micros())))
+        );
         one.changed(State::Undone, 141 * S);
         assert_eq!((one.ends_us(), one.undone_by_us()), (None, None));
     }
