@@ -239,7 +239,7 @@ fn no_try_begins_that_may_wait_beyond_the_budget() {
     assert!(services(3).is_some());
     assert_eq!(services(4), None, "four services may take 24 s, however quickly they failed before");
     let begun = found("a", "now", State::InForce, true, vec![start("a1"), start("a2")]);
-    assert_eq!(PutBack::of(&begun.intent, &here()).longest(), secs(12));
+    assert_eq!(PutBack::of(&begun.intent, begun.state, &here()).longest(), secs(12));
     // Budgets for tests and the impatient: what passes at once is tried again.
     let short = Retry { within: secs(8), ..retry };
     assert!(short.begin().pause_after(secs(3), quick, secs(6)).is_some());
