@@ -22,6 +22,8 @@ const STOP: &str = r#"{"service-stop":{"service":"checkout"}}"#;
 const KILL: &str = r#"{"service-kill":{"service":"checkout"}}"#;
 const RESTART: &str = r#"{"service-restart":{"service":"checkout"}}"#;
 const RUN: &str = "exec sleep 600";
+/// Ends when the test says so, whatever signal comes; the next one does not see that any more.
+const STUBBORN: &str = "trap '' TERM; rm -f end; : > deaf; until [ -e end ]; do sleep 0.02; done";
 
 fn each(test: impl Fn(Which, &std::path::Path)) {
     for which in supervisors() {
@@ -29,6 +31,13 @@ fn each(test: impl Fn(Which, &std::path::Path)) {
         eprintln!("against {which:?}");
         test(which, dir.path());
     }
+}
+
+/// Starts a service by [`STUBBORN`], and waits until no signal ends it any more.
+fn stubborn(which: Which, dir: &std::path::Path, name: &str) -> Supervised {
+    let service = Supervised::start(which, dir, name, STUBBORN);
+    until("it to ignore TERM", || service.dir.join("deaf").exists());
+    service
 }
 
 fn name_of(pid: i32) -> firedrill_agent::host::process::Name {
@@ -74,9 +83,8 @@ fn an_agent_that_died_before_it_learnt_the_mark_starts_it_all_the_same() {
 #[test]
 fn a_stop_that_fails_is_put_back() {
     each(|which, dir| {
-        // Ignores TERM, so that it is not down within the hold.
-        let run = "trap '' TERM; while :; do sleep 600 & wait $!; done";
-        let service = Supervised::start(which, dir, "checkout", run);
+        // It is not down within the hold.
+        let service = stubborn(which, dir, "checkout");
         let host = host(dir);
         let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
         stop.live.ask.hold = firedrill_wire::Span::secs(1);
@@ -97,10 +105,8 @@ fn a_stop_that_fails_is_put_back() {
 
 #[test]
 fn a_stop_that_is_called_off_is_not_waited_for() {
-    // Ends when the test says so, whatever signal comes; the next one does not see that any more.
-    let run = "rm -f end; trap '' TERM; until [ -e end ]; do sleep 0.02; done";
     each(|which, dir| {
-        let service = Supervised::start(which, dir, "checkout", run);
+        let service = stubborn(which, dir, "checkout");
         let host = host(dir);
         let stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
         let manager = ServiceManager::Runit;
@@ -123,11 +129,9 @@ fn a_stop_that_is_called_off_is_not_waited_for() {
 
 #[test]
 fn what_is_slow_to_stop_is_back_when_another_one_runs() {
-    // Ends when the test says so, whatever signal comes; the next one does not see that any more.
-    let run = "rm -f end; trap '' TERM; until [ -e end ]; do sleep 0.02; done";
     each(|which, dir| {
         for (name, control) in [("checkout", None), ("own-way", Some("exit 0"))] {
-            let service = Supervised::start(which, dir, name, run);
+            let service = stubborn(which, dir, name);
             if let Some(control) = control {
                 runsv::script(&service.dir.join("control/t"), control);
             }
