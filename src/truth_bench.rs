@@ -14,7 +14,19 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use firedrill_probe::simulate::Answer;
+use firedrill_wire::{Span, probe::Arrivals};
+
+use crate::{
+    plan::{
+        decide::{PART, rate_for, samples_to_decide},
+        model::{GOOD_AT, Goal, Phase},
+    },
+    statistics::at_most,
+    verdict::Verdict,
+};
 use cells::Cell;
+use drill::Setup;
 use tally::Tally;
 
 /// Drills a cell: all of them where the environment says so, else as many as the tests have time for.
@@ -62,6 +74,46 @@ fn judge(what: &str, cells: &[Cell]) {
     println!("{:<44} {sum}", "all together");
     beyond.extend(sum.beyond(tally::MEAN).map(|why| format!("all together: {why}")));
     assert!(beyond.is_empty(), "{what}:\n{}", beyond.join("\n"));
+}
+
+/// A healthy system, at the rate that `check` advises for a goal and a time.
+#[test]
+fn what_check_advises_is_decided() {
+    let share = |goal: f64| Goal::Good(drill::share(goal));
+    let quick = Goal::Latency { quantile: 0.95, below: Span::millis(300) };
+    for (goal, phase, seconds) in [
+        (share(0.9), Phase::Fault, 5),
+        (share(0.95), Phase::Fault, 8),
+        (share(0.99), Phase::Fault, 20),
+        (quick, Phase::Fault, 6),
+        (Goal::MitigateWithin(Span::secs(4)), Phase::Fault, 8),
+        (Goal::RecoverWithin(Span::secs(2)), Phase::Recovery, 8),
+    ] {
+        let needed = samples_to_decide(&goal, GOOD_AT);
+        let (within, arrivals) = match goal {
+            Goal::MitigateWithin(within) | Goal::RecoverWithin(within) => {
+                (Span(within.0 / PART), Arrivals::Even)
+            }
+            Goal::Good(_) | Goal::Latency { .. } => (Span::secs(seconds), Arrivals::Poisson),
+        };
+        let rate = rate_for(needed, within, arrivals) as f64;
+        let length_us = i64::try_from(seconds * 1_000_000).expect("short");
+        let held = |seed: &u64| {
+            let setup = Setup {
+                rate,
+                arrivals: Arrivals::Poisson,
+                hold_us: length_us,
+                recovery_us: length_us,
+                goals: vec![(goal, phase)],
+                seed: *seed,
+            };
+            setup.judged(|_| Answer::Good(5000)).objectives[0].verdict == Verdict::Held
+        };
+        let drills = drills();
+        let held = (0..drills).filter(held).count() as u64;
+        println!("{goal:?} over {seconds} s at {rate}/s: held in {held} of {drills}");
+        assert!(at_most(held, drills, 0.9) >= 0.00135, "{goal:?} at {rate}/s: held in {held} of {drills}");
+    }
 }
 
 #[test]
