@@ -2,17 +2,14 @@
 //!
 //! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, or it could not serve ·
 //! 3 `doctor` found something wrong · 6 something is stuck · 7 all that is known was put back, and records of what was in
-//! force are damaged or lost.
+//! force are damaged or lost. Where several apply, 6 counts before 7 and 7 before the others.
+//! A configuration that cannot be used keeps nothing from being put back, looked at or released.
 
+mod check_config;
 mod doctor;
+mod serve;
 
-use std::{
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use firedrill_probe::clock;
@@ -29,8 +26,8 @@ use tracing_subscriber::{
 
 use crate::{
     built_in,
-    config::{Config, ConfigError, DEFAULT_FILE},
-    guardian::{self, EXIT_LOST, EXIT_STUCK, Lock},
+    config::{Config, DEFAULT_FILE, Usable},
+    guardian::{EXIT_LOST, EXIT_STUCK, Lock},
     heal::{Healed, put_back_all},
     identity::Identity,
     journal::{Replayed, read, read_what_can_be},
@@ -90,6 +87,14 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Say whether a configuration can be used, and where not. Touches nothing.
+    #[command(
+        after_help = "Examples:\n  firedrill-agent check-config /etc/firedrill/agent.toml\n  firedrill-agent check-config new.toml && install -m 0644 new.toml /etc/firedrill/agent.toml\n\nExit codes: 0 it can be used · 2 it cannot; the place and the reason are on stderr"
+    )]
+    CheckConfig {
+        /// The file.
+        file: PathBuf,
+    },
     /// Put back what was left over, quietly where nothing was. For boot.
     Sweep,
 }
@@ -109,17 +114,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
         }
     };
     log_to_stderr();
-    let config = match load(args.config.as_deref()) {
-        Ok(config) => config,
-        Err(error) => return fail(&error.to_string()),
-    };
+    if let Verb::CheckConfig { file } = &args.verb {
+        return check_config::run(file);
+    }
+    let optional = args.config.is_none();
+    let usable = Usable::find(&args.config.unwrap_or_else(|| DEFAULT_FILE.into()), optional);
+    if let Some(trouble) = &usable.trouble {
+        eprintln!("firedrill-agent: {trouble}");
+    }
     let result = match args.verb {
-        Verb::Serve => guardian::serve(config, wiring),
-        Verb::Undo { all: _, no_halt } => undo(&config, wiring, !no_halt, true),
-        Verb::Sweep => undo(&config, wiring, false, false),
-        Verb::Release => release(&config),
-        Verb::Status { json } => status(&config, json),
-        Verb::Doctor { json } => doctor::run(&config, &wiring, json),
+        Verb::Serve => serve::run(usable, wiring),
+        Verb::Undo { all: _, no_halt } => undo_everywhere(&usable, wiring, !no_halt, true),
+        Verb::Sweep => undo_everywhere(&usable, wiring, false, false),
+        Verb::Release => release(usable.of_whoever_lives()),
+        Verb::Status { json } => status(&usable, json),
+        Verb::Doctor { json } => doctor::run(&usable, &wiring, json),
+        Verb::CheckConfig { file } => Ok(check_config::run(&file)),
     };
     result.unwrap_or_else(|error| fail(&error.to_string()))
 }
@@ -138,16 +148,27 @@ fn fail(what: &str) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-    match (file, Path::new(DEFAULT_FILE)) {
-        (Some(file), _) => Config::load(file),
-        // Putting back must be possible on a host that lost its configuration.
-        (None, file) if !file.exists() => Config::parse("", file),
-        (None, file) => Config::load(file),
-    }
+/// Undo with the configuration of the agent that lives, and where an agent with other paths may have left something.
+fn undo_everywhere(usable: &Usable, wiring: Wiring, halt: bool, loud: bool) -> io::Result<ExitCode> {
+    let config = usable.of_whoever_lives();
+    let left = usable.before.as_ref().filter(|before| before.paths != config.paths);
+    let before = left
+        .map(|before| put_back_without_agent(before, wiring, DYING, &HealReason::FoundAtStart, false))
+        .transpose();
+    let none_before = matches!(&before, Ok(None))
+        || matches!(&before, Ok(Some(answer)) if answer.injections.is_empty() && answer.lost.is_empty());
+    let code = undo(config, wiring, halt, loud, none_before);
+    let code_before = before?.map_or(0, |answer| said(&answer, false));
+    Ok(ExitCode::from(worst(code?, code_before)))
 }
 
-fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<ExitCode> {
+/// Of two exit codes the one that counts.
+fn worst(one: u8, other: u8) -> u8 {
+    let known = [EXIT_STUCK, EXIT_LOST, EXIT_USAGE];
+    known.into_iter().find(|code| *code == one || *code == other).unwrap_or(one)
+}
+
+fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool, tell_none: bool) -> io::Result<u8> {
     let paths = config.paths();
     let patience = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
     // One that does not even say how it is hangs, or was stopped: it is not waited for while things stay broken.
@@ -156,7 +177,7 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
         None => Ok(None),
     });
     let dying = match asked {
-        Ok(Some(Answer::Undone(answer))) => return Ok(said(&answer, loud)),
+        Ok(Some(Answer::Undone(answer))) => return Ok(said(&answer, loud && tell_none)),
         Ok(None) => DYING,
         Ok(Some(answer)) => {
             tracing::warn!("the running agent answered {answer:?}; putting back without it");
@@ -167,20 +188,35 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
             HUNG
         }
     };
+    let reason = if loud { HealReason::Asked { by: root(config) } } else { HealReason::FoundAtStart };
+    Ok(said(&put_back_without_agent(config, wiring, dying, &reason, halt)?, loud && tell_none))
+}
+
+fn root(config: &Config) -> String {
+    format!("root@{}", config.host)
+}
+
+/// Puts back all that is open, when no agent answers; one that is dying is given that time for it.
+fn put_back_without_agent(
+    config: &Config,
+    wiring: Wiring,
+    dying: Duration,
+    reason: &HealReason,
+    halt: bool,
+) -> io::Result<UndoAnswer> {
+    let paths = config.paths();
     let host = config.host();
-    let by = format!("root@{}", config.host);
-    let reason = if loud { HealReason::Asked { by: by.clone() } } else { HealReason::FoundAtStart };
-    let (healed, swept, lost) = match Lock::take(&paths, dying) {
-        Ok(_lock) => match recover(config, &host, &wiring, &reason, || {}) {
+    match Lock::take(&paths, dying) {
+        Ok(_lock) => match recover(config, &host, &wiring, reason, || {}) {
             Ok(mut done) => {
                 if halt {
-                    done.journal.event(What::Halted { by });
+                    done.journal.event(What::Halted { by: root(config) });
                     done.journal.sync();
                 }
-                (done.healed, done.swept, done.damage)
+                Ok(UndoAnswer { swept: done.swept.removed, lost: done.damage, ..answer_of(done.healed) })
             }
             // What could be read was put back all the same; only the writing failed.
-            Err(error) => return Err(io::Error::other(error.chain())),
+            Err(error) => Err(io::Error::other(error.chain())),
         },
         Err(error) => {
             // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
@@ -190,10 +226,9 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool) -> io::Result<E
             let retry = config.timings.retry();
             let healed = put_back_all(replayed.open(), &here, wiring.apply, &host, &retry, || {});
             let swept = sweep(&wiring, &host, &healed);
-            (healed, swept, replayed.damage)
+            Ok(UndoAnswer { swept: swept.removed, lost: replayed.damage, ..answer_of(healed) })
         }
-    };
-    Ok(said(&UndoAnswer { swept: swept.removed, lost, ..answer_of(healed) }, loud))
+    }
 }
 
 fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
@@ -217,7 +252,8 @@ fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
     UndoAnswer { injections, stuck, swept: Vec::new(), lost: Vec::new() }
 }
 
-fn said(answer: &UndoAnswer, loud: bool) -> ExitCode {
+/// Says what was put back; the exit code.
+fn said(answer: &UndoAnswer, loud: bool) -> u8 {
     for one in &answer.injections {
         println!("{} ({}, run {}): {:?}", one.id, one.kind, one.run, one.state);
     }
@@ -236,9 +272,9 @@ fn said(answer: &UndoAnswer, loud: bool) -> ExitCode {
         _ => {}
     }
     match (answer.stuck.is_empty(), answer.lost.is_empty()) {
-        (false, _) => ExitCode::from(EXIT_STUCK),
-        (true, false) => ExitCode::from(EXIT_LOST),
-        (true, true) => ExitCode::SUCCESS,
+        (false, _) => EXIT_STUCK,
+        (true, false) => EXIT_LOST,
+        (true, true) => 0,
     }
 }
 
@@ -251,7 +287,7 @@ fn release(config: &Config) -> io::Result<ExitCode> {
             let _lock = Lock::take(&paths, DYING)?;
             let journal = crate::journal::Journal::open(&paths, &Identity::here());
             let (mut journal, _) = journal.map_err(|error| io::Error::other(error.chain()))?;
-            journal.event(What::Released { by: format!("root@{}", config.host) });
+            journal.event(What::Released { by: root(config) });
             journal.sync();
         }
     }
@@ -259,14 +295,28 @@ fn release(config: &Config) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn status(config: &Config, json: bool) -> io::Result<ExitCode> {
+fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
+    let config = usable.of_whoever_lives();
     let (status, serves, damaged) = match ask(&config.paths(), Call::Status, Duration::from_secs(5))? {
         Some(Answer::Status(status)) => (*status, true, false),
         Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
         None => {
             let replayed = read(&config.paths()).map_err(|error| io::Error::other(error.chain()))?;
             let damaged = !replayed.damage.is_empty();
-            (from_journal(config, replayed), false, damaged)
+            let mut status = from_journal(config, replayed);
+            let wrong = usable.trouble.iter().map(|trouble| trouble.error.one_line());
+            let left = usable.before.iter().filter(|before| before.paths != config.paths).filter(|before| {
+                read(&before.paths()).is_ok_and(|replayed| replayed.open().next().is_some())
+            });
+            let left = left.map(|before| {
+                format!(
+                    "something is in force by the journal in {}, which the configuration named before; \
+                     `firedrill-agent undo --all` puts it back",
+                    before.paths.state.display()
+                )
+            });
+            status.warnings.extend(wrong.chain(left));
+            (status, false, damaged)
         }
     };
     if json {

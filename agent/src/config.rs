@@ -2,6 +2,10 @@
 //!
 //! Unknown keys are errors. Nothing secret stands in it, only where secrets lie.
 
+mod last_good;
+mod live;
+mod usable;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -15,6 +19,12 @@ use crate::{
     heal::Retry,
     host::{Firewall, Host, Paths},
     policy::Policy,
+};
+
+pub use self::{
+    last_good::LastGood,
+    live::Live,
+    usable::{Trouble, Usable},
 };
 
 /// Where the file lies unless somebody says otherwise.
@@ -49,6 +59,27 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// What is wrong and where, in one line.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        let text = self.to_string();
+        // The lines between the place and the reason show the place to people.
+        let (first, last) = (text.lines().next(), text.lines().rfind(|line| !line.is_empty()));
+        match (self, first, last) {
+            (Self::Parse { .. }, Some(first), Some(last)) if first != last => format!("{first}: {last}"),
+            _ => text,
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let (Self::Read { file, .. } | Self::Parse { file, .. } | Self::Value { file, .. }) = self;
+        format!("repair the file until `firedrill-agent check-config {}` is content", file.display())
+    }
+}
+
 /// An agent's configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -80,6 +111,9 @@ pub struct Config {
     /// The file that this was read from, for messages.
     #[serde(skip)]
     pub file: PathBuf,
+    /// Its text, to tell whether it has changed since.
+    #[serde(skip)]
+    pub text: String,
 }
 
 /// Where things lie.
@@ -179,6 +213,7 @@ impl Default for Config {
             metrics: None,
             policy: Policy::default(),
             file: DEFAULT_FILE.into(),
+            text: String::new(),
         }
     }
 }
@@ -202,6 +237,7 @@ impl Config {
         let mut config: Self = toml::from_str(text)
             .map_err(|source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) })?;
         file.clone_into(&mut config.file);
+        text.clone_into(&mut config.text);
         if config.host.is_empty() {
             config.host = nix::unistd::gethostname()
                 .map_or_else(|_| "unnamed".to_owned(), |name| name.to_string_lossy().into_owned());
@@ -350,7 +386,8 @@ mod tests {
     #[test]
     fn the_example_that_is_shipped_says_what_is_built_in() {
         let example = include_str!("../../packaging/agent.toml");
-        assert_eq!(parse(example).unwrap(), parse("").unwrap());
+        let said = Config { text: String::new(), ..parse(example).unwrap() };
+        assert_eq!(said, parse("").unwrap());
         // With all its examples in force it is still a configuration.
         let whole: String = example
             .lines()

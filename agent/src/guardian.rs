@@ -33,7 +33,11 @@ use self::{
     page::{Order, Page, Pulse},
     proc::{Child, wait_any},
 };
-use crate::{config::Config, supervisor::recover, wiring::Wiring};
+use crate::{
+    config::{Config, LastGood},
+    supervisor::recover,
+    wiring::Wiring,
+};
 
 /// The exit code after a worker or a helper had died and everything was put back: the service manager restarts us.
 pub const EXIT_WORKER_DIED: u8 = 1;
@@ -85,6 +89,7 @@ impl Shared {
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     crate::heap::few_heaps();
     let lock = Lock::take(&config.paths(), Duration::from_secs(120))?;
+    LastGood::of(&config).write();
     let shared = Shared {
         config: Arc::new(config),
         wiring,

@@ -112,6 +112,12 @@ fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
     write_line(stream, &answer)
 }
 
+/// Whether an agent listens there.
+#[must_use]
+pub fn listens(paths: &Paths) -> bool {
+    UnixStream::connect(path(paths)).is_ok()
+}
+
 /// Asks the agent that runs; `None` where none listens.
 ///
 /// # Errors

@@ -32,7 +32,7 @@ use self::book::{Book, Entry};
 use crate::{
     active,
     bell::Alarm,
-    config::Config,
+    config::{Config, Live},
     heap,
     host::Host,
     identity::Identity,
@@ -56,6 +56,8 @@ struct Core {
     host: Arc<Host>,
     wiring: Wiring,
     config: Arc<Config>,
+    /// The configuration's file as it is now: whose policy counts.
+    live: Live,
     here: Identity,
     journal: Mutex<Journal>,
     /// Never held while anything blocks.
@@ -105,6 +107,7 @@ impl Supervisor {
         let core = Core {
             host,
             wiring,
+            live: Live::new(&config),
             config,
             here,
             journal: Mutex::new(journal),

@@ -41,15 +41,17 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// What a host can do, by this build.
+    /// What a host can do, by this build; with what is to be said of its configuration.
     #[must_use]
-    pub fn doctor(&self, host: &Host) -> Doctor {
+    pub fn doctor(&self, host: &Host, configuration: Finding) -> Doctor {
+        let mut findings = vec![configuration];
+        findings.extend((self.findings)(host));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
         Doctor {
             host: host.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: kernel.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
-            findings: (self.findings)(host),
+            findings,
         }
     }
 }

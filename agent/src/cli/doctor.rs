@@ -4,13 +4,13 @@ use std::{io, process::ExitCode};
 
 use firedrill_wire::api::{Doctor, Grade};
 
-use crate::{config::Config, wiring::Wiring};
+use crate::{config::Usable, wiring::Wiring};
 
 /// Something is wrong on this host.
 const EXIT_BAD: u8 = 3;
 
-pub(super) fn run(config: &Config, wiring: &Wiring, json: bool) -> io::Result<ExitCode> {
-    let doctor = wiring.doctor(&config.host());
+pub(super) fn run(usable: &Usable, wiring: &Wiring, json: bool) -> io::Result<ExitCode> {
+    let doctor = wiring.doctor(&usable.config.host(), usable.finding());
     if json {
         println!("{}", serde_json::to_string_pretty(&doctor)?);
     } else {

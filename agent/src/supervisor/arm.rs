@@ -181,6 +181,8 @@ impl Core {
     /// Takes the claims, if all can be had and nothing came between. From here on an undo finds them.
     fn enter(&self, run: &RunId, arm: &Arm, entries: Vec<(Intent, Arc<Alarm>)>) -> Result<(), Problem> {
         self.open_for(run)?;
+        // Before the lock, which is never held while a file is read.
+        let policies = self.live.policies()?;
         let mut guard = lock(&self.book);
         let book: &mut Book = &mut guard;
         // Between the look above and this lock an undo may have come.
@@ -211,7 +213,9 @@ impl Core {
             }
         }
         let open = book.live.values().filter(|entry| entry.state.is_open()).count();
-        self.config.policy.check_count(open + entries.len(), self.policy_file())?;
+        for policy in policies {
+            policy.check_count(open + entries.len(), self.policy_file())?;
+        }
 
         let now = clock::boot_us();
         let in_force = book.open_of(run).next().is_some();

@@ -21,6 +21,7 @@ use crate::{
 impl Control for Supervisor {
     fn status(&self) -> AgentStatus {
         let core = &self.0;
+        let about_file = core.live.warnings();
         let book = lock(&core.book);
         let open = book.live.values().filter(|entry| entry.state.is_open());
         let stuck = book.live.iter().filter(|(_, entry)| entry.state == State::Stuck);
@@ -33,6 +34,7 @@ impl Control for Supervisor {
             last_seq: *core.published.borrow(),
             warnings: stuck
                 .map(|(id, entry)| format!("{id} is stuck: {}", entry.trouble))
+                .chain(about_file)
                 .chain(core.warnings.iter().cloned())
                 .collect(),
         }
@@ -43,7 +45,7 @@ impl Control for Supervisor {
     }
 
     fn doctor(&self) -> Doctor {
-        self.0.wiring.doctor(&self.0.host)
+        self.0.wiring.doctor(&self.0.host, self.0.live.finding())
     }
 
     fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {

@@ -117,11 +117,11 @@ impl Core {
             ));
         }
         let question = Question { caller, environment, fault: &ask.fault, hold: ask.hold, wall_us };
-        self.config.policy.check(&question, self.policy_file())
+        self.live.policies()?.iter().try_for_each(|policy| policy.check(&question, self.policy_file()))
     }
 
     pub(super) fn allowed_claims(&self, claims: &[Claim]) -> Result<(), Problem> {
-        self.config.policy.check_claims(claims, self.policy_file())
+        self.live.policies()?.iter().try_for_each(|policy| policy.check_claims(claims, self.policy_file()))
     }
 
     /// Whether anything may be started for a run at all.

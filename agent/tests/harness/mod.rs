@@ -4,12 +4,17 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
+    io,
     os::fd::OwnedFd,
     path::Path,
     process::{Command, ExitCode, Stdio},
 };
 
 use firedrill_agent::{cli, wiring::Wiring};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
@@ -33,6 +38,11 @@ pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce(
         let args = args.into_iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, arg)| arg);
         return Part::Done(cli::run(args, wiring()));
     }
+    if nix::unistd::geteuid().is_root()
+        && let Err(why) = own_directories()
+    {
+        eprintln!("copies of configurations go to this machine's own /run and /var/lib: {why}");
+    }
     let words: Vec<String> = args.into_iter().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
     if words.iter().any(|word| word == "--list") {
         if !words.iter().any(|word| word == "--ignored") {
@@ -47,6 +57,26 @@ pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce(
             || filters.iter().any(|wanted| if exact { name == *wanted } else { name.contains(*wanted) })
     };
     Part::Tests(tests.iter().filter(|(name, _)| wanted(name)).collect())
+}
+
+/// Gives this program and its agents an empty `/run` and `/var/lib`: agents keep copies of their configuration there.
+/// Makes a user namespace too, unless this is root. Call it while the program has one thread.
+pub(crate) fn own_directories() -> io::Result<()> {
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    if user.is_root() {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+    } else {
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER)?;
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+        fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
+    }
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    for dir in ["/run", "/var/lib"] {
+        mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none)?;
+    }
+    Ok(())
 }
 
 /// An agent's verb, by the configuration in a folder; what it says goes to a file `stderr` there.

@@ -1,0 +1,16 @@
+//! `firedrill-agent check-config`: whether a file can be used as the agent's configuration.
+
+use std::{path::Path, process::ExitCode};
+
+use super::fail;
+use crate::config::Config;
+
+pub(super) fn run(file: &Path) -> ExitCode {
+    match Config::load(file) {
+        Ok(config) => {
+            println!("{} can be used; the host is {}", file.display(), config.host);
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(error.to_string().trim_end()),
+    }
+}

@@ -1,0 +1,91 @@
+//! The last configuration that an agent started with, so that healing does not need the file.
+//!
+//! Copies lie in the built-in directories, which are found whatever the file says, and in the configured ones. The
+//! copies in `/run` are the newest; those beside the journal survive a reboot.
+
+use std::path::{Path, PathBuf};
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::{Config, Places};
+use crate::{host::Paths, journal::replace};
+
+/// What is kept of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastGood {
+    /// The file that said it.
+    pub file: PathBuf,
+    /// The file's whole text, to tell what has changed since.
+    pub text: String,
+    /// The host's name.
+    pub host: String,
+    /// Where the journal lies.
+    pub state: PathBuf,
+    /// Where it lies what is active.
+    pub run: PathBuf,
+    /// Where runit's service directories are looked for.
+    pub runit: Vec<PathBuf>,
+}
+
+impl LastGood {
+    /// Of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let Paths { state, run, runit } = config.paths();
+        Self {
+            file: config.file.clone(),
+            text: config.text.clone(),
+            host: config.host.clone(),
+            state,
+            run,
+            runit,
+        }
+    }
+
+    /// The copy for a file, looked for in the built-in directories and in these.
+    #[must_use]
+    pub fn find(file: &Path, also: &Places) -> Option<Self> {
+        dirs(&also.state, &also.run).iter().find_map(|dir| {
+            let bytes = std::fs::read(dir.join(name(file))).ok()?;
+            serde_json::from_slice(&bytes).ok().filter(|kept: &Self| kept.file == file)
+        })
+    }
+
+    /// Writes all copies. A copy that cannot be written is logged and keeps nothing from going on.
+    pub fn write(&self) {
+        for dir in dirs(&self.state, &self.run) {
+            let written = std::fs::create_dir_all(&dir)
+                .and_then(|()| replace(&dir.join(name(&self.file)), &serde_json::to_vec(self)?, 0o600));
+            if let Err(error) = written {
+                tracing::warn!("cannot keep a copy of {} in {}: {error}", self.file.display(), dir.display());
+            }
+        }
+    }
+
+    /// A configuration to heal and look with: this host and these paths, and what is built in for the rest.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let Self { file, text, host, state, run, runit } = self.clone();
+        Config { host, file, text, paths: Places { state, run, runit }, ..Config::default() }
+    }
+}
+
+/// The directories of the copies, in the order in which they are trusted.
+fn dirs(state: &Path, run: &Path) -> Vec<PathBuf> {
+    let built_in = Paths::default();
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for dir in [&*built_in.run, &built_in.state, run, state] {
+        if !dirs.iter().any(|known| known == dir) {
+            dirs.push(dir.to_owned());
+        }
+    }
+    dirs
+}
+
+/// Agents with different files have different copies.
+fn name(file: &Path) -> String {
+    let hash = digest(&SHA256, file.as_os_str().as_encoded_bytes());
+    let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("last-good-{hash}.json")
+}

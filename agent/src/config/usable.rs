@@ -1,0 +1,134 @@
+//! A configuration for everything that heals, looks or releases: it always finds one, whatever became of the file.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use firedrill_wire::api::{Finding, Grade};
+
+use super::{Config, ConfigError, LastGood, Places, live};
+use crate::local;
+
+/// A configuration that can be used, and what is wrong with the file.
+#[derive(Debug)]
+pub struct Usable {
+    /// What the file says; where that cannot be used, the host and the paths of the last good configuration.
+    pub config: Config,
+    /// The last agent with this file had other paths, and may have left something there.
+    pub before: Option<Config>,
+    /// Why the file cannot be used.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a file cannot be used, and what is used in its place.
+#[derive(Debug)]
+pub struct Trouble {
+    /// Why.
+    pub error: ConfigError,
+    instead: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.error.to_string();
+        write!(out, "{}\n{}; {}", error.trim_end(), self.instead, self.error.hint())
+    }
+}
+
+impl Usable {
+    /// Reads a file. With `optional`, a file that does not exist says what is built in.
+    #[must_use]
+    pub fn find(file: &Path, optional: bool) -> Self {
+        // The copies know the file by its whole path.
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let read = if optional && !file.exists() { Config::parse("", &file) } else { Config::load(&file) };
+        let error = match read {
+            Ok(config) => {
+                let before = LastGood::find(&file, &config.paths).map(|kept| kept.config()).filter(|kept| {
+                    kept.paths.state != config.paths.state || kept.paths.run != config.paths.run
+                });
+                return Self { config, before, trouble: None };
+            }
+            Err(error) => error,
+        };
+        let guess = places_in(&std::fs::read(&file).unwrap_or_default());
+        let (config, whose) = match LastGood::find(&file, &guess) {
+            Some(kept) => (kept.config(), "the last good configuration's"),
+            None => {
+                let whose =
+                    if guess == Places::default() { "built in" } else { "those that can be read of it" };
+                let built_in = Config::parse("", &file).unwrap_or_default();
+                (Config { paths: guess, ..built_in }, whose)
+            }
+        };
+        let Places { state, run, .. } = &config.paths;
+        let instead = format!("the paths used are {whose}: state {}, run {}", state.display(), run.display());
+        Self { config, before: None, trouble: Some(Trouble { error, instead }) }
+    }
+
+    /// The configuration of the agent that lives, or the one that an agent would have now.
+    #[must_use]
+    pub fn of_whoever_lives(&self) -> &Config {
+        match &self.before {
+            Some(before) if !local::listens(&self.config.paths()) && local::listens(&before.paths()) => {
+                before
+            }
+            _ => &self.config,
+        }
+    }
+
+    /// For `doctor`: whether the file can be used, and whether an agent that runs does use it.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        let file = self.config.file.display();
+        if let Some(trouble) = &self.trouble {
+            let detail = format!("{}; {}", trouble.error.one_line(), trouble.instead);
+            return live::finding(Grade::Bad, detail, trouble.error.hint());
+        }
+        let config = self.of_whoever_lives();
+        let runs = local::listens(&config.paths());
+        let started = LastGood::find(&config.file, &config.paths).filter(|_| runs);
+        let unused = started.map(|kept| live::unused(&kept.text, &self.config.text)).unwrap_or_default();
+        if unused.is_empty() {
+            return live::finding(Grade::Good, format!("{file} can be used"), String::new());
+        }
+        let detail = format!("{file} is newer than what the agent uses: {}", unused.join(", "));
+        live::finding(Grade::Note, detail, live::RESTART.to_owned())
+    }
+}
+
+/// The paths that can be read of a file that is wrong somewhere; the built-in ones for the rest.
+fn places_in(bytes: &[u8]) -> Places {
+    let text = String::from_utf8_lossy(bytes);
+    let (table, _) = toml::de::DeTable::parse_recoverable(&text);
+    let paths = table.get_ref().get("paths").and_then(|paths| paths.get_ref().as_table());
+    let get = |key: &str| {
+        let path = PathBuf::from(paths?.get(key)?.get_ref().as_str()?);
+        path.is_absolute().then_some(path)
+    };
+    let built_in = Places::default();
+    Places {
+        state: get("state").unwrap_or(built_in.state),
+        run: get("run").unwrap_or(built_in.run),
+        runit: built_in.runit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_of_a_file_that_is_wrong_elsewhere() {
+        for text in [
+            "nonsense = 1\n[paths]\nstate = \"/s\"\nrun = \"/r\"\nother = 3\n",
+            "[paths]\nstate = \"/s\"\nrun = \"/r\"\n[timings]\ngrace = \n",
+        ] {
+            let places = places_in(text.as_bytes());
+            assert_eq!((&*places.state, &*places.run), (Path::new("/s"), Path::new("/r")), "{text}");
+        }
+        assert_eq!(places_in(b"\xff\xfe[paths"), Places::default());
+        assert_eq!(places_in(b"[paths]\nstate = \"relative\""), Places::default());
+    }
+}

@@ -1,0 +1,149 @@
+//! The configuration is broken, gone, or other than what the agent started with.
+
+use std::{fs, process::Stdio};
+
+use super::{Agent, Said, Test, command, wait};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("undo_all_heals_with_an_unknown_key", undo_all_heals),
+    ("a_live_agent_is_reached_with_an_unknown_key", live_agent_is_reached),
+    ("an_agent_that_cannot_start_heals_first", an_agent_that_cannot_start),
+    ("sweep_heals_with_a_file_that_is_gone", sweep_heals),
+    ("what_other_paths_left_is_put_back", other_paths),
+    ("what_other_paths_left_is_put_back_at_start", other_paths_at_start),
+    ("a_policy_is_taken_without_a_restart", policy_is_taken),
+    ("what_needs_a_restart_is_said", what_needs_a_restart),
+    ("check_config_shows_the_place", check_config),
+];
+
+/// Puts a line before all others that is wrong.
+fn break_it(agent: &Agent) {
+    let text = fs::read_to_string(agent.config()).unwrap();
+    fs::write(agent.config(), format!("nonsense = 1\n{text}")).unwrap();
+}
+
+fn undo_all_heals() {
+    let mut agent = Agent::in_force();
+    break_it(&agent);
+    agent.kill_all();
+    let status = agent.verb(&["status", "--json"]).ends_with(0).shows(&agent.config(), "line 1");
+    assert!(status.stdout.contains("\"in-force\"") && status.stdout.contains("nonsense"), "{status:?}");
+    assert!(agent.verb(&["doctor"]).ends_with(3).stdout.contains("nonsense"));
+
+    let undo = agent.verb(&["undo", "--all"]).ends_with(0).shows(&agent.config(), "line 1");
+    assert!(undo.stdout.contains("Undone") && !agent.effect(), "{undo:?}");
+    let used = format!("the last good configuration's: state {}", agent.path("state").display());
+    assert!(undo.stderr.contains(&used), "{undo:?}");
+    assert!(!agent.path("run/active").exists());
+
+    assert!(agent.verb(&["status"]).ends_with(0).stdout.contains("halted by root@h"));
+    agent.verb(&["release"]).ends_with(0).shows(&agent.config(), "line 1");
+    assert!(!agent.verb(&["status"]).ends_with(0).stdout.contains("halted"));
+}
+
+fn live_agent_is_reached() {
+    let agent = Agent::in_force();
+    break_it(&agent);
+    let status = agent.verb(&["status"]).ends_with(0).shows(&agent.config(), "line 1");
+    assert!(status.stdout.contains("serves") && status.stdout.contains("nothing is injected"), "{status:?}");
+    // Another agent that cannot start leaves what is in force to the one that lives.
+    let second = agent.verb(&["serve"]).ends_with(2);
+    assert!(second.stderr.contains("left to it") && agent.effect(), "{second:?}");
+    assert!(agent.verb(&["undo", "--all"]).ends_with(0).stdout.contains("Undone"));
+    assert!(!agent.effect());
+    agent.verb(&["release"]).ends_with(0);
+    assert!(agent.serves());
+}
+
+fn an_agent_that_cannot_start() {
+    let mut agent = Agent::in_force();
+    break_it(&agent);
+    agent.kill_all();
+    let serve = agent.verb(&["serve"]).ends_with(2).shows(&agent.config(), "line 1");
+    assert!(!agent.effect(), "{serve:?}");
+    assert!(serve.stdout.contains("Undone") && serve.stderr.contains("does not start"), "{serve:?}");
+    let again = agent.verb(&["serve"]).ends_with(2);
+    assert!(again.stdout.is_empty(), "quiet where nothing was: {again:?}");
+}
+
+fn sweep_heals() {
+    let mut agent = Agent::in_force();
+    agent.kill_all();
+    fs::remove_file(agent.config()).unwrap();
+    let sweep = agent.verb(&["sweep"]).ends_with(0);
+    assert!(!agent.effect() && sweep.stdout.contains("Undone"), "{sweep:?}");
+    assert!(sweep.stderr.contains("cannot read") && sweep.stderr.contains("last good"), "{sweep:?}");
+}
+
+/// The file names other directories from now on.
+fn move_it(agent: &Agent) {
+    let text = fs::read_to_string(agent.config()).unwrap();
+    let text = text.replace("/state\"", "/new-state\"").replace("/run\"", "/new-run\"");
+    fs::write(agent.config(), text).unwrap();
+}
+
+fn other_paths() {
+    let mut agent = Agent::in_force();
+    move_it(&agent);
+    let status = agent.verb(&["status"]).ends_with(0);
+    assert!(status.stdout.contains("serves") && status.stdout.contains("InForce"), "{status:?}");
+    agent.kill_all();
+    let status = agent.verb(&["status"]).ends_with(0);
+    assert!(status.stdout.contains("which the configuration named before"), "{status:?}");
+    let undo = agent.verb(&["undo", "--all"]).ends_with(0);
+    assert!(!agent.effect() && undo.stdout.contains("Undone"), "{undo:?}");
+    assert!(!undo.stdout.contains("nothing was in force"), "{undo:?}");
+}
+
+fn other_paths_at_start() {
+    let mut agent = Agent::in_force();
+    move_it(&agent);
+    agent.kill_all();
+    agent.guardian = command(&agent.dir, &["serve"]).stdout(Stdio::null()).spawn().unwrap();
+    let socket = agent.path("new-run/control.sock");
+    wait("the agent to serve", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    assert!(!agent.effect());
+    agent.processes = super::Processes::of(agent.guardian.id());
+}
+
+fn policy_is_taken() {
+    let agent = Agent::start("[policy]\nmax_hold = \"1s\"\n");
+    let refused = || fs::read_to_string(agent.path("run/world/refused")).unwrap_or_default();
+    wait("the policy to refuse", || refused() == "not-allowed");
+    let text = fs::read_to_string(agent.config()).unwrap();
+    fs::write(agent.config(), format!("nonsense = 1\n{text}")).unwrap();
+    wait("a file that nobody can read to refuse", || refused() == "configuration");
+    assert!(agent.verb(&["status"]).ends_with(0).stdout.contains("nothing is injected"));
+    fs::write(agent.config(), text.replace("\"1s\"", "\"10m\"")).unwrap();
+    agent.wait_in_force();
+    let status = agent.verb(&["status"]).ends_with(0);
+    assert!(!status.stdout.contains("warning"), "{status:?}");
+    assert!(status.stderr.is_empty(), "{status:?}");
+}
+
+fn what_needs_a_restart() {
+    let agent = Agent::in_force();
+    let text = fs::read_to_string(agent.config()).unwrap();
+    fs::write(agent.config(), text.replace("[22]", "[22, 2222]").replace("\"20s\"", "\"10s\"")).unwrap();
+    for verb in ["status", "doctor"] {
+        let said = agent.verb(&[verb]).ends_with(0);
+        let wanted = "is newer than what the agent uses: ssh_ports, timings";
+        assert!(said.stdout.contains(wanted) && said.stdout.contains("restart the agent"), "{said:?}");
+    }
+}
+
+fn check_config() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("new.toml");
+    let check = || {
+        let words = ["check-config", file.to_str().unwrap()];
+        Said::from(command(&dir, &words).stderr(Stdio::piped()).output().unwrap())
+    };
+    assert!(check().ends_with(2).stderr.contains("new.toml"));
+    fs::write(&file, "host = \"h\"\n\n  nonsense = 1\n").unwrap();
+    check().ends_with(2).shows(&file, "line 3");
+    fs::write(&file, "host = \"h\"\n").unwrap();
+    assert!(check().ends_with(0).stdout.contains("can be used"));
+    let help = Said::from(command(&dir, &["check-config", "--help"]).output().unwrap()).ends_with(0);
+    assert!(help.stdout.contains("Examples:\n  firedrill-agent check-config"), "{help:?}");
+}

@@ -1,0 +1,197 @@
+//! Real agents with a fault in force, whose files go bad: whoever is left still puts everything back and says what is
+//! wrong.
+//!
+//! By a harness of its own, because the agent forks. All in a mount namespace of this program.
+#![expect(clippy::unwrap_used, reason = "a test program")]
+
+#[expect(dead_code, reason = "what other tests need of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod configuration;
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, ExitCode, Output, Stdio},
+    time::Duration,
+};
+
+use common::{alice, ask_arm, ask_prepare, config_text, pause, run_id, wait, wiring};
+use firedrill_agent::{
+    testing::skip,
+    wiring::{Link, Wiring},
+};
+use firedrill_wire::{
+    Span,
+    api::{Prepared, Renew},
+};
+use harness::{Part, Processes, Who, begin, command, own_directories};
+use rustix::process::Signal;
+
+fn main() -> ExitCode {
+    let tests =
+        match begin(configuration::TESTS, || Wiring { server: |link| Box::pin(drill(link)), ..wiring() }) {
+            Part::Done(code) => return code,
+            Part::Tests(tests) => tests,
+        };
+    if !nix::unistd::geteuid().is_root()
+        && let Err(why) = own_directories()
+    {
+        skip(&format!("agents whose files go bad: no mount namespace can be made here: {why}"));
+        return ExitCode::SUCCESS;
+    }
+    let mut failed = 0;
+    for (name, test) in tests {
+        let ok = std::panic::catch_unwind(test).is_ok();
+        println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
+        failed += usize::from(!ok);
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+type Test = (&'static str, fn());
+
+/// The coordinator, inside the worker: asks for a fault until it is not refused, then renews it. The code of each
+/// refusal stands in the file `refused`.
+async fn drill(link: Link) -> Result<(), String> {
+    let world = link.config.paths.run.join("world");
+    if world.join("drill").exists() {
+        let control = link.control;
+        let (hold, lease) = (Span::secs(100), Span::secs(20));
+        tokio::task::spawn_blocking(move || {
+            loop {
+                let ask = ask_prepare(&[("a", pause("a", None, None))], hold);
+                let answer = control.prepare(&alice(), &run_id(), &ask).unwrap();
+                match &answer.injections[0].answer {
+                    Prepared::Ready { fingerprint, .. } => {
+                        let prepared = [("a".to_owned(), fingerprint.clone())];
+                        control.arm(&alice(), &run_id(), &ask_arm(&prepared, 100, hold, lease)).unwrap();
+                        break;
+                    }
+                    Prepared::Refused(problem) => fs::write(world.join("refused"), &problem.code).unwrap(),
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            while control.renew(&run_id(), &Renew { lease }).is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+    }
+    link.stop.cancelled().await;
+    Ok(())
+}
+
+/// An agent that has a fault in force, or is about to.
+struct Agent {
+    dir: tempfile::TempDir,
+    guardian: Child,
+    processes: Processes,
+}
+
+impl Agent {
+    /// Starts one and waits until its fault is in force.
+    fn in_force() -> Self {
+        let agent = Self::start("");
+        agent.wait_in_force();
+        agent
+    }
+
+    /// Starts one that asks for a fault, with more at the end of its configuration.
+    fn start(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let text = config_text(dir.path(), &format!("start_tolerance = \"20s\"\n{more}"));
+        fs::write(dir.path().join("agent.toml"), text).unwrap();
+        fs::write(dir.path().join("run/world/drill"), "").unwrap();
+        let guardian = command(&dir, &["serve"]).spawn().unwrap();
+        let mut agent = Self { dir, guardian, processes: Processes::default() };
+        wait("the agent to serve", || agent.serves());
+        agent.processes = Processes::of(agent.guardian.id());
+        agent
+    }
+
+    fn serves(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(self.path("run/control.sock")).is_ok()
+    }
+
+    fn wait_in_force(&self) {
+        wait("the fault to be in force", || self.active().contains("InForce"));
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.path("agent.toml")
+    }
+
+    fn active(&self) -> String {
+        fs::read_to_string(self.path("run/active")).unwrap_or_default()
+    }
+
+    fn effect(&self) -> bool {
+        self.path("run/world/a").exists()
+    }
+
+    /// Kills all three processes, so that nobody is left to put anything back.
+    fn kill_all(&mut self) {
+        // Stopped first, so that none of them sees another die.
+        for signal in [Signal::STOP, Signal::KILL] {
+            Processes::ALL.iter().for_each(|who| self.processes.signal(*who, signal));
+        }
+        for who in [Who::Guardian, Who::Worker, Who::Helper] {
+            wait("the agent to be gone", || self.processes.is_gone(who));
+        }
+        self.guardian.wait().unwrap();
+        assert!(self.effect(), "nobody was left to put it back");
+        // The next agent has no drill.
+        fs::remove_file(self.path("run/world/drill")).unwrap();
+    }
+
+    /// Runs a verb to its end.
+    fn verb(&self, words: &[&str]) -> Said {
+        let output = command(&self.dir, words).stderr(Stdio::piped()).output().unwrap();
+        Said::from(output)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.guardian.kill();
+        let _ = self.guardian.wait();
+    }
+}
+
+/// What a verb said.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn ends_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    /// The file, the line and the place in it stand on stderr.
+    #[track_caller]
+    fn shows(self, file: &Path, line: &str) -> Self {
+        for wanted in [file.to_str().unwrap(), line, "^", "nonsense"] {
+            assert!(self.stderr.contains(wanted), "{wanted}: {self:?}");
+        }
+        self
+    }
+}
