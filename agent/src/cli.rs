@@ -1,8 +1,8 @@
 //! The agent's command line: parse, call, exit code.
 //!
-//! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, or it could not serve ·
-//! 3 `doctor` found something wrong · 6 something is stuck · 7 all that is known was put back, and records of what was in
-//! force are damaged or lost. Where several apply, 6 counts before 7 and 7 before the others.
+//! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, it could not serve, or a halt or
+//! release could not be journaled · 3 `doctor` found something wrong · 6 something is stuck · 7 all that is known was put back,
+//! and records of what was in force are damaged or lost. Where several apply, 6 counts before 7 and 7 before the others.
 //! A configuration that cannot be used keeps nothing from being put back, looked at or released.
 
 mod check_config;
@@ -28,11 +28,11 @@ use crate::{
     built_in,
     config::{Config, DEFAULT_FILE, Usable},
     guardian::{EXIT_LOST, EXIT_STUCK, Lock},
-    heal::{Healed, put_back_all},
+    heal::Healed,
     identity::Identity,
-    journal::{Replayed, read, read_what_can_be},
-    local::{Answer, Call, ask},
-    supervisor::{recover, sweep},
+    journal::{Replayed, read_any},
+    local::{Answer, Call, ask, listens},
+    supervisor::heal,
     wiring::Wiring,
 };
 
@@ -152,14 +152,13 @@ fn fail(what: &str) -> ExitCode {
 fn undo_everywhere(usable: &Usable, wiring: Wiring, halt: bool, loud: bool) -> io::Result<ExitCode> {
     let config = usable.of_whoever_lives();
     let left = usable.before.as_ref().filter(|before| before.paths != config.paths);
-    let before = left
-        .map(|before| put_back_without_agent(before, wiring, DYING, &HealReason::FoundAtStart, false))
-        .transpose();
-    let none_before = matches!(&before, Ok(None))
-        || matches!(&before, Ok(Some(answer)) if answer.injections.is_empty() && answer.lost.is_empty());
-    let code = undo(config, wiring, halt, loud, none_before);
-    let code_before = before?.map_or(0, |answer| said(&answer, false));
-    Ok(ExitCode::from(worst(code?, code_before)))
+    let before = left.map(|before| {
+        put_back_without_agent(before, Some(config), wiring, DYING, &HealReason::FoundAtStart, false)
+    });
+    let none_before = before.as_ref().is_none_or(PutBack::found_none);
+    let code_before = before.map_or(0, |done| done.said(false));
+    let code = undo(config, left, wiring, halt, loud && none_before, loud);
+    Ok(ExitCode::from(worst(code, code_before)))
 }
 
 /// Of two exit codes the one that counts.
@@ -168,7 +167,14 @@ fn worst(one: u8, other: u8) -> u8 {
     known.into_iter().find(|code| *code == one || *code == other).unwrap_or(one)
 }
 
-fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool, tell_none: bool) -> io::Result<u8> {
+fn undo(
+    config: &Config,
+    left: Option<&Config>,
+    wiring: Wiring,
+    halt: bool,
+    tell_none: bool,
+    loud: bool,
+) -> u8 {
     let paths = config.paths();
     let patience = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
     // One that does not even say how it is hangs, or was stopped: it is not waited for while things stay broken.
@@ -177,7 +183,7 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool, tell_none: bool
         None => Ok(None),
     });
     let dying = match asked {
-        Ok(Some(Answer::Undone(answer))) => return Ok(said(&answer, loud && tell_none)),
+        Ok(Some(Answer::Undone(answer))) => return said(&answer, tell_none),
         Ok(None) => DYING,
         Ok(Some(answer)) => {
             tracing::warn!("the running agent answered {answer:?}; putting back without it");
@@ -189,46 +195,79 @@ fn undo(config: &Config, wiring: Wiring, halt: bool, loud: bool, tell_none: bool
         }
     };
     let reason = if loud { HealReason::Asked { by: root(config) } } else { HealReason::FoundAtStart };
-    Ok(said(&put_back_without_agent(config, wiring, dying, &reason, halt)?, loud && tell_none))
+    put_back_without_agent(config, left, wiring, dying, &reason, halt).said(tell_none)
 }
 
 fn root(config: &Config) -> String {
     format!("root@{}", config.host)
 }
 
-/// Puts back all that is open, when no agent answers; one that is dying is given that time for it.
+/// What was put back without an agent.
+struct PutBack {
+    answer: UndoAnswer,
+    /// A halt was asked for, and nobody will remember it.
+    halt_lost: bool,
+}
+
+impl PutBack {
+    /// Whether nothing was in force, and all records could be read.
+    fn found_none(&self) -> bool {
+        self.answer.injections.is_empty() && self.answer.lost.is_empty()
+    }
+
+    /// Says it; the exit code.
+    fn said(&self, tell_none: bool) -> u8 {
+        worst(said(&self.answer, tell_none), if self.halt_lost { EXIT_USAGE } else { 0 })
+    }
+}
+
+/// Puts back all that is open, when no agent answers; one that is dying is given that time for it. Nothing that is wrong
+/// with the state directory keeps it from that. What is in force by the journal of the configuration `elsewhere` is not
+/// swept.
 fn put_back_without_agent(
     config: &Config,
+    elsewhere: Option<&Config>,
     wiring: Wiring,
     dying: Duration,
     reason: &HealReason,
     halt: bool,
-) -> io::Result<UndoAnswer> {
+) -> PutBack {
     let paths = config.paths();
-    let host = config.host();
-    match Lock::take(&paths, dying) {
-        Ok(_lock) => match recover(config, &host, &wiring, reason, || {}) {
-            Ok(mut done) => {
-                if halt {
-                    done.journal.event(What::Halted { by: root(config) });
-                    done.journal.sync();
-                }
-                Ok(UndoAnswer { swept: done.swept.removed, lost: done.damage, ..answer_of(done.healed) })
+    let lock = Lock::take(&paths, dying);
+    let healing = heal(config, &config.host(), &wiring, elsewhere, || {});
+    let answer = UndoAnswer {
+        swept: healing.swept.removed.clone(),
+        lost: healing.replayed.damage.clone(),
+        ..answer_of(healing.healed.clone())
+    };
+    let journaled = match lock {
+        Ok(_lock) => healing.journal(config, reason).map_err(|error| error.chain()).map(|mut done| {
+            if halt {
+                done.journal.event(What::Halted { by: root(config) });
+                done.journal.sync();
             }
-            // What could be read was put back all the same; only the writing failed.
-            Err(error) => Err(io::Error::other(error.chain())),
-        },
+            !done.journal.is_behind()
+        }),
         Err(error) => {
             // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
-            tracing::error!("{error}; putting back without journaling it");
-            let here = Identity::here();
-            let replayed = read_what_can_be(&paths);
-            let retry = config.timings.retry();
-            let healed = put_back_all(replayed.open(), &here, wiring.apply, &host, &retry, || {});
-            let swept = sweep(&wiring, &host, &healed);
-            Ok(UndoAnswer { swept: swept.removed, lost: replayed.damage, ..answer_of(healed) })
+            if error.kind() != io::ErrorKind::WouldBlock && !listens(&paths) {
+                healing.keep(config);
+            }
+            Err(error.to_string())
         }
+    };
+    if let Err(error) = &journaled {
+        tracing::error!("{error}; what could be read was put back without journaling it");
     }
+    let halt_lost = halt && journaled != Ok(true);
+    if halt_lost {
+        tracing::error!(
+            "the halt could not be journaled in {}: an agent that starts would inject again; mend that directory, \
+             then `firedrill-agent undo --all` again",
+            paths.state.display()
+        );
+    }
+    PutBack { answer, halt_lost }
 }
 
 fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
@@ -289,6 +328,12 @@ fn release(config: &Config) -> io::Result<ExitCode> {
             let (mut journal, _) = journal.map_err(|error| io::Error::other(error.chain()))?;
             journal.event(What::Released { by: root(config) });
             journal.sync();
+            if journal.is_behind() {
+                let state = paths.state.display();
+                return Err(io::Error::other(format!(
+                    "the release could not be journaled in {state}, so the halt stays; make room there and try again"
+                )));
+            }
         }
     }
     println!("faults may be injected again");
@@ -301,13 +346,15 @@ fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
         Some(Answer::Status(status)) => (*status, true, false),
         Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
         None => {
-            let replayed = read(&config.paths()).map_err(|error| io::Error::other(error.chain()))?;
+            let (replayed, _) = read_any(&config.paths(), &Identity::here());
             let damaged = !replayed.damage.is_empty();
             let mut status = from_journal(config, replayed);
             let wrong = usable.trouble.iter().map(|trouble| trouble.error.one_line());
-            let left = usable.before.iter().filter(|before| before.paths != config.paths).filter(|before| {
-                read(&before.paths()).is_ok_and(|replayed| replayed.open().next().is_some())
-            });
+            let left = usable
+                .before
+                .iter()
+                .filter(|before| before.paths != config.paths)
+                .filter(|before| read_any(&before.paths(), &Identity::here()).0.open().next().is_some());
             let left = left.map(|before| {
                 format!(
                     "something is in force by the journal in {}, which the configuration named before; \

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_wire::journal::{HealReason, State};
+use firedrill_wire::journal::HealReason;
 use nix::{
     sys::signal::{SigSet, Signal},
     sys::signalfd::{SfdFlags, SignalFd},
@@ -35,7 +35,8 @@ use self::{
 };
 use crate::{
     config::{Config, LastGood},
-    supervisor::recover,
+    local,
+    supervisor::{Healing, heal},
     wiring::Wiring,
 };
 
@@ -45,6 +46,9 @@ pub const EXIT_WORKER_DIED: u8 = 1;
 pub const EXIT_STUCK: u8 = 6;
 /// The exit code when all that is known was put back, and records of what was in force are damaged or lost.
 pub const EXIT_LOST: u8 = 7;
+
+/// The exit code when the agent could not begin to serve.
+const EXIT_CANNOT: u8 = 2;
 
 /// What the three processes share.
 struct Shared {
@@ -69,15 +73,23 @@ impl Shared {
     /// Puts back all that is open, in this process; the exit code that says how that went.
     fn heal(&self, reason: &HealReason, tick: impl FnMut()) -> u8 {
         let host = self.config.host();
-        match recover(&self.config, &host, &self.wiring, reason, tick) {
-            Ok(done) if done.healed.iter().any(|one| one.state == State::Stuck) => EXIT_STUCK,
-            Ok(done) if !done.damage.is_empty() => EXIT_LOST,
-            Ok(_) => 0,
-            Err(error) => {
-                tracing::error!("{}; what could be read was put back", error.chain());
-                0
-            }
+        let healing = heal(&self.config, &host, &self.wiring, None, tick);
+        let code = exit_code(&healing);
+        if let Err(error) = healing.journal(&self.config, reason) {
+            tracing::error!("{}; what could be read was put back", error.chain());
         }
+        code
+    }
+}
+
+/// The exit code that says how healing went.
+fn exit_code(healing: &Healing) -> u8 {
+    if healing.is_stuck() {
+        EXIT_STUCK
+    } else if healing.replayed.damage.is_empty() {
+        0
+    } else {
+        EXIT_LOST
     }
 }
 
@@ -88,7 +100,20 @@ impl Shared {
 /// It could not begin: another agent runs, no memory, no processes.
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     crate::heap::few_heaps();
-    let lock = Lock::take(&config.paths(), Duration::from_secs(120))?;
+    let lock = match Lock::take(&config.paths(), Duration::from_secs(120)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock || local::listens(&config.paths()) => {
+            return Err(error);
+        }
+        // The state directory is bad. Nobody can serve, and what an earlier agent left is put back all the same.
+        Err(error) => {
+            let healing = heal(&config, &config.host(), &wiring, None, || {});
+            healing.keep(&config);
+            tracing::error!("{error}; what an earlier agent left was put back as far as it could be read");
+            let code = exit_code(&healing);
+            return Ok(ExitCode::from(if code == 0 { EXIT_CANNOT } else { code }));
+        }
+    };
     LastGood::of(&config).write();
     let shared = Shared {
         config: Arc::new(config),

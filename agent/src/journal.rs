@@ -3,6 +3,7 @@
 //! Appended to and never changed, one readable line a record. A write that fails refuses injections; it never stands
 //! in the way of an undo: events that cannot be written wait in memory and are written when there is room again.
 
+mod closed;
 mod copy;
 mod file;
 mod record;
@@ -22,6 +23,7 @@ use firedrill_wire::journal::{AgentEvent, What};
 use tokio::sync::watch;
 
 pub use self::{
+    closed::{Closed, merge as merge_closed, write as write_closed},
     copy::{FILE as COPY_FILE, write as write_copy},
     record::{FORMAT, Intent, Record, Tombstone, Tombstones},
     replay::{Found, Replayed, replay},
@@ -107,14 +109,17 @@ pub fn read(paths: &Paths) -> Result<Replayed, JournalError> {
     Ok(replayed)
 }
 
-/// What the journal and the copy say, or the copy alone where the journal cannot be read.
+/// What can be read of journal and copy, whichever of them is there; what cannot is said as damage. With it what is over
+/// although the journal calls it open: that stays closed, whatever else is damaged.
 #[must_use]
-pub fn read_what_can_be(paths: &Paths) -> Replayed {
-    read(paths).unwrap_or_else(|error| {
+pub fn read_any(paths: &Paths, here: &Identity) -> (Replayed, Vec<Closed>) {
+    let mut replayed = read(paths).unwrap_or_else(|error| {
         let mut only_copy = Replayed { damage: vec![error.chain()], ..Replayed::default() };
         copy::merge(copy::load(&paths.run), &mut only_copy);
         only_copy
-    })
+    });
+    let closed = merge_closed(&paths.run, here, &mut replayed);
+    (replayed, closed)
 }
 
 impl Journal {

@@ -26,7 +26,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-pub use self::recover::{Recovered, recover, sweep};
+pub use self::recover::{Healing, Recovered, heal, recover};
 
 use self::book::{Book, Entry};
 use crate::{

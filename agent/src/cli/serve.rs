@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use firedrill_wire::journal::HealReason;
 
-use super::{DYING, EXIT_USAGE, put_back_without_agent, said};
+use super::{DYING, EXIT_USAGE, put_back_without_agent};
 use crate::{
     config::{Config, Usable},
     guardian::{self, EXIT_STUCK},
@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) fn run(usable: Usable, wiring: Wiring) -> io::Result<ExitCode> {
     if usable.trouble.is_some() {
-        let code = put_back(&usable.config, wiring)?;
+        let code = put_back(&usable.config, None, wiring);
         tracing::error!("the agent does not start with a configuration that cannot be used");
         return Ok(ExitCode::from(if code == 0 { EXIT_USAGE } else { code }));
     }
@@ -26,7 +26,7 @@ pub(super) fn run(usable: Usable, wiring: Wiring) -> io::Result<ExitCode> {
                 "an agent runs that keeps its journal in {state}, as the configuration said before; stop it first"
             )));
         }
-        if put_back(before, wiring)? == EXIT_STUCK {
+        if put_back(before, Some(&usable.config), wiring) == EXIT_STUCK {
             tracing::error!(
                 "the agent does not start before all is put back that stands in the journal in {state}"
             );
@@ -37,11 +37,10 @@ pub(super) fn run(usable: Usable, wiring: Wiring) -> io::Result<ExitCode> {
 }
 
 /// Puts back what is open where no agent runs; the exit code that says how that went.
-fn put_back(config: &Config, wiring: Wiring) -> io::Result<u8> {
+fn put_back(config: &Config, elsewhere: Option<&Config>, wiring: Wiring) -> u8 {
     if local::listens(&config.paths()) {
         tracing::info!("an agent runs already; what is in force is left to it");
-        return Ok(0);
+        return 0;
     }
-    let answer = put_back_without_agent(config, wiring, DYING, &HealReason::FoundAtStart, false)?;
-    Ok(said(&answer, false))
+    put_back_without_agent(config, elsewhere, wiring, DYING, &HealReason::FoundAtStart, false).said(false)
 }

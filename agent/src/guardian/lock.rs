@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     io,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -19,13 +20,17 @@ impl Lock {
     /// Takes it, waiting for an agent that still puts things back.
     ///
     /// # Errors
-    /// Another agent runs and does not end within that time, or the file cannot be made.
+    /// Another agent runs and does not end within that time (`WouldBlock`), or the file cannot be made.
     pub fn take(paths: &Paths, patience: Duration) -> io::Result<Self> {
-        std::fs::create_dir_all(&paths.state)?;
-        std::fs::create_dir_all(&paths.run)?;
+        for dir in [&paths.state, &paths.run] {
+            std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
+        }
         let path = paths.state.join("lock");
-        let file: File =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        // On a disk that cannot be written, a lock that is there can still be held.
+        let file: File = file
+            .or_else(|error| File::open(&path).map_err(|_| error))
+            .map_err(|error| cannot("open", &path, &error))?;
         let until = Instant::now() + patience;
         let mut said = false;
         loop {
@@ -50,4 +55,8 @@ impl Lock {
             }
         }
     }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {what} {}: {error}", path.display()))
 }

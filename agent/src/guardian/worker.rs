@@ -14,7 +14,7 @@ use nix::sys::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EXIT_STUCK, Shared,
+    EXIT_CANNOT, EXIT_STUCK, Shared,
     page::{Page, STOP_HELPER_DIED, Told},
     proc::{Child, wait_any},
 };
@@ -24,9 +24,6 @@ use crate::{
     supervisor::{Guard, Supervisor, recover},
     wiring::{Link, Wiring},
 };
-
-/// The exit code when the agent could not begin to serve.
-const EXIT_CANNOT: i32 = 2;
 
 /// The supervisor, as soon as there is one.
 type Slot = Arc<Mutex<Option<Supervisor>>>;
@@ -50,7 +47,7 @@ pub(super) fn run(shared: &Shared) -> i32 {
         Watch { page, guardian, slot: Arc::clone(&slot), stale: shared.config.timings.stale_after.into() };
     if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run()) {
         tracing::error!("cannot start a thread: {error}");
-        return EXIT_CANNOT;
+        return i32::from(EXIT_CANNOT);
     }
     match serve(&shared.config, shared.wiring, page, &slot) {
         // The watching thread ends the process, when everything was put back.
@@ -59,7 +56,7 @@ pub(super) fn run(shared: &Shared) -> i32 {
         },
         Err(error) => {
             tracing::error!("cannot serve: {error}");
-            EXIT_CANNOT
+            i32::from(EXIT_CANNOT)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What comes before anything else: read the journal, put back all that was open, journal that.
 //!
+//! Putting back needs no journal that can be written, and neither of journal and copy as long as the other can be read.
+//!
 //! Done by a starting agent, by the guardian's helper, and by `firedrill-agent undo --all` on a host without a live
 //! agent. Runs no fault kind.
 
@@ -13,7 +15,7 @@ use crate::{
     heal::{Healed, journal_all, put_back_all},
     host::Host,
     identity::Identity,
-    journal::{Found, Journal, JournalError, Replayed, read_what_can_be, write_copy},
+    journal::{Closed, Found, Journal, JournalError, Replayed, read_any, write_closed, write_copy},
     sweep::Swept,
     wiring::Wiring,
 };
@@ -33,7 +35,21 @@ pub struct Recovered {
     pub swept: Swept,
 }
 
-/// Puts back all that the journal and its copy call open, and removes from the kernel what has our name. `tick` is called often, for heartbeats.
+/// What was put back, before anybody has journaled it.
+#[derive(Debug)]
+pub struct Healing {
+    /// Each injection that was open, and how it ended.
+    pub healed: Vec<Healed>,
+    /// What journal and copy had said, with what is damaged or lost of them.
+    pub replayed: Replayed,
+    /// What was removed although no journal told of it.
+    pub swept: Swept,
+    /// What is over and still stands in the journal as open.
+    closed: Vec<Closed>,
+}
+
+/// Puts back all that the journal and its copy call open, removes from the kernel what has our name, and journals it.
+/// `tick` is called often, for heartbeats.
 ///
 /// # Errors
 /// The journal cannot be opened for writing. What could be read of it was put back all the same.
@@ -42,13 +58,25 @@ pub fn recover(
     host: &Host,
     wiring: &Wiring,
     reason: &HealReason,
-    mut tick: impl FnMut(),
+    tick: impl FnMut(),
 ) -> Result<Recovered, JournalError> {
+    heal(config, host, wiring, None, tick).journal(config, reason)
+}
+
+/// Puts back all that the journal and its copy call open, whichever can be read, and takes back what the files in `/run`
+/// say. Then removes from the kernel what has our name, except what is open by the journal of the configuration
+/// `elsewhere`. Needs nothing that can be written.
+pub fn heal(
+    config: &Config,
+    host: &Host,
+    wiring: &Wiring,
+    elsewhere: Option<&Config>,
+    mut tick: impl FnMut(),
+) -> Healing {
     let here = Identity::here();
     let paths = config.paths();
     let retry = config.timings.retry();
-    // Undo first, by what can be read; whether it can be written down is another question.
-    let replayed = read_what_can_be(&paths);
+    let (replayed, closed) = read_any(&paths, &here);
     for damage in &replayed.damage {
         let line = format!("records of drills are damaged or lost: {damage}");
         tracing::error!("{line}");
@@ -67,48 +95,120 @@ pub fn recover(
         }
         active::syslog(&line);
     }
-    let swept = sweep(wiring, host, &healed);
+    let swept = sweep(wiring, host, &healed, elsewhere);
     let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
     if stuck.is_empty() {
-        let told = write_copy(&paths.run, &here, 0, std::iter::empty())
-            .and_then(|()| active::write(&paths.run, &[], 0));
-        if let Err(error) = told {
-            tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
-        }
-    }
-    let (mut journal, _) = Journal::open(&paths, &here)?;
-    journal.number_after(replayed.last_seq);
-    // The journal is to tell the whole story, and each of its steps is to be a legal one.
-    for found in replayed.open().filter(|found| is_behind(found)) {
-        if found.journaled.is_none()
-            && let Err(error) = journal.intents(std::slice::from_ref(&found.intent))
+        // Each by itself: one that cannot be changed is no reason to leave the other.
+        for told in [write_copy(&paths.run, &here, 0, std::iter::empty()), active::write(&paths.run, &[], 0)]
         {
-            tracing::warn!("{}", error.chain());
+            if let Err(error) = told {
+                tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
+            }
         }
-        journal.event(What::Changed {
-            injection: found.intent.id().clone(),
-            run: found.intent.run.clone(),
-            to: State::Injecting,
-            reason: None,
-            detail: "records are lost; it may have started".to_owned(),
-            foreign: Vec::new(),
-        });
     }
-    journal_all(&mut journal, &healed, reason);
-    let damage = replayed.damage.clone();
-    if let Err(error) = journal.compact(&snapshots::runs(&paths.state), !damage.is_empty()) {
-        tracing::warn!("{}", error.chain());
-    }
-    Ok(Recovered { journal, healed, replayed, damage, swept })
+    Healing { healed, replayed, swept, closed }
 }
 
-/// Removes what has our name and belongs to nothing that is stuck, and says so.
-pub fn sweep(wiring: &Wiring, host: &Host, healed: &[Healed]) -> Swept {
-    let stuck = || {
+impl Healing {
+    /// Whether something could not be put back.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.healed.iter().any(|one| one.state == State::Stuck)
+    }
+
+    /// Journals what was put back. What cannot be journaled is kept in `/run`, so that it is not put back again.
+    ///
+    /// # Errors
+    /// The journal cannot be opened for writing.
+    pub fn journal(self, config: &Config, reason: &HealReason) -> Result<Recovered, JournalError> {
+        let here = Identity::here();
+        let paths = config.paths();
+        let mut journal = match Journal::open(&paths, &here) {
+            Ok((journal, _)) => journal,
+            Err(error) => {
+                self.keep(config);
+                return Err(error);
+            }
+        };
+        journal.number_after(self.replayed.last_seq);
+        // The journal is to tell the whole story, and each of its steps is to be a legal one.
+        for found in &self.replayed.injections {
+            if found.journaled.is_none()
+                && let Err(error) = journal.intents(std::slice::from_ref(&found.intent))
+            {
+                tracing::warn!("{}", error.chain());
+            }
+            if is_behind(found) {
+                journal.event(What::Changed {
+                    injection: found.intent.id().clone(),
+                    run: found.intent.run.clone(),
+                    to: State::Injecting,
+                    reason: None,
+                    detail: "records are lost; it may have started".to_owned(),
+                    foreign: Vec::new(),
+                });
+            }
+        }
+        for Closed { injection, run, state, detail, foreign } in self.closed.iter().cloned() {
+            let changed = |to, detail, foreign| What::Changed {
+                injection: injection.clone(),
+                run: run.clone(),
+                to,
+                reason: Some(reason.clone()),
+                detail,
+                foreign,
+            };
+            if state == State::Undone {
+                let detail = "it was put back while the journal could not be written".to_owned();
+                journal.event(changed(State::Undoing, detail, Vec::new()));
+            }
+            journal.event(changed(state, detail, foreign));
+        }
+        journal_all(&mut journal, &self.healed, reason);
+        journal.sync();
+        if journal.is_behind() {
+            self.keep(config);
+        } else if let Err(error) = write_closed(&paths.run, &here, &[]) {
+            tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
+        }
+        let damage = self.replayed.damage.clone();
+        if let Err(error) = journal.compact(&snapshots::runs(&paths.state), !damage.is_empty()) {
+            tracing::warn!("{}", error.chain());
+        }
+        let Self { healed, replayed, swept, closed: _ } = self;
+        Ok(Recovered { journal, healed, replayed, damage, swept })
+    }
+
+    /// Keeps in `/run` what was put back, in place of the journal. Not while another agent may still act.
+    pub fn keep(&self, config: &Config) {
+        let run_dir = &config.paths.run;
+        let news = self.healed.iter().filter(|one| one.state != State::Stuck);
+        let mut closed = self.closed.clone();
+        closed.extend(news.map(|one| Closed {
+            injection: one.intent.id().clone(),
+            run: one.intent.run.clone(),
+            state: one.state,
+            detail: one.detail.clone(),
+            foreign: one.foreign.clone(),
+        }));
+        if let Err(error) = write_closed(run_dir, &Identity::here(), &closed) {
+            tracing::warn!("cannot keep in {} what was put back: {error}", run_dir.display());
+        }
+    }
+}
+
+/// Removes what has our name and belongs neither to what is stuck nor to what is open elsewhere, and says so.
+fn sweep(wiring: &Wiring, host: &Host, healed: &[Healed], elsewhere: Option<&Config>) -> Swept {
+    let live = || {
         let stuck = healed.iter().filter(|one| one.state == State::Stuck);
-        stuck.map(|one| one.intent.id().clone()).collect()
+        let mut live: Vec<_> = stuck.map(|one| one.intent.id().clone()).collect();
+        if let Some(elsewhere) = elsewhere {
+            let (replayed, _) = read_any(&elsewhere.paths(), &Identity::here());
+            live.extend(replayed.open().map(|found| found.intent.id().clone()));
+        }
+        live
     };
-    let swept = (wiring.sweep)(host, &stuck);
+    let swept = (wiring.sweep)(host, &live);
     tell_swept(&swept);
     swept
 }
@@ -127,5 +227,6 @@ pub(super) fn tell_swept(swept: &Swept) {
 
 /// Whether the journal by itself does not know that it may have started.
 fn is_behind(found: &Found) -> bool {
-    found.state != State::Armed && matches!(found.journaled, None | Some(State::Armed))
+    !matches!(found.state, State::Armed | State::Disarmed)
+        && matches!(found.journaled, None | Some(State::Armed))
 }

@@ -11,6 +11,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("sweep_heals_with_a_file_that_is_gone", sweep_heals),
     ("what_other_paths_left_is_put_back", other_paths),
     ("what_other_paths_left_is_put_back_at_start", other_paths_at_start),
+    ("what_is_stuck_at_other_paths_is_not_swept", other_paths_stuck),
     ("a_policy_is_taken_without_a_restart", policy_is_taken),
     ("what_needs_a_restart_is_said", what_needs_a_restart),
     ("check_config_shows_the_place", check_config),
@@ -59,8 +60,10 @@ fn an_agent_that_cannot_start() {
     let mut agent = Agent::in_force();
     break_it(&agent);
     agent.kill_all();
+    agent.swept("run");
     let serve = agent.verb(&["serve"]).ends_with(2).shows(&agent.config(), "line 1");
     assert!(!agent.effect(), "{serve:?}");
+    assert_eq!(agent.swept("run").as_deref(), Some(""), "swept without a configuration");
     assert!(serve.stdout.contains("Undone") && serve.stderr.contains("does not start"), "{serve:?}");
     let again = agent.verb(&["serve"]).ends_with(2);
     assert!(again.stdout.is_empty(), "quiet where nothing was: {again:?}");
@@ -93,6 +96,17 @@ fn other_paths() {
     let undo = agent.verb(&["undo", "--all"]).ends_with(0);
     assert!(!agent.effect() && undo.stdout.contains("Undone"), "{undo:?}");
     assert!(!undo.stdout.contains("nothing was in force"), "{undo:?}");
+}
+
+fn other_paths_stuck() {
+    let mut agent = Agent::in_force();
+    fs::write(agent.path("run/world/a.hopeless"), "").unwrap();
+    move_it(&agent);
+    agent.kill_all();
+    agent.swept("run");
+    agent.verb(&["undo", "--all", "--no-halt"]).ends_with(6);
+    assert_eq!(agent.swept("run").as_deref(), Some("a"));
+    assert_eq!(agent.swept("new-run").as_deref(), Some("a"), "the journal there does not know it");
 }
 
 fn other_paths_at_start() {

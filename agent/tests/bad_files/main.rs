@@ -10,6 +10,7 @@ mod common;
 mod configuration;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod state;
 
 use std::{
     fs,
@@ -20,22 +21,24 @@ use std::{
 
 use common::{alice, ask_arm, ask_prepare, config_text, pause, run_id, wait, wiring};
 use firedrill_agent::{
+    host::Host,
+    sweep::Swept,
     testing::skip,
     wiring::{Link, Wiring},
 };
 use firedrill_wire::{
-    Span,
+    InjectionId, Span,
     api::{Prepared, Renew},
 };
 use harness::{Part, Processes, Who, begin, command, own_directories};
 use rustix::process::Signal;
 
 fn main() -> ExitCode {
-    let tests =
-        match begin(configuration::TESTS, || Wiring { server: |link| Box::pin(drill(link)), ..wiring() }) {
-            Part::Done(code) => return code,
-            Part::Tests(tests) => tests,
-        };
+    let all = [configuration::TESTS, state::TESTS].concat().leak();
+    let tests = match begin(all, || Wiring { server: |link| Box::pin(drill(link)), sweep, ..wiring() }) {
+        Part::Done(code) => return code,
+        Part::Tests(tests) => tests,
+    };
     if !nix::unistd::geteuid().is_root()
         && let Err(why) = own_directories()
     {
@@ -52,6 +55,14 @@ fn main() -> ExitCode {
 }
 
 type Test = (&'static str, fn());
+
+/// Removes nothing, and writes down what it would have spared.
+fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
+    let live: Vec<String> = live().iter().map(ToString::to_string).collect();
+    fs::create_dir_all(&host.paths.run).unwrap();
+    fs::write(host.paths.run.join("swept"), live.join(" ")).unwrap();
+    Swept::default()
+}
 
 /// The coordinator, inside the worker: asks for a fault until it is not refused, then renews it. The code of each
 /// refusal stands in the file `refused`.
@@ -125,6 +136,14 @@ impl Agent {
 
     fn config(&self) -> PathBuf {
         self.path("agent.toml")
+    }
+
+    /// What the last sweep in a run directory spared; `None` where there was no sweep since this was asked for.
+    fn swept(&self, run: &str) -> Option<String> {
+        let file = self.path(run).join("swept");
+        let spared = fs::read_to_string(&file).ok()?;
+        fs::remove_file(file).unwrap();
+        Some(spared)
     }
 
     fn active(&self) -> String {

@@ -1,0 +1,197 @@
+//! The state directory is bad: what is in force is put back first, from whichever of journal and copy can be read.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::process::Signal;
+
+use super::{Agent, Processes, Test, Who, wait};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("undo_all_with_a_read_only_state_directory", || undo_all(read_only, 0, 0)),
+    ("undo_all_with_a_file_in_place_of_the_state_directory", || undo_all(a_file, LOST, LOST)),
+    ("undo_all_with_no_state_directory", || undo_all(removed, LOST, 0)),
+    ("undo_all_with_a_full_state_directory", || undo_all(full, 0, 0)),
+    ("undo_all_with_a_journal_that_cannot_be_read", || undo_all(unreadable, LOST, LOST)),
+    ("an_agent_starts_with_a_read_only_state_directory", || start(read_only, 2)),
+    ("an_agent_starts_with_a_file_in_place_of_the_state_directory", || start(a_file, LOST)),
+    ("an_agent_starts_with_a_journal_that_cannot_be_read", || start(unreadable, LOST)),
+    ("the_helper_heals_with_a_read_only_state_directory", || worker_dies(read_only, 1, 0)),
+    ("the_helper_heals_with_a_file_in_place_of_the_state_directory", || worker_dies(a_file, LOST, LOST)),
+    ("the_helper_heals_with_no_state_directory", || worker_dies(removed, LOST, 0)),
+    ("a_stuck_undo_is_told_without_a_journal", stuck),
+    ("a_halt_that_nobody_will_remember_is_told", halt),
+    ("what_was_put_back_is_journaled_later", journaled_later),
+];
+
+/// All that is known was put back, and records cannot be read or are gone.
+const LOST: i32 = 7;
+
+/// Makes a state directory bad.
+type Bad = fn(&Path) -> Mounted;
+
+/// A mount that ends with this.
+struct Mounted(Option<PathBuf>);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Some(at) = &self.0 {
+            umount2(at, MntFlags::MNT_DETACH).unwrap();
+        }
+    }
+}
+
+fn read_only(state: &Path) -> Mounted {
+    let none = None::<&str>;
+    mount(Some(state), state, none, MsFlags::MS_BIND, none).unwrap();
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(none, state, none, flags, none).unwrap();
+    Mounted(Some(state.to_owned()))
+}
+
+fn a_file(state: &Path) -> Mounted {
+    fs::rename(state, state.with_extension("away")).unwrap();
+    fs::write(state, "").unwrap();
+    Mounted(None)
+}
+
+fn removed(state: &Path) -> Mounted {
+    fs::remove_dir_all(state).unwrap();
+    Mounted(None)
+}
+
+/// The journal on a disk that takes nothing more, not even in the journal's last block.
+fn full(state: &Path) -> Mounted {
+    let mut journal = fs::read(state.join("journal")).unwrap();
+    // A header says nothing new, and it is what the next agent would write first.
+    let header: Vec<u8> = journal.split_inclusive(|&byte| byte == b'\n').next().unwrap().to_vec();
+    while journal.len() % 4096 + header.len() <= 4096 {
+        journal.extend(&header);
+    }
+    mount(Some("tmpfs"), state, Some("tmpfs"), MsFlags::empty(), Some("size=128k")).unwrap();
+    fs::write(state.join("journal"), journal).unwrap();
+    let error = io::copy(&mut io::repeat(1), &mut File::create(state.join("ballast")).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    Mounted(Some(state.to_owned()))
+}
+
+/// Reading the journal fails, as on a disk that gives errors.
+fn unreadable(state: &Path) -> Mounted {
+    let journal = state.join("journal");
+    fs::rename(&journal, state.join("journal.away")).unwrap();
+    fs::create_dir(journal).unwrap();
+    Mounted(None)
+}
+
+/// Nothing in `/run` says that a drill is on, and `status` does not either.
+#[track_caller]
+fn assert_over(agent: &Agent) {
+    assert_over_after(agent, 0);
+}
+
+/// The same after a command that ended with a code: where records cannot be read, `status` says no more than it knows.
+#[track_caller]
+fn assert_over_after(agent: &Agent, code: i32) {
+    assert!(!agent.effect());
+    for file in ["run/active", "run/open.json"] {
+        assert!(!agent.path(file).exists(), "{file}");
+    }
+    let status = agent.verb(&["status"]).ends_with(0);
+    let wanted = if code == LOST { "nothing is known to be in force" } else { "nothing is in force" };
+    assert!(status.stdout.contains(wanted), "{status:?}");
+}
+
+fn undone(agent: &Agent) -> usize {
+    let log = fs::read_to_string(agent.path("run/world/log")).unwrap();
+    log.lines().filter(|line| *line == "undo a").count()
+}
+
+fn undo_all(bad: Bad, first: i32, later: i32) {
+    let mut agent = Agent::in_force();
+    agent.kill_all();
+    let _mounted = bad(&agent.path("state"));
+    agent.swept("run");
+    let status = agent.verb(&["status"]).ends_with(0);
+    assert!(status.stdout.contains("InForce"), "{status:?}");
+    let undo = agent.verb(&["undo", "--all", "--no-halt"]).ends_with(first);
+    assert!(undo.stdout.contains("Undone"), "{undo:?}");
+    assert_eq!(undo.stderr.contains("damaged or lost"), first == LOST, "{undo:?}");
+    assert_eq!(agent.swept("run").as_deref(), Some(""), "swept without a journal");
+    assert_over_after(&agent, later);
+    // Somebody may have put his own there since.
+    let again = agent.verb(&["undo", "--all", "--no-halt"]).ends_with(later);
+    assert_eq!(again.stdout.contains("nothing was in force"), later == 0, "{again:?}");
+    assert_eq!(undone(&agent), 1, "{again:?}");
+}
+
+fn start(bad: Bad, code: i32) {
+    let mut agent = Agent::in_force();
+    agent.kill_all();
+    let _mounted = bad(&agent.path("state"));
+    agent.swept("run");
+    for _ in 0..2 {
+        let serve = agent.verb(&["serve"]).ends_with(code);
+        assert!(serve.stderr.contains(agent.path("state").to_str().unwrap()), "{serve:?}");
+        assert_eq!(agent.swept("run").as_deref(), Some(""), "swept without a journal");
+        assert_over_after(&agent, code);
+        assert_eq!(undone(&agent), 1, "{serve:?}");
+    }
+}
+
+fn worker_dies(bad: Bad, code: i32, later: i32) {
+    let mut agent = Agent::in_force();
+    let _mounted = bad(&agent.path("state"));
+    agent.processes.signal(Who::Worker, Signal::KILL);
+    for who in Processes::ALL {
+        wait("the agent to be gone", || agent.processes.is_gone(who));
+    }
+    assert_eq!(agent.guardian.wait().unwrap().code(), Some(code));
+    assert_over_after(&agent, later);
+}
+
+fn stuck() {
+    let mut agent = Agent::in_force();
+    fs::write(agent.path("run/world/a.hopeless"), "").unwrap();
+    agent.kill_all();
+    let _mounted = a_file(&agent.path("state"));
+    for verb in [&["serve"][..], &["undo", "--all", "--no-halt"]] {
+        agent.verb(verb).ends_with(6);
+        assert!(agent.active().contains("InForce"), "{}", agent.active());
+    }
+}
+
+fn halt() {
+    let mut agent = Agent::in_force();
+    agent.kill_all();
+    let mounted = read_only(&agent.path("state"));
+    let undo = agent.verb(&["undo", "--all"]).ends_with(2);
+    assert!(
+        undo.stdout.contains("Undone") && undo.stderr.contains("halt could not be journaled"),
+        "{undo:?}"
+    );
+    assert_over(&agent);
+    let release = agent.verb(&["release"]).ends_with(2);
+    assert!(release.stderr.contains("state/journal"), "{release:?}");
+    drop(mounted);
+    agent.verb(&["undo", "--all"]).ends_with(0);
+    assert!(agent.verb(&["status"]).ends_with(0).stdout.contains("halted by"));
+}
+
+fn journaled_later() {
+    let mut agent = Agent::in_force();
+    agent.kill_all();
+    let mounted = read_only(&agent.path("state"));
+    agent.verb(&["sweep"]).ends_with(0);
+    assert_over(&agent);
+    drop(mounted);
+    agent.verb(&["sweep"]).ends_with(0);
+    assert_eq!(undone(&agent), 1);
+    assert!(!agent.path("run/closed.json").exists());
+    let journal = fs::read_to_string(agent.path("state/journal")).unwrap();
+    assert!(journal.contains("while the journal could not be written"), "{journal}");
+    assert_over(&agent);
+}
