@@ -23,7 +23,7 @@ use firedrill_wire::journal::{AgentEvent, What};
 use tokio::sync::watch;
 
 pub use self::{
-    closed::{Closed, merge as merge_closed, write as write_closed},
+    closed::{Closed, add as keep_closed, merge as merge_closed, remove as forget_closed},
     copy::{FILE as COPY_FILE, write as write_copy},
     record::{FORMAT, Intent, Record, Tombstone, Tombstones},
     replay::{Found, Replayed, replay},
@@ -126,15 +126,15 @@ impl Journal {
     /// Opens or creates it in the state directory, cuts off a torn tail, and says what it tells.
     ///
     /// # Errors
-    /// The directories or the file cannot be made, read or written.
+    /// The directory or the file cannot be made, read or written.
     pub fn open(paths: &Paths, here: &Identity) -> Result<(Self, Replayed), JournalError> {
-        for dir in [&paths.state, &paths.run] {
-            std::fs::create_dir_all(dir).map_err(|source| JournalError {
-                what: "create the directory",
-                path: dir.clone(),
-                source,
-            })?;
-        }
+        std::fs::create_dir_all(&paths.state).map_err(|source| JournalError {
+            what: "create the directory",
+            path: paths.state.clone(),
+            source,
+        })?;
+        // A journal needs no run directory; whoever writes there says what is wrong with it.
+        let _ = std::fs::create_dir_all(&paths.run);
         let path = paths.state.join(FILE);
         let fail = |what| {
             let path = path.clone();

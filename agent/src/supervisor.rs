@@ -36,7 +36,7 @@ use crate::{
     heap,
     host::Host,
     identity::Identity,
-    journal::{Journal, Pending, Record, Tombstone, write_copy},
+    journal::{Closed, Journal, Pending, Record, Tombstone, forget_closed, keep_closed, write_copy},
     metrics::Metrics,
     transition::{Step, next},
     wiring::{Prober, Wiring},
@@ -299,11 +299,20 @@ impl Core {
         self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), book.deadline());
     }
 
-    /// Writes the files that tell people, and whoever recovers, what is open.
+    /// Writes the files that tell people, and whoever recovers, what is open, and what is over without being journaled.
     fn tell(&self) {
         let _order = lock(&self.files);
         // Before the look at the states, which then are as new at least.
-        let last_seq = lock(&self.journal).last_seq();
+        let (last_seq, behind) = {
+            let journal = lock(&self.journal);
+            (journal.last_seq(), journal.is_behind())
+        };
+        let closed: Vec<Closed> = lock(&self.book)
+            .live
+            .values()
+            .filter(|entry| behind && !entry.state.is_open())
+            .map(|entry| Closed::of(&entry.intent, entry.state, String::new(), Vec::new()))
+            .collect();
         let (open, intents): (Vec<OpenOne>, Vec<_>) = lock(&self.book)
             .live
             .values()
@@ -311,12 +320,28 @@ impl Core {
             .map(|entry| (entry.show(), (entry.intent.clone(), entry.state)))
             .unzip();
         let run_dir = &self.config.paths.run;
+        let kept = if behind { keep_closed(run_dir, &self.here, closed) } else { forget_closed(run_dir) };
+        if let Err(error) = kept {
+            tracing::warn!("cannot write what is over to {}: {error}", run_dir.display());
+        }
         let intents = intents.iter().map(|(intent, state)| (intent, *state));
         let copied = write_copy(run_dir, &self.here, last_seq, intents);
         let offset = i128::from(clock::wall_us()) - i128::from(clock::boot_us());
         if let Err(error) = copied.and_then(|()| active::write(run_dir, &open, offset)) {
             tracing::warn!("cannot write what is active to {}: {error}", run_dir.display());
         }
+    }
+
+    /// What people should know while the journal cannot be written.
+    fn about_journal(&self) -> Option<String> {
+        let journal = self.journal.try_lock().ok()?;
+        journal.is_behind().then(|| {
+            format!(
+                "{} cannot be written; what it should say waits in memory and is lost if the agent ends, a halt too: make \
+                 room on that disk",
+                journal.path().display()
+            )
+        })
     }
 
     /// The lease of a run is over: all of it is put back, and it is not revived.

@@ -22,9 +22,8 @@ impl Lock {
     /// # Errors
     /// Another agent runs and does not end within that time (`WouldBlock`), or the file cannot be made.
     pub fn take(paths: &Paths, patience: Duration) -> io::Result<Self> {
-        for dir in [&paths.state, &paths.run] {
-            std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
-        }
+        let dir = &paths.state;
+        std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
         let path = paths.state.join("lock");
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         // On a disk that cannot be written, a lock that is there can still be held.

@@ -6,7 +6,7 @@ use std::{io, path::Path};
 use firedrill_wire::{InjectionId, RunId, journal::State};
 use serde::{Deserialize, Serialize};
 
-use super::{file::replace, replay::Replayed};
+use super::{file::replace, record::Intent, replay::Replayed};
 use crate::identity::Identity;
 
 /// The file's name in the run directory.
@@ -19,6 +19,8 @@ pub struct Closed {
     pub injection: InjectionId,
     /// Its run.
     pub run: RunId,
+    /// When it was to start: an injection that was armed later with the same id is another one.
+    pub start_boot_us: u64,
     /// How it ended.
     pub state: State,
     /// What was done.
@@ -27,40 +29,75 @@ pub struct Closed {
     pub foreign: Vec<String>,
 }
 
+impl Closed {
+    /// An injection that ended so.
+    #[must_use]
+    pub fn of(intent: &Intent, state: State, detail: String, foreign: Vec<String>) -> Self {
+        let (injection, run) = (intent.id().clone(), intent.run.clone());
+        Self { injection, run, start_boot_us: intent.start_boot_us, state, detail, foreign }
+    }
+
+    fn is(&self, intent: &Intent) -> bool {
+        self.injection == *intent.id() && self.run == intent.run && self.start_boot_us == intent.start_boot_us
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct List {
     boot_id: String,
     closed: Vec<Closed>,
 }
 
-/// Writes what is over and could not be journaled; removes the file where there is nothing.
+/// Adds what is over and could not be journaled to what stands there.
 ///
 /// # Errors
 /// It could not be written.
-pub fn write(run_dir: &Path, here: &Identity, closed: &[Closed]) -> io::Result<()> {
-    let path = run_dir.join(FILE);
-    if closed.is_empty() {
-        return match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+pub fn add(run_dir: &Path, here: &Identity, news: impl IntoIterator<Item = Closed>) -> io::Result<()> {
+    let mut closed = read(run_dir, here);
+    let before = closed.len();
+    for one in news {
+        if !closed
+            .iter()
+            .any(|known| known.injection == one.injection && known.start_boot_us == one.start_boot_us)
+        {
+            closed.push(one);
+        }
     }
-    let list = List { boot_id: here.boot_id.clone(), closed: closed.to_vec() };
-    replace(&path, &serde_json::to_vec(&list)?, 0o600)
+    if closed.len() == before {
+        return Ok(());
+    }
+    std::fs::create_dir_all(run_dir)?;
+    let list = List { boot_id: here.boot_id.clone(), closed };
+    replace(&run_dir.join(FILE), &serde_json::to_vec(&list)?, 0o600)
 }
 
-/// Closes what the journal calls open and is over; gives what that was, to be journaled. A file that cannot be read
-/// closes nothing: putting back once more does no harm.
+/// Removes the file: all of it was journaled.
+///
+/// # Errors
+/// It could not be removed.
+pub fn remove(run_dir: &Path) -> io::Result<()> {
+    match std::fs::remove_file(run_dir.join(FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Closes what the journal calls open and is over; gives what that was, to be journaled.
 pub fn merge(run_dir: &Path, here: &Identity, into: &mut Replayed) -> Vec<Closed> {
-    let list =
-        std::fs::read(run_dir.join(FILE)).ok().and_then(|bytes| serde_json::from_slice::<List>(&bytes).ok());
     let mut news = Vec::new();
-    for one in list.filter(|list| list.boot_id == here.boot_id).map(|list| list.closed).unwrap_or_default() {
-        let found = into.injections.iter_mut().rev().find(|found| *found.intent.id() == one.injection);
-        if let Some(found) = found.filter(|found| found.intent.run == one.run && found.state.is_open()) {
+    for one in read(run_dir, here) {
+        let found = into.injections.iter_mut().rev().find(|found| one.is(&found.intent));
+        if let Some(found) = found.filter(|found| found.state.is_open()) {
             found.state = one.state;
             news.push(one);
         }
     }
     news
+}
+
+/// A file that cannot be read closes nothing: putting back once more does no harm.
+fn read(run_dir: &Path, here: &Identity) -> Vec<Closed> {
+    let bytes = std::fs::read(run_dir.join(FILE)).unwrap_or_default();
+    let list = serde_json::from_slice::<List>(&bytes).ok().filter(|list| list.boot_id == here.boot_id);
+    list.map(|list| list.closed).unwrap_or_default()
 }

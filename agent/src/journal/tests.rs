@@ -291,3 +291,67 @@ proptest! {
         prop_assert_eq!(replayed.damage.is_empty(), clean);
     }
 }
+
+#[test]
+fn a_bad_run_directory_is_no_reason_not_to_journal() {
+    let disk = Disk::new();
+    disk.filled();
+    fs::remove_dir_all(&disk.paths.run).unwrap();
+    fs::write(&disk.paths.run, "").unwrap();
+    let _lock = crate::guardian::Lock::take(&disk.paths, std::time::Duration::ZERO).unwrap();
+    let (mut journal, replayed) = disk.open();
+    // No copy can be read there, so that what is armed may have started.
+    assert_eq!(open(&replayed), [("b", State::InForce), ("c", State::Injecting)]);
+    journal.event(changed("c", State::Disarmed));
+    assert!(!journal.is_behind());
+}
+
+#[test]
+fn what_is_over_without_a_journal_is_not_open_but_what_was_armed_since_is() {
+    let disk = Disk::new();
+    disk.filled();
+    let over = |id: &str| Closed::of(&intent(id), State::Undone, "removed".into(), Vec::new());
+    keep_closed(&disk.paths.run, &here(), [over("b")]).unwrap();
+    keep_closed(&disk.paths.run, &here(), [over("b"), over("a")]).unwrap();
+    let (replayed, closed) = read_any(&disk.paths, &here());
+    assert_eq!(open(&replayed), [("c", State::Armed)]);
+    // The journal knows by itself that the other one is over.
+    assert_eq!(closed, [over("b")]);
+
+    let mut again = intent("b");
+    again.start_boot_us += 1;
+    disk.open().0.intents(&[again]).unwrap();
+    let (replayed, _) = read_any(&disk.paths, &here());
+    assert!(open(&replayed).contains(&("b", State::Armed)), "{:?}", open(&replayed));
+
+    forget_closed(&disk.paths.run).unwrap();
+    let (_, closed) = read_any(&disk.paths, &here());
+    assert!(closed.is_empty());
+}
+
+#[test]
+fn what_is_over_stays_over_also_where_records_are_damaged() {
+    let disk = Disk::new();
+    disk.filled();
+    let over = |id: &str, state| Closed::of(&intent(id), state, String::new(), Vec::new());
+    let closed = [over("b", State::Undone), over("c", State::Disarmed), over("x", State::Undone)];
+    keep_closed(&disk.paths.run, &here(), closed.clone()).unwrap();
+    // The copy is of an earlier time, and by its number the journal was cut: without the list all of it would be open.
+    let copied =
+        [(&intent("b"), State::InForce), (&intent("c"), State::Armed), (&intent("x"), State::InForce)];
+    write_copy(&disk.paths.run, &here(), 99, copied.into_iter()).unwrap();
+    assert_eq!(
+        open(&read(&disk.paths).unwrap()),
+        [("b", State::InForce), ("c", State::Injecting), ("x", State::InForce)]
+    );
+    let (replayed, news) = read_any(&disk.paths, &here());
+    assert_eq!((open(&replayed), news), (vec![], closed.to_vec()));
+    assert!(!replayed.damage.is_empty());
+
+    // The same by the copy alone.
+    fs::remove_file(disk.file()).unwrap();
+    fs::create_dir(disk.file()).unwrap();
+    let (replayed, news) = read_any(&disk.paths, &here());
+    assert_eq!((open(&replayed), news), (vec![], closed.to_vec()));
+    assert!(!replayed.damage.is_empty());
+}

@@ -35,6 +35,7 @@ impl Control for Supervisor {
             warnings: stuck
                 .map(|(id, entry)| format!("{id} is stuck: {}", entry.trouble))
                 .chain(about_file)
+                .chain(core.about_journal())
                 .chain(core.warnings.iter().cloned())
                 .collect(),
         }

@@ -15,7 +15,9 @@ use crate::{
     heal::{Healed, journal_all, put_back_all},
     host::Host,
     identity::Identity,
-    journal::{Closed, Found, Journal, JournalError, Replayed, read_any, write_closed, write_copy},
+    journal::{
+        Closed, Found, Journal, JournalError, Replayed, forget_closed, keep_closed, read_any, write_copy,
+    },
     sweep::Swept,
     wiring::Wiring,
 };
@@ -149,7 +151,7 @@ impl Healing {
                 });
             }
         }
-        for Closed { injection, run, state, detail, foreign } in self.closed.iter().cloned() {
+        for Closed { injection, run, state, detail, foreign, .. } in self.closed.iter().cloned() {
             let changed = |to, detail, foreign| What::Changed {
                 injection: injection.clone(),
                 run: run.clone(),
@@ -168,7 +170,7 @@ impl Healing {
         journal.sync();
         if journal.is_behind() {
             self.keep(config);
-        } else if let Err(error) = write_closed(&paths.run, &here, &[]) {
+        } else if let Err(error) = forget_closed(&paths.run) {
             tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
         }
         let damage = self.replayed.damage.clone();
@@ -183,15 +185,9 @@ impl Healing {
     pub fn keep(&self, config: &Config) {
         let run_dir = &config.paths.run;
         let news = self.healed.iter().filter(|one| one.state != State::Stuck);
-        let mut closed = self.closed.clone();
-        closed.extend(news.map(|one| Closed {
-            injection: one.intent.id().clone(),
-            run: one.intent.run.clone(),
-            state: one.state,
-            detail: one.detail.clone(),
-            foreign: one.foreign.clone(),
-        }));
-        if let Err(error) = write_closed(run_dir, &Identity::here(), &closed) {
+        let news =
+            news.map(|one| Closed::of(&one.intent, one.state, one.detail.clone(), one.foreign.clone()));
+        if let Err(error) = keep_closed(run_dir, &Identity::here(), news) {
             tracing::warn!("cannot keep in {} what was put back: {error}", run_dir.display());
         }
     }

@@ -111,7 +111,10 @@ impl Agent {
 
     /// Starts one that asks for a fault, with more at the end of its configuration.
     fn start(more: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), more)
+    }
+
+    fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
         let text = config_text(dir.path(), &format!("start_tolerance = \"20s\"\n{more}"));
         fs::write(dir.path().join("agent.toml"), text).unwrap();
         fs::write(dir.path().join("run/world/drill"), "").unwrap();
@@ -156,6 +159,13 @@ impl Agent {
 
     /// Kills all three processes, so that nobody is left to put anything back.
     fn kill_all(&mut self) {
+        self.kill();
+        assert!(self.effect(), "nobody was left to put it back");
+        // The next agent has no drill.
+        fs::remove_file(self.path("run/world/drill")).unwrap();
+    }
+
+    fn kill(&mut self) {
         // Stopped first, so that none of them sees another die.
         for signal in [Signal::STOP, Signal::KILL] {
             Processes::ALL.iter().for_each(|who| self.processes.signal(*who, signal));
@@ -164,9 +174,6 @@ impl Agent {
             wait("the agent to be gone", || self.processes.is_gone(who));
         }
         self.guardian.wait().unwrap();
-        assert!(self.effect(), "nobody was left to put it back");
-        // The next agent has no drill.
-        fs::remove_file(self.path("run/world/drill")).unwrap();
     }
 
     /// Runs a verb to its end.

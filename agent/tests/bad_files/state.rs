@@ -26,6 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_stuck_undo_is_told_without_a_journal", stuck),
     ("a_halt_that_nobody_will_remember_is_told", halt),
     ("what_was_put_back_is_journaled_later", journaled_later),
+    ("a_live_agent_on_a_full_disk_says_so_and_is_believed", live_on_a_full_disk),
 ];
 
 /// All that is known was put back, and records cannot be read or are gone.
@@ -74,9 +75,13 @@ fn full(state: &Path) -> Mounted {
     }
     mount(Some("tmpfs"), state, Some("tmpfs"), MsFlags::empty(), Some("size=128k")).unwrap();
     fs::write(state.join("journal"), journal).unwrap();
+    fill(state);
+    Mounted(Some(state.to_owned()))
+}
+
+fn fill(state: &Path) {
     let error = io::copy(&mut io::repeat(1), &mut File::create(state.join("ballast")).unwrap()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    Mounted(Some(state.to_owned()))
 }
 
 /// Reading the journal fails, as on a disk that gives errors.
@@ -193,5 +198,34 @@ fn journaled_later() {
     assert!(!agent.path("run/closed.json").exists());
     let journal = fs::read_to_string(agent.path("state/journal")).unwrap();
     assert!(journal.contains("while the journal could not be written"), "{journal}");
+    assert_over(&agent);
+}
+
+fn live_on_a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    fs::create_dir(&state).unwrap();
+    mount(Some("tmpfs"), &state, Some("tmpfs"), MsFlags::empty(), Some("size=2m")).unwrap();
+    let _mounted = Mounted(Some(state.clone()));
+    let mut agent = Agent::start_in(dir, "");
+    agent.wait_in_force();
+    // What is reserved behind the journal's end goes too.
+    let journal = File::options().write(true).open(state.join("journal")).unwrap();
+    journal.set_len(journal.metadata().unwrap().len()).unwrap();
+    fill(&state);
+    // Each release is an event, until the last block of the journal is full.
+    let full = (0..100).any(|_| {
+        agent.verb(&["release"]).ends_with(0);
+        agent.verb(&["status"]).ends_with(0).stdout.contains("waits in memory")
+    });
+    assert!(full, "{:?}", agent.verb(&["status"]));
+    agent.verb(&["undo", "--all"]).ends_with(0);
+    wait("the files in /run to say so", || agent.active().is_empty());
+    assert_over(&agent);
+    assert_eq!(undone(&agent), 1);
+    // Killed now, it leaves a journal that calls open what is over.
+    agent.kill();
+    agent.verb(&["sweep"]).ends_with(0);
+    assert_eq!(undone(&agent), 1);
     assert_over(&agent);
 }
