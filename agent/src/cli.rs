@@ -194,7 +194,12 @@ fn undo(
             HUNG
         }
     };
-    let reason = if loud { HealReason::Asked { by: root(config) } } else { HealReason::FoundAtStart };
+    // Without a halt it is systemd or the package that asks, when the agent has ended or goes.
+    let reason = match (loud, halt) {
+        (true, true) => HealReason::Asked { by: root(config) },
+        (true, false) => HealReason::AgentStopping,
+        (false, _) => HealReason::FoundAtStart,
+    };
     put_back_without_agent(config, left, wiring, dying, &reason, halt).said(tell_none)
 }
 
