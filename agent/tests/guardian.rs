@@ -269,7 +269,7 @@ fn all_killed_then_undo() {
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success());
     assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
-    agent.assert_healed(&HealReason::Asked { by: "root@h".into() });
+    agent.assert_healed(&HealReason::AgentStopping);
     assert_eq!(agent.journal().halted_by, None);
     let sweep = command(&agent.dir, &["sweep"]).output().unwrap();
     assert!(sweep.status.success() && sweep.stdout.is_empty(), "quiet where nothing was");
