@@ -74,6 +74,12 @@ impl Agent {
     fn restart(self) -> Self {
         let Self { dir, config, guard, supervisor } = self;
         std::mem::forget(supervisor);
+        // The old agent's threads live on, which those of a dead one do not: they write to a file that nobody reads.
+        let (journal, copy) = (dir.path().join("state/journal"), dir.path().join("state/journal.copy"));
+        if journal.exists() {
+            fs::copy(&journal, &copy).unwrap();
+            fs::rename(&copy, &journal).unwrap();
+        }
         let supervisor = Self::start(&config, &guard);
         Self { dir, config, guard, supervisor }
     }
