@@ -1,4 +1,5 @@
-//! Texts that people and programs hand over: files, and what a command printed. Reads regular files only and never more than
+//! Texts that people and programs hand over: files, and what a command printed. Reads regular files only and never more
+//! than
 //! it may; names encodings that are not UTF-8. Never shows what a file contains that is not such a text.
 
 use std::{fs::File, io::Read as _, path::Path};
@@ -10,9 +11,9 @@ pub(crate) struct Text {
     pub(crate) mark: bool,
 }
 
-/// What is said of a byte-order mark.
+/// The warning about a byte-order mark.
 pub(crate) const MARK: &str = "a byte-order mark (U+FEFF) stands before the text, and is skipped";
-/// And what to do about it.
+/// The advice about a byte-order mark.
 pub(crate) const MARK_HELP: &str = "save it as UTF-8 without a byte-order mark";
 
 /// Reads a file as a text of at most so many bytes.

@@ -1,4 +1,5 @@
-//! How often the judge is right: drills of made-up systems whose truth is known, measured by the shipped schedule, books and
+//! How often the judge is right: drills of made-up systems whose truth is known, measured by the shipped schedule,
+//! books and
 //! bins, and judged by [`crate::score::fold`] from a log. Only sockets and clocks are replaced.
 //!
 //! A part of it runs with the tests; `just truth` runs all of it, 1,000 drills a cell. The limits are those of
@@ -27,6 +28,7 @@ use crate::{
 };
 use cells::Cell;
 use drill::Setup;
+pub(crate) use shapes::Chance;
 use tally::Tally;
 
 /// Drills a cell: all of them where the environment says so, else as many as the tests have time for.

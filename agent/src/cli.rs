@@ -1,8 +1,11 @@
 //! The agent's command line: parse, call, exit code.
 //!
-//! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, it could not serve, or a halt or
-//! release could not be journaled · 3 `doctor` found something wrong · 6 something is stuck · 7 all that is known was put back,
-//! and records of what was in force are damaged or lost. Where several apply, 6 counts before 7 and 7 before the others.
+//! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, it could not serve, or a
+//! halt or
+//! release could not be journaled · 3 `doctor` found something wrong · 6 something is stuck · 7 all that is known was
+//! put back,
+//! and records of what was in force are damaged or lost. Where several apply, 6 counts before 7 and 7 before the
+//! others.
 //! A configuration that cannot be used keeps nothing from being put back, looked at or released.
 
 mod check_config;
@@ -207,7 +210,7 @@ fn root(config: &Config) -> String {
     format!("root@{}", config.host)
 }
 
-/// What was put back without an agent.
+/// The result of putting back without a running agent.
 struct PutBack {
     answer: UndoAnswer,
     /// A halt was asked for, and nobody will remember it.
@@ -226,7 +229,8 @@ impl PutBack {
     }
 }
 
-/// Puts back all that is open, when no agent answers; one that is dying is given that time for it. Nothing that is wrong
+/// Puts back all that is open, when no agent answers; one that is dying is given that time for it. Nothing that is
+/// wrong
 /// with the state directory keeps it from that. What is in force by the journal of the configuration `elsewhere` is not
 /// swept.
 fn put_back_without_agent(

@@ -60,7 +60,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What is wrong and where, in one line.
+    /// Returns the error and its place in one line.
     #[must_use]
     pub fn one_line(&self) -> String {
         let text = self.to_string();
@@ -72,7 +72,7 @@ impl ConfigError {
         }
     }
 
-    /// What to do next.
+    /// Returns the next step for the user.
     #[must_use]
     pub fn hint(&self) -> String {
         let (Self::Read { file, .. } | Self::Parse { file, .. } | Self::Value { file, .. }) = self;
@@ -147,7 +147,8 @@ pub struct Timings {
     pub stale_after: Span,
     /// So long after a deadline the guardian acts.
     pub grace: Span,
-    /// An undo that may succeed later is tried so often where its tries fail at once; those that wait are bounded by the budget.
+    /// An undo that may succeed later is tried so often where its tries fail at once; those that wait are bounded by
+    /// the budget.
     pub undo_tries: u32,
     /// The pause after its first try; each is twice the one before.
     pub undo_pause: Span,

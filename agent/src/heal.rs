@@ -23,7 +23,7 @@ const WAITED: Duration = Duration::from_secs(1);
 /// How often and how long apart an undo is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// So many tries that fail at once. Those that wait for something are bounded by the time alone.
+    /// Maximum number of tries that fail at once. Tries that wait for something are bounded by the time alone.
     pub tries: u32,
     /// The first pause; each is twice the one before, where the try between them failed at once.
     pub first: Duration,
@@ -34,7 +34,8 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// Ten tries that fail at once take about half a minute. What waits has two minutes: systemd kills what does not stop after
+    /// Ten tries that fail at once take about half a minute. What waits has two minutes: systemd kills what does not
+    /// stop after
     /// 90 s by default, and then it is still to be started.
     fn default() -> Self {
         let (first, most) = (Duration::from_millis(100), Duration::from_secs(6));
@@ -148,7 +149,7 @@ impl PutBack {
         self.left.is_empty()
     }
 
-    /// How long a try of what is left may wait.
+    /// Maximum time that one try of the remaining undo may wait.
     fn longest(&self) -> Duration {
         self.left.iter().map(Undo::longest).sum()
     }
@@ -261,12 +262,14 @@ fn same_boot(found: &Found, here: &Identity) -> bool {
     found.intent.identity.boot_id == here.boot_id
 }
 
-/// What is over without any undo: what never started and has nothing staged, and what cannot be undone.
+/// Returns the end of an injection that needs no undo: one that never started and staged nothing, or one that cannot be
+/// undone.
 fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
     let reversible = found.intent.live.ask.fault.reversible();
     let stages = found.intent.live.prepared.undo.iter().any(Undo::takes_away_staged);
     let (state, detail) = match found.state {
-        // In the same boot the record of a start cannot be lost: it is written before the effect. Nobody writes down what
+        // In the same boot the record of a start cannot be lost: it is written before the effect. Nobody writes down
+        // what
         // is staged, so that is looked for.
         State::Armed if !reversible || (same_boot(found, here) && !stages) => {
             (State::Disarmed, "it had not started")

@@ -109,8 +109,9 @@ pub fn read(paths: &Paths) -> Result<Replayed, JournalError> {
     Ok(replayed)
 }
 
-/// What can be read of journal and copy, whichever of them is there; what cannot is said as damage. With it what is over
-/// although the journal calls it open: that stays closed, whatever else is damaged.
+/// Reads journal and copy, whichever of them exists, and reports unreadable parts as damage. Also returns the
+/// injections that are over although the journal calls them open: they
+/// stay closed, whatever else is damaged.
 #[must_use]
 pub fn read_any(paths: &Paths, here: &Identity) -> (Replayed, Vec<Closed>) {
     let mut replayed = read(paths).unwrap_or_else(|error| {

@@ -178,7 +178,7 @@ pub enum ServiceError {
     /// It was asked for, and is no longer wanted before it came about.
     #[error("{what} was called off; it is {seen}")]
     CalledOff {
-        /// What was asked.
+        /// The operation that was called off.
         what: String,
         /// How the service is now.
         seen: String,
@@ -194,6 +194,11 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// A stop that nobody wants any more.
+    fn stop_called_off(unit: &Unit, now: &State) -> Self {
+        Self::CalledOff { what: format!("stopping {}", unit.id), seen: now.sentence() }
+    }
+
     /// Whether the same may go well later.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
@@ -233,7 +238,8 @@ pub trait Manager {
     /// They could not be read.
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError>;
 
-    /// The control group that is its alone, as a path from the root of the hierarchy, where the manager makes one for it
+    /// The control group that is its alone, as a path from the root of the hierarchy, where the manager makes one for
+    /// it
     /// and it is up.
     ///
     /// # Errors
@@ -293,7 +299,8 @@ pub trait Manager {
     /// Of a service that is down: what somebody else did to it since it had that mark, or nothing.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
 
-    /// What stands for a mark while a start that we asked for may still be under way: by [`Manager::acted_since`] of it,
+    /// Returns a mark for the time in which a start that we asked for may still be running. By [`Manager::acted_since`]
+    /// of it,
     /// nothing that this start can do is somebody else's act.
     fn mark_while_starting(&self, mark: &str) -> String {
         mark.to_owned()

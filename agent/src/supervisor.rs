@@ -69,7 +69,7 @@ struct Core {
     metrics: Metrics,
     prober: Arc<dyn Prober>,
     warnings: Vec<String>,
-    /// What was wrong with the journal when this agent started.
+    /// The damage that the journal had when this agent started, one sentence each.
     lost: Vec<String>,
     published: tokio::sync::watch::Receiver<u64>,
 }
@@ -92,14 +92,14 @@ impl Supervisor {
         prober: Arc<dyn Prober>,
         recovered: Recovered,
     ) -> std::io::Result<Self> {
-        let Recovered { mut journal, healed, replayed, damage, swept } = recovered;
+        let Recovered { mut journal, healed, replayed, swept } = recovered;
         journal.event(What::AgentStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             healed: u32::try_from(healed.len()).unwrap_or(u32::MAX),
-            damage: damage.clone(),
+            damage: replayed.damage.clone(),
         });
         journal.sync();
-        let mut warnings = damage.clone();
+        let mut warnings = replayed.damage.clone();
         warnings.extend(swept.told());
         let here = Identity::here();
         let book = Book::after(&replayed);
@@ -118,7 +118,7 @@ impl Supervisor {
             metrics: Metrics::default(),
             prober,
             warnings,
-            lost: damage,
+            lost: replayed.damage,
             published,
         };
         let new = Self(Arc::new(core));
@@ -332,7 +332,7 @@ impl Core {
         }
     }
 
-    /// What people should know while the journal cannot be written.
+    /// Returns a warning while the journal cannot be written.
     fn about_journal(&self) -> Option<String> {
         let journal = self.journal.try_lock().ok()?;
         journal.is_behind().then(|| {

@@ -17,17 +17,17 @@ use crate::host::{
 /// Sweeps a host. The live injections are asked for after the look, so that what is being made meanwhile is spared.
 pub type Sweep = fn(&Host, &dyn Fn() -> Vec<InjectionId>) -> Swept;
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// What was there and is gone.
+    /// The objects that it removed.
     pub removed: Vec<String>,
-    /// What could not be removed or looked at, and why.
+    /// The objects that it could not remove or inspect, and why.
     pub left: Vec<String>,
 }
 
 impl Swept {
-    /// What people should know of it, each a sentence.
+    /// Returns one sentence for each object that was removed or left.
     pub fn told(&self) -> impl Iterator<Item = String> {
         let removed = self.removed.iter();
         removed

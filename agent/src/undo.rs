@@ -40,12 +40,14 @@ pub enum Undo {
         table: Table,
         /// The programs, by the beginning of the name of the IPv4 one.
         program: String,
-        /// In whose tables there may be some. A journal that does not say is about both: too much is looked at rather than too
+        /// In whose tables there may be some. A journal that does not say is about both: too much is looked at rather
+        /// than too
         /// little put back.
         #[serde(default = "both")]
         families: Vec<Family>,
     },
-    /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to them.
+    /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to
+    /// them.
     RemoveLines {
         /// How their names begin.
         prefix: String,
@@ -73,7 +75,8 @@ pub enum Undo {
         manager: firedrill_wire::fault::ServiceManager,
         /// The unit, or the absolute path of the service directory.
         unit: String,
-        /// A mark that the manager set when *we* stopped it (a time stamp, say). Another mark now: somebody else acted since.
+        /// A mark that the manager set when *we* stopped it (a time stamp, say). Another mark now: somebody else acted
+        /// since.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stopped_mark: Option<String>,
     },
@@ -127,7 +130,8 @@ impl Undo {
         }
     }
 
-    /// Whether what it takes away may be there before the start: [`Inject::stage`](crate::fault::Inject::stage) makes it.
+    /// Whether what it takes away may be there before the start: [`Inject::stage`](crate::fault::Inject::stage) makes
+    /// it.
     #[must_use]
     pub const fn takes_away_staged(&self) -> bool {
         match self {
@@ -169,7 +173,7 @@ impl Undo {
         }
     }
 
-    /// How long one try may wait for what it asked for.
+    /// Maximum time that one try may wait for the effect of its request.
     #[must_use]
     pub fn longest(&self) -> Duration {
         match self {

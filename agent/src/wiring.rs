@@ -41,7 +41,7 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// What a host can do, by this build; with what is to be said of its configuration.
+    /// Reports the capabilities of a host with this build, and the state of its configuration.
     #[must_use]
     pub fn doctor(&self, host: &Host, configuration: Finding) -> Doctor {
         let mut findings = vec![configuration];

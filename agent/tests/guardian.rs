@@ -10,7 +10,6 @@ use std::{
     fs,
     path::PathBuf,
     process::{Child, ExitCode},
-    time::Duration,
 };
 
 use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
@@ -21,10 +20,9 @@ use firedrill_agent::{
 };
 use firedrill_wire::{
     Span,
-    api::Renew,
     journal::{HealReason, What},
 };
-use harness::{Part, Processes, Who, begin, command};
+use harness::{Part, Processes, Who, begin, command, renew_while};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 fn main() -> ExitCode {
@@ -87,9 +85,7 @@ async fn drill(link: Link) -> Result<(), String> {
             let ask = ask_prepare(&[("a", pause("a", behaviour, None))], hold);
             let prepared = ready(control.prepare(&alice(), &run_id(), &ask).unwrap());
             control.arm(&alice(), &run_id(), &ask_arm(&prepared, 100, hold, lease)).unwrap();
-            while world.join("coordinator").exists() && control.renew(&run_id(), &Renew { lease }).is_ok() {
-                std::thread::sleep(Duration::from_millis(50));
-            }
+            renew_while(&*control, lease, || world.join("coordinator").exists());
         });
     }
     link.stop.cancelled().await;

@@ -1,4 +1,5 @@
-//! A real agent that has blocked a peer by iptables, killed and stopped: rules of this kind outlive their maker, so here
+//! A real agent that has blocked a peer by iptables, killed and stopped: rules of this kind outlive their maker, so
+//! here
 //! it is the guardian that puts back, and where nobody is left it is the kernel's lease that ends the fault.
 //!
 //! By a harness of its own, because the agent forks. All in fresh
@@ -23,8 +24,8 @@ use firedrill_agent::{
     testing::{Netns, address, join, skip, up, wait_until},
     wiring::{Link, Wiring},
 };
-use firedrill_wire::{Fault, Span, api::Renew};
-use harness::{Part, Processes, Who, begin, command};
+use firedrill_wire::{Fault, Span};
+use harness::{Part, Processes, Who, begin, command, renew_while};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -102,9 +103,7 @@ async fn drill(link: Link) -> Result<(), String> {
                 ready(control.prepare(&alice(), &run_id(), &ask_prepare(&[("a", fault)], hold)).unwrap());
             let ahead = fs::read_to_string(run.join("drill")).unwrap().parse().unwrap();
             control.arm(&alice(), &run_id(), &ask_arm(&prepared, ahead, hold, LEASE)).unwrap();
-            while control.renew(&run_id(), &Renew { lease: LEASE }).is_ok() {
-                thread::sleep(Duration::from_millis(50));
-            }
+            renew_while(&*control, LEASE, || true);
         });
     }
     link.stop.cancelled().await;

@@ -129,7 +129,8 @@ impl Tally {
         self.open == 0
     }
 
-    /// That many were due and never started, from that number on; the first of them was found so late.
+    /// Counts requests that were due and never started. The first of them has the number `number` and was found
+    /// `late_us` late.
     pub(crate) fn missed(&mut self, number: u64, offset_us: u64, count: u64, late_us: u64) {
         self.first.get_or_insert((number, offset_us));
         self.ends.extend((0..count).map(|_| Some(Outcome::Slipped)));

@@ -63,11 +63,11 @@ impl Field {
 pub struct Refusal {
     /// Which value.
     pub field: Field,
-    /// What is wrong with it, as a sentence.
+    /// The problem, as a sentence.
     pub what: String,
     /// The same in two or three words, for a caret.
     pub label: &'static str,
-    /// What would be right.
+    /// An example of a valid value, or the rule for one.
     pub help: String,
 }
 

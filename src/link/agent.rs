@@ -26,9 +26,9 @@ use crate::plan::model::{Host, Reach};
 
 /// How long a call waits for its answer.
 pub(super) const USUAL: Duration = Duration::from_secs(5);
-/// How long a call that puts back waits: an agent tries for its `undo_budget`, and a service is back when it is seen up.
+/// Maximum time of a call that puts back: an agent tries for its `undo_budget`, and waits until a service is up.
 const UNDO: Duration = Duration::from_secs(130);
-/// How long a call that compares waits.
+/// Maximum time of a call that compares the host with its snapshot.
 const COMPARE: Duration = Duration::from_secs(60);
 /// No honest answer is longer.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;

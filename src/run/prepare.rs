@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// Agents would not do what they were asked.
 pub(super) struct Refusal {
-    /// Who refuses and why, for people.
+    /// The host and its reason, for people.
     pub(super) why: String,
     /// Answers of the agents, also of those that do not refuse.
     pub(super) answers: Vec<Answer>,
@@ -56,7 +56,8 @@ impl Run {
     }
 
     /// Reaches every host that is a target or a vantage and measures its clock.
-    /// Events after `after`, by host, are read; where it has none, those from now on. With `without`, a host that is not
+    /// Events after `after`, by host, are read; where it has none, those from now on. With `without`, a host that is
+    /// not
     /// reached is waited for while the others are dealt with; else all must be reached. With `only`, other hosts
     /// are left alone.
     pub(super) async fn connect(
@@ -208,7 +209,8 @@ impl Run {
     }
 
     /// Whether a person undid the run or halted a host, as the agents of touched hosts tell. An undo that finds nothing
-    /// in force makes no event; the agent then refuses the run's next question. A host that does not answer tells nothing.
+    /// in force makes no event; the agent then refuses the run's next question. A host that does not answer tells
+    /// nothing.
     pub(super) async fn barred(&self) -> Option<String> {
         let calls = self.peers.iter().filter(|(_, peer)| peer.touched).map(|(host, peer)| {
             let (agent, run) = (peer.agent.clone(), self.id.clone());

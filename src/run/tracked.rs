@@ -11,7 +11,8 @@ pub(super) const UNDO_MOST: Span = Span::secs(130);
 /// After a planned end, for the agents' undo and their word of it.
 pub(super) const GRACE_US: i64 = 5_000_000;
 
-/// How long after its end the word of a fault is waited for. Where the coordinator is not heard, that ends with the lease; a host
+/// How long after its end the word of a fault is waited for. Where the coordinator is not heard, that ends with the
+/// lease; a host
 /// that goes down has no word, and its lease is not waited for, on any host of its attack.
 pub(super) fn word_us<'a>(mut faults: impl Iterator<Item = &'a Fault>, lease: Span) -> i64 {
     let down = faults.any(Fault::takes_host_down);
@@ -38,7 +39,8 @@ impl Tracked {
         Self { host, attack, state: State::Armed, hold_us, ends_us, since_us: start_us }
     }
 
-    /// By a fault that may take its time to be made. What cannot be undone is over in an instant, and is only looked at for
+    /// By a fault that may take its time to be made. What cannot be undone is over in an instant, and is only looked at
+    /// for
     /// as long as was planned.
     pub(super) fn by(mut self, fault: &Fault, hold: Span) -> Self {
         if fault.reversible() {
@@ -47,7 +49,7 @@ impl Tracked {
         self
     }
 
-    /// What its agent journaled.
+    /// Records a change of state that the agent journaled.
     pub(super) fn changed(&mut self, to: State, at_us: i64) {
         if to == State::InForce {
             self.ends_us = at_us.saturating_add(self.hold_us);
@@ -60,7 +62,8 @@ impl Tracked {
         matches!(self.state, State::Armed | State::Injecting | State::InForce).then_some(self.ends_us)
     }
 
-    /// Until when what its agent has begun can take that comes before an answer to an undo: making the effect, or the undo.
+    /// Until when what its agent has begun can take that comes before an answer to an undo: making the effect, or the
+    /// undo.
     pub(super) fn undone_by_us(&self) -> Option<i64> {
         match self.state {
             State::Injecting => Some(self.ends_us),

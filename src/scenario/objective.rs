@@ -24,13 +24,16 @@ pub struct Objective {
     /// … is below this time.
     #[serde(default)]
     pub below: Option<Spot<Span>>,
-    /// Good again within this time from the fault's start, while it still holds; and no outage meanwhile is longer.
+    /// Maximum time from the fault's start until the share of good requests is back at `good_at`, while the fault
+    /// holds. No outage may last longer.
     #[serde(default)]
     pub mitigate_within: Option<Spot<Span>>,
-    /// Good again within this time from the heal; and no outage after it is longer.
+    /// Maximum time from the heal until the share of good requests is back at `good_at`. No outage after the heal may
+    /// last longer.
     #[serde(default)]
     pub recover_within: Option<Spot<Span>>,
-    /// For `mitigate_within` and `recover_within`: it is good again from this share of good requests on; 90 % unless given.
+    /// For `mitigate_within` and `recover_within`: it is good again from this share of good requests on; 90 % unless
+    /// given.
     #[serde(default)]
     pub good_at: Option<Spot<Share>>,
     /// In which phases it is judged; fault and recovery unless given. Of no meaning for `mitigate_within` and

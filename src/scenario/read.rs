@@ -80,7 +80,7 @@ fn needed(file: FileId, table: &DeTable<'_>, sink: &mut Sink) {
 /// The files, in the order in which their tables count: what is included comes before what includes it.
 #[derive(Default)]
 struct Files {
-    /// What is included lies below one of these.
+    /// Every included file must lie below one of these folders.
     roots: Vec<PathBuf>,
     order: Vec<FileId>,
     done: Vec<PathBuf>,

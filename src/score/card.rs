@@ -189,10 +189,12 @@ pub struct FigureCard {
     pub mitigated_us: Option<i64>,
     /// From the heal until it was good again; `None` if it was not, or not measured.
     pub recovered_us: Option<i64>,
-    /// The longest outage from the fault's start to the end of the recovery; `None` where a part of that was not measured.
+    /// The longest outage from the fault's start to the end of the recovery; `None` where a part of that was not
+    /// measured.
     #[serde(default)]
     pub outage: Option<OutageCard>,
-    /// The 99th percentile of how late the vantage sent its requests; `None` where none was more than a millisecond late. It
+    /// The 99th percentile of how late the vantage sent its requests; `None` where none was more than a millisecond
+    /// late. It
     /// is no part of the latencies.
     #[serde(default)]
     pub late_p99_us: Option<u64>,
@@ -214,7 +216,7 @@ pub struct DisagreementCard {
     pub chance: f64,
 }
 
-/// What a vantage counted of a probe in a phase.
+/// The counts of one vantage and probe in one phase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sight {
     /// The probe.

@@ -1,7 +1,10 @@
 //! Vantages, or probes of one address, that saw one phase differently by more than chance. Judges nothing.
 //!
-//! Where they do, they saw different parts of the system (a balancer that takes turns, a cut between regions), and no share
+//! Where they do, they saw different parts of the system (a balancer that takes turns, a cut between regions), and no
+//! share
 //! over both of them means anything.
+
+use std::collections::BTreeMap;
 
 use super::{
     card::{DisagreementCard, Sight},
@@ -13,35 +16,58 @@ use crate::{
     statistics::apart,
 };
 
-/// False alarms in an attack are at most so frequent.
+/// Maximum chance of a false alarm in an attack.
 const ALARMS: f64 = 0.01;
 
-/// All pairs of vantages that count and disagree, by phase.
+/// Maximum number of sights of which each is compared with each other. Of more only the best and the worst are
+/// compared, so
+/// that neither the work nor the report grows with the square of the vantages.
+const ALL_PAIRS: usize = 16;
+
+/// Returns the pairs of vantages that count and disagree, by phase.
 pub(super) fn all(bench: &Bench<'_, '_>) -> Vec<DisagreementCard> {
-    let mut pairs = Vec::new();
+    let (mut found, mut pairs) = (Vec::new(), 0_usize);
     for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
-        let mut sights: Vec<(usize, Sight)> = Vec::new();
-        for (place, probe) in bench.plan.probes.iter().enumerate() {
-            // Probes that ask for the same and judge it alike are one group, whatever their rates.
-            let same = |other: &Probe| {
-                (&other.kind, other.timeout, other.connection)
-                    == (&probe.kind, probe.timeout, probe.connection)
+        for sights in groups(bench, phase).into_values() {
+            pairs += sights.len() * sights.len().saturating_sub(1) / 2;
+            let compare = |one: &Sight, other: &Sight| DisagreementCard {
+                phase,
+                one: one.clone(),
+                other: other.clone(),
+                chance: apart((one.bad, one.all), (other.bad, other.all)),
             };
-            let group = bench.plan.probes.iter().position(same).unwrap_or(place);
-            for vantage in probe.from.iter().filter(|vantage| bench.counts(vantage)) {
-                let (bad, all) = share::good(&bench.view(probe, vantage), phase).counts();
-                sights.push((group, Sight { probe: probe.name.clone(), vantage: vantage.clone(), bad, all }));
+            if sights.len() <= ALL_PAIRS {
+                for (place, one) in sights.iter().enumerate() {
+                    found.extend(sights[place + 1..].iter().map(|other| compare(one, other)));
+                }
+            } else {
+                let measured = || sights.iter().filter(|sight| sight.all > 0);
+                let share = |sight: &&Sight| sight.bad as f64 / sight.all as f64;
+                let by_share = |a: &&Sight, b: &&Sight| share(a).total_cmp(&share(b));
+                let ends = measured().min_by(by_share).zip(measured().max_by(by_share));
+                found.extend(ends.map(|(best, worst)| compare(best, worst)));
             }
         }
-        for (place, (group, one)) in sights.iter().enumerate() {
-            let others = sights[place + 1..].iter().filter(|(other, _)| other == group);
-            pairs.extend(others.map(|(_, other)| {
-                let chance = apart((one.bad, one.all), (other.bad, other.all));
-                DisagreementCard { phase, one: one.clone(), other: other.clone(), chance }
-            }));
+    }
+    let limit = ALARMS / pairs.max(1) as f64;
+    found.retain(|pair| pair.chance < limit);
+    found
+}
+
+/// Returns the sights of one phase, by the first probe that asks for the same and judges it alike, whatever their
+/// rates.
+fn groups(bench: &Bench<'_, '_>, phase: Phase) -> BTreeMap<usize, Vec<Sight>> {
+    let mut groups = BTreeMap::<usize, Vec<Sight>>::new();
+    for (place, probe) in bench.plan.probes.iter().enumerate() {
+        let same = |other: &Probe| {
+            (&other.kind, other.timeout, other.connection) == (&probe.kind, probe.timeout, probe.connection)
+        };
+        let group = bench.plan.probes.iter().position(same).unwrap_or(place);
+        for vantage in probe.from.iter().filter(|vantage| bench.counts(vantage)) {
+            let (bad, all) = share::good(&bench.view(probe, vantage), phase).counts();
+            let sight = Sight { probe: probe.name.clone(), vantage: vantage.clone(), bad, all };
+            groups.entry(group).or_default().push(sight);
         }
     }
-    let limit = ALARMS / pairs.len().max(1) as f64;
-    pairs.retain(|pair| pair.chance < limit);
-    pairs
+    groups
 }

@@ -22,7 +22,7 @@ use crate::{
 const CHANCE: f64 = 1e-6;
 /// A path without a fault answers with this chance at least.
 const ANSWERS: f64 = 0.95;
-/// What is on its way still arrives so long after an exchange, in microseconds.
+/// Packets of an exchange may arrive until this long after its end, in microseconds.
 const STRAY_US: i64 = 1_000_000;
 
 /// One exchange as it was logged.
@@ -94,7 +94,8 @@ impl Exchanges {
         own
     }
 
-    /// Whether an exchange shows the fault: answered before and after, and while it was in force not as a path without it
+    /// Whether an exchange shows the fault: answered before and after, and while it was in force not as a path without
+    /// it
     /// answers.
     pub(crate) fn shown(&self, place: usize, one: &InjectionFacts<'_>) -> bool {
         self.pairs(place).iter().any(|pair| shows(one, pair))

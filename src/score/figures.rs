@@ -37,7 +37,7 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
     cards
 }
 
-/// What a vantage saw in one phase, counted as objectives count it.
+/// Returns the figures of one phase at one vantage, counted in the same way as objectives.
 fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
     let tally = share::good(view, phase);
     PhaseFigure {

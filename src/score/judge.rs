@@ -53,7 +53,8 @@ pub(crate) struct Finding {
     pub(crate) measured: Measured,
 }
 
-/// The share of good requests from which on a probe is good: the strictest that an attack is judged by, else in the plan.
+/// The share of good requests from which on a probe is good: the strictest that an attack is judged by, else in the
+/// plan.
 #[must_use]
 pub fn good_enough(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
     let strictest = |judged_only: bool| {
@@ -90,15 +91,14 @@ impl<'f, 'a> Bench<'f, 'a> {
         !self.attack.injections.iter().any(|one| one.host == vantage)
     }
 
-    pub(crate) fn view(&'f self, probe: &'a Probe, vantage: &str) -> View<'f, 'a> {
-        let samples =
-            self.facts.samples.iter().find(|((name, from), _)| *name == probe.name && *from == vantage);
+    pub(crate) fn view(&'f self, probe: &'a Probe, vantage: &'a str) -> View<'f, 'a> {
+        let samples = self.facts.samples.get(&(probe.name.as_str(), vantage));
         let pace = self.facts.run.as_deref().map(|run| Pace {
             rate: probe.rate,
             arrivals: probe.arrivals,
             key: arrivals_key(self.plan.seed, run, &probe.name, vantage),
         });
-        View { bench: self, probe, samples: samples.map_or(&[], |(_, samples)| samples), pace }
+        View { bench: self, probe, samples: samples.map_or(&[], Vec::as_slice), pace }
     }
 
     pub(crate) fn good_enough(&self, probe: &str) -> f64 {

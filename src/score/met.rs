@@ -7,7 +7,7 @@ use super::{
     facts::{AttackFacts, InjectionFacts},
 };
 
-/// What met the injections of an attack, by their places.
+/// Whether anything met the injections of an attack, by their places.
 pub(crate) struct Met(Vec<One>);
 
 struct One {
@@ -37,7 +37,8 @@ impl Met {
         self.0.get(place).is_some_and(|one| one.by_others)
     }
 
-    /// Whether it is known to have worked: something met it, its trial shows it, or it is a part of a fault on several hosts
+    /// Whether it is known to have worked: something met it, its trial shows it, or it is a part of a fault on several
+    /// hosts
     /// that met something on another one. An idle host of a region is no reason to doubt what users saw.
     pub(crate) fn is_known(&self, attack: &AttackFacts<'_>, place: usize) -> bool {
         let Some(one) = self.0.get(place) else { return false };
@@ -47,7 +48,8 @@ impl Met {
     }
 }
 
-/// Whether two injections are the same fault of the scenario on different hosts: each host has all of its attack's faults,
+/// Whether two injections are the same fault of the scenario on different hosts: each host has all of its attack's
+/// faults,
 /// in the same order.
 fn of_one_fault(attack: &AttackFacts<'_>, one: usize, other: usize) -> bool {
     let all = &attack.injections;
@@ -74,7 +76,7 @@ fn by_others(attack: &AttackFacts<'_>, exchanges: &Exchanges, one: &InjectionFac
     for (at, look) in all {
         let met = look.exercised == Seen::Yes;
         let Some(count) = look.count else {
-            // What is not counted is not met by packets.
+            // Only kinds with a packet counter can be met by packets.
             if met {
                 return true;
             }

@@ -1,12 +1,13 @@
 //! The part of a second that belongs to some phases. Seconds begin with the clock, phases do not.
 //!
-//! Where the bin has its single requests, they are on one side of an edge or the other, or so near to it that the clocks
+//! Where the bin has its single requests, they are on one side of an edge or the other, or so near to it that the
+//! clocks
 //! cannot tell. Where it has not, good ones are divided by time, and bad ones by the first and the last of them.
 
 use super::{acts::Acts, facts::Sample, requests};
 use crate::plan::model::Phase;
 
-/// What of a bin belongs to the phases that were asked for.
+/// The part of a bin that belongs to the requested phases.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'s, 'a> {
     /// Nothing, or nothing that is needed.
@@ -32,9 +33,9 @@ pub(crate) struct Ends {
 /// The requests of a bin that lies across an edge.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cut {
-    /// Those that certainly belong to the phases.
+    /// Requests that certainly belong to the phases.
     pub(crate) sure: Ends,
-    /// Those that were due so near to an edge that they may belong to them.
+    /// Requests that were due so near to an edge that they may belong to the phases.
     pub(crate) near: Ends,
     /// The share of the bin's time that certainly belongs to them.
     pub(crate) time: f64,

@@ -126,7 +126,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             tally.without_latencies += 1;
             tally.unreadable += usize::from(limit.is_some());
         }
-        // What is not known may all have been good.
+        // Unknown requests may all have been good.
         if sample.uncertainty_us.is_none() || (limit.is_some() && sample.latencies.is_none()) {
             let all = (sample.good + sample.bad + sample.slipped) as f64;
             tally.best.push(Block { good: all, all, length_us: length_us(sample) });
@@ -161,12 +161,14 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             }
         }
     }
-    // Which latencies of a second across an edge are inside is not known; in a phase without a whole second all are shown.
+    // Which latencies of a second across an edge are inside is not known; in a phase without a whole second all are
+    // shown.
     tally.latencies = Latencies::merge(if whole.is_empty() { cut_only } else { whole });
     tally
 }
 
-/// The good requests of a part of a bin, and all of them. The bad ones have times and are all in that part; the good ones
+/// The good requests of a part of a bin, and all of them. The bad ones have times and are all in that part; the good
+/// ones
 /// are so in proportion.
 pub(crate) fn counts(sample: &Sample<'_>, side: f64) -> (f64, f64) {
     let bad = sample.bad as f64;
@@ -191,7 +193,8 @@ impl Tally {
 }
 
 impl Tally {
-    /// Counts the requests of a bin that are inside. Which of the good ones were slow is not known: as many as can be in
+    /// Counts the requests of a bin that are inside. Which of the good ones were slow is not known: as many as can be
+    /// in
     /// `worst`, as few as can be in `best`.
     fn cut(&mut self, sample: &Sample<'_>, cut: Cut, limit: Option<(u64, f64)>) {
         let Cut { sure, near, time } = cut;

@@ -316,6 +316,29 @@ fn vantages_that_saw_different_systems_are_told() {
 }
 
 #[test]
+fn many_vantages_are_told_apart_by_the_best_and_the_worst() {
+    let names: Vec<&'static str> =
+        (0..40).map(|number| -> &'static str { format!("canary{number}").leak() }).collect();
+    let mut drill = Drill::one();
+    let clock = |host: &&str| Event::Clock {
+        host: (*host).to_owned(),
+        boot_at_zero_us: 0,
+        uncertainty_us: 400,
+        boot_id: "boot".to_owned(),
+    };
+    drill.extra = names.iter().map(|name| (0, clock(name))).collect();
+    drill.vantages = names;
+    drill.acts[0].bad.clear();
+    drill.bins = Box::new(|vantage, second, bin| {
+        let cut_off = vantage.ends_with('7') && (30..60).contains(&second);
+        Some(if cut_off { crate::testing::bin("buy", second, 90, 10) } else { bin })
+    });
+    let attack = &judged(&drill).attacks[0];
+    let [only] = attack.disagreements.as_slice() else { panic!("{:?}", attack.disagreements) };
+    assert!(only.other.vantage.ends_with('7') && only.one.bad == 0, "{only:?}");
+}
+
+#[test]
 fn an_outage_beyond_the_goal_is_never_held_whatever_the_threshold() {
     // Good for long, then 60 % bad for 30 s: the good time outweighs it, and users waited all the same.
     let mut drill = Drill::one();

@@ -1,7 +1,8 @@
 //! Goals over a time: good again while the fault holds, and good again after the heal.
 //!
 //! Both have a threshold of their own, and stand beside no other objective. What counts is the moment from which on the
-//! share of good requests stays at the threshold ([`crate::statistics::turning`]), and that no outage meanwhile is longer than the
+//! share of good requests stays at the threshold ([`crate::statistics::turning`]), and that no outage meanwhile is
+//! longer than the
 //! goal allows.
 
 use firedrill_wire::Span;
@@ -23,13 +24,13 @@ use crate::{
 pub(crate) struct Course {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
-    /// What it is counted from, for people.
+    /// The moment from which time is counted, for people.
     pub(crate) since: &'static str,
     /// The phase, for people.
     pub(crate) phase: &'static str,
 }
 
-/// What slipped requests, of which nobody knows how they would have gone, are taken for.
+/// The assumed outcome of slipped requests, whose real outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slips {
     /// Left out: the figure that is shown.
@@ -54,7 +55,7 @@ pub(crate) fn of_recovery(view: &View<'_, '_>) -> Option<Course> {
     Some(Course { from_us, until_us, since: "from the heal", phase: "recovery" })
 }
 
-/// Good again within that time from the fault's start, while it still holds?
+/// Judges `mitigate_within`: the time from the fault's start until requests are good again.
 pub(crate) fn mitigated(view: &View<'_, '_>, limit: Span, threshold: f64) -> Finding {
     match of_fault(view) {
         Some(course) => judge(view, course, limit, threshold),
@@ -62,7 +63,7 @@ pub(crate) fn mitigated(view: &View<'_, '_>, limit: Span, threshold: f64) -> Fin
     }
 }
 
-/// Good again within that time from the heal?
+/// Judges `recover_within`: the time from the heal until requests are good again.
 pub(crate) fn recovered(view: &View<'_, '_>, limit: Span, threshold: f64) -> Finding {
     match of_recovery(view) {
         Some(course) => judge(view, course, limit, threshold),
@@ -116,7 +117,7 @@ fn went_if(view: &View<'_, '_>, course: Course, threshold: f64, requests: &Reque
 }
 
 impl Went {
-    /// What it means for a limit, if it was like that.
+    /// Returns the verdict for a limit in microseconds.
     fn meaning(&self, limit: i64) -> Verdict {
         let Outage { low_us: shortest, high_us: longest, shown, .. } = self.outage;
         if self.low_us > limit || (shown && shortest > limit) {

@@ -44,6 +44,7 @@ fn ln_choose(n: u64, k: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::truth_bench::Chance;
     use proptest::prelude::*;
 
     #[test]
@@ -69,14 +70,8 @@ mod tests {
 
     #[test]
     fn it_is_seldom_wrong_about_one_system() {
-        let mut state = 88_172_645_463_325_252_u64;
-        let mut random = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1_u64 << 53) as f64
-        };
-        let mut count = |all: u64| (0..all).filter(|_| random() < 0.05).count() as u64;
+        let mut chance = Chance::new(3, 1);
+        let mut count = |all: u64| (0..all).filter(|_| chance.next() < 0.05).count() as u64;
         let alarms = (0..4000).filter(|_| apart((count(600), 600), (count(580), 580)) < 0.01).count();
         assert!(alarms <= 60, "{alarms} of 4000, where 40 are allowed on the mean");
     }

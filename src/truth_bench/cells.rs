@@ -27,9 +27,9 @@ pub(super) enum Cell {
     Tail { rate: f64 },
     /// A latency quantile of the fault.
     Latency { quantile: f64, slow: f64, rate: f64 },
-    /// Good again after the fault's start.
+    /// The time to mitigate.
     Mitigate { course: Course, rate: f64 },
-    /// Good again after the heal.
+    /// The time to recover.
     Recover { course: Course, rate: f64 },
 }
 
@@ -110,7 +110,8 @@ impl Cell {
 
     pub(super) fn limits(&self) -> Limits {
         match self {
-            // So many bad requests on the mean: `check` calls that enough for half and for twice the allowed share.
+            // With this mean number of bad requests, `check` calls the size sufficient for half and for twice the
+            // allowed share.
             Self::Share { bad, rate, seconds, .. } if bad * rate * f64::from(*seconds) >= 40.0 => LARGE,
             Self::Mitigate { course, rate } | Self::Recover { course, rate } => {
                 width(course, *rate).map_or(LARGE, |most| LARGE.width(most))

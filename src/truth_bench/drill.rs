@@ -26,7 +26,7 @@ const BASELINE_US: i64 = 12_000_000;
 /// Probes go on for so long after the recovery, as they do until the last answer is there.
 const TAIL_US: i64 = 3_500_000;
 
-/// What is drilled.
+/// The parameters of one drill.
 pub(super) struct Setup {
     pub(super) rate: f64,
     pub(super) arrivals: Arrivals,
@@ -152,7 +152,7 @@ impl Setup {
                 assert_eq!(one.measured.value, figure.good, "one report says one thing");
             }
         }
-        // What is undecided must be so for the requests' sake.
+        // Only a lack of requests may leave a verdict undecided here.
         assert!(card.why.is_empty(), "{:?}", card.why);
         attack
     }

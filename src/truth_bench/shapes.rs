@@ -2,14 +2,14 @@
 
 /// Even numbers from 0 up to 1 (SplitMix64, Steele et al. 2014).
 #[derive(Clone, Debug)]
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(super) fn new(seed: u64, salt: u64) -> Self {
+    pub(crate) fn new(seed: u64, salt: u64) -> Self {
         Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    pub(super) fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -36,7 +36,8 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// The chance of a good request, by the second of a phase, with a share of bad ones on the mean. `length` in seconds.
+    /// The chance of a good request, by the second of a phase, with a share of bad ones on the mean. `length` in
+    /// seconds.
     pub(super) fn make(self, bad: f64, length: f64, chance: &mut Chance) -> Box<dyn Fn(f64) -> f64> {
         match self {
             Self::Independent => Box::new(move |_| 1.0 - bad),
@@ -94,7 +95,8 @@ pub(super) fn mean(of: &dyn Fn(f64) -> f64, length: f64) -> f64 {
     (0..STEPS).map(|step| of(at(step))).sum::<f64>() / f64::from(STEPS)
 }
 
-/// How a system gets well after a fault or a heal: the chance of a good request by the second after it, and the moment from
+/// How a system gets well after a fault or a heal: the chance of a good request by the second after it, and the moment
+/// from
 /// which on it is at 90 % or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Course {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::statistics::at_most;
 
-/// What must not be exceeded, as shares.
+/// Maximum (cover: minimum) shares that a cell may reach.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     cover: f64,
@@ -80,7 +80,8 @@ impl Tally {
         self.far_wrong += other.far_wrong;
     }
 
-    /// What is beyond the limits by more than chance: at the limit it comes about in 1 of 740, as three standard deviations do.
+    /// Returns one sentence for each limit that is exceeded by more than chance: at the limit itself that happens in 1
+    /// of 740 runs, as with three standard deviations.
     pub(super) fn beyond(&self, limits: Limits) -> impl Iterator<Item = String> {
         const CHANCE: f64 = 0.00135;
         let per_cent = |count: u64, of: u64| count as f64 / of.max(1) as f64 * 100.0;

@@ -205,7 +205,8 @@ pub struct OpenOne {
     pub kind: String,
     /// Its state.
     pub state: State,
-    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds. Until it is in force, as planned: a start that takes its
+    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds. Until it is in force, as planned: a start that takes
+    /// its
     /// time moves the end.
     pub ends_boot_us: u64,
     /// What it does, for people.
@@ -244,10 +245,10 @@ pub struct UndoAnswer {
     pub injections: Vec<OpenOne>,
     /// What could not be put back, each with what was tried and how to do it by hand.
     pub stuck: Vec<String>,
-    /// What was removed from the kernel because it had Firedrill's name and belonged to no live injection.
+    /// Objects that were removed from the kernel because they had Firedrill's name and belonged to no live injection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub swept: Vec<String>,
-    /// What was damaged or lost of the records of what was in force, as found when the agent started: more may have been in
+    /// Damage to the records of injections, found when the agent started: more may have been in
     /// force than is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,

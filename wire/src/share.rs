@@ -20,7 +20,7 @@ impl Share {
     /// All of it.
     pub const ALL: Self = Self(1.0);
 
-    /// That many per cent; 100 at most.
+    /// Returns that number of per cent, 100 at most.
     #[must_use]
     pub const fn per_cent(number: u8) -> Self {
         let number = if number > 100 { 100 } else { number };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Config, Places};
 use crate::{host::Paths, journal::replace};
 
-/// What is kept of a configuration.
+/// The part of a valid configuration that healing needs, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastGood {
     /// The file that said it.

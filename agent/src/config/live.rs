@@ -17,7 +17,7 @@ use crate::{fault::refuse, policy::Policy};
 
 /// A file that was changed within that time may be half written: the policy from before counts too.
 const SETTLED: Duration = Duration::from_secs(1);
-/// What to do about keys that are not used yet.
+/// The advice for changed keys that only a restart applies.
 pub(super) const RESTART: &str = "restart the agent to use them";
 
 /// The configuration's file, read again whenever it is asked about.
@@ -70,7 +70,7 @@ impl Live {
         Ok(vec![new])
     }
 
-    /// What people should know about the file, in sentences.
+    /// Returns one sentence for each problem of the file and for each key that needs a restart.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let finding = self.finding();

@@ -13,7 +13,7 @@ use crate::local;
 /// A configuration that can be used, and what is wrong with the file.
 #[derive(Debug)]
 pub struct Usable {
-    /// What the file says; where that cannot be used, the host and the paths of the last good configuration.
+    /// The configuration in the file, or, if the file is invalid, the host and the paths of the last good one.
     pub config: Config,
     /// The last agent with this file had other paths, and may have left something there.
     pub before: Option<Config>,

@@ -205,7 +205,7 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// How long tries go on that take so long each and may take so long.
+/// Returns how long tries continue if each takes `took` and may take `longest`.
 fn goes_on(took: Duration, longest: Duration) -> Duration {
     let mut tries = Retry::default().begin();
     let mut all = took;

@@ -1,8 +1,12 @@
-//! iptables and ip6tables: chains of our own in an administrator's tables, behind gates that the kernel closes by itself.
+//! iptables and ip6tables: chains of our own in an administrator's tables, behind gates that the kernel closes by
+//! itself.
 //!
-//! Programs are run with arguments and a text on their standard input, never by a shell. Only ever adds chains of ours and
-//! jumps to them, and takes those away again; no other rule, no policy and no counter is touched, nothing is flushed that
-//! is not ours. Rules of this kind outlive their maker, so whoever puts back must take them away; until then their gates
+//! Programs are run with arguments and a text on their standard input, never by a shell. Only ever adds chains of ours
+//! and
+//! jumps to them, and takes those away again; no other rule, no policy and no counter is touched, nothing is flushed
+//! that
+//! is not ours. Rules of this kind outlive their maker, so whoever puts back must take them away; until then their
+//! gates
 //! close by the kernel's own count.
 
 mod adder;
@@ -89,7 +93,8 @@ impl Iptables {
         Ok(())
     }
 
-    /// Makes the table and its built-in chains be there, as listing them by hand does: they stay, empty, where they were
+    /// Makes the table and its built-in chains be there, as listing them by hand does: they stay, empty, where they
+    /// were
     /// not there before.
     ///
     /// # Errors
@@ -111,7 +116,8 @@ impl Iptables {
         Ok(())
     }
 
-    /// Installs chains with their gates closed: no packet is harmed. Those that this process has made are left as they are.
+    /// Installs chains with their gates closed: no packet is harmed. Those that this process has made are left as they
+    /// are.
     ///
     /// # Errors
     /// Somebody else made chains of this name, or what the program said; nothing is left then.
@@ -170,7 +176,8 @@ impl Iptables {
         }
     }
 
-    /// What keeps a gate of what this process makes open, as often as it is called, once it was opened. One that has closed
+    /// What keeps a gate of what this process makes open, as often as it is called, once it was opened. One that has
+    /// closed
     /// stays closed.
     pub fn keeper(&self, id: &InjectionId, gate: &'static str) -> impl FnMut() + Send + use<> {
         let (made, id) = (self.made.clone(), id.clone());
@@ -225,7 +232,7 @@ impl Iptables {
 /// Chains of ours in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// Whose table it is.
+    /// The program that manages the table.
     pub program: Program,
     /// The table.
     pub table: Table,
@@ -237,7 +244,7 @@ impl Left {
     /// Takes these chains away and all jumps to them, and no others; how many were there still.
     ///
     /// # Errors
-    /// What the program said.
+    /// The program failed; the error has its output.
     pub fn remove(&self) -> Result<usize, IptablesError> {
         remove_which(&self.program, self.table, |name| self.chains.iter().any(|chain| chain == name))
     }

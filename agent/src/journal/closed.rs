@@ -1,4 +1,5 @@
-//! What was put back while the journal could not be written, in `/run`: the journal still calls it open. Without this it
+//! Injections that were put back while the journal could not be written, in `/run`: the journal still calls them open.
+//! Without this file they
 //! would be put back again at every start, against whatever an administrator has done since.
 
 use std::{io, path::Path};
@@ -23,9 +24,9 @@ pub struct Closed {
     pub start_boot_us: u64,
     /// How it ended.
     pub state: State,
-    /// What was done.
+    /// The actions of the undo, for people.
     pub detail: String,
-    /// What others had done.
+    /// The changes that others had made to the same objects.
     pub foreign: Vec<String>,
 }
 

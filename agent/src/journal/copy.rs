@@ -16,7 +16,7 @@ use firedrill_wire::journal::State;
 /// The file's name in the run directory.
 pub const FILE: &str = "open.json";
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Copy {
     identity: Identity,
@@ -51,7 +51,7 @@ pub fn write<'a>(
 /// Reads the file; `None` where there is none.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The file exists and cannot be read; the text says why.
 pub(super) fn load(run_dir: &Path) -> Result<Option<Copy>, String> {
     let path = run_dir.join(FILE);
     match std::fs::read(&path) {

@@ -46,7 +46,8 @@ pub enum Record {
 /// An injection as it was armed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// The machine and boot that it was armed in. In another boot, also of a clone of the disk, only what lies on disk is put
+    /// The machine and boot that it was armed in. In another boot, also of a clone of the disk, only what lies on disk
+    /// is put
     /// back: the rest ended with its kernel.
     pub identity: Identity,
     /// Its run.
@@ -57,7 +58,7 @@ pub struct Intent {
     pub about: About,
     /// When it is to start, by CLOCK_BOOTTIME in microseconds.
     pub start_boot_us: u64,
-    /// What was prepared, and when it ends: as planned, until it is in force.
+    /// The prepared injection with its end: the planned one until the effect is in force, then the real one.
     pub live: Live,
 }
 

@@ -144,8 +144,7 @@ impl Manager for Runit {
         Self::until(unit, "stopping", at_most, |status| {
             let down = status.pid.is_none() && status.run == Running::Nothing && !status.want_up;
             if !down && called_off() {
-                let what = format!("stopping {}", unit.id);
-                return Err(ServiceError::CalledOff { what, seen: status.state().sentence() });
+                return Err(ServiceError::stop_called_off(unit, &status.state()));
             }
             Ok(down)
         })
@@ -168,7 +167,8 @@ impl Manager for Runit {
         Self::until(unit, "restarting", at_most, |status| Ok(status.pid != before))
     }
 
-    /// runsv rewrites `status` at every command, also at a repeated `d`, so any later command shows. After our own `u` the service
+    /// runsv rewrites `status` at every command, also at a repeated `d`, so any later command shows. After our own `u`
+    /// the service
     /// stays wanted up until somebody sends another command.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
         (mark != now.mark && !now.wanted_up)

@@ -135,8 +135,7 @@ impl Manager for Systemd {
             until(bus, unit, "stopping", at_most, |state| {
                 let down = state.phase.is_down() && !state.wanted_up;
                 if !down && called_off() {
-                    let what = format!("stopping {}", unit.id);
-                    return Err(ServiceError::CalledOff { what, seen: state.sentence() });
+                    return Err(ServiceError::stop_called_off(unit, state));
                 }
                 Ok(down)
             })
@@ -221,7 +220,8 @@ impl Manager for Systemd {
     }
 }
 
-/// A service as `ListUnits` has it: name, description, load state, active state, sub-state, followed unit, path, job's number,
+/// A service as `ListUnits` has it: name, description, load state, active state, sub-state, followed unit, path, job's
+/// number,
 /// job's type, job's path. `None` for other units, and for those that are down: systemd forgets them when it likes.
 fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
     let [id, _, _, active, _, _, _, job, job_type, ..] = unit.parts() else { return None };

@@ -29,24 +29,22 @@ pub struct Recovered {
     pub journal: Journal,
     /// Each injection that was open, and how it ended.
     pub healed: Vec<Healed>,
-    /// What the journal had said.
+    /// The state that journal and copy described, with their damage.
     pub replayed: Replayed,
-    /// What was wrong with it.
-    pub damage: Vec<String>,
-    /// What was removed although no journal told of it.
+    /// The objects that were removed although no journal listed them.
     pub swept: Swept,
 }
 
-/// What was put back, before anybody has journaled it.
+/// The result of putting back, before it is journaled.
 #[derive(Debug)]
 pub struct Healing {
     /// Each injection that was open, and how it ended.
     pub healed: Vec<Healed>,
-    /// What journal and copy had said, with what is damaged or lost of them.
+    /// The state that journal and copy described, with their damage.
     pub replayed: Replayed,
-    /// What was removed although no journal told of it.
+    /// The objects that were removed although no journal listed them.
     pub swept: Swept,
-    /// What is over and still stands in the journal as open.
+    /// Injections that are over and still open in the journal.
     closed: Vec<Closed>,
 }
 
@@ -65,7 +63,8 @@ pub fn recover(
     heal(config, host, wiring, None, tick).journal(config, reason)
 }
 
-/// Puts back all that the journal and its copy call open, whichever can be read, and takes back what the files in `/run`
+/// Puts back all that the journal and its copy call open, whichever can be read, and takes back what the files in
+/// `/run`
 /// say. Then removes from the kernel what has our name, except what is open by the journal of the configuration
 /// `elsewhere`. Needs nothing that can be written.
 pub fn heal(
@@ -173,12 +172,11 @@ impl Healing {
         } else if let Err(error) = forget_closed(&paths.run) {
             tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
         }
-        let damage = self.replayed.damage.clone();
-        if let Err(error) = journal.compact(&snapshots::runs(&paths.state), !damage.is_empty()) {
+        let Self { healed, replayed, swept, closed: _ } = self;
+        if let Err(error) = journal.compact(&snapshots::runs(&paths.state), !replayed.damage.is_empty()) {
             tracing::warn!("{}", error.chain());
         }
-        let Self { healed, replayed, swept, closed: _ } = self;
-        Ok(Recovered { journal, healed, replayed, damage, swept })
+        Ok(Recovered { journal, healed, replayed, swept })
     }
 
     /// Keeps in `/run` what was put back, in place of the journal. Not while another agent may still act.

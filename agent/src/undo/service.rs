@@ -14,10 +14,11 @@ use crate::{
     service::{self, Manager, ServiceError, Unit},
 };
 
-/// How long one try waits for the service to be back; the next try waits on.
+/// Maximum time that one try waits for the service to be up; the next try continues to wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The marks after our own starts that gave up, by service: the next try must not take what they did for somebody else's act.
+/// The marks after our own starts that gave up, by service: the next try must not take what they did for somebody
+/// else's act.
 static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 /// The runs that had been told to end when our tries found them, by service: none of them is the service that is back.
@@ -30,8 +31,10 @@ fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts it and waits until it is back: another run of it than the one that was told to stop is seen up, to stay. Up already:
-/// nothing to do. Gone, or stopped by somebody else since: left so, and reported. Without a mark (the agent died while it was
+/// Starts it and waits until it is back: another run of it than the one that was told to stop is seen up, to stay. Up
+/// already:
+/// nothing to do. Gone, or stopped by somebody else since: left so, and reported. Without a mark (the agent died while
+/// it was
 /// stopping it, or it did not stop in time) it is started.
 ///
 /// # Errors

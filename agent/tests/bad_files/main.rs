@@ -26,11 +26,8 @@ use firedrill_agent::{
     testing::skip,
     wiring::{Link, Wiring},
 };
-use firedrill_wire::{
-    InjectionId, Span,
-    api::{Prepared, Renew},
-};
-use harness::{Part, Processes, Who, begin, command, own_directories};
+use firedrill_wire::{InjectionId, Span, api::Prepared};
+use harness::{Part, Processes, Who, begin, command, own_directories, renew_while};
 use rustix::process::Signal;
 
 fn main() -> ExitCode {
@@ -85,9 +82,7 @@ async fn drill(link: Link) -> Result<(), String> {
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
-            while control.renew(&run_id(), &Renew { lease }).is_ok() {
-                std::thread::sleep(Duration::from_millis(50));
-            }
+            renew_while(&*control, lease, || true);
         });
     }
     link.stop.cancelled().await;

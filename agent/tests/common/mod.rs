@@ -1,7 +1,8 @@
 //! A host whose effects are files: recording fakes of the narrow ports, for tests of the agent's heart.
 //!
 //! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` says how the
-//! fault behaves (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`), `service` what it claims. Files beside the effect say how its undo behaves.
+//! fault behaves (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`), `service` what it claims. Files beside the
+//! effect say how its undo behaves.
 
 use std::{
     fs,

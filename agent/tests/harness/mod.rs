@@ -8,9 +8,12 @@ use std::{
     os::fd::OwnedFd,
     path::Path,
     process::{Command, ExitCode, Stdio},
+    thread,
+    time::Duration,
 };
 
-use firedrill_agent::{cli, wiring::Wiring};
+use firedrill_agent::{cli, control::Control, wiring::Wiring};
+use firedrill_wire::{Span, api::Renew};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -19,6 +22,8 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
+
+use super::common::run_id;
 
 /// Tells the program to be an agent.
 const AGENT: &str = "be-an-agent";
@@ -151,5 +156,12 @@ impl Drop for Processes {
         for (_, fd) in &self.0 {
             let _ = pidfd_send_signal(fd, Signal::KILL);
         }
+    }
+}
+
+/// Renews the lease of the one run, as a coordinator does, while `is_there` holds.
+pub(crate) fn renew_while(control: &dyn Control, lease: Span, is_there: impl Fn() -> bool) {
+    while is_there() && control.renew(&run_id(), &Renew { lease }).is_ok() {
+        thread::sleep(Duration::from_millis(50));
     }
 }

@@ -1,4 +1,4 @@
-//! What exchanges say for and against faults.
+//! The evidence of exchanges for and against faults.
 
 use firedrill_wire::{
     Fault, Share, Span,
@@ -101,7 +101,7 @@ fn a_trial_alone_decides_where_it_shows_the_fault() {
     let card = quiet([well(), Some(met(0, 0)), well()]);
     assert_eq!(card.verdict, Some(Verdict::Held), "{:?}", card.why);
     assert_eq!(card.injections[0].exercised, Seen::No, "nobody else met it, and that is shown");
-    // What was not measured, or died and stayed dead, shows nothing.
+    // An exchange that failed, or that got no answer after the fault either, shows nothing.
     for all in [[well(), None, well()], [well(), Some(met(0, 0)), None], [None, Some(met(0, 0)), well()]] {
         let card = quiet(all);
         assert_eq!((card.verdict, card.injections[0].exercised), (Some(Verdict::Unknown), Seen::No));

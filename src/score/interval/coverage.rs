@@ -1,10 +1,12 @@
-//! How often ranges hold the truth, over drills that are made up: the prober's own moments, a system whose chances are known,
+//! How often ranges hold the truth, over drills that are made up: the prober's own moments, a system whose chances are
+//! known,
 //! and the estimate that judges. The shapes are those that made earlier ranges fail.
 
 use firedrill_probe::schedule::Schedule;
 use firedrill_wire::probe::Arrivals;
 
 use super::{Block, estimate};
+use crate::truth_bench::Chance;
 
 const DRILLS: u64 = 400;
 const RATE: f64 = 10.0;
@@ -20,15 +22,6 @@ const SHAPES: [(&str, Shape); 5] = [
     ("bursts", |at| if at % 10.0 < 0.5 { 0.0 } else { 1.0 }),
     ("ramp", |at| 1.0 - 0.2 * (at / SECONDS as f64)),
 ];
-
-/// Even numbers from 0 to 1 (SplitMix64).
-fn even(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut bits = *state;
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-}
 
 /// A phase as the score sees it: counts by second.
 fn drill(seed: u64, arrivals: Arrivals, mut good: impl FnMut(f64) -> bool) -> Vec<Block> {
@@ -51,8 +44,8 @@ fn run(shape: Shape) -> (f64, f64) {
             / f64::from(steps);
     let (mut covers, mut held) = (0_u32, 0_u32);
     for seed in 0..DRILLS {
-        let mut chance = seed.wrapping_mul(7919).wrapping_add(1);
-        let blocks = drill(seed, Arrivals::Poisson, |at| even(&mut chance) < shape(at));
+        let mut chance = Chance::new(seed, 7919);
+        let blocks = drill(seed, Arrivals::Poisson, |at| chance.next() < shape(at));
         let sure = estimate(&blocks).expect("measured");
         covers += u32::from(sure.low <= truth && truth <= sure.high);
         held += u32::from(sure.low >= truth);

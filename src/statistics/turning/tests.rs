@@ -5,6 +5,7 @@ use firedrill_wire::probe::Arrivals;
 use proptest::prelude::*;
 
 use super::*;
+use crate::truth_bench::Chance;
 
 const S: i64 = 1_000_000;
 
@@ -108,10 +109,11 @@ fn cell(shape: &Shape, rate: f64, seeds: u64) -> (f64, f64) {
     let (mut held, mut widths) = (0.0, Vec::new());
     for seed in 0..seeds {
         let mut schedule = Schedule::new(0, 60_000_000, rate, Arrivals::Poisson, seed).unwrap();
-        let mut random = fastrand(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37_79b9);
+        let mut chance = Chance::new(seed, 11);
         let dues = std::iter::from_fn(|| schedule.take());
-        let requests: Vec<Seen> =
-            dues.map(|due| (i64::try_from(due).unwrap(), random() < good_at(due as f64 / 1e6))).collect();
+        let requests: Vec<Seen> = dues
+            .map(|due| (i64::try_from(due).unwrap(), chance.next() < good_at(due as f64 / 1e6)))
+            .collect();
         let found = turning(&requests, 0, 0.9);
         // Between two requests nothing was seen: the truth may lie at either end.
         if found.low_us <= truth && found.high_us.is_none_or(|high| truth <= high) {
@@ -121,17 +123,6 @@ fn cell(shape: &Shape, rate: f64, seeds: u64) -> (f64, f64) {
     }
     widths.sort_unstable();
     (held / seeds as f64, widths[widths.len() / 2] as f64 / 1e6)
-}
-
-/// Numbers from 0 to 1 (xorshift).
-fn fastrand(seed: u64) -> impl FnMut() -> f64 {
-    let mut state = seed | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) struct Target {
     /// As it stands in the URL, for the header `Host`.
     pub(super) authority: String,
     pub(super) path: Uri,
-    /// Whom the certificate must name; `None` where it is plain HTTP.
+    /// The name that the certificate must have; `None` for plain HTTP.
     pub(super) name: Option<ServerName<'static>>,
 }
 
