@@ -53,8 +53,10 @@ fn regular(metadata: &std::fs::Metadata) -> Result<(), String> {
 pub(crate) fn decode(bytes: Vec<u8>) -> Result<Text, String> {
     let wide = match bytes.as_slice() {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
-        // Without a mark: letters beside zeros.
-        [first, second, ..] => (*first == 0) != (*second == 0),
+        // Without a mark: two ASCII letters, each beside a zero.
+        [0, first, 0, second, ..] | [first, 0, second, 0, ..] => {
+            [first, second].into_iter().all(|byte| byte.is_ascii() && *byte != 0)
+        }
         _ => false,
     };
     if wide {
@@ -89,6 +91,7 @@ mod tests {
         }
         let marked = decode("\u{feff}a = 1".as_bytes().to_vec()).expect("UTF-8");
         assert_eq!(marked, Text { text: "a = 1".to_owned(), mark: true });
+        assert_eq!(decode(b"\0\xd3a\xff".to_vec()).expect_err("not"), "it is not UTF-8 from line 1 on");
         assert_eq!(decode(b"a\nb\xff".to_vec()).expect_err("not"), "it is not UTF-8 from line 2 on");
         assert_eq!(decode(Vec::new()).expect("nothing"), Text { text: String::new(), mark: false });
     }
