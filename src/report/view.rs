@@ -3,6 +3,7 @@
 mod charts;
 mod events;
 mod exchanges;
+mod figures;
 
 use firedrill_wire::{api::HostState, evidence::Seen};
 use serde::Serialize;
@@ -12,16 +13,17 @@ use crate::{
     plan::model::{Phase, Plan},
     score::{
         card::{
-            AttackCard, CauseCard, Course, DisagreementCard, FigureCard, HostCard, Measured, ObjectiveCard,
-            OutageCard, Unit, phase_word, state_word, verdict_word,
+            AttackCard, Course, DisagreementCard, FigureCard, HostCard, Measured, ObjectiveCard, Unit,
+            state_word, verdict_word,
         },
-        causes, say,
+        say,
     },
     verdict::Verdict,
 };
 use charts::{ChartView, timelines, zooms};
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
+use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
 
 const NONE: &str = "—";
 
@@ -92,36 +94,6 @@ pub(crate) struct VantageView {
     pub(crate) measured: String,
     pub(crate) why: String,
     pub(crate) counts: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct FigureView {
-    pub(crate) probe: String,
-    pub(crate) vantage: String,
-    pub(crate) counts: bool,
-    /// Whether an objective judges the probe in this attack.
-    pub(crate) judged: bool,
-    pub(crate) mitigated: String,
-    pub(crate) recovered: String,
-    pub(crate) outage: String,
-    pub(crate) budget: String,
-    /// The 99th percentile of how late requests were sent, where any were.
-    pub(crate) late: Option<String>,
-    /// For baseline, fault and recovery: share, median, 99th percentile.
-    pub(crate) phases: Vec<(&'static str, String, String, String)>,
-}
-
-/// Why requests of one probe failed in one phase at one vantage.
-#[derive(Debug, Serialize)]
-pub(crate) struct CauseView {
-    pub(crate) phase: &'static str,
-    pub(crate) probe: String,
-    pub(crate) vantage: String,
-    pub(crate) counts: bool,
-    pub(crate) bad: String,
-    pub(crate) causes: String,
-    /// Requests that the vantage itself lost.
-    pub(crate) slipped: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -391,68 +363,6 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
                 measured: measured(&one.measured),
                 why: one.why.clone(),
                 counts: one.counts,
-            })
-            .collect(),
-    }
-}
-
-fn cause_view(card: &CauseCard) -> CauseView {
-    CauseView {
-        phase: phase_word(card.phase),
-        probe: card.probe.clone(),
-        vantage: card.vantage.clone(),
-        counts: card.counts,
-        bad: card.bad.to_string(),
-        causes: match causes::text(&card.causes) {
-            text if text.is_empty() => NONE.to_owned(),
-            text => text,
-        },
-        slipped: card.slipped.to_string(),
-    }
-}
-
-/// Less is what any busy machine has, in microseconds.
-const LATE_US: u64 = 5000;
-
-/// The longest of some outages; one that is not known makes the whole not known.
-fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> String {
-    match all.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|one| one.high_us)) {
-        None => NONE.to_owned(),
-        Some(OutageCard { after_us: None, .. }) => "none".to_owned(),
-        Some(OutageCard { low_us: 0, .. }) => "one request".to_owned(),
-        Some(one) => say::time(one.low_us),
-    }
-}
-
-fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
-    let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
-    let latency = |us: Option<u64>, samples: u64| match us {
-        Some(us) => say::micros(us),
-        None if samples > 0 => "no answer".to_owned(),
-        None => NONE.to_owned(),
-    };
-    FigureView {
-        probe: card.probe.clone(),
-        vantage: card.vantage.clone(),
-        counts: card.counts,
-        judged: attack.judges(&card.probe),
-        mitigated: time(card.mitigated_us),
-        recovered: time(card.recovered_us),
-        outage: longest_outage(std::iter::once(card.outage)),
-        late: card.late_p99_us.filter(|us| *us >= LATE_US).map(say::micros),
-        budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
-        phases: card
-            .phases
-            .iter()
-            .filter(|one| one.phase != Phase::Settle)
-            .map(|one| {
-                let share = one.good.map_or_else(|| NONE.to_owned(), say::percent);
-                (
-                    phase_word(one.phase),
-                    share,
-                    latency(one.p50_us, one.samples),
-                    latency(one.p99_us, one.samples),
-                )
             })
             .collect(),
     }

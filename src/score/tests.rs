@@ -1,5 +1,8 @@
 //! What the verdicts must be, for runs in which one thing or another went wrong.
 
+mod times;
+mod vantages;
+
 use firedrill_wire::{
     Fault, Share, Span,
     api::HostState,
@@ -108,25 +111,6 @@ fn a_fault_that_did_not_land_is_unknown_even_if_users_suffered() {
 }
 
 #[test]
-fn a_cut_vantage_is_unknown_and_the_others_are_still_judged() {
-    let mut drill = Drill::one();
-    drill.bins = Box::new(|vantage, second, bin| (vantage != "canary" || second < 50).then_some(bin));
-    let card = unknown(&drill, "nothing was measured there for");
-    let users = &card.attacks[0].objectives[0];
-    assert_eq!(
-        users.vantages.iter().map(|one| one.verdict).collect::<Vec<_>>(),
-        [Verdict::Unknown, Verdict::Held]
-    );
-    // One second is enough.
-    drill.bins = Box::new(|vantage, second, bin| (vantage != "canary" || second != 50).then_some(bin));
-    unknown(&drill, "nothing was measured there for 1 s of the fault");
-    drill.bins = Box::new(|_, second, bin| (second < 50).then_some(bin));
-    unknown(&drill, "nothing was measured there for");
-    drill.bins = Box::new(|_, _, _| None);
-    unknown(&drill, "before the fault nothing was measured");
-}
-
-#[test]
 fn a_gap_of_the_coordinator_is_unknown() {
     let mut drill = Drill::one();
     drill.extra = vec![(60, Event::Gap { from_us: 50 * S, to_us: 60 * S })];
@@ -157,40 +141,6 @@ fn a_coordinator_that_was_stopped_ends_with_its_own_code() {
     assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Stopped as u8));
     assert_eq!(card.attacks[0].verdict, Some(Verdict::Held));
     assert_eq!(card.attacks[1].verdict, Some(Verdict::Unknown));
-}
-
-#[test]
-fn a_starved_prober_is_unknown() {
-    let mut drill = Drill::one();
-    drill.bins = Box::new(|vantage, second, bin| {
-        let starved = vantage == "canary" && (30..60).contains(&second);
-        Some(if starved { crate::testing::bin_with("buy", second, [85, 0, 15]) } else { bin })
-    });
-    unknown(&drill, "could not keep its own schedule");
-    // A prober that does not even know what it owes is caught by the plan's rate.
-    drill.bins = Box::new(|vantage, second, bin| {
-        if vantage == "canary" {
-            Some(crate::testing::bin("buy", second, bin.good / 2, 0))
-        } else {
-            Some(bin)
-        }
-    });
-    unknown(&drill, "the plan wants");
-}
-
-#[test]
-fn vantages_on_targeted_hosts_are_shown_and_do_not_count() {
-    let mut drill = Drill::one();
-    drill.vantages = vec!["coordinator", "app1"];
-    drill.bins = Box::new(|vantage, second, bin| {
-        Some(if vantage == "app1" && second > 30 { crate::testing::bin("buy", second, 0, 100) } else { bin })
-    });
-    let card = judged(&drill);
-    assert_eq!(card.verdict, Verdict::Held);
-    let shown = &card.attacks[0].objectives[0].vantages[0];
-    assert_eq!((shown.vantage.as_str(), shown.counts, shown.verdict), ("app1", false, Verdict::Violated));
-    drill.vantages = vec!["app1"];
-    unknown(&drill, "every vantage of buy is on a host that this attack targets");
 }
 
 #[test]
@@ -269,188 +219,6 @@ fn so_few_requests_cannot_show_it() {
     drill.acts[0].bad.clear();
     drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.9999).unwrap()), vec![])];
     unknown(&drill, "so few cannot show it");
-}
-
-#[test]
-fn a_relapse_that_costs_more_than_was_saved_is_no_mitigation() {
-    let mut drill = Drill::one();
-    drill.acts[0].bad = vec![(0..3, 50), (20..26, 100)];
-    drill.goals = vec![("failover", Goal::MitigateWithin(Span::secs(15)), vec![])];
-    let card = judged(&drill);
-    assert_eq!(card.verdict, Verdict::Violated, "{:#?}", card.attacks[0].objectives);
-    let took = card.attacks[0].figures[0].mitigated_us;
-    assert!(took.is_some_and(|us| (26_000_000..26_100_000).contains(&us)), "{took:?}");
-}
-
-#[test]
-fn a_late_outage_that_is_longer_than_the_goal_violates_it() {
-    let mut drill = Drill::one();
-    drill.acts[0].bad = vec![(0..1, 100), (40..42, 100)];
-    drill.goals = vec![("failover", Goal::MitigateWithin(Span::millis(1500)), vec![])];
-    let why = &judged(&drill).attacks[0].objectives[0];
-    assert_eq!(why.verdict, Verdict::Violated, "{why:#?}");
-    assert!(why.why.contains("longest outage 2.0 s"), "{}", why.why);
-    drill.goals = vec![("failover", Goal::MitigateWithin(Span::secs(3)), vec![])];
-    assert_eq!(judged(&drill).verdict, Verdict::Held);
-}
-
-#[test]
-fn vantages_that_saw_different_systems_are_told() {
-    let mut drill = Drill::one();
-    assert!(judged(&drill).attacks[0].disagreements.is_empty());
-    drill.bins = Box::new(|vantage, second, bin| {
-        let turns = vantage == "canary" && (30..60).contains(&second);
-        Some(if turns { crate::testing::bin("buy", second, 90, 10) } else { bin })
-    });
-    let attack = &judged(&drill).attacks[0];
-    let [only] = attack.disagreements.as_slice() else { panic!("{:?}", attack.disagreements) };
-    assert_eq!(
-        (only.phase, only.one.vantage.as_str(), only.other.vantage.as_str()),
-        (Phase::Fault, "coordinator", "canary")
-    );
-    assert!(
-        only.sentence().contains("buy from canary (312 of 6000 bad) differ by more than chance"),
-        "{}",
-        only.sentence()
-    );
-}
-
-#[test]
-fn many_vantages_are_told_apart_by_the_best_and_the_worst() {
-    let names: Vec<&'static str> =
-        (0..40).map(|number| -> &'static str { format!("canary{number}").leak() }).collect();
-    let mut drill = Drill::one();
-    let clock = |host: &&str| Event::Clock {
-        host: (*host).to_owned(),
-        boot_at_zero_us: 0,
-        uncertainty_us: 400,
-        boot_id: "boot".to_owned(),
-    };
-    drill.extra = names.iter().map(|name| (0, clock(name))).collect();
-    drill.vantages = names;
-    drill.acts[0].bad.clear();
-    drill.bins = Box::new(|vantage, second, bin| {
-        let cut_off = vantage.ends_with('7') && (30..60).contains(&second);
-        Some(if cut_off { crate::testing::bin("buy", second, 90, 10) } else { bin })
-    });
-    let attack = &judged(&drill).attacks[0];
-    let [only] = attack.disagreements.as_slice() else { panic!("{:?}", attack.disagreements) };
-    assert!(only.other.vantage.ends_with('7') && only.one.bad == 0, "{only:?}");
-}
-
-#[test]
-fn an_outage_beyond_the_goal_is_never_held_whatever_the_threshold() {
-    // Good for long, then 60 % bad for 30 s: the good time outweighs it, and users waited all the same.
-    let mut drill = Drill::one();
-    drill.acts[0].bad = vec![(30..55, 60)];
-    drill.goals = vec![("failover", Goal::MitigateWithin(Span::secs(10)), vec![])];
-    for per_cent in [30, 50, 70, 90] {
-        let mut records = drill.records();
-        if let Event::RunStarted { plan, .. } = &mut records[0].event {
-            plan.objectives[0].good_at = Share::per_cent(per_cent);
-        }
-        let failover = &fold(&records).attacks[0].objectives[0];
-        assert_ne!(failover.verdict, Verdict::Held, "{per_cent} %: {failover:#?}");
-    }
-}
-
-#[test]
-fn an_outage_over_the_heal_is_one() {
-    let mut drill = Drill::one();
-    drill.acts[0].bad = vec![(HOLD - 8..HOLD + 4, 100)];
-    let outage = judged(&drill).attacks[0].figures[0].outage.expect("measured");
-    assert!((11_900_000..12_100_000).contains(&outage.low_us), "{outage:?}");
-}
-
-#[test]
-fn latencies_that_cannot_be_read_violate_nothing() {
-    let mut drill = Drill::one();
-    // If the half of the fault of which nothing is known was good, all of it was good enough.
-    drill.acts[0].bad = vec![(0..HOLD, 8)];
-    drill.goals =
-        vec![("fast", Goal::Latency { quantile: 0.95, below: Span::millis(300) }, vec![Phase::Fault])];
-    assert_eq!(judged(&drill).verdict, Verdict::Violated);
-    drill.bins = Box::new(|_, second, mut bin| {
-        if second > Drill::start(0) + 25 {
-            bin.latency = "AAAA".to_owned();
-        }
-        Some(bin)
-    });
-    unknown(&drill, "the latencies of");
-}
-
-#[test]
-fn a_log_that_claims_more_than_can_be_sent_is_not_counted_out() {
-    let mut drill = Drill::one();
-    drill.bins = Box::new(|_, _, mut bin| {
-        (bin.due, bin.good, bin.slipped, bin.requests) = (u64::MAX, u64::MAX, u64::MAX, None);
-        Some(bin)
-    });
-    unknown(&drill, "");
-    drill.goals.retain(|(name, ..)| *name == "failover");
-    unknown(&drill, "more requests than the probe can have sent");
-}
-
-#[test]
-fn a_time_goal_stands_by_itself() {
-    // A total outage of 2.2 s: whatever share another objective asks for.
-    let mut drill = Drill::one();
-    drill.acts[0].bad = vec![(0..2, 100), (2..3, 20)];
-    let time = ("failover", Goal::MitigateWithin(Span::millis(500)), vec![]);
-    let half = ("users", Goal::Good(Share::per_cent(50)), vec![]);
-    for goals in [vec![time.clone()], vec![time, half]] {
-        drill.goals = goals;
-        let failover = &judged(&drill).attacks[0].objectives[0];
-        assert_eq!(failover.verdict, Verdict::Violated, "{failover:#?}");
-        assert!(failover.why.contains("good again 2.2 s from the fault's start"), "{failover:#?}");
-    }
-}
-
-#[test]
-fn phases_end_when_the_plan_says() {
-    // 12 s of outage begin with the heal, and the recovery is 8 s; the probes go on for long after it.
-    let mut drill = Drill::one();
-    let over = Drill::start(0) + HOLD;
-    drill.acts[0].bad = vec![(HOLD..HOLD + 12, 100)];
-    let mut records = drill.records();
-    for record in &mut records {
-        if let Event::Phase { phase: Phase::Recovery, until_us, .. } = &mut record.event {
-            *until_us = (over + 8) * crate::testing::S;
-        }
-    }
-    let attack = &fold(&records).attacks[0];
-    let recovery = attack.figures[0].phases.iter().find(|one| one.phase == Phase::Recovery).expect("there");
-    assert!(recovery.good.is_some_and(|good| good < 0.01), "{recovery:?}");
-    assert!((790..=810).contains(&recovery.samples), "{recovery:?}");
-}
-
-#[test]
-fn bad_requests_in_the_second_of_the_start_belong_to_the_fault() {
-    // All that is bad happens in the one bin that lies across the fault's start.
-    let mut drill = Drill::one();
-    drill.acts[0].bad.clear();
-    drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.95).unwrap()), vec![Phase::Fault])];
-    let edge = Drill::start(0) - 1;
-    let with = move |first: u64| {
-        move |_: &str, second: i64, bin: firedrill_wire::probe::Bin| {
-            if second != edge {
-                return Some(bin);
-            }
-            let mut bad = crate::testing::bin("buy", second, 40, 60);
-            (bad.first_bad_us, bad.last_bad_us) = (Some(first), Some(first + 10_000));
-            Some(bad)
-        }
-    };
-    // The fault starts 980 ms into it.
-    drill.bins = Box::new(with(985_000));
-    let fault = |drill: &Drill| judged(drill).attacks[0].objectives[0].measured.value.unwrap();
-    assert!(fault(&drill) < 1.0);
-    drill.bins = Box::new(with(400_000));
-    assert!(fault(&drill) >= 1.0, "what was bad before is not the fault's");
-    drill.bins = Box::new(with(975_000));
-    assert_eq!(judged(&drill).verdict, Verdict::Held, "both ways it holds");
-    drill.goals[0].1 = Goal::Good(Share::from_fraction(0.9995).unwrap());
-    assert_eq!(judged(&drill).verdict, Verdict::Unknown);
 }
 
 #[track_caller]
