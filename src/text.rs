@@ -1,6 +1,5 @@
-//! Texts that people and programs hand over: files, and what a command printed. Reads regular files only and never more
-//! than
-//! it may; names encodings that are not UTF-8. Never shows what a file contains that is not such a text.
+//! Texts that people and programs hand over: files, and what a command printed. Reads regular files only and never
+//! more than it may; names encodings that are not UTF-8. Never shows what a file contains that is not such a text.
 
 use std::{fs::File, io::Read as _, path::Path};
 

@@ -1,6 +1,5 @@
 //! How often the judge is right: drills of made-up systems whose truth is known, measured by the shipped schedule,
-//! books and
-//! bins, and judged by [`crate::score::fold`] from a log. Only sockets and clocks are replaced.
+//! books and bins, and judged by [`crate::score::fold`] from a log. Only sockets and clocks are replaced.
 //!
 //! A part of it runs with the tests; `just truth` runs all of it, 1,000 drills a cell. The limits are those of
 //! `docs/statistics.md`; what the number of drills explains is no breach of them.

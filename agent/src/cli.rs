@@ -1,12 +1,10 @@
 //! The agent's command line: parse, call, exit code.
 //!
 //! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, it could not serve, or a
-//! halt or
-//! release could not be journaled · 3 `doctor` found something wrong · 6 something is stuck · 7 all that is known was
-//! put back,
-//! and records of what was in force are damaged or lost. Where several apply, 6 counts before 7 and 7 before the
-//! others.
-//! A configuration that cannot be used keeps nothing from being put back, looked at or released.
+//! halt or release could not be journaled · 3 `doctor` found something wrong · 6 something is stuck · 7 all that is
+//! known was put back, and records of what was in force are damaged or lost. Where several apply, 6 counts before 7
+//! and 7 before the others. A configuration that cannot be used keeps nothing from being put back, looked at or
+//! released.
 
 mod check_config;
 mod doctor;
@@ -230,9 +228,8 @@ impl PutBack {
 }
 
 /// Puts back all that is open, when no agent answers; one that is dying is given that time for it. Nothing that is
-/// wrong
-/// with the state directory keeps it from that. What is in force by the journal of the configuration `elsewhere` is not
-/// swept.
+/// wrong with the state directory keeps it from that. What is in force by the journal of the configuration
+/// `elsewhere` is not swept.
 fn put_back_without_agent(
     config: &Config,
     elsewhere: Option<&Config>,

@@ -35,8 +35,7 @@ pub struct Retry {
 
 impl Default for Retry {
     /// Ten tries that fail at once take about half a minute. What waits has two minutes: systemd kills what does not
-    /// stop after
-    /// 90 s by default, and then it is still to be started.
+    /// stop after 90 s by default, and then it is still to be started.
     fn default() -> Self {
         let (first, most) = (Duration::from_millis(100), Duration::from_secs(6));
         Self { tries: 10, first, most, within: Duration::from_secs(120) }
@@ -269,8 +268,7 @@ fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
     let stages = found.intent.live.prepared.undo.iter().any(Undo::takes_away_staged);
     let (state, detail) = match found.state {
         // In the same boot the record of a start cannot be lost: it is written before the effect. Nobody writes down
-        // what
-        // is staged, so that is looked for.
+        // what is staged, so that is looked for.
         State::Armed if !reversible || (same_boot(found, here) && !stages) => {
             (State::Disarmed, "it had not started")
         }

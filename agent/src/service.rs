@@ -239,8 +239,7 @@ pub trait Manager {
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError>;
 
     /// The control group that is its alone, as a path from the root of the hierarchy, where the manager makes one for
-    /// it
-    /// and it is up.
+    /// it and it is up.
     ///
     /// # Errors
     /// It could not be read.
@@ -299,9 +298,8 @@ pub trait Manager {
     /// Of a service that is down: what somebody else did to it since it had that mark, or nothing.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
 
-    /// Returns a mark for the time in which a start that we asked for may still be running. By [`Manager::acted_since`]
-    /// of it,
-    /// nothing that this start can do is somebody else's act.
+    /// Returns a mark for the time in which a start that we asked for may still be running. By
+    /// [`Manager::acted_since`] of it, nothing that this start can do is somebody else's act.
     fn mark_while_starting(&self, mark: &str) -> String {
         mark.to_owned()
     }

@@ -41,8 +41,7 @@ pub enum Undo {
         /// The programs, by the beginning of the name of the IPv4 one.
         program: String,
         /// In whose tables there may be some. A journal that does not say is about both: too much is looked at rather
-        /// than too
-        /// little put back.
+        /// than too little put back.
         #[serde(default = "both")]
         families: Vec<Family>,
     },

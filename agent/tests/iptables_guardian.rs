@@ -1,9 +1,8 @@
 //! A real agent that has blocked a peer by iptables, killed and stopped: rules of this kind outlive their maker, so
-//! here
-//! it is the guardian that puts back, and where nobody is left it is the kernel's lease that ends the fault.
+//! here it is the guardian that puts back, and where nobody is left it is the kernel's lease that ends the fault.
 //!
-//! By a harness of its own, because the agent forks. All in fresh
-//! namespaces. Says how long it took; nothing is asserted about that but that it was not the lease.
+//! By a harness of its own, because the agent forks. All in fresh namespaces. Says how long it took; nothing is
+//! asserted about that but that it was not the lease.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]

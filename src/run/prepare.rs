@@ -55,11 +55,9 @@ impl Run {
         text.parse().unwrap_or_else(|_| unreachable!("a run's id leaves room for two numbers"))
     }
 
-    /// Reaches every host that is a target or a vantage and measures its clock.
-    /// Events after `after`, by host, are read; where it has none, those from now on. With `without`, a host that is
-    /// not
-    /// reached is waited for while the others are dealt with; else all must be reached. With `only`, other hosts
-    /// are left alone.
+    /// Reaches every host that is a target or a vantage and measures its clock. Events after `after`, by host, are
+    /// read; where it has none, those from now on. With `without`, a host that is not reached is waited for while the
+    /// others are dealt with; else all must be reached. With `only`, other hosts are left alone.
     pub(super) async fn connect(
         &mut self,
         identity: &Arc<Identity>,

@@ -12,8 +12,7 @@ pub(super) const UNDO_MOST: Span = Span::secs(130);
 pub(super) const GRACE_US: i64 = 5_000_000;
 
 /// How long after its end the word of a fault is waited for. Where the coordinator is not heard, that ends with the
-/// lease; a host
-/// that goes down has no word, and its lease is not waited for, on any host of its attack.
+/// lease; a host that goes down has no word, and its lease is not waited for, on any host of its attack.
 pub(super) fn word_us<'a>(mut faults: impl Iterator<Item = &'a Fault>, lease: Span) -> i64 {
     let down = faults.any(Fault::takes_host_down);
     GRACE_US + if down { 0 } else { signed(lease.as_micros()) }
@@ -39,9 +38,8 @@ impl Tracked {
         Self { host, attack, state: State::Armed, hold_us, ends_us, since_us: start_us }
     }
 
-    /// By a fault that may take its time to be made. What cannot be undone is over in an instant, and is only looked at
-    /// for
-    /// as long as was planned.
+    /// By a fault that may take its time to be made. What cannot be undone is over in an instant, and is only looked
+    /// at for as long as was planned.
     pub(super) fn by(mut self, fault: &Fault, hold: Span) -> Self {
         if fault.reversible() {
             self.ends_us = self.ends_us.saturating_add(signed(fault.ramp(hold).as_micros()));

@@ -194,8 +194,7 @@ pub struct FigureCard {
     #[serde(default)]
     pub outage: Option<OutageCard>,
     /// The 99th percentile of how late the vantage sent its requests; `None` where none was more than a millisecond
-    /// late. It
-    /// is no part of the latencies.
+    /// late. It is no part of the latencies.
     #[serde(default)]
     pub late_p99_us: Option<u64>,
     /// Share of the error budget (what the objective allows over the attack's requests) that was used; above 1 is

@@ -1,8 +1,7 @@
 //! Vantages, or probes of one address, that saw one phase differently by more than chance. Judges nothing.
 //!
 //! Where they do, they saw different parts of the system (a balancer that takes turns, a cut between regions), and no
-//! share
-//! over both of them means anything.
+//! share over both of them means anything.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +19,7 @@ use crate::{
 const ALARMS: f64 = 0.01;
 
 /// Maximum number of sights of which each is compared with each other. Of more only the best and the worst are
-/// compared, so
-/// that neither the work nor the report grows with the square of the vantages.
+/// compared, so that neither the work nor the report grows with the square of the vantages.
 const ALL_PAIRS: usize = 16;
 
 /// Returns the pairs of vantages that count and disagree, by phase.

@@ -94,9 +94,8 @@ impl Exchanges {
         own
     }
 
-    /// Whether an exchange shows the fault: answered before and after, and while it was in force not as a path without
-    /// it
-    /// answers.
+    /// Whether an exchange shows the fault: answered before and after, and while it was in force not as a path
+    /// without it answers.
     pub(crate) fn shown(&self, place: usize, one: &InjectionFacts<'_>) -> bool {
         self.pairs(place).iter().any(|pair| shows(one, pair))
     }

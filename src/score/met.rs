@@ -37,9 +37,9 @@ impl Met {
         self.0.get(place).is_some_and(|one| one.by_others)
     }
 
-    /// Whether it is known to have worked: something met it, its trial shows it, or it is a part of a fault on several
-    /// hosts
-    /// that met something on another one. An idle host of a region is no reason to doubt what users saw.
+    /// Whether it is known to have worked: something met it, its trial shows it, or it is a part of a fault on
+    /// several hosts that met something on another one. An idle host of a region is no reason to doubt what users
+    /// saw.
     pub(crate) fn is_known(&self, attack: &AttackFacts<'_>, place: usize) -> bool {
         let Some(one) = self.0.get(place) else { return false };
         let elsewhere =
@@ -49,8 +49,7 @@ impl Met {
 }
 
 /// Whether two injections are the same fault of the scenario on different hosts: each host has all of its attack's
-/// faults,
-/// in the same order.
+/// faults, in the same order.
 fn of_one_fault(attack: &AttackFacts<'_>, one: usize, other: usize) -> bool {
     let all = &attack.injections;
     let number =

@@ -1,8 +1,8 @@
 //! The part of a second that belongs to some phases. Seconds begin with the clock, phases do not.
 //!
 //! Where the bin has its single requests, they are on one side of an edge or the other, or so near to it that the
-//! clocks
-//! cannot tell. Where it has not, good ones are divided by time, and bad ones by the first and the last of them.
+//! clocks cannot tell. Where it has not, good ones are divided by time, and bad ones by the first and the last of
+//! them.
 
 use super::{acts::Acts, facts::Sample, requests};
 use crate::plan::model::Phase;

@@ -27,10 +27,9 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Returns the requests that were due in `from..until`. A bin without single requests has them spread out:
-    /// the bad ones from the first to the last of them, the others over the whole second. `None` where there are more
-    /// than
-    /// the probe can have sent.
+    /// Returns the requests that were due in `from..until`. A bin without single requests has them spread out: the
+    /// bad ones from the first to the last of them, the others over the whole second. `None` where there are more
+    /// than the probe can have sent.
     pub(crate) fn of(view: &View<'_, '_>, from: i64, until: i64) -> Option<Self> {
         let mut requests = Self::default();
         // The seconds at the ends count as a whole here.

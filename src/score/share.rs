@@ -168,8 +168,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
 }
 
 /// The good requests of a part of a bin, and all of them. The bad ones have times and are all in that part; the good
-/// ones
-/// are so in proportion.
+/// ones are so in proportion.
 pub(crate) fn counts(sample: &Sample<'_>, side: f64) -> (f64, f64) {
     let bad = sample.bad as f64;
     let all = ((sample.good as f64 + bad) * side).floor().max(bad);
@@ -194,8 +193,7 @@ impl Tally {
 
 impl Tally {
     /// Counts the requests of a bin that are inside. Which of the good ones were slow is not known: as many as can be
-    /// in
-    /// `worst`, as few as can be in `best`.
+    /// in `worst`, as few as can be in `best`.
     fn cut(&mut self, sample: &Sample<'_>, cut: Cut, limit: Option<(u64, f64)>) {
         let Cut { sure, near, time } = cut;
         let length_us = (length_us(sample) * time).max(1.0);

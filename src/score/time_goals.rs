@@ -1,9 +1,8 @@
 //! Goals over a time: good again while the fault holds, and good again after the heal.
 //!
-//! Both have a threshold of their own, and stand beside no other objective. What counts is the moment from which on the
-//! share of good requests stays at the threshold ([`crate::statistics::turning`]), and that no outage meanwhile is
-//! longer than the
-//! goal allows.
+//! Both have a threshold of their own, and stand beside no other objective. What counts is the moment from which on
+//! the share of good requests stays at the threshold ([`crate::statistics::turning`]), and that no outage meanwhile
+//! is longer than the goal allows.
 
 use firedrill_wire::Span;
 

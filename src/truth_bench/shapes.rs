@@ -95,9 +95,8 @@ pub(super) fn mean(of: &dyn Fn(f64) -> f64, length: f64) -> f64 {
     (0..STEPS).map(|step| of(at(step))).sum::<f64>() / f64::from(STEPS)
 }
 
-/// How a system gets well after a fault or a heal: the chance of a good request by the second after it, and the moment
-/// from
-/// which on it is at 90 % or more.
+/// How a system gets well after a fault or a heal: the chance of a good request by the second after it, and the
+/// moment from which on it is at 90 % or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Course {
     /// So good for a time, then with stray failures.

@@ -205,9 +205,8 @@ pub struct OpenOne {
     pub kind: String,
     /// Its state.
     pub state: State,
-    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds. Until it is in force, as planned: a start that takes
-    /// its
-    /// time moves the end.
+    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds. Until it is in force, as planned: a start that
+    /// takes its time moves the end.
     pub ends_boot_us: u64,
     /// What it does, for people.
     pub effects: Vec<String>,

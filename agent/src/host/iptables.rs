@@ -1,13 +1,10 @@
 //! iptables and ip6tables: chains of our own in an administrator's tables, behind gates that the kernel closes by
 //! itself.
 //!
-//! Programs are run with arguments and a text on their standard input, never by a shell. Only ever adds chains of ours
-//! and
-//! jumps to them, and takes those away again; no other rule, no policy and no counter is touched, nothing is flushed
-//! that
-//! is not ours. Rules of this kind outlive their maker, so whoever puts back must take them away; until then their
-//! gates
-//! close by the kernel's own count.
+//! Programs are run with arguments and a text on their standard input, never by a shell. Only ever adds chains of
+//! ours and jumps to them, and takes those away again; no other rule, no policy and no counter is touched, nothing is
+//! flushed that is not ours. Rules of this kind outlive their maker, so whoever puts back must take them away; until
+//! then their gates close by the kernel's own count.
 
 mod adder;
 mod chains;
@@ -94,8 +91,7 @@ impl Iptables {
     }
 
     /// Makes the table and its built-in chains be there, as listing them by hand does: they stay, empty, where they
-    /// were
-    /// not there before.
+    /// were not there before.
     ///
     /// # Errors
     /// What the program said.
@@ -177,8 +173,7 @@ impl Iptables {
     }
 
     /// What keeps a gate of what this process makes open, as often as it is called, once it was opened. One that has
-    /// closed
-    /// stays closed.
+    /// closed stays closed.
     pub fn keeper(&self, id: &InjectionId, gate: &'static str) -> impl FnMut() + Send + use<> {
         let (made, id) = (self.made.clone(), id.clone());
         move || {

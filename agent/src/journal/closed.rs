@@ -1,6 +1,6 @@
-//! Injections that were put back while the journal could not be written, in `/run`: the journal still calls them open.
-//! Without this file they
-//! would be put back again at every start, against whatever an administrator has done since.
+//! Injections that were put back while the journal could not be written, in `/run`: the journal still calls them
+//! open. Without this file they would be put back again at every start, against whatever an administrator has done
+//! since.
 
 use std::{io, path::Path};
 

@@ -46,9 +46,8 @@ pub enum Record {
 /// An injection as it was armed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// The machine and boot that it was armed in. In another boot, also of a clone of the disk, only what lies on disk
-    /// is put
-    /// back: the rest ended with its kernel.
+    /// The machine and boot that it was armed in. In another boot, also of a clone of the disk, only what lies on
+    /// disk is put back: the rest ended with its kernel.
     pub identity: Identity,
     /// Its run.
     pub run: RunId,

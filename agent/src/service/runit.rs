@@ -167,9 +167,8 @@ impl Manager for Runit {
         Self::until(unit, "restarting", at_most, |status| Ok(status.pid != before))
     }
 
-    /// runsv rewrites `status` at every command, also at a repeated `d`, so any later command shows. After our own `u`
-    /// the service
-    /// stays wanted up until somebody sends another command.
+    /// runsv rewrites `status` at every command, also at a repeated `d`, so any later command shows. After our own
+    /// `u` the service stays wanted up until somebody sends another command.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
         (mark != now.mark && !now.wanted_up)
             .then(|| "somebody sent it a command through runsv since (sv)".to_owned())

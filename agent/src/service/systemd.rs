@@ -220,9 +220,9 @@ impl Manager for Systemd {
     }
 }
 
-/// A service as `ListUnits` has it: name, description, load state, active state, sub-state, followed unit, path, job's
-/// number,
-/// job's type, job's path. `None` for other units, and for those that are down: systemd forgets them when it likes.
+/// A service as `ListUnits` has it: name, description, load state, active state, sub-state, followed unit, path,
+/// job's number, job's type, job's path. `None` for other units, and for those that are down: systemd forgets them
+/// when it likes.
 fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
     let [id, _, _, active, _, _, _, job, job_type, ..] = unit.parts() else { return None };
     let (id, active) = (id.text()?, active.text()?);

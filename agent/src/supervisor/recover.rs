@@ -64,9 +64,8 @@ pub fn recover(
 }
 
 /// Puts back all that the journal and its copy call open, whichever can be read, and takes back what the files in
-/// `/run`
-/// say. Then removes from the kernel what has our name, except what is open by the journal of the configuration
-/// `elsewhere`. Needs nothing that can be written.
+/// `/run` say. Then removes from the kernel what has our name, except what is open by the journal of the
+/// configuration `elsewhere`. Needs nothing that can be written.
 pub fn heal(
     config: &Config,
     host: &Host,

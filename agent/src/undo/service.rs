@@ -32,10 +32,8 @@ fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
 }
 
 /// Starts it and waits until it is back: another run of it than the one that was told to stop is seen up, to stay. Up
-/// already:
-/// nothing to do. Gone, or stopped by somebody else since: left so, and reported. Without a mark (the agent died while
-/// it was
-/// stopping it, or it did not stop in time) it is started.
+/// already: nothing to do. Gone, or stopped by somebody else since: left so, and reported. Without a mark (the agent
+/// died while it was stopping it, or it did not stop in time) it is started.
 ///
 /// # Errors
 /// It is not back and could not be started, what was told to stop has not ended yet, or it could not be asked for.
