@@ -1,11 +1,14 @@
 //! Processes that watch each other, so that whoever dies or hangs, somebody is left to put things back.
 //!
 //! - The **guardian** is the main process: one thread, little memory, no sockets. It forks the other two first.
-//! - The **worker** serves the link and injects. It heals and exits when the guardian dies.
+//! - The **worker** serves the link and injects. It heals and exits when the guardian dies, and when guardian and helper
+//!   are both stopped.
 //! - The **helper** sleeps, made beforehand because faults may forbid a new process. It heals when told to, or by
 //!   itself when the guardian is gone or stopped; it kills a worker that does not answer first.
 //!
-//! They share one page of memory: signs of life and the earliest deadline. None of them is ever killed by name.
+//! They share one page of memory: signs of life and the earliest deadline. None of them is ever killed by name. Whoever
+//! takes over kills whom it replaces before it acts, so that a process that is continued later does nothing. The next
+//! agent that starts continues those that are left stopped: see [`lock`].
 
 mod helper;
 mod lock;
@@ -30,7 +33,7 @@ use nix::{
 pub use self::lock::Lock;
 
 use self::{
-    page::{Order, Page, Pulse},
+    page::{Order, Overdue, Page, Pulse},
     proc::{Child, wait_any},
 };
 use crate::{
@@ -57,13 +60,17 @@ struct Shared {
     page: &'static Page,
     guardian: rustix::process::Pid,
     /// Held as long as any of the three lives: a restarted agent waits for a helper that still puts things back.
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Shared {
     /// How often to look: often while something is open, seldom otherwise.
     fn interval(&self) -> Duration {
         if self.page.open.load(SeqCst) == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
+    }
+
+    fn grace(&self) -> Duration {
+        self.config.timings.grace.into()
     }
 
     fn pulse(&self, of: fn(&Page) -> &std::sync::atomic::AtomicU64) -> Pulse {
@@ -100,9 +107,17 @@ fn exit_code(healing: &Healing) -> u8 {
 /// It could not begin: another agent runs, no memory, no processes.
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     crate::heap::few_heaps();
-    let lock = match Lock::take(&config.paths(), Duration::from_secs(120)) {
+    let paths = config.paths();
+    let lock = match Lock::take(&paths, Duration::ZERO) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            lock::continue_holders(&paths);
+            Lock::take(&paths, Duration::from_secs(120))
+        }
+        taken => taken,
+    };
+    let lock = match lock {
         Ok(lock) => lock,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock || local::listens(&config.paths()) => {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock || local::listens(&paths) => {
             return Err(error);
         }
         // The state directory is bad. Nobody can serve, and what an earlier agent left is put back all the same.
@@ -115,13 +130,13 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
         }
     };
     LastGood::of(&config).write();
-    let shared = Shared {
+    let shared = Arc::new(Shared {
         config: Arc::new(config),
         wiring,
         page: Page::share()?,
         guardian: rustix::process::getpid(),
-        _lock: lock,
-    };
+        lock,
+    });
     // Blocked in all three: each reads its own signals from a descriptor.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
@@ -139,8 +154,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     // SAFETY: as above.
     let worker = match unsafe { fork() } {
         Ok(ForkResult::Child) => {
-            drop(helper);
-            let code = worker::run(&shared);
+            let code = worker::run(&shared, &helper);
             std::process::exit(code);
         }
         Ok(ForkResult::Parent { child }) => Child::of(child)?,
@@ -150,13 +164,15 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
         }
     };
     shared.page.worker_pid.store(worker.raw(), SeqCst);
+    shared.page.bells().helper.ring();
+    shared.lock.name_holders(&[shared.guardian.as_raw_nonzero().get(), worker.raw(), helper.raw()]);
     proc::harden();
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     Ok(Guardian { shared, helper, worker, signals }.watch())
 }
 
 struct Guardian {
-    shared: Shared,
+    shared: Arc<Shared>,
     helper: Child,
     worker: Child,
     signals: SignalFd,
@@ -202,7 +218,8 @@ impl Guardian {
     fn wait_for_end(&mut self) -> End {
         let page = self.shared.page;
         let mut pulse = self.shared.pulse(|page| &page.worker_beat);
-        let grace = self.shared.config.timings.grace.as_micros();
+        let mut helper_pulse = self.shared.pulse(|page| &page.helper_beat);
+        let mut overdue = Overdue::new(self.shared.grace());
         let mut ready = false;
         let mut stopping = false;
         loop {
@@ -232,7 +249,13 @@ impl Guardian {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             }
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-            if page.deadline_passed(grace) {
+            // One that was stopped can be continued. One that hangs is of no use: the agent is to be made anew.
+            match helper_pulse.silence(page, interval, interval) {
+                0 => {}
+                1 => self.helper.resume(),
+                _ => self.helper.kill(),
+            }
+            if overdue.is_over(page, interval) {
                 self.worker.kill();
                 return End::Died("the worker did not keep a deadline");
             }

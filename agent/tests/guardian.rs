@@ -18,6 +18,7 @@ use firedrill_agent::{
     journal::{Replayed, Tail, read},
     wiring::{Link, Wiring},
 };
+use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Span,
     journal::{HealReason, What},
@@ -59,6 +60,7 @@ const TESTS: &[Test] = &[
     ("undo_that_hangs_is_taken_over", undo_that_hangs),
     ("start_that_never_ends_is_taken_over", start_that_never_ends),
     ("silence_heals", silence_heals),
+    ("a_pause_of_all_is_nobodys_fault", paused_and_continued),
     ("all_killed_then_undo_all", all_killed_then_undo),
     ("all_killed_then_started_again", all_killed_then_started),
     ("journal_cut_then_undo_all", || journal_cut(&["undo", "--all", "--no-halt"])),
@@ -244,6 +246,23 @@ fn silence_heals() {
     wait("the file to go", || !agent.dir.path().join("run/active").exists());
     agent.assert_healed(&HealReason::LeaseExpired);
     assert!(!agent.is_gone(Who::Worker), "it serves on");
+}
+
+/// As a suspend of the whole machine: for each of them the others seem dead, and the deadline is long past.
+fn paused_and_continued() {
+    let agent = Agent::in_force();
+    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    let lease_and_all_graces = boot_us() + 2_000_000 + 4 * 500_000;
+    wait("the lease to be long over", || boot_us() > lease_and_all_graces);
+    for who in Processes::ALL {
+        agent.signal(who, Signal::CONT);
+    }
+    wait("the lease to end", || agent.journal().open().count() == 0);
+    wait("the file to go", || !agent.dir.path().join("run/active").exists());
+    agent.assert_healed(&HealReason::LeaseExpired);
+    for who in Processes::ALL {
+        assert!(!agent.is_gone(who), "the {who:?} lives on");
+    }
 }
 
 fn kill_all(agent: &Agent) {

@@ -1,15 +1,17 @@
 //! The helper: made beforehand, asleep until it is needed. Heals when told to, and by itself when the guardian is gone
-//! or gives no sign of life.
+//! or gives no sign of life. Whoever it takes over from is killed first, so that none of them wakes up later and acts.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering::SeqCst,
+    time::{Duration, Instant},
+};
 
 use firedrill_wire::journal::HealReason;
 use rustix::process::Pid;
-use std::sync::atomic::Ordering::SeqCst;
 
 use super::{
     Shared,
-    page::Order,
+    page::{Order, Overdue},
     proc::{Child, harden, wait_any},
 };
 
@@ -22,12 +24,19 @@ pub(super) fn run(shared: &Shared) -> i32 {
         // It died before it could be held; nothing was begun yet.
         return 1;
     }
+    let mut worker = None;
     let mut pulse = shared.pulse(|page| &page.guardian_beat);
-    let grace = shared.config.timings.grace.as_micros();
+    // The guardian acts first; this one only where the guardian does not.
+    let mut overdue = Overdue::new(shared.grace() * 2);
     let reason = loop {
+        page.helper_beat.fetch_add(1, SeqCst);
         let interval = shared.interval();
         wait_any(&[&guardian, &page.bells().helper], interval);
         page.bells().helper.hear();
+        // Held as soon as there is one: later its pid may be another's.
+        if worker.is_none() {
+            worker = Pid::from_raw(page.worker_pid.load(SeqCst)).and_then(|pid| Child::other(pid).ok());
+        }
         match page.ordered() {
             Order::Heal => break HealReason::WorkerDied,
             // The worker has put everything back and said so.
@@ -35,12 +44,15 @@ pub(super) fn run(shared: &Shared) -> i32 {
             Order::Wait => {}
         }
         if guardian.ended().is_some() {
-            let_worker_leave(shared);
+            if let Some(worker) = &mut worker {
+                let_leave(worker, shared);
+            }
             break HealReason::GuardianDied;
         }
-        // The guardian acts first; this one only where the guardian does not.
-        if page.deadline_passed(grace.saturating_mul(2)) || pulse.is_stale(page, interval) {
-            kill_worker(shared);
+        if overdue.is_over(page, interval) || pulse.is_stale(page, interval) {
+            if let Some(worker) = &mut worker {
+                worker.kill();
+            }
             guardian.kill();
             break HealReason::GuardianDied;
         }
@@ -48,27 +60,16 @@ pub(super) fn run(shared: &Shared) -> i32 {
     i32::from(shared.heal(&reason, || {}))
 }
 
-fn worker(shared: &Shared) -> Option<Child> {
-    Child::other(Pid::from_raw(shared.page.worker_pid.load(SeqCst))?).ok()
-}
-
-fn kill_worker(shared: &Shared) {
-    if let Some(mut worker) = worker(shared) {
-        worker.kill();
-    }
-}
-
 /// A worker whose guardian died heals by itself and leaves. It is given the time for it, and killed when it hangs.
-fn let_worker_leave(shared: &Shared) {
+fn let_leave(worker: &mut Child, shared: &Shared) {
     let page = shared.page;
-    let Some(mut worker) = worker(shared) else { return };
     let mut pulse = shared.pulse(|page| &page.worker_beat);
-    let grace = shared.config.timings.grace.as_micros();
+    let mut overdue = Overdue::new(shared.grace());
     let until = Instant::now() + Duration::from(shared.config.timings.undo_budget);
     while worker.ended().is_none() {
         let interval = Duration::from_millis(100);
-        wait_any(&[&worker], interval);
-        if page.deadline_passed(grace) || pulse.is_stale(page, interval) || Instant::now() > until {
+        wait_any(&[&*worker], interval);
+        if overdue.is_over(page, interval) || pulse.is_stale(page, interval) || Instant::now() > until {
             worker.kill();
             return;
         }

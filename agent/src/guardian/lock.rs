@@ -1,20 +1,32 @@
 //! One agent at a time: a lock on a file in the state directory, shared by an agent's three processes.
+//!
+//! The file names them. An agent that starts and finds the lock taken continues those of them that are stopped, so that
+//! they put back what is theirs: stopped processes would hold lock and faults for ever.
 
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 
-use crate::host::Paths;
+use crate::host::{
+    Paths,
+    process::{Name, Stat},
+};
+
+/// The file's name in the state directory.
+const FILE: &str = "lock";
 
 /// The lock. Children forked with it hold it too; it is free when the last of them is gone.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held for as long as it is open")] OwnedFd);
+pub struct Lock(File);
 
 impl Lock {
     /// Takes it, waiting for an agent that still puts things back.
@@ -24,7 +36,7 @@ impl Lock {
     pub fn take(paths: &Paths, patience: Duration) -> io::Result<Self> {
         let dir = &paths.state;
         std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
-        let path = paths.state.join("lock");
+        let path = paths.state.join(FILE);
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         // On a disk that cannot be written, a lock that is there can still be held.
         let file: File = file
@@ -34,7 +46,7 @@ impl Lock {
         let mut said = false;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self(file.into())),
+                Ok(()) => return Ok(Self(file)),
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
                     if !std::mem::replace(&mut said, true) {
                         tracing::info!("waiting for another agent to let go of {}", path.display());
@@ -52,6 +64,34 @@ impl Lock {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Names the processes that hold it, in the file. One that cannot be written names nobody.
+    pub(super) fn name_holders(&self, pids: &[i32]) {
+        let names = pids.iter().filter_map(|pid| Stat::read(*pid).ok().flatten());
+        let text: String = names.map(|stat| format!("{}\n", stat.name)).collect();
+        let _ = self.0.set_len(0).and_then(|()| self.0.write_all_at(text.as_bytes(), 0));
+    }
+}
+
+/// Continues those who hold the lock and are stopped.
+pub(super) fn continue_holders(paths: &Paths) {
+    let text = std::fs::read_to_string(paths.state.join(FILE)).unwrap_or_default();
+    for name in text.lines().filter_map(|line| line.parse::<Name>().ok()) {
+        let Some(held) = Pid::from_raw(name.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+        else {
+            continue;
+        };
+        // Looked at while it is held, so that it cannot be another by the time of the signal.
+        let stopped =
+            Stat::read(name.pid).ok().flatten().is_some_and(|stat| stat.name == name && stat.is_stopped());
+        if stopped {
+            tracing::warn!(
+                "process {} of the agent before was stopped (SIGSTOP); it is continued, so that it puts back what it made",
+                name.pid
+            );
+            let _ = pidfd_send_signal(&held, Signal::CONT);
         }
     }
 }

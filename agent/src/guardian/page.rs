@@ -32,6 +32,7 @@ pub(super) enum Order {
 pub(super) struct Page {
     pub(super) worker_beat: AtomicU64,
     pub(super) guardian_beat: AtomicU64,
+    pub(super) helper_beat: AtomicU64,
     /// The earliest moment (CLOCK_BOOTTIME, microseconds) at which the worker must have acted; 0: none.
     deadline: AtomicU64,
     /// How many injections are open.
@@ -85,12 +86,6 @@ impl Page {
             _ => Order::Wait,
         }
     }
-
-    /// Whether something should have been put back so long ago, in microseconds, and was not.
-    pub(super) fn deadline_passed(&self, grace_us: u64) -> bool {
-        let deadline = self.deadline.load(SeqCst);
-        deadline != 0 && boot_us() > deadline.saturating_add(grace_us)
-    }
 }
 
 /// The worker's supervisor tells the others through the page.
@@ -109,26 +104,41 @@ impl Guard for Told {
     }
 }
 
-/// Watches a sign of life. Counts its own looks instead of reading a clock, so that a pause of the whole machine, or
-/// of the watcher, is nobody's fault.
+/// Counts for how long a watcher has watched. Longer than it meant to wait does not count, so that a pause of the whole
+/// machine, or of the watcher, is nobody's fault.
+#[derive(Debug)]
+struct Looks(Instant);
+
+impl Looks {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since the last look, of which at most `interval` was meant.
+    fn next(&mut self, interval: Duration) -> Duration {
+        std::mem::replace(&mut self.0, Instant::now()).elapsed().min(interval)
+    }
+}
+
+/// Watches a sign of life.
 #[derive(Debug)]
 pub(super) struct Pulse {
     of: fn(&Page) -> &AtomicU64,
     last: u64,
     silent: Duration,
     limit: Duration,
-    looked: Instant,
+    looks: Looks,
 }
 
 impl Pulse {
     pub(super) fn new(of: fn(&Page) -> &AtomicU64, limit: Duration) -> Self {
-        Self { of, last: u64::MAX, silent: Duration::ZERO, limit, looked: Instant::now() }
+        Self { of, last: u64::MAX, silent: Duration::ZERO, limit, looks: Looks::new() }
     }
 
-    /// Looks, after having waited for at most `interval`; true if there was no sign of life for too long.
-    pub(super) fn is_stale(&mut self, page: &Page, interval: Duration) -> bool {
-        let waited = self.looked.elapsed().min(interval);
-        self.looked = Instant::now();
+    /// Looks, after having waited for at most `interval`, at one that gives signs as often or every `beat`. Returns how
+    /// many times the limit it has been silent for: 0 is alive.
+    pub(super) fn silence(&mut self, page: &Page, interval: Duration, beat: Duration) -> u32 {
+        let waited = self.looks.next(interval);
         let now = (self.of)(page).load(SeqCst);
         if now == self.last {
             self.silent += waited;
@@ -137,7 +147,44 @@ impl Pulse {
             self.silent = Duration::ZERO;
         }
         // Signs of life come as often as looks: two may fall into one interval, so allow for one more.
-        self.silent > self.limit.max(interval * 2)
+        let limit = self.limit.max(interval.max(beat) * 2);
+        let times = self.silent.as_nanos().saturating_sub(1) / limit.as_nanos().max(1);
+        u32::try_from(times).unwrap_or(u32::MAX)
+    }
+
+    /// Looks, after having waited for at most `interval`; true if there was no sign of life for too long.
+    pub(super) fn is_stale(&mut self, page: &Page, interval: Duration) -> bool {
+        self.silence(page, interval, interval) > 0
+    }
+}
+
+/// Watches the earliest deadline. After a pause of the whole machine it has passed for everybody at once, and whoever
+/// was to act by then has the grace to do so.
+#[derive(Debug)]
+pub(super) struct Overdue {
+    deadline: u64,
+    watched: Duration,
+    grace: Duration,
+    looks: Looks,
+}
+
+impl Overdue {
+    pub(super) fn new(grace: Duration) -> Self {
+        Self { deadline: 0, watched: Duration::ZERO, grace, looks: Looks::new() }
+    }
+
+    /// Looks, after having waited for at most `interval`; true if something should have been put back before the grace,
+    /// which was watched, and was not.
+    pub(super) fn is_over(&mut self, page: &Page, interval: Duration) -> bool {
+        let waited = self.looks.next(interval);
+        let deadline = page.deadline.load(SeqCst);
+        let late = Duration::from_micros(boot_us().saturating_sub(deadline));
+        if deadline == 0 || late.is_zero() || std::mem::replace(&mut self.deadline, deadline) != deadline {
+            self.watched = Duration::ZERO;
+            return false;
+        }
+        self.watched += waited.min(late);
+        late > self.grace && self.watched >= self.grace
     }
 }
 
@@ -164,19 +211,51 @@ mod tests {
             looks += 1;
         }
         assert!(looks >= 2, "{looks}");
+        while pulse.silence(page, step, step) < 2 {
+            std::thread::sleep(step);
+        }
+        page.worker_beat.fetch_add(1, SeqCst);
+        assert_eq!(pulse.silence(page, step, step), 0);
     }
 
     #[test]
-    fn orders_and_deadlines_are_read_as_written() {
+    fn one_that_gives_signs_seldom_is_not_stale_between_them() {
+        let page = Page::share().unwrap();
+        let (step, beat) = (Duration::from_millis(5), Duration::from_secs(60));
+        let mut pulse = Pulse::new(|page| &page.guardian_beat, Duration::from_millis(1));
+        for _ in 0..10 {
+            std::thread::sleep(step);
+            assert_eq!(pulse.silence(page, step, beat), 0);
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_over_after_a_grace_that_was_watched() {
+        let page = Page::share().unwrap();
+        let (step, grace) = (Duration::from_millis(10), Duration::from_millis(30));
+        let mut overdue = Overdue::new(grace);
+        assert!(!overdue.is_over(page, step), "no deadline");
+        // It passed long ago while nobody watched, as after a suspend.
+        Told(page).set(1, Some(boot_us() - 60_000_000));
+        for _ in 0..3 {
+            assert!(!overdue.is_over(page, step), "the grace begins with the first look");
+            std::thread::sleep(step);
+        }
+        while !overdue.is_over(page, step) {
+            std::thread::sleep(step);
+        }
+        Told(page).set(1, Some(boot_us() + 60_000_000));
+        assert!(!overdue.is_over(page, step), "it was moved");
+        Told(page).set(0, None);
+        assert!(!overdue.is_over(page, step));
+    }
+
+    #[test]
+    fn orders_are_read_as_written() {
         let page = Page::share().unwrap();
         assert_eq!(page.ordered(), Order::Wait);
         page.order(Order::Heal);
         assert_eq!(page.ordered(), Order::Heal);
         assert!(page.bells().helper.hear());
-        assert!(!page.deadline_passed(0));
-        Told(page).set(1, Some(boot_us() - 10));
-        assert!(page.deadline_passed(0) && !page.deadline_passed(60_000_000));
-        Told(page).set(0, None);
-        assert!(!page.deadline_passed(0));
     }
 }

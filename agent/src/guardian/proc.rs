@@ -33,6 +33,11 @@ impl Child {
         Self::open(pid, false)
     }
 
+    /// The same process, for one that cannot wait for it.
+    pub(super) fn as_other(&self) -> io::Result<Self> {
+        Ok(Self { pid: self.pid, fd: self.fd.try_clone()?, ended: None, own: false })
+    }
+
     fn open(pid: Pid, own: bool) -> io::Result<Self> {
         Ok(Self { pid, fd: pidfd_open(pid, PidfdFlags::empty())?, ended: None, own })
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     EXIT_CANNOT, EXIT_STUCK, Shared,
-    page::{Page, STOP_HELPER_DIED, Told},
+    page::{Page, Pulse, STOP_HELPER_DIED, Told},
     proc::{Child, wait_any},
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 type Slot = Arc<Mutex<Option<Supervisor>>>;
 
 /// Serves until told to stop; the exit code.
-pub(super) fn run(shared: &Shared) -> i32 {
+pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
     // A panic must end the process, not one thread: the guardian heals a dead worker, not a half-dead one.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -42,9 +42,10 @@ pub(super) fn run(shared: &Shared) -> i32 {
     if rustix::process::getppid() != Some(shared.guardian) {
         return 1;
     }
+    page.bells().helper.ring();
     let slot = Slot::default();
-    let watch =
-        Watch { page, guardian, slot: Arc::clone(&slot), stale: shared.config.timings.stale_after.into() };
+    let Ok(helper) = helper.as_other() else { return 1 };
+    let watch = Watch { shared: Arc::clone(shared), guardian, helper, slot: Arc::clone(&slot) };
     if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run()) {
         tracing::error!("cannot start a thread: {error}");
         return i32::from(EXIT_CANNOT);
@@ -106,67 +107,112 @@ fn serve(config: &Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot)
 }
 
 struct Watch {
-    page: &'static Page,
+    shared: Arc<Shared>,
     guardian: Child,
+    helper: Child,
     slot: Slot,
-    stale: Duration,
+}
+
+/// Whether the guardian still watches, as far as the worker sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guarded {
+    Yes,
+    /// It gives no sign of life, and the helper does nothing about it.
+    Silent,
+    Gone,
 }
 
 impl Watch {
     /// Gives signs of life until everything is put back, then ends the process.
     fn run(mut self) -> ! {
+        let page = self.shared.page;
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGTERM);
         mask.add(Signal::SIGINT);
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).ok();
+        let mut guardian_pulse = self.shared.pulse(|page| &page.guardian_beat);
         let mut stopping: Option<HealReason> = None;
+        let mut interval = Duration::ZERO;
         loop {
             let supervisor = self.slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(supervisor) = &supervisor {
                 // A heart that cannot get through its own locks must not seem alive.
                 supervisor.pulse();
             }
-            self.page.worker_beat.fetch_add(1, SeqCst);
-            if stopping.is_none() {
+            page.worker_beat.fetch_add(1, SeqCst);
+            let guarded = self.guarded(&mut guardian_pulse, interval);
+            // While it still puts back what an earlier agent left, that goes on, and then this is looked at.
+            if let (None, Some(supervisor)) = (&stopping, &supervisor) {
                 let signalled = signals.as_ref().is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_))));
-                stopping = if self.guardian.ended().is_some() {
-                    tracing::error!("the guardian died; putting everything back");
+                stopping = if guarded != Guarded::Yes {
+                    let how = if guarded == Guarded::Gone { "died" } else { "gives no sign of life" };
+                    tracing::error!("the guardian {how}; putting everything back");
                     Some(HealReason::GuardianDied)
-                } else if signalled || self.page.stop.load(SeqCst) != 0 {
+                } else if signalled || page.stop.load(SeqCst) != 0 {
                     Some(HealReason::AgentStopping)
                 } else {
                     None
                 };
-                if let (Some(reason), Some(supervisor)) = (&stopping, &supervisor) {
+                if let Some(reason) = &stopping {
                     supervisor.stop(reason);
-                } else if stopping.is_some() && supervisor.is_none() {
-                    // Still putting back what an earlier agent left: that goes on, then this is looked at again.
-                    stopping = None;
                 }
             }
-            let in_order = matches!(stopping, Some(HealReason::AgentStopping))
-                && self.page.stop.load(SeqCst) != STOP_HELPER_DIED;
-            if let (Some(_), Some(supervisor)) = (&stopping, &supervisor)
+            if let (Some(reason), Some(supervisor)) = (&stopping, &supervisor)
                 && supervisor.is_settled()
             {
                 supervisor.leave();
+                if *reason == HealReason::GuardianDied {
+                    self.leave_nobody();
+                }
+                let in_order =
+                    *reason == HealReason::AgentStopping && page.stop.load(SeqCst) != STOP_HELPER_DIED;
                 std::process::exit(match (supervisor.is_stuck(), in_order) {
                     (true, _) => i32::from(EXIT_STUCK),
                     (false, true) => 0,
                     (false, false) => 1,
                 });
             }
-            let close = stopping.is_some() || self.page.open.load(SeqCst) != 0;
-            let interval = if close { self.stale / 8 } else { self.stale / 3 };
-            let interval = interval.min(Duration::from_millis(if close { 100 } else { 700 }));
-            let bells = self.page.bells();
-            match (&stopping, &signals) {
-                // The descriptor of a dead guardian would wake at once, again and again.
-                (Some(_), _) => wait_any(&[&bells.worker], Duration::from_millis(5)),
-                (None, Some(signals)) => wait_any(&[&self.guardian, &bells.worker, signals], interval),
-                (None, None) => wait_any(&[&self.guardian, &bells.worker], interval),
+            let close = stopping.is_some() || page.open.load(SeqCst) != 0;
+            let stale: Duration = self.shared.config.timings.stale_after.into();
+            interval = if close { stale / 8 } else { stale / 3 };
+            interval = interval.min(Duration::from_millis(if close { 100 } else { 700 }));
+            let bells = page.bells();
+            match &signals {
+                // What was told already, or a dead guardian, would wake at once, again and again.
+                _ if stopping.is_some() || guarded == Guarded::Gone => {
+                    interval = Duration::from_millis(5);
+                    wait_any(&[&bells.worker], interval);
+                }
+                Some(signals) if supervisor.is_some() => {
+                    wait_any(&[&self.guardian, &bells.worker, signals], interval);
+                }
+                _ => wait_any(&[&self.guardian, &bells.worker], interval),
             }
-            self.page.bells().worker.hear();
+            bells.worker.hear();
         }
+    }
+
+    /// The helper is to take over from a guardian that is silent; it may have been stopped too, so it is continued
+    /// first. Where that does not help, this process is the last that can put things back.
+    fn guarded(&mut self, pulse: &mut Pulse, interval: Duration) -> Guarded {
+        if self.guardian.ended().is_some() {
+            self.helper.resume();
+            return Guarded::Gone;
+        }
+        match pulse.silence(self.shared.page, interval, self.shared.interval()) {
+            0 => Guarded::Yes,
+            1 => {
+                self.helper.resume();
+                Guarded::Yes
+            }
+            _ => Guarded::Silent,
+        }
+    }
+
+    /// Ends a guardian that is stopped, so that it cannot wake up and act, or keep the next agent from starting. A
+    /// helper that is awake ends by itself then.
+    fn leave_nobody(&mut self) {
+        self.guardian.kill();
+        self.helper.resume();
     }
 }

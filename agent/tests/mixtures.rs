@@ -1,0 +1,257 @@
+//! Real agents whose three processes run, are stopped or are killed, in every mixture, with no service manager: whoever
+//! is left puts back what is in force. Where nobody is left, the kernel ends what it gates, and the next agent that
+//! starts puts back the rest.
+//!
+//! Each has stopped a process (user space) and blocked a peer by nftables (the kernel). By a harness of its own,
+//! because the agent forks; each agent has network namespaces of its own.
+#![expect(clippy::unwrap_used, reason = "a test program")]
+
+#[expect(dead_code, reason = "what other tests need of it")]
+mod common;
+mod harness;
+
+use std::{
+    fs,
+    net::UdpSocket,
+    process::{Child, Command, ExitCode, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use common::{alice, ask_arm, ask_prepare, config_text, ready, run_id, wait};
+use firedrill_agent::{
+    built_in,
+    host::process::{self, Stat},
+    testing::{Netns, address, join, skip},
+    wiring::{Link, Wiring},
+};
+use firedrill_wire::{Fault, Span};
+use harness::{Part, Processes, Who, begin, command, renew_while};
+use nix::sched::{CloneFlags, unshare};
+use rustix::process::Signal;
+
+/// So many agents at once: they wait more than they compute.
+const AT_ONCE: usize = 6;
+const PEER: &str = "10.9.0.2";
+const TIMINGS: &str =
+    "start_tolerance = \"20s\"\nstale_after = \"1s\"\ngrace = \"500ms\"\nundo_budget = \"2s\"\n";
+/// Longer than anybody here is waited for: what is put back before was put back by a process.
+const LONG: Span = Span::secs(300);
+/// What the kernel ends by itself.
+const SHORT: Span = Span::secs(3);
+
+/// What becomes of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lot {
+    Runs,
+    Stopped,
+    Killed,
+}
+
+use Lot::{Killed, Runs, Stopped};
+
+/// Guardian, worker, helper.
+type Mixture = (Lot, Lot, Lot);
+
+fn main() -> ExitCode {
+    let tests: Vec<(&'static str, Mixture)> = mixtures();
+    let tests: &'static [(&'static str, Mixture)] = tests.leak();
+    let wiring = || Wiring { server: |link| Box::pin(drill(link)), ..built_in::wiring() };
+    let chosen = match begin(tests, wiring) {
+        Part::Done(code) => return code,
+        Part::Tests(tests) if tests.is_empty() => return ExitCode::SUCCESS,
+        Part::Tests(tests) => tests,
+    };
+    if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+        skip(&format!("agents that block a peer: this user may not make namespaces here ({error})"));
+        return ExitCode::SUCCESS;
+    }
+    let left = Mutex::new(chosen.into_iter());
+    let failed = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let next = left.lock().unwrap().next();
+                    let Some((name, mixture)) = next else { break };
+                    let ok = thread::scope(|scope| scope.spawn(|| comes_back(*mixture)).join().is_ok());
+                    println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
+                    failed.fetch_add(u32::from(!ok), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    if failed.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// All but the one in which all run.
+fn mixtures() -> Vec<(&'static str, Mixture)> {
+    let lots = [Runs, Stopped, Killed];
+    let mut all = Vec::new();
+    for guardian in lots {
+        for worker in lots {
+            for helper in lots {
+                let name = format!("guardian_{guardian:?}_worker_{worker:?}_helper_{helper:?}");
+                all.push((&*name.to_lowercase().leak(), (guardian, worker, helper)));
+            }
+        }
+    }
+    all.remove(0);
+    all
+}
+
+/// The coordinator, inside the worker.
+async fn drill(link: Link) -> Result<(), String> {
+    let run = link.config.paths.run.clone();
+    if let Ok(text) = fs::read_to_string(run.join("drill")) {
+        let control = link.control;
+        tokio::task::spawn_blocking(move || {
+            let (victim, lease) = text.split_once(' ').unwrap();
+            let lease: Span = lease.parse().unwrap();
+            let fault = |json: String| -> Fault { serde_json::from_str(&json).unwrap() };
+            let faults = [
+                ("pause", fault(format!(r#"{{"process-pause":{{"match":{{"command":"{victim}"}}}}}}"#))),
+                ("block", fault(format!(r#"{{"net-block":{{"to":["{PEER}"],"engine":"kernel"}}}}"#))),
+            ];
+            let prepared = ready(control.prepare(&alice(), &run_id(), &ask_prepare(&faults, LONG)).unwrap());
+            control.arm(&alice(), &run_id(), &ask_arm(&prepared, 200, LONG, lease)).unwrap();
+            renew_while(&*control, lease, || true);
+        });
+    }
+    link.stop.cancelled().await;
+    Ok(())
+}
+
+/// A host with an agent, a process that it stops, and a peer that it blocks.
+struct Agent {
+    dir: tempfile::TempDir,
+    victim: Child,
+    guardian: Child,
+    processes: Processes,
+    here: Netns,
+    peer: Netns,
+}
+
+impl Agent {
+    /// Starts one and waits until both faults are in force.
+    fn in_force(lease: Span) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let (here, peer) = (Netns::fresh(), Netns::fresh());
+        join(&here, "eth0", &peer, "peer0");
+        address(&here, "eth0", "10.9.0.1/24");
+        address(&peer, "peer0", "10.9.0.2/24");
+        // So long, and a length that no other process sleeps.
+        let length = format!("{}.{:07}", 80_000 + number, std::process::id());
+        let victim = Command::new("sleep").arg(&length).spawn().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("agent.toml"), config_text(dir.path(), TIMINGS)).unwrap();
+        fs::write(dir.path().join("run/drill"), format!("{length} {lease}")).unwrap();
+        let guardian = here.run(|| command(&dir, &["serve"]).spawn()).unwrap();
+        let mut agent = Self { dir, victim, guardian, processes: Processes::default(), here, peer };
+        let began = Instant::now();
+        while !(agent.is_stopped() && agent.is_blocked()) {
+            assert!(began.elapsed() < Duration::from_secs(60), "nothing is in force: {}", agent.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+        agent.processes = Processes::of(agent.guardian.id());
+        agent
+    }
+
+    fn is_stopped(&self) -> bool {
+        Stat::read(i32::try_from(self.victim.id()).unwrap()).unwrap().unwrap().is_stopped()
+    }
+
+    /// How many of worker and helper are stopped.
+    fn stopped_children(&self) -> usize {
+        let guardian = i32::try_from(self.guardian.id()).unwrap();
+        process::all().unwrap().iter().filter(|stat| stat.ppid == guardian && stat.is_stopped()).count()
+    }
+
+    fn is_blocked(&self) -> bool {
+        let server = self.peer.run(|| UdpSocket::bind((PEER, 0))).unwrap();
+        let client = self.here.run(|| UdpSocket::bind("0.0.0.0:0")).unwrap();
+        client.send_to(b"x", server.local_addr().unwrap()).is_err()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap()
+    }
+
+    /// Waits until both faults are gone, and says how long that took.
+    fn wait_healed(&self, who: &str) {
+        let began = Instant::now();
+        while self.is_stopped() || self.is_blocked() {
+            assert!(
+                began.elapsed() < Duration::from_secs(25),
+                "{who}: stopped {}, blocked {}\n{}",
+                self.is_stopped(),
+                self.is_blocked(),
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        eprintln!("{who}: both are put back after {:.1?}", began.elapsed());
+    }
+
+    fn wait_gone(&self) {
+        for who in Processes::ALL {
+            wait(&format!("the {who:?} to go"), || self.processes.is_gone(who));
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        for child in [&mut self.victim, &mut self.guardian] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn comes_back(mixture: Mixture) {
+    let (guardian, worker, helper) = mixture;
+    let lots = [(Who::Guardian, guardian), (Who::Worker, worker), (Who::Helper, helper)];
+    let somebody_left = lots.iter().any(|(_, lot)| *lot == Runs);
+    let mut agent = Agent::in_force(if somebody_left { LONG } else { SHORT });
+    // Stopped first, so that none of them sees another die.
+    for (who, _) in lots.iter().filter(|(_, lot)| *lot != Runs) {
+        agent.processes.signal(*who, Signal::STOP);
+    }
+    for (who, _) in lots.iter().filter(|(_, lot)| *lot == Killed) {
+        agent.processes.signal(*who, Signal::KILL);
+    }
+    let who = format!("guardian {guardian:?}, worker {worker:?}, helper {helper:?}");
+    match mixture {
+        // Nothing is wrong with those who heal: the agent is whole again, and the drill goes on.
+        (Runs, Runs, Stopped) => {
+            wait("the helper to be stopped", || agent.stopped_children() == 1);
+            wait("the helper to be continued", || agent.stopped_children() == 0);
+            assert!(agent.is_stopped() && agent.is_blocked(), "{}", agent.log());
+            agent.processes.signal(Who::Guardian, Signal::TERM);
+            agent.wait_healed(&who);
+            assert_eq!(agent.guardian.wait().unwrap().code(), Some(0), "{}", agent.log());
+        }
+        _ if somebody_left => {
+            agent.wait_healed(&who);
+            // Nobody stays who keeps the next agent out.
+            agent.wait_gone();
+            assert!(!agent.guardian.wait().unwrap().success());
+        }
+        _ => {
+            wait("the kernel to end the block", || !agent.is_blocked());
+            assert!(agent.is_stopped(), "nobody was left to continue it");
+            fs::remove_file(agent.dir.path().join("run/drill")).unwrap();
+            let mut next =
+                agent.here.run(|| command(&agent.dir, &["serve"]).stdout(Stdio::null()).spawn()).unwrap();
+            agent.wait_healed(&who);
+            let _ = next.kill();
+            let _ = next.wait();
+        }
+    }
+}
