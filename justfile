@@ -12,6 +12,10 @@ test *ARGS:
 ci:
     bash .ci/run
 
+# Agents killed at random, by number: --trials N --seed S.
+crash-matrix *ARGS:
+    tests/crash_trials.sh {{ARGS}}
+
 # How often verdicts are right, over drills of made-up systems: DRILLS of each.
 truth DRILLS="1000":
     FIREDRILL_TRUTH={{DRILLS}} cargo test --profile dist -p firedrill --lib truth_bench -- --nocapture --test-threads 1

@@ -176,7 +176,7 @@ impl Netns {
     }
 
     /// Loopback up, and addresses good at once: the search for duplicates would change the host for a second or two.
-    fn settle(&self) {
+    pub fn settle(&self) {
         up(self, "lo");
         for which in ["default", "all"] {
             // Without IPv6 there is nothing to switch off.

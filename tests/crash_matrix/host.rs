@@ -167,12 +167,12 @@ impl Processes {
 }
 
 impl Processes {
-    /// Kills it, if it has not left by itself.
-    pub(crate) fn kill_what_is_left(&self, whom: Who) {
+    /// Sends a signal to a process, if it has not left by itself.
+    pub(crate) fn signal_if_there(&self, whom: Who, signal: Signal) {
         let (_, process) = self.0.iter().find(|(who, _)| *who == whom).unwrap();
-        match pidfd_send_signal(process, Signal::KILL) {
+        match pidfd_send_signal(process, signal) {
             Ok(()) | Err(Errno::SRCH) => {}
-            Err(error) => panic!("cannot kill the {whom:?}: {error}"),
+            Err(error) => panic!("cannot send {signal:?} to the {whom:?}: {error}"),
         }
     }
 }

@@ -1,7 +1,13 @@
 //! What this program does inside a host: look at it from outside of the agent, be a service, be an administrator, stop
 //! the agent at a place.
 
-use std::{fs, path::Path, process::ExitCode, thread::sleep, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use firedrill_agent::{
     config::{Config, DEFAULT_FILE},
@@ -52,18 +58,14 @@ fn run(words: &[&str]) -> ExitCode {
             fs::write(dir.join("crash-point"), place).unwrap();
         }
         ["reached", not_by] => {
-            let file = config().paths.run.join("crash-point.reached");
-            for _ in 0..4000 {
-                match fs::read_to_string(&file) {
-                    Ok(pid) if !pid.is_empty() && pid != *not_by => {
-                        println!("{pid}");
-                        return ExitCode::SUCCESS;
-                    }
-                    _ => sleep(Duration::from_millis(5)),
-                }
-            }
-            eprintln!("the agent did not come to that place");
-            return ExitCode::FAILURE;
+            let Some(pid) = reached(&config(), not_by, Duration::from_secs(20)) else {
+                eprintln!("the agent did not come to that place");
+                return ExitCode::FAILURE;
+            };
+            println!("{pid}");
+        }
+        ["reached-or", millis] => {
+            reached(&config(), "-", Duration::from_millis(millis.parse().unwrap()));
         }
         ["go-on"] => fs::remove_file(config().paths.run.join("crash-point")).unwrap(),
         ["control", service, letter] => {
@@ -78,6 +80,19 @@ fn run(words: &[&str]) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Waits until a process of the agent other than `not_by` is at the place; its pid, or `None` after that time.
+fn reached(config: &Config, not_by: &str, at_most: Duration) -> Option<String> {
+    let file = config.paths.run.join("crash-point.reached");
+    let began = Instant::now();
+    while began.elapsed() < at_most {
+        match fs::read_to_string(&file) {
+            Ok(pid) if !pid.is_empty() && pid != not_by => return Some(pid),
+            _ => sleep(Duration::from_millis(5)),
+        }
+    }
+    None
 }
 
 fn look(config: &Config) -> Look {

@@ -12,6 +12,7 @@ mod irreversible;
 mod matrix;
 mod overlap;
 mod races;
+mod random;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -48,11 +49,13 @@ fn main() -> ExitCode {
     }
     let mut args = Arguments::from_args();
     args.test_threads.get_or_insert(HOSTS);
-    let cases = matrix::cases()
-        .into_iter()
-        .chain(races::cases())
-        .chain(overlap::cases())
-        .chain(irreversible::cases());
+    let cases = random::cases().unwrap_or_else(|| {
+        [matrix::cases(), races::cases(), overlap::cases(), irreversible::cases()]
+            .into_iter()
+            .flatten()
+            .collect()
+    });
+    let cases = cases.into_iter();
     if args.list {
         let listed = cases.map(|case| Trial::test(case.name, || Ok(()))).collect();
         return libtest_mimic::run(&args, listed).exit_code();

@@ -221,7 +221,7 @@ async fn one_after_the_other(world: &World, host: &Host<'_>, json: &str) {
         let mut drill = Drill::prepare(world, host, &[fault(json)]).await;
         drill.in_force(&[0]).await;
         for who in order {
-            processes.kill_what_is_left(who);
+            processes.signal_if_there(who, Signal::KILL);
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
         let after = host.clean(&before, &drill.run).await;

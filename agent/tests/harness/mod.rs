@@ -26,7 +26,7 @@ use rustix::{
 use super::common::run_id;
 
 /// Tells the program to be an agent.
-const AGENT: &str = "be-an-agent";
+pub(crate) const AGENT: &str = "be-an-agent";
 
 /// What the program was started for.
 pub(crate) enum Part<T: 'static> {

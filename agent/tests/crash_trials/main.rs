@@ -1,0 +1,153 @@
+//! Random crash trials: each is a real agent with real faults in fresh namespaces, whose processes are killed and stopped
+//! at a random moment while journal, configuration or identity may go bad; then the host must be as it was before.
+//!
+//! The number of a trial decides everything that is chosen in it. `FIREDRILL_TRIALS` says how many there are,
+//! `FIREDRILL_SEED` the number of the first, `FIREDRILL_TRIALS_AT_ONCE` how many run at a time. Prints a line for each
+//! trial that left something, and a table at the end.
+#![expect(clippy::unwrap_used, reason = "a test program")]
+
+#[expect(dead_code, reason = "what other tests need of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod damage;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod host;
+mod plan;
+#[expect(dead_code, reason = "what other tests need of it")]
+#[path = "../support/runsv.rs"]
+mod runsv;
+#[expect(dead_code, reason = "what other tests need of it")]
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+mod trial;
+
+use std::{
+    env, fs,
+    process::{Command, ExitCode, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use firedrill_agent::{built_in, testing::skip, wiring::Wiring};
+use harness::{Part, begin};
+use trial::Outcome;
+
+/// The hidden words that this program starts itself with: outside of a trial's namespaces, and inside.
+const OUTSIDE: &str = "__outside";
+const INSIDE: &str = "__inside";
+
+/// In the usual tests: enough to notice that something is broken everywhere.
+const USUAL: u64 = 24;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [OUTSIDE, seed] => return outside(seed),
+        [INSIDE, seed, root] => {
+            let outcome = trial::run(seed.parse().unwrap(), *root == "root");
+            println!("{}", serde_json::to_string(&outcome).unwrap());
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let tests = match begin(TESTS, || Wiring {
+        server: |link| Box::pin(trial::coordinator(link)),
+        ..built_in::wiring()
+    }) {
+        Part::Done(code) => return code,
+        Part::Tests(tests) => tests,
+    };
+    let all_good = tests.iter().all(|(name, test)| {
+        let good = test();
+        println!("test {name} ... {}", if good { "ok" } else { "FAILED" });
+        good
+    });
+    if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+type Test = (&'static str, fn() -> bool);
+
+const TESTS: &[Test] = &[("random_crashes_leave_nothing", trials)];
+
+/// Only the machine's root may write to the lists that rules by iptables need.
+fn is_machine_root() -> bool {
+    nix::unistd::geteuid().is_root()
+        && fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295")
+        && ["/usr/sbin", "/sbin"].iter().any(|dir| fs::exists(format!("{dir}/iptables-restore")).unwrap())
+}
+
+fn outside(seed: &str) -> ExitCode {
+    let root = if is_machine_root() { "root" } else { "user" };
+    let mut inside = Command::new(env::current_exe().unwrap());
+    inside.args([INSIDE, seed, root]).stdin(Stdio::null());
+    match host::in_fresh_namespaces(inside) {
+        Ok(output) => {
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+            if output.status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("cannot make namespaces: {error}");
+            ExitCode::from(77)
+        }
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+}
+
+/// Runs the trials, some at a time; whether nothing was left by any.
+fn trials() -> bool {
+    let first = number("FIREDRILL_SEED").unwrap_or(1);
+    let count = number("FIREDRILL_TRIALS").unwrap_or(USUAL);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let at_once = number("FIREDRILL_TRIALS_AT_ONCE").unwrap_or(3 * cores);
+    if !is_machine_root() {
+        skip("crash trials of faults by iptables: they need the machine's root and iptables");
+    }
+    let next = AtomicU64::new(first);
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..at_once.min(count) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        return;
+                    }
+                    let outcome = one(seed);
+                    if let Some(problem) = &outcome.problem {
+                        eprintln!("trial {seed}: {}\n{problem}\n", outcome.plan);
+                    }
+                    outcomes.lock().unwrap().push(outcome);
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap();
+    eprint!("{}", table::of(&outcomes, first, count));
+    outcomes.iter().all(|outcome| outcome.problem.is_none())
+}
+
+fn one(seed: u64) -> Outcome {
+    let output =
+        Command::new(env::current_exe().unwrap()).args([OUTSIDE, &seed.to_string()]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| Outcome {
+        seed,
+        plan: plan::Plan::of(seed, cfg!(debug_assertions), is_machine_root()).to_string(),
+        kinds: Vec::new(),
+        damage: String::new(),
+        broke: false,
+        problem: Some(format!(
+            "the trial could not be made: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )),
+    })
+}
