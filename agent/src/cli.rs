@@ -239,7 +239,7 @@ fn put_back_without_agent(
     halt: bool,
 ) -> PutBack {
     let paths = config.paths();
-    let lock = Lock::take(&paths, dying);
+    let lock = Lock::replace(&paths, dying);
     let healing = heal(config, &config.host(), &wiring, elsewhere, || {});
     let answer = UndoAnswer {
         swept: healing.swept.removed.clone(),

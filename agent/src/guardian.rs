@@ -108,14 +108,7 @@ fn exit_code(healing: &Healing) -> u8 {
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     crate::heap::few_heaps();
     let paths = config.paths();
-    let lock = match Lock::take(&paths, Duration::ZERO) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            lock::continue_holders(&paths);
-            Lock::take(&paths, Duration::from_secs(120))
-        }
-        taken => taken,
-    };
-    let lock = match lock {
+    let lock = match Lock::take_over(&paths, Duration::from_secs(120)) {
         Ok(lock) => lock,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock || local::listens(&paths) => {
             return Err(error);

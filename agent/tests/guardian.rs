@@ -391,16 +391,16 @@ fn undo_all_on_a_live_agent() {
 }
 
 fn undo_all_on_an_agent_that_hangs() {
-    let agent = Agent::in_force();
+    let mut agent = Agent::in_force();
     Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success(), "{undo:?}");
     assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
     assert!(!agent.file("a").exists(), "put back although nobody answers");
-    // Awake again it finds the lease over and everything put back, and says so in its journal.
-    fs::remove_file(agent.file("drill")).unwrap();
-    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::CONT));
-    wait("the journal to have it closed", || agent.journal().open().count() == 0);
+    // None of them can wake up and act.
+    agent.wait_gone();
+    agent.guardian.wait().unwrap();
+    assert_eq!(agent.journal().open().count(), 0, "it is journaled");
 }
 
 fn a_second_agent_waits() {

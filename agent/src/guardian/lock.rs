@@ -1,7 +1,8 @@
 //! One agent at a time: a lock on a file in the state directory, shared by an agent's three processes.
 //!
 //! The file names them. An agent that starts and finds the lock taken continues those of them that are stopped, so that
-//! they put back what is theirs: stopped processes would hold lock and faults for ever.
+//! they put back what is theirs; `undo --all` kills them and puts back itself. Stopped processes would hold lock and
+//! faults for ever.
 
 use std::{
     fs::{File, OpenOptions},
@@ -67,6 +68,34 @@ impl Lock {
         }
     }
 
+    /// Takes it for an agent that starts. Continues those of the holders that are stopped, so that they put back what is
+    /// theirs and leave.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn take_over(paths: &Paths, patience: Duration) -> io::Result<Self> {
+        Self::take_with(paths, patience, Signal::CONT)
+    }
+
+    /// Takes it for whoever puts back in the agent's place. Kills those of the holders that are stopped: the kernel then
+    /// removes what belongs to their sockets, and none of them wakes up later and acts.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn replace(paths: &Paths, patience: Duration) -> io::Result<Self> {
+        Self::take_with(paths, patience, Signal::KILL)
+    }
+
+    fn take_with(paths: &Paths, patience: Duration, to_stopped: Signal) -> io::Result<Self> {
+        match Self::take(paths, Duration::ZERO) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                signal_stopped_holders(paths, to_stopped);
+                Self::take(paths, patience)
+            }
+            taken => taken,
+        }
+    }
+
     /// Names the processes that hold it, in the file. One that cannot be written names nobody.
     pub(super) fn name_holders(&self, pids: &[i32]) {
         let names = pids.iter().filter_map(|pid| Stat::read(*pid).ok().flatten());
@@ -75,8 +104,8 @@ impl Lock {
     }
 }
 
-/// Continues those who hold the lock and are stopped.
-pub(super) fn continue_holders(paths: &Paths) {
+/// Sends a signal to those who hold the lock and are stopped.
+fn signal_stopped_holders(paths: &Paths, signal: Signal) {
     let text = std::fs::read_to_string(paths.state.join(FILE)).unwrap_or_default();
     for name in text.lines().filter_map(|line| line.parse::<Name>().ok()) {
         let Some(held) = Pid::from_raw(name.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
@@ -87,11 +116,13 @@ pub(super) fn continue_holders(paths: &Paths) {
         let stopped =
             Stat::read(name.pid).ok().flatten().is_some_and(|stat| stat.name == name && stat.is_stopped());
         if stopped {
-            tracing::warn!(
-                "process {} of the agent before was stopped (SIGSTOP); it is continued, so that it puts back what it made",
-                name.pid
-            );
-            let _ = pidfd_send_signal(&held, Signal::CONT);
+            let what = if signal == Signal::KILL {
+                "killed, and what it made is put back in its place"
+            } else {
+                "continued, so that it puts back what it made"
+            };
+            tracing::warn!("process {} of the agent before was stopped (SIGSTOP); it is {what}", name.pid);
+            let _ = pidfd_send_signal(&held, signal);
         }
     }
 }
