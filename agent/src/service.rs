@@ -264,6 +264,11 @@ pub trait Manager {
     /// It is not back.
     fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError>;
 
+    /// Whether a command that was sent may not show in the state yet, even after its sender has died.
+    fn commands_lag(&self) -> bool {
+        false
+    }
+
     /// Whether the run that there is now was told to end, and will.
     fn is_leaving(&self, state: &State) -> bool {
         state.phase == Phase::Stopping

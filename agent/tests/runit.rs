@@ -81,6 +81,26 @@ fn an_agent_that_died_before_it_learnt_the_mark_starts_it_all_the_same() {
 }
 
 #[test]
+fn a_stop_that_was_sent_and_not_read_yet_is_put_back() {
+    each(|which, dir| {
+        let service = Supervised::start(which, dir, "checkout", RUN);
+        let host = host(dir);
+        let stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        service.is_deaf(true);
+        // Sent by an agent that died before it saw the service end.
+        service.send(b"d");
+        std::thread::scope(|scope| {
+            let undoing = scope.spawn(|| stop.undo());
+            until("an end", || service.waiting() == 2 || undoing.is_finished());
+            assert_eq!(service.waiting(), 2, "a start follows the stop");
+            service.is_deaf(false);
+            undoing.join().expect("no panic");
+        });
+        assert!(service.main().is_some() && service.waiting() == 0, "it is up, and nothing waits");
+    });
+}
+
+#[test]
 fn a_stop_that_fails_is_put_back() {
     each(|which, dir| {
         // It is not down within the hold.

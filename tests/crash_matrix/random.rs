@@ -78,8 +78,9 @@ impl Plan {
         };
         let hits = whom.map(|who| hit(who, &mut rng));
         let count = rng.usize(1..=3);
-        // A service manager makes an agent anew that has ended, not one that sleeps.
-        let sleeps = count == 3 && hits.iter().all(|(_, signal, _)| *signal == Signal::STOP);
+        // A service manager makes an agent anew whose main process has ended, not one whose main process sleeps.
+        let sleeps = count == 3
+            && hits.iter().any(|(who, signal, _)| *who == Who::Guardian && *signal == Signal::STOP);
         let death = match rng.u8(..100) {
             0..15 => Death::Coordinator,
             15..30 => Death::LinkCut,

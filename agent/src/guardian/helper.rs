@@ -40,7 +40,10 @@ pub(super) fn run(shared: &Shared) -> i32 {
         match page.ordered() {
             Order::Heal => break HealReason::WorkerDied,
             // The worker has put everything back and said so.
-            Order::Leave => return 0,
+            Order::Leave => {
+                guardian.resume();
+                return 0;
+            }
             Order::Wait => {}
         }
         if guardian.ended().is_some() {
@@ -57,7 +60,10 @@ pub(super) fn run(shared: &Shared) -> i32 {
             break HealReason::GuardianDied;
         }
     };
-    i32::from(shared.heal(&reason, || {}))
+    let code = shared.heal(&reason, || {});
+    // Stopped since it gave the order, it would keep the agent from being started again.
+    guardian.resume();
+    i32::from(code)
 }
 
 /// A worker whose guardian died heals by itself and leaves. It is given the time for it, and killed when it hangs.

@@ -35,6 +35,10 @@ impl Lock {
     /// # Errors
     /// Another agent runs and does not end within that time (`WouldBlock`), or the file cannot be made.
     pub fn take(paths: &Paths, patience: Duration) -> io::Result<Self> {
+        Self::take_with(paths, patience, None)
+    }
+
+    fn take_with(paths: &Paths, patience: Duration, to_stopped: Option<Signal>) -> io::Result<Self> {
         let dir = &paths.state;
         std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
         let path = paths.state.join(FILE);
@@ -51,6 +55,10 @@ impl Lock {
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
                     if !std::mem::replace(&mut said, true) {
                         tracing::info!("waiting for another agent to let go of {}", path.display());
+                    }
+                    // Each time: one may be stopped later.
+                    if let Some(signal) = to_stopped {
+                        signal_stopped_holders(paths, signal);
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
@@ -74,7 +82,7 @@ impl Lock {
     /// # Errors
     /// As [`Lock::take`].
     pub fn take_over(paths: &Paths, patience: Duration) -> io::Result<Self> {
-        Self::take_with(paths, patience, Signal::CONT)
+        Self::take_with(paths, patience, Some(Signal::CONT))
     }
 
     /// Takes it for whoever puts back in the agent's place. Kills those of the holders that are stopped: the kernel then
@@ -83,17 +91,7 @@ impl Lock {
     /// # Errors
     /// As [`Lock::take`].
     pub fn replace(paths: &Paths, patience: Duration) -> io::Result<Self> {
-        Self::take_with(paths, patience, Signal::KILL)
-    }
-
-    fn take_with(paths: &Paths, patience: Duration, to_stopped: Signal) -> io::Result<Self> {
-        match Self::take(paths, Duration::ZERO) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                signal_stopped_holders(paths, to_stopped);
-                Self::take(paths, patience)
-            }
-            taken => taken,
-        }
+        Self::take_with(paths, patience, Some(Signal::KILL))
     }
 
     /// Names the processes that hold it, in the file. One that cannot be written names nobody.

@@ -151,8 +151,17 @@ impl Manager for Runit {
     }
 
     fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
+        // runsv rewrites `status` at every command: until then it has not read this one, nor those before it.
+        let before = Status::of(unit)?.mark;
         Self::send(unit, b"u")?;
-        Self::until(unit, "starting", at_most, |status| Ok(status.state().is_back(told)))
+        Self::until(unit, "starting", at_most, |status| {
+            Ok(status.mark != before && status.state().is_back(told))
+        })
+    }
+
+    /// Commands wait in a pipe for a runsv that is busy.
+    fn commands_lag(&self) -> bool {
+        true
     }
 
     /// A `control/t` or `control/d` script takes the place of the TERM that `status` tells of.

@@ -85,7 +85,9 @@ pub(crate) fn start_again(
         locked(&TOLD).insert(key.clone(), run);
     }
     let told = locked(&TOLD).get(&key).cloned();
-    if state.is_back(told.as_deref()) {
+    // Without a mark, a stop of ours may be on its way; a start that follows it is carried out after it.
+    let may_stop_yet = stopped_mark.is_none() && manager.commands_lag();
+    if state.is_back(told.as_deref()) && !may_stop_yet {
         locked(&LEFT).remove(&unit.key());
         locked(&TOLD).remove(&key);
         return done(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });

@@ -42,7 +42,7 @@ pub(crate) struct Supervised {
 }
 
 enum Kind {
-    Double { end: Arc<AtomicBool>, thread: Option<JoinHandle<()>> },
+    Double { end: Arc<AtomicBool>, deaf: Arc<AtomicBool>, thread: Option<JoinHandle<()>> },
     Real(Child),
 }
 
@@ -68,7 +68,7 @@ impl Supervised {
     /// The supervisor ends, and the service with all its processes.
     pub(crate) fn kill_supervisor(&mut self) {
         match &mut self.kind {
-            Kind::Double { end, thread } => {
+            Kind::Double { end, thread, .. } => {
                 end.store(true, Ordering::Relaxed);
                 if let Some(thread) = thread.take() {
                     thread.join().expect("double");
@@ -96,6 +96,25 @@ impl Supervised {
     /// As an administrator's `sv`.
     pub(crate) fn send(&self, commands: &[u8]) {
         send_raw(&self.dir, commands).expect("a runsv reads");
+    }
+
+    /// Whether the supervisor, as on a busy machine, leaves commands in its pipe.
+    pub(crate) fn is_deaf(&self, yes: bool) {
+        use rustix::process::{Pid, Signal, kill_process};
+        match &self.kind {
+            Kind::Double { deaf, .. } => deaf.store(yes, Ordering::Relaxed),
+            Kind::Real(child) => {
+                let signal = if yes { Signal::STOP } else { Signal::CONT };
+                kill_process(Pid::from_child(child), signal).expect("a runsv");
+            }
+        }
+    }
+
+    /// How many commands wait in the pipe.
+    pub(crate) fn waiting(&self) -> u64 {
+        let path = self.dir.join("supervise/control");
+        let pipe = fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path);
+        rustix::io::ioctl_fionread(pipe.expect("a runsv reads")).expect("a pipe")
     }
 
     fn status(&self) -> Vec<u8> {
@@ -157,9 +176,10 @@ fn supervise(which: Which, dir: &Path) -> Kind {
         ),
         Which::Double => {
             let end = Arc::new(AtomicBool::new(false));
+            let deaf = Arc::new(AtomicBool::new(false));
             let mut double = Double::new(dir);
-            let stop = Arc::clone(&end);
-            Kind::Double { end, thread: Some(std::thread::spawn(move || double.run(&stop))) }
+            let (stop, ignore) = (Arc::clone(&end), Arc::clone(&deaf));
+            Kind::Double { end, deaf, thread: Some(std::thread::spawn(move || double.run(&stop, &ignore))) }
         }
     }
 }
@@ -204,10 +224,12 @@ impl Double {
         double
     }
 
-    fn run(&mut self, end: &AtomicBool) {
+    fn run(&mut self, end: &AtomicBool, deaf: &AtomicBool) {
         while !end.load(Ordering::Relaxed) {
             let mut commands = [0; 16];
-            if let Ok(count) = self.control.read(&mut commands) {
+            if !deaf.load(Ordering::Relaxed)
+                && let Ok(count) = self.control.read(&mut commands)
+            {
                 commands[..count].iter().for_each(|command| self.obey(*command));
             }
             if let Some(child) = &mut self.child
