@@ -163,6 +163,9 @@ impl Watch {
                 supervisor.leave();
                 if *reason == HealReason::GuardianDied {
                     self.leave_nobody();
+                } else {
+                    // Stopped since it asked for this, it would keep the agent from being started again.
+                    self.guardian.resume();
                 }
                 let in_order =
                     *reason == HealReason::AgentStopping && page.stop.load(SeqCst) != STOP_HELPER_DIED;
