@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use firedrill_wire::api::{Claim, Finding};
+use firedrill_wire::api::Finding;
 
 use crate::{
     fault,
@@ -34,11 +34,16 @@ impl Snapshot for WholeHost {
         serde_json::to_value(taken).map_err(|error| error.to_string())
     }
 
-    fn compare(&self, host: &Host, before: &serde_json::Value, claims: &[Claim]) -> Result<Compared, String> {
+    fn compare(
+        &self,
+        host: &Host,
+        before: &serde_json::Value,
+        parties: snapshot::Parties<'_>,
+    ) -> Result<Compared, String> {
         let before: snapshot::Snapshot = serde_json::from_value(before.clone())
             .map_err(|error| format!("the snapshot from before cannot be read: {error}"))?;
         let after = snapshot::Snapshot::take(host).map_err(|error| error.to_string())?;
-        let difference = snapshot::compare(&before, &after, claims);
+        let difference = snapshot::compare_among(&before, &after, parties);
         Ok(Compared { ours: difference.ours, foreign: difference.foreign, compared: difference.compared })
     }
 }

@@ -17,7 +17,7 @@ mod routes;
 mod rules;
 pub mod units;
 
-pub use compare::{Difference, compare};
+pub use compare::{Difference, Other, Parties, compare, compare_among};
 pub(crate) use iptables::program as legacy_program;
 pub(crate) use qdiscs::kinds as qdisc_kinds;
 

@@ -8,6 +8,7 @@ mod arm;
 mod book;
 mod control;
 mod feed;
+mod finish;
 mod life;
 mod prepare;
 mod recover;
@@ -202,9 +203,11 @@ impl Core {
         &self.config.file
     }
 
-    /// Journals an event; the disk may lag behind until [`Core::sync`]. Gives the event's time by CLOCK_BOOTTIME.
-    fn event(&self, what: What) -> u64 {
-        lock(&self.journal).event(what).boot_us
+    /// Journals an event; the disk may lag behind until [`Core::sync`]. Gives the event's time by CLOCK_BOOTTIME and by the
+    /// wall clock.
+    fn event(&self, what: What) -> (u64, u64) {
+        let event = lock(&self.journal).event(what);
+        (event.boot_us, event.wall_us)
     }
 
     /// Makes what was journaled safe, without keeping others from journaling meanwhile, and hands it on.
@@ -258,7 +261,8 @@ impl Core {
             active::syslog(&format!("{id} of run {run} could NOT be put back: {detail}"));
         }
         let trouble = if to == State::Stuck { detail.clone() } else { String::new() };
-        let now = self.event(What::Changed { injection: id.clone(), run, to, reason, detail, foreign });
+        let news = What::Changed { injection: id.clone(), run, to, reason, detail, foreign: foreign.clone() };
+        let (now, wall_us) = self.event(news);
         if safe {
             self.sync();
         }
@@ -268,6 +272,8 @@ impl Core {
             if let Some(entry) = book.live.get_mut(id) {
                 entry.state = to;
                 entry.trouble = trouble;
+                entry.foreign.extend(foreign);
+                entry.ended_wall_us = (!to.is_open()).then_some(wall_us);
                 if to == State::InForce {
                     entry.intent.in_force_at(now);
                 }

@@ -14,6 +14,7 @@ pub mod service;
 
 use std::time::Duration;
 
+use firedrill_wire::api::Claim;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{
@@ -93,8 +94,25 @@ pub enum Undo {
 pub struct Undone {
     /// What was done, or found to be done already.
     pub detail: String,
-    /// What others had done to it meanwhile.
+    /// What others had done to it meanwhile. What is left to them begins with what it is, as claims name it: see
+    /// [`Undone::left`].
     pub foreign: Vec<String>,
+}
+
+impl Undone {
+    /// Somebody else has decided about it since, and it is left so. What a claim names is not this run's doing any more.
+    #[must_use]
+    pub fn left(claim: &str, detail: String, why: &str) -> Self {
+        Self { foreign: vec![format!("{claim}: {detail}: {why}")], detail }
+    }
+}
+
+/// Whether one of these says that what a claim names was left to somebody else.
+#[must_use]
+pub fn is_left(claim: &Claim, foreign: &[String]) -> bool {
+    foreign
+        .iter()
+        .any(|text| text.strip_prefix(claim.what.as_str()).is_some_and(|rest| rest.starts_with(": ")))
 }
 
 /// It could not be put back.

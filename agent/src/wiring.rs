@@ -7,7 +7,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use firedrill_wire::{
     Fault, RunId,
-    api::{Claim, Doctor, Finding, Problem, StartProbes},
+    api::{Doctor, Finding, Problem, StartProbes},
     probe::Bin,
 };
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::{
     fault::Inject,
     heal::Apply,
     host::Host,
+    snapshot::Parties,
     sweep::Sweep,
 };
 
@@ -83,7 +84,12 @@ pub trait Snapshot: Send + Sync {
     ///
     /// # Errors
     /// What could not be read; the host is unproven.
-    fn compare(&self, host: &Host, before: &serde_json::Value, claims: &[Claim]) -> Result<Compared, String>;
+    fn compare(
+        &self,
+        host: &Host,
+        before: &serde_json::Value,
+        parties: Parties<'_>,
+    ) -> Result<Compared, String>;
 }
 
 /// What a comparison found.

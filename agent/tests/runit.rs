@@ -13,6 +13,7 @@ use firedrill_agent::{
     host::process::{Stat, alive},
     service::Unit,
     snapshot,
+    undo::is_left,
 };
 use firedrill_wire::{evidence::Seen, fault::ServiceManager};
 use runsv::{Supervised, Which, supervisors};
@@ -208,6 +209,7 @@ fn what_an_administrator_stopped_stays_stopped() {
             for _ in 0..2 {
                 let undone = stop.undo();
                 assert_eq!(undone[0].foreign.len(), 1, "{undone:?}");
+                assert!(is_left(&unit.claim(), &undone[0].foreign), "{undone:?}");
                 assert!(service.is_down());
             }
             drop(service);

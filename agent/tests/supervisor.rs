@@ -22,7 +22,7 @@ use firedrill_agent::{
 };
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
-    Fault, InjectionId, Span,
+    Fault, InjectionId, RunId, Span,
     api::{Arm, HostState, Prepared, Renew, Undo, UndoAnswer, UndoScope},
     fault::{ProcessKill, Signal},
     journal::{AgentEvent, HealReason, State, What},
@@ -579,6 +579,62 @@ fn differences_in_what_was_claimed_are_ours() {
     }
     let agent = Agent::new();
     assert_eq!(agent.supervisor.finish(&run_id()).unwrap_err().code, "unknown-run");
+}
+
+/// Makes a fault that changes the host, as another run; gives the end of that run.
+fn another_run(agent: &Agent) -> impl Fn(&Agent) + use<> {
+    let run: RunId = "r2".parse().unwrap();
+    let ask = ask_prepare(&[("z", pause("z", None, Some("value")))], HOLD);
+    let prepared = ready(agent.supervisor.prepare(&alice(), &run, &ask).unwrap());
+    agent.supervisor.arm(&alice(), &run, &ask_arm(&prepared, 0, HOLD, LEASE)).unwrap();
+    agent.supervisor.renew(&run, &Renew { lease: LEASE }).unwrap();
+    agent.wait_for("z", State::InForce);
+    fs::write(agent.file("value"), "changed").unwrap();
+    move |agent: &Agent| {
+        agent.undo(UndoScope::Run(run.clone()), false);
+        fs::remove_file(agent.file("value")).unwrap();
+    }
+}
+
+#[test]
+fn what_another_run_does_is_not_this_runs() {
+    let finish = |agent: &Agent, words: &str| {
+        let end = agent.supervisor.finish(&run_id()).unwrap();
+        assert_eq!((end.state, end.ours.len()), (HostState::Clean, 0), "{end:?}");
+        assert!(end.foreign.len() == 1 && end.foreign[0].contains("run r2 (Friday, by alice)"), "{end:?}");
+        assert!(end.foreign[0].contains(words), "{end:?}");
+    };
+    // It began after this run's snapshot, and is still in force.
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, None))]);
+    let end = another_run(&agent);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    finish(&agent, "open true");
+    end(&agent);
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap().foreign, Vec::<String>::new());
+    // It was in force before this run's snapshot, and has ended since; also by an agent that was not there.
+    let agent = Agent::new();
+    let end = another_run(&agent);
+    agent.in_force(&[("a", pause("a", None, None))]);
+    end(&agent);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    finish(&agent, "open false");
+    finish(&agent.restart(), "open false");
+}
+
+#[test]
+fn what_is_left_to_an_administrator_is_not_called_ours() {
+    for (file, text) in [("a.theirs", "file:value"), ("a.taken", "")] {
+        let agent = Agent::new();
+        fs::write(agent.file(file), text).unwrap();
+        agent.in_force(&[("a", pause("a", None, Some("value")))]);
+        fs::write(agent.file("value"), "as the administrator wants it").unwrap();
+        agent.undo(UndoScope::Injection(id("a")), false);
+        let end = agent.supervisor.finish(&run_id()).unwrap();
+        assert_eq!((end.state, end.foreign.len()), (HostState::Clean, 1), "{file}: {end:?}");
+        let end = agent.restart().supervisor.finish(&run_id()).unwrap();
+        assert_eq!((end.state, end.foreign.len()), (HostState::Clean, 1), "{file}: {end:?}");
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn found(id: &str, boot: &str, state: State, reversible: bool, undo: Vec<Undo>) 
             lease: Span::secs(1),
         },
     };
-    Found { intent, state, journaled: Some(state) }
+    Found::new(intent, state, Some(state))
 }
 
 fn heal(open: &[Found]) -> Vec<(String, State)> {

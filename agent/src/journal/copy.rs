@@ -93,7 +93,7 @@ fn add(copy: Copy, into: &mut Replayed) {
         let Some(found) = into.find(intent.id()) else {
             into.damage
                 .push(format!("{} stands in {FILE} but not in the journal; it is put back", intent.id()));
-            into.injections.push(Found { intent, state, journaled: None });
+            into.injections.push(Found::new(intent, state, None));
             continue;
         };
         let (here, there) = (progress(found.state), progress(state));

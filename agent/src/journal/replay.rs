@@ -40,6 +40,17 @@ pub struct Found {
     pub state: State,
     /// Where it stands by the journal alone; `None` where only the copy in `/run` knows it.
     pub journaled: Option<State>,
+    /// When it ended, by the wall clock in microseconds, where the journal knows.
+    pub ended_wall_us: Option<u64>,
+    /// What others had done, as its undo found it.
+    pub foreign: Vec<String>,
+}
+
+impl Found {
+    /// One that was armed; `journaled` is whether the journal knows it.
+    pub(crate) const fn new(intent: Intent, state: State, journaled: Option<State>) -> Self {
+        Self { intent, state, journaled, ended_wall_us: None, foreign: Vec::new() }
+    }
 }
 
 impl Replayed {
@@ -78,7 +89,7 @@ impl Replayed {
             }
             Record::Intent(intent) => {
                 let state = State::Armed;
-                self.injections.push(Found { intent: *intent, state, journaled: Some(state) });
+                self.injections.push(Found::new(*intent, state, Some(state)));
             }
             Record::BetterUndo { injection, undo } => match self.find(&injection) {
                 Some(found) => found.intent.live.prepared.undo = undo,
@@ -92,9 +103,13 @@ impl Replayed {
             Record::Event(event) => {
                 self.last_seq = self.last_seq.max(event.seq);
                 match &event.what {
-                    What::Changed { injection, to, .. } => {
+                    What::Changed { injection, to, foreign, .. } => {
                         self.changed(injection, *to, at);
                         self.ends_later(injection, &event);
+                        if let Some(found) = self.find(injection) {
+                            found.ended_wall_us = (!to.is_open()).then_some(event.wall_us);
+                            found.foreign.extend(foreign.iter().cloned());
+                        }
                     }
                     What::Halted { by } => self.halted_by = Some(by.clone()),
                     What::Released { .. } => self.halted_by = None,

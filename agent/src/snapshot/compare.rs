@@ -1,86 +1,160 @@
 //! What differs between two looks at a host, and whose doing it is. Pure.
 
-use firedrill_wire::api::Claim;
+use firedrill_wire::{InjectionId, api::Claim};
 
 use super::Snapshot;
-use crate::host::nft::PREFIX;
+use crate::host::{
+    iptables,
+    nft::{self, PREFIX},
+};
 
 /// How many lines of a value that differs are shown.
 const SHOWN: usize = 4;
 /// How many characters of each.
 const WIDTH: usize = 160;
 
+/// Whose doing a difference can be, besides people's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parties<'a> {
+    /// What the run claimed and has not left to somebody else.
+    pub claims: &'a [Claim],
+    /// The injections of other runs that were open between the two looks.
+    pub others: &'a [Other],
+}
+
+/// An injection of another run that was open between the two looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Which.
+    pub injection: InjectionId,
+    /// What it claimed.
+    pub claims: Vec<Claim>,
+    /// Whether it is still open.
+    pub open: bool,
+    /// Whose it is, for people: run, drill and operator.
+    pub whose: String,
+}
+
 /// What differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// What is ours or was claimed, and is not as it was.
     pub ours: Vec<String>,
-    /// What others changed.
+    /// What others changed: people, or other runs.
     pub foreign: Vec<String>,
     /// How many things were compared.
     pub compared: u64,
 }
 
-/// Compares. What a claim names, and what carries our prefix, is ours; everything else is somebody else's doing.
+/// Compares on behalf of one run that nobody else can have changed anything for. See [`compare_among`].
 #[must_use]
 pub fn compare(before: &Snapshot, after: &Snapshot, claims: &[Claim]) -> Difference {
+    compare_among(before, after, Parties { claims, others: &[] })
+}
+
+/// Compares. What has the name of another run's injection is that run's, and so is what it claims, unless this run
+/// claims it too. What this run claims and what carries our prefix is ours; everything else is somebody else's doing.
+#[must_use]
+pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) -> Difference {
     let mut difference = Difference::default();
     let new = after.seen.keys().filter(|key| !before.seen.contains_key(*key));
     for key in before.seen.keys().chain(new) {
         difference.compared += 1;
-        let line = match (before.seen.get(key), after.seen.get(key)) {
+        let (line, parts) = match (before.seen.get(key), after.seen.get(key)) {
             (Some(was), Some(is)) if was == is => continue,
-            (Some(was), Some(is)) => format!("{key} changed: {}", lines(was, is)),
-            (Some(_), None) => format!("{key} is gone"),
-            (None, _) => format!("{key} is new"),
+            (Some(was), Some(is)) => {
+                let parts = parts(was, is);
+                (format!("{key} changed: {}", shown(&parts)), parts)
+            }
+            (Some(_), None) => (format!("{key} is gone"), Vec::new()),
+            (None, _) => (format!("{key} is new"), Vec::new()),
         };
-        let ours = is_ours(key, claims) || line.split([' ', '"']).any(|word| word.starts_with(PREFIX));
-        if ours { &mut difference.ours } else { &mut difference.foreign }.push(line);
+        match parties.whose(key, &parts) {
+            Whose::Ours => difference.ours.push(line),
+            Whose::Other(other) => {
+                let has = if other.open { "has it in force" } else { "had it in force" };
+                difference.foreign.push(format!("{line} ({} {has})", other.whose));
+            }
+            Whose::Foreign => difference.foreign.push(line),
+        }
     }
     difference
 }
 
-fn is_ours(key: &str, claims: &[Claim]) -> bool {
-    let (class, name) = key.split_once(':').unwrap_or(("", key));
-    let network = matches!(
-        class,
-        "nft-table"
-            | "nft-chain"
-            | "nft-set"
-            | "nft-object"
-            | "nft-flowtable"
-            | "link"
-            | "addr"
-            | "qdisc"
-            | "class"
-            | "filter"
-            | "iptables-chain"
-    );
-    let named = network && name.split(' ').take(3).any(|word| word.starts_with(PREFIX));
-    named
-        || claims.iter().any(|claim| {
-            key.strip_prefix(claim.what.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-        })
+enum Whose<'a> {
+    Ours,
+    Other(&'a Other),
+    Foreign,
 }
 
-fn lines(was: &str, is: &str) -> String {
+impl<'a> Parties<'a> {
+    fn whose(self, key: &str, parts: &[String]) -> Whose<'a> {
+        let words = std::iter::once(key).chain(parts.iter().map(String::as_str));
+        let names =
+            words.flat_map(|text| text.split([' ', '"', ':'])).filter(|word| word.starts_with(PREFIX));
+        let mut named = None;
+        for name in names {
+            match self.others.iter().find(|other| other.has(name)) {
+                Some(other) => named = Some(other),
+                // One name of ours is enough, and one that nobody owns up to is ours.
+                None => return Whose::Ours,
+            }
+        }
+        if let Some(other) = named {
+            return Whose::Other(other);
+        }
+        let claims = |claims: &[Claim]| claims.iter().any(|claim| covers(claim, key));
+        let of_other =
+            |open: bool| self.others.iter().find(|other| other.open == open && claims(&other.claims));
+        // What another run holds now it could only claim when this one had let go.
+        if let Some(other) = of_other(true) {
+            Whose::Other(other)
+        } else if claims(self.claims) {
+            Whose::Ours
+        } else {
+            of_other(false).map_or(Whose::Foreign, Whose::Other)
+        }
+    }
+}
+
+impl Other {
+    /// Whether an object of that name is of this injection.
+    fn has(&self, name: &str) -> bool {
+        // Chains and interfaces have the same beginning, and more after it.
+        name == nft::table_name(&self.injection) || name.starts_with(&iptables::prefix(&self.injection))
+    }
+}
+
+fn covers(claim: &Claim, key: &str) -> bool {
+    let starts =
+        |what: &str| key.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    // A process is claimed as such; what is compared of it is whether it is stopped.
+    let stopped = claim.what.strip_prefix("process:").map(|name| format!("stopped:{name}"));
+    starts(&claim.what) || stopped.is_some_and(|what| starts(&what))
+}
+
+/// The lines that differ.
+fn parts(was: &str, is: &str) -> Vec<String> {
     let missing = was.lines().filter(|line| !is.lines().any(|other| other == *line));
     let added = is.lines().filter(|line| !was.lines().any(|other| other == *line));
-    let missing = missing.map(|line| format!("- {}", short(line)));
-    let mut all: Vec<String> = missing.chain(added.map(|line| format!("+ {}", short(line)))).collect();
-    if all.is_empty() {
+    let missing = missing.map(|line| format!("- {line}"));
+    missing.chain(added.map(|line| format!("+ {line}"))).collect()
+}
+
+fn shown(parts: &[String]) -> String {
+    if parts.is_empty() {
         return "the same parts in another order or number".to_owned();
     }
-    if all.len() > SHOWN {
-        let more = all.len() - SHOWN;
-        all.truncate(SHOWN);
-        all.push(format!("and {more} more"));
+    let mut all: Vec<String> = parts.iter().take(SHOWN).map(|line| short(line)).collect();
+    if parts.len() > SHOWN {
+        all.push(format!("and {} more", parts.len() - SHOWN));
     }
     all.join("; ")
 }
 
 fn short(line: &str) -> String {
-    match line.char_indices().nth(WIDTH) {
+    // Two more for the sign.
+    match line.char_indices().nth(WIDTH + 2) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
     }
@@ -89,6 +163,15 @@ fn short(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn claimed(what: &str) -> Vec<Claim> {
+        vec![Claim { what: what.to_owned(), shared: false }]
+    }
+
+    fn other(injection: &str, claims: Vec<Claim>, open: bool) -> Other {
+        let whose = "run r2 (slow20, by bob)".to_owned();
+        Other { injection: injection.parse().unwrap(), claims, open, whose }
+    }
 
     fn snapshot(seen: &[(&str, &str)]) -> Snapshot {
         let seen = seen.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -104,8 +187,8 @@ mod tests {
             ("link:eth0", "up"),
             ("nft-chain:inet fd_x input", "drop"),
         ]);
-        let claim = Claim { what: "unit:checkout".to_owned(), shared: false };
-        let difference = compare(&before, &after, &[claim]);
+        let claims = claimed("unit:checkout");
+        let difference = compare(&before, &after, &claims);
         assert_eq!(difference.compared, 4);
         assert_eq!(
             difference.ours,
@@ -137,5 +220,58 @@ mod tests {
             &[],
         );
         assert_eq!(difference.foreign.len(), 1);
+    }
+
+    #[test]
+    fn what_has_the_name_of_another_runs_injection_is_that_runs() {
+        let theirs = other("r2-1-1", Vec::new(), true);
+        let (table, prefix) = (nft::table_name(&theirs.injection), iptables::prefix(&theirs.injection));
+        let chain = format!("nft-chain:inet {table} output");
+        let jump = format!("ACCEPT\n-j {prefix}_i");
+        let quiet = snapshot(&[("iptables-chain:ip filter INPUT", "ACCEPT")]);
+        let held = snapshot(&[(&chain, "drop"), ("iptables-chain:ip filter INPUT", &jump)]);
+        for (before, after) in [(&quiet, &held), (&held, &quiet)] {
+            let others = [theirs.clone()];
+            let difference = compare_among(before, after, Parties { claims: &[], others: &others });
+            assert_eq!((difference.ours.len(), difference.foreign.len()), (0, 2), "{difference:?}");
+            assert!(
+                difference
+                    .foreign
+                    .iter()
+                    .all(|line| line.ends_with("(run r2 (slow20, by bob) has it in force)"))
+            );
+            // Without that run it would be a leftover.
+            assert_eq!(compare(before, after, &[]).ours.len(), 2);
+        }
+        // A jump of ours beside theirs is ours.
+        let both = format!("{jump}\n-j {}_i", iptables::prefix(&"r1-1-1".parse().unwrap()));
+        let dirty = snapshot(&[("iptables-chain:ip filter INPUT", &both)]);
+        let difference = compare_among(&quiet, &dirty, Parties { claims: &[], others: &[theirs] });
+        assert_eq!((difference.ours.len(), difference.foreign.len()), (1, 0), "{difference:?}");
+    }
+
+    #[test]
+    fn what_another_run_claims_is_that_runs_unless_this_one_claims_it_too() {
+        let up = snapshot(&[("unit:runit/db", "up")]);
+        let down = snapshot(&[("unit:runit/db", "down")]);
+        let db = claimed("unit:runit/db");
+        let of = |claims: &[Claim], open| {
+            let others = [other("r2-1-1", db.clone(), open)];
+            compare_among(&up, &down, Parties { claims, others: &others })
+        };
+        assert_eq!(of(&[], true).foreign.len(), 1);
+        assert!(of(&[], false).foreign[0].contains("had it in force"));
+        assert_eq!(of(&db, true).foreign.len(), 1, "it has it now, so this run let go");
+        assert_eq!(of(&db, false).ours.len(), 1, "either may have left it so");
+        assert_eq!(compare(&up, &down, &[]).foreign, ["unit:runit/db changed: - up; + down"]);
+    }
+
+    #[test]
+    fn a_process_that_was_claimed_and_is_stopped_is_ours() {
+        let stopped = snapshot(&[("stopped:42@7", "nginx"), ("stopped:421@7", "cron")]);
+        let claims = claimed("process:42@7");
+        let difference = compare(&snapshot(&[]), &stopped, &claims);
+        assert_eq!(difference.ours, ["stopped:42@7 is new"]);
+        assert_eq!(difference.foreign, ["stopped:421@7 is new"]);
     }
 }

@@ -228,7 +228,6 @@ impl Core {
         known.heard_boot_us = now;
         let renewals = known.renewals;
         for (intent, alarm) in entries {
-            known.claims.extend(intent.live.prepared.claims.iter().cloned());
             book.live.insert(intent.id().clone(), Entry::new(intent, renewals, alarm));
         }
         book.prune();

@@ -1,9 +1,6 @@
 //! What the supervisor knows: live injections, runs and their leases, claims, tombstones, the halt. Only data.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
@@ -34,6 +31,8 @@ pub(super) struct Book {
     pub(super) halted_by: Option<String>,
     /// The agent is stopping.
     pub(super) closing: bool,
+    /// When the newest of those that were forgotten had ended, by the wall clock in microseconds.
+    pub(super) forgot_wall_us: u64,
 }
 
 /// One injection, from arming on.
@@ -52,6 +51,10 @@ pub(super) struct Entry {
     pub(super) act_by: Option<u64>,
     /// Why it is stuck.
     pub(super) trouble: String,
+    /// What others had done, as its undo found it.
+    pub(super) foreign: Vec<String>,
+    /// When it ended, by the wall clock in microseconds.
+    pub(super) ended_wall_us: Option<u64>,
     alarm: Arc<Alarm>,
 }
 
@@ -61,13 +64,14 @@ pub(super) struct Run {
     pub(super) plan_digest: String,
     pub(super) environment: Option<String>,
     pub(super) asks: BTreeMap<InjectionId, Asked>,
-    pub(super) claims: BTreeSet<Claim>,
     pub(super) lease: Span,
     pub(super) lease_until: u64,
     pub(super) renewals: u64,
     pub(super) heard_boot_us: u64,
     /// The lease ended while something was open.
     pub(super) over: bool,
+    /// Its snapshot was taken by this process, which therefore has seen all of it.
+    pub(super) began_here: bool,
 }
 
 /// What was asked at prepare.
@@ -88,6 +92,8 @@ impl Entry {
             made_by: None,
             act_by: None,
             trouble: String::new(),
+            foreign: Vec::new(),
+            ended_wall_us: None,
             alarm,
         }
     }
@@ -178,7 +184,9 @@ impl Book {
                 .filter(|(_, entry)| !entry.state.is_open())
                 .min_by_key(|(_, entry)| entry.intent.live.ends_boot_us)
                 .map(|(id, _)| id.clone());
-            oldest.and_then(|id| self.live.remove(&id));
+            let forgotten = oldest.and_then(|id| self.live.remove(&id));
+            let ended = forgotten.and_then(|entry| entry.ended_wall_us).unwrap_or(0);
+            self.forgot_wall_us = self.forgot_wall_us.max(ended);
         }
         while self.runs.len() > RUNS_MOST {
             let oldest = self

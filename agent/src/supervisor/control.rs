@@ -3,19 +3,19 @@
 use firedrill_wire::{
     InjectionId, RunId,
     api::{
-        AgentStatus, Arm, Armed, Clock, Doctor, EndState, HostState, Prepare, PrepareAnswer, Problem, Renew,
-        Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
+        StartProbes, Undo, UndoAnswer, UndoScope,
     },
     journal::{AgentEvent, HealReason, State, What},
     probe::Bin,
 };
 
-use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept, snapshots};
+use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept};
 use crate::{
     active,
     control::{Caller, Control, Feed},
     fault::refuse,
-    journal::{Tombstone, read},
+    journal::Tombstone,
 };
 
 impl Control for Supervisor {
@@ -192,45 +192,5 @@ impl Core {
         let swept = (self.wiring.sweep)(&self.host, &live);
         tell_swept(&swept);
         swept.removed
-    }
-
-    fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
-        let cannot = |why: String| {
-            refuse(
-                "cannot-compare",
-                format!("the host cannot be compared with its state before run {run}: {why}"),
-                "",
-            )
-        };
-        let before = snapshots::load(&self.config.paths.state, run)
-            .map_err(|error| cannot(error.to_string()))?
-            .ok_or_else(|| refuse("unknown-run", format!("run {run} was never prepared here"), ""))?;
-        let (mut claims, open, stuck) = {
-            let book = lock(&self.book);
-            let claims: Vec<_> =
-                book.runs.get(run).map(|run| run.claims.iter().cloned().collect()).unwrap_or_default();
-            let open: Vec<String> = book
-                .open_of(run)
-                .map(|entry| format!("{} is {:?}", entry.intent.id(), entry.state))
-                .collect();
-            (claims, open, book.open_of(run).any(|entry| entry.state == State::Stuck))
-        };
-        // Those from before a restart stand in the journal only.
-        match read(&self.config.paths()) {
-            Ok(replayed) => claims.extend(replayed.claims(run)),
-            Err(error) => return Err(cannot(error.chain())),
-        }
-        claims.sort();
-        claims.dedup();
-        let found = self.wiring.snapshot.compare(&self.host, &before, &claims).map_err(cannot)?;
-        let ours: Vec<String> = open.into_iter().chain(found.ours).collect();
-        let state = if stuck {
-            HostState::Stuck
-        } else if ours.is_empty() {
-            HostState::Clean
-        } else {
-            HostState::Dirty
-        };
-        Ok(EndState { state, ours, foreign: found.foreign, compared: found.compared })
     }
 }

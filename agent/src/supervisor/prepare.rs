@@ -63,12 +63,13 @@ impl Core {
         }
         // Afterwards: finding out what the kernel has may load modules, some of which bring interfaces with them. Nothing is
         // touched yet.
-        self.snapshot(run)?;
+        let began_here = self.snapshot(run)?;
         let mut book = lock(&self.book);
         let known = book.runs.entry(run.clone()).or_default();
         known.plan_digest.clone_from(&ask.plan_digest);
         known.environment.clone_from(&ask.environment);
         known.heard_boot_us = clock::boot_us();
+        known.began_here |= began_here;
         known.asks.extend(asks);
         while known.asks.len() > ASKS_MOST {
             known.asks.pop_first();
@@ -150,7 +151,8 @@ impl Core {
         Ok(())
     }
 
-    fn snapshot(&self, run: &RunId) -> Result<(), Problem> {
+    /// Takes the run's snapshot; false where there is one already.
+    fn snapshot(&self, run: &RunId) -> Result<bool, Problem> {
         let state = &self.config.paths.state;
         let fail = |why: String| {
             refuse(
@@ -162,10 +164,11 @@ impl Core {
         // One at a time: two first prepares must not both look.
         let _order = lock(&self.files);
         if snapshots::load(state, run).ok().flatten().is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let taken = self.wiring.snapshot.take(&self.host).map_err(fail)?;
         snapshots::save(state, run, &taken)
+            .map(|()| true)
             .map_err(|error| fail(format!("cannot write to {}: {error}", state.display())))
     }
 }

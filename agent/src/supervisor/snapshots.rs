@@ -42,6 +42,13 @@ pub(super) fn save(state: &Path, run: &RunId, snapshot: &serde_json::Value) -> i
     Ok(())
 }
 
+/// When a run's was taken, by the wall clock in microseconds; 0 where that cannot be told.
+pub(super) fn taken_wall_us(state: &Path, run: &RunId) -> u64 {
+    let written = std::fs::metadata(file(state, run)).and_then(|about| about.modified());
+    let since = written.ok().and_then(|when| when.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.and_then(|since| u64::try_from(since.as_micros()).ok()).unwrap_or(0)
+}
+
 /// The runs that somebody may still ask about.
 pub(super) fn runs(state: &Path) -> Vec<RunId> {
     all(state).into_iter().map(|(run, _)| run).collect()

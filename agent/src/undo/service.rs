@@ -72,11 +72,11 @@ pub(crate) fn start_again(
     let state = match manager.state(unit) {
         Ok(state) => state,
         Err(ServiceError::Unknown { .. }) => {
-            let detail = format!("{unit} is gone");
-            return done(Undone {
-                foreign: vec![format!("{detail}: somebody removed it meanwhile")],
-                detail,
-            });
+            return done(Undone::left(
+                &unit.key(),
+                format!("{unit} is gone"),
+                "somebody removed it meanwhile",
+            ));
         }
         Err(error) => return Err(failed(error)),
     };
@@ -103,7 +103,7 @@ pub(crate) fn start_again(
         locked(&LEFT).insert(unit.key());
         let detail = format!("{unit} is left {}", state.phase.word());
         // Not forgotten: asked again, the answer must be the same.
-        return Ok(Undone { foreign: vec![format!("{detail}: {what}")], detail });
+        return Ok(Undone::left(&unit.key(), detail, &what));
     }
     let state = manager.start(unit, PATIENCE, told.as_deref()).map_err(|error| {
         let left = manager.state(unit).ok();

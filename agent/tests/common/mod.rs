@@ -16,6 +16,7 @@ use firedrill_agent::{
     control::{Caller, Feed},
     fault::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, refuse},
     host::Host,
+    snapshot::Parties,
     sweep::Swept,
     undo::{Undo, UndoError, Undone},
     wiring::{Compared, Prober, Snapshot, Wiring},
@@ -106,6 +107,9 @@ impl Inject for Files {
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
         let path = effect(host, &live.ask.fault);
+        if path.with_extension("taken").exists() {
+            return Ok(Injected { detail: "it was so already".into(), undo: Some(Vec::new()) });
+        }
         note(&world(host), &format!("inject {} {}", live.ask.id, boot_us()));
         match which(&live.ask.fault).command.as_deref() {
             Some("slow") => {
@@ -165,6 +169,9 @@ fn apply(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
     if path.with_extension("hopeless").exists() {
         return fail(false);
     }
+    if let Ok(claim) = fs::read_to_string(path.with_extension("theirs")) {
+        return Ok(Undone::left(&claim, "it is left".into(), "somebody changed it since"));
+    }
     match fs::remove_file(path) {
         Ok(()) => Ok(Undone { detail: "removed".into(), foreign: Vec::new() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -183,11 +190,23 @@ impl Snapshot for Look {
         }
         Ok(fs::read_to_string(world(host).join("value")).unwrap_or_default().into())
     }
-    fn compare(&self, host: &Host, before: &serde_json::Value, claims: &[Claim]) -> Result<Compared, String> {
+    fn compare(
+        &self,
+        host: &Host,
+        before: &serde_json::Value,
+        parties: Parties<'_>,
+    ) -> Result<Compared, String> {
         let now = self.take(host)?;
-        let changed = if now == *before { Vec::new() } else { vec!["value".to_owned()] };
-        let claimed = claims.iter().any(|claim| claim.what == "file:value");
-        let (ours, foreign) = if claimed { (changed, Vec::new()) } else { (Vec::new(), changed) };
+        let mut changed = if now == *before { Vec::new() } else { vec!["value".to_owned()] };
+        let claimed = |claims: &[Claim]| claims.iter().any(|claim| claim.what == "file:value");
+        let other = parties.others.iter().find(|other| claimed(&other.claims));
+        for text in &mut changed {
+            other
+                .iter()
+                .for_each(|other| text.push_str(&format!(" of {}, open {}", other.whose, other.open)));
+        }
+        let ours = claimed(parties.claims) && other.is_none_or(|other| !other.open);
+        let (ours, foreign) = if ours { (changed, Vec::new()) } else { (Vec::new(), changed) };
         Ok(Compared { ours, foreign, compared: 1 })
     }
 }
