@@ -37,8 +37,13 @@ pub enum RehearsalError {
 /// It got no certificate, or one could not be read.
 pub fn host(pki: &Pki, host: &Host, more: &str) -> Result<HostSpec, RehearsalError> {
     let issued = pki.issue_host(&HostAsk::new(&host.name, DAYS))?;
+    // The host's word, as the fleet has it of the host.
+    let environment = host
+        .labels
+        .get("env")
+        .map_or_else(String::new, |name| format!("environment = {}\n", toml::Value::String(name.clone())));
     let config = format!(
-        "host = \"{}\"\ncert = \"{ETC}/host.pem\"\nkey = \"{ETC}/host.key\"\nca = \"{ETC}/ca.pem\"\n\n[paths]\nrunit = [\"/run/service\"]\n{more}",
+        "host = \"{}\"\n{environment}cert = \"{ETC}/host.pem\"\nkey = \"{ETC}/host.key\"\nca = \"{ETC}/ca.pem\"\n\n[paths]\nrunit = [\"/run/service\"]\n{more}",
         host.name
     );
     let copy = |path: PathBuf, name: &str, mode: u32| match fs::read_to_string(&path) {

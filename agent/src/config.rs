@@ -4,6 +4,7 @@
 
 mod last_good;
 mod live;
+mod rules;
 mod usable;
 
 use std::{
@@ -19,11 +20,13 @@ use crate::{
     heal::Retry,
     host::{Firewall, Host, Paths},
     policy::Policy,
+    secrets::Secrets,
 };
 
 pub use self::{
     last_good::LastGood,
     live::Live,
+    rules::Rules,
     usable::{Trouble, Usable},
 };
 
@@ -86,6 +89,8 @@ impl ConfigError {
 pub struct Config {
     /// The host's name, as in the fleet and the certificate; empty means the kernel's host name.
     pub host: String,
+    /// The environment that the host belongs to, such as `prod`; no scenario and no certificate says otherwise.
+    pub environment: Option<String>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// The agent's certificate chain, PEM.
@@ -106,8 +111,11 @@ pub struct Config {
     pub timings: Timings,
     /// Metrics; none unless asked for.
     pub metrics: Option<MetricsAt>,
-    /// What may be done on this host; none: every operator may run every kind, for an hour at most.
+    /// What may be done on this host; none: every operator may run every kind that runs no program and changes no file,
+    /// for an hour at most.
     pub policy: Policy,
+    /// What probes may read on this host.
+    pub secrets: Secrets,
     /// The file that this was read from, for messages.
     #[serde(skip)]
     pub file: PathBuf,
@@ -202,6 +210,7 @@ impl Default for Config {
         let etc = Path::new("/etc/firedrill");
         Self {
             host: String::new(),
+            environment: None,
             listen: SocketAddr::from(([0; 16], DEFAULT_PORT)),
             cert: etc.join("agent.pem"),
             key: etc.join("agent.key"),
@@ -213,6 +222,7 @@ impl Default for Config {
             timings: Timings::default(),
             metrics: None,
             policy: Policy::default(),
+            secrets: Secrets::default(),
             file: DEFAULT_FILE.into(),
             text: String::new(),
         }
@@ -280,7 +290,7 @@ impl Config {
                 Span::from(retries)
             ));
         }
-        self.policy.validate().map_err(|what| ConfigError::Value { file: self.file.clone(), what })
+        Rules::of(self).validate().map_err(|what| ConfigError::Value { file: self.file.clone(), what })
     }
 
     /// Where things lie.

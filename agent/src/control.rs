@@ -7,6 +7,7 @@ use firedrill_wire::{
         AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
         StartProbes, Undo, UndoAnswer,
     },
+    exchange::{Exchange, Exchanged},
     journal::AgentEvent,
     probe::Bin,
 };
@@ -30,7 +31,7 @@ pub type Feed<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = T> + Send>>
 /// What the link may ask. All calls may block for as long as they need; the server runs them off its own threads.
 ///
 /// Roles are checked by the server before it calls; the policy on the host by the implementation, in `prepare` and
-/// again in `arm`.
+/// again in `arm`, and in all else that takes a caller and can be refused.
 pub trait Control: Send + Sync + 'static {
     /// What is on this host now.
     fn status(&self) -> AgentStatus;
@@ -58,7 +59,7 @@ pub trait Control: Send + Sync + 'static {
     /// Ends a halt.
     ///
     /// # Errors
-    /// The journal could not be written.
+    /// The host's policy refuses it.
     fn release(&self, caller: &Caller) -> Result<(), Problem>;
     /// Compares the host with the snapshot from before the run.
     ///
@@ -70,8 +71,13 @@ pub trait Control: Send + Sync + 'static {
     /// Starts probes of a run; replaces those that run already.
     ///
     /// # Errors
-    /// A probe that cannot be.
-    fn start_probes(&self, run: &RunId, start: &StartProbes) -> Result<(), Problem>;
+    /// The host's policy or a halt refuses it, or a probe cannot be.
+    fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem>;
+    /// Tries a path out with a few packets; blocks until all answers are there or their time is over.
+    ///
+    /// # Errors
+    /// The host's policy or a halt refuses it, or it is more than what is ever sent.
+    fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem>;
     /// Stops them; what was measured stays to be read.
     fn stop_probes(&self, run: &RunId);
     /// Bins after that number, then those to come; ends when the run's probes have stopped and all was handed out.

@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod policy;
 pub mod prober;
 mod prompt;
+pub mod secrets;
 pub mod serve;
 pub mod service;
 pub mod snapshot;

@@ -1,21 +1,24 @@
 //! What may be done on this host, and by whom. The host's own word: it wins over every scenario.
 //!
-//! Pure: asks no clock and opens no file. Putting back and looking are never asked about.
+//! Pure: asks no clock and opens no file. Asked about are faults, probes, exchanges of packets and the release of a halt;
+//! putting back and looking never.
 
+mod act;
 mod blackout;
+mod environment;
+mod named;
 mod rule;
 
 use std::path::Path;
 
 use firedrill_wire::{
-    Fault, Span,
-    api::{Claim, Problem},
+    Span,
+    api::{Claim, Problem, StartProbes},
 };
 use serde::Deserialize;
 
-pub use self::{blackout::Blackout, rule::Rule};
+pub use self::{act::Act, blackout::Blackout, rule::Rule};
 
-use self::rule::Touches;
 use crate::{control::Caller, fault::refuse};
 
 /// What may be done on this host.
@@ -28,9 +31,14 @@ pub struct Policy {
     pub max_faults: usize,
     /// Services that no fault may name, whoever asks; `*` stands for any text.
     pub protected_services: Vec<String>,
+    /// No probes run longer; at most [`StartProbes::LONGEST`].
+    pub max_probe_time: Span,
+    /// All probes on this host together send no more requests a second.
+    pub max_probe_rate: u32,
     /// Times in which nothing is injected.
     pub blackout: Vec<Blackout>,
-    /// Who may do what; one rule must match. None given: every operator may run every kind.
+    /// Who may do what; one rule must match. None given: every operator may do every kind that runs no program and
+    /// changes no file.
     pub allow: Vec<Rule>,
 }
 
@@ -40,6 +48,8 @@ impl Default for Policy {
             max_hold: Span::secs(3600),
             max_faults: 16,
             protected_services: Vec::new(),
+            max_probe_time: StartProbes::LONGEST,
+            max_probe_rate: 20_000,
             blackout: Vec::new(),
             allow: Vec::new(),
         }
@@ -51,12 +61,12 @@ impl Default for Policy {
 pub struct Question<'a> {
     /// Who asks.
     pub caller: &'a Caller,
-    /// The scenario's environment.
+    /// The environment that the scenario says it is for.
     pub environment: Option<&'a str>,
-    /// The fault.
-    pub fault: &'a Fault,
-    /// How long it is to stay.
-    pub hold: Span,
+    /// The environment that the host says it belongs to.
+    pub host_environment: Option<&'a str>,
+    /// What is to be done.
+    pub act: Act<'a>,
     /// When it would start, microseconds since 1970 UTC.
     pub wall_us: u64,
 }
@@ -67,16 +77,23 @@ impl Policy {
     /// # Errors
     /// Which one does not, and what would be right.
     pub fn validate(&self) -> Result<(), String> {
+        if self.max_probe_time > StartProbes::LONGEST {
+            return Err(format!(
+                "policy.max_probe_time = \"{}\" is more than the most, {}",
+                self.max_probe_time,
+                StartProbes::LONGEST
+            ));
+        }
         self.blackout.iter().try_for_each(Blackout::validate)?;
         self.allow.iter().try_for_each(Rule::validate)
     }
 
-    /// Whether a fault may be done; `file` is where this policy stands, for messages.
+    /// Whether something may be done; `file` is where this policy stands, for messages.
     ///
     /// # Errors
     /// The refusal: it names the rule and the file.
     pub fn check(&self, ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
-        let kind = ask.fault.kind();
+        let kind = ask.act.kind();
         let no = |rule: String, why: String| {
             Err(refuse(
                 "not-allowed",
@@ -91,46 +108,48 @@ impl Policy {
                 "use a certificate with the role operator",
             ));
         }
-        if !ask.caller.environments.is_empty()
-            && ask.environment.is_none_or(|env| !ask.caller.environments.iter().any(|own| own == env))
-        {
-            return Err(refuse(
-                "not-allowed",
-                format!(
-                    "{}'s certificate is for {}, the scenario's environment is {}",
-                    ask.caller.name,
-                    ask.caller.environments.join(", "),
-                    ask.environment.unwrap_or("not given")
-                ),
-                "set the scenario's environment, or use another certificate",
-            ));
-        }
-        if ask.hold > self.max_hold {
-            return no(
-                "policy.max_hold".into(),
-                format!("holds for {}, at most {} is allowed", ask.hold, self.max_hold),
-            );
-        }
-        for blackout in &self.blackout {
-            // The hold begins when the effect is made, which may be as late as that.
-            if blackout.meets(ask.wall_us, ask.fault.ramp(ask.hold) + ask.hold) {
+        environment::check(ask, file)?;
+        let touches = ask.act.touches();
+        if let Act::Fault { fault, hold } = ask.act {
+            if hold > self.max_hold {
                 return no(
-                    format!("policy.blackout \"{}\"", blackout.name),
-                    format!("nothing is injected {}", blackout.sentence()),
+                    "policy.max_hold".into(),
+                    format!("holds for {hold}, at most {} is allowed", self.max_hold),
                 );
             }
-        }
-        let touches = Touches::of(ask.fault);
-        for service in &touches.services {
-            if let Some(name) = self.protected(service) {
-                return no(
-                    format!("policy.protected_services \"{name}\""),
-                    format!("{service} is protected"),
-                );
+            for blackout in &self.blackout {
+                // The hold begins when the effect is made, which may be as late as that.
+                if blackout.meets(ask.wall_us, fault.ramp(hold) + hold) {
+                    return no(
+                        format!("policy.blackout \"{}\"", blackout.name),
+                        format!("nothing is injected {}", blackout.sentence()),
+                    );
+                }
+            }
+            for service in &touches.services {
+                if let Some(name) = self.protected(service) {
+                    return no(
+                        format!("policy.protected_services \"{name}\""),
+                        format!("{service} is protected"),
+                    );
+                }
             }
         }
         if self.allow.is_empty() {
-            return Ok(());
+            if !named::needs_naming(&touches) {
+                return Ok(());
+            }
+            return Err(refuse(
+                "not-allowed",
+                format!(
+                    "{kind}: it runs programs or changes files, which a rule must name, and there is no rule"
+                ),
+                format!(
+                    "[[policy.allow]] with {} in {} would allow it",
+                    named::clause(&touches),
+                    file.display()
+                ),
+            ));
         }
         let mut nearest: Option<(usize, String)> = None;
         for rule in &self.allow {
@@ -148,6 +167,32 @@ impl Policy {
             nearest.map_or_else(|| "policy.allow".to_owned(), |(_, text)| text),
             format!("no rule lets {} do this", ask.caller.name),
         )
+    }
+
+    /// Whether so many probes may be started for so long.
+    ///
+    /// # Errors
+    /// The refusal names the bound.
+    pub fn check_probing(&self, start: &StartProbes, file: &Path) -> Result<(), Problem> {
+        if start.probes.len() > StartProbes::MOST {
+            return Err(refuse(
+                "bad-probes",
+                format!(
+                    "{} probes at once; at most {} run for one run",
+                    start.probes.len(),
+                    StartProbes::MOST
+                ),
+                "leave some out, or measure from several hosts",
+            ));
+        }
+        if start.at_most > self.max_probe_time {
+            return Err(refuse(
+                "not-allowed",
+                format!("probes for {} at most; {} is allowed", start.at_most, self.max_probe_time),
+                format!("policy.max_probe_time in {} says so; make the drill shorter", file.display()),
+            ));
+        }
+        Ok(())
     }
 
     /// Whether so many may be open at a time.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use firedrill_probe::{Running, Spool, start_on};
@@ -12,7 +12,11 @@ use firedrill_wire::{
     probe::Bin,
 };
 
-use crate::{control::Feed, fault::refuse, wiring::Prober};
+use crate::{
+    control::Feed,
+    fault::refuse,
+    wiring::{Leave, Prober},
+};
 
 /// Of so many runs the measurements are kept.
 const RUNS: usize = 4;
@@ -20,45 +24,141 @@ const RUNS: usize = 4;
 /// The probes of the last few runs.
 #[derive(Default)]
 pub struct Probes {
-    runs: Mutex<VecDeque<(RunId, Running)>>,
+    /// Held while probes are started, which may take as long as their secrets take to be read. Whoever stops them does not
+    /// wait for it.
+    starting: Mutex<()>,
+    runs: Mutex<VecDeque<OfRun>>,
+}
+
+struct OfRun {
+    run: RunId,
+    /// Requests a second.
+    rate: f64,
+    running: Running,
+}
+
+impl Probes {
+    fn runs(&self) -> MutexGuard<'_, VecDeque<OfRun>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Prober for Probes {
-    fn start(&self, run: &RunId, ask: &StartProbes) -> Result<(), Problem> {
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = runs.iter().position(|(known, _)| known == run);
-        // The numbers of the bins go on, so that who reads them notices nothing but the other probes.
-        let spool =
-            at.and_then(|at| runs.get(at)).map_or_else(Spool::new, |(_, before)| before.spool.clone());
-        let running = start_on(spool, ask.probes.clone(), ask.at_most.0).map_err(|error| {
+    fn start(&self, run: &RunId, ask: &StartProbes, leave: &Leave<'_>) -> Result<(), Problem> {
+        let _order = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = ask.probes.iter().map(|probe| probe.rate).sum();
+        let (spool, together) = {
+            let runs = self.runs();
+            let others = runs.iter().filter(|known| known.run != *run && !known.running.is_finished());
+            // The numbers of the bins go on, so that who reads them notices nothing but the other probes.
+            let before = runs.iter().find(|known| known.run == *run);
+            let spool = before.map_or_else(Spool::new, |before| before.running.spool.clone());
+            (spool, rate + others.map(|known| known.rate).sum::<f64>())
+        };
+        if together > f64::from(leave.most_rate) {
+            return Err(refuse(
+                "not-allowed",
+                format!(
+                    "all probes on this host together would send {together} requests a second; at most {} are allowed",
+                    leave.most_rate
+                ),
+                format!("{}; lower the rates, or measure from several hosts", leave.says),
+            ));
+        }
+        let running = start_on(spool, ask.probes.clone(), ask.at_most.0, leave.reads).map_err(|error| {
             refuse("bad-probe", format!("cannot start the probes: {error}"), "correct the probe")
         })?;
-        if let Some((_, before)) = at.and_then(|at| runs.remove(at)) {
-            before.stop();
+        let mut runs = self.runs();
+        let at = runs.iter().position(|known| known.run == *run);
+        if let Some(before) = at.and_then(|at| runs.remove(at)) {
+            before.running.stop();
         }
-        runs.push_back((run.clone(), running));
+        runs.push_back(OfRun { run: run.clone(), rate, running });
         while runs.len() > RUNS {
-            if let Some((_, oldest)) = runs.pop_front() {
-                oldest.stop();
+            if let Some(oldest) = runs.pop_front() {
+                oldest.running.stop();
             }
         }
         Ok(())
     }
 
     fn stop(&self, run: &RunId) {
-        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, running)) = runs.iter().find(|(known, _)| known == run) {
-            running.stop();
+        if let Some(known) = self.runs().iter().find(|known| known.run == *run) {
+            known.running.stop();
         }
     }
 
+    fn stop_all(&self) {
+        self.runs().iter().for_each(|known| known.running.stop());
+    }
+
     fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem> {
-        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = runs.iter().find(|(known, _)| known == run);
-        let Some((_, running)) = found else {
+        let runs = self.runs();
+        let Some(known) = runs.iter().find(|known| known.run == *run) else {
             let hint = "the agent was restarted, or other runs came since";
             return Err(refuse("unknown-run", format!("run {run} has no probes here"), hint));
         };
-        Ok(Box::pin(running.spool.feed(after)))
+        Ok(Box::pin(known.running.spool.feed(after)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::{Span, probe::ProbeSpec};
+    use futures_util::StreamExt as _;
+
+    use super::*;
+    use crate::secrets::Secrets;
+
+    fn probe(rate: f64, more: &str) -> ProbeSpec {
+        let text = format!(
+            r#"{{"name":"p","rate":{rate},"timeout":"1s","kind":{{"http":{{"url":"http://127.0.0.1:9/"{more}}}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn start(probes: &Probes, run: &str, spec: ProbeSpec) -> Result<(), Problem> {
+        let leave = Leave {
+            reads: &Secrets::default(),
+            most_rate: 100,
+            says: "policy.max_probe_rate in agent.toml says so".to_owned(),
+        };
+        let ask = StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None };
+        probes.start(&run.parse().unwrap(), &ask, &leave)
+    }
+
+    #[test]
+    fn all_probes_of_a_host_share_one_bound() {
+        let probes = Probes::default();
+        assert_eq!(start(&probes, "r1", probe(60.0, "")), Ok(()));
+        let problem = start(&probes, "r2", probe(60.0, "")).unwrap_err();
+        assert!(problem.title.contains("120 requests a second; at most 100"), "{problem:?}");
+        assert!(problem.hint.contains("policy.max_probe_rate in agent.toml"), "{problem:?}");
+        assert_eq!(start(&probes, "r1", probe(90.0, "")), Ok(()), "it takes the place of the run's own");
+        assert_eq!(start(&probes, "r2", probe(10.0, "")), Ok(()));
+    }
+
+    #[test]
+    fn secrets_are_read_by_leave_only() {
+        let probes = Probes::default();
+        for more in [r#","bearer":{"secret_file":"/etc/shadow"}"#, r#","bearer":{"secret_env":"PATH"}"#] {
+            let problem = start(&probes, "r1", probe(1.0, more)).unwrap_err();
+            assert_eq!(problem.code, "bad-probe");
+            assert!(problem.title.contains("this host lets probes read"), "{problem:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_halt_stops_the_probes_of_every_run() {
+        let probes = Probes::default();
+        for run in ["r1", "r2"] {
+            assert_eq!(start(&probes, run, probe(10.0, "")), Ok(()));
+        }
+        let feeds = ["r1", "r2"].map(|run| probes.bins(&run.parse().unwrap(), 0).ok().unwrap());
+        probes.stop_all();
+        for mut feed in feeds {
+            // It ends, for nothing more is measured.
+            while feed.next().await.is_some() {}
+        }
     }
 }

@@ -10,6 +10,7 @@ mod control;
 mod feed;
 mod finish;
 mod life;
+mod permit;
 mod prepare;
 mod recover;
 mod snapshots;

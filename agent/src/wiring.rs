@@ -5,6 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use firedrill_probe::Reads;
 use firedrill_wire::{
     Fault, RunId,
     api::{Doctor, Finding, Problem, StartProbes},
@@ -42,10 +43,10 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// Reports the capabilities of a host with this build, and the state of its configuration.
+    /// Reports the capabilities of a host with this build, after what its configuration gives to say.
     #[must_use]
-    pub fn doctor(&self, host: &Host, configuration: Finding) -> Doctor {
-        let mut findings = vec![configuration];
+    pub fn doctor(&self, host: &Host, configuration: Vec<Finding>) -> Doctor {
+        let mut findings = configuration;
         findings.extend((self.findings)(host));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
         Doctor {
@@ -103,15 +104,27 @@ pub struct Compared {
     pub compared: u64,
 }
 
-/// Runs probes for runs; see the methods of the same names in [`Control`].
+/// What probes may do on a host.
+pub struct Leave<'a> {
+    /// Reads secrets and authorities, or refuses.
+    pub reads: &'a dyn Reads,
+    /// The most requests a second, of all probes of all runs together.
+    pub most_rate: u32,
+    /// Where that bound stands, for the refusal.
+    pub says: String,
+}
+
+/// Runs probes for runs; see the methods of the same names in [`Control`]. Asks no policy: see [`Leave`].
 pub trait Prober: Send + Sync {
     /// Starts probes of a run; replaces those that run already.
     ///
     /// # Errors
-    /// A probe that cannot be.
-    fn start(&self, run: &RunId, start: &StartProbes) -> Result<(), Problem>;
+    /// A probe that cannot be, or more than the host allows.
+    fn start(&self, run: &RunId, start: &StartProbes, leave: &Leave<'_>) -> Result<(), Problem>;
     /// Stops them.
     fn stop(&self, run: &RunId);
+    /// Stops those of every run.
+    fn stop_all(&self);
     /// What was measured after that bin, then what is still measured.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use firedrill_wire::probe::{ProbeKind, ProbeSpec};
 use crate::{
     ProbeError, Refusal, files,
     kind::{self, Kind},
+    reads::Anything,
     refusal::pace,
     schedule::most_at_once,
 };
@@ -24,7 +25,7 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
 /// The probe must have no [`refusals`].
 #[must_use]
 pub fn unreadable(spec: &ProbeSpec) -> Vec<Refusal> {
-    Kind::unreadable(spec)
+    Kind::unreadable(spec, &Anything)
 }
 
 /// Refuses a probe that cannot run anywhere.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     outcome::{Failure, Phases},
+    reads::Reads,
     refusal::{Field, Refusal},
     resolve::Resolver,
 };
@@ -28,17 +29,17 @@ impl Kind {
     }
 
     /// All that cannot be read here: secrets and authorities.
-    pub(crate) fn unreadable(spec: &ProbeSpec) -> Vec<Refusal> {
+    pub(crate) fn unreadable(spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal> {
         match &spec.kind {
-            ProbeKind::Http(probe) => http::unreadable(spec, probe),
+            ProbeKind::Http(probe) => http::unreadable(spec, probe, reads),
             ProbeKind::Tcp(_) => Vec::new(),
         }
     }
 
     /// Refuses what cannot be asked here: reads secrets and authorities too.
-    pub(crate) fn new(spec: &ProbeSpec) -> Result<Self, Vec<Refusal>> {
+    pub(crate) fn new(spec: &ProbeSpec, reads: &dyn Reads) -> Result<Self, Vec<Refusal>> {
         Ok(match &spec.kind {
-            ProbeKind::Http(probe) => Self::Http(Box::new(http::Http::new(spec, probe)?)),
+            ProbeKind::Http(probe) => Self::Http(Box::new(http::Http::new(spec, probe, reads)?)),
             ProbeKind::Tcp(probe) => Self::Tcp(tcp::Tcp::new(spec, probe)?),
         })
     }

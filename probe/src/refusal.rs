@@ -23,6 +23,10 @@ pub enum Field {
     HeaderName(String),
     /// The value of the header that is called so.
     HeaderValue(String),
+    /// All headers together.
+    Headers,
+    /// The body.
+    Body,
     /// Where the bearer token lies.
     Bearer,
     /// The file of authorities.
@@ -44,6 +48,8 @@ impl Field {
             Self::Status => vec!["http", "status"],
             Self::Contains => vec!["http", "contains"],
             Self::HeaderName(name) | Self::HeaderValue(name) => vec!["http", "headers", name],
+            Self::Headers => vec!["http", "headers"],
+            Self::Body => vec!["http", "body"],
             Self::Bearer => vec!["http", "bearer"],
             Self::CaFile => vec!["http", "ca_file"],
             Self::Address => vec!["tcp", "address"],

@@ -22,6 +22,17 @@ const MOST_OPEN: usize = 16;
 
 type Answer = Result<Arc<[SocketAddr]>, Failure>;
 
+/// The addresses that a host stands for without asking the machine's resolver, if it does: its own, or those that `names`
+/// gives it.
+pub(crate) fn given(host: &str, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Vec<IpAddr>> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => Some(vec![address]),
+        Err(_) => {
+            names.iter().find(|(name, _)| name.eq_ignore_ascii_case(host)).map(|(_, list)| list.clone())
+        }
+    }
+}
+
 /// Where a probe connects to.
 #[derive(Debug)]
 pub(crate) struct Resolver {
@@ -34,12 +45,7 @@ pub(crate) struct Resolver {
 impl Resolver {
     /// `host` is a name or an address without brackets; `None` where `names` has it without an address.
     pub(crate) fn new(host: &str, port: u16, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Self> {
-        let known = match host.parse::<IpAddr>() {
-            Ok(address) => Some(vec![address]),
-            Err(_) => {
-                names.iter().find(|(name, _)| name.eq_ignore_ascii_case(host)).map(|(_, list)| list.clone())
-            }
-        };
+        let known = given(host, names);
         if known.as_ref().is_some_and(Vec::is_empty) {
             return None;
         }

@@ -21,6 +21,7 @@ use crate::{
     lane::{Common, Lane, lock},
     ledger::{Ledger, Limits},
     pacer::Timer,
+    reads::{Anything, Reads},
     schedule::{Schedule, slip_limit_us},
     spool::Writer,
     stall::{FLOOR_US, Stalls},
@@ -80,15 +81,21 @@ impl Drop for Running {
 /// # Errors
 /// A probe that cannot be, a secret or CA file that cannot be read, or no thread; nothing runs then.
 pub fn start(specs: Vec<ProbeSpec>, at_most: Duration) -> Result<Running, ProbeError> {
-    start_on(Spool::new(), specs, at_most)
+    start_on(Spool::new(), specs, at_most, &Anything)
 }
 
-/// Starts probes that write on into a spool: its numbers go on, and its feeds too if they have not ended.
+/// Starts probes that write on into a spool: its numbers go on, and its feeds too if they have not ended. Secrets and
+/// authorities are read by `reads`.
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_on(spool: Arc<Spool>, specs: Vec<ProbeSpec>, at_most: Duration) -> Result<Running, ProbeError> {
-    let kinds = all_checked(&specs)?;
+pub fn start_on(
+    spool: Arc<Spool>,
+    specs: Vec<ProbeSpec>,
+    at_most: Duration,
+    reads: &dyn Reads,
+) -> Result<Running, ProbeError> {
+    let kinds = all_checked(&specs, reads)?;
     let histogram = bin::empty().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?;
     let starts = Arc::new(Mutex::new(histogram));
     let stop = CancellationToken::new();
@@ -132,7 +139,7 @@ fn runtime() -> std::io::Result<(Runtime, Timer)> {
 }
 
 /// Everything is checked before anything is made.
-fn all_checked(specs: &[ProbeSpec]) -> Result<Vec<Kind>, ProbeError> {
+fn all_checked(specs: &[ProbeSpec], reads: &dyn Reads) -> Result<Vec<Kind>, ProbeError> {
     let mut names = BTreeSet::new();
     for spec in specs {
         check(spec)?;
@@ -142,7 +149,7 @@ fn all_checked(specs: &[ProbeSpec]) -> Result<Vec<Kind>, ProbeError> {
     }
     files::allow(connections(specs))?;
     let refused = |spec: &ProbeSpec, wrong| ProbeError::Refused { probe: spec.name.clone(), wrong };
-    specs.iter().map(|spec| Kind::new(spec).map_err(|wrong| refused(spec, wrong))).collect()
+    specs.iter().map(|spec| Kind::new(spec, reads).map_err(|wrong| refused(spec, wrong))).collect()
 }
 
 fn lanes(

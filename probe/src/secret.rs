@@ -3,22 +3,21 @@
 use firedrill_wire::probe::Secret;
 use http::HeaderValue;
 
-use crate::refusal::{Field, Refusal};
+use crate::{
+    reads::{Reads, Use},
+    refusal::{Field, Refusal},
+};
 
 /// The header's value for a bearer token.
-pub(crate) fn bearer(secret: &Secret) -> Result<HeaderValue, Refusal> {
+pub(crate) fn bearer(secret: &Secret, reads: &dyn Reads) -> Result<HeaderValue, Refusal> {
     let (place, text) = match secret {
         Secret::SecretFile(path) => {
-            (format!("file {path}"), std::fs::read_to_string(path).map_err(|why| why.to_string()))
+            let bytes = reads.file(path, Use::Secret);
+            let text = bytes
+                .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned()));
+            (format!("file {path}"), text)
         }
-        Secret::SecretEnv(name) => (
-            format!("environment variable {name}"),
-            std::env::var(name).map_err(|why| match why {
-                std::env::VarError::NotPresent => "it is not set".to_owned(),
-                // The error's own text would print the value.
-                std::env::VarError::NotUnicode(_) => "it is not Unicode".to_owned(),
-            }),
-        ),
+        Secret::SecretEnv(name) => (format!("environment variable {name}"), reads.variable(name)),
     };
     let refuse = |why: String| {
         let what = format!("the bearer token in {place} cannot be used: {why}");
@@ -38,6 +37,7 @@ pub(crate) fn bearer(secret: &Secret) -> Result<HeaderValue, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reads::Anything;
 
     #[test]
     fn the_last_line_break_is_no_part_and_nothing_is_printed() {
@@ -45,7 +45,7 @@ mod tests {
         let path = dir.path().join("token").to_string_lossy().into_owned();
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            bearer(&Secret::SecretFile(path.clone()))
+            bearer(&Secret::SecretFile(path.clone()), &Anything)
         };
         for text in ["s3cret", "s3cret\n", "s3cret\r\n"] {
             let value = read(text).unwrap();
@@ -56,6 +56,6 @@ mod tests {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(&path) && !error.contains("s3cret"), "{error}");
         }
-        assert!(bearer(&Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned())).is_err());
+        assert!(bearer(&Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned()), &Anything).is_err());
     }
 }

@@ -5,12 +5,19 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore, client::Resumption};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::refusal::{Field, Refusal};
+use crate::{
+    reads::{Reads, Use},
+    refusal::{Field, Refusal},
+};
 
 /// TLS 1.2 and 1.3, HTTP/1.1. Handshakes are whole ones unless `resume`: new users have no session to resume.
-pub(crate) fn config(ca_file: Option<&str>, resume: bool) -> Result<Arc<ClientConfig>, Refusal> {
+pub(crate) fn config(
+    ca_file: Option<&str>,
+    resume: bool,
+    reads: &dyn Reads,
+) -> Result<Arc<ClientConfig>, Refusal> {
     let roots = match ca_file {
-        Some(path) => from_file(path)?,
+        Some(path) => from_file(path, reads)?,
         None => of_the_system()?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -26,15 +33,17 @@ pub(crate) fn config(ca_file: Option<&str>, resume: bool) -> Result<Arc<ClientCo
     Ok(Arc::new(config))
 }
 
-fn from_file(path: &str) -> Result<RootCertStore, Refusal> {
+fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
     let refuse = |why: String| {
         let what = format!("failed to read authorities from {path}: {why}");
         let help = "a PEM file on the machine that the probe runs on; a relative path is taken from where it was started";
         Refusal::new(Field::CaFile, what, "cannot be read", help)
     };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|why| refuse(why.to_string()))? {
-        let certificate = certificate.map_err(|why| refuse(why.to_string()))?;
+    let bytes = reads.file(path, Use::Authorities).map_err(refuse)?;
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        // The error's own text would print lines of the file, which may be another than was meant.
+        let certificate = certificate.map_err(|_| refuse("it is not PEM".to_owned()))?;
         roots.add(certificate).map_err(|why| refuse(why.to_string()))?;
     }
     if roots.is_empty() {

@@ -40,7 +40,7 @@ fn specs(plan: &Plan, run: &RunId, vantage: &str) -> Vec<ProbeSpec> {
 const AROUND: Span = Span::secs(30);
 
 /// After this time probes on agents stop by themselves: twice what the plan can take, where each start and each undo takes as long
-/// as it may.
+/// as it may, within what agents allow.
 fn at_most(plan: &Plan) -> Span {
     let slowest = plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
     let around = AROUND + slowest + slowest + plan.lease + UNDO_MOST;
@@ -63,7 +63,7 @@ fn at_most(plan: &Plan) -> Span {
                 + around
         })
         .sum();
-    attacks + attacks + Span::secs(60)
+    (attacks + attacks + Span::secs(60)).min(StartProbes::LONGEST)
 }
 
 impl Run {
@@ -75,7 +75,8 @@ impl Run {
             self.peers.keys().filter(|name| !specs(&plan, &self.id, name).is_empty()).cloned().collect();
         let calls = vantages.iter().filter_map(|name| {
             let (agent, run) = (self.peers.get(name)?.agent.clone(), self.id.clone());
-            let start = StartProbes { probes: specs(&plan, &self.id, name), at_most: longest };
+            let (probes, environment) = (specs(&plan, &self.id, name), plan.environment.clone());
+            let start = StartProbes { probes, at_most: longest, environment };
             Some(async move { (name.clone(), agent.start_probes(&run, &start).await, agent, start) })
         });
         let mut failed = Vec::new();

@@ -27,6 +27,7 @@ use firedrill_wire::{
         About, AgentStatus, Arm, ArmOne, Armed, Clock, Doctor, EndState, HostState, Prepare, PrepareAnswer,
         Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
     },
+    exchange::{Exchange, Exchanged, Way},
     identity::Role,
     journal::{AgentEvent, What},
     probe::Bin,
@@ -230,8 +231,13 @@ pub(crate) fn undo_all() -> Undo {
     Undo { scope: UndoScope::All, halt: false }
 }
 
+pub(crate) fn exchange() -> Exchange {
+    let (count, every, within) = (1, Span::ZERO, Span::secs(1));
+    Exchange { to: [127, 0, 0, 1].into(), way: Way::Echo, count, every, within }
+}
+
 pub(crate) fn probes() -> StartProbes {
-    StartProbes { probes: Vec::new(), at_most: Span::secs(60) }
+    StartProbes { probes: Vec::new(), at_most: Span::secs(60), environment: None }
 }
 
 pub(crate) fn event(seq: u64) -> AgentEvent {
@@ -366,7 +372,11 @@ impl Control for Recorder {
             Some((event(last + 1), (source, last + 1)))
         }))
     }
-    fn start_probes(&self, run: &RunId, _: &StartProbes) -> Result<(), Problem> {
+    fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
+        self.note(format!("exchange with {} by {}", ask.to, caller.name));
+        Ok(Exchanged::default())
+    }
+    fn start_probes(&self, _: &Caller, run: &RunId, _: &StartProbes) -> Result<(), Problem> {
         self.note(format!("probes {run}"));
         Ok(())
     }

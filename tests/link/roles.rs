@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 
-use super::house::{House, Served, arm, prepare, probes, renew, run, undo_all};
+use super::house::{House, Served, arm, exchange, prepare, probes, renew, run, undo_all};
 
 type Asked = Pin<Box<dyn Future<Output = Result<(), LinkError>>>>;
 
@@ -41,6 +41,7 @@ fn calls() -> Vec<Call> {
         call!(Harm "arm" agent agent.arm(&run(), &arm())),
         call!(Harm "renew" agent agent.renew(&run(), &renew())),
         call!(Harm "start probes" agent agent.start_probes(&run(), &probes())),
+        call!(Harm "exchange" agent agent.exchange(&run(), &exchange())),
         call!(Harm "release" agent agent.release()),
     ]
 }

@@ -333,8 +333,18 @@ impl Grade {
 pub struct StartProbes {
     /// The probes.
     pub probes: Vec<ProbeSpec>,
-    /// They stop by themselves after this time, whoever dies.
+    /// They stop by themselves after this time, whoever dies; at most [`StartProbes::LONGEST`].
     pub at_most: Span,
+    /// Environment of the scenario, for the policy (`prod`, `ci`, …).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+}
+
+impl StartProbes {
+    /// More probes are not started on one agent for one run.
+    pub const MOST: usize = 256;
+    /// No agent measures longer for one run: seven days.
+    pub const LONGEST: Span = Span::secs(7 * 24 * 3600);
 }
 
 /// How a host ended a run, as the agent can tell.

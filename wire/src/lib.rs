@@ -15,12 +15,14 @@ pub mod probe;
 pub mod quantity;
 pub mod share;
 pub mod span;
+pub mod touches;
 
 pub use fault::Fault;
 pub use id::{InjectionId, RunId};
 pub use quantity::{BitRate, ByteSize};
 pub use share::Share;
 pub use span::Span;
+pub use touches::Touches;
 
 /// The version of the link's API that this build speaks; it stands in every path (`/v1/…`).
 pub const API_VERSION: u32 = 1;

@@ -12,8 +12,8 @@ use std::{
 
 use firedrill_wire::api::{Finding, Grade, Problem};
 
-use super::{Config, ConfigError};
-use crate::{fault::refuse, policy::Policy};
+use super::{Config, ConfigError, Rules, rules::KEYS};
+use crate::fault::refuse;
 
 /// A file that was changed within that time may be half written: the policy from before counts too.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -31,43 +31,53 @@ pub struct Live {
 #[derive(Debug)]
 struct Now {
     text: String,
-    policy: Arc<Policy>,
+    rules: Arc<Rules>,
 }
 
 impl Live {
     /// From what the agent started with.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let now = Now { text: config.text.clone(), policy: Arc::new(config.policy.clone()) };
+        let now = Now { text: config.text.clone(), rules: Arc::new(Rules::of(config)) };
         Self { file: config.file.clone(), started: config.text.clone(), now: Mutex::new(now) }
     }
 
-    /// The policies that must all allow what is asked: the file's, and for a second after a change the one before.
+    /// The rules that must all allow what is asked: the file's, and for a second after a change those before.
     ///
     /// # Errors
     /// The refusal: the file is there and cannot be used.
-    pub fn policies(&self) -> Result<Vec<Arc<Policy>>, Problem> {
+    pub fn rules(&self) -> Result<Vec<Arc<Rules>>, Problem> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let text = match std::fs::read_to_string(&self.file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(vec![Arc::clone(&now.policy)]);
+                return Ok(vec![Arc::clone(&now.rules)]);
             }
             Err(source) => return Err(refusal(&ConfigError::Read { file: self.file.clone(), source })),
         };
         if text == now.text {
-            return Ok(vec![Arc::clone(&now.policy)]);
+            return Ok(vec![Arc::clone(&now.rules)]);
         }
-        let new = Arc::new(Config::parse(&text, &self.file).map_err(|error| refusal(&error))?.policy);
+        let parsed = Config::parse(&text, &self.file).map_err(|error| refusal(&error))?;
+        let new = Arc::new(Rules::of(&parsed));
         let age = std::fs::metadata(&self.file).and_then(|data| data.modified()).map(|when| when.elapsed());
         if matches!(age, Ok(Ok(age)) if age < SETTLED) {
-            return Ok(vec![new, Arc::clone(&now.policy)]);
+            return Ok(vec![new, Arc::clone(&now.rules)]);
         }
-        if *new != *now.policy {
-            tracing::info!("the policy in {} has changed and is in force from now on", self.file.display());
+        if *new != *now.rules {
+            tracing::info!(
+                "what {} says of environment, policy or secrets has changed and is in force from now on",
+                self.file.display()
+            );
         }
-        *now = Now { text, policy: Arc::clone(&new) };
+        *now = Now { text, rules: Arc::clone(&new) };
         Ok(vec![new])
+    }
+
+    /// The last rules that could be read, whatever became of the file.
+    #[must_use]
+    pub fn last_good(&self) -> Arc<Rules> {
+        Arc::clone(&self.now.lock().unwrap_or_else(PoisonError::into_inner).rules)
     }
 
     /// Returns one sentence for each problem of the file and for each key that needs a restart.
@@ -81,11 +91,19 @@ impl Live {
         }
     }
 
-    /// For `doctor`.
+    /// For `doctor`: the file, and what it says about who may do what.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut all = vec![self.finding()];
+        all.extend(self.last_good().findings(&self.file));
+        all
+    }
+
+    /// For `doctor`: whether the file is used.
     #[must_use]
     pub fn finding(&self) -> Finding {
         let file = self.file.display();
-        if let Err(problem) = self.policies() {
+        if let Err(problem) = self.rules() {
             return finding(Grade::Bad, problem.title, problem.hint);
         }
         let text = std::fs::read_to_string(&self.file);
@@ -121,7 +139,7 @@ pub(super) fn unused(started: &str, now: &str) -> Vec<String> {
     let mut keys: Vec<String> = started.keys().chain(now.keys()).cloned().collect();
     keys.sort();
     keys.dedup();
-    keys.retain(|key| key != "policy" && started.get(key) != now.get(key));
+    keys.retain(|key| !KEYS.contains(&key.as_str()) && started.get(key) != now.get(key));
     keys
 }
 
@@ -141,7 +159,7 @@ mod tests {
     }
 
     fn holds(live: &Live) -> Vec<Span> {
-        live.policies().unwrap().iter().map(|policy| policy.max_hold).collect()
+        live.rules().unwrap().iter().map(|rules| rules.policy.max_hold).collect()
     }
 
     #[test]
@@ -169,7 +187,7 @@ mod tests {
         write(&file, "", 60);
         let live = Live::new(&Config::load(&file).unwrap());
         write(&file, "[policy]\nmax_hol = \"1m\"\n", 60);
-        let problem = live.policies().unwrap_err();
+        let problem = live.rules().unwrap_err();
         assert_eq!(problem.code, "configuration");
         for wanted in ["agent.toml", "line 2", "max_hol", "nothing is injected"] {
             assert!(problem.title.contains(wanted), "{wanted}: {}", problem.title);

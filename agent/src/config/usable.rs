@@ -7,7 +7,7 @@ use std::{
 
 use firedrill_wire::api::{Finding, Grade};
 
-use super::{Config, ConfigError, LastGood, Places, live};
+use super::{Config, ConfigError, LastGood, Places, Rules, live};
 use crate::local;
 
 /// A configuration that can be used, and what is wrong with the file.
@@ -76,6 +76,16 @@ impl Usable {
             }
             _ => &self.config,
         }
+    }
+
+    /// For `doctor`: the file, and what it says about who may do what.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut all = vec![self.finding()];
+        if self.trouble.is_none() {
+            all.extend(Rules::of(&self.config).findings(&self.config.file));
+        }
+        all
     }
 
     /// For `doctor`: whether the file can be used, and whether an agent that runs does use it.

@@ -18,7 +18,6 @@ use super::{
     problem::Refusal,
     routes::{App, Run},
 };
-use crate::exchange;
 
 type Answer<T> = Result<Json<T>, Refusal>;
 type Shared = State<Arc<App>>;
@@ -70,13 +69,13 @@ pub(super) async fn renew(State(app): Shared, _: Harm, Run(run): Run, body: Body
 
 pub(super) async fn start_probes(
     State(app): Shared,
-    _: Harm,
+    Harm(caller): Harm,
     Run(run): Run,
     body: Body,
 ) -> Result<Empty, Refusal> {
     let turn = app.lanes.harm("probes").await?;
     let start: StartProbes = json(body, LARGE).await?;
-    turn.run("probes", move || app.control.start_probes(&run, &start)).await??;
+    turn.run("probes", move || app.control.start_probes(&caller, &run, &start)).await??;
     Ok(Empty::default())
 }
 
@@ -87,10 +86,15 @@ pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> R
 }
 
 /// It sends packets from here, so it takes the right to harm; it may wait long, so it has a lane of its own.
-pub(super) async fn exchange(State(app): Shared, _: Harm, Run(_): Run, body: Body) -> Answer<Exchanged> {
+pub(super) async fn exchange(
+    State(app): Shared,
+    Harm(caller): Harm,
+    Run(_): Run,
+    body: Body,
+) -> Answer<Exchanged> {
     let ask: Exchange = json(body, SMALL).await?;
     let turn = app.lanes.exchange("exchange").await?;
-    Ok(Json(turn.run("exchange", move || exchange::exchange(&ask)).await??))
+    Ok(Json(turn.run("exchange", move || app.control.exchange(&caller, &ask)).await??))
 }
 
 pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> Answer<UndoAnswer> {

@@ -182,7 +182,7 @@ impl Core {
     fn enter(&self, run: &RunId, arm: &Arm, entries: Vec<(Intent, Arc<Alarm>)>) -> Result<(), Problem> {
         self.open_for(run)?;
         // Before the lock, which is never held while a file is read.
-        let policies = self.live.policies()?;
+        let rules = self.live.rules()?;
         let mut guard = lock(&self.book);
         let book: &mut Book = &mut guard;
         // Between the look above and this lock an undo may have come.
@@ -213,8 +213,8 @@ impl Core {
             }
         }
         let open = book.live.values().filter(|entry| entry.state.is_open()).count();
-        for policy in policies {
-            policy.check_count(open + entries.len(), self.policy_file())?;
+        for rules in rules {
+            rules.policy.check_count(open + entries.len(), self.policy_file())?;
         }
 
         let now = clock::boot_us();

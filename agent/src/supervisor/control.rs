@@ -6,6 +6,7 @@ use firedrill_wire::{
         AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
         StartProbes, Undo, UndoAnswer, UndoScope,
     },
+    exchange::{Exchange, Exchanged},
     journal::{AgentEvent, HealReason, State, What},
     probe::Bin,
 };
@@ -46,7 +47,7 @@ impl Control for Supervisor {
     }
 
     fn doctor(&self) -> Doctor {
-        self.0.wiring.doctor(&self.0.host, self.0.live.finding())
+        self.0.wiring.doctor(&self.0.host, self.0.live.findings())
     }
 
     fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {
@@ -66,11 +67,8 @@ impl Control for Supervisor {
     }
 
     fn release(&self, caller: &Caller) -> Result<(), Problem> {
-        let core = &self.0;
-        lock(&core.book).halted_by = None;
-        core.event(What::Released { by: caller.name.clone() });
-        core.sync();
-        active::syslog(&format!("{} released the halt", caller.name));
+        self.0.may_release(caller)?;
+        self.end_halt(&caller.name);
         Ok(())
     }
 
@@ -82,8 +80,12 @@ impl Control for Supervisor {
         feed::events(lock(&self.0.journal).path().to_owned(), self.0.published.clone(), after)
     }
 
-    fn start_probes(&self, run: &RunId, start: &StartProbes) -> Result<(), Problem> {
-        self.0.prober.start(run, start)
+    fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem> {
+        self.0.start_probes(caller, run, start)
+    }
+
+    fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
+        self.0.exchange(caller, ask)
     }
 
     fn stop_probes(&self, run: &RunId) {
@@ -164,6 +166,7 @@ impl Core {
         if undo.halt {
             self.event(What::Halted { by: by.clone() });
             active::syslog(&format!("{by} halted this host; firedrill-agent release ends that"));
+            self.prober.stop_all();
         }
         self.bury(stones);
         self.wait_settled(&ids);

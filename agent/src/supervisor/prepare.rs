@@ -7,11 +7,11 @@ use firedrill_wire::{
 };
 use ring::digest::{Context, SHA256};
 
-use super::{Core, book::Asked, lock, snapshots};
+use super::{Core, book::Asked, lock, permit::takes_anything, snapshots};
 use crate::{
     control::Caller,
     fault::{Ask, Inject, Prepared, refuse},
-    policy::Question,
+    policy::Act,
 };
 
 /// So many injections of one run are remembered.
@@ -117,27 +117,19 @@ impl Core {
                 "hold for at least some milliseconds",
             ));
         }
-        let question = Question { caller, environment, fault: &ask.fault, hold: ask.hold, wall_us };
-        self.live.policies()?.iter().try_for_each(|policy| policy.check(&question, self.policy_file()))
+        let act = Act::Fault { fault: &ask.fault, hold: ask.hold };
+        self.may(&self.live.rules()?, caller, environment, act, wall_us)
     }
 
     pub(super) fn allowed_claims(&self, claims: &[Claim]) -> Result<(), Problem> {
-        self.live.policies()?.iter().try_for_each(|policy| policy.check_claims(claims, self.policy_file()))
+        let rules = self.live.rules()?;
+        rules.iter().try_for_each(|rules| rules.policy.check_claims(claims, self.policy_file()))
     }
 
     /// Whether anything may be started for a run at all.
     pub(super) fn open_for(&self, run: &RunId) -> Result<(), Problem> {
         let book = lock(&self.book);
-        if book.closing {
-            return Err(refuse("stopping", "the agent is being stopped", "try again when it is back"));
-        }
-        if let Some(by) = &book.halted_by {
-            return Err(refuse(
-                "halted",
-                format!("{by} halted this host"),
-                "when it is safe again: firedrill release, or firedrill-agent release on the host",
-            ));
-        }
+        takes_anything(&book)?;
         if book.stones.bar_run(run) {
             return Err(refuse(
                 "tombstone",

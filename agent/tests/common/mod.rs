@@ -19,7 +19,7 @@ use firedrill_agent::{
     snapshot::Parties,
     sweep::Swept,
     undo::{Undo, UndoError, Undone},
-    wiring::{Compared, Prober, Snapshot, Wiring},
+    wiring::{Compared, Leave, Prober, Snapshot, Wiring},
 };
 use firedrill_probe::clock::{boot_id, boot_us};
 use firedrill_wire::{
@@ -214,10 +214,11 @@ impl Snapshot for Look {
 struct NoProbes;
 
 impl Prober for NoProbes {
-    fn start(&self, _: &RunId, _: &StartProbes) -> Result<(), Problem> {
+    fn start(&self, _: &RunId, _: &StartProbes, _: &Leave<'_>) -> Result<(), Problem> {
         Ok(())
     }
     fn stop(&self, _: &RunId) {}
+    fn stop_all(&self) {}
     fn bins(&self, run: &RunId, _: u64) -> Result<Feed<Bin>, Problem> {
         Err(refuse("unknown-run", format!("{run}"), ""))
     }

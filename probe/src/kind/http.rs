@@ -3,6 +3,7 @@
 //! A kept connection that the server closed while it was idle is replaced once, if nothing of the request was written
 //! to it. Once anything was written, a cut connection is a bad answer: a request is never silently sent twice.
 
+mod bounds;
 mod exchange;
 mod request;
 mod url;
@@ -29,6 +30,7 @@ use crate::{
     clock::boot_us,
     connect::Connector,
     outcome::{Cause, Failure, Phases, of_io},
+    reads::Reads,
     refusal::{Field, Refusal},
     secret, tls,
 };
@@ -63,19 +65,19 @@ pub(super) fn refusals(spec: &ProbeSpec, probe: &HttpProbe) -> Vec<Refusal> {
 }
 
 /// The token and the authorities that cannot be read on this machine.
-pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe) -> Vec<Refusal> {
+pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
     let mut wrong = Vec::new();
     if Target::new(&probe.url).is_ok_and(|target| target.name.is_some()) {
         let reuse = spec.connection == Connection::Reuse;
-        wrong.extend(tls::config(probe.ca_file.as_deref(), reuse).err());
+        wrong.extend(tls::config(probe.ca_file.as_deref(), reuse, reads).err());
     }
-    wrong.extend(probe.bearer.as_ref().and_then(|bearer| secret::bearer(bearer).err()));
+    wrong.extend(probe.bearer.as_ref().and_then(|bearer| secret::bearer(bearer, reads).err()));
     wrong
 }
 
 impl Http {
     /// Checks the probe, reads its secret and its authorities.
-    pub(crate) fn new(spec: &ProbeSpec, probe: &HttpProbe) -> Result<Self, Vec<Refusal>> {
+    pub(crate) fn new(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Result<Self, Vec<Refusal>> {
         let one = |refusal| vec![refusal];
         let parsed = Parsed::new(spec, probe)?;
         let reuse = spec.connection == Connection::Reuse;
@@ -83,7 +85,7 @@ impl Http {
         let resolver = resolver(spec, Field::Url, &target.host, target.port).map_err(one)?;
         let tls = match target.name.clone() {
             Some(name) => {
-                let config = tls::config(probe.ca_file.as_deref(), reuse).map_err(one)?;
+                let config = tls::config(probe.ca_file.as_deref(), reuse, reads).map_err(one)?;
                 Some((TlsConnector::from(config), name))
             }
             None => None,
@@ -91,7 +93,7 @@ impl Http {
         Ok(Self {
             connector: Connector::new(resolver, if reuse { 0.0 } else { spec.rate }),
             tls,
-            template: parsed.template(probe).map_err(one)?,
+            template: parsed.template(probe, reads).map_err(one)?,
             wanted: Wanted { status: probe.status, contains: probe.contains.clone().map(String::into_bytes) },
             reuse,
             idle: IDLE + Duration::try_from_secs_f64(2.0 / spec.rate).unwrap_or(Duration::MAX / 2),

@@ -8,8 +8,9 @@ use http::{
 };
 use http_body_util::Full;
 
-use super::{exchange::BODY, url::Target};
+use super::{bounds, exchange::BODY, url::Target};
 use crate::{
+    reads::Reads,
     refusal::{Field, Refusal, note},
     secret,
 };
@@ -36,6 +37,7 @@ impl Parsed {
         let headers = headers(spec, probe, authority, &mut wrong);
         wrong.extend(probe.bearer.as_ref().and_then(place));
         wrong.extend(probe.ca_file.as_deref().and_then(ca_file));
+        wrong.extend(bounds::refusals(probe));
         match (target, method) {
             (Some(target), Some(method)) if wrong.is_empty() => Ok(Self { target, method, headers }),
             _ => Err(wrong),
@@ -43,9 +45,9 @@ impl Parsed {
     }
 
     /// Reads the token, and has it all.
-    pub(super) fn template(mut self, probe: &HttpProbe) -> Result<Template, Refusal> {
+    pub(super) fn template(mut self, probe: &HttpProbe, reads: &dyn Reads) -> Result<Template, Refusal> {
         if let Some(bearer) = &probe.bearer {
-            self.headers.insert(AUTHORIZATION, secret::bearer(bearer)?);
+            self.headers.insert(AUTHORIZATION, secret::bearer(bearer, reads)?);
         }
         Ok(Template {
             method: self.method,
@@ -111,7 +113,7 @@ fn place(secret: &Secret) -> Option<Refusal> {
             ("no environment variable can have that name", name.is_empty() || name.contains(['=', '\0']))
         }
     };
-    let help = "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/token\" }";
+    let help = "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/secrets/token\" }";
     bad.then(|| Refusal::new(Field::Bearer, format!("`bearer` names no place: {what}"), "no place", help))
 }
 

@@ -1,0 +1,114 @@
+//! What of the configuration says what may be done on this host; a running agent uses it as soon as the file says it.
+
+use std::path::Path;
+
+use firedrill_wire::{
+    api::{Finding, Grade},
+    identity::check_name,
+};
+
+use super::Config;
+use crate::{policy::Policy, secrets::Secrets};
+
+/// The keys of the file that [`Rules`] are made of.
+pub(super) const KEYS: [&str; 3] = ["environment", "policy", "secrets"];
+
+/// What may be done on this host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// The environment that the host belongs to.
+    pub environment: Option<String>,
+    /// Who may do what.
+    pub policy: Policy,
+    /// What probes may read.
+    pub secrets: Secrets,
+}
+
+impl Rules {
+    /// Of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            environment: config.environment.clone(),
+            policy: config.policy.clone(),
+            secrets: config.secrets.clone(),
+        }
+    }
+
+    /// Whether the values make sense.
+    ///
+    /// # Errors
+    /// Which one does not, and what would be right.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if let Some(name) = &self.environment {
+            check_name(name).map_err(|error| {
+                format!("environment = \"{name}\": {error}; certificates name environments in the same way")
+            })?;
+        }
+        self.secrets.validate()?;
+        self.policy.validate()
+    }
+
+    /// For `doctor`: whether the host says its environment, and whether the directories of secrets are safe.
+    #[must_use]
+    pub fn findings(&self, file: &Path) -> Vec<Finding> {
+        let mut all = vec![self.environment_finding(file)];
+        all.extend(self.secrets.findings(file));
+        all
+    }
+
+    fn environment_finding(&self, file: &Path) -> Finding {
+        let unused: Vec<&str> = self
+            .policy
+            .allow
+            .iter()
+            .filter(|rule| !rule.environments.is_empty())
+            .map(|rule| rule.name.as_str())
+            .collect();
+        let (grade, detail, hint) = match &self.environment {
+            Some(name) => (Grade::Good, format!("{name}, as {} says", file.display()), String::new()),
+            None => {
+                let mut detail =
+                    "the host names none: only certificates that name none may harm it, whatever scenarios say"
+                        .to_owned();
+                if !unused.is_empty() {
+                    detail += &format!("; no one matches policy.allow {}", unused.join(", "));
+                }
+                let hint = format!("set environment = \"…\" in {}, for example \"prod\"", file.display());
+                (Grade::Missing, detail, hint)
+            }
+        };
+        Finding { what: "environment".to_owned(), grade, detail, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(text: &str) -> Rules {
+        Rules::of(&Config::parse(text, Path::new("agent.toml")).unwrap())
+    }
+
+    #[test]
+    fn a_host_without_an_environment_is_warned_of() {
+        let file = Path::new("/etc/firedrill/agent.toml");
+        let found = &rules("").findings(file)[0];
+        assert_eq!(found.grade, Grade::Missing);
+        assert!(found.hint.contains("/etc/firedrill/agent.toml"), "{found:?}");
+        let text = "[[policy.allow]]\nname = \"in staging\"\nenvironments = [\"staging\"]\n";
+        assert!(rules(text).findings(file)[0].detail.contains("in staging"));
+        let found = &rules(&format!("environment = \"staging\"\n{text}")).findings(file)[0];
+        assert_eq!((found.grade, found.hint.as_str()), (Grade::Good, ""));
+        assert!(found.detail.starts_with("staging"), "{found:?}");
+    }
+
+    #[test]
+    fn an_environment_is_a_name_as_in_certificates() {
+        for wrong in ["", "prod ", "prod,staging", "a\\nb"] {
+            let text = format!("environment = \"{wrong}\"");
+            let error = Config::parse(&text, Path::new("agent.toml")).unwrap_err().to_string();
+            assert!(error.contains("environment"), "{error}");
+        }
+    }
+}

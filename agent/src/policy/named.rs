@@ -1,0 +1,136 @@
+//! The targets that a rule names, against what an act touches.
+
+use std::path::Path;
+
+use firedrill_wire::Touches;
+use ipnet::IpNet;
+
+use super::rule::{Rule, like};
+use crate::secrets::is_plain;
+
+/// Whether an act needs a rule that names what it runs or changes, however free the policy is otherwise.
+pub(super) fn needs_naming(touches: &Touches) -> bool {
+    let Touches {
+        services: _,
+        processes: _,
+        peers: _,
+        interfaces: _,
+        // These are named by the lists of `[secrets]`.
+        reads: _,
+        variables: _,
+        changes,
+        runs,
+        everything: _,
+    } = touches;
+    !changes.is_empty() || !runs.is_empty()
+}
+
+/// The clause that would allow what needs naming, as it would stand in a rule.
+pub(super) fn clause(touches: &Touches) -> String {
+    let mut clauses = Vec::new();
+    if !touches.runs.is_empty() {
+        clauses.push(format!("commands = {:?}", touches.runs));
+    }
+    if !touches.changes.is_empty() {
+        clauses.push(format!("files = {:?}", touches.changes));
+    }
+    clauses.join(" and ")
+}
+
+/// Whether a rule's lists make sense.
+pub(super) fn validate(rule: &Rule) -> Result<(), String> {
+    let name = &rule.name;
+    if let Some(path) = rule.files.iter().find(|path| !is_plain(Path::new(path))) {
+        return Err(format!(
+            "policy.allow \"{name}\": files: \"{path}\" is not a whole path; write it from / on, without `.` and `..`"
+        ));
+    }
+    let wrong = |words: &&Vec<String>| {
+        words.first().is_none_or(|program| !is_plain(Path::new(program)) || program.contains('*'))
+    };
+    match rule.commands.iter().find(wrong) {
+        Some(words) => Err(format!(
+            "policy.allow \"{name}\": commands: {words:?} does not begin with the whole path of a program, for example \
+             [\"/usr/bin/systemctl\", \"reload\", \"*\"]"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a rule names all that an act touches; if not, why not.
+pub(super) fn allows(rule: &Rule, touches: &Touches) -> Result<(), String> {
+    let Touches { services, processes, peers, interfaces, reads, variables, changes, runs, everything } =
+        touches;
+    let lists =
+        [&rule.services, &rule.processes, &rule.peers, &rule.interfaces, &rule.files, &rule.variables];
+    let names_nothing = lists.into_iter().all(Vec::is_empty) && rule.commands.is_empty();
+    // However free a rule is, it names the programs and the files.
+    for path in changes {
+        is_named("files", &rule.files, path, is_file)?;
+    }
+    for words in runs {
+        if !rule.commands.iter().any(|pattern| is_command(pattern, words)) {
+            return Err(format!("has commands = {:?}, here it is {words:?}", rule.commands));
+        }
+    }
+    if names_nothing {
+        return Ok(());
+    }
+    if *everything {
+        return Err("names what may be touched, while this touches more than it names".to_owned());
+    }
+    for service in services {
+        is_named("services", &rule.services, service, like)?;
+    }
+    // A service that may be touched may have its processes touched.
+    for process in processes.iter().filter(|_| services.is_empty()) {
+        is_named("processes", &rule.processes, process, like)?;
+    }
+    for interface in interfaces {
+        is_named("interfaces", &rule.interfaces, interface, like)?;
+    }
+    for peer in peers {
+        is_named("peers", &rule.peers, peer, within)?;
+    }
+    for path in reads {
+        is_named("files", &rule.files, path, is_file)?;
+    }
+    for name in variables {
+        is_named("variables", &rule.variables, name, like)?;
+    }
+    Ok(())
+}
+
+fn is_named(key: &str, list: &[String], value: &str, fits: fn(&str, &str) -> bool) -> Result<(), String> {
+    if list.iter().any(|pattern| fits(pattern, value)) {
+        return Ok(());
+    }
+    Err(format!("has {key} = {list:?}, here it is {value}"))
+}
+
+/// Whether a file's path is like a pattern. A path with `..` is like none: the pattern would not mean what it is read as.
+fn is_file(pattern: &str, path: &str) -> bool {
+    is_plain(Path::new(path)) && like(pattern, path)
+}
+
+/// Whether an argument vector is like a pattern, word by word: a program is never given more words than the pattern has.
+fn is_command(pattern: &[String], words: &[String]) -> bool {
+    pattern.len() == words.len()
+        && pattern.iter().zip(words).enumerate().all(|(at, (pattern, word))| match at {
+            0 => pattern == word,
+            _ => like(pattern, word),
+        })
+}
+
+/// Whether a peer lies in an address, a CIDR, or is like a name.
+fn within(pattern: &str, peer: &str) -> bool {
+    match (net(pattern), net(peer)) {
+        (Some(outer), Some(inner)) => outer.contains(&inner),
+        (None, None) => like(pattern, peer),
+        _ => pattern == "*",
+    }
+}
+
+fn net(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+}

@@ -1,0 +1,124 @@
+//! Probes, exchanges of packets and the release of a halt are asked about too.
+
+use firedrill_wire::{
+    api::StartProbes,
+    exchange::{Exchange, Way},
+    probe::ProbeSpec,
+};
+
+use super::*;
+
+fn probe(kind: &str) -> ProbeSpec {
+    serde_json::from_str(&format!(r#"{{"name":"p","rate":1.0,"timeout":"1s","kind":{kind}}}"#)).unwrap()
+}
+
+fn http(url: &str) -> ProbeSpec {
+    probe(&format!(r#"{{"http":{{"url":"{url}"}}}}"#))
+}
+
+fn may(policy: &Policy, act: Act<'_>) -> Result<(), Problem> {
+    ask(policy, &alice(), act, Some("prod"), Some("prod"), FRIDAY_NOON)
+}
+
+fn exchange(to: &str) -> Exchange {
+    let (every, within) = (Span::millis(20), Span::secs(1));
+    Exchange { to: to.parse().unwrap(), way: Way::Echo, count: 5, every, within }
+}
+
+#[test]
+fn whom_the_policy_allows_nothing_neither_measures_nor_tries_out_nor_releases() {
+    let others = policy("[[allow]]\nname = \"bob\"\nwho = [\"bob\"]\n");
+    let (probe, exchange) = (http("http://192.0.2.1/"), exchange("192.0.2.1"));
+    for act in [Act::Probe(&probe), Act::Exchange(&exchange), Act::Release] {
+        let problem = may(&others, act).unwrap_err();
+        assert_eq!(problem.code, "not-allowed");
+        assert!(problem.hint.contains("policy.allow \"bob\""), "{problem:?}");
+        assert_eq!(may(&Policy::default(), act), Ok(()), "a free policy allows {}", act.kind());
+        let viewer = Caller { may_harm: false, ..alice() };
+        let ask = |caller| ask(&Policy::default(), caller, act, None, None, FRIDAY_NOON);
+        assert!(ask(&viewer).is_err());
+        assert!(ask(&Caller { environments: vec!["staging".into()], ..alice() }).is_err());
+    }
+}
+
+#[test]
+fn probes_go_where_their_rule_says_and_read_what_it_names() {
+    let narrow = policy(
+        r#"
+        [[allow]]
+        name = "measure the shop"
+        kinds = ["probe-http"]
+        peers = ["10.9.0.0/16", "shop.example"]
+        files = ["/etc/firedrill/secrets/shop-*"]
+        variables = ["TOKEN"]
+        "#,
+    );
+    let with = |secret: &str| probe(&format!(r#"{{"http":{{"url":"http://10.9.0.1/","bearer":{secret}}}}}"#));
+    for good in [
+        http("http://10.9.3.4:8080/x"),
+        http("https://shop.example/"),
+        with(r#"{"secret_file":"/etc/firedrill/secrets/shop-1"}"#),
+        with(r#"{"secret_env":"TOKEN"}"#),
+    ] {
+        assert_eq!(may(&narrow, Act::Probe(&good)), Ok(()), "{good:?}");
+    }
+    let mut disguised = http("http://shop.example/");
+    disguised.names.insert("shop.example".into(), vec!["192.0.2.1".parse().unwrap()]);
+    for bad in [
+        http("http://192.0.2.1/"),
+        http("http://evil.example/"),
+        disguised,
+        with(r#"{"secret_file":"/etc/firedrill/secrets/other"}"#),
+        with(r#"{"secret_file":"/etc/firedrill/secrets/shop-/../other"}"#),
+        with(r#"{"secret_env":"PATH"}"#),
+        probe(r#"{"tcp":{"address":"10.9.0.1:5432"}}"#),
+        probe(r#"{"http":{"url":"https://10.9.0.1/","ca_file":"/etc/shadow"}}"#),
+    ] {
+        assert!(may(&narrow, Act::Probe(&bad)).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn whoever_may_break_a_path_may_try_it_out() {
+    let net = policy("[[allow]]\nname = \"n\"\nkinds = [\"net-slow\"]\npeers = [\"10.9.0.0/16\"]\n");
+    assert_eq!(may(&net, Act::Exchange(&exchange("10.9.1.1"))), Ok(()));
+    assert!(may(&net, Act::Exchange(&exchange("192.0.2.1"))).is_err());
+    assert!(may(&net, Act::Probe(&http("http://10.9.1.1/"))).is_err());
+    let services = policy("[[allow]]\nname = \"n\"\nkinds = [\"service-*\"]\n");
+    assert!(may(&services, Act::Exchange(&exchange("10.9.1.1"))).is_err());
+    let only = policy("[[allow]]\nname = \"n\"\nkinds = [\"exchange\"]\n");
+    assert_eq!(may(&only, Act::Exchange(&exchange("10.9.1.1"))), Ok(()));
+}
+
+#[test]
+fn a_halt_is_released_by_rules_that_name_no_targets() {
+    let narrow = policy("[[allow]]\nname = \"n\"\nservices = [\"checkout\"]\n");
+    assert!(may(&narrow, Act::Release).is_err());
+    let sre = policy("[[allow]]\nname = \"n\"\nteams = [\"ops\"]\nkinds = [\"release\"]\n");
+    assert_eq!(may(&sre, Act::Release), Ok(()));
+    assert!(check(&sre, &alice(), &stop("checkout")).is_err());
+    let always = policy("[[blackout]]\nname = \"always\"\n");
+    assert!(check(&always, &alice(), &stop("checkout")).is_err());
+    assert_eq!(may(&always, Act::Release), Ok(()), "a blackout is about what is injected");
+}
+
+#[test]
+fn how_long_and_how_many_probes_is_bounded_by_name() {
+    let file = Path::new("/etc/firedrill/agent.toml");
+    let start = |count: usize, at_most| StartProbes {
+        probes: vec![http("http://edge/"); count],
+        at_most,
+        environment: None,
+    };
+    let free = Policy::default();
+    assert_eq!(free.check_probing(&start(StartProbes::MOST, StartProbes::LONGEST), file), Ok(()));
+    // A thousand years.
+    let problem = free.check_probing(&start(1, Span::secs(31_557_600_000)), file).unwrap_err();
+    assert!(problem.title.contains("7d"), "{problem:?}");
+    assert!(problem.hint.contains("policy.max_probe_time in /etc/firedrill/agent.toml"), "{problem:?}");
+    let problem = free.check_probing(&start(StartProbes::MOST + 1, Span::secs(1)), file).unwrap_err();
+    assert!(problem.title.contains("at most 256"), "{problem:?}");
+    let hour = policy("max_probe_time = \"1h\"");
+    assert!(hour.check_probing(&start(1, Span::secs(3601)), file).is_err());
+    assert_eq!(hour.check_probing(&start(1, Span::secs(3600)), file), Ok(()));
+}

@@ -1,0 +1,63 @@
+//! What runs programs or touches files needs to be named; no kind does so yet but for what probes read.
+
+use firedrill_wire::Touches;
+
+use super::{super::named, *};
+
+fn rule(text: &str) -> Rule {
+    let rule: Rule = toml::from_str(&format!("name = \"n\"\n{text}")).unwrap();
+    rule.validate().unwrap();
+    rule
+}
+
+fn runs(words: &[&str]) -> Touches {
+    Touches { runs: vec![words.iter().map(ToString::to_string).collect()], ..Touches::default() }
+}
+
+fn changes(path: &str) -> Touches {
+    Touches { changes: vec![path.into()], ..Touches::default() }
+}
+
+#[test]
+fn a_free_rule_names_no_program_and_no_file() {
+    for touches in [runs(&["/bin/true"]), changes("/etc/hosts")] {
+        assert!(named::needs_naming(&touches));
+        for text in ["", "kinds = [\"net-*\"]", "services = [\"*\"]", "peers = [\"*\"]"] {
+            assert!(named::allows(&rule(text), &touches).is_err(), "{text} {touches:?}");
+        }
+    }
+}
+
+#[test]
+fn programs_are_named_word_by_word() {
+    let reload = rule("commands = [[\"/usr/bin/systemctl\", \"reload\", \"app-*\"]]");
+    assert_eq!(named::allows(&reload, &runs(&["/usr/bin/systemctl", "reload", "app-1"])), Ok(()));
+    for words in [
+        &["/usr/bin/systemctl", "reload", "db"][..],
+        &["/usr/bin/systemctl", "reload"],
+        &["/usr/bin/systemctl", "reload", "app-1", "--force"],
+        &["systemctl", "reload", "app-1"],
+        &["/usr/bin/systemctl", "stop", "app-1"],
+        &[],
+    ] {
+        assert!(named::allows(&reload, &runs(words)).is_err(), "{words:?}");
+    }
+    assert!(named::allows(&reload, &changes("/usr/bin/systemctl")).is_err());
+    let clause = named::clause(&runs(&["/bin/true"]));
+    assert_eq!(clause, r#"commands = [["/bin/true"]]"#);
+    assert!(rule(&clause).validate().is_ok(), "what a refusal proposes can be used");
+}
+
+#[test]
+fn files_are_named_by_their_plain_path() {
+    let logs = rule("files = [\"/var/log/shop/*\"]");
+    assert_eq!(named::allows(&logs, &changes("/var/log/shop/a.log")), Ok(()));
+    for path in
+        ["/var/log/shop/../../../etc/shadow", "/var/log/other", "var/log/shop/a", "/var/log/shop/./../x"]
+    {
+        assert!(named::allows(&logs, &changes(path)).is_err(), "{path}");
+        let reads = Touches { reads: vec![path.into()], ..Touches::default() };
+        assert!(named::allows(&logs, &reads).is_err(), "{path}");
+    }
+    assert!(named::allows(&logs, &runs(&["/var/log/shop/a"])).is_err());
+}

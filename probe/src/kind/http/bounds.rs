@@ -1,0 +1,54 @@
+//! How large the parts of a request may be. Servers take less of most; a probe that needs more measures its own line.
+
+use firedrill_wire::probe::HttpProbe;
+
+use crate::refusal::{Field, Refusal};
+
+/// The longest URL, in bytes.
+const URL: usize = 8 * 1024;
+/// The longest method, in bytes.
+const METHOD: usize = 32;
+/// The most headers.
+const HEADERS: usize = 100;
+/// The longest names and values of all headers together, in bytes.
+const HEADER_BYTES: usize = 32 * 1024;
+/// The largest body, in bytes.
+const BODY: usize = 1024 * 1024;
+
+/// Refuses what is too large.
+pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {
+    let mut wrong = Vec::new();
+    let mut most = |field, what: &str, has: usize, most: usize, unit: &str| {
+        if has > most {
+            let what = format!("{what} has {has} {unit}; at most {most} are sent");
+            wrong.push(Refusal::new(field, what, "too much", format!("{most} {unit} or fewer")));
+        }
+    };
+    most(Field::Url, "the url", probe.url.len(), URL, "bytes");
+    most(Field::Method, "the method", probe.method.len(), METHOD, "bytes");
+    most(Field::Body, "the body", probe.body.as_ref().map_or(0, String::len), BODY, "bytes");
+    let bytes = probe.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    most(Field::Headers, "the request", probe.headers.len(), HEADERS, "headers");
+    most(Field::Headers, "all headers together", bytes, HEADER_BYTES, "bytes");
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bound_is_named() {
+        let mut probe: HttpProbe = serde_json::from_str(r#"{"url":"http://edge/"}"#).unwrap();
+        assert_eq!(refusals(&probe), []);
+        probe.url = format!("http://edge/{}", "x".repeat(URL));
+        probe.method = "X".repeat(METHOD + 1);
+        probe.body = Some("x".repeat(BODY + 1));
+        probe.headers = (0..=HEADERS).map(|number| (format!("x-{number}"), "v".repeat(400))).collect();
+        let said: Vec<String> = refusals(&probe).iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 5, "{said:?}");
+        for bound in [URL, METHOD, BODY, HEADERS, HEADER_BYTES] {
+            assert!(said.iter().any(|text| text.contains(&format!("at most {bound}"))), "{bound}: {said:?}");
+        }
+    }
+}

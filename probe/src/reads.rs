@@ -1,0 +1,75 @@
+//! How a probe's secrets and authorities are read: by whom it runs for, who may refuse.
+
+use std::{env::VarError, fs::File, io::Read as _};
+
+/// No file of a secret is larger, in bytes: it becomes one header.
+pub(crate) const SECRET_MOST: u64 = 16 * 1024;
+/// No file of authorities is larger, in bytes; a system's whole list has a quarter of a megabyte.
+pub(crate) const AUTHORITIES_MOST: u64 = 4 * 1024 * 1024;
+
+/// What a file is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It holds a secret, which is sent.
+    Secret,
+    /// It holds certificates of authorities, which are trusted and not sent.
+    Authorities,
+}
+
+impl Use {
+    /// A file with more bytes is refused.
+    #[must_use]
+    pub const fn most(self) -> u64 {
+        match self {
+            Self::Secret => SECRET_MOST,
+            Self::Authorities => AUTHORITIES_MOST,
+        }
+    }
+}
+
+/// Reads for probes. Errors are clauses for people, and hold nothing of what was read.
+pub trait Reads: Sync {
+    /// A whole file, of at most [`Use::most`] bytes.
+    ///
+    /// # Errors
+    /// It may not be read, cannot be read, or is larger.
+    fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String>;
+
+    /// An environment variable.
+    ///
+    /// # Errors
+    /// It may not be read, is not set, or is not Unicode.
+    fn variable(&self, name: &str) -> Result<String, String>;
+}
+
+/// Reads whatever the process may read: for probes of whoever runs the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Anything;
+
+impl Reads for Anything {
+    fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String> {
+        read_whole(&mut File::open(path).map_err(|why| why.to_string())?, what_for)
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        std::env::var(name).map_err(|why| match why {
+            VarError::NotPresent => "it is not set".to_owned(),
+            // The error's own text would print the value.
+            VarError::NotUnicode(_) => "it is not Unicode".to_owned(),
+        })
+    }
+}
+
+/// Reads an open file to its end.
+///
+/// # Errors
+/// It cannot be read, or has more than [`Use::most`] bytes.
+pub fn read_whole(file: &mut File, what_for: Use) -> Result<Vec<u8>, String> {
+    let most = what_for.most();
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|why| why.to_string())?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        return Err(format!("it is larger than {most} bytes, the most that are read"));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,387 @@
+//! What the agents of a lab let several people do: faults, probes that send secrets, exchanges of packets, the release of a
+//! halt. Everybody here has a certificate of the right authority; who may do what is the hosts' word.
+//!
+//! This program is also the lab's hosts and agents, so it has a main. Takes the usual words of a test program.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by it")]
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use firedrill::{
+    link::{Agent, Identity, LinkError},
+    pki::{PersonAsk, Pki},
+    plan::model::{self, Reach},
+    rehearsal,
+};
+use firedrill_lab::{FileSpec, Lab, LabSpec, Options};
+use firedrill_wire::{
+    RunId, Span,
+    api::{Grade, Prepare, PrepareOne, Prepared, Problem, StartProbes, Undo, UndoScope},
+    exchange::{Exchange, Way},
+    identity::Role,
+    probe::ProbeSpec,
+};
+use futures_util::StreamExt as _;
+use libtest_mimic::{Arguments, Trial};
+
+/// The hosts: their environments and what stands in their `agent.toml` besides.
+const HOSTS: [(&str, Option<&str>, &str); 4] = [
+    ("free", None, ""),
+    ("halted", None, ""),
+    ("prod", Some("prod"), ""),
+    (
+        "ruled",
+        Some("staging"),
+        "
+[[policy.allow]]
+name = \"shop may measure itself\"
+teams = [\"shop\"]
+kinds = [\"probe-http\"]
+peers = [\"10.77.1.0/24\"]
+[[policy.allow]]
+name = \"sre may release\"
+teams = [\"sre\"]
+kinds = [\"release\"]
+",
+    ),
+];
+
+/// What lies in the directory of secrets of each host.
+const TOKEN: &str = "s3cret-token";
+
+struct World {
+    lab: Lab,
+    pki: PathBuf,
+    _folder: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn model(name: &str) -> model::Host {
+    let (number, (_, environment, _)) =
+        HOSTS.iter().enumerate().find(|(_, (known, ..))| *known == name).unwrap();
+    let address: IpAddr = format!("10.77.1.{}", number + 10).parse().unwrap();
+    let env = environment.map(|name| ("env".to_owned(), name.to_owned()));
+    model::Host {
+        name: name.to_owned(),
+        addresses: vec![address],
+        labels: env.into_iter().collect::<BTreeMap<_, _>>(),
+        roles: Vec::new(),
+        tags: Vec::new(),
+        agent: Reach::Tcp(format!("{address}:{}", firedrill_wire::DEFAULT_PORT)),
+    }
+}
+
+impl World {
+    /// Starts the lab and enters it. The process must have one thread.
+    fn up() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = Pki::init(&folder.path().join("pki")).unwrap();
+        let people = [
+            ("alice", None, &[][..]),
+            ("bob", None, &[]),
+            ("shop", Some("shop"), &[]),
+            ("sre", Some("sre"), &[]),
+            ("stage", Some("shop"), &["staging"]),
+        ];
+        for (name, team, environments) in people {
+            let ask = PersonAsk::new(name, Role::Operator, 1);
+            let environments = environments.iter().map(ToString::to_string).collect();
+            pki.issue_person(&PersonAsk { team: team.map(str::to_owned), environments, ..ask }).unwrap();
+        }
+        let hosts = HOSTS.iter().map(|(name, _, more)| {
+            let mut host = rehearsal::host(&pki, &model(name), more).unwrap();
+            let path = "/etc/firedrill/secrets/token".into();
+            host.files.push(FileSpec { path, content: format!("{TOKEN}\n"), mode: 0o600 });
+            host.region = "here".into();
+            host
+        });
+        let spec = LabSpec::new(format!("policy-{}", std::process::id()), hosts.collect());
+        let lab = Lab::up(&spec, &Options::default()).unwrap();
+        lab.enter().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let world = Self { lab, pki: pki.dir().to_owned(), _folder: folder, runtime };
+        world.runtime.block_on(async {
+            for (name, ..) in HOSTS {
+                let end = tokio::time::Instant::now() + Duration::from_secs(40);
+                while let Err(error) = world.agent("alice", name).status().await {
+                    assert!(tokio::time::Instant::now() < end, "{name} does not serve: {error}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        });
+        world
+    }
+
+    fn agent(&self, person: &str, host: &str) -> Agent {
+        Agent::new(&model(host), Arc::new(Identity::load_as(&self.pki, person).unwrap()))
+    }
+}
+
+/// The run of all probes here.
+fn run() -> RunId {
+    "r1".parse().unwrap()
+}
+
+/// A run that no host knows yet.
+fn new_run() -> RunId {
+    static NEXT: AtomicU32 = AtomicU32::new(2);
+    format!("r{}", NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
+}
+
+fn probes(url: &str, more: &str) -> StartProbes {
+    let text =
+        format!(r#"{{"name":"p","rate":20.0,"timeout":"1s","kind":{{"http":{{"url":"{url}"{more}}}}}}}"#);
+    let spec: ProbeSpec = serde_json::from_str(&text).unwrap();
+    StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None }
+}
+
+fn to_host(host: &str) -> Exchange {
+    let (every, within) = (Span::millis(5), Span::secs(2));
+    Exchange { to: model(host).addresses[0], way: Way::Connect(7790), count: 2, every, within }
+}
+
+/// What a host says to a `net-block` of another, in a scenario for an environment.
+async fn block(agent: &Agent, environment: Option<&str>) -> Result<(), Problem> {
+    let fault = serde_json::from_str(r#"{"net-block":{"to":"10.77.1.200"}}"#).unwrap();
+    let one = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5) };
+    let ask = Prepare {
+        plan_digest: "d".to_owned(),
+        environment: environment.map(str::to_owned),
+        injections: vec![one],
+    };
+    match agent.prepare(&new_run(), &ask).await.unwrap().injections.remove(0).answer {
+        Prepared::Ready { .. } => Ok(()),
+        Prepared::Refused(problem) => Err(problem),
+    }
+}
+
+/// The reason of a refusal, with what to do.
+#[track_caller]
+fn refused<T: std::fmt::Debug>(answer: Result<T, LinkError>, code: &str) -> String {
+    match answer {
+        Err(LinkError::Refused { problem, .. }) if problem.code == code => {
+            format!("{}; {}", problem.title, problem.hint)
+        }
+        other => panic!("not refused with {code}: {other:?}"),
+    }
+}
+
+/// A server that tells what it is asked, at an address of the lab's coordinator.
+fn listener() -> (SocketAddr, mpsc::Receiver<String>) {
+    let look = UdpSocket::bind("0.0.0.0:0").unwrap();
+    look.connect((model("free").addresses[0], 9)).unwrap();
+    let listener = TcpListener::bind((look.local_addr().unwrap().ip(), 0)).unwrap();
+    let at = listener.local_addr().unwrap();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut buffer = [0; 4096];
+            let length = stream.read(&mut buffer).unwrap_or(0);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
+            if tell.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    (at, told)
+}
+
+/// The next request that the server got; none within ten seconds is a failure.
+fn next(told: &mpsc::Receiver<String>) -> String {
+    told.recv_timeout(Duration::from_secs(10)).unwrap()
+}
+
+fn secrets_come_from_listed_directories_only(world: &World) {
+    let (at, told) = listener();
+    let agent = world.agent("bob", "free");
+    let url = format!("http://{at}/");
+    world.runtime.block_on(async {
+        for (more, why) in [
+            // The agent's own key, which root alone may read.
+            (r#","bearer":{"secret_file":"/etc/firedrill/host.key"}"#, "/etc/firedrill/secrets only"),
+            (
+                r#","bearer":{"secret_file":"/etc/firedrill/secrets/../host.key"}"#,
+                "/etc/firedrill/secrets only",
+            ),
+            (r#","bearer":{"secret_file":"/proc/self/environ"}"#, "/etc/firedrill/secrets only"),
+            (r#","bearer":{"secret_env":"PATH"}"#, "these variables only: none"),
+        ] {
+            let said = refused(agent.start_probes(&run(), &probes(&url, more)).await, "bad-probe");
+            assert!(said.contains(why), "{more}: {said}");
+        }
+        let tls = probes("https://10.77.1.10/", r#","ca_file":"/etc/firedrill/ca.pem""#);
+        let said = refused(agent.start_probes(&run(), &tls).await, "bad-probe");
+        assert!(said.contains("/etc/ssl/certs"), "{said}");
+        assert!(told.try_recv().is_err(), "nothing was sent");
+
+        let listed = probes(&url, r#","bearer":{"secret_file":"/etc/firedrill/secrets/token"}"#);
+        agent.start_probes(&run(), &listed).await.unwrap();
+        assert!(next(&told).contains(&format!("Bearer {TOKEN}\r\n")));
+        agent.stop_probes(&run()).await.unwrap();
+    });
+}
+
+fn bounds_of_probes_are_named(world: &World) {
+    let agent = world.agent("bob", "free");
+    world.runtime.block_on(async {
+        let mut long = probes("http://10.77.1.10:9/", "");
+        long.at_most = Span::secs(31_557_600_000);
+        let said = refused(agent.start_probes(&run(), &long).await, "not-allowed");
+        assert!(said.contains("7d") && said.contains("policy.max_probe_time"), "{said}");
+        let mut many = probes("http://10.77.1.10:9/", "");
+        many.probes[0].rate = 15_000.0;
+        many.probes.push(ProbeSpec { name: "q".to_owned(), ..many.probes[0].clone() });
+        let said = refused(agent.start_probes(&run(), &many).await, "not-allowed");
+        assert!(said.contains("at most 20000") && said.contains("policy.max_probe_rate"), "{said}");
+    });
+}
+
+fn a_halt_is_for_probes_and_exchanges_too(world: &World) {
+    let (at, told) = listener();
+    let agent = world.agent("alice", "halted");
+    let all = probes(&format!("http://{at}/"), "");
+    world.runtime.block_on(async {
+        agent.start_probes(&run(), &all).await.unwrap();
+        next(&told);
+        agent.undo(&Undo { scope: UndoScope::All, halt: true }).await.unwrap();
+        // What ran has stopped, and what it measured can be read to its end.
+        let mut bins = std::pin::pin!(agent.bins(&run(), 0));
+        while let Some(bin) = bins.next().await {
+            bin.unwrap();
+        }
+        assert!(refused(agent.start_probes(&run(), &all).await, "halted").contains("alice"));
+        refused(agent.exchange(&run(), &to_host("free")).await, "halted");
+        refused(agent.prepare(&new_run(), &prepare_nothing()).await, "halted");
+        assert_eq!(agent.status().await.unwrap().halted_by.as_deref(), Some("alice"));
+        agent.release().await.unwrap();
+        assert!(agent.exchange(&run(), &to_host("free")).await.unwrap().back() > 0);
+        agent.start_probes(&run(), &all).await.unwrap();
+        agent.stop_probes(&run()).await.unwrap();
+    });
+}
+
+fn prepare_nothing() -> Prepare {
+    Prepare { plan_digest: "d".to_owned(), environment: None, injections: Vec::new() }
+}
+
+fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {
+    let bob = world.agent("bob", "ruled");
+    world.runtime.block_on(async {
+        let measure = probes("http://10.77.1.10:9/", "");
+        let problem = block(&bob, None).await.unwrap_err();
+        assert_eq!(problem.code, "not-allowed", "{problem:?}");
+        for said in [
+            refused(bob.start_probes(&run(), &measure).await, "not-allowed"),
+            refused(bob.exchange(&run(), &to_host("free")).await, "not-allowed"),
+        ] {
+            assert!(said.contains("bob") && said.contains("policy.allow"), "{said}");
+        }
+        bob.status().await.unwrap();
+        bob.doctor().await.unwrap();
+        bob.undo(&Undo { scope: UndoScope::All, halt: true }).await.unwrap();
+        refused(bob.release().await, "not-allowed");
+        // Her rule lets her measure, and not let harm in again.
+        let shop = world.agent("shop", "ruled");
+        refused(shop.release().await, "not-allowed");
+        world.agent("sre", "ruled").release().await.unwrap();
+        shop.start_probes(&run(), &measure).await.unwrap();
+        shop.stop_probes(&run()).await.unwrap();
+        let outside = probes("http://192.0.2.1/", "");
+        assert!(refused(shop.start_probes(&run(), &outside).await, "not-allowed").contains("peers"));
+    });
+}
+
+fn the_environment_is_the_hosts_word(world: &World) {
+    world.runtime.block_on(async {
+        let measure = probes("http://10.77.1.10:9/", "");
+        for host in ["prod", "free"] {
+            let stage = world.agent("stage", host);
+            for claimed in [Some("staging"), Some("prod"), None] {
+                let problem = block(&stage, claimed).await.unwrap_err();
+                assert_eq!(problem.code, "not-allowed", "{host}, {claimed:?}: {problem:?}");
+            }
+            refused(stage.start_probes(&run(), &measure).await, "not-allowed");
+            refused(stage.exchange(&run(), &to_host("ruled")).await, "not-allowed");
+            refused(stage.release().await, "not-allowed");
+            stage.undo(&Undo { scope: UndoScope::Run(new_run()), halt: false }).await.unwrap();
+        }
+        let alice = world.agent("alice", "prod");
+        let problem = block(&alice, Some("staging")).await.unwrap_err();
+        assert!(problem.title.contains("the scenario is for staging"), "{problem:?}");
+        assert_eq!(block(&alice, Some("prod")).await, Ok(()));
+        let mut for_staging = measure.clone();
+        for_staging.environment = Some("staging".to_owned());
+        let said = refused(alice.start_probes(&run(), &for_staging).await, "not-allowed");
+        assert!(said.contains("the scenario is for staging, and this host belongs to prod"), "{said}");
+        for_staging.environment = Some("prod".to_owned());
+        alice.start_probes(&run(), &for_staging).await.unwrap();
+        alice.stop_probes(&run()).await.unwrap();
+        let stage = world.agent("stage", "ruled");
+        stage.start_probes(&run(), &measure).await.unwrap();
+        stage.stop_probes(&run()).await.unwrap();
+
+        let grade = async |host| {
+            let found = world.agent("alice", host).doctor().await.unwrap().findings;
+            found.iter().find(|finding| finding.what == "environment").unwrap().grade
+        };
+        assert_eq!((grade("free").await, grade("prod").await), (Grade::Missing, Grade::Good));
+    });
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+        return code;
+    }
+    let mut args = Arguments::from_args();
+    // They share hosts, and each leaves them as it found them.
+    args.test_threads = Some(1);
+    let cases: [(&str, fn(&World)); 5] = [
+        ("secrets_come_from_listed_directories_only", secrets_come_from_listed_directories_only),
+        ("bounds_of_probes_are_named", bounds_of_probes_are_named),
+        ("a_halt_is_for_probes_and_exchanges_too", a_halt_is_for_probes_and_exchanges_too),
+        ("whom_a_host_allows_nothing_may_heal_and_look", whom_a_host_allows_nothing_may_heal_and_look),
+        ("the_environment_is_the_hosts_word", the_environment_is_the_hosts_word),
+    ];
+    let world = if args.list {
+        Err("only listed".to_owned())
+    } else {
+        firedrill_lab::preflight().map_err(|why| why.to_string())
+    };
+    let world = match world {
+        Ok(()) => Some(Arc::new(World::up())),
+        Err(why) => {
+            eprintln!("skipped: a lab cannot start here: {why}");
+            None
+        }
+    };
+    let trials = cases.map(|(name, case)| {
+        let mine = world.clone();
+        Trial::test(name, move || {
+            if let Some(world) = mine {
+                case(&world);
+            }
+            Ok(())
+        })
+        .with_ignored_flag(world.is_none())
+    });
+    let conclusion = libtest_mimic::run(&args, trials.into());
+    if let Some(world) = world {
+        let World { lab, runtime, .. } = Arc::into_inner(world).unwrap();
+        drop(runtime);
+        lab.down().unwrap();
+    }
+    conclusion.exit_code()
+}

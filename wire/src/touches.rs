@@ -1,0 +1,146 @@
+//! What an act names: on the host that carries it out, and beyond. A host's policy goes by this table alone.
+//!
+//! Faults say it here, probes in the prober, both in matches without a wildcard: a kind that is new, or a parameter that a
+//! kind gets, does not compile before it stands in the table.
+
+use crate::{
+    Fault,
+    exchange::Exchange,
+    fault::{
+        HostIsolate, HostPoweroff, HostReboot, NetDown, NetPartition, ProcessKill, ProcessMatch,
+        ProcessPause, RegionKill, ServiceKill, ServiceRestart, ServiceStop, Traffic,
+    },
+};
+
+/// What an act reads, runs, changes and reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touches {
+    /// Services that it stops, kills or restarts, or whose processes it means.
+    pub services: Vec<String>,
+    /// Processes that it signals, by program name.
+    pub processes: Vec<String>,
+    /// Whom it cuts off, slows down or connects to: addresses, CIDRs, names.
+    pub peers: Vec<String>,
+    /// Interfaces that it sets down.
+    pub interfaces: Vec<String>,
+    /// Files that it reads.
+    pub reads: Vec<String>,
+    /// Environment variables of the agent that it reads.
+    pub variables: Vec<String>,
+    /// Files and directories that it makes, changes or removes.
+    pub changes: Vec<String>,
+    /// Programs that it runs, each an argument vector.
+    pub runs: Vec<Vec<String>>,
+    /// All of the host, or something that names nothing.
+    pub everything: bool,
+}
+
+impl Touches {
+    fn all() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+
+    fn service(name: &str) -> Self {
+        Self { services: vec![name.to_owned()], ..Self::default() }
+    }
+
+    fn processes(which: &ProcessMatch) -> Self {
+        // A part of the command line and a user narrow a match down; alone they may mean any process.
+        let ProcessMatch { name, command: _, user: _, service, at_most: _ } = which;
+        Self {
+            services: service.iter().cloned().collect(),
+            processes: name.iter().cloned().collect(),
+            everything: name.is_none() && service.is_none(),
+            ..Self::default()
+        }
+    }
+
+    fn peers(peers: &[String]) -> Self {
+        Self { peers: peers.to_vec(), everything: peers.is_empty(), ..Self::default() }
+    }
+
+    fn traffic(traffic: &Traffic<'_>) -> Self {
+        // All but the peers narrows down what is touched of the traffic with them.
+        let Traffic {
+            to,
+            local_ports: _,
+            remote_ports: _,
+            protocol: _,
+            direction: _,
+            except: _,
+            interfaces: _,
+            user: _,
+            service: _,
+            flows: _,
+            connections: _,
+        } = traffic;
+        Self::peers(to)
+    }
+}
+
+impl Fault {
+    /// What it names on the host that carries it out.
+    #[must_use]
+    pub fn touches(&self) -> Touches {
+        match self {
+            Self::ServiceStop(ServiceStop { service, manager: _ })
+            | Self::ServiceKill(ServiceKill { service, manager: _, signal: _ })
+            | Self::ServiceRestart(ServiceRestart { service, manager: _ }) => Touches::service(service),
+            Self::ProcessKill(ProcessKill { which, signal: _ })
+            | Self::ProcessPause(ProcessPause { which }) => Touches::processes(which),
+            Self::NetBlock(_)
+            | Self::NetSlow(_)
+            | Self::NetLose(_)
+            | Self::NetDuplicate(_)
+            | Self::NetCorrupt(_)
+            | Self::NetReorder(_)
+            | Self::NetThrottle(_)
+            | Self::NetReset(_)
+            | Self::NetDns(_) => {
+                self.on_traffic().map_or_else(Touches::all, |kind| Touches::traffic(&kind.traffic()))
+            }
+            Self::NetDown(NetDown { interface: Some(name), to: _, cut_off: _ }) => {
+                Touches { interfaces: vec![name.clone()], ..Touches::default() }
+            }
+            // Which interface leads to some peers is not known before the host has looked.
+            Self::NetDown(NetDown { interface: None, to: _, cut_off: _ })
+            | Self::NetPartition(NetPartition { groups: _, shape: _, one_way: _, how: _, engine: _ })
+            | Self::HostIsolate(HostIsolate { except: _ })
+            | Self::HostReboot(HostReboot { back_within: _ })
+            | Self::HostPoweroff(HostPoweroff {})
+            | Self::RegionKill(RegionKill { how: _ }) => Touches::all(),
+        }
+    }
+}
+
+impl Exchange {
+    /// What policies call it.
+    pub const KIND: &'static str = "exchange";
+
+    /// Whom it reaches.
+    #[must_use]
+    pub fn touches(&self) -> Touches {
+        let Self { to, way: _, count: _, every: _, within: _ } = self;
+        Touches::peers(&[to.to_string()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> Touches {
+        serde_json::from_str::<Fault>(json).expect("parses").touches()
+    }
+
+    #[test]
+    fn kinds_say_what_they_name() {
+        assert_eq!(of(r#"{"service-kill":{"service":"checkout"}}"#), Touches::service("checkout"));
+        assert_eq!(of(r#"{"net-slow":{"to":"10.0.0.1","delay":"1s"}}"#).peers, ["10.0.0.1"]);
+        assert!(of(r#"{"net-block":{"remote_ports":5432}}"#).everything);
+        assert!(of(r#"{"net-down":{"to":"10.0.0.1"}}"#).everything);
+        assert_eq!(of(r#"{"net-down":{"interface":"eth1"}}"#).interfaces, ["eth1"]);
+        assert!(of(r#"{"process-kill":{"match":{"command":"java"}}}"#).everything);
+        assert!(of(r#"{"host-poweroff":{}}"#).everything && of(r#"{"host-isolate":{}}"#).everything);
+    }
+}
