@@ -14,5 +14,5 @@ mod resolve;
 pub mod select;
 mod timing;
 
-pub use load::{Inspection, Options, inspect, load};
+pub use load::{Inspection, Options, inspect, inspect_as, load, load_as};
 pub use model::Plan;

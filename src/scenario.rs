@@ -46,7 +46,7 @@ pub struct Scenario {
     /// What the drill is to show.
     pub hypothesis: String,
     /// The environment, for the hosts' policies.
-    pub environment: Option<String>,
+    pub environment: Option<Item<String>>,
     /// Free text: owner, ticket, …
     pub meta: BTreeMap<String, String>,
     /// Silence of the coordinator for so long heals.

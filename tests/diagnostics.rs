@@ -56,6 +56,7 @@ golden! {
     times: "tests/wrong/times.toml", None;
     params: "tests/wrong/params.toml", None;
     blast_radius: "tests/wrong/blast.toml", FLEET;
+    another_environment: "tests/wrong/environment.toml", FLEET;
     guard: "tests/wrong/guard.toml", FLEET;
     limit: "tests/wrong/limit.toml", FLEET;
     vantages: "tests/wrong/vantage.toml", FLEET;

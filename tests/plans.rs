@@ -179,6 +179,7 @@ fn exit_codes_of_check() {
     let args = |file: &str, json| check::Args {
         files: vec!["scenarios/demo.toml".into(), file.into()],
         fleet: FleetArgs { fleet: Some("scenarios/fleet.toml".into()), ..FleetArgs::default() },
+        identity: Default::default(),
         params: vec![],
         seed: 1,
         verbose: false,

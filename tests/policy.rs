@@ -341,6 +341,9 @@ fn the_environment_is_the_hosts_word(world: &World) {
     });
 }
 
+/// A test and its name.
+type Case = (&'static str, fn(&World));
+
 fn main() -> ExitCode {
     if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
@@ -348,7 +351,7 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // They share hosts, and each leaves them as it found them.
     args.test_threads = Some(1);
-    let cases: [(&str, fn(&World)); 5] = [
+    let cases: [Case; 5] = [
         ("secrets_come_from_listed_directories_only", secrets_come_from_listed_directories_only),
         ("bounds_of_probes_are_named", bounds_of_probes_are_named),
         ("a_halt_is_for_probes_and_exchanges_too", a_halt_is_for_probes_and_exchanges_too),

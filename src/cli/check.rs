@@ -5,12 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use firedrill_wire::identity::Person;
 use serde::Serialize;
 
-use super::{common::FleetArgs, failure::Result};
+use super::{
+    common::{FleetArgs, IdentityArgs},
+    failure::Result,
+};
 use crate::{
     fleet::{Fleet, FleetSource, is_fleet},
-    plan::{Inspection, Plan, inspect, print},
+    link::Identity,
+    plan::{Inspection, Plan, inspect_as, print},
     scenario::diagnose::{JsonProblem, Report, Sink, plural},
     terminal,
     verdict::Exit,
@@ -21,7 +26,8 @@ const WIDTH: usize = 110;
 
 /// Checks scenarios and fleets without asking any host.
 ///
-/// Says all that is wrong in one go, with file, line and what would be right. Without a fleet (--fleet, or FIREDRILL_FLEET) it
+/// Says all that is wrong in one go, with file, line and what would be right. Where your certificate is at hand (--pki, --as), it
+/// says whether that is good for the hosts' environments. Without a fleet (--fleet, or FIREDRILL_FLEET) it
 /// checks what needs none, and says what it could not check. A fleet's file among the files is checked as such.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -38,6 +44,9 @@ pub struct Args {
     /// The fleet that the scenarios are checked against.
     #[command(flatten)]
     pub fleet: FleetArgs,
+    /// The person whose certificate is compared with the hosts' environments.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     /// A parameter's value; may be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub params: Vec<(String, String)>,
@@ -69,8 +78,10 @@ pub fn parameter(text: &str) -> Result<(String, String), String> {
 /// What was found could not be put into text.
 pub fn run(args: &Args) -> Result<Exit> {
     let fleet = args.fleet.source();
+    let identity = args.identity.at_hand();
+    let person = identity.as_ref().and_then(Identity::person);
     let checked: Vec<(PathBuf, Found)> =
-        args.files.iter().map(|file| (file.clone(), Found::of(file, fleet.as_ref(), args))).collect();
+        args.files.iter().map(|file| (file.clone(), Found::of(file, fleet.as_ref(), person, args))).collect();
     if args.json {
         let all: Vec<Checked> = checked.iter().map(|(file, found)| Checked::new(file, found)).collect();
         let text = serde_json::to_string_pretty(&all)?;
@@ -98,9 +109,10 @@ enum Found {
 }
 
 impl Found {
-    fn of(file: &Path, fleet: Option<&FleetSource>, args: &Args) -> Self {
+    fn of(file: &Path, fleet: Option<&FleetSource>, person: Option<&Person>, args: &Args) -> Self {
         if !is_fleet(file) {
-            return Self::Scenario(Box::new(inspect(file, fleet, &args.params, Some(args.seed))));
+            let found = inspect_as(person, file, fleet, &args.params, Some(args.seed));
+            return Self::Scenario(Box::new(found));
         }
         let mut sink = Sink::default();
         let read = Fleet::load(&FleetSource::File(file.to_owned()), &mut sink);

@@ -39,14 +39,33 @@ fn command(text: &str) -> Result<Command, String> {
 }
 
 /// As whom.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct IdentityArgs {
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct IdentityArgs {
     /// The folder of certificates (`firedrill pki`)
     #[arg(long, value_name = "DIR", env = "FIREDRILL_PKI")]
     pub(super) pki: Option<PathBuf>,
     /// The person whose certificate is used
     #[arg(long = "as", value_name = "NAME", env = "FIREDRILL_AS")]
     pub(super) person: Option<String>,
+}
+
+impl IdentityArgs {
+    /// The certificate that `run` would use, where that is at hand. One that was asked for and cannot be used is a warning.
+    pub(super) fn at_hand(&self) -> Option<Identity> {
+        let folder = self.pki.clone().or_else(|| crate::pki::default_dir().ok())?;
+        let loaded = match &self.person {
+            Some(person) => Identity::load_as(&folder, person),
+            None => Identity::load(&folder),
+        };
+        let asked_for = self.pki.is_some() || self.person.is_some();
+        loaded
+            .inspect_err(|error| {
+                if asked_for {
+                    errln!("warning: no certificate was compared with the environments: {error}");
+                }
+            })
+            .ok()
+    }
 }
 
 /// A fleet and the certificate to reach it with; inside the lab's network already, where it is a lab.

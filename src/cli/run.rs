@@ -58,13 +58,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
-    let plan = plan::load(&plan::Options {
+    let options = plan::Options {
         scenario: args.scenario.clone(),
         fleet: reached.source.clone(),
         params: args.params.clone(),
         seed: args.seed,
-    })
-    .map_err(|report| wrong(&report))?;
+    };
+    let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {
         errln!("warning: {warning}");
     }

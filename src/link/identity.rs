@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use firedrill_wire::identity::{self, Person};
 use rustls::{ClientConfig, RootCertStore, client::Resumption, client::VerifierBuilderError, version::TLS13};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
 
@@ -72,6 +73,7 @@ pub enum IdentityError {
 #[derive(Debug)]
 pub struct Identity {
     name: String,
+    person: Option<Person>,
     pub(super) config: Arc<ClientConfig>,
     pub(super) verifier: Arc<Verifier>,
 }
@@ -132,6 +134,7 @@ impl Identity {
             .map_err(|source| IdentityError::Authority { path: ca.into(), source })?;
         let verifier = Arc::new(verifier);
         let chain = certificates(cert)?;
+        let person = chain.first().and_then(person_of);
         let private = PrivateKeyDer::from_pem_slice(&read(key)?)
             .map_err(|why| not_pem(key, "private key", why.to_string()))?;
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -144,13 +147,27 @@ impl Identity {
         config.alpn_protocols = vec![b"h2".to_vec()];
         // Every connection shows its certificates again.
         config.resumption = Resumption::disabled();
-        Ok(Self { name: name.to_owned(), config: Arc::new(config), verifier })
+        Ok(Self { name: name.to_owned(), person, config: Arc::new(config), verifier })
+    }
+
+    /// What the certificate says of the person; `None` where it says nothing that is understood.
+    #[must_use]
+    pub const fn person(&self) -> Option<&Person> {
+        self.person.as_ref()
     }
 
     /// The person's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+fn person_of(certificate: &CertificateDer<'_>) -> Option<Person> {
+    let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
+    match identity::Identity::from_uris(parsed.valid_uri_names()) {
+        Ok(identity::Identity::Person(person)) => Some(person),
+        _ => None,
     }
 }
 

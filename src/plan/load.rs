@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use firedrill_wire::identity::Person;
+
 use super::{
     Plan, model, refuse,
     resolve::{Draft, resolve},
@@ -57,8 +59,16 @@ pub(crate) enum Machine {
 /// # Errors
 /// All that is wrong with the files, each with its place.
 pub fn load(options: &Options) -> Result<Plan, Report> {
-    let inspection =
-        inspect_for(Machine::This, &options.scenario, Some(&options.fleet), &options.params, options.seed);
+    load_as(options, None)
+}
+
+/// Makes the plan, to be run on this machine by this person.
+///
+/// # Errors
+/// As [`load`]; a certificate that is not good for the hosts is one more reason.
+pub fn load_as(options: &Options, person: Option<&Person>) -> Result<Plan, Report> {
+    let Options { scenario, fleet, params, seed } = options;
+    let inspection = inspect_for((Machine::This, person), scenario, Some(fleet), params, *seed);
     inspection.plan.ok_or(inspection.report)
 }
 
@@ -70,11 +80,23 @@ pub fn inspect(
     params: &[(String, String)],
     seed: Option<u64>,
 ) -> Inspection {
-    inspect_for(Machine::Any, file, fleet, params, seed)
+    inspect_as(None, file, fleet, params, seed)
+}
+
+/// As [`inspect`], for a drill that this person may run: a certificate that is not good for the hosts is a warning.
+#[must_use]
+pub fn inspect_as(
+    person: Option<&Person>,
+    file: &std::path::Path,
+    fleet: Option<&FleetSource>,
+    params: &[(String, String)],
+    seed: Option<u64>,
+) -> Inspection {
+    inspect_for((Machine::Any, person), file, fleet, params, seed)
 }
 
 fn inspect_for(
-    machine: Machine,
+    (machine, person): (Machine, Option<&Person>),
     file: &std::path::Path,
     fleet: Option<&FleetSource>,
     params: &[(String, String)],
@@ -92,6 +114,9 @@ fn inspect_for(
         let seed = seed.unwrap_or_else(new_seed);
         let draft = resolve(&scenario, &fleet, seed, &mut sink);
         refuse::with_hosts(&scenario, &fleet, &draft, &mut sink);
+        if let Some(person) = person {
+            refuse::of_person(&scenario, &fleet, &draft, (person, machine), &mut sink);
+        }
         if !sink.failed() {
             plan = Some(made(&scenario, fleet, draft, seed, file.display().to_string(), &sink));
         }
@@ -126,7 +151,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         name: scenario.name.clone(),
         hypothesis: scenario.hypothesis.clone(),
         meta: scenario.meta.clone(),
-        environment: scenario.environment.clone(),
+        environment: scenario.environment.as_ref().map(|item| item.value.clone()),
         file,
         params: scenario.params.clone(),
         seed,

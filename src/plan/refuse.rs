@@ -1,6 +1,7 @@
 //! What is refused, and what is worth a warning, without asking any host. One file a concern.
 
 mod blast;
+mod environment;
 mod fault;
 mod judge;
 mod meant;
@@ -10,6 +11,8 @@ mod probe;
 mod time;
 mod values;
 mod vantage;
+
+use firedrill_wire::identity::Person;
 
 use super::{load::Machine, resolve::Draft};
 use crate::{
@@ -36,8 +39,20 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
 
 /// All that can be refused once hosts are known.
 pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
+    environment::refuse(scenario, fleet, draft, sink);
     blast::refuse(scenario, fleet, draft, sink);
     time::refuse_limit(scenario, draft, sink);
     vantage::refuse(scenario, draft, sink);
     fault::refuse_with_hosts(scenario, fleet, draft, sink);
+}
+
+/// What can be refused once it is known who runs the drill, and where.
+pub(crate) fn of_person(
+    scenario: &Scenario,
+    fleet: &Fleet,
+    draft: &Draft,
+    who: (&Person, Machine),
+    sink: &mut Sink,
+) {
+    environment::refuse_person(scenario, fleet, draft, who, sink);
 }

@@ -244,14 +244,14 @@ impl<'v> Reader<'v, '_> {
             "environment" => {
                 if let Some(item) = self.item::<String>(id, name, at, node, name) {
                     match &self.scenario.environment {
-                        Some(other) if *other != item.value => {
+                        Some(other) if other.value != item.value => {
                             let message = format!(
-                                "the environment is `{other}` in another file, and `{}` here",
-                                item.value
+                                "the environment is `{}` in another file, and `{}` here",
+                                other.value, item.value
                             );
                             self.sink.push(Problem::error(message).at(item.place(), "another one"));
                         }
-                        _ => self.scenario.environment = Some(item.value),
+                        _ => self.scenario.environment = Some(item),
                     }
                 }
             }

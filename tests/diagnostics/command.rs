@@ -59,3 +59,39 @@ fn the_fleet_of_the_environment_counts() {
     let (code, said) = check(&["scenarios/demo.toml"], Some(""));
     assert!(code == Some(0) && said.contains("not checked without a fleet"), "{said}");
 }
+
+/// A person's certificate is good for some environments only: said before any host is asked.
+#[test]
+fn the_certificate_is_compared_with_the_environments() {
+    use firedrill::pki::{PersonAsk, Pki};
+    use firedrill_wire::identity::Role;
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = Pki::init(dir.path()).expect("an authority");
+    for (name, environments) in [("stage", &["staging"][..]), ("demo", &["demo", "ci"]), ("all", &[])] {
+        let environments = environments.iter().map(ToString::to_string).collect();
+        pki.issue_person(&PersonAsk { environments, ..PersonAsk::new(name, Role::Operator, 1) })
+            .expect("a certificate");
+    }
+    let pki = dir.path().display().to_string();
+    let with = |verb: &str, person: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+        let words = ["scenarios/demo.toml", "--fleet", "scenarios/fleet.toml", "--pki", &pki, "--as", person];
+        command.arg(verb).args(words).env_remove("FIREDRILL_FLEET");
+        let Output { status, stdout, stderr } = command.output().expect("runs");
+        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        (status.code(), said.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    let (code, said) = with("check", "stage");
+    assert_eq!(code, Some(0), "another person may run it: {said}");
+    assert!(said.contains("warning: stage's certificate is good for staging only"), "{said}");
+    assert!(said.contains("belong to `demo`"), "{said}");
+    let (code, said) = with("run", "stage");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("error: stage's certificate is good for staging only"), "{said}");
+    for person in ["demo", "all"] {
+        let (code, said) = with("check", person);
+        assert!(code == Some(0) && !said.contains("certificate"), "{said}");
+    }
+    let (code, said) = with("check", "nobody");
+    assert!(code == Some(0) && said.contains("no certificate was compared"), "{said}");
+}

@@ -1,0 +1,105 @@
+//! One environment: the scenario's, that of the hosts by the fleet, and those that the certificate is good for. The hosts' own
+//! word counts in the end; here is what can be known before they are asked.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use firedrill_wire::identity::Person;
+
+use crate::{
+    fleet::Fleet,
+    plan::{load::Machine, model::COORDINATOR, resolve::Draft},
+    scenario::{
+        Scenario,
+        diagnose::{Problem, Severity, Sink},
+    },
+};
+
+/// The fleet's label for it.
+const LABEL: &str = "env";
+/// So many hosts are named.
+const NAMED: usize = 5;
+
+/// Refuses hosts of other environments than the scenario's.
+pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
+    let Some(wanted) = &scenario.environment else { return };
+    for (environment, hosts) in by_environment(fleet, draft) {
+        let Some(environment) = environment.filter(|environment| *environment != wanted.value) else {
+            continue;
+        };
+        let message = format!(
+            "the scenario is for `{}`, and by the fleet {} `{environment}`",
+            wanted.value,
+            belong(&hosts)
+        );
+        sink.push(
+            Problem::error(message)
+                .at(wanted.place(), "another environment")
+                .help("select hosts of that environment (`where = { env = … }`), or correct `environment`"),
+        );
+    }
+}
+
+/// Refuses a person whose certificate is not good for the hosts. On another machine somebody else may run the drill: there it is
+/// a warning.
+pub(super) fn refuse_person(
+    scenario: &Scenario,
+    fleet: &Fleet,
+    draft: &Draft,
+    (person, machine): (&Person, Machine),
+    sink: &mut Sink,
+) {
+    if person.environments.is_empty() {
+        return;
+    }
+    let claimed = scenario.environment.as_ref();
+    for (environment, hosts) in by_environment(fleet, draft) {
+        // What the fleet does not say may still be what the scenario says.
+        let Some(environment) = environment.or_else(|| claimed.map(|item| item.value.as_str())) else {
+            continue;
+        };
+        if person.environments.iter().any(|own| own == environment) {
+            continue;
+        }
+        let message = format!(
+            "{}'s certificate is good for {} only, and {} `{environment}`",
+            person.name,
+            person.environments.join(", "),
+            belong(&hosts)
+        );
+        let mut problem = Problem::error(message).help("use a certificate for that environment (--as NAME)");
+        if let Some(item) = claimed {
+            problem = problem.at(item.place(), "this scenario");
+        }
+        let severity = match machine {
+            Machine::This => Severity::Error,
+            Machine::Any => Severity::Warning,
+        };
+        sink.push(Problem { severity, ..problem });
+    }
+}
+
+/// Hosts that faults touch or probes run on, by what the fleet says of their environment.
+fn by_environment<'a>(fleet: &'a Fleet, draft: &'a Draft) -> BTreeMap<Option<&'a str>, BTreeSet<&'a str>> {
+    let labels: HashMap<&str, Option<&str>> = fleet
+        .hosts
+        .iter()
+        .map(|host| (host.name.as_str(), host.labels.get(LABEL).map(String::as_str)))
+        .collect();
+    let hit = draft.attacks.iter().flat_map(|placed| &placed.attack.injections).map(|one| &one.host);
+    let from = draft.probes.iter().flat_map(|probe| &probe.from).filter(|from| *from != COORDINATOR);
+    let mut all: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
+    for host in hit.chain(from) {
+        if let Some(label) = labels.get(host.as_str()) {
+            all.entry(*label).or_default().insert(host);
+        }
+    }
+    all
+}
+
+/// `app1, app2 belong to`.
+fn belong(hosts: &BTreeSet<&str>) -> String {
+    let shown: Vec<&str> = hosts.iter().copied().take(NAMED).collect();
+    let more = hosts.len() - shown.len();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more} belong{} to", shown.join(", "), if hosts.len() == 1 { "s" } else { "" })
+}
