@@ -10,7 +10,11 @@ mod read;
 pub use command::split as split_command;
 pub use file::{Defaults, FleetFile, HostFile};
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    path::PathBuf,
+};
 
 use crate::{
     plan::model::Host,
@@ -62,6 +66,8 @@ pub struct Fleet {
     /// Further names and their addresses.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     pub(crate) places: BTreeMap<String, Place>,
+    /// Where each host stands in `hosts`, by its name.
+    index: HashMap<String, usize>,
 }
 
 impl Fleet {
@@ -96,7 +102,13 @@ impl Fleet {
     /// The host of that name.
     #[must_use]
     pub fn host(&self, name: &str) -> Option<&Host> {
-        self.hosts.iter().find(|host| host.name == name)
+        self.hosts.get(*self.index.get(name)?)
+    }
+
+    /// Takes in a host whose name no other one has.
+    fn add(&mut self, host: Host) {
+        self.index.insert(host.name.clone(), self.hosts.len());
+        self.hosts.push(host);
     }
 
     /// The addresses that a name stands for: one of `[names]`, a host, or all hosts of a role.
@@ -116,10 +128,16 @@ impl Fleet {
     /// All names that stand for addresses here, with these: for a resolver.
     #[must_use]
     pub fn all_names(&self) -> BTreeMap<String, Vec<IpAddr>> {
-        let hosts = self.hosts.iter().map(|host| &host.name);
-        let roles = self.hosts.iter().flat_map(|host| &host.roles);
-        let names = self.names.keys().chain(hosts).chain(roles);
-        names.filter_map(|name| Some((name.clone(), self.addresses(name)?))).collect()
+        let mut all: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+        for host in &self.hosts {
+            for role in &host.roles {
+                all.entry(role.clone()).or_default().extend(&host.addresses);
+            }
+        }
+        all.retain(|_, addresses| !addresses.is_empty());
+        all.extend(self.hosts.iter().map(|host| (host.name.clone(), host.addresses.clone())));
+        all.extend(self.names.clone());
+        all
     }
 
     /// All keys that a selector may use and for which some host has a value.

@@ -5,6 +5,7 @@
 mod terminal;
 mod text;
 
+mod alike;
 pub mod cli;
 pub mod fleet;
 pub mod link;

@@ -4,6 +4,8 @@
 
 pub mod decide;
 pub(crate) mod exchange;
+#[cfg(test)]
+mod large;
 mod load;
 pub mod model;
 mod partition;

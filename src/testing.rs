@@ -9,7 +9,7 @@ use firedrill_wire::{
     api::{EndState, HostState, Prepared, PreparedOne},
     evidence::{Evidence, Seen},
     exchange::{Exchange, Exchanged, Way},
-    fault::{HostIsolate, ServiceManager, ServiceStop},
+    fault::{HostIsolate, PeerTable, ServiceManager, ServiceStop},
     journal::{AgentEvent, HealReason, State, What},
     probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind, Requests},
 };
@@ -272,6 +272,7 @@ impl Drill {
                 })
                 .collect(),
             guard: Guard::default(),
+            peer_sets: PeerTable::default(),
             attacks: self
                 .acts
                 .iter()

@@ -71,7 +71,7 @@ fn a_partition_is_a_block_on_each_host_and_the_plan_says_who_cannot_reach_whom()
     let hosts: Vec<&str> = both.injections.iter().map(|one| one.host.as_str()).collect();
     assert_eq!(hosts, ["edge1", "app1", "app2", "app3", "app4"], "the client is no part of it");
     let to = |attack: &firedrill::plan::model::Attack, at: usize| match &attack.injections[at].fault {
-        Fault::NetBlock(block) => (block.to.join(" "), block.direction),
+        Fault::NetBlock(block) => (block.to.to_vec().join(" "), block.direction),
         other => panic!("{other:?}"),
     };
     let fremont = "10.77.3.11 fd77:3::11 10.77.3.12 fd77:3::12".to_owned();

@@ -32,6 +32,8 @@ pub mod service_stop;
 
 pub use called_off::{call_off, is_called_off};
 
+use std::sync::LazyLock;
+
 use firedrill_wire::{
     Fault, InjectionId, Span,
     api::{Claim, Problem},
@@ -151,7 +153,7 @@ pub fn refuse(code: &str, title: impl Into<String>, hint: impl Into<String>) -> 
 #[must_use]
 pub fn of(fault: &Fault) -> &dyn Inject {
     // A region is a matter of the plan; what one host has to do for it is one of the other kinds.
-    static ISOLATE: HostIsolate = HostIsolate { except: Vec::new() };
+    static ISOLATE: LazyLock<HostIsolate> = LazyLock::new(HostIsolate::default);
     match fault {
         Fault::ServiceStop(_) => &service_stop::ServiceStop,
         Fault::ServiceKill(_) => &service_kill::ServiceKill,
@@ -174,6 +176,6 @@ pub fn of(fault: &Fault) -> &dyn Inject {
         Fault::HostPoweroff(_) | Fault::RegionKill(RegionKill { how: RegionHow::Poweroff }) => {
             &host_poweroff::HostPoweroff
         }
-        Fault::RegionKill(RegionKill { how: RegionHow::Isolate }) => &ISOLATE,
+        Fault::RegionKill(RegionKill { how: RegionHow::Isolate }) => &*ISOLATE,
     }
 }

@@ -74,14 +74,14 @@ fn show(what: &str, words: &[PathBuf], targets: [&str; 2]) -> Result<(), Failure
 }
 
 /// One run of a program.
-struct Run {
-    took: Duration,
+pub(crate) struct Run {
+    pub(crate) took: Duration,
     /// CPU time, which others' work on the machine changes little.
-    worked: Duration,
-    peak_kib: u64,
+    pub(crate) worked: Duration,
+    pub(crate) peak_kib: u64,
 }
 
-fn once(command: &mut Command) -> Result<Run, Failure> {
+pub(crate) fn once(command: &mut Command) -> Result<Run, Failure> {
     let began = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let pid = i32::try_from(child.id())?;

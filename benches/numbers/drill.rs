@@ -38,7 +38,7 @@ pub(crate) struct Ready {
 
 /// Drops all traffic with a peer.
 pub(crate) fn block(peer: &str) -> Fault {
-    Fault::NetBlock(NetBlock { to: vec![peer.to_owned()], ..NetBlock::default() })
+    Fault::NetBlock(NetBlock { to: vec![peer.to_owned()].into(), ..NetBlock::default() })
 }
 
 impl Drill {

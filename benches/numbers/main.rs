@@ -14,6 +14,7 @@ mod place;
 mod prober;
 mod procs;
 mod say;
+mod scale;
 
 use std::process::{Command, ExitCode};
 
@@ -27,8 +28,9 @@ struct Section {
     run: fn() -> Result<(), Failure>,
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     Section { name: "check", about: "firedrill check, the whole process", run: check::run },
+    Section { name: "scale", about: "firedrill check on large fleets, the whole process", run: scale::run },
     Section { name: "inject", about: "net-block on one host, and back", run: inject::run },
     Section { name: "fleet", about: "200 agents on one machine", run: fleet::run },
     Section { name: "idle", about: "an agent that waits", run: idle::run },

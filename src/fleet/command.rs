@@ -13,7 +13,7 @@ use crate::text::{self, Text};
 pub(super) const TIME_OUT: Duration = Duration::from_secs(30);
 
 /// More output than this is not a fleet.
-const MAX_BYTES: u64 = 16 << 20;
+const MAX_BYTES: u64 = super::MAX_BYTES;
 
 /// What the program wrote to its standard output.
 ///

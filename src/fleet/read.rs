@@ -1,7 +1,7 @@
 //! Reads a fleet, and says all that is wrong with it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, SocketAddr},
 };
 
@@ -24,7 +24,31 @@ use crate::{
 /// The keys at the top of a fleet's file.
 pub(super) const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
 
+/// Reads a file. A good one is read at one go; what is wrong with another one is found table by table, with its place.
 pub(super) fn from_toml(name: &str, text: &str, sink: &mut Sink) -> Fleet {
+    good(text).unwrap_or_else(|| with_places(name, text, sink))
+}
+
+/// A fleet with which nothing at all is wrong.
+fn good(text: &str) -> Option<Fleet> {
+    let read: FleetFile = toml::from_str(text).ok()?;
+    let mut sink = Sink::default();
+    let well = read.schema == 1;
+    let fleet = built(read, &mut sink);
+    (well && sink.problems.is_empty() && !fleet.hosts.is_empty()).then_some(fleet)
+}
+
+/// What a fleet's structure says; without places.
+fn built(read: FleetFile, sink: &mut Sink) -> Fleet {
+    let mut building = Building { defaults: read.defaults, ..Building::default() };
+    building.names(read.names, |_| None, sink);
+    for host in &read.host {
+        building.host(host, None, false, sink);
+    }
+    building.fleet
+}
+
+fn with_places(name: &str, text: &str, sink: &mut Sink) -> Fleet {
     let file = sink.add_source(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -105,22 +129,20 @@ pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet
         sink.push(Problem::error(message));
         return None;
     }
-    let mut building = Building { defaults: read.defaults, ..Building::default() };
-    building.names(read.names, |_| None, sink);
-    for host in &read.host {
-        building.host(host, None, false, sink);
-    }
-    if building.fleet.hosts.is_empty() {
+    let fleet = built(read, sink);
+    if fleet.hosts.is_empty() {
         sink.push(Problem::error(format!("the fleet that `{name}` printed has no hosts")));
         return None;
     }
-    Some(building.fleet)
+    Some(fleet)
 }
 
 #[derive(Default)]
 struct Building {
     defaults: Defaults,
     fleet: Fleet,
+    /// Whose address it is: a host's place in the fleet.
+    owners: HashMap<IpAddr, usize>,
 }
 
 impl Building {
@@ -171,8 +193,9 @@ impl Building {
             sink.push(at(problem, here.clone(), "this host").help(help));
         }
         for address in &addresses {
-            if let Some(other) = self.fleet.hosts.iter().find(|other| other.addresses.contains(address)) {
-                let message = format!("host `{name}` has the address {address} of host `{}`", other.name);
+            if let Some(other) = self.owners.get(address) {
+                let other = &self.fleet.hosts[*other].name;
+                let message = format!("host `{name}` has the address {address} of host `{other}`");
                 let place = item.map(|item| item.place_of_value(&address.to_string()));
                 sink.push(at(Problem::error(message), place, "the same address"));
             }
@@ -195,7 +218,10 @@ impl Building {
         if let Some(place) = here {
             self.fleet.places.insert(name.clone(), place);
         }
-        self.fleet.hosts.push(self.made(host, addresses, agent));
+        for address in &addresses {
+            self.owners.entry(*address).or_insert(self.fleet.hosts.len());
+        }
+        self.fleet.add(self.made(host, addresses, agent));
     }
 
     fn made(&self, host: &HostFile, addresses: Vec<IpAddr>, agent: Reach) -> Host {

@@ -4,21 +4,29 @@
 //! ICMP echo, or a handshake with a TCP port that the fault chooses. What cannot be tried in this way is said, not
 //! guessed: traffic of one user, UDP, names that only the agent looks up.
 
-use std::{collections::BTreeSet, net::IpAddr};
+mod networks;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+    rc::Rc,
+};
 
 use firedrill_wire::{
     Fault, Span,
     exchange::{Exchange, Way},
-    fault::{Direction, NetBlock, NetLose, NetSlow, Protocol, Refuse, Traffic},
+    fault::{Direction, NetBlock, NetLose, NetSlow, OnTraffic, PeerSet, Protocol, Refuse, Traffic},
 };
-use ipnet::IpNet;
 
+use self::networks::Networks;
 use super::model::{Attack, COORDINATOR, Host, Injection, Plan};
 
 /// So many exchanges at most are made at one moment of an attack.
 const MOST: usize = 24;
 /// With so many hosts each injection is tried out.
 const PEERS: usize = 2;
+/// So many texts that are taken out of a list are looked at one by one.
+const FEW: usize = 8;
 /// Waited for an answer, beside what the fault adds.
 const PATIENCE: Span = Span::millis(900);
 /// An exchange begins so long after the fault.
@@ -60,66 +68,161 @@ pub(crate) struct Pair {
 
 /// For each injection of an attack: its exchanges, none where the kind is not about traffic, or why there are none.
 pub(crate) fn all(plan: &Plan, attack: &Attack) -> Vec<Result<Vec<Pair>, String>> {
-    let linked: Vec<&Host> = linked(plan);
-    let mut left = MOST;
-    attack
-        .injections
-        .iter()
-        .map(|injection| {
-            let pairs = of(plan, injection, &linked)?;
-            if pairs.len() > left {
-                return Err(format!("{MOST} exchanges of this attack are enough"));
+    Finder::new(plan).all(attack)
+}
+
+/// Finds exchanges for several attacks of one plan.
+pub(crate) struct Finder<'p> {
+    plan: &'p Plan,
+    by_name: HashMap<&'p str, &'p Host>,
+    /// Hosts whose agents the run deals with.
+    linked: Vec<&'p Host>,
+    /// Lists of peers by their key. A list lives as long as the plan.
+    lists: HashMap<usize, Rc<Networks>>,
+    /// Hosts that may be peers, by what [`Finder::peers`] looks at.
+    peers: HashMap<[usize; 4], Rc<[&'p Host]>>,
+}
+
+impl<'p> Finder<'p> {
+    pub(crate) fn new(plan: &'p Plan) -> Self {
+        let by_name: HashMap<&str, &Host> =
+            plan.hosts.iter().map(|host| (host.name.as_str(), host)).collect();
+        let mut names: BTreeSet<&str> = plan.targets();
+        let vantages = plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str);
+        names.extend(vantages.filter(|name| *name != COORDINATOR));
+        let linked = plan.hosts.iter().filter(|host| names.contains(host.name.as_str())).collect();
+        Self { plan, by_name, linked, lists: HashMap::new(), peers: HashMap::new() }
+    }
+
+    /// For each injection of an attack: its exchanges, none where the kind is not about traffic, or why there are none.
+    pub(crate) fn all(&mut self, attack: &'p Attack) -> Vec<Result<Vec<Pair>, String>> {
+        let mut left = MOST;
+        let enough = || format!("{MOST} exchanges of this attack are enough");
+        attack
+            .injections
+            .iter()
+            .map(|injection| {
+                let Some(traffic) = traffic(injection)? else { return Ok(Vec::new()) };
+                let Some(host) = self.by_name.get(injection.host.as_str()).copied() else {
+                    return Ok(Vec::new());
+                };
+                let way = way(&traffic)?;
+                if left == 0 {
+                    return Err(enough());
+                }
+                let pairs = self.of(injection, &traffic, way, host)?;
+                if pairs.len() > left {
+                    return Err(enough());
+                }
+                left -= pairs.len();
+                Ok(pairs)
+            })
+            .collect()
+    }
+
+    fn of(
+        &mut self,
+        injection: &Injection,
+        traffic: &Traffic<'p>,
+        way: (Way, bool),
+        host: &'p Host,
+    ) -> Result<Vec<Pair>, String> {
+        let meant = Meant { to: self.selection(traffic.to), except: self.selection(traffic.except) };
+        let mut pairs = Vec::new();
+        for other in self.peers(traffic, way.1, &meant).iter().filter(|other| other.name != host.name) {
+            let addresses = addresses(other, host, &meant);
+            pairs.extend(addresses.filter_map(|address| pair(injection, traffic, way, host, other, address)));
+            if pairs.iter().map(|pair: &Pair| (&pair.asker, &pair.other)).collect::<BTreeSet<_>>().len()
+                == PEERS
+            {
+                break;
             }
-            left -= pairs.len();
-            Ok(pairs)
-        })
-        .collect()
+        }
+        let Some(first) = pairs.first() else {
+            return Err("no peer is a host of the fleet that could be asked".to_owned());
+        };
+        let least = AFTER_START + first.ask.takes() + BEFORE_END;
+        if injection.hold < least {
+            return Err(format!("a hold of {} is too short for it; it takes {least}", injection.hold));
+        }
+        Ok(pairs)
+    }
+
+    /// Hosts with an address that the fault may choose, in the fleet's order; for all injections with the same lists. What
+    /// a few words take out of a list is left to [`Meant`].
+    fn peers(&mut self, traffic: &Traffic<'p>, linked: bool, meant: &Meant) -> Rc<[&'p Host]> {
+        let out = if meant.to.without.is_some() { traffic.to.but().as_ptr().addr() } else { 0 };
+        let key = [traffic.to.key(), out, traffic.except.key(), usize::from(linked)];
+        let (plan, all) = (self.plan, &self.linked);
+        let found = self.peers.entry(key).or_insert_with(|| {
+            // Only who asks needs an agent.
+            let may = |host: &&Host| host.addresses.iter().any(|address| meant.may(*address));
+            if linked {
+                all.iter().copied().filter(may).collect()
+            } else {
+                plan.hosts.iter().filter(may).collect()
+            }
+        });
+        Rc::clone(found)
+    }
+
+    fn selection(&mut self, set: &PeerSet) -> Selection {
+        let all = self.lists.entry(set.key()).or_insert_with(|| Rc::new(Networks::of(set.all()))).clone();
+        let but = set.but();
+        if but.len() <= FEW {
+            return Selection { all, without: None, few: but.to_vec() };
+        }
+        let key = but.as_ptr().addr();
+        let without = self.lists.entry(key).or_insert_with(|| Rc::new(Networks::of(but))).clone();
+        Selection { all, without: Some(without), few: Vec::new() }
+    }
 }
 
-/// Hosts whose agents the run deals with.
-fn linked(plan: &Plan) -> Vec<&Host> {
-    let mut names: BTreeSet<&str> = plan.targets();
-    let vantages = plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str);
-    names.extend(vantages.filter(|name| *name != COORDINATOR));
-    plan.hosts.iter().filter(|host| names.contains(host.name.as_str())).collect()
-}
-
-fn of(plan: &Plan, injection: &Injection, linked: &[&Host]) -> Result<Vec<Pair>, String> {
-    let isolated;
-    let traffic = match &injection.fault {
+/// Which traffic a fault is about; `None` for kinds that are not about traffic.
+fn traffic(injection: &Injection) -> Result<Option<Traffic<'_>>, String> {
+    match &injection.fault {
         Fault::HostIsolate(isolate) => {
-            isolated = isolate.except.clone();
-            Traffic { except: &isolated, ..Traffic::all(Direction::Both) }
+            Ok(Some(Traffic { except: &isolate.except, ..Traffic::all(Direction::Both) }))
         }
-        Fault::NetReset(_) => return Err("resets meet connections that are open already".to_owned()),
-        Fault::NetDns(_) => return Err("only answers of name servers are meant".to_owned()),
-        fault => match fault.on_traffic() {
-            Some(kind) => kind.traffic(),
-            None => return Ok(Vec::new()),
-        },
-    };
-    let Some(host) = plan.host(&injection.host) else { return Ok(Vec::new()) };
-    let way = way(&traffic)?;
-    // Only who asks needs an agent.
-    let everybody: Vec<&Host> = plan.hosts.iter().collect();
-    let others = if way.1 { linked } else { &everybody };
-    let others = others.iter().filter(|other| other.name != host.name);
-    let mut pairs = Vec::new();
-    for other in others {
-        let addresses = addresses(other, host, &traffic);
-        pairs.extend(addresses.filter_map(|address| pair(injection, &traffic, way, host, other, address)));
-        if pairs.iter().map(|pair| (&pair.asker, &pair.other)).collect::<BTreeSet<_>>().len() == PEERS {
-            break;
-        }
+        Fault::NetReset(_) => Err("resets meet connections that are open already".to_owned()),
+        Fault::NetDns(_) => Err("only answers of name servers are meant".to_owned()),
+        fault => Ok(fault.on_traffic().map(OnTraffic::traffic)),
     }
-    let Some(first) = pairs.first() else {
-        return Err("no peer is a host of the fleet that could be asked".to_owned());
-    };
-    let least = AFTER_START + first.ask.takes() + BEFORE_END;
-    if injection.hold < least {
-        return Err(format!("a hold of {} is too short for it; it takes {least}", injection.hold));
+}
+
+/// Which addresses a fault is about.
+struct Meant {
+    to: Selection,
+    except: Selection,
+}
+
+impl Meant {
+    fn holds(&self, address: IpAddr) -> bool {
+        (self.to.all.is_empty() || self.to.holds(address)) && !self.except.holds(address)
     }
-    Ok(pairs)
+
+    /// Whether it may hold the address, whatever few texts are taken out. Those taken out of `except` are the host's own
+    /// addresses, and no host is its own peer.
+    fn may(&self, address: IpAddr) -> bool {
+        (self.to.all.is_empty() || self.to.lists_hold(address)) && !self.except.lists_hold(address)
+    }
+}
+
+/// The addresses of a [`PeerSet`].
+struct Selection {
+    all: Rc<Networks>,
+    without: Option<Rc<Networks>>,
+    few: Vec<String>,
+}
+
+impl Selection {
+    fn lists_hold(&self, address: IpAddr) -> bool {
+        self.all.holds(address) && self.without.as_ref().is_none_or(|without| !without.holds(address))
+    }
+
+    fn holds(&self, address: IpAddr) -> bool {
+        self.lists_hold(address) && !self.few.iter().any(|text| text.parse() == Ok(address))
+    }
 }
 
 /// How traffic that the fault chooses can be made, and whether it is for the other host to make it.
@@ -146,28 +249,12 @@ fn way(traffic: &Traffic<'_>) -> Result<(Way, bool), String> {
 }
 
 /// One address of the other host in each family that both have and that the fault chooses.
-fn addresses<'a>(
-    other: &'a Host,
-    host: &'a Host,
-    traffic: &Traffic<'a>,
-) -> impl Iterator<Item = IpAddr> + 'a {
-    let traffic = *traffic;
-    let meant = move |address: &IpAddr| {
-        (traffic.to.is_empty() || holds(traffic.to, *address)) && !holds(traffic.except, *address)
-    };
+fn addresses<'a>(other: &'a Host, host: &'a Host, meant: &'a Meant) -> impl Iterator<Item = IpAddr> + 'a {
     [true, false].into_iter().filter_map(move |v4| {
         host.addresses.iter().find(|own| own.is_ipv4() == v4)?;
         let others =
             other.addresses.iter().filter(|one| one.is_ipv4() == v4 && !host.addresses.contains(one));
-        others.copied().find(meant)
-    })
-}
-
-fn holds(networks: &[String], address: IpAddr) -> bool {
-    networks.iter().any(|text| match (text.parse::<IpAddr>(), text.parse::<IpNet>()) {
-        (Ok(one), _) => one == address,
-        (_, Ok(network)) => network.contains(&address),
-        _ => false,
+        others.copied().find(|address| meant.holds(*address))
     })
 }
 
@@ -258,7 +345,7 @@ mod tests {
     }
 
     fn block(edit: impl FnOnce(&mut NetBlock)) -> Fault {
-        let mut block = NetBlock { to: vec!["10.9.0.3".to_owned()], ..NetBlock::default() };
+        let mut block = NetBlock { to: vec!["10.9.0.3".to_owned()].into(), ..NetBlock::default() };
         edit(&mut block);
         Fault::NetBlock(block)
     }
@@ -286,15 +373,15 @@ mod tests {
         // The peer has to ask for a port of this host; app2 is linked, because it is attacked later or measures.
         assert_eq!(
             one(block(|block| {
-                block.to = vec!["10.9.0.4/31".to_owned()];
+                block.to = vec!["10.9.0.4/31".to_owned()].into();
                 block.local_ports = port(8080);
                 block.how = Refuse::Reject;
             })),
             own("canary", "app1", "10.9.0.1", Way::Connect(8080), Expect::NoAnswer, 50)
         );
         let slow = NetSlow {
-            to: vec!["10.9.0.0/24".to_owned()],
-            except: vec!["10.9.0.2".to_owned(), "10.9.0.4".to_owned()],
+            to: vec!["10.9.0.0/24".to_owned()].into(),
+            except: vec!["10.9.0.2".to_owned(), "10.9.0.4".to_owned()].into(),
             delay: Span::millis(200),
             direction: Direction::Both,
             ..NetSlow::default()
@@ -302,7 +389,7 @@ mod tests {
         let slow = one(Fault::NetSlow(slow));
         assert_eq!((slow.1.as_str(), slow.4), ("db2", Expect::AtLeast(200_000)));
         let isolated =
-            pairs(Fault::HostIsolate(HostIsolate { except: vec!["10.9.0.2".to_owned()] })).unwrap();
+            pairs(Fault::HostIsolate(HostIsolate { except: vec!["10.9.0.2".to_owned()].into() })).unwrap();
         let others: Vec<_> = isolated.iter().map(|pair| pair.other.as_str()).collect();
         assert_eq!(others, ["db2", "canary"]);
     }
@@ -313,7 +400,7 @@ mod tests {
         assert!(why(block(|block| block.user = Some("www".to_owned()))).contains("user www"));
         assert!(why(block(|block| block.service = Some("checkout".to_owned()))).contains("service checkout"));
         assert!(why(block(|block| block.protocol = Some(Protocol::Udp))).contains("UDP"));
-        assert!(why(block(|block| block.to = vec!["db.example".to_owned()])).contains("no peer"));
+        assert!(why(block(|block| block.to = vec!["db.example".to_owned()].into())).contains("no peer"));
         assert!(why(block(|block| block.interfaces = vec!["eth1".to_owned()])).contains("interfaces"));
         assert_eq!(pairs(crate::testing::stop()), Ok(Vec::new()), "not about traffic");
         let partly = block(|block| block.flows = firedrill_wire::Share::from_fraction(0.5));

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use firedrill_wire::identity::Person;
+use firedrill_wire::{fault::PeerTable, identity::Person};
 
 use super::{
     Plan, model, refuse,
@@ -146,7 +146,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
             during: objective.value.during(),
         })
     });
-    Plan {
+    let mut plan = Plan {
         schema: Plan::SCHEMA,
         name: scenario.name.clone(),
         hypothesis: scenario.hypothesis.clone(),
@@ -162,11 +162,14 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
             abort: abort.collect(),
             blind_for: guard.and_then(|guard| guard.blind_for.as_ref()).map(|span| span.value),
         },
+        peer_sets: PeerTable::default(),
         attacks: draft.attacks.into_iter().map(|placed| placed.attack).collect(),
         ci: scenario.ci.as_ref().map(|ci| ci.value.clone()),
         lease: scenario.lease.as_ref().map_or(scenario::LEASE, |lease| lease.value),
         warnings: sink.warnings(),
-    }
+    };
+    plan.share_peers();
+    plan
 }
 
 /// What needs a fleet, in words.

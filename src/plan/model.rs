@@ -1,15 +1,21 @@
 //! A scenario resolved against a fleet: the types of a plan. Making one is `plan::resolve`'s work; nothing here decides.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use firedrill_wire::{
     Fault, Share, Span,
+    fault::PeerTable,
     probe::{Arrivals, Connection, ProbeKind},
 };
-use serde::{Deserialize, Serialize};
+use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Everything that a run will do and measure, and to whom. What is not in here does not happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Plan {
     /// The version of this format.
     pub schema: u32,
@@ -39,6 +45,9 @@ pub struct Plan {
     /// What aborts.
     #[serde(default)]
     pub guard: Guard,
+    /// Lists of peers that several injections have, each once; made by [`Plan::share_peers`].
+    #[serde(default, skip_serializing_if = "PeerTable::is_empty")]
+    pub peer_sets: PeerTable,
     /// The attacks, in order.
     pub attacks: Vec<Attack>,
     /// Settings for CI.
@@ -259,15 +268,27 @@ impl Plan {
     /// A digest over all of the plan: what people approve and what agents are told. Equal plans have equal digests.
     #[must_use]
     pub fn digest(&self) -> String {
-        use ring::digest::{SHA256, digest};
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        digest(&SHA256, &text).as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let mut hash = std::io::BufWriter::with_capacity(1 << 16, Hash(Context::new(&SHA256)));
+        let written = serde_json::to_writer(&mut hash, self).is_ok();
+        let Some(Hash(hash)) = hash.into_inner().ok().filter(|_| written) else { return String::new() };
+        hash.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The host of that name.
+    /// Has the plan hold each list of peers once where it is written. Its injections must not change afterwards.
+    pub fn share_peers(&mut self) {
+        self.peer_sets = PeerTable::gather(self.attacks.iter_mut().flat_map(Attack::faults_mut));
+    }
+
+    /// The host of that name. For many names, [`Plan::by_name`].
     #[must_use]
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// The hosts by their names.
+    #[must_use]
+    pub fn by_name(&self) -> HashMap<&str, &Host> {
+        self.hosts.iter().map(|host| (host.name.as_str(), host)).collect()
     }
 
     /// The names of the hosts that some attack touches, each once.
@@ -278,6 +299,41 @@ impl Plan {
             .flat_map(|attack| &attack.injections)
             .map(|injection| injection.host.as_str())
             .collect()
+    }
+}
+
+impl Attack {
+    fn faults_mut(&mut self) -> impl Iterator<Item = &mut Fault> {
+        self.injections.iter_mut().map(|injection| &mut injection.fault)
+    }
+}
+
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Faults hold the lists of peers that they refer to afterwards.
+impl<'de> Deserialize<'de> for Plan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut plan = Self::deserialize(deserializer)?;
+        let faults = plan.attacks.iter_mut().flat_map(Attack::faults_mut);
+        plan.peer_sets.bind(faults).map_err(de::Error::custom)?;
+        Ok(plan)
+    }
+}
+
+/// A digest that is written to.
+struct Hash(Context);
+
+impl std::io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

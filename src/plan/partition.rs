@@ -3,14 +3,20 @@
 //!
 //! Blocks both ends of a direction: a host with a clock of its own, or none of ours, cannot leave the cut half open.
 
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
 use firedrill_wire::{
     Fault,
-    fault::{Direction, NetBlock, NetPartition, PartitionShape},
+    fault::{Direction, NetBlock, NetPartition, PartitionShape, PeerSet},
 };
 
 use super::{model::Host, select::rank};
+use crate::alike;
 
-/// So many hosts of a side are named.
+/// So many hosts of a ring are named.
 const SHOWN: usize = 12;
 
 /// A partition of some hosts.
@@ -52,63 +58,85 @@ pub(crate) fn part(
         Some(shape) => Ok(shaped(shape, hosts, seed, salt)?),
         None => grouped(partition, hosts, members).map(Layout::Sides),
     }?;
-    let cannot = |from: usize, to: usize| layout.cuts(from, to, partition.one_way);
+    let cuts = layout.cuts(hosts, partition.one_way);
     let mut blocks = Vec::new();
-    for (here, host) in hosts.iter().enumerate() {
-        for direction in [Direction::Both, Direction::Out, Direction::In] {
-            let others = (0..hosts.len()).filter(|&there| match (cannot(here, there), cannot(there, here)) {
-                (true, true) => direction == Direction::Both,
-                (true, false) => direction == Direction::Out,
-                (false, true) => direction == Direction::In,
-                (false, false) => false,
-            });
-            let to: Vec<String> =
-                others.flat_map(|there| &hosts[there].addresses).map(ToString::to_string).collect();
+    for (here, cut) in cuts.into_iter().enumerate() {
+        for (direction, to) in cut {
             if !to.is_empty() {
-                debug_assert!(!host.addresses.iter().any(|own| to.contains(&own.to_string())));
                 let (how, engine) = (partition.how, partition.engine);
                 let block = NetBlock { to, direction, how, engine, ..NetBlock::default() };
                 blocks.push((here, Fault::NetBlock(block)));
             }
         }
     }
-    let free: Vec<usize> =
-        (0..hosts.len()).filter(|here| blocks.iter().all(|(other, _)| other != here)).collect();
+    let blocking: HashSet<usize> = blocks.iter().map(|(here, _)| *here).collect();
+    let free: Vec<usize> = (0..hosts.len()).filter(|here| !blocking.contains(here)).collect();
     let means = layout.sentences(hosts, partition.one_way, &free);
     Ok(Parted { blocks, means, free })
 }
 
+/// Whom a host does not reach, and which way.
+type Cut = Vec<(Direction, PeerSet)>;
+
 impl Layout {
-    /// Whether packets from one host do not get to another.
-    fn cuts(&self, from: usize, to: usize, one_way: bool) -> bool {
+    /// What each host has to block. Hosts of one side hold the same list.
+    fn cuts(&self, hosts: &[&Host], one_way: bool) -> Vec<Cut> {
+        let texts = |places: &mut dyn Iterator<Item = usize>| -> Arc<[String]> {
+            places.flat_map(|place| &hosts[place].addresses).map(ToString::to_string).collect()
+        };
+        let mut cuts: Vec<Cut> = vec![Vec::new(); hosts.len()];
         match self {
             Self::Sides(sides) => {
-                let side = |host| sides.iter().position(|side| side.contains(&host));
-                match (side(from), side(to)) {
-                    (Some(a), Some(b)) => a != b && (!one_way || a < b),
-                    _ => false,
+                let mut side_of: Vec<Option<usize>> = vec![None; hosts.len()];
+                for (number, side) in sides.iter().enumerate() {
+                    side.iter().for_each(|&place| side_of[place] = Some(number));
+                }
+                let all =
+                    PeerSet::from(texts(&mut (0..hosts.len()).filter(|&place| side_of[place].is_some())));
+                for (number, side) in sides.iter().enumerate() {
+                    let of = |wanted: &dyn Fn(usize) -> bool| {
+                        let places = 0..hosts.len();
+                        PeerSet::from(texts(&mut places.filter(|&place| side_of[place].is_some_and(wanted))))
+                    };
+                    let cut = match (one_way, sides.len()) {
+                        (true, _) => vec![
+                            (Direction::Out, of(&|other| other > number)),
+                            (Direction::In, of(&|other| other < number)),
+                        ],
+                        (false, 2) => vec![(Direction::Both, of(&|other| other != number))],
+                        (false, _) => {
+                            let own = texts(&mut side.iter().copied());
+                            vec![(Direction::Both, all.without(&own))]
+                        }
+                    };
+                    side.iter().for_each(|&place| cuts[place].clone_from(&cut));
                 }
             }
             Self::Ring(ring) => {
-                let at = |host| ring.iter().position(|one| *one == host);
-                let (Some(a), Some(b)) = (at(from), at(to)) else { return false };
-                let apart = a.abs_diff(b);
-                apart > 1 && apart < ring.len() - 1
+                let all = PeerSet::from(texts(&mut (0..hosts.len())));
+                for (at, &place) in ring.iter().enumerate() {
+                    let before = ring[(at + ring.len() - 1) % ring.len()];
+                    let after = ring[(at + 1) % ring.len()];
+                    let near = texts(&mut [place, before, after].into_iter());
+                    cuts[place] = vec![(Direction::Both, all.without(&near))];
+                }
             }
         }
+        cuts
     }
 
     fn sentences(&self, hosts: &[&Host], one_way: bool, free: &[usize]) -> Vec<String> {
         let list = |places: &[usize]| {
-            let names: Vec<&str> = places.iter().map(|&place| hosts[place].name.as_str()).collect();
-            match names.len() {
-                0..=SHOWN => names.join(", "),
-                more => format!("{} and {} more", names[..SHOWN].join(", "), more - SHOWN),
-            }
+            alike::names(&places.iter().map(|&place| hosts[place].name.as_str()).collect::<Vec<_>>())
         };
         let mut all = match self {
             Self::Ring(ring) => {
-                vec![format!("each reaches only its two neighbours in the ring {}", list(ring))]
+                // Here the order says who is whose neighbour.
+                let names: Vec<&str> = ring.iter().map(|&place| hosts[place].name.as_str()).collect();
+                let more = names.len().saturating_sub(SHOWN);
+                let first = names[..names.len() - more].join(", ");
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                vec![format!("each reaches only its two neighbours in the ring {first}{more}")]
             }
             Self::Sides(sides) if one_way => sides
                 .windows(2)
@@ -139,7 +167,10 @@ fn grouped(
         help: help.to_owned(),
     };
     let names = partition.sides();
+    let places: HashMap<&str, usize> =
+        hosts.iter().enumerate().map(|(place, host)| (host.name.as_str(), place)).collect();
     let mut sides: Vec<Vec<usize>> = Vec::new();
+    let mut side_of: Vec<Option<usize>> = vec![None; hosts.len()];
     for name in &names {
         if *name == NetPartition::REST {
             if members(name).is_some() {
@@ -153,22 +184,22 @@ fn grouped(
             let message = format!("there is no target, role or host `{name}` to be a side");
             return Err(wrong(name, message, "name targets, roles or hosts; `rest` is all others"));
         };
-        let side: Vec<usize> = (0..hosts.len()).filter(|&at| known.contains(&hosts[at].name)).collect();
+        let mut side: Vec<usize> =
+            known.iter().filter_map(|name| places.get(name.as_str()).copied()).collect();
+        side.sort_unstable();
         if side.is_empty() {
             let message = format!("no host of `{name}` is among those that the attack is on");
             return Err(wrong(name, message, "`on` names all hosts of the partition, of all sides"));
         }
-        if let Some(other) = sides.iter().position(|other| side.iter().any(|at| other.contains(at))) {
-            let both = side.iter().find(|at| sides[other].contains(at)).map(|at| hosts[*at].name.clone());
-            let message =
-                format!("host `{}` is both in `{}` and in `{name}`", both.unwrap_or_default(), names[other]);
+        if let Some((at, other)) = side.iter().find_map(|&at| Some((at, side_of[at]?))) {
+            let message = format!("host `{}` is both in `{}` and in `{name}`", hosts[at].name, names[other]);
             return Err(wrong(name, message, "a host is on one side only"));
         }
+        side.iter().for_each(|&at| side_of[at] = Some(sides.len()));
         sides.push(side);
     }
     if let Some(rest) = names.iter().position(|name| *name == NetPartition::REST) {
-        let others: Vec<usize> =
-            (0..hosts.len()).filter(|at| sides.iter().all(|side| !side.contains(at))).collect();
+        let others: Vec<usize> = (0..hosts.len()).filter(|&at| side_of[at].is_none()).collect();
         if others.is_empty() {
             let message = format!("`{}` is all that the attack is on: there is no rest", names[0]);
             return Err(wrong(names[0], message, "`on` names all hosts of the partition, of all sides"));
@@ -187,7 +218,7 @@ fn shaped(shape: PartitionShape, hosts: &[&Host], seed: u64, salt: &str) -> Resu
         return Err(Unparted { name: None, message, help });
     }
     let mut ranked: Vec<usize> = (0..hosts.len()).collect();
-    ranked.sort_by_key(|&at| rank(seed, salt, &hosts[at].name));
+    ranked.sort_by_cached_key(|&at| rank(seed, salt, &hosts[at].name));
     let split = |ranked: &[usize], first: usize| {
         let (one, other) = ranked.split_at(first);
         let sorted = |side: &[usize]| {
@@ -251,7 +282,8 @@ mod tests {
             parted.blocks.iter().filter(|(host, _)| *host == at).any(|(_, fault)| match fault {
                 Fault::NetBlock(block) => {
                     let both = [format!("10.0.0.{}", other + 1), format!("fd00::{}", other + 1)];
-                    let named = both.iter().filter(|address| block.to.contains(address)).count();
+                    let to = block.to.to_vec();
+                    let named = both.iter().filter(|address| to.contains(address)).count();
                     assert_ne!(named, 1, "all addresses of a host or none");
                     named == 2 && block.direction != not
                 }

@@ -1,7 +1,12 @@
 //! Peers of network faults: names of the scenario and the fleet become addresses; other names stay for the agent.
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
+use firedrill_wire::fault::PeerSet;
 use ipnet::IpNet;
 
 use super::{model::Host, select::Selected};
@@ -13,55 +18,98 @@ use crate::{
 /// Where names of peers are looked up.
 pub(crate) struct Peers<'a> {
     pub(crate) fleet: &'a Fleet,
-    pub(crate) targets: &'a [(String, Selected)],
+    pub(crate) targets: &'a BTreeMap<String, Selected>,
+}
+
+/// The peers that some names stand for: one list for all hosts that have the fault.
+#[derive(Clone)]
+pub(crate) struct Resolved {
+    set: PeerSet,
+    /// Addresses of hosts and roles; on a host that has one of them, it is left out.
+    of_hosts: Arc<HashSet<IpAddr>>,
+    /// Some name stands for addresses of the fleet.
+    known: bool,
+}
+
+impl Resolved {
+    /// The peers of a fault on `host`, without the host itself; `None` where they are nobody else.
+    pub(crate) fn on(&self, host: &Host) -> Option<PeerSet> {
+        let own: Vec<String> = host
+            .addresses
+            .iter()
+            .filter(|address| self.of_hosts.contains(address))
+            .map(ToString::to_string)
+            .collect();
+        if self.known && own.len() == self.set.all().len() {
+            return None;
+        }
+        Some(self.set.without(&own.into()))
+    }
+}
+
+/// Lists that were resolved once and serve every fault with the same names.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// By the attack's place in the scenario, since what is wrong is told where it stands, and the names.
+    resolved: HashMap<(usize, Vec<String>), Resolved>,
+    lists: HashMap<Vec<String>, Arc<[String]>>,
 }
 
 impl Peers<'_> {
-    /// The peers of a fault on `host`, without the host itself. `place` tells where a name stands.
+    /// The peers that `names` stand for in the attack with that place in the scenario. `place` tells where a name stands.
     pub(crate) fn resolve(
         &self,
-        names: &[String],
-        host: &Host,
+        names: &PeerSet,
+        attack: usize,
+        known: &mut Known,
         place: &dyn Fn(&str) -> Place,
         sink: &mut Sink,
-    ) -> Vec<String> {
-        let mut resolved: Vec<String> = Vec::new();
-        let mut only_itself = false;
+    ) -> Resolved {
+        let key = (attack, names.to_vec());
+        if let Some(resolved) = known.resolved.get(&key) {
+            return resolved.clone();
+        }
+        let mut resolved = Texts::default();
+        let (mut of_hosts, mut literals) = (HashSet::new(), HashSet::new());
+        let mut any = false;
         for name in names {
             let Some(addresses) = self.addresses(name) else {
                 match literal(name) {
-                    Some(text) => push(&mut resolved, text),
+                    Some(text) => {
+                        literals.insert(text.clone());
+                        resolved.push(text);
+                    }
                     None => self.unknown(name, place(name), &mut resolved, sink),
                 }
                 continue;
             };
-            let others: Vec<IpAddr> =
-                addresses.into_iter().filter(|address| !host.addresses.contains(address)).collect();
-            only_itself |= others.is_empty();
-            others.into_iter().for_each(|address| push(&mut resolved, address.to_string()));
+            any = true;
+            addresses.iter().for_each(|address| resolved.push(address.to_string()));
+            of_hosts.extend(addresses);
         }
-        if let Some(name) = names.first().filter(|_| only_itself && resolved.is_empty()) {
-            let message = format!("`{name}` is nobody but host `{}` itself", host.name);
-            sink.push(Problem::error(message).at(place(name), "no peer is left"));
-        }
+        // An address that the file itself gives is meant.
+        of_hosts.retain(|address| literals.is_empty() || !literals.contains(&address.to_string()));
+        let texts = resolved.list;
+        let list = known.lists.entry(texts).or_insert_with_key(|texts| texts.as_slice().into());
+        let set = PeerSet::from(Arc::clone(list));
+        let resolved = Resolved { set, of_hosts: Arc::new(of_hosts), known: any };
+        known.resolved.insert(key, resolved.clone());
         resolved
     }
 
     fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let target = self.targets.iter().find(|(target, _)| target == name);
-        match target {
-            Some((_, selected)) => {
+        match self.targets.get(name) {
+            Some(selected) => {
                 let hosts = selected.hosts().into_iter().filter_map(|host| self.fleet.host(host));
-                Some(hosts.flat_map(|host| host.addresses.clone()).collect())
+                Some(hosts.flat_map(|host| host.addresses.iter().copied()).collect())
             }
             None => self.fleet.addresses(name),
         }
     }
 
-    fn unknown(&self, name: &str, place: Place, resolved: &mut Vec<String>, sink: &mut Sink) {
+    fn unknown(&self, name: &str, place: Place, resolved: &mut Texts, sink: &mut Sink) {
         let names = self.fleet.all_names();
-        let known =
-            self.targets.iter().map(|(name, _)| name.as_str()).chain(names.keys().map(String::as_str));
+        let known = self.targets.keys().map(String::as_str).chain(names.keys().map(String::as_str));
         let near = nearest(name, known);
         if !is_dns_name(name) {
             let help = near.map_or_else(
@@ -83,14 +131,23 @@ impl Peers<'_> {
                     format!("`{name}` is not in the fleet: the agents will look it up as a DNS name");
                 sink.push(Problem::warning(message).at(place, "looked up by agents"));
             }
-            push(resolved, name.to_owned());
+            resolved.push(name.to_owned());
         }
     }
 }
 
-fn push(all: &mut Vec<String>, text: String) {
-    if !all.contains(&text) {
-        all.push(text);
+/// Texts in order, each once.
+#[derive(Default)]
+struct Texts {
+    list: Vec<String>,
+    there: HashSet<String>,
+}
+
+impl Texts {
+    fn push(&mut self, text: String) {
+        if self.there.insert(text.clone()) {
+            self.list.push(text);
+        }
     }
 }
 

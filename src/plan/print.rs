@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use firedrill_wire::{
     Fault, Span,
     api::{Prepared, PreparedOne},
+    fault::PeerSet,
 };
 use tabled::{
     builder::Builder,
@@ -15,9 +16,15 @@ use tabled::{
 
 use super::{
     exchange,
-    model::{Attack, Goal, Injection, Objective, Phase, Plan, Reach},
+    model::{Attack, Goal, Objective, Phase, Plan, Reach},
     resolve::length,
 };
+use crate::alike;
+
+/// Lists of so many peers are all written out …
+const LISTED: usize = 16;
+/// … and of longer ones so many.
+const CUT_TO: usize = 4;
 
 /// An agent's answer: the host, the attack by its place in the plan, and what was said.
 pub type Answer = (String, usize, PreparedOne);
@@ -43,17 +50,14 @@ pub fn summary(plan: &Plan) -> String {
         1 => "; 1 attack cannot be undone".to_owned(),
         more => format!("; {more} attacks cannot be undone"),
     };
-    let hosts = match targets.len() {
-        0..=8 => format!(" ({})", targets.join(", ")),
-        _ => format!(" ({}, …)", targets[..8].join(", ")),
-    };
     format!(
-        "{} attack{}, {} if all settles at once; touches {} of {} hosts{hosts}{last}",
+        "{} attack{}, {} if all settles at once; touches {} of {} hosts ({}){last}",
         plan.attacks.len(),
         crate::scenario::diagnose::plural(plan.attacks.len()),
         total(plan),
         targets.len(),
         plan.hosts.len(),
+        alike::uncounted(&targets),
     )
 }
 
@@ -67,6 +71,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     writeln!(out, "{}: {}", plan.name, plan.hypothesis)?;
     writeln!(out, "{}", summary(plan))?;
     writeln!(out, "seed {} · lease {} · plan {}", plan.seed, plan.lease, plan.digest())?;
+    let mut exchanges = exchange::Finder::new(plan);
     for (index, attack) in plan.attacks.iter().enumerate() {
         writeln!(out)?;
         writeln!(out, "{}. {}{}", index + 1, attack.name, conditions(attack))?;
@@ -75,7 +80,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         }
         writeln!(out, "{}", timeline(plan, attack, width))?;
         let tried: Vec<String> =
-            exchange::all(plan, attack).iter().flatten().flatten().map(exchange::words).collect();
+            exchanges.all(attack).iter().flatten().flatten().map(exchange::words).collect();
         if let [first, rest @ ..] = &tried[..] {
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
             writeln!(out, "   tried out before, during and after: {first}{more}")?;
@@ -140,30 +145,42 @@ fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
 }
 
 fn faults(attack: &Attack) -> String {
-    let mut groups: Vec<(&Injection, Vec<&str>)> = Vec::new();
-    for one in &attack.injections {
-        let same = groups
-            .iter_mut()
-            .find(|(first, _)| first.fault == one.fault && first.at == one.at && first.hold == one.hold);
-        match same {
-            Some((_, hosts)) => hosts.push(&one.host),
-            None => groups.push((one, vec![&one.host])),
-        }
-    }
-    let lines = groups.into_iter().map(|(one, hosts)| {
+    let groups = alike::together(&attack.injections, |one| (sameness(&one.fault), one.at, one.hold));
+    let lines = groups.into_iter().filter_map(|group| {
+        let one = *group.first()?;
         let offset = if one.at.is_zero() { String::new() } else { format!(" after {}", one.at) };
         let short =
             if one.at + one.hold == attack.hold { String::new() } else { format!(" for {}", one.hold) };
         let mark = if one.fault.reversible() { "" } else { "\nCANNOT BE UNDONE" };
-        format!("{}: {}{offset}{short}{mark}", hosts.join(", "), describe(&one.fault))
+        let hosts: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
+        Some(format!("{}: {}{offset}{short}{mark}", alike::names(&hosts), describe(&one.fault)))
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A fault with its parameters, as in a file: `service-stop service=checkout`.
+/// Equal for faults that people take for the same one: hosts of which each leaves itself out of the same peers have one
+/// fault. A list of peers counts by its key; short lists, which are not shared, by what they say.
+fn sameness(fault: &Fault) -> (String, Vec<usize>) {
+    let mut fault = fault.clone();
+    let mut keys = Vec::new();
+    for peers in fault.selectors_mut().into_iter().filter(|peers| peers.all().len() > LISTED) {
+        keys.push(peers.key());
+        *peers = PeerSet::default();
+    }
+    (serde_json::to_string(&fault).unwrap_or_default(), keys)
+}
+
+/// A fault with its parameters, as in a file: `service-stop service=checkout`. Long lists of peers are cut.
 #[must_use]
 pub fn describe(fault: &Fault) -> String {
-    let value = serde_json::to_value(fault).unwrap_or_default();
+    let mut fault = fault.clone();
+    for peers in fault.selectors_mut().into_iter().filter(|peers| peers.all().len() > LISTED) {
+        let more = peers.all().len() - CUT_TO;
+        let out = if peers.but().is_empty() { "" } else { ", less a few for each host" };
+        let first = peers.all()[..CUT_TO].join(",");
+        *peers = vec![format!("{first} and {more} more{out}")].into();
+    }
+    let value = serde_json::to_value(&fault).unwrap_or_default();
     let parameters = value.get(fault.kind()).and_then(|value| value.as_object());
     let mut text = fault.kind().to_owned();
     for (key, value) in parameters.into_iter().flatten() {
@@ -256,7 +273,7 @@ fn probes(plan: &Plan, width: usize) -> String {
             ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
             ProbeKind::Tcp(tcp) => format!("tcp {}", tcp.address),
         };
-        let from = probe.from.join(", ");
+        let from = alike::names(&probe.from);
         table.push_record([
             probe.name.clone(),
             asks,

@@ -1,17 +1,18 @@
 //! Who, exactly: targets become hosts, vantages too, peers become addresses, groups become attacks of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use firedrill_wire::{Fault, Span, fault::NetPartition, probe::ProbeKind};
 
 use super::{
     model::{self, COORDINATOR},
     partition::{self, Parted, Unparted},
-    peers::{Peers, is_dns_name},
+    peers::{Known, Peers, Resolved, is_dns_name},
     select::{Selected, select},
     timing,
 };
 use crate::{
+    alike,
     fleet::Fleet,
     scenario::{
         Item, Scenario,
@@ -38,17 +39,19 @@ pub(crate) struct Placed {
 
 /// Looks up every selector and name. What is wrong goes to `sink`, and is then missing in the answer.
 pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut Sink) -> Draft {
-    let targets: Vec<(String, Selected)> = scenario
+    let targets: BTreeMap<String, Selected> = scenario
         .targets
         .iter()
         .map(|target| (target.name.clone(), select(target, fleet, seed, sink)))
         .collect();
-    let mut resolver = Resolver { scenario, fleet, targets: &targets, seed, sink };
+    let mut resolver = Resolver { scenario, fleet, targets: &targets, seed, known: Known::default(), sink };
     let probes = scenario.probes.iter().filter_map(|probe| resolver.probe(probe)).collect();
     let mut attacks = Vec::new();
     for (index, item) in scenario.attacks.iter().enumerate() {
         for (name, hosts) in resolver.groups(item) {
-            attacks.extend(resolver.attack(item, name, &hosts).map(|attack| Placed { attack, item: index }));
+            attacks.extend(
+                resolver.attack(item, index, name, &hosts).map(|attack| Placed { attack, item: index }),
+            );
         }
     }
     // Names in `needs` are those of the scenario; a run knows the groups' names.
@@ -67,14 +70,15 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
 struct Resolver<'a> {
     scenario: &'a Scenario,
     fleet: &'a Fleet,
-    targets: &'a [(String, Selected)],
+    targets: &'a BTreeMap<String, Selected>,
     seed: u64,
+    known: Known,
     sink: &'a mut Sink,
 }
 
 impl Resolver<'_> {
     fn selected(&self, name: &str) -> Option<&Selected> {
-        self.targets.iter().find(|(target, _)| target == name).map(|(_, selected)| selected)
+        self.targets.get(name)
     }
 
     /// Names of attacks and their hosts: one, or one for each group.
@@ -95,11 +99,18 @@ impl Resolver<'_> {
         }
     }
 
-    fn attack(&mut self, item: &Item<Attack>, name: String, hosts: &[String]) -> Option<model::Attack> {
+    fn attack(
+        &mut self,
+        item: &Item<Attack>,
+        index: usize,
+        name: String,
+        hosts: &[String],
+    ) -> Option<model::Attack> {
         let (scenario, own) = (self.scenario, &item.value);
         let defaults = scenario.attack_defaults.as_ref().map(|defaults| &defaults.value);
         let timing = timing::timing(item, scenario);
         let (mut injections, mut means) = (Vec::new(), Vec::new());
+        let hosts: Vec<&model::Host> = hosts.iter().filter_map(|name| self.fleet.host(name)).collect();
         for (number, part) in timing::parts(item, scenario).into_iter().enumerate() {
             let hold = part.hold.unwrap_or_default();
             let injection = |host: &model::Host, fault| model::Injection {
@@ -109,7 +120,6 @@ impl Resolver<'_> {
                 hold,
                 together: None,
             };
-            let hosts: Vec<&model::Host> = hosts.iter().filter_map(|name| self.fleet.host(name)).collect();
             if let Fault::NetPartition(partition) = &part.fault {
                 let Some(parted) = self.parted(partition, &hosts, &name, item, &part) else { continue };
                 let together = u32::try_from(number).ok();
@@ -120,8 +130,10 @@ impl Resolver<'_> {
                 means.extend(parted.means);
                 continue;
             }
-            for host in hosts {
-                let fault = self.fault_on(part.fault.clone().on_host(), host, item);
+            let mut fault = part.fault.clone().on_host();
+            let peers = self.peers(&mut fault, item, index);
+            for host in &hosts {
+                let fault = self.fault_on(fault.clone(), &peers, host, item);
                 injections.push(injection(host, fault));
             }
         }
@@ -167,7 +179,7 @@ impl Resolver<'_> {
             Err(Unparted { name, message, mut help }) => {
                 if let Some(name) = name.as_deref().filter(|name| self.members(name).is_none()) {
                     let names = self.fleet.all_names();
-                    let targets = self.targets.iter().map(|(name, _)| name.as_str());
+                    let targets = self.targets.keys().map(String::as_str);
                     if let Some(near) = nearest(name, targets.chain(names.keys().map(String::as_str))) {
                         help = format!("did you mean `{near}`?");
                     }
@@ -206,17 +218,15 @@ impl Resolver<'_> {
         attack: &str,
         item: &Item<Attack>,
     ) {
+        let on: HashSet<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         for name in &partition.groups {
             let members = self.members(name).unwrap_or_default();
-            let out: Vec<&str> = members
-                .iter()
-                .map(String::as_str)
-                .filter(|member| hosts.iter().all(|host| host.name != *member))
-                .collect();
+            let out: Vec<&str> =
+                members.iter().map(String::as_str).filter(|member| !on.contains(member)).collect();
             if !out.is_empty() {
                 let message = format!(
                     "attack `{attack}` leaves out hosts of `{name}` that it is not on: {}",
-                    out.join(", ")
+                    alike::names(&out)
                 );
                 let problem = Problem::warning(message).at(item.place_of_value(name), "not all of it");
                 self.sink.push(problem.help("`on` names all hosts of the partition, of all sides"));
@@ -225,17 +235,37 @@ impl Resolver<'_> {
         if !partition.groups.is_empty() && !parted.free.is_empty() {
             let free: Vec<&str> = parted.free.iter().map(|at| hosts[*at].name.as_str()).collect();
             let message =
-                format!("attack `{attack}` has hosts on no side, which reach both: {}", free.join(", "));
+                format!("attack `{attack}` has hosts on no side, which reach both: {}", alike::names(&free));
             let problem = Problem::warning(message).at(item.place_of_key("groups"), "not in it");
             self.sink.push(problem.help("well where a bridge is meant; else add them, or `rest`"));
         }
     }
 
-    fn fault_on(&mut self, mut fault: Fault, host: &model::Host, item: &Item<Attack>) -> Fault {
+    /// The peers that a fault's lists of names stand for, in their order.
+    fn peers(&mut self, fault: &mut Fault, item: &Item<Attack>, index: usize) -> Vec<Resolved> {
         let peers = Peers { fleet: self.fleet, targets: self.targets };
         let place = |name: &str| item.place_of_value(name);
-        for list in fault.selectors_mut() {
-            *list = peers.resolve(list, host, &place, self.sink);
+        let lists = fault.selectors_mut().into_iter();
+        lists.map(|list| peers.resolve(list, index, &mut self.known, &place, self.sink)).collect()
+    }
+
+    fn fault_on(
+        &mut self,
+        mut fault: Fault,
+        peers: &[Resolved],
+        host: &model::Host,
+        item: &Item<Attack>,
+    ) -> Fault {
+        for (list, peers) in fault.selectors_mut().into_iter().zip(peers) {
+            match peers.on(host) {
+                Some(peers) => *list = peers,
+                None => {
+                    let name = list.iter().next().cloned().unwrap_or_default();
+                    let message = format!("`{name}` is nobody but host `{}` itself", host.name);
+                    let place = item.place_of_value(&name);
+                    self.sink.push(Problem::error(message).at(place, "no peer is left"));
+                }
+            }
         }
         fault
     }
@@ -243,6 +273,7 @@ impl Resolver<'_> {
     fn probe(&mut self, item: &Item<Probe>) -> Option<model::Probe> {
         let kind = item.value.kind()?;
         let mut from: Vec<String> = Vec::new();
+        let mut taken: HashSet<String> = HashSet::new();
         for vantage in &item.value.from {
             let names: Vec<String> = match self.selected(vantage) {
                 Some(selected) => selected.hosts().into_iter().map(str::to_owned).collect(),
@@ -250,7 +281,7 @@ impl Resolver<'_> {
             };
             for name in names {
                 let there = name == COORDINATOR || self.fleet.host(&name).is_some();
-                if there && !from.contains(&name) {
+                if there && taken.insert(name.clone()) {
                     from.push(name);
                 }
             }

@@ -1,11 +1,12 @@
 //! From selectors to hosts. The same seed picks the same hosts, also when others join or leave the fleet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ring::digest::{Context, SHA256};
 
 use super::model::Host;
 use crate::{
+    alike,
     fleet::{Fleet, values_of},
     scenario::{
         Item,
@@ -29,12 +30,21 @@ impl Selected {
     }
 }
 
+/// So many unknown values of a clause are told one by one, with what was probably meant.
+const SUGGESTED: usize = 20;
+
 /// What a target's selector picks; what is wrong with it goes to `sink`.
 pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut Sink) -> Selected {
     if !clauses_can_match(target, fleet, sink) {
         return Selected::default();
     }
-    let matching: Vec<&Host> = fleet.hosts.iter().filter(|host| matches(host, &target.value)).collect();
+    let clauses: Vec<(&str, HashSet<&str>)> = target
+        .value
+        .clauses
+        .iter()
+        .map(|(key, values)| (key.as_str(), values.0.iter().map(String::as_str).collect()))
+        .collect();
+    let matching: Vec<&Host> = fleet.hosts.iter().filter(|host| matches(host, &clauses)).collect();
     if matching.is_empty() {
         sink.push(
             Problem::error(format!("target `{}` is empty: no host fits all its clauses", target.name))
@@ -54,8 +64,11 @@ pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut
         }
     }
     if let Some(label) = target.value.group_by.as_ref().filter(|_| !without.is_empty()) {
-        let message =
-            format!("hosts without exactly one `{}` to group them by: {}", label.value, without.join(", "));
+        let message = format!(
+            "hosts without exactly one `{}` to group them by: {}",
+            label.value,
+            alike::names(&without)
+        );
         sink.push(Problem::error(message).at(target.place_of(&label.at), "makes the groups").help(suggest(
             label,
             fleet.label_keys().into_iter().filter(|key| *key != label.value),
@@ -72,7 +85,7 @@ pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut
 fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> bool {
     let mut well = true;
     for (key, values) in &target.value.clauses {
-        let known: Vec<&str> = fleet.hosts.iter().flat_map(|host| values_of(host, key)).collect();
+        let known: HashSet<&str> = fleet.hosts.iter().flat_map(|host| values_of(host, key)).collect();
         if known.is_empty() {
             sink.push(
                 Problem::error(format!("no host has a label `{key}`"))
@@ -82,23 +95,28 @@ fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> b
             well = false;
             continue;
         }
-        for value in values.0.iter().filter(|value| !known.contains(&value.as_str())) {
+        let unknown: Vec<&str> =
+            values.0.iter().map(String::as_str).filter(|value| !known.contains(value)).collect();
+        let (each, rest) = unknown.split_at(unknown.len().min(SUGGESTED));
+        for value in each {
             sink.push(
                 Problem::error(format!("no host has {key} `{value}`"))
                     .at(target.place_of_value(value), "fits no host")
                     .help(suggest(value, known.iter().copied(), &format!("values of {key}"))),
             );
-            well = false;
         }
+        if !rest.is_empty() {
+            let message =
+                format!("no host has any of {} more values of {key}: {}", rest.len(), alike::names(rest));
+            sink.push(Problem::error(message).at(target.place_of_key(key), "fit no host"));
+        }
+        well &= unknown.is_empty();
     }
     well
 }
 
-fn matches(host: &Host, target: &Target) -> bool {
-    target.clauses.iter().all(|(key, values)| {
-        let own = values_of(host, key);
-        values.0.iter().any(|value| own.contains(&value.as_str()))
-    })
+fn matches(host: &Host, clauses: &[(&str, HashSet<&str>)]) -> bool {
+    clauses.iter().all(|(key, values)| values_of(host, key).iter().any(|own| values.contains(own)))
 }
 
 fn wanted(target: &Item<Target>, there: usize, sink: &mut Sink) -> usize {

@@ -59,7 +59,8 @@ fn the_page_needs_nothing_but_itself() {
 #[test]
 fn what_hosts_exchanged_is_shown_with_the_fault_that_it_is_about() {
     let met = |took| Exchanged { sent: 20, answered: 20, times_us: vec![took; 20], ..Exchanged::default() };
-    let slow = NetSlow { to: vec!["10.9.0.4".to_owned()], delay: Span::millis(100), ..NetSlow::default() };
+    let slow =
+        NetSlow { to: vec!["10.9.0.4".to_owned()].into(), delay: Span::millis(100), ..NetSlow::default() };
     let act = Act::new("late", &["app1"], Fault::NetSlow(slow));
     let log = log(&Drill::exchanging(act, [Some(met(300)), Some(met(350)), None]));
     let row = "| net-slow on app1 | app1 to canary | ICMP echo, 10.9.0.4 | 20 of 20 answered, 300 µs | 20 of 20 answered, 350 \

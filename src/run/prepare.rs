@@ -75,7 +75,8 @@ impl Run {
                 .filter(|at| *at != COORDINATOR),
         );
         needed.retain(|name| only.is_none_or(|only| only.contains(*name)));
-        let asked = needed.iter().filter_map(|name| plan.host(name)).map(|host| {
+        let hosts = plan.by_name();
+        let asked = needed.iter().filter_map(|name| hosts.get(name).copied()).map(|host| {
             let agent = Agent::new(host, Arc::clone(identity));
             async move {
                 let met = async {

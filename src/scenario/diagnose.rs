@@ -2,7 +2,12 @@
 //!
 //! Collects and prints; never decides what a problem is.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use serde::Serialize;
 
@@ -32,10 +37,23 @@ pub struct Source {
     pub name: String,
     /// What it says.
     pub text: Arc<str>,
+    /// Where its lines begin; found when first asked for.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl Source {
+    /// The line of a byte, from 1. A file with many problems is gone through once.
+    fn line(&self, byte: usize) -> usize {
+        let starts = self.lines.get_or_init(|| {
+            let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            breaks.map(|(at, _)| at + 1).collect()
+        });
+        starts.partition_point(|start| *start <= byte) + 1
+    }
 }
 
 /// Whether something prevents the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// It prevents the run.
@@ -113,7 +131,7 @@ impl Sink {
 
     /// Takes in a file.
     pub fn add_source(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
-        self.sources.push(Source { name: name.into(), text: text.into() });
+        self.sources.push(Source { name: name.into(), text: text.into(), lines: OnceLock::new() });
         FileId(self.sources.len() - 1)
     }
 
@@ -148,6 +166,12 @@ impl Sink {
     }
 }
 
+/// So many problems that say the same are all shown …
+const ALIKE: usize = 5;
+/// … and of more so many, with the lines of some of the others.
+const ALIKE_SHOWN: usize = 3;
+const LINES: usize = 10;
+
 /// All problems of some files.
 #[derive(Debug)]
 pub struct Report {
@@ -175,10 +199,42 @@ impl Report {
         (errors, self.problems.len() - errors)
     }
 
-    /// As text for people, with carets.
+    /// As text for people, with carets. Of many problems that say the same, a few are shown, and the lines of the others.
     #[must_use]
     pub fn render(&self, colour: bool, width: usize) -> String {
-        self.problems.iter().map(|one| text::render(one, &self.sources, colour, width) + "\n\n").collect()
+        let kind = |one: &Problem| {
+            let file = one.place.as_ref().map(|place| place.file);
+            (one.severity, one.message.clone(), one.label.clone(), file)
+        };
+        let mut kinds: HashMap<_, Vec<&Problem>> = HashMap::new();
+        self.problems.iter().for_each(|one| kinds.entry(kind(one)).or_default().push(one));
+        let mut shown = String::new();
+        for one in &self.problems {
+            let same = kinds.get(&kind(one)).map_or(&[][..], Vec::as_slice);
+            let many = same.len() > ALIKE;
+            let place = same.iter().take(ALIKE_SHOWN).position(|other| std::ptr::eq(*other, one));
+            if many && place.is_none() {
+                continue;
+            }
+            shown.push_str(&text::render(one, &self.sources, colour, width));
+            shown.push_str("\n\n");
+            if many && place == Some(ALIKE_SHOWN - 1) {
+                shown.push_str(&self.same_again(&same[ALIKE_SHOWN..]));
+            }
+        }
+        shown
+    }
+
+    /// Problems like those before, as one line.
+    fn same_again(&self, rest: &[&Problem]) -> String {
+        let message = rest.first().map_or("", |one| one.message.as_str());
+        let places = rest.iter().filter_map(|one| located(&self.sources, one.place.as_ref()?));
+        let lines: Vec<String> =
+            places.take(LINES).map(|(source, at)| source.line(at.start).to_string()).collect();
+        let and = if rest.len() > lines.len() { ", …" } else { "" };
+        let lines =
+            if lines.is_empty() { String::new() } else { format!(", in lines {}{and}", lines.join(", ")) };
+        format!("… and {} times more: {}{lines}\n\n", rest.len(), crate::terminal::harmless(message))
     }
 
     /// As data for machines.

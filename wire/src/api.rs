@@ -22,9 +22,11 @@
 //! [`END`]; one that just ends was cut.
 //! Every refusal has status 4xx or 5xx and a [`Problem`].
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-use crate::{Fault, InjectionId, RunId, Span, journal::State, probe::ProbeSpec};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{Fault, InjectionId, RunId, Span, fault::PeerTable, journal::State, probe::ProbeSpec};
 
 /// The type of the server-sent event that says that a stream has ended in order.
 pub const END: &str = "end";
@@ -52,16 +54,49 @@ pub struct Clock {
     pub wall_us: u64,
 }
 
-/// Asks what some faults would do. Reads only.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Asks what some faults would do. Reads only. As JSON it holds each list of peers once ([`PeerTable`]).
+#[derive(Clone, Debug, PartialEq)]
 pub struct Prepare {
     /// The plan that they are part of.
     pub plan_digest: String,
     /// Environment of the scenario, for the policy (`prod`, `ci`, …).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
     /// The injections.
     pub injections: Vec<PrepareOne>,
+}
+
+/// [`Prepare`] in JSON.
+#[derive(Serialize, Deserialize)]
+struct PrepareBody<'a> {
+    plan_digest: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environment: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "PeerTable::is_empty")]
+    peer_sets: PeerTable,
+    injections: Vec<PrepareOne>,
+}
+
+impl Serialize for Prepare {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut injections = self.injections.clone();
+        let peer_sets = PeerTable::gather(injections.iter_mut().map(|one| &mut one.fault));
+        let environment = self.environment.as_deref().map(Cow::Borrowed);
+        PrepareBody { plan_digest: Cow::Borrowed(&self.plan_digest), environment, peer_sets, injections }
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Prepare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut body = PrepareBody::deserialize(deserializer)?;
+        let faults = body.injections.iter_mut().map(|one| &mut one.fault);
+        body.peer_sets.bind_plain(faults).map_err(de::Error::custom)?;
+        Ok(Self {
+            plan_digest: body.plan_digest.into_owned(),
+            environment: body.environment.map(Cow::into_owned),
+            injections: body.injections,
+        })
+    }
 }
 
 /// One fault that is to be prepared.
@@ -376,4 +411,42 @@ pub enum HostState {
     Gone,
     /// Could not be asked.
     Unproven,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{NetBlock, PeerSet};
+
+    fn prepare(to: &[PeerSet]) -> Prepare {
+        let one = |(number, to): (usize, &PeerSet)| PrepareOne {
+            id: format!("run-1-{number}").parse().expect("an id"),
+            fault: Fault::NetBlock(NetBlock { to: to.clone(), ..NetBlock::default() }),
+            hold: Span::secs(1),
+        };
+        let injections = to.iter().enumerate().map(one).collect();
+        Prepare { plan_digest: "d".to_owned(), environment: None, injections }
+    }
+
+    #[test]
+    fn a_question_has_each_list_of_peers_once() {
+        let all =
+            PeerSet::from((0..1_000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect::<Vec<_>>());
+        let one = serde_json::to_string(&prepare(std::slice::from_ref(&all))).expect("prints");
+        let many = prepare(&std::iter::repeat_n(all, 50).collect::<Vec<_>>());
+        let text = serde_json::to_string(&many).expect("prints");
+        assert!(text.len() < one.len() + 50 * 200, "{} and {} bytes", one.len(), text.len());
+        assert!(!one.contains("peer_sets"), "an older agent reads it");
+        assert_eq!(serde_json::from_str::<Prepare>(&text).expect("reads"), many);
+    }
+
+    #[test]
+    fn questions_of_older_coordinators_are_read() {
+        let old = r#"{"plan_digest":"d","injections":[{"id":"run-1-0","hold":"1s","fault":{"net-block":{"to":["10.0.0.1"]}}}]}"#;
+        let to = PeerSet::from(vec!["10.0.0.1".to_owned()]);
+        assert_eq!(serde_json::from_str::<Prepare>(old).expect("reads"), prepare(&[to]));
+        let lost = old.replace("10.0.0.1", "@0");
+        let error = serde_json::from_str::<Prepare>(&lost).expect_err("no such list").to_string();
+        assert!(error.contains("list `0`"), "{error}");
+    }
 }

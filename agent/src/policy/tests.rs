@@ -28,7 +28,7 @@ fn stop(service: &str) -> Fault {
 }
 
 fn block(to: &str) -> Fault {
-    Fault::NetBlock(NetBlock { to: vec![to.into()], ..NetBlock::default() })
+    Fault::NetBlock(NetBlock { to: vec![to.to_owned()].into(), ..NetBlock::default() })
 }
 
 fn check_at(

@@ -152,7 +152,7 @@ sandboxed! {
     fn an_isolated_host_keeps_only_its_control_path() {
         let world = World::new();
         let before = world.snapshot();
-        let isolate = HostIsolate { except: vec!["10.2.0.2".to_owned()] };
+        let isolate = HostIsolate { except: vec!["10.2.0.2".to_owned()].into() };
         let isolate = Injection::make(&world, &Fault::HostIsolate(isolate));
         for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
             assert_eq!(world.tcp_out(peer, 8080), Reach::No);

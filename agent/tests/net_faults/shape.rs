@@ -228,7 +228,7 @@ on_engines! {
     "netem" fn what_is_blocked_stays_blocked_however_it_is_shaped() {
         let world = World::new();
         let slow = Injection::make(&world, &slow(PEER4, "50ms"));
-        let block = Fault::NetBlock(NetBlock { to: vec![PEER4.to_owned()], protocol: Some(Protocol::Tcp), ..NetBlock::default() });
+        let block = Fault::NetBlock(NetBlock { to: vec![PEER4.to_owned()].into(), protocol: Some(Protocol::Tcp), ..NetBlock::default() });
         let block = Injection::make(&world, &block);
         assert_eq!(world.tcp_out(PEER4, 8080), Reach::No);
         assert_eq!(block.evidence().exercised, Seen::Yes);
@@ -312,7 +312,7 @@ fn what_cannot_be() {
     assert_eq!(code(r#"{"net-lose":{"to":"no-such-name.invalid","share":"5%"}}"#), "no-address");
     for direction in [Direction::In, Direction::Both] {
         let twice = NetDuplicate {
-            to: vec![PEER4.to_owned()],
+            to: vec![PEER4.to_owned()].into(),
             share: "5%".parse().unwrap(),
             direction,
             engine: firedrill_wire::fault::Engine::UserSpace,

@@ -1,6 +1,6 @@
 //! The blast radius: how many hosts are under a fault at any instant, against what the guard allows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use firedrill_wire::{Fault, Share};
 
@@ -9,7 +9,7 @@ use crate::{
     plan::{model, resolve::Draft},
     scenario::{
         Item, Scenario,
-        diagnose::{Problem, Sink, suggest},
+        diagnose::{Place, Problem, Sink, suggest},
         guard::Guard,
     },
 };
@@ -19,14 +19,14 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
     if !labels_exist(guard, fleet, sink) {
         return;
     }
+    let bounds = Bounds::new(guard, fleet);
     // A host that was powered off stays so for the rest of the run.
-    let mut off: BTreeSet<&str> = BTreeSet::new();
+    let mut off = Hit::default();
     for placed in &draft.attacks {
         let item = &scenario.attacks[placed.item];
         let mut said = BTreeSet::new();
-        for mut hit in instants(&placed.attack) {
-            hit.extend(&off);
-            for (message, place) in exceeded(guard, fleet, &hit) {
+        for hosts in instants(&placed.attack) {
+            for (message, place) in bounds.exceeded(&hosts, &off) {
                 if said.insert(message.clone()) {
                     sink.push(
                         Problem::error(format!("attack `{}` {message}", placed.attack.name))
@@ -38,7 +38,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
         }
         let now_off =
             placed.attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
-        off.extend(now_off.map(|one| one.host.as_str()));
+        now_off.for_each(|one| bounds.add(&mut off, &one.host));
     }
 }
 
@@ -100,42 +100,101 @@ fn groups<'f>(fleet: &'f Fleet, label: &str) -> BTreeMap<&'f str, BTreeSet<&'f s
     groups
 }
 
-fn exceeded(
-    guard: &Item<Guard>,
-    fleet: &Fleet,
-    hit: &BTreeSet<&str>,
-) -> Vec<(String, crate::scenario::diagnose::Place)> {
-    let mut all = Vec::new();
-    if let Some(max) = &guard.value.max_share {
-        for (value, hosts) in groups(fleet, &max.of) {
-            let there = hosts.intersection(hit).count();
-            if share(there, hosts.len()) > max.share.fraction() + 1e-9 {
-                let group = if max.of.value == "fleet" {
-                    "the fleet".to_owned()
-                } else {
-                    format!("{} `{value}`", max.of.value)
-                };
-                let per_cent = Share::from_fraction(share(there, hosts.len()));
-                let per_cent =
-                    per_cent.map_or_else(String::new, |share| format!(" ({:.0}%)", share.fraction() * 100.0));
-                let message = format!(
-                    "takes {there} of {} hosts of {group}{per_cent} at once; the guard allows {}",
-                    hosts.len(),
-                    max.share.value
-                );
-                all.push((message, guard.place_of(&max.at)));
+/// What the guard allows, with the hosts that each bound counts.
+struct Bounds<'f> {
+    guard: &'f Item<Guard>,
+    fleet: &'f Fleet,
+    /// Hosts by each value of the label of `max_share`: how many there are.
+    groups: BTreeMap<&'f str, usize>,
+    /// How many hosts each role has.
+    roles: BTreeMap<&'f str, usize>,
+}
+
+/// Hosts that are hit, and how many of each group and role.
+#[derive(Default)]
+struct Hit<'f> {
+    hosts: HashSet<&'f str>,
+    groups: BTreeMap<&'f str, usize>,
+    roles: BTreeMap<&'f str, usize>,
+}
+
+impl<'f> Bounds<'f> {
+    fn new(guard: &'f Item<Guard>, fleet: &'f Fleet) -> Self {
+        let count = |groups: BTreeMap<&'f str, BTreeSet<&'f str>>| {
+            groups.into_iter().map(|(value, hosts)| (value, hosts.len())).collect()
+        };
+        let of = guard.value.max_share.as_ref().map(|max| max.of.value.as_str());
+        Self {
+            guard,
+            fleet,
+            groups: of.map(|of| count(groups(fleet, of))).unwrap_or_default(),
+            roles: count(groups(fleet, "role")),
+        }
+    }
+
+    /// Takes a host into those that are hit, once.
+    fn add(&self, hit: &mut Hit<'f>, host: &str) {
+        let Some(host) = self.fleet.host(host) else { return };
+        if !hit.hosts.insert(&host.name) {
+            return;
+        }
+        if let Some(max) = &self.guard.value.max_share {
+            let values = match max.of.value.as_str() {
+                "fleet" => vec!["fleet"],
+                label => distinct(values_of(host, label)),
+            };
+            values.into_iter().for_each(|value| *hit.groups.entry(value).or_default() += 1);
+        }
+        distinct(values_of(host, "role"))
+            .into_iter()
+            .for_each(|role| *hit.roles.entry(role).or_default() += 1);
+    }
+
+    /// What is exceeded when these hosts are hit, beside those that are off already.
+    fn exceeded(&self, hosts: &BTreeSet<&str>, off: &Hit<'f>) -> Vec<(String, Place)> {
+        let mut hit = Hit::default();
+        hosts.iter().filter(|host| !off.hosts.contains(**host)).for_each(|host| self.add(&mut hit, host));
+        let mut all = Vec::new();
+        if let Some(max) = &self.guard.value.max_share {
+            let values: BTreeSet<&str> = hit.groups.keys().chain(off.groups.keys()).copied().collect();
+            for value in values {
+                let count = |hit: &Hit<'f>| hit.groups.get(value).copied().unwrap_or(0);
+                let (there, whole) = (count(&hit) + count(off), self.groups.get(value).copied().unwrap_or(0));
+                if share(there, whole) > max.share.fraction() + 1e-9 {
+                    let group = if max.of.value == "fleet" {
+                        "the fleet".to_owned()
+                    } else {
+                        format!("{} `{value}`", max.of.value)
+                    };
+                    let per_cent = Share::from_fraction(share(there, whole));
+                    let per_cent = per_cent
+                        .map_or_else(String::new, |share| format!(" ({:.0}%)", share.fraction() * 100.0));
+                    let message = format!(
+                        "takes {there} of {whole} hosts of {group}{per_cent} at once; the guard allows {}",
+                        max.share.value
+                    );
+                    all.push((message, self.guard.place_of(&max.at)));
+                }
             }
         }
-    }
-    let roles = groups(fleet, "role");
-    for (role, keep) in &guard.value.keep {
-        let left = roles.get(role.as_str()).map_or(0, |hosts| hosts.difference(hit).count());
-        if left < usize::try_from(keep.value).unwrap_or(usize::MAX) {
-            let message = format!("leaves {left} hosts of role `{role}`; the guard keeps {}", keep.value);
-            all.push((message, guard.place_of(&keep.at)));
+        for (role, keep) in &self.guard.value.keep {
+            let count = |hit: &Hit<'f>| hit.roles.get(role.as_str()).copied().unwrap_or(0);
+            let whole = self.roles.get(role.as_str()).copied().unwrap_or(0);
+            let left = whole.saturating_sub(count(&hit) + count(off));
+            if left < usize::try_from(keep.value).unwrap_or(usize::MAX) {
+                let message = format!("leaves {left} hosts of role `{role}`; the guard keeps {}", keep.value);
+                all.push((message, self.guard.place_of(&keep.at)));
+            }
         }
+        all
     }
-    all
+}
+
+/// Each value once: a host may have a role twice.
+fn distinct(mut values: Vec<&str>) -> Vec<&str> {
+    values.sort_unstable();
+    values.dedup();
+    values
 }
 
 fn share(part: usize, whole: usize) -> f64 {

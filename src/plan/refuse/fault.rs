@@ -1,6 +1,6 @@
 //! Faults whose parameters cannot be, or that do not fit their target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::{
     Fault, Span,
@@ -8,8 +8,9 @@ use firedrill_wire::{
 };
 
 use crate::{
+    alike,
     fleet::{Fleet, values_of},
-    plan::{resolve::Draft, timing},
+    plan::{model::Injection, resolve::Draft, timing},
     scenario::{
         Item, LEASE, Scenario,
         attack::Attack,
@@ -145,36 +146,49 @@ fn region(attack: &Item<Attack>, scenario: &Scenario) -> Wrong {
 
 pub(super) fn refuse_with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
     let mut gone: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut regions = None;
     for placed in &draft.attacks {
         let item = &scenario.attacks[placed.item];
         let on = item.place_of(&item.value.on.at);
-        for injection in &placed.attack.injections {
-            if let Some(by) = gone.get(injection.host.as_str()) {
-                let message = format!(
-                    "host `{}` was powered off by attack `{by}`, and is not there any more",
-                    injection.host
-                );
-                sink.push(
-                    Problem::error(message)
-                        .at(on.clone(), "nobody is there")
-                        .help("firedrill cannot switch a host on: put the power-off last"),
-                );
-            }
+        let hosts: BTreeSet<&str> = placed.attack.injections.iter().map(|one| one.host.as_str()).collect();
+        let lost = hosts.into_iter().filter_map(|host| Some((*gone.get(host)?, host)));
+        for lost in alike::together(lost, |(by, _)| *by) {
+            let by = lost.first().map_or("", |(by, _)| *by);
+            let names: Vec<&str> = lost.iter().map(|(_, host)| *host).collect();
+            let message = match &names[..] {
+                [host] => {
+                    format!("host `{host}` was powered off by attack `{by}`, and is not there any more")
+                }
+                _ => {
+                    let names = alike::names(&names);
+                    format!("hosts {names} were powered off by attack `{by}`, and are not there any more")
+                }
+            };
+            sink.push(
+                Problem::error(message)
+                    .at(on.clone(), "nobody is there")
+                    .help("firedrill cannot switch a host on: put the power-off last"),
+            );
         }
         let off = placed.attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
         gone.extend(off.map(|one| (one.host.as_str(), placed.attack.name.as_str())));
         together(item, placed, sink);
-        spared(item, scenario, fleet, placed, sink);
+        spared(item, scenario, fleet, &mut regions, placed, sink);
     }
 }
 
 /// Two faults on one host of which one takes the host down while the other holds.
 fn together(item: &Item<Attack>, placed: &crate::plan::resolve::Placed, sink: &mut Sink) {
     let all = &placed.attack.injections;
+    if !all.iter().any(|one| one.fault.takes_host_down()) {
+        return;
+    }
+    let mut of_host: BTreeMap<&str, Vec<&Injection>> = BTreeMap::new();
+    all.iter().for_each(|one| of_host.entry(&one.host).or_default().push(one));
     for down in all.iter().filter(|one| one.fault.takes_host_down()) {
-        let other = all.iter().find(|other| {
-            !std::ptr::eq(*other, down) && other.host == down.host && other.at + other.hold > down.at
-        });
+        let others = of_host.get(down.host.as_str()).into_iter().flatten();
+        let other =
+            others.copied().find(|other| !std::ptr::eq(*other, down) && other.at + other.hold > down.at);
         if let Some(other) = other {
             let message = format!(
                 "attack `{}`: {} on host `{}` cannot hold, because {} takes the host down",
@@ -189,11 +203,15 @@ fn together(item: &Item<Attack>, placed: &crate::plan::resolve::Placed, sink: &m
     }
 }
 
+/// Hosts by their region.
+type Regions<'f> = BTreeMap<&'f str, Vec<&'f str>>;
+
 /// Hosts of the region that the target leaves out.
-fn spared(
+fn spared<'f>(
     item: &Item<Attack>,
     scenario: &Scenario,
-    fleet: &Fleet,
+    fleet: &'f Fleet,
+    regions: &mut Option<Regions<'f>>,
     placed: &crate::plan::resolve::Placed,
     sink: &mut Sink,
 ) {
@@ -201,17 +219,23 @@ fn spared(
     if !timing::parts(item, scenario).iter().any(|part| region_wide(&part.fault)) {
         return;
     }
-    let hit: Vec<&str> = placed.attack.injections.iter().map(|one| one.host.as_str()).collect();
-    let regions: Vec<&str> =
-        hit.iter().filter_map(|host| fleet.host(host)).flat_map(|host| values_of(host, "region")).collect();
-    let spared = fleet.hosts.iter().filter(|host| {
-        !hit.contains(&host.name.as_str())
-            && values_of(host, "region").iter().any(|region| regions.contains(region))
+    let regions = regions.get_or_insert_with(|| {
+        let mut all = Regions::new();
+        for host in &fleet.hosts {
+            values_of(host, "region")
+                .into_iter()
+                .for_each(|region| all.entry(region).or_default().push(&host.name));
+        }
+        all
     });
-    let spared: Vec<&str> = spared.map(|host| host.name.as_str()).collect();
+    let hit: BTreeSet<&str> = placed.attack.injections.iter().map(|one| one.host.as_str()).collect();
+    let whole: BTreeSet<&str> =
+        hit.iter().filter_map(|host| fleet.host(host)).flat_map(|host| values_of(host, "region")).collect();
+    let whole = whole.into_iter().filter_map(|region| regions.get(region)).flatten();
+    let spared: Vec<&str> = whole.copied().filter(|host| !hit.contains(host)).collect();
     if !spared.is_empty() {
         let message =
-            format!("attack `{}` spares some of the region: {}", placed.attack.name, spared.join(", "));
+            format!("attack `{}` spares some of the region: {}", placed.attack.name, alike::names(&spared));
         sink.push(Problem::warning(message).at(item.place_of(&item.value.on.at), "not the whole region"));
     }
 }

@@ -1,8 +1,9 @@
 //! Vantages under attack: they are shown and do not count, so every judged probe needs another one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
+    alike,
     plan::{model::COORDINATOR, resolve::Draft},
     scenario::{
         Scenario,
@@ -11,9 +12,23 @@ use crate::{
 };
 
 pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
+    let mut vantages: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (number, planned) in draft.probes.iter().enumerate() {
+        for from in planned.from.iter().filter(|from| *from != COORDINATOR) {
+            vantages.entry(from).or_default().push(number);
+        }
+    }
     for placed in &draft.attacks {
         let item = &scenario.attacks[placed.item];
-        let hit: BTreeSet<&str> = placed.attack.injections.iter().map(|one| one.host.as_str()).collect();
+        let mut hit: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+        for injection in &placed.attack.injections {
+            for number in vantages.get(injection.host.as_str()).into_iter().flatten() {
+                hit.entry(*number).or_default().insert(&injection.host);
+            }
+        }
+        if hit.is_empty() {
+            continue;
+        }
         let mut probes: Vec<&str> = placed
             .attack
             .judge
@@ -24,23 +39,20 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
         probes.sort_unstable();
         probes.dedup();
         for probe in probes {
-            let (Some(planned), Some(said)) =
-                (draft.probes.iter().find(|planned| planned.name == probe), scenario.probe(probe))
-            else {
-                continue;
-            };
-            let is_hit = |from: &&String| *from != COORDINATOR && hit.contains(from.as_str());
-            let lost: Vec<&str> = planned.from.iter().filter(is_hit).map(String::as_str).collect();
+            let number = draft.probes.iter().position(|planned| planned.name == probe);
+            let (Some(number), Some(said)) = (number, scenario.probe(probe)) else { continue };
+            let planned = &draft.probes[number];
+            let lost: Vec<&str> = hit.get(&number).into_iter().flatten().copied().collect();
             let on = item.place_of(&item.value.on.at);
             if lost.len() < planned.from.len() && !lost.is_empty() {
                 let message = format!(
                     "attack `{}` hits a vantage of probe `{probe}`, whose samples do not count then: {}",
                     placed.attack.name,
-                    lost.join(", ")
+                    alike::names(&lost)
                 );
                 sink.push(Problem::warning(message).at(on, "attacks a witness"));
             } else if !lost.is_empty() {
-                let which = planned.from.join(", ");
+                let which = alike::names(&planned.from);
                 sink.push(
                     Problem::error(format!(
                         "attack `{}` hits every vantage of probe `{probe}`: {which}",

@@ -40,9 +40,8 @@ pub struct JsonEnd {
 impl JsonProblem {
     pub(super) fn new(problem: &Problem, sources: &[Source]) -> Self {
         let place = problem.place.as_ref().and_then(|place| located(sources, place));
-        let ends = place
-            .as_ref()
-            .map(|(source, at)| (line_column(&source.text, at.start), line_column(&source.text, at.end)));
+        let ends =
+            place.as_ref().map(|(source, at)| (line_column(source, at.start), line_column(source, at.end)));
         Self {
             severity: problem.severity,
             message: problem.message.clone(),
@@ -56,19 +55,24 @@ impl JsonProblem {
 }
 
 /// Line and column of a byte, both from 1.
-fn line_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(offset.min(text.len()))];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+fn line_column(source: &Source, offset: usize) -> (usize, usize) {
+    let text = &source.text;
+    let end = text.floor_char_boundary(offset.min(text.len()));
+    let line_start = text[..end].rfind('\n').map_or(0, |at| at + 1);
+    (source.line(end), text[line_start..end].chars().count() + 1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Sink, *};
 
     #[test]
     fn lines_and_columns_count_from_one() {
-        assert_eq!(line_column("a\nüb", 4), (2, 2));
-        assert_eq!(line_column("", 9), (1, 1));
+        let mut sink = Sink::default();
+        sink.add_source("a", "a\nüb");
+        sink.add_source("b", "");
+        assert_eq!(line_column(&sink.sources[0], 4), (2, 2));
+        assert_eq!(line_column(&sink.sources[0], 1), (1, 2));
+        assert_eq!(line_column(&sink.sources[1], 9), (1, 1));
     }
 }

@@ -69,18 +69,16 @@ impl<'p> Excerpt<'p> {
     /// Whether a place is so close to the first one that one excerpt shows both.
     fn near(&self, at: &Range<usize>) -> bool {
         let own = self.marks.first().map_or(0, |mark| mark.at.start);
-        let between = own.min(at.start)..own.max(at.start);
-        self.source.text[between].matches('\n').count() <= NEAR
+        self.source.line(own).abs_diff(self.source.line(at.start)) <= NEAR
     }
 
     fn first_line(&self) -> usize {
-        self.source.text[..self.lines.start].matches('\n').count() + 1
+        self.source.line(self.lines.start)
     }
 
     /// How wide the greatest line number is.
     fn digits(&self) -> usize {
-        let last = self.first_line() + self.source.text[self.lines.clone()].matches('\n').count();
-        last.to_string().len()
+        self.source.line(self.lines.end).to_string().len()
     }
 
     fn snippet(self) -> Snippet<'p, Annotation<'p>> {

@@ -3,7 +3,7 @@
 use firedrill_wire::{
     Fault, Share, Span,
     evidence::Seen,
-    fault::{NetBlock, NetLose, NetSlow, PortRange, Refuse},
+    fault::{NetBlock, NetLose, NetSlow, PeerSet, PortRange, Refuse},
     journal::What,
 };
 
@@ -29,8 +29,8 @@ fn judged_with(act: Act, all: [Option<Exchanged>; 3]) -> AttackCard {
     fold(&Drill::exchanging(act, all).records()).attacks.remove(0)
 }
 
-fn to() -> Vec<String> {
-    vec!["10.9.0.4".to_owned()]
+fn to() -> PeerSet {
+    vec!["10.9.0.4".to_owned()].into()
 }
 
 fn blocked() -> Fault {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn block() -> Fault {
-    Fault::NetBlock(NetBlock { to: vec!["10.9.0.4".to_owned()], ..NetBlock::default() })
+    Fault::NetBlock(NetBlock { to: vec!["10.9.0.4".to_owned()].into(), ..NetBlock::default() })
 }
 
 /// The clause for an attack that held, if its faults had been these, all on app1.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Misfit, OnTraffic, PortRange, Traffic, is_service};
+use super::{Direction, Misfit, OnTraffic, PeerSet, PortRange, Traffic, is_service};
 use crate::Span;
 
 /// What becomes of an answer.
@@ -43,9 +43,9 @@ pub struct NetDns {
     #[schemars(with = "super::net::OneOrMany<IpAddr>")]
     pub address: Vec<IpAddr>,
     /// The servers whose answers are meant, as in `net-block`; none means all.
-    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "PeerSet::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
-    pub to: Vec<String>,
+    pub to: PeerSet,
     /// A service of the host, as in `service-stop`: only answers that its processes get, told by its cgroup (v2), and followed
     /// when it is restarted. Where a local resolver asks for it, that one's answers are another's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ impl OnTraffic for NetDns {
         let (to, service) = (&self.to, self.service.as_deref());
         Traffic { to, remote_ports: &Self::PORTS, service, ..Traffic::all(Direction::In) }
     }
-    fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
+    fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
         vec![&mut self.to]
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Misfit;
+use super::{Misfit, PeerSet};
 
 /// The kernel's limit for an interface's name, without the zero byte that ends it.
 const LONGEST: usize = 15;
@@ -16,9 +16,9 @@ pub struct NetDown {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
     /// In place of a name: peers, and the interface that has the route to them. As in other faults on traffic.
-    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "PeerSet::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
-    pub to: Vec<String>,
+    pub to: PeerSet,
     /// Also where nobody can reach the host then: its agent sets the interface up again by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_off: bool,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::PeerSet;
 use crate::Span;
 
 /// `host-isolate`: cut a host off, in both directions, from everything but the control path and SSH.
@@ -9,9 +10,9 @@ use crate::Span;
 #[serde(deny_unknown_fields)]
 pub struct HostIsolate {
     /// Peers that stay reachable: targets, host names, addresses, CIDRs.
-    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "PeerSet::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
-    pub except: Vec<String>,
+    pub except: PeerSet,
 }
 
 /// `host-reboot`: reboot the host, at once and without stopping its services first.

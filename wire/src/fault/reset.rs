@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, OnTraffic, PortRange, Protocol, Traffic};
+use super::{Direction, OnTraffic, PeerSet, PortRange, Protocol, Traffic};
 
 /// How often connections are reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -22,9 +22,9 @@ pub enum ResetHow {
 pub struct NetReset {
     /// The peers: in a scenario a target's name, a host's name, an address, a CIDR (`10.9.0.0/16`), or a name that the
     /// agent looks up. An agent gets addresses, CIDRs and names to look up.
-    #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "PeerSet::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
-    pub to: Vec<String>,
+    pub to: PeerSet,
     /// Ports on this host; none means all.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "super::net::OneOrMany<PortRange>")]
@@ -53,7 +53,7 @@ impl OnTraffic for NetReset {
             ..Traffic::all(Direction::Both)
         }
     }
-    fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
+    fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
         vec![&mut self.to]
     }
 }

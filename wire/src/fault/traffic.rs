@@ -1,7 +1,9 @@
 //! Which traffic a fault is about: the same clauses in every kind, written once.
 
+use std::sync::LazyLock;
+
 use super::{
-    Fault, PortRange, Protocol,
+    Fault, PeerSet, PortRange, Protocol,
     net::{Connections, Direction},
 };
 use crate::Share;
@@ -10,7 +12,7 @@ use crate::Share;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traffic<'a> {
     /// The peers; none means all.
-    pub to: &'a [String],
+    pub to: &'a PeerSet,
     /// Ports on this host; none means all.
     pub local_ports: &'a [PortRange],
     /// Ports on the peer; none means all.
@@ -20,7 +22,7 @@ pub struct Traffic<'a> {
     /// Which way.
     pub direction: Direction,
     /// Peers that are spared.
-    pub except: &'a [String],
+    pub except: &'a PeerSet,
     /// Interfaces that packets come or go by; none means all.
     pub interfaces: &'a [String],
     /// Whose programs' packets, those that this host sends; none means everybody's.
@@ -36,14 +38,14 @@ pub struct Traffic<'a> {
 impl<'a> Traffic<'a> {
     /// All traffic one way, or both.
     #[must_use]
-    pub const fn all(direction: Direction) -> Self {
+    pub fn all(direction: Direction) -> Self {
         Self {
-            to: &[],
+            to: nobody(),
             local_ports: &[],
             remote_ports: &[],
             protocol: None,
             direction,
-            except: &[],
+            except: nobody(),
             interfaces: &[],
             user: None,
             service: None,
@@ -53,12 +55,17 @@ impl<'a> Traffic<'a> {
     }
 }
 
+fn nobody() -> &'static PeerSet {
+    static NOBODY: LazyLock<PeerSet> = LazyLock::new(PeerSet::default);
+    &NOBODY
+}
+
 /// A kind whose parameters say which traffic.
 pub trait OnTraffic {
     /// Which.
     fn traffic(&self) -> Traffic<'_>;
     /// The lists of peers, for who knows more exactly what they are.
-    fn selectors_mut(&mut self) -> Vec<&mut Vec<String>>;
+    fn selectors_mut(&mut self) -> Vec<&mut PeerSet>;
 }
 
 /// The kinds that are about some traffic, listed once, for looking and for changing.
@@ -101,7 +108,7 @@ impl Fault {
     }
 
     /// The lists of peers in its parameters, whatever they mean to the kind.
-    pub fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
+    pub fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
         match self {
             Self::NetDown(kind) => vec![&mut kind.to],
             Self::HostIsolate(kind) => vec![&mut kind.except],
@@ -125,13 +132,9 @@ macro_rules! on_traffic {
         pub struct $name {
             /// The peers: in a scenario a target's name, a host's name, an address, a CIDR (`10.9.0.0/16`), or a name that the
             /// agent looks up. An agent gets addresses, CIDRs and names to look up.
-            #[serde(
-                default,
-                deserialize_with = "crate::fault::net::one_or_many",
-                skip_serializing_if = "Vec::is_empty"
-            )]
+            #[serde(default, skip_serializing_if = "crate::fault::PeerSet::is_empty")]
             #[schemars(with = "crate::fault::net::OneOrMany<String>")]
-            pub to: Vec<String>,
+            pub to: crate::fault::PeerSet,
             /// Ports on this host; none means all.
             #[serde(
                 default,
@@ -155,13 +158,9 @@ macro_rules! on_traffic {
             #[serde(default = $direction)]
             pub direction: crate::fault::Direction,
             /// Peers that are spared, of those that `to` and the ports choose; as in `to`.
-            #[serde(
-                default,
-                deserialize_with = "crate::fault::net::one_or_many",
-                skip_serializing_if = "Vec::is_empty"
-            )]
+            #[serde(default, skip_serializing_if = "crate::fault::PeerSet::is_empty")]
             #[schemars(with = "crate::fault::net::OneOrMany<String>")]
-            pub except: Vec<String>,
+            pub except: crate::fault::PeerSet,
             /// Interfaces that packets come or go by; none means all.
             #[serde(
                 default,
@@ -186,12 +185,12 @@ macro_rules! on_traffic {
         impl Default for $name {
             fn default() -> Self {
                 Self {
-                    to: Vec::new(),
+                    to: crate::fault::PeerSet::default(),
                     local_ports: Vec::new(),
                     remote_ports: Vec::new(),
                     protocol: None,
                     direction: $way,
-                    except: Vec::new(),
+                    except: crate::fault::PeerSet::default(),
                     interfaces: Vec::new(),
                     user: None,
                     service: None,
@@ -217,7 +216,7 @@ macro_rules! on_traffic {
                     connections: $connections(self),
                 }
             }
-            fn selectors_mut(&mut self) -> Vec<&mut Vec<String>> {
+            fn selectors_mut(&mut self) -> Vec<&mut crate::fault::PeerSet> {
                 vec![&mut self.to, &mut self.except]
             }
         }

@@ -8,7 +8,10 @@ use std::{
     net::{IpAddr, ToSocketAddrs},
 };
 
-use firedrill_wire::{api::Problem, fault::Traffic};
+use firedrill_wire::{
+    api::Problem,
+    fault::{PeerSet, Traffic},
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +54,7 @@ impl Peers {
     ///
     /// # Errors
     /// A refusal: a name that gives no address.
-    pub fn find(texts: &[String]) -> Result<Self, Problem> {
+    pub fn find(texts: &PeerSet) -> Result<Self, Problem> {
         let networks = texts
             .iter()
             .map(|text| Ok((text.clone(), networks(text)?)))
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn addresses_and_networks_need_no_look_up() {
         let texts = ["10.9.0.2", "10.9.1.7/16", "::ffff:10.1.1.1", "fd00::1"].map(str::to_owned);
-        let peers = Peers::find(&texts).expect("all plain");
+        let peers = Peers::find(&texts.to_vec().into()).expect("all plain");
         let all: Vec<_> = peers.all().map(|network| network.to_string()).collect();
         assert_eq!(all, ["10.9.0.2/32", "10.9.0.0/16", "10.1.1.1/32", "fd00::1/128"]);
         assert_eq!(Peers::from_basis(&peers.basis()).expect("own text"), peers);
@@ -205,15 +208,18 @@ mod tests {
 
     #[test]
     fn a_name_that_gives_nothing_is_refused() {
-        let problem = Peers::find(&["no-such-name.invalid".to_owned()]).expect_err("refused");
+        let problem = Peers::find(&vec!["no-such-name.invalid".to_owned()].into()).expect_err("refused");
         assert_eq!(problem.code, "no-address");
         assert!(problem.title.contains("no-such-name.invalid"), "{problem:?}");
-        assert_eq!(Peers::find(&["10.0.0.0/33".to_owned()]).expect_err("refused").code, "bad-peer");
+        assert_eq!(
+            Peers::find(&vec!["10.0.0.0/33".to_owned()].into()).expect_err("refused").code,
+            "bad-peer"
+        );
     }
 
     #[test]
     fn a_name_gives_all_its_addresses() {
-        let peers = Peers::find(&["localhost".to_owned()]).expect("every host has it");
+        let peers = Peers::find(&vec!["localhost".to_owned()].into()).expect("every host has it");
         assert!(peers.all().count() >= 1);
         assert!(peers.all().all(|network| network.addr().is_loopback()));
     }

@@ -106,7 +106,7 @@ sandboxed! {
     fn a_rejected_sender_is_told_at_once() {
         on_builds("a rejection by iptables", |world, _| {
             for direction in [Direction::Both, Direction::In, Direction::Out] {
-                let block = NetBlock { how: Refuse::Reject, direction, to: PEERS.map(str::to_owned).to_vec(), ..NetBlock::default() };
+                let block = NetBlock { how: Refuse::Reject, direction, to: PEERS.map(str::to_owned).to_vec().into(), ..NetBlock::default() };
                 let reject = Injection::make(world, &Fault::NetBlock(block));
                 world.assert_rejected(direction);
                 assert_eq!(reject.evidence().exercised, Seen::Yes);
