@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Failure,
-    check::once,
+    check::{Run, once},
     say::{line, mib, millis},
 };
 
@@ -59,21 +59,21 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 fn show(what: &str, hosts: u32, scenario: &Path, fleet: &[PathBuf]) -> Result<(), Failure> {
-    let mut best = None;
+    let mut best: Option<Run> = None;
     for _ in 0..RUNS {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
         let run = once(command.arg("check").arg(scenario).args(fleet))?;
-        if best.as_ref().is_none_or(|(took, ..)| run.took < *took) {
-            best = Some((run.took, run.worked, run.peak_kib));
+        if best.as_ref().is_none_or(|best| run.took < best.took) {
+            best = Some(run);
         }
     }
-    let (took, worked, peak) = best.unwrap_or_default();
+    let best = best.ok_or("no run")?;
     let target = match hosts {
         10_000 => "300 ms, 100 MiB",
         100_000 => "3 s",
         _ => "",
     };
-    let seen = format!("{} ({} at work), {}", millis(took), millis(worked), mib(peak));
+    let seen = format!("{} ({} at work), {}", millis(best.took), millis(best.worked), mib(best.peak_kib));
     line(&format!("{what}: {hosts} hosts"), &seen, target);
     Ok(())
 }

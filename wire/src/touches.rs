@@ -55,8 +55,8 @@ impl Touches {
         }
     }
 
-    fn peers(peers: &[String]) -> Self {
-        Self { peers: peers.to_vec(), everything: peers.is_empty(), ..Self::default() }
+    fn peers(peers: Vec<String>) -> Self {
+        Self { everything: peers.is_empty(), peers, ..Self::default() }
     }
 
     fn traffic(traffic: &Traffic<'_>) -> Self {
@@ -74,7 +74,7 @@ impl Touches {
             flows: _,
             connections: _,
         } = traffic;
-        Self::peers(to)
+        Self::peers(to.to_vec())
     }
 }
 
@@ -121,7 +121,7 @@ impl Exchange {
     #[must_use]
     pub fn touches(&self) -> Touches {
         let Self { to, way: _, count: _, every: _, within: _ } = self;
-        Touches::peers(&[to.to_string()])
+        Touches::peers(vec![to.to_string()])
     }
 }
 

@@ -178,7 +178,10 @@ impl Serialize for PeerSet {
         match self.but.number {
             Some(number) => list.serialize_element(&format_args!("!@{number}"))?,
             None => {
-                self.but.names.iter().try_for_each(|name| list.serialize_element(&format_args!("!{name}")))?;
+                self.but
+                    .names
+                    .iter()
+                    .try_for_each(|name| list.serialize_element(&format_args!("!{name}")))?;
             }
         }
         list.end()
@@ -252,8 +255,9 @@ impl PeerTable {
     /// # Errors
     /// A fault refers to what is not there, or to nobody.
     pub fn bind_plain<'f>(&self, faults: impl IntoIterator<Item = &'f mut Fault>) -> Result<(), PeersError> {
+        type Plain = HashMap<Arc<[String]>, Arc<[String]>>;
         // By the key of the shared list, and what is taken out of it.
-        let mut plain: HashMap<usize, HashMap<Arc<[String]>, Arc<[String]>>> = HashMap::new();
+        let mut plain: HashMap<usize, Plain> = HashMap::new();
         for set in faults.into_iter().flat_map(Fault::selectors_mut) {
             set.bind(self)?;
             set.all.number = None;
