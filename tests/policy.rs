@@ -25,7 +25,7 @@ use firedrill::{
     plan::model::{self, Reach},
     rehearsal,
 };
-use firedrill_lab::{FileSpec, Lab, LabSpec, Options};
+use firedrill_lab::{FileSpec, Lab, LabSpec, Options, SELF_EXE, ServiceSpec};
 use firedrill_wire::{
     RunId, Span,
     api::{Grade, Prepare, PrepareOne, Prepared, Problem, StartProbes, Undo, UndoScope},
@@ -37,10 +37,11 @@ use futures_util::StreamExt as _;
 use libtest_mimic::{Arguments, Trial};
 
 /// The hosts: their environments and what stands in their `agent.toml` besides.
-const HOSTS: [(&str, Option<&str>, &str); 4] = [
+const HOSTS: [(&str, Option<&str>, &str); 5] = [
     ("free", None, ""),
     ("halted", None, ""),
     ("prod", Some("prod"), ""),
+    ("guarded", None, "[policy]\nprotected_services = [\"victim\"]\n"),
     (
         "ruled",
         Some("staging"),
@@ -60,6 +61,9 @@ kinds = [\"release\"]
 
 /// What lies in the directory of secrets of each host.
 const TOKEN: &str = "s3cret-token";
+
+/// The word by which this program is a service that does nothing.
+const NAP: &str = "policy-nap";
 
 struct World {
     lab: Lab,
@@ -104,6 +108,8 @@ impl World {
             let mut host = rehearsal::host(&pki, &model(name), more).unwrap();
             let path = "/etc/firedrill/secrets/token".into();
             host.files.push(FileSpec { path, content: format!("{TOKEN}\n"), mode: 0o600 });
+            let argv = [SELF_EXE, NAP].map(str::to_owned).to_vec();
+            host.services.push(ServiceSpec { name: "victim".into(), argv, ..ServiceSpec::default() });
             host.region = "here".into();
             host
         });
@@ -155,7 +161,12 @@ fn to_host(host: &str) -> Exchange {
 
 /// What a host says to a `net-block` of another, in a scenario for an environment.
 async fn block(agent: &Agent, environment: Option<&str>) -> Result<(), Problem> {
-    let fault = serde_json::from_str(r#"{"net-block":{"to":"10.77.1.200"}}"#).unwrap();
+    prepare(agent, environment, r#"{"net-block":{"to":"10.77.1.200"}}"#).await
+}
+
+/// What a host says to a fault.
+async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Result<(), Problem> {
+    let fault = serde_json::from_str(fault).unwrap();
     let one = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5) };
     let ask = Prepare {
         plan_digest: "d".to_owned(),
@@ -304,6 +315,23 @@ fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {
     });
 }
 
+fn a_service_is_protected_by_whatever_its_processes_are_found(world: &World) {
+    world.runtime.block_on(async {
+        for fault in [
+            r#"{"service-stop":{"service":"victim"}}"#,
+            r#"{"process-kill":{"match":{"service":"victim"}}}"#,
+            // By a part of the command line, which names no service.
+            r#"{"process-kill":{"match":{"command":"policy-nap"}}}"#,
+            r#"{"process-pause":{"match":{"command":"policy-nap"}}}"#,
+        ] {
+            let problem = prepare(&world.agent("alice", "guarded"), None, fault).await.unwrap_err();
+            assert_eq!(problem.code, "not-allowed", "{fault}: {problem:?}");
+            assert!(problem.hint.contains("policy.protected_services \"victim\""), "{problem:?}");
+            assert_eq!(prepare(&world.agent("alice", "free"), None, fault).await, Ok(()), "{fault}");
+        }
+    });
+}
+
 fn the_environment_is_the_hosts_word(world: &World) {
     world.runtime.block_on(async {
         let measure = probes("http://10.77.1.10:9/", "");
@@ -348,14 +376,23 @@ fn main() -> ExitCode {
     if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
+    if std::env::args().nth(1).as_deref() == Some(NAP) {
+        loop {
+            std::thread::park();
+        }
+    }
     let mut args = Arguments::from_args();
     // They share hosts, and each leaves them as it found them.
     args.test_threads = Some(1);
-    let cases: [Case; 5] = [
+    let cases: [Case; 6] = [
         ("secrets_come_from_listed_directories_only", secrets_come_from_listed_directories_only),
         ("bounds_of_probes_are_named", bounds_of_probes_are_named),
         ("a_halt_is_for_probes_and_exchanges_too", a_halt_is_for_probes_and_exchanges_too),
         ("whom_a_host_allows_nothing_may_heal_and_look", whom_a_host_allows_nothing_may_heal_and_look),
+        (
+            "a_service_is_protected_by_whatever_its_processes_are_found",
+            a_service_is_protected_by_whatever_its_processes_are_found,
+        ),
         ("the_environment_is_the_hosts_word", the_environment_is_the_hosts_word),
     ];
     let world = if args.list {

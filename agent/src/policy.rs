@@ -12,7 +12,7 @@ mod rule;
 use std::path::Path;
 
 use firedrill_wire::{
-    Span,
+    Span, Touches,
     api::{Claim, Problem, StartProbes},
 };
 use serde::Deserialize;
@@ -29,7 +29,7 @@ pub struct Policy {
     pub max_hold: Span,
     /// No more may be open at a time.
     pub max_faults: usize,
-    /// Services that no fault may name, whoever asks; `*` stands for any text.
+    /// Services that no fault on services or processes touches, whoever asks; `*` stands for any text.
     pub protected_services: Vec<String>,
     /// No probes run longer; at most [`StartProbes::LONGEST`].
     pub max_probe_time: Span,
@@ -94,13 +94,7 @@ impl Policy {
     /// The refusal: it names the rule and the file.
     pub fn check(&self, ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
         let kind = ask.act.kind();
-        let no = |rule: String, why: String| {
-            Err(refuse(
-                "not-allowed",
-                format!("{kind}: {why}"),
-                format!("{rule} in {} says so; ask who keeps this host's policy", file.display()),
-            ))
-        };
+        let no = |rule: String, why: String| Err(said(file, &rule, format!("{kind}: {why}")));
         if !ask.caller.may_harm {
             return Err(refuse(
                 "not-allowed",
@@ -135,8 +129,14 @@ impl Policy {
                 }
             }
         }
+        self.by_rules(ask, &touches, file)
+    }
+
+    /// Whether a rule lets somebody do what touches all this.
+    fn by_rules(&self, ask: &Question<'_>, touches: &Touches, file: &Path) -> Result<(), Problem> {
+        let kind = ask.act.kind();
         if self.allow.is_empty() {
-            if !named::needs_naming(&touches) {
+            if !named::needs_naming(touches) {
                 return Ok(());
             }
             return Err(refuse(
@@ -146,14 +146,14 @@ impl Policy {
                 ),
                 format!(
                     "[[policy.allow]] with {} in {} would allow it",
-                    named::clause(&touches),
+                    named::clause(touches),
                     file.display()
                 ),
             ));
         }
         let mut nearest: Option<(usize, String)> = None;
         for rule in &self.allow {
-            match rule.allows(ask, &touches) {
+            match rule.allows(ask, touches) {
                 Ok(()) => return Ok(()),
                 Err((depth, why)) => {
                     if nearest.as_ref().is_none_or(|(most, _)| depth > *most) {
@@ -163,10 +163,8 @@ impl Policy {
                 }
             }
         }
-        no(
-            nearest.map_or_else(|| "policy.allow".to_owned(), |(_, text)| text),
-            format!("no rule lets {} do this", ask.caller.name),
-        )
+        let rule = nearest.map_or_else(|| "policy.allow".to_owned(), |(_, text)| text);
+        Err(said(file, &rule, format!("{kind}: no rule lets {} do this", ask.caller.name)))
     }
 
     /// Whether so many probes may be started for so long.
@@ -210,27 +208,47 @@ impl Policy {
         ))
     }
 
-    /// Whether claims, which name what a fault really touches, spare what is protected.
+    /// Whether claims, which name what a fault really touches, spare what is protected, and whether a rule allows the
+    /// services among them that the fault does not name: a service manager stops others with one.
     ///
     /// # Errors
     /// The refusal.
-    pub fn check_claims(&self, claims: &[Claim], file: &Path) -> Result<(), Problem> {
-        for claim in claims {
-            let Some((class, name)) = claim.what.split_once(':') else { continue };
-            if matches!(class, "unit" | "service")
-                && let Some(rule) = self.protected(name)
-            {
-                return Err(refuse(
-                    "not-allowed",
-                    format!("{} is protected on this host", claim.what),
-                    format!("policy.protected_services \"{rule}\" in {} says so", file.display()),
-                ));
-            }
+    pub fn check_claims(&self, ask: &Question<'_>, claims: &[Claim], file: &Path) -> Result<(), Problem> {
+        let services = || claims.iter().filter_map(|claim| Some((claim, service_of(claim)?)));
+        if let Some((claim, rule)) = services().find_map(|(claim, name)| Some((claim, self.protected(name)?)))
+        {
+            return Err(refuse(
+                "not-allowed",
+                format!("{} is protected on this host", claim.what),
+                format!("policy.protected_services \"{rule}\" in {} says so", file.display()),
+            ));
         }
-        Ok(())
+        let mut touches = ask.act.touches();
+        let is_named = |name: &str| touches.services.iter().any(|known| named::same_service(known, name));
+        let beside: Vec<String> =
+            services().map(|(_, name)| name.to_owned()).filter(|name| !is_named(name)).collect();
+        if beside.is_empty() {
+            return Ok(());
+        }
+        touches.services.extend(beside);
+        self.by_rules(ask, &touches, file)
     }
 
-    fn protected(&self, service: &str) -> Option<&String> {
+    /// The refusal of a fault on a process of a service that is protected.
+    pub(crate) fn of_protected(&self, service: &str, file: &Path) -> Option<Problem> {
+        let rule = self.protected(service)?;
+        Some(refuse(
+            "not-allowed",
+            format!("a process that is meant belongs to {service}, which is protected on this host"),
+            format!(
+                "policy.protected_services \"{rule}\" in {} says so; make the match narrower",
+                file.display()
+            ),
+        ))
+    }
+
+    /// The entry that protects a service, if one does.
+    pub(crate) fn protected(&self, service: &str) -> Option<&String> {
         let bare = |name: &str| name.strip_suffix(".service").unwrap_or(name).to_owned();
         // A service directory is known by its last part too.
         let last = service.rsplit('/').next().unwrap_or(service);
@@ -238,6 +256,18 @@ impl Policy {
             .iter()
             .find(|name| rule::like(&bare(name), &bare(service)) || rule::like(&bare(name), &bare(last)))
     }
+}
+
+/// The service that a claim is on.
+fn service_of(claim: &Claim) -> Option<&str> {
+    let (class, name) = claim.what.split_once(':')?;
+    matches!(class, "unit" | "service").then_some(name)
+}
+
+/// A refusal that names a rule and the file.
+fn said(file: &Path, rule: &str, why: String) -> Problem {
+    let hint = format!("{rule} in {} says so; ask who keeps this host's policy", file.display());
+    refuse("not-allowed", why, hint)
 }
 
 #[cfg(test)]

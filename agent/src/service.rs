@@ -7,7 +7,7 @@ mod pick;
 pub mod runit;
 pub mod systemd;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use firedrill_wire::{
     api::Claim,
@@ -337,6 +337,25 @@ pub(crate) fn managers(host: &Host) -> Vec<(ServiceManager, Box<dyn Manager>)> {
         .into_iter()
         .filter_map(|which| Some((which, manager(host, which)?)))
         .collect()
+}
+
+/// The first service of those wanted by name that one of some processes belongs to.
+///
+/// # Errors
+/// The services, or the processes of one, could not be listed.
+pub(crate) fn holder(
+    host: &Host,
+    processes: &BTreeSet<Name>,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Option<Unit>, ServiceError> {
+    for (_, manager) in managers(host) {
+        for (unit, ..) in manager.list()?.into_iter().filter(|(unit, ..)| wanted(unit.name())) {
+            if manager.processes(&unit)?.iter().any(|name| processes.contains(name)) {
+                return Ok(Some(unit));
+            }
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

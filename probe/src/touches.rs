@@ -30,7 +30,7 @@ pub fn touches(spec: &ProbeSpec) -> Touches {
             Some(addresses) if !addresses.is_empty() => {
                 all.peers = addresses.iter().map(ToString::to_string).collect();
             }
-            _ => all.peers.push(host),
+            _ => all.peers = vec![host].into(),
         },
         None => all.everything = true,
     }
@@ -66,7 +66,8 @@ mod tests {
         assert_eq!(probe.reads, ["/s/token", "/s/ca.pem"]);
         let probe = of(r#"{"name":"p","rate":1,"timeout":"1s","kind":{"http":{"url":"http://[::1]/",
             "bearer":{"secret_env":"TOKEN"}}}}"#);
-        assert_eq!((&*probe.peers, &*probe.variables), (&["::1".to_owned()][..], &["TOKEN".to_owned()][..]));
+        assert_eq!(probe.peers, ["::1"]);
+        assert_eq!(probe.variables, ["TOKEN"]);
         assert!(!probe.everything);
     }
 

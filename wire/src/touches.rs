@@ -7,7 +7,7 @@ use crate::{
     Fault,
     exchange::Exchange,
     fault::{
-        HostIsolate, HostPoweroff, HostReboot, NetDown, NetPartition, ProcessKill, ProcessMatch,
+        HostIsolate, HostPoweroff, HostReboot, NetDown, NetPartition, PeerSet, ProcessKill, ProcessMatch,
         ProcessPause, RegionKill, ServiceKill, ServiceRestart, ServiceStop, Traffic,
     },
 };
@@ -20,7 +20,7 @@ pub struct Touches {
     /// Processes that it signals, by program name.
     pub processes: Vec<String>,
     /// Whom it cuts off, slows down or connects to: addresses, CIDRs, names.
-    pub peers: Vec<String>,
+    pub peers: PeerSet,
     /// Interfaces that it sets down.
     pub interfaces: Vec<String>,
     /// Files that it reads.
@@ -55,8 +55,10 @@ impl Touches {
         }
     }
 
-    fn peers(peers: Vec<String>) -> Self {
-        Self { everything: peers.is_empty(), peers, ..Self::default() }
+    fn peers(peers: PeerSet) -> Self {
+        // A list of which all is taken out names nobody.
+        let everything = peers.iter().next().is_none();
+        Self { everything, peers, ..Self::default() }
     }
 
     fn traffic(traffic: &Traffic<'_>) -> Self {
@@ -74,7 +76,7 @@ impl Touches {
             flows: _,
             connections: _,
         } = traffic;
-        Self::peers(to.to_vec())
+        Self::peers((*to).clone())
     }
 }
 
@@ -121,7 +123,7 @@ impl Exchange {
     #[must_use]
     pub fn touches(&self) -> Touches {
         let Self { to, way: _, count: _, every: _, within: _ } = self;
-        Touches::peers(vec![to.to_string()])
+        Touches::peers(vec![to.to_string()].into())
     }
 }
 

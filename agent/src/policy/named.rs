@@ -80,7 +80,7 @@ pub(super) fn allows(rule: &Rule, touches: &Touches) -> Result<(), String> {
         return Err("names what may be touched, while this touches more than it names".to_owned());
     }
     for service in services {
-        is_named("services", &rule.services, service, like)?;
+        is_named("services", &rule.services, service, is_service)?;
     }
     // A service that may be touched may have its processes touched.
     for process in processes.iter().filter(|_| services.is_empty()) {
@@ -106,6 +106,23 @@ fn is_named(key: &str, list: &[String], value: &str, fits: fn(&str, &str) -> boo
         return Ok(());
     }
     Err(format!("has {key} = {list:?}, here it is {value}"))
+}
+
+/// Whether a service is like a pattern, by its name with or without the folder and the `.service` of its manager.
+fn is_service(pattern: &str, service: &str) -> bool {
+    let last = service.rsplit('/').next().unwrap_or(service);
+    let whole = if last.contains('.') { last.to_owned() } else { format!("{last}.service") };
+    [service, last, bare(last), &whole].into_iter().any(|name| like(pattern, name))
+}
+
+/// Whether two names mean the same service.
+pub(super) fn same_service(one: &str, other: &str) -> bool {
+    let last = |name: &str| bare(name.rsplit('/').next().unwrap_or(name)).to_owned();
+    last(one) == last(other)
+}
+
+fn bare(service: &str) -> &str {
+    service.strip_suffix(".service").unwrap_or(service)
 }
 
 /// Whether a file's path is like a pattern. A path with `..` is like none: the pattern would not mean what it is read as.

@@ -139,14 +139,37 @@ fn interfaces_are_allowed_by_name() {
     assert!(check(&others, &alice(), &down(r#"{"to":"10.9.0.2"}"#)).is_err(), "more than its peers");
 }
 
+fn claims(policy: &Policy, fault: &Fault, claims: &[&str]) -> Result<(), Problem> {
+    let claims: Vec<Claim> =
+        claims.iter().map(|what| Claim { what: (*what).to_owned(), shared: false }).collect();
+    let (caller, act) = (&alice(), Act::Fault { fault, hold: Span::secs(20) });
+    let ask = Question { caller, environment: None, host_environment: None, act, wall_us: FRIDAY_NOON };
+    policy.check_claims(&ask, &claims, Path::new("f"))
+}
+
+#[test]
+fn services_that_go_down_with_the_one_that_is_named_are_asked_about() {
+    let narrow = policy("[[allow]]\nname = \"n\"\nservices = [\"checkout\", \"cart-*\"]\n");
+    let own = "unit:systemd/checkout.service";
+    assert_eq!(claims(&narrow, &stop("checkout"), &[own]), Ok(()));
+    assert_eq!(claims(&narrow, &stop("checkout"), &[own, "unit:systemd/cart-eu.service"]), Ok(()));
+    assert_eq!(claims(&narrow, &stop("checkout.service"), &["unit:runit/checkout"]), Ok(()));
+    let problem = claims(&narrow, &stop("checkout"), &[own, "unit:systemd/db.service"]).unwrap_err();
+    assert!(problem.hint.contains("services") && problem.hint.contains("db.service"), "{problem:?}");
+    assert_eq!(check(&narrow, &alice(), &stop("checkout.service")), Ok(()), "the same service");
+    assert!(check(&narrow, &alice(), &stop("checkout.socket")).is_err());
+    let free = policy("[[allow]]\nname = \"n\"\n");
+    assert_eq!(claims(&free, &stop("checkout"), &[own, "unit:systemd/db.service"]), Ok(()));
+    assert_eq!(claims(&Policy::default(), &stop("checkout"), &[own, "unit:systemd/db.service"]), Ok(()));
+}
+
 #[test]
 fn claims_on_protected_services_are_refused() {
     let strict = policy("protected_services = [\"sshd\"]");
     let file = Path::new("f");
-    let claim = |what: &str| [Claim { what: what.into(), shared: false }];
-    assert!(strict.check_claims(&claim("unit:sshd.service"), file).is_err());
-    assert!(strict.check_claims(&claim("service:/etc/service/sshd"), file).is_err());
-    assert!(strict.check_claims(&claim("unit:checkout"), file).is_ok());
+    assert!(claims(&strict, &stop("checkout"), &["unit:sshd.service"]).is_err());
+    assert!(claims(&strict, &stop("checkout"), &["service:/etc/service/sshd"]).is_err());
+    assert_eq!(claims(&strict, &stop("checkout"), &["unit:checkout"]), Ok(()));
     assert!(strict.check_count(16, file).is_ok() && strict.check_count(17, file).is_err());
 }
 

@@ -166,7 +166,7 @@ impl Core {
         if fingerprint(&prepared) != one.fingerprint {
             return Err(changed(one));
         }
-        self.allowed_claims(&prepared.claims)?;
+        self.allowed_claims(caller, environment, &ask, &prepared.claims)?;
         let ends_boot_us = one.start_boot_us.saturating_add(one.hold.as_micros());
         Ok(Intent {
             identity: self.here.clone(),

@@ -1,12 +1,12 @@
 //! What the host's rules and its halt say to whatever somebody asks for; and what is asked besides faults: probes, exchanges
 //! of packets, the end of a halt.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use firedrill_probe::clock;
 use firedrill_wire::{
     RunId,
-    api::{Problem, StartProbes},
+    api::{Claim, Problem, StartProbes},
     exchange::{Exchange, Exchanged},
     journal::What,
 };
@@ -17,9 +17,11 @@ use crate::{
     config::Rules,
     control::Caller,
     exchange,
-    fault::refuse,
+    fault::{Ask, refuse},
+    host::process::Name,
     policy::{Act, Question},
     secrets::AllOf,
+    service,
     wiring::Leave,
 };
 
@@ -53,6 +55,43 @@ impl Core {
             let ask = Question { caller, environment, host_environment, act, wall_us };
             rules.policy.check(&ask, self.policy_file())
         })
+    }
+
+    /// Whether all of the rules allow what a fault really touches, as its preparation found out.
+    pub(super) fn allowed_claims(
+        &self,
+        caller: &Caller,
+        environment: Option<&str>,
+        ask: &Ask,
+        claims: &[Claim],
+    ) -> Result<(), Problem> {
+        let rules = self.live.rules()?;
+        let act = Act::Fault { fault: &ask.fault, hold: ask.hold };
+        for rules in &rules {
+            let host_environment = rules.environment.as_deref();
+            let question = Question { caller, environment, host_environment, act, wall_us: clock::wall_us() };
+            rules.policy.check_claims(&question, claims, self.policy_file())?;
+        }
+        self.spares_protected(&rules, claims)
+    }
+
+    /// Whether no process among the claims belongs to a service that is protected.
+    fn spares_protected(&self, rules: &[Arc<Rules>], claims: &[Claim]) -> Result<(), Problem> {
+        let processes: BTreeSet<Name> =
+            claims.iter().filter_map(|claim| claim.what.strip_prefix("process:")?.parse().ok()).collect();
+        let protected = |name: &str| rules.iter().any(|rules| rules.policy.protected(name).is_some());
+        if processes.is_empty() || rules.iter().all(|rules| rules.policy.protected_services.is_empty()) {
+            return Ok(());
+        }
+        let found = service::holder(&self.host, &processes, &protected).map_err(|error| {
+            let hint =
+                "without them nobody can tell whether a process belongs to a service that is protected";
+            refuse("service-manager", format!("cannot look through the services: {error}"), hint)
+        })?;
+        let refusal = found.and_then(|unit| {
+            rules.iter().find_map(|rules| rules.policy.of_protected(unit.name(), self.policy_file()))
+        });
+        refusal.map_or(Ok(()), Err)
     }
 
     pub(super) fn start_probes(

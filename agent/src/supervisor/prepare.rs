@@ -3,7 +3,7 @@
 use firedrill_probe::clock;
 use firedrill_wire::{
     RunId, Span,
-    api::{Claim, Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
+    api::{Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
 };
 use ring::digest::{Context, SHA256};
 
@@ -88,7 +88,7 @@ impl Core {
         let ask = Ask { id: one.id.clone(), fault: one.fault.clone(), hold: one.hold };
         self.allowed(caller, environment, &ask, clock::wall_us())?;
         let prepared = self.kind(&ask)?.prepare(&self.host, &ask)?;
-        self.allowed_claims(&prepared.claims)?;
+        self.allowed_claims(caller, environment, &ask, &prepared.claims)?;
         Ok(prepared)
     }
 
@@ -119,11 +119,6 @@ impl Core {
         }
         let act = Act::Fault { fault: &ask.fault, hold: ask.hold };
         self.may(&self.live.rules()?, caller, environment, act, wall_us)
-    }
-
-    pub(super) fn allowed_claims(&self, claims: &[Claim]) -> Result<(), Problem> {
-        let rules = self.live.rules()?;
-        rules.iter().try_for_each(|rules| rules.policy.check_claims(claims, self.policy_file()))
     }
 
     /// Whether anything may be started for a run at all.
