@@ -57,6 +57,7 @@ golden! {
     params: "tests/wrong/params.toml", None;
     blast_radius: "tests/wrong/blast.toml", FLEET;
     another_environment: "tests/wrong/environment.toml", FLEET;
+    crowded: "tests/wrong/crowded.toml", FLEET;
     guard: "tests/wrong/guard.toml", FLEET;
     limit: "tests/wrong/limit.toml", FLEET;
     vantages: "tests/wrong/vantage.toml", FLEET;

@@ -23,7 +23,7 @@ use firedrill_agent::{
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
-    api::{Arm, HostState, Prepared, Renew, Undo, UndoAnswer, UndoScope},
+    api::{Arm, HostState, Prepare, Prepared, Renew, Undo, UndoAnswer, UndoScope},
     fault::{ProcessKill, Signal},
     journal::{AgentEvent, HealReason, State, What},
 };
@@ -276,6 +276,31 @@ fn overlapping_injections_are_undone_in_every_order() {
         agent.undo(UndoScope::Injection(id(order[1])), false);
         assert!(!agent.file(order[1]).exists(), "{order:?}");
     }
+}
+
+#[test]
+fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
+    let agent = Agent::new();
+    let ask = |from: usize, count: usize| {
+        let names: Vec<String> = (from..from + count).map(|n| format!("i{n}")).collect();
+        let faults: Vec<(&str, Fault)> =
+            names.iter().map(|name| (name.as_str(), pause(name, None, None))).collect();
+        agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&faults, HOLD))
+    };
+    let all = ready(ask(0, Prepare::MOST_OF_RUN).unwrap());
+    let refused = ask(1, Prepare::MOST_OF_RUN).unwrap_err();
+    assert_eq!(refused.code, "too-many");
+    assert!(
+        refused.title.contains("1001 faults of run r1") && refused.title.contains("takes 1000"),
+        "{refused:?}"
+    );
+    ask(0, Prepare::MOST_OF_RUN).unwrap();
+    let told = agent.arm(&ask_arm(&all[..Arm::MOST + 1], 60_000, HOLD, LEASE)).unwrap_err();
+    assert!(told.contains("too-many"), "{told}");
+    // All are remembered: the first as well as the last.
+    let ends = [all[0].clone(), all[Prepare::MOST_OF_RUN - 1].clone()];
+    agent.arm(&ask_arm(&ends, 60_000, HOLD, LEASE)).unwrap();
+    agent.undo(UndoScope::All, false);
 }
 
 #[test]

@@ -99,6 +99,8 @@ fn is_important(event: &Event) -> bool {
         Event::Bin { .. }
         | Event::Exchanged { .. }
         | Event::Clock { .. }
+        // Nothing was touched yet, and a large fleet gives very many; the next record that matters brings them to the disk.
+        | Event::Prepared { .. }
         | Event::Note { .. }
         | Event::Unknown { .. }
         | Event::LinkBack { .. } => false,

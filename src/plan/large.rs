@@ -67,9 +67,8 @@ const ATTACKS: [&str; 7] = [
 /// How many texts all lists of peers have that are held, each list once, and what is taken out of them.
 fn held(plan: &Plan) -> usize {
     let mut lists = HashMap::new();
-    let mut faults: Vec<Fault> =
-        plan.attacks.iter().flat_map(|attack| &attack.injections).map(|one| one.fault.clone()).collect();
-    for peers in faults.iter_mut().flat_map(Fault::selectors_mut) {
+    let faults = plan.attacks.iter().flat_map(|attack| &attack.injections).map(|one| &one.fault);
+    for peers in faults.flat_map(Fault::selectors) {
         lists.insert(peers.key(), peers.all().len());
         lists.insert(peers.but().as_ptr().addr(), peers.but().len());
     }
@@ -153,6 +152,18 @@ fn one_mistake_in_each_host_is_told_in_few_lines() {
     let text = report.render(false, 110);
     assert!(text.len() < 2_000, "{} bytes: {}", text.len(), &text[..2_000]);
     assert!(text.contains("… and 997 times more: unknown key `rolls` in host, in lines 21, 26,"), "{text}");
+}
+
+#[test]
+fn more_than_an_agent_takes_is_told_with_its_place() {
+    let stop = "fault.service-stop = { service = \"checkout\" }";
+    let one = |n: usize| format!("on = \"app1\"\n{stop}\nhold = \"60s\"\n[[attack]]\nname = \"act {n}\"\n");
+    let attacks = |count: usize| (1..count).map(one).collect::<String>() + "on = \"app1\"\n" + stop;
+    let report = Files::new(10, &attacks(1_000)).inspected().report;
+    assert!(!report.failed(), "{}", report.render(false, 110));
+    let text = Files::new(10, &attacks(1_001)).inspected().report.render(false, 110);
+    let told = "with attack `act 1000` host `app1` has more than 1000 faults in this scenario";
+    assert!(text.contains(told) && text.contains("large.toml:"), "{text}");
 }
 
 #[test]

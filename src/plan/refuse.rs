@@ -1,5 +1,6 @@
 //! What is refused, and what is worth a warning, without asking any host. One file a concern.
 
+mod agent;
 mod blast;
 mod environment;
 mod fault;
@@ -39,6 +40,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
 
 /// All that can be refused once hosts are known.
 pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
+    agent::refuse(scenario, draft, sink);
     environment::refuse(scenario, fleet, draft, sink);
     blast::refuse(scenario, fleet, draft, sink);
     time::refuse_limit(scenario, draft, sink);

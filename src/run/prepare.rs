@@ -9,7 +9,10 @@ use firedrill_wire::{
     InjectionId,
     api::{Prepare, PrepareOne, Prepared, PreparedOne, Problem},
 };
-use futures_util::future::join_all;
+use futures_util::{
+    future::join_all,
+    stream::{self, StreamExt as _},
+};
 use tokio::sync::watch;
 
 use super::{Peer, Run, RunError, watchers};
@@ -47,6 +50,32 @@ pub(super) fn by_person(problem: &Problem) -> bool {
 
 /// Rounds of the clock's measurement: the shortest counts.
 const ROUNDS: u32 = 5;
+
+/// So many hosts are asked at the same time: each question has all peers of its host.
+const HOSTS_AT_ONCE: usize = 64;
+/// So many injections are asked about in one question, and of so many peers together, that the answer comes in time.
+const INJECTIONS_AT_ONCE: usize = 100;
+const PEERS_AT_ONCE: usize = 200_000;
+
+/// Parts of what a host is to be asked, in order.
+fn parts(questions: Vec<(usize, PrepareOne)>) -> Vec<Vec<(usize, PrepareOne)>> {
+    let mut parts: Vec<Vec<(usize, PrepareOne)>> = Vec::new();
+    let mut peers = 0;
+    for question in questions {
+        let own: usize = question.1.fault.selectors().iter().map(|peers| peers.all().len()).sum();
+        match parts.last_mut() {
+            Some(part) if part.len() < INJECTIONS_AT_ONCE && peers + own <= PEERS_AT_ONCE => {
+                peers += own;
+                part.push(question);
+            }
+            _ => {
+                peers = own;
+                parts.push(vec![question]);
+            }
+        }
+    }
+    parts
+}
 
 impl Run {
     /// The id of an injection: the same for prepare, arm and undo, and known without asking anybody.
@@ -162,36 +191,38 @@ impl Run {
             let (run, plan_digest, environment) =
                 (self.id.clone(), self.digest.clone(), self.plan.environment.clone());
             Some(async move {
-                let (attacks, injections): (Vec<usize>, Vec<PrepareOne>) = questions.into_iter().unzip();
-                let answer = agent.prepare(&run, &Prepare { plan_digest, environment, injections }).await;
-                (host, attacks, answer)
-            })
-        });
-        let (mut answers, mut refusals, mut person) = (Vec::new(), Vec::new(), false);
-        for (host, attacks, answer) in join_all(calls).await {
-            match answer {
-                Ok(answer) => {
-                    for (attack, prepared) in attacks.into_iter().zip(answer.injections) {
-                        if let Prepared::Refused(problem) = &prepared.answer {
-                            person |= by_person(problem);
-                            let mut why = format!("{host} refuses: {}", problem.title);
-                            if !problem.hint.is_empty() {
-                                why = format!("{why} ({})", problem.hint);
-                            }
-                            refusals.push(why);
-                        }
-                        self.book.write(Event::Prepared {
-                            host: host.clone(),
-                            attack,
-                            prepared: prepared.clone(),
-                        })?;
-                        answers.push(Answer { host: host.clone(), attack, prepared });
+                let mut answered = Vec::new();
+                for part in parts(questions) {
+                    let (attacks, injections): (Vec<usize>, Vec<PrepareOne>) = part.into_iter().unzip();
+                    let (plan_digest, environment) = (plan_digest.clone(), environment.clone());
+                    match agent.prepare(&run, &Prepare { plan_digest, environment, injections }).await {
+                        Ok(answer) => answered.extend(attacks.into_iter().zip(answer.injections)),
+                        Err(error) => return (host, answered, Some(error)),
                     }
                 }
-                Err(error) => {
-                    person |= error.problem().is_some_and(by_person);
-                    refusals.push(format!("{host} did not prepare: {error}"));
+                (host, answered, None)
+            })
+        });
+        let calls: Vec<_> = calls.collect();
+        let answered: Vec<_> = stream::iter(calls).buffered(HOSTS_AT_ONCE).collect().await;
+        let (mut answers, mut refusals, mut person) = (Vec::new(), Vec::new(), false);
+        for (host, answered, error) in answered {
+            for (attack, prepared) in answered {
+                if let Prepared::Refused(problem) = &prepared.answer {
+                    person |= by_person(problem);
+                    let mut why = format!("{host} refuses: {}", problem.title);
+                    if !problem.hint.is_empty() {
+                        why = format!("{why} ({})", problem.hint);
+                    }
+                    refusals.push(why);
                 }
+                let written = Event::Prepared { host: host.clone(), attack, prepared: prepared.clone() };
+                self.book.write(written)?;
+                answers.push(Answer { host: host.clone(), attack, prepared });
+            }
+            if let Some(error) = error {
+                person |= error.problem().is_some_and(by_person);
+                refusals.push(format!("{host} did not prepare: {error}"));
             }
         }
         refusals.dedup();
@@ -224,5 +255,35 @@ impl Run {
             let problem = answer.as_ref().err()?.problem().filter(|problem| by_person(problem))?;
             Some(format!("on {host}: {}", problem.title))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firedrill_wire::{
+        Fault, Span,
+        fault::{NetBlock, PeerSet},
+    };
+
+    #[test]
+    fn many_questions_are_asked_in_parts_that_can_be_answered_in_time() {
+        let many = PeerSet::from(vec!["10.0.0.1".to_owned(); 90_000]);
+        let ask = |count: usize, to: &PeerSet| -> Vec<(usize, usize)> {
+            let one = |number: usize| PrepareOne {
+                id: format!("run-1-{number}").parse().expect("an id"),
+                fault: Fault::NetBlock(NetBlock { to: to.clone(), ..NetBlock::default() }),
+                hold: Span::secs(1),
+            };
+            let parts = parts((0..count).map(|number| (number, one(number))).collect());
+            assert_eq!(
+                parts.iter().flatten().map(|(n, _)| *n).collect::<Vec<_>>(),
+                (0..count).collect::<Vec<_>>()
+            );
+            parts.iter().map(|part| (part[0].0, part.len())).collect()
+        };
+        assert_eq!(ask(0, &many), []);
+        assert_eq!(ask(250, &vec!["a".to_owned()].into()), [(0, 100), (100, 100), (200, 50)]);
+        assert_eq!(ask(5, &many), [(0, 2), (2, 2), (4, 1)]);
     }
 }

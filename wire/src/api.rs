@@ -65,6 +65,18 @@ pub struct Prepare {
     pub injections: Vec<PrepareOne>,
 }
 
+impl Prepare {
+    /// An agent takes at most so many injections of one run.
+    pub const MOST_OF_RUN: usize = 1_000;
+    /// A question takes at most so many bytes as JSON.
+    pub const MOST_BYTES: usize = 8 << 20;
+}
+
+impl Arm {
+    /// An agent arms at most so many injections at once: each has a thread, and is looked into again before.
+    pub const MOST: usize = 100;
+}
+
 /// [`Prepare`] in JSON.
 #[derive(Serialize, Deserialize)]
 struct PrepareBody<'a> {

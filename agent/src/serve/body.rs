@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Refusal;
 
-/// Bodies with faults in them.
+/// Bodies with injections or probes in them.
 pub(super) const LARGE: usize = 1024 * 1024;
 /// All others.
 pub(super) const SMALL: usize = 64 * 1024;
@@ -24,7 +24,7 @@ pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refusal> {
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
             format!("the body has more than {limit} bytes"),
-            "send fewer injections or probes in one call",
+            "send fewer injections, peers or probes in one call",
         )),
         Ok(Err(error)) => Err(bad(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}"))),
         Err(_) => {

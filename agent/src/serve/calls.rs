@@ -47,7 +47,7 @@ pub(super) async fn prepare(
     body: Body,
 ) -> Answer<PrepareAnswer> {
     let turn = app.lanes.harm("prepare").await?;
-    let ask: Prepare = json(body, LARGE).await?;
+    let ask: Prepare = json(body, Prepare::MOST_BYTES).await?;
     Ok(Json(turn.run("prepare", move || app.control.prepare(&caller, &run, &ask)).await??))
 }
 

@@ -43,6 +43,17 @@ impl Core {
                 format!("at least {LEASE_LEAST}"),
             ));
         }
+        if arm.injections.len() > Arm::MOST {
+            return Err(refuse(
+                "too-many",
+                format!(
+                    "{} faults at once on this host; an agent arms {} at once",
+                    arm.injections.len(),
+                    Arm::MOST
+                ),
+                "spread them over several attacks",
+            ));
+        }
         let (asked, environment) = self.asked(run, arm)?;
         let intents = arm
             .injections

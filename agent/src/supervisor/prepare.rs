@@ -1,5 +1,7 @@
 //! `prepare`: what faults would do. Reads only, and takes the run's snapshot the first time.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use firedrill_probe::clock;
 use firedrill_wire::{
     RunId, Span,
@@ -13,9 +15,6 @@ use crate::{
     fault::{Ask, Inject, Prepared, refuse},
     policy::Act,
 };
-
-/// So many injections of one run are remembered.
-const ASKS_MOST: usize = 1024;
 
 /// What a fault is based on, claims and undoes, as a short text that changes when one of these does.
 pub(super) fn fingerprint(prepared: &Prepared) -> String {
@@ -37,6 +36,7 @@ impl Core {
         ask: &Prepare,
     ) -> Result<PrepareAnswer, Problem> {
         self.open_for(run)?;
+        self.room_for(run, ask)?;
         let mut asks = Vec::new();
         let mut answers = Vec::new();
         for one in &ask.injections {
@@ -71,12 +71,30 @@ impl Core {
         known.heard_boot_us = clock::boot_us();
         known.began_here |= began_here;
         known.asks.extend(asks);
-        while known.asks.len() > ASKS_MOST {
-            known.asks.pop_first();
-        }
         book.prune();
         drop(book);
         Ok(PrepareAnswer { clock: self.clock(), injections: answers })
+    }
+
+    /// Refuses more injections of one run than are remembered, before any is looked into.
+    fn room_for(&self, run: &RunId, ask: &Prepare) -> Result<(), Problem> {
+        let mut ids: BTreeSet<_> = ask.injections.iter().map(|one| &one.id).collect();
+        let book = lock(&self.book);
+        let known = book.runs.get(run).map(|known| &known.asks);
+        let before = known.map_or(0, BTreeMap::len);
+        ids.retain(|id| !known.is_some_and(|known| known.contains_key(*id)));
+        let all = before + ids.len();
+        if all <= Prepare::MOST_OF_RUN {
+            return Ok(());
+        }
+        Err(refuse(
+            "too-many",
+            format!(
+                "{all} faults of run {run} on this host; an agent takes {} of one run",
+                Prepare::MOST_OF_RUN
+            ),
+            "put some of them into another run",
+        ))
     }
 
     fn prepare_one(

@@ -16,6 +16,9 @@ use super::{Fault, net::one_or_many};
 /// Lists of so many texts are copied rather than shared.
 const SHORT: usize = 16;
 
+/// What is left of a list, by what was taken out of it.
+type Less = HashMap<Arc<[String]>, Arc<[String]>>;
+
 /// Peers of a fault: a list that faults can share, less a few texts of it. What an empty list means is up to the kind.
 #[derive(Clone, Debug, Default)]
 pub struct PeerSet {
@@ -255,9 +258,7 @@ impl PeerTable {
     /// # Errors
     /// A fault refers to what is not there, or to nobody.
     pub fn bind_plain<'f>(&self, faults: impl IntoIterator<Item = &'f mut Fault>) -> Result<(), PeersError> {
-        type Plain = HashMap<Arc<[String]>, Arc<[String]>>;
-        // By the key of the shared list, and what is taken out of it.
-        let mut plain: HashMap<usize, Plain> = HashMap::new();
+        let mut plain: HashMap<usize, Less> = HashMap::new();
         for set in faults.into_iter().flat_map(Fault::selectors_mut) {
             set.bind(self)?;
             set.all.number = None;

@@ -108,6 +108,18 @@ impl Fault {
     }
 
     /// The lists of peers in its parameters, whatever they mean to the kind.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<&PeerSet> {
+        match self {
+            Self::NetDown(kind) => vec![&kind.to],
+            Self::HostIsolate(kind) => vec![&kind.except],
+            other => {
+                other.on_traffic().map(OnTraffic::traffic).map_or_else(Vec::new, |t| vec![t.to, t.except])
+            }
+        }
+    }
+
+    /// The same, for who knows more exactly what they are.
     pub fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
         match self {
             Self::NetDown(kind) => vec![&mut kind.to],

@@ -1,0 +1,94 @@
+//! More than one agent takes: faults at once, faults in a run, peers in a question. Agents refuse it too, but only in a run.
+
+use std::collections::{BTreeMap, HashMap};
+
+use firedrill_wire::{
+    Fault,
+    api::{Arm, Prepare},
+};
+
+use crate::{
+    alike,
+    plan::resolve::{Draft, Placed},
+    scenario::{
+        Item, Scenario,
+        attack::Attack,
+        diagnose::{Problem, Sink},
+    },
+};
+
+/// Beside peers, a question is not longer.
+const REST_OF_QUESTION: usize = 1 << 20;
+
+pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
+    let mut of_run: HashMap<&str, usize> = HashMap::new();
+    let mut sizes: HashMap<usize, usize> = HashMap::new();
+    let mut told = false;
+    for placed in &draft.attacks {
+        let item = &scenario.attacks[placed.item];
+        let mut at_once: BTreeMap<&str, usize> = BTreeMap::new();
+        for one in &placed.attack.injections {
+            *at_once.entry(&one.host).or_default() += 1;
+        }
+        let crowded: Vec<&str> =
+            at_once.iter().filter(|(_, count)| **count > Arm::MOST).map(|(host, _)| *host).collect();
+        let most = at_once.values().max().copied().unwrap_or(0);
+        if !crowded.is_empty() {
+            let message = format!(
+                "attack `{}` has {most} faults on one host ({}); an agent takes {} at once",
+                placed.attack.name,
+                alike::names(&crowded),
+                Arm::MOST
+            );
+            sink.push(
+                Problem::error(message)
+                    .at(item.place(), "too many at once")
+                    .help("spread them over several attacks"),
+            );
+        }
+        let mut over = None;
+        for (host, count) in at_once {
+            let all = of_run.entry(host).or_default();
+            *all += count;
+            if *all > Prepare::MOST_OF_RUN {
+                over.get_or_insert(host);
+            }
+        }
+        if let Some(host) = over.filter(|_| !told) {
+            told = true;
+            let message = format!(
+                "with attack `{}` host `{host}` has more than {} faults in this scenario, and an agent takes so many in a run",
+                placed.attack.name,
+                Prepare::MOST_OF_RUN
+            );
+            sink.push(
+                Problem::error(message)
+                    .at(item.place(), "too many in one run")
+                    .help("put some of the attacks into a scenario of their own"),
+            );
+        }
+        long_lists(item, placed, &mut sizes, sink);
+    }
+}
+
+/// Lists of peers that are longer than a question may be. `sizes` has their lengths in JSON, by their keys.
+fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, usize>, sink: &mut Sink) {
+    let faults = placed.attack.injections.iter().map(|one| &one.fault);
+    let longest = faults.flat_map(Fault::selectors).map(|peers| {
+        *sizes.entry(peers.key()).or_insert_with(|| peers.all().iter().map(|name| name.len() + 3).sum())
+    });
+    let longest = longest.max().unwrap_or(0);
+    if longest + REST_OF_QUESTION > Prepare::MOST_BYTES {
+        let message = format!(
+            "the peers of attack `{}` take {} MiB; an agent takes {} MiB in one question",
+            placed.attack.name,
+            longest.div_ceil(1 << 20),
+            Prepare::MOST_BYTES >> 20
+        );
+        sink.push(
+            Problem::error(message)
+                .at(item.place(), "too many peers")
+                .help("name networks, such as 10.0.0.0/8, in place of hosts"),
+        );
+    }
+}
