@@ -6,6 +6,7 @@
 //! [`start`] runs probes on a thread of their own; what they measure lies in a [`Spool`], one bin a second.
 
 pub mod bin;
+pub mod cells;
 mod check;
 pub mod clock;
 mod connect;
@@ -22,6 +23,7 @@ pub mod requests;
 mod resolve;
 mod run;
 pub mod schedule;
+pub mod seconds;
 mod secret;
 pub mod simulate;
 pub mod spool;

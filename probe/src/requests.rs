@@ -9,7 +9,7 @@ use firedrill_wire::probe::{Arrivals, Bin, Requests};
 use crate::schedule;
 
 /// No bin has more requests: a few times what a probe may send in a second.
-const MOST: usize = 100_000;
+pub(crate) const MOST: usize = 100_000;
 
 /// How one request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const fn of(bits: u8) -> Option<Self> {
+    pub(crate) const fn of(bits: u8) -> Option<Self> {
         match bits {
             1 => Some(Self::Good),
             2 => Some(Self::Bad),

@@ -1,0 +1,324 @@
+//! Streams of seconds as bytes, and back: columns of numbers, deflated. `docs/log.md` describes each byte.
+//!
+//! Nothing is guessed: bytes that are not exactly what [`encode`] writes are an error.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+};
+
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+
+use super::{
+    Lateness, Second, Single, Stream,
+    bytes::{In, Out},
+};
+use crate::requests::{MOST, Outcome};
+
+/// The format's version, its first number.
+const VERSION: u64 = 1;
+/// No block is larger when inflated, in bytes.
+const LARGEST: u64 = 1 << 28;
+/// A second's usual length in microseconds.
+const USUAL_US: u64 = crate::bin::LENGTH_US;
+
+/// A block cannot be read. What it covered was not measured, as far as anybody can tell.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// The bytes are not deflated, cut off, or their checksum is another one.
+    #[error("it cannot be inflated")]
+    Inflate(#[from] std::io::Error),
+    /// Another version wrote it.
+    #[error("it is in format {0}, this version of firedrill reads {VERSION}")]
+    Version(u64),
+    /// What was inflated is no block.
+    #[error("its {0} make no sense")]
+    Sense(&'static str),
+}
+
+/// Streams as bytes.
+#[must_use]
+pub fn encode(streams: &[Stream]) -> Vec<u8> {
+    let mut out = Out::default();
+    out.number(VERSION);
+    let names = names(streams);
+    out.number(names.len() as u64);
+    names.keys().for_each(|name| out.text(name));
+    let name = |name: &str| names.get(name).copied().unwrap_or(0);
+    out.number(streams.len() as u64);
+    for stream in streams {
+        [&stream.probe, &stream.vantage, &stream.boot_id].iter().for_each(|text| out.number(name(text)));
+        out.number(stream.last_seq);
+        out.number(stream.worst_slip_us);
+        stream.phases.iter().for_each(|sum| out.number(*sum));
+        out.number(stream.cuts.len() as u64);
+        stream.cuts.iter().for_each(|cut| out.number(*cut));
+        let (start, boot) = stream.begin();
+        out.signed(start);
+        out.signed(boot);
+        out.number(stream.seconds.len() as u64);
+    }
+    let mut column = |write: &dyn Fn(&mut Out, &Second, &Before)| {
+        for stream in streams {
+            let mut before = Before::of(stream);
+            for second in &stream.seconds {
+                write(&mut out, second, &before);
+                before.pass(second);
+            }
+        }
+    };
+    column(&|out, second, before| out.signed(second.start_us.wrapping_sub(before.end_us)));
+    column(&|out, second, before| out.signed(second.boot_offset().wrapping_sub(before.boot_offset)));
+    column(&|out, second, _| out.signed(second.length_us.wrapping_sub(USUAL_US).cast_signed()));
+    column(&|out, second, _| out.number(second.due));
+    column(&|out, second, _| out.number(second.slipped));
+    column(&|out, second, _| out.number(second.bad));
+    column(&|out, second, _| out.signed(second.lost()));
+    column(&|out, second, _| {
+        out.number(second.single.as_ref().map_or(0, |single| single.first_us.wrapping_add(1)));
+    });
+    column(&|out, second, before| {
+        let first =
+            second.single.as_ref().filter(|_| second.due > 0).map_or(before.number, |single| single.first);
+        out.signed(first.wrapping_sub(before.number).cast_signed());
+    });
+    column(&|out, second, _| out.number(u64::from(second.latencies.is_none())));
+    column(&|out, second, _| {
+        out.number(match &second.lateness {
+            Lateness::OnTime => 0,
+            Lateness::Unreadable => 1,
+            Lateness::Late { cells, .. } => cells.len() as u64 + 2,
+        });
+    });
+    column(&|out, second, _| {
+        if second.bad > 0 {
+            let from_one = |us: Option<u64>| us.map_or(0, |us| us.wrapping_add(1));
+            out.number(from_one(second.first_bad_us));
+            out.number(from_one(second.last_bad_us));
+            out.number(second.causes.len() as u64);
+            for (cause, count) in &second.causes {
+                out.number(name(cause));
+                out.number(*count);
+            }
+        }
+        let ends = second.single.iter().flat_map(|single| &single.ends);
+        ends.for_each(|(outcome, count)| out.number(u64::from(*count) << 2 | *outcome as u64));
+        if let Lateness::Late { started, cells } = &second.lateness {
+            out.number(*started);
+            out.cells(cells);
+        }
+        out.cells(second.latencies.as_deref().unwrap_or_default());
+    });
+    deflated(&out.0)
+}
+
+/// Writing to memory cannot fail.
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    match encoder.write_all(bytes).and_then(|()| encoder.finish()) {
+        Ok(bytes) => bytes,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// All texts, each once, with their places.
+fn names(streams: &[Stream]) -> BTreeMap<&str, u64> {
+    let mut names = BTreeMap::new();
+    for stream in streams {
+        let causes = stream.seconds.iter().flat_map(|second| second.causes.keys());
+        let own = [&stream.probe, &stream.vantage, &stream.boot_id];
+        names.extend(own.into_iter().chain(causes).map(|name| (name.as_str(), 0)));
+    }
+    names.values_mut().zip(0..).for_each(|(place, number)| *place = number);
+    names
+}
+
+impl Stream {
+    /// When the first second began on the run's clock, and how much later it was by the vantage's.
+    fn begin(&self) -> (i64, i64) {
+        self.seconds.first().map_or((0, 0), |second| (second.start_us, second.boot_offset()))
+    }
+}
+
+impl Second {
+    fn boot_offset(&self) -> i64 {
+        self.start_boot_us.cast_signed().wrapping_sub(self.start_us)
+    }
+
+    /// Requests that were due and are counted nowhere; none in what a prober writes.
+    fn lost(&self) -> i64 {
+        self.due.wrapping_sub(self.good).wrapping_sub(self.bad).wrapping_sub(self.slipped).cast_signed()
+    }
+}
+
+/// What is expected of a second by the one before it in its stream.
+struct Before {
+    end_us: i64,
+    boot_offset: i64,
+    number: u64,
+}
+
+impl Before {
+    fn of(stream: &Stream) -> Self {
+        let (end_us, boot_offset) = stream.begin();
+        Self { end_us, boot_offset, number: 0 }
+    }
+
+    fn pass(&mut self, second: &Second) {
+        self.end_us = second.start_us.wrapping_add(second.length_us.cast_signed());
+        self.boot_offset = second.boot_offset();
+        if let Some(single) = second.single.as_ref().filter(|_| second.due > 0) {
+            self.number = single.first.wrapping_add(second.due);
+        }
+    }
+}
+
+/// Streams from their bytes.
+///
+/// # Errors
+/// The bytes are not exactly what [`encode`] wrote.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Stream>, BlockError> {
+    let mut inflated = Vec::with_capacity(bytes.len() * 2);
+    ZlibDecoder::new(bytes).take(LARGEST).read_to_end(&mut inflated)?;
+    let mut input = In(&inflated);
+    match input.number() {
+        Some(VERSION) => {}
+        Some(other) => return Err(BlockError::Version(other)),
+        None => return Err(BlockError::Sense("first bytes")),
+    }
+    let (names, heads) = heads(&mut input).ok_or(BlockError::Sense("streams"))?;
+    let streams = seconds(&mut input, &names, heads).ok_or(BlockError::Sense("seconds"))?;
+    if input.0.is_empty() { Ok(streams) } else { Err(BlockError::Sense("last bytes")) }
+}
+
+/// A stream without its seconds yet: when it begins, and how many there are.
+struct Head {
+    stream: Stream,
+    start_us: i64,
+    boot_offset: i64,
+    count: usize,
+}
+
+fn heads<'a>(input: &mut In<'a>) -> Option<(Vec<&'a str>, Vec<Head>)> {
+    let count = input.count()?;
+    let names: Vec<&str> = (0..count).map(|_| input.text()).collect::<Option<_>>()?;
+    let count = input.count()?;
+    let head = |_| {
+        let mut name = || Some((*names.get(usize::try_from(input.number()?).ok()?)?).to_owned());
+        let (probe, vantage, boot_id) = (name()?, name()?, name()?);
+        let (last_seq, worst_slip_us) = (input.number()?, input.number()?);
+        let mut phases = [0; 4];
+        for sum in &mut phases {
+            *sum = input.number()?;
+        }
+        let cuts = input.count()?;
+        let cuts = (0..cuts).map(|_| input.number()).collect::<Option<_>>()?;
+        let stream =
+            Stream { probe, vantage, boot_id, cuts, last_seq, worst_slip_us, phases, seconds: Vec::new() };
+        Some(Head { stream, start_us: input.signed()?, boot_offset: input.signed()?, count: input.count()? })
+    };
+    let heads: Vec<Head> = (0..count).map(head).collect::<Option<_>>()?;
+    // Each second takes a byte in each column.
+    let all = heads.iter().map(|head| head.count).sum::<usize>();
+    (all <= input.0.len()).then_some((names, heads))
+}
+
+/// The columns that every second has a number in, by their places.
+const COLUMNS: usize = 11;
+
+fn seconds(input: &mut In<'_>, names: &[&str], heads: Vec<Head>) -> Option<Vec<Stream>> {
+    let all = heads.iter().map(|head| head.count).sum::<usize>();
+    let mut columns: [Vec<u64>; COLUMNS] = std::array::from_fn(|_| Vec::new());
+    for column in &mut columns {
+        column.reserve_exact(all);
+        for _ in 0..all {
+            column.push(input.number()?);
+        }
+    }
+    let mut place = 0;
+    let mut streams = Vec::with_capacity(heads.len());
+    for Head { mut stream, start_us, boot_offset, count } in heads {
+        let mut before = Before { end_us: start_us, boot_offset, number: 0 };
+        stream.seconds.reserve_exact(count);
+        for _ in 0..count {
+            let second = second(input, names, &columns, place, &before)?;
+            place += 1;
+            before.pass(&second);
+            stream.seconds.push(second);
+        }
+        streams.push(stream);
+    }
+    Some(streams)
+}
+
+fn second(
+    input: &mut In<'_>,
+    names: &[&str],
+    columns: &[Vec<u64>; COLUMNS],
+    place: usize,
+    before: &Before,
+) -> Option<Second> {
+    let [gap, drift, length, due, slipped, bad, lost, first_us, first, unreadable, late] =
+        std::array::from_fn(|column| columns[column].get(place).copied().unwrap_or(0));
+    let signed = |number: u64| (number >> 1).cast_signed() ^ -(number & 1).cast_signed();
+    let start_us = before.end_us.wrapping_add(signed(gap));
+    let boot_offset = before.boot_offset.wrapping_add(signed(drift));
+    let good = due.wrapping_sub(bad).wrapping_sub(slipped).wrapping_sub(signed(lost).cast_unsigned());
+    let mut second = Second {
+        start_us,
+        start_boot_us: start_us.wrapping_add(boot_offset).cast_unsigned(),
+        length_us: signed(length).cast_unsigned().wrapping_add(USUAL_US),
+        due,
+        good,
+        bad,
+        causes: BTreeMap::new(),
+        slipped,
+        first_bad_us: None,
+        last_bad_us: None,
+        single: None,
+        latencies: None,
+        lateness: Lateness::OnTime,
+    };
+    if bad > 0 {
+        second.first_bad_us = input.number()?.checked_sub(1);
+        second.last_bad_us = input.number()?.checked_sub(1);
+        for _ in 0..input.count()? {
+            let name = *names.get(usize::try_from(input.number()?).ok()?)?;
+            second.causes.insert(name.to_owned(), input.number()?);
+        }
+    }
+    if let Some(first_us) = first_us.checked_sub(1) {
+        let number = if due > 0 { before.number.wrapping_add(signed(first).cast_unsigned()) } else { 0 };
+        let ends = if good == due { Vec::new() } else { ends(input, due)? };
+        second.single = Some(Single { first: number, first_us, ends });
+    }
+    second.lateness = match late {
+        0 => Lateness::OnTime,
+        1 => Lateness::Unreadable,
+        count => {
+            let started = input.number()?;
+            Lateness::Late { started, cells: input.cells(few(count - 2)?)? }
+        }
+    };
+    if unreadable == 0 {
+        second.latencies = Some(input.cells(few(good)?)?);
+    }
+    Some(second)
+}
+
+/// Runs of outcomes of so many requests.
+fn ends(input: &mut In<'_>, due: u64) -> Option<Vec<(Outcome, u32)>> {
+    let mut ends = Vec::new();
+    let mut left = u32::try_from(few(due)?).ok()?;
+    while left > 0 {
+        let run = input.number()?;
+        let count = u32::try_from(run >> 2).ok().filter(|count| (1..=left).contains(count))?;
+        ends.push((Outcome::of((run & 3) as u8)?, count));
+        left -= count;
+    }
+    Some(ends)
+}
+
+fn few(count: u64) -> Option<usize> {
+    usize::try_from(count).ok().filter(|count| *count <= MOST)
+}

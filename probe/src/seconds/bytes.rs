@@ -1,0 +1,125 @@
+//! Numbers and texts as bytes: LEB128, zigzag for what may be below zero, texts with their length; and sorted cells as bits.
+
+/// Writes.
+#[derive(Debug, Default)]
+pub(super) struct Out(pub(super) Vec<u8>);
+
+impl Out {
+    /// Seven bits a byte, the lowest first; the highest bit says that more follow.
+    pub(super) fn number(&mut self, mut number: u64) {
+        while number >= 128 {
+            self.0.push(low_byte(number) | 128);
+            number >>= 7;
+        }
+        self.0.push(low_byte(number));
+    }
+
+    /// Small numbers stay small whatever their sign: 0, -1, 1, -2, …
+    pub(super) fn signed(&mut self, number: i64) {
+        self.number(((number << 1) ^ (number >> 63)).cast_unsigned());
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// Sorted cells: the first one, then for each cell from there on a 1 for each that is in it and a 0 for going on to the next,
+    /// lowest bits first, filled up to whole bytes.
+    pub(super) fn cells(&mut self, cells: &[u16]) {
+        let Some(first) = cells.first() else { return };
+        self.number(u64::from(*first));
+        let (mut at, mut bit, mut byte) = (*first, 0_u32, 0_u8);
+        for cell in cells {
+            while at < *cell {
+                (at, bit) = (at + 1, bit + 1);
+                if bit == 8 {
+                    self.0.push(std::mem::take(&mut byte));
+                    bit = 0;
+                }
+            }
+            byte |= 1 << bit;
+            bit += 1;
+            if bit == 8 {
+                self.0.push(std::mem::take(&mut byte));
+                bit = 0;
+            }
+        }
+        if bit > 0 {
+            self.0.push(byte);
+        }
+    }
+}
+
+/// The lowest eight bits.
+const fn low_byte(number: u64) -> u8 {
+    (number & 127) as u8
+}
+
+/// Reads. `None` where bytes are missing or make no sense.
+#[derive(Debug)]
+pub(super) struct In<'a>(pub(super) &'a [u8]);
+
+impl<'a> In<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 127) << shift;
+            if byte < 128 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// A number of things, of which each takes a byte at least.
+    pub(super) fn count(&mut self) -> Option<usize> {
+        let count = usize::try_from(self.number()?).ok()?;
+        (count <= self.0.len()).then_some(count)
+    }
+
+    pub(super) fn signed(&mut self) -> Option<i64> {
+        let number = self.number()?;
+        Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+    }
+
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        let length = self.count()?;
+        let (text, rest) = self.0.split_at(length);
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    /// So many sorted cells.
+    pub(super) fn cells(&mut self, count: usize) -> Option<Vec<u16>> {
+        // Each takes a bit.
+        if count == 0 || count / 8 > self.0.len() {
+            return (count == 0).then(Vec::new);
+        }
+        let mut cells = Vec::with_capacity(count);
+        let mut cell = u32::try_from(self.number()?).ok()?;
+        while cells.len() < count {
+            let mut byte = self.byte()?;
+            let mut left = 8;
+            // A run of ones is in one cell; each 0 goes on to the next.
+            while byte != 0 {
+                let zeros = byte.trailing_zeros();
+                cell += zeros;
+                byte >>= zeros;
+                left -= zeros;
+                cells.push(u16::try_from(cell).ok()?);
+                byte >>= 1;
+                left -= 1;
+            }
+            cell += left;
+        }
+        (cells.len() == count).then_some(cells)
+    }
+}
