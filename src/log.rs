@@ -3,12 +3,24 @@
 //! One record a line, appended and never changed. All times in it are microseconds on the run's clock: since the run
 //! began, by a clock of the coordinator that counts through suspend; times from agents are mapped onto it by the
 //! offset that was measured, whose uncertainty stands in `Clock` records. A log may be cut at any record.
+//!
+//! What was measured is by far the most: it is written in blocks of some seconds of all vantages (`docs/log.md`), and never
+//! held in memory as a whole. A [`Log`] has all other records, and knows where the blocks lie.
 
+mod measured;
+mod pending;
 mod read;
+mod scales;
 mod write;
 
-pub use read::{Log, parse, read};
+pub(crate) use measured::Damaged;
+pub use measured::Log;
+pub use read::{parse, read};
+pub(crate) use scales::Scales;
 pub use write::Writer;
+
+#[cfg(test)]
+mod tests;
 
 use firedrill_wire::{
     InjectionId, RunId, Span, api,
@@ -162,7 +174,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
     },
-    /// A vantage measured.
+    /// A vantage measured. As it comes in, and in logs that earlier versions wrote; a [`Writer`] puts it into [`Self::Bins`].
     Bin {
         /// `coordinator` or a host's name.
         vantage: String,
@@ -170,6 +182,17 @@ pub enum Event {
         start_us: i64,
         /// What was measured.
         bin: Bin,
+    },
+    /// What vantages measured in some seconds (`docs/log.md`).
+    Bins {
+        /// When the first of the bins begins, on the run's clock, in microseconds.
+        from_us: i64,
+        /// When the last of them ends.
+        until_us: i64,
+        /// How many there are.
+        bins: u64,
+        /// The bins: [`firedrill_probe::seconds`] in base64.
+        data: String,
     },
     /// The link to a host broke.
     LinkLost {

@@ -3,6 +3,7 @@
 //! Nothing here judges, asks anyone or needs a network; the same log gives the same bytes at any time.
 
 mod chart;
+mod columns;
 mod html;
 mod json;
 mod junit;
@@ -16,6 +17,7 @@ use crate::{
     score::{self, Facts, Scorecard},
 };
 
+use view::{ChartView, Sketch};
 pub(crate) use view::{alarm, measured};
 
 /// What a report is made of.
@@ -23,15 +25,20 @@ pub struct Input<'a> {
     pub(crate) log: &'a Log,
     pub(crate) facts: Facts<'a>,
     pub(crate) card: Scorecard,
+    /// The charts of the whole run, and those of each attack.
+    timelines: Vec<ChartView>,
+    zooms: Vec<Vec<ChartView>>,
 }
 
 impl<'a> Input<'a> {
-    /// Judges a log, ready to be rendered.
+    /// Judges a log, ready to be rendered. What was measured is read once, a part at a time, and drawn on the way.
     #[must_use]
     pub fn new(log: &'a Log) -> Self {
-        let facts = Facts::of(&log.records);
-        let card = score::of(&facts);
-        Self { log, facts, card }
+        let facts = Facts::of(log);
+        let mut sketch = Sketch::new(facts.plan, facts.last_us);
+        let card = score::of(&facts, log, &mut sketch);
+        let (timelines, zooms) = sketch.charts(&card);
+        Self { log, facts, card, timelines, zooms }
     }
 
     /// The verdicts and figures.

@@ -264,11 +264,8 @@ impl Run {
         let left =
             self.proofs.iter().filter(|(_, end)| !matches!(end, Some(HostState::Clean | HostState::Gone)));
         let left = left.map(|(host, _)| host.clone()).collect();
-        let whole = Log {
-            records: self.book.take_records(),
-            warnings: vec![format!("the file is incomplete: {source}")],
-            whole_bytes: 0,
-        };
+        let mut whole = self.book.take_log();
+        whole.warnings.push(format!("the file is incomplete: {source}"));
         RunError::Broken { source, left, whole: Box::new(whole) }
     }
 

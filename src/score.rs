@@ -18,9 +18,11 @@ mod met;
 mod part;
 mod points;
 mod requests;
+pub(crate) mod samples;
 pub mod say;
 mod share;
 mod story;
+pub(crate) mod stream;
 mod time_goals;
 pub mod window;
 
@@ -33,9 +35,12 @@ use acts::Acts;
 use card::{AttackCard, Course, HostCard, PhaseCard};
 use firedrill_wire::api::HostState;
 use judge::Bench;
+use landed::Doubt;
+use samples::Samples;
+use stream::{Blind, Eye, Judged};
 
 use crate::{
-    log::{Outcome, Record, RunOutcome},
+    log::{Log, Outcome, Record, RunOutcome},
     plan::{Plan, model::Phase},
     verdict::{Exit, Verdict},
 };
@@ -43,36 +48,35 @@ use crate::{
 /// The version of the scorecard's format that this build writes.
 pub const SCHEMA: u32 = 1;
 
-/// Judges a run.
+/// Judges a run from records in memory.
 #[must_use]
 pub fn fold(records: &[Record]) -> Scorecard {
-    let facts = Facts::of(records);
-    of(&facts)
+    judge(&Log::of(records))
+}
+
+/// Judges a run from its log. What was measured is read a part at a time.
+#[must_use]
+pub fn judge(log: &Log) -> Scorecard {
+    of(&Facts::of(log), log, &mut Blind)
 }
 
 /// Judges one attack of a run that still goes on, as if it ended now: for what the run does next.
 ///
 /// `None` if the plan has no such attack.
 #[must_use]
-pub fn attack_so_far(
-    records: &[Record],
-    attack: usize,
-    now_us: i64,
-    outcome: &Outcome,
-) -> Option<AttackCard> {
-    let mut facts = Facts::of(records);
-    let plan = facts.plan?;
+pub fn attack_so_far(log: &Log, attack: usize, now_us: i64, outcome: &Outcome) -> Option<AttackCard> {
+    let mut facts = Facts::of(log);
     facts.attacks.get_mut(attack)?.ended.get_or_insert_with(|| (now_us, outcome.clone()));
     facts.last_us = facts.last_us.max(now_us);
-    plan.attacks.get(attack).map(|_| judge_attack(&facts, plan, attack))
+    stream::judge(&facts, log, &[attack], &mut Blind).attacks.pop()
 }
 
-pub(crate) fn of(facts: &Facts<'_>) -> Scorecard {
-    let attacks: Vec<AttackCard> = facts.plan.map_or_else(Vec::new, |plan| {
-        (0..plan.attacks.len()).map(|index| judge_attack(facts, plan, index)).collect()
-    });
+pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
+    let which: Vec<usize> = (0..facts.attacks.len()).collect();
+    let Judged { attacks, damaged } = stream::judge(facts, log, &which, eye);
+    let damaged: Vec<String> = damaged.into_iter().map(|one| one.text).collect();
     let hosts = hosts(facts);
-    let why = reasons(facts, &attacks);
+    let why = reasons(facts, &attacks, &damaged);
     let worst = attacks.iter().filter_map(|attack| attack.verdict).max().unwrap_or(Verdict::Unknown);
     let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) };
     let ran: Vec<&AttackCard> = attacks.iter().filter(|attack| attack.verdict.is_some()).collect();
@@ -102,10 +106,16 @@ pub(crate) fn of(facts: &Facts<'_>) -> Scorecard {
     card
 }
 
-fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
+/// `more`: doubts that come from the log itself.
+fn judge_attack(
+    facts: &Facts<'_>,
+    plan: &Plan,
+    (index, acts): (usize, &Acts),
+    samples: &Samples<'_>,
+    more: Vec<Doubt>,
+) -> AttackCard {
     let attack = &plan.attacks[index];
     let logged = &facts.attacks[index];
-    let acts = Acts::of(facts, index, logged);
     let begun = !logged.phases.is_empty() || logged.injections.iter().any(|one| !one.changes.is_empty());
     let course = match (&logged.ended, begun) {
         (Some((_, Outcome::NotRun(why))), _) => Course::NotRun(why.clone()),
@@ -127,7 +137,7 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
         objectives: Vec::new(),
         figures: Vec::new(),
         disagreements: Vec::new(),
-        causes: causes::all(facts, plan, attack, logged, &acts),
+        causes: causes::all(samples, plan, attack, logged, acts),
         injections: landed::cards(facts, index, logged),
     };
     if let Course::NotRun(why) = &card.course {
@@ -139,8 +149,9 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
         .iter()
         .map(|act| PhaseCard { phase: act.phase, from_us: act.from_us, until_us: act.until_us })
         .collect();
-    let doubts = landed::doubts(facts, index, logged, &acts);
-    let mut bench = Bench { facts, plan, attack, acts: &acts, doubts };
+    let mut doubts = landed::doubts(facts, index, logged, acts);
+    doubts.extend(more);
+    let mut bench = Bench { facts, plan, attack, acts, samples, doubts };
     // First of all, because it explains all that follows.
     if let Some(doubt) = bench.baseline() {
         bench.doubts.insert(0, doubt);
@@ -149,7 +160,7 @@ fn judge_attack(facts: &Facts<'_>, plan: &Plan, index: usize) -> AttackCard {
     card.figures = figures::all(&bench);
     card.disagreements = disagree::all(&bench);
     let void = bench.doubts.iter().any(|doubt| doubt.void);
-    let tripped = if void { None } else { guard(facts, index, &acts) };
+    let tripped = if void { None } else { guard(facts, index, acts) };
     let judged = card.objectives.iter().map(|objective| objective.verdict).max().unwrap_or(Verdict::Unknown);
     let doubted = if bench.doubts.is_empty() { judged } else { judged.max(Verdict::Unknown) };
     let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };
@@ -186,13 +197,16 @@ fn guard(facts: &Facts<'_>, index: usize, acts: &Acts) -> Option<String> {
 }
 
 /// What keeps the run from being held, apart from its attacks' verdicts.
-fn reasons(facts: &Facts<'_>, attacks: &[AttackCard]) -> Vec<String> {
+fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec<String> {
     let mut why = Vec::new();
     if facts.plan.is_none() {
         why.push("the log does not begin with its plan".to_owned());
     }
     if !facts.missing.is_empty() {
         why.push(format!("records {} are missing from the log", say::list(&facts.missing)));
+    }
+    if !damaged.is_empty() {
+        why.push(format!("measurements in the log are damaged: {}", say::list(damaged)));
     }
     if !facts.unknown.is_empty() {
         let names: Vec<String> = facts.unknown.iter().map(|name| format!("`{name}`")).collect();

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let path = args.run.join("events.jsonl");
     let log = log::read(&path)?;
     let ended = log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. }));
-    if ended && run::unproven(&score::fold(&log.records)).is_empty() {
+    if ended && run::unproven(&score::judge(&log)).is_empty() {
         return Err(Failure::new(format!(
             "{} is the log of a run that ended, and no host of it is unproven; there is nothing to collect",
             path.display()

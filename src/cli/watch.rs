@@ -30,14 +30,15 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let file = File::open(&path).wrap(format!("cannot follow {}", path.display()))?;
     let mut reader = BufReader::new(file);
     let mut screen = Plain::default();
-    let mut line = String::new();
+    // Bytes: half a line may end within a letter.
+    let mut line = Vec::new();
     // Seen twice in a row, with nothing read between: else the end may just have been written.
     let mut gone = false;
     let mut ended = false;
     loop {
         line.clear();
-        let read = reader.read_line(&mut line)?;
-        if !line.ends_with('\n') {
+        let read = reader.read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
             // The end for now, or half a line: it is read again when there is more of it.
             reader.seek_relative(-i64::try_from(read).unwrap_or(0))?;
             if read == 0 && ended {
@@ -54,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             continue;
         }
         // What a newer version wrote and this one does not know is passed over.
-        let Ok(record) = serde_json::from_str::<Record>(&line) else { continue };
+        let Ok(record) = serde_json::from_slice::<Record>(&line) else { continue };
         screen.record(&record);
         // Not the last record where hosts were asked again later (`collect`).
         ended = matches!(record.event, Event::RunEnded { .. });

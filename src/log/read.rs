@@ -1,23 +1,15 @@
-//! Reads `events.jsonl` back. Never changes the file, and never guesses at a damaged record.
+//! Reads `events.jsonl` back, a line at a time. Never changes the file, and never guesses at a damaged record.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
 
-use firedrill_wire::journal::What;
+use firedrill_wire::{journal::What, probe::Bin};
 use serde::Deserialize;
 
-use super::{Event, LogError, Record};
-
-/// A log as it was read.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Log {
-    /// All whole records, in order. One that this version does not know stands here as
-    /// [`Event::Unknown`].
-    pub records: Vec<Record>,
-    /// What people should know about the file: a torn last line, records that are not known here.
-    pub warnings: Vec<String>,
-    /// How many bytes of the file are whole records; less than its length if the last line is torn.
-    pub whole_bytes: u64,
-}
+use super::{Event, Log, LogError, Record, measured::Place};
 
 /// What every version's records have.
 #[derive(Deserialize)]
@@ -28,18 +20,57 @@ struct Envelope {
     event: String,
 }
 
+/// A record of one bin, without the detour over all kinds of records.
+#[derive(Deserialize)]
+struct BinLine {
+    v: u32,
+    seq: u64,
+    at_us: i64,
+    vantage: String,
+    start_us: i64,
+    bin: Bin,
+}
+
+/// A record of many bins, whose data stay where they are.
+#[derive(Deserialize)]
+struct BinsLine<'a> {
+    v: u32,
+    seq: u64,
+    at_us: i64,
+    from_us: i64,
+    until_us: i64,
+    bins: u64,
+    data: &'a str,
+}
+
+/// A line of a log.
+pub(super) enum Line<'a> {
+    /// Many bins.
+    Bins { seq: u64, at_us: i64, from_us: i64, until_us: i64, bins: u64, data: &'a str },
+    /// One bin.
+    Bin { seq: u64, at_us: i64, vantage: String, start_us: i64, bin: Bin },
+    /// Anything else, and what people should know about it.
+    Other(Box<Record>, Option<String>),
+}
+
+/// Whether a line begins like a record of that event. What this build writes does; a line that does not may still be one.
+fn begins_as(line: &[u8], event: &str) -> bool {
+    let head = &line[..line.len().min(96)];
+    let wanted = format!("\"event\":\"{event}\"");
+    head.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+}
+
 /// Reads a log.
 ///
 /// # Errors
 /// The file cannot be read, or a line before the last is damaged. A torn last line is no error: a run that was cut
-/// off leaves one, and it stands in [`Log::warnings`].
+/// off leaves one, and it stands in [`Log::warnings`]. Nor are damaged measurements, which count as not made.
 pub fn read(path: &Path) -> Result<Log, LogError> {
-    let bytes = std::fs::read(path).map_err(|source| LogError::Io {
-        doing: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(&bytes, path)
+    let io = |source| LogError::Io { doing: "read", path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    let mut log = Log::in_file(path);
+    lines(BufReader::with_capacity(1 << 18, file), path, &mut log, true)?;
+    Ok(log)
 }
 
 /// Reads a log from memory; `path` is for the messages.
@@ -48,32 +79,84 @@ pub fn read(path: &Path) -> Result<Log, LogError> {
 /// A line before the last is damaged.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Log, LogError> {
     let mut log = Log::default();
-    let mut at = 0_usize;
-    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let end = at + line.len();
-        let ended = line.last() == Some(&b'\n');
-        match record(line) {
-            Ok((record, warning)) => {
-                log.records.push(record);
-                log.warnings.extend(warning.map(|warning| format!("line {}: {warning}", index + 1)));
+    lines(bytes, path, &mut log, false)?;
+    Ok(log)
+}
+
+/// Reads all lines. Where they are `in_file`, measurements are left there.
+fn lines(mut input: impl BufRead, path: &Path, log: &mut Log, in_file: bool) -> Result<(), LogError> {
+    let mut bytes = Vec::new();
+    let mut held = super::pending::Pending::default();
+    for number in 1.. {
+        bytes.clear();
+        let read = input.read_until(b'\n', &mut bytes);
+        let length = read.map_err(|source| LogError::Io { doing: "read", path: path.to_owned(), source })?;
+        if length == 0 {
+            break;
+        }
+        let length = length as u64;
+        log.lines = number;
+        let ended = bytes.last() == Some(&b'\n');
+        let place = in_file.then_some(Place { line: number, offset: log.whole_bytes, length });
+        match line(&bytes) {
+            Ok(Line::Bins { seq, at_us, from_us, until_us, bins, data }) => {
+                log.hold(&mut held);
+                log.count(seq, at_us);
+                log.block((from_us, until_us), bins, data, place);
             }
-            Err(_) if line.trim_ascii().is_empty() => {}
+            Ok(Line::Bin { seq, at_us, vantage, start_us, bin }) => {
+                log.count(seq, at_us);
+                match place {
+                    Some(place) => {
+                        let length = i64::try_from(bin.length_us).unwrap_or(i64::MAX);
+                        log.bin(start_us, start_us.saturating_add(length), place);
+                    }
+                    None => held.push(&log.scales, &vantage, start_us, &bin),
+                }
+            }
+            Ok(Line::Other(record, warning)) => {
+                log.hold(&mut held);
+                log.count(record.seq, record.at_us);
+                log.warnings.extend(warning.map(|warning| format!("line {number}: {warning}")));
+                log.push(*record, place);
+            }
+            Err(_) if bytes.trim_ascii().is_empty() => {}
             // Only a line without its end can have been cut off while it was written.
             Err(_) if !ended => {
                 log.warnings.push(format!(
-                    "line {}: the last record is torn, as after a crash; it is left out",
-                    index + 1
+                    "line {number}: the last record is torn, as after a crash; it is left out"
                 ));
                 break;
             }
-            Err(why) => {
-                return Err(LogError::Damaged { path: path.to_owned(), line: index + 1, why });
+            // Its number is missed, so that no run with it is held.
+            Err(why) if begins_as(&bytes, "bins") => {
+                log.warnings.push(format!(
+                    "line {number}: a record of measurements is damaged and counts as not measured: {why}"
+                ));
             }
+            Err(why) => return Err(LogError::Damaged { path: path.to_owned(), line: number, why }),
         }
-        at = end;
-        log.whole_bytes = u64::try_from(at).unwrap_or(u64::MAX);
+        log.whole_bytes += length;
     }
-    Ok(log)
+    log.hold(&mut held);
+    Ok(())
+}
+
+/// Reads one line.
+pub(super) fn line(line: &[u8]) -> Result<Line<'_>, String> {
+    if begins_as(line, "bins")
+        && let Ok(BinsLine { v: Record::VERSION, seq, at_us, from_us, until_us, bins, data }) =
+            serde_json::from_slice(line)
+    {
+        return Ok(Line::Bins { seq, at_us, from_us, until_us, bins, data });
+    }
+    if begins_as(line, "bin")
+        && let Ok(BinLine { v: Record::VERSION, seq, at_us, vantage, start_us, bin }) =
+            serde_json::from_slice(line)
+    {
+        return Ok(Line::Bin { seq, at_us, vantage, start_us, bin });
+    }
+    record(line).map(|(record, warning)| Line::Other(Box::new(record), warning))
 }
 
 fn record(line: &[u8]) -> Result<(Record, Option<String>), String> {

@@ -1,21 +1,39 @@
 //! Appends to `events.jsonl`. One process writes a log at a time; no record is ever changed.
+//!
+//! Bins are collected for some seconds and written together: a crash of the coordinator loses those of its own probes that were not
+//! written yet (agents keep theirs until they are read), and nothing else.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::Write as _,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
-use super::{Event, Log, LogError, Record, read};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use firedrill_probe::seconds::encode;
+use firedrill_wire::probe::Bin;
+
+use super::{Event, Log, LogError, Record, measured::Place, pending::Pending, read};
+
+/// Bins wait for so long, in microseconds, until they are written.
+const WAIT_US: i64 = 5_000_000;
+/// Nor do more than so many wait.
+const MOST_WAITING: u64 = 2000;
 
 /// Appends records to one log, which it holds locked.
 #[derive(Debug)]
 pub struct Writer {
-    file: File,
+    /// `None` once it was given up: what comes then is in memory only.
+    file: Option<File>,
     path: PathBuf,
-    last_seq: u64,
     /// Length of what is whole, in bytes.
     whole: u64,
+    lines: usize,
+    log: Log,
+    pending: Pending,
+    /// When the first of the pending bins came.
+    since_us: i64,
 }
 
 impl Writer {
@@ -25,63 +43,176 @@ impl Writer {
     /// The file exists already or cannot be made.
     pub fn create(path: &Path) -> Result<Self, LogError> {
         let file = OpenOptions::new()
+            .read(true)
             .append(true)
             .create_new(true)
             .open(path)
             .map_err(|source| LogError::Io { doing: "create", path: path.to_owned(), source })?;
         lock(&file, path)?;
-        Ok(Self { file, path: path.to_owned(), last_seq: 0, whole: 0 })
+        let log = Log::in_file(path);
+        Ok(Self::new(file, path, 0, log))
+    }
+
+    fn new(file: File, path: &Path, whole: u64, log: Log) -> Self {
+        let (path, lines, pending) = (path.to_owned(), log.lines, Pending::default());
+        Self { file: Some(file), path, whole, lines, log, pending, since_us: 0 }
     }
 
     /// Goes on with a log whose writer died. A torn last line, which never was a record, is cut off.
     ///
     /// # Errors
     /// The log cannot be read or is damaged, or another process writes it.
-    pub fn resume(path: &Path) -> Result<(Self, Log), LogError> {
+    pub fn resume(path: &Path) -> Result<Self, LogError> {
         let io = |doing| move |source| LogError::Io { doing, path: path.to_owned(), source };
-        let mut file = OpenOptions::new().append(true).open(path).map_err(io("open"))?;
+        let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(io("open"))?;
         lock(&file, path)?;
         let log = read(path)?;
         file.set_len(log.whole_bytes).map_err(io("cut the torn last line off"))?;
-        let bytes = std::fs::read(path).map_err(io("read"))?;
         let mut whole = log.whole_bytes;
-        if bytes.last().is_some_and(|byte| *byte != b'\n') {
+        let mut last = [b'\n'];
+        if let Some(place) = whole.checked_sub(1) {
+            file.read_exact_at(&mut last, place).map_err(io("read"))?;
+        }
+        if last != [b'\n'] {
             file.write_all(b"\n").map_err(io("append to"))?;
             whole += 1;
         }
-        let last_seq = log.records.last().map_or(0, |record| record.seq);
-        Ok((Self { file, path: path.to_owned(), last_seq, whole }, log))
+        Ok(Self::new(file, path, whole, log))
+    }
+
+    /// What the log has so far, but for bins that still wait ([`Self::flush`]).
+    #[must_use]
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Takes what the log has so far, of a run that is over.
+    #[must_use]
+    pub fn take_log(&mut self) -> Log {
+        self.log.hold(&mut self.pending);
+        std::mem::take(&mut self.log)
+    }
+
+    /// Gives the file up: what comes is kept in memory only.
+    pub fn give_up_file(&mut self) {
+        self.file = None;
     }
 
     /// Appends one event that is written at `at_us` on the run's clock; on return the system has it, and of the
-    /// events that matter for safety or the verdict, the disk too.
+    /// events that matter for safety or the verdict, the disk too. A bin waits for others first, and is part of the record whose
+    /// number is returned with it.
     ///
     /// # Errors
     /// It could not be written. Nothing of it stays in the file, so that the caller may try again.
     pub fn append(&mut self, at_us: i64, event: Event) -> Result<Record, LogError> {
-        let record = Record { v: Record::VERSION, seq: self.last_seq + 1, at_us, event };
-        let mut line = serde_json::to_vec(&record)
-            .map_err(|source| LogError::Encode { path: self.path.clone(), source })?;
-        line.push(b'\n');
-        let path = &self.path;
-        let io = |doing| move |source| LogError::Io { doing, path: path.clone(), source };
-        if let Err(source) = self.file.write_all(&line) {
-            // Half a line in the middle would damage all that follows; the next append must start clean.
-            self.file.set_len(self.whole).map_err(io("cut a half-written record off"))?;
-            return Err(io("append to")(source));
+        if let Event::Bin { vantage, start_us, bin } = &event {
+            self.measured(at_us, vantage, *start_us, bin)?;
+            return Ok(Record { v: Record::VERSION, seq: self.log.last_seq + 1, at_us, event });
         }
-        self.whole += u64::try_from(line.len()).unwrap_or(0);
-        self.last_seq = record.seq;
-        if is_important(&record.event) {
-            self.file.sync_data().map_err(io("sync"))?;
+        if !waits_for_bins(&event) {
+            self.flush(at_us)?;
+        }
+        let record = Record { v: Record::VERSION, seq: self.log.last_seq + 1, at_us, event };
+        let place = self.line(&record)?;
+        self.log.count(record.seq, at_us);
+        self.log.push(record.clone(), place);
+        if let Some(file) = self.file.as_ref().filter(|_| is_important(&record.event)) {
+            file.sync_data().map_err(|source| LogError::Io {
+                doing: "sync",
+                path: self.path.clone(),
+                source,
+            })?;
         }
         Ok(record)
+    }
+
+    /// Takes a bin that began at `start_us` on the run's clock. It is written with others, some seconds later.
+    ///
+    /// # Errors
+    /// Those that waited could not be written.
+    pub fn measured(&mut self, at_us: i64, vantage: &str, start_us: i64, bin: &Bin) -> Result<(), LogError> {
+        let over = at_us.saturating_sub(self.since_us) >= WAIT_US || self.pending.bins >= MOST_WAITING;
+        if over || self.pending.begins_anew(vantage, bin) {
+            self.flush(at_us)?;
+        }
+        if self.pending.bins == 0 {
+            self.since_us = at_us;
+        }
+        self.pending.push(&self.log.scales, vantage, start_us, bin);
+        Ok(())
+    }
+
+    /// Writes the bins that wait.
+    ///
+    /// # Errors
+    /// They could not be written; they wait on.
+    pub fn flush(&mut self, at_us: i64) -> Result<(), LogError> {
+        if self.pending.bins == 0 {
+            return Ok(());
+        }
+        let seq = self.log.last_seq + 1;
+        if self.file.is_none() {
+            self.log.count(seq, at_us);
+            self.log.hold(&mut self.pending);
+            return Ok(());
+        }
+        let (from_us, until_us, bins) = (self.pending.from_us, self.pending.until_us, self.pending.bins);
+        let data = BASE64_STANDARD.encode(encode(self.pending.streams()));
+        let event = Event::Bins { from_us, until_us, bins, data };
+        let place = self.line(&Record { v: Record::VERSION, seq, at_us, event })?;
+        self.log.count(seq, at_us);
+        self.log.block((from_us, until_us), bins, "", place);
+        self.pending = Pending::default();
+        Ok(())
+    }
+
+    /// Appends a line. `None`: the file was given up.
+    fn line(&mut self, record: &Record) -> Result<Option<Place>, LogError> {
+        let Some(file) = &mut self.file else { return Ok(None) };
+        let path = &self.path;
+        let mut line =
+            serde_json::to_vec(record).map_err(|source| LogError::Encode { path: path.clone(), source })?;
+        line.push(b'\n');
+        let io = |doing| move |source| LogError::Io { doing, path: path.clone(), source };
+        if let Err(source) = file.write_all(&line) {
+            // Half a line in the middle would damage all that follows; the next append must start clean.
+            file.set_len(self.whole).map_err(io("cut a half-written record off"))?;
+            return Err(io("append to")(source));
+        }
+        let length = u64::try_from(line.len()).unwrap_or(0);
+        self.lines += 1;
+        let place = Place { line: self.lines, offset: self.whole, length };
+        self.whole += length;
+        Ok(Some(place))
+    }
+
+    /// Another file in its place, as one that cannot be written.
+    #[cfg(test)]
+    pub(super) fn swap_file(&mut self, file: File) -> File {
+        self.file.replace(file).expect("it had one")
     }
 
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Who drops it has no use for a reason any more; what waits is lost as by a crash then.
+        let _ = self.flush(self.log.last_us);
+    }
+}
+
+/// Whether an event may come before bins that came earlier: nothing that is judged depends on their order.
+const fn waits_for_bins(event: &Event) -> bool {
+    use firedrill_wire::journal::What;
+    match event {
+        Event::Exchanged { .. } | Event::Note { .. } => true,
+        Event::Agent { what, .. } => matches!(what.what, What::Looked { .. }),
+        _ => false,
     }
 }
 
@@ -97,6 +228,7 @@ fn is_important(event: &Event) -> bool {
     use firedrill_wire::journal::What;
     match event {
         Event::Bin { .. }
+        | Event::Bins { .. }
         | Event::Exchanged { .. }
         | Event::Clock { .. }
         // Nothing was touched yet, and a large fleet gives very many; the next record that matters brings them to the disk.
@@ -139,8 +271,8 @@ mod tests {
         let mut bytes = std::fs::read(&path).expect("reads");
         bytes.extend_from_slice(b"{\"v\":1,\"seq\":2,");
         std::fs::write(&path, &bytes).expect("torn");
-        let (mut writer, log) = Writer::resume(&path).expect("resumes");
-        assert_eq!(log.warnings.len(), 1);
+        let mut writer = Writer::resume(&path).expect("resumes");
+        assert_eq!(writer.log().warnings.len(), 1);
         assert_eq!(writer.append(3, note("two")).expect("appends").seq, 2);
         let whole = read(&path).expect("reads");
         assert_eq!((whole.records.len(), whole.warnings.len()), (2, 0));

@@ -162,7 +162,8 @@ pub(crate) fn key(seed: u64, salt: &str, name: &str) -> u64 {
 
 /// The key of the random moments of a probe at a vantage. Each run, probe and vantage has its own; the log has all that it
 /// follows from.
-pub(crate) fn arrivals_key(seed: u64, run: &str, probe: &str, vantage: &str) -> u64 {
+#[must_use]
+pub fn arrivals_key(seed: u64, run: &str, probe: &str, vantage: &str) -> u64 {
     key(seed, &format!("{run} {probe}"), vantage)
 }
 

@@ -5,7 +5,8 @@
 
 use std::fmt::Write as _;
 
-use crate::score::{latency::Latencies, say};
+use super::columns::{Columns, Dot};
+use crate::score::say;
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 58.0;
@@ -15,25 +16,15 @@ const SHARE: f64 = 120.0;
 const BETWEEN: f64 = 26.0;
 const LATENCY: f64 = 96.0;
 const BELOW: f64 = 24.0;
-/// At most so many points a line.
-const POINTS: usize = 420;
+/// At most so many columns a line.
+pub(crate) const COLUMNS: usize = 420;
 
-/// One bin of a line.
-#[derive(Clone, Debug)]
-pub(crate) struct Point {
-    pub(crate) from_us: i64,
-    pub(crate) until_us: i64,
-    pub(crate) good: u64,
-    pub(crate) bad: u64,
-    pub(crate) latencies: Latencies,
-}
-
-/// What one vantage saw.
+/// What one vantage saw, or the worst of several.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) counts: bool,
-    pub(crate) points: Vec<Point>,
+    pub(crate) columns: Columns,
 }
 
 /// A stretch of time that is shaded.
@@ -64,19 +55,12 @@ pub(crate) struct Chart {
     pub(crate) below_us: Option<u64>,
 }
 
-struct Dot {
-    from_us: i64,
-    until_us: i64,
-    share: f64,
-    p50: Option<u64>,
-    p99: Option<u64>,
-}
-
 impl Chart {
     /// The chart as an `<svg>` element.
     pub(crate) fn svg(&self) -> String {
         let height = TOP + SHARE + BETWEEN + LATENCY + BELOW;
-        let lines: Vec<(&Line, Vec<Dot>)> = self.lines.iter().map(|line| (line, self.dots(line))).collect();
+        let lines: Vec<(&Line, Vec<Dot>)> =
+            self.lines.iter().map(|line| (line, line.columns.dots().copied().collect())).collect();
         let mut svg = String::new();
         let id = &self.id;
         let _ = write!(
@@ -113,52 +97,31 @@ impl Chart {
         LEFT + (WIDTH - LEFT - RIGHT) * part.clamp(0.0, 1.0)
     }
 
-    fn dots(&self, line: &Line) -> Vec<Dot> {
-        let inside: Vec<&Point> = line
-            .points
-            .iter()
-            .filter(|point| point.until_us > self.from_us && point.from_us < self.until_us)
-            .filter(|point| point.good + point.bad > 0)
-            .collect();
-        inside
-            .chunks(inside.len().div_ceil(POINTS).max(1))
-            .map(|bins| {
-                let share = |point: &Point| point.good as f64 / (point.good + point.bad) as f64;
-                let quantile = |point: &&Point, q: f64| point.latencies.quantile(q, point.bad);
-                // Endless is worse than any time.
-                let worst = |q: f64| {
-                    bins.iter().map(|point| quantile(point, q)).try_fold(0, |most, us| Some(us?.max(most)))
-                };
-                Dot {
-                    from_us: bins.first().map_or(0, |point| point.from_us),
-                    until_us: bins.last().map_or(0, |point| point.until_us),
-                    share: bins.iter().map(|point| share(point)).fold(1.0, f64::min),
-                    p50: worst(0.5),
-                    p99: worst(0.99),
-                }
-            })
-            .collect()
-    }
-
     fn path(&self, svg: &mut String, dots: &[Dot], class: &str, y: impl Fn(&Dot) -> Option<f64>) {
         let mut d = String::new();
-        let mut last_us: Option<i64> = None;
+        let mut last: Option<(i64, String)> = None;
+        // Where the last step ends, and is still to be drawn to: equal steps are one.
+        let mut end = String::new();
         for dot in dots {
-            let Some(y) = y(dot) else {
-                last_us = None;
+            let Some(y) = y(dot).map(short) else {
+                last = None;
                 continue;
             };
             // Steps, because a bin is a stretch of time and not a moment; broken where bins are missing.
-            let joined = last_us.is_some_and(|last| dot.from_us.saturating_sub(last).abs() < 200_000);
-            let _ = write!(
-                d,
-                "{}{:.1} {y:.1}H{:.1}",
-                if joined { "L" } else { "M" },
-                self.x(dot.from_us),
-                self.x(dot.until_us)
-            );
-            last_us = Some(dot.until_us);
+            let joined = last.filter(|(last, _)| dot.from_us.saturating_sub(*last).abs() < 200_000);
+            match joined {
+                Some((_, height)) if height == y => {}
+                Some(_) => {
+                    let _ = write!(d, "{end}V{y}");
+                }
+                None => {
+                    let _ = write!(d, "{end}M{} {y}", short(self.x(dot.from_us)));
+                }
+            }
+            end = format!("H{}", short(self.x(dot.until_us)));
+            last = Some((dot.until_us, y));
         }
+        d.push_str(&end);
         if !d.is_empty() {
             let _ = write!(svg, "<path class=\"{class}\" d=\"{d}\"/>");
         }
@@ -167,7 +130,7 @@ impl Chart {
     /// A strip under the upper panel where a vantage has no bins.
     fn holes(&self, svg: &mut String, line: &Line, place: usize, class: &str) {
         let y = TOP + SHARE + 3.0 + 5.0 * (place % 4) as f64;
-        for (from, until) in self.missing(line) {
+        for (from, until) in line.columns.missing() {
             let (left, right) = (self.x(from), self.x(until));
             let _ = write!(
                 svg,
@@ -218,31 +181,23 @@ impl Chart {
         if lines.iter().any(|(_, dots)| dots.iter().any(|dot| dot.p99.is_none())) {
             item("bar", "endless vk", "p99 without an answer");
         }
-        if lines.iter().any(|(line, _)| !self.missing(line).is_empty()) {
+        if lines.iter().any(|(line, _)| !line.columns.missing().is_empty()) {
             item("bar", "hole vk", "nothing measured");
         }
-    }
-
-    /// Where a vantage has no bins.
-    fn missing(&self, line: &Line) -> Vec<(i64, i64)> {
-        let inside =
-            line.points.iter().filter(|point| point.until_us > self.from_us && point.from_us < self.until_us);
-        let mut missing = Vec::new();
-        let mut covered = self.from_us;
-        for point in inside {
-            missing.push((covered, point.from_us));
-            covered = covered.max(point.until_us);
-        }
-        missing.push((covered, self.until_us));
-        missing.retain(|(from, until)| until.saturating_sub(*from) >= 1_200_000);
-        missing
     }
 
     /// A strip above the lower panel where the 99th percentile has no answer.
     fn endless(&self, svg: &mut String, dots: &[Dot], place: usize, class: &str) {
         let y = TOP + SHARE + BETWEEN + 5.0 * (place % 4) as f64;
+        let mut stretches: Vec<(i64, i64)> = Vec::new();
         for dot in dots.iter().filter(|dot| dot.p99.is_none()) {
-            let (left, right) = (self.x(dot.from_us), self.x(dot.until_us));
+            match stretches.last_mut().filter(|last| dot.from_us.saturating_sub(last.1).abs() < 200_000) {
+                Some(last) => last.1 = dot.until_us,
+                None => stretches.push((dot.from_us, dot.until_us)),
+            }
+        }
+        for (from_us, until_us) in stretches {
+            let (left, right) = (self.x(from_us), self.x(until_us));
             let _ = write!(
                 svg,
                 "<rect class=\"endless {class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"4\"/>",
@@ -288,6 +243,17 @@ impl Chart {
         }
     }
 
+    /// How much time a step of the lines shows, for people.
+    pub(crate) fn resolution(&self) -> String {
+        match self.lines.iter().map(|line| line.columns.step_us()).max() {
+            None | Some(..=1_000_000) => "Each second is drawn.".to_owned(),
+            Some(step_us) => format!(
+                "Each step of a line is {} long and shows the worst second in it.",
+                say::time(step_us)
+            ),
+        }
+    }
+
     fn share_axis(&self, svg: &mut String, floor: f64) {
         for share in [floor, f64::midpoint(floor, 1.0), 1.0] {
             let y = TOP + SHARE * (1.0 - (share - floor) / (1.0 - floor));
@@ -312,7 +278,7 @@ impl Chart {
             TOP + SHARE + BETWEEN - 5.0
         );
         for us in scale.ticks() {
-            rule(svg, scale.y(us), &short(us), "grid");
+            rule(svg, scale.y(us), &latency(us), "grid");
         }
         if let Some(below) = self.below_us {
             let y = scale.y(below);
@@ -320,7 +286,7 @@ impl Chart {
                 svg,
                 "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: at most {}</title></line>",
                 WIDTH - RIGHT,
-                short(below)
+                latency(below)
             );
         }
     }
@@ -371,7 +337,7 @@ impl Chart {
                 Some(dot) => {
                     let slowest = dots.iter().map(|dot| dot.p99.unwrap_or(u64::MAX)).max().unwrap_or(0);
                     let slow =
-                        if slowest == u64::MAX { "without an answer".to_owned() } else { short(slowest) };
+                        if slowest == u64::MAX { "without an answer".to_owned() } else { latency(slowest) };
                     let _ = write!(
                         text,
                         " {}: lowest share {} at {}, highest 99th percentile {slow}.",
@@ -442,7 +408,13 @@ fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
     );
 }
 
-fn short(us: u64) -> String {
+/// A place with a digit after the point, where that is none of a whole number.
+fn short(place: f64) -> String {
+    let text = format!("{place:.1}");
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+}
+
+fn latency(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
         1_000..1_000_000 => format!("{} ms", us / 1_000),

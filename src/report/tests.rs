@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn log(drill: &Drill) -> Log {
-    Log { records: drill.records(), ..Log::default() }
+    Log::of(&drill.records())
 }
 
 /// One attack that held, one that did not, one that did not run.
@@ -54,6 +54,31 @@ fn the_page_needs_nothing_but_itself() {
     assert!(at("class=\"story\"") < at("id=\"timeline\"") && at("id=\"timeline\"") < at("id=\"attacks\""));
     assert!(at("nobody approved within 15m") > 0 && at("violated") > 0 && at("does not count") > 0);
     assert_eq!(page.matches("<svg").count(), page.matches("<desc").count(), "every chart says what it shows");
+}
+
+#[test]
+fn of_many_vantages_the_worst_are_drawn_and_no_outage_is_hidden() {
+    let mut drill = Drill::one();
+    drill.vantages = vec!["coordinator", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9"];
+    drill.bins = Box::new(|vantage, second, bin| match (vantage, second) {
+        ("v7", 40) => Some(crate::testing::bin("buy", second, 0, 100)),
+        ("v3", 50..55) => None,
+        _ => Some(bin),
+    });
+    let page = text(Format::Html, &log(&drill));
+    let charts: Vec<&str> = page.split("<svg class=\"chart\"").skip(1).collect();
+    assert_eq!(charts.len(), 2, "the run and its attack");
+    for chart in charts {
+        let lines = chart.matches(">the worst of 5 others</text>").count();
+        assert_eq!(lines, 1, "{chart}");
+        let own = ["v3", "v7"].map(|name| chart.contains(&format!(">{name}</text>")));
+        assert_eq!(own, [true, true], "{chart}");
+        assert!(
+            chart.contains("v7: lowest share 0 %") && chart.contains("v3: nothing measured from"),
+            "{chart}"
+        );
+    }
+    assert!(page.contains("Each second is drawn."));
 }
 
 #[test]
@@ -191,7 +216,7 @@ fn a_log_cut_anywhere_renders_in_every_format() {
     drill.outcome = Some(RunOutcome::Completed);
     let records = drill.records();
     for cut in (0..=records.len()).step_by(3) {
-        let log = Log { records: records[..cut].to_vec(), ..Log::default() };
+        let log = Log::of(&records[..cut]);
         let input = Input::new(&log);
         for format in Format::ALL {
             assert!(!format.render(&input).unwrap().is_empty(), "{format:?} after {cut}");

@@ -20,7 +20,7 @@ use crate::{
     },
     verdict::Verdict,
 };
-use charts::{ChartView, timelines, zooms};
+pub(crate) use charts::{ChartView, Sketch};
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
@@ -165,7 +165,7 @@ impl View {
             why: card.why.clone(),
             warnings: input.log.warnings.clone(),
             meta,
-            timelines: facts.plan.map_or_else(Vec::new, |plan| timelines(input, plan)),
+            timelines: input.timelines.clone(),
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
             plan: facts.plan.map(plan_view),
             events: input.log.records.iter().filter_map(event_view).collect(),
@@ -282,7 +282,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
         outage: longest_outage(judged().map(|figure| figure.outage)),
-        charts: input.facts.plan.filter(|_| ran).map_or_else(Vec::new, |plan| zooms(input, plan, attack)),
+        charts: input.zooms.get(attack.index).cloned().unwrap_or_default(),
         objectives: attack.objectives.iter().map(|one| objective_view(attack, one)).collect(),
         figures: attack.figures.iter().map(|figure| figure_view(attack, figure)).collect(),
         disagreements: attack.disagreements.iter().map(DisagreementCard::sentence).collect(),

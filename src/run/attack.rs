@@ -91,7 +91,7 @@ impl Run {
             self.ended(index, Outcome::Aborted(stop.reason()), None)?;
             return Ok(Err(stop));
         }
-        let verdict = self.book.verdict(index);
+        let verdict = self.book.verdict(index)?;
         self.ended(index, Outcome::Ran, Some(verdict))?;
         if let Err(stop) = self.after(attack, verdict, &format!("\"{}\" was {verdict}", attack.name)) {
             return Ok(Err(stop));

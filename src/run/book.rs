@@ -1,4 +1,5 @@
-//! The run's log on disk, in memory, and on the screen: a record is in all three, in that order.
+//! The run's log on disk, in memory, and on the screen: a record is in all three, in that order. What was measured is in memory only
+//! as long as a baseline is judged by it; the rest of the run reads it from the log.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -6,7 +7,8 @@ use firedrill_wire::probe::Bin;
 
 use super::{RunClock, RunError, guard::Watch, screen::Observer};
 use crate::{
-    log::{Event, Log, Outcome, Record, Writer},
+    log::{Event, Log, Outcome, Writer},
+    plan::model::Phase,
     score,
     verdict::Verdict,
 };
@@ -14,11 +16,10 @@ use crate::{
 /// Where all that happens is written down.
 pub(super) struct Book {
     writer: Writer,
-    records: Vec<Record>,
+    /// What was measured since the baseline began that is under way: when it came, vantage, start, and bin.
+    baseline: Option<Vec<(i64, String, i64, Bin)>>,
     clock: RunClock,
     observer: Box<dyn Observer>,
-    /// The file is given up: what comes is kept in memory only.
-    lost: bool,
 }
 
 impl Book {
@@ -31,55 +32,60 @@ impl Book {
         std::fs::create_dir_all(folder)
             .map_err(|source| RunError::Folder { path: folder.to_path_buf(), source })?;
         let writer = Writer::create(&folder.join("events.jsonl"))?;
-        Ok(Self { writer, records: Vec::new(), clock, observer, lost: false })
+        Ok(Self::resume(writer, clock, observer))
     }
 
     /// Goes on with a log.
-    pub(super) fn resume(writer: Writer, log: Log, clock: RunClock, observer: Box<dyn Observer>) -> Self {
-        Self { writer, records: log.records, clock, observer, lost: false }
+    pub(super) fn resume(writer: Writer, clock: RunClock, observer: Box<dyn Observer>) -> Self {
+        Self { writer, baseline: None, clock, observer }
     }
 
     /// Writes a record.
     pub(super) fn write(&mut self, event: Event) -> Result<(), RunError> {
-        let at_us = self.clock.now_us();
-        let record = if self.lost {
-            let seq = self.records.last().map_or(1, |last| last.seq + 1);
-            Record { v: Record::VERSION, seq, at_us, event }
-        } else {
-            self.writer.append(at_us, event)?
-        };
+        let record = self.writer.append(self.clock.now_us(), event)?;
+        match &record.event {
+            Event::Phase { phase: Phase::Baseline, .. } => self.baseline = Some(Vec::new()),
+            Event::Phase { .. } | Event::AttackEnded { .. } => self.baseline = None,
+            _ => {}
+        }
         self.observer.record(&record);
-        self.records.push(record);
+        Ok(())
+    }
+
+    /// Writes what a vantage measured in a second that began at `start_us`, some seconds later with what others did.
+    pub(super) fn measured(&mut self, vantage: String, start_us: i64, bin: Bin) -> Result<(), RunError> {
+        let now = self.clock.now_us();
+        self.writer.measured(now, &vantage, start_us, &bin)?;
+        if let Some(baseline) = &mut self.baseline {
+            baseline.push((now, vantage, start_us, bin));
+        }
         Ok(())
     }
 
     /// Gives the file up, so that healing need not wait for a disk. A log without its end never says `held`.
     pub(super) fn give_up_file(&mut self) {
-        self.lost = true;
+        self.writer.give_up_file();
     }
 
-    /// Hands all records over, of a run that is over.
-    pub(super) fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+    /// Hands the log over, of a run that is over.
+    pub(super) fn take_log(&mut self) -> Log {
+        self.writer.take_log()
     }
 
-    /// How many records there are.
+    /// How many records there are, but for measurements.
     pub(super) fn len(&self) -> usize {
-        self.records.len()
+        self.writer.log().records.len()
     }
 
-    /// Bins in the records since a moment, with vantage and start, the newest first.
+    /// Bins that came since a moment of the baseline that is under way, with vantage and start, the newest first.
     pub(super) fn bins(&self, since_us: i64) -> impl Iterator<Item = (&str, i64, &Bin)> {
-        let newest = self.records.iter().rev().take_while(move |record| record.at_us >= since_us);
-        newest.filter_map(|record| match &record.event {
-            Event::Bin { vantage, start_us, bin } => Some((vantage.as_str(), *start_us, bin)),
-            _ => None,
-        })
+        let newest = self.baseline.iter().flatten().rev().take_while(move |(at_us, ..)| *at_us >= since_us);
+        newest.map(|(_, vantage, start_us, bin)| (vantage.as_str(), *start_us, bin))
     }
 
     /// How an attack ended, if it did.
     pub(super) fn ended_as(&self, of: usize) -> Option<(Outcome, Option<Verdict>)> {
-        self.records.iter().rev().find_map(|record| match &record.event {
+        self.writer.log().records.iter().rev().find_map(|record| match &record.event {
             Event::AttackEnded { attack, outcome, verdict } if *attack == of => {
                 Some((outcome.clone(), *verdict))
             }
@@ -90,7 +96,7 @@ impl Book {
     /// Who approved an attack since a record, and whether somebody said no.
     pub(super) fn approvals(&self, of: usize, since: usize) -> (BTreeSet<String>, bool) {
         let (mut names, mut no) = (BTreeSet::new(), false);
-        for record in &self.records[since..] {
+        for record in &self.writer.log().records[since..] {
             match &record.event {
                 Event::ApprovalGiven { attack, by, yes: true } if *attack == of => {
                     names.insert(by.clone());
@@ -103,10 +109,11 @@ impl Book {
     }
 
     /// What the log says so far of an attack: the same judgement that the report will make.
-    pub(super) fn verdict(&self, attack: usize) -> Verdict {
-        score::attack_so_far(&self.records, attack, self.clock.now_us(), &Outcome::Ran)
-            .and_then(|one| one.verdict)
-            .unwrap_or(Verdict::Unknown)
+    pub(super) fn verdict(&mut self, attack: usize) -> Result<Verdict, RunError> {
+        let now = self.clock.now_us();
+        self.writer.flush(now)?;
+        let card = score::attack_so_far(self.writer.log(), attack, now, &Outcome::Ran);
+        Ok(card.and_then(|one| one.verdict).unwrap_or(Verdict::Unknown))
     }
 
     /// Brings the screen up to date.

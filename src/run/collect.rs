@@ -68,9 +68,6 @@ impl Left {
                         one.changed(*to, *happened_us);
                     }
                 }
-                Event::Bin { vantage, bin, .. } => {
-                    left.bins.insert(vantage.clone(), bin.seq);
-                }
                 Event::Clock { host, boot_at_zero_us, boot_id, .. } => {
                     left.zeros.entry(host.clone()).or_default().insert(boot_id.clone(), *boot_at_zero_us);
                 }
@@ -80,8 +77,17 @@ impl Left {
                 _ => {}
             }
         }
+        // What cannot be read is asked for again.
+        for streams in (0..log.chunks.len()).filter_map(|chunk| log.measured(chunk).ok()) {
+            let mut newest = BTreeMap::<&str, u64>::new();
+            for stream in &streams {
+                let newest = newest.entry(&stream.vantage).or_default();
+                *newest = stream.last_seq.max(*newest);
+            }
+            left.bins.extend(newest.into_iter().map(|(vantage, seq)| (vantage.to_owned(), seq)));
+        }
         if let Some((_, hosts)) = &mut left.outcome {
-            *hosts = unproven(&score::fold(&log.records));
+            *hosts = unproven(&score::judge(log));
             left.tracked.retain(|_, one| hosts.contains(&one.host));
         }
         left
@@ -99,16 +105,16 @@ pub async fn collect(
     operator: &str,
     observer: Box<dyn Observer>,
 ) -> Result<RunOutcome, RunError> {
-    let (writer, log) = Writer::resume(&folder.join("events.jsonl"))?;
+    let writer = Writer::resume(&folder.join("events.jsonl"))?;
     let Some(Event::RunStarted { run: id, plan, wall, .. }) =
-        log.records.first().map(|record| record.event.clone())
+        writer.log().records.first().map(|record| record.event.clone())
     else {
         return Err(RunError::NotALog(folder.to_path_buf()));
     };
-    let left = Left::of(&log);
+    let left = Left::of(writer.log());
     let clock = RunClock::resume(&wall, left.zeros.get(COORDINATOR));
     let plan: Arc<crate::plan::Plan> = Arc::from(plan);
-    let book = Book::resume(writer, log, clock, observer);
+    let book = Book::resume(writer, clock, observer);
     let mut run = Run::new(id, &plan, clock, book, operator.to_owned());
     run.finishing = true;
     match run.finish_for_another(identity, left).await {

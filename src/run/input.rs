@@ -204,7 +204,7 @@ impl Run {
             return Ok(());
         };
         self.guard.window.push(&vantage, start_us, &bin);
-        self.book.write(Event::Bin { vantage, start_us, bin })
+        self.book.measured(vantage, start_us, bin)
     }
 
     fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::{
     acts::Acts,
     card::CauseCard,
-    facts::{AttackFacts, Facts, Sample},
+    facts::AttackFacts,
+    samples::{Sample, Samples},
 };
 use crate::{
     log::Outcome,
@@ -40,7 +41,7 @@ pub(crate) fn text(causes: &BTreeMap<String, u64>) -> String {
 
 /// All failures of one attack; only phases, probes and vantages with a request that was bad or slipped.
 pub(super) fn all(
-    facts: &Facts<'_>,
+    samples: &Samples<'_>,
     plan: &Plan,
     attack: &Attack,
     logged: &AttackFacts<'_>,
@@ -54,16 +55,13 @@ pub(super) fn all(
             Some(planned) if not_run && act.phase == Phase::Baseline => planned.min(act.until_us),
             _ => act.until_us,
         };
+        let range = act.from_us..until_us;
         for probe in &plan.probes {
             for vantage in &probe.from {
-                let samples =
-                    facts.samples.iter().find(|((name, from), _)| *name == probe.name && *from == vantage);
-                let inside = samples.into_iter().flat_map(|(_, samples)| samples).filter(|sample| {
-                    (act.from_us..until_us).contains(&placed_us(
-                        sample.from_us,
-                        sample.until_us,
-                        sample.last_bad_us,
-                    ))
+                let samples = samples.get(&probe.name, vantage);
+                let inside = samples.into_iter().flat_map(|sight| &sight.all).filter(|sample| {
+                    let (from_us, until_us) = (sample.from_us, sample.until_us);
+                    range.contains(&placed_us(from_us, until_us, sample.last_bad_us()))
                 });
                 let counts = !attack.injections.iter().any(|one| one.host == *vantage);
                 let card = CauseCard {
@@ -85,10 +83,10 @@ pub(super) fn all(
     cards
 }
 
-fn add(mut card: CauseCard, sample: &Sample<'_>) -> CauseCard {
-    card.bad = card.bad.saturating_add(sample.bad);
-    card.slipped = card.slipped.saturating_add(sample.slipped);
-    for (cause, count) in sample.causes {
+fn add(mut card: CauseCard, sample: &Sample) -> CauseCard {
+    card.bad = card.bad.saturating_add(sample.bad());
+    card.slipped = card.slipped.saturating_add(sample.slipped());
+    for (cause, count) in sample.causes() {
         let sum = card.causes.entry(cause.clone()).or_default();
         *sum = sum.saturating_add(*count);
     }

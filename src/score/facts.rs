@@ -1,4 +1,4 @@
-//! One pass over the records: what happened, sorted by what it belongs to. Judges nothing.
+//! One pass over the records but measurements: what happened, sorted by what it belongs to. Judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use super::{exchanged::ExchangeFacts, latency::Latencies};
+use super::exchanged::ExchangeFacts;
 use crate::{
-    log::{Event, Outcome, Record, RunOutcome},
+    log::{Event, Log, Outcome, RunOutcome},
     plan::{
         Plan,
-        model::{COORDINATOR, Injection, Phase},
+        model::{Injection, Phase},
     },
 };
 
@@ -34,8 +34,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) ended: Option<&'a RunOutcome>,
     pub(crate) last_us: i64,
     pub(crate) attacks: Vec<AttackFacts<'a>>,
-    /// What was measured, by probe and vantage, in the order of time.
-    pub(crate) samples: BTreeMap<(&'a str, &'a str), Vec<Sample<'a>>>,
     pub(crate) gaps: Vec<(i64, i64)>,
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
     /// When a host's agent began to serve, and when its link broke and came back rebooted.
@@ -83,28 +81,6 @@ pub(crate) struct Change<'a> {
     pub(crate) detail: &'a str,
 }
 
-/// One bin.
-#[derive(Debug)]
-pub(crate) struct Sample<'a> {
-    pub(crate) from_us: i64,
-    pub(crate) until_us: i64,
-    pub(crate) due: u64,
-    pub(crate) good: u64,
-    pub(crate) bad: u64,
-    /// Neither good nor bad: the vantage's own fault.
-    pub(crate) slipped: u64,
-    pub(crate) causes: &'a BTreeMap<String, u64>,
-    /// The bin itself.
-    pub(crate) bin: &'a firedrill_wire::probe::Bin,
-    /// When the first and the last bad request were due.
-    pub(crate) first_bad_us: Option<i64>,
-    pub(crate) last_bad_us: Option<i64>,
-    /// `None` if they could not be read.
-    pub(crate) latencies: Option<Latencies>,
-    /// How well the vantage's clock is known; `None` if it never was measured.
-    pub(crate) uncertainty_us: Option<i64>,
-}
-
 impl InjectionFacts<'_> {
     pub(crate) fn fault(&self) -> &Fault {
         &self.planned.fault
@@ -136,39 +112,14 @@ impl InjectionFacts<'_> {
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn of(records: &'a [Record]) -> Self {
-        let mut facts = Self::default();
+    pub(crate) fn of(log: &'a Log) -> Self {
+        let mut facts = Self { missing: log.missing.clone(), last_us: log.last_us, ..Self::default() };
         // The newest measurement of each clock at the time when something was logged.
         let mut clocks: BTreeMap<&str, i64> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        let mut expected = 1;
-        for record in records {
-            if record.seq != expected {
-                facts.missing.push(match record.seq.checked_sub(1) {
-                    Some(last) if expected < last => format!("{expected} to {last}"),
-                    _ => expected.to_string(),
-                });
-            }
-            expected = record.seq.saturating_add(1);
-            facts.last_us = facts.last_us.max(record.at_us);
+        for record in &log.records {
             match &record.event {
                 Event::Clock { host, uncertainty_us, .. } => {
                     clocks.insert(host, i64::try_from(*uncertainty_us).unwrap_or(i64::MAX / 8));
-                }
-                Event::Bin { vantage, start_us, bin } => {
-                    // A bin that was read twice counts once.
-                    if seen.insert((vantage, &bin.probe, &bin.boot_id, bin.start_boot_us)) {
-                        let uncertainty_us = if vantage == COORDINATOR {
-                            Some(0)
-                        } else {
-                            clocks.get(vantage.as_str()).copied()
-                        };
-                        facts.samples.entry((&bin.probe, vantage)).or_default().push(sample(
-                            *start_us,
-                            bin,
-                            uncertainty_us,
-                        ));
-                    }
                 }
                 Event::Agent { host, happened_us, what } => {
                     let uncertainty = clocks.get(host.as_str()).copied().unwrap_or(0);
@@ -176,9 +127,6 @@ impl<'a> Facts<'a> {
                 }
                 other => facts.plain(record.at_us, other),
             }
-        }
-        for samples in facts.samples.values_mut() {
-            samples.sort_by_key(|sample| sample.from_us);
         }
         for injection in facts.attacks.iter_mut().flat_map(|attack| &mut attack.injections) {
             injection.changes.sort_by_key(|change| change.at_us);
@@ -265,6 +213,7 @@ impl<'a> Facts<'a> {
             | Event::Note { .. }
             | Event::Clock { .. }
             | Event::Bin { .. }
+            | Event::Bins { .. }
             | Event::Agent { .. } => {}
         }
     }
@@ -343,34 +292,5 @@ impl<'a> InjectionFacts<'a> {
             exchanges: Vec::new(),
             uncertainty_us: 0,
         }
-    }
-}
-
-/// A bin as it is judged; `start_us` on the run's clock.
-pub(crate) fn sample(
-    start_us: i64,
-    bin: &firedrill_wire::probe::Bin,
-    uncertainty_us: Option<i64>,
-) -> Sample<'_> {
-    let signed = |us: u64| i64::try_from(us).unwrap_or(i64::MAX / 8);
-    // No second has so many requests; capped, sums over a run cannot overflow whatever a log says.
-    let sane = |count: u64| count.min(1 << 32);
-    let (due, good) = (sane(bin.due), sane(bin.good));
-    let bad = sane(bin.bad.values().fold(0_u64, |sum, count| sum.saturating_add(*count)));
-    let after = |us: Option<u64>| us.map(|us| start_us.saturating_add(signed(us)));
-    Sample {
-        from_us: start_us,
-        until_us: start_us.saturating_add(signed(bin.length_us)),
-        due,
-        good,
-        bad,
-        // What was due and has no answer in the bin is the vantage's own loss.
-        slipped: sane(bin.slipped).max(due.saturating_sub(good.saturating_add(bad))),
-        causes: &bin.bad,
-        bin,
-        first_bad_us: after(bin.first_bad_us),
-        last_bad_us: after(bin.last_bad_us),
-        latencies: Latencies::of(bin).ok().filter(|latencies| latencies.total() == bin.good),
-        uncertainty_us,
     }
 }

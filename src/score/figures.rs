@@ -1,8 +1,17 @@
 //! The figures that people quote, for every probe and vantage of an attack. Judges nothing.
 
+use std::sync::Arc;
+
+use firedrill_probe::{
+    bin::ON_TIME_US,
+    cells::{Counts, Grid, rank},
+    seconds::Lateness,
+};
+
 use super::{
     card::{FigureCard, OutageCard, PhaseFigure},
     judge::{Bench, View},
+    samples::Sample,
     share, time_goals,
 };
 use crate::plan::model::{Goal, Phase};
@@ -23,7 +32,7 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
                 vantage: vantage.clone(),
                 counts: bench.counts(vantage),
                 phases,
-                bad: after_start(&view).map(|bin| bin.bad).sum(),
+                bad: after_start(&view).map(Sample::bad).sum(),
                 causes: causes(&view),
                 bad_for_us: bad_for(&view),
                 mitigated_us: mitigated.and_then(|went| took(&went)),
@@ -49,17 +58,17 @@ fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
     }
 }
 
-fn after_start<'v>(view: &'v View<'_, '_>) -> impl Iterator<Item = &'v super::facts::Sample<'v>> {
+fn after_start<'v>(view: &'v View<'_, '_>) -> impl Iterator<Item = &'v Sample> {
     let from = view.bench.acts.fault_us.unwrap_or(i64::MAX);
     let until = view.bench.acts.all.last().map_or(i64::MIN, |act| act.until_us);
     view.samples.iter().filter(move |bin| {
-        bin.from_us < until && bin.until_us > from && bin.last_bad_us.is_none_or(|last| last >= from)
+        bin.from_us < until && bin.until_us > from && bin.last_bad_us().is_none_or(|last| last >= from)
     })
 }
 
 fn causes(view: &View<'_, '_>) -> std::collections::BTreeMap<String, u64> {
     let mut causes = std::collections::BTreeMap::<String, u64>::new();
-    for (cause, count) in after_start(view).flat_map(|bin| bin.causes) {
+    for (cause, count) in after_start(view).flat_map(Sample::causes) {
         let sum = causes.entry(cause.clone()).or_default();
         *sum = sum.saturating_add(*count);
     }
@@ -68,8 +77,8 @@ fn causes(view: &View<'_, '_>) -> std::collections::BTreeMap<String, u64> {
 
 fn bad_for(view: &View<'_, '_>) -> Option<i64> {
     let from = view.bench.acts.fault_us?;
-    let first = after_start(view).find_map(|bin| bin.first_bad_us)?.max(from);
-    let last = after_start(view).filter_map(|bin| bin.last_bad_us).last()?;
+    let first = after_start(view).find_map(Sample::first_bad_us)?.max(from);
+    let last = after_start(view).filter_map(Sample::last_bad_us).last()?;
     Some(last.saturating_sub(first).max(0))
 }
 
@@ -87,25 +96,24 @@ fn outage(view: &View<'_, '_>, threshold: f64) -> Option<OutageCard> {
     Some(OutageCard { after_us, low_us: longest.low_us, high_us: longest.high_us })
 }
 
-/// How late this vantage sent its requests.
+/// How late this vantage sent its requests. What was not more than a millisecond late counts as that.
 fn late(view: &View<'_, '_>) -> Option<u64> {
-    let mut all: Option<hdrhistogram::Histogram<u64>> = None;
-    let mut in_time = 0;
+    let grid = Arc::new(Grid::new(&[]));
+    let (mut all, mut in_time, mut any) = (Counts::new(grid), 0_u64, false);
     for sample in after_start(view) {
-        if sample.bin.lateness.is_empty() {
-            in_time += sample.good + sample.bad;
-            continue;
-        }
-        let one = firedrill_probe::bin::lateness(sample.bin).ok()?;
-        match &mut all {
-            Some(all) => all.add(one).ok()?,
-            None => all = Some(one),
+        match sample.lateness() {
+            Lateness::OnTime => in_time += sample.good() + sample.bad(),
+            Lateness::Late { started, cells } => {
+                in_time += started.saturating_sub(cells.len() as u64);
+                all.add(cells);
+                any = true;
+            }
+            Lateness::Unreadable => return None,
         }
     }
-    if let Some(all) = &mut all {
-        all.record_n(firedrill_probe::bin::ON_TIME_US, in_time).ok()?;
-    }
-    all.map(|all| all.value_at_quantile(0.99))
+    let rank = rank(0.99, all.total() + in_time);
+    let late = |rank: u64| all.ranked(rank).unwrap_or(ON_TIME_US);
+    any.then(|| rank.checked_sub(in_time).filter(|rank| *rank > 0).map_or(ON_TIME_US, late))
 }
 
 fn budget(view: &View<'_, '_>) -> Option<f64> {
@@ -114,8 +122,8 @@ fn budget(view: &View<'_, '_>) -> Option<f64> {
     let first = view.bench.acts.all.first()?.from_us;
     let last = view.bench.acts.all.last()?.until_us;
     let inside = || view.samples.iter().filter(|bin| bin.from_us < last && bin.until_us > first);
-    let all: u64 = inside().map(|bin| bin.good + bin.bad).sum();
-    let bad: u64 = inside().map(|bin| bin.bad).sum();
+    let all: u64 = inside().map(|bin| bin.good() + bin.bad()).sum();
+    let bad: u64 = inside().map(Sample::bad).sum();
     let allowed = (1.0 - view.bench.good_enough(&view.probe.name)) * all as f64;
     (allowed > 0.0).then(|| bad as f64 / allowed)
 }

@@ -11,9 +11,10 @@ use firedrill_wire::probe::Arrivals;
 use super::{
     acts::Acts,
     card::{Measured, ObjectiveCard, VantageCard, phase_word},
-    facts::{Facts, Sample},
+    facts::Facts,
     landed::Doubt,
     requests::Pace,
+    samples::{Sample, Samples, Sight},
     say, share, time_goals,
 };
 use crate::{
@@ -34,6 +35,7 @@ pub(crate) struct Bench<'f, 'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) attack: &'a Attack,
     pub(crate) acts: &'f Acts,
+    pub(crate) samples: &'f Samples<'f>,
     pub(crate) doubts: Vec<Doubt>,
 }
 
@@ -41,7 +43,8 @@ pub(crate) struct Bench<'f, 'a> {
 pub(crate) struct View<'f, 'a> {
     pub(crate) bench: &'f Bench<'f, 'a>,
     pub(crate) probe: &'a Probe,
-    pub(crate) samples: &'f [Sample<'a>],
+    pub(crate) sight: Option<&'f Sight>,
+    pub(crate) samples: &'f [Sample],
     /// Its random moments; `None` where the log does not say of which run it is.
     pub(crate) pace: Option<Pace>,
 }
@@ -92,13 +95,13 @@ impl<'f, 'a> Bench<'f, 'a> {
     }
 
     pub(crate) fn view(&'f self, probe: &'a Probe, vantage: &'a str) -> View<'f, 'a> {
-        let samples = self.facts.samples.get(&(probe.name.as_str(), vantage));
+        let sight = self.samples.get(&probe.name, vantage);
         let pace = self.facts.run.as_deref().map(|run| Pace {
             rate: probe.rate,
             arrivals: probe.arrivals,
             key: arrivals_key(self.plan.seed, run, &probe.name, vantage),
         });
-        View { bench: self, probe, samples: samples.map_or(&[], Vec::as_slice), pace }
+        View { bench: self, probe, sight, samples: sight.map_or(&[], |sight| &sight.all), pace }
     }
 
     pub(crate) fn good_enough(&self, probe: &str) -> f64 {
@@ -180,7 +183,7 @@ impl View<'_, '_> {
         };
         for bin in self.samples {
             // Random moments leave seconds without any; equal distances do not.
-            let idle = bin.due == 0
+            let idle = bin.due() == 0
                 && self.probe.arrivals == Arrivals::Even
                 && self.probe.rate * bin.until_us.saturating_sub(bin.from_us) as f64 / 1e6 >= 1.0;
             if idle || bin.until_us <= covered || bin.from_us >= until {
@@ -198,14 +201,14 @@ impl View<'_, '_> {
     /// How well a moment of this vantage is known against those of the targets, in microseconds.
     pub(crate) fn unsure_us(&self, from: i64, until: i64) -> i64 {
         let inside = self.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
-        let own = inside.filter_map(|bin| bin.uncertainty_us).max().unwrap_or(0);
+        let own = inside.filter_map(Sample::uncertainty_us).max().unwrap_or(0);
         self.bench.acts.uncertainty_us.saturating_add(own)
     }
 
     /// What keeps this vantage from saying `held` over a stretch of time.
     pub(crate) fn weakness(&self, from: i64, until: i64, what: &str) -> Option<String> {
         let inside = || self.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
-        if inside().any(|bin| bin.uncertainty_us.is_none()) {
+        if inside().any(|bin| bin.uncertainty_us().is_none()) {
             return Some("its clock was never measured against the run's".to_owned());
         }
         let missing = self.unmeasured_us(from, until);
@@ -214,7 +217,7 @@ impl View<'_, '_> {
         }
         // A bin across an end may be cut short by the end of the probes themselves.
         let whole = || inside().filter(|bin| bin.from_us >= from && bin.until_us <= until);
-        let due: u64 = whole().map(|bin| bin.due).sum();
+        let due: u64 = whole().map(Sample::due).sum();
         let time: i64 = whole().map(|bin| bin.until_us.saturating_sub(bin.from_us)).sum();
         let planned = self.probe.rate * time as f64 / 1e6;
         // Random moments scatter: five standard deviations below their mean are no chance any more.

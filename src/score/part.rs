@@ -4,22 +4,26 @@
 //! clocks cannot tell. Where it has not, good ones are divided by time, and bad ones by the first and the last of
 //! them.
 
-use super::{acts::Acts, facts::Sample, requests};
+use super::{
+    acts::Acts,
+    requests,
+    samples::{PHASES, Sample},
+};
 use crate::plan::model::Phase;
 
 /// The part of a bin that belongs to the requested phases.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part<'s, 'a> {
+pub(crate) enum Part<'s> {
     /// Nothing, or nothing that is needed.
     None,
     /// All of it.
-    Whole(&'s Sample<'a>),
+    Whole(&'s Sample),
     /// Some of its requests, one by one.
-    Cut(&'s Sample<'a>, Cut),
+    Cut(&'s Sample, Cut),
     /// All its bad requests, and this share of all its requests.
-    Side(&'s Sample<'a>, f64),
+    Side(&'s Sample, f64),
     /// It lies across an edge, and which side its bad requests were on cannot be told.
-    Unsure(&'s Sample<'a>),
+    Unsure(&'s Sample),
 }
 
 /// Requests by how they ended.
@@ -56,6 +60,16 @@ impl Stretch {
         self.from_us.saturating_add(self.from_zone_us)..self.until_us.saturating_sub(self.until_zone_us)
     }
 
+    /// Whether a second certainly lies in it as a whole.
+    fn holds(&self, from: i64, until: i64) -> bool {
+        self.sure().start <= from && until <= self.sure().end
+    }
+
+    /// Whether a second may lie in it in part.
+    fn touches(&self, from: i64, until: i64) -> bool {
+        self.perhaps().start < until && from < self.perhaps().end
+    }
+
     /// Beyond these it certainly is not.
     fn perhaps(&self) -> std::ops::Range<i64> {
         self.from_us.saturating_sub(self.from_zone_us)..self.until_us.saturating_add(self.until_zone_us)
@@ -84,19 +98,61 @@ fn stretches(acts: &Acts, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
     all
 }
 
-/// The part of a bin that belongs to some phases.
-pub(crate) fn part<'s, 'a>(
-    acts: &Acts,
+/// Divides seconds by some phases.
+pub(crate) struct Cutter<'b> {
+    acts: &'b Acts,
     pace: Option<requests::Pace>,
-    sample: &'s Sample<'a>,
-    during: &[Phase],
-) -> Part<'s, 'a> {
-    let stretches = stretches(acts, during, sample.uncertainty_us.unwrap_or(0));
+    during: &'b [Phase],
+    unsure_us: i64,
+    stretches: Vec<Stretch>,
+}
+
+impl<'b> Cutter<'b> {
+    pub(crate) fn new(acts: &'b Acts, pace: Option<requests::Pace>, during: &'b [Phase]) -> Self {
+        Self { acts, pace, during, unsure_us: 0, stretches: stretches(acts, during, 0) }
+    }
+
+    /// The part of a bin that belongs to the phases.
+    pub(crate) fn part<'s>(&mut self, sample: &'s Sample) -> Part<'s> {
+        let unsure_us = sample.uncertainty_us().unwrap_or(0);
+        if unsure_us != self.unsure_us {
+            (self.unsure_us, self.stretches) = (unsure_us, stretches(self.acts, self.during, unsure_us));
+        }
+        part(&self.stretches, self.pace, sample)
+    }
+}
+
+/// On which side of the edges of all phases a second lies.
+pub(crate) struct Sides {
+    each: Vec<(usize, Stretch)>,
+}
+
+impl Sides {
+    /// `unsure_us`: how well the vantage's clock is known.
+    pub(crate) fn of(acts: &Acts, unsure_us: i64) -> Self {
+        let of = |(place, phase): (usize, &Phase)| {
+            stretches(acts, &[*phase], unsure_us).into_iter().map(move |one| (place, one)).collect::<Vec<_>>()
+        };
+        Self { each: PHASES.iter().enumerate().flat_map(of).collect() }
+    }
+
+    /// The phase, by its place in [`PHASES`], that a second certainly lies in as a whole.
+    pub(crate) fn phase(&self, from: i64, until: i64) -> Option<usize> {
+        self.each.iter().find(|(_, one)| one.holds(from, until)).map(|(place, _)| *place)
+    }
+
+    /// Whether a second may lie in any phase in part.
+    pub(crate) fn touches(&self, from: i64, until: i64) -> bool {
+        self.each.iter().any(|(_, one)| one.touches(from, until))
+    }
+}
+
+fn part<'s>(stretches: &[Stretch], pace: Option<requests::Pace>, sample: &'s Sample) -> Part<'s> {
     let (from, until) = (sample.from_us, sample.until_us);
-    if stretches.iter().any(|one| one.sure().start <= from && until <= one.sure().end) {
+    if stretches.iter().any(|one| one.holds(from, until)) {
         return Part::Whole(sample);
     }
-    if !stretches.iter().any(|one| one.perhaps().start < until && from < one.perhaps().end) {
+    if !stretches.iter().any(|one| one.touches(from, until)) {
         return Part::None;
     }
     let inside = |one: &Stretch| until.min(one.sure().end).saturating_sub(from.max(one.sure().start)).max(0);
@@ -112,8 +168,8 @@ pub(crate) fn part<'s, 'a>(
         }
         return Part::Cut(sample, Cut { sure, near, time });
     }
-    match (sample.first_bad_us, sample.last_bad_us) {
-        _ if sample.bad == 0 => {
+    match (sample.first_bad_us(), sample.last_bad_us()) {
+        _ if sample.bad() == 0 => {
             if time > 0.0 {
                 Part::Side(sample, time)
             } else {

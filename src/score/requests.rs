@@ -1,56 +1,158 @@
-//! The requests of a vantage one by one, on the run's clock. Reads what bins say, and judges nothing.
+//! The requests of a vantage one by one, on the run's clock, in runs of equal outcomes. Reads what seconds say, and judges nothing.
 
 pub(crate) use firedrill_probe::requests::{Outcome, Pace};
+use firedrill_probe::schedule;
 
-use super::{facts::Sample, judge::View};
+use super::{judge::View, samples::Sample};
+use crate::statistics::turning::Seen;
 
 /// One request: when it was due, in microseconds, and how it ended.
 pub(crate) type Request = (i64, Outcome);
 
-/// The requests of a bin, in the order in which they were due; `None` where the bin does not have them.
-pub(crate) fn exact(sample: &Sample<'_>, pace: Option<Pace>) -> Option<Vec<Request>> {
-    let all = firedrill_probe::requests::requests(sample.bin, pace?)?;
-    let on_run = |(after, outcome): (u64, Outcome)| {
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        (sample.from_us.saturating_add(after), outcome)
-    };
-    Some(all.into_iter().map(on_run).collect())
+/// The requests of a second, in the order in which they were due; `None` where it does not have them.
+pub(crate) fn exact(sample: &Sample, pace: Option<Pace>) -> Option<Vec<Request>> {
+    let count = usize::try_from(sample.due()).ok()?;
+    let dues = dues(sample, pace?, count)?;
+    let ends = ends(sample)
+        .flat_map(|(outcome, count)| std::iter::repeat_n(outcome, usize::try_from(count).unwrap_or(0)));
+    Some(dues.into_iter().zip(ends).collect())
+}
+
+/// When the first `count` of a second's requests were due.
+fn dues(sample: &Sample, pace: Pace, count: usize) -> Option<Vec<i64>> {
+    let (first, first_us) = sample.single()?;
+    let dues = schedule::follow(pace.rate, pace.arrivals, pace.key, first, first_us, count)?;
+    let on_run = |after: u64| sample.from_us.saturating_add(i64::try_from(after).unwrap_or(i64::MAX));
+    Some(dues.into_iter().map(on_run).collect())
+}
+
+/// How a second's single requests ended, in runs.
+fn ends(sample: &Sample) -> impl Iterator<Item = (Outcome, u64)> {
+    let all_good = sample.ends().is_empty() && sample.due() > 0;
+    let all_good = all_good.then(|| (Outcome::Good, sample.due()));
+    sample.ends().iter().map(|(outcome, count)| (*outcome, u64::from(*count))).chain(all_good)
 }
 
 /// The requests of a vantage that were due in a stretch of time.
-#[derive(Debug, Default)]
-pub(crate) struct Requests {
-    /// In the order in which they were due.
-    pub(crate) all: Vec<Request>,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Requests<'s> {
+    pieces: Vec<Piece>,
+    sources: Vec<Source<'s>>,
     /// By how much a due time may be wrong, because a bin did not have its single requests, in microseconds.
     pub(crate) unsure_us: i64,
 }
 
-impl Requests {
+/// A run of equal outcomes.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    outcome: Outcome,
+    count: u64,
+    /// Where its requests come from, and which of those there is its first.
+    source: usize,
+    first: u64,
+}
+
+/// Where due times come from.
+#[derive(Clone, Debug)]
+enum Source<'s> {
+    /// They follow from a second and the pace, should anybody ask for them.
+    Second(&'s Sample, Pace),
+    Listed(Vec<i64>),
+    /// At equal distances.
+    Even {
+        from_us: i64,
+        step_us: f64,
+    },
+}
+
+impl Source<'_> {
+    /// Nothing of it is due before this.
+    fn from_us(&self) -> i64 {
+        match self {
+            Self::Second(sample, _) => sample.from_us,
+            Self::Listed(dues) => dues.first().copied().unwrap_or(i64::MIN),
+            Self::Even { from_us, .. } => *from_us,
+        }
+    }
+
+    fn due(&self, number: u64) -> i64 {
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        match self {
+            Self::Second(sample, pace) => {
+                let dues = dues(sample, *pace, place.saturating_add(1).min(sample.due() as usize));
+                dues.and_then(|dues| dues.last().copied()).unwrap_or(sample.from_us)
+            }
+            Self::Listed(dues) => dues.get(place).copied().unwrap_or(i64::MAX),
+            Self::Even { from_us, step_us } => {
+                let after = super::whole(number as f64 * step_us);
+                from_us.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))
+            }
+        }
+    }
+}
+
+impl<'s> Requests<'s> {
     /// Returns the requests that were due in `from..until`. A bin without single requests has them spread out: the
     /// bad ones from the first to the last of them, the others over the whole second. `None` where there are more
     /// than the probe can have sent.
-    pub(crate) fn of(view: &View<'_, '_>, from: i64, until: i64) -> Option<Self> {
+    pub(crate) fn of(view: &View<'s, '_>, from: i64, until: i64) -> Option<Self> {
         let mut requests = Self::default();
         // The seconds at the ends count as a whole here.
         let planned = view.probe.rate * (until.saturating_sub(from) as f64 / 1e6 + 2.0);
         let most = super::whole(2.0 * planned + 10.0 * planned.sqrt() + 100.0);
         let mut claimed = 0_u64;
-        for sample in view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until) {
-            claimed = claimed.saturating_add(sample.due.max(sample.good + sample.bad + sample.slipped));
+        let mut all = view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until).peekable();
+        // Seconds that lie over each other, as after a clock was measured anew.
+        let mut together: Vec<&Sample> = Vec::new();
+        let mut end_us = i64::MIN;
+        while let Some(sample) = all.next() {
+            claimed =
+                claimed.saturating_add(sample.due().max(sample.good() + sample.bad() + sample.slipped()));
             if claimed > most {
                 return None;
             }
-            let all = exact(sample, view.pace).unwrap_or_else(|| {
-                let length = sample.until_us.saturating_sub(sample.from_us);
-                requests.unsure_us = requests.unsure_us.max(length);
+            together.push(sample);
+            end_us = end_us.max(sample.until_us);
+            if all.peek().is_none_or(|next| next.from_us >= end_us) {
+                requests.put(&together, view.pace, from, until);
+                together.clear();
+            }
+        }
+        Some(requests)
+    }
+
+    /// Puts in seconds that no other one lies over.
+    fn put(&mut self, together: &[&'s Sample], pace: Option<Pace>, from: i64, until: i64) {
+        if let ([sample], Some(pace)) = (together, pace)
+            && sample.single().is_some()
+            && sample.from_us >= from
+            && sample.until_us < until
+        {
+            self.sources.push(Source::Second(sample, pace));
+            let (source, mut first) = (self.sources.len() - 1, 0);
+            for (outcome, count) in ends(sample) {
+                self.pieces.push(Piece { outcome, count, source, first });
+                first += count;
+            }
+            return;
+        }
+        let mut listed = Vec::new();
+        for sample in together {
+            let all = exact(sample, pace).unwrap_or_else(|| {
+                self.unsure_us = self.unsure_us.max(sample.until_us.saturating_sub(sample.from_us));
                 spread_out(sample)
             });
-            requests.all.extend(all.into_iter().filter(|(due, _)| (from..until).contains(due)));
+            listed.extend(all.into_iter().filter(|(due, _)| (from..until).contains(due)));
         }
-        // Bins lie in the order of time, and can overlap only where a clock was measured anew.
-        requests.all.sort_by_key(|(due, _)| *due);
-        Some(requests)
+        listed.sort_by_key(|(due, _)| *due);
+        let source = self.sources.len();
+        for (first, (_, outcome)) in (0..).zip(&listed) {
+            match self.pieces.last_mut() {
+                Some(last) if last.source == source && last.outcome == *outcome => last.count += 1,
+                _ => self.pieces.push(Piece { outcome: *outcome, count: 1, source, first }),
+            }
+        }
+        self.sources.push(Source::Listed(listed.into_iter().map(|(due, _)| due).collect()));
     }
 
     /// Puts in good requests at that rate where nothing was measured: what was not seen may all have been good.
@@ -59,17 +161,67 @@ impl Requests {
         for (from, until) in gaps {
             let length = until.saturating_sub(*from).max(0);
             let count = super::whole(length as f64 / 1e6 * rate).min(left);
+            if count == 0 {
+                continue;
+            }
             left -= count;
-            let step = length as f64 / count.max(1) as f64;
-            let due =
-                |k: u64| from.saturating_add(i64::try_from(super::whole(k as f64 * step)).unwrap_or(length));
-            self.all.extend((0..count).map(|k| (due(k), Outcome::Good)));
+            let source = self.sources.len();
+            self.sources.push(Source::Even { from_us: *from, step_us: length as f64 / count as f64 });
+            self.pieces.push(Piece { outcome: Outcome::Good, count, source, first: 0 });
         }
-        self.all.sort_by_key(|(due, _)| *due);
+        let sources = &self.sources;
+        self.pieces.sort_by_key(|piece| sources[piece.source].from_us());
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// How many slipped.
+    pub(crate) fn slipped(&self) -> u64 {
+        self.pieces.iter().filter(|piece| piece.outcome == Outcome::Slipped).map(|piece| piece.count).sum()
+    }
+
+    /// As good and bad ones; `slipped`: what those are taken for, left out where it is nothing.
+    pub(crate) fn seen(&self, slipped: Option<bool>) -> Judged<'_> {
+        let good = |piece: &Piece| match piece.outcome {
+            Outcome::Good => Some(true),
+            Outcome::Bad => Some(false),
+            Outcome::Slipped => slipped,
+        };
+        let kept = self.pieces.iter().filter_map(|piece| Some((good(piece)?, piece)));
+        let (runs, pieces) = kept.map(|(good, piece)| ((good, piece.count), piece)).unzip();
+        Judged { requests: self, runs, pieces }
     }
 }
 
-fn spread_out(sample: &Sample<'_>) -> Vec<Request> {
+/// Requests as good and bad ones.
+pub(crate) struct Judged<'r> {
+    requests: &'r Requests<'r>,
+    runs: Vec<(bool, u64)>,
+    pieces: Vec<&'r Piece>,
+}
+
+impl Judged<'_> {
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.runs.iter().map(|(_, count)| *count).sum()
+    }
+}
+
+impl Seen for Judged<'_> {
+    fn runs(&self) -> &[(bool, u64)] {
+        &self.runs
+    }
+
+    fn due(&self, run: usize, number: u64) -> i64 {
+        let piece = self.pieces[run];
+        self.requests.sources[piece.source].due(piece.first.saturating_add(number))
+    }
+}
+
+fn spread_out(sample: &Sample) -> Vec<Request> {
     let mut all = Vec::new();
     let mut put = |count: u64, from: i64, until: i64, outcome: Outcome| {
         // A bin that claims more than a prober can send is not worth the memory.
@@ -81,10 +233,10 @@ fn spread_out(sample: &Sample<'_>) -> Vec<Request> {
         }
     };
     let last = sample.until_us.saturating_sub(1);
-    put(sample.good, sample.from_us, last, Outcome::Good);
-    put(sample.slipped, sample.from_us, last, Outcome::Slipped);
-    let first_bad = sample.first_bad_us.unwrap_or(sample.from_us);
-    put(sample.bad, first_bad, sample.last_bad_us.unwrap_or(last), Outcome::Bad);
+    put(sample.good(), sample.from_us, last, Outcome::Good);
+    put(sample.slipped(), sample.from_us, last, Outcome::Slipped);
+    let first_bad = sample.first_bad_us().unwrap_or(sample.from_us);
+    put(sample.bad(), first_bad, sample.last_bad_us().unwrap_or(last), Outcome::Bad);
     all.sort_by_key(|(due, _)| *due);
     all
 }

@@ -3,14 +3,17 @@
 //! A latency quantile is such a share too: "p99 at most 300 ms" is "99 % of all requests are good within 300 ms". So a
 //! request without an answer counts as infinitely slow, and both kinds share their intervals.
 
+use std::sync::Arc;
+
+use firedrill_probe::cells::{Counts, Grid};
+
 use super::{
     acts::planned_us,
     card::{Measured, Unit},
-    facts::Sample,
     interval::{Block, Estimate, estimate},
     judge::{Finding, View},
-    latency::Latencies,
-    part::{Cut, Part, part},
+    part::{Cut, Cutter, Part},
+    samples::Sample,
     say,
 };
 use crate::{
@@ -20,7 +23,7 @@ use crate::{
 };
 
 /// The requests of some phases, counted for one goal.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tally {
     /// The share that is wanted.
     pub(crate) goal: f64,
@@ -33,7 +36,7 @@ pub(crate) struct Tally {
     /// The same with everything unsure taken as good.
     best: Vec<Block>,
     /// Of the whole bins, merged; and how many requests never got a good answer.
-    latencies: Latencies,
+    latencies: Counts,
     endless: u64,
     /// Bins whose latencies cannot be read; and of those the ones that the goal needs.
     without_latencies: usize,
@@ -115,46 +118,52 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
         Goal::Latency { quantile, below } => (quantile, Some((below.as_micros(), quantile))),
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => (1.0, None),
     };
-    let mut tally = Tally { goal, limit, ..Tally::default() };
-    let (mut whole, mut cut_only): (Vec<&Latencies>, Vec<&Latencies>) = (Vec::new(), Vec::new());
+    let grid = view.sight.map_or_else(|| Arc::new(Grid::new(&[])), |sight| Arc::clone(&sight.grid));
+    let mut tally = Tally::new(goal, limit, Counts::new(Arc::clone(&grid)));
+    // Of seconds across an edge of some phase, which may be no edge here; those in one phase are counted already.
+    let (mut whole, mut cut_only) = (Counts::new(Arc::clone(&grid)), Counts::new(grid));
+    let mut cutter = Cutter::new(view.bench.acts, view.pace, during);
     for sample in view.samples {
-        let part = part(view.bench.acts, view.pace, sample, during);
+        let part = cutter.part(sample);
         if matches!(part, Part::None) {
             continue;
         }
-        if sample.latencies.is_none() {
+        if !sample.readable {
             tally.without_latencies += 1;
             tally.unreadable += usize::from(limit.is_some());
         }
         // Unknown requests may all have been good.
-        if sample.uncertainty_us.is_none() || (limit.is_some() && sample.latencies.is_none()) {
-            let all = (sample.good + sample.bad + sample.slipped) as f64;
+        if sample.uncertainty_us().is_none() || (limit.is_some() && !sample.readable) {
+            let all = (sample.good() + sample.bad() + sample.slipped()) as f64;
             tally.best.push(Block { good: all, all, length_us: length_us(sample) });
             continue;
         }
         match part {
             Part::None => {}
             Part::Whole(sample) => {
-                tally.count(fit(sample, limit) as f64, sample, 1.0);
-                tally.endless += sample.bad;
-                whole.extend(&sample.latencies);
+                tally.count(fit(view, sample, limit) as f64, sample, 1.0);
+                tally.endless += sample.bad();
+                whole.add(sample.cells());
             }
             Part::Cut(sample, cut) => {
-                tally.cut(sample, cut, limit);
-                cut_only.extend(&sample.latencies);
+                tally.cut(sample, cut, fit(view, sample, limit));
+                cut_only.add(sample.cells());
                 tally.endless += cut.sure.bad;
             }
             Part::Side(sample, side) => {
                 let (good, _) = counts(sample, side);
-                let of_good =
-                    if sample.good == 0 { 0.0 } else { fit(sample, limit) as f64 / sample.good as f64 };
+                let of_good = if sample.good() == 0 {
+                    0.0
+                } else {
+                    fit(view, sample, limit) as f64 / sample.good() as f64
+                };
                 tally.count((good * of_good).round(), sample, side);
-                tally.endless += sample.bad;
+                tally.endless += sample.bad();
             }
             Part::Unsure(sample) => {
                 tally.unsure += 1;
-                let (good, all) = (sample.good as f64, (sample.good + sample.bad) as f64);
-                let all = all + sample.slipped as f64;
+                let (good, all) = (sample.good() as f64, (sample.good() + sample.bad()) as f64);
+                let all = all + sample.slipped() as f64;
                 let length_us = length_us(sample);
                 tally.worst.push(Block { good, all, length_us });
                 tally.best.push(Block { good: all, all, length_us });
@@ -163,29 +172,51 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     }
     // Which latencies of a second across an edge are inside is not known; in a phase without a whole second all are
     // shown.
-    tally.latencies = Latencies::merge(if whole.is_empty() { cut_only } else { whole });
+    let in_one = |phase: &&Phase| view.bench.acts.get(**phase).is_some();
+    for phase in during.iter().filter(in_one) {
+        if let Some(sight) = view.sight {
+            whole.merge(sight.whole(*phase));
+        }
+    }
+    tally.latencies = if whole.total() == 0 { cut_only } else { whole };
     tally
 }
 
 /// The good requests of a part of a bin, and all of them. The bad ones have times and are all in that part; the good
 /// ones are so in proportion.
-pub(crate) fn counts(sample: &Sample<'_>, side: f64) -> (f64, f64) {
-    let bad = sample.bad as f64;
-    let all = ((sample.good as f64 + bad) * side).floor().max(bad);
+pub(crate) fn counts(sample: &Sample, side: f64) -> (f64, f64) {
+    let bad = sample.bad() as f64;
+    let all = ((sample.good() as f64 + bad) * side).floor().max(bad);
     (all - bad, all)
 }
 
-fn length_us(sample: &Sample<'_>) -> f64 {
+fn length_us(sample: &Sample) -> f64 {
     sample.until_us.saturating_sub(sample.from_us).max(1) as f64
 }
 
 impl Tally {
+    const fn new(goal: f64, limit: Option<(u64, f64)>, latencies: Counts) -> Self {
+        Self {
+            goal,
+            limit,
+            blocks: Vec::new(),
+            worst: Vec::new(),
+            best: Vec::new(),
+            latencies,
+            endless: 0,
+            without_latencies: 0,
+            unreadable: 0,
+            slipped: 0,
+            unsure: 0,
+        }
+    }
+
     /// Counts a part of a bin, of whose requests that many meet the goal. Slipped ones may all have been in it.
-    fn count(&mut self, good: f64, sample: &Sample<'_>, side: f64) {
+    fn count(&mut self, good: f64, sample: &Sample, side: f64) {
         let (_, all) = counts(sample, side);
-        let (slipped, length_us) = (sample.slipped as f64, length_us(sample) * side);
+        let (slipped, length_us) = (sample.slipped() as f64, length_us(sample) * side);
         self.blocks.push(Block { good, all, length_us });
-        self.slipped += sample.slipped;
+        self.slipped += sample.slipped();
         self.worst.push(Block { good, all: all + slipped, length_us });
         self.best.push(Block { good: good + slipped, all: all + slipped, length_us });
     }
@@ -194,13 +225,13 @@ impl Tally {
 impl Tally {
     /// Counts the requests of a bin that are inside. Which of the good ones were slow is not known: as many as can be
     /// in `worst`, as few as can be in `best`.
-    fn cut(&mut self, sample: &Sample<'_>, cut: Cut, limit: Option<(u64, f64)>) {
+    fn cut(&mut self, sample: &Sample, cut: Cut, fit: u64) {
         let Cut { sure, near, time } = cut;
         let length_us = (length_us(sample) * time).max(1.0);
-        let slow = sample.good - fit(sample, limit).min(sample.good);
+        let slow = sample.good() - fit.min(sample.good());
         let block = |good: u64, all: u64| Block { good: good as f64, all: all as f64, length_us };
         if sure.good + sure.bad > 0 {
-            let slow = slow as f64 * sure.good as f64 / sample.good.max(1) as f64;
+            let slow = slow as f64 * sure.good as f64 / sample.good().max(1) as f64;
             let good = (sure.good as f64 - slow).round().max(0.0);
             self.blocks.push(Block { good, ..block(0, sure.good + sure.bad) });
         }
@@ -209,7 +240,7 @@ impl Tally {
         let lost = sure.bad + sure.slipped + near.bad + near.slipped;
         let late = most_slow.min(sure.good + near.good - quick);
         self.worst.push(block(quick, quick + late + lost));
-        let least_slow = slow.saturating_sub(sample.good - sure.good);
+        let least_slow = slow.saturating_sub(sample.good() - sure.good);
         let fine = sure.good - least_slow + sure.slipped + near.slipped;
         self.best.push(block(fine, fine + least_slow + sure.bad));
         self.slipped += sure.slipped + near.slipped;
@@ -218,10 +249,10 @@ impl Tally {
 }
 
 /// How many of a bin's good requests meet the goal; none where their latencies cannot be read.
-fn fit(sample: &Sample<'_>, limit: Option<(u64, f64)>) -> u64 {
-    match (limit, &sample.latencies) {
-        (None, _) => sample.good,
-        (Some((limit, _)), Some(latencies)) => latencies.at_most(limit),
+fn fit(view: &View<'_, '_>, sample: &Sample, limit: Option<(u64, f64)>) -> u64 {
+    match (limit, view.sight) {
+        (None, _) => sample.good(),
+        (Some((limit, _)), Some(sight)) => sight.within(sample, limit),
         (Some(_), None) => 0,
     }
 }

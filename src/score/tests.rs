@@ -256,9 +256,9 @@ fn an_attack_is_judged_while_the_run_goes_on() {
         .unwrap();
     let now = records[end].at_us;
     records.truncate(end);
-    let card = attack_so_far(&records, 0, now, &crate::log::Outcome::Ran).unwrap();
+    let card = attack_so_far(&Log::of(&records), 0, now, &crate::log::Outcome::Ran).unwrap();
     assert_eq!(card.verdict, Some(Verdict::Held), "{card:#?}");
-    assert!(attack_so_far(&records, 9, now, &crate::log::Outcome::Ran).is_none());
+    assert!(attack_so_far(&Log::of(&records), 9, now, &crate::log::Outcome::Ran).is_none());
 }
 
 #[test]

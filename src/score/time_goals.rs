@@ -9,7 +9,7 @@ use firedrill_wire::Span;
 use super::{
     card::{Measured, Unit},
     judge::{Finding, View},
-    requests::{Outcome, Requests},
+    requests::Requests,
     say,
 };
 use crate::{
@@ -91,16 +91,21 @@ pub(crate) fn went(view: &View<'_, '_>, course: Course, threshold: f64) -> Optio
         return None;
     }
     let requests = Requests::of(view, course.from_us, course.until_us)?;
-    (!requests.all.is_empty()).then(|| went_if(view, course, threshold, &requests, Slips::Out))
+    (!requests.is_empty()).then(|| went_if(view, course, threshold, &requests, Slips::Out))
 }
 
-fn went_if(view: &View<'_, '_>, course: Course, threshold: f64, requests: &Requests, slips: Slips) -> Went {
-    let seen = |(due, outcome): &(i64, Outcome)| match (outcome, slips) {
-        (Outcome::Good, _) | (Outcome::Slipped, Slips::Good) => Some((*due, true)),
-        (Outcome::Bad, _) | (Outcome::Slipped, Slips::Bad) => Some((*due, false)),
-        (Outcome::Slipped, Slips::Out) => None,
-    };
-    let all: Vec<turning::Seen> = requests.all.iter().filter_map(seen).collect();
+fn went_if(
+    view: &View<'_, '_>,
+    course: Course,
+    threshold: f64,
+    requests: &Requests<'_>,
+    slips: Slips,
+) -> Went {
+    let all = requests.seen(match slips {
+        Slips::Out => None,
+        Slips::Good => Some(true),
+        Slips::Bad => Some(false),
+    });
     let Turning { at_us, low_us, high_us } = turning::turning(&all, course.from_us, threshold);
     // A due time may be wrong by this, and so may the moment from which it is counted.
     let unsure = requests.unsure_us.saturating_add(view.unsure_us(course.from_us, course.until_us));
@@ -111,7 +116,7 @@ fn went_if(view: &View<'_, '_>, course: Course, threshold: f64, requests: &Reque
         low_us: after(low_us).saturating_sub(unsure).max(0),
         high_us: high_us.map(|us| after(us).saturating_add(unsure)),
         outage: turning::longest_outage(&all, course.from_us, course.until_us, threshold),
-        samples: all.len() as u64,
+        samples: all.count(),
     }
 }
 
@@ -161,11 +166,11 @@ fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Fi
     let Some(requests) = Requests::of(view, from, until) else {
         return nothing("the log claims more requests than the probe can have sent");
     };
-    if requests.all.is_empty() {
+    if requests.is_empty() {
         return nothing("nothing was measured");
     }
     let clockless = view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
-    let clockless = clockless.filter(|bin| bin.uncertainty_us.is_none()).count();
+    let clockless = clockless.filter(|bin| bin.uncertainty_us().is_none()).count();
     let went = went_if(view, course, threshold, &requests, Slips::Out);
     let measured = Measured {
         unit: Unit::Time,
@@ -176,7 +181,7 @@ fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Fi
         samples: went.samples,
     };
     let figure = went.text(course, limit);
-    let slipped = requests.all.iter().filter(|(_, outcome)| *outcome == Outcome::Slipped).count();
+    let slipped = requests.slipped();
     // A slipped request may have been either: only what is so with all of them good and with all of them bad is known.
     let sure = |verdict: Verdict| match verdict {
         Verdict::Held => {
@@ -184,7 +189,7 @@ fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Fi
         }
         Verdict::Violated => {
             let gaps = view.gaps(from, until);
-            let mut best = Requests { all: requests.all.clone(), ..requests };
+            let mut best = requests.clone();
             best.with_gaps_good(&gaps, view.probe.rate);
             went_if(view, course, threshold, &best, Slips::Good).meaning(limit) == verdict
         }

@@ -8,8 +8,13 @@
 //! supermartingale, Ville's inequality) grows by 3/0.025, for one of three alternatives each; so the true moment is left
 //! out with a chance of at most 2.5 % a side, whatever the shape of the failures, and for all stretches at once.
 
-/// One request: when it was due in microseconds, and whether it was good.
-pub(crate) type Seen = (i64, bool);
+/// Requests in the order in which they were due, in runs of equal outcomes: hours of good ones cost no more than one.
+pub(crate) trait Seen {
+    /// Whether the requests of a run were good, and how many they are. Neighbours may have the same outcome.
+    fn runs(&self) -> &[(bool, u64)];
+    /// When a request of a run was due, counted from 0 in that run, in microseconds.
+    fn due(&self, run: usize, number: u64) -> i64;
+}
 
 /// A moment and its range, in microseconds on the requests' clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,27 +31,24 @@ pub(crate) struct Turning {
 const SHOWN: f64 = 4.787_491_742_782_046;
 
 /// Finds the moment among requests that were due from `from` on; `threshold` is above 0 and below 1.
-pub(crate) fn turning(requests: &[Seen], from: i64, threshold: f64) -> Turning {
-    let (mut sum, mut highest, mut place) = (0.0, 0.0, 0);
-    for (at, (_, good)) in requests.iter().enumerate() {
-        sum += if *good { threshold - 1.0 } else { threshold };
-        // A little above, because sums of decimals are not exact.
+pub(crate) fn turning(requests: &impl Seen, from: i64, threshold: f64) -> Turning {
+    let (mut sum, mut highest, mut best) = (0.0, 0.0, None);
+    for (place, (good, count)) in requests.runs().iter().enumerate() {
+        sum += *count as f64 * if *good { threshold - 1.0 } else { threshold };
+        // A little above, because sums of decimals are not exact. The highest is at the end of a bad run.
         if sum > highest + 1e-9 {
-            (highest, place) = (sum, at + 1);
+            (highest, best) = (sum, Some((place, count - 1)));
         }
     }
-    let at_us = place.checked_sub(1).and_then(|last| requests.get(last)).map(|(due, _)| *due);
-    let left = |refuted: &[bool]| {
-        let all = 0..=requests.len();
-        let mut left = all.filter(|place| !refuted[*place]);
-        let first = left.next();
-        first.map(|first| (first, left.next_back().unwrap_or(first)))
+    let at_us = best.map(|(run, number)| requests.due(run, number));
+    let begins = begins(requests.runs());
+    let all = begins.last().copied().unwrap_or(0);
+    let due = |place: u64| {
+        let run = begins.partition_point(|begin| *begin <= place).saturating_sub(1);
+        requests.due(run, place - begins[run])
     };
-    let (low_us, high_us) = match left(&refuted(requests, threshold)) {
-        Some((first, last)) => (
-            first.checked_sub(1).map_or(from, |before| requests[before].0),
-            requests.get(last).map(|(due, _)| *due),
-        ),
+    let (low_us, high_us) = match left(refuted(requests.runs(), &begins, threshold), all) {
+        Some((first, last)) => (first.checked_sub(1).map_or(from, due), (last < all).then(|| due(last))),
         // Nothing is left: the requests are like no system at all, so nothing is shown.
         None => (from, None),
     };
@@ -57,28 +59,80 @@ pub(crate) fn turning(requests: &[Seen], from: i64, threshold: f64) -> Turning {
     }
 }
 
-/// Which places between requests are refuted; place `i` is before request `i`.
-fn refuted(requests: &[Seen], threshold: f64) -> Vec<bool> {
-    let mut refuted = vec![false; requests.len() + 1];
+/// The number of the first request of each run, and at last that of all requests.
+fn begins(runs: &[(bool, u64)]) -> Vec<u64> {
+    let mut sum = 0;
+    let mut begins = vec![0];
+    begins.extend(runs.iter().map(|(_, count)| {
+        sum += count;
+        sum
+    }));
+    begins
+}
+
+/// The first and the last place from 0 to `all` that no range has.
+fn left(mut ranges: Vec<(u64, u64)>, all: u64) -> Option<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut first = 0;
+    for (from, to) in &ranges {
+        if *from <= first {
+            first = first.max(to + 1);
+        }
+    }
+    if first > all {
+        return None;
+    }
+    // Backwards by their ends; what is left has `first` at least.
+    ranges.sort_unstable_by_key(|(_, to)| *to);
+    let mut last = all;
+    for (from, to) in ranges.iter().rev() {
+        if *to >= last && *from <= last {
+            last = from.checked_sub(1)?;
+        }
+    }
+    Some((first, last))
+}
+
+/// Which places between requests are refuted, in ranges; place `i` is before request `i`.
+fn refuted(runs: &[(bool, u64)], begins: &[u64], threshold: f64) -> Vec<(u64, u64)> {
+    let mut refuted = Vec::new();
     let rest = 1.0 - threshold;
     let better = [1.0 - rest / 2.0, 1.0 - rest / 10.0, 1.0 - rest / 50.0];
     for step in better.map(|other| Step::new(other, threshold)) {
-        let (mut sum, mut lowest) = (0.0_f64, 0.0_f64);
-        for (place, (_, good)) in requests.iter().enumerate() {
-            sum += step.of(*good);
-            lowest = lowest.min(sum);
-            refuted[place + 1] |= sum - lowest >= SHOWN;
+        // How far the walk is above its lowest point so far. It rises with good ones.
+        let mut above = 0.0_f64;
+        for ((good, count), begin) in runs.iter().zip(begins) {
+            let (from, to) = shown(above, step.of(*good), *count);
+            if from <= to {
+                refuted.push((begin + from, begin + to));
+            }
+            above = (above + step.of(*good) * *count as f64).max(0.0);
         }
     }
     for step in worse(threshold) {
-        // From the end: how much a walk that begins here grows at most.
+        // From the end: how much a walk that begins here grows at most. It rises with bad ones.
         let mut most = 0.0_f64;
-        for (place, (_, good)) in requests.iter().enumerate().rev() {
-            most = (most + step.of(*good)).max(0.0);
-            refuted[place] |= most >= SHOWN;
+        for ((good, count), begin) in runs.iter().zip(begins).rev() {
+            let (from, to) = shown(most, step.of(*good), *count);
+            if from <= to {
+                refuted.push((begin + count - to, begin + count - from));
+            }
+            most = (most + step.of(*good) * *count as f64).max(0.0);
         }
     }
     refuted
+}
+
+/// After how many of `count` equal steps a walk that begins at `height` is high enough to show something: from when to when,
+/// from 1 on. Nothing where the first number is above the second.
+fn shown(height: f64, step: f64, count: u64) -> (u64, u64) {
+    if step > 0.0 {
+        let needed = ((SHOWN - height) / step).ceil().max(1.0);
+        (crate::score::whole(needed), count)
+    } else {
+        let held = ((height - SHOWN) / -step).floor();
+        (1, if held < 1.0 { 0 } else { crate::score::whole(held).min(count) })
+    }
 }
 
 /// The walks that show that a share is below the threshold.
@@ -127,29 +181,40 @@ pub(crate) struct Outage {
 }
 
 /// Finds the longest outage among requests between two moments; `threshold` as for [`turning`].
-pub(crate) fn longest_outage(requests: &[Seen], from: i64, until: i64, threshold: f64) -> Outage {
+pub(crate) fn longest_outage(requests: &impl Seen, from: i64, until: i64, threshold: f64) -> Outage {
+    let runs = requests.runs();
     let (mut sum, mut begin) = (0_i64, 0);
     let mut best: Option<(i64, usize, usize)> = None;
-    for (place, (_, good)) in requests.iter().enumerate() {
-        if sum <= 0 {
-            (sum, begin) = (0, place);
+    for (place, (good, count)) in runs.iter().enumerate() {
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        if *good {
+            sum = sum.saturating_sub(count).max(0);
+            continue;
         }
-        sum += if *good { -1 } else { 1 };
+        if sum == 0 {
+            begin = place;
+        }
+        sum = sum.saturating_add(count);
         if sum > best.map_or(0, |(sum, _, _)| sum) {
             best = Some((sum, begin, place));
         }
     }
     let Some((_, first, last)) = best else { return Outage::default() };
-    let before = first.checked_sub(1).map_or(from, |before| requests[before].0);
-    let after = requests.get(last + 1).map_or(until, |(due, _)| *due);
-    let stretch = &requests[first..=last];
-    let walks = worse(threshold).map(|step| stretch.iter().map(|(_, good)| step.of(*good)).sum::<f64>());
+    let end = |run: usize| requests.due(run, runs[run].1.saturating_sub(1));
+    let before = first.checked_sub(1).map_or(from, end);
+    let after = if last + 1 < runs.len() { requests.due(last + 1, 0) } else { until };
+    let walks = worse(threshold).map(|step| {
+        let of = |(good, count): &(bool, u64)| step.of(*good) * *count as f64;
+        runs[first..=last].iter().map(of).sum::<f64>()
+    });
     let walk = walks.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let all = runs.iter().map(|(_, count)| *count).sum::<u64>();
+    let (first_us, last_us) = (requests.due(first, 0), end(last));
     Outage {
         // A stretch may begin at any request, so the chance is shared among all of them.
-        shown: walk >= SHOWN + (requests.len() as f64).ln(),
-        from_us: Some(requests[first].0),
-        low_us: requests[last].0.saturating_sub(requests[first].0),
+        shown: walk >= SHOWN + (all as f64).ln(),
+        from_us: Some(first_us),
+        low_us: last_us.saturating_sub(first_us),
         high_us: after.saturating_sub(before),
     }
 }

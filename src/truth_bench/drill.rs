@@ -10,13 +10,13 @@ use firedrill_wire::{
 };
 
 use crate::{
-    log::{Event, Outcome, Record, RunOutcome},
+    log::{self, Event, Outcome, Record, RunOutcome, Writer},
     plan::{
         Plan,
         model::{COORDINATOR, GOOD_AT, Goal, Objective, Phase},
         select::arrivals_key,
     },
-    score::{card::AttackCard, fold},
+    score::{card::AttackCard, fold, judge},
     testing::Drill,
 };
 
@@ -145,6 +145,9 @@ impl Setup {
         let record = |(seq, (at_us, event))| Record { v: Record::VERSION, seq, at_us, event };
         let records: Vec<Record> = (1..).zip(all).map(record).collect();
         let card = fold(&records);
+        if self.seed.is_multiple_of(4) {
+            as_written(&records);
+        }
         let attack = card.attacks.into_iter().next().expect("one attack");
         for ((goal, phase), one) in self.goals.iter().zip(&attack.objectives) {
             let figure = attack.figures[0].phases.iter().find(|figure| figure.phase == *phase);
@@ -156,6 +159,22 @@ impl Setup {
         assert!(card.why.is_empty(), "{:?}", card.why);
         attack
     }
+}
+
+/// The log as it is written, in blocks, says the same as with a record for each bin.
+fn as_written(records: &[Record]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("events.jsonl");
+    let mut writer = Writer::create(&path).expect("a log");
+    let mut plain = Vec::new();
+    for record in records {
+        writer.append(record.at_us, record.event.clone()).expect("appends");
+        serde_json::to_writer(&mut plain, record).expect("memory");
+        plain.push(b'\n');
+    }
+    drop(writer);
+    let plain = judge(&log::parse(&plain, &path).expect("reads"));
+    assert_eq!(judge(&log::read(&path).expect("reads")), plain);
 }
 
 fn agent(at: i64, what: What) -> Event {

@@ -1,50 +1,144 @@
 //! Which charts a report has, and what is on them.
 
+use std::{collections::BTreeMap, sync::Arc};
+
+use firedrill_probe::{cells::Grid, seconds::Stream};
 use firedrill_wire::probe::ProbeKind;
 use serde::Serialize;
 
 use crate::{
     plan::model::{Goal, Phase, Plan, Probe},
     report::{
-        Input,
-        chart::{Band, Chart, Line, Point},
+        chart::{Band, COLUMNS, Chart, Line},
+        columns::{Columns, Point},
     },
     score::{
-        card::{AttackCard, phase_word, verdict_word},
+        Scorecard,
+        card::{AttackCard, Course, phase_word, verdict_word},
+        samples::{Samples, Sight, quantile_us, quantiles},
         say,
+        stream::Eye,
     },
 };
 
-fn lines(input: &Input<'_>, probe: &str, counts: impl Fn(&str) -> bool) -> Vec<Line> {
-    let plan = input.facts.plan;
-    let from =
-        plan.and_then(|plan| plan.probes.iter().find(|one| one.name == probe)).map(|probe| &probe.from);
-    let samples = |vantage: &str| {
-        input
-            .facts
-            .samples
-            .iter()
-            .find(|((name, from), _)| *name == probe && *from == vantage)
-            .map(|(_, all)| all)
+/// So many lines of a chart can be told from each other. Where there are more vantages, the worst are drawn by themselves, and
+/// the worst of the others as one line.
+const MOST_LINES: usize = 6;
+/// The bytes of a column of a line, at the most usual.
+const DOT_BYTES: usize = 30;
+/// The bytes that the lines of whole runs, and those of attacks, should not take much more than.
+const BYTES: usize = 1_000_000;
+
+/// How many columns a line has where there are so many on the page.
+fn columns(lines: usize) -> usize {
+    (BYTES / DOT_BYTES / lines.max(1)).clamp(20, COLUMNS)
+}
+
+/// Draws what is measured while it is read.
+pub(crate) struct Sketch<'a> {
+    plan: Option<&'a Plan>,
+    end_us: i64,
+    /// By probe and vantage, over the whole run.
+    whole: BTreeMap<(String, String), Columns>,
+    /// Columns of the whole run, and of an attack.
+    most: (usize, usize),
+    /// The charts of each attack that was judged.
+    zooms: Vec<Vec<ChartView>>,
+}
+
+impl<'a> Sketch<'a> {
+    /// An empty one of a run that ended so many microseconds after its begin.
+    pub(crate) fn new(plan: Option<&'a Plan>, end_us: i64) -> Self {
+        let lines = |probe: &Probe| probe.from.len().min(MOST_LINES);
+        let of_run: usize = plan.iter().flat_map(|plan| &plan.probes).map(lines).sum();
+        let attacks = plan.map_or(0, |plan| plan.attacks.len());
+        Self {
+            plan,
+            end_us: end_us.max(1),
+            whole: BTreeMap::new(),
+            most: (columns(of_run), columns(of_run.saturating_mul(attacks) / 2)),
+            zooms: vec![Vec::new(); attacks],
+        }
+    }
+
+    /// The charts of the whole run, and those of each attack.
+    pub(crate) fn charts(mut self, card: &Scorecard) -> (Vec<ChartView>, Vec<Vec<ChartView>>) {
+        let zooms = std::mem::take(&mut self.zooms);
+        (self.plan.map_or_else(Vec::new, |plan| self.timelines(card, plan)), zooms)
+    }
+}
+
+impl Eye for Sketch<'_> {
+    fn wants_all(&self) -> bool {
+        true
+    }
+
+    fn stream(&mut self, stream: &Stream, grid: &Arc<Grid>) {
+        let (end_us, most) = (self.end_us, self.most.0);
+        let columns = self
+            .whole
+            .entry((stream.probe.clone(), stream.vantage.clone()))
+            .or_insert_with(|| Columns::new(0, end_us, most));
+        for second in &stream.seconds {
+            let length = i64::try_from(second.length_us).unwrap_or(i64::MAX / 8);
+            let (p50, p99) = quantiles(second);
+            columns.put(Point {
+                from_us: second.start_us,
+                until_us: second.start_us.saturating_add(length),
+                good: second.good,
+                bad: second.bad,
+                p50: quantile_us(grid, p50),
+                p99: quantile_us(grid, p99),
+            });
+        }
+    }
+
+    fn attack(&mut self, card: &AttackCard, samples: &Samples<'_>) {
+        let Some(plan) = self.plan else { return };
+        if matches!(card.course, Course::NotRun(_)) {
+            return;
+        }
+        let drawn = zooms(plan, card, samples, self.most.1);
+        if let Some(place) = self.zooms.get_mut(card.index) {
+            *place = drawn;
+        }
+    }
+}
+
+/// The lines of a chart: of vantages with their columns, and whether they count.
+fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
+    let mut lines: Vec<Line> =
+        all.map(|(name, counts, columns)| Line { name: name.to_owned(), counts, columns }).collect();
+    if lines.len() <= MOST_LINES {
+        return lines;
+    }
+    // The worst first: what counts, what was not measured, the lowest share, what has no answer, what is slow.
+    let badness = |line: &Line| {
+        let unmeasured: i64 =
+            line.columns.missing().iter().map(|(from, until)| until.saturating_sub(*from)).sum();
+        let lowest = line.columns.dots().map(|dot| dot.share).fold(1.0, f64::min);
+        let slowest = line.columns.dots().map(|dot| dot.p99.unwrap_or(u64::MAX)).max().unwrap_or(0);
+        (line.counts, unmeasured, lowest, slowest)
     };
-    from.into_iter()
-        .flatten()
-        .map(|vantage| Line {
-            name: vantage.clone(),
-            counts: counts(vantage),
-            points: samples(vantage)
-                .into_iter()
-                .flatten()
-                .map(|sample| Point {
-                    from_us: sample.from_us,
-                    until_us: sample.until_us,
-                    good: sample.good,
-                    bad: sample.bad,
-                    latencies: sample.latencies.clone().unwrap_or_default(),
-                })
-                .collect(),
-        })
-        .collect()
+    lines.sort_by_cached_key(|line| {
+        let (counts, unmeasured, lowest, slowest) = badness(line);
+        let share = (lowest * 1e9).round() as i64;
+        (!counts, std::cmp::Reverse(unmeasured), share, std::cmp::Reverse(slowest))
+    });
+    let others = lines.split_off(MOST_LINES - 1);
+    let (counting, shown_only): (Vec<Line>, Vec<Line>) = others.into_iter().partition(|line| line.counts);
+    for group in [counting, shown_only] {
+        let columns: Vec<&Columns> = group.iter().map(|line| &line.columns).collect();
+        match (group.as_slice(), Columns::worst(&columns)) {
+            ([only], _) => lines.push(only.clone()),
+            ([first, ..], Some(columns)) => {
+                let name = format!("the worst of {} others", group.len());
+                lines.push(Line { name, counts: first.counts, columns });
+            }
+            _ => {}
+        }
+    }
+    lines
 }
 
 /// The limits that a probe's objectives set.
@@ -76,11 +170,13 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
 }
 
 /// A chart with the words above it.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct ChartView {
     caption: String,
     /// What it is called where it is not seen; no other chart of the page has this name.
     label: String,
+    /// How much time a step of its lines shows.
+    resolution: String,
     svg: String,
 }
 
@@ -92,46 +188,60 @@ fn caption(probe: &Probe) -> String {
     format!("{}: {what}", probe.name)
 }
 
-/// The whole run, a chart for each probe.
-pub(super) fn timelines(input: &Input<'_>, plan: &Plan) -> Vec<ChartView> {
-    let targets = plan.targets();
-    let many = plan.attacks.len() > 6;
-    let bands: Vec<Band> = input
-        .card
-        .attacks
-        .iter()
-        .filter_map(|attack| {
-            let number = attack.index + 1;
-            fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
-        })
-        .collect();
-    let chart = |(place, probe): (usize, &Probe)| {
-        let (good, below_us) = limits(plan, &probe.name);
-        let chart = Chart {
-            id: format!("run-{place}"),
-            title: format!("{}: the whole run", probe.name),
-            from_us: 0,
-            until_us: input.card.end_us.max(1),
-            zero_us: 0,
-            // Over the whole run a vantage is a target's if any attack targets it.
-            lines: lines(input, &probe.name, |vantage| !targets.contains(vantage)),
-            bands: bands.clone(),
-            good,
-            below_us,
+impl Sketch<'_> {
+    /// The whole run, a chart for each probe.
+    fn timelines(&self, card: &Scorecard, plan: &Plan) -> Vec<ChartView> {
+        let targets = plan.targets();
+        let many = plan.attacks.len() > 6;
+        let empty = Columns::new(0, self.end_us, self.most.0);
+        let columns = |probe: &Probe, vantage: &String| {
+            let key = (probe.name.clone(), vantage.clone());
+            self.whole.get(&key).unwrap_or(&empty).clone()
         };
-        let judged = input.card.attacks.iter().any(|attack| attack.judges(&probe.name));
-        let note = if judged { "" } else { " (not judged)" };
-        ChartView {
-            caption: format!("{}{note}", caption(probe)),
-            label: format!("{} over the whole run", probe.name),
-            svg: chart.svg(),
-        }
-    };
-    plan.probes.iter().enumerate().map(chart).collect()
+        let bands: Vec<Band> = card
+            .attacks
+            .iter()
+            .filter_map(|attack| {
+                let number = attack.index + 1;
+                fault_band(
+                    attack,
+                    if many { number.to_string() } else { format!("{number} {}", attack.name) },
+                )
+            })
+            .collect();
+        let chart =
+            |(place, probe): (usize, &Probe)| {
+                let (good, below_us) = limits(plan, &probe.name);
+                let chart =
+                    Chart {
+                        id: format!("run-{place}"),
+                        title: format!("{}: the whole run", probe.name),
+                        from_us: 0,
+                        until_us: self.end_us,
+                        zero_us: 0,
+                        // Over the whole run a vantage is a target's if any attack targets it.
+                        lines: lines(probe.from.iter().map(|from| {
+                            (from.as_str(), !targets.contains(from.as_str()), columns(probe, from))
+                        })),
+                        bands: bands.clone(),
+                        good,
+                        below_us,
+                    };
+                let judged = card.attacks.iter().any(|attack| attack.judges(&probe.name));
+                let note = if judged { "" } else { " (not judged)" };
+                ChartView {
+                    caption: format!("{}{note}", caption(probe)),
+                    label: format!("{} over the whole run", probe.name),
+                    resolution: chart.resolution(),
+                    svg: chart.svg(),
+                }
+            };
+        plan.probes.iter().enumerate().map(chart).collect()
+    }
 }
 
 /// One attack, a chart for each probe that is judged in it.
-pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<ChartView> {
+fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, most: usize) -> Vec<ChartView> {
     let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
     let mut bands: Vec<Band> = attack
         .phases
@@ -151,6 +261,21 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
         .collect();
     bands.extend(fault_band(attack, String::new()));
     let judged = |probe: &&Probe| attack.judges(&probe.name);
+    let around = |sight: Option<&Sight>| {
+        let mut columns = Columns::new(first.from_us, last.until_us, most);
+        for (sight, sample) in sight.iter().flat_map(|sight| sight.all.iter().map(move |one| (sight, one))) {
+            let (p50, p99) = sample.quantiles();
+            columns.put(Point {
+                from_us: sample.from_us,
+                until_us: sample.until_us,
+                good: sample.good(),
+                bad: sample.bad(),
+                p50: quantile_us(&sight.grid, p50),
+                p99: quantile_us(&sight.grid, p99),
+            });
+        }
+        columns
+    };
     plan.probes
         .iter()
         .filter(judged)
@@ -163,9 +288,10 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
                 from_us: first.from_us,
                 until_us: last.until_us,
                 zero_us: attack.fault_from_us.unwrap_or(0),
-                lines: lines(input, &probe.name, |vantage| {
-                    !attack.injections.iter().any(|one| one.host == vantage)
-                }),
+                lines: lines(probe.from.iter().map(|vantage| {
+                    let counts = !attack.injections.iter().any(|one| one.host == *vantage);
+                    (vantage.as_str(), counts, around(samples.get(&probe.name, vantage)))
+                })),
                 bands: bands.clone(),
                 good,
                 below_us,
@@ -173,6 +299,7 @@ pub(super) fn zooms(input: &Input<'_>, plan: &Plan, attack: &AttackCard) -> Vec<
             ChartView {
                 caption: caption(probe),
                 label: format!("{} in attack {}, {}", probe.name, attack.index + 1, attack.name),
+                resolution: chart.resolution(),
                 svg: chart.svg(),
             }
         })

@@ -25,7 +25,11 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
         |at: i64, who: &str, what: String| Some(EventView { at: say::clock(at), who: who.to_owned(), what });
     let at = record.at_us;
     match &record.event {
-        Event::Bin { .. } | Event::Clock { .. } | Event::Prepared { .. } | Event::Exchanged { .. } => None,
+        Event::Bin { .. }
+        | Event::Bins { .. }
+        | Event::Clock { .. }
+        | Event::Prepared { .. }
+        | Event::Exchanged { .. } => None,
         Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
         Event::Phase { attack, phase, .. } => {
             row(at, "coordinator", format!("attack {}: {}", attack + 1, phase_word(*phase)))

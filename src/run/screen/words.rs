@@ -44,7 +44,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
                 (Tone::Bad, format!("{host} refuses {}: {}", prepared.id, problem.title))
             }
         },
-        Event::Clock { .. } | Event::Bin { .. } => return None,
+        Event::Clock { .. } | Event::Bin { .. } | Event::Bins { .. } => return None,
         Event::Phase { attack, phase, until_us } => {
             let left = (until_us - record.at_us).max(0).saturating_add(500_000) / 1_000_000;
             let name = attack_name(plan, *attack);

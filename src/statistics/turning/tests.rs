@@ -7,10 +7,53 @@ use proptest::prelude::*;
 use super::*;
 use crate::truth_bench::Chance;
 
+mod each;
+
+/// One request: when it was due in microseconds, and whether it was good.
+type Request = (i64, bool);
+
+/// Requests one by one, in runs.
+struct Listed {
+    all: Vec<Request>,
+    runs: Vec<(bool, u64)>,
+    begins: Vec<u64>,
+}
+
+/// Runs of at most `most`.
+fn listed(all: Vec<Request>, most: u64) -> Listed {
+    let mut runs: Vec<(bool, u64)> = Vec::new();
+    for (_, good) in &all {
+        match runs.last_mut() {
+            Some((last, count)) if last == good && *count < most => *count += 1,
+            _ => runs.push((*good, 1)),
+        }
+    }
+    let begins = begins(&runs);
+    Listed { all, runs, begins }
+}
+
+impl Seen for Listed {
+    fn runs(&self) -> &[(bool, u64)] {
+        &self.runs
+    }
+
+    fn due(&self, run: usize, number: u64) -> i64 {
+        self.all[usize::try_from(self.begins[run] + number).unwrap()].0
+    }
+}
+
+fn turning(all: &[Request], from: i64, threshold: f64) -> Turning {
+    super::turning(&listed(all.to_vec(), u64::MAX), from, threshold)
+}
+
+fn longest_outage(all: &[Request], from: i64, until: i64, threshold: f64) -> Outage {
+    super::longest_outage(&listed(all.to_vec(), u64::MAX), from, until, threshold)
+}
+
 const S: i64 = 1_000_000;
 
 /// Ten requests a second: how each second's went.
-fn seconds(good: &[u32]) -> Vec<Seen> {
+fn seconds(good: &[u32]) -> Vec<Request> {
     let second = |(second, good): (i64, &u32)| {
         let good = *good;
         (0..10).map(move |k| (second * S + i64::from(k) * S / 10, k >= 10 - good))
@@ -79,7 +122,7 @@ fn the_longest_outage_has_two_ends() {
 fn as_many_good_ones_show_it_as_are_promised() {
     for threshold in [0.3, 0.5, 0.9, 0.95, 0.99] {
         let needed = good_to_show(threshold).ceil();
-        let all = |count: f64| -> Vec<Seen> {
+        let all = |count: f64| -> Vec<Request> {
             (0..crate::score::whole(count)).map(|k| (k.cast_signed(), true)).collect()
         };
         assert!(turning(&all(needed + 1.0), 0, threshold).high_us.is_some(), "{threshold}");
@@ -111,7 +154,7 @@ fn cell(shape: &Shape, rate: f64, seeds: u64) -> (f64, f64) {
         let mut schedule = Schedule::new(0, 60_000_000, rate, Arrivals::Poisson, seed).unwrap();
         let mut chance = Chance::new(seed, 11);
         let dues = std::iter::from_fn(|| schedule.take());
-        let requests: Vec<Seen> = dues
+        let requests: Vec<Request> = dues
             .map(|due| (i64::try_from(due).unwrap(), chance.next() < good_at(due as f64 / 1e6)))
             .collect();
         let found = turning(&requests, 0, 0.9);
@@ -141,11 +184,27 @@ fn ranges_hold_the_truth() {
 proptest! {
     #[test]
     fn a_range_holds_its_moment(outcomes in proptest::collection::vec(any::<bool>(), 0..300), threshold in 0.05_f64..0.999) {
-        let requests: Vec<Seen> = (0_i64..).zip(&outcomes).map(|(k, good)| (k * 1000, *good)).collect();
+        let requests: Vec<Request> = (0_i64..).zip(&outcomes).map(|(k, good)| (k * 1000, *good)).collect();
         let found = turning(&requests, 0, threshold);
         let at = found.at_us.unwrap_or(0);
         prop_assert!(found.low_us <= at && found.high_us.is_none_or(|high| at <= high), "{:?}", found);
         let outage = longest_outage(&requests, 0, 300_000, threshold);
         prop_assert!(outage.low_us <= outage.high_us);
+    }
+    #[test]
+    fn runs_say_what_single_requests_say(
+        outcomes in proptest::collection::vec((any::<bool>(), 1_u64..120), 0..60),
+        threshold in 0.05_f64..0.999,
+        most in 1_u64..50,
+    ) {
+        let outcomes = outcomes.iter().flat_map(|(good, count)| std::iter::repeat_n(*good, usize::try_from(*count).unwrap()));
+        let requests: Vec<Request> = (0_i64..).zip(outcomes).map(|(k, good)| (k * 1000 + 7, good)).collect();
+        let runs = listed(requests.clone(), most);
+        prop_assert_eq!(super::turning(&runs, 0, threshold), each::turning(&requests, 0, threshold));
+        let until = 10_000_000;
+        prop_assert_eq!(
+            super::longest_outage(&runs, 0, until, threshold),
+            each::longest_outage(&requests, 0, until, threshold)
+        );
     }
 }

@@ -1,0 +1,296 @@
+//! A log as far as it is held in memory: all records but what was measured, and where that lies.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use firedrill_probe::{
+    cells::Grid,
+    seconds::{Stream, decode},
+};
+
+use super::{
+    Event, Record, Scales,
+    pending::Pending,
+    read::{Line, line},
+};
+use crate::score::say;
+
+/// Bins of earlier versions' records are read so many at a time.
+const TOGETHER: u64 = 4000;
+
+/// A log. What was measured is read from the file when it is needed, a block at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// All whole records but those of measurements, in order. One that this version does not know stands here as
+    /// [`Event::Unknown`].
+    pub records: Vec<Record>,
+    /// What people should know about the file: a torn last line, records that are not known here.
+    pub warnings: Vec<String>,
+    /// How many bytes of the file are whole records; less than its length if the last line is torn.
+    pub whole_bytes: u64,
+    /// Numbers of records that should be there and are not.
+    pub(crate) missing: Vec<String>,
+    /// The newest time of a record.
+    pub(crate) last_us: i64,
+    pub(crate) last_seq: u64,
+    pub(crate) scales: Scales,
+    /// Where measurements lie, in the order of the log.
+    pub(crate) chunks: Vec<Chunk>,
+    path: Option<PathBuf>,
+    pub(super) lines: usize,
+    /// How well each host's clock was known: from which chunk on, in microseconds.
+    clocks: BTreeMap<String, Vec<(usize, i64)>>,
+    /// Whether bins may still be added to the last chunk.
+    open: bool,
+}
+
+/// A part of the log that has measurements.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    /// Its first line in the file, from 1; 0 where it is in no file.
+    line: usize,
+    bins: u64,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// Lines of the file: where they begin, and their length.
+    File {
+        offset: u64,
+        length: u64,
+    },
+    Memory(Vec<Stream>),
+}
+
+/// Where a record lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+/// Measurements that cannot be read: as far as anybody can tell, nothing was measured there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Damaged {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    /// A sentence.
+    pub(crate) text: String,
+}
+
+impl Log {
+    /// An empty log whose records lie in a file.
+    pub(super) fn in_file(path: &Path) -> Self {
+        Self { path: Some(path.to_owned()), ..Self::default() }
+    }
+
+    /// A log of records that are in memory.
+    #[must_use]
+    pub fn of(records: &[Record]) -> Self {
+        let mut log = Self::default();
+        let mut pending = Pending::default();
+        for record in records {
+            log.count(record.seq, record.at_us);
+            match &record.event {
+                Event::Bin { vantage, start_us, bin } => pending.push(&log.scales, vantage, *start_us, bin),
+                other => {
+                    if matches!(other, Event::Clock { .. } | Event::RunStarted { .. } | Event::Bins { .. }) {
+                        log.hold(&mut pending);
+                    }
+                    log.push(record.clone(), None);
+                }
+            }
+        }
+        log.hold(&mut pending);
+        log
+    }
+
+    /// Keeps bins in memory.
+    pub(super) fn hold(&mut self, pending: &mut Pending) {
+        if pending.bins > 0 {
+            let (from_us, until_us, bins) = (pending.from_us, pending.until_us, pending.bins);
+            let source = Source::Memory(pending.take());
+            self.chunks.push(Chunk { from_us, until_us, line: 0, bins, source });
+            self.open = false;
+        }
+    }
+
+    /// Counts a record whose place in the log comes next.
+    pub(super) fn count(&mut self, seq: u64, at_us: i64) {
+        let expected = self.last_seq.saturating_add(1);
+        if seq != expected {
+            self.missing.push(match seq.checked_sub(1) {
+                Some(last) if expected < last => format!("{expected} to {last}"),
+                _ => expected.to_string(),
+            });
+        }
+        self.last_seq = seq;
+        self.last_us = self.last_us.max(at_us);
+    }
+
+    /// Takes a record that was counted. Measurements are not kept: where they lie is.
+    pub(super) fn push(&mut self, record: Record, place: Option<Place>) {
+        match &record.event {
+            Event::Bins { from_us, until_us, bins, data } => {
+                let (from_us, until_us, bins) = (*from_us, *until_us, *bins);
+                self.block((from_us, until_us), bins, data, place);
+            }
+            Event::Bin { start_us, bin, .. } => {
+                let length = i64::try_from(bin.length_us).unwrap_or(i64::MAX);
+                if let Some(place) = place {
+                    self.bin(*start_us, start_us.saturating_add(length), place);
+                }
+            }
+            other => {
+                if let Event::Clock { host, uncertainty_us, .. } = other {
+                    let uncertainty_us = i64::try_from(*uncertainty_us).unwrap_or(i64::MAX / 8);
+                    self.clocks.entry(host.clone()).or_default().push((self.chunks.len(), uncertainty_us));
+                    self.open = false;
+                }
+                if let Event::RunStarted { run, plan, .. } = other {
+                    self.scales = Scales::of(plan, run.as_str());
+                }
+                self.records.push(record);
+            }
+        }
+    }
+
+    /// Takes a block of bins, whose data are not kept where it lies in a file.
+    pub(super) fn block(
+        &mut self,
+        (from_us, until_us): (i64, i64),
+        bins: u64,
+        data: &str,
+        place: Option<Place>,
+    ) {
+        let (line, source) = match place {
+            Some(Place { line, offset, length }) => (line, Source::File { offset, length }),
+            // In no file: what cannot be read now is not readable later.
+            None => (0, Source::Memory(streams(data).unwrap_or_default())),
+        };
+        self.chunks.push(Chunk { from_us, until_us, line, bins, source });
+        self.open = false;
+    }
+
+    /// Takes a bin of a record of its own; many that follow upon each other are one chunk.
+    pub(super) fn bin(&mut self, from_us: i64, until_us: i64, place: Place) {
+        let Place { line, offset, length } = place;
+        if let Some(chunk) = self.chunks.last_mut().filter(|chunk| self.open && chunk.bins < TOGETHER)
+            && let Source::File { offset: begin, length: whole } = &mut chunk.source
+        {
+            *whole = offset.saturating_add(length).saturating_sub(*begin);
+            chunk.from_us = chunk.from_us.min(from_us);
+            chunk.until_us = chunk.until_us.max(until_us);
+            chunk.bins += 1;
+            return;
+        }
+        self.chunks.push(Chunk { from_us, until_us, line, bins: 1, source: Source::File { offset, length } });
+        self.open = true;
+    }
+
+    /// How well a host's clock was known when a chunk was written; `None` if it never was measured before.
+    pub(crate) fn uncertainty_us(&self, host: &str, chunk: usize) -> Option<i64> {
+        let all = self.clocks.get(host)?;
+        let later = all.partition_point(|(from, _)| *from <= chunk);
+        later.checked_sub(1).map(|place| all[place].1)
+    }
+
+    /// How well clocks were known at the worst, in microseconds.
+    pub(crate) fn worst_uncertainty_us(&self) -> i64 {
+        self.clocks.values().flatten().map(|(_, uncertainty_us)| *uncertainty_us).max().unwrap_or(0)
+    }
+
+    /// What a chunk measured; latencies are on the scales of the plan.
+    ///
+    /// # Errors
+    /// It is damaged, or the file cannot be read any more.
+    pub(crate) fn measured(&self, chunk: usize) -> Result<Vec<Stream>, Damaged> {
+        let Some(chunk) = self.chunks.get(chunk) else { return Ok(Vec::new()) };
+        let read = match &chunk.source {
+            Source::Memory(streams) => Ok(streams.clone()),
+            Source::File { offset, length } => self.lines(*offset, *length),
+        };
+        let fits = |streams: &Vec<Stream>| {
+            streams.iter().map(|stream| stream.seconds.len() as u64).sum::<u64>() == chunk.bins
+        };
+        let read = read.and_then(|streams| {
+            if fits(&streams) {
+                Ok(streams)
+            } else {
+                Err("it has another number of bins than it says".to_owned())
+            }
+        });
+        match read {
+            Ok(mut streams) => {
+                streams.iter_mut().for_each(|stream| rescale(stream, &self.scales.grid(&stream.probe)));
+                Ok(streams)
+            }
+            Err(why) => {
+                let text = format!(
+                    "line {}: what was measured from {} to {} is damaged and counts as not measured: {why}",
+                    chunk.line,
+                    say::clock(chunk.from_us),
+                    say::clock(chunk.until_us)
+                );
+                Err(Damaged { from_us: chunk.from_us, until_us: chunk.until_us, text })
+            }
+        }
+    }
+
+    fn lines(&self, offset: u64, length: u64) -> Result<Vec<Stream>, String> {
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        let length = usize::try_from(length).map_err(|_| "it is too long".to_owned())?;
+        let mut bytes = vec![0; length];
+        let read = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, offset));
+        read.map_err(|why| format!("the file could not be read again: {why}"))?;
+        let mut all = Vec::new();
+        let mut pending = Pending::default();
+        for bytes in bytes.split(|byte| *byte == b'\n').filter(|bytes| !bytes.is_empty()) {
+            match line(bytes) {
+                Ok(Line::Bins { data, .. }) => all.extend(streams(data)?),
+                Ok(Line::Bin { vantage, start_us, bin, .. }) => {
+                    pending.push(&self.scales, &vantage, start_us, &bin)
+                }
+                Ok(Line::Other(record, _)) => match &record.event {
+                    Event::Bins { data, .. } => all.extend(streams(data)?),
+                    Event::Bin { vantage, start_us, bin } => {
+                        pending.push(&self.scales, vantage, *start_us, bin)
+                    }
+                    _ => {}
+                },
+                Err(why) => return Err(why),
+            }
+        }
+        all.extend(pending.take());
+        Ok(all)
+    }
+}
+
+fn streams(data: &str) -> Result<Vec<Stream>, String> {
+    let bytes = BASE64_STANDARD.decode(data).map_err(|why| format!("it is not base64: {why}"))?;
+    decode(&bytes).map_err(|why| {
+        use std::error::Error as _;
+        why.source().map_or_else(|| why.to_string(), |source| format!("{why}: {source}"))
+    })
+}
+
+/// Puts latencies on another scale, where the log has them on one of its own.
+fn rescale(stream: &mut Stream, grid: &Grid) {
+    if stream.cuts == grid.cuts() {
+        return;
+    }
+    let own = Grid::new(&stream.cuts);
+    for cell in stream.seconds.iter_mut().flat_map(|second| second.latencies.iter_mut().flatten()) {
+        *cell = grid.cell(own.end(*cell));
+    }
+    stream.cuts = grid.cuts().to_vec();
+}

@@ -1,0 +1,188 @@
+//! What a vantage saw, in columns of time: of many seconds in one the worst is kept, so that no outage is hidden by drawing less.
+//! Seconds come in any order, and none of them is held.
+
+/// So long without measurements is shown, in microseconds: bins do not begin with the chart.
+const HOLE_US: i64 = 1_200_000;
+
+/// A second, as far as it is drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Point {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) good: u64,
+    pub(crate) bad: u64,
+    /// Latencies in microseconds; `None` where there is no answer.
+    pub(crate) p50: Option<u64>,
+    pub(crate) p99: Option<u64>,
+}
+
+/// The worst of a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Dot {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) share: f64,
+    pub(crate) p50: Option<u64>,
+    pub(crate) p99: Option<u64>,
+}
+
+/// Columns of equal width.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns {
+    from_us: i64,
+    until_us: i64,
+    step_us: i64,
+    dots: Vec<Option<Dot>>,
+    /// Where something was measured, but for holes that are too short to be shown; in order.
+    covered: Vec<(i64, i64)>,
+}
+
+impl Columns {
+    /// Columns of whole seconds from one moment to another, at most so many.
+    pub(crate) fn new(from_us: i64, until_us: i64, most: usize) -> Self {
+        let most = i64::try_from(most).unwrap_or(i64::MAX).max(1);
+        let seconds = until_us.saturating_sub(from_us).max(1) as u64;
+        let seconds = i64::try_from(seconds.div_ceil(1_000_000)).unwrap_or(i64::MAX);
+        let step_us = seconds.cast_unsigned().div_ceil(most.cast_unsigned()).max(1).saturating_mul(1_000_000);
+        let step_us = i64::try_from(step_us).unwrap_or(i64::MAX);
+        Self { from_us, until_us, step_us, dots: Vec::new(), covered: Vec::new() }
+    }
+
+    /// How much time one column shows, in microseconds.
+    pub(crate) const fn step_us(&self) -> i64 {
+        self.step_us
+    }
+
+    /// Takes in a second.
+    pub(crate) fn put(&mut self, point: Point) {
+        if point.until_us <= self.from_us || point.from_us >= self.until_us {
+            return;
+        }
+        self.cover(point.from_us, point.until_us);
+        if point.good.saturating_add(point.bad) == 0 {
+            return;
+        }
+        let dot = Dot {
+            from_us: point.from_us,
+            until_us: point.until_us,
+            share: point.good as f64 / point.good.saturating_add(point.bad) as f64,
+            p50: point.p50,
+            p99: point.p99,
+        };
+        // What began before the chart has a column of its own.
+        let after = point.from_us.saturating_sub(self.from_us).div_euclid(self.step_us).max(-1);
+        self.mark(usize::try_from(after + 1).unwrap_or(0), dot);
+    }
+
+    fn mark(&mut self, place: usize, dot: Dot) {
+        if self.dots.len() <= place {
+            self.dots.resize(place + 1, None);
+        }
+        // Endless is worse than any time.
+        let worse = |one: Option<u64>, other: Option<u64>| one.zip(other).map(|(one, other)| one.max(other));
+        self.dots[place] = Some(self.dots[place].map_or(dot, |there| Dot {
+            from_us: there.from_us.min(dot.from_us),
+            until_us: there.until_us.max(dot.until_us),
+            share: there.share.min(dot.share),
+            p50: worse(there.p50, dot.p50),
+            p99: worse(there.p99, dot.p99),
+        }));
+    }
+
+    fn cover(&mut self, from: i64, until: i64) {
+        let place = self.covered.partition_point(|(_, end)| end.saturating_add(HOLE_US) <= from);
+        let Some(first) = self.covered.get(place).filter(|(begin, _)| begin.saturating_sub(until) < HOLE_US)
+        else {
+            return self.covered.insert(place, (from, until));
+        };
+        let (mut begin, mut end) = (first.0.min(from), first.1.max(until));
+        let mut last = place + 1;
+        while let Some(next) = self.covered.get(last).filter(|next| next.0.saturating_sub(end) < HOLE_US) {
+            (begin, end, last) = (begin.min(next.0), end.max(next.1), last + 1);
+        }
+        self.covered.splice(place..last, [(begin, end)]);
+    }
+
+    /// The columns in which something was measured, in order.
+    pub(crate) fn dots(&self) -> impl Iterator<Item = &Dot> {
+        self.dots.iter().flatten()
+    }
+
+    /// Where nothing was measured.
+    pub(crate) fn missing(&self) -> Vec<(i64, i64)> {
+        let mut missing = Vec::new();
+        let mut covered = self.from_us;
+        for (from, until) in &self.covered {
+            missing.push((covered, *from));
+            covered = covered.max(*until);
+        }
+        missing.push((covered, self.until_us));
+        missing.retain(|(from, until)| until.saturating_sub(*from) >= HOLE_US);
+        missing
+    }
+
+    /// The worst of some vantages in each column. A hole of any of them is one.
+    pub(crate) fn worst(all: &[&Self]) -> Option<Self> {
+        let (first, rest) = all.split_first()?;
+        let mut worst = Self { covered: Vec::new(), ..(*first).clone() };
+        for other in rest {
+            for (place, dot) in other.dots.iter().enumerate() {
+                if let Some(dot) = dot {
+                    worst.mark(place, *dot);
+                }
+            }
+        }
+        let mut holes: Vec<(i64, i64)> = all.iter().flat_map(|one| one.missing()).collect();
+        holes.sort_unstable();
+        let mut covered = worst.from_us;
+        for (from, until) in holes {
+            if from > covered {
+                worst.covered.push((covered, from));
+            }
+            covered = covered.max(until);
+        }
+        if covered < worst.until_us {
+            worst.covered.push((covered, worst.until_us));
+        }
+        Some(worst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = 1_000_000;
+
+    fn point(second: i64, good: u64, bad: u64) -> Point {
+        let p99 = (bad == 0).then_some(9_000);
+        Point { from_us: second * S, until_us: (second + 1) * S, good, bad, p50: Some(5_000), p99 }
+    }
+
+    #[test]
+    fn the_worst_second_of_a_column_is_what_is_drawn() {
+        let mut hours = Columns::new(0, 8 * 3600 * S, 100);
+        assert_eq!(hours.step_us(), 288 * S);
+        (0..8 * 3600).rev().for_each(|second| hours.put(point(second, 100, u64::from(second == 10_000))));
+        let low: Vec<&Dot> = hours.dots().filter(|dot| dot.share < 1.0).collect();
+        let [only] = low.as_slice() else { panic!("{low:?}") };
+        assert!(only.from_us <= 10_000 * S && only.until_us > 10_000 * S && only.p99.is_none(), "{only:?}");
+        assert_eq!(hours.dots().count(), 100);
+        assert!(hours.missing().is_empty(), "{:?}", hours.missing());
+    }
+
+    #[test]
+    fn holes_are_kept_whatever_the_width_of_a_column() {
+        let mut one = Columns::new(0, 1000 * S, 10);
+        (0..1000)
+            .filter(|second| !(500..503).contains(second))
+            .for_each(|second| one.put(point(second, 1, 0)));
+        assert_eq!(one.missing(), [(500 * S, 503 * S)]);
+        let mut other = Columns::new(0, 1000 * S, 10);
+        (0..990).for_each(|second| other.put(point(second, 1, u64::from(second == 3))));
+        let worst = Columns::worst(&[&one, &other]).expect("two");
+        assert_eq!(worst.missing(), [(500 * S, 503 * S), (990 * S, 1000 * S)]);
+        assert!(worst.dots().next().is_some_and(|dot| dot.share < 1.0));
+        assert_eq!(Columns::new(i64::MIN, i64::MAX, 7).missing().len(), 1);
+    }
+}
