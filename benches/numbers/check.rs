@@ -60,7 +60,7 @@ fn show(what: &str, words: &[PathBuf], targets: [&str; 2]) -> Result<(), Failure
     let (mut took, mut worked, mut peak) = (Vec::new(), Vec::new(), 0);
     // The first one only brings files into the page cache.
     for number in 0..=RUNS {
-        let run = once(Command::new(program).args(arguments))?;
+        let run = once(Command::new(program).args(arguments), &[0])?;
         if number > 0 {
             took.push(run.took);
             worked.push(run.worked);
@@ -81,7 +81,8 @@ pub(crate) struct Run {
     pub(crate) peak_kib: u64,
 }
 
-pub(crate) fn once(command: &mut Command) -> Result<Run, Failure> {
+/// Runs a program to its end, which must be by one of these exit codes.
+pub(crate) fn once(command: &mut Command, good: &[i32]) -> Result<Run, Failure> {
     let began = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let pid = i32::try_from(child.id())?;
@@ -94,7 +95,7 @@ pub(crate) fn once(command: &mut Command) -> Result<Run, Failure> {
     if waited != pid {
         return Err(std::io::Error::last_os_error().into());
     }
-    if status != 0 {
+    if !libc::WIFEXITED(status) || !good.contains(&libc::WEXITSTATUS(status)) {
         return Err(format!("{command:?} ended with wait status {status:#x}").into());
     }
     let time = |of: libc::timeval| -> Result<Duration, Failure> {

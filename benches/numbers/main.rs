@@ -9,6 +9,7 @@ mod drill;
 mod fleet;
 mod idle;
 mod inject;
+mod logs;
 mod packets;
 mod place;
 mod prober;
@@ -37,6 +38,7 @@ const SECTIONS: [Section; 9] = [
     Section { name: "deaths", about: "who dies, and how long a block outlives them", run: deaths::run },
     Section { name: "lines", about: "packets by a detour in the kernel", run: packets::lines },
     Section { name: "queues", about: "packets by a queue in user space", run: packets::queues },
+    Section { name: "logs", about: "the log of a long game day, and its report", run: logs::run },
     Section { name: "prober", about: "5,000 requests a second", run: prober::run },
 ];
 
