@@ -1,7 +1,7 @@
 //! `fold(records)` = [`Scorecard`]: verdicts, figures and scores from a log, and from nothing else.
 //!
-//! Never reads a clock or a file, never panics on a log, and never says `held` of what was not measured. A log may be
-//! cut at any record: what it does not show is `unknown`.
+//! Never reads a clock, nor a file but a log's own measurements ([`judge`]), never panics on a log, and never says `held` of what
+//! was not measured. A log may be cut at any record: what it does not show is `unknown`.
 
 mod acts;
 pub mod card;

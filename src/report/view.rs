@@ -4,6 +4,7 @@ mod charts;
 mod events;
 mod exchanges;
 mod figures;
+mod sketch;
 
 use firedrill_wire::{api::HostState, evidence::Seen};
 use serde::Serialize;
@@ -20,10 +21,11 @@ use crate::{
     },
     verdict::Verdict,
 };
-pub(crate) use charts::{ChartView, Sketch};
+pub(crate) use charts::ChartView;
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
+pub(crate) use sketch::Sketch;
 
 const NONE: &str = "—";
 

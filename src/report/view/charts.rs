@@ -1,109 +1,27 @@
 //! Which charts a report has, and what is on them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::cmp::Reverse;
 
-use firedrill_probe::{cells::Grid, seconds::Stream};
 use firedrill_wire::probe::ProbeKind;
 use serde::Serialize;
 
 use crate::{
     plan::model::{Goal, Phase, Plan, Probe},
     report::{
-        chart::{Band, COLUMNS, Chart, Line},
+        chart::{Band, Chart, Line},
         columns::{Columns, Point},
     },
     score::{
         Scorecard,
-        card::{AttackCard, Course, phase_word, verdict_word},
-        samples::{Samples, Sight, quantile_us, quantiles},
+        card::{AttackCard, phase_word, verdict_word},
+        samples::{Samples, Sight, quantile_us},
         say,
-        stream::Eye,
     },
 };
 
 /// So many lines of a chart can be told from each other. Where there are more vantages, the worst are drawn by themselves, and
 /// the worst of the others as one line.
-const MOST_LINES: usize = 6;
-/// The bytes of a column of a line, at the most usual.
-const DOT_BYTES: usize = 30;
-/// The bytes that the lines of whole runs, and those of attacks, should not take much more than.
-const BYTES: usize = 1_000_000;
-
-/// How many columns a line has where there are so many on the page.
-fn columns(lines: usize) -> usize {
-    (BYTES / DOT_BYTES / lines.max(1)).clamp(20, COLUMNS)
-}
-
-/// Draws what is measured while it is read.
-pub(crate) struct Sketch<'a> {
-    plan: Option<&'a Plan>,
-    end_us: i64,
-    /// By probe and vantage, over the whole run.
-    whole: BTreeMap<(String, String), Columns>,
-    /// Columns of the whole run, and of an attack.
-    most: (usize, usize),
-    /// The charts of each attack that was judged.
-    zooms: Vec<Vec<ChartView>>,
-}
-
-impl<'a> Sketch<'a> {
-    /// An empty one of a run that ended so many microseconds after its begin.
-    pub(crate) fn new(plan: Option<&'a Plan>, end_us: i64) -> Self {
-        let lines = |probe: &Probe| probe.from.len().min(MOST_LINES);
-        let of_run: usize = plan.iter().flat_map(|plan| &plan.probes).map(lines).sum();
-        let attacks = plan.map_or(0, |plan| plan.attacks.len());
-        Self {
-            plan,
-            end_us: end_us.max(1),
-            whole: BTreeMap::new(),
-            most: (columns(of_run), columns(of_run.saturating_mul(attacks) / 2)),
-            zooms: vec![Vec::new(); attacks],
-        }
-    }
-
-    /// The charts of the whole run, and those of each attack.
-    pub(crate) fn charts(mut self, card: &Scorecard) -> (Vec<ChartView>, Vec<Vec<ChartView>>) {
-        let zooms = std::mem::take(&mut self.zooms);
-        (self.plan.map_or_else(Vec::new, |plan| self.timelines(card, plan)), zooms)
-    }
-}
-
-impl Eye for Sketch<'_> {
-    fn wants_all(&self) -> bool {
-        true
-    }
-
-    fn stream(&mut self, stream: &Stream, grid: &Arc<Grid>) {
-        let (end_us, most) = (self.end_us, self.most.0);
-        let columns = self
-            .whole
-            .entry((stream.probe.clone(), stream.vantage.clone()))
-            .or_insert_with(|| Columns::new(0, end_us, most));
-        for second in &stream.seconds {
-            let length = i64::try_from(second.length_us).unwrap_or(i64::MAX / 8);
-            let (p50, p99) = quantiles(second);
-            columns.put(Point {
-                from_us: second.start_us,
-                until_us: second.start_us.saturating_add(length),
-                good: second.good,
-                bad: second.bad,
-                p50: quantile_us(grid, p50),
-                p99: quantile_us(grid, p99),
-            });
-        }
-    }
-
-    fn attack(&mut self, card: &AttackCard, samples: &Samples<'_>) {
-        let Some(plan) = self.plan else { return };
-        if matches!(card.course, Course::NotRun(_)) {
-            return;
-        }
-        let drawn = zooms(plan, card, samples, self.most.1);
-        if let Some(place) = self.zooms.get_mut(card.index) {
-            *place = drawn;
-        }
-    }
-}
+pub(super) const MOST_LINES: usize = 6;
 
 /// The lines of a chart: of vantages with their columns, and whether they count.
 fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
@@ -112,18 +30,14 @@ fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
     if lines.len() <= MOST_LINES {
         return lines;
     }
-    // The worst first: what counts, what was not measured, the lowest share, what has no answer, what is slow.
-    let badness = |line: &Line| {
+    // The worst first: what counts, the lowest share, what was not measured, what has no answer, what is slow.
+    lines.sort_by_cached_key(|line| {
         let unmeasured: i64 =
             line.columns.missing().iter().map(|(from, until)| until.saturating_sub(*from)).sum();
         let lowest = line.columns.dots().map(|dot| dot.share).fold(1.0, f64::min);
         let slowest = line.columns.dots().map(|dot| dot.p99.unwrap_or(u64::MAX)).max().unwrap_or(0);
-        (line.counts, unmeasured, lowest, slowest)
-    };
-    lines.sort_by_cached_key(|line| {
-        let (counts, unmeasured, lowest, slowest) = badness(line);
-        let share = (lowest * 1e9).round() as i64;
-        (!counts, std::cmp::Reverse(unmeasured), share, std::cmp::Reverse(slowest))
+        // The bits of numbers that are not below 0 are in their order.
+        (!line.counts, lowest.to_bits(), Reverse(unmeasured), Reverse(slowest))
     });
     let others = lines.split_off(MOST_LINES - 1);
     let (counting, shown_only): (Vec<Line>, Vec<Line>) = others.into_iter().partition(|line| line.counts);
@@ -188,60 +102,56 @@ fn caption(probe: &Probe) -> String {
     format!("{}: {what}", probe.name)
 }
 
-impl Sketch<'_> {
-    /// The whole run, a chart for each probe.
-    fn timelines(&self, card: &Scorecard, plan: &Plan) -> Vec<ChartView> {
-        let targets = plan.targets();
-        let many = plan.attacks.len() > 6;
-        let empty = Columns::new(0, self.end_us, self.most.0);
-        let columns = |probe: &Probe, vantage: &String| {
-            let key = (probe.name.clone(), vantage.clone());
-            self.whole.get(&key).unwrap_or(&empty).clone()
+/// The whole run, a chart for each probe.
+pub(super) fn timelines(
+    card: &Scorecard,
+    plan: &Plan,
+    end_us: i64,
+    columns: impl Fn(&Probe, &String) -> Columns,
+) -> Vec<ChartView> {
+    let targets = plan.targets();
+    let many = plan.attacks.len() > 6;
+    let bands: Vec<Band> = card
+        .attacks
+        .iter()
+        .filter_map(|attack| {
+            let number = attack.index + 1;
+            fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
+        })
+        .collect();
+    let chart = |(place, probe): (usize, &Probe)| {
+        let (good, below_us) = limits(plan, &probe.name);
+        let chart = Chart {
+            id: format!("run-{place}"),
+            title: format!("{}: the whole run", probe.name),
+            from_us: 0,
+            until_us: end_us,
+            zero_us: 0,
+            // Over the whole run a vantage is a target's if any attack targets it.
+            lines: lines(
+                probe
+                    .from
+                    .iter()
+                    .map(|from| (from.as_str(), !targets.contains(from.as_str()), columns(probe, from))),
+            ),
+            bands: bands.clone(),
+            good,
+            below_us,
         };
-        let bands: Vec<Band> = card
-            .attacks
-            .iter()
-            .filter_map(|attack| {
-                let number = attack.index + 1;
-                fault_band(
-                    attack,
-                    if many { number.to_string() } else { format!("{number} {}", attack.name) },
-                )
-            })
-            .collect();
-        let chart =
-            |(place, probe): (usize, &Probe)| {
-                let (good, below_us) = limits(plan, &probe.name);
-                let chart =
-                    Chart {
-                        id: format!("run-{place}"),
-                        title: format!("{}: the whole run", probe.name),
-                        from_us: 0,
-                        until_us: self.end_us,
-                        zero_us: 0,
-                        // Over the whole run a vantage is a target's if any attack targets it.
-                        lines: lines(probe.from.iter().map(|from| {
-                            (from.as_str(), !targets.contains(from.as_str()), columns(probe, from))
-                        })),
-                        bands: bands.clone(),
-                        good,
-                        below_us,
-                    };
-                let judged = card.attacks.iter().any(|attack| attack.judges(&probe.name));
-                let note = if judged { "" } else { " (not judged)" };
-                ChartView {
-                    caption: format!("{}{note}", caption(probe)),
-                    label: format!("{} over the whole run", probe.name),
-                    resolution: chart.resolution(),
-                    svg: chart.svg(),
-                }
-            };
-        plan.probes.iter().enumerate().map(chart).collect()
-    }
+        let judged = card.attacks.iter().any(|attack| attack.judges(&probe.name));
+        let note = if judged { "" } else { " (not judged)" };
+        ChartView {
+            caption: format!("{}{note}", caption(probe)),
+            label: format!("{} over the whole run", probe.name),
+            resolution: chart.resolution(),
+            svg: chart.svg(),
+        }
+    };
+    plan.probes.iter().enumerate().map(chart).collect()
 }
 
 /// One attack, a chart for each probe that is judged in it.
-fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, most: usize) -> Vec<ChartView> {
+pub(super) fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, most: usize) -> Vec<ChartView> {
     let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
     let mut bands: Vec<Band> = attack
         .phases

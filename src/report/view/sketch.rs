@@ -1,0 +1,107 @@
+//! Draws what is measured while a log is judged: the charts of an attack once it is judged, those of the whole run at the end.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use firedrill_probe::{cells::Grid, seconds::Stream};
+
+use super::charts::{ChartView, MOST_LINES, timelines, zooms};
+use crate::{
+    plan::model::{Plan, Probe},
+    report::{
+        chart::COLUMNS,
+        columns::{Columns, Point},
+    },
+    score::{
+        Scorecard,
+        card::{AttackCard, Course},
+        samples::{Samples, quantile_us, quantiles},
+        stream::Eye,
+    },
+};
+
+/// The bytes of a column of a line, at the most usual.
+const DOT_BYTES: usize = 30;
+/// The bytes that the lines of whole runs, and those of attacks, should not take much more than.
+const BYTES: usize = 1_000_000;
+
+/// How many columns a line has where there are so many on the page.
+fn columns(lines: usize) -> usize {
+    (BYTES / DOT_BYTES / lines.max(1)).clamp(20, COLUMNS)
+}
+
+/// Draws what is measured while it is read.
+pub(crate) struct Sketch<'a> {
+    plan: Option<&'a Plan>,
+    end_us: i64,
+    /// By probe and vantage, over the whole run.
+    whole: BTreeMap<(String, String), Columns>,
+    /// Columns of the whole run, and of an attack.
+    most: (usize, usize),
+    /// The charts of each attack that was judged.
+    zooms: Vec<Vec<ChartView>>,
+}
+
+impl<'a> Sketch<'a> {
+    /// An empty one of a run that ended so many microseconds after its begin.
+    pub(crate) fn new(plan: Option<&'a Plan>, end_us: i64) -> Self {
+        let lines = |probe: &Probe| probe.from.len().min(MOST_LINES);
+        let of_run: usize = plan.iter().flat_map(|plan| &plan.probes).map(lines).sum();
+        let attacks = plan.map_or(0, |plan| plan.attacks.len());
+        Self {
+            plan,
+            end_us: end_us.max(1),
+            whole: BTreeMap::new(),
+            most: (columns(of_run), columns(of_run.saturating_mul(attacks) / 2)),
+            zooms: vec![Vec::new(); attacks],
+        }
+    }
+
+    /// The charts of the whole run, and those of each attack.
+    pub(crate) fn charts(mut self, card: &Scorecard) -> (Vec<ChartView>, Vec<Vec<ChartView>>) {
+        let zooms = std::mem::take(&mut self.zooms);
+        let empty = Columns::new(0, self.end_us, self.most.0);
+        let columns = |probe: &Probe, vantage: &String| {
+            let key = (probe.name.clone(), vantage.clone());
+            self.whole.get(&key).unwrap_or(&empty).clone()
+        };
+        let of_run = |plan: &Plan| timelines(card, plan, self.end_us, columns);
+        (self.plan.map_or_else(Vec::new, of_run), zooms)
+    }
+}
+
+impl Eye for Sketch<'_> {
+    fn wants_all(&self) -> bool {
+        true
+    }
+
+    fn stream(&mut self, stream: &Stream, grid: &Arc<Grid>) {
+        let (end_us, most) = (self.end_us, self.most.0);
+        let columns = self
+            .whole
+            .entry((stream.probe.clone(), stream.vantage.clone()))
+            .or_insert_with(|| Columns::new(0, end_us, most));
+        for second in &stream.seconds {
+            let length = i64::try_from(second.length_us).unwrap_or(i64::MAX / 8);
+            let (p50, p99) = quantiles(second);
+            columns.put(Point {
+                from_us: second.start_us,
+                until_us: second.start_us.saturating_add(length),
+                good: second.good,
+                bad: second.bad,
+                p50: quantile_us(grid, p50),
+                p99: quantile_us(grid, p99),
+            });
+        }
+    }
+
+    fn attack(&mut self, card: &AttackCard, samples: &Samples<'_>) {
+        let Some(plan) = self.plan else { return };
+        if matches!(card.course, Course::NotRun(_)) {
+            return;
+        }
+        let drawn = zooms(plan, card, samples, self.most.1);
+        if let Some(place) = self.zooms.get_mut(card.index) {
+            *place = drawn;
+        }
+    }
+}
