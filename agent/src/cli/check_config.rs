@@ -8,7 +8,11 @@ use crate::config::Config;
 pub(super) fn run(file: &Path) -> ExitCode {
     match Config::load(file) {
         Ok(config) => {
-            println!("{} can be used; the host is {}", file.display(), config.host);
+            let environment = match &config.environment {
+                Some(name) => format!("its environment {name}"),
+                None => "it names no environment".to_owned(),
+            };
+            println!("{} can be used; the host is {}, {environment}", file.display(), config.host);
             ExitCode::SUCCESS
         }
         Err(error) => fail(error.to_string().trim_end()),
