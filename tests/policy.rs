@@ -357,9 +357,12 @@ fn the_environment_is_the_hosts_word(world: &World) {
         for_staging.environment = Some("prod".to_owned());
         alice.start_probes(&run(), &for_staging).await.unwrap();
         alice.stop_probes(&run()).await.unwrap();
-        let stage = world.agent("stage", "ruled");
-        stage.start_probes(&run(), &measure).await.unwrap();
-        stage.stop_probes(&run()).await.unwrap();
+        let (stage, hers) = (world.agent("stage", "ruled"), new_run());
+        stage.start_probes(&hers, &measure).await.unwrap();
+        // By the rules shop may measure here too, and not in the place of others.
+        let shop = world.agent("shop", "ruled");
+        assert!(refused(shop.start_probes(&hers, &measure).await, "not-allowed").contains("stage's"));
+        stage.stop_probes(&hers).await.unwrap();
 
         let grade = async |host| {
             let found = world.agent("alice", host).doctor().await.unwrap().findings;

@@ -52,8 +52,8 @@ pub trait Control: Send + Sync + 'static {
     /// The coordinator lives.
     ///
     /// # Errors
-    /// The run is unknown here, or its lease has ended.
-    fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, Problem>;
+    /// The run is unknown here or somebody else's, or its lease has ended.
+    fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem>;
     /// Puts back; answers when it is done. Never refused.
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer;
     /// Ends a halt.

@@ -86,7 +86,7 @@ fn test(dir: &Path) {
         ask_arm(&ready(agent.prepare(&alice(), &run_id(), &ask).unwrap()), 0, hold, hold)
     };
     agent.arm(&alice(), &run_id(), &prepared("a")).unwrap();
-    let renew = || agent.renew(&run_id(), &Renew { lease: hold }).unwrap();
+    let renew = || agent.renew(&alice(), &run_id(), &Renew { lease: hold }).unwrap();
     renew();
     let world = dir.join("run/world");
     wait("the fault to be in force", || world.join("a").exists());

@@ -16,14 +16,14 @@ use std::{
 use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
-    control::Control,
+    control::{Caller, Control},
     journal::{Tail, read},
     supervisor::{Guard, Supervisor, recover},
 };
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
-    api::{Arm, HostState, Prepare, Prepared, Renew, Undo, UndoAnswer, UndoScope},
+    api::{Arm, HostState, Prepare, Prepared, Renew, StartProbes, Undo, UndoAnswer, UndoScope},
     fault::{ProcessKill, Signal},
     journal::{AgentEvent, HealReason, State, What},
 };
@@ -146,7 +146,10 @@ impl Agent {
     }
 
     fn renew(&self) -> Result<(), String> {
-        self.supervisor.renew(&run_id(), &Renew { lease: LEASE }).map(drop).map_err(|problem| problem.code)
+        self.supervisor
+            .renew(&alice(), &run_id(), &Renew { lease: LEASE })
+            .map(drop)
+            .map_err(|problem| problem.code)
     }
 
     /// Prepares, arms, renews, and waits until the files are there.
@@ -338,13 +341,36 @@ fn a_halt_refuses_until_a_person_releases_it_also_after_a_restart() {
 }
 
 #[test]
+fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let bob = Caller { name: "bob".into(), ..alice() };
+    let renew = Renew { lease: LEASE };
+    let problem = agent.supervisor.renew(&bob, &run_id(), &renew).unwrap_err();
+    assert_eq!(problem.code, "not-allowed");
+    assert!(problem.title.contains("is alice's"), "{problem:?}");
+    let ask = ask_prepare(&[("b", pause("b", None, None))], HOLD);
+    assert_eq!(agent.supervisor.prepare(&bob, &run_id(), &ask).unwrap_err().code, "not-allowed");
+    let probes = StartProbes { probes: Vec::new(), at_most: HOLD, environment: None };
+    assert_eq!(agent.supervisor.start_probes(&bob, &run_id(), &probes).unwrap_err().code, "not-allowed");
+    assert_eq!(agent.supervisor.start_probes(&alice(), &run_id(), &probes), Ok(()));
+    // Whom nothing was allowed owns nothing.
+    let other = "r2".parse().unwrap();
+    let refused = ask_prepare(&[("c", pause("c", Some("refused"), None))], HOLD);
+    agent.supervisor.prepare(&bob, &other, &refused).unwrap();
+    assert!(agent.supervisor.prepare(&alice(), &other, &ask).is_ok());
+    let answer = agent.supervisor.undo(&bob, &Undo { scope: UndoScope::Run(run_id()), halt: false });
+    assert_eq!(answer.injections[0].state, State::Undone);
+}
+
+#[test]
 fn silence_heals_all_of_a_run_and_it_is_not_revived() {
     let agent = Agent::new();
     let faults = [("a", pause("a", None, None)), ("b", pause("b", None, None))];
     let mut arm = agent.prepared(&faults, 0);
     arm.lease = Span::secs(30);
     agent.arm(&arm).unwrap();
-    agent.supervisor.renew(&run_id(), &Renew { lease: Span::millis(300) }).unwrap();
+    agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: Span::millis(300) }).unwrap();
     for name in ["a", "b"] {
         agent.wait_for(name, State::Undone);
         assert_eq!(agent.history(name).1, Some(HealReason::LeaseExpired));
@@ -357,7 +383,7 @@ fn silence_heals_all_of_a_run_and_it_is_not_revived() {
     let again = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
     assert_eq!(again.unwrap_err().code, "lease-over");
     assert_eq!(
-        agent.supervisor.renew(&"r9".parse().unwrap(), &Renew { lease: LEASE }).unwrap_err().code,
+        agent.supervisor.renew(&alice(), &"r9".parse().unwrap(), &Renew { lease: LEASE }).unwrap_err().code,
         "unknown-run"
     );
 }
@@ -366,7 +392,7 @@ fn silence_heals_all_of_a_run_and_it_is_not_revived() {
 fn renewals_reach_the_kernels_own_switch() {
     let agent = Agent::new();
     agent.in_force(&a());
-    agent.supervisor.renew(&run_id(), &Renew { lease: Span::secs(7) }).unwrap();
+    agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: Span::secs(7) }).unwrap();
     wait("the kind to hear of it", || agent.log().iter().any(|line| line == "renew a 7s"));
 }
 
@@ -612,7 +638,7 @@ fn another_run(agent: &Agent) -> impl Fn(&Agent) + use<> {
     let ask = ask_prepare(&[("z", pause("z", None, Some("value")))], HOLD);
     let prepared = ready(agent.supervisor.prepare(&alice(), &run, &ask).unwrap());
     agent.supervisor.arm(&alice(), &run, &ask_arm(&prepared, 0, HOLD, LEASE)).unwrap();
-    agent.supervisor.renew(&run, &Renew { lease: LEASE }).unwrap();
+    agent.supervisor.renew(&alice(), &run, &Renew { lease: LEASE }).unwrap();
     agent.wait_for("z", State::InForce);
     fs::write(agent.file("value"), "changed").unwrap();
     move |agent: &Agent| {

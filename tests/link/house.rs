@@ -347,7 +347,7 @@ impl Control for Recorder {
         }
         Ok(Armed { injections: arm.injections.iter().map(|one| one.id.clone()).collect() })
     }
-    fn renew(&self, run: &RunId, _: &Renew) -> Result<Renewed, Problem> {
+    fn renew(&self, _: &Caller, run: &RunId, _: &Renew) -> Result<Renewed, Problem> {
         self.note(format!("renew {run}"));
         self.renewals.fetch_add(1, Ordering::Relaxed);
         Ok(Renewed { clock: self.clock(), last_seq: 0, open: Vec::new() })

@@ -58,11 +58,16 @@ pub(super) async fn arm(State(app): Shared, Harm(caller): Harm, Run(run): Run, b
 }
 
 /// Keeping a fault in force is harm too.
-pub(super) async fn renew(State(app): Shared, _: Harm, Run(run): Run, body: Body) -> Answer<Renewed> {
+pub(super) async fn renew(
+    State(app): Shared,
+    Harm(caller): Harm,
+    Run(run): Run,
+    body: Body,
+) -> Answer<Renewed> {
     let renew: Renew = json(body, SMALL).await?;
     let work = {
         let app = Arc::clone(&app);
-        move || app.control.renew(&run, &renew)
+        move || app.control.renew(&caller, &run, &renew)
     };
     Ok(Json(app.lanes.renew(work).await??))
 }

@@ -29,6 +29,7 @@ const LEASE_LEAST: Span = Span::millis(100);
 impl Core {
     pub(super) fn arm(self: &Arc<Self>, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
         self.open_for(run)?;
+        self.owned(run, caller)?;
         if arm.boot_id != self.here.boot_id {
             return Err(refuse(
                 "rebooted",

@@ -72,6 +72,8 @@ pub(super) struct Run {
     pub(super) over: bool,
     /// Its snapshot was taken by this process, which therefore has seen all of it.
     pub(super) began_here: bool,
+    /// Whose it is: the first who was allowed something in it. None else goes on with it; to end it anybody may.
+    pub(super) owner: Option<String>,
 }
 
 /// What was asked at prepare.

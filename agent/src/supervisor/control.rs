@@ -58,7 +58,8 @@ impl Control for Supervisor {
         self.0.arm(caller, run, arm)
     }
 
-    fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
+    fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
+        self.0.owned(run, caller)?;
         self.0.renew(run, renew)
     }
 

@@ -41,6 +41,19 @@ pub(super) fn takes_anything(book: &Book) -> Result<(), Problem> {
 }
 
 impl Core {
+    /// Whether a run is this person's, or nobody's yet. Going on with somebody else's would keep her faults in force, or put
+    /// other probes in the place of hers.
+    pub(super) fn owned(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
+        match lock(&self.book).runs.get(run).and_then(|known| known.owner.as_ref()) {
+            Some(owner) if *owner != caller.name => Err(refuse(
+                "not-allowed",
+                format!("run {run} is {owner}'s, and {} may look at it and end it only", caller.name),
+                "start a run of your own",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether all of these rules allow something.
     pub(super) fn may(
         &self,
@@ -101,6 +114,7 @@ impl Core {
         start: &StartProbes,
     ) -> Result<(), Problem> {
         takes_anything(&lock(&self.book))?;
+        self.owned(run, caller)?;
         let rules = self.live.rules()?;
         for rules in &rules {
             rules.policy.check_probing(start, self.policy_file())?;
@@ -114,6 +128,13 @@ impl Core {
             most_rate: rules.iter().map(|rules| rules.policy.max_probe_rate).min().unwrap_or(0),
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };
+        {
+            let mut book = lock(&self.book);
+            let known = book.runs.entry(run.clone()).or_default();
+            known.owner.get_or_insert_with(|| caller.name.clone());
+            known.heard_boot_us = known.heard_boot_us.max(clock::boot_us());
+            book.prune();
+        }
         self.prober.start(run, start, &leave)?;
         // A halt that came meanwhile may have found nothing to stop.
         takes_anything(&lock(&self.book)).inspect_err(|_| self.prober.stop(run))

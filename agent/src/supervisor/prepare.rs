@@ -36,6 +36,7 @@ impl Core {
         ask: &Prepare,
     ) -> Result<PrepareAnswer, Problem> {
         self.open_for(run)?;
+        self.owned(run, caller)?;
         self.room_for(run, ask)?;
         let mut asks = Vec::new();
         let mut answers = Vec::new();
@@ -70,6 +71,9 @@ impl Core {
         known.environment.clone_from(&ask.environment);
         known.heard_boot_us = clock::boot_us();
         known.began_here |= began_here;
+        if !asks.is_empty() {
+            known.owner.get_or_insert_with(|| caller.name.clone());
+        }
         known.asks.extend(asks);
         book.prune();
         drop(book);

@@ -23,7 +23,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use super::common::run_id;
+use super::common::{alice, run_id};
 
 /// Tells the program to be an agent.
 pub(crate) const AGENT: &str = "be-an-agent";
@@ -161,7 +161,7 @@ impl Drop for Processes {
 
 /// Renews the lease of the one run, as a coordinator does, while `is_there` holds.
 pub(crate) fn renew_while(control: &dyn Control, lease: Span, is_there: impl Fn() -> bool) {
-    while is_there() && control.renew(&run_id(), &Renew { lease }).is_ok() {
+    while is_there() && control.renew(&alice(), &run_id(), &Renew { lease }).is_ok() {
         thread::sleep(Duration::from_millis(50));
     }
 }
