@@ -7,6 +7,7 @@ mod approve;
 mod attack;
 mod baseline;
 mod book;
+mod bounds;
 mod clock;
 mod collect;
 mod exchange;
@@ -151,6 +152,8 @@ struct Run {
     tasks: CancellationToken,
     approvals: Approvals,
     operator: String,
+    /// The certificate that it is run with.
+    identity: Option<Arc<Identity>>,
     measuring: BTreeSet<String>,
     /// Whether vantages are to measure (again, should their agent be restarted).
     probing: CancellationToken,
@@ -237,6 +240,7 @@ impl Run {
             tasks: CancellationToken::new(),
             approvals: Approvals::default(),
             operator,
+            identity: None,
             measuring: BTreeSet::new(),
             probing: CancellationToken::new(),
             local: None,
@@ -277,6 +281,7 @@ impl Run {
     ) -> Result<(RunOutcome, Vec<Answer>), RunError> {
         watchers::signals(&self.mail, &self.tasks);
         watchers::pulse(&self.mail, &self.tasks, self.clock);
+        self.identity = Some(Arc::clone(identity));
         if let Err(why) = self.connect(identity, &BTreeMap::new(), false, None).await? {
             return Ok((self.refused(why)?, Vec::new()));
         }
@@ -286,6 +291,9 @@ impl Run {
         };
         if plan_only {
             return Ok((RunOutcome::Completed, answers));
+        }
+        if let Err(why) = self.room_for(0).await? {
+            return Ok((self.refused(why)?, answers));
         }
         if let Err(why) = self.start_probes().await? {
             return Ok((self.refused(why)?, answers));

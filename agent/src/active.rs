@@ -80,6 +80,7 @@ mod tests {
             ends_boot_us: 60_000_000,
             effects: vec!["stop checkout".into()],
             about: About { drill: "Friday".into(), operator: "alice".into(), ticket: Some("OPS-7".into()) },
+            due: false,
         }
     }
 

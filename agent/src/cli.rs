@@ -292,6 +292,7 @@ fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
             ends_boot_us: one.intent.live.ends_boot_us,
             effects: one.intent.live.prepared.effects,
             about: one.intent.about,
+            due: false,
         })
         .collect();
     UndoAnswer { injections, stuck, swept: Vec::new(), lost: Vec::new() }

@@ -289,6 +289,7 @@ mod tests {
             ends_boot_us: 0,
             effects: Vec::new(),
             about: About { drill: "friday".to_owned(), operator: "alice".to_owned(), ticket: None },
+            due: false,
         }
     }
 

@@ -161,6 +161,14 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         guard: model::Guard {
             abort: abort.collect(),
             blind_for: guard.and_then(|guard| guard.blind_for.as_ref()).map(|span| span.value),
+            max_share: guard
+                .and_then(|guard| guard.max_share.as_ref())
+                .map(|max| model::MaxShare { of: max.value.of.value.clone(), share: max.value.share.value }),
+            keep: guard
+                .into_iter()
+                .flat_map(|guard| &guard.keep)
+                .map(|(role, count)| (role.clone(), count.value))
+                .collect(),
         },
         peer_sets: PeerTable::default(),
         attacks: draft.attacks.into_iter().map(|placed| placed.attack).collect(),

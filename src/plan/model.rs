@@ -189,6 +189,21 @@ pub struct Guard {
     /// A condition that could not be evaluated for so long aborts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind_for: Option<Span>,
+    /// At most this share of each group of hosts may be under a fault at once, from whichever run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_share: Option<MaxShare>,
+    /// So many hosts of a role stay without a fault, from whichever run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keep: BTreeMap<String, u32>,
+}
+
+/// At most this share of each group of hosts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaxShare {
+    /// The label that makes the groups; `fleet` is one group of all hosts.
+    pub of: String,
+    /// The share.
+    pub share: Share,
 }
 
 /// A condition that aborts.

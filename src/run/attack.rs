@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use super::{
     Answer, Run, RunError,
     baseline::Baseline,
+    bounds::Bounds,
     clock::signed,
     input::Stop,
     prepare::{Refusal, by_person},
@@ -192,6 +193,10 @@ impl Run {
 
     /// Arms everywhere or nowhere. Gives the start; the inner error says why nothing started.
     async fn arm(&mut self, index: usize, attack: &Attack) -> Result<Result<i64, String>, RunError> {
+        let bounds = match self.room_for(index).await? {
+            Ok(bounds) => bounds,
+            Err(why) => return Ok(Err(why)),
+        };
         let asked_us = self.clock.now_us();
         let answers = match self.ask(index..index + 1).await? {
             Ok(answers) => answers,
@@ -202,8 +207,9 @@ impl Run {
                 return Ok(Err(why));
             }
         };
-        // Arming looks at the same things once more and writes to a disk; the renewal is another round trip.
-        let took_us = self.clock.now_us() - asked_us;
+        // Arming looks at the same things once more and writes to a disk; the renewal is another round trip, and so is the
+        // look at what other runs hold.
+        let took_us = self.clock.now_us() - asked_us + bounds.as_ref().map_or(0, |bounds| bounds.slowest_us);
         let start_us = self.clock.now_us() + (LEAD_US / 2 + 2 * took_us).clamp(LEAD_US, LEAD_MOST_US);
         let mut bodies = BTreeMap::new();
         let mut armed = Vec::new();
@@ -255,7 +261,7 @@ impl Run {
                 peer.active.send_replace(false);
             }
         }
-        let armed = self.arm_hosts(bodies, start_us).await;
+        let armed = self.arm_hosts(bodies, bounds, start_us).await;
         if let Err(Unarmed { why, by_person }) = &armed {
             if *by_person {
                 self.stop.get_or_insert(Stop::Person(why.clone()));
@@ -266,7 +272,12 @@ impl Run {
     }
 
     /// Sends the arming, then the renewal without which nothing starts.
-    async fn arm_hosts(&mut self, bodies: BTreeMap<String, Arm>, start_us: i64) -> Result<(), Unarmed> {
+    async fn arm_hosts(
+        &mut self,
+        bodies: BTreeMap<String, Arm>,
+        bounds: Option<Bounds>,
+        start_us: i64,
+    ) -> Result<(), Unarmed> {
         let calls = bodies.into_iter().filter_map(|(host, body)| {
             let (agent, run) = (self.peers.get(&host)?.agent.clone(), self.id.clone());
             let lease = self.plan.lease;
@@ -283,6 +294,7 @@ impl Run {
             })
         });
         let armed: Vec<_> = join_all(calls).await.into_iter().collect::<Result<_, Unarmed>>()?;
+        self.still_room(bounds, start_us).await.map_err(Unarmed::because)?;
         let late = self.clock.now_us() - start_us;
         if late >= 0 {
             return Err(Unarmed::because(format!("the hosts took {} ms too long to arm", late / 1000)));

@@ -260,6 +260,9 @@ pub struct OpenOne {
     /// About the drill.
     #[serde(default)]
     pub about: About,
+    /// It is armed, and the lease was renewed since: it starts when its time comes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub due: bool,
 }
 
 /// Puts things back. Never refused to a person whose certificate this agent's authority has signed and not revoked.

@@ -43,6 +43,8 @@ pub(super) struct Entry {
     pub(super) wanted: Option<HealReason>,
     /// The lease was renewed: the kernel's own switch is to be moved.
     pub(super) renewed: bool,
+    /// The lease was renewed since it was armed.
+    pub(super) due: bool,
     /// How often the run had been renewed when this was armed.
     pub(super) renewals_before: u64,
     /// The effect is to be made by then.
@@ -90,6 +92,7 @@ impl Entry {
             state: State::Armed,
             wanted: None,
             renewed: false,
+            due: false,
             renewals_before,
             made_by: None,
             act_by: None,
@@ -123,6 +126,7 @@ impl Entry {
 
     pub(super) fn renew(&mut self) {
         self.renewed = true;
+        self.due = true;
         self.alarm.ring();
     }
 
@@ -139,6 +143,7 @@ impl Entry {
             ends_boot_us: self.intent.live.ends_boot_us,
             effects: self.intent.live.prepared.effects.clone(),
             about: self.intent.about.clone(),
+            due: self.due && self.state == State::Armed,
         }
     }
 }
