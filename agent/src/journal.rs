@@ -8,10 +8,11 @@ mod copy;
 mod file;
 mod record;
 mod replay;
+mod rewrite;
 mod tail;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -27,6 +28,7 @@ pub use self::{
     copy::{FILE as COPY_FILE, write as write_copy},
     record::{FORMAT, Intent, Record, Tombstone, Tombstones},
     replay::{Found, Replayed, replay},
+    rewrite::{Compacted, Compaction, Lost},
     tail::Tail,
 };
 pub(crate) use file::replace;
@@ -36,10 +38,12 @@ use crate::{host::Paths, identity::Identity};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "journal";
-/// From this length on a journal without open injections is rewritten, in bytes.
+/// From this length on a journal is rewritten, in bytes; later where what has to stay is longer.
 const LARGE: u64 = 8 * 1024 * 1024;
 /// So many of the newest events stay readable for coordinators that were cut off.
 const EVENTS_KEPT: usize = 10_000;
+/// And at most so many bytes of them.
+const BYTES_KEPT: usize = 4 * 1024 * 1024;
 /// So many events wait in memory while the disk is full.
 const WAITING_MOST: usize = 10_000;
 
@@ -88,6 +92,8 @@ pub struct Journal {
     log: Log,
     identity: Identity,
     next_seq: u64,
+    /// From this length on it is to be made shorter.
+    long_at: u64,
     waiting: VecDeque<Record>,
     published: watch::Sender<u64>,
 }
@@ -152,6 +158,7 @@ impl Journal {
             log,
             identity: here.clone(),
             next_seq: replayed.last_seq + 1,
+            long_at: LARGE,
             waiting: VecDeque::new(),
             published: watch::Sender::new(replayed.last_seq),
         };
@@ -292,71 +299,6 @@ impl Journal {
             self.log.append(&record::encode(next)?)?;
             self.waiting.pop_front();
         }
-        Ok(())
-    }
-
-    /// Rewrites a large or damaged journal when nothing is open: keeps tombstones, the halt, the newest events, and
-    /// the injections of runs that somebody may still ask about. A damaged one is put aside for people.
-    ///
-    /// # Errors
-    /// It could not be rewritten; the old one stays in use.
-    pub fn compact(&mut self, keep: &[firedrill_wire::RunId], force: bool) -> Result<(), JournalError> {
-        if !force && self.log.len() < LARGE {
-            return Ok(());
-        }
-        self.flush()?;
-        let fail = |what| {
-            let path = self.path.clone();
-            move |source| JournalError { what, path, source }
-        };
-        let bytes = std::fs::read(&self.path).map_err(fail("read"))?;
-        let now = replay(&bytes);
-        if now.open().next().is_some() {
-            return Ok(());
-        }
-        let mut records = vec![self.header()];
-        records.extend(now.tombstones.iter().cloned().map(Record::Tombstone));
-        let mut events = VecDeque::new();
-        for line in bytes.split(|&byte| byte == b'\n') {
-            match record::decode(line) {
-                Ok(Record::Intent(intent)) if keep.contains(&intent.run) => {
-                    records.push(Record::Intent(intent));
-                }
-                Ok(Record::Event(event)) => {
-                    let kept = match &event.what {
-                        What::Changed { run, .. } => keep.contains(run),
-                        What::Halted { .. } => now.halted_by.is_some(),
-                        _ => false,
-                    };
-                    events.push_back((event, kept));
-                }
-                _ => {}
-            }
-        }
-        // What says how a kept injection ended stays; of the rest the newest.
-        let surplus = events.len().saturating_sub(EVENTS_KEPT);
-        let known: BTreeSet<_> = records
-            .iter()
-            .filter_map(|record| match record {
-                Record::Intent(intent) => Some(intent.id().clone()),
-                _ => None,
-            })
-            .collect();
-        for (at, (event, kept)) in events.into_iter().enumerate() {
-            let orphan = matches!(&event.what, What::Changed { injection, .. } if !known.contains(injection));
-            if kept || (at >= surplus && !orphan) {
-                records.push(Record::Event(event));
-            }
-        }
-        let mut text = Vec::new();
-        for record in &records {
-            text.extend(record::encode(record).map_err(io::Error::from).map_err(fail("rewrite"))?);
-        }
-        if !now.damage.is_empty() {
-            replace(&self.path.with_extension("damaged"), &bytes, 0o600).map_err(fail("put aside"))?;
-        }
-        replace(&self.path, &text, 0o600).map_err(fail("rewrite"))?;
-        self.log = Log::open(&self.path).map_err(fail("open"))?.0;
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ mod permit;
 mod prepare;
 mod recover;
 mod snapshots;
+mod stray;
+mod tidy;
 
 use std::{
     path::Path,
@@ -25,7 +27,7 @@ use firedrill_probe::clock;
 use firedrill_wire::{
     InjectionId, RunId,
     api::{Clock, OpenOne},
-    journal::{HealReason, State, What},
+    journal::{AgentEvent, HealReason, State, What},
 };
 
 pub use self::recover::{Healing, Recovered, heal, recover};
@@ -71,6 +73,10 @@ struct Core {
     metrics: Metrics,
     prober: Arc<dyn Prober>,
     warnings: Vec<String>,
+    /// What became of the journal's file while this agent had it, for people.
+    about_file: Mutex<Option<String>>,
+    /// How many tombstones of unknown runs may be journaled.
+    stray: Mutex<stray::Bucket>,
     /// The damage that the journal had when this agent started, one sentence each.
     lost: Vec<String>,
     published: tokio::sync::watch::Receiver<u64>,
@@ -120,6 +126,8 @@ impl Supervisor {
             metrics: Metrics::default(),
             prober,
             warnings,
+            about_file: Mutex::new(None),
+            stray: Mutex::new(stray::Bucket::full()),
             lost: replayed.damage,
             published,
         };
@@ -204,11 +212,9 @@ impl Core {
         &self.config.file
     }
 
-    /// Journals an event; the disk may lag behind until [`Core::sync`]. Gives the event's time by CLOCK_BOOTTIME and by the
-    /// wall clock.
-    fn event(&self, what: What) -> (u64, u64) {
-        let event = lock(&self.journal).event(what);
-        (event.boot_us, event.wall_us)
+    /// Journals an event; the disk may lag behind until [`Core::sync`].
+    fn event(&self, what: What) -> AgentEvent {
+        lock(&self.journal).event(what)
     }
 
     /// Makes what was journaled safe, without keeping others from journaling meanwhile, and hands it on.
@@ -263,7 +269,8 @@ impl Core {
         }
         let trouble = if to == State::Stuck { detail.clone() } else { String::new() };
         let news = What::Changed { injection: id.clone(), run, to, reason, detail, foreign: foreign.clone() };
-        let (now, wall_us) = self.event(news);
+        let event = self.event(news);
+        let (now, wall_us) = (event.boot_us, event.wall_us);
         if safe {
             self.sync();
         }
@@ -272,6 +279,11 @@ impl Core {
             let mut book = lock(&self.book);
             if let Some(entry) = book.live.get_mut(id) {
                 entry.state = to;
+                if to.is_open() {
+                    entry.story.push(event);
+                } else {
+                    entry.story = Vec::new();
+                }
                 entry.trouble = trouble;
                 entry.foreign.extend(foreign);
                 entry.ended_wall_us = (!to.is_open()).then_some(wall_us);

@@ -67,6 +67,7 @@ const TESTS: &[Test] = &[
     ("journal_cut_then_swept", || journal_cut(&["sweep"])),
     ("journal_cut_then_started_again", journal_cut_then_started),
     ("journal_and_copy_are_damaged", both_damaged),
+    ("journal_deleted_under_a_live_agent", journal_deleted),
     ("worker_killed_with_its_journal_cut", worker_killed_with_its_journal_cut),
     ("undo_all_halts_a_live_agent", undo_all_on_a_live_agent),
     ("undo_all_does_without_an_agent_that_hangs", undo_all_on_an_agent_that_hangs),
@@ -363,6 +364,21 @@ fn both_damaged() {
     assert_lost(&command(&agent.dir, &["undo", "--all"]).output().unwrap(), &agent);
     let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
     assert!(log.contains("more may be than the records tell"), "{log}");
+}
+
+/// It is there again within a second or two, and tells all.
+fn journal_deleted() {
+    let agent = Agent::in_force();
+    agent.wait_copied();
+    let journal = agent.dir.path().join("state/journal");
+    fs::remove_file(&journal).unwrap();
+    wait("the journal to be made anew", || journal.exists());
+    kill_all(&agent);
+    fs::remove_file(agent.dir.path().join("run/open.json")).unwrap();
+    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
+    assert_eq!(undo.status.code(), Some(0), "{undo:?}");
+    assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
+    agent.assert_healed(&HealReason::AgentStopping);
 }
 
 /// The helper tells it by the guardian's exit code.

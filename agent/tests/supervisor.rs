@@ -605,6 +605,101 @@ fn a_lost_journal_heals_from_the_copy() {
 }
 
 #[test]
+fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
+    type Harm = fn(&std::path::Path);
+    let harms: [(&str, Harm); 5] = [
+        ("deleted", |file| fs::remove_file(file).unwrap()),
+        ("deleted", |file| fs::remove_dir_all(file.parent().unwrap()).unwrap()),
+        ("replaced", |file| {
+            fs::write(file.with_extension("x"), "garbage").unwrap();
+            fs::rename(file.with_extension("x"), file).unwrap();
+        }),
+        ("cut", |file| drop(fs::File::create(file).unwrap())),
+        ("cut", |file| {
+            let half = fs::metadata(file).unwrap().len() / 2;
+            fs::File::options().write(true).open(file).unwrap().set_len(half).unwrap();
+        }),
+    ];
+    for (word, harm) in harms {
+        let agent = Agent::new();
+        agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
+        agent.undo(UndoScope::Injection(id("b")), true);
+        agent.undo(UndoScope::Run("gone".parse().unwrap()), false);
+        harm(&agent.dir.path().join("state/journal"));
+        agent.supervisor.tidy();
+        let said = agent.supervisor.status().warnings.join("; ");
+        assert!(said.contains(&format!("was {word} while the agent ran; it was made anew")), "{said}");
+        // Without the copy in /run, so that the journal has to tell it all.
+        fs::remove_file(agent.dir.path().join("run/open.json")).unwrap();
+        let agent = agent.restart();
+        assert!(!agent.file("a").exists(), "{word}: it was put back");
+        let (states, reason, _) = agent.history("a");
+        assert_eq!(reason, Some(HealReason::FoundAtStart), "{word}: {states:?}");
+        assert!(states.ends_with(&[State::InForce, State::Undoing, State::Undone]), "{word}: {states:?}");
+        let status = agent.supervisor.status();
+        assert_eq!(status.halted_by.as_deref(), Some("alice"), "{word}");
+        let damage = status.warnings.iter().find(|warning| warning.contains("journal"));
+        assert_eq!(damage, None, "{word}");
+        agent.supervisor.release(&alice()).unwrap();
+        let asked = agent.supervisor.prepare(&alice(), &"gone".parse().unwrap(), &ask_prepare(&a(), HOLD));
+        assert_eq!(asked.unwrap_err().code, "tombstone", "{word}");
+    }
+}
+
+#[test]
+fn nothing_is_armed_without_a_journal_that_is_there() {
+    let agent = Agent::new();
+    let arm = agent.prepared(&a(), 0);
+    let state = agent.dir.path().join("state");
+    fs::remove_dir_all(&state).unwrap();
+    fs::write(&state, "no directory").unwrap();
+    assert_eq!(agent.arm(&arm).unwrap_err(), "journal");
+    fs::remove_file(&state).unwrap();
+    let arm = agent.prepared(&[("b", pause("b", None, None))], 0);
+    agent.arm(&arm).unwrap();
+    let (replayed, known) = (read(&agent.config.paths()).unwrap(), id("b"));
+    assert!(replayed.open().any(|found| *found.intent.id() == known), "{:?}", replayed.damage);
+}
+
+#[test]
+fn undos_of_unknown_runs_fill_no_disk_and_still_count() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let length = || fs::metadata(agent.dir.path().join("state/journal")).unwrap().len();
+    let before = length();
+    for number in 0..1000 {
+        agent.undo(UndoScope::Run(format!("no-such-run-{number}").parse().unwrap()), false);
+    }
+    assert!(length() - before < 20_000, "{}", length() - before);
+    let asked =
+        agent.supervisor.prepare(&alice(), &"no-such-run-999".parse().unwrap(), &ask_prepare(&a(), HOLD));
+    assert_eq!(asked.unwrap_err().code, "tombstone");
+    // What is known is journaled all the same.
+    agent.undo(UndoScope::Run(run_id()), false);
+    let replayed = read(&agent.config.paths()).unwrap();
+    assert!(replayed.tombstones.bar_run(&run_id()) && replayed.open().next().is_none());
+}
+
+#[test]
+fn a_long_journal_is_made_shorter_while_something_is_in_force() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let journal = agent.dir.path().join("state/journal");
+    for number in 0..100 {
+        agent.undo(UndoScope::Run(format!("{number}").parse().unwrap()), false);
+        let by = Caller { name: "x".repeat(100_000), ..alice() };
+        agent.supervisor.release(&by).unwrap();
+    }
+    let long = fs::metadata(&journal).unwrap().len();
+    assert!(long > 9_000_000, "{long}");
+    agent.supervisor.tidy();
+    assert!(fs::metadata(&journal).unwrap().len() < 5_000_000);
+    let agent = agent.restart();
+    assert!(!agent.file("a").exists());
+    assert_eq!(agent.history("a").1, Some(HealReason::FoundAtStart));
+}
+
+#[test]
 fn what_cannot_be_undone_is_done_and_only_watched() {
     let agent = Agent::new();
     agent.arm(&agent.prepared(&[("k", kill("k"))], 0)).unwrap();

@@ -25,6 +25,9 @@ use crate::{
     wiring::{Link, Wiring},
 };
 
+/// How often the journal's file is looked after.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+
 /// The supervisor, as soon as there is one.
 type Slot = Arc<Mutex<Option<Supervisor>>>;
 
@@ -81,6 +84,17 @@ fn serve(config: &Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot)
     let supervisor = Supervisor::start(Arc::clone(config), host, wiring, told, prober, recovered)
         .map_err(|error| format!("cannot start the supervisor: {error}"))?;
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor.clone());
+    let tidier = supervisor.clone();
+    std::thread::Builder::new()
+        .name("journal".into())
+        .stack_size(1 << 20)
+        .spawn(move || {
+            loop {
+                std::thread::sleep(TIDY_EVERY);
+                tidier.tidy();
+            }
+        })
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
     drop(entered);
     local::listen(&config.paths(), supervisor.clone())
         .map_err(|error| format!("cannot listen in {}: {error}", config.paths.run.display()))?;

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
@@ -13,11 +13,26 @@ use rustix::{fs::FallocateFlags, io::Errno};
 /// Space that is allocated ahead of the end, in bytes: enough for the outcomes of all that may be in force.
 const RESERVE: u64 = 256 * 1024;
 
+/// What stands where a log should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// The log, with all that was written.
+    Whole,
+    /// The log, and something is missing at its end.
+    Cut,
+    /// Another file.
+    Another,
+    /// No file.
+    Nothing,
+}
+
 /// An append-only file.
 #[derive(Debug)]
 pub(super) struct Log {
     file: Arc<File>,
     end: u64,
+    /// Somebody had cut it when it was written to.
+    hurt: bool,
 }
 
 impl Log {
@@ -33,7 +48,38 @@ impl Log {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let end = file.seek(SeekFrom::End(0))?;
-        Ok((Self { file: Arc::new(file), end }, bytes))
+        Ok((Self { file: Arc::new(file), end, hurt: false }, bytes))
+    }
+
+    /// Puts a new log in place of whatever is there, atomically, with room ahead, and safe from a power loss.
+    pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let new = path.with_extension("new");
+        let _ = std::fs::remove_file(&new);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
+        let log = Self { file: Arc::new(file), end: bytes.len() as u64, hurt: false };
+        let written = log.file.write_all_at(bytes, 0).and_then(|()| log.reserve());
+        let placed = written.and_then(|()| log.file.sync_all()).and_then(|()| std::fs::rename(&new, path));
+        if let Err(error) = placed {
+            let _ = std::fs::remove_file(&new);
+            return Err(error);
+        }
+        sync_dir(path)?;
+        Ok(log)
+    }
+
+    /// What stands at the path that it was opened by.
+    pub(super) fn seen_at(&self, path: &Path) -> Seen {
+        match (std::fs::metadata(path), self.file.metadata()) {
+            (Err(error), _)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                Seen::Nothing
+            }
+            (Ok(there), Ok(own)) if (there.dev(), there.ino()) != (own.dev(), own.ino()) => Seen::Another,
+            (Ok(there), _) if self.hurt || there.len() < self.end => Seen::Cut,
+            // A disk that cannot be asked is told of by whoever writes.
+            _ => Seen::Whole,
+        }
     }
 
     /// The length in bytes.
@@ -55,6 +101,8 @@ impl Log {
 
     /// Writes at the end, wholly or not at all. Not yet safe from a power loss: see [`Log::sync`].
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // Afterwards its length would be right again, with nothing before the record.
+        self.hurt |= self.file.metadata().is_ok_and(|about| about.len() < self.end);
         if let Err(error) = self.file.write_all_at(bytes, self.end) {
             // A part may be there; the next record must not be glued to it.
             let _ = self.file.set_len(self.end);

@@ -84,30 +84,36 @@ pub enum Tombstone {
     Run(RunId),
 }
 
-/// The newest tombstones, oldest forgotten first.
+/// The newest tombstones, oldest forgotten first. Those of what nobody here had heard of are apart, so that however many of
+/// them come, none of the others is forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tombstones(VecDeque<Tombstone>);
+pub struct Tombstones {
+    known: VecDeque<Tombstone>,
+    stray: VecDeque<Tombstone>,
+}
 
 impl Tombstones {
     /// So many are kept: far more than messages can be under way.
     pub const MOST: usize = 4096;
 
+    /// So many are kept of what nobody here had heard of.
+    pub const STRAY_MOST: usize = 1024;
+
     /// Adds one; false if it was there.
     pub fn add(&mut self, stone: Tombstone) -> bool {
-        if self.0.contains(&stone) {
-            return false;
-        }
-        if self.0.len() >= Self::MOST {
-            self.0.pop_front();
-        }
-        self.0.push_back(stone);
-        true
+        !self.known.contains(&stone) && push(&mut self.known, stone, Self::MOST)
+    }
+
+    /// Adds one of what nobody here had heard of; false if it was there.
+    pub fn add_stray(&mut self, stone: Tombstone) -> bool {
+        let there = self.iter().any(|known| *known == stone);
+        !there && push(&mut self.stray, stone, Self::STRAY_MOST)
     }
 
     /// Whether an injection of a run must not start.
     #[must_use]
     pub fn bar(&self, run: &RunId, injection: &InjectionId) -> bool {
-        self.0.iter().any(|stone| match stone {
+        self.iter().any(|stone| match stone {
             Tombstone::Injection(id) => id == injection,
             Tombstone::Run(id) => id == run,
         })
@@ -116,13 +122,21 @@ impl Tombstones {
     /// Whether a whole run must not start anything.
     #[must_use]
     pub fn bar_run(&self, run: &RunId) -> bool {
-        self.0.iter().any(|stone| matches!(stone, Tombstone::Run(id) if id == run))
+        self.iter().any(|stone| matches!(stone, Tombstone::Run(id) if id == run))
     }
 
-    /// All, oldest first.
+    /// All, those first that may be forgotten first.
     pub fn iter(&self) -> impl Iterator<Item = &Tombstone> {
-        self.0.iter()
+        self.stray.iter().chain(&self.known)
     }
+}
+
+fn push(stones: &mut VecDeque<Tombstone>, stone: Tombstone, most: usize) -> bool {
+    if stones.len() >= most {
+        stones.pop_front();
+    }
+    stones.push_back(stone);
+    true
 }
 
 /// A record as its line, line break included.

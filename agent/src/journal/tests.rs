@@ -240,8 +240,8 @@ fn compaction_keeps_what_somebody_may_ask_for() {
     let disk = Disk::new();
     disk.filled();
     let (mut journal, _) = disk.open();
-    journal.compact(&[], true).unwrap();
-    assert_eq!(disk.open().1.open().count(), 2, "never while something is open");
+    journal.compact(&["r1".parse().unwrap()], true).unwrap();
+    assert_eq!(disk.open().1.open().count(), 2, "what is open stays");
     for (id, steps) in [("b", &[State::Undoing, State::Undone][..]), ("c", &[State::Disarmed])] {
         steps.iter().for_each(|to| drop(journal.event(changed(id, *to))));
     }
@@ -260,6 +260,97 @@ fn compaction_keeps_what_somebody_may_ask_for() {
     assert_eq!(event.seq, last + 1);
     let mut tail = Tail::new(disk.file(), last);
     assert_eq!(tail.next(last + 1).unwrap(), [event]);
+}
+
+#[test]
+fn compaction_keeps_what_is_open_and_what_is_written_meanwhile() {
+    let disk = Disk::new();
+    disk.filled();
+    let (mut journal, before) = disk.open();
+    let better = vec![crate::undo::Undo::DeleteNftTable { table: "better".into() }];
+    journal.record(Record::BetterUndo { injection: "b".parse().unwrap(), undo: better.clone() }).unwrap();
+    for _ in 0..90 {
+        journal.event(What::Released { by: "x".repeat(100_000) });
+    }
+    assert!(journal.begin_compaction(false).unwrap().is_some(), "it is long");
+    assert!(journal.begin_compaction(false).unwrap().is_none(), "and not tried again at once");
+    let long = journal.begin_compaction(true).unwrap().unwrap();
+    journal.event(changed("b", State::Undoing));
+    let short = long.shorten(&[]).unwrap();
+    journal.event(changed("c", State::Disarmed));
+    let last = journal.last_seq();
+    journal.take_shorter(short).unwrap();
+    assert!(fs::metadata(disk.file()).unwrap().len() < 5_000_000, "only the newest events stay");
+    let (_, after) = disk.open();
+    assert!(after.damage.is_empty(), "{:?}", after.damage);
+    assert_eq!((before.open().count(), after.last_seq), (2, last));
+    let open: Vec<_> = after.open().map(|found| (found.intent.id().as_str(), found.state)).collect();
+    assert_eq!(open, [("b", State::Undoing)]);
+    assert_eq!(after.open().next().unwrap().intent.live.prepared.undo, better);
+    assert!(after.tombstones.bar_run(&"gone".parse().unwrap()));
+}
+
+#[test]
+fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
+    for (damage, lost) in
+        [("delete", Lost::Deleted), ("replace", Lost::Replaced), ("empty", Lost::Cut), ("cut", Lost::Cut)]
+    {
+        for write_before in [false, true] {
+            let disk = Disk::new();
+            disk.filled();
+            let (mut journal, before) = disk.open();
+            journal.sync();
+            assert_eq!(journal.lost(), None);
+            let length = fs::metadata(disk.file()).unwrap().len();
+            match damage {
+                "delete" => fs::remove_file(disk.file()).unwrap(),
+                "replace" => super::replace(&disk.file(), b"not a journal\n", 0o600).unwrap(),
+                "empty" => drop(fs::File::create(disk.file()).unwrap()),
+                _ => fs::File::options().write(true).open(disk.file()).unwrap().set_len(length - 7).unwrap(),
+            }
+            if write_before {
+                journal.event(changed("b", State::Undoing));
+            }
+            assert_eq!(journal.lost(), Some(lost), "{damage}");
+            let b = before.open().find(|found| found.intent.id().as_str() == "b").unwrap();
+            let mut open = vec![
+                Record::Tombstone(Tombstone::Run("gone".parse().unwrap())),
+                Record::Intent(Box::new(b.intent.clone())),
+            ];
+            for to in [State::Injecting, State::InForce] {
+                let seq = before.last_seq;
+                let what = changed("b", to);
+                let boot_id = "b1".to_owned();
+                open.push(Record::Event(AgentEvent { seq, boot_us: 1, boot_id, wall_us: 1, what }));
+            }
+            journal.make_anew(lost, &open).unwrap();
+            assert_eq!(journal.lost(), None, "{damage}");
+            let (_, after) = disk.open();
+            assert!(after.damage.is_empty(), "{damage}: {:?}", after.damage);
+            let state = if write_before { State::Undoing } else { State::InForce };
+            let found = after.open().find(|found| found.intent.id().as_str() == "b").unwrap();
+            assert_eq!((found.state, after.last_seq), (state, journal.last_seq()), "{damage}");
+            assert!(after.tombstones.bar_run(&"gone".parse().unwrap()));
+            assert_eq!(disk.file().with_extension("replaced").exists(), damage == "replace");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_tombstones_of_unknown_runs_makes_none_of_the_others_forgotten() {
+    let mut stones = Tombstones::default();
+    assert!(stones.add(Tombstone::Run("mine".parse().unwrap())));
+    for number in 0..10_000 {
+        stones.add_stray(Tombstone::Run(format!("x{number}").parse().unwrap()));
+    }
+    assert!(stones.bar_run(&"mine".parse().unwrap()) && stones.bar_run(&"x9999".parse().unwrap()));
+    assert!(!stones.bar_run(&"x0".parse().unwrap()));
+    assert!(!stones.add_stray(Tombstone::Run("mine".parse().unwrap())), "it is there");
+    assert_eq!(
+        stones.iter().last(),
+        Some(&Tombstone::Run("mine".parse().unwrap())),
+        "and outlives a restart"
+    );
 }
 
 #[test]

@@ -83,7 +83,8 @@ impl Core {
         self.enter(run, arm, entries)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
 
-        if let Err(error) = lock(&self.journal).intents(&intents) {
+        let minded = self.mind_journal();
+        if let Err(error) = minded.and_then(|()| lock(&self.journal).intents(&intents)) {
             let mut book = lock(&self.book);
             for id in &armed {
                 book.live.remove(id);

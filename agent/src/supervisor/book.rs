@@ -6,13 +6,13 @@ use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
     api::{Claim, OpenOne},
-    journal::{HealReason, State},
+    journal::{AgentEvent, HealReason, State},
 };
 
 use crate::{
     bell::Alarm,
     fault::call_off,
-    journal::{Intent, Replayed, Tombstones},
+    journal::{Intent, Replayed, Tombstone, Tombstones},
 };
 
 /// So many runs are remembered.
@@ -53,6 +53,8 @@ pub(super) struct Entry {
     pub(super) act_by: Option<u64>,
     /// Why it is stuck.
     pub(super) trouble: String,
+    /// How it came to its state, as it was journaled, while it is open.
+    pub(super) story: Vec<AgentEvent>,
     /// What others had done, as its undo found it.
     pub(super) foreign: Vec<String>,
     /// When it ended, by the wall clock in microseconds.
@@ -97,6 +99,7 @@ impl Entry {
             made_by: None,
             act_by: None,
             trouble: String::new(),
+            story: Vec::new(),
             foreign: Vec::new(),
             ended_wall_us: None,
             alarm,
@@ -152,6 +155,16 @@ impl Book {
     /// What is known after a start.
     pub(super) fn after(replayed: &Replayed) -> Self {
         Self { stones: replayed.tombstones.clone(), halted_by: replayed.halted_by.clone(), ..Self::default() }
+    }
+
+    /// Whether this agent has heard of what a tombstone is about.
+    pub(super) fn knows(&self, stone: &Tombstone) -> bool {
+        match stone {
+            Tombstone::Run(run) => self.runs.contains_key(run),
+            Tombstone::Injection(id) => {
+                self.live.contains_key(id) || self.runs.values().any(|run| run.asks.contains_key(id))
+            }
+        }
     }
 
     pub(super) fn open_of<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a Entry> {

@@ -11,7 +11,7 @@ use firedrill_wire::{
     probe::Bin,
 };
 
-use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept};
+use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept, stray::Verdict};
 use crate::{
     active,
     control::{Caller, Control, Feed},
@@ -37,6 +37,7 @@ impl Control for Supervisor {
                 .map(|(id, entry)| format!("{id} is stuck: {}", entry.trouble))
                 .chain(about_file)
                 .chain(core.about_journal())
+                .chain(lock(&core.about_file).clone())
                 .chain(core.warnings.iter().cloned())
                 .collect(),
         }
@@ -130,7 +131,7 @@ impl Core {
 
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
         let by = caller.name.clone();
-        let mut stones = Vec::new();
+        let (mut stones, mut strays) = (Vec::new(), Vec::new());
         let ids: Vec<InjectionId> = {
             let mut guard = lock(&self.book);
             let book = &mut *guard;
@@ -143,7 +144,9 @@ impl Core {
                     stones.extend(book.runs.keys().cloned().map(Tombstone::Run));
                 }
             }
-            stones.retain(|stone| book.stones.add(stone.clone()));
+            let (known, unknown): (Vec<_>, Vec<_>) = stones.into_iter().partition(|stone| book.knows(stone));
+            stones = known.into_iter().filter(|stone| book.stones.add(stone.clone())).collect();
+            strays.extend(unknown.into_iter().filter(|stone| book.stones.add_stray(stone.clone())));
             if undo.halt {
                 book.halted_by = Some(by.clone());
             }
@@ -169,7 +172,8 @@ impl Core {
             active::syslog(&format!("{by} halted this host; firedrill-agent release ends that"));
             self.prober.stop_all();
         }
-        self.bury(stones);
+        strays.retain(|_| self.may_journal_stray(&by));
+        self.bury(stones.into_iter().chain(strays).collect());
         self.wait_settled(&ids);
         let swept = if undo.scope == UndoScope::All { self.sweep() } else { Vec::new() };
         self.sync();
@@ -183,6 +187,22 @@ impl Core {
                 .collect(),
             swept,
             lost: self.lost.clone(),
+        }
+    }
+
+    /// Whether the tombstone of something unknown, which somebody asked for, may be journaled.
+    fn may_journal_stray(&self, by: &str) -> bool {
+        match lock(&self.stray).take() {
+            Verdict::Journal => true,
+            Verdict::MemoryOnly(tell) => {
+                if tell {
+                    tracing::warn!(
+                        "{by} undoes many runs that are not known here; their tombstones count until the agent ends, and are \
+                         not journaled"
+                    );
+                }
+                false
+            }
         }
     }
 

@@ -1,0 +1,276 @@
+//! Writing the journal's file anew while it is in use: shorter when it has grown long, and whole when somebody deleted,
+//! replaced or cut it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use firedrill_wire::{
+    InjectionId, RunId,
+    journal::{AgentEvent, What},
+};
+
+use super::{
+    BYTES_KEPT, EVENTS_KEPT, Journal, JournalError, LARGE,
+    file::{Log, Seen},
+    record::{Record, decode, encode, salvage},
+    replace,
+    replay::{Replayed, replay},
+};
+
+/// A journal that is to become shorter, as it was at one moment.
+#[derive(Debug)]
+pub struct Compaction {
+    path: PathBuf,
+    file: Arc<File>,
+    end: u64,
+    header: Record,
+}
+
+/// The shorter journal, up to that moment.
+#[derive(Debug)]
+pub struct Compacted {
+    text: Vec<u8>,
+    /// All that was read, where it is damaged.
+    damaged: Option<Vec<u8>>,
+    /// The old one, and how much of it this stands for.
+    of: Arc<File>,
+    end: u64,
+}
+
+/// What became of a journal's file, by somebody else's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It is not there any more.
+    Deleted,
+    /// Another file is in its place.
+    Replaced,
+    /// It is shorter than what was written.
+    Cut,
+}
+
+impl Lost {
+    /// As a word for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Replaced => "replaced",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+impl Compaction {
+    /// Reads the journal and leaves out what nobody may ask for any more. Keeps tombstones, the halt, the newest events, what
+    /// is open, and the injections of the runs `keep`. Needs no lock: what was written stays as it is.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub fn shorten(self, keep: &[RunId]) -> Result<Compacted, JournalError> {
+        let Self { path, file, end, header } = self;
+        let fail = |source| JournalError { what: "read", path: path.clone(), source };
+        let bytes = read(&file, 0, end).map_err(fail)?;
+        let now = replay(&bytes);
+        let text = shorter(&bytes, &now, header, keep);
+        let text = text.map_err(|source| JournalError { what: "rewrite", path: path.clone(), source })?;
+        let damaged = (!now.damage.is_empty()).then_some(bytes);
+        Ok(Compacted { text, damaged, of: file, end })
+    }
+}
+
+fn read(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(to.saturating_sub(from)).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, from)?;
+    Ok(bytes)
+}
+
+fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunId]) -> io::Result<Vec<u8>> {
+    let open: BTreeSet<&InjectionId> = now.open().map(|found| found.intent.id()).collect();
+    let kept: BTreeSet<&InjectionId> = now
+        .injections
+        .iter()
+        .filter(|found| keep.contains(&found.intent.run))
+        .map(|found| found.intent.id())
+        .chain(open.iter().copied())
+        .collect();
+    let mut records = vec![header];
+    records.extend(now.tombstones.iter().cloned().map(Record::Tombstone));
+    let mut events = Vec::new();
+    for line in bytes.split(|&byte| byte == b'\n') {
+        match decode(line) {
+            Ok(Record::Intent(intent)) if kept.contains(intent.id()) => records.push(Record::Intent(intent)),
+            Ok(record @ Record::BetterUndo { .. }) if matches!(&record, Record::BetterUndo { injection, .. } if open.contains(injection)) =>
+            {
+                records.push(record);
+            }
+            Ok(Record::Event(event)) => events.push((event, line.len())),
+            _ => {}
+        }
+    }
+    // What says how a kept injection stands or ended stays; of the rest the newest.
+    let mut bytes_kept = 0;
+    let newest = events.iter().rev().take(EVENTS_KEPT).take_while(|(_, length)| {
+        bytes_kept += length;
+        bytes_kept <= BYTES_KEPT
+    });
+    let surplus = events.len() - newest.count();
+    for (at, (event, _)) in events.into_iter().enumerate() {
+        let stays = match &event.what {
+            What::Changed { injection, .. } => kept.contains(injection),
+            What::Halted { .. } if now.halted_by.is_some() => true,
+            _ => at >= surplus,
+        };
+        if stays {
+            records.push(Record::Event(event));
+        }
+    }
+    let mut text = Vec::new();
+    for record in &records {
+        text.extend(encode(record)?);
+    }
+    Ok(text)
+}
+
+impl Journal {
+    /// The beginning of making a long journal shorter; `None` where it is not long. Then [`Compaction::shorten`], then
+    /// [`Journal::take_shorter`].
+    ///
+    /// # Errors
+    /// What waits could not be written.
+    pub fn begin_compaction(&mut self, force: bool) -> Result<Option<Compaction>, JournalError> {
+        if !force && self.log.len() < self.long_at {
+            return Ok(None);
+        }
+        // Not again at once, however this one goes.
+        self.long_at = self.log.len().saturating_add(LARGE);
+        self.flush()?;
+        let (path, file) = (self.path.clone(), self.log.file());
+        Ok(Some(Compaction { path, file, end: self.log.len(), header: self.header() }))
+    }
+
+    /// Puts the shorter journal in place of the old one, with what was written since. A damaged one is put aside for
+    /// people.
+    ///
+    /// # Errors
+    /// It could not be written; the old one stays in use.
+    pub fn take_shorter(&mut self, short: Compacted) -> Result<(), JournalError> {
+        let Compacted { mut text, damaged, of, end } = short;
+        // It was made anew meanwhile.
+        if !Arc::ptr_eq(&of, &self.log.file()) {
+            return Ok(());
+        }
+        self.flush()?;
+        let fail = |what| {
+            let path = self.path.clone();
+            move |source| JournalError { what, path, source }
+        };
+        text.extend(read(&of, end, self.log.len()).map_err(fail("read"))?);
+        if let Some(bytes) = damaged {
+            replace(&self.path.with_extension("damaged"), &bytes, 0o600).map_err(fail("put aside"))?;
+        }
+        self.log = Log::replace(&self.path, &text).map_err(fail("rewrite"))?;
+        self.long_at = LARGE.max(self.log.len().saturating_mul(2));
+        Ok(())
+    }
+
+    /// Makes a large or damaged journal shorter, all at once.
+    ///
+    /// # Errors
+    /// It could not be rewritten; the old one stays in use.
+    pub fn compact(&mut self, keep: &[RunId], force: bool) -> Result<(), JournalError> {
+        match self.begin_compaction(force)? {
+            Some(long) => self.take_shorter(long.shorten(keep)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the file is not the one that is written to, or lacks something that was written.
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
+        match self.log.seen_at(&self.path) {
+            Seen::Whole => None,
+            Seen::Cut => Some(Lost::Cut),
+            Seen::Another => Some(Lost::Replaced),
+            Seen::Nothing => Some(Lost::Deleted),
+        }
+    }
+
+    /// Makes the file anew. What the old one still holds is taken over; where it was cut, `open` are the records that tell
+    /// what is open, and what else must not be forgotten. Another file in its place is put aside for people.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub fn make_anew(&mut self, lost: Lost, open: &[Record]) -> Result<(), JournalError> {
+        let fail = |what| {
+            let path = self.path.clone();
+            move |source| JournalError { what, path, source }
+        };
+        let text = if lost == Lost::Cut {
+            let there = self.log.file().metadata().map_err(fail("read"))?.len().min(self.log.len());
+            let left = read(&self.log.file(), 0, there).map_err(fail("read"))?;
+            self.cut_text(&left, open).map_err(fail("make anew"))?
+        } else {
+            read(&self.log.file(), 0, self.log.len()).map_err(fail("read"))?
+        };
+        if let Some(dir) = self.path.parent() {
+            std::fs::create_dir_all(dir).map_err(fail("create the directory of"))?;
+        }
+        if lost == Lost::Replaced {
+            std::fs::rename(&self.path, self.path.with_extension("replaced")).map_err(fail("put aside"))?;
+        }
+        self.log = Log::replace(&self.path, &text).map_err(fail("make anew"))?;
+        Ok(())
+    }
+
+    /// What is left of a journal that was cut, and then what is open, as it is told.
+    fn cut_text(&self, left: &[u8], open: &[Record]) -> io::Result<Vec<u8>> {
+        // What is told of each, up to which event.
+        let mut told: BTreeMap<&InjectionId, u64> = BTreeMap::new();
+        for record in open {
+            match record {
+                Record::Intent(intent) => drop(told.entry(intent.id()).or_default()),
+                Record::Event(AgentEvent { seq, what: What::Changed { injection, .. }, .. }) => {
+                    told.insert(injection, *seq);
+                }
+                _ => {}
+            }
+        }
+        let left = left.split(|&byte| byte == b'\n').flat_map(|line| match decode(line) {
+            Ok(record) => vec![record],
+            Err(_) => salvage(line),
+        });
+        let (mut text, mut events) = (encode(&self.header())?, Vec::new());
+        for record in left {
+            match record {
+                Record::Intent(intent) if told.contains_key(intent.id()) => {}
+                Record::BetterUndo { injection, .. } if told.contains_key(&injection) => {}
+                Record::Event(event) => {
+                    let again = matches!(&event.what, What::Changed { injection, .. }
+                        if told.get(injection).is_some_and(|last| event.seq <= *last));
+                    if !again {
+                        events.push(event);
+                    }
+                }
+                record => text.extend(encode(&record)?),
+            }
+        }
+        for record in open {
+            match record {
+                Record::Event(event) => events.push(event.clone()),
+                record => text.extend(encode(record)?),
+            }
+        }
+        // Readers take those that come after what they have.
+        events.sort_by_key(|event| event.seq);
+        for event in events {
+            text.extend(encode(&Record::Event(event))?);
+        }
+        Ok(text)
+    }
+}

@@ -1,0 +1,78 @@
+//! The journal's file while the agent lives: kept short, and made anew when somebody deleted, replaced or cut it.
+
+use firedrill_probe::clock;
+use firedrill_wire::journal::{AgentEvent, What};
+
+use super::{Core, Supervisor, lock, snapshots};
+use crate::{
+    active, heap,
+    journal::{JournalError, Record},
+};
+
+impl Supervisor {
+    /// Looks after the journal's file; to be called every second or so, by a thread that may wait for a disk.
+    pub fn tidy(&self) {
+        // It says itself what is wrong.
+        let _ = self.0.mind_journal();
+        if let Err(error) = self.0.shorten_journal() {
+            tracing::warn!("{}; the journal stays as long as it is", error.chain());
+        }
+    }
+}
+
+impl Core {
+    /// Makes the journal's file anew where it is gone, not ours, or cut.
+    ///
+    /// # Errors
+    /// It could not be made, so that nothing may be injected.
+    pub(super) fn mind_journal(&self) -> Result<(), JournalError> {
+        let (lost, path, made) = {
+            let mut journal = lock(&self.journal);
+            let Some(lost) = journal.lost() else { return Ok(()) };
+            let open = self.open_records(journal.last_seq());
+            (lost, journal.path().display().to_string(), journal.make_anew(lost, &open))
+        };
+        let was = format!("{path} was {} while the agent ran", lost.word());
+        let text = match &made {
+            Ok(()) => format!("{was}; it was made anew with what is open"),
+            Err(error) => format!("{was}, and could not be made anew: {}", error.chain()),
+        };
+        let told = lock(&self.about_file).replace(text.clone());
+        if told.as_ref() != Some(&text) {
+            tracing::error!("{text}");
+            active::syslog(&text);
+        }
+        made?;
+        self.sync();
+        Ok(())
+    }
+
+    /// What a journal has to tell that has lost everything.
+    fn open_records(&self, last_seq: u64) -> Vec<Record> {
+        let book = lock(&self.book);
+        let mut records: Vec<Record> = book.stones.iter().cloned().map(Record::Tombstone).collect();
+        if let Some(by) = &book.halted_by {
+            records.push(Record::Event(AgentEvent {
+                seq: last_seq,
+                boot_us: clock::boot_us(),
+                boot_id: self.here.boot_id.clone(),
+                wall_us: clock::wall_us(),
+                what: What::Halted { by: by.clone() },
+            }));
+        }
+        for entry in book.live.values().filter(|entry| entry.state.is_open()) {
+            records.push(Record::Intent(Box::new(entry.intent.clone())));
+            records.extend(entry.story.iter().cloned().map(Record::Event));
+        }
+        records
+    }
+
+    fn shorten_journal(&self) -> Result<(), JournalError> {
+        let Some(long) = lock(&self.journal).begin_compaction(false)? else { return Ok(()) };
+        // Without the journal's lock, so that whoever starts or puts back meanwhile does not wait.
+        let short = long.shorten(&snapshots::runs(&self.config.paths.state))?;
+        let done = lock(&self.journal).take_shorter(short);
+        heap::trim();
+        done
+    }
+}
