@@ -1,6 +1,10 @@
 //! Hosts that are alike, as one line: what they have in common, how many they are, and their names in few words.
 
+mod said;
+
 use std::{collections::HashMap, hash::Hash};
+
+pub(crate) use said::{likewise, said, without};
 
 /// So many names are all written out.
 const WRITTEN_OUT: usize = 8;

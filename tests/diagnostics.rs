@@ -75,6 +75,7 @@ golden! {
     asked:
     meant: "tests/wrong/meant.toml", FLEET;
     opens_only: "tests/wrong/opens.toml", None;
+    way: "tests/wrong/way.toml", Some("tests/right/bastion-fleet.toml");
 }
 
 #[test]

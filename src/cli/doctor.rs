@@ -1,5 +1,7 @@
 //! `firedrill doctor`: what each host can do, and what people should know about it.
 
+use std::fmt::Write as _;
+
 use firedrill_wire::api::{Doctor, Grade};
 use serde::Serialize;
 
@@ -8,6 +10,7 @@ use super::{
     failure::Result,
 };
 use crate::{
+    alike,
     link::{self, Offset},
     verdict::Exit,
 };
@@ -74,9 +77,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if args.json {
         print_json(&rows)?;
     } else {
-        for row in &rows {
-            people(row);
-        }
+        outln!("{}", people(&rows));
     }
     let bad = rows.iter().any(|row| match &row.answer {
         Answer::Reached { doctor, .. } => doctor.findings.iter().any(|finding| finding.grade == Grade::Bad),
@@ -85,27 +86,133 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(if bad { Exit::Unknown } else { Exit::Held })
 }
 
-fn people(row: &Row) {
-    match &row.answer {
-        Answer::Error(error) => outln!("{}: {error}\n", row.host),
-        Answer::Reached { doctor, clock_uncertainty_us } => {
-            let milliseconds = std::time::Duration::from_micros(*clock_uncertainty_us).as_secs_f64() * 1e3;
-            outln!(
-                "{}: agent {}, Linux {}, clock known to ±{milliseconds:.2} ms",
-                row.host,
-                doctor.version,
-                doctor.kernel
-            );
-            let lines = doctor.findings.iter().map(|finding| {
-                let hint =
-                    if finding.hint.is_empty() { String::new() } else { format!(" → {}", finding.hint) };
-                vec![
-                    finding.grade.mark().to_owned(),
-                    finding.what.clone(),
-                    format!("{}{hint}", finding.detail),
-                ]
-            });
-            outln!("{}\n", table(lines.collect()));
+/// So many forms of one finding are shown, unless something is wrong.
+const FORMS: usize = 4;
+
+/// Hosts with the same program and kernel together: what all of them have is said once, what differs with the names of the
+/// hosts.
+fn people(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let mut reached = Vec::new();
+    let mut errors = Vec::new();
+    for row in rows {
+        match &row.answer {
+            Answer::Error(error) => errors.push((row.host.clone(), error.clone())),
+            Answer::Reached { doctor, clock_uncertainty_us } => {
+                reached.push((row.host.as_str(), doctor, *clock_uncertainty_us));
+            }
         }
+    }
+    for group in alike::together(&reached, |(_, doctor, _)| (&doctor.version, &doctor.kernel)) {
+        let Some((_, first, _)) = group.first() else { continue };
+        let names: Vec<&str> = group.iter().map(|(host, ..)| *host).collect();
+        let worst = group.iter().map(|(.., us)| *us).max().unwrap_or(0);
+        let milliseconds = std::time::Duration::from_micros(worst).as_secs_f64() * 1e3;
+        // Writing to a String cannot fail.
+        _ = writeln!(
+            text,
+            "{}: agent {}, Linux {}, clock known to ±{milliseconds:.2} ms",
+            alike::names(&names),
+            first.version,
+            first.kernel
+        );
+        let doctors: Vec<(&str, &Doctor)> = group.iter().map(|(host, doctor, _)| (*host, *doctor)).collect();
+        _ = writeln!(text, "{}\n", findings(&doctors));
+    }
+    for one in alike::said(&errors) {
+        _ = writeln!(text, "{}: {}\n", one.hosts, one.text);
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// The findings of hosts, in the order in which the first host that has one tells it.
+fn findings(doctors: &[(&str, &Doctor)]) -> String {
+    let all = doctors.iter().flat_map(|(host, doctor)| doctor.findings.iter().map(move |one| (*host, one)));
+    let mut lines = Vec::new();
+    for of_thing in alike::together(all, |(_, finding)| &finding.what) {
+        let forms = alike::together(of_thing, |(_, one)| (one.grade, &one.detail, &one.hint));
+        let (wrong, well): (Vec<_>, Vec<_>) = forms.into_iter().partition(|form| {
+            form.first().is_some_and(|(_, one)| matches!(one.grade, Grade::Missing | Grade::Bad))
+        });
+        let left: Vec<&str> = well.iter().skip(FORMS).flatten().map(|(host, _)| *host).collect();
+        for form in wrong.into_iter().chain(well.into_iter().take(FORMS)) {
+            let Some((_, one)) = form.first() else { continue };
+            let hint = if one.hint.is_empty() { String::new() } else { format!(" → {}", one.hint) };
+            let names: Vec<&str> = form.iter().map(|(host, _)| *host).collect();
+            let whose = if names.len() == doctors.len() {
+                String::new()
+            } else {
+                format!("{}: ", alike::names(&names))
+            };
+            let said = format!("{whose}{}{hint}", one.detail);
+            lines.push(vec![one.grade.mark().to_owned(), one.what.clone(), said]);
+        }
+        if !left.is_empty() {
+            let said = format!("{}: each another one (--json has all)", alike::names(&left));
+            lines.push(vec![Grade::Note.mark().to_owned(), String::new(), said]);
+        }
+    }
+    table(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firedrill_wire::api::Finding;
+
+    fn row(host: &str, findings: &[(&str, Grade, &str)]) -> Row {
+        let finding = |(what, grade, detail): &(&str, Grade, &str)| Finding {
+            what: (*what).to_owned(),
+            grade: *grade,
+            detail: (*detail).to_owned(),
+            hint: if *grade == Grade::Bad { "renew it".to_owned() } else { String::new() },
+        };
+        let doctor = Doctor {
+            host: host.to_owned(),
+            version: "1.0".to_owned(),
+            kernel: "6.1".to_owned(),
+            findings: findings.iter().map(finding).collect(),
+        };
+        Row { host: host.to_owned(), answer: Answer::Reached { doctor, clock_uncertainty_us: 520 } }
+    }
+
+    #[test]
+    fn hosts_that_are_alike_are_told_once_and_what_differs_by_name() {
+        let mut rows: Vec<Row> = (1..=40)
+            .map(|n| {
+                let memory = format!("{n} MiB");
+                let certificate = if n == 7 {
+                    ("certificate", Grade::Bad, "expired")
+                } else {
+                    ("certificate", Grade::Good, "good")
+                };
+                let findings = [
+                    ("nftables", Grade::Good, "owner tables"),
+                    certificate,
+                    ("memory", Grade::Note, &memory),
+                ];
+                row(&format!("app{n}"), &findings)
+            })
+            .collect();
+        for n in 1..=3 {
+            let error = format!("cannot reach db{n} (10.0.0.{n}:7790): refused");
+            rows.push(Row { host: format!("db{n}"), answer: Answer::Error(error) });
+        }
+        let text = people(&rows);
+        insta::assert_snapshot!(text, @r"
+        app1…app40 (40): agent 1.0, Linux 6.1, clock known to ±0.52 ms
+         ✓   nftables      owner tables
+         ✗   certificate   app7: expired → renew it
+         ✓   certificate   app1…app6, app8…app40 (39): good
+         ·   memory        app1: 1 MiB
+         ·   memory        app2: 2 MiB
+         ·   memory        app3: 3 MiB
+         ·   memory        app4: 4 MiB
+         ·                 app5…app40 (36): each another one (--json has all)
+
+        db1, db2, db3: cannot reach db1 (10.0.0.1:7790): refused
+        ");
+        let one = people(&rows[..1]);
+        assert!(one.starts_with("app1: agent 1.0") && !one.contains("app1: owner"), "{one}");
     }
 }

@@ -7,7 +7,7 @@ use super::{
     common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table},
     failure::Result,
 };
-use crate::verdict::Exit;
+use crate::{alike, verdict::Exit};
 
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
@@ -68,12 +68,14 @@ fn exit(row: &Row) -> Exit {
     }
 }
 
+/// Hosts with the same in force are one line; why others could not be asked stands below the table.
 fn people(rows: &[Row]) -> String {
-    let mut lines = vec![["host", "agent", "in force", "ends in", "drill"].map(str::to_owned).to_vec()];
+    let mut lines: Vec<(&str, [String; 4])> = Vec::new();
+    let mut errors = Vec::new();
     for row in rows {
         let Some(status) = &row.status else {
-            let error = row.error.clone().unwrap_or_default();
-            lines.push(vec![row.host.clone(), "?".to_owned(), error, String::new(), String::new()]);
+            errors.push((row.host.clone(), row.error.clone().unwrap_or_default()));
+            lines.push((&row.host, ["?", "not known", "", ""].map(str::to_owned)));
             continue;
         };
         let mut agent = status.version.clone();
@@ -81,21 +83,66 @@ fn people(rows: &[Row]) -> String {
             agent = format!("{agent}, halted by {by}");
         }
         if status.open.is_empty() {
-            lines.push(vec![
-                row.host.clone(),
-                agent.clone(),
-                "nothing".to_owned(),
-                String::new(),
-                String::new(),
-            ]);
+            lines.push((&row.host, [agent.clone(), "nothing".to_owned(), String::new(), String::new()]));
         }
         for one in &status.open {
             let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
             let what =
                 if one.state == State::Stuck { format!("STUCK {}", one.kind) } else { one.kind.clone() };
             let drill = format!("{} by {} ({})", one.about.drill, one.about.operator, one.run);
-            lines.push(vec![row.host.clone(), agent.clone(), what, format!("{left} s"), drill]);
+            lines.push((&row.host, [agent.clone(), what, format!("{left} s"), drill]));
         }
     }
-    table(lines)
+    let mut shown = vec![["host", "agent", "in force", "ends in", "drill"].map(str::to_owned).to_vec()];
+    for group in alike::together(&lines, |(_, line)| line) {
+        let hosts: Vec<&str> = group.iter().map(|(host, _)| *host).collect();
+        let Some((_, line)) = group.first() else { continue };
+        shown.push([alike::names(&hosts)].into_iter().chain(line.iter().cloned()).collect());
+    }
+    let mut text = table(shown);
+    for one in alike::said(&errors) {
+        text.push_str(&format!("\n\n{}: {}", one.hosts, one.text));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firedrill_wire::api::Clock;
+
+    fn row(host: String, error: Option<String>) -> Row {
+        let clock = Clock { boot_us: 1, boot_id: "b".to_owned(), wall_us: 1 };
+        let status = AgentStatus {
+            host: host.clone(),
+            version: "1.0".to_owned(),
+            clock,
+            halted_by: None,
+            open: Vec::new(),
+            last_seq: 1,
+            warnings: Vec::new(),
+        };
+        Row { host, status: error.is_none().then_some(status), error }
+    }
+
+    #[test]
+    fn hosts_that_are_alike_are_one_line_and_errors_widen_no_table() {
+        let mut rows: Vec<Row> = (1..=40).map(|n| row(format!("app{n}"), None)).collect();
+        for n in 1..=2 {
+            let why = format!("cannot reach db{n} (10.0.0.{n}:7790): {}", "no route to host ".repeat(9));
+            rows.push(row(format!("db{n}"), Some(why)));
+        }
+        let text = people(&rows);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[1].trim_start().starts_with("app1…app40 (40)") && lines[1].contains("nothing"),
+            "{text}"
+        );
+        assert!(lines[2].trim_start().starts_with("db1, db2") && lines[2].contains('?'), "{text}");
+        assert!(lines[..3].iter().all(|line| line.len() < 80), "{text}");
+        assert!(
+            lines[4].starts_with("db1, db2: cannot reach db1 (10.0.0.1:7790)") && lines.len() == 5,
+            "{text}"
+        );
+    }
 }

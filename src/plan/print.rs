@@ -2,13 +2,11 @@
 //!
 //! Says what stands in the plan and what agents answered; measures and decides nothing.
 
-use std::fmt::Write as _;
+mod said;
 
-use firedrill_wire::{
-    Fault, Span,
-    api::{Prepared, PreparedOne},
-    fault::PeerSet,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use firedrill_wire::{Fault, Span, api::PreparedOne, fault::PeerSet};
 use tabled::{
     builder::Builder,
     settings::{Style, Width, peaker::Priority},
@@ -72,6 +70,8 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     writeln!(out, "{}", summary(plan))?;
     writeln!(out, "seed {} · lease {} · plan {}", plan.seed, plan.lease, plan.digest())?;
     let mut exchanges = exchange::Finder::new(plan);
+    let mut of_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
+    answers.iter().for_each(|answer| of_attack.entry(answer.1).or_default().push(answer));
     for (index, attack) in plan.attacks.iter().enumerate() {
         writeln!(out)?;
         writeln!(out, "{}. {}{}", index + 1, attack.name, conditions(attack))?;
@@ -85,9 +85,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
             writeln!(out, "   tried out before, during and after: {first}{more}")?;
         }
-        for (host, _, prepared) in answers.iter().filter(|(_, at, _)| *at == index) {
-            answer(out, host, prepared)?;
-        }
+        said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
     }
     writeln!(out, "\nObjectives")?;
     writeln!(out, "{}", objectives(plan, width))?;
@@ -200,44 +198,6 @@ fn plain(value: &serde_json::Value) -> String {
         }
         other => other.to_string(),
     }
-}
-
-fn answer(out: &mut String, host: &str, prepared: &PreparedOne) -> std::fmt::Result {
-    match &prepared.answer {
-        Prepared::Ready { claims, effects, undo, switches, notes, .. } => {
-            writeln!(out, "  {host} ({})", prepared.id)?;
-            let claims: Vec<String> = claims
-                .iter()
-                .map(
-                    |claim| {
-                        if claim.shared { format!("{} (shared)", claim.what) } else { claim.what.clone() }
-                    },
-                )
-                .collect();
-            lines(out, "does", effects)?;
-            lines(out, "touches", &claims)?;
-            if undo.is_empty() {
-                writeln!(out, "    undone    CANNOT BE UNDONE")?;
-            } else {
-                lines(out, "undone", undo)?;
-            }
-            if !switches.is_empty() {
-                writeln!(out, "    {:<9} {}", "held by", switches.join(", "))?;
-            }
-            lines(out, "note", notes)
-        }
-        Prepared::Refused(problem) => {
-            writeln!(out, "  {host} REFUSES ({}): {}", problem.code, problem.title)?;
-            if problem.hint.is_empty() { Ok(()) } else { writeln!(out, "    {}", problem.hint) }
-        }
-    }
-}
-
-fn lines(out: &mut String, head: &str, all: &[String]) -> std::fmt::Result {
-    all.iter().enumerate().try_for_each(|(index, line)| {
-        let head = if index == 0 { head } else { "" };
-        writeln!(out, "    {head:<9} {line}")
-    })
 }
 
 fn objectives(plan: &Plan, width: usize) -> String {

@@ -12,6 +12,7 @@ mod probe;
 mod time;
 mod values;
 mod vantage;
+mod way;
 
 use firedrill_wire::identity::Person;
 
@@ -46,6 +47,7 @@ pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink
     time::refuse_limit(scenario, draft, sink);
     vantage::refuse(scenario, draft, sink);
     fault::refuse_with_hosts(scenario, fleet, draft, sink);
+    way::warn(scenario, fleet, draft, sink);
 }
 
 /// What can be refused once it is known who runs the drill, and where.

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::{Peer, Run, RunError, watchers};
 use crate::{
+    alike,
     link::{self, Agent, Identity},
     log::Event,
     plan::model::COORDINATOR,
@@ -121,7 +122,7 @@ impl Run {
             let (status, offset) = match met {
                 Ok(met) => met,
                 Err(error) => {
-                    unreachable.push(error.to_string());
+                    unreachable.push((name.clone(), error.to_string()));
                     if without {
                         self.meet(&name, agent, after.get(&name).copied().unwrap_or(0), None)?;
                     }
@@ -129,14 +130,14 @@ impl Run {
                 }
             };
             if let Some(by) = status.halted_by {
-                unreachable.push(format!(
-                    "{name} was halted by {by}; `firedrill release --host {name}` ends the halt"
-                ));
+                let why =
+                    format!("{name} was halted by {by}; `firedrill release --host {name}` ends the halt");
+                unreachable.push((name.clone(), why));
             }
             let last_seq = after.get(&name).copied().unwrap_or(status.last_seq);
             self.meet(&name, agent, last_seq, Some(offset))?;
         }
-        Ok(if unreachable.is_empty() { Ok(()) } else { Err(unreachable.join("; ")) })
+        Ok(if unreachable.is_empty() { Ok(()) } else { Err(alike::likewise(&unreachable)) })
     }
 
     /// From now on the host's events are read and its lease can be renewed.
@@ -214,7 +215,7 @@ impl Run {
                     if !problem.hint.is_empty() {
                         why = format!("{why} ({})", problem.hint);
                     }
-                    refusals.push(why);
+                    refusals.push((host.clone(), why));
                 }
                 let written = Event::Prepared { host: host.clone(), attack, prepared: prepared.clone() };
                 self.book.write(written)?;
@@ -222,14 +223,14 @@ impl Run {
             }
             if let Some(error) = error {
                 person |= error.problem().is_some_and(by_person);
-                refusals.push(format!("{host} did not prepare: {error}"));
+                refusals.push((host.clone(), format!("{host} did not prepare: {error}")));
             }
         }
         refusals.dedup();
         Ok(if refusals.is_empty() {
             Ok(answers)
         } else {
-            Err(Refusal { why: refusals.join("; "), answers, by_person: person })
+            Err(Refusal { why: alike::likewise(&refusals), answers, by_person: person })
         })
     }
 

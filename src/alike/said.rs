@@ -1,0 +1,101 @@
+//! What many hosts say, told once where it is the same.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{names, together};
+
+/// A text for several hosts, and their names in few words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) hosts: String,
+    pub(crate) count: usize,
+    /// As the first of them says it.
+    pub(crate) text: String,
+}
+
+/// What hosts say, each with its text: what differs only by the host's own name and addresses is told once.
+pub(crate) fn said(all: &[(String, String)]) -> Vec<Said> {
+    let groups = together(all, |(host, text)| sameness(text, &[host]));
+    groups
+        .into_iter()
+        .filter_map(|group| {
+            let hosts: Vec<&str> = group.iter().map(|(host, _)| host.as_str()).collect();
+            let (_, text) = group.first()?;
+            Some(Said { hosts: names(&hosts), count: group.len(), text: text.clone() })
+        })
+        .collect()
+}
+
+/// The same in one line, for texts that name their host already: `app1 is not there; likewise app2, app3`.
+pub(crate) fn likewise(all: &[(String, String)]) -> String {
+    let groups = together(all, |(host, text)| sameness(text, &[host]));
+    let lines = groups.into_iter().filter_map(|group| {
+        let ((_, text), others) = group.split_first()?;
+        let others: Vec<&str> = others.iter().map(|(host, _)| host.as_str()).collect();
+        Some(if others.is_empty() { text.clone() } else { format!("{text}; likewise {}", names(&others)) })
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// A text without `own` words, addresses, and names of our objects in the kernel. For comparing only.
+pub(crate) fn sameness(text: &str, own: &[&str]) -> String {
+    let address = |word: &str| word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok();
+    masked(text, &|word| own.contains(&word) || is_ours(word) || address(word))
+}
+
+/// The same with addresses, for texts in which they say whom something is done to.
+pub(crate) fn without(text: &str, own: &[&str]) -> String {
+    masked(text, &|word| own.contains(&word) || is_ours(word))
+}
+
+fn is_ours(word: &str) -> bool {
+    word.starts_with("fd_")
+}
+
+fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
+    let within = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
+    let mut same = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(within) {
+        let length = rest[start..].find(|c| !within(c)).unwrap_or(rest.len() - start);
+        let word = rest[start..start + length].trim_end_matches([':', '.']);
+        same.push_str(&rest[..start]);
+        same.push_str(if is_own(word) { "…" } else { word });
+        // Punctuation at its end.
+        same.push_str(&rest[start + word.len()..start + length]);
+        rest = &rest[start + length..];
+    }
+    same + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(all: &[(&str, &str)]) -> Vec<(String, String)> {
+        all.iter().map(|(host, text)| ((*host).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_differs_by_the_host_only_is_the_same() {
+        let one = sameness("app1 (10.0.0.1:7790): no route to [fd00::1]. fd_ab12", &["app1"]);
+        assert_eq!(one, sameness("app2 (10.0.0.2:7790): no route to [fd00::2]. fd_cd", &["app2"]));
+        assert_eq!(one, "… (…): no route to […]. …");
+        assert_ne!(sameness("5 s on app1", &["app1"]), sameness("6 s on app2", &["app2"]));
+        assert_eq!(sameness("é: ü-1", &[]), "é: ü-1");
+    }
+
+    #[test]
+    fn hosts_that_say_the_same_are_told_together() {
+        let all = of(&[
+            ("app1", "app1 is off"),
+            ("db1", "db1 refuses"),
+            ("app2", "app2 is off"),
+            ("app3", "app3 is off"),
+        ]);
+        assert_eq!(likewise(&all), "app1 is off; likewise app2, app3; db1 refuses");
+        let said = said(&all);
+        assert_eq!((said.len(), said[0].hosts.as_str(), said[0].count), (2, "app1, app2, app3", 3));
+        assert_eq!(said[1].text, "db1 refuses");
+    }
+}
