@@ -6,9 +6,11 @@
 mod command;
 mod file;
 mod read;
+mod salvage;
 
 pub use command::split as split_command;
 pub use file::{Defaults, FleetFile, HostFile};
+pub use salvage::Wrong;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -58,6 +60,15 @@ pub enum FleetSource {
     Command(Vec<String>),
 }
 
+/// What becomes of a fleet that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Care {
+    /// Nobody goes on with it.
+    All,
+    /// Whatever can be made out of it counts.
+    Salvage,
+}
+
 /// The hosts, and names that stand for addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
@@ -65,6 +76,8 @@ pub struct Fleet {
     pub hosts: Vec<Host>,
     /// Further names and their addresses.
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Entries that are no hosts of it.
+    pub wrong: Vec<Wrong>,
     pub(crate) places: BTreeMap<String, Place>,
     /// Where each host stands in `hosts`, by its name.
     index: HashMap<String, usize>,
@@ -74,11 +87,22 @@ impl Fleet {
     /// Reads a fleet. What is wrong with it goes to `sink`; `None` where there is nothing to go on with.
     #[must_use]
     pub fn load(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
+        Self::read(source, Care::All, sink)
+    }
+
+    /// Reads of a fleet what can be made out, for healing: what is wrong with one entry keeps nobody else's host from being
+    /// asked. What is wrong goes to `sink` all the same, and into [`Self::wrong`].
+    #[must_use]
+    pub fn salvage(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
+        Self::read(source, Care::Salvage, sink)
+    }
+
+    fn read(source: &FleetSource, care: Care, sink: &mut Sink) -> Option<Self> {
         match source {
             FleetSource::File(path) => match text::read(path, MAX_BYTES) {
                 Ok(text) => {
                     note_mark(&text, sink);
-                    Some(read::from_toml(&path.display().to_string(), &text.text, sink))
+                    Some(read::from_toml(&path.display().to_string(), &text.text, care, sink))
                 }
                 Err(error) => {
                     let message = format!("the fleet {} could not be read: {error}", path.display());
@@ -89,7 +113,7 @@ impl Fleet {
             FleetSource::Command(command) => match command::output(command, command::TIME_OUT) {
                 Ok(text) => {
                     note_mark(&text, sink);
-                    read::from_json(&command.join(" "), &text.text, sink)
+                    read::from_json(&command.join(" "), &text.text, care, sink)
                 }
                 Err(error) => {
                     sink.push(Problem::error(format!("the fleet's command failed: {error}")));

@@ -14,7 +14,8 @@
 //!
 //! TLS runs inside, from coordinator to agent: the bastion sees only bytes. The program gets a process group of its
 //! own, so that a Ctrl-C meant for Firedrill does not cut the links that healing needs; it must not ask for
-//! passwords.
+//! passwords. Only so many links are opened over one way at a time (`connect_at_once`), and one that was turned away is tried
+//! again, longest for an undo.
 //!
 //! An agent whose certificate is out of date can still be looked at and healed; it is asked for no harm.
 
@@ -23,12 +24,15 @@ mod channel;
 mod clock;
 mod error;
 mod events;
+mod files;
 mod identity;
 mod reach;
 mod sse;
 mod verify;
+mod way;
 
 pub use agent::Agent;
 pub use clock::{Offset, offset};
 pub use error::{LinkError, Trust};
+pub use files::{all_at_once, hosts_at_once};
 pub use identity::{Identity, IdentityError};

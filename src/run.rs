@@ -6,6 +6,7 @@
 mod approve;
 mod attack;
 mod baseline;
+mod bell;
 mod book;
 mod bounds;
 mod clock;
@@ -33,6 +34,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use approve::Approvals;
+pub use bell::{Ring, ring};
 pub use clock::RunClock;
 pub use collect::{collect, unproven};
 pub use prepare::Answer;
@@ -282,6 +284,26 @@ impl Run {
         watchers::signals(&self.mail, &self.tasks);
         watchers::pulse(&self.mail, &self.tasks, self.clock);
         self.identity = Some(Arc::clone(identity));
+        let owner = bell::Owner {
+            run: self.id.clone(),
+            targets: self.plan.targets().into_iter().map(str::to_owned).collect(),
+            authority: identity.authority().to_owned(),
+        };
+        // Kept until the run is over. Where there can be none, agents still tell of an undo.
+        let _bell = if plan_only {
+            None
+        } else {
+            match bell::hang(owner, self.mail.clone(), self.tasks.clone()) {
+                Ok(bell) => Some(bell),
+                Err(error) => {
+                    let text = format!(
+                        "an undo on this machine can tell this run to end only over its hosts: {error}"
+                    );
+                    self.book.write(Event::Note { text })?;
+                    None
+                }
+            }
+        };
         if let Err(why) = self.connect(identity, &BTreeMap::new(), false, None).await? {
             return Ok((self.refused(why)?, Vec::new()));
         }

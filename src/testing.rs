@@ -224,6 +224,7 @@ impl Drill {
             roles: vec!["app".to_owned()],
             tags: vec![],
             agent: Reach::Tcp(format!("{name}:7790")),
+            via: None,
         };
         let at = |seconds: i64| Span::secs(u64::try_from(seconds).unwrap());
         Plan {

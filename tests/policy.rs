@@ -84,6 +84,7 @@ fn model(name: &str) -> model::Host {
         roles: Vec::new(),
         tags: Vec::new(),
         agent: Reach::Tcp(format!("{address}:{}", firedrill_wire::DEFAULT_PORT)),
+        via: None,
     }
 }
 

@@ -287,7 +287,7 @@ fn what_is_asked_wrongly_is_answered_with_what_to_do() {
     for words in [&["init"][..], &["issue", "person", "ann", "--role", "operator"], &["list", "--json"]] {
         assert_ends(&firedrill(&[&["pki", "--dir", pki], words].concat()), 0, "");
     }
-    assert_ends(&firedrill(&["status", "--fleet", "fleet.toml", "--pki", pki]), 2, "app1");
+    assert_ends(&firedrill(&["doctor", "--fleet", "fleet.toml", "--pki", pki]), 2, "app1");
     let closed = FLEET.replace("addresses = [\"10.78.1.1", "addresses = [\"127.78.1.1");
     fs::write(folder.path().join("closed.toml"), closed).unwrap();
     assert_ends(&firedrill(&["status", "--fleet", "closed.toml", "--pki", pki]), 3, "cannot reach the agent");
@@ -410,6 +410,53 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     assert_ends(&collected, 3, "app1 ended clean");
     assert!(Path::new(folder).join("report.html").is_file());
     bench.assert_quiet();
+}
+
+/// The coordinator reaches hosts that an undo does not: it must learn of it all the same, and renew nothing any more.
+#[test]
+fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("apart");
+    let text = scenario(1, "60s", "", "").replace("[\"coordinator\"]", "[\"coordinator\", \"edge1\"]");
+    let runs = |bench: &Bench| fs::read_dir(bench.reports()).unwrap().count();
+
+    // From the events of a host that only measures.
+    let (mut child, folder) = bench.until_in_force(&text);
+    let run = folder.file_name().unwrap().to_str().unwrap();
+    for folder in
+        ["/run/firedrill-runs".to_owned(), format!("/tmp/firedrill-runs-{}", nix::unistd::geteuid())]
+    {
+        let _ = fs::remove_file(Path::new(&folder).join(format!("{run}.bell")));
+    }
+    let undo = bench.on(&["undo", "--run", run, "--host", "edge1"]).output().unwrap();
+    assert_ends(&undo, 0, "edge1: nothing was in force");
+    assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
+    assert!(bench.logs()[0].contains("undid the run on edge1"), "{}", bench.stderr());
+    bench.assert_quiet();
+    fs::rename(bench.reports(), bench.folder.path().join("first")).unwrap();
+
+    // On the coordinator's own machine, with no host in reach.
+    let (mut child, folder) = bench.until_in_force(&text);
+    assert_eq!(runs(&bench), 1);
+    let run = folder.file_name().unwrap().to_str().unwrap();
+    bench.file("nowhere.toml", &FLEET.replace("10.78.1", "127.78.1"));
+    let pki = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let pki = pki.join(format!("firedrill-lab-{}-{}/pki", nix::unistd::geteuid(), bench.lab));
+    let words = ["undo", "--run", run, "--fleet", "nowhere.toml", "--pki", pki.to_str().unwrap()];
+    let undo = bench.firedrill(&words).output().unwrap();
+    assert_ends(&undo, 6, "on this machine, was told and ends it");
+    assert!(
+        said(&undo).contains("app1: NOT HEARD") && said(&undo).contains("ends with its lease"),
+        "{}",
+        said(&undo)
+    );
+    assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
+    assert!(bench.logs()[0].contains("undid the run on this machine"), "{}", bench.stderr());
+    bench.assert_quiet();
+    // Another fleet's undo of everything is none of its business; see `bell.rs`.
+    assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no coordinator lives");
 }
 
 #[test]

@@ -295,7 +295,7 @@ fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
             due: false,
         })
         .collect();
-    UndoAnswer { injections, stuck, swept: Vec::new(), lost: Vec::new() }
+    UndoAnswer { injections, runs: Vec::new(), stuck, swept: Vec::new(), lost: Vec::new() }
 }
 
 /// Says what was put back; the exit code.

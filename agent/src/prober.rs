@@ -92,6 +92,10 @@ impl Prober for Probes {
         self.runs().iter().for_each(|known| known.running.stop());
     }
 
+    fn known(&self) -> Vec<RunId> {
+        self.runs().iter().map(|known| known.run.clone()).collect()
+    }
+
     fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem> {
         let runs = self.runs();
         let Some(known) = runs.iter().find(|known| known.run == *run) else {

@@ -125,6 +125,8 @@ pub trait Prober: Send + Sync {
     fn stop(&self, run: &RunId);
     /// Stops those of every run.
     fn stop_all(&self);
+    /// The runs that have probes here.
+    fn known(&self) -> Vec<RunId>;
     /// What was measured after that bin, then what is still measured.
     ///
     /// # Errors

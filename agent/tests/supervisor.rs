@@ -268,6 +268,37 @@ fn an_undo_overtakes_a_delayed_arm_also_after_a_restart() {
     assert_eq!(asked.unwrap_err().code, "tombstone");
 }
 
+/// A coordinator learns from any of its hosts that its run was undone.
+#[test]
+fn an_undo_that_finds_nothing_in_force_is_told_once_if_the_run_is_known() {
+    let agent = Agent::new();
+    let told = || {
+        let events = agent.events().into_iter();
+        let told = events.filter_map(|event| match event.what {
+            What::RunUndone { run, by } => Some((run.to_string(), by)),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    agent.undo(UndoScope::Run("typo".parse().unwrap()), false);
+    assert_eq!(told(), [], "a run that nobody here has heard of tells nobody anything");
+    for _ in 0..2 {
+        agent.undo(UndoScope::Run("measured".parse().unwrap()), false);
+    }
+    let measured = ("measured".to_owned(), "alice".to_owned());
+    assert_eq!(told(), std::slice::from_ref(&measured));
+    let _prepared = agent.prepared(&a(), 0);
+    agent.undo(UndoScope::All, false);
+    assert_eq!(told(), [measured, (run_id().to_string(), "alice".to_owned())]);
+
+    let agent = Agent::new();
+    agent.in_force(&a());
+    agent.undo(UndoScope::Run(run_id()), false);
+    assert_eq!(agent.history("a").1, Some(HealReason::Asked { by: "alice".to_owned() }));
+    let twice = agent.events().into_iter().any(|event| matches!(event.what, What::RunUndone { .. }));
+    assert!(!twice, "what was in force tells it already");
+}
+
 #[test]
 fn overlapping_injections_are_undone_in_every_order() {
     for order in [["a", "b"], ["b", "a"]] {

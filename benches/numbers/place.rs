@@ -222,7 +222,15 @@ impl Drop for Rig {
 pub(crate) fn host_of(name: &str, address: Ipv4Addr, agent: Reach) -> Host {
     let (labels, roles, tags) =
         ([("region".to_owned(), address.octets()[2].to_string())].into(), Vec::new(), Vec::new());
-    Host { name: name.to_owned(), addresses: vec![IpAddr::V4(address)], labels, roles, tags, agent }
+    Host {
+        name: name.to_owned(),
+        addresses: vec![IpAddr::V4(address)],
+        labels,
+        roles,
+        tags,
+        agent,
+        via: None,
+    }
 }
 
 /// What a coordinator runs on: one thread.

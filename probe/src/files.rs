@@ -21,6 +21,16 @@ pub(crate) fn enough(connections: u64) -> Result<(), ProbeError> {
     }
 }
 
+/// Raises the soft limit of open files to the hard one, where that can be; the limit from then on, none where there is none.
+pub fn allow_all_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
 /// Raises the soft limit as far as `connections` need.
 pub(crate) fn allow(connections: u64) -> Result<(), ProbeError> {
     enough(connections)?;

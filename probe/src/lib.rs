@@ -34,6 +34,7 @@ mod touches;
 pub use bin::histogram;
 pub use check::{check, destination, fits_here, refusals, unreadable};
 pub use error::ProbeError;
+pub use files::allow_all_files;
 pub use reads::{Anything, Reads, Use, read_whole};
 pub use refusal::{Field, Refusal, pace};
 pub use run::{Running, start, start_on};

@@ -1,13 +1,14 @@
 //! What several verbs share: which fleet, as whom, and asking every host at once.
 
-use std::{future::Future, path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
+use tokio::time::timeout;
 
 use super::failure::{Failure, Result, Wrap as _};
 use crate::{
     fleet::{Fleet, FleetSource, split_command},
-    link::{Agent, Identity, LinkError},
+    link::{Agent, Identity, LinkError, hosts_at_once},
     plan::model::Host,
     scenario::diagnose::{Report, Sink, plural},
 };
@@ -126,6 +127,45 @@ pub(super) fn fleet(source: &FleetSource) -> Result<Fleet> {
     }
 }
 
+/// Whom to heal.
+pub(super) struct ToHeal {
+    /// The hosts that are asked.
+    pub(super) hosts: Vec<Host>,
+    /// Entries of the fleet that name nobody who could be asked, and why.
+    pub(super) wrong: Vec<(String, String)>,
+}
+
+/// The fleet's hosts, or those named, as far as they can be made out: one wrong entry keeps nobody else from being asked. What
+/// is wrong is printed.
+pub(super) fn to_heal(source: &FleetSource, only: &[String]) -> Result<ToHeal> {
+    let mut sink = Sink::default();
+    let Some(mut fleet) = Fleet::salvage(source, &mut sink) else { return Err(wrong(&sink.into_report())) };
+    if sink.failed() {
+        let report = sink.into_report();
+        if fleet.hosts.is_empty() {
+            return Err(wrong(&report));
+        }
+        crate::terminal::err(format_args!("{}", report.render(true, 110)));
+        errln!("the fleet is wrong; all hosts that it names are asked all the same");
+    }
+    let meant = |name: &String| only.is_empty() || only.contains(name);
+    let entries: Vec<_> =
+        std::mem::take(&mut fleet.wrong).into_iter().filter(|one| meant(&one.name)).collect();
+    let hopeless = |name: &str| {
+        entries.iter().any(|one| one.name == name) && !fleet.hosts.iter().any(|host| host.name == name)
+    };
+    let known: Vec<String> = only.iter().filter(|name| !hopeless(name)).cloned().collect();
+    let mut asked = if known.is_empty() && !only.is_empty() { Vec::new() } else { hosts(fleet, &known)? };
+    let mut wrong = Vec::new();
+    for entry in entries {
+        match entry.host {
+            Some(host) => asked.push(host),
+            None => wrong.push((entry.name, format!("its entry in the fleet is wrong: {}", entry.why))),
+        }
+    }
+    Ok(ToHeal { hosts: asked, wrong })
+}
+
 /// All that is wrong with files, as one error.
 pub(super) fn wrong(report: &Report) -> Failure {
     crate::terminal::err(format_args!("{}", report.render(true, 110)));
@@ -138,7 +178,10 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().wrap("cannot start")
 }
 
-/// Asks every host of a fleet at once; the answers in the fleet's order.
+/// How long a person waits in silence, and how often it is then said who is waited for.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Asks every host of a fleet, as many at once as this process may have files for; the answers in the fleet's order.
 pub(super) async fn ask_all<T, F, C>(
     fleet: &[Host],
     identity: &Arc<Identity>,
@@ -148,11 +191,41 @@ where
     F: Future<Output = Result<T, LinkError>>,
     C: Fn(Agent) -> F,
 {
-    let calls = fleet.iter().map(|host| {
+    let at_once = hosts_at_once(fleet, 1);
+    if at_once < fleet.len() {
+        errln!(
+            "this process may open files for the links to {at_once} hosts at a time, so {} hosts are asked by turns; a higher hard limit (`ulimit -Hn`, LimitNOFILE=) lets all be asked at once",
+            fleet.len()
+        );
+    }
+    let calls = fleet.iter().enumerate().map(|(place, host)| {
         let answer = call(Agent::new(host, Arc::clone(identity)));
-        async move { (host.name.clone(), answer.await) }
+        async move { (place, answer.await) }
     });
-    join_all(calls).await
+    let mut asked = std::pin::pin!(stream::iter(calls).buffer_unordered(at_once));
+    let mut answers: Vec<Option<Result<T, LinkError>>> = fleet.iter().map(|_| None).collect();
+    loop {
+        match timeout(SILENCE, asked.next()).await {
+            Ok(Some((place, answer))) => answers[place] = Some(answer),
+            Ok(None) => break,
+            Err(_) => {
+                let silent = fleet.iter().zip(&answers).filter(|(_, answer)| answer.is_none());
+                let silent: Vec<&str> = silent.map(|(host, _)| host.name.as_str()).collect();
+                errln!("waiting for {} of {} hosts: {}", silent.len(), fleet.len(), some_of(&silent));
+            }
+        }
+    }
+    let answers = answers.into_iter().flatten();
+    fleet.iter().map(|host| host.name.clone()).zip(answers).collect()
+}
+
+/// The first of some names, and how many more there are.
+pub(super) fn some_of(names: &[&str]) -> String {
+    const MOST: usize = 10;
+    match names.len().checked_sub(MOST) {
+        Some(more @ 1..) => format!("{}, and {more} more", names[..MOST].join(", ")),
+        _ => names.join(", "),
+    }
 }
 
 /// The fleet's hosts, or those named.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime},
+    common::{FleetArgs, IdentityArgs, ToHeal, ask_all, print_json, runtime, to_heal},
     failure::Result,
 };
 use crate::verdict::Exit;
@@ -36,7 +36,7 @@ struct Row {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
-    let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
+    let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
     let asked =
         async { ask_all(&hosts, &reached.identity, |agent| async move { agent.release().await }).await };
     let mut exit = Exit::Held;
@@ -49,6 +49,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
                 exit = if error.problem().is_some() { Exit::Refused } else { Exit::Unknown }.worst(exit);
             }
         }
+    }
+    for (host, why) in wrong {
+        rows.push(Row { host, released: false, error: Some(why) });
+        exit = exit.worst(Exit::Unknown);
     }
     if args.json {
         print_json(&rows)?;

@@ -4,7 +4,7 @@ use firedrill_wire::{api::AgentStatus, journal::State};
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table},
+    common::{FleetArgs, IdentityArgs, ToHeal, ask_all, print_json, runtime, table, to_heal},
     failure::Result,
 };
 use crate::{alike, verdict::Exit};
@@ -38,7 +38,7 @@ struct Row {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
-    let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
+    let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
     let asked =
         async { ask_all(&hosts, &reached.identity, |agent| async move { agent.status().await }).await };
     let rows: Vec<Row> = runtime()?
@@ -48,6 +48,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             Ok(status) => Row { host, status: Some(status), error: None },
             Err(error) => Row { host, status: None, error: Some(error.to_string()) },
         })
+        .chain(wrong.into_iter().map(|(host, why)| Row { host, status: None, error: Some(why) }))
         .collect();
     if args.json {
         print_json(&rows)?;

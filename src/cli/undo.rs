@@ -7,16 +7,17 @@ use firedrill_wire::{
     api::{OpenOne, Undo, UndoAnswer, UndoScope},
     journal::What,
 };
-use futures_util::{StreamExt as _, future::join_all};
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime},
+    common::{FleetArgs, IdentityArgs, ToHeal, ask_all, print_json, runtime, to_heal},
     failure::{Failure, Result},
 };
 use crate::{
-    link::{Agent, Identity, LinkError},
+    link::{Agent, Identity, LinkError, hosts_at_once},
     plan::model::Host,
+    run::{Ring, ring},
     verdict::Exit,
 };
 
@@ -24,7 +25,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).multiple(false),
-    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run that is under way ends when somebody undoes it, is not tried again, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or did not answer (its agent heals by itself when its lease ends) · 7 all that is known is back, and a host's records of what was in force are damaged or lost"
+    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run that is under way ends when somebody undoes it, is not tried again, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or was not heard (what is in force on it ends with its hold, and with its lease once its coordinator has ended, which is told to) · 7 all that is known is back, and a host's records of what was in force are damaged or lost"
 )]
 pub(super) struct Args {
     /// One injection
@@ -58,6 +59,9 @@ struct Row {
     answer: Option<UndoAnswer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// When what is in force ends, on a host that was not heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meanwhile: Option<String>,
     /// Set where no host had anything of it in force.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     known: Option<Known>,
@@ -81,29 +85,35 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     };
     let undo = Undo { halt: scope == UndoScope::All && !args.no_halt, scope };
     let reached = args.fleet.reach(&args.identity)?;
-    let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
+    let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
     let runtime = runtime()?;
-    let asked = async {
-        ask_all(&hosts, &reached.identity, |agent| {
-            let undo = undo.clone();
-            async move { agent.undo(&undo).await }
-        })
-        .await
+    let bell = Ring {
+        scope: undo.scope.clone(),
+        hosts: hosts.iter().map(|host| host.name.clone()).collect(),
+        authority: reached.identity.authority().to_owned(),
+        by: reached.operator.clone(),
     };
-    let mut rows: Vec<Row> = runtime
-        .block_on(asked)
-        .into_iter()
-        .map(|(host, answer)| match answer {
-            Ok(answer) => Row { host, answer: Some(answer), error: None, known: None },
-            Err(error) => Row { host, answer: None, error: Some(error.to_string()), known: None },
-        })
-        .collect();
+    let asked = ask_all(&hosts, &reached.identity, |agent| {
+        let undo = undo.clone();
+        async move { agent.undo(&undo).await }
+    });
+    let (told, answers) = runtime.block_on(async { tokio::join!(ring(&bell), asked) });
+    let answered = answers.into_iter().map(|(host, answer)| match answer {
+        Ok(answer) => Row { answer: Some(answer), ..Row::silent(host, None) },
+        Err(error) => Row::silent(host, Some(error.to_string())),
+    });
+    let unasked = wrong.into_iter().map(|(host, why)| Row::silent(host, Some(why)));
+    let mut rows: Vec<Row> = answered.chain(unasked).collect();
     let bad = rows.iter().any(|row| row.answer.as_ref().is_none_or(|answer| !answer.stuck.is_empty()));
     // Only after the undo: why was there nothing to put back?
     let nothing =
         rows.iter().all(|row| row.answer.as_ref().is_none_or(|answer| answer.injections.is_empty()));
     if undo.scope != UndoScope::All && nothing {
         runtime.block_on(look_up(&mut rows, &hosts, &reached.identity, &undo.scope));
+    }
+    let meanwhile = meanwhile(&rows, &told);
+    for row in rows.iter_mut().filter(|row| row.answer.is_none()) {
+        row.meanwhile = Some(meanwhile.clone());
     }
     let mut exit = if bad { Exit::Unclean } else { Exit::Held };
     if rows.iter().any(|row| !lost(row).is_empty()) {
@@ -120,6 +130,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         return Ok(exit);
     }
+    for run in &told {
+        outln!("the coordinator of run {run}, on this machine, was told and ends it");
+    }
     for row in rows.iter().filter(|row| unknown.is_none() || row.answer.is_none() || !lost(row).is_empty()) {
         outln!("{}", line(row, undo.halt));
     }
@@ -129,22 +142,56 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(exit)
 }
 
+impl Row {
+    /// A host that has not answered.
+    const fn silent(host: String, error: Option<String>) -> Self {
+        Self { host, answer: None, error, meanwhile: None, known: None }
+    }
+}
+
+/// What ends the faults on hosts that were not heard: a coordinator that lives and reaches them renews their lease, unless it
+/// knows of the undo.
+fn meanwhile(rows: &[Row], told: &[RunId]) -> String {
+    if !told.is_empty() {
+        let runs: Vec<&str> = told.iter().map(RunId::as_str).collect();
+        return format!(
+            "the coordinator of {} was told, so what is in force on it of that run ends with its lease",
+            runs.join(", ")
+        );
+    }
+    let knew = |row: &&Row| {
+        row.answer.as_ref().is_some_and(|answer| !answer.injections.is_empty() || !answer.runs.is_empty())
+            || row.known.as_ref().is_some_and(|known| known.known)
+    };
+    match rows.iter().find(knew) {
+        Some(row) => format!(
+            "what is in force on it ends with its lease once the run's coordinator has heard of this from {}, and with its hold at the latest",
+            row.host
+        ),
+        None => {
+            "what is in force on it ends with its hold, and with its lease only if no coordinator lives that still renews it: end that too, or run `firedrill-agent undo --all` on the host"
+                .to_owned()
+        }
+    }
+}
+
 /// Asks each host that answered whether it knows the run or the injection, and what is in force there.
 async fn look_up(rows: &mut [Row], hosts: &[Host], identity: &Arc<Identity>, scope: &UndoScope) {
-    let asked = rows.iter_mut().filter(|row| row.answer.is_some()).filter_map(|row| {
-        let host = hosts.iter().find(|host| host.name == row.host)?;
+    // Rows of hosts come first, in the order of the hosts.
+    let asked = rows.iter_mut().zip(hosts).filter(|(row, _)| row.answer.is_some()).map(|(row, host)| {
         let agent = Agent::new(host, Arc::clone(identity));
-        Some(async move {
+        let told = row.answer.as_ref().is_some_and(|answer| !answer.runs.is_empty());
+        async move {
             row.known = match known(&agent, scope).await {
-                Ok(known) => Some(known),
+                Ok(known) => Some(Known { known: known.known || told, ..known }),
                 Err(error) => {
                     row.error = Some(error.to_string());
                     None
                 }
             };
-        })
+        }
     });
-    join_all(asked).await;
+    stream::iter(asked).buffer_unordered(hosts_at_once(hosts, 2)).collect::<Vec<()>>().await;
 }
 
 async fn known(agent: &Agent, scope: &UndoScope) -> Result<Known, LinkError> {
@@ -259,7 +306,8 @@ fn state(row: &Row, halted: bool) -> String {
         }
         (None, error) => {
             let error = error.as_deref().unwrap_or("no answer");
-            format!("{}: did not answer: {error}; it heals by itself when its lease ends", row.host)
+            let meanwhile = row.meanwhile.as_deref().unwrap_or_default();
+            format!("{}: NOT HEARD: {error}; {meanwhile}", row.host)
         }
     }
 }
@@ -273,11 +321,12 @@ mod tests {
     fn row(host: &str, known: bool, open: Vec<OpenOne>) -> Row {
         let answer = Some(UndoAnswer {
             injections: Vec::new(),
+            runs: Vec::new(),
             stuck: Vec::new(),
             swept: Vec::new(),
             lost: Vec::new(),
         });
-        Row { host: host.to_owned(), answer, error: None, known: Some(Known { known, open }) }
+        Row { answer, known: Some(Known { known, open }), ..Row::silent(host.to_owned(), None) }
     }
 
     fn stopped() -> OpenOne {
@@ -308,6 +357,20 @@ mod tests {
         }
         let quiet = unknown(&[row("app1", false, vec![])], &typo).unwrap();
         assert!(quiet.contains("nothing is in force on them"), "{quiet}");
+    }
+
+    #[test]
+    fn that_a_lease_ends_is_said_only_where_nobody_renews_it() {
+        let mut rows = [Row::silent("db1".to_owned(), Some("no way".to_owned())), row("app1", false, vec![])];
+        let nobody = meanwhile(&rows, &[]);
+        assert!(nobody.contains("only if no coordinator lives"), "{nobody}");
+        rows[1].answer.as_mut().unwrap().injections = vec![stopped()];
+        let heard = meanwhile(&rows, &[]);
+        assert!(heard.contains("once the run's coordinator has heard of this from app1"), "{heard}");
+        let told = meanwhile(&rows[..1], &["friday-7f3a".parse().unwrap()]);
+        assert!(told.contains("friday-7f3a was told, so"), "{told}");
+        rows[0].meanwhile = Some(told);
+        assert!(line(&rows[0], false).starts_with("db1: NOT HEARD: no way; the coordinator"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A fleet as its file, or its command's output, has it.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -64,6 +64,10 @@ pub struct Defaults {
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Vec<String>,
+    /// How many links are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
+    /// beyond its `MaxStartups`.
+    #[serde(default)]
+    pub connect_at_once: Option<NonZeroU16>,
 }
 
 /// A host.
@@ -106,6 +110,10 @@ pub struct HostFile {
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Option<Vec<String>>,
+    /// How many links are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
+    /// beyond its `MaxStartups`.
+    #[serde(default)]
+    pub connect_at_once: Option<NonZeroU16>,
 }
 
 /// One address, or a list of them.

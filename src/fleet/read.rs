@@ -6,14 +6,18 @@ use std::{
 };
 
 use firedrill_wire::DEFAULT_PORT;
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
-    Fleet,
+    Care, Fleet,
     file::{Addresses, Defaults, FleetFile, HostFile},
+    salvage::{self, Wrong},
 };
 use crate::{
-    plan::model::{COORDINATOR, Host, Reach},
+    plan::model::{COORDINATOR, Host, Reach, Way},
     scenario::{
         Item,
         diagnose::{FileId, Place, Problem, Sink, suggest},
@@ -25,8 +29,8 @@ use crate::{
 pub(super) const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
 
 /// Reads a file. A good one is read at one go; what is wrong with another one is found table by table, with its place.
-pub(super) fn from_toml(name: &str, text: &str, sink: &mut Sink) -> Fleet {
-    good(text).unwrap_or_else(|| with_places(name, text, sink))
+pub(super) fn from_toml(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
+    good(text).unwrap_or_else(|| with_places(name, text, care, sink))
 }
 
 /// A fleet with which nothing at all is wrong.
@@ -34,13 +38,14 @@ fn good(text: &str) -> Option<Fleet> {
     let read: FleetFile = toml::from_str(text).ok()?;
     let mut sink = Sink::default();
     let well = read.schema == 1;
-    let fleet = built(read, &mut sink);
+    let fleet = built(read, Vec::new(), &mut sink);
     (well && sink.problems.is_empty() && !fleet.hosts.is_empty()).then_some(fleet)
 }
 
 /// What a fleet's structure says; without places.
-fn built(read: FleetFile, sink: &mut Sink) -> Fleet {
+fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
     let mut building = Building { defaults: read.defaults, ..Building::default() };
+    building.fleet.wrong = wrong;
     building.names(read.names, |_| None, sink);
     for host in &read.host {
         building.host(host, None, false, sink);
@@ -48,7 +53,7 @@ fn built(read: FleetFile, sink: &mut Sink) -> Fleet {
     building.fleet
 }
 
-fn with_places(name: &str, text: &str, sink: &mut Sink) -> Fleet {
+fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
     let file = sink.add_source(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -56,9 +61,20 @@ fn with_places(name: &str, text: &str, sink: &mut Sink) -> Fleet {
         sink.push(Problem::error(format!("not TOML: {}", error.message())).at(Place { file, at }, "here"));
     }
     let mut building = Building::default();
-    if !errors.is_empty() {
-        return building.fleet;
-    }
+    // A tree that is only half there makes more errors, which say nothing.
+    let mut nobody = Sink::default();
+    let sink = match (errors.is_empty(), care) {
+        (true, _) => sink,
+        (false, Care::All) => return building.fleet,
+        (false, Care::Salvage) => {
+            nobody.add_source(name, text);
+            building
+                .fleet
+                .wrong
+                .push(Wrong::new("the fleet", "it is no TOML, so hosts of it may be missing"));
+            &mut nobody
+        }
+    };
     let table = table.into_inner();
     building.defaults = reading::key(&table, "defaults", file, sink).unwrap_or_default();
     version(&table, file, sink);
@@ -76,11 +92,10 @@ fn with_places(name: &str, text: &str, sink: &mut Sink) -> Fleet {
             }
             "host" => match node.get_ref() {
                 DeValue::Array(hosts) => {
-                    for host in hosts.iter() {
-                        if let Some(item) =
-                            reading::item::<HostFile>(host, "", host.span(), file, "host", sink)
-                        {
-                            building.host(&item.value, Some(&item), item.broken, sink);
+                    for (place, host) in hosts.iter().enumerate() {
+                        match reading::item::<HostFile>(host, "", host.span(), file, "host", sink) {
+                            Some(item) => building.host(&item.value, Some(&item), item.broken, sink),
+                            None => building.no_host(place, host),
                         }
                     }
                 }
@@ -110,8 +125,9 @@ fn version(table: &DeTable<'_>, file: FileId, sink: &mut Sink) {
     }
 }
 
-pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet> {
+pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> Option<Fleet> {
     let file = sink.add_source(format!("output of {name}"), text);
+    let mut wrong = Vec::new();
     let read: FleetFile = match serde_json::from_str(text) {
         Ok(read) => read,
         Err(error) => {
@@ -120,7 +136,10 @@ pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet
             let at = before + error.column().saturating_sub(1);
             let problem = Problem::error(format!("the command's output is not a fleet: {error}"));
             sink.push(problem.at(Place { file, at: at..at + 1 }, "here"));
-            return None;
+            let salvaged = if care == Care::Salvage { salvage::from_json(text) } else { None };
+            let (read, lost) = salvaged?;
+            wrong = lost;
+            read
         }
     };
     if read.schema != 1 {
@@ -129,7 +148,7 @@ pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet
         sink.push(Problem::error(message));
         return None;
     }
-    let fleet = built(read, sink);
+    let fleet = built(read, wrong, sink);
     if fleet.hosts.is_empty() {
         sink.push(Problem::error(format!("the fleet that `{name}` printed has no hosts")));
         return None;
@@ -141,11 +160,18 @@ pub(super) fn from_json(name: &str, text: &str, sink: &mut Sink) -> Option<Fleet
 struct Building {
     defaults: Defaults,
     fleet: Fleet,
-    /// Whose address it is: a host's place in the fleet.
-    owners: HashMap<IpAddr, usize>,
+    /// Whose address it is, by the way that it is reached over: a host's place in the fleet.
+    owners: HashMap<(Option<String>, IpAddr), usize>,
 }
 
 impl Building {
+    /// An entry of which nothing could be read.
+    fn no_host(&mut self, place: usize, node: &Spanned<DeValue<'_>>) {
+        let name = node.get_ref().as_table().and_then(|table| table.get("name")?.get_ref().as_str());
+        let name = name.map_or_else(|| format!("host {}", place + 1), str::to_owned);
+        self.fleet.wrong.push(Wrong::new(name, "it cannot be read"));
+    }
+
     /// Takes in further names; `here` says where one stands, if it stands in a file.
     fn names(
         &mut self,
@@ -184,6 +210,10 @@ impl Building {
                 problem = problem.also(first.clone(), "first here");
             }
             sink.push(problem);
+            let addresses: Vec<IpAddr> = host.address.iter().chain(&host.addresses).copied().collect();
+            let other = self.reach(host, &addresses).map(|agent| self.made(host, addresses, agent));
+            let why = "its name is in the fleet twice";
+            self.fleet.wrong.push(Wrong { host: other, ..Wrong::new(name, why) });
             return;
         }
         let addresses: Vec<IpAddr> = host.address.iter().chain(&host.addresses).copied().collect();
@@ -192,8 +222,10 @@ impl Building {
             let help = "address = \"10.0.0.1\", or addresses = [\"10.0.0.1\", \"fd00::1\"]";
             sink.push(at(problem, here.clone(), "this host").help(help));
         }
+        // Private addresses mean something else behind another bastion.
+        let via = self.via(host, &addresses).map(|way| way.connect);
         for address in &addresses {
-            if let Some(other) = self.owners.get(address) {
+            if let Some(other) = self.owners.get(&(via.clone(), *address)) {
                 let other = &self.fleet.hosts[*other].name;
                 let message = format!("host `{name}` has the address {address} of host `{other}`");
                 let place = item.map(|item| item.place_of_value(&address.to_string()));
@@ -213,13 +245,15 @@ impl Building {
                 let place = item.map(|item| item.place_of_key("agent"));
                 sink.push(at(Problem::error(message), place, "for example \"10.0.0.1:7790\""));
             }
+            let why = if addresses.is_empty() { "it has no address" } else { "its agent is not host:port" };
+            self.fleet.wrong.push(Wrong::new(name, why));
             return;
         };
         if let Some(place) = here {
             self.fleet.places.insert(name.clone(), place);
         }
         for address in &addresses {
-            self.owners.entry(*address).or_insert(self.fleet.hosts.len());
+            self.owners.entry((via.clone(), *address)).or_insert(self.fleet.hosts.len());
         }
         self.fleet.add(self.made(host, addresses, agent));
     }
@@ -238,7 +272,28 @@ impl Building {
         let mut tags = defaults.tags.0.clone();
         tags.extend(host.tags.0.clone());
         let roles = host.roles.as_ref().unwrap_or(&defaults.roles).0.clone();
-        Host { name: host.name.clone(), addresses, labels, roles, tags, agent }
+        let via = self.via(host, &addresses);
+        Host { name: host.name.clone(), addresses, labels, roles, tags, agent, via }
+    }
+
+    /// The way that the host shares with all that are reached by the same program.
+    fn via(&self, host: &HostFile, addresses: &[IpAddr]) -> Option<Way> {
+        let connect = host.connect.as_ref().unwrap_or(&self.defaults.connect);
+        if connect.is_empty() {
+            return None;
+        }
+        // Who wrote out a host's name and address names the same way as who had them filled in.
+        let own = addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let plain = |word: &String| {
+            let named = own.iter().fold(word.clone(), |word, address| word.replace(address, "%h"));
+            if named == host.name { "%n".to_owned() } else { named }
+        };
+        let connect = connect.iter().map(plain).collect::<Vec<_>>().join(" ");
+        let at_once = host
+            .connect_at_once
+            .or(self.defaults.connect_at_once)
+            .map_or(Way::AT_ONCE, |places| places.get().into());
+        Some(Way { connect, at_once })
     }
 
     /// How the agent is reached; `None` where that cannot be said.

@@ -20,9 +20,9 @@ use super::{
     LinkError,
     channel::{Channel, Fate, Route, server_name},
     identity::Identity,
-    reach::patience,
+    way::Persistence,
 };
-use crate::plan::model::{Host, Reach};
+use crate::plan::model::Host;
 
 /// How long a call waits for its answer.
 pub(super) const USUAL: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub struct Agent(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    route: Route,
+    route: Arc<Route>,
     commands: Channel,
     streams: Channel,
 }
@@ -55,11 +55,13 @@ struct Call {
     path: String,
     limit: Duration,
     harm: bool,
+    persistence: Persistence,
 }
 
 impl Call {
     fn get(name: &'static str, path: impl Into<String>) -> Self {
-        Self { name, method: Method::GET, path: path.into(), limit: USUAL, harm: false }
+        let (method, persistence) = (Method::GET, Persistence::Usual);
+        Self { name, method, path: path.into(), limit: USUAL, harm: false, persistence }
     }
     fn post(name: &'static str, path: impl Into<String>) -> Self {
         Self { method: Method::POST, ..Self::get(name, path) }
@@ -69,6 +71,9 @@ impl Call {
     }
     fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+    fn persistent(self) -> Self {
+        Self { persistence: Persistence::Undo, ..self }
     }
 }
 
@@ -80,7 +85,8 @@ impl Agent {
     /// Connects to nobody yet.
     #[must_use]
     pub fn new(host: &Host, identity: Arc<Identity>) -> Self {
-        let route = Route { host: host.name.clone(), reach: host.agent.clone(), identity };
+        let (reach, via) = (host.agent.clone(), host.via.clone());
+        let route = Arc::new(Route { host: host.name.clone(), reach, via, identity });
         Self(Arc::new(Inner { route, commands: Channel::default(), streams: Channel::default() }))
     }
 
@@ -139,12 +145,12 @@ impl Agent {
         self.tell(Call::post("renew", of_run(run, "renew")), renew).await
     }
 
-    /// Puts back; waits up to 60 s until it is done.
+    /// Puts back; waits until it is done. A link that cannot be opened is tried again longer than for any other call.
     ///
     /// # Errors
     /// [`LinkError`]; after one nothing is known, and asking again is safe.
     pub async fn undo(&self, undo: &Undo) -> Result<UndoAnswer, LinkError> {
-        self.tell(Call::post("undo", "/v1/undo").within(UNDO), undo).await
+        self.tell(Call::post("undo", "/v1/undo").within(UNDO).persistent(), undo).await
     }
 
     /// Ends a halt.
@@ -203,15 +209,31 @@ impl Agent {
     }
 
     async fn call<T: DeserializeOwned>(&self, call: Call, body: Bytes) -> Result<T, LinkError> {
-        let request = self.request(call.name, call.method, &call.path, body)?;
-        let exchange = async {
-            let (response, fate) = self.0.commands.send(&self.0.route, call.name, request, call.harm).await?;
-            let whole = self.whole(call.name, response, &fate).await?;
-            serde_json::from_slice(&whole).map_err(|error| self.nonsense(call.name, error.to_string()))
-        };
-        timeout(self.within(call.limit), exchange)
-            .await
-            .unwrap_or_else(|_| Err(self.late(call.name, call.limit)))
+        let mut request = self.request(call.name, call.method.clone(), &call.path, body)?;
+        let mut tries = 0;
+        loop {
+            let live = self.0.commands.live(&self.0.route, call.persistence).await?;
+            if call.harm {
+                live.check_date(&self.0.route)?;
+            }
+            let exchange = async {
+                let (response, fate) = live.send(&self.0.route, call.name, request).await?;
+                self.whole(call.name, response, &fate).await.map_err(|error| (error, None))
+            };
+            match timeout(call.limit, exchange).await {
+                Ok(Ok(whole)) => {
+                    return serde_json::from_slice(&whole)
+                        .map_err(|error| self.nonsense(call.name, error.to_string()));
+                }
+                // The connection had ended before the request was sent: once more on a new one.
+                Ok(Err((_, Some(unsent)))) if tries == 0 => {
+                    tries += 1;
+                    request = unsent;
+                }
+                Ok(Err((error, _))) => return Err(error),
+                Err(_) => return Err(self.late(call.name, call.limit)),
+            }
+        }
     }
 
     pub(super) fn request(
@@ -231,18 +253,31 @@ impl Agent {
 
     /// Opens a stream on the connection for streams; the answer's head must come in the usual time.
     pub(super) async fn open(&self, call: &str, path: &str) -> Result<(Response<Incoming>, Fate), LinkError> {
-        let request = self.request(call, Method::GET, path, Bytes::new())?;
-        let opened = async {
-            let (response, fate) = self.0.streams.send(&self.0.route, call, request, false).await?;
-            if response.status().is_success() {
-                return Ok((response, fate));
+        let mut request = self.request(call, Method::GET, path, Bytes::new())?;
+        let mut tries = 0;
+        loop {
+            let live = self.0.streams.live(&self.0.route, Persistence::Usual).await?;
+            let opened = async {
+                let (response, fate) = live.send(&self.0.route, call, request).await?;
+                if response.status().is_success() {
+                    return Ok((response, fate));
+                }
+                let error = match self.whole(call, response, &fate).await {
+                    Err(error) => error,
+                    Ok(_) => self.nonsense(call, "a refusal without a reason".to_owned()),
+                };
+                Err((error, None))
+            };
+            match timeout(USUAL, opened).await {
+                Ok(Ok(opened)) => return Ok(opened),
+                Ok(Err((_, Some(unsent)))) if tries == 0 => {
+                    tries += 1;
+                    request = unsent;
+                }
+                Ok(Err((error, _))) => return Err(error),
+                Err(_) => return Err(self.late(call, USUAL)),
             }
-            match self.whole(call, response, &fate).await {
-                Err(error) => Err(error),
-                Ok(_) => Err(self.nonsense(call, "a refusal without a reason".to_owned())),
-            }
-        };
-        timeout(self.within(USUAL), opened).await.unwrap_or_else(|_| Err(self.late(call, USUAL)))
+        }
     }
 
     /// The body of a good answer; any other is a refusal.
@@ -271,14 +306,6 @@ impl Agent {
                 problem,
             }),
             Err(error) => Err(self.nonsense(call, format!("status {status} without a reason ({error})"))),
-        }
-    }
-
-    /// A program may have to log in before anything can be asked through it.
-    fn within(&self, limit: Duration) -> Duration {
-        match self.0.route.reach {
-            Reach::Tcp(_) => limit,
-            Reach::Command(_) => limit + patience(&self.0.route.reach),
         }
     }
 

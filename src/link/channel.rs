@@ -3,12 +3,16 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use http_body_util::Full;
 use hyper::{
     Request, Response,
@@ -19,29 +23,53 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::Mutex,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     LinkError, Trust,
     identity::Identity,
     reach::{Complaints, describe, open, patience},
+    way::{self, Pauses, Persistence},
 };
-use crate::plan::model::Reach;
+use crate::plan::model::{Reach, Way};
 
 /// Whom a channel leads to.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) host: String,
     pub(super) reach: Reach,
+    pub(super) via: Option<Way>,
     pub(super) identity: Arc<Identity>,
 }
 
 /// A connection, or none yet.
 #[derive(Debug, Default)]
-pub(super) struct Channel(Mutex<Option<Live>>);
+pub(super) struct Channel(Mutex<State>);
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    None,
+    /// Goes on when a caller has lost its patience, such as a renewal: the next call finds it further on.
+    Opening(Opening),
+    Live(Live),
+}
+
+/// A link on its way; ends with the channel.
+type Opening = Shared<BoxFuture<'static, Result<Live, Box<Unopened>>>>;
+
+/// A link that could not be opened.
+#[derive(Clone, Debug)]
+struct Unopened {
+    error: LinkError,
+    /// How long it was tried, without the wait at the gate.
+    took: Duration,
+    /// Trying again makes no sense: no name that can be proven, no such program.
+    hopeless: bool,
+}
 
 /// A connection that is, or was, up.
 #[derive(Clone, Debug)]
@@ -65,52 +93,94 @@ enum Cause {
 }
 
 impl Channel {
-    /// Sends a request and waits for the head of the answer. A request that could not have arrived, because the
-    /// connection had ended before it was sent, is sent once more on a new one.
-    pub(super) async fn send(
-        &self,
-        route: &Route,
-        call: &str,
-        mut request: Request<Full<Bytes>>,
-        harm: bool,
-    ) -> Result<(Response<Incoming>, Fate), LinkError> {
-        let mut tries = 0;
+    /// The connection, opened where there is none. What cannot be opened is tried again for as long as `persistence` says:
+    /// nothing was sent yet.
+    pub(super) async fn live(&self, route: &Arc<Route>, persistence: Persistence) -> Result<Live, LinkError> {
+        let limit = persistence.limit(&route.reach);
+        let (mut pauses, mut spent) = (Pauses::new(), Duration::ZERO);
         loop {
-            let mut live = self.live(route).await?;
-            if harm {
-                live.check_date(route)?;
+            let opening = match &mut *self.state() {
+                State::Live(live) if !live.send.is_closed() => return Ok(live.clone()),
+                State::Opening(opening) => opening.clone(),
+                state => {
+                    let opening = begin(Arc::clone(route));
+                    *state = State::Opening(opening.clone());
+                    opening
+                }
+            };
+            let opened = opening.clone().await;
+            {
+                let mut state = self.state();
+                if matches!(&*state, State::Opening(kept) if kept.ptr_eq(&opening)) {
+                    *state = opened.as_ref().map_or(State::None, |live| State::Live(live.clone()));
+                }
             }
-            match live.send.try_send_request(request).await {
-                Ok(response) => return Ok((response, live.fate)),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if tries == 0 => {
-                        tries += 1;
-                        request = unsent;
-                    }
-                    _ => return Err(live.fate.error(route, call, error.error()).await),
-                },
+            let unopened = match opened {
+                Ok(live) => return Ok(live),
+                Err(unopened) => unopened,
+            };
+            let pause = pauses.next();
+            spent += unopened.took + pause;
+            if !unopened.error.passing() || unopened.hopeless || spent > limit {
+                return Err(unopened.error);
             }
+            tokio::time::sleep(pause).await;
         }
     }
 
-    async fn live(&self, route: &Route) -> Result<Live, LinkError> {
-        let mut kept = self.0.lock().await;
-        if let Some(live) = kept.as_ref().filter(|live| !live.send.is_closed()) {
-            return Ok(live.clone());
-        }
-        *kept = None;
-        let limit = patience(&route.reach);
-        let live = timeout(limit, connect(route)).await.unwrap_or_else(|_| {
-            Err(unreachable(route, format!("no connection within {}", humantime::format_duration(limit))))
-        })?;
-        *kept = Some(live.clone());
-        Ok(live)
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Opens a link in a task of its own, when its way has a place for it.
+fn begin(route: Arc<Route>) -> Opening {
+    let opening = async move {
+        let place = way::place(route.via.as_ref()).await;
+        let begun = Instant::now();
+        let limit = patience(&route.reach);
+        let opened = timeout(limit, connect(&route)).await;
+        drop(place);
+        opened
+            .unwrap_or_else(|_| {
+                let why = format!("no connection within {}", humantime::format_duration(limit));
+                Err(Box::new((unreachable(&route, why), false)))
+            })
+            .map_err(|failed| {
+                let (error, hopeless) = *failed;
+                Box::new(Unopened { error, took: begun.elapsed(), hopeless })
+            })
+    };
+    let task = AbortOnDropHandle::new(tokio::spawn(opening));
+    let ended = async move {
+        // A task that panicked has said so; whoever waits must not wait for ever.
+        task.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+    };
+    ended.boxed().shared()
+}
+
 impl Live {
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// With the request, where it did not arrive because the connection had ended before it was sent.
+    pub(super) async fn send(
+        mut self,
+        route: &Route,
+        call: &str,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Fate), (LinkError, Option<Request<Full<Bytes>>>)> {
+        match self.send.try_send_request(request).await {
+            Ok(response) => Ok((response, self.fate)),
+            Err(mut error) => {
+                let unsent = error.take_message();
+                Err((self.fate.error(route, call, error.error()).await, unsent))
+            }
+        }
+    }
+
     /// Harm is asked only of an agent whose certificate is in date now.
-    fn check_date(&self, route: &Route) -> Result<(), LinkError> {
+    pub(super) fn check_date(&self, route: &Route) -> Result<(), LinkError> {
         let name = server_name(route)?;
         match route.identity.verifier.in_date(&self.chain, &name, UnixTime::now()) {
             Ok(true) => Ok(()),
@@ -120,24 +190,31 @@ impl Live {
     }
 }
 
-async fn connect(route: &Route) -> Result<Live, LinkError> {
-    let name = server_name(route)?;
-    let (stream, complaints) =
-        open(&route.reach).await.map_err(|error| unreachable(route, error.to_string()))?;
+/// Opens a link; with an error, whether trying again makes no sense.
+async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
+    let passing = |error| Box::new((error, false));
+    let name = server_name(route).map_err(|error| Box::new((error, true)))?;
+    let (stream, complaints) = open(&route.reach).await.map_err(|error| {
+        let hopeless = matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+        );
+        Box::new((unreachable(route, error.to_string()), hopeless))
+    })?;
     let connector = TlsConnector::from(Arc::clone(&route.identity.config));
     let tls = match connector.connect(name, stream).await {
         Ok(tls) => tls,
         Err(error) => {
-            return Err(match Trust::of(&error) {
+            return Err(passing(match Trust::of(&error) {
                 Some(trust) => distrust(route, trust),
                 None => unreachable(route, complaints.with(plain(&error)).await),
-            });
+            }));
         }
     };
     let (_, session) = tls.get_ref();
     if session.alpn_protocol() != Some(b"h2") {
         let why = "what listens there does not speak HTTP/2; is it an agent?".to_owned();
-        return Err(distrust(route, Trust::Other(why)));
+        return Err(passing(distrust(route, Trust::Other(why))));
     }
     let chain =
         session.peer_certificates().unwrap_or_default().iter().cloned().map(CertificateDer::into_owned);
@@ -151,7 +228,7 @@ async fn connect(route: &Route) -> Result<Live, LinkError> {
         .keep_alive_while_idle(true)
         .handshake(TokioIo::new(watched))
         .await
-        .map_err(|error| unreachable(route, reason(&error)))?;
+        .map_err(|error| passing(unreachable(route, reason(&error))))?;
     let first = Arc::clone(&fate.first);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

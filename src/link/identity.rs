@@ -74,6 +74,7 @@ pub enum IdentityError {
 pub struct Identity {
     name: String,
     person: Option<Person>,
+    authority: String,
     pub(super) config: Arc<ClientConfig>,
     pub(super) verifier: Arc<Verifier>,
 }
@@ -121,7 +122,9 @@ impl Identity {
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         for certificate in certificates(ca)? {
+            digest.update(&certificate);
             roots.add(certificate).map_err(unusable(ca))?;
         }
         let crls = match crl {
@@ -147,7 +150,14 @@ impl Identity {
         config.alpn_protocols = vec![b"h2".to_vec()];
         // Every connection shows its certificates again.
         config.resumption = Resumption::disabled();
-        Ok(Self { name: name.to_owned(), person, config: Arc::new(config), verifier })
+        let authority = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { name: name.to_owned(), authority, person, config: Arc::new(config), verifier })
+    }
+
+    /// What tells this fleet's authority from all others: a digest of its certificates.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// What the certificate says of the person; `None` where it says nothing that is understood.

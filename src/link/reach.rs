@@ -68,7 +68,9 @@ struct Piped {
 
 impl Piped {
     fn spawn(argv: &[String]) -> io::Result<(Self, Complaints)> {
-        let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+        let (program, args) = argv
+            .split_first()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
         let mut command = Command::new(program);
         command
             .args(args)

@@ -78,6 +78,23 @@ pub struct Host {
     pub tags: Vec<String>,
     /// How to reach its agent.
     pub agent: Reach,
+    /// The way to it that it shares with others: a bastion, most often. None where it is reached directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Way>,
+}
+
+/// A way to hosts, such as a bastion, which takes only so many newcomers at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Way {
+    /// The fleet's `connect`, its places not filled in: what is the same for all hosts that are reached by it.
+    pub connect: String,
+    /// How many links are opened over it at a time.
+    pub at_once: usize,
+}
+
+impl Way {
+    /// As many as the usual `MaxStartups` of sshd (10) lets in before it drops newcomers at random, less two for others.
+    pub const AT_ONCE: usize = 8;
 }
 
 /// How to reach an agent.

@@ -255,6 +255,7 @@ mod tests {
                 roles: vec![],
                 tags: vec![],
                 agent: Reach::Tcp(String::new()),
+                via: None,
             })
             .collect()
     }

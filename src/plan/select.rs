@@ -192,6 +192,7 @@ mod tests {
             roles: vec![],
             tags: vec![],
             agent: crate::plan::model::Reach::Tcp(String::new()),
+            via: None,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Input {
     LinkBack { host: String, offset: Offset },
     /// A person or the system wants us to stop.
     Signal(&'static str),
+    /// Somebody on this machine undoes this run.
+    Rung { by: String },
     /// The coordinator itself did not run for a while.
     Gap { from_us: i64, to_us: i64 },
     /// Somebody typed a line on the terminal.
@@ -115,6 +117,12 @@ impl Run {
                 }
                 Ok(())
             }
+            Input::Rung { by } => {
+                if !self.finishing {
+                    self.stop.get_or_insert(Stop::Person(format!("{by} undid the run on this machine")));
+                }
+                Ok(())
+            }
             Input::Gap { from_us, to_us } => self.take_gap(from_us, to_us),
             Input::Line(line) => self.take_line(line.trim()),
             Input::TerminalClosed => {
@@ -176,6 +184,9 @@ impl Run {
                 let asked = self.asked.get(injection);
                 let ours = asked.is_some_and(|asked_us| happened_us + SURELY_US >= *asked_us);
                 (!ours).then(|| format!("{by} undid \"{}\" on {host}", attack.name))
+            }
+            What::RunUndone { run, by } if *run == self.id && !self.undone && !self.finishing => {
+                Some(format!("{by} undid the run on {host}"))
             }
             // After the attacks there is nothing left that it could stop.
             What::Halted { by } if !self.finishing && self.plan.targets().contains(host) => {

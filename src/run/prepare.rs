@@ -49,6 +49,9 @@ pub(super) fn by_person(problem: &Problem) -> bool {
     ["tombstone", "halted"].contains(&problem.code.as_str())
 }
 
+/// To each agent, one for commands and one for streams.
+const LINKS: u64 = 2;
+
 /// Rounds of the clock's measurement: the shortest counts.
 const ROUNDS: u32 = 5;
 
@@ -106,6 +109,10 @@ impl Run {
         );
         needed.retain(|name| only.is_none_or(|only| only.contains(*name)));
         let hosts = plan.by_name();
+        let asked = needed.iter().filter_map(|name| hosts.get(name).copied());
+        if let Err(why) = link::all_at_once(asked, LINKS) {
+            return Ok(Err(why));
+        }
         let asked = needed.iter().filter_map(|name| hosts.get(name).copied()).map(|host| {
             let agent = Agent::new(host, Arc::clone(identity));
             async move {

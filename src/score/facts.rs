@@ -248,6 +248,7 @@ impl<'a> Facts<'a> {
             }
             What::UndoRetry { .. }
             | What::LeaseExpired { .. }
+            | What::RunUndone { .. }
             | What::Halted { .. }
             | What::Released { .. } => {}
         }

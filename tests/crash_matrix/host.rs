@@ -75,6 +75,7 @@ fn model(number: usize) -> model::Host {
         roles: Vec::new(),
         tags: Vec::new(),
         agent: Reach::Tcp(format!("{address}:{}", firedrill_wire::DEFAULT_PORT)),
+        via: None,
     }
 }
 

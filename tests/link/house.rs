@@ -170,6 +170,7 @@ pub(crate) fn agent(host: &str, reach: Reach, identity: &Arc<Identity>) -> Agent
         roles: Vec::new(),
         tags: Vec::new(),
         agent: reach,
+        via: None,
     };
     Agent::new(&host, Arc::clone(identity))
 }
@@ -354,7 +355,13 @@ impl Control for Recorder {
     }
     fn undo(&self, caller: &Caller, _: &Undo) -> UndoAnswer {
         self.note(format!("undo by {} may_harm={}", caller.name, caller.may_harm));
-        UndoAnswer { injections: Vec::new(), stuck: Vec::new(), swept: Vec::new(), lost: Vec::new() }
+        UndoAnswer {
+            injections: Vec::new(),
+            runs: Vec::new(),
+            stuck: Vec::new(),
+            swept: Vec::new(),
+            lost: Vec::new(),
+        }
     }
     fn release(&self, caller: &Caller) -> Result<(), Problem> {
         self.note(format!("release by {}", caller.name));

@@ -292,6 +292,9 @@ pub enum UndoScope {
 pub struct UndoAnswer {
     /// Each injection that was open, with the state it is in now.
     pub injections: Vec<OpenOne>,
+    /// Runs that this ends and that are known here: a coordinator that follows this agent's events hears of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunId>,
     /// What could not be put back, each with what was tried and how to do it by hand.
     pub stuck: Vec<String>,
     /// Objects that were removed from the kernel because they had Firedrill's name and belonged to no live injection.

@@ -138,6 +138,14 @@ pub enum What {
         /// Which run.
         run: RunId,
     },
+    /// Somebody undid a run that is known here and of which nothing was in force here, so that no change of an injection
+    /// tells it: whoever coordinates the run is to end it everywhere.
+    RunUndone {
+        /// Which run.
+        run: RunId,
+        /// The identity that asked.
+        by: String,
+    },
     /// A halt was latched: nothing is injected until a person releases it.
     Halted {
         /// The identity that asked.

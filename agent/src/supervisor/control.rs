@@ -132,6 +132,8 @@ impl Core {
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
         let by = caller.name.clone();
         let (mut stones, mut strays) = (Vec::new(), Vec::new());
+        let measured = self.prober.known();
+        let (mut untold, mut runs) = (Vec::new(), Vec::new());
         let ids: Vec<InjectionId> = {
             let mut guard = lock(&self.book);
             let book = &mut *guard;
@@ -141,11 +143,22 @@ impl Core {
                 UndoScope::Run(run) => stones.push(Tombstone::Run(run.clone())),
                 UndoScope::All => {
                     // What was prepared may be under way to being armed.
-                    stones.extend(book.runs.keys().cloned().map(Tombstone::Run));
+                    stones.extend(book.runs.keys().chain(&measured).cloned().map(Tombstone::Run));
                 }
             }
-            let (known, unknown): (Vec<_>, Vec<_>) = stones.into_iter().partition(|stone| book.knows(stone));
+            let known = |run: &RunId| book.runs.contains_key(run) || measured.contains(run);
+            runs.extend(stones.iter().filter_map(|stone| match stone {
+                Tombstone::Run(run) if known(run) => Some(run.clone()),
+                _ => None,
+            }));
+            let (known, unknown): (Vec<_>, Vec<_>) = stones.into_iter().partition(|stone| {
+                book.knows(stone) || matches!(stone, Tombstone::Run(run) if runs.contains(run))
+            });
             stones = known.into_iter().filter(|stone| book.stones.add(stone.clone())).collect();
+            untold.extend(stones.iter().filter_map(|stone| match stone {
+                Tombstone::Run(run) if runs.contains(run) => Some(run.clone()),
+                _ => None,
+            }));
             strays.extend(unknown.into_iter().filter(|stone| book.stones.add_stray(stone.clone())));
             if undo.halt {
                 book.halted_by = Some(by.clone());
@@ -158,6 +171,10 @@ impl Core {
                     UndoScope::All => true,
                 };
                 if meant && (entry.state.is_open() || entry.state == State::Done) {
+                    if entry.state.is_open() && entry.wanted.is_none() {
+                        // The change of its state says who asked.
+                        untold.retain(|run| *run != entry.intent.run);
+                    }
                     entry.want(&HealReason::Asked { by: by.clone() });
                     if entry.state.is_open() {
                         ids.push(id.clone());
@@ -172,6 +189,9 @@ impl Core {
             active::syslog(&format!("{by} halted this host; firedrill-agent release ends that"));
             self.prober.stop_all();
         }
+        for run in untold {
+            self.event(What::RunUndone { run, by: by.clone() });
+        }
         strays.retain(|_| self.may_journal_stray(&by));
         self.bury(stones.into_iter().chain(strays).collect());
         self.wait_settled(&ids);
@@ -181,6 +201,7 @@ impl Core {
         let entries = || ids.iter().filter_map(|id| book.live.get(id));
         UndoAnswer {
             injections: entries().map(super::Entry::show).collect(),
+            runs,
             stuck: entries()
                 .filter(|entry| entry.state == State::Stuck)
                 .map(|entry| format!("{}: {}", entry.intent.id(), entry.trouble))

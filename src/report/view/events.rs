@@ -52,6 +52,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
                 row(*happened_us, host, format!("{injection}: undo failed for the {attempt}. time: {error}"))
             }
             What::LeaseExpired { .. } => row(*happened_us, host, "the lease ran out".to_owned()),
+            What::RunUndone { run, by } => row(*happened_us, host, format!("{by} undid run {run}")),
             What::Halted { by } => row(*happened_us, host, format!("halted by {by}")),
             What::Unknown { text } => row(*happened_us, host, format!("not known: {text}")),
             What::Released { by } => row(*happened_us, host, format!("halt released by {by}")),

@@ -151,6 +151,7 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
         ),
         What::Looked { .. } => return None,
         What::LeaseExpired { .. } => (Tone::Bad, format!("{host}: the lease ended, healing")),
+        What::RunUndone { run, by } => (Tone::Bad, format!("{host}: {by} undid run {run}")),
         What::Halted { by } => (Tone::Bad, format!("{host}: halted by {by}")),
         What::Unknown { text } => {
             (Tone::Bad, format!("{host}: the agent said what this version does not know: {text}"))

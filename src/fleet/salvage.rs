@@ -1,0 +1,61 @@
+//! Hosts out of a fleet that is wrong in part: whoever heals asks all that can be made out, and says which entries are no host.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::file::{Defaults, FleetFile, HostFile};
+use crate::plan::model::Host;
+
+/// An entry of a fleet of which no host could be made, or none that the fleet may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The host's name, as far as it is known; else which entry it is.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: String,
+    /// Whom it leads to, where that can be made out all the same.
+    pub host: Option<Host>,
+}
+
+impl Wrong {
+    pub(super) fn new(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { name: name.into(), why: why.into(), host: None }
+    }
+}
+
+/// What can be made out of a command's output that is JSON and no fleet; with it the entries that are no hosts.
+pub(super) fn from_json(text: &str) -> Option<(FleetFile, Vec<Wrong>)> {
+    let Ok(Value::Object(root)) = serde_json::from_str(text) else { return None };
+    let mut wrong = Vec::new();
+    let defaults = root.get("defaults").and_then(|value| piecewise::<Defaults>(value, &[]));
+    let mut host = Vec::new();
+    for (place, value) in root.get("host").and_then(Value::as_array)?.iter().enumerate() {
+        match piecewise::<HostFile>(value, &["name"]) {
+            Some(read) => host.push(read),
+            None => wrong.push(Wrong::new(format!("host {}", place + 1), "it names no host")),
+        }
+    }
+    Some((
+        FleetFile { schema: 1, defaults: defaults.unwrap_or_default(), host, ..FleetFile::default() },
+        wrong,
+    ))
+}
+
+/// The keys of an object that can be read, without those that cannot; `first` are those without which nothing can.
+fn piecewise<T: DeserializeOwned>(value: &Value, first: &[&str]) -> Option<T> {
+    let object = value.as_object()?;
+    let mut kept = Map::new();
+    for key in first {
+        kept.insert((*key).to_owned(), object.get(*key)?.clone());
+    }
+    let read = |object: &Map<String, Value>| serde_json::from_value::<T>(Value::Object(object.clone()));
+    let mut best = read(&kept).ok()?;
+    for (key, value) in object.iter().filter(|(key, _)| !first.contains(&key.as_str())) {
+        kept.insert(key.clone(), value.clone());
+        match read(&kept) {
+            Ok(better) => best = better,
+            Err(_) => _ = kept.remove(key),
+        }
+    }
+    Some(best)
+}

@@ -1,0 +1,49 @@
+//! How many files links take, and how many hosts can therefore be asked at a time.
+
+use std::sync::OnceLock;
+
+use crate::plan::model::{Host, Reach};
+
+/// Descriptors that everything else in the process may use meanwhile, links that are being opened too.
+const OTHERS: u64 = 128;
+
+/// The limit of open files, raised as far as it goes when it is first asked for; none where there is none.
+fn limit() -> Option<u64> {
+    static LIMIT: OnceLock<Option<u64>> = OnceLock::new();
+    *LIMIT.get_or_init(firedrill_probe::allow_all_files)
+}
+
+/// The files of one link: its socket; or a program's three streams and what tells of its end.
+const fn of_link(host: &Host) -> u64 {
+    match host.agent {
+        Reach::Tcp(_) => 1,
+        Reach::Command(_) => 4,
+    }
+}
+
+/// How many of these hosts can be asked at a time, with so many links to each: at least one.
+#[must_use]
+pub fn hosts_at_once(hosts: &[Host], links: u64) -> usize {
+    let most = hosts.iter().map(of_link).max().unwrap_or(1) * links.max(1);
+    let Some(limit) = limit() else { return usize::MAX };
+    let spare = limit.saturating_sub(OTHERS.min(limit / 3));
+    usize::try_from((spare / most).max(1)).unwrap_or(usize::MAX)
+}
+
+/// Whether this process may have so many links to all these hosts at once.
+///
+/// # Errors
+/// How many files they need, how many there may be, and what to do.
+pub fn all_at_once<'h>(hosts: impl IntoIterator<Item = &'h Host>, links: u64) -> Result<(), String> {
+    let (mut count, mut needed) = (0_u64, OTHERS);
+    for host in hosts {
+        count += 1;
+        needed = needed.saturating_add(of_link(host) * links);
+    }
+    match limit() {
+        Some(limit) if limit < needed => Err(format!(
+            "links to {count} hosts need {needed} open files, and this process may have {limit}: raise the hard limit (`ulimit -Hn`, LimitNOFILE=), or choose fewer targets and vantages"
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,103 @@
+//! How many links are opened at a time, and when a link that could not be opened is tried again.
+//!
+//! A bastion's sshd drops newcomers at random once more than `MaxStartups` of them (10) have not logged in yet. So each way has
+//! a gate: a link takes a place before it is opened, and gives it back when its TLS handshake is done, which is after the login.
+//! What was turned away all the same, because others use the bastion too, comes again after a pause that grows and is not
+//! the same for any two.
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::plan::model::{Reach, Way};
+
+/// Direct links that this process opens at a time: more handshakes at once would each take longer than they may.
+const DIRECT: usize = 512;
+
+/// The gates of this process, by way; a bastion counts all links of a process.
+static GATES: Mutex<BTreeMap<(String, usize), Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
+
+/// A place at the gate of a way; waits for one as long as it takes.
+pub(super) async fn place(via: Option<&Way>) -> Option<OwnedSemaphorePermit> {
+    let (name, places) = via.map_or(("", DIRECT), |way| (way.connect.as_str(), way.at_once.max(1)));
+    let gate = {
+        let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry((name.to_owned(), places));
+        Arc::clone(gate.or_insert_with(|| Arc::new(Semaphore::new(places))))
+    };
+    gate.acquire_owned().await.ok()
+}
+
+/// How long a link is tried to be opened, without the time that it waits at the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Persistence {
+    /// Where another call comes soon, or a person waits for a table.
+    Usual,
+    /// For putting back.
+    Undo,
+}
+
+impl Persistence {
+    /// From the first try on; the first is always made.
+    pub(super) const fn limit(self, reach: &Reach) -> Duration {
+        Duration::from_secs(match (reach, self) {
+            // Who refuses a direct link will do so in a second too, unless its agent is started anew.
+            (Reach::Tcp(_), Self::Usual) => 0,
+            (Reach::Tcp(_), Self::Undo) => 10,
+            (Reach::Command(_), Self::Usual) => 8,
+            (Reach::Command(_), Self::Undo) => 60,
+        })
+    }
+}
+
+/// Pauses between tries: each twice as long as the one before, up to a limit, and by chance half as long or half again.
+#[derive(Debug)]
+pub(super) struct Pauses(Duration);
+
+impl Pauses {
+    const FIRST: Duration = Duration::from_millis(250);
+    const LONGEST: Duration = Duration::from_secs(4);
+
+    pub(super) const fn new() -> Self {
+        Self(Self::FIRST)
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
+        let usual = self.0;
+        self.0 = (usual * 2).min(Self::LONGEST);
+        let chance = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(500);
+        usual / 2 + usual * chance / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_differ() {
+        let all = || {
+            let mut pauses = Pauses::new();
+            (0..8).map(|_| pauses.next()).collect::<Vec<_>>()
+        };
+        let (one, other) = (all(), all());
+        assert_ne!(one, other, "two that were dropped together do not come back together");
+        let mut usual = Pauses::FIRST;
+        for pause in one {
+            assert!(pause >= usual / 2 && pause <= usual * 3 / 2, "{pause:?} for {usual:?}");
+            usual = (usual * 2).min(Pauses::LONGEST);
+        }
+    }
+
+    #[test]
+    fn putting_back_is_tried_longest() {
+        for reach in [Reach::Tcp(String::new()), Reach::Command(Vec::new())] {
+            assert!(Persistence::Undo.limit(&reach) > Persistence::Usual.limit(&reach));
+        }
+    }
+}
