@@ -7,6 +7,7 @@ mod decode;
 pub mod diagnose;
 mod duplicate;
 pub mod guard;
+mod hidden;
 pub mod objective;
 pub mod param;
 pub mod probe;

@@ -253,6 +253,7 @@ impl Drill {
                     body: None,
                     bearer: None,
                     ca_file: None,
+                    secrets: BTreeMap::new(),
                 }),
                 rate: RATE as f64,
                 arrivals: Arrivals::Even,

@@ -67,6 +67,7 @@ golden! {
     interfaces: "tests/wrong/interfaces.toml", FLEET;
     probes: "tests/wrong/probes.toml", None;
     requests: "tests/wrong/asked.toml", None;
+    secrets: "tests/wrong/secrets.toml", FLEET;
     outlasts: "tests/wrong/outlasts.toml", FLEET;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
 }
@@ -76,6 +77,27 @@ golden! {
     meant: "tests/wrong/meant.toml", FLEET;
     opens_only: "tests/wrong/opens.toml", None;
     way: "tests/wrong/way.toml", Some("tests/right/bastion-fleet.toml");
+}
+
+/// Messages and excerpts may end in a CI system's log.
+#[test]
+fn secrets_of_a_file_are_not_repeated() {
+    let text = std::fs::read_to_string("tests/wrong/secrets.toml").expect("there");
+    let broken =
+        text.replace("rate = 10\n\n[probes.q]", "rate = 1 0\n\n[probes.q]").replace("hold =", "hold");
+    let folder = tempfile::tempdir().expect("a folder");
+    let cut = folder.path().join("cut.toml");
+    std::fs::write(&cut, broken).expect("written");
+    let secrets = ["QKEY99", "HDRSECRET", "APIKEY77", "BODYSECRET", "TYPO1", "TYPO2", "PARAMTOK", "PAGE7"];
+    for file in ["tests/wrong/secrets.toml", cut.to_str().expect("text")] {
+        let found = check(file, FLEET);
+        let all =
+            found.report.render(false, 110) + &serde_json::to_string(&found.report.items()).expect("prints");
+        assert!(found.report.failed(), "{all}");
+        for secret in secrets {
+            assert!(!all.contains(secret), "{secret} of {file} in {all}");
+        }
+    }
 }
 
 #[test]

@@ -459,6 +459,54 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no coordinator lives");
 }
 
+/// Neither what stands in clear in a scenario nor what is read from a file stands in anything that a drill writes.
+#[test]
+fn secrets_stand_in_nothing_that_a_drill_writes() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("secrets");
+    let file = bench.file("key", "FILESECRET5\n");
+    let asked = r#"http = { url = "http://edge1/checkout?api_key=QKEY99&p={key}", status = 200, method = "POST", body = "BODY66"
+headers = { Authorization = "Basic HDRSECRET", X-Api-Key = "APIKEY77", X-Token = "${token}", X-Key = "{key}" }
+secrets = { key = { secret_file = "KEYFILE" } } }"#;
+    let asked = asked.replace('\n', ", ").replace("KEYFILE", file.to_str().unwrap());
+    let plain = "http = { url = \"http://edge1/checkout\", status = 200 }";
+    let text = scenario(1, "1s", "[params]\ntoken = { type = \"string\" }", "").replace(plain, &asked);
+    assert!(text.contains("APIKEY77"), "{text}");
+    let given = ["--param", "token=PARAMTOK"];
+    let secrets = ["FILESECRET5", "QKEY99", "BODY66", "HDRSECRET", "APIKEY77", "PARAMTOK"];
+    let clean = |what: &str, text: &str| {
+        let found: Vec<_> = secrets.iter().filter(|secret| text.contains(*secret)).collect();
+        assert!(found.is_empty(), "{what} has {found:?}: {text}");
+    };
+    for words in [&["--plan"][..], &["--plan", "--json"], &["--json"]] {
+        let output = bench.run(&text, &[words, &given].concat());
+        assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{}", said(&output));
+        if words.contains(&"--plan") {
+            assert!(said(&output).contains("edge1/checkout?api_key=***"), "{}", said(&output));
+        }
+        clean(&words.join(" "), &said(&output));
+    }
+    let folder = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
+    let files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        clean(&file.display().to_string(), &fs::read_to_string(&file).unwrap());
+    }
+    let log = fs::read_to_string(folder.join("events.jsonl")).unwrap();
+    assert!(log.contains("\"good\":"), "nothing was asked");
+    for verb in ["watch", "report"] {
+        clean(verb, &said(&bench.firedrill(&[verb, folder.to_str().unwrap()]).output().unwrap()));
+    }
+    let fleet = ["check", "scenario.toml", "--fleet", "fleet.toml"];
+    for words in [&[][..], &["--json"]] {
+        let output = bench.firedrill(&[&fleet, words, &given].concat()).output().unwrap();
+        assert!(said(&output).contains("looks like a secret in clear"), "{}", said(&output));
+        clean("check", &said(&output));
+    }
+}
+
 #[test]
 fn a_terminal_that_is_closed_heals() {
     if !labs() {

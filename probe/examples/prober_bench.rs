@@ -50,6 +50,7 @@ fn bench(url: &str, rate: f64, length: Duration, connection: Connection) -> Resu
             body: None,
             bearer: None,
             ca_file: None,
+            secrets: std::collections::BTreeMap::new(),
         }),
         rate,
         arrivals: Arrivals::Even,

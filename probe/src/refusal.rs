@@ -31,6 +31,8 @@ pub enum Field {
     Bearer,
     /// The file of authorities.
     CaFile,
+    /// The secret of that name.
+    Secret(String),
     /// The address of a TCP probe.
     Address,
 }
@@ -52,6 +54,7 @@ impl Field {
             Self::Body => vec!["http", "body"],
             Self::Bearer => vec!["http", "bearer"],
             Self::CaFile => vec!["http", "ca_file"],
+            Self::Secret(name) => vec!["http", "secrets", name],
             Self::Address => vec!["tcp", "address"],
         }
     }

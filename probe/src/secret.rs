@@ -1,4 +1,4 @@
-//! Bearer tokens, read where the probe runs. Their text goes into a header that prints as `Sensitive`, nowhere else.
+//! Secrets, read where the probe runs. Their text goes into the request, whose headers print as `Sensitive`, and nowhere else.
 
 use firedrill_wire::probe::Secret;
 use http::HeaderValue;
@@ -10,6 +10,12 @@ use crate::{
 
 /// The header's value for a bearer token.
 pub(crate) fn bearer(secret: &Secret, reads: &dyn Reads) -> Result<HeaderValue, Refusal> {
+    let token = text(&Field::Bearer, "the bearer token", secret, reads)?;
+    header(Field::Bearer, "the bearer token", &format!("Bearer {token}"))
+}
+
+/// The text of a secret, without the line break at its end.
+pub(crate) fn text(field: &Field, name: &str, secret: &Secret, reads: &dyn Reads) -> Result<String, Refusal> {
     let (place, text) = match secret {
         Secret::SecretFile(path) => {
             let bytes = reads.file(path, Use::Secret);
@@ -20,16 +26,26 @@ pub(crate) fn bearer(secret: &Secret, reads: &dyn Reads) -> Result<HeaderValue, 
         Secret::SecretEnv(name) => (format!("environment variable {name}"), reads.variable(name)),
     };
     let refuse = |why: String| {
-        let what = format!("the bearer token in {place} cannot be used: {why}");
-        Refusal::new(Field::Bearer, what, "no token", "it is read on the machine that the probe runs on")
+        let what = format!("{name} in {place} cannot be used: {why}");
+        Refusal::new(field.clone(), what, "no secret", "it is read on the machine that the probe runs on")
     };
-    let text = text.map_err(refuse)?;
-    let token = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if token.is_empty() {
+    let text = text.map_err(&refuse)?;
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if line.is_empty() {
         return Err(refuse("it is empty".to_owned()));
     }
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| refuse("it holds characters that a header cannot carry".to_owned()))?;
+    if line.contains(['\n', '\r', '\0']) {
+        return Err(refuse("it has more than one line, or a NUL character".to_owned()));
+    }
+    Ok(line.to_owned())
+}
+
+/// A header's value with a secret in it, which prints as `Sensitive`.
+pub(crate) fn header(field: Field, name: &str, text: &str) -> Result<HeaderValue, Refusal> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        let what = format!("{name} cannot be used: it holds characters that a header cannot carry");
+        Refusal::new(field, what, "no secret", "it is read on the machine that the probe runs on")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -36,12 +36,22 @@ pub fn touches(spec: &ProbeSpec) -> Touches {
     }
     match kind {
         ProbeKind::Http(probe) => {
-            let HttpProbe { url: _, method: _, status: _, contains: _, headers: _, body: _, bearer, ca_file } =
-                probe;
-            match bearer {
-                Some(Secret::SecretFile(path)) => all.reads.push(path.clone()),
-                Some(Secret::SecretEnv(name)) => all.variables.push(name.clone()),
-                None => {}
+            let HttpProbe {
+                url: _,
+                method: _,
+                status: _,
+                contains: _,
+                headers: _,
+                body: _,
+                bearer,
+                ca_file,
+                secrets,
+            } = probe;
+            for secret in bearer.iter().chain(secrets.values()) {
+                match secret {
+                    Secret::SecretFile(path) => all.reads.push(path.clone()),
+                    Secret::SecretEnv(name) => all.variables.push(name.clone()),
+                }
             }
             all.reads.extend(ca_file.clone());
         }
@@ -65,9 +75,11 @@ mod tests {
         assert_eq!(probe.peers, ["shop.example"]);
         assert_eq!(probe.reads, ["/s/token", "/s/ca.pem"]);
         let probe = of(r#"{"name":"p","rate":1,"timeout":"1s","kind":{"http":{"url":"http://[::1]/",
-            "bearer":{"secret_env":"TOKEN"}}}}"#);
+            "bearer":{"secret_env":"TOKEN"},
+            "secrets":{"k":{"secret_env":"KEY"},"l":{"secret_file":"/s/l"}}}}}"#);
         assert_eq!(probe.peers, ["::1"]);
-        assert_eq!(probe.variables, ["TOKEN"]);
+        assert_eq!(probe.variables, ["TOKEN", "KEY"]);
+        assert_eq!(probe.reads, ["/s/l"]);
         assert!(!probe.everything);
     }
 

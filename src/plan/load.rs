@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use firedrill_wire::{fault::PeerTable, identity::Person};
+use firedrill_wire::{fault::PeerTable, hide, identity::Person};
 
 use super::{
     Plan, model, refuse,
@@ -153,7 +153,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         meta: scenario.meta.clone(),
         environment: scenario.environment.as_ref().map(|item| item.value.clone()),
         file,
-        params: scenario.params.clone(),
+        params: hide::params(&scenario.params, draft.probes.iter().map(|probe| &probe.kind)),
         seed,
         hosts: fleet.hosts,
         probes: draft.probes,

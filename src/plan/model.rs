@@ -112,7 +112,8 @@ pub enum Reach {
 pub struct Probe {
     /// Its name.
     pub name: String,
-    /// What is asked.
+    /// What is asked. Written and read without what may be a secret: a plan that was read tells what was asked, and is not run.
+    #[serde(serialize_with = "hidden::write", deserialize_with = "hidden::read")]
     pub kind: ProbeKind,
     /// Requests a second at each vantage.
     pub rate: f64,
@@ -128,6 +129,20 @@ pub struct Probe {
     /// Addresses of names that the fleet knows.
     #[serde(default)]
     pub names: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// The request of a probe on its way into a log, a report or a digest, and out of an older log: without what may be a secret.
+mod hidden {
+    use firedrill_wire::probe::ProbeKind;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn write<S: Serializer>(kind: &ProbeKind, serializer: S) -> Result<S::Ok, S::Error> {
+        kind.without_secrets().serialize(serializer)
+    }
+
+    pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProbeKind, D::Error> {
+        ProbeKind::deserialize(deserializer).map(|kind| kind.without_secrets())
+    }
 }
 
 /// The vantage that is the coordinator itself.

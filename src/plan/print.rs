@@ -230,7 +230,7 @@ fn probes(plan: &Plan, width: usize) -> String {
     for probe in &plan.probes {
         use firedrill_wire::probe::{Arrivals, ProbeKind};
         let asks = match &probe.kind {
-            ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
+            ProbeKind::Http(http) => http.shown(),
             ProbeKind::Tcp(tcp) => format!("tcp {}", tcp.address),
         };
         let from = alike::names(&probe.from);

@@ -9,6 +9,7 @@ mod meant;
 mod names;
 mod opens_only;
 mod probe;
+mod secret;
 mod time;
 mod values;
 mod vantage;
@@ -37,6 +38,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     }
     meant::ask(scenario, sink);
     opens_only::ask(scenario, sink);
+    secret::warn(scenario, sink);
 }
 
 /// All that can be refused once hosts are known.

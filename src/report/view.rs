@@ -395,7 +395,7 @@ fn plan_view(plan: &Plan) -> PlanView {
             .map(|probe| {
                 let from = probe.from.join(", ");
                 let what = match &probe.kind {
-                    firedrill_wire::probe::ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
+                    firedrill_wire::probe::ProbeKind::Http(http) => http.shown(),
                     firedrill_wire::probe::ProbeKind::Tcp(tcp) => {
                         format!("TCP connection to {}", tcp.address)
                     }

@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use firedrill_wire::hide::HIDDEN;
 use serde::Serialize;
+
+use super::hidden;
 
 mod json;
 mod text;
@@ -121,12 +124,32 @@ impl Problem {
 pub struct Sink {
     pub(crate) sources: Vec<Source>,
     pub(crate) problems: Vec<Problem>,
+    hidden: Vec<Place>,
+    secrets: Vec<String>,
 }
 
 impl Sink {
     /// Notes a problem.
     pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
+    }
+
+    /// Nothing of that place is shown.
+    pub(crate) fn hide(&mut self, place: Place) {
+        self.hidden.push(place);
+    }
+
+    /// That text is shown nowhere, unless it is so short that it stands everywhere.
+    pub(crate) fn hide_text(&mut self, secret: &str) {
+        const SHORT: usize = 4;
+        if secret.len() >= SHORT {
+            self.secrets.push(secret.to_owned());
+        }
+    }
+
+    /// A message without secrets.
+    fn harmless(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 
     /// Takes in a file.
@@ -151,13 +174,25 @@ impl Sink {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let warnings = self.problems.iter().filter(|problem| problem.severity == Severity::Warning);
-        warnings.map(|problem| problem.message.clone()).collect()
+        warnings.map(|problem| self.harmless(&problem.message)).collect()
     }
 
     /// Everything, ready to be shown: errors first, then by file and place.
     #[must_use]
-    pub fn into_report(self) -> Report {
-        let Self { sources, mut problems } = self;
+    pub fn into_report(mut self) -> Report {
+        let mut problems = std::mem::take(&mut self.problems);
+        let mut sources = std::mem::take(&mut self.sources);
+        if !self.hidden.is_empty() {
+            for problem in &mut problems {
+                problem.message = self.harmless(&problem.message);
+                problem.help = problem.help.as_ref().map(|help| self.harmless(help));
+            }
+            for (file, source) in sources.iter_mut().enumerate() {
+                let here = self.hidden.iter().filter(|place| place.file == FileId(file));
+                let here: Vec<_> = here.map(|place| place.at.clone()).collect();
+                source.text = hidden::covered(&source.text, &here, &self.secrets).into();
+            }
+        }
         problems.sort_by_key(|problem| {
             let place = problem.place.as_ref().map(|place| (place.file, place.at.start));
             (problem.severity, place.is_none(), place)

@@ -15,7 +15,7 @@ use toml::{
 use super::{
     SCHEMA, Scenario,
     diagnose::{FileId, Place, Problem, Sink, suggest},
-    duplicate,
+    duplicate, hidden,
     param::{Param, Params},
     reading,
     root::KEYS,
@@ -126,6 +126,7 @@ impl Files {
         }
         self.stack.push((real.clone(), name));
         let (table, errors) = DeTable::parse_recoverable(&text);
+        hidden::note(id, &text, &table, errors.is_empty(), sink);
         for error in &errors {
             let at = error.span().unwrap_or(0..0);
             let message = format!("not TOML: {}", error.message());

@@ -68,6 +68,8 @@ const URLS: &[&str] = &[
     "http://1.2.3.400/",
     "ftp://edge1/",
     "http://edge1?a=b",
+    "http://edge1/?k={key}",
+    "http://{key}/",
     "http://edge1/ü",
     "http://edge1/#a",
     "HTTPS://edge1/",
@@ -91,7 +93,23 @@ const HEADERS: &[&str] = &[
 ];
 
 fn header_map() -> impl Strategy<Value = BTreeMap<String, String>> {
-    proptest::collection::btree_map(one_of(HEADERS), one_of(&["1", "", "a\nb", "\u{7f}", "ü"]), 0..3)
+    proptest::collection::btree_map(
+        one_of(HEADERS),
+        one_of(&["1", "", "a\nb", "\u{7f}", "ü", "k {key}"]),
+        0..3,
+    )
+}
+
+fn secret() -> impl Strategy<Value = Secret> {
+    prop_oneof![
+        Just(Secret::SecretEnv("PATH".to_owned())),
+        Just(Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned())),
+        Just(Secret::SecretEnv("A=B".to_owned())),
+        Just(Secret::SecretFile("tests/wrong/asked.toml".to_owned())),
+        // No header can carry what it says, a URL can.
+        Just(Secret::SecretFile("tests/wrong/bell.txt".to_owned())),
+        Just(Secret::SecretFile(String::new())),
+    ]
 }
 
 fn kind() -> impl Strategy<Value = ProbeKind> {
@@ -102,17 +120,12 @@ fn kind() -> impl Strategy<Value = ProbeKind> {
         proptest::option::of(one_of(&["ok", ""])),
         header_map(),
         proptest::option::of(one_of(&["", "ping"])),
-        proptest::option::of(prop_oneof![
-            Just(Secret::SecretEnv("PATH".to_owned())),
-            Just(Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned())),
-            Just(Secret::SecretEnv("A=B".to_owned())),
-            Just(Secret::SecretFile("tests/wrong/asked.toml".to_owned())),
-            Just(Secret::SecretFile(String::new())),
-        ]),
+        proptest::option::of(secret()),
         proptest::option::of(one_of(&["tests/wrong/asked.toml", "tests/wrong/no-such-ca.pem", "tests", ""])),
+        proptest::collection::btree_map(one_of(&["key", "a b"]), secret(), 0..2),
     );
-    let http = http.prop_map(|(url, method, status, contains, headers, body, bearer, ca_file)| {
-        ProbeKind::Http(HttpProbe { url, method, status, contains, headers, body, bearer, ca_file })
+    let http = http.prop_map(|(url, method, status, contains, headers, body, bearer, ca_file, secrets)| {
+        ProbeKind::Http(HttpProbe { url, method, status, contains, headers, body, bearer, ca_file, secrets })
     });
     prop_oneof![4 => http, 1 => one_of(ADDRESSES).prop_map(|address| ProbeKind::Tcp(TcpProbe { address }))]
 }
@@ -175,6 +188,7 @@ fn a_token_may_be_on_the_other_machine_and_authorities_may_not() {
             body: None,
             bearer: Some(Secret::SecretFile("/no/such/token".to_owned())),
             ca_file: None,
+            secrets: BTreeMap::new(),
         }),
         rate: 10.0,
         arrivals: Arrivals::Poisson,

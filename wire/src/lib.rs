@@ -8,6 +8,7 @@ pub mod api;
 pub mod evidence;
 pub mod exchange;
 pub mod fault;
+pub mod hide;
 pub mod id;
 pub mod identity;
 pub mod journal;

@@ -42,7 +42,7 @@ pub enum ProbeKind {
 }
 
 /// An HTTP or HTTPS request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpProbe {
     /// `http://…` or `https://…`.
@@ -68,6 +68,10 @@ pub struct HttpProbe {
     /// A PEM file, on the vantage, of authorities to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// Secrets by name. `{name}` in the URL behind its host, in the value of a header or in the body becomes the secret, where
+    /// the probe runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 impl HttpProbe {

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod exchange;
+mod filled;
 mod request;
 mod url;
 
@@ -64,7 +65,7 @@ pub(super) fn refusals(spec: &ProbeSpec, probe: &HttpProbe) -> Vec<Refusal> {
     }
 }
 
-/// The token and the authorities that cannot be read on this machine.
+/// The secrets and the authorities that cannot be read on this machine.
 pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
     let mut wrong = Vec::new();
     if Target::new(&probe.url).is_ok_and(|target| target.name.is_some()) {
@@ -72,6 +73,7 @@ pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads)
         wrong.extend(tls::config(probe.ca_file.as_deref(), reuse, reads).err());
     }
     wrong.extend(probe.bearer.as_ref().and_then(|bearer| secret::bearer(bearer, reads).err()));
+    wrong.extend(filled::unreadable(spec, probe, reads));
     wrong
 }
 

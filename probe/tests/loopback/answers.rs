@@ -166,7 +166,7 @@ async fn headers_bodies_and_tokens_arrive() {
         let said = said.clone();
         async move {
             if let Some(head) = head(&mut stream).await {
-                let mut body = [0; 4];
+                let mut body = [0; 7];
                 let _ = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut body).await;
                 let _ = said.send((head, body));
                 let _ = stream.write_all(answer("200 OK", "").as_bytes()).await;
@@ -177,27 +177,32 @@ async fn headers_bodies_and_tokens_arrive() {
     let dir = tempfile::tempdir().unwrap();
     let token = dir.path().join("token");
     std::fs::write(&token, "s3cret\n").unwrap();
-    let mut spec = http(format!("http://{address}/buy?what=1"));
+    let what = dir.path().join("what");
+    std::fs::write(&what, "a&b={x}\n").unwrap();
+    let mut spec = http(format!("http://{address}/buy?what={{what}}"));
     spec.names = [("unused".to_owned(), vec!["192.0.2.1".parse().unwrap()])].into();
     let probe = part(&mut spec);
     probe.method = "POST".to_owned();
-    probe.body = Some("ping".to_owned());
-    probe.headers = [("X-Drill".to_owned(), "yes".to_owned())].into();
+    probe.body = Some("{what}".to_owned());
+    probe.headers =
+        [("X-Drill".to_owned(), "yes".to_owned()), ("X-Key".to_owned(), "k {what}".to_owned())].into();
+    probe.secrets = [("what".to_owned(), Secret::SecretFile(what.to_string_lossy().into_owned()))].into();
     probe.bearer = Some(Secret::SecretFile(token.to_string_lossy().into_owned()));
     some_good(spec).await;
     let (head, body) = hear.recv().await.unwrap();
-    assert!(head.starts_with("POST /buy?what=1 HTTP/1.1\r\n"), "{head}");
+    assert!(head.starts_with("POST /buy?what=a%26b%3D%7Bx%7D HTTP/1.1\r\n"), "{head}");
     let expected = [
         format!("host: {address}"),
         "x-drill: yes".into(),
+        "x-key: k a&b={x}".into(),
         "authorization: Bearer s3cret".into(),
-        "content-length: 4".into(),
+        "content-length: 7".into(),
         "connection: close".into(),
     ];
     for line in expected {
         assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} in {head}");
     }
-    assert_eq!(&body, b"ping");
+    assert_eq!(&body, b"a&b={x}");
 }
 
 #[test]

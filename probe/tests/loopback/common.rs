@@ -74,6 +74,7 @@ pub(crate) fn http(url: impl Into<String>) -> ProbeSpec {
             body: None,
             bearer: None,
             ca_file: None,
+            secrets: std::collections::BTreeMap::new(),
         }),
         rate: 50.0,
         arrivals: Arrivals::Even,

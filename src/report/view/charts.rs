@@ -96,7 +96,7 @@ pub(crate) struct ChartView {
 
 fn caption(probe: &Probe) -> String {
     let what = match &probe.kind {
-        ProbeKind::Http(http) => format!("{} {}", http.method, http.url),
+        ProbeKind::Http(http) => http.shown(),
         ProbeKind::Tcp(tcp) => format!("TCP connections to {}", tcp.address),
     };
     format!("{}: {what}", probe.name)

@@ -8,7 +8,7 @@ use http::{
 };
 use http_body_util::Full;
 
-use super::{bounds, exchange::BODY, url::Target};
+use super::{bounds, exchange::BODY, filled::Filled, url::Target};
 use crate::{
     reads::Reads,
     refusal::{Field, Refusal, note},
@@ -22,7 +22,7 @@ pub(super) type Sent = Request<Full<Bytes>>;
 pub(super) struct Parsed {
     pub(super) target: Target,
     method: Method,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
 }
 
 impl Parsed {
@@ -35,7 +35,8 @@ impl Parsed {
         wrong.extend(probe.contains.as_deref().and_then(|text| contains(text, probe, method.as_ref())));
         let authority = target.as_ref().map_or("", |target| target.authority.as_str());
         let headers = headers(spec, probe, authority, &mut wrong);
-        wrong.extend(probe.bearer.as_ref().and_then(place));
+        wrong.extend(probe.bearer.as_ref().and_then(|secret| place(Field::Bearer, "`bearer`", secret)));
+        wrong.extend(super::filled::refusals(probe));
         wrong.extend(probe.ca_file.as_deref().and_then(ca_file));
         wrong.extend(bounds::refusals(probe));
         match (target, method) {
@@ -44,16 +45,18 @@ impl Parsed {
         }
     }
 
-    /// Reads the token, and has it all.
+    /// Reads the secrets, and has it all.
     pub(super) fn template(mut self, probe: &HttpProbe, reads: &dyn Reads) -> Result<Template, Refusal> {
         if let Some(bearer) = &probe.bearer {
             self.headers.insert(AUTHORIZATION, secret::bearer(bearer, reads)?);
         }
+        let filled = Filled::new(probe, reads)?;
+        filled.headers(&mut self.headers)?;
         Ok(Template {
             method: self.method,
-            path: self.target.path,
+            path: filled.path(self.target.path)?,
             headers: self.headers,
-            body: probe.body.clone().unwrap_or_default().into(),
+            body: filled.text(probe.body.as_deref().unwrap_or_default()).into(),
         })
     }
 }
@@ -103,8 +106,8 @@ fn contains(text: &str, probe: &HttpProbe, method: Option<&Method>) -> Option<Re
     wrong(format!("an answer of status {status} has no body"), "leave `contains` out, or take another status")
 }
 
-/// Refuses a place that cannot hold a token.
-fn place(secret: &Secret) -> Option<Refusal> {
+/// Refuses a place that cannot hold a secret.
+pub(super) fn place(field: Field, called: &str, secret: &Secret) -> Option<Refusal> {
     let (what, bad) = match secret {
         Secret::SecretFile(path) => {
             ("the file's name is empty or holds a NUL character", path.is_empty() || path.contains('\0'))
@@ -114,7 +117,7 @@ fn place(secret: &Secret) -> Option<Refusal> {
         }
     };
     let help = "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/secrets/token\" }";
-    bad.then(|| Refusal::new(Field::Bearer, format!("`bearer` names no place: {what}"), "no place", help))
+    bad.then(|| Refusal::new(field, format!("{called} names no place: {what}"), "no place", help))
 }
 
 fn ca_file(path: &str) -> Option<Refusal> {

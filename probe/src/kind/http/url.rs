@@ -1,5 +1,6 @@
 //! The URL of a probe, taken apart: where to connect, and what to ask for there.
 
+use firedrill_wire::hide;
 use http::Uri;
 use rustls_pki_types::ServerName;
 
@@ -21,9 +22,10 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Refuses a URL that cannot be asked. The message never repeats a password.
+    /// Refuses a URL that cannot be asked. The message repeats nothing of it that may be a secret.
     pub(super) fn new(text: &str) -> Result<Self, Refusal> {
         let wrong = |why: &str, label, help: &str| {
+            let text = hide::url(text);
             Refusal::new(Field::Url, format!("the url `{text}` cannot be asked: {why}"), label, help)
         };
         let example = "for example \"http://edge/checkout\"";
@@ -131,7 +133,11 @@ mod tests {
         ] {
             assert!(Target::new(url).is_err(), "{url}");
         }
-        let refusal = Target::new("http://u:geheim@edge/").err().unwrap();
-        assert!(!refusal.to_string().contains("geheim"), "{refusal}");
+        for url in
+            ["http://u:geheim@edge/", "http://edge:x/?key=geheim", "ftp://u:geheim@edge/", "edge?geheim"]
+        {
+            let refusal = Target::new(url).err().unwrap();
+            assert!(!refusal.to_string().contains("geheim"), "{refusal}");
+        }
     }
 }

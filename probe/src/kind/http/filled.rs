@@ -1,0 +1,166 @@
+//! Secrets in the places that name them: `{name}` in the URL behind its host, in the value of a header, in the body.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use firedrill_wire::{
+    hide::placeholder,
+    probe::{HttpProbe, ProbeSpec},
+};
+use http::{HeaderMap, Uri};
+
+use super::request::{Parsed, place};
+use crate::{
+    reads::Reads,
+    refusal::{Field, Refusal},
+    secret,
+};
+
+/// Secrets by name, read.
+pub(super) struct Filled(BTreeMap<String, String>);
+
+/// Refuses what can name no secret, and what names one where none can be. Reads nothing.
+pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {
+    let mut wrong = Vec::new();
+    for (name, secret) in &probe.secrets {
+        let field = Field::Secret(name.clone());
+        let well = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if name.is_empty() || !name.chars().all(well) {
+            let what = format!("`{name}` cannot be the name of a secret");
+            wrong.push(Refusal::new(field, what, "not a name", "letters, digits, `-` and `_`"));
+            continue;
+        }
+        wrong.extend(place(field.clone(), &format!("the secret `{name}`"), secret));
+        let named = placeholder(name);
+        let texts = probe.headers.values().chain([&probe.url]).chain(&probe.body);
+        if !texts.into_iter().any(|text| text.contains(&named)) {
+            let what = format!("nothing of the request has `{named}`, so the secret would not be sent");
+            wrong.push(Refusal::new(field, what, "not used", "name it in the url, a header or the body"));
+        }
+    }
+    wrong
+}
+
+/// The secrets that cannot be read on this machine, or cannot be where they are named.
+pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
+    let read = |name: &String, secret| {
+        secret::text(&Field::Secret(name.clone()), &called(name), secret, reads).err()
+    };
+    let mut wrong: Vec<Refusal> =
+        probe.secrets.iter().filter_map(|(name, secret)| read(name, secret)).collect();
+    if wrong.is_empty()
+        && let (Ok(filled), Ok(mut parsed)) = (Filled::new(probe, reads), Parsed::new(spec, probe))
+    {
+        wrong.extend(filled.headers(&mut parsed.headers).err());
+        wrong.extend(filled.path(parsed.target.path).err());
+    }
+    wrong
+}
+
+fn called(name: &str) -> String {
+    format!("the secret `{name}`")
+}
+
+impl Filled {
+    pub(super) fn new(probe: &HttpProbe, reads: &dyn Reads) -> Result<Self, Refusal> {
+        let read = probe.secrets.iter().map(|(name, secret)| {
+            Ok((placeholder(name), secret::text(&Field::Secret(name.clone()), &called(name), secret, reads)?))
+        });
+        read.collect::<Result<_, Refusal>>().map(Self)
+    }
+
+    /// A text with the secrets that it names, as they are.
+    pub(super) fn text(&self, text: &str) -> String {
+        self.fill(text, str::to_owned)
+    }
+
+    /// Headers with the secrets that they name.
+    pub(super) fn headers(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        for (name, value) in headers.iter_mut() {
+            let Ok(text) = value.to_str() else { continue };
+            let filled = self.text(text);
+            if filled != text {
+                let field = Field::HeaderValue(name.as_str().to_owned());
+                *value = secret::header(field, &format!("the secret in the header `{name}`"), &filled)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Path and query with the secrets that they name, each as one piece: nothing of it is taken for a part of the URL.
+    pub(super) fn path(&self, path: Uri) -> Result<Uri, Refusal> {
+        let text = path.to_string();
+        let filled = self.fill(&text, encoded);
+        if filled == text {
+            return Ok(path);
+        }
+        filled.parse().map_err(|_| {
+            let what = "the url cannot be asked with its secrets filled in";
+            Refusal::new(Field::Url, what, "no secret", "a secret of at most some thousand bytes")
+        })
+    }
+
+    /// In one pass: what a secret says is not looked at for names.
+    fn fill(&self, text: &str, as_it_is: fn(&str) -> String) -> String {
+        let (mut filled, mut rest) = (String::new(), text);
+        'next: while let Some(at) = rest.find('{') {
+            let (before, from) = rest.split_at(at);
+            filled += before;
+            for (named, secret) in &self.0 {
+                if let Some(after) = from.strip_prefix(named.as_str()) {
+                    filled += &as_it_is(secret);
+                    rest = after;
+                    continue 'next;
+                }
+            }
+            filled.push('{');
+            rest = &from[1..];
+        }
+        filled + rest
+    }
+}
+
+/// Percent-encoded, all but letters, digits and the four signs that never need it.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a text cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(secrets: &[(&str, &str)]) -> Filled {
+        Filled(secrets.iter().map(|(name, text)| (placeholder(name), (*text).to_owned())).collect())
+    }
+
+    #[test]
+    fn names_become_secrets_once_and_nothing_else_changes() {
+        let filled = filled(&[("a", "{b} & ü"), ("b", "x")]);
+        assert_eq!(filled.text(r#"{"k": "{a}", "l": {b}}"#), r#"{"k": "{b} & ü", "l": x}"#);
+        let path = filled.path("/v?key={a}&n=%7Bb%7D".parse().unwrap()).unwrap();
+        assert_eq!(path.to_string(), "/v?key=%7Bb%7D%20%26%20%C3%BC&n=%7Bb%7D");
+        let plain: Uri = "/v?key=1".parse().unwrap();
+        assert_eq!(filled.path(plain.clone()).unwrap(), plain);
+    }
+
+    #[test]
+    fn headers_with_secrets_print_nothing_of_them() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", "k-{b}".parse().unwrap());
+        filled(&[("b", "s3cret")]).headers(&mut headers).unwrap();
+        assert_eq!(headers["x-api-key"].as_bytes(), b"k-s3cret");
+        assert!(!format!("{headers:?}").contains("s3cret"), "{headers:?}");
+        let refusal = filled(&[("b", "s3cret\u{7}")])
+            .headers(&mut HeaderMap::from_iter([(http::header::COOKIE, "{b}".parse().unwrap())]));
+        let text = refusal.expect_err("a bell").to_string();
+        assert!(text.contains("cookie") && !text.contains("s3cret"), "{text}");
+    }
+}
