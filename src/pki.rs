@@ -71,6 +71,20 @@ pub enum PkiError {
         /// Why it failed.
         source: rcgen::Error,
     },
+    /// The key is not that of the certificate, so nothing would accept what it signs.
+    #[error(
+        "{} and {} do not belong together: the key is not that of {}; put the pair that `firedrill pki init` made \
+         there again",
+        key.display(), ca.display(), whose(authorities)
+    )]
+    Pair {
+        /// The authority's certificate.
+        ca: PathBuf,
+        /// The key.
+        key: PathBuf,
+        /// The names of all certificates in the file.
+        authorities: Vec<String>,
+    },
     /// A record cannot be read.
     #[error("{}, line {line}: {why}", path.display())]
     Index {
@@ -94,6 +108,15 @@ pub enum PkiError {
     /// Neither the variable nor a home directory is set.
     #[error("there is no home directory; set FIREDRILL_PKI to the directory of the certificates")]
     NoHome,
+}
+
+fn whose(authorities: &[String]) -> String {
+    match authorities {
+        [only] => format!("\"{only}\""),
+        several => {
+            format!("any of the {} certificates there (\"{}\")", several.len(), several.join("\", \""))
+        }
+    }
 }
 
 /// From when to when a certificate is good.

@@ -10,6 +10,7 @@ use firedrill::{
     link::{Identity, IdentityError},
     pki::{Entry, Pki},
 };
+use rustls_pki_types::{CertificateDer, UnixTime, pem::PemObject as _};
 
 #[derive(Parser)]
 struct Typed {
@@ -60,6 +61,45 @@ fn an_authority_its_certificates_and_their_end() {
         ]
     );
     others_accept_them(dir);
+}
+
+#[test]
+fn a_key_that_is_not_the_authoritys_signs_nothing() {
+    let dirs = tempfile::tempdir().unwrap();
+    let (one, two) = (dirs.path().join("one"), dirs.path().join("two"));
+    for dir in [&one, &two] {
+        typed(dir, "init").unwrap();
+    }
+    let (own, other) =
+        (std::fs::read(one.join("ca.pem")).unwrap(), std::fs::read(two.join("ca.pem")).unwrap());
+    // Another authority's certificate beside this one's key.
+    std::fs::write(one.join("ca.pem"), &other).unwrap();
+    for line in ["issue host app-1", "issue person alice", "crl", "list", "revoke person alice"] {
+        let error = typed(&one, line).unwrap_err();
+        assert!(
+            error.contains("do not belong together") && error.contains("Firedrill CA"),
+            "{line}: {error}"
+        );
+    }
+    assert!(!one.join("hosts/app-1.pem").exists() && !one.join("crl.pem").exists());
+    // Both, as while one authority takes over from another: the one that fits the key signs.
+    std::fs::write(one.join("ca.pem"), [other, own].concat()).unwrap();
+    let (name, place) = Pki::open(&one).unwrap().signs_as().unwrap();
+    assert!(name.starts_with("Firedrill CA") && place == Some(2), "{name} {place:?}");
+    typed(&one, "issue host app-1").unwrap();
+    typed(&one, "issue person alice").unwrap();
+    assert_eq!(Identity::load(&one).unwrap().name(), "alice");
+    let certificate = CertificateDer::from_pem_file(one.join("hosts/app-1.pem")).unwrap();
+    let authorities: Vec<_> =
+        CertificateDer::pem_file_iter(one.join("ca.pem")).unwrap().collect::<Result<_, _>>().unwrap();
+    let verified = |authority: &CertificateDer<'_>| {
+        let anchor = webpki::anchor_from_trusted_cert(authority).unwrap();
+        let end = webpki::EndEntityCert::try_from(&certificate).unwrap();
+        let usage = webpki::KeyUsage::server_auth();
+        let algorithms = webpki::ALL_VERIFICATION_ALGS;
+        end.verify_for_usage(algorithms, &[anchor], &[], UnixTime::now(), usage, None, None).is_ok()
+    };
+    assert_eq!(authorities.iter().map(verified).collect::<Vec<_>>(), [false, true]);
 }
 
 /// What other programs make of the files.

@@ -7,7 +7,7 @@ use firedrill_wire::identity::Role;
 
 use super::{common::table, failure::Result};
 use crate::{
-    pki::{Entry, HostAsk, Issued, Kind, PersonAsk, Pki, crl_file, default_dir},
+    pki::{Entry, HostAsk, Issued, Kind, PersonAsk, Pki, ca_file, crl_file, default_dir},
     verdict::Exit,
 };
 
@@ -136,7 +136,10 @@ pub fn run(args: &Args) -> Result<Exit> {
     let pki = Pki::open(&dir)?;
     match &args.verb {
         Verb::Init => {}
-        Verb::Issue { whom } => issued(&issue(&pki, whom)?),
+        Verb::Issue { whom } => {
+            issued(&issue(&pki, whom)?);
+            signed_by(&pki)?;
+        }
         Verb::List { json } => list(&pki, *json)?,
         Verb::Revoke { kind, name, list_days } => {
             let kind = match kind {
@@ -174,6 +177,14 @@ fn issued(issued: &Issued) {
     outln!("certificate  {}", issued.cert.display());
     outln!("key          {}", issued.key.display());
     outln!("good until   {}", humantime::format_rfc3339_seconds(issued.until));
+}
+
+/// Says which certificate signs, where `ca.pem` has several.
+fn signed_by(pki: &Pki) -> Result<()> {
+    if let (name, Some(place)) = pki.signs_as()? {
+        outln!("signed by    \"{name}\", certificate {place} of {}", ca_file(pki.dir()).display());
+    }
+    Ok(())
 }
 
 fn copy_list(path: &std::path::Path, days: u32) {

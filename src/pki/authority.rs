@@ -7,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firedrill_wire::identity::{Identity, Person, check_name};
+use firedrill_wire::{
+    identity::{Identity, Person, check_name},
+    x509,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData as _,
@@ -25,6 +28,12 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Pki {
     dir: PathBuf,
+}
+
+/// The certificate that signs.
+struct Signer {
+    name: String,
+    place: Option<usize>,
 }
 
 fn make(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
@@ -60,17 +69,28 @@ impl Pki {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// One that is there.
+    /// One that is there. Its key must be that of a certificate in `ca.pem`, of which there may be several.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or what it signed would be accepted by nobody.
     pub fn open(dir: &Path) -> Result<Self, PkiError> {
         for missing in [ca_file(dir), dir.join("ca.key")] {
             if !missing.is_file() {
                 return Err(PkiError::NoAuthority { dir: dir.into(), missing });
             }
         }
-        Ok(Self { dir: dir.to_owned() })
+        let pki = Self { dir: dir.to_owned() };
+        pki.pair()?;
+        Ok(pki)
+    }
+
+    /// The name of the certificate in `ca.pem` that signs, and its place there, from 1, where there are several.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn signs_as(&self) -> Result<(String, Option<usize>), PkiError> {
+        let (_, _, signer) = self.pair()?;
+        Ok((signer.name, signer.place))
     }
 
     /// Its directory.
@@ -241,12 +261,37 @@ impl Pki {
     /// # Errors
     /// `ca.pem` or `ca.key` cannot be read, or is not what it should be.
     pub fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
-        let key = files::read(&self.dir.join("ca.key"))?;
-        let key = KeyPair::from_pem(&key).map_err(make("anything with ca.key"))?;
-        let certificate = CertificateDer::from_pem_slice(files::read(&ca_file(&self.dir))?.as_bytes())
-            .map_err(|_| make("anything with ca.pem")(rcgen::Error::CouldNotParseCertificate))?;
+        let (key, certificate, _) = self.pair()?;
         let params = ca_cert::params(&certificate).map_err(make("anything with ca.pem"))?;
         Ok(Issuer::new(params, key))
+    }
+
+    /// The key, and the certificate in `ca.pem` that is of that key.
+    fn pair(&self) -> Result<(KeyPair, CertificateDer<'static>, Signer), PkiError> {
+        let (ca, key_file) = (ca_file(&self.dir), self.dir.join("ca.key"));
+        let key = KeyPair::from_pem(&files::read(&key_file)?).map_err(make("anything with ca.key"))?;
+        let unreadable = || make("anything with ca.pem")(rcgen::Error::CouldNotParseCertificate);
+        let all = CertificateDer::pem_slice_iter(files::read(&ca)?.as_bytes())
+            .map(|certificate| {
+                let certificate = certificate.ok()?;
+                let facts = x509::certificate(&certificate)?;
+                Some((certificate, facts))
+            })
+            .collect::<Option<Vec<_>>>()
+            .filter(|all| !all.is_empty())
+            .ok_or_else(unreadable)?;
+        let several = all.len() > 1;
+        let public = key.subject_public_key_info();
+        match all.iter().position(|(_, facts)| facts.public_key == public) {
+            Some(at) => {
+                let (certificate, facts) = all.into_iter().nth(at).ok_or_else(unreadable)?;
+                Ok((key, certificate, Signer { name: facts.common_name, place: several.then_some(at + 1) }))
+            }
+            None => {
+                let authorities = all.into_iter().map(|(_, facts)| facts.common_name).collect();
+                Err(PkiError::Pair { ca, key: key_file, authorities })
+            }
+        }
     }
 
     fn index(&self) -> PathBuf {

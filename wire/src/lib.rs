@@ -17,6 +17,7 @@ pub mod quantity;
 pub mod share;
 pub mod span;
 pub mod touches;
+pub mod x509;
 
 pub use fault::Fault;
 pub use id::{InjectionId, RunId};
