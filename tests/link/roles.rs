@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use firedrill::link::{Agent, Identity, LinkError};
-use firedrill_wire::identity::Role;
+use firedrill_wire::{api::Prepare, identity::Role};
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
@@ -142,7 +142,7 @@ async fn what_is_wrong_with_a_call_is_said_with_the_right_status() {
     let served = served(&house).await;
     let operator = house.person("olga", Role::Operator);
     let mut bare = served.bare(&house, "olga").await;
-    let big = format!("{{\"plan_digest\":\"{}\"}}", "x".repeat(1 << 20));
+    let big = format!("{{\"plan_digest\":\"{}\"}}", "x".repeat(Prepare::MOST_BYTES));
     for (method, path, body, status, code, says) in [
         ("GET", "/v2/status", "", 404, "unknown-version", "/v1/"),
         ("GET", "/v1/nothing", "", 404, "unknown-path", "no such call"),
