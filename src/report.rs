@@ -18,7 +18,7 @@ use crate::{
 };
 
 use view::{ChartView, Sketch};
-pub(crate) use view::{alarm, measured};
+pub(crate) use view::{alarm, alike::hosts, measured};
 
 /// What a report is made of.
 pub struct Input<'a> {

@@ -9,10 +9,7 @@ use super::failure::{Failure, Result, Wrap as _};
 use crate::{
     log,
     report::{self, Format, Input},
-    score::{
-        Scorecard,
-        card::{state_word, verdict_word},
-    },
+    score::{Scorecard, card::verdict_word},
     verdict::{Exit, Verdict},
 };
 
@@ -154,9 +151,9 @@ pub fn table(card: &Scorecard) -> String {
             let _ = writeln!(text, "  {}: {why}", attack.name);
         }
     }
-    for host in &card.hosts {
+    for host in report::hosts(&card.hosts) {
         let ours = if host.ours.is_empty() { String::new() } else { format!(": {}", host.ours.join("; ")) };
-        let _ = writeln!(text, "  {} ended {}{ours}", host.host, state_word(host.state));
+        let _ = writeln!(text, "  {} ended {}{ours}", host.host, host.state);
     }
     let score = card.score.map_or_else(|| "no score".to_owned(), |score| format!("score {score} of 100"));
     let _ = writeln!(text, "  {score}, {} of {} run, exit code {}", card.ran, card.planned, card.exit);

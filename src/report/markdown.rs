@@ -125,7 +125,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         &mut text,
         &["host", "ended", "compared", "what of ours remains"],
         view.hosts.iter().map(|host| {
-            vec![host.host.clone(), host.state.to_owned(), host.compared.to_string(), host.ours.join("; ")]
+            vec![host.host.clone(), host.state.to_owned(), host.compared.clone(), host.ours.join("; ")]
         }),
     );
     text.into_bytes()

@@ -1,5 +1,6 @@
 //! A scorecard as people read it: every figure already a text, so that no template calculates. HTML and Markdown share it.
 
+pub(crate) mod alike;
 mod charts;
 mod events;
 mod exchanges;
@@ -21,6 +22,7 @@ use crate::{
     },
     verdict::Verdict,
 };
+use alike::FEW;
 pub(crate) use charts::ChartView;
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
@@ -129,7 +131,7 @@ pub(crate) struct HostView {
     pub(crate) host: String,
     pub(crate) state: &'static str,
     pub(crate) glyph: &'static str,
-    pub(crate) compared: u64,
+    pub(crate) compared: String,
     pub(crate) ours: Vec<String>,
     pub(crate) foreign: Vec<String>,
 }
@@ -171,29 +173,28 @@ impl View {
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
             plan: facts.plan.map(plan_view),
             events: input.log.records.iter().filter_map(event_view).collect(),
-            hosts: card
-                .hosts
-                .iter()
-                .map(|host| HostView {
-                    host: host.host.clone(),
-                    state: state_word(host.state),
-                    glyph: if host.state == HostState::Clean { "✓" } else { "!" },
-                    compared: host.compared,
-                    ours: host.ours.clone(),
-                    foreign: host.foreign.clone(),
-                })
-                .collect(),
+            hosts: alike::hosts(&card.hosts),
         }
     }
 }
 
 /// Says which hosts may still have something of ours.
 pub(crate) fn alarm(hosts: &[HostCard]) -> String {
-    let bad: Vec<String> = hosts
+    let bad = hosts
         .iter()
-        .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven))
-        .map(|host| format!("{} ended {}", host.host, state_word(host.state)))
-        .collect();
+        .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven));
+    let bad: Vec<String> = if hosts.len() <= FEW {
+        bad.map(|host| format!("{} ended {}", host.host, state_word(host.state))).collect()
+    } else {
+        let states = crate::alike::together(bad, |host| state_word(host.state));
+        let names = |group: &Vec<&HostCard>| {
+            crate::alike::names(&group.iter().map(|host| host.host.as_str()).collect::<Vec<_>>())
+        };
+        let line = |group: Vec<&HostCard>| {
+            Some(format!("{} ended {}", names(&group), state_word(group.first()?.state)))
+        };
+        states.into_iter().filter_map(line).collect()
+    };
     if bad.is_empty() {
         return String::new();
     }
@@ -289,30 +290,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         figures: attack.figures.iter().map(|figure| figure_view(attack, figure)).collect(),
         disagreements: attack.disagreements.iter().map(DisagreementCard::sentence).collect(),
         causes: attack.causes.iter().map(cause_view).collect(),
-        injections: attack
-            .injections
-            .iter()
-            .map(|one| InjectionView {
-                what: format!("{} on {}", one.kind, one.host),
-                id: one.id.as_ref().map_or_else(|| "never armed".to_owned(), ToString::to_string),
-                from: one.in_force_us.map_or_else(|| NONE.to_owned(), say::clock),
-                held: match (one.in_force_us, one.undoing_us.or(one.ended_us)) {
-                    (Some(from), Some(until)) => {
-                        format!("{} of {}", say::time(until.saturating_sub(from)), say::time(one.hold_us))
-                    }
-                    (Some(_), None) => format!("? of {}", say::time(one.hold_us)),
-                    _ => NONE.to_owned(),
-                },
-                in_force: seen(one.in_force),
-                exercised: seen(one.exercised),
-                count: one.count.map_or_else(|| NONE.to_owned(), |count| count.to_string()),
-                looks: one.looks,
-                detail: one.detail.clone(),
-                effects: one.effects.clone(),
-                undo: one.undo.clone(),
-                not_exchanged: one.not_exchanged.clone().unwrap_or_default(),
-            })
-            .collect(),
+        injections: alike::injections(&attack.injections),
         exchanges: ExchangeView::all(attack),
         ran,
     }
@@ -378,7 +356,7 @@ fn plan_view(plan: &Plan) -> PlanView {
     rows.push(("lease".to_owned(), plan.lease.to_string()));
     rows.push(("seed".to_owned(), plan.seed.to_string()));
     let hosts: Vec<_> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
-    rows.push(("fleet".to_owned(), hosts.join(", ")));
+    rows.push(("fleet".to_owned(), crate::alike::names(&hosts)));
     for guard in &plan.guard.abort {
         let text = format!(
             "abort when less than {} of {} is good over {}",
@@ -393,7 +371,7 @@ fn plan_view(plan: &Plan) -> PlanView {
             .probes
             .iter()
             .map(|probe| {
-                let from = probe.from.join(", ");
+                let from = crate::alike::names(&probe.from);
                 let what = match &probe.kind {
                     firedrill_wire::probe::ProbeKind::Http(http) => http.shown(),
                     firedrill_wire::probe::ProbeKind::Tcp(tcp) => {
@@ -414,11 +392,7 @@ fn plan_view(plan: &Plan) -> PlanView {
             .attacks
             .iter()
             .map(|attack| {
-                let faults: Vec<_> = attack
-                    .injections
-                    .iter()
-                    .map(|one| format!("{} on {}", one.fault.kind(), one.host))
-                    .collect();
+                let faults = alike::faults(attack);
                 let times = format!(
                     "baseline {}, hold {}, recovery {}, settle {}",
                     attack.baseline, attack.hold, attack.recovery, attack.settle
