@@ -40,16 +40,12 @@ pub(crate) fn likewise(all: &[(String, String)]) -> String {
 /// A text without `own` words, addresses, and names of our objects in the kernel. For comparing only.
 pub(crate) fn sameness(text: &str, own: &[&str]) -> String {
     let address = |word: &str| word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok();
-    masked(text, &|word| own.contains(&word) || is_ours(word) || address(word))
+    masked(text, &|word| own.contains(&word) || address(word))
 }
 
 /// The same with addresses, for texts in which they say whom something is done to.
 pub(crate) fn without(text: &str, own: &[&str]) -> String {
-    masked(text, &|word| own.contains(&word) || is_ours(word))
-}
-
-fn is_ours(word: &str) -> bool {
-    word.starts_with("fd_")
+    masked(text, &|word| own.contains(&word))
 }
 
 fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
@@ -60,12 +56,23 @@ fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
         let length = rest[start..].find(|c| !within(c)).unwrap_or(rest.len() - start);
         let word = rest[start..start + length].trim_end_matches([':', '.']);
         same.push_str(&rest[..start]);
-        same.push_str(if is_own(word) { "…" } else { word });
+        match ours(word) {
+            _ if is_own(word) => same.push('…'),
+            Some(at) => same.extend([&word[..at], "…"]),
+            None => same.push_str(word),
+        }
         // Punctuation at its end.
         same.push_str(&rest[start + word.len()..start + length]);
         rest = &rest[start + length..];
     }
     same + rest
+}
+
+/// Where the name of one of our objects begins in a word such as `nft-table:fd_run_1_1`.
+fn ours(word: &str) -> Option<usize> {
+    word.match_indices("fd_")
+        .map(|(at, _)| at)
+        .find(|at| !word[..*at].ends_with(|c: char| c.is_alphanumeric()))
 }
 
 #[cfg(test)]
@@ -83,6 +90,11 @@ mod tests {
         assert_eq!(one, "… (…): no route to […]. …");
         assert_ne!(sameness("5 s on app1", &["app1"]), sameness("6 s on app2", &["app2"]));
         assert_eq!(sameness("é: ü-1", &[]), "é: ü-1");
+        assert_eq!(
+            without("nft-table:fd_r_1_2 of r-1-2, 10.0.0.1", &["r-1-2"]),
+            "nft-table:… of …, 10.0.0.1"
+        );
+        assert_eq!(without("sfd_x", &[]), "sfd_x");
     }
 
     #[test]

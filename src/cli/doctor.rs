@@ -130,7 +130,10 @@ fn findings(doctors: &[(&str, &Doctor)]) -> String {
     let all = doctors.iter().flat_map(|(host, doctor)| doctor.findings.iter().map(move |one| (*host, one)));
     let mut lines = Vec::new();
     for of_thing in alike::together(all, |(_, finding)| &finding.what) {
-        let forms = alike::together(of_thing, |(_, one)| (one.grade, &one.detail, &one.hint));
+        let own = |host: &str, text: &str| alike::without(text, &[host]);
+        let forms = alike::together(of_thing, |(host, one)| {
+            (one.grade, own(host, &one.detail), own(host, &one.hint))
+        });
         let (wrong, well): (Vec<_>, Vec<_>) = forms.into_iter().partition(|form| {
             form.first().is_some_and(|(_, one)| matches!(one.grade, Grade::Missing | Grade::Bad))
         });

@@ -94,11 +94,11 @@ fn lines(out: &mut String, head: &str, all: &[String]) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firedrill_wire::api::Problem;
+    use firedrill_wire::api::{Claim, Problem};
 
     fn ready(n: usize, notes: &[&str]) -> Answer {
         let answer = Prepared::Ready {
-            claims: Vec::new(),
+            claims: vec![Claim { what: format!("nft-table:fd_r_1_{n}"), shared: false }],
             effects: vec![format!("drop packets to 10.9.0.4 (table inet fd_r_1_{n})")],
             undo: vec![format!("delete table inet fd_r_1_{n}")],
             switches: Vec::new(),
@@ -118,7 +118,7 @@ mod tests {
     fn agents_that_say_the_same_are_told_once_and_so_is_what_all_note() {
         let all: Vec<Answer> = (1..=40).map(|n| ready(n, &["SSH is spared"])).collect();
         let one = text(&all);
-        assert_eq!(one.lines().count(), 4, "{one}");
+        assert_eq!(one.lines().count(), 5, "{one}");
         assert!(one.starts_with("  app1…app40 (40)\n") && one.contains("fd_r_1_1)"), "{one}");
         let mut mixed = all;
         mixed[6] = ready(7, &["SSH is spared", "it has a firewall of its own"]);
