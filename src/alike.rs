@@ -4,7 +4,7 @@ mod said;
 
 use std::{collections::HashMap, hash::Hash};
 
-pub(crate) use said::{likewise, said, without};
+pub(crate) use said::{likewise, masked, said, without};
 
 /// So many names are all written out.
 const WRITTEN_OUT: usize = 8;

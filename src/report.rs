@@ -18,7 +18,11 @@ use crate::{
 };
 
 use view::{ChartView, Sketch};
-pub(crate) use view::{alarm, alike::hosts, measured};
+pub(crate) use view::{
+    alarm,
+    alike::{hosts, reasons},
+    measured,
+};
 
 /// What a report is made of.
 pub struct Input<'a> {

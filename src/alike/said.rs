@@ -48,7 +48,8 @@ pub(crate) fn without(text: &str, own: &[&str]) -> String {
     masked(text, &|word| own.contains(&word))
 }
 
-fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
+/// A text without the words that belong to one host alone, and without names of our objects in the kernel.
+pub(crate) fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
     let within = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     let mut same = String::new();
     let mut rest = text;

@@ -114,7 +114,7 @@ pub fn table(card: &Scorecard) -> String {
     if !alarm.is_empty() {
         let _ = writeln!(text, "  {alarm}\n");
     }
-    for why in &card.why {
+    for why in report::reasons(&card.why, &card.attacks) {
         let _ = writeln!(text, "  {why}");
     }
     let mut rows = tabled::builder::Builder::default();
@@ -147,7 +147,7 @@ pub fn table(card: &Scorecard) -> String {
     for attack in
         card.attacks.iter().filter(|attack| attack.verdict.is_some_and(|word| word != Verdict::Held))
     {
-        for why in &attack.why {
+        for why in report::reasons(&attack.why, std::slice::from_ref(attack)) {
             let _ = writeln!(text, "  {}: {why}", attack.name);
         }
     }

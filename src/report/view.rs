@@ -166,7 +166,7 @@ impl View {
             story: card.story.clone(),
             hypothesis: card.hypothesis.clone(),
             alarm: alarm(&card.hosts),
-            why: card.why.clone(),
+            why: alike::reasons(&card.why, &card.attacks),
             warnings: input.log.warnings.clone(),
             meta,
             timelines: input.timelines.clone(),
@@ -273,7 +273,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         glyph: glyph(attack.verdict),
         score: score(attack.score),
         course,
-        why: attack.why.clone(),
+        why: alike::reasons(&attack.why, std::slice::from_ref(attack)),
         means: planned.map_or_else(Vec::new, |planned| planned.means.clone()),
         when: attack.phases.first().zip(attack.phases.last()).map_or_else(String::new, |(first, last)| {
             format!("{} – {}", say::clock(first.from_us), say::clock(last.until_us))

@@ -1,5 +1,7 @@
 //! Rows of reports of many hosts: those that are alike are one row. A report of a few hosts has a row for each.
 
+use std::collections::HashSet;
+
 use firedrill_wire::{api::HostState, evidence::Seen};
 
 use super::{HostView, InjectionView, NONE, seen};
@@ -7,7 +9,7 @@ use crate::{
     alike,
     plan::model::Attack,
     score::{
-        card::{HostCard, InjectionCard, state_word},
+        card::{AttackCard, HostCard, InjectionCard, state_word},
         say,
     },
 };
@@ -93,6 +95,35 @@ fn injection(group: &[&InjectionCard]) -> Option<InjectionView> {
     })
 }
 
+/// Reasons: of many that differ only by host and figures, the first stands with the other hosts' names.
+pub(crate) fn reasons(why: &[String], attacks: &[AttackCard]) -> Vec<String> {
+    if why.len() <= FEW {
+        return why.to_vec();
+    }
+    let hosts: HashSet<&str> =
+        attacks.iter().flat_map(|attack| &attack.injections).map(|one| one.host.as_str()).collect();
+    let figure = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let groups =
+        alike::together(why, |text| alike::masked(text, &|word| hosts.contains(word) || figure(word)));
+    let lines = groups.into_iter().filter_map(|group| {
+        let (first, others) = group.split_first()?;
+        // The host of a reason is the first that it names.
+        let host = |text: &&String| {
+            text.split(|c: char| !(c.is_alphanumeric() || ".-_".contains(c)))
+                .find(|word| hosts.contains(word))
+                .map(str::to_owned)
+        };
+        let mut names: Vec<String> = others.iter().filter_map(host).collect();
+        names.dedup();
+        Some(match others.len() {
+            0 => (*first).clone(),
+            more if names.is_empty() => format!("{first} (and {more} times more)"),
+            _ => format!("{first} (likewise {})", alike::names(&names)),
+        })
+    });
+    lines.collect()
+}
+
 /// The faults of an attack: each kind with its hosts, where they are many.
 pub(super) fn faults(attack: &Attack) -> Vec<String> {
     if attack.injections.len() <= FEW {
@@ -152,6 +183,23 @@ mod tests {
             exchanges: Vec::new(),
             not_exchanged: None,
         }
+    }
+
+    #[test]
+    fn reasons_that_differ_by_host_and_figures_are_told_once() {
+        let attack = AttackCard { injections: (1..=40).map(|n| done(n, Seen::No)).collect(), ..card() };
+        let why = |n: i64| {
+            format!("net-block on app{n} was never exercised: table fd_r_1_{n}: {n} rules, lease 9s {n}ms")
+        };
+        let mut all: Vec<String> = (1..=40).map(why).collect();
+        all.insert(1, "the log ends early".to_owned());
+        let told = reasons(&all, std::slice::from_ref(&attack));
+        assert_eq!(told, [why(1) + " (likewise app2…app40 (39))", "the log ends early".to_owned()]);
+        assert_eq!(reasons(&all[..8], &[attack]), all[..8]);
+    }
+
+    fn card() -> AttackCard {
+        crate::score::fold(&crate::testing::Drill::one().records()).attacks.remove(0)
     }
 
     #[test]
