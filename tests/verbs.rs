@@ -368,6 +368,58 @@ fn a_run_and_the_verbs_around_it() {
 }
 
 #[test]
+fn a_revoked_operators_run_is_ended_at_once() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("revoked");
+    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let uid = rustix::process::getuid().as_raw();
+    let pki = base.join(format!("firedrill-lab-{uid}-{}/pki", bench.lab));
+    let pki = |words: &[&str]| {
+        let dir = ["pki", "--dir", pki.to_str().unwrap()];
+        assert_ends(&bench.firedrill(&[&dir[..], words].concat()).output().unwrap(), 0, "");
+        fs::File::open(pki.join("crl.pem")).unwrap()
+    };
+    let put = |host: &str, list: fs::File| {
+        let put = "cat > /etc/firedrill/new && mv /etc/firedrill/new /etc/firedrill/crl.pem";
+        let words = ["lab", "exec", "--name", &bench.lab, host, "--", "sh", "-c", put];
+        assert_ends(&bench.firedrill(&words).stdin(list).output().unwrap(), 0, "");
+    };
+    // An expired list is told, and stops harm.
+    put("app2", pki(&["crl", "--days", "0"]));
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let doctor = bench.on(&["doctor", "--host", "app2"]).output().unwrap();
+        if said(&doctor).contains("EXPIRED") {
+            assert_ends(&doctor, 3, "every fault is refused");
+            break;
+        }
+        assert!(Instant::now() < end, "{}", said(&doctor));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
+    let (mut child, _) = bench.until_in_force(&scenario(1, "40s", "", ""));
+    let since = Instant::now();
+    put("app1", pki(&["revoke", "person", "lab-operator"]));
+    // It could not prove that all is as before: nobody answers it any more.
+    assert_eq!(wait(&mut child).code(), Some(6), "{}", bench.stderr());
+    let took = since.elapsed();
+    assert!(
+        took < Duration::from_secs(8),
+        "{took:?}, which its hold or lease would have taken: {}",
+        bench.stderr()
+    );
+    for told in
+        ["fault 1-1 put back", "of lab-operator is not trusted any more: it was revoked", "app1 is unproven"]
+    {
+        assert!(bench.stderr().contains(told), "no `{told}` in {}", bench.stderr());
+    }
+    let refused = bench.on(&["undo", "--all", "--host", "app1"]).output().unwrap();
+    assert!(said(&refused).contains("certificate was revoked"), "{}", said(&refused));
+}
+
+#[test]
 fn signals_heal_and_a_dead_coordinator_is_collected() {
     if !labs() {
         return;

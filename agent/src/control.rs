@@ -1,6 +1,8 @@
 //! What the link may ask of the agent: the seam between the server, which knows certificates, and the supervisor,
 //! which knows injections.
 
+use std::{fmt, sync::Arc};
+
 use firedrill_wire::{
     RunId,
     api::{
@@ -11,6 +13,7 @@ use firedrill_wire::{
     journal::AgentEvent,
     probe::Bin,
 };
+use rustls_pki_types::CertificateDer;
 
 /// Who asks, as the certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,27 @@ pub struct Caller {
     pub environments: Vec<String>,
     /// Whether it may harm (`operator`) or only look and heal (`viewer`).
     pub may_harm: bool,
+    /// The certificate; none for whoever is root on the host.
+    pub certificate: Option<Arc<Certificate>>,
 }
+
+/// A certificate that somebody asks with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Its serial number in hexadecimal; empty where it could not be read.
+    pub serial: String,
+    /// The certificate, then those between it and the authority.
+    pub chain: Vec<CertificateDer<'static>>,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "certificate {}", self.serial)
+    }
+}
+
+/// Whether a certificate is trusted now; the error says why not.
+pub type Trusted<'a> = &'a dyn Fn(&Certificate) -> Result<(), String>;
 
 /// A stream's next items: those journaled after `after`, then those to come.
 pub type Feed<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = T> + Send>>;
@@ -54,6 +77,9 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The run is unknown here or somebody else's, or its lease has ended.
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem>;
+    /// What is trusted has changed: every run is ended in which somebody took part whose certificate is not trusted any
+    /// more. Its injections are put back and its probes stop.
+    fn distrust(&self, trusted: Trusted<'_>);
     /// Puts back; answers when it is done. Never refused.
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer;
     /// Ends a halt.

@@ -32,5 +32,6 @@ pub mod sweep;
 #[doc(hidden)]
 pub mod testing;
 pub mod transition;
+pub mod trust;
 pub mod undo;
 pub mod wiring;

@@ -97,6 +97,7 @@ fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
         team: None,
         environments: Vec::new(),
         may_harm: false,
+        certificate: None,
     };
     let answer = match serde_json::from_str(&read_line(stream)?) {
         Ok(Call::Status) => Answer::Status(Box::new(supervisor.status())),

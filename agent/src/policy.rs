@@ -21,12 +21,17 @@ pub use self::{act::Act, blackout::Blackout, rule::Rule};
 
 use crate::{control::Caller, fault::refuse};
 
+/// Shorter leases end between two renewals of a coordinator.
+const LEASE_LEAST: Span = Span::secs(2);
+
 /// What may be done on this host.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// No injection may stay longer.
     pub max_hold: Span,
+    /// No lease may be longer: so long a fault may outlive a coordinator that died.
+    pub max_lease: Span,
     /// No more may be open at a time.
     pub max_faults: usize,
     /// Services that no fault on services or processes touches, whoever asks; `*` stands for any text.
@@ -46,6 +51,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_hold: Span::secs(3600),
+            max_lease: Span::secs(3600),
             max_faults: 16,
             protected_services: Vec::new(),
             max_probe_time: StartProbes::LONGEST,
@@ -77,6 +83,12 @@ impl Policy {
     /// # Errors
     /// Which one does not, and what would be right.
     pub fn validate(&self) -> Result<(), String> {
+        if self.max_lease < LEASE_LEAST {
+            return Err(format!(
+                "policy.max_lease = \"{}\" would refuse every run; {LEASE_LEAST} at least",
+                self.max_lease
+            ));
+        }
         if self.max_probe_time > StartProbes::LONGEST {
             return Err(format!(
                 "policy.max_probe_time = \"{}\" is more than the most, {}",
@@ -165,6 +177,21 @@ impl Policy {
         }
         let rule = nearest.map_or_else(|| "policy.allow".to_owned(), |(_, text)| text);
         Err(said(file, &rule, format!("{kind}: no rule lets {} do this", ask.caller.name)))
+    }
+
+    /// Whether a lease may be so long.
+    ///
+    /// # Errors
+    /// The refusal: it names the bound.
+    pub fn check_lease(&self, lease: Span, file: &Path) -> Result<(), Problem> {
+        if lease <= self.max_lease {
+            return Ok(());
+        }
+        Err(refuse(
+            "not-allowed",
+            format!("a lease of {lease} is too long, at most {} is allowed", self.max_lease),
+            format!("policy.max_lease in {} says so; give the scenario a shorter `lease`", file.display()),
+        ))
     }
 
     /// Whether so many probes may be started for so long.

@@ -27,6 +27,7 @@ mod routes;
 mod stream;
 mod tls;
 mod verify;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
 
+pub(crate) use tls::CRL_FILE;
 pub use tls::{Tls, TlsError};
 
 /// How long a TLS handshake may take.
@@ -47,8 +49,9 @@ const CONNECTIONS: usize = 256;
 const IDLE: Duration = Duration::from_secs(60);
 /// How long calls that are under way have at the end, when the server stops.
 const LAST_CALLS: Duration = Duration::from_secs(2);
-/// How often the files of [`Tls`] are looked at for changes.
-const LOOK_AT_FILES: Duration = Duration::from_secs(30);
+/// How long the connection of somebody who is not trusted any more stays, so that they learn what became of what they
+/// held. All calls on it are refused meanwhile.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves until `stop` is cancelled; then takes nothing new, ends the streams, lets calls under way end for 2 s at
 /// most, and returns. A call that was handed to `control` goes on there even when its caller has gone.

@@ -7,6 +7,7 @@
 mod arm;
 mod book;
 mod control;
+mod distrust;
 mod feed;
 mod finish;
 mod life;

@@ -21,6 +21,7 @@ use crate::{
     host::Host,
     snapshot::Parties,
     sweep::Sweep,
+    trust,
 };
 
 /// All ports.
@@ -43,10 +44,11 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// Reports the capabilities of a host with this build, after what its configuration gives to say.
+    /// Reports the capabilities of a host with this build, after what its configuration gives to say, and its certificates.
     #[must_use]
-    pub fn doctor(&self, host: &Host, configuration: Vec<Finding>) -> Doctor {
+    pub fn doctor(&self, host: &Host, config: &Config, configuration: Vec<Finding>) -> Doctor {
         let mut findings = configuration;
+        findings.extend(trust::findings(config));
         findings.extend((self.findings)(host));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
         Doctor {

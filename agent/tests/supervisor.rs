@@ -16,14 +16,14 @@ use std::{
 use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
-    control::{Caller, Control},
+    control::{Caller, Certificate, Control},
     journal::{Tail, read},
     supervisor::{Guard, Supervisor, recover},
 };
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
-    api::{Arm, HostState, Prepare, Prepared, Renew, StartProbes, Undo, UndoAnswer, UndoScope},
+    api::{Arm, HostState, Prepare, Prepared, Problem, Renew, StartProbes, Undo, UndoAnswer, UndoScope},
     fault::{ProcessKill, Signal},
     journal::{AgentEvent, HealReason, State, What},
 };
@@ -182,6 +182,84 @@ fn kill(name: &str) -> Fault {
 
 fn a() -> [(&'static str, Fault); 1] {
     [("a", pause("a", None, None))]
+}
+
+/// A person whose certificate has that serial number.
+fn with_certificate(name: &str, serial: &str) -> Caller {
+    let certificate = Certificate { serial: serial.into(), chain: Vec::new() };
+    Caller { name: name.into(), certificate: Some(Arc::new(certificate)), ..alice() }
+}
+
+#[test]
+fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
+    let agent = Agent::new();
+    let (run, others): (RunId, RunId) = (run_id(), "r2".parse().unwrap());
+    for (run, who, name, id) in [(&run, "mallory", "a", "r1-a-1"), (&others, "olga", "b", "r2-b-1")] {
+        let caller = with_certificate(who, who);
+        let ask = ask_prepare(&[(id, pause(name, None, None))], HOLD);
+        let ready = ready(agent.supervisor.prepare(&caller, run, &ask).unwrap());
+        agent.supervisor.arm(&caller, run, &ask_arm(&ready, 50, HOLD, LEASE)).unwrap();
+        agent.supervisor.renew(&caller, run, &Renew { lease: LEASE }).unwrap();
+        wait("it is in force", || agent.file(name).exists());
+    }
+    let judge = |certificate: &Certificate| match certificate.serial.as_str() {
+        "mallory" => Err("it was revoked".to_owned()),
+        _ => Ok(()),
+    };
+    agent.supervisor.distrust(&judge);
+    wait("it is put back", || agent.history("r1-a-1").0.contains(&State::Undone));
+    assert!(!agent.file("a").exists() && agent.file("b").exists());
+    assert_eq!(agent.history("r1-a-1").1, Some(HealReason::Distrusted { name: "mallory".into() }));
+    let told = agent.events().into_iter().filter_map(|event| match event.what {
+        What::Distrusted { run, name, serial, why } => Some((run, name, serial, why)),
+        _ => None,
+    });
+    let expected = (run.clone(), "mallory".into(), "mallory".into(), "it was revoked".into());
+    assert_eq!(told.collect::<Vec<_>>(), [expected]);
+    // Nobody goes on with that run, its owner with another certificate neither.
+    let again = with_certificate("mallory", "another");
+    let ask = ask_prepare(&[("r1-c-1", pause("c", None, None))], HOLD);
+    for problem in [
+        agent.supervisor.prepare(&again, &run, &ask).unwrap_err(),
+        agent.supervisor.renew(&again, &run, &Renew { lease: LEASE }).unwrap_err(),
+        agent
+            .supervisor
+            .start_probes(&again, &run, &StartProbes { probes: Vec::new(), at_most: HOLD, environment: None })
+            .unwrap_err(),
+    ] {
+        assert_eq!(problem.code, "distrusted");
+        assert!(problem.title.contains("the certificate of mallory is not trusted"), "{}", problem.title);
+    }
+    // A second look ends nothing again.
+    agent.supervisor.distrust(&judge);
+    assert_eq!(
+        agent.events().iter().filter(|event| matches!(event.what, What::Distrusted { .. })).count(),
+        1
+    );
+}
+
+#[test]
+fn leases_are_bounded_by_the_policy() {
+    let agent = Agent::with("[policy]\nmax_lease = \"20s\"\n");
+    let answer = agent.supervisor.prepare(
+        &alice(),
+        &run_id(),
+        &ask_prepare(&[("r1-a-1", pause("a", None, None))], HOLD),
+    );
+    let ready = ready(answer.unwrap());
+    let bounded = |problem: Problem| {
+        assert_eq!(problem.code, "not-allowed");
+        assert!(problem.title.contains("at most 20s"), "{}", problem.title);
+        assert!(problem.hint.contains("policy.max_lease"), "{}", problem.hint);
+    };
+    let years = Span::secs(1000 * 365 * 86_400);
+    bounded(agent.supervisor.arm(&alice(), &run_id(), &ask_arm(&ready, 50, HOLD, years)).unwrap_err());
+    agent.arm(&ask_arm(&ready, 50, HOLD, Span::secs(20))).unwrap();
+    bounded(agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: years }).unwrap_err());
+    agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: Span::secs(20) }).unwrap();
+    let file = agent.dir.path().join("agent.toml");
+    let error = Config::parse("[policy]\nmax_lease = \"1s\"\n", &file).unwrap_err().to_string();
+    assert!(error.contains("policy.max_lease") && error.contains("2s at least"), "{error}");
 }
 
 #[test]

@@ -188,6 +188,9 @@ impl Run {
             What::RunUndone { run, by } if *run == self.id && !self.undone && !self.finishing => {
                 Some(format!("{by} undid the run on {host}"))
             }
+            What::Distrusted { run, name, why, .. } if !self.finishing && *run == self.id => Some(format!(
+                "{host} put the run back, because the certificate of {name} is not trusted any more: {why}"
+            )),
             // After the attacks there is nothing left that it could stop.
             What::Halted { by } if !self.finishing && self.plan.targets().contains(host) => {
                 Some(format!("{by} halted {host}"))

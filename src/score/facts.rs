@@ -249,6 +249,7 @@ impl<'a> Facts<'a> {
             What::UndoRetry { .. }
             | What::LeaseExpired { .. }
             | What::RunUndone { .. }
+            | What::Distrusted { .. }
             | What::Halted { .. }
             | What::Released { .. } => {}
         }

@@ -165,6 +165,14 @@ fn ended_early(
                 doubts.push(weak(format!("{name}: the lease ran out and the agent healed")));
                 continue;
             }
+            Some(HealReason::Distrusted { name: whose }) => {
+                if too_short(one, in_force, change.at_us) {
+                    doubts.push(weak(format!(
+                        "{name} was lifted early, because the certificate of {whose} is not trusted any more"
+                    )));
+                }
+                continue;
+            }
             Some(HealReason::Asked { by }) => {
                 if too_short(one, in_force, change.at_us) {
                     doubts.push(weak(format!("{name} was lifted early, asked for by {by}")));

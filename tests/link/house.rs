@@ -17,7 +17,7 @@ use firedrill::{
     plan::model::{Host, Reach},
 };
 use firedrill_agent::{
-    control::{Caller, Control, Feed},
+    control::{Caller, Control, Feed, Trusted},
     serve::{Tls, serve},
 };
 use firedrill_probe::clock;
@@ -275,6 +275,8 @@ pub(crate) fn bin(seq: u64) -> Bin {
 /// Writes down what it was asked, and answers.
 pub(crate) struct Recorder {
     pub(crate) calls: Mutex<Vec<String>>,
+    /// Who armed something.
+    held_by: Mutex<Vec<Caller>>,
     /// How far events have come; bins too, and whether they have ended.
     pub(crate) events: watch::Sender<u64>,
     pub(crate) bins: watch::Sender<(u64, bool)>,
@@ -287,6 +289,7 @@ impl Recorder {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             calls: Mutex::default(),
+            held_by: Mutex::default(),
             events: watch::Sender::new(0),
             bins: watch::Sender::new((0, false)),
             blocked: watch::Sender::new(false),
@@ -340,7 +343,8 @@ impl Control for Recorder {
         self.block();
         Ok(PrepareAnswer { clock: self.clock(), injections: Vec::new() })
     }
-    fn arm(&self, _: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
+    fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
+        self.held_by.lock().unwrap().push(caller.clone());
         self.note(format!("arm {run}"));
         if run.as_str() == "tombstone" {
             let (code, title) = ("tombstone".to_owned(), "run tombstone was undone".to_owned());
@@ -352,6 +356,14 @@ impl Control for Recorder {
         self.note(format!("renew {run}"));
         self.renewals.fetch_add(1, Ordering::Relaxed);
         Ok(Renewed { clock: self.clock(), last_seq: 0, open: Vec::new() })
+    }
+    fn distrust(&self, trusted: Trusted<'_>) {
+        let held = self.held_by.lock().unwrap().clone();
+        let ended = held.iter().filter_map(|caller| {
+            let why = trusted(caller.certificate.as_ref()?).err()?;
+            Some(format!("distrust {}: {why}", caller.name))
+        });
+        ended.for_each(|told| self.note(told));
     }
     fn undo(&self, caller: &Caller, _: &Undo) -> UndoAnswer {
         self.note(format!("undo by {} may_harm={}", caller.name, caller.may_harm));

@@ -18,6 +18,7 @@ use tokio::{
 
 use super::house::{
     HOST, House, Recorder, Served, agent, arm, client_config, issued_host, past, prepare, run, undo_all,
+    until,
 };
 
 fn trust<T: std::fmt::Debug>(result: Result<T, LinkError>) -> Trust {
@@ -150,6 +151,60 @@ async fn the_revoked_are_cut_off_and_kept_out() {
     assert_eq!(trust(last), Trust::CoordinatorRevoked);
     assert_eq!(trust(mallory.undo(&undo_all()).await), Trust::CoordinatorRevoked);
     olga.arm(&run(), &arm()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_revocation_list_is_noticed_and_ends_what_the_revoked_hold() {
+    let house = House::new();
+    // As where a link leads to a directory that something else keeps up to date.
+    let kept = tempfile::tempdir().unwrap();
+    house.pki.write_crl(10).unwrap();
+    let (crl, elsewhere) = (crl_file(house.dir.path()), kept.path().join("list.pem"));
+    std::fs::rename(&crl, &elsewhere).unwrap();
+    let link = house.dir.path().join("link.pem");
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    let served = Served::new(house.tls(Some(&link)), Recorder::new()).await;
+    let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));
+    let (olga, mallory) = (served.agent(&olga), served.agent(&mallory));
+    olga.arm(&run(), &arm()).await.unwrap();
+    mallory.arm(&run(), &arm()).await.unwrap();
+    let mut following = Box::pin(mallory.events(0));
+    served.control.events.send_replace(1);
+    following.next().await.unwrap().unwrap();
+    served.control.taken();
+
+    house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
+    std::fs::rename(&crl, &elsewhere).unwrap();
+    let since = std::time::Instant::now();
+    until("what mallory holds is ended", || {
+        served.control.taken().contains(&"distrust mallory: it was revoked".to_owned())
+    })
+    .await;
+    // She learns what became of it, on the stream that is open, and then nothing more.
+    served.control.events.send_replace(2);
+    following.next().await.unwrap().unwrap();
+    assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
+    let took = since.elapsed();
+    assert!(took < Duration::from_secs(5), "noticed after {took:?}: only by looking once in a while");
+    olga.arm(&run(), &arm()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_gets_through_that_begins_after_a_list_was_put_there() {
+    let house = House::new();
+    house.pki.write_crl(10).unwrap();
+    let served = Served::new(house.tls(Some(&crl_file(house.dir.path()))), Recorder::new()).await;
+    for n in 0..8 {
+        let name = format!("mallory-{n}");
+        let mallory = served.agent(&house.person(&name, Role::Operator));
+        mallory.arm(&run(), &arm()).await.unwrap();
+        served.control.taken();
+        house.pki.revoke(Kind::Person, &name, 10).unwrap();
+        let answer = mallory.arm(&run(), &arm()).await;
+        assert!(answer.is_err(), "{answer:?}");
+        let taken = served.control.taken();
+        assert!(!taken.iter().any(|call| call.starts_with("arm")), "{taken:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -57,6 +57,11 @@ pub enum HealReason {
     WorkerDied,
     /// The guardian died; the worker healed.
     GuardianDied,
+    /// The certificate of somebody who took part in its run is not trusted any more.
+    Distrusted {
+        /// The certificate's name.
+        name: String,
+    },
 }
 
 /// One thing that happened on a host, as journaled there.
@@ -145,6 +150,17 @@ pub enum What {
         run: RunId,
         /// The identity that asked.
         by: String,
+    },
+    /// The certificate of somebody who took part in a run is not trusted any more; all of the run is being put back.
+    Distrusted {
+        /// Which run.
+        run: RunId,
+        /// The certificate's name.
+        name: String,
+        /// The certificate's serial number in hexadecimal.
+        serial: String,
+        /// Why it is not trusted.
+        why: String,
     },
     /// A halt was latched: nothing is injected until a person releases it.
     Halted {

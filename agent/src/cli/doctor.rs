@@ -10,7 +10,7 @@ use crate::{config::Usable, wiring::Wiring};
 const EXIT_BAD: u8 = 3;
 
 pub(super) fn run(usable: &Usable, wiring: &Wiring, json: bool) -> io::Result<ExitCode> {
-    let doctor = wiring.doctor(&usable.config.host(), usable.findings());
+    let doctor = wiring.doctor(&usable.config.host(), &usable.config, usable.findings());
     if json {
         println!("{}", serde_json::to_string_pretty(&doctor)?);
     } else {

@@ -20,7 +20,13 @@ fn policy(text: &str) -> Policy {
 }
 
 fn alice() -> Caller {
-    Caller { name: "alice".into(), team: Some("ops".into()), environments: vec![], may_harm: true }
+    Caller {
+        name: "alice".into(),
+        team: Some("ops".into()),
+        environments: vec![],
+        may_harm: true,
+        certificate: None,
+    }
 }
 
 fn stop(service: &str) -> Fault {

@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::AbortHandle,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{interval, sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,13 +21,15 @@ use tower_service::Service as _;
 use tracing::{debug, info, warn};
 
 use super::{
-    CONNECTIONS, HANDSHAKE, HANDSHAKES, IDLE, LAST_CALLS, LOOK_AT_FILES, Tls,
+    CONNECTIONS, FAREWELL, HANDSHAKE, HANDSHAKES, IDLE, LAST_CALLS, Tls,
     identity::Peer,
     lanes::Lanes,
     registry::{Place, Registry},
     routes::{App, router},
+    verify::why,
+    watch::Watch,
 };
-use crate::control::Control;
+use crate::{active, control::Control};
 
 pub(super) async fn run(
     listener: &TcpListener,
@@ -37,21 +39,23 @@ pub(super) async fn run(
 ) {
     let app = Arc::new(App { control, lanes: Lanes::new(), tls: tls.clone(), stop: stop.clone() });
     let door = Arc::new(Door {
-        router: router(app),
+        router: router(Arc::clone(&app)),
         tls: tls.clone(),
         stop: stop.clone(),
         registry: Registry::new(CONNECTIONS),
         tracker: TaskTracker::new(),
     });
     let mut handshakes: VecDeque<AbortHandle> = VecDeque::new();
-    let mut files = interval(LOOK_AT_FILES);
-    files.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = Watch::new(tls.files());
+    let mut changes = tls.changes();
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            _ = files.tick() => if let Err(error) = tls.reload_if_changed() {
-                warn!(error = &error as &dyn std::error::Error, "certificates changed and cannot be used; the old ones stay");
+            () = watch.changed() => tls.look_again(),
+            Ok(()) = changes.changed() => {
+                let app = Arc::clone(&app);
+                door.tracker.spawn_blocking(move || app.distrust());
             },
             accepted = listener.accept() => match accepted {
                 Ok((tcp, from)) => {
@@ -101,6 +105,7 @@ impl Door {
     async fn enter(self: Arc<Self>, tcp: TcpStream) -> io::Result<()> {
         // Without this a small answer waits for the acknowledgement of the one before.
         tcp.set_nodelay(true)?;
+        self.tls.look_again();
         let config = Arc::clone(&self.tls.loaded().config);
         let handshake = TlsAcceptor::from(config).accept(tcp).into_fallible();
         let stream = match timeout(HANDSHAKE, handshake).await.map_err(|_| io::ErrorKind::TimedOut)? {
@@ -149,7 +154,14 @@ impl Door {
                     return;
                 }
                 Ok(()) = changes.changed() => if let Err(error) = peer.standing(&self.tls.loaded().verifier) {
-                    info!(peer = peer.name(), %error, "no longer trusted; its connection is cut");
+                    let line = format!(
+                        "the connection of {} (certificate {}) is cut, because that is not trusted any more: {}",
+                        peer.name(), peer.serial(), why(&error)
+                    );
+                    info!("{line}");
+                    active::syslog(&line);
+                    peer.distrust();
+                    let _ = timeout(FAREWELL, connection.as_mut()).await;
                     return;
                 },
                 _ = idle.tick() => if place.idle().is_some_and(|time| time > IDLE) { break },

@@ -54,7 +54,8 @@ pub(super) async fn prepare(
 pub(super) async fn arm(State(app): Shared, Harm(caller): Harm, Run(run): Run, body: Body) -> Answer<Armed> {
     let turn = app.lanes.harm("arm").await?;
     let arm: Arm = json(body, LARGE).await?;
-    Ok(Json(turn.run("arm", move || app.control.arm(&caller, &run, &arm)).await??))
+    let work = move || app.harm(&caller, || app.control.arm(&caller, &run, &arm));
+    Ok(Json(turn.run("arm", work).await??))
 }
 
 /// Keeping a fault in force is harm too.
@@ -67,7 +68,7 @@ pub(super) async fn renew(
     let renew: Renew = json(body, SMALL).await?;
     let work = {
         let app = Arc::clone(&app);
-        move || app.control.renew(&caller, &run, &renew)
+        move || app.harm(&caller, || app.control.renew(&caller, &run, &renew))
     };
     Ok(Json(app.lanes.renew(work).await??))
 }
@@ -80,7 +81,8 @@ pub(super) async fn start_probes(
 ) -> Result<Empty, Refusal> {
     let turn = app.lanes.harm("probes").await?;
     let start: StartProbes = json(body, LARGE).await?;
-    turn.run("probes", move || app.control.start_probes(&caller, &run, &start)).await??;
+    let work = move || app.harm(&caller, || app.control.start_probes(&caller, &run, &start));
+    turn.run("probes", work).await??;
     Ok(Empty::default())
 }
 

@@ -1,12 +1,18 @@
 //! Who the peer of a connection is, and what it may do.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
 
 use axum::{
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
 };
-use firedrill_wire::identity::{Identity, IdentityError, Person, Role};
+use firedrill_wire::{
+    identity::{Identity, IdentityError, Person, Role},
+    x509,
+};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{
@@ -14,7 +20,7 @@ use super::{
     routes::App,
     verify::{Standing, Verifier},
 };
-use crate::control::Caller;
+use crate::control::{Caller, Certificate};
 
 /// The URI names of a certificate; none where it cannot be read.
 pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
@@ -26,7 +32,9 @@ pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
 #[derive(Debug)]
 pub(super) struct Peer {
     identity: Result<Identity, IdentityError>,
-    chain: Vec<CertificateDer<'static>>,
+    certificate: Arc<Certificate>,
+    /// It is not trusted any more: every further call is refused until its connection is cut.
+    distrusted: AtomicBool,
 }
 
 impl Peer {
@@ -34,13 +42,31 @@ impl Peer {
         let names = chain.first().map(uris).unwrap_or_default();
         Self {
             identity: Identity::from_uris(names.iter().map(String::as_str)),
-            chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+            certificate: Arc::new(Certificate {
+                serial: chain
+                    .first()
+                    .and_then(|leaf| x509::certificate(leaf))
+                    .map(|facts| facts.serial)
+                    .unwrap_or_default(),
+                chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+            }),
+            distrusted: AtomicBool::new(false),
         }
     }
 
     /// How much it is good for now, by what is trusted now.
     pub(super) fn standing(&self, verifier: &Verifier) -> Result<Standing, rustls::Error> {
-        verifier.standing(&self.chain, UnixTime::now())
+        verifier.standing(&self.certificate.chain, UnixTime::now())
+    }
+
+    /// Refuses every further call.
+    pub(super) fn distrust(&self) {
+        self.distrusted.store(true, SeqCst);
+    }
+
+    /// The serial number of its certificate.
+    pub(super) fn serial(&self) -> &str {
+        &self.certificate.serial
     }
 
     /// A name for logs.
@@ -52,7 +78,21 @@ impl Peer {
         }
     }
 
+    fn caller(&self, person: &Person, may_harm: bool) -> Caller {
+        Caller {
+            name: person.name.clone(),
+            team: person.team.clone(),
+            environments: person.environments.clone(),
+            may_harm,
+            certificate: Some(Arc::clone(&self.certificate)),
+        }
+    }
+
     fn person(&self) -> Result<&Person, Refusal> {
+        if self.distrusted.load(SeqCst) {
+            let title = format!("the certificate of {} is not trusted any more", self.name());
+            return Err(forbidden(title, "use another certificate"));
+        }
         match &self.identity {
             Ok(Identity::Person(person)) => Ok(person),
             Ok(Identity::Host(name)) => Err(forbidden(
@@ -89,7 +129,7 @@ impl FromRequestParts<Arc<App>> for Heal {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         let peer = peer(parts)?;
         let person = peer.person()?;
-        Ok(Self(caller(person, hindrance(peer, person, app).is_none())))
+        Ok(Self(peer.caller(person, hindrance(peer, person, app).is_none())))
     }
 }
 
@@ -99,7 +139,7 @@ impl FromRequestParts<Arc<App>> for Harm {
         let peer = peer(parts)?;
         let person = peer.person()?;
         match hindrance(peer, person, app) {
-            None => Ok(Self(caller(person, true))),
+            None => Ok(Self(peer.caller(person, true))),
             Some((why, hint)) => {
                 let title = format!("{} {}: {} may not, {why}", parts.method, parts.uri.path(), person.name);
                 Err(forbidden(title, hint))
@@ -113,15 +153,6 @@ fn peer(parts: &Parts) -> Result<&Arc<Peer>, Refusal> {
     parts.extensions.get::<Arc<Peer>>().ok_or_else(|| forbidden("nobody is known to ask".to_owned(), ""))
 }
 
-fn caller(person: &Person, may_harm: bool) -> Caller {
-    Caller {
-        name: person.name.clone(),
-        team: person.team.clone(),
-        environments: person.environments.clone(),
-        may_harm,
-    }
-}
-
 /// Why this person may not harm now, and what to do about it.
 fn hindrance(peer: &Peer, person: &Person, app: &App) -> Option<(String, &'static str)> {
     const RENEW: &str = "issue a new certificate; status and undo work with the old one";
@@ -133,6 +164,8 @@ fn hindrance(peer: &Peer, person: &Person, app: &App) -> Option<(String, &'stati
         let why = format!("the certificate says what is not understood ({})", person.flaws.join("; "));
         return Some((why, RENEW));
     }
+    // A list that was just put there counts from now on, not from when the watch over the files has told of it.
+    app.tls.look_again();
     match peer.standing(&app.tls.loaded().verifier) {
         Ok(Standing::Good) => None,
         Ok(Standing::OutOfDate) => Some((

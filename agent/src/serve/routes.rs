@@ -14,10 +14,11 @@ use axum::{
     routing::{get, post},
 };
 use firedrill_wire::{API_VERSION, RunId};
+use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Tls, calls, lanes::Lanes, problem::Refusal, stream};
-use crate::control::Control;
+use crate::control::{Caller, Certificate, Control};
 
 /// What all calls share.
 pub(super) struct App {
@@ -25,6 +26,28 @@ pub(super) struct App {
     pub(super) lanes: Lanes,
     pub(super) tls: Tls,
     pub(super) stop: CancellationToken,
+}
+
+impl App {
+    /// Does what the caller may do by what was trusted when they asked. Where they are not trusted any more when it is done,
+    /// what they hold is ended.
+    pub(super) fn harm<T>(&self, caller: &Caller, work: impl FnOnce() -> T) -> T {
+        let done = work();
+        if caller.certificate.as_ref().is_some_and(|certificate| self.trusted(certificate).is_err()) {
+            self.distrust();
+        }
+        done
+    }
+
+    /// Ends what people hold who are not trusted any more. Blocks.
+    pub(super) fn distrust(&self) {
+        self.control.distrust(&|certificate| self.trusted(certificate));
+    }
+
+    fn trusted(&self, certificate: &Certificate) -> Result<(), String> {
+        let standing = self.tls.loaded().verifier.standing(&certificate.chain, UnixTime::now());
+        standing.map(drop).map_err(|error| super::verify::why(&error))
+    }
 }
 
 pub(super) fn router(app: Arc<App>) -> Router {

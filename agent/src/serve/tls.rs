@@ -4,12 +4,12 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -23,9 +23,10 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use tokio::sync::watch;
 
 use super::{identity::uris, verify::Verifier};
+use crate::active;
 
 /// The revocation list's name where none is named, as `firedrill pki` calls it.
-const CRL_FILE: &str = "crl.pem";
+pub(crate) const CRL_FILE: &str = "crl.pem";
 
 /// The files do not make a server.
 #[derive(Debug, thiserror::Error)]
@@ -95,9 +96,14 @@ pub struct Tls(Arc<Inner>);
 struct Inner {
     files: Files,
     loaded: ArcSwap<Loaded>,
-    stamps: Mutex<Vec<Option<SystemTime>>>,
+    /// The files as they were last read; locked while they are read.
+    stamps: Mutex<Stamps>,
     changes: watch::Sender<u64>,
 }
+
+/// What tells a file from one that was changed or took its place: device, inode, size, and when its inode changed.
+type Stamp = Option<(u64, u64, u64, i64, i64)>;
+type Stamps = [Stamp; 4];
 
 #[derive(Debug)]
 struct Files {
@@ -153,22 +159,60 @@ impl Tls {
     /// # Errors
     /// Names the file and what is wrong with it; everything stays as it was.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let stamps = self.0.files.stamps();
-        let loaded = self.0.files.load();
-        // Also after a failure: the same bad files are not complained of every time.
-        *self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner) = stamps;
-        self.0.loaded.store(Arc::new(loaded?));
-        self.0.changes.send_modify(|generation| *generation += 1);
-        Ok(())
+        self.read_again(&mut self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again where one of them has changed since they were last read.
+    /// Reads the files again where one of them has changed since they were last read; says whether so.
     ///
     /// # Errors
     /// As [`Self::reload`].
-    pub fn reload_if_changed(&self) -> Result<(), TlsError> {
-        let known = self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if known == self.0.files.stamps() { Ok(()) } else { self.reload() }
+    pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
+        let mut known = self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.0.files.stamps();
+        if *known == now {
+            return Ok(false);
+        }
+        let changed: Vec<String> = (self.0.files.all().iter().zip(known.iter().zip(&now)))
+            .filter(|(_, (before, now))| before != now)
+            .map(|(path, _)| path.display().to_string())
+            .collect();
+        let told = changed.join(", ");
+        self.read_again(&mut known).inspect_err(|error| {
+            let mut why = error.to_string();
+            let mut cause = std::error::Error::source(error);
+            while let Some(deeper) = cause {
+                why = format!("{why}: {deeper}");
+                cause = deeper.source();
+            }
+            let line =
+                format!("{told} changed and cannot be used ({why}); what was read before stays in use");
+            tracing::error!("{line}");
+            active::syslog(&line);
+        })?;
+        let line = format!("{told} changed and is in use from now on");
+        tracing::info!("{line}");
+        active::syslog(&line);
+        Ok(true)
+    }
+
+    /// Takes what has changed; what is wrong was logged and changes nothing.
+    pub(super) fn look_again(&self) {
+        let _ = self.reload_if_changed();
+    }
+
+    /// The files.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.0.files.all().map(Path::to_path_buf).to_vec()
+    }
+
+    fn read_again(&self, known: &mut Stamps) -> Result<(), TlsError> {
+        let stamps = self.0.files.stamps();
+        let loaded = self.0.files.load();
+        // Also after a failure: the same bad files are not complained of every time.
+        *known = stamps;
+        self.0.loaded.store(Arc::new(loaded?));
+        self.0.changes.send_modify(|generation| *generation += 1);
+        Ok(())
     }
 
     pub(super) fn loaded(&self) -> arc_swap::Guard<Arc<Loaded>> {
@@ -181,11 +225,15 @@ impl Tls {
 }
 
 impl Files {
-    fn stamps(&self) -> Vec<Option<SystemTime>> {
+    fn all(&self) -> [&Path; 4] {
         [&self.cert, &self.key, &self.ca, &self.crl]
-            .into_iter()
-            .map(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
-            .collect()
+    }
+
+    fn stamps(&self) -> Stamps {
+        self.all().map(|path| {
+            let data = fs::metadata(path).ok()?;
+            Some((data.dev(), data.ino(), data.size(), data.ctime(), data.ctime_nsec()))
+        })
     }
 
     fn load(&self) -> Result<Loaded, TlsError> {

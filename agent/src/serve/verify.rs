@@ -74,6 +74,17 @@ impl Verifier {
     }
 }
 
+/// Why a certificate is not trusted, for people.
+pub(super) fn why(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::Revoked) => "it was revoked".to_owned(),
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its authority is not trusted any more".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The nearest time at which what failed only for its date would not have.
 fn time_inside(error: &Error) -> Option<UnixTime> {
     match error {

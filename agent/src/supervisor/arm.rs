@@ -55,6 +55,7 @@ impl Core {
                 "spread them over several attacks",
             ));
         }
+        self.allowed_lease(arm.lease)?;
         let (asked, environment) = self.asked(run, arm)?;
         let intents = arm
             .injections
@@ -80,7 +81,7 @@ impl Core {
             ready.push(gate);
             entries.push((intent.clone(), alarm));
         }
-        self.enter(run, arm, entries)?;
+        self.enter(caller, run, arm, entries)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
 
         let minded = self.mind_journal();
@@ -192,7 +193,13 @@ impl Core {
     }
 
     /// Takes the claims, if all can be had and nothing came between. From here on an undo finds them.
-    fn enter(&self, run: &RunId, arm: &Arm, entries: Vec<(Intent, Arc<Alarm>)>) -> Result<(), Problem> {
+    fn enter(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        arm: &Arm,
+        entries: Vec<(Intent, Arc<Alarm>)>,
+    ) -> Result<(), Problem> {
         self.open_for(run)?;
         // Before the lock, which is never held while a file is read.
         let rules = self.live.rules()?;
@@ -236,6 +243,7 @@ impl Core {
         if in_force && now >= known.lease_until {
             return Err(lease_over(run));
         }
+        known.taken_by(caller);
         known.lease = arm.lease;
         known.lease_until = now.saturating_add(arm.lease.as_micros());
         known.heard_boot_us = now;

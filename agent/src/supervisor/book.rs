@@ -11,6 +11,7 @@ use firedrill_wire::{
 
 use crate::{
     bell::Alarm,
+    control::Caller,
     fault::call_off,
     journal::{Intent, Replayed, Tombstone, Tombstones},
 };
@@ -78,6 +79,20 @@ pub(super) struct Run {
     pub(super) began_here: bool,
     /// Whose it is: the first who was allowed something in it. None else goes on with it; to end it anybody may.
     pub(super) owner: Option<String>,
+    /// Who took part in it, one for each certificate.
+    pub(super) held_by: Vec<Caller>,
+    /// It was ended because this one's certificate is not trusted any more.
+    pub(super) distrusted: Option<String>,
+}
+
+impl Run {
+    /// Remembers who took part.
+    pub(super) fn taken_by(&mut self, caller: &Caller) {
+        let known = self.held_by.iter().any(|other| other.certificate == caller.certificate);
+        if !known && caller.certificate.is_some() {
+            self.held_by.push(caller.clone());
+        }
+    }
 }
 
 /// What was asked at prepare.

@@ -14,7 +14,8 @@ use firedrill_wire::{
 use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept, stray::Verdict};
 use crate::{
     active,
-    control::{Caller, Control, Feed},
+    config::Config,
+    control::{Caller, Control, Feed, Trusted},
     fault::refuse,
     journal::Tombstone,
 };
@@ -48,7 +49,10 @@ impl Control for Supervisor {
     }
 
     fn doctor(&self) -> Doctor {
-        self.0.wiring.doctor(&self.0.host, self.0.live.findings())
+        let core = &self.0;
+        // The policy as the file says it now.
+        let config = Config { policy: core.live.last_good().policy.clone(), ..(*core.config).clone() };
+        core.wiring.doctor(&core.host, &config, core.live.findings())
     }
 
     fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {
@@ -62,6 +66,10 @@ impl Control for Supervisor {
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
         self.0.owned(run, caller)?;
         self.0.renew(run, renew)
+    }
+
+    fn distrust(&self, trusted: Trusted<'_>) {
+        self.0.distrust(trusted);
     }
 
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
@@ -101,6 +109,11 @@ impl Control for Supervisor {
 
 impl Core {
     fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
+        self.not_distrusted(run)?;
+        // What was armed with a lease of that length was allowed to.
+        if lock(&self.book).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
+            self.allowed_lease(renew.lease)?;
+        }
         let clock = self.clock();
         let mut book = lock(&self.book);
         let in_force = book.open_of(run).any(|entry| entry.state != State::Stuck);

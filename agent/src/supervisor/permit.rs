@@ -128,10 +128,13 @@ impl Core {
             most_rate: rules.iter().map(|rules| rules.policy.max_probe_rate).min().unwrap_or(0),
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };
+        self.not_distrusted(run)?;
+        // Remembered first: whoever is not trusted any more has these probes stopped.
         {
             let mut book = lock(&self.book);
             let known = book.runs.entry(run.clone()).or_default();
             known.owner.get_or_insert_with(|| caller.name.clone());
+            known.taken_by(caller);
             known.heard_boot_us = known.heard_boot_us.max(clock::boot_us());
             book.prune();
         }

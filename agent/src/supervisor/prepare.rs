@@ -71,6 +71,7 @@ impl Core {
         known.environment.clone_from(&ask.environment);
         known.heard_boot_us = clock::boot_us();
         known.began_here |= began_here;
+        known.taken_by(caller);
         if !asks.is_empty() {
             known.owner.get_or_insert_with(|| caller.name.clone());
         }
@@ -143,10 +144,18 @@ impl Core {
         self.may(&self.live.rules()?, caller, environment, act, wall_us)
     }
 
+    pub(super) fn allowed_lease(&self, lease: Span) -> Result<(), Problem> {
+        let rules = self.live.rules()?;
+        rules.iter().try_for_each(|rules| rules.policy.check_lease(lease, self.policy_file()))
+    }
+
     /// Whether anything may be started for a run at all.
     pub(super) fn open_for(&self, run: &RunId) -> Result<(), Problem> {
         let book = lock(&self.book);
         takes_anything(&book)?;
+        if let Some(name) = book.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
+            return Err(distrusted(run, name));
+        }
         if book.stones.bar_run(run) {
             return Err(refuse(
                 "tombstone",
@@ -187,5 +196,13 @@ pub(super) fn lease_over(run: &RunId) -> Problem {
         "lease-over",
         format!("run {run} was not heard from for as long as its lease, and was put back"),
         "start another run",
+    )
+}
+
+pub(super) fn distrusted(run: &RunId, name: &str) -> Problem {
+    refuse(
+        "distrusted",
+        format!("run {run} was put back, because the certificate of {name} is not trusted any more"),
+        "start another run, with another certificate",
     )
 }

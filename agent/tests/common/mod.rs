@@ -239,7 +239,7 @@ pub(crate) fn config_text(dir: &Path, more: &str) -> String {
 }
 
 pub(crate) fn alice() -> Caller {
-    Caller { name: "alice".into(), team: None, environments: Vec::new(), may_harm: true }
+    Caller { name: "alice".into(), team: None, environments: Vec::new(), may_harm: true, certificate: None }
 }
 
 pub(crate) fn run_id() -> RunId {

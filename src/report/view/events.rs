@@ -53,6 +53,11 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
             }
             What::LeaseExpired { .. } => row(*happened_us, host, "the lease ran out".to_owned()),
             What::RunUndone { run, by } => row(*happened_us, host, format!("{by} undid run {run}")),
+            What::Distrusted { name, serial, why, .. } => row(
+                *happened_us,
+                host,
+                format!("the certificate {serial} of {name} is not trusted any more: {why}"),
+            ),
             What::Halted { by } => row(*happened_us, host, format!("halted by {by}")),
             What::Unknown { text } => row(*happened_us, host, format!("not known: {text}")),
             What::Released { by } => row(*happened_us, host, format!("halt released by {by}")),
@@ -96,8 +101,11 @@ fn json_word(value: &impl Serialize) -> String {
             .into_iter()
             .next()
             .map(|(word, inner)| {
-                let by = inner.get("by").and_then(serde_json::Value::as_str).unwrap_or_default();
-                format!("{word} by {by}")
+                let text = |key| inner.get(key).and_then(serde_json::Value::as_str);
+                match text("name") {
+                    Some(name) => format!("{word}: {name}"),
+                    None => format!("{word} by {}", text("by").unwrap_or_default()),
+                }
             })
             .unwrap_or_default(),
         _ => String::new(),

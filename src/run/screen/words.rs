@@ -152,6 +152,12 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
         What::Looked { .. } => return None,
         What::LeaseExpired { .. } => (Tone::Bad, format!("{host}: the lease ended, healing")),
         What::RunUndone { run, by } => (Tone::Bad, format!("{host}: {by} undid run {run}")),
+        What::Distrusted { run, name, serial, why } => (
+            Tone::Bad,
+            format!(
+                "{host}: run {run} is put back, because the certificate {serial} of {name} is not trusted any more: {why}"
+            ),
+        ),
         What::Halted { by } => (Tone::Bad, format!("{host}: halted by {by}")),
         What::Unknown { text } => {
             (Tone::Bad, format!("{host}: the agent said what this version does not know: {text}"))
@@ -177,5 +183,6 @@ fn why(reason: &HealReason) -> String {
         HealReason::FoundAtStart => "found when the agent started".to_owned(),
         HealReason::WorkerDied => "the agent died, its guardian healed".to_owned(),
         HealReason::GuardianDied => "the agent's guardian died".to_owned(),
+        HealReason::Distrusted { name } => format!("the certificate of {name} is not trusted any more"),
     }
 }

@@ -1,0 +1,106 @@
+//! Watches over the files that say who is trusted, so that a change counts within a moment.
+//!
+//! Files are replaced by renaming others onto them, so their directories are watched, and those of the files that
+//! links lead to. Where that cannot be done, or a directory itself was replaced, looking once in a while finds out.
+
+use std::{
+    collections::BTreeSet,
+    mem::MaybeUninit,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+use tokio::{
+    io::unix::AsyncFd,
+    time::{Instant, sleep_until},
+};
+
+/// How often files are looked at where nothing tells of changes.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often they are looked at all the same where something does.
+const LOOK_ALL_THE_SAME: Duration = Duration::from_secs(10);
+
+/// A watch over files.
+pub(super) struct Watch {
+    files: Vec<PathBuf>,
+    events: Option<AsyncFd<OwnedFd>>,
+    /// Whether all directories are watched.
+    whole: bool,
+    next_look: Instant,
+}
+
+impl Watch {
+    /// Begins; within a runtime.
+    pub(super) fn new(files: Vec<PathBuf>) -> Self {
+        let fd = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map_err(std::io::Error::from);
+        let events = fd.and_then(|fd| {
+            // SAFETY: the descriptor is owned by what is made here, and nothing closes it before that is dropped.
+            let registered = unsafe { AsyncFd::register(fd) };
+            registered.map_err(|error| error.into_parts().1)
+        });
+        let events = events.inspect_err(|error| {
+            let every = LOOK.as_millis();
+            tracing::warn!("the kernel will not tell of changed certificates ({error}); they are looked at every {every} ms");
+        });
+        let mut watch = Self { files, events: events.ok(), whole: false, next_look: Instant::now() };
+        watch.over_directories();
+        watch
+    }
+
+    /// Until files may have changed.
+    pub(super) async fn changed(&mut self) {
+        let told = async {
+            match &self.events {
+                Some(events) => match events.readable().await {
+                    Ok(mut ready) => {
+                        drain(events.get_ref());
+                        ready.clear_ready();
+                    }
+                    Err(_) => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = sleep_until(self.next_look) => {}
+        }
+        // A directory may be another one by now; one that is watched already is not watched twice.
+        self.over_directories();
+    }
+
+    fn over_directories(&mut self) {
+        let of_links = self.files.iter().filter_map(|file| std::fs::canonicalize(file).ok());
+        let all: BTreeSet<PathBuf> = self
+            .files
+            .iter()
+            .cloned()
+            .chain(of_links)
+            .filter_map(|file| Some(file.parent()?.to_owned()))
+            .collect();
+        let flags = WatchFlags::CLOSE_WRITE
+            | WatchFlags::CREATE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::DELETE
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF;
+        self.whole = self.events.as_ref().is_some_and(|events| {
+            let watched = |dir: &PathBuf| {
+                let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+                add_watch(events, dir, flags).is_ok()
+            };
+            // All of them, also after one that cannot be.
+            all.iter().filter(|dir| !watched(dir)).count() == 0
+        });
+        self.next_look = Instant::now() + if self.whole { LOOK_ALL_THE_SAME } else { LOOK };
+    }
+}
+
+fn drain(fd: &OwnedFd) {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = Reader::new(fd, &mut buffer);
+    while reader.next().is_ok() {}
+}

@@ -1,0 +1,85 @@
+//! Ends what people hold whose certificates are not trusted any more.
+
+use firedrill_wire::{
+    RunId,
+    api::Problem,
+    journal::{HealReason, What},
+};
+
+use super::{Core, lock, prepare::distrusted};
+use crate::{
+    active,
+    control::{Caller, Trusted},
+    journal::Tombstone,
+};
+
+impl Core {
+    /// Ends every run in which somebody took part who is not trusted any more.
+    pub(super) fn distrust(&self, trusted: Trusted<'_>) {
+        let held: Vec<(RunId, Vec<Caller>)> = lock(&self.book)
+            .runs
+            .iter()
+            .filter(|(_, run)| run.distrusted.is_none())
+            .map(|(id, run)| (id.clone(), run.held_by.clone()))
+            .collect();
+        // Signatures are verified without the lock, which others wait for.
+        for (run, callers) in held {
+            let not_trusted = callers.iter().find_map(|caller| {
+                let certificate = caller.certificate.as_ref()?;
+                Some((caller, &certificate.serial, trusted(certificate).err()?))
+            });
+            if let Some((caller, serial, why)) = not_trusted {
+                self.end_distrusted(&run, &caller.name, serial, &why);
+            }
+        }
+    }
+
+    fn end_distrusted(&self, run: &RunId, name: &str, serial: &str, why: &str) {
+        let stone = Tombstone::Run(run.clone());
+        let (injections, news) = {
+            let mut guard = lock(&self.book);
+            let book = &mut *guard;
+            let Some(known) = book.runs.get_mut(run).filter(|known| known.distrusted.is_none()) else {
+                return;
+            };
+            known.distrusted = Some(name.to_owned());
+            let reason = HealReason::Distrusted { name: name.to_owned() };
+            let mut injections = 0;
+            for entry in
+                book.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
+            {
+                entry.want(&reason);
+                injections += 1;
+            }
+            let news = book.stones.add(stone.clone());
+            self.watch(book);
+            (injections, news)
+        };
+        self.event(What::Distrusted {
+            run: run.clone(),
+            name: name.to_owned(),
+            serial: serial.to_owned(),
+            why: why.to_owned(),
+        });
+        if news {
+            self.bury(vec![stone]);
+        }
+        self.prober.stop(run);
+        self.sync();
+        let faults = if injections == 1 { "fault" } else { "faults" };
+        let line = format!(
+            "run {run} is put back ({injections} {faults}), because the certificate {serial} of {name} is not trusted any \
+             more: {why}"
+        );
+        tracing::warn!("{line}");
+        active::syslog(&line);
+    }
+
+    /// Whether nothing keeps the run from going on.
+    pub(super) fn not_distrusted(&self, run: &RunId) -> Result<(), Problem> {
+        match lock(&self.book).runs.get(run).and_then(|run| run.distrusted.as_deref()) {
+            Some(name) => Err(distrusted(run, name)),
+            None => Ok(()),
+        }
+    }
+}
