@@ -1,5 +1,6 @@
 //! The command line: parse, call, exit code. One file a verb.
 
+mod approve;
 pub mod check;
 mod collect;
 pub mod common;
@@ -53,6 +54,8 @@ enum Verb {
     Check(check::Args),
     /// Run a scenario
     Run(run::Args),
+    /// Sign that you agree to a run or to a scenario that asks for approval
+    Approve(approve::Args),
     /// Follow a run from its log
     Watch(watch::Args),
     /// Finish a run whose coordinator died: heal, collect what agents journaled, report
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
     let ended = match &cli.verb {
         Verb::Check(args) => check::run(args),
         Verb::Run(args) => run::run(args),
+        Verb::Approve(args) => approve::run(args),
         Verb::Watch(args) => watch::run(args),
         Verb::Collect(args) => collect::run(args),
         Verb::Status(args) => status::run(args),

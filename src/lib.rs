@@ -6,6 +6,7 @@ mod terminal;
 mod text;
 
 mod alike;
+pub mod approval;
 pub mod cli;
 pub mod fleet;
 pub mod link;

@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod files;
 mod identity;
+mod person;
 mod reach;
 mod sse;
 mod verify;

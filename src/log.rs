@@ -27,6 +27,7 @@ use firedrill_wire::{
     exchange::{Exchange, Exchanged},
     journal,
     probe::Bin,
+    text::{self, Breaks},
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,14 @@ pub struct Record {
 impl Record {
     /// The format's version that this build writes.
     pub const VERSION: u32 = 1;
+
+    /// Reads a line. Whoever wrote it, what it tells people is cleaned.
+    ///
+    /// # Errors
+    /// It is no record of this version.
+    pub fn of_line(line: &[u8]) -> serde_json::Result<Self> {
+        text::from_json(line, Breaks::Kept)
+    }
 }
 
 /// When packets were exchanged, as to the fault that this is about.
@@ -223,6 +232,9 @@ pub enum Event {
         by: String,
         /// Yes or no.
         yes: bool,
+        /// The serial number of the certificate that they signed with; none for a word on the terminal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
     },
     /// A guard's condition was met, or could not be evaluated for too long. The run aborts.
     GuardTripped {

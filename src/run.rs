@@ -34,6 +34,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use approve::Approvals;
+pub(crate) use approve::FILE as APPROVAL_FILE;
 pub use bell::{Ring, ring};
 pub use clock::RunClock;
 pub use collect::{collect, unproven};
@@ -153,9 +154,11 @@ struct Run {
     insisted: u32,
     tasks: CancellationToken,
     approvals: Approvals,
-    operator: String,
-    /// The certificate that it is run with.
+    /// Whose certificate it is run with, and what that trusts; to verify approvals with.
     identity: Option<Arc<Identity>>,
+    /// Where its log and reports are, and approvals are looked for.
+    folder: PathBuf,
+    operator: String,
     measuring: BTreeSet<String>,
     /// Whether vantages are to measure (again, should their agent be restarted).
     probing: CancellationToken,
@@ -195,6 +198,8 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
     let plan = Arc::new(plan);
     let mut run = Run::new(id.clone(), &plan, clock, book, options.operator.clone());
     run.approvals = options.approvals;
+    run.identity = Some(Arc::clone(&options.identity));
+    run.folder.clone_from(&folder);
     run.book.write(Event::RunStarted {
         run: id.clone(),
         plan: Box::new((*plan).clone()),
@@ -241,8 +246,9 @@ impl Run {
             insisted: 0,
             tasks: CancellationToken::new(),
             approvals: Approvals::default(),
-            operator,
             identity: None,
+            folder: PathBuf::new(),
+            operator,
             measuring: BTreeSet::new(),
             probing: CancellationToken::new(),
             local: None,

@@ -6,6 +6,7 @@ pub mod attack;
 mod decode;
 pub mod diagnose;
 mod duplicate;
+pub(crate) mod flaws;
 pub mod guard;
 mod hidden;
 pub mod objective;

@@ -35,7 +35,7 @@ pub(crate) fn lost() -> bool {
 /// Text that may come from others, with visible signs in place of the characters that control a terminal or reorder its
 /// text. Line breaks stay; a tab becomes four spaces.
 pub(crate) fn harmless(text: &str) -> String {
-    without_c1(&annotate_snippets::normalize_untrusted_str(text))
+    firedrill_wire::text::clean_lines(text)
 }
 
 /// Replaces the control characters from U+0080 to U+009F, one by one. Some terminals take U+009B for ESC and `[`.

@@ -47,6 +47,7 @@ const FLEET: Option<&str> = Some("scenarios/fleet.toml");
 golden! {
     rendered:
     typos: "tests/wrong/typos.toml", None;
+    texts_that_nobody_could_show: "tests/wrong/texts.toml", None;
     later_words: "tests/wrong/later.toml", None;
     another_version: "tests/wrong/version.toml", None;
     syntax: "tests/wrong/syntax.toml", None;

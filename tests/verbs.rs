@@ -137,6 +137,13 @@ impl Bench {
         (child, folder)
     }
 
+    /// The folder of the lab's authority.
+    fn pki(&self) -> PathBuf {
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let uid = rustix::process::getuid().as_raw();
+        base.join(format!("firedrill-lab-{uid}-{}/pki", self.lab))
+    }
+
     fn stderr(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
@@ -362,8 +369,40 @@ fn a_run_and_the_verbs_around_it() {
     let asking = scenario(1, "2s", "", "approve = { people = 1, expires = \"5s\" }");
     let output = bench.run(&asking, &[]);
     assert_ends(&output, 3, "no terminal to ask on");
-    let output = bench.run(&asking, &["--approve", "ann"]);
-    assert!(said(&output).contains("ann approves"), "{}", said(&output));
+    // A name is nobody's word, nor is what another authority's person signed.
+    bench.file("mickey-mouse", "mickey-mouse");
+    let output = bench.run(&asking, &["--approve", "mickey-mouse"]);
+    assert_ends(&output, 3, "it is no approval");
+    let pki = bench.pki();
+    let pki = pki.to_str().unwrap();
+    for name in ["ann", "bob"] {
+        assert_ends(
+            &bench.firedrill(&["pki", "--dir", pki, "issue", "person", name]).output().unwrap(),
+            0,
+            "",
+        );
+    }
+    let approve = |name: &str| {
+        let words =
+            ["approve", "scenario.toml", "--fleet", "fleet.toml", "--seed", "1", "--pki", pki, "--as", name];
+        assert_ends(&bench.firedrill(&words).output().unwrap(), 0, &format!("{name} approves \"verbs\""));
+        format!("approval-{name}.json")
+    };
+    bench.file("scenario.toml", &asking);
+    let ann = approve("ann");
+    let output = bench.run(&asking, &["--seed", "1", "--approve", &ann]);
+    assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
+    assert_ends(&bench.run(&asking, &["--seed", "2", "--approve", &ann]), 3, "approved another plan");
+    // Where two are asked for, the one who runs it is none of them.
+    let asking = scenario(1, "2s", "", "approve = { people = 2, expires = \"5s\" }");
+    bench.file("scenario.toml", &asking);
+    let (ann, own) = (approve("ann"), approve("lab-operator"));
+    let output =
+        bench.run(&asking, &["--seed", "1", "--approve", &ann, "--approve", &ann, "--approve", &own]);
+    assert_ends(&output, 3, "lab-operator runs this");
+    let output = bench.run(&asking, &["--seed", "1", "--approve", &ann, "--approve", &approve("bob")]);
+    assert!(said(&output).contains("bob approves stop 1"), "{}", said(&output));
+    assert!(said(&output).contains("in force"), "{}", said(&output));
     bench.assert_quiet();
 }
 
@@ -373,9 +412,7 @@ fn a_revoked_operators_run_is_ended_at_once() {
         return;
     }
     let bench = Bench::up("revoked");
-    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let uid = rustix::process::getuid().as_raw();
-    let pki = base.join(format!("firedrill-lab-{uid}-{}/pki", bench.lab));
+    let pki = bench.pki();
     let pki = |words: &[&str]| {
         let dir = ["pki", "--dir", pki.to_str().unwrap()];
         assert_ends(&bench.firedrill(&[&dir[..], words].concat()).output().unwrap(), 0, "");
@@ -579,6 +616,61 @@ fn a_terminal_that_is_closed_heals() {
     assert_eq!(wait(&mut child).code(), Some(5));
     assert!(bench.logs()[0].contains("stopped by SIGHUP") && bench.logs()[0].contains("\"state\":\"clean\""));
     bench.assert_quiet();
+}
+
+#[test]
+fn people_approve_while_a_run_waits() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("approve");
+    let pki = bench.pki();
+    let pki = pki.to_str().unwrap();
+    for name in ["ann", "bob"] {
+        assert_ends(
+            &bench.firedrill(&["pki", "--dir", pki, "issue", "person", name]).output().unwrap(),
+            0,
+            "",
+        );
+    }
+    bench.file("scenario.toml", &scenario(1, "1s", "", "approve = { people = 2, expires = \"40s\" }"));
+    let (mut window, mut child) = on_a_terminal(&mut bench.on(&["run", "scenario.toml"]));
+    let mut shown = String::new();
+    let mut until = |window: &mut fs::File, text: &str| {
+        let mut some = [0; 4096];
+        while !shown.contains(text) {
+            let read = window.read(&mut some).unwrap_or(0);
+            assert!(read > 0, "no `{text}` in {shown}");
+            shown += &String::from_utf8_lossy(&some[..read]);
+        }
+    };
+    until(&mut window, "needs 2 more within 40s");
+    // Names and a yes of the one who runs it are nobody's approval.
+    window.write_all(b"mickey-mouse\nyes\n").unwrap();
+    until(&mut window, "mickey-mouse: no approval can be read");
+    until(&mut window, "lab-operator runs this");
+    let run = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
+    let approve = |name: &str, more: &[&str]| {
+        let words = ["approve", run.to_str().unwrap(), "--pki", pki, "--as", name];
+        assert_ends(
+            &bench.firedrill(&[&words[..], more].concat()).output().unwrap(),
+            0,
+            "service-stop on app1",
+        );
+    };
+    approve("lab-operator", &[]);
+    until(&mut window, "approval-lab-operator.json: lab-operator runs this");
+    approve("ann", &[]);
+    until(&mut window, "ann approves stop 1");
+    approve("bob", &["--out", "bobs-word"]);
+    window.write_all(b"bobs-word\n").unwrap();
+    until(&mut window, "bob approves stop 1");
+    until(&mut window, "in force");
+    drop(window);
+    wait(&mut child);
+    bench.assert_quiet();
+    let log = &bench.logs()[0];
+    assert!(log.contains("\"by\":\"ann\",\"yes\":true,\"certificate\":\""), "{log}");
 }
 
 /// Starts a program on a terminal of its own, and gives the terminal's other side.

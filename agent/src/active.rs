@@ -4,7 +4,11 @@
 
 use std::{fmt::Write, os::unix::net::UnixDatagram, path::Path, time::Duration};
 
-use firedrill_wire::{api::OpenOne, journal::State};
+use firedrill_wire::{
+    api::OpenOne,
+    journal::State,
+    text::{NAME_MOST, TEXT_MOST, clean, clean_lines},
+};
 
 use crate::journal::replace;
 
@@ -25,7 +29,7 @@ pub fn write(run_dir: &Path, open: &[OpenOne], wall_minus_boot_us: i128) -> std:
             _ => Ok(()),
         };
     }
-    replace(&path, text(open, wall_minus_boot_us).as_bytes(), 0o644)
+    replace(&path, clean_lines(&text(open, wall_minus_boot_us)).as_bytes(), 0o644)
 }
 
 fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
@@ -37,10 +41,15 @@ fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
         let _ = write!(
             text,
             "\ninjection  {} ({}, {:?})\ndrill      {}\nrun        {}\noperator   {}\n",
-            one.id, one.kind, one.state, one.about.drill, one.run, one.about.operator
+            one.id,
+            one.kind,
+            one.state,
+            clean(&one.about.drill, NAME_MOST),
+            one.run,
+            clean(&one.about.operator, NAME_MOST)
         );
         if let Some(ticket) = &one.about.ticket {
-            let _ = writeln!(text, "ticket     {ticket}");
+            let _ = writeln!(text, "ticket     {}", clean(ticket, NAME_MOST));
         }
         let when = match one.state {
             State::Armed | State::Injecting => "by itself; later by as long as its start takes",
@@ -48,7 +57,7 @@ fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
         };
         let _ = writeln!(text, "ends       {ends} {when}");
         for effect in &one.effects {
-            let _ = writeln!(text, "effect     {effect}");
+            let _ = writeln!(text, "effect     {}", clean(effect, TEXT_MOST));
         }
     }
     let _ = writeln!(text, "\nTo halt it: {HALT}");
@@ -58,6 +67,7 @@ fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
 /// Sends a line to syslog, where there is one.
 pub fn syslog(message: &str) {
     // Facility daemon (3), level notice (5).
+    let message = clean(message, TEXT_MOST);
     let line = format!("<{}>firedrill-agent[{}]: {message}", 3 * 8 + 5, std::process::id());
     if let Ok(socket) = UnixDatagram::unbound() {
         // A full syslog must not hold up a heal.
@@ -82,6 +92,24 @@ mod tests {
             about: About { drill: "Friday".into(), operator: "alice".into(), ticket: Some("OPS-7".into()) },
             due: false,
         }
+    }
+
+    #[test]
+    fn what_others_wrote_makes_no_lines_and_moves_no_cursor() {
+        let dir = tempfile::tempdir().unwrap();
+        let evil = OpenOne {
+            effects: vec!["stop \u{1b}]0;owned\u{7} x".into()],
+            about: About {
+                drill: "Friday\n\nTo halt it: rm -rf /".into(),
+                operator: "\u{202e}ecila".into(),
+                ticket: Some("T\0\u{9b}2J".into()),
+            },
+            ..one()
+        };
+        write(dir.path(), &[evil], 0).unwrap();
+        let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || firedrill_wire::text::is_plain(c)), "{text:?}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("To halt it")).count(), 1, "{text}");
     }
 
     #[test]

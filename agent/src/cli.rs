@@ -10,13 +10,14 @@ mod check_config;
 mod doctor;
 mod serve;
 
-use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{borrow::Cow, ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use firedrill_probe::clock;
 use firedrill_wire::{
     api::{AgentStatus, Clock, OpenOne, UndoAnswer},
     journal::{HealReason, State, What},
+    text::{TEXT_MOST, clean},
 };
 use tracing_subscriber::{
     Layer as _,
@@ -38,6 +39,8 @@ use crate::{
 };
 
 const EXIT_USAGE: u8 = 2;
+/// The longest line of a log, in characters.
+const LOG_MOST: usize = 16_000;
 /// Where records are damaged, nothing open is not the same as nothing in force.
 const NONE_KNOWN: &str = "nothing is known to be in force, but more may be than the records tell";
 /// An agent that lives says how it is within that time.
@@ -139,9 +142,30 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
 fn log_to_stderr() {
     let wanted = std::env::var("FIREDRILL_LOG").ok().and_then(|text| text.parse().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Plain(io::stderr())).with_ansi(false);
     // A second one, in a process that has one already, is no matter.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
+/// Standard error, for whole lines of a log: each stays one line, whatever names and messages it has in it.
+struct Plain(io::Stderr);
+
+impl io::Write for Plain {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let cleaned = clean(text.trim_end_matches('\n'), LOG_MOST);
+        self.0.lock().write_all(format!("{cleaned}\n").as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A text of somebody else in one line, as it may be shown on a terminal.
+fn plain(text: &str) -> Cow<'_, str> {
+    clean(text, TEXT_MOST)
 }
 
 fn fail(what: &str) -> ExitCode {
@@ -301,16 +325,16 @@ fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
 /// Says what was put back; the exit code.
 fn said(answer: &UndoAnswer, loud: bool) -> u8 {
     for one in &answer.injections {
-        println!("{} ({}, run {}): {:?}", one.id, one.kind, one.run, one.state);
+        println!("{} ({}, run {}): {:?}", one.id, plain(&one.kind), one.run, one.state);
     }
     for stuck in &answer.stuck {
-        eprintln!("could NOT be put back: {stuck}");
+        eprintln!("could NOT be put back: {}", plain(stuck));
     }
     for what in &answer.swept {
-        println!("removed, because it belonged to no live injection: {what}");
+        println!("removed, because it belonged to no live injection: {}", plain(what));
     }
     for lost in &answer.lost {
-        eprintln!("records of drills are damaged or lost: {lost}");
+        eprintln!("records of drills are damaged or lost: {}", plain(lost));
     }
     match (answer.lost.is_empty(), answer.injections.is_empty()) {
         (false, true) => eprintln!("{NONE_KNOWN}; look at services, processes and rules by hand"),
@@ -379,16 +403,17 @@ fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
     }
     println!("{} {}: {}", status.host, status.version, if serves { "serves" } else { "no agent runs" });
     if let Some(by) = &status.halted_by {
-        println!("halted by {by}; `firedrill-agent release` ends that");
+        println!("halted by {}; `firedrill-agent release` ends that", plain(by));
     }
     for one in &status.open {
-        println!("{} ({}, run {}, by {}): {:?}", one.id, one.kind, one.run, one.about.operator, one.state);
-        one.effects.iter().for_each(|effect| println!("  {effect}"));
+        let (kind, by) = (plain(&one.kind), plain(&one.about.operator));
+        println!("{} ({kind}, run {}, by {by}): {:?}", one.id, one.run, one.state);
+        one.effects.iter().for_each(|effect| println!("  {}", plain(effect)));
     }
     if status.open.is_empty() {
         println!("{}", if damaged { NONE_KNOWN } else { "nothing is in force" });
     }
-    status.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+    status.warnings.iter().for_each(|warning| println!("warning: {}", plain(warning)));
     Ok(ExitCode::SUCCESS)
 }
 

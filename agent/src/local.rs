@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use firedrill_wire::api::{AgentStatus, Undo, UndoAnswer, UndoScope};
+use firedrill_wire::{
+    api::{AgentStatus, Undo, UndoAnswer, UndoScope},
+    text::{self, Breaks},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -129,7 +132,7 @@ pub fn ask(paths: &Paths, call: Call, patience: Duration) -> io::Result<Option<A
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
     write_line(&stream, &call)?;
-    Ok(Some(serde_json::from_str(&read_line(&stream)?)?))
+    Ok(Some(text::from_json(read_line(&stream)?.as_bytes(), Breaks::None)?))
 }
 
 fn read_line(stream: &UnixStream) -> io::Result<String> {

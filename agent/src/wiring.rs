@@ -10,6 +10,7 @@ use firedrill_wire::{
     Fault, RunId,
     api::{Doctor, Finding, Problem, StartProbes},
     probe::Bin,
+    text::{TEXT_MOST, cleaned},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +51,12 @@ impl Wiring {
         let mut findings = configuration;
         findings.extend(trust::findings(config));
         findings.extend((self.findings)(host));
+        // Names of units, interfaces and files, and what programs print, are other people's.
+        for finding in &mut findings {
+            for text in [&mut finding.what, &mut finding.detail, &mut finding.hint] {
+                *text = cleaned(std::mem::take(text), TEXT_MOST);
+            }
+        }
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
         Doctor {
             host: host.name.clone(),

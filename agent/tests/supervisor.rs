@@ -191,6 +191,26 @@ fn with_certificate(name: &str, serial: &str) -> Caller {
 }
 
 #[test]
+fn people_are_called_what_their_certificate_says() {
+    let agent = Agent::new();
+    let mut arm = agent.prepared(&[("r1-a-1", pause("a", None, None))], 50);
+    arm.about = serde_json::from_str(
+        r#"{"drill":"Friday\n\u001b[31m","operator":"somebody else","ticket":"T\u202e1"}"#,
+    )
+    .unwrap();
+    agent.arm(&arm).unwrap();
+    agent.renew().unwrap();
+    wait("it is in force", || agent.file("a").exists());
+    let about = agent.supervisor.status().open.remove(0).about;
+    assert_eq!((about.operator.as_str(), about.drill.as_str()), ("alice", "Friday ␛[31m"));
+    assert_eq!(about.ticket.as_deref(), Some("T\u{fffd}1"));
+    let active = fs::read_to_string(agent.dir.path().join("run/active")).unwrap();
+    assert!(active.contains("operator   alice") && !active.contains("somebody else"), "{active}");
+    let journal = fs::read_to_string(agent.dir.path().join("state/journal")).unwrap();
+    assert!(!journal.contains("somebody else"), "{journal}");
+}
+
+#[test]
 fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
     let agent = Agent::new();
     let (run, others): (RunId, RunId) = (run_id(), "r2".parse().unwrap());

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use firedrill_wire::identity::Person;
+use firedrill_wire::{
+    identity::Person,
+    text::{TEXT_MOST, flaw},
+};
 use serde::Serialize;
 
 use super::{
@@ -66,6 +69,9 @@ pub struct Args {
 /// # Errors
 /// There is no `=`, or nothing before it.
 pub fn parameter(text: &str) -> Result<(String, String), String> {
+    if let Some(flaw) = flaw(text, TEXT_MOST) {
+        return Err(format!("it has {flaw}"));
+    }
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".to_owned()),

@@ -51,6 +51,19 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
+    /// Reads the certificate.
+    pub(super) fn load(&self) -> Result<Identity> {
+        let folder = match &self.pki {
+            Some(folder) => folder.clone(),
+            None => crate::pki::default_dir()?,
+        };
+        let loaded = match &self.person {
+            Some(person) => Identity::load_as(&folder, person),
+            None => Identity::load(&folder),
+        };
+        loaded.wrap("no certificate to act with")
+    }
+
     /// The certificate that `run` would use, where that is at hand. One that was asked for and cannot be used is a warning.
     pub(super) fn at_hand(&self) -> Option<Identity> {
         let folder = self.pki.clone().or_else(|| crate::pki::default_dir().ok())?;
@@ -104,15 +117,7 @@ impl FleetArgs {
                 "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
             )
         })?;
-        let folder = match &identity.pki {
-            Some(folder) => folder.clone(),
-            None => crate::pki::default_dir()?,
-        };
-        let loaded = match &identity.person {
-            Some(person) => Identity::load_as(&folder, person),
-            None => Identity::load(&folder),
-        };
-        let loaded = loaded.wrap("no certificate to reach the agents with")?;
+        let loaded = identity.load()?;
         Ok(Reached { source, operator: loaded.name().to_owned(), identity: Arc::new(loaded) })
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 #[command(after_help = "Examples:
   firedrill run scenarios/friday.toml --fleet fleet.toml --plan      every effect and its undo, before any harm
   firedrill run scenarios/ci-gate.toml --fleet fleet.toml --param hold=30s
-  firedrill run scenarios/region.toml --fleet fleet.toml --approve alice --approve bob
+  firedrill run scenarios/region.toml --fleet fleet.toml --seed 7 --approve approval-bob.json --approve approval-carol.json
   firedrill run scenarios/demo.toml --lab                            on the lab that `firedrill lab up` started
 
 Ctrl-C heals every host and exits 5, and so does `firedrill undo` by anybody: neither is tried again. A run that is refused
@@ -44,9 +44,9 @@ pub(super) struct Args {
     /// Stop after prepare: print every effect on every host, and how it is undone
     #[arg(long)]
     plan: bool,
-    /// Somebody who approves all attacks that need it
-    #[arg(long, value_name = "NAME")]
-    approve: Vec<String>,
+    /// What somebody signed who approves the attacks that need it (`firedrill approve`)
+    #[arg(long, value_name = "FILE")]
+    approve: Vec<PathBuf>,
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "reports")]
     out: PathBuf,
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 /// How a plan is run, whoever made it.
 pub(super) struct Settings {
-    pub(super) approve: Vec<String>,
+    pub(super) approve: Vec<PathBuf>,
     pub(super) out: PathBuf,
     pub(super) plan_only: bool,
     pub(super) json: bool,

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             continue;
         }
         // What a newer version wrote and this one does not know is passed over.
-        let Ok(record) = serde_json::from_slice::<Record>(&line) else { continue };
+        let Ok(record) = Record::of_line(&line) else { continue };
         screen.record(&record);
         // Not the last record where hosts were asked again later (`collect`).
         ended = matches!(record.event, Event::RunEnded { .. });

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_wire::text::clean_lines;
+
 use crate::text::{self, Text};
 
 /// How long a fleet's command may take.
@@ -44,7 +46,7 @@ pub(super) fn output(command: &[String], time_out: Duration) -> Result<Text, Str
     let text = text.unwrap_or_default();
     let said = err.recv_timeout(Duration::from_millis(200)).unwrap_or_default();
     if !status.success() {
-        let said = String::from_utf8_lossy(&said[..said.len().min(4096)]).trim().to_owned();
+        let said = clean_lines(String::from_utf8_lossy(&said[..said.len().min(4096)]).trim());
         let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
         return Err(format!("`{shown}` ended with {status}; {said}"));
     }

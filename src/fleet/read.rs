@@ -21,7 +21,7 @@ use crate::{
     scenario::{
         Item,
         diagnose::{FileId, Place, Problem, Sink, suggest},
-        reading,
+        flaws, reading,
     },
 };
 
@@ -76,6 +76,7 @@ fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
         }
     };
     let table = table.into_inner();
+    flaws::refuse(&table, file, sink);
     building.defaults = reading::key(&table, "defaults", file, sink).unwrap_or_default();
     version(&table, file, sink);
     for (key, node) in &table {
@@ -142,6 +143,16 @@ pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
             read
         }
     };
+    // Plain ASCII needs an escape to be anything else.
+    if (!text.is_ascii() || text.contains('\\'))
+        && let Some((shown, flaw)) = serde_json::from_str(text).ok().as_ref().and_then(flaws::of_json)
+    {
+        sink.push(Problem::error(format!(
+            "the fleet that `{name}` printed has the text `{shown}`, which cannot be shown to people as it is: it has \
+             {flaw}"
+        )));
+        return None;
+    }
     if read.schema != 1 {
         let message =
             format!("this version reads fleets of schema 1; the command printed schema {}", read.schema);

@@ -10,6 +10,7 @@ use firedrill_wire::{
         StartProbes, Undo, UndoAnswer,
     },
     exchange::{Exchange, Exchanged},
+    text::{self, Breaks, TEXT_MOST, cleaned},
 };
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{Method, Request, Response, body::Incoming, header};
@@ -222,7 +223,7 @@ impl Agent {
             };
             match timeout(call.limit, exchange).await {
                 Ok(Ok(whole)) => {
-                    return serde_json::from_slice(&whole)
+                    return text::from_json(&whole, Breaks::None)
                         .map_err(|error| self.nonsense(call.name, error.to_string()));
                 }
                 // The connection had ended before the request was sent: once more on a new one.
@@ -298,7 +299,7 @@ impl Agent {
         if status.is_success() {
             return Ok(whole);
         }
-        match serde_json::from_slice::<Problem>(&whole) {
+        match text::from_json::<Problem>(&whole, Breaks::None) {
             Ok(problem) => Err(LinkError::Refused {
                 host: self.host().to_owned(),
                 call: call.to_owned(),
@@ -314,10 +315,12 @@ impl Agent {
     }
 
     pub(super) fn nonsense(&self, call: &str, why: String) -> LinkError {
+        let why = cleaned(why, TEXT_MOST);
         LinkError::Protocol { host: self.host().to_owned(), call: call.to_owned(), why }
     }
 
     pub(super) fn broken(&self, call: &str, why: String) -> LinkError {
+        let why = cleaned(why, TEXT_MOST);
         LinkError::Broken { host: self.host().to_owned(), call: call.to_owned(), why }
     }
 

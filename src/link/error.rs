@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use firedrill_wire::api::Problem;
+use firedrill_wire::{
+    api::Problem,
+    text::{TEXT_MOST, clean},
+};
 use rustls::{AlertDescription, CertificateError, Error as Tls};
 
 /// A call to an agent failed.
@@ -141,11 +144,11 @@ impl Trust {
             Tls::InvalidCertificate(error) => match error {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::AgentUnknown,
                 CertificateError::NotValidForNameContext { presented, .. } => {
-                    Self::WrongName(presented.join(", "))
+                    Self::WrongName(clean(&presented.join(", "), TEXT_MOST).into_owned())
                 }
                 CertificateError::NotValidForName => Self::WrongName("it says no name".to_owned()),
                 CertificateError::Revoked => Self::AgentRevoked,
-                other => Self::Other(other.to_string()),
+                other => Self::Other(clean(&other.to_string(), TEXT_MOST).into_owned()),
             },
             Tls::AlertReceived(alert) => match alert {
                 AlertDescription::UnknownCA | AlertDescription::DecryptError => Self::CoordinatorUnknown,

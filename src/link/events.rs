@@ -5,7 +5,13 @@
 
 use std::time::Duration;
 
-use firedrill_wire::{RunId, api::END, journal::AgentEvent, probe::Bin};
+use firedrill_wire::{
+    RunId,
+    api::END,
+    journal::AgentEvent,
+    probe::Bin,
+    text::{self, Breaks},
+};
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -81,7 +87,7 @@ impl<T: DeserializeOwned> Reader<T> {
                     self.state = State::Over;
                     return Ok(None);
                 }
-                let item: T = serde_json::from_str(&event.data)
+                let item: T = text::from_json(event.data.as_bytes(), Breaks::None)
                     .map_err(|error| self.agent.nonsense(self.call, error.to_string()))?;
                 let seq = (self.seq)(&item);
                 if seq > self.last {

@@ -6,11 +6,22 @@ use std::{
     sync::Arc,
 };
 
-use firedrill_wire::identity::{self, Person};
-use rustls::{ClientConfig, RootCertStore, client::Resumption, client::VerifierBuilderError, version::TLS13};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
+use firedrill_wire::identity::Person;
+use rustls::{
+    CertificateError, ClientConfig, RootCertStore,
+    client::{Resumption, VerifierBuilderError},
+    crypto::CryptoProvider,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    version::TLS13,
+};
+use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime, pem::PemObject,
+};
 
-use super::verify::Verifier;
+use super::{
+    person::{Signer, person, signed},
+    verify::Verifier,
+};
 use crate::pki::{ca_file, crl_file};
 
 /// The files do not make an identity.
@@ -51,6 +62,14 @@ pub enum IdentityError {
         /// Who.
         names: Vec<String>,
     },
+    /// The certificate is not one of a person.
+    #[error("{} is no person's certificate: {why}; `firedrill pki issue person NAME` makes one", path.display())]
+    NoPerson {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
     /// Certificate, key or authority cannot be used.
     #[error("{} cannot be used", path.display())]
     Unusable {
@@ -77,6 +96,10 @@ pub struct Identity {
     authority: String,
     pub(super) config: Arc<ClientConfig>,
     pub(super) verifier: Arc<Verifier>,
+    /// Whether somebody else is a person whom this authority knows.
+    people: Arc<dyn ClientCertVerifier>,
+    provider: Arc<CryptoProvider>,
+    pub(crate) signer: Signer,
 }
 
 impl Identity {
@@ -102,10 +125,16 @@ impl Identity {
         let people = dir.join("people");
         let (cert, key) = (people.join(format!("{name}.pem")), people.join(format!("{name}.key")));
         let crl = crl_file(dir);
-        Self::from_files(name, &cert, &key, &ca_file(dir), crl.is_file().then_some(crl.as_path()))
+        let loaded =
+            Self::from_files(name, &cert, &key, &ca_file(dir), crl.is_file().then_some(crl.as_path()))?;
+        match loaded.signer.chain.first().map(person) {
+            Some(Err(why)) => Err(IdentityError::NoPerson { path: cert, why }),
+            _ => Ok(loaded),
+        }
     }
 
-    /// From PEM files anywhere; the name is for messages.
+    /// From PEM files anywhere. The name is the certificate's; the one that is given stands in for a certificate that
+    /// names no person, which agents let nowhere in.
     ///
     /// # Errors
     /// Names the file and what is wrong with it.
@@ -133,14 +162,22 @@ impl Identity {
                 .map_err(|why| not_pem(path, "revocation list", why.to_string()))?,
             None => Vec::new(),
         };
-        let verifier = Verifier::new(roots, crls, &provider)
-            .map_err(|source| IdentityError::Authority { path: ca.into(), source })?;
-        let verifier = Arc::new(verifier);
+        let authority = |source| IdentityError::Authority { path: ca.into(), source };
+        let people =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), Arc::clone(&provider))
+                .with_crls(crls.iter().cloned())
+                .enforce_revocation_expiration()
+                .build()
+                .map_err(authority)?;
+        let verifier = Arc::new(Verifier::new(roots, crls, &provider).map_err(authority)?);
         let chain = certificates(cert)?;
-        let person = chain.first().and_then(person_of);
+        let whose = chain.first().and_then(|leaf| person(leaf).ok());
         let private = PrivateKeyDer::from_pem_slice(&read(key)?)
             .map_err(|why| not_pem(key, "private key", why.to_string()))?;
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let signing = provider.key_provider.load_private_key(private.clone_key()).map_err(unusable(key))?;
+        let name = whose.as_ref().map_or_else(|| name.to_owned(), |one| one.name.clone());
+        let signer = Signer::new(chain.clone(), signing);
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])
             .map_err(unusable(cert))?
             .dangerous()
@@ -151,7 +188,8 @@ impl Identity {
         // Every connection shows its certificates again.
         config.resumption = Resumption::disabled();
         let authority = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { name: name.to_owned(), authority, person, config: Arc::new(config), verifier })
+        let config = Arc::new(config);
+        Ok(Self { name, authority, person: whose, config, verifier, people, provider, signer })
     }
 
     /// What tells this fleet's authority from all others: a digest of its certificates.
@@ -166,18 +204,40 @@ impl Identity {
         self.person.as_ref()
     }
 
+    /// The person of a chain (their own certificate first) that the authority knows, in date and not revoked.
+    ///
+    /// # Errors
+    /// Why it is not trusted.
+    pub(crate) fn trusted_person(&self, chain: &[CertificateDer<'_>]) -> Result<Person, String> {
+        let (leaf, between) = chain.split_first().ok_or("it has no certificate")?;
+        self.people.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| match error {
+            rustls::Error::InvalidCertificate(CertificateError::Revoked) => {
+                "the certificate of whoever gave it was revoked".to_owned()
+            }
+            rustls::Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext { .. }) => {
+                "crl.pem is out of date, so nobody knows who was revoked; get a fresh one (`firedrill pki crl`)".to_owned()
+            }
+            error => format!("the certificate of whoever gave it is not trusted ({error})"),
+        })?;
+        let found = person(leaf)?;
+        if found.flaws.is_empty() { Ok(found) } else { Err(found.flaws.join("; ")) }
+    }
+
+    /// Whether the owner of a certificate signed the message.
+    pub(crate) fn signed(
+        &self,
+        leaf: &CertificateDer<'_>,
+        scheme: &str,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        signed(leaf, scheme, message, signature, &self.provider)
+    }
+
     /// The person's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-}
-
-fn person_of(certificate: &CertificateDer<'_>) -> Option<Person> {
-    let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
-    match identity::Identity::from_uris(parsed.valid_uri_names()) {
-        Ok(identity::Identity::Person(person)) => Some(person),
-        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use firedrill_wire::text::{TEXT_MOST, clean};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader, ReadBuf},
     net::TcpStream,
@@ -131,10 +132,9 @@ impl Complaints {
             // A line without an end must not fill the memory.
             while let Ok(1..) = (&mut reader).take(1024).read_until(b'\n', &mut line).await {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                let text: String =
-                    String::from_utf8_lossy(&line).chars().filter(|c| !c.is_control()).collect();
+                let text = String::from_utf8_lossy(&line);
                 if !text.trim().is_empty() {
-                    kept.push_back(text.trim().to_owned());
+                    kept.push_back(clean(text.trim(), TEXT_MOST).into_owned());
                 }
                 if kept.len() > COMPLAINTS {
                     kept.pop_front();

@@ -160,7 +160,7 @@ pub(super) fn line(line: &[u8]) -> Result<Line<'_>, String> {
 }
 
 fn record(line: &[u8]) -> Result<(Record, Option<String>), String> {
-    let why = match serde_json::from_slice::<Record>(line) {
+    let why = match Record::of_line(line) {
         Ok(record) => {
             let warning = match &record.event {
                 Event::Agent { host, what, .. } => match &what.what {

@@ -326,6 +326,12 @@ impl Plan {
         self.peer_sets = PeerTable::gather(self.attacks.iter_mut().flat_map(Attack::faults_mut));
     }
 
+    /// A digest over all that people agree to: equal wherever the scenario's file lies, and whatever is warned of.
+    #[must_use]
+    pub fn agreement(&self) -> String {
+        Self { file: String::new(), warnings: Vec::new(), ..self.clone() }.digest()
+    }
+
     /// The host of that name. For many names, [`Plan::by_name`].
     #[must_use]
     pub fn host(&self, name: &str) -> Option<&Host> {

@@ -1,11 +1,19 @@
-//! People who must agree before an attack: asked on the terminal, or named beforehand.
+//! People who must agree before an attack: by what they signed, given beforehand, typed, or put into the run's folder.
+//!
+//! Where one is asked for, the one who runs it may say yes on the terminal. Where several are, none of them is the one
+//! who runs it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{sync::mpsc::UnboundedSender, time::sleep};
 
 use super::{Run, RunError, clock::signed, input::Input};
 use crate::{
+    approval::{self, Approval},
     log::Event,
     plan::model::{Approve, Attack},
 };
@@ -13,11 +21,16 @@ use crate::{
 /// Where approvals come from.
 #[derive(Clone, Debug, Default)]
 pub struct Approvals {
-    /// People named beforehand (`--approve NAME`).
-    pub given: Vec<String>,
+    /// Files given beforehand (`--approve FILE`).
+    pub given: Vec<PathBuf>,
     /// Whether somebody sits at the terminal.
     pub terminal: bool,
 }
+
+/// What approvals that were put into a run's folder are called.
+pub(crate) const FILE: (&str, &str) = ("approval-", ".json");
+/// How often the folder is looked at while people are asked.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Reads lines for as long as the program runs. A thread of its own, because a read from a terminal cannot be called
 /// off: one that is left behind must neither keep the program from ending nor swallow the next answer.
@@ -32,6 +45,34 @@ fn listen(mail: UnboundedSender<Input>) {
     });
 }
 
+/// Approvals in a run's folder.
+fn in_folder(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            name.to_str().is_some_and(|name| name.starts_with(FILE.0) && name.ends_with(FILE.1))
+        })
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+/// Tells of files that appear in the folder or change there.
+async fn watch(folder: PathBuf, mail: UnboundedSender<Input>) {
+    let mut seen: BTreeSet<(PathBuf, Option<SystemTime>)> = BTreeSet::new();
+    loop {
+        for path in in_folder(&folder) {
+            let changed = std::fs::metadata(&path).and_then(|data| data.modified()).ok();
+            if seen.insert((path.clone(), changed)) && mail.send(Input::Approval(path)).is_err() {
+                return;
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
 impl Run {
     /// Asks people; the inner error says why the attack is not run.
     pub(super) async fn approved(
@@ -41,47 +82,104 @@ impl Run {
         approve: &Approve,
     ) -> Result<Result<(), String>, RunError> {
         let wanted = usize::try_from(approve.people).unwrap_or(usize::MAX);
+        let before = self.book.len();
         self.book.write(Event::ApprovalAsked { attack: index, people: approve.people })?;
-        let mut agreed: BTreeSet<String> = BTreeSet::new();
-        for by in self.approvals.given.clone() {
-            if agreed.insert(by.clone()) {
-                self.book.write(Event::ApprovalGiven { attack: index, by, yes: true })?;
-            }
+        self.asking = Some(index);
+        let answer = self.ask_people(index, attack, approve, wanted, before).await;
+        self.asking = None;
+        answer
+    }
+
+    async fn ask_people(
+        &mut self,
+        index: usize,
+        attack: &Attack,
+        approve: &Approve,
+        wanted: usize,
+        before: usize,
+    ) -> Result<Result<(), String>, RunError> {
+        for path in self.approvals.given.clone() {
+            self.take_approval(&path)?;
         }
-        if agreed.len() >= wanted {
+        let agreed = self.book.approvals(index, before).0.len();
+        if agreed >= wanted {
             return Ok(Ok(()));
         }
+        let folder = self.folder.display().to_string();
         if !self.approvals.terminal {
             return Ok(Err(format!(
-                "needs {wanted} to approve and there is no terminal to ask on; name people with --approve NAME"
+                "needs {wanted} to approve and there is no terminal to ask on; name what they signed with --approve \
+                 FILE (`firedrill approve` makes it)"
             )));
         }
+        let or_yes = if wanted == 1 { "yes, " } else { "" };
         self.book.say(&format!(
-            "\"{}\" needs {} more within {}: type a name for each (or yes), or no",
+            "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or type {or_yes}the file that \
+             they signed, or no",
             attack.name,
-            wanted - agreed.len(),
+            wanted - agreed,
             approve.expires
         ));
-        let before = self.book.len();
-        self.asking = Some(index);
         if !std::mem::replace(&mut self.listening, true) {
             listen(self.mail.clone());
         }
+        let looking = tokio::spawn(watch(self.folder.clone(), self.mail.clone()));
         let until = self.clock.now_us() + signed(approve.expires.as_micros());
         let answer = self
             .pump(until, |run| {
                 let (names, no) = run.book.approvals(index, before);
-                no || names.union(&agreed).count() >= wanted
+                no || names.len() >= wanted
             })
             .await;
-        self.asking = None;
+        looking.abort();
         let answer = answer?;
         let (names, no) = self.book.approvals(index, before);
         Ok(match answer {
             Err(stop) => Err(stop.reason()),
             Ok(_) if no => Err("somebody said no".to_owned()),
-            Ok(_) if names.union(&agreed).count() >= wanted => Ok(()),
+            Ok(_) if names.len() >= wanted => Ok(()),
             Ok(_) => Err(format!("approval by {wanted} lapsed after {}", approve.expires)),
         })
+    }
+
+    /// Takes an approval, if it counts for the attack that is asked about; if not, says why.
+    pub(super) fn take_approval(&mut self, path: &Path) -> Result<(), RunError> {
+        let Some(attack) = self.asking else { return Ok(()) };
+        let verified = match &self.identity {
+            Some(identity) => approval::verify(path, identity, &self.plan.agreement(), &self.id)
+                .map_err(|error| error.to_string())
+                .and_then(|approval| self.is_another(attack, approval, path)),
+            None => Err("nobody's certificate is known to verify it with".to_owned()),
+        };
+        match verified {
+            Err(why) => {
+                self.book.say(&format!("an approval does not count: {why}"));
+                Ok(())
+            }
+            Ok(Approval { by, serial, .. }) => {
+                if self.book.approvals(attack, 0).0.contains(&by) {
+                    return Ok(());
+                }
+                self.book.write(Event::ApprovalGiven { attack, by, yes: true, certificate: Some(serial) })
+            }
+        }
+    }
+
+    /// Whether it is somebody else's, where that is needed.
+    fn is_another(&self, attack: usize, approval: Approval, path: &Path) -> Result<Approval, String> {
+        if self.wants_others(attack) && approval.by == self.operator {
+            return Err(format!(
+                "{}: {} runs this, and where several people are asked for, others must approve",
+                path.display(),
+                approval.by
+            ));
+        }
+        Ok(approval)
+    }
+
+    /// Whether an attack asks for more than one person.
+    pub(super) fn wants_others(&self, attack: usize) -> bool {
+        let asked = self.plan.attacks.get(attack).and_then(|attack| attack.approve.as_ref());
+        asked.is_some_and(|approve| approve.people > 1)
     }
 }

@@ -98,7 +98,7 @@ impl Book {
         let (mut names, mut no) = (BTreeSet::new(), false);
         for record in &self.writer.log().records[since..] {
             match &record.event {
-                Event::ApprovalGiven { attack, by, yes: true } if *attack == of => {
+                Event::ApprovalGiven { attack, by, yes: true, .. } if *attack == of => {
                     names.insert(by.clone());
                 }
                 Event::ApprovalGiven { attack, yes: false, .. } if *attack == of => no = true,

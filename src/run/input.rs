@@ -1,5 +1,7 @@
 //! What the run takes in, and what becomes of it: everything that happens meets in this one file.
 
+use std::path::{Path, PathBuf};
+
 use firedrill_wire::{
     InjectionId,
     api::{EndState, UndoAnswer},
@@ -39,6 +41,8 @@ pub(crate) enum Input {
     Gap { from_us: i64, to_us: i64 },
     /// Somebody typed a line on the terminal.
     Line(String),
+    /// An approval was put into the run's folder.
+    Approval(PathBuf),
     /// Nobody can type any more.
     TerminalClosed,
     /// Undo of these injections on a host has been answered.
@@ -125,6 +129,7 @@ impl Run {
             }
             Input::Gap { from_us, to_us } => self.take_gap(from_us, to_us),
             Input::Line(line) => self.take_line(line.trim()),
+            Input::Approval(path) => self.take_approval(&path),
             Input::TerminalClosed => {
                 self.listening = false;
                 self.take_line("no")
@@ -251,10 +256,16 @@ impl Run {
         let (by, yes) = match line.to_ascii_lowercase().as_str() {
             "" => return Ok(()),
             "n" | "no" | "stop" => ("terminal".to_owned(), false),
+            "y" | "yes" if self.wants_others(attack) => {
+                let by = &self.operator;
+                self.book
+                    .say(&format!("{by} runs this; where several people are asked for, others must approve"));
+                return Ok(());
+            }
             "y" | "yes" => (self.operator.clone(), true),
-            _ => (line.to_owned(), true),
+            _ => return self.take_approval(Path::new(line)),
         };
-        self.book.write(Event::ApprovalGiven { attack, by, yes })
+        self.book.write(Event::ApprovalGiven { attack, by, yes, certificate: None })
     }
 
     fn take_gap(&mut self, from_us: i64, to_us: i64) -> Result<(), RunError> {

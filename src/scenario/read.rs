@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use firedrill_wire::Span;
+use firedrill_wire::{Span, text::joined};
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
@@ -15,7 +15,7 @@ use toml::{
 use super::{
     SCHEMA, Scenario,
     diagnose::{FileId, Place, Problem, Sink, suggest},
-    duplicate, hidden,
+    duplicate, flaws, hidden,
     param::{Param, Params},
     reading,
     root::KEYS,
@@ -49,6 +49,9 @@ pub fn read(path: &Path, given: &[(String, String)], sink: &mut Sink) -> Scenari
     }
     if trees.is_empty() {
         return Scenario::default();
+    }
+    for (id, table) in &trees {
+        flaws::refuse(table, *id, sink);
     }
     let main = files.order.last().copied();
     let params = read_params(&trees, given, sink);
@@ -240,7 +243,7 @@ impl<'v> Reader<'v, '_> {
             }
             "hypothesis" => {
                 let item = self.item::<String>(id, name, at, node, "hypothesis");
-                self.scenario.hypothesis = item.map_or_else(String::new, |item| item.value);
+                self.scenario.hypothesis = item.map_or_else(String::new, |item| joined(&item.value));
             }
             "environment" => {
                 if let Some(item) = self.item::<String>(id, name, at, node, name) {
@@ -264,7 +267,7 @@ impl<'v> Reader<'v, '_> {
                 for (key, at, value) in self.table(id, name, node) {
                     if let Some(item) = self.item::<String>(id, &key, at, value, "meta") {
                         let place = item.place();
-                        if self.scenario.meta.insert(key, item.value).is_some() {
+                        if self.scenario.meta.insert(key, joined(&item.value)).is_some() {
                             let message = format!("`{}` is in [meta] twice", item.name);
                             self.sink.push(Problem::error(message).at(place, "again here"));
                         }

@@ -350,6 +350,10 @@ impl Control for Recorder {
             let (code, title) = ("tombstone".to_owned(), "run tombstone was undone".to_owned());
             return Err(Problem { code, title, hint: "start another run".to_owned() });
         }
+        if run.as_str() == "evil" {
+            let (code, title) = ("evil".to_owned(), "run evil was \u{1b}[2J\nundone".to_owned());
+            return Err(Problem { code, title, hint: "start another run ".repeat(10_000) });
+        }
         Ok(Armed { injections: arm.injections.iter().map(|one| one.id.clone()).collect() })
     }
     fn renew(&self, _: &Caller, run: &RunId, _: &Renew) -> Result<Renewed, Problem> {

@@ -1,7 +1,10 @@
 //! Events and bins: nothing lost, nothing twice, and an end that can be told from a break.
 
 use firedrill::link::{LinkError, offset};
-use firedrill_wire::identity::Role;
+use firedrill_wire::{
+    identity::Role,
+    journal::{AgentEvent, What},
+};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_body_util::BodyExt as _;
 
@@ -22,7 +25,8 @@ async fn events_go_on_after_a_break_without_loss_or_repetition() {
         control.events.send_replace(newest);
         while seen.last() != Some(&newest) {
             let event = events.next().await.unwrap().unwrap();
-            assert_eq!(event, super::house::event(event.seq));
+            let what = What::Halted { by: format!("event {}", event.seq) };
+            assert_eq!(event, AgentEvent { what, ..super::house::event(event.seq) });
             seen.push(event.seq);
         }
         served.stop.cancel();

@@ -7,7 +7,7 @@ use firedrill::{
     pki::{HostAsk, Kind, Validity, crl_file},
     plan::model::Reach,
 };
-use firedrill_wire::identity::Role;
+use firedrill_wire::{RunId, identity::Role, journal::What};
 use futures_util::StreamExt as _;
 use rustls::AlertDescription;
 use rustls_pki_types::ServerName;
@@ -143,11 +143,15 @@ async fn the_revoked_are_cut_off_and_kept_out() {
     house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
     served.tls.reload().unwrap();
     assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
-    let mut last = mallory.status().await;
-    // The first call may still meet the connection that is being cut.
-    if matches!(last, Err(LinkError::Broken { .. })) {
-        last = mallory.status().await;
-    }
+    // The first calls may still meet the connection that is being cut, which refuses them.
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    let last = loop {
+        let last = mallory.status().await;
+        assert!(last.is_err() && tokio::time::Instant::now() < end, "{last:?}");
+        if matches!(last, Err(LinkError::Tls { .. })) {
+            break last;
+        }
+    };
     assert_eq!(trust(last), Trust::CoordinatorRevoked);
     assert_eq!(trust(mallory.undo(&undo_all()).await), Trust::CoordinatorRevoked);
     olga.arm(&run(), &arm()).await.unwrap();
@@ -251,6 +255,24 @@ async fn certificates_are_renewed_under_way_and_bad_files_change_nothing() {
         .unwrap();
     served.tls.reload_if_changed().unwrap();
     served.agent(&olga).status().await.expect("the new one is");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_agent_says_is_harmless() {
+    let house = House::new();
+    let served = house.serve().await;
+    let olga = served.agent(&house.person("olga", Role::Operator));
+    let evil: RunId = "evil".parse().unwrap();
+    match olga.arm(&evil, &arm()).await {
+        Err(LinkError::Refused { problem, .. }) => {
+            assert_eq!(problem.title, "run evil was ␛[2J undone");
+            assert!(problem.hint.len() < 100_000 && problem.hint.ends_with('…'), "{}", problem.hint.len());
+        }
+        other => panic!("{other:?}"),
+    }
+    served.control.events.send_replace(1);
+    let event = Box::pin(olga.events(0)).next().await.unwrap().unwrap();
+    assert_eq!(event.what, What::Halted { by: "event 1".to_owned() });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

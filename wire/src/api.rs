@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Fault, InjectionId, RunId, Span, fault::PeerTable, journal::State, probe::ProbeSpec};
+use crate::{Fault, InjectionId, RunId, Span, fault::PeerTable, journal::State, probe::ProbeSpec, text};
 
 /// The type of the server-sent event that says that a stream has ended in order.
 pub const END: &str = "end";
@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Prepare {
         body.peer_sets.bind_plain(faults).map_err(de::Error::custom)?;
         Ok(Self {
             plan_digest: body.plan_digest.into_owned(),
-            environment: body.environment.map(Cow::into_owned),
+            environment: body.environment.map(|text| text::cleaned(text.into_owned(), text::NAME_MOST)),
             injections: body.injections,
         })
     }
@@ -195,11 +195,13 @@ pub struct Arm {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The scenario's name.
+    #[serde(deserialize_with = "text::short")]
     pub drill: String,
-    /// Who started it.
+    /// Who started it. An agent takes the name of the certificate instead.
+    #[serde(deserialize_with = "text::short")]
     pub operator: String,
     /// The ticket, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
     pub ticket: Option<String>,
 }
 
@@ -389,7 +391,7 @@ pub struct StartProbes {
     /// They stop by themselves after this time, whoever dies; at most [`StartProbes::LONGEST`].
     pub at_most: Span,
     /// Environment of the scenario, for the policy (`prod`, `ci`, …).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
     pub environment: Option<String>,
 }
 

@@ -16,6 +16,7 @@ pub mod probe;
 pub mod quantity;
 pub mod share;
 pub mod span;
+pub mod text;
 pub mod touches;
 pub mod x509;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use firedrill_probe::clock;
 use firedrill_wire::{
     RunId, Span,
-    api::{Arm, ArmOne, Armed, Problem},
+    api::{About, Arm, ArmOne, Armed, Problem},
     journal::{State, What},
 };
 
@@ -116,7 +116,7 @@ impl Core {
         active::syslog(&format!(
             "drill {} (run {run}, by {}): {} faults are armed; {} halts it",
             arm.about.drill,
-            arm.about.operator,
+            caller.name,
             armed.len(),
             active::HALT
         ));
@@ -186,7 +186,8 @@ impl Core {
             identity: self.here.clone(),
             run: run.clone(),
             plan_digest: arm.plan_digest.clone(),
-            about: arm.about.clone(),
+            // Whoever asks may call themselves anything; the certificate says who they are.
+            about: About { operator: caller.name.clone(), ..arm.about.clone() },
             start_boot_us: one.start_boot_us,
             live: Live { ask, prepared, ends_boot_us, lease: arm.lease },
         })

@@ -69,7 +69,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
         Event::ApprovalAsked { attack, people } => {
             row(at, "coordinator", format!("attack {}: asked for {people} approvals", attack + 1))
         }
-        Event::ApprovalGiven { attack, by, yes } => {
+        Event::ApprovalGiven { attack, by, yes, .. } => {
             row(at, by, format!("attack {}: {}", attack + 1, if *yes { "approved" } else { "not approved" }))
         }
         Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),

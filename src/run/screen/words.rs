@@ -72,7 +72,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         Event::ApprovalAsked { attack, people } => {
             (Tone::Step, format!("{}: {people} must approve", attack_name(plan, *attack)))
         }
-        Event::ApprovalGiven { attack, by, yes } => {
+        Event::ApprovalGiven { attack, by, yes, .. } => {
             let word = if *yes { "approves" } else { "says no to" };
             (Tone::Step, format!("{by} {word} {}", attack_name(plan, *attack)))
         }

@@ -1,0 +1,147 @@
+//! `firedrill approve`: signs that somebody agrees to a plan.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+};
+
+use firedrill_wire::{RunId, Span};
+
+use super::{
+    common::{FleetArgs, IdentityArgs, wrong},
+    failure::{Failure, Result, Wrap as _},
+};
+use crate::{
+    approval,
+    log::{Event, Record},
+    plan::{
+        self, Plan,
+        model::{Attack, Injection},
+    },
+    run::APPROVAL_FILE,
+    verdict::Exit,
+};
+
+/// No first record of a log is longer, in bytes.
+const RECORD_MOST: u64 = 256 << 20;
+
+/// Options of `approve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill approve reports/20261120-1402-friday-7f3a --as bob      a run that waits for it, on the same machine
+  firedrill approve scenarios/region.toml --fleet fleet.toml --seed 7 --as bob
+  firedrill run scenarios/region.toml --fleet fleet.toml --seed 7 --approve approval-bob.json
+
+What is signed is the plan: scenario, fleet, parameters and seed must be the same in `run`. Read it before:
+`firedrill run … --plan`. Where several people are asked for, the one who runs it is none of them.")]
+pub(super) struct Args {
+    /// The folder of a run that waits for approval, or a scenario
+    what: PathBuf,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// A parameter of the scenario, as NAME=VALUE
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::check::parameter)]
+    params: Vec<(String, String)>,
+    /// What picks are made with; it must be the same in `run`
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long it counts
+    #[arg(long = "for", value_name = "TIME", default_value = "24h")]
+    lasts: Span,
+    /// Where it is written [default: the run's folder, else approval-NAME.json here]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let identity = args.identity.load()?;
+    let (plan, run) = if args.what.is_dir() {
+        let (run, plan) = of_run(&args.what)?;
+        (plan, Some(run))
+    } else {
+        (of_scenario(args)?, None)
+    };
+    if plan.attacks.iter().all(|attack| attack.approve.is_none()) {
+        return Err(Failure::new(format!("\"{}\" asks nobody for approval", plan.name))
+            .help("`approve = { people = 2 }` in an attack, or in [attack_defaults], asks"));
+    }
+    let text = approval::sign(&identity, &plan.agreement(), &plan.name, run.as_ref(), args.lasts.into())
+        .map_err(Failure::new)?;
+    let name = format!("{}{}{}", APPROVAL_FILE.0, identity.name(), APPROVAL_FILE.1);
+    let out = match (&args.out, &run) {
+        (Some(out), _) => out.clone(),
+        (None, Some(_)) => args.what.join(name),
+        (None, None) => PathBuf::from(name),
+    };
+    write(&out, &text).wrap(format!("cannot write {}", out.display()))?;
+    outln!(
+        "{} approves \"{}\" for {}: plan {}, seed {}",
+        identity.name(),
+        plan.name,
+        args.lasts,
+        plan.digest(),
+        plan.seed
+    );
+    for (number, attack) in plan.attacks.iter().enumerate() {
+        outln!("  attack {}: {}", number + 1, headline(attack));
+    }
+    match run {
+        Some(run) => outln!("wrote {}; run {run} looks there while it asks", out.display()),
+        None => {
+            outln!("wrote {}; run it with --seed {} --approve {}", out.display(), plan.seed, out.display());
+        }
+    }
+    Ok(Exit::Held)
+}
+
+/// What an attack does, in a line.
+fn headline(attack: &Attack) -> String {
+    let of = |what: fn(&Injection) -> &str| attack.injections.iter().map(what).collect::<BTreeSet<_>>();
+    let kinds: Vec<_> = of(|one| one.fault.kind()).into_iter().collect();
+    let hosts: Vec<_> = of(|one| &one.host).into_iter().collect();
+    let shown = match hosts.as_slice() {
+        [first, second, third, _, ..] => format!("{first}, {second}, {third} and {} more", hosts.len() - 3),
+        few => few.join(", "),
+    };
+    let hold = attack.injections.iter().map(|one| one.hold).max().unwrap_or_default();
+    format!("{}: {} on {shown} for {hold}", attack.name, kinds.join(", "))
+}
+
+/// Whole or not at all: a run may be looking.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
+}
+
+/// The plan of a run, letter by letter as it is in its log.
+fn of_run(folder: &Path) -> Result<(RunId, Plan)> {
+    let path = folder.join("events.jsonl");
+    let file = fs::File::open(&path).wrap(format!("{} is no run's folder", folder.display()))?;
+    let mut line = Vec::new();
+    BufReader::new(file.take(RECORD_MOST))
+        .read_until(b'\n', &mut line)
+        .wrap(format!("cannot read {}", path.display()))?;
+    match serde_json::from_slice::<Record>(&line).map(|record| record.event) {
+        Ok(Event::RunStarted { run, plan, .. }) => Ok((run, *plan)),
+        Ok(_) => Err(Failure::new(format!("{} does not begin like the log of a run", path.display()))),
+        Err(error) => Err(Failure::from(error).wrap(format!("cannot read {}", path.display()))),
+    }
+}
+
+fn of_scenario(args: &Args) -> Result<Plan> {
+    let fleet = args.fleet.source().ok_or_else(|| {
+        Failure::new("which fleet?").help("name its file with --fleet FILE (or FIREDRILL_FLEET)")
+    })?;
+    plan::load(&plan::Options {
+        scenario: args.what.clone(),
+        fleet,
+        params: args.params.clone(),
+        seed: args.seed,
+    })
+    .map_err(|report| wrong(&report))
+}

@@ -1,0 +1,94 @@
+//! Texts of others: whatever a scenario, a fleet or a log says, nothing of it moves a cursor, begins a line of its own or
+//! reverses what is read.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use firedrill_wire::text::is_plain;
+
+/// As JSON has it: ESC, NUL, BEL, a mark that reverses, a control character beyond ASCII.
+const EVIL: &str = r"\u001b[2J\u0000nul\u0007 \u202egpj \u009b1m";
+
+fn firedrill(folder: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_firedrill")).args(words).current_dir(folder).output().unwrap()
+}
+
+/// The first character that should not be there.
+fn odd(bytes: &[u8]) -> Option<char> {
+    String::from_utf8_lossy(bytes).chars().find(|c| !is_plain(*c) && *c != '\n')
+}
+
+#[test]
+fn a_report_of_any_log_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = fs::read_to_string("reports/example/events.jsonl").unwrap();
+    let name = log.lines().next().and_then(|first| {
+        let first: serde_json::Value = serde_json::from_str(first).unwrap();
+        Some(first["plan"]["name"].as_str()?.to_owned())
+    });
+    let name = name.expect("the example has a name");
+    let evil = log
+        .replace(&format!("\"name\":\"{name}\""), &format!("\"name\":\"{name}{EVIL}\""))
+        .replace("\"detail\":\"", &format!("\"detail\":\"{EVIL}"))
+        .replace("\"operator\":\"", &format!("\"operator\":\"{EVIL}"));
+    assert!(evil.matches("u202e").count() > 3, "the log has such texts");
+    fs::write(folder.path().join("events.jsonl"), evil).unwrap();
+    let run = folder.path().to_str().unwrap();
+    for words in [&["report", run][..], &["report", run, "--format", "markdown"], &["watch", run]] {
+        let output = firedrill(folder.path(), words);
+        assert!(output.stdout.len() + output.stderr.len() > 100, "{words:?} says something");
+        assert_eq!((odd(&output.stdout), odd(&output.stderr)), (None, None), "{words:?}");
+    }
+    for file in ["report.html", "report.md", "report.json", "junit.xml"] {
+        let text = fs::read(folder.path().join(file)).unwrap();
+        // The page draws with what is not text for people.
+        assert_eq!(odd(&text).filter(|c| *c != '\t'), None, "{file}");
+        let escaped = ["\\u001b", "\\u0000", "\\u202e", "&#27;", "&#x1b;"];
+        let text = String::from_utf8(text).unwrap().to_lowercase();
+        assert!(escaped.iter().all(|escape| !text.contains(escape)), "{file} has it escaped");
+    }
+}
+
+#[test]
+fn a_fleet_that_a_command_prints_is_refused_for_what_nobody_could_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = |host: &str, label: &str| {
+        let text = format!(
+            r#"{{"schema":1,"host":[{{"name":"{host}","address":"10.0.0.1","labels":{{"rack":"{label}"}}}}]}}"#
+        );
+        fs::write(folder.path().join("fleet.json"), text).unwrap();
+        let output =
+            firedrill(folder.path(), &["status", "--fleet-command", "cat fleet.json", "--pki", "none"]);
+        assert_eq!((odd(&output.stdout), odd(&output.stderr)), (None, None));
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" "),
+        )
+    };
+    // Which certificate to use is asked before which fleet.
+    let pki = ["pki", "--dir", "none"];
+    for words in [&["init"][..], &["issue", "person", "ann"]] {
+        assert!(firedrill(folder.path(), &[&pki[..], words].concat()).status.success());
+    }
+    let (code, said) = fleet("app1", EVIL);
+    assert!(
+        code == Some(2) && said.contains("cannot be shown to people as it is: it has a control character"),
+        "{said}"
+    );
+    let (code, said) = fleet(&format!("app{EVIL}"), "r1");
+    assert!(code == Some(2) && said.contains("control character"), "{said}");
+}
+
+#[test]
+fn what_is_typed_is_refused_too() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("s.toml"), "schema = 1\n").unwrap();
+    let output = firedrill(folder.path(), &["check", "s.toml", "--param", "who=\u{1b}[31m"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("a control character (U+001B)"), "{said}");
+}

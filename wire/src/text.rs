@@ -1,0 +1,252 @@
+//! Texts of others that people will read: on a terminal, in syslog, at login, in a report.
+//!
+//! Each text passes here once, where it comes in. What would move a cursor, begin another line, reverse the order of
+//! letters or hide is shown as a sign instead, and what is endless is cut.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+/// The longest name, in characters.
+pub const NAME_MOST: usize = 200;
+/// The longest text of any other kind, in characters.
+pub const TEXT_MOST: usize = 8000;
+
+/// Whether a character is shown as it is. Line breaks and tabs are not.
+#[must_use]
+pub fn is_plain(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    !(c.is_control()
+        || matches!(c,
+            // Marks that reverse or isolate, and those that nobody sees.
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            // What is no character.
+            | '\u{fdd0}'..='\u{fdef}')
+        || u32::from(c) & 0xfffe == 0xfffe)
+}
+
+/// The sign in place of a character that is not plain.
+fn sign(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
+        // The pictures of ASCII's control characters stand in the same order.
+        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+        '\x7f' => '\u{2421}',
+        _ => '\u{fffd}',
+    }
+}
+
+/// One line of at most so many characters, in which all that is not plain is shown as a sign.
+#[must_use]
+pub fn clean(text: &str, most: usize) -> Cow<'_, str> {
+    // No text has more characters than bytes.
+    if text.chars().all(is_plain) && (text.len() <= most || text.chars().count() <= most) {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned: String =
+        text.chars().take(most).map(|c| if is_plain(c) { c } else { sign(c) }).collect();
+    if text.chars().nth(most).is_some() {
+        cleaned.pop();
+        cleaned.push('…');
+    }
+    Cow::Owned(cleaned)
+}
+
+/// As [`clean`], for a text that is owned.
+#[must_use]
+pub fn cleaned(text: String, most: usize) -> String {
+    if let Cow::Owned(cleaned) = clean(&text, most) { cleaned } else { text }
+}
+
+/// As [`clean`], but for line breaks, which stay, and tabs, which become four spaces. For texts of several lines.
+#[must_use]
+pub fn clean_lines(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
+        let spaced = line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ");
+        clean(&spaced, usize::MAX).into_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of a text as one, with a space between them.
+#[must_use]
+pub fn joined(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// What keeps a text from being shown as it is, for messages; `None` where nothing does.
+#[must_use]
+pub fn flaw(text: &str, most: usize) -> Option<String> {
+    if let Some(c) = text.chars().find(|c| !is_plain(*c)) {
+        let what = match c {
+            '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => "a line break",
+            '\t' => "a tab",
+            c if c.is_control() => "a control character",
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                "a mark that changes the direction of writing"
+            }
+            _ => "a character that nobody sees",
+        };
+        return Some(format!("{what} (U+{:04X})", u32::from(c)));
+    }
+    let count = text.chars().count();
+    (count > most).then(|| format!("{count} characters, and at most {most} fit"))
+}
+
+/// How texts in JSON are cleaned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaks {
+    /// Each is one line, and cut where it is endless.
+    None,
+    /// Line breaks and tabs stay, as in the body of a request.
+    Kept,
+}
+
+/// Reads JSON of others, with every text in it cleaned, keys too.
+///
+/// # Errors
+/// It is not JSON, or not that of a `T`.
+pub fn from_json<T: DeserializeOwned>(json: &[u8], breaks: Breaks) -> serde_json::Result<T> {
+    if is_plain_json(json, breaks) {
+        return serde_json::from_slice(json);
+    }
+    let mut value: serde_json::Value = serde_json::from_slice(json)?;
+    clean_value(&mut value, breaks);
+    T::deserialize(value)
+}
+
+/// Whether there is nothing to clean, as in most JSON, which then need not be taken apart.
+fn is_plain_json(json: &[u8], breaks: Breaks) -> bool {
+    let kept = breaks == Breaks::Kept;
+    let short = kept || json.len() <= TEXT_MOST;
+    let escapes: &[u8] = if kept { b"\"/nrt" } else { b"\"/" };
+    let ascii = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\t' | 0x20..=0x7e);
+    short
+        && json.iter().all(ascii)
+        && json.windows(2).all(|pair| pair[0] != b'\\' || escapes.contains(&pair[1]))
+}
+
+fn clean_value(value: &mut serde_json::Value, breaks: Breaks) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => clean_owned(text, breaks),
+        Value::Array(all) => all.iter_mut().for_each(|one| clean_value(one, breaks)),
+        Value::Object(all) => {
+            for one in all.values_mut() {
+                clean_value(one, breaks);
+            }
+            if all.keys().any(|key| !key.chars().all(is_plain)) {
+                let old = std::mem::take(all);
+                all.extend(old.into_iter().map(|(key, value)| (clean(&key, NAME_MOST).into_owned(), value)));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn clean_owned(text: &mut String, breaks: Breaks) {
+    let cleaned = match breaks {
+        Breaks::None => match clean(text, limit(text)) {
+            Cow::Borrowed(_) => return,
+            Cow::Owned(cleaned) => cleaned,
+        },
+        Breaks::Kept if text.chars().all(is_plain) => return,
+        Breaks::Kept => clean_breaks(text),
+    };
+    *text = cleaned;
+}
+
+/// Cleans all but line breaks and tabs, which stay as they are.
+fn clean_breaks(text: &str) -> String {
+    text.chars().map(|c| if is_plain(c) || matches!(c, '\n' | '\r' | '\t') { c } else { sign(c) }).collect()
+}
+
+/// Texts without a space are data in text form, such as histograms, and not for people.
+fn limit(text: &str) -> usize {
+    if text.bytes().any(|byte| byte == b' ') { TEXT_MOST } else { usize::MAX }
+}
+
+/// For `deserialize_with`: a name or another short text.
+///
+/// # Errors
+/// It is no text.
+pub fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|text| cleaned(text, NAME_MOST))
+}
+
+/// For `deserialize_with`: a short text that may be left out.
+///
+/// # Errors
+/// It is no text.
+pub fn short_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| cleaned(text, NAME_MOST)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BAD: &str =
+        "\u{1b}[31mred\u{1b}[0m\0nul \u{8} \u{fffe} line\nbreak \u{202e}gpj.exe \u{9b}2J \u{200b}";
+
+    #[test]
+    fn what_moves_hides_or_reverses_is_shown() {
+        let cleaned = clean(BAD, 200);
+        assert_eq!(cleaned, "␛[31mred␛[0m␀nul ␈ \u{fffd} line break \u{fffd}gpj.exe \u{fffd}2J \u{fffd}");
+        assert!(matches!(clean("Grüße, עברית, 日本語 👩‍🚀", 200), Cow::Borrowed(_)));
+        assert_eq!(clean("abcdef", 4), "abc…");
+        assert_eq!(joined("\n one text\r\n of  two lines.\n"), "one text of  two lines.");
+        assert_eq!(clean_lines("a\tb\r\n\u{1b}c"), "a    b\n␛c");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, what) in [
+            ("a\nb", "a line break (U+000A)"),
+            ("\u{1b}", "a control character (U+001B)"),
+            ("\u{202e}", "a mark that changes the direction of writing (U+202E)"),
+            ("\u{200b}", "a character that nobody sees (U+200B)"),
+            ("abcdef", "6 characters, and at most 5 fit"),
+        ] {
+            assert_eq!(flaw(text, 5).as_deref(), Some(what));
+        }
+        assert_eq!(flaw("Friday – ok", 200), None);
+    }
+
+    #[test]
+    fn texts_in_json_are_cleaned_and_nothing_else_is() {
+        let json = serde_json::json!({"n": 18_446_744_073_709_551_615_u64, "f": 0.1, "t": [BAD, "a\nb"], "k\u{1b}": true});
+        let bytes = serde_json::to_vec(&json).expect("prints");
+        let read: serde_json::Value = from_json(&bytes, Breaks::None).expect("reads");
+        assert_eq!((&read["n"], &read["f"], &read["k␛"]), (&json["n"], &json["f"], &json["k\u{1b}"]));
+        assert_eq!((&read["t"][0], &read["t"][1]), (&clean(BAD, 200).into_owned().into(), &"a b".into()));
+        let kept: serde_json::Value = from_json(&bytes, Breaks::Kept).expect("reads");
+        assert_eq!(kept["t"][1], "a\nb");
+        let data = "A".repeat(3 * TEXT_MOST);
+        let words = "word ".repeat(TEXT_MOST);
+        let bytes = serde_json::to_vec(&[&data, &words]).expect("prints");
+        let read: Vec<String> = from_json(&bytes, Breaks::None).expect("reads");
+        assert!(read[0] == data && read[1].chars().count() == TEXT_MOST);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_cleaned_is_plain_and_stays(text in any::<String>(), most in 1_usize..50) {
+            let once = clean(&text, most);
+            prop_assert!(once.chars().all(is_plain) && once.chars().count() <= most);
+            prop_assert_eq!(clean(&once, most), once.as_ref());
+            prop_assert_eq!(flaw(&once, most), None);
+        }
+
+        #[test]
+        fn json_is_read_the_same_by_either_way(text in "[ -~]{0,20}") {
+            let json = serde_json::to_vec(&text).expect("prints");
+            prop_assert_eq!(from_json::<String>(&json, Breaks::None).expect("reads"), text);
+        }
+    }
+}
