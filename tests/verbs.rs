@@ -360,6 +360,26 @@ fn a_run_and_the_verbs_around_it() {
     assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 0, "collected by lab-operator");
     assert_ends(&bench.on(&["collect", folder]).output().unwrap(), 2, "nothing to collect");
 
+    // A week later somebody asks the host what it did.
+    let words =
+        ["lab", "exec", "--name", &bench.lab, "app1", "--", "cat", "/var/lib/firedrill/audit/done.jsonl"];
+    let record = bench.firedrill(&words).output().unwrap();
+    let serial = fs::read_to_string(bench.pki().join("index.jsonl")).unwrap();
+    let serial = serial.lines().next().and_then(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        Some(line["serial"].as_str()?.to_owned())
+    });
+    let serial = format!("\"who\":\"lab-operator\",\"certificate\":\"{}\"", serial.unwrap());
+    let record = said(&record);
+    let arm = record.lines().find(|line| line.contains("\"what\":\"arm\""));
+    assert!(
+        arm.is_some_and(|line| line.contains(&serial) && line.contains("drill \\\"verbs\\\"")),
+        "{record}"
+    );
+    for told in ["\"to\":\"in-force\"", "\"to\":\"undone\"", "\"what\":\"prepare\""] {
+        assert!(record.contains(told), "no {told} in {record}");
+    }
+
     // Halted: nothing runs until it is released.
     assert_ends(&bench.on(&["undo", "--all"]).output().unwrap(), 0, "halted");
     assert_ends(&bench.run(&text, &[]), 4, "firedrill release");

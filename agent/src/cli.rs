@@ -8,6 +8,7 @@
 
 mod check_config;
 mod doctor;
+mod log;
 mod serve;
 
 use std::{borrow::Cow, ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
@@ -15,7 +16,7 @@ use std::{borrow::Cow, ffi::OsString, io, path::PathBuf, process::ExitCode, time
 use clap::{Parser, Subcommand};
 use firedrill_probe::clock;
 use firedrill_wire::{
-    api::{AgentStatus, Clock, OpenOne, UndoAnswer},
+    api::{AgentStatus, Clock, OpenOne, Undo, UndoAnswer, UndoScope},
     journal::{HealReason, State, What},
     text::{TEXT_MOST, clean},
 };
@@ -27,7 +28,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    built_in,
+    audit, built_in,
     config::{Config, DEFAULT_FILE, Usable},
     guardian::{EXIT_LOST, EXIT_STUCK, Lock},
     heal::Healed,
@@ -91,6 +92,11 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Say who asked this host for what, and what happened then. Needs no running agent.
+    #[command(
+        after_help = "Examples:\n  firedrill-agent log --on friday\n  firedrill-agent log --since 2026-11-20 --until 2026-11-27 --who alice\n  firedrill-agent log --since 7d --refused --json | jq -r .request.detail\n\nExit codes: 0 done, also where there is nothing · 2 the records cannot be read"
+    )]
+    Log(log::Args),
     /// Say whether a configuration can be used, and where not. Touches nothing.
     #[command(
         after_help = "Examples:\n  firedrill-agent check-config /etc/firedrill/agent.toml\n  firedrill-agent check-config new.toml && install -m 0644 new.toml /etc/firedrill/agent.toml\n\nExit codes: 0 it can be used · 2 it cannot; the place and the reason are on stderr"
@@ -132,6 +138,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
         Verb::Sweep => undo_everywhere(&usable, wiring, false, false),
         Verb::Release => release(usable.of_whoever_lives()),
         Verb::Status { json } => status(&usable, json),
+        Verb::Log(asked) => log::run(&usable, &asked),
         Verb::Doctor { json } => doctor::run(&usable, &wiring, json),
         Verb::CheckConfig { file } => Ok(check_config::run(&file)),
     };
@@ -289,6 +296,11 @@ fn put_back_without_agent(
     if let Err(error) = &journaled {
         tracing::error!("{error}; what could be read was put back without journaling it");
     }
+    if matches!(reason, HealReason::Asked { .. }) {
+        let undo = Undo { scope: UndoScope::All, halt };
+        let request = audit::Request::accepted(&root(config), "undo").detail(&audit::undone(&undo, &answer));
+        audit::request_now(&paths.state, request);
+    }
     let halt_lost = halt && journaled != Ok(true);
     if halt_lost {
         tracing::error!(
@@ -365,6 +377,7 @@ fn release(config: &Config) -> io::Result<ExitCode> {
                     "the release could not be journaled in {state}, so the halt stays; make room there and try again"
                 )));
             }
+            audit::request_now(&paths.state, audit::Request::accepted(&root(config), "release"));
         }
     }
     println!("faults may be injected again");

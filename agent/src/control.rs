@@ -15,6 +15,8 @@ use firedrill_wire::{
 };
 use rustls_pki_types::CertificateDer;
 
+use crate::audit::Request;
+
 /// Who asks, as the certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -80,6 +82,8 @@ pub trait Control: Send + Sync + 'static {
     /// What is trusted has changed: every run is ended in which somebody took part whose certificate is not trusted any
     /// more. Its injections are put back and its probes stop.
     fn distrust(&self, trusted: Trusted<'_>);
+    /// Records a request that could harm or heal, with what became of it. Never blocks.
+    fn audit(&self, request: Request);
     /// Puts back; answers when it is done. Never refused.
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer;
     /// Ends a halt.

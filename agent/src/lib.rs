@@ -4,6 +4,7 @@
 //! is blocking code without a runtime, so that the guardian's helper, which has none, runs the same undo.
 
 pub mod active;
+pub mod audit;
 pub mod bell;
 pub mod built_in;
 pub mod cli;

@@ -20,6 +20,7 @@ use firedrill_wire::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit::{Request, undone},
     control::{Caller, Control},
     host::Paths,
     supervisor::Supervisor,
@@ -105,11 +106,16 @@ fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
     let answer = match serde_json::from_str(&read_line(stream)?) {
         Ok(Call::Status) => Answer::Status(Box::new(supervisor.status())),
         Ok(Call::UndoAll { halt }) => {
-            Answer::Undone(supervisor.undo(&by(), &Undo { scope: UndoScope::All, halt }))
+            let (by, undo) = (by(), Undo { scope: UndoScope::All, halt });
+            let answer = supervisor.undo(&by, &undo);
+            supervisor.audit(Request::by(&by, "undo").detail(&undone(&undo, &answer)));
+            Answer::Undone(answer)
         }
         // Who is root here could change the policy as well.
         Ok(Call::Release) => {
-            supervisor.end_halt(&by().name);
+            let by = by();
+            supervisor.end_halt(&by.name);
+            supervisor.audit(Request::by(&by, "release"));
             Answer::Released
         }
         Err(error) => Answer::Refused(error.to_string()),

@@ -17,6 +17,7 @@
 //! The runtime's pool of blocking threads needs 40 threads or more (tokio's default is 512).
 
 mod accept;
+mod audited;
 mod body;
 mod calls;
 mod identity;

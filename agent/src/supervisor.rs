@@ -36,8 +36,10 @@ pub use self::recover::{Healing, Recovered, heal, recover};
 use self::book::{Book, Entry};
 use crate::{
     active,
+    audit::{Audit, since_last_event},
     bell::Alarm,
     config::{Config, Live},
+    control::Control as _,
     heap,
     host::Host,
     identity::Identity,
@@ -72,6 +74,7 @@ struct Core {
     files: Mutex<()>,
     guard: Arc<dyn Guard>,
     metrics: Metrics,
+    audit: Audit,
     prober: Arc<dyn Prober>,
     warnings: Vec<String>,
     /// What became of the journal's file while this agent had it, for people.
@@ -113,6 +116,7 @@ impl Supervisor {
         let here = Identity::here();
         let book = Book::after(&replayed);
         let published = journal.published();
+        let audit = Audit::start(&config.paths.state);
         let core = Core {
             host,
             wiring,
@@ -125,6 +129,7 @@ impl Supervisor {
             files: Mutex::new(()),
             guard,
             metrics: Metrics::default(),
+            audit,
             prober,
             warnings,
             about_file: Mutex::new(None),
@@ -144,6 +149,16 @@ impl Supervisor {
         }
         new.0.tell();
         Ok(new)
+    }
+
+    /// Copies events to the record of requests, for as long as the agent lives. Those of before the start too that were
+    /// journaled since the last agent.
+    pub async fn record_events(self) {
+        let newest = *self.0.published.borrow();
+        let after = since_last_event(&self.0.config.paths.state);
+        // A journal that was made anew counts from 1 again.
+        let after = if after > newest { 0 } else { after };
+        self.0.audit.clone().follow(self.events(after)).await;
     }
 
     /// Puts everything back and refuses everything from now on. Comes back at once; see [`Supervisor::is_settled`].

@@ -17,6 +17,7 @@ use firedrill::{
     plan::model::{Host, Reach},
 };
 use firedrill_agent::{
+    audit::Request,
     control::{Caller, Control, Feed, Trusted},
     serve::{Tls, serve},
 };
@@ -25,7 +26,7 @@ use firedrill_wire::{
     RunId, Span,
     api::{
         About, AgentStatus, Arm, ArmOne, Armed, Clock, Doctor, EndState, HostState, Prepare, PrepareAnswer,
-        Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
+        Prepared, PreparedOne, Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
     },
     exchange::{Exchange, Exchanged, Way},
     identity::Role,
@@ -275,6 +276,8 @@ pub(crate) fn bin(seq: u64) -> Bin {
 /// Writes down what it was asked, and answers.
 pub(crate) struct Recorder {
     pub(crate) calls: Mutex<Vec<String>>,
+    /// What was recorded of requests.
+    pub(crate) requests: Mutex<Vec<Request>>,
     /// Who armed something.
     held_by: Mutex<Vec<Caller>>,
     /// How far events have come; bins too, and whether they have ended.
@@ -289,6 +292,7 @@ impl Recorder {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             calls: Mutex::default(),
+            requests: Mutex::default(),
             held_by: Mutex::default(),
             events: watch::Sender::new(0),
             bins: watch::Sender::new((0, false)),
@@ -341,7 +345,13 @@ impl Control for Recorder {
     fn prepare(&self, caller: &Caller, run: &RunId, _: &Prepare) -> Result<PrepareAnswer, Problem> {
         self.note(format!("prepare {run} by {caller:?}"));
         self.block();
-        Ok(PrepareAnswer { clock: self.clock(), injections: Vec::new() })
+        let mut injections = Vec::new();
+        if run.as_str() == "forbidden" {
+            let (code, title) = ("not-allowed".to_owned(), "no rule lets you do this".to_owned());
+            let answer = Prepared::Refused(Problem { code, title, hint: String::new() });
+            injections.push(PreparedOne { id: "forbidden-1-1".parse().unwrap(), answer });
+        }
+        Ok(PrepareAnswer { clock: self.clock(), injections })
     }
     fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
         self.held_by.lock().unwrap().push(caller.clone());
@@ -360,6 +370,9 @@ impl Control for Recorder {
         self.note(format!("renew {run}"));
         self.renewals.fetch_add(1, Ordering::Relaxed);
         Ok(Renewed { clock: self.clock(), last_seq: 0, open: Vec::new() })
+    }
+    fn audit(&self, request: Request) {
+        self.requests.lock().unwrap().push(request);
     }
     fn distrust(&self, trusted: Trusted<'_>) {
         let held = self.held_by.lock().unwrap().clone();

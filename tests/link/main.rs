@@ -7,6 +7,7 @@ mod curl;
 mod cut;
 mod flood;
 mod house;
+mod recorded;
 mod roles;
 mod streams;
 mod trust;

@@ -112,6 +112,7 @@ fn serve(config: &Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot)
                 }
             });
         }
+        tokio::spawn(supervisor.clone().record_events());
         page.ready.store(1, SeqCst);
         page.bells().guardian.ring();
         tracing::info!("{} serves on {}", config.host, config.listen);

@@ -3,7 +3,7 @@
 //! Strangers can do no more than take handshake places from each other: an idle or slow one is pushed out by those
 //! that come after it, and one that is honest is through in milliseconds.
 
-use std::{collections::VecDeque, convert::Infallible, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http_body_util::BodyExt as _;
@@ -29,7 +29,7 @@ use super::{
     verify::why,
     watch::Watch,
 };
-use crate::{active, control::Control};
+use crate::{active, audit::Request, control::Control};
 
 pub(super) async fn run(
     listener: &TcpListener,
@@ -39,6 +39,7 @@ pub(super) async fn run(
 ) {
     let app = Arc::new(App { control, lanes: Lanes::new(), tls: tls.clone(), stop: stop.clone() });
     let door = Arc::new(Door {
+        app: Arc::clone(&app),
         router: router(Arc::clone(&app)),
         tls: tls.clone(),
         stop: stop.clone(),
@@ -65,8 +66,9 @@ pub(super) async fn run(
                     }
                     let door_here = Arc::clone(&door);
                     let handshake = async move {
-                        if let Err(error) = door_here.enter(tcp).await {
+                        if let Err(error) = Arc::clone(&door_here).enter(tcp, from).await {
                             debug!(%from, %error, "not let in");
+                            door_here.turned_away(from, &error);
                         }
                     };
                     handshakes.push_back(door.tracker.spawn(handshake).abort_handle());
@@ -93,6 +95,7 @@ pub(super) async fn run(
 
 /// What every newcomer passes through.
 struct Door {
+    app: Arc<App>,
     router: Router,
     tls: Tls,
     stop: CancellationToken,
@@ -102,7 +105,7 @@ struct Door {
 
 impl Door {
     /// The handshake; a peer that comes through goes on in a task of its own, which no stranger can push out.
-    async fn enter(self: Arc<Self>, tcp: TcpStream) -> io::Result<()> {
+    async fn enter(self: Arc<Self>, tcp: TcpStream, from: SocketAddr) -> io::Result<()> {
         // Without this a small answer waits for the acknowledgement of the one before.
         tcp.set_nodelay(true)?;
         self.tls.look_again();
@@ -119,10 +122,18 @@ impl Door {
         if session.alpn_protocol() != Some(b"h2") {
             return Err(io::Error::other("the peer does not offer HTTP/2 (ALPN h2)"));
         }
-        let peer = Arc::new(Peer::new(session.peer_certificates().unwrap_or_default()));
+        let peer = Arc::new(Peer::new(session.peer_certificates().unwrap_or_default(), from));
         let place = self.registry.admit(peer.name());
         self.tracker.clone().spawn(async move { self.connection(stream, &peer, Arc::new(place)).await });
         Ok(())
+    }
+
+    /// Records that somebody came with a certificate that is not trusted. Whoever has none is any stranger's probe.
+    fn turned_away(&self, from: SocketAddr, error: &io::Error) {
+        let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        let Some(error @ rustls::Error::InvalidCertificate(_)) = tls else { return };
+        let request = Request::accepted("", "connect").refused("not-trusted", &why(error));
+        self.app.control.audit(Request { from: from.ip().to_canonical().to_string(), ..request });
     }
 
     async fn connection(&self, stream: TlsStream<TcpStream>, peer: &Arc<Peer>, place: Arc<Place>) {

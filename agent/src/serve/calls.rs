@@ -2,24 +2,28 @@
 //!
 //! [`Control`]: crate::control::Control
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, body::Body, extract::State};
 use firedrill_wire::api::{
-    AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Renew, Renewed, StartProbes,
-    Undo, UndoAnswer,
+    AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Prepared, Problem, Renew,
+    Renewed, StartProbes, Undo, UndoAnswer,
 };
 use firedrill_wire::exchange::{Exchange, Exchanged};
 use serde_json::{Map, Value};
 
 use super::{
+    audited::Told,
     body::{LARGE, SMALL, bytes, json},
     identity::{Harm, Heal, Look},
     problem::Refusal,
     routes::{App, Run},
 };
+use crate::audit::undone;
 
 type Answer<T> = Result<Json<T>, Refusal>;
+/// An answer with words for the record of requests.
+type Recorded<T> = Result<(Told, Json<T>), Refusal>;
 type Shared = State<Arc<App>>;
 
 /// The answer `{}`; an object, so that fields can be added.
@@ -45,17 +49,45 @@ pub(super) async fn prepare(
     Harm(caller): Harm,
     Run(run): Run,
     body: Body,
-) -> Answer<PrepareAnswer> {
+) -> Recorded<PrepareAnswer> {
     let turn = app.lanes.harm("prepare").await?;
     let ask: Prepare = json(body, Prepare::MOST_BYTES).await?;
-    Ok(Json(turn.run("prepare", move || app.control.prepare(&caller, &run, &ask)).await??))
+    let asked = kinds(ask.injections.iter().map(|one| one.fault.kind()));
+    let answer = turn.run("prepare", move || app.control.prepare(&caller, &run, &ask)).await??;
+    let refused: Vec<&Problem> = (answer.injections.iter())
+        .filter_map(|one| match &one.answer {
+            Prepared::Refused(problem) => Some(problem),
+            Prepared::Ready { .. } => None,
+        })
+        .collect();
+    let told = match refused.first() {
+        None => Told::done(asked),
+        Some(first) => Told {
+            detail: format!("{asked}; {} of them refused: {}", refused.len(), first.title),
+            refused: Some(first.code.clone()),
+        },
+    };
+    Ok((told, Json(answer)))
 }
 
-pub(super) async fn arm(State(app): Shared, Harm(caller): Harm, Run(run): Run, body: Body) -> Answer<Armed> {
+pub(super) async fn arm(
+    State(app): Shared,
+    Harm(caller): Harm,
+    Run(run): Run,
+    body: Body,
+) -> Recorded<Armed> {
     let turn = app.lanes.harm("arm").await?;
     let arm: Arm = json(body, LARGE).await?;
+    let ids: Vec<&str> = arm.injections.iter().map(|one| one.id.as_str()).collect();
+    let hold = arm.injections.iter().map(|one| one.hold).max().unwrap_or_default();
+    let told = Told::done(format!(
+        "drill \"{}\": {}, held for {hold} at most, lease {}",
+        arm.about.drill,
+        ids.join(", "),
+        arm.lease
+    ));
     let work = move || app.harm(&caller, || app.control.arm(&caller, &run, &arm));
-    Ok(Json(turn.run("arm", work).await??))
+    Ok((told, Json(turn.run("arm", work).await??)))
 }
 
 /// Keeping a fault in force is harm too.
@@ -78,12 +110,14 @@ pub(super) async fn start_probes(
     Harm(caller): Harm,
     Run(run): Run,
     body: Body,
-) -> Result<Empty, Refusal> {
+) -> Result<(Told, Empty), Refusal> {
     let turn = app.lanes.harm("probes").await?;
     let start: StartProbes = json(body, LARGE).await?;
+    let names: Vec<&str> = start.probes.iter().map(|probe| probe.name.as_str()).collect();
+    let told = Told::done(format!("{} for {} at most", names.join(", "), start.at_most));
     let work = move || app.harm(&caller, || app.control.start_probes(&caller, &run, &start));
     turn.run("probes", work).await??;
-    Ok(Empty::default())
+    Ok((told, Empty::default()))
 }
 
 pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> Result<Empty, Refusal> {
@@ -98,16 +132,32 @@ pub(super) async fn exchange(
     Harm(caller): Harm,
     Run(_): Run,
     body: Body,
-) -> Answer<Exchanged> {
+) -> Recorded<Exchanged> {
     let ask: Exchange = json(body, SMALL).await?;
+    let told = Told::done(format!("with {} by {}", ask.to, ask.way));
     let turn = app.lanes.exchange("exchange").await?;
-    Ok(Json(turn.run("exchange", move || app.control.exchange(&caller, &ask)).await??))
+    Ok((told, Json(turn.run("exchange", move || app.control.exchange(&caller, &ask)).await??)))
 }
 
-pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> Answer<UndoAnswer> {
+pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> Recorded<UndoAnswer> {
     let undo: Undo = json(body, SMALL).await?;
+    let asked = undo.clone();
     let turn = app.lanes.heal("undo").await?;
-    turn.run("undo", move || app.control.undo(&caller, &undo)).await.map(Json)
+    let answer = turn.run("undo", move || app.control.undo(&caller, &undo)).await?;
+    Ok((Told::done(undone(&asked, &answer)), Json(answer)))
+}
+
+/// Kinds, each with its count.
+fn kinds<'k>(all: impl Iterator<Item = &'k str>) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for kind in all {
+        *counts.entry(kind).or_default() += 1;
+    }
+    let counted = counts.into_iter().map(|(kind, count)| match count {
+        1 => kind.to_owned(),
+        _ => format!("{count} × {kind}"),
+    });
+    counted.collect::<Vec<_>>().join(", ")
 }
 
 /// Lets faults in again, so it takes the right to harm.

@@ -1,8 +1,11 @@
 //! Who the peer of a connection is, and what it may do.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use axum::{
@@ -33,12 +36,14 @@ pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
 pub(super) struct Peer {
     identity: Result<Identity, IdentityError>,
     certificate: Arc<Certificate>,
+    /// The address that it came from.
+    from: String,
     /// It is not trusted any more: every further call is refused until its connection is cut.
     distrusted: AtomicBool,
 }
 
 impl Peer {
-    pub(super) fn new(chain: &[CertificateDer<'_>]) -> Self {
+    pub(super) fn new(chain: &[CertificateDer<'_>], from: SocketAddr) -> Self {
         let names = chain.first().map(uris).unwrap_or_default();
         Self {
             identity: Identity::from_uris(names.iter().map(String::as_str)),
@@ -50,6 +55,8 @@ impl Peer {
                     .unwrap_or_default(),
                 chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
             }),
+            // An IPv4 address is one also where the socket is of IPv6.
+            from: SocketAddr::new(from.ip().to_canonical(), from.port()).to_string(),
             distrusted: AtomicBool::new(false),
         }
     }
@@ -62,6 +69,11 @@ impl Peer {
     /// Refuses every further call.
     pub(super) fn distrust(&self) {
         self.distrusted.store(true, SeqCst);
+    }
+
+    /// The address that it came from.
+    pub(super) fn from(&self) -> &str {
+        &self.from
     }
 
     /// The serial number of its certificate.

@@ -11,13 +11,14 @@ use axum::{
     Router,
     extract::{FromRequestParts, Path},
     http::{Method, StatusCode, Uri, request::Parts},
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 use firedrill_wire::{API_VERSION, RunId};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 
-use super::{Tls, calls, lanes::Lanes, problem::Refusal, stream};
+use super::{Tls, audited, calls, lanes::Lanes, problem::Refusal, stream};
 use crate::control::{Caller, Certificate, Control};
 
 /// What all calls share.
@@ -67,6 +68,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/runs/{run}/finish", post(calls::finish))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(Arc::clone(&app), audited::record))
         .with_state(app)
 }
 

@@ -14,6 +14,7 @@ use firedrill_wire::{
 use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept, stray::Verdict};
 use crate::{
     active,
+    audit::Request,
     config::Config,
     control::{Caller, Control, Feed, Trusted},
     fault::refuse,
@@ -66,6 +67,10 @@ impl Control for Supervisor {
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
         self.0.owned(run, caller)?;
         self.0.renew(run, renew)
+    }
+
+    fn audit(&self, request: Request) {
+        self.0.audit.request(request);
     }
 
     fn distrust(&self, trusted: Trusted<'_>) {

@@ -10,6 +10,7 @@ mod common;
 mod configuration;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod log;
 mod state;
 
 use std::{
@@ -31,7 +32,7 @@ use harness::{Part, Processes, Who, begin, command, own_directories, renew_while
 use rustix::process::Signal;
 
 fn main() -> ExitCode {
-    let all = [configuration::TESTS, state::TESTS].concat().leak();
+    let all = [configuration::TESTS, log::TESTS, state::TESTS].concat().leak();
     let tests = match begin(all, || Wiring { server: |link| Box::pin(drill(link)), sweep, ..wiring() }) {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,

@@ -1,0 +1,106 @@
+//! Who asked this agent for what, and what became of it: every request that could harm or heal, accepted or refused.
+//!
+//! A request goes to journald as structured fields, or to syslog where there is no journald, and into files in the state
+//! directory, beside the events of injections. The files are rotated and bounded in bytes; so is what repeated or
+//! refused requests can put into them. Nothing here blocks a request or makes it fail.
+
+mod limit;
+mod record;
+mod sinks;
+mod store;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+};
+
+use firedrill_wire::journal::{AgentEvent, What};
+use futures_util::StreamExt as _;
+
+pub use self::{
+    record::{Entry, Outcome, Request, undone},
+    store::{read, since_last_event},
+};
+
+use self::{limit::Limit, sinks::Sinks, store::Store};
+use crate::control::Feed;
+
+/// So many entries wait for the disk; more are counted and not kept.
+const WAITING: usize = 1024;
+
+/// Takes requests and events. Cheap to clone; all clones write to the same files.
+#[derive(Clone)]
+pub struct Audit(Arc<Inner>);
+
+struct Inner {
+    writer: Option<SyncSender<Entry>>,
+    limit: Mutex<Limit>,
+}
+
+impl Audit {
+    /// Writes to files in that state directory from a thread of its own, and to the sockets of this machine.
+    #[must_use]
+    pub fn start(state: &Path) -> Self {
+        Self::with(state, Sinks::default())
+    }
+
+    fn with(state: &Path, sinks: Sinks) -> Self {
+        let (sender, entries) = sync_channel::<Entry>(WAITING);
+        let mut store = Store::new(state);
+        let thread =
+            std::thread::Builder::new().name("audit".into()).stack_size(256 << 10).spawn(move || {
+                for entry in entries {
+                    if let Entry::Request(request) = &entry {
+                        sinks.send(request);
+                    }
+                    store.append(&entry);
+                }
+            });
+        let writer = thread.map(|_| sender).inspect_err(|error| {
+            tracing::error!("no thread is left, so requests are not recorded: {error}");
+        });
+        Self(Arc::new(Inner { writer: writer.ok(), limit: Mutex::default() }))
+    }
+
+    /// Records a request. What is like others of the same minute is counted only.
+    pub fn request(&self, request: Request) {
+        let kept = self.0.limit.lock().unwrap_or_else(PoisonError::into_inner).take(request);
+        if let Some(request) = kept {
+            self.put(Entry::Request(request));
+        }
+    }
+
+    fn put(&self, entry: Entry) {
+        let Some(writer) = &self.0.writer else { return };
+        if let Err(TrySendError::Full(entry)) = writer.try_send(entry) {
+            tracing::warn!("the disk is slow, so this is not recorded in files: {entry}");
+        }
+    }
+
+    /// Copies events as they are journaled, so that they are kept when the journal is rewritten.
+    pub async fn follow(self, mut events: Feed<AgentEvent>) {
+        while let Some(event) = events.next().await {
+            // One look a second at each fault would be most of it, and says nothing of who did what.
+            if !matches!(event.what, What::Looked { .. }) {
+                self.put(Entry::Event(event));
+            }
+        }
+    }
+}
+
+/// Records a request from a process that has no agent to do it.
+pub fn request_now(state: &Path, request: Request) {
+    Sinks::default().send(&request);
+    Store::new(state).append(&Entry::Request(request));
+}
+
+/// Where the files are.
+fn folder(state: &Path) -> PathBuf {
+    state.join("audit")
+}
+
+#[cfg(test)]
+mod tests;

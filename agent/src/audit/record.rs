@@ -1,0 +1,271 @@
+//! What is kept of requests and events, and how it reads.
+
+use std::fmt;
+
+use firedrill_probe::clock;
+use firedrill_wire::{
+    api::{Undo, UndoAnswer, UndoScope},
+    journal::{AgentEvent, HealReason, What},
+    text::{NAME_MOST, TEXT_MOST, clean, cleaned},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::control::Caller;
+
+/// The longest detail, in characters: a request must not fill the files by itself.
+const DETAIL_MOST: usize = 500;
+
+/// One line of the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// Somebody asked for something.
+    Request(Request),
+    /// Something happened to an injection, a halt or the agent.
+    Event(AgentEvent),
+}
+
+/// A request that could harm or heal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// When it was answered, microseconds since 1970 UTC.
+    pub wall_us: u64,
+    /// The certificate's name; `root@HOST` for whoever is root on the host.
+    pub who: String,
+    /// The certificate's serial number in hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub certificate: String,
+    /// The address that it came from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// What was asked: `prepare`, `arm`, `renew`, `probes`, `stop-probes`, `exchange`, `undo`, `release`, `connect`.
+    pub what: String,
+    /// The run that it was for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Of a refusal: its code, as the caller got it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// More about it, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// So many like it came since the one before and were not kept.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was done.
+    Accepted,
+    /// It was not done.
+    Refused,
+}
+
+impl Outcome {
+    /// As it stands in files and fields.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Request {
+    /// A request that was done, now.
+    #[must_use]
+    pub fn accepted(who: &str, what: &str) -> Self {
+        Self {
+            wall_us: clock::wall_us(),
+            who: clean(who, NAME_MOST).into_owned(),
+            certificate: String::new(),
+            from: String::new(),
+            what: what.to_owned(),
+            run: String::new(),
+            outcome: Outcome::Accepted,
+            code: String::new(),
+            detail: String::new(),
+            more: 0,
+        }
+    }
+
+    /// One of that caller.
+    #[must_use]
+    pub fn by(caller: &Caller, what: &str) -> Self {
+        let certificate =
+            caller.certificate.as_ref().map(|certificate| certificate.serial.clone()).unwrap_or_default();
+        Self { certificate, ..Self::accepted(&caller.name, what) }
+    }
+
+    /// That it was not done, and why.
+    #[must_use]
+    pub fn refused(self, code: &str, why: &str) -> Self {
+        Self { outcome: Outcome::Refused, code: clean(code, NAME_MOST).into_owned(), ..self.detail(why) }
+    }
+
+    /// With more about it.
+    #[must_use]
+    pub fn detail(self, detail: &str) -> Self {
+        Self { detail: clean(detail, DETAIL_MOST).into_owned(), ..self }
+    }
+}
+
+impl Entry {
+    /// When, microseconds since 1970 UTC.
+    #[must_use]
+    pub const fn wall_us(&self) -> u64 {
+        match self {
+            Self::Request(request) => request.wall_us,
+            Self::Event(event) => event.wall_us,
+        }
+    }
+
+    /// The run that it is about; empty where it is about none.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        match self {
+            Self::Request(request) => &request.run,
+            Self::Event(event) => match &event.what {
+                What::Changed { run, .. }
+                | What::UndoRetry { run, .. }
+                | What::Looked { run, .. }
+                | What::LeaseExpired { run }
+                | What::RunUndone { run, .. }
+                | What::Distrusted { run, .. } => run.as_str(),
+                _ => "",
+            },
+        }
+    }
+
+    /// The person that it is about; empty where it is about none.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        match self {
+            Self::Request(request) => &request.who,
+            Self::Event(event) => match &event.what {
+                What::Halted { by }
+                | What::Released { by }
+                | What::RunUndone { by, .. }
+                | What::Changed { reason: Some(HealReason::Asked { by }), .. } => by,
+                What::Distrusted { name, .. }
+                | What::Changed { reason: Some(HealReason::Distrusted { name }), .. } => name,
+                _ => "",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", if self.who.is_empty() { "nobody known" } else { &self.who })?;
+        if !self.certificate.is_empty() {
+            write!(f, "(certificate {}) ", self.certificate)?;
+        }
+        if !self.from.is_empty() {
+            write!(f, "from {} ", self.from)?;
+        }
+        write!(f, "{}", self.what)?;
+        if !self.run.is_empty() {
+            write!(f, " of run {}", self.run)?;
+        }
+        write!(f, ": {}", self.outcome.word())?;
+        if !self.code.is_empty() {
+            write!(f, " ({})", self.code)?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        if self.more > 0 {
+            write!(f, "; {} more like it came before and are not listed", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Request(request) => request.to_string(),
+            Self::Event(event) => event_text(&event.what),
+        };
+        f.write_str(&cleaned(text, TEXT_MOST))
+    }
+}
+
+/// What was to be put back, and what was.
+#[must_use]
+pub fn undone(undo: &Undo, answer: &UndoAnswer) -> String {
+    let scope = match &undo.scope {
+        UndoScope::Injection(id) => format!("fault {id}"),
+        UndoScope::Run(run) => format!("run {run}"),
+        UndoScope::All => "everything".to_owned(),
+    };
+    let halt = if undo.halt { ", with a halt" } else { "" };
+    let ids: Vec<&str> = answer.injections.iter().map(|one| one.id.as_str()).collect();
+    let found = if ids.is_empty() { "nothing was in force".to_owned() } else { ids.join(", ") };
+    let stuck = answer.stuck.len();
+    let stuck = if stuck == 0 { String::new() } else { format!("; {stuck} could NOT be put back") };
+    format!("{scope}{halt}: {found}{stuck}")
+}
+
+fn event_text(what: &What) -> String {
+    let with =
+        |text: String, detail: &str| if detail.is_empty() { text } else { format!("{text}: {detail}") };
+    match what {
+        What::AgentStarted { version, healed, damage } => {
+            let text = format!("agent {version} started, {healed} faults of an earlier one were put back");
+            with(text, &damage.join("; "))
+        }
+        What::Changed { injection, run, to, reason, detail, foreign } => {
+            let state = word(to);
+            let reason = reason.as_ref().map(|reason| format!(" ({})", why(reason))).unwrap_or_default();
+            let more: Vec<&str> = std::iter::once(detail)
+                .chain(foreign)
+                .map(String::as_str)
+                .filter(|text| !text.is_empty())
+                .collect();
+            with(format!("fault {injection} of run {run} is {state}{reason}"), &more.join("; "))
+        }
+        What::UndoRetry { injection, attempt, error, .. } => {
+            format!("undo of fault {injection} failed for the {attempt}. time: {error}")
+        }
+        What::Looked { injection, evidence, .. } => format!("fault {injection}: {}", evidence.detail),
+        What::LeaseExpired { run } => format!("the lease of run {run} ended"),
+        What::RunUndone { run, by } => format!("{by} undid run {run}"),
+        What::Distrusted { run, name, serial, why } => {
+            format!(
+                "run {run} is put back, because the certificate {serial} of {name} is not trusted any more: {why}"
+            )
+        }
+        What::Halted { by } => format!("{by} halted this host"),
+        What::Released { by } => format!("{by} released the halt"),
+        What::Unknown { text } => format!("an event of another version: {text}"),
+    }
+}
+
+fn why(reason: &HealReason) -> String {
+    match reason {
+        HealReason::Asked { by } => format!("asked by {by}"),
+        HealReason::Distrusted { name } => format!("the certificate of {name} is not trusted any more"),
+        other => word(other),
+    }
+}
+
+/// A unit variant's name as it is written, with spaces.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word.replace('-', " "),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,94 @@
+use std::{
+    os::unix::net::UnixDatagram,
+    time::{Duration, Instant},
+};
+
+use super::*;
+
+fn socket(path: &Path) -> UnixDatagram {
+    let socket = UnixDatagram::bind(path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+}
+
+fn heard(socket: &UnixDatagram) -> String {
+    let mut bytes = [0; 65536];
+    let length = socket.recv(&mut bytes).unwrap();
+    String::from_utf8(bytes[..length].to_vec()).unwrap()
+}
+
+fn evil() -> Request {
+    let request = Request::accepted("mallory", "prepare")
+        .refused("not-allowed", "no rule\nFIREDRILL_WHO=alice \u{1b}[2J");
+    Request { certificate: "4f01".into(), run: "r-1".into(), from: "10.0.0.9:5000".into(), ..request }
+}
+
+fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn journald_gets_fields_that_no_text_can_forge() {
+    let dir = tempfile::tempdir().unwrap();
+    let sinks = Sinks { journald: dir.path().join("journald"), syslog: dir.path().join("none") };
+    let journald = socket(&sinks.journald);
+    let audit = Audit::with(dir.path(), sinks);
+    audit.request(evil());
+    let fields = heard(&journald);
+    for field in [
+        "FIREDRILL_WHO=mallory",
+        "FIREDRILL_CERTIFICATE=4f01",
+        "FIREDRILL_WHAT=prepare",
+        "FIREDRILL_RUN=r-1",
+        "FIREDRILL_OUTCOME=refused",
+        "FIREDRILL_CODE=not-allowed",
+        "FIREDRILL_FROM=10.0.0.9:5000",
+        "PRIORITY=4",
+        "SYSLOG_IDENTIFIER=firedrill-agent",
+    ] {
+        assert_eq!(fields.lines().filter(|line| *line == field).count(), 1, "{field} in {fields}");
+    }
+    assert_eq!(fields.lines().filter(|line| line.starts_with("FIREDRILL_WHO")).count(), 1, "{fields}");
+    assert!(!fields.contains('\u{1b}'), "{fields}");
+    let kept = until("the file", || read(dir.path()).unwrap().into_iter().next());
+    assert!(matches!(kept, Entry::Request(request) if request.code == "not-allowed" && request.run == "r-1"));
+}
+
+#[test]
+fn without_journald_syslog_gets_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let sinks = Sinks { journald: dir.path().join("none"), syslog: dir.path().join("log") };
+    let syslog = socket(&sinks.syslog);
+    Audit::with(dir.path(), sinks).request(evil());
+    let line = heard(&syslog);
+    assert!(
+        line.starts_with("<84>firedrill-agent[")
+            && line.contains("audit who=\"mallory\" certificate=\"4f01\""),
+        "{line}"
+    );
+    assert!(line.contains("outcome=\"refused\"") && !line.contains('\n'), "{line}");
+}
+
+#[test]
+fn nobody_who_listens_and_no_disk_holds_anything_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let sinks = Sinks { journald: dir.path().join("full"), syslog: dir.path().join("none") };
+    // It listens and never reads: its queue is full after some hundred.
+    let _deaf = socket(&sinks.journald);
+    // The state directory is a file, so that nothing can be written.
+    let state = dir.path().join("state");
+    std::fs::write(&state, "").unwrap();
+    let audit = Audit::with(&state, sinks);
+    let begun = Instant::now();
+    for n in 0..3000 {
+        audit.request(Request { run: format!("r{n}"), ..Request::accepted("olga", "arm") });
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}

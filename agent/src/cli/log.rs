@@ -1,0 +1,178 @@
+//! `firedrill-agent log`: who asked this host for what, and what happened, from the files that the agent keeps. Needs no
+//! running agent.
+
+use std::{
+    io,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use firedrill_wire::journal::What;
+
+use crate::{
+    audit::{Entry, Outcome, read, since_last_event},
+    config::Usable,
+    journal::{FILE, Tail},
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// As `humantime` has them, Monday first.
+const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+/// A stretch of time; its end is not part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct When {
+    from: SystemTime,
+    to: SystemTime,
+}
+
+/// Options of `log`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// From then on: 2026-11-20, 2026-11-20T14:00:00Z, friday, yesterday, or so long ago (2h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    since: Option<When>,
+    /// Until then; a day is counted whole
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    until: Option<When>,
+    /// That day only; times are in UTC
+    #[arg(long, value_name = "DAY", value_parser = when, conflicts_with_all = ["since", "until"])]
+    on: Option<When>,
+    /// Of that run only
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// Of that person only, by the certificate's name
+    #[arg(long, value_name = "NAME")]
+    who: Option<String>,
+    /// Only what was refused
+    #[arg(long)]
+    refused: bool,
+    /// For programs: a line of JSON each
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
+    let state = &usable.of_whoever_lives().paths.state;
+    let fail = |error: io::Error| io::Error::other(format!("cannot read in {}: {error}", state.display()));
+    let mut all = read(state).map_err(fail)?;
+    all.extend(not_copied_yet(state));
+    all.sort_by_key(Entry::wall_us);
+    let shown: Vec<&Entry> = all.iter().filter(|entry| args.wants(entry)).collect();
+    for entry in &shown {
+        if args.json {
+            println!("{}", serde_json::to_string(entry)?);
+        } else {
+            let when = SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us());
+            println!("{}  {entry}", humantime::format_rfc3339_seconds(when));
+        }
+    }
+    if shown.is_empty() && !args.json {
+        let oldest = all.first().map(|entry| SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us()));
+        match oldest {
+            Some(oldest) => {
+                println!("nothing; the oldest record is of {}", humantime::format_rfc3339_seconds(oldest));
+            }
+            None => println!("nothing; there is no record in {}", state.display()),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Events that stand in the journal alone: no agent has run since, or it ended before it copied them.
+fn not_copied_yet(state: &std::path::Path) -> Vec<Entry> {
+    let mut tail = Tail::new(state.join(FILE), since_last_event(state));
+    let mut all = Vec::new();
+    while let Ok(events) = tail.next(u64::MAX) {
+        if events.is_empty() {
+            break;
+        }
+        all.extend(
+            events.into_iter().filter(|event| !matches!(event.what, What::Looked { .. })).map(Entry::Event),
+        );
+    }
+    all
+}
+
+impl Args {
+    fn wants(&self, entry: &Entry) -> bool {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us());
+        let from = self.on.or(self.since).is_none_or(|when| at >= when.from);
+        let to = self.on.or(self.until).is_none_or(|when| at < when.to);
+        let refused = matches!(entry, Entry::Request(request) if request.outcome == Outcome::Refused);
+        from && to
+            && (refused || !self.refused)
+            && self.run.as_ref().is_none_or(|run| entry.run() == run)
+            && self.who.as_ref().is_none_or(|who| entry.who() == who)
+    }
+}
+
+fn when(text: &str) -> Result<When, String> {
+    when_at(text, SystemTime::now())
+}
+
+/// Reads a time: a day is from midnight to midnight UTC, a length of time ago is until now.
+fn when_at(text: &str, now: SystemTime) -> Result<When, String> {
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?.as_secs();
+    let today = seconds / DAY.as_secs();
+    let day = |days_ago: u64| {
+        let from = SystemTime::UNIX_EPOCH + DAY * u32::try_from(today.saturating_sub(days_ago)).unwrap_or(0);
+        Ok(When { from, to: from + DAY })
+    };
+    let lower = text.trim().to_ascii_lowercase();
+    match lower.as_str() {
+        "today" => return day(0),
+        "yesterday" => return day(1),
+        _ => {}
+    }
+    if let Some(wanted) = WEEKDAYS.iter().position(|name| *name == lower || name[..3] == lower) {
+        // 1 January 1970 was a Thursday. The last such day before today.
+        let current = (today + 3) % 7;
+        let ago = (current + 7 - wanted as u64) % 7;
+        return day(if ago == 0 { 7 } else { ago });
+    }
+    let upper = text.trim().to_ascii_uppercase();
+    if let Ok(from) = humantime::parse_rfc3339_weak(&format!("{upper} 00:00:00")) {
+        return Ok(When { from, to: from + DAY });
+    }
+    for complete in [upper.clone(), format!("{upper}:00")] {
+        if let Ok(from) = humantime::parse_rfc3339_weak(&complete) {
+            return Ok(When { from, to: from });
+        }
+    }
+    if let Ok(ago) = humantime::parse_duration(&lower) {
+        let from = now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        return Ok(When { from, to: from });
+    }
+    Err("write a day (2026-11-20, friday, yesterday), a time (2026-11-20T14:00:00Z), or a length of time ago (2h, 7d)"
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_times_and_lengths_are_read() {
+        let time = |text: &str| humantime::parse_rfc3339(text).unwrap();
+        // A Thursday.
+        let now = time("2026-11-26T10:00:00Z");
+        let read = |text: &str| when_at(text, now).map(|when| (when.from, when.to));
+        let day = |text: &str| {
+            let from = time(&format!("{text}T00:00:00Z"));
+            Ok((from, from + DAY))
+        };
+        assert_eq!(read("2026-11-20"), day("2026-11-20"));
+        assert_eq!(read("friday"), day("2026-11-20"));
+        assert_eq!(read("Fri"), day("2026-11-20"));
+        assert_eq!(read("wednesday"), day("2026-11-25"));
+        assert_eq!(read("thursday"), day("2026-11-19"), "the last one, not today");
+        assert_eq!(read("today"), day("2026-11-26"));
+        assert_eq!(read("yesterday"), day("2026-11-25"));
+        let moment = |text: &str| Ok((time(text), time(text)));
+        assert_eq!(read("2026-11-20T14:00:00Z"), moment("2026-11-20T14:00:00Z"));
+        assert_eq!(read("2026-11-20 14:00"), moment("2026-11-20T14:00:00Z"));
+        assert_eq!(read("2h"), moment("2026-11-26T08:00:00Z"));
+        assert!(read("some day").is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! Records every call that could harm or heal, with who asked and what became of it: one place for all of them, so that
+//! none is forgotten and refusals of every sort are in it.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::Method,
+    middleware::Next,
+    response::{IntoResponseParts, Response, ResponseParts},
+};
+use firedrill_probe::clock;
+use firedrill_wire::{RunId, api::Problem};
+
+use super::{identity::Peer, routes::App};
+use crate::audit;
+
+/// What a call has to say about what it did. It goes with the answer, and is not sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    pub(super) detail: String,
+    /// The code of a refusal that stands within the answer.
+    pub(super) refused: Option<String>,
+}
+
+impl Told {
+    pub(super) fn done(detail: String) -> Self {
+        Self { detail, refused: None }
+    }
+}
+
+impl IntoResponseParts for Told {
+    type Error = Infallible;
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
+}
+
+/// A call on its way. One whose caller leaves before the answer is recorded too, because its work goes on.
+struct Pending {
+    app: Arc<App>,
+    record: Option<audit::Request>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.app.control.audit(record.detail("its caller left before the answer; it may have been done"));
+        }
+    }
+}
+
+pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Some((what, run)) = could_harm_or_heal(request.method(), request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let peer = request.extensions().get::<Arc<Peer>>();
+    let mut record = audit::Request::accepted(peer.map_or("", |peer| peer.name()), what);
+    if let Some(peer) = peer {
+        peer.serial().clone_into(&mut record.certificate);
+        peer.from().clone_into(&mut record.from);
+    }
+    // What is no id is refused, and is no run.
+    let run: Option<RunId> = run.and_then(|run| run.parse().ok());
+    record.run = run.map_or_else(String::new, |run| run.to_string());
+    let mut pending = Pending { app, record: Some(record) };
+    let response = next.run(request).await;
+    if let Some(mut record) = pending.record.take() {
+        record.wall_us = clock::wall_us();
+        if let Some(told) = response.extensions().get::<Told>() {
+            record = match &told.refused {
+                Some(code) => record.refused(code, &told.detail),
+                None => record.detail(&told.detail),
+            };
+        }
+        if let Some(problem) = response.extensions().get::<Problem>() {
+            record = record.refused(&problem.code, &problem.title);
+        } else if !response.status().is_success() {
+            record = record.refused("status", response.status().as_str());
+        }
+        pending.app.control.audit(record);
+    }
+    response
+}
+
+/// What is asked and of which run, if it could harm or heal.
+fn could_harm_or_heal<'p>(method: &Method, path: &'p str) -> Option<(&'static str, Option<&'p str>)> {
+    let parts: Vec<&str> = path.strip_prefix("/v1/")?.split('/').collect();
+    let post = *method == Method::POST;
+    Some(match parts.as_slice() {
+        ["undo"] if post => ("undo", None),
+        ["release"] if post => ("release", None),
+        ["runs", run, "prepare"] if post => ("prepare", Some(run)),
+        ["runs", run, "arm"] if post => ("arm", Some(run)),
+        ["runs", run, "renew"] if post => ("renew", Some(run)),
+        ["runs", run, "exchange"] if post => ("exchange", Some(run)),
+        ["runs", run, "probes"] if post => ("probes", Some(run)),
+        ["runs", run, "probes"] if *method == Method::DELETE => ("stop-probes", Some(run)),
+        _ => return None,
+    })
+}
