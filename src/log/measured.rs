@@ -258,12 +258,12 @@ impl Log {
             match line(bytes) {
                 Ok(Line::Bins { data, .. }) => all.extend(streams(data)?),
                 Ok(Line::Bin { vantage, start_us, bin, .. }) => {
-                    pending.push(&self.scales, &vantage, start_us, &bin)
+                    pending.push(&self.scales, &vantage, start_us, &bin);
                 }
                 Ok(Line::Other(record, _)) => match &record.event {
                     Event::Bins { data, .. } => all.extend(streams(data)?),
                     Event::Bin { vantage, start_us, bin } => {
-                        pending.push(&self.scales, vantage, *start_us, bin)
+                        pending.push(&self.scales, vantage, *start_us, bin);
                     }
                     _ => {}
                 },

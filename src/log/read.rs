@@ -28,7 +28,7 @@ struct BinLine {
     at_us: i64,
     vantage: String,
     start_us: i64,
-    bin: Bin,
+    bin: Box<Bin>,
 }
 
 /// A record of many bins, whose data stay where they are.
@@ -48,7 +48,7 @@ pub(super) enum Line<'a> {
     /// Many bins.
     Bins { seq: u64, at_us: i64, from_us: i64, until_us: i64, bins: u64, data: &'a str },
     /// One bin.
-    Bin { seq: u64, at_us: i64, vantage: String, start_us: i64, bin: Bin },
+    Bin { seq: u64, at_us: i64, vantage: String, start_us: i64, bin: Box<Bin> },
     /// Anything else, and what people should know about it.
     Other(Box<Record>, Option<String>),
 }

@@ -41,7 +41,7 @@ impl Columns {
     /// Columns of whole seconds from one moment to another, at most so many.
     pub(crate) fn new(from_us: i64, until_us: i64, most: usize) -> Self {
         let most = i64::try_from(most).unwrap_or(i64::MAX).max(1);
-        let seconds = until_us.saturating_sub(from_us).max(1) as u64;
+        let seconds = until_us.saturating_sub(from_us).max(1).cast_unsigned();
         let seconds = i64::try_from(seconds.div_ceil(1_000_000)).unwrap_or(i64::MAX);
         let step_us = seconds.cast_unsigned().div_ceil(most.cast_unsigned()).max(1).saturating_mul(1_000_000);
         let step_us = i64::try_from(step_us).unwrap_or(i64::MAX);

@@ -63,7 +63,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
             text.push('\n');
         }
         if !attack.ran {
-            for sentence in &attack.disagreements {
+            for sentence in
+                attack.disagreements.iter().map(String::as_str).chain(said(&attack.fewer_disagreements))
+            {
                 let _ = write!(text, "\n{}\n", plain(sentence));
             }
             failures(&mut text, attack);
@@ -115,7 +117,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 }),
             );
         }
-        for sentence in &attack.disagreements {
+        for sentence in
+            attack.disagreements.iter().map(String::as_str).chain(said(&attack.fewer_disagreements))
+        {
             let _ = write!(text, "\n{}\n", plain(sentence));
         }
         failures(&mut text, attack);
@@ -129,6 +133,11 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         }),
     );
     text.into_bytes()
+}
+
+/// A text, where there is one.
+fn said(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// Why requests failed, where any did.
@@ -151,6 +160,9 @@ fn failures(text: &mut String, attack: &AttackView) {
             ]
         }),
     );
+    if let Some(sentence) = said(&attack.fewer_causes) {
+        let _ = write!(text, "\n{sentence}\n");
+    }
 }
 
 fn table(text: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {

@@ -4,6 +4,7 @@ pub(crate) mod alike;
 mod charts;
 mod events;
 mod exchanges;
+mod few;
 mod figures;
 mod sketch;
 
@@ -72,6 +73,10 @@ pub(crate) struct AttackView {
     pub(crate) figures: Vec<FigureView>,
     pub(crate) disagreements: Vec<String>,
     pub(crate) causes: Vec<CauseView>,
+    /// What is said where figures, disagreements or causes are too many to be shown.
+    pub(crate) fewer_figures: String,
+    pub(crate) fewer_disagreements: String,
+    pub(crate) fewer_causes: String,
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
     pub(crate) ran: bool,
@@ -89,6 +94,8 @@ pub(crate) struct ObjectiveView {
     pub(crate) samples: String,
     pub(crate) why: String,
     pub(crate) vantages: Vec<VantageView>,
+    /// What is said where vantages are too many to be shown.
+    pub(crate) fewer: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -266,6 +273,12 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         worst.map_or_else(|| NONE.to_owned(), took)
     };
     let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
+    let rows = few::rows(input.card.attacks.len());
+    let of_note = |figure: &FigureCard| f64::from(u8::from(figure.counts && attack.judges(&figure.probe)));
+    let (figures, fewer_figures) =
+        few::worst(&attack.figures, rows, |figure| of_note(figure) + errors(figure));
+    let (disagreements, fewer_disagreements) = few::worst(&attack.disagreements, rows, |one| -one.chance);
+    let (causes, fewer_causes) = few::worst(&attack.causes, rows, |one| (one.bad + one.slipped) as f64);
     AttackView {
         number: attack.index + 1,
         name: attack.name.clone(),
@@ -286,10 +299,13 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         recovered: slowest(|figure| figure.recovered_us),
         outage: longest_outage(judged().map(|figure| figure.outage)),
         charts: input.zooms.get(attack.index).cloned().unwrap_or_default(),
-        objectives: attack.objectives.iter().map(|one| objective_view(attack, one)).collect(),
-        figures: attack.figures.iter().map(|figure| figure_view(attack, figure)).collect(),
-        disagreements: attack.disagreements.iter().map(DisagreementCard::sentence).collect(),
-        causes: attack.causes.iter().map(cause_view).collect(),
+        objectives: attack.objectives.iter().map(|one| objective_view(attack, one, rows)).collect(),
+        figures: figures.into_iter().map(|figure| figure_view(attack, figure)).collect(),
+        disagreements: disagreements.into_iter().map(DisagreementCard::sentence).collect(),
+        causes: causes.into_iter().map(cause_view).collect(),
+        fewer_figures,
+        fewer_disagreements,
+        fewer_causes,
         injections: alike::injections(&attack.injections),
         exchanges: ExchangeView::all(attack),
         ran,
@@ -318,7 +334,16 @@ const fn seen(seen: Seen) -> &'static str {
     }
 }
 
-fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
+fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> ObjectiveView {
+    // All vantages of all objectives together are about as many rows.
+    let most = (rows / attack.objectives.len().max(1)).max(3);
+    let rank = |verdict: Verdict| match verdict {
+        Verdict::Held => 0.0,
+        Verdict::Unknown => 2.0,
+        Verdict::Violated => 3.0,
+    };
+    let (vantages, fewer) =
+        few::worst(&card.vantages, most, |one| rank(one.verdict) + f64::from(u8::from(one.counts)));
     ObjectiveView {
         name: card.name.clone(),
         goal: card.goal.clone(),
@@ -334,9 +359,9 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard) -> ObjectiveView {
         } else {
             card.why.clone()
         },
-        vantages: card
-            .vantages
-            .iter()
+        fewer,
+        vantages: vantages
+            .into_iter()
             .map(|one| VantageView {
                 vantage: one.vantage.clone(),
                 verdict: one.verdict.word(),

@@ -67,7 +67,7 @@ enum Source<'s> {
 
 impl Source<'_> {
     /// Nothing of it is due before this.
-    fn from_us(&self) -> i64 {
+    fn begin_us(&self) -> i64 {
         match self {
             Self::Second(sample, _) => sample.from_us,
             Self::Listed(dues) => dues.first().copied().unwrap_or(i64::MIN),
@@ -79,7 +79,8 @@ impl Source<'_> {
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         match self {
             Self::Second(sample, pace) => {
-                let dues = dues(sample, *pace, place.saturating_add(1).min(sample.due() as usize));
+                // No second has more.
+                let dues = dues(sample, *pace, place.min(100_000) + 1);
                 dues.and_then(|dues| dues.last().copied()).unwrap_or(sample.from_us)
             }
             Self::Listed(dues) => dues.get(place).copied().unwrap_or(i64::MAX),
@@ -170,7 +171,7 @@ impl<'s> Requests<'s> {
             self.pieces.push(Piece { outcome: Outcome::Good, count, source, first: 0 });
         }
         let sources = &self.sources;
-        self.pieces.sort_by_key(|piece| sources[piece.source].from_us());
+        self.pieces.sort_by_key(|piece| sources[piece.source].begin_us());
     }
 
     /// Whether there is none.

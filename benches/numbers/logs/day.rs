@@ -231,9 +231,8 @@ fn events(plan: &Plan) -> Result<Vec<(i64, Event)>, Failure> {
         last_us = end_us + 600 * S;
     }
     let end = EndState { state: HostState::Clean, ours: vec![], foreign: vec![], compared: 41 };
-    let last = last_us.max(plan.attacks.len() as i64 * S);
-    events.push((last, Event::HostEnded { host: "app".to_owned(), end }));
-    events.push((last + 1, Event::RunEnded { outcome: RunOutcome::Completed }));
+    events.push((last_us, Event::HostEnded { host: "app".to_owned(), end }));
+    events.push((last_us + 1, Event::RunEnded { outcome: RunOutcome::Completed }));
     Ok(events)
 }
 
@@ -301,14 +300,14 @@ impl Stream {
             }
             ends.push(End::Good);
             let us = median * (0.48 * self.chance.normal()).exp();
-            let _ = latencies.as_mut().map(|all| all.record((us as u64).max(1)));
+            let _ = latencies.as_mut().map(|all| all.record(whole(us).max(1)));
         }
         // Now and then a busy vantage starts a few requests late.
         let late = self.chance.next() < 0.03;
         let mut lateness = Histogram::<u64>::new(3).ok();
         for number in 0..ends.len() as u64 {
             let us =
-                40 + (self.chance.next() * 300.0) as u64 + if late && number % 40 == 0 { 2_000 } else { 0 };
+                40 + whole(self.chance.next() * 300.0) + if late && number % 40 == 0 { 2_000 } else { 0 };
             let _ = lateness.as_mut().filter(|_| late).map(|all| all.record(us));
         }
         let failed = dues.len() as u64;
@@ -341,6 +340,15 @@ fn text(histogram: &Histogram<u64>) -> String {
         Ok(_) => BASE64_STANDARD.encode(bytes),
         Err(_) => String::new(),
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, which is meant"
+)]
+fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 /// Random numbers (SplitMix64).

@@ -51,7 +51,7 @@ impl<'a> Sketch<'a> {
             plan,
             end_us: end_us.max(1),
             whole: BTreeMap::new(),
-            most: (columns(of_run), columns(of_run.saturating_mul(attacks) / 2)),
+            most: (columns(of_run), columns(of_run.saturating_mul(attacks))),
             zooms: vec![Vec::new(); attacks],
         }
     }

@@ -1,0 +1,38 @@
+//! Of very many rows the worst, in their order, and words for what is left out: a page of a long day stays one that can be read.
+
+/// Rows of one kind that all attacks together may have.
+const ROWS: usize = 400;
+/// An attack has as many at least.
+const LEAST: usize = 8;
+
+/// How many rows of one kind an attack may have where there are so many attacks.
+pub(super) fn rows(attacks: usize) -> usize {
+    (ROWS / attacks.max(1)).max(LEAST)
+}
+
+/// The worst of some rows, in their order, and a sentence where that is not all.
+pub(super) fn worst<T>(all: &[T], most: usize, badness: impl Fn(&T) -> f64) -> (Vec<&T>, String) {
+    if all.len() <= most {
+        return (all.iter().collect(), String::new());
+    }
+    let mut places: Vec<usize> = (0..all.len()).collect();
+    places.sort_by(|one, other| badness(&all[*other]).total_cmp(&badness(&all[*one])));
+    places.truncate(most);
+    places.sort_unstable();
+    let said = format!("The {most} worst of {} are shown; report.json has all of them.", all.len());
+    (places.into_iter().map(|place| &all[place]).collect(), said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_are_kept_in_their_order_and_the_others_are_told() {
+        let (kept, said) = worst(&[3.0, 9.0, 1.0, 9.5, 0.0], 3, |row| *row);
+        assert_eq!(kept, [&3.0, &9.0, &9.5]);
+        assert_eq!(said, "The 3 worst of 5 are shown; report.json has all of them.");
+        assert_eq!(worst(&[1.0], 3, |row| *row), (vec![&1.0], String::new()));
+        assert_eq!((rows(1), rows(16), rows(1000)), (400, 25, 8));
+    }
+}
