@@ -10,6 +10,7 @@
 //! | connections of known peers | 256; a newcomer pushes one out, of whoever holds most: their longest idle, else their oldest |
 //! | a connection without a call | 60 s |
 //! | calls at the same time on a connection | 64; headers 16 KiB |
+//! | the rest of a request that was refused | 4 MiB and 2 s are read and thrown away |
 //! | a body | 1 MiB (calls that harm) or 64 KiB, within 10 s |
 //! | a peer that does not answer an HTTP/2 ping | 1 s to the ping, 2 s for the answer |
 //!
@@ -24,6 +25,7 @@ mod identity;
 mod lanes;
 mod problem;
 mod registry;
+mod rest;
 mod routes;
 mod stream;
 mod tls;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use firedrill_wire::{
     RunId,
     api::{
@@ -12,7 +12,7 @@ use firedrill_wire::{
     exchange::{Exchange, Exchanged},
     text::{self, Breaks, TEXT_MOST, cleaned},
 };
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, body::Incoming, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
@@ -281,33 +281,47 @@ impl Agent {
         }
     }
 
-    /// The body of a good answer; any other is a refusal.
+    /// The body of a good answer; any other is a refusal. An answer that has arrived whole counts, whatever becomes of its
+    /// stream: an agent may answer before it has read the request, and then end both.
     async fn whole(&self, call: &str, response: Response<Incoming>, fate: &Fate) -> Result<Bytes, LinkError> {
         let status = response.status();
-        let whole = match Limited::new(response.into_body(), LONGEST_ANSWER).collect().await {
-            Ok(whole) => whole.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Err(self.nonsense(call, format!("more than {LONGEST_ANSWER} bytes")));
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let mut body = response.into_body();
+        let mut whole = BytesMut::new();
+        let broken = loop {
+            if length == Some(whole.len()) {
+                break None;
             }
-            Err(error) => {
-                return Err(match error.downcast::<hyper::Error>() {
-                    Ok(error) => fate.error(&self.0.route, call, &error).await,
-                    Err(error) => self.broken(call, error.to_string()),
-                });
+            match body.frame().await {
+                None => break None,
+                Some(Err(error)) => break Some(error),
+                Some(Ok(frame)) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            }
+            if whole.len() > LONGEST_ANSWER {
+                return Err(self.nonsense(call, format!("more than {LONGEST_ANSWER} bytes")));
             }
         };
         if status.is_success() {
-            return Ok(whole);
+            return match broken {
+                None => Ok(whole.freeze()),
+                Some(error) => Err(fate.error(&self.0.route, call, &error).await),
+            };
         }
-        match text::from_json::<Problem>(&whole, Breaks::None) {
-            Ok(problem) => Err(LinkError::Refused {
-                host: self.host().to_owned(),
-                call: call.to_owned(),
-                status: status.as_u16(),
-                problem,
-            }),
-            Err(error) => Err(self.nonsense(call, format!("status {status} without a reason ({error})"))),
-        }
+        let problem = match (text::from_json::<Problem>(&whole, Breaks::None), broken) {
+            (Ok(problem), _) => problem,
+            // That it refused is known all the same.
+            (Err(_), Some(error)) => Problem {
+                code: "unread".to_owned(),
+                title: format!("its reason was lost: {}", fate.error(&self.0.route, call, &error).await),
+                hint: "ask again, or look into the agent's log".to_owned(),
+            },
+            (Err(error), None) => {
+                return Err(self.nonsense(call, format!("status {status} without a reason ({error})")));
+            }
+        };
+        let (host, call) = (self.host().to_owned(), call.to_owned());
+        Err(LinkError::Refused { host, call, status: status.as_u16(), problem })
     }
 
     pub(super) fn route(&self) -> &Route {

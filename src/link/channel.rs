@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::timeout,
+    time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
@@ -220,7 +220,7 @@ async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
         session.peer_certificates().unwrap_or_default().iter().cloned().map(CertificateDer::into_owned);
     let chain = Arc::new(chain.collect());
     let fate = Fate { first: Arc::default(), complaints };
-    let watched = Watched { inner: tls, first: Arc::clone(&fate.first) };
+    let watched = Watched::new(tls, Arc::clone(&fate.first));
     let (send, connection) = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(1))
@@ -290,17 +290,40 @@ fn reason(error: &hyper::Error) -> String {
 
 /// Keeps the first thing that went wrong with the stream: hyper hides it, and TLS 1.3 turns clients away only after
 /// the handshake.
+///
+/// Once nothing can be written any more it says no word of it and goes on reading: hyper gives up at the first error, and what
+/// the agent said before it closed, an answer or why it turns us away, still lies there to be read. Of the end it tells a moment
+/// late, because hyper drops an answer that comes together with it and that nobody has taken yet.
 struct Watched<S> {
     inner: S,
     first: Arc<OnceLock<Cause>>,
+    /// Why nothing can be written.
+    mute: Option<String>,
+    /// How reading ended, and when that is told.
+    end: Option<(io::Result<()>, Pin<Box<Sleep>>)>,
 }
 
+/// How much later than it came the end is told.
+const LATER: Duration = Duration::from_millis(20);
+
 impl<S> Watched<S> {
+    const fn new(inner: S, first: Arc<OnceLock<Cause>>) -> Self {
+        Self { inner, first, mute: None, end: None }
+    }
+
     fn note(&self, error: &io::Error) {
         let _ = self.first.set(match Trust::of(error) {
             Some(trust) => Cause::Trust(trust),
-            None => Cause::Io(plain(error)),
+            None => Cause::Io(self.mute.clone().unwrap_or_else(|| plain(error))),
         });
+    }
+
+    /// What is to be told of a write: nothing bad, and from the first failure on nothing at all.
+    fn written<T>(&mut self, done: io::Result<T>, as_if: T) -> io::Result<T> {
+        done.or_else(|error| {
+            self.mute.get_or_insert_with(|| plain(&error));
+            Ok(as_if)
+        })
     }
 }
 
@@ -310,28 +333,48 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = to.filled().len();
-        let done = ready!(Pin::new(&mut self.inner).poll_read(cx, to));
-        match &done {
-            Err(error) => self.note(error),
-            Ok(()) if to.filled().len() == before && to.remaining() > 0 => {
-                let _ = self.first.set(Cause::Io("the agent closed the connection".to_owned()));
+        if self.end.is_none() {
+            let before = to.filled().len();
+            let done = ready!(Pin::new(&mut self.inner).poll_read(cx, to));
+            match &done {
+                Err(error) => self.note(error),
+                Ok(()) if to.filled().len() == before && to.remaining() > 0 => {
+                    let _ = self.first.set(Cause::Io("the agent closed the connection".to_owned()));
+                }
+                Ok(()) => return Poll::Ready(Ok(())),
             }
-            Ok(()) => {}
+            self.end = Some((done, Box::pin(sleep(LATER))));
         }
-        Poll::Ready(done)
+        let Some((how, later)) = &mut self.end else { return Poll::Ready(Ok(())) };
+        ready!(later.as_mut().poll(cx));
+        // An error is told once; what is read after it is the end.
+        Poll::Ready(std::mem::replace(how, Ok(())))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    // Errors of writing are not kept: the stream's other half has the reason, and it comes right after.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, from)
+        if self.mute.is_some() {
+            return Poll::Ready(Ok(from.len()));
+        }
+        let done = ready!(Pin::new(&mut self.inner).poll_write(cx, from));
+        Poll::Ready(self.written(done, from.len()))
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        if self.mute.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let done = ready!(Pin::new(&mut self.inner).poll_flush(cx));
+        Poll::Ready(self.written(done, ()))
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        if self.mute.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let done = ready!(Pin::new(&mut self.inner).poll_shutdown(cx));
+        Poll::Ready(self.written(done, ()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,10 @@
 mod curl;
 mod cut;
 mod flood;
+mod frames;
 mod house;
 mod recorded;
+mod refused;
 mod roles;
 mod streams;
 mod trust;

@@ -151,7 +151,7 @@ async fn what_is_wrong_with_a_call_is_said_with_the_right_status() {
         ("POST", "/v1/undo", "{", 422, "bad-body", "line 1"),
         ("POST", "/v1/undo", "{\"scope\":\"some\"}", 422, "bad-body", "unknown variant `some`"),
         ("POST", "/v1/runs/a/prepare", "{}", 422, "bad-body", "missing field `plan_digest`"),
-        ("POST", "/v1/runs/a/prepare", &big, 413, "too-large", "bytes"),
+        ("POST", "/v1/runs/a/arm", &big, 413, "too-large", "bytes"),
         ("POST", "/v1/runs/A%20b/finish", "{}", 400, "bad-id", "not an id"),
         ("GET", "/v1/runs/nobody/bins", "", 404, "unknown-run", "no probes"),
         ("GET", "/v1/events?after=soon", "", 400, "bad-after", "after"),

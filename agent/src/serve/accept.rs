@@ -6,7 +6,6 @@
 use std::{collections::VecDeque, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -25,6 +24,7 @@ use super::{
     identity::Peer,
     lanes::Lanes,
     registry::{Place, Registry},
+    rest::{Answer, Shared},
     routes::{App, router},
     verify::why,
     watch::Watch,
@@ -114,7 +114,7 @@ impl Door {
         let stream = match timeout(HANDSHAKE, handshake).await.map_err(|_| io::ErrorKind::TimedOut)? {
             Ok(stream) => stream,
             Err((error, tcp)) => {
-                let _ = timeout(Duration::from_secs(1), let_read_why(tcp)).await;
+                let _ = timeout(Duration::from_secs(2), let_read_why(tcp)).await;
                 return Err(error);
             }
         };
@@ -140,16 +140,14 @@ impl Door {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let call = place.call();
             let mut router = self.router.clone();
-            let mut request = request.map(Body::new);
+            let (head, body) = request.into_parts();
+            let body = Shared::new(body);
+            let mut request = hyper::Request::from_parts(head, Body::new(body.lent()));
             request.extensions_mut().insert(Arc::clone(peer));
             async move {
                 let response = router.call(request).await?;
                 // The call lasts until its answer was sent, which for a stream is long after it was made.
-                let guard = move |frame| {
-                    let _ = &call;
-                    frame
-                };
-                Ok::<_, Infallible>(response.map(|body| body.map_frame(guard)))
+                Ok::<_, Infallible>(response.map(|answer| Answer::new(answer, body, call)))
             }
         });
         let connection = builder().serve_connection(TokioIo::new(stream), service);
@@ -188,11 +186,14 @@ impl Door {
 /// A peer that was turned away may still be sending. Closing at once would reset the connection and throw away the
 /// alert that says why.
 async fn let_read_why(mut tcp: TcpStream) -> io::Result<()> {
+    /// More than a client sends before it has heard anything: the first window of its request, and its certificates.
+    const MOST: usize = 1024 * 1024;
     tcp.shutdown().await?;
-    let mut rest = [0; 1024];
-    for _ in 0..64 {
-        if tcp.read(&mut rest).await? == 0 {
-            break;
+    let (mut rest, mut read) = ([0; 16 * 1024], 0);
+    while read < MOST {
+        match tcp.read(&mut rest).await? {
+            0 => break,
+            more => read += more,
         }
     }
     Ok(())

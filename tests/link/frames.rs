@@ -1,0 +1,72 @@
+//! HTTP/2 by hand: frames in exactly the order that a test wants.
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RESET: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// What a client sends first.
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Frame {
+    pub(crate) fn new(kind: u8, flags: u8, stream: u32, body: impl Into<Vec<u8>>) -> Self {
+        Self { kind, flags, stream, body: body.into() }
+    }
+
+    /// The head of a request or an answer, its fields as they are.
+    pub(crate) fn head(flags: u8, stream: u32, fields: &[(&str, &str)]) -> Self {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            // A literal with a new name that is not kept.
+            block.push(0);
+            for text in [name, value] {
+                block.push(u8::try_from(text.len()).unwrap());
+                block.extend_from_slice(text.as_bytes());
+            }
+        }
+        Self::new(HEADERS, flags | END_HEADERS, stream, block)
+    }
+
+    pub(crate) fn reset(stream: u32, code: u32) -> Self {
+        Self::new(RESET, 0, stream, code.to_be_bytes())
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let length = u32::try_from(self.body.len()).unwrap().to_be_bytes();
+        let mut bytes = length[1..].to_vec();
+        bytes.extend([self.kind, self.flags]);
+        bytes.extend(self.stream.to_be_bytes());
+        bytes.extend(&self.body);
+        bytes
+    }
+
+    pub(crate) async fn send(&self, to: &mut (impl AsyncWrite + Unpin)) {
+        to.write_all(&self.bytes()).await.unwrap();
+        to.flush().await.unwrap();
+    }
+
+    pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Self> {
+        let mut head = [0; 9];
+        from.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut body = vec![0; usize::try_from(length).unwrap()];
+        from.read_exact(&mut body).await?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Ok(Self { kind: head[3], flags: head[4], stream, body })
+    }
+}

@@ -1,0 +1,184 @@
+//! A refusal reaches whoever asked, also when it comes before all of the request was sent.
+
+use std::{sync::Arc, time::Duration};
+
+use firedrill::{
+    link::{Agent, Identity, LinkError, Trust},
+    plan::model::Reach,
+};
+use firedrill_wire::{api::Prepare, identity::Role};
+use futures_util::future::join_all;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{
+    frames::{ACK, DATA, END_STREAM, Frame, HEADERS, PING, PREFACE, RESET, SETTINGS},
+    house::{HOST, House, Served, agent, client_config, prepare, run},
+};
+
+/// A question that takes long to send.
+fn long() -> Prepare {
+    Prepare { plan_digest: "d".repeat(900_000), ..prepare() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_ends_after_its_request_and_nothing_is_reset() {
+    let house = House::new();
+    let served = house.serve().await;
+    house.person("vera", Role::Viewer);
+    let config = client_config(&house, Some("vera"));
+    let tcp = TcpStream::connect(served.at).await.unwrap();
+    let tls = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let mut tls = tls.connect(HOST.try_into().unwrap(), tcp).await.unwrap();
+    tls.write_all(PREFACE).await.unwrap();
+    Frame::new(SETTINGS, 0, 0, []).send(&mut tls).await;
+    let head = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", HOST),
+        (":path", "/v1/runs/friday-1/prepare"),
+        ("content-length", "40000"),
+    ];
+    Frame::head(0, 1, &head).send(&mut tls).await;
+    Frame::new(DATA, 0, 1, vec![b' '; 10_000]).send(&mut tls).await;
+    // The answer comes while the request is under way.
+    let (mut ended, mut resets, mut said) = (false, 0, Vec::new());
+    while !String::from_utf8_lossy(&said).contains("not-allowed") {
+        let frame = Frame::read(&mut tls).await.unwrap();
+        match (frame.kind, frame.stream) {
+            (DATA, 1) => said.extend(frame.body),
+            (RESET, 1) => resets += 1,
+            _ => {}
+        }
+        ended |= frame.stream == 1 && [DATA, HEADERS].contains(&frame.kind) && frame.flags & END_STREAM != 0;
+    }
+    assert!(!ended, "it ended before its request, which then has to be reset");
+    Frame::new(DATA, 0, 1, vec![b' '; 15_000]).send(&mut tls).await;
+    Frame::new(DATA, END_STREAM, 1, vec![b' '; 15_000]).send(&mut tls).await;
+    Frame::new(PING, 0, 0, [7; 8]).send(&mut tls).await;
+    let mut answered = false;
+    while !(answered && ended) && resets == 0 {
+        let frame = Frame::read(&mut tls).await.unwrap();
+        match (frame.kind, frame.stream) {
+            (RESET, 1) => resets += 1,
+            (PING, 0) if frame.flags == ACK => answered = true,
+            (DATA, 1) => ended |= frame.flags & END_STREAM != 0,
+            _ => {}
+        }
+    }
+    assert_eq!(resets, 0);
+}
+
+/// An agent that answers the first request with these frames, and then closes with the rest of the request unread.
+async fn by_hand(house: &House, frames: Vec<Frame>) -> Reach {
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let cert = house.dir.path().join("hosts").join(format!("{HOST}.pem"));
+    let chain = vec![CertificateDer::from_pem_file(&cert).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(cert.with_extension("key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth();
+    let mut config = config.with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        // What is held back is lost when it closes.
+        tcp.set_nodelay(true).unwrap();
+        let mut tls = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(tcp).await.unwrap();
+        let mut preface = [0; 24];
+        tls.read_exact(&mut preface).await.unwrap();
+        Frame::new(SETTINGS, 0, 0, []).send(&mut tls).await;
+        while Frame::read(&mut tls).await.unwrap().kind != HEADERS {}
+        // At once, so that the client finds all of it together.
+        let all: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
+        tls.write_all(&all).await.unwrap();
+        tls.flush().await.unwrap();
+    });
+    Reach::Tcp(at.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_counts_more_than_what_becomes_of_its_stream() {
+    let house = House::new();
+    let olga = house.person("olga", Role::Operator);
+    let reason = r#"{"code":"not-allowed","title":"policy says no","hint":""}"#;
+    let length = reason.len().to_string();
+    let head = |flags| Frame::head(flags, 1, &[(":status", "403"), ("content-length", &length)]);
+    let unsaid = |flags| Frame::head(flags, 1, &[(":status", "403")]);
+    let body = |flags, text: &str| Frame::new(DATA, flags, 1, text.as_bytes());
+    for (what, frames, code) in [
+        ("reset by an error", vec![head(0), body(0, reason), Frame::reset(1, 2)], "not-allowed"),
+        ("ended, then reset", vec![head(0), body(END_STREAM, reason), Frame::reset(1, 5)], "not-allowed"),
+        ("no length said", vec![unsaid(0), body(0, reason), Frame::reset(1, 8)], "not-allowed"),
+        ("cut, and closed", vec![head(0), body(0, reason)], "not-allowed"),
+        ("a part, then reset", vec![head(0), body(0, &reason[..20]), Frame::reset(1, 2)], "unread"),
+        ("no reason at all", vec![head(0), Frame::reset(1, 2)], "unread"),
+    ] {
+        let agent = agent(HOST, by_hand(&house, frames).await, &olga);
+        match agent.prepare(&run(), &long()).await {
+            Err(LinkError::Refused { status: 403, problem, .. }) => assert_eq!(problem.code, code, "{what}"),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+/// A way with little room and little speed towards the agent: 64 KiB/s for each link.
+async fn slowly(served: &Served) -> Reach {
+    let (listener, at) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), served.at);
+    let here = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (near, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let (mut from_near, mut to_near) = near.into_split();
+                let (mut from_far, mut to_far) = TcpStream::connect(at).await.unwrap().into_split();
+                tokio::spawn(async move {
+                    let mut some = [0; 4096];
+                    while let Ok(read @ 1..) = from_near.read(&mut some).await {
+                        if to_far.write_all(&some[..read]).await.is_err() {
+                            return;
+                        }
+                        tokio::time::sleep(Duration::from_millis(62)).await;
+                    }
+                });
+                let _ = tokio::io::copy(&mut from_far, &mut to_near).await;
+            });
+        }
+    });
+    Reach::Tcp(here.to_string())
+}
+
+async fn ask(reach: &Reach, who: &Arc<Identity>) -> Result<(), LinkError> {
+    let agent: Agent = agent(HOST, reach.clone(), who);
+    agent.prepare(&run(), &long()).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_come_over_slow_links_to_all_who_ask_at_once() {
+    let house = House::new();
+    let served = house.serve().await;
+    let viewer = house.person("vera", Role::Viewer);
+    let stranger = {
+        let other = House::new();
+        other.person("mallory", Role::Operator);
+        let people = other.dir.path().join("people");
+        let (cert, key) = (people.join("mallory.pem"), people.join("mallory.key"));
+        Arc::new(Identity::from_files("mallory", &cert, &key, &house.ca(), None).unwrap())
+    };
+    let fast = Reach::Tcp(served.at.to_string());
+    for reach in [slowly(&served).await, fast] {
+        for answer in join_all((0..10).map(|_| ask(&reach, &viewer))).await {
+            assert!(matches!(answer, Err(LinkError::Refused { status: 403, .. })), "{answer:?}");
+        }
+        for answer in join_all((0..10).map(|_| ask(&reach, &stranger))).await {
+            let known = matches!(&answer, Err(LinkError::Tls { trust: Trust::CoordinatorUnknown, .. }));
+            assert!(known, "{answer:?}");
+        }
+    }
+}
