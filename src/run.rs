@@ -313,7 +313,7 @@ impl Run {
         if let Err(why) = self.connect(identity, &BTreeMap::new(), false, None).await? {
             return Ok((self.refused(why)?, Vec::new()));
         }
-        let answers = match self.prepare_all().await? {
+        let answers = match self.prepare_all(plan_only).await? {
             Ok(answers) => answers,
             Err(refusal) => return Ok((self.refused(refusal.why)?, refusal.answers)),
         };

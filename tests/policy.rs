@@ -173,6 +173,7 @@ async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Resul
         plan_digest: "d".to_owned(),
         environment: environment.map(str::to_owned),
         injections: vec![one],
+        only_look: false,
     };
     match agent.prepare(&new_run(), &ask).await.unwrap().injections.remove(0).answer {
         Prepared::Ready { .. } => Ok(()),
@@ -286,7 +287,7 @@ fn a_halt_is_for_probes_and_exchanges_too(world: &World) {
 }
 
 fn prepare_nothing() -> Prepare {
-    Prepare { plan_digest: "d".to_owned(), environment: None, injections: Vec::new() }
+    Prepare { plan_digest: "d".to_owned(), environment: None, injections: Vec::new(), only_look: false }
 }
 
 fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {

@@ -435,6 +435,43 @@ fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
     agent.undo(UndoScope::All, false);
 }
 
+/// What is asked for many runs that nobody arms, by whoever has a certificate, costs no run its proof or its place.
+#[test]
+fn questions_about_other_runs_cost_a_run_in_force_nothing() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let bob = Caller { name: "bob".into(), ..alice() };
+    let run = |n: usize, kind: &str| format!("{kind}-{n}").parse::<RunId>().unwrap();
+    let kept = || fs::read_dir(agent.dir.path().join("state/snapshots")).unwrap().count();
+    let refused = ask_prepare(&[("b", pause("b", Some("refused"), None))], HOLD);
+    let look = Prepare { only_look: true, ..ask_prepare(&[("b", pause("b", None, None))], HOLD) };
+    for n in 0..70 {
+        agent.supervisor.prepare(&bob, &run(n, "empty"), &ask_prepare(&[], HOLD)).unwrap();
+        agent.supervisor.prepare(&bob, &run(n, "refused"), &refused).unwrap();
+        ready(agent.supervisor.prepare(&bob, &run(n, "look"), &look).unwrap());
+    }
+    assert_eq!(kept(), 1, "only the run in force has a snapshot");
+    let unknown = agent.supervisor.renew(&bob, &run(0, "look"), &Renew { lease: LEASE }).unwrap_err();
+    assert_eq!(unknown.code, "unknown-run", "a look is not remembered");
+    assert_eq!(agent.supervisor.finish(&run(0, "look")).unwrap_err().code, "unknown-run");
+
+    // With permission to all of it, too: what was prepared waits for its arm, what is in force for its proof.
+    let waiting = run(0, "waiting");
+    let answer =
+        agent.supervisor.prepare(&alice(), &waiting, &ask_prepare(&[("w", pause("w", None, None))], HOLD));
+    let waits = ask_arm(&ready(answer.unwrap()), 60_000, HOLD, LEASE);
+    for n in 0..70 {
+        let ask = ask_prepare(&[(&format!("b{n}"), pause("b", None, None))], HOLD);
+        ready(agent.supervisor.prepare(&bob, &run(n, "ready"), &ask).unwrap());
+    }
+    agent.supervisor.arm(&alice(), &waiting, &waits).unwrap();
+    agent.undo(UndoScope::All, false);
+    for run in [run_id(), waiting] {
+        assert_eq!(agent.supervisor.finish(&run).unwrap().state, HostState::Clean, "{run}");
+    }
+    assert!(kept() <= 100, "{} snapshots are kept", kept());
+}
+
 #[test]
 fn claims_are_exclusive_unless_both_share() {
     let agent = Agent::new();

@@ -64,6 +64,7 @@ impl Drill {
             plan_digest: DIGEST.to_owned(),
             environment: None,
             injections: vec![PrepareOne { id: id.clone(), fault, hold }],
+            only_look: false,
         };
         let answer = self.agent.prepare(&self.run, &ask).await?;
         match answer.injections.into_iter().next().map(|one| one.answer) {

@@ -198,7 +198,7 @@ impl Run {
             Err(why) => return Ok(Err(why)),
         };
         let asked_us = self.clock.now_us();
-        let answers = match self.ask(index..index + 1).await? {
+        let answers = match self.ask(index..index + 1, false).await? {
             Ok(answers) => answers,
             Err(Refusal { why, by_person, .. }) => {
                 if by_person {

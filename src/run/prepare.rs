@@ -189,10 +189,11 @@ impl Run {
         asked
     }
 
-    /// Asks the agents about some attacks; writes down what they answer.
+    /// Asks the agents about some attacks; writes down what they answer. With `only_look` nothing of it will be armed.
     pub(super) async fn ask(
         &mut self,
         attacks: std::ops::Range<usize>,
+        only_look: bool,
     ) -> Result<Result<Vec<Answer>, Refusal>, RunError> {
         let calls = self.questions(attacks).into_iter().filter_map(|(host, questions)| {
             let agent = self.peers.get(&host)?.agent.clone();
@@ -203,7 +204,8 @@ impl Run {
                 for part in parts(questions) {
                     let (attacks, injections): (Vec<usize>, Vec<PrepareOne>) = part.into_iter().unzip();
                     let (plan_digest, environment) = (plan_digest.clone(), environment.clone());
-                    match agent.prepare(&run, &Prepare { plan_digest, environment, injections }).await {
+                    let ask = Prepare { plan_digest, environment, injections, only_look };
+                    match agent.prepare(&run, &ask).await {
                         Ok(answer) => answered.extend(attacks.into_iter().zip(answer.injections)),
                         Err(error) => return (host, answered, Some(error)),
                     }
@@ -242,8 +244,11 @@ impl Run {
     }
 
     /// Asks about the whole plan: one refusal stops the run with nothing touched.
-    pub(super) async fn prepare_all(&mut self) -> Result<Result<Vec<Answer>, Refusal>, RunError> {
-        self.ask(0..self.plan.attacks.len()).await
+    pub(super) async fn prepare_all(
+        &mut self,
+        only_look: bool,
+    ) -> Result<Result<Vec<Answer>, Refusal>, RunError> {
+        self.ask(0..self.plan.attacks.len(), only_look).await
     }
 
     /// Whether a person undid the run or halted a host, as the agents of touched hosts tell. An undo that finds nothing
@@ -256,6 +261,7 @@ impl Run {
                 plan_digest: self.digest.clone(),
                 environment: self.plan.environment.clone(),
                 injections: Vec::new(),
+                only_look: true,
             };
             async move { (host, agent.prepare(&run, &ask).await) }
         });

@@ -65,7 +65,7 @@ impl Drill {
             hold: HOLD,
         };
         let injections = self.ids.iter().zip(faults).map(one).collect();
-        let ask = Prepare { plan_digest: DIGEST.into(), environment: None, injections };
+        let ask = Prepare { plan_digest: DIGEST.into(), environment: None, injections, only_look: false };
         let answer = self.agent.prepare(&self.run, &ask).await?;
         self.boot = (answer.clock.boot_us, answer.clock.boot_id);
         let fingerprint = |answer| match answer {

@@ -207,7 +207,7 @@ pub(crate) fn run() -> RunId {
 }
 
 pub(crate) fn prepare() -> Prepare {
-    Prepare { plan_digest: "d".to_owned(), environment: None, injections: Vec::new() }
+    Prepare { plan_digest: "d".to_owned(), environment: None, injections: Vec::new(), only_look: false }
 }
 
 pub(crate) fn arm() -> Arm {

@@ -63,6 +63,9 @@ pub struct Prepare {
     pub environment: Option<String>,
     /// The injections.
     pub injections: Vec<PrepareOne>,
+    /// Nothing of it will be armed: the agent answers and keeps nothing. Older agents do not know this field, and keep what they
+    /// keep for any run.
+    pub only_look: bool,
 }
 
 impl Prepare {
@@ -86,6 +89,8 @@ struct PrepareBody<'a> {
     #[serde(default, skip_serializing_if = "PeerTable::is_empty")]
     peer_sets: PeerTable,
     injections: Vec<PrepareOne>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    only_look: bool,
 }
 
 impl Serialize for Prepare {
@@ -93,8 +98,9 @@ impl Serialize for Prepare {
         let mut injections = self.injections.clone();
         let peer_sets = PeerTable::gather(injections.iter_mut().map(|one| &mut one.fault));
         let environment = self.environment.as_deref().map(Cow::Borrowed);
-        PrepareBody { plan_digest: Cow::Borrowed(&self.plan_digest), environment, peer_sets, injections }
-            .serialize(serializer)
+        let plan_digest = Cow::Borrowed(self.plan_digest.as_str());
+        let only_look = self.only_look;
+        PrepareBody { plan_digest, environment, peer_sets, injections, only_look }.serialize(serializer)
     }
 }
 
@@ -107,6 +113,7 @@ impl<'de> Deserialize<'de> for Prepare {
             plan_digest: body.plan_digest.into_owned(),
             environment: body.environment.map(|text| text::cleaned(text.into_owned(), text::NAME_MOST)),
             injections: body.injections,
+            only_look: body.only_look,
         })
     }
 }
@@ -445,7 +452,7 @@ mod tests {
             hold: Span::secs(1),
         };
         let injections = to.iter().enumerate().map(one).collect();
-        Prepare { plan_digest: "d".to_owned(), environment: None, injections }
+        Prepare { plan_digest: "d".to_owned(), environment: None, injections, only_look: false }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the supervisor knows: live injections, runs and their leases, claims, tombstones, the halt. Only data.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
@@ -210,7 +210,14 @@ impl Book {
             .min()
     }
 
-    /// Forgets the oldest of what is long over.
+    /// The runs of which a snapshot may still be asked for: those that are remembered, and all that have something open.
+    pub(super) fn needed(&self) -> impl Iterator<Item = &RunId> {
+        let open = self.live.values().filter(|entry| entry.state.is_open());
+        self.runs.keys().chain(open.map(|entry| &entry.intent.run))
+    }
+
+    /// Forgets the oldest of what is long over. Of runs with nothing open, those of whoever has the most go first, so that
+    /// nobody's many runs take the place of another's.
     pub(super) fn prune(&mut self) {
         while self.live.values().filter(|entry| !entry.state.is_open()).count() > CLOSED_MOST {
             let oldest = self
@@ -224,11 +231,13 @@ impl Book {
             self.forgot_wall_us = self.forgot_wall_us.max(ended);
         }
         while self.runs.len() > RUNS_MOST {
-            let oldest = self
-                .runs
-                .iter()
-                .filter(|(id, _)| self.open_of(id).next().is_none())
-                .min_by_key(|(_, run)| run.heard_boot_us)
+            let idle = || self.runs.iter().filter(|(id, _)| self.open_of(id).next().is_none());
+            let mut of_owner = BTreeMap::<_, usize>::new();
+            for (_, run) in idle() {
+                *of_owner.entry(&run.owner).or_default() += 1;
+            }
+            let oldest = idle()
+                .min_by_key(|(_, run)| (Reverse(of_owner.get(&run.owner)), run.heard_boot_us))
                 .map(|(id, _)| id.clone());
             match oldest {
                 Some(id) => self.runs.remove(&id),

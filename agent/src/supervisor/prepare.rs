@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_probe::clock;
 use firedrill_wire::{
-    RunId, Span,
+    InjectionId, RunId, Span,
     api::{Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
 };
 use ring::digest::{Context, SHA256};
@@ -62,8 +62,31 @@ impl Core {
             };
             answers.push(PreparedOne { id: one.id.clone(), answer });
         }
+        self.keep(caller, run, ask, asks)?;
+        Ok(PrepareAnswer { clock: self.clock(), injections: answers })
+    }
+
+    /// Remembers what may be armed. An answer without that leaves no trace of a run that is unknown here: it needs no
+    /// permission, and what it left would take the place of what others need.
+    fn keep(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        ask: &Prepare,
+        asks: Vec<(InjectionId, Asked)>,
+    ) -> Result<(), Problem> {
         // Afterwards: finding out what the kernel has may load modules, some of which bring interfaces with them. Nothing is
         // touched yet.
+        if ask.only_look {
+            let look = || self.wiring.snapshot.take(&self.host).map(drop).map_err(no_snapshot);
+            return if asks.is_empty() { Ok(()) } else { look() };
+        }
+        if asks.is_empty() {
+            if let Some(known) = lock(&self.book).runs.get_mut(run) {
+                known.heard_boot_us = clock::boot_us();
+            }
+            return Ok(());
+        }
         let began_here = self.snapshot(run)?;
         let mut book = lock(&self.book);
         let known = book.runs.entry(run.clone()).or_default();
@@ -72,13 +95,11 @@ impl Core {
         known.heard_boot_us = clock::boot_us();
         known.began_here |= began_here;
         known.taken_by(caller);
-        if !asks.is_empty() {
-            known.owner.get_or_insert_with(|| caller.name.clone());
-        }
+        known.owner.get_or_insert_with(|| caller.name.clone());
         known.asks.extend(asks);
         book.prune();
         drop(book);
-        Ok(PrepareAnswer { clock: self.clock(), injections: answers })
+        Ok(())
     }
 
     /// Refuses more injections of one run than are remembered, before any is looked into.
@@ -172,23 +193,25 @@ impl Core {
     /// Takes the run's snapshot; false where there is one already.
     fn snapshot(&self, run: &RunId) -> Result<bool, Problem> {
         let state = &self.config.paths.state;
-        let fail = |why: String| {
-            refuse(
-                "no-snapshot",
-                format!("the host's state before the run could not be kept: {why}"),
-                "without it nobody could prove that everything was put back; see to that first",
-            )
-        };
         // One at a time: two first prepares must not both look.
         let _order = lock(&self.files);
         if snapshots::load(state, run).ok().flatten().is_some() {
             return Ok(false);
         }
-        let taken = self.wiring.snapshot.take(&self.host).map_err(fail)?;
-        snapshots::save(state, run, &taken)
+        let taken = self.wiring.snapshot.take(&self.host).map_err(no_snapshot)?;
+        let needed = self.prober.known().into_iter().chain(lock(&self.book).needed().cloned()).collect();
+        snapshots::save(state, run, &taken, &needed)
             .map(|()| true)
-            .map_err(|error| fail(format!("cannot write to {}: {error}", state.display())))
+            .map_err(|error| no_snapshot(format!("cannot write to {}: {error}", state.display())))
     }
+}
+
+fn no_snapshot(why: String) -> Problem {
+    refuse(
+        "no-snapshot",
+        format!("the host's state before the run could not be kept: {why}"),
+        "without it nobody could prove that everything was put back; see to that first",
+    )
 }
 
 pub(super) fn lease_over(run: &RunId) -> Problem {

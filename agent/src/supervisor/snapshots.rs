@@ -1,6 +1,7 @@
 //! What the host was like before each run, on disk, so that a comparison is possible after a restart and a reboot.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -10,7 +11,7 @@ use firedrill_wire::RunId;
 
 use crate::journal::replace;
 
-/// So many are kept, the newest.
+/// So many are kept, the newest; and besides them those of runs that are needed.
 const MOST: usize = 32;
 
 fn dir(state: &Path) -> PathBuf {
@@ -30,13 +31,18 @@ pub(super) fn load(state: &Path, run: &RunId) -> io::Result<Option<serde_json::V
     }
 }
 
-/// Writes a run's, and forgets the oldest.
-pub(super) fn save(state: &Path, run: &RunId, snapshot: &serde_json::Value) -> io::Result<()> {
+/// Writes a run's, and forgets the oldest, except those of runs that are `needed`.
+pub(super) fn save(
+    state: &Path,
+    run: &RunId,
+    snapshot: &serde_json::Value,
+    needed: &BTreeSet<RunId>,
+) -> io::Result<()> {
     std::fs::create_dir_all(dir(state))?;
     replace(&file(state, run), &serde_json::to_vec(snapshot)?, 0o600)?;
     let mut all = all(state);
     all.sort_by_key(|(_, when)| std::cmp::Reverse(*when));
-    for (old, _) in all.into_iter().skip(MOST).filter(|(old, _)| old != run) {
+    for (old, _) in all.into_iter().skip(MOST).filter(|(old, _)| old != run && !needed.contains(old)) {
         let _ = std::fs::remove_file(file(state, &old));
     }
     Ok(())

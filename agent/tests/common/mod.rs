@@ -266,7 +266,7 @@ pub(crate) fn ask_prepare(faults: &[(&str, Fault)], hold: Span) -> Prepare {
         .iter()
         .map(|(id, fault)| PrepareOne { id: id.parse().unwrap(), fault: fault.clone(), hold })
         .collect();
-    Prepare { plan_digest: "d".into(), environment: None, injections }
+    Prepare { plan_digest: "d".into(), environment: None, injections, only_look: false }
 }
 
 /// An `arm` for what was prepared, starting so many milliseconds from now.
