@@ -15,7 +15,7 @@ use firedrill_wire::{
 };
 use rustls_pki_types::CertificateDer;
 
-use crate::audit::Request;
+use crate::{audit::Request, fault::refuse};
 
 /// Who asks, as the certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,23 @@ impl fmt::Debug for Certificate {
 /// Whether a certificate is trusted now; the error says why not.
 pub type Trusted<'a> = &'a dyn Fn(&Certificate) -> Result<(), String>;
 
+impl Caller {
+    /// Whether somebody's run is this person's own.
+    ///
+    /// # Errors
+    /// The refusal: it names the owner.
+    pub(crate) fn must_be(&self, owner: &str, run: &RunId) -> Result<(), Problem> {
+        if owner == self.name {
+            return Ok(());
+        }
+        Err(refuse(
+            "not-allowed",
+            format!("run {run} is {owner}'s, and {} may look at it and end it only", self.name),
+            "start a run of your own",
+        ))
+    }
+}
+
 /// A stream's next items: those journaled after `after`, then those to come.
 pub type Feed<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = T> + Send>>;
 
@@ -64,7 +81,8 @@ pub trait Control: Send + Sync + 'static {
     fn clock(&self) -> Clock;
     /// What this host can do.
     fn doctor(&self) -> Doctor;
-    /// Reads only. The first one of a run takes the snapshot that `finish` compares with.
+    /// Reads only. The first one of a run with a fault that may be armed takes the snapshot that `finish` compares
+    /// with.
     ///
     /// # Errors
     /// Where the whole question is refused; a refusal of one injection stands in the answer.

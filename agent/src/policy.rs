@@ -199,6 +199,11 @@ impl Policy {
     /// # Errors
     /// The refusal names the bound.
     pub fn check_probing(&self, start: &StartProbes, file: &Path) -> Result<(), Problem> {
+        // No rule is asked about none, and the run would become the caller's.
+        if start.probes.is_empty() {
+            let hint = "name at least one; to stop those that run, delete them";
+            return Err(refuse("bad-probes", "no probe is to be started".to_owned(), hint));
+        }
         if start.probes.len() > StartProbes::MOST {
             return Err(refuse(
                 "bad-probes",

@@ -13,7 +13,7 @@ use firedrill_wire::{
 };
 
 use crate::{
-    control::Feed,
+    control::{Caller, Feed},
     fault::refuse,
     wiring::{Leave, Prober},
 };
@@ -32,6 +32,8 @@ pub struct Probes {
 
 struct OfRun {
     run: RunId,
+    /// Whose it is, also when the supervisor has forgotten the run.
+    owner: String,
     /// Requests a second.
     rate: f64,
     running: Running,
@@ -44,7 +46,13 @@ impl Probes {
 }
 
 impl Prober for Probes {
-    fn start(&self, run: &RunId, ask: &StartProbes, leave: &Leave<'_>) -> Result<(), Problem> {
+    fn start(
+        &self,
+        run: &RunId,
+        caller: &Caller,
+        ask: &StartProbes,
+        leave: &Leave<'_>,
+    ) -> Result<(), Problem> {
         let _order = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = ask.probes.iter().map(|probe| probe.rate).sum();
         let (spool, together) = {
@@ -52,6 +60,8 @@ impl Prober for Probes {
             let others = runs.iter().filter(|known| known.run != *run && !known.running.is_finished());
             // The numbers of the bins go on, so that who reads them notices nothing but the other probes.
             let before = runs.iter().find(|known| known.run == *run);
+            // Whoever reads them takes them for the owner's.
+            before.map_or(Ok(()), |before| caller.must_be(&before.owner, run))?;
             let spool = before.map_or_else(Spool::new, |before| before.running.spool.clone());
             (spool, rate + others.map(|known| known.rate).sum::<f64>())
         };
@@ -73,7 +83,7 @@ impl Prober for Probes {
         if let Some(before) = at.and_then(|at| runs.remove(at)) {
             before.running.stop();
         }
-        runs.push_back(OfRun { run: run.clone(), rate, running });
+        runs.push_back(OfRun { run: run.clone(), owner: caller.name.clone(), rate, running });
         while runs.len() > RUNS {
             if let Some(oldest) = runs.pop_front() {
                 oldest.running.stop();
@@ -122,13 +132,33 @@ mod tests {
     }
 
     fn start(probes: &Probes, run: &str, spec: ProbeSpec) -> Result<(), Problem> {
+        start_as(probes, "alice", run, spec)
+    }
+
+    fn start_as(probes: &Probes, name: &str, run: &str, spec: ProbeSpec) -> Result<(), Problem> {
         let leave = Leave {
             reads: &Secrets::default(),
             most_rate: 100,
             says: "policy.max_probe_rate in agent.toml says so".to_owned(),
         };
         let ask = StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None };
-        probes.start(&run.parse().unwrap(), &ask, &leave)
+        let caller = Caller { name: name.to_owned(), team: None, environments: Vec::new(), may_harm: true };
+        probes.start(&run.parse().unwrap(), &caller, &ask, &leave)
+    }
+
+    #[tokio::test]
+    async fn nobody_measures_into_the_run_of_somebody_else() {
+        let probes = Probes::default();
+        assert_eq!(start(&probes, "r1", probe(10.0, "")), Ok(()));
+        for stopped in [false, true] {
+            if stopped {
+                probes.stop_all();
+            }
+            let problem = start_as(&probes, "bob", "r1", probe(10.0, "")).unwrap_err();
+            assert_eq!(problem.code, "not-allowed");
+            assert!(problem.title.contains("r1 is alice's"), "{problem:?}");
+        }
+        assert_eq!(start(&probes, "r1", probe(10.0, "")), Ok(()), "she goes on");
     }
 
     #[test]

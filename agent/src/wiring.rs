@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    control::{Control, Feed},
+    control::{Caller, Control, Feed},
     fault::Inject,
     heal::Apply,
     host::Host,
@@ -128,8 +128,14 @@ pub trait Prober: Send + Sync {
     /// Starts probes of a run; replaces those that run already.
     ///
     /// # Errors
-    /// A probe that cannot be, or more than the host allows.
-    fn start(&self, run: &RunId, start: &StartProbes, leave: &Leave<'_>) -> Result<(), Problem>;
+    /// A probe that cannot be, more than the host allows, or a run that has probes of somebody else.
+    fn start(
+        &self,
+        run: &RunId,
+        caller: &Caller,
+        start: &StartProbes,
+        leave: &Leave<'_>,
+    ) -> Result<(), Problem>;
     /// Stops them.
     fn stop(&self, run: &RunId);
     /// Stops those of every run.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use common::{alice, ask_arm, ask_prepare, config_text, pause, probes, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
     control::{Caller, Certificate, Control},
@@ -472,6 +472,44 @@ fn questions_about_other_runs_cost_a_run_in_force_nothing() {
     assert!(kept() <= 100, "{} snapshots are kept", kept());
 }
 
+/// Somebody else's measurements would be read as those of the run's owner.
+#[test]
+fn a_run_that_measures_stays_its_owners_whatever_else_is_asked() {
+    let agent = Agent::new();
+    let (bob, measured) = (Caller { name: "bob".into(), ..alice() }, "measured".parse().unwrap());
+    agent.supervisor.start_probes(&alice(), &measured, &probes()).unwrap();
+    for n in 0..70 {
+        let ask = ask_prepare(&[(&format!("b{n}"), pause("b", None, None))], HOLD);
+        ready(agent.supervisor.prepare(&alice(), &format!("r-{n}").parse().unwrap(), &ask).unwrap());
+    }
+    let refused = agent.supervisor.start_probes(&bob, &measured, &probes()).unwrap_err();
+    assert!(refused.title.contains("measured is alice's"), "{refused:?}");
+}
+
+#[test]
+fn of_two_who_prepare_the_same_run_first_one_gets_it() {
+    let agent = Agent::new();
+    fs::write(agent.file("wait"), "").unwrap();
+    let run: RunId = "both".parse().unwrap();
+    let prepare = &|name: &str, fault: &str| {
+        let caller = Caller { name: name.into(), ..alice() };
+        let ask = ask_prepare(&[(fault, pause(fault, Some("told"), None))], HOLD);
+        agent.supervisor.prepare(&caller, &run, &ask).map(drop)
+    };
+    let answers = std::thread::scope(|scope| {
+        let asked =
+            [("alice", "a"), ("bob", "b")].map(|(name, fault)| scope.spawn(move || prepare(name, fault)));
+        for fault in ["a.asked", "b.asked"] {
+            wait("both to be past the first question", || agent.file(fault).exists());
+        }
+        fs::remove_file(agent.file("wait")).unwrap();
+        asked.map(|thread| thread.join().unwrap())
+    });
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "{answers:?}");
+    assert!(refused[0].title.contains("run both is"), "{refused:?}");
+}
+
 #[test]
 fn claims_are_exclusive_unless_both_share() {
     let agent = Agent::new();
@@ -517,11 +555,12 @@ fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
     assert!(problem.title.contains("is alice's"), "{problem:?}");
     let ask = ask_prepare(&[("b", pause("b", None, None))], HOLD);
     assert_eq!(agent.supervisor.prepare(&bob, &run_id(), &ask).unwrap_err().code, "not-allowed");
-    let probes = StartProbes { probes: Vec::new(), at_most: HOLD, environment: None };
+    let (probes, none) = (probes(), StartProbes { probes: Vec::new(), ..probes() });
     assert_eq!(agent.supervisor.start_probes(&bob, &run_id(), &probes).unwrap_err().code, "not-allowed");
     assert_eq!(agent.supervisor.start_probes(&alice(), &run_id(), &probes), Ok(()));
     // Whom nothing was allowed owns nothing.
     let other = "r2".parse().unwrap();
+    assert_eq!(agent.supervisor.start_probes(&bob, &other, &none).unwrap_err().code, "bad-probes");
     let refused = ask_prepare(&[("c", pause("c", Some("refused"), None))], HOLD);
     agent.supervisor.prepare(&bob, &other, &refused).unwrap();
     assert!(agent.supervisor.prepare(&alice(), &other, &ask).is_ok());

@@ -204,6 +204,7 @@ impl Core {
         self.open_for(run)?;
         // Before the lock, which is never held while a file is read.
         let rules = self.live.rules()?;
+        let measured = self.prober.known();
         let mut guard = lock(&self.book);
         let book: &mut Book = &mut guard;
         // Between the look above and this lock an undo may have come.
@@ -252,7 +253,7 @@ impl Core {
         for (intent, alarm) in entries {
             book.live.insert(intent.id().clone(), Entry::new(intent, renewals, alarm));
         }
-        book.prune();
+        book.prune(&measured);
         self.watch(book);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
-    api::{Claim, OpenOne},
+    api::{Claim, OpenOne, Problem},
     journal::{AgentEvent, HealReason, State},
 };
 
@@ -210,15 +210,25 @@ impl Book {
             .min()
     }
 
+    /// A run as this person's, remembered from now on. Of two who come first at the same time one gets it.
+    ///
+    /// # Errors
+    /// It is somebody else's.
+    pub(super) fn claim(&mut self, run: &RunId, caller: &Caller) -> Result<&mut Run, Problem> {
+        let known = self.runs.entry(run.clone()).or_default();
+        caller.must_be(known.owner.get_or_insert_with(|| caller.name.clone()), run)?;
+        Ok(known)
+    }
+
     /// The runs of which a snapshot may still be asked for: those that are remembered, and all that have something open.
     pub(super) fn needed(&self) -> impl Iterator<Item = &RunId> {
         let open = self.live.values().filter(|entry| entry.state.is_open());
         self.runs.keys().chain(open.map(|entry| &entry.intent.run))
     }
 
-    /// Forgets the oldest of what is long over. Of runs with nothing open, those of whoever has the most go first, so that
-    /// nobody's many runs take the place of another's.
-    pub(super) fn prune(&mut self) {
+    /// Forgets the oldest of what is long over. Of runs with nothing open and without probes, those of whoever has the most
+    /// go first, so that nobody's many runs take the place of another's.
+    pub(super) fn prune(&mut self, measured: &[RunId]) {
         while self.live.values().filter(|entry| !entry.state.is_open()).count() > CLOSED_MOST {
             let oldest = self
                 .live
@@ -231,7 +241,8 @@ impl Book {
             self.forgot_wall_us = self.forgot_wall_us.max(ended);
         }
         while self.runs.len() > RUNS_MOST {
-            let idle = || self.runs.iter().filter(|(id, _)| self.open_of(id).next().is_none());
+            let is_idle = |id: &RunId| !measured.contains(id) && self.open_of(id).next().is_none();
+            let idle = || self.runs.iter().filter(|(id, _)| is_idle(id));
             let mut of_owner = BTreeMap::<_, usize>::new();
             for (_, run) in idle() {
                 *of_owner.entry(&run.owner).or_default() += 1;

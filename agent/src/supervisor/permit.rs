@@ -44,14 +44,9 @@ impl Core {
     /// Whether a run is this person's, or nobody's yet. Going on with somebody else's would keep her faults in force, or put
     /// other probes in the place of hers.
     pub(super) fn owned(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
-        match lock(&self.book).runs.get(run).and_then(|known| known.owner.as_ref()) {
-            Some(owner) if *owner != caller.name => Err(refuse(
-                "not-allowed",
-                format!("run {run} is {owner}'s, and {} may look at it and end it only", caller.name),
-                "start a run of your own",
-            )),
-            _ => Ok(()),
-        }
+        let book = lock(&self.book);
+        let owner = book.runs.get(run).and_then(|known| known.owner.as_ref());
+        owner.map_or(Ok(()), |owner| caller.must_be(owner, run))
     }
 
     /// Whether all of these rules allow something.
@@ -129,16 +124,16 @@ impl Core {
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };
         self.not_distrusted(run)?;
+        let measured = self.prober.known();
         // Remembered first: whoever is not trusted any more has these probes stopped.
         {
             let mut book = lock(&self.book);
-            let known = book.runs.entry(run.clone()).or_default();
-            known.owner.get_or_insert_with(|| caller.name.clone());
+            let known = book.claim(run, caller)?;
             known.taken_by(caller);
             known.heard_boot_us = known.heard_boot_us.max(clock::boot_us());
-            book.prune();
+            book.prune(&measured);
         }
-        self.prober.start(run, start, &leave)?;
+        self.prober.start(run, caller, start, &leave)?;
         // A halt that came meanwhile may have found nothing to stop.
         takes_anything(&lock(&self.book)).inspect_err(|_| self.prober.stop(run))
     }

@@ -88,16 +88,16 @@ impl Core {
             return Ok(());
         }
         let began_here = self.snapshot(run)?;
+        let measured = self.prober.known();
         let mut book = lock(&self.book);
-        let known = book.runs.entry(run.clone()).or_default();
+        let known = book.claim(run, caller)?;
         known.plan_digest.clone_from(&ask.plan_digest);
         known.environment.clone_from(&ask.environment);
         known.heard_boot_us = clock::boot_us();
         known.began_here |= began_here;
         known.taken_by(caller);
-        known.owner.get_or_insert_with(|| caller.name.clone());
         known.asks.extend(asks);
-        book.prune();
+        book.prune(&measured);
         drop(book);
         Ok(())
     }

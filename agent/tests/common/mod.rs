@@ -1,7 +1,7 @@
 //! A host whose effects are files: recording fakes of the narrow ports, for tests of the agent's heart.
 //!
 //! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` says how the
-//! fault behaves (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`), `service` what it claims. Files beside the
+//! fault behaves (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`, `told`), `service` what it claims. Files beside the
 //! effect say how its undo behaves.
 
 use std::{
@@ -81,6 +81,9 @@ impl Inject for Files {
             Claim { what: format!("file:{}", shared.unwrap_or(text)), shared: shared.is_some() }
         });
         let path = effect(host, &ask.fault);
+        if which.command.as_deref() == Some("told") {
+            fs::write(path.with_extension("asked"), "").unwrap();
+        }
         let name = path.to_str().unwrap().to_owned();
         // Of what is armed only that is put back which can have been staged.
         let undo = match which.command.as_deref() {
@@ -185,6 +188,10 @@ pub(crate) struct Look;
 
 impl Snapshot for Look {
     fn take(&self, host: &Host) -> Result<serde_json::Value, String> {
+        while world(host).join("wait").exists() {
+            fs::write(world(host).join("looking"), "").unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
         if world(host).join("blind").exists() {
             return Err("cannot look".into());
         }
@@ -214,7 +221,7 @@ impl Snapshot for Look {
 struct NoProbes;
 
 impl Prober for NoProbes {
-    fn start(&self, _: &RunId, _: &StartProbes, _: &Leave<'_>) -> Result<(), Problem> {
+    fn start(&self, _: &RunId, _: &Caller, _: &StartProbes, _: &Leave<'_>) -> Result<(), Problem> {
         Ok(())
     }
     fn stop(&self, _: &RunId) {}
@@ -299,6 +306,13 @@ pub(crate) fn ready(answer: firedrill_wire::api::PrepareAnswer) -> Vec<(String, 
             Answer::Refused(problem) => panic!("{problem:?}"),
         })
         .collect()
+}
+
+/// One probe.
+pub(crate) fn probes() -> StartProbes {
+    let text = r#"{"name":"p","rate":1.0,"timeout":"1s","kind":{"http":{"url":"http://127.0.0.1:9/"}}}"#;
+    let probes = vec![serde_json::from_str(text).unwrap()];
+    StartProbes { probes, at_most: Span::secs(60), environment: None }
 }
 
 /// Waits for something to become true; panics after a long time.
