@@ -142,7 +142,13 @@ mod tests {
             says: "policy.max_probe_rate in agent.toml says so".to_owned(),
         };
         let ask = StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None };
-        let caller = Caller { name: name.to_owned(), team: None, environments: Vec::new(), may_harm: true };
+        let caller = Caller {
+            name: name.to_owned(),
+            team: None,
+            environments: Vec::new(),
+            may_harm: true,
+            certificate: None,
+        };
         probes.start(&run.parse().unwrap(), &caller, &ask, &leave)
     }
 
