@@ -11,6 +11,7 @@ mod distrust;
 mod feed;
 mod finish;
 mod life;
+mod past;
 mod permit;
 mod prepare;
 mod recover;
@@ -20,7 +21,10 @@ mod tidy;
 
 use std::{
     path::Path,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -81,6 +85,8 @@ struct Core {
     about_file: Mutex<Option<String>>,
     /// How many tombstones of unknown runs may be journaled.
     stray: Mutex<stray::Bucket>,
+    /// When something was last asked that takes memory (CLOCK_BOOTTIME, microseconds); 0 once that was given back.
+    stirred_boot_us: AtomicU64,
     /// The damage that the journal had when this agent started, one sentence each.
     lost: Vec<String>,
     published: tokio::sync::watch::Receiver<u64>,
@@ -134,6 +140,7 @@ impl Supervisor {
             warnings,
             about_file: Mutex::new(None),
             stray: Mutex::new(stray::Bucket::full()),
+            stirred_boot_us: AtomicU64::new(clock::boot_us()),
             lost: replayed.damage,
             published,
         };
@@ -322,6 +329,7 @@ impl Core {
 
     /// What a drill took of memory is given back once nothing is live.
     fn rest(&self) {
+        self.stirred_boot_us.store(clock::boot_us(), Relaxed);
         if !lock(&self.book).live.values().any(|entry| entry.state.is_open()) {
             heap::trim();
         }

@@ -974,6 +974,31 @@ fn what_another_run_does_is_not_this_runs() {
 }
 
 #[test]
+fn an_undo_tells_all_that_it_put_back_though_some_of_it_is_past_by_then() {
+    let agent = Agent::new();
+    let faults: Vec<(String, Fault)> =
+        (0..8).map(|number| (format!("f{number}"), pause(&format!("f{number}"), None, None))).collect();
+    let faults: Vec<(&str, Fault)> = faults.iter().map(|(id, fault)| (id.as_str(), fault.clone())).collect();
+    agent.in_force(&faults);
+    // One takes a while, in which the run is compared and what is over is forgotten.
+    fs::write(agent.file("f0.broken"), "").unwrap();
+    let answer = std::thread::scope(|scope| {
+        let undo = scope.spawn(|| agent.undo(UndoScope::All, false));
+        for (id, _) in &faults[1..] {
+            agent.wait_for(id, State::Undone);
+        }
+        agent.supervisor.finish(&run_id()).unwrap();
+        undo.join().unwrap()
+    });
+    let states: Vec<State> = answer.injections.iter().map(|one| one.state).collect();
+    assert_eq!(states.len(), 8, "{states:?}");
+    assert!(
+        states[0] == State::Stuck && states[1..].iter().all(|state| *state == State::Undone),
+        "{states:?}"
+    );
+}
+
+#[test]
 fn what_is_left_to_an_administrator_is_not_called_ours() {
     for (file, text) in [("a.theirs", "file:value"), ("a.taken", "")] {
         let agent = Agent::new();

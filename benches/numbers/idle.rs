@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     line("firedrill-agent, stripped", &mib(size / 1024), "under 8 MiB");
     let alone = Alone::start()?;
     let runtime = runtime()?;
-    let mut drill = runtime.block_on(Drill::begin(alone.agent.clone(), "bench-idle", Span::secs(10)))?;
+    let drill = runtime.block_on(Drill::begin(alone.agent.clone(), "bench-idle", Span::secs(10)))?;
     let parts =
         procs::agent(&procs::family(alone.pid()?)).ok_or("the agent's three processes are not there")?;
     show("started, asked for its status", &parts)?;
@@ -30,27 +30,39 @@ pub(crate) fn run() -> Result<(), Failure> {
     let used = cpu(&parts)?.saturating_sub(before);
     let share = 100.0 * used.as_secs_f64() / WATCH.as_secs_f64();
     line("CPU with one coordinator listening, share of a core", &format!("{share:.3} %"), "under 0.05 %");
-    runtime.block_on(async {
-        for _ in 0..20 {
-            let ready = drill.prepare(block("192.0.2.1"), Span::secs(10)).await?;
-            drill.arm(&ready, firedrill_probe::clock::boot_us()).await?;
-            drill.renew().await?;
-            drill.until(&ready, State::InForce).await?;
-            drill.undo(&ready).await?;
-        }
-        Ok::<_, Failure>(())
-    })?;
     drop(drill);
     drop(runtime);
-    // Longer than idle threads are kept.
-    std::thread::sleep(Duration::from_secs(8));
-    show("after twenty drills", &parts)?;
+    let mut done = 0;
+    for (drills, when) in [(10, "after ten drills"), (1000, "after a thousand drills")] {
+        drilled(&alone, done..drills)?;
+        done = drills;
+        // Longer than idle threads are kept, and until the agent has given back what they left.
+        std::thread::sleep(Duration::from_secs(12));
+        show(when, &parts)?;
+    }
     let before = cpu(&parts)?;
     std::thread::sleep(WATCH);
     let share = 100.0 * cpu(&parts)?.saturating_sub(before).as_secs_f64() / WATCH.as_secs_f64();
     line("CPU with nobody connected, share of a core", &format!("{share:.3} %"), "under 0.05 %");
     line("Gremlin, its own documents", "16 to 17 MiB, under 0.10 %", "");
     Ok(())
+}
+
+/// Each drill is a run of its own.
+fn drilled(alone: &Alone, numbers: std::ops::Range<u32>) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        for number in numbers {
+            let run = format!("bench-idle-{number}");
+            let mut drill = Drill::begin(alone.agent.clone(), &run, Span::secs(10)).await?;
+            let ready = drill.prepare(block("192.0.2.1"), Span::secs(10)).await?;
+            drill.arm(&ready, firedrill_probe::clock::boot_us()).await?;
+            drill.renew().await?;
+            drill.until(&ready, State::InForce).await?;
+            drill.undo(&ready).await?;
+            alone.agent.finish(&run.parse()?).await?;
+        }
+        Ok(())
+    })
 }
 
 fn show(when: &str, parts: &[Part]) -> Result<(), Failure> {

@@ -2,12 +2,15 @@
 
 use std::{
     io::Write as _,
+    net::UdpSocket,
     path::PathBuf,
     process::{Command, Stdio},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use firedrill::link::Agent;
+use firedrill_agent::testing::{Netns, address, join};
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{Span, journal::State};
 
@@ -35,15 +38,48 @@ pub(crate) fn run() -> Result<(), Failure> {
         "one agent on loopback, journal on {}; start as soon as possible, coordinator on the same machine",
         alone.disk
     ));
-    runtime()?.block_on(rounds(&alone.agent))?;
-    by_hand()?;
+    let way = Way::make();
+    let (normal, gone) = runtime()?.block_on(rounds(&alone.agent, &way))?;
+    by_hand(&way, &normal, &gone)?;
     line("Gremlin, its own documents: start, and end", "8.45 s + 0.17 s, and 58 ms", "");
     Ok(())
 }
 
-async fn rounds(agent: &Agent) -> Result<(), Failure> {
+/// A way to the peer, by which is seen when packets leave again.
+struct Way {
+    _far: Netns,
+}
+
+impl Way {
+    fn make() -> Self {
+        let (here, far) = (Netns::current(), Netns::fresh());
+        join(&here, "bench0", &far, "bench1");
+        address(&here, "bench0", "192.0.2.2/24");
+        address(&far, "bench1", "192.0.2.1/24");
+        Self { _far: far }
+    }
+
+    /// Sends until a packet leaves, on a thread of its own; when that was, by CLOCK_BOOTTIME in microseconds.
+    fn until_normal(&self) -> Result<JoinHandle<u64>, Failure> {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.connect((PEER, 9))?;
+        if socket.send(b"x").is_ok() {
+            return Err("the peer is not blocked".into());
+        }
+        Ok(thread::spawn(move || {
+            while socket.send(b"x").is_err() {
+                thread::sleep(Duration::from_micros(50));
+            }
+            boot_us()
+        }))
+    }
+}
+
+/// When traffic was normal and when the table was gone, after `undo` was sent.
+async fn rounds(agent: &Agent, way: &Way) -> Result<(Times, Times), Failure> {
     let mut drill = Drill::begin(agent.clone(), "bench-inject", Span::secs(10)).await?;
     let (mut arms, mut forces, mut gone, mut heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut normal = Vec::new();
     for _ in 0..ROUNDS {
         let ready = drill.prepare(block(PEER), Span::secs(30)).await?;
         let sent = boot_us();
@@ -54,21 +90,24 @@ async fn rounds(agent: &Agent) -> Result<(), Failure> {
         forces.push(drill.until(&ready, State::InForce).await?.saturating_sub(sent));
         // The look that follows every start is not what undo is measured by.
         tokio::time::sleep(HELD).await;
+        let passes = way.until_normal()?;
         let sent = boot_us();
         drill.undo(&ready).await?;
         heard.push(boot_us() - sent);
         gone.push(drill.until(&ready, State::Undone).await?.saturating_sub(sent));
+        normal.push(passes.join().map_err(|_| "the sender failed")?.saturating_sub(sent));
     }
     let show = |all: &[u64]| Times::micros(all).show(&[50, 99]);
     line("arm sent → in force (arm, journal synced, renew, rules made)", &show(&forces), "p99 under 10 ms");
     line("  of that: arm sent → journaled and acknowledged", &show(&arms), "");
-    line("undo sent → rules gone", &show(&gone), "p99 under 5 ms");
+    line("undo sent → traffic is normal", &show(&normal), "p99 under 5 ms");
+    line("undo sent → rules gone", &show(&gone), "p99 under 5 ms, or as by hand");
     line("  undo sent → acknowledged, journal synced", &show(&heard), "");
-    Ok(())
+    Ok((Times::micros(&normal), Times::micros(&gone)))
 }
 
-/// The same rules by a program, in this process's network.
-fn by_hand() -> Result<(), Failure> {
+/// The same rules by a program, in this process's network, and what the agent takes beside it.
+fn by_hand(way: &Way, normal: &Times, gone: &Times) -> Result<(), Failure> {
     let Some(nft) = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"]
         .map(PathBuf::from)
         .into_iter()
@@ -77,13 +116,20 @@ fn by_hand() -> Result<(), Failure> {
         line("by hand: nft -f, without journal and lease", "not installed", "");
         return Ok(());
     };
-    let (mut made, mut gone) = (Vec::new(), Vec::new());
+    let (mut made, mut passed, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         made.push(feed(&nft, RULES)?);
-        gone.push(feed(&nft, "delete table inet bench\n")?);
+        let passes = way.until_normal()?;
+        let began = boot_us();
+        deleted.push(feed(&nft, "delete table inet bench\n")?);
+        passed.push(passes.join().map_err(|_| "the sender failed")?.saturating_sub(began));
     }
+    let (passed, deleted) = (Times::micros(&passed), Times::new(deleted));
     line("by hand: nft -f, without journal and lease", &Times::new(made).show(&[50, 99]), "");
-    line("  and nft delete table", &Times::new(gone).show(&[50, 99]), "");
+    line("  nft delete table → traffic is normal", &passed.show(&[50, 99]), "");
+    line("  nft delete table → it has ended", &deleted.show(&[50, 99]), "");
+    line("undo beside that, p50: traffic is normal", &normal.ratio(&passed), "");
+    line("undo beside that, p50: rules gone", &gone.ratio(&deleted), "");
     Ok(())
 }
 

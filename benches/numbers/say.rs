@@ -36,6 +36,12 @@ impl Times {
         self.0.get(rank - 1).copied().unwrap_or_default()
     }
 
+    /// How many times as long the median is as that of others.
+    pub(crate) fn ratio(&self, others: &Self) -> String {
+        let (own, other) = (self.percentile(50).as_secs_f64(), others.percentile(50).as_secs_f64());
+        if other == 0.0 { "of nothing".to_owned() } else { format!("{:.2} times as long", own / other) }
+    }
+
     /// `p50 1.20 ms, p99 3.40 ms of 200`, with the percentiles that are asked for; 100 is the greatest.
     pub(crate) fn show(&self, percents: &[usize]) -> String {
         let one = |percent: &usize| match percent {

@@ -40,7 +40,7 @@ pub const PREFIX: &str = "fd_";
 /// How long a dying owner's table may take to go.
 const DYING: Duration = Duration::from_secs(1);
 /// So many tables that the kernel would take are remembered.
-const TAKEN_MOST: usize = 1024;
+const TAKEN_MOST: usize = 256;
 
 type Sum = [u8; 32];
 

@@ -2,8 +2,6 @@
 //!
 //! A line is eight hexadecimal digits (CRC-32 of the rest), a space, and JSON. Nothing here opens a file.
 
-use std::collections::VecDeque;
-
 use firedrill_wire::{InjectionId, RunId, api::About, journal::AgentEvent};
 use serde::{Deserialize, Serialize};
 
@@ -88,55 +86,87 @@ pub enum Tombstone {
 /// them come, none of the others is forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tombstones {
-    known: VecDeque<Tombstone>,
-    stray: VecDeque<Tombstone>,
+    known: Stones,
+    stray: Stones,
 }
 
 impl Tombstones {
     /// So many are kept: far more than messages can be under way.
-    pub const MOST: usize = 4096;
-
+    pub const MOST: usize = 1024;
     /// So many are kept of what nobody here had heard of.
-    pub const STRAY_MOST: usize = 1024;
+    pub const STRAY_MOST: usize = 512;
 
     /// Adds one; false if it was there.
-    pub fn add(&mut self, stone: Tombstone) -> bool {
-        !self.known.contains(&stone) && push(&mut self.known, stone, Self::MOST)
+    pub fn add(&mut self, stone: &Tombstone) -> bool {
+        !self.known.has(stone) && self.known.push(stone, Self::MOST)
     }
 
     /// Adds one of what nobody here had heard of; false if it was there.
-    pub fn add_stray(&mut self, stone: Tombstone) -> bool {
-        let there = self.iter().any(|known| *known == stone);
-        !there && push(&mut self.stray, stone, Self::STRAY_MOST)
+    pub fn add_stray(&mut self, stone: &Tombstone) -> bool {
+        !self.known.has(stone) && !self.stray.has(stone) && self.stray.push(stone, Self::STRAY_MOST)
     }
 
     /// Whether an injection of a run must not start.
     #[must_use]
     pub fn bar(&self, run: &RunId, injection: &InjectionId) -> bool {
-        self.iter().any(|stone| match stone {
-            Tombstone::Injection(id) => id == injection,
-            Tombstone::Run(id) => id == run,
-        })
+        let stone = Tombstone::Injection(injection.clone());
+        self.known.has(&stone) || self.stray.has(&stone) || self.bar_run(run)
     }
 
     /// Whether a whole run must not start anything.
     #[must_use]
     pub fn bar_run(&self, run: &RunId) -> bool {
-        self.iter().any(|stone| matches!(stone, Tombstone::Run(id) if id == run))
+        let stone = Tombstone::Run(run.clone());
+        self.known.has(&stone) || self.stray.has(&stone)
     }
 
     /// All, those first that may be forgotten first.
-    pub fn iter(&self) -> impl Iterator<Item = &Tombstone> {
-        self.stray.iter().chain(&self.known)
+    pub fn iter(&self) -> impl Iterator<Item = Tombstone> {
+        self.stray.iter().chain(self.known.iter())
     }
 }
 
-fn push(stones: &mut VecDeque<Tombstone>, stone: Tombstone, most: usize) -> bool {
-    if stones.len() >= most {
-        stones.pop_front();
+/// Tombstones in one text, a line each after a first line break. Many small things that live long would each keep a page
+/// of memory from being given back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stones {
+    text: String,
+    count: usize,
+}
+
+impl Stones {
+    /// Ids contain no line breaks.
+    fn line(stone: &Tombstone) -> String {
+        match stone {
+            Tombstone::Injection(id) => format!("\ni{id}\n"),
+            Tombstone::Run(run) => format!("\nr{run}\n"),
+        }
     }
-    stones.push_back(stone);
-    true
+
+    fn has(&self, stone: &Tombstone) -> bool {
+        self.text.contains(&Self::line(stone))
+    }
+
+    fn push(&mut self, stone: &Tombstone, most: usize) -> bool {
+        if self.count >= most
+            && let Some(end) = self.text.get(1..).and_then(|rest| rest.find('\n'))
+        {
+            self.text.drain(..=end);
+            self.count -= 1;
+        }
+        let line = Self::line(stone);
+        // The line break before it is the one after the last.
+        self.text.push_str(if self.text.is_empty() { &line } else { &line[1..] });
+        self.count += 1;
+        true
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Tombstone> {
+        self.text.split_terminator('\n').filter_map(|line| match line.split_at_checked(1)? {
+            ("i", id) => id.parse().ok().map(Tombstone::Injection),
+            (_, run) => run.parse().ok().map(Tombstone::Run),
+        })
+    }
 }
 
 /// A record as its line, line break included.

@@ -98,7 +98,7 @@ impl Replayed {
                 }
             },
             Record::Tombstone(stone) => {
-                self.tombstones.add(stone);
+                self.tombstones.add(&stone);
             }
             Record::Event(event) => {
                 self.last_seq = self.last_seq.max(event.seq);

@@ -339,18 +339,14 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
 #[test]
 fn a_flood_of_tombstones_of_unknown_runs_makes_none_of_the_others_forgotten() {
     let mut stones = Tombstones::default();
-    assert!(stones.add(Tombstone::Run("mine".parse().unwrap())));
+    assert!(stones.add(&Tombstone::Run("mine".parse().unwrap())));
     for number in 0..10_000 {
-        stones.add_stray(Tombstone::Run(format!("x{number}").parse().unwrap()));
+        stones.add_stray(&Tombstone::Run(format!("x{number}").parse().unwrap()));
     }
     assert!(stones.bar_run(&"mine".parse().unwrap()) && stones.bar_run(&"x9999".parse().unwrap()));
     assert!(!stones.bar_run(&"x0".parse().unwrap()));
-    assert!(!stones.add_stray(Tombstone::Run("mine".parse().unwrap())), "it is there");
-    assert_eq!(
-        stones.iter().last(),
-        Some(&Tombstone::Run("mine".parse().unwrap())),
-        "and outlives a restart"
-    );
+    assert!(!stones.add_stray(&Tombstone::Run("mine".parse().unwrap())), "it is there");
+    assert_eq!(stones.iter().last(), Some(Tombstone::Run("mine".parse().unwrap())), "and outlives a restart");
 }
 
 #[test]

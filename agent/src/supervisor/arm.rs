@@ -136,7 +136,7 @@ impl Core {
         let mut asked = Vec::new();
         for (at, one) in arm.injections.iter().enumerate() {
             let twice = arm.injections[..at].iter().any(|before| before.id == one.id);
-            if twice || book.live.contains_key(&one.id) {
+            if twice || book.has(&one.id) {
                 return Err(refuse(
                     "armed-already",
                     format!("{} was armed before", one.id),
@@ -220,7 +220,7 @@ impl Core {
                     "use another id to start it all the same",
                 ));
             }
-            if book.live.contains_key(intent.id()) {
+            if book.has(intent.id()) {
                 return Err(refuse("armed-already", format!("{} was armed before", intent.id()), ""));
             }
             let claims = &intent.live.prepared.claims;

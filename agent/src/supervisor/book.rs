@@ -9,6 +9,7 @@ use firedrill_wire::{
     journal::{AgentEvent, HealReason, State},
 };
 
+use super::past::Past;
 use crate::{
     bell::Alarm,
     control::Caller,
@@ -18,8 +19,12 @@ use crate::{
 
 /// So many runs are remembered.
 const RUNS_MOST: usize = 64;
-/// So many closed injections are remembered.
-const CLOSED_MOST: usize = 256;
+/// Of so many, the newest, it is remembered what they asked at prepare.
+const ASKING_MOST: usize = 16;
+/// So many closed injections are remembered with all that they were.
+const CLOSED_MOST: usize = 1;
+/// And of so many what a comparison needs; the journal knows the others.
+const PAST_MOST: usize = 4;
 /// Beyond the longest that making an effect may take, or once it is called off, for the answers of whoever makes it; in
 /// microseconds.
 const LATE_US: u64 = 5_000_000;
@@ -27,6 +32,8 @@ const LATE_US: u64 = 5_000_000;
 #[derive(Default)]
 pub(super) struct Book {
     pub(super) live: BTreeMap<InjectionId, Entry>,
+    /// Those that ended before the newest that did.
+    pub(super) past: BTreeMap<InjectionId, Past>,
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) stones: Tombstones,
     pub(super) halted_by: Option<String>,
@@ -148,6 +155,16 @@ impl Entry {
         self.alarm.ring();
     }
 
+    /// What a comparison needs of it.
+    pub(super) fn past(&self) -> Past {
+        Past::of(&self.intent, self.state, &self.foreign, self.ended_wall_us)
+    }
+
+    /// Whether nothing will happen to it any more. What cannot be undone is looked at until its hold is over.
+    fn is_past(&self) -> bool {
+        !self.state.is_open() && (self.state != State::Done || boot_us() > self.intent.live.ends_boot_us)
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         !self.state.is_open() || (self.state == State::Stuck && self.wanted.is_none())
     }
@@ -172,12 +189,28 @@ impl Book {
         Self { stones: replayed.tombstones.clone(), halted_by: replayed.halted_by.clone(), ..Self::default() }
     }
 
+    /// An injection as it stands now, which was asked for before; it may be past by now.
+    pub(super) fn now(&self, before: OpenOne) -> OpenOne {
+        match (self.live.get(&before.id), self.past.get(&before.id)) {
+            (Some(entry), _) => entry.show(),
+            (None, Some(past)) => OpenOne { state: past.state, ..before },
+            // What is forgotten was put back: what is stuck is not forgotten.
+            (None, None) if before.state == State::Armed => OpenOne { state: State::Disarmed, ..before },
+            (None, None) => OpenOne { state: State::Undone, ..before },
+        }
+    }
+
+    /// Whether an injection of that id was armed.
+    pub(super) fn has(&self, id: &InjectionId) -> bool {
+        self.live.contains_key(id) || self.past.contains_key(id)
+    }
+
     /// Whether this agent has heard of what a tombstone is about.
     pub(super) fn knows(&self, stone: &Tombstone) -> bool {
         match stone {
             Tombstone::Run(run) => self.runs.contains_key(run),
             Tombstone::Injection(id) => {
-                self.live.contains_key(id) || self.runs.values().any(|run| run.asks.contains_key(id))
+                self.has(id) || self.runs.values().any(|run| run.asks.contains_key(id))
             }
         }
     }
@@ -229,16 +262,32 @@ impl Book {
     /// Forgets the oldest of what is long over. Of runs with nothing open and without probes, those of whoever has the most
     /// go first, so that nobody's many runs take the place of another's.
     pub(super) fn prune(&mut self, measured: &[RunId]) {
-        while self.live.values().filter(|entry| !entry.state.is_open()).count() > CLOSED_MOST {
-            let oldest = self
-                .live
-                .iter()
-                .filter(|(_, entry)| !entry.state.is_open())
-                .min_by_key(|(_, entry)| entry.intent.live.ends_boot_us)
-                .map(|(id, _)| id.clone());
-            let forgotten = oldest.and_then(|id| self.live.remove(&id));
-            let ended = forgotten.and_then(|entry| entry.ended_wall_us).unwrap_or(0);
+        let mut closed: Vec<(Option<u64>, InjectionId)> = self
+            .live
+            .iter()
+            .filter(|(_, entry)| entry.is_past())
+            .map(|(id, entry)| (entry.ended_wall_us, id.clone()))
+            .collect();
+        closed.sort();
+        let surplus = closed.len().saturating_sub(CLOSED_MOST);
+        for (_, id) in closed.into_iter().take(surplus) {
+            if let Some(entry) = self.live.remove(&id) {
+                self.past.insert(id, entry.past());
+            }
+        }
+        while self.past.len() > PAST_MOST {
+            let oldest =
+                self.past.iter().min_by_key(|(_, past)| past.ended_wall_us).map(|(id, _)| id.clone());
+            let forgotten = oldest.and_then(|id| self.past.remove(&id));
+            let ended = forgotten.and_then(|past| past.ended_wall_us).unwrap_or(0);
             self.forgot_wall_us = self.forgot_wall_us.max(ended);
+        }
+        let mut heard: Vec<u64> = self.runs.values().map(|run| run.heard_boot_us).collect();
+        heard.sort_unstable_by(|one, other| other.cmp(one));
+        if let Some(oldest) = heard.get(ASKING_MOST) {
+            for run in self.runs.values_mut().filter(|run| run.heard_boot_us <= *oldest) {
+                run.asks = BTreeMap::new();
+            }
         }
         while self.runs.len() > RUNS_MOST {
             let is_idle = |id: &RunId| !measured.contains(id) && self.open_of(id).next().is_none();

@@ -3,8 +3,8 @@
 use firedrill_wire::{
     InjectionId, RunId,
     api::{
-        AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
-        StartProbes, Undo, UndoAnswer, UndoScope,
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, OpenOne, Prepare, PrepareAnswer, Problem, Renew,
+        Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
     },
     exchange::{Exchange, Exchanged},
     journal::{AgentEvent, HealReason, State, What},
@@ -152,7 +152,7 @@ impl Core {
         let (mut stones, mut strays) = (Vec::new(), Vec::new());
         let measured = self.prober.known();
         let (mut untold, mut runs) = (Vec::new(), Vec::new());
-        let ids: Vec<InjectionId> = {
+        let shown: Vec<OpenOne> = {
             let mut guard = lock(&self.book);
             let book = &mut *guard;
             // Memory first: from here on no arm gets through, whatever becomes of the disk.
@@ -172,16 +172,16 @@ impl Core {
             let (known, unknown): (Vec<_>, Vec<_>) = stones.into_iter().partition(|stone| {
                 book.knows(stone) || matches!(stone, Tombstone::Run(run) if runs.contains(run))
             });
-            stones = known.into_iter().filter(|stone| book.stones.add(stone.clone())).collect();
+            stones = known.into_iter().filter(|stone| book.stones.add(stone)).collect();
             untold.extend(stones.iter().filter_map(|stone| match stone {
                 Tombstone::Run(run) if runs.contains(run) => Some(run.clone()),
                 _ => None,
             }));
-            strays.extend(unknown.into_iter().filter(|stone| book.stones.add_stray(stone.clone())));
+            strays.extend(unknown.into_iter().filter(|stone| book.stones.add_stray(stone)));
             if undo.halt {
                 book.halted_by = Some(by.clone());
             }
-            let mut ids = Vec::new();
+            let mut shown = Vec::new();
             for (id, entry) in &mut book.live {
                 let meant = match &undo.scope {
                     UndoScope::Injection(wanted) => wanted == id,
@@ -195,12 +195,12 @@ impl Core {
                     }
                     entry.want(&HealReason::Asked { by: by.clone() });
                     if entry.state.is_open() {
-                        ids.push(id.clone());
+                        shown.push(entry.show());
                     }
                 }
             }
             self.watch(book);
-            ids
+            shown
         };
         if undo.halt {
             self.event(What::Halted { by: by.clone() });
@@ -212,13 +212,14 @@ impl Core {
         }
         strays.retain(|_| self.may_journal_stray(&by));
         self.bury(stones.into_iter().chain(strays).collect());
+        let ids: Vec<InjectionId> = shown.iter().map(|one| one.id.clone()).collect();
         self.wait_settled(&ids);
         let swept = if undo.scope == UndoScope::All { self.sweep() } else { Vec::new() };
         self.sync();
         let book = lock(&self.book);
         let entries = || ids.iter().filter_map(|id| book.live.get(id));
         UndoAnswer {
-            injections: entries().map(super::Entry::show).collect(),
+            injections: shown.into_iter().map(|one| book.now(one)).collect(),
             runs,
             stuck: entries()
                 .filter(|entry| entry.state == State::Stuck)

@@ -51,7 +51,7 @@ impl Core {
                 entry.want(&reason);
                 injections += 1;
             }
-            let news = book.stones.add(stone.clone());
+            let news = book.stones.add(&stone);
             self.watch(book);
             (injections, news)
         };

@@ -5,56 +5,33 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::{
     InjectionId, RunId,
-    api::{About, Claim, EndState, HostState, Problem},
+    api::{EndState, HostState, Problem},
     journal::State,
 };
 
-use super::{Core, book::Entry, lock, snapshots};
+use super::{Core, lock, past::Past, snapshots};
 use crate::{
     fault::refuse,
-    journal::{Found, Intent, read},
-    snapshot::{Other, Parties},
+    journal::{Found, read},
+    snapshot::Parties,
     undo::is_left,
 };
 
 /// So long before its file is written a snapshot may have been begun, in microseconds.
 const LOOK_US: u64 = 30_000_000;
 
-/// What the records tell of a run, and of those that were there at the same time.
-#[derive(Default)]
-struct Told {
-    claims: Vec<Claim>,
-    /// What others had done to what this run touched.
-    foreign: Vec<String>,
-    others: BTreeMap<InjectionId, Other>,
-}
-
-impl Told {
-    /// `in_time`: whether it was open after the snapshot. What bears its name is its own at any time.
-    fn take(&mut self, run: &RunId, intent: &Intent, state: State, foreign: &[String], in_time: bool) {
-        let claims = &intent.live.prepared.claims;
-        if intent.run == *run {
-            // One that has nothing to undo found it as somebody else wanted it, and touched nothing.
-            if !intent.live.prepared.undo.is_empty() || !intent.live.ask.fault.reversible() {
-                self.claims.extend(claims.iter().cloned());
-            }
-            self.foreign.extend(foreign.iter().cloned());
-            return;
-        }
-        let About { drill, operator, .. } = &intent.about;
-        let other = Other {
-            injection: intent.id().clone(),
-            claims: if in_time { claims.clone() } else { Vec::new() },
-            open: state.is_open(),
-            whose: format!("run {} ({drill}, by {operator})", intent.run),
-        };
-        self.others.insert(intent.id().clone(), other);
-    }
-}
-
 impl Core {
     pub(super) fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
         let end = self.compare(run);
+        let measured = self.prober.known();
+        {
+            let mut book = lock(&self.book);
+            if let Some(known) = book.runs.get_mut(run) {
+                // Whatever is armed after this is prepared before.
+                known.asks = BTreeMap::new();
+            }
+            book.prune(&measured);
+        }
         self.rest();
         end
     }
@@ -72,8 +49,7 @@ impl Core {
             .map_err(|error| cannot(error.to_string()))?
             .ok_or_else(|| refuse("unknown-run", format!("run {run} was never prepared here"), ""))?;
         let taken_wall_us = snapshots::taken_wall_us(state, run).saturating_sub(LOOK_US);
-        let mut told = Told::default();
-        let in_time = |ended: Option<u64>| ended.is_none_or(|ended| ended >= taken_wall_us);
+        let mut told: BTreeMap<InjectionId, Past> = BTreeMap::new();
         // What this process has not seen itself stands in the journal only.
         let seen_all = {
             let book = lock(&self.book);
@@ -81,26 +57,34 @@ impl Core {
         };
         if !seen_all {
             let replayed = read(&self.config.paths()).map_err(|error| cannot(error.chain()))?;
-            for Found { intent, state, foreign, ended_wall_us, .. } in &replayed.injections {
-                told.take(run, intent, *state, foreign, in_time(*ended_wall_us));
-            }
+            told.extend(replayed.injections.iter().map(
+                |Found { intent, state, foreign, ended_wall_us, .. }| {
+                    (intent.id().clone(), Past::of(intent, *state, foreign, *ended_wall_us))
+                },
+            ));
         }
         let (open, stuck) = {
             let book = lock(&self.book);
-            for Entry { intent, state, foreign, ended_wall_us, .. } in book.live.values() {
-                told.take(run, intent, *state, foreign, in_time(*ended_wall_us));
-            }
+            told.extend(book.past.iter().map(|(id, past)| (id.clone(), past.clone())));
+            told.extend(book.live.iter().map(|(id, entry)| (id.clone(), entry.past())));
             let open: Vec<String> = book
                 .open_of(run)
                 .map(|entry| format!("{} is {:?}", entry.intent.id(), entry.state))
                 .collect();
             (open, book.open_of(run).any(|entry| entry.state == State::Stuck))
         };
-        let Told { mut claims, foreign, others } = told;
+        let (mut claims, mut foreign, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, past) in told {
+            if past.run == *run {
+                claims.extend(past.claims);
+                foreign.extend(past.foreign);
+            } else {
+                others.push(past.as_other(id, taken_wall_us));
+            }
+        }
         claims.sort();
         claims.dedup();
         claims.retain(|claim| !is_left(claim, &foreign));
-        let others: Vec<Other> = others.into_values().collect();
         let parties = Parties { claims: &claims, others: &others };
         let found = self.wiring.snapshot.compare(&self.host, &before, parties).map_err(cannot)?;
         let ours: Vec<String> = open.into_iter().chain(found.ours).collect();

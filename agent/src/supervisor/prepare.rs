@@ -1,6 +1,9 @@
 //! `prepare`: what faults would do. Reads only, and takes the run's snapshot the first time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering::Relaxed,
+};
 
 use firedrill_probe::clock;
 use firedrill_wire::{
@@ -99,6 +102,7 @@ impl Core {
         known.asks.extend(asks);
         book.prune(&measured);
         drop(book);
+        self.stirred_boot_us.store(clock::boot_us(), Relaxed);
         Ok(())
     }
 

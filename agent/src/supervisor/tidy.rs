@@ -1,5 +1,7 @@
 //! The journal's file while the agent lives: kept short, and made anew when somebody deleted, replaced or cut it.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use firedrill_probe::clock;
 use firedrill_wire::journal::{AgentEvent, What};
 
@@ -12,6 +14,7 @@ use crate::{
 impl Supervisor {
     /// Looks after the journal's file; to be called every second or so, by a thread that may wait for a disk.
     pub fn tidy(&self) {
+        self.0.give_back();
         // It says itself what is wrong.
         let _ = self.0.mind_journal();
         if let Err(error) = self.0.shorten_journal() {
@@ -20,7 +23,20 @@ impl Supervisor {
     }
 }
 
+/// So long after the last call the threads that answered it have ended, with the memory that each kept, in microseconds.
+const QUIET_US: u64 = 7_000_000;
+
 impl Core {
+    /// Gives back what is left over of the last calls, once it is quiet.
+    fn give_back(&self) {
+        let stirred = self.stirred_boot_us.load(Relaxed);
+        let open = lock(&self.book).live.values().any(|entry| entry.state.is_open());
+        if stirred != 0 && !open && clock::boot_us().saturating_sub(stirred) > QUIET_US {
+            let _ = self.stirred_boot_us.compare_exchange(stirred, 0, Relaxed, Relaxed);
+            heap::trim();
+        }
+    }
+
     /// Makes the journal's file anew where it is gone, not ours, or cut.
     ///
     /// # Errors
@@ -50,7 +66,7 @@ impl Core {
     /// What a journal has to tell that has lost everything.
     fn open_records(&self, last_seq: u64) -> Vec<Record> {
         let book = lock(&self.book);
-        let mut records: Vec<Record> = book.stones.iter().cloned().map(Record::Tombstone).collect();
+        let mut records: Vec<Record> = book.stones.iter().map(Record::Tombstone).collect();
         if let Some(by) = &book.halted_by {
             records.push(Record::Event(AgentEvent {
                 seq: last_seq,

@@ -1,0 +1,47 @@
+//! What is remembered of an injection for comparing hosts: little, because many are remembered.
+
+use firedrill_wire::{
+    InjectionId, RunId,
+    api::{About, Claim},
+    journal::State,
+};
+
+use crate::{journal::Intent, snapshot::Other};
+
+/// What an injection touched, and how that ended.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    pub(super) run: RunId,
+    /// For people: run, drill and operator.
+    whose: String,
+    /// What it touched. Nothing where it has nothing to undo: it found things as somebody else wanted them.
+    pub(super) claims: Vec<Claim>,
+    pub(super) state: State,
+    /// What others had done, as its undo found it.
+    pub(super) foreign: Vec<String>,
+    /// When it ended, by the wall clock in microseconds.
+    pub(super) ended_wall_us: Option<u64>,
+}
+
+impl Past {
+    pub(super) fn of(intent: &Intent, state: State, foreign: &[String], ended_wall_us: Option<u64>) -> Self {
+        let prepared = &intent.live.prepared;
+        let touched = !prepared.undo.is_empty() || !intent.live.ask.fault.reversible();
+        let About { drill, operator, .. } = &intent.about;
+        Self {
+            run: intent.run.clone(),
+            whose: format!("run {} ({drill}, by {operator})", intent.run),
+            claims: if touched { prepared.claims.clone() } else { Vec::new() },
+            state,
+            foreign: foreign.to_vec(),
+            ended_wall_us,
+        }
+    }
+
+    /// As another run sees it that compares with a snapshot of that time. What bears its name is its own at any time.
+    pub(super) fn as_other(self, injection: InjectionId, since_wall_us: u64) -> Other {
+        let in_time = self.ended_wall_us.is_none_or(|ended| ended >= since_wall_us);
+        let claims = if in_time { self.claims } else { Vec::new() };
+        Other { injection, claims, open: self.state.is_open(), whose: self.whose }
+    }
+}

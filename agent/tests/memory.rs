@@ -1,0 +1,156 @@
+//! An agent's memory does not grow with use: after a hundred drills its three processes take no more than after ten.
+//!
+//! By a harness of its own, because the agent forks. The coordinator is played inside the worker; each drill is a run of its
+//! own, which is prepared, blocks a peer, is undone, and is compared with its snapshot.
+#![expect(clippy::unwrap_used, reason = "a test program")]
+
+#[expect(dead_code, reason = "what other tests need of it")]
+mod common;
+#[expect(dead_code, reason = "what other tests need of it")]
+mod harness;
+
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use common::{alice, ask_arm, ask_prepare, config_text, ready};
+use firedrill_agent::{
+    built_in,
+    control::Control,
+    host::process,
+    testing::{Netns, skip, up},
+    wiring::{Link, Wiring},
+};
+use firedrill_wire::{
+    Fault, RunId, Span,
+    api::{HostState, Renew, Undo, UndoScope},
+    journal::State,
+};
+use harness::{Part, begin, command};
+use nix::sched::{CloneFlags, unshare};
+
+const FEW: u32 = 10;
+/// By `FIREDRILL_DRILLS` more.
+const MANY: u32 = 100;
+/// What the kernel's own granularity, and one busy thread more or less, may make, in KiB.
+const NOISE_KIB: u64 = 256;
+
+fn main() -> ExitCode {
+    let wiring = || Wiring { server: |link| Box::pin(drills(link)), ..built_in::wiring() };
+    let tests = match begin(&[("many_drills", many_drills as fn())], wiring) {
+        Part::Done(code) => return code,
+        Part::Tests(tests) => tests,
+    };
+    if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+        skip(&format!("many drills: this user may not make namespaces here ({error})"));
+        return ExitCode::SUCCESS;
+    }
+    up(&Netns::current(), "lo");
+    for (name, test) in tests {
+        // A panic ends the program, and with it all that was started.
+        test();
+        println!("test {name} ... ok");
+    }
+    ExitCode::SUCCESS
+}
+
+/// The coordinator, inside the worker: as many drills as the file `wanted` says.
+async fn drills(link: Link) -> Result<(), String> {
+    let dir = link.config.paths.run.clone();
+    let control = link.control;
+    tokio::task::spawn_blocking(move || {
+        let mut done = 0;
+        loop {
+            let wanted = fs::read_to_string(dir.join("wanted")).ok().and_then(|text| text.parse().ok());
+            if done < wanted.unwrap_or(0) {
+                done += 1;
+                // Calls are answered by threads that end.
+                let control = Arc::clone(&control);
+                thread::spawn(move || drill(&*control, done)).join().unwrap();
+                fs::write(dir.join("done"), done.to_string()).unwrap();
+            } else {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    });
+    link.stop.cancelled().await;
+    Ok(())
+}
+
+fn drill(control: &dyn Control, number: u32) {
+    let fault: Fault =
+        serde_json::from_str(r#"{"net-block":{"to":["192.0.2.1"],"engine":"kernel"}}"#).unwrap();
+    let (run, hold): (RunId, _) = (format!("run-{number}").parse().unwrap(), Span::secs(60));
+    let id = format!("run-{number}-1-1");
+    let prepared = ready(control.prepare(&alice(), &run, &ask_prepare(&[(&id, fault)], hold)).unwrap());
+    control.arm(&alice(), &run, &ask_arm(&prepared, 0, hold, hold)).unwrap();
+    control.renew(&alice(), &run, &Renew { lease: hold }).unwrap();
+    let began = Instant::now();
+    while !control.status().open.iter().any(|one| one.state == State::InForce) {
+        assert!(began.elapsed() < Duration::from_secs(60), "drill {number} does not start");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let answer = control.undo(&alice(), &Undo { scope: UndoScope::Run(run.clone()), halt: false });
+    assert_eq!(answer.injections[0].state, State::Undone);
+    assert_eq!(control.finish(&run).unwrap().state, HostState::Clean);
+}
+
+/// What the three processes take together, in KiB: their own memory, and their shares of what they share.
+fn memory(guardian: i32) -> u64 {
+    let all = process::all().unwrap();
+    let ours = all.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);
+    let share = |pid: i32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+    };
+    ours.map(|stat| share(stat.name.pid)).sum()
+}
+
+fn after(dir: &Path, guardian: i32, drills: u32) -> u64 {
+    fs::write(dir.join("run/wanted"), drills.to_string()).unwrap();
+    let began = Instant::now();
+    while fs::read_to_string(dir.join("run/done")).unwrap_or_default() != drills.to_string() {
+        let log = || fs::read_to_string(dir.join("stderr")).unwrap();
+        assert!(began.elapsed() < Duration::from_secs(600), "{}", log());
+        thread::sleep(Duration::from_millis(20));
+    }
+    // What the calls left over is given back when it has been quiet for some seconds.
+    let mut least = u64::MAX;
+    let mut same = 0;
+    while same < 20 {
+        thread::sleep(Duration::from_millis(500));
+        let now = memory(guardian);
+        same = if now < least { 0 } else { same + 1 };
+        least = now.min(least);
+    }
+    eprintln!("after {drills} drills: {least} KiB; {} files are open", open_files(guardian));
+    least
+}
+
+fn open_files(guardian: i32) -> usize {
+    let all = process::all().unwrap();
+    let ours = all.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);
+    ours.map(|stat| fs::read_dir(format!("/proc/{}/fd", stat.name.pid)).unwrap().count()).sum()
+}
+
+fn many_drills() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("agent.toml"), config_text(dir.path(), "start_tolerance = \"20s\"\n")).unwrap();
+    let mut agent = command(&dir, &["serve"]).spawn().unwrap();
+    let guardian = i32::try_from(agent.id()).unwrap();
+    let few = after(dir.path(), guardian, FEW);
+    let files = open_files(guardian);
+    let many = std::env::var("FIREDRILL_DRILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(MANY);
+    let many = after(dir.path(), guardian, many);
+    let more_files = open_files(guardian);
+    let _ = agent.kill();
+    let _ = agent.wait();
+    assert!(many <= few + NOISE_KIB, "{few} KiB after {FEW} drills, {many} after many");
+    assert_eq!(files, more_files, "open files");
+}
