@@ -79,7 +79,7 @@ impl Core {
                 claims.extend(past.claims);
                 foreign.extend(past.foreign);
             } else {
-                others.push(past.as_other(id, taken_wall_us));
+                others.push(past.into_other(id, taken_wall_us));
             }
         }
         claims.sort();

@@ -39,7 +39,7 @@ impl Past {
     }
 
     /// As another run sees it that compares with a snapshot of that time. What bears its name is its own at any time.
-    pub(super) fn as_other(self, injection: InjectionId, since_wall_us: u64) -> Other {
+    pub(super) fn into_other(self, injection: InjectionId, since_wall_us: u64) -> Other {
         let in_time = self.ended_wall_us.is_none_or(|ended| ended >= since_wall_us);
         let claims = if in_time { self.claims } else { Vec::new() };
         Other { injection, claims, open: self.state.is_open(), whose: self.whose }
