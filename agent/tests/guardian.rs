@@ -279,6 +279,7 @@ fn kill_all(agent: &Agent) {
 
 fn all_killed_then_undo() {
     let agent = Agent::in_force();
+    agent.wait_copied();
     kill_all(&agent);
     let status = command(&agent.dir, &["status", "--json"]).output().unwrap();
     assert!(String::from_utf8(status.stdout).unwrap().contains("\"in-force\""));

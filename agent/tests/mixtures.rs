@@ -119,7 +119,7 @@ async fn drill(link: Link) -> Result<(), String> {
             ];
             let prepared = ready(control.prepare(&alice(), &run_id(), &ask_prepare(&faults, LONG)).unwrap());
             control.arm(&alice(), &run_id(), &ask_arm(&prepared, 200, LONG, lease)).unwrap();
-            renew_while(&*control, lease, || true);
+            renew_while(&*control, lease, || run.join("drill").exists());
         });
     }
     link.stop.cancelled().await;
