@@ -19,8 +19,6 @@ use crate::{
 
 /// So many runs are remembered.
 const RUNS_MOST: usize = 64;
-/// Of so many, the newest, it is remembered what they asked at prepare.
-const ASKING_MOST: usize = 16;
 /// So many closed injections are remembered with all that they were.
 const CLOSED_MOST: usize = 1;
 /// And of so many what a comparison needs; the journal knows the others.
@@ -281,13 +279,6 @@ impl Book {
             let forgotten = oldest.and_then(|id| self.past.remove(&id));
             let ended = forgotten.and_then(|past| past.ended_wall_us).unwrap_or(0);
             self.forgot_wall_us = self.forgot_wall_us.max(ended);
-        }
-        let mut heard: Vec<u64> = self.runs.values().map(|run| run.heard_boot_us).collect();
-        heard.sort_unstable_by(|one, other| other.cmp(one));
-        if let Some(oldest) = heard.get(ASKING_MOST) {
-            for run in self.runs.values_mut().filter(|run| run.heard_boot_us <= *oldest) {
-                run.asks = BTreeMap::new();
-            }
         }
         while self.runs.len() > RUNS_MOST {
             let is_idle = |id: &RunId| !measured.contains(id) && self.open_of(id).next().is_none();
