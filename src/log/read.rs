@@ -6,7 +6,11 @@ use std::{
     path::Path,
 };
 
-use firedrill_wire::{journal::What, probe::Bin};
+use firedrill_wire::{
+    journal::What,
+    probe::Bin,
+    text::{self, Breaks},
+};
 use serde::Deserialize;
 
 use super::{Event, Log, LogError, Record, measured::Place};
@@ -152,7 +156,7 @@ pub(super) fn line(line: &[u8]) -> Result<Line<'_>, String> {
     }
     if begins_as(line, "bin")
         && let Ok(BinLine { v: Record::VERSION, seq, at_us, vantage, start_us, bin }) =
-            serde_json::from_slice(line)
+            text::from_json(line, Breaks::Kept)
     {
         return Ok(Line::Bin { seq, at_us, vantage, start_us, bin });
     }

@@ -3,10 +3,12 @@
 //! Nothing is guessed: bytes that are not exactly what [`encode`] writes are an error.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{Read as _, Write as _},
 };
 
+use firedrill_wire::text::{TEXT_MOST, clean};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 
 use super::{
@@ -196,12 +198,14 @@ struct Head {
     count: usize,
 }
 
-fn heads<'a>(input: &mut In<'a>) -> Option<(Vec<&'a str>, Vec<Head>)> {
+/// Whoever wrote them, texts are cleaned.
+fn heads<'a>(input: &mut In<'a>) -> Option<(Vec<Cow<'a, str>>, Vec<Head>)> {
     let count = input.count()?;
-    let names: Vec<&str> = (0..count).map(|_| input.text()).collect::<Option<_>>()?;
+    let name = |_| Some(clean(input.text()?, TEXT_MOST));
+    let names: Vec<Cow<'_, str>> = (0..count).map(name).collect::<Option<_>>()?;
     let count = input.count()?;
     let head = |_| {
-        let mut name = || Some((*names.get(usize::try_from(input.number()?).ok()?)?).to_owned());
+        let mut name = || Some(names.get(usize::try_from(input.number()?).ok()?)?.clone().into_owned());
         let (probe, vantage, boot_id) = (name()?, name()?, name()?);
         let (last_seq, worst_slip_us) = (input.number()?, input.number()?);
         let mut phases = [0; 4];
@@ -223,7 +227,7 @@ fn heads<'a>(input: &mut In<'a>) -> Option<(Vec<&'a str>, Vec<Head>)> {
 /// The columns that every second has a number in, by their places.
 const COLUMNS: usize = 11;
 
-fn seconds(input: &mut In<'_>, names: &[&str], heads: Vec<Head>) -> Option<Vec<Stream>> {
+fn seconds(input: &mut In<'_>, names: &[Cow<'_, str>], heads: Vec<Head>) -> Option<Vec<Stream>> {
     let all = heads.iter().map(|head| head.count).sum::<usize>();
     let mut columns: [Vec<u64>; COLUMNS] = std::array::from_fn(|_| Vec::new());
     for column in &mut columns {
@@ -250,7 +254,7 @@ fn seconds(input: &mut In<'_>, names: &[&str], heads: Vec<Head>) -> Option<Vec<S
 
 fn second(
     input: &mut In<'_>,
-    names: &[&str],
+    names: &[Cow<'_, str>],
     columns: &[Vec<u64>; COLUMNS],
     place: usize,
     before: &Before,
@@ -280,8 +284,8 @@ fn second(
         second.first_bad_us = input.number()?.checked_sub(1);
         second.last_bad_us = input.number()?.checked_sub(1);
         for _ in 0..input.count()? {
-            let name = *names.get(usize::try_from(input.number()?).ok()?)?;
-            second.causes.insert(name.to_owned(), input.number()?);
+            let name = names.get(usize::try_from(input.number()?).ok()?)?;
+            second.causes.insert(name.clone().into_owned(), input.number()?);
         }
     }
     if let Some(first_us) = first_us.checked_sub(1) {

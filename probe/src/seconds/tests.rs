@@ -63,6 +63,14 @@ fn good_seconds_take_some_bytes_and_outages_few_more() {
 }
 
 #[test]
+fn texts_of_a_block_are_cleaned() {
+    let mut strange = stream(&bins(50.0, |_| Answer::Bad), 50.0, &[]);
+    strange.vantage = "a\u{1b}[2Jb\u{202e}c".to_owned();
+    let read = decode(&encode(&[strange])).expect("its own");
+    assert!(read[0].vantage.chars().all(firedrill_wire::text::is_plain), "{:?}", read[0].vantage);
+}
+
+#[test]
 fn bytes_that_were_changed_or_cut_off_are_no_block() {
     let all = bins(50.0, |due| if due % 3 == 0 { Answer::Bad } else { Answer::Good(due % 90_000) });
     let bytes = encode(&[stream(&all, 50.0, &[])]);
