@@ -8,6 +8,7 @@ use std::{
 use firedrill_wire::{
     InjectionId,
     api::{Prepare, PrepareOne, Prepared, PreparedOne, Problem},
+    fault::PeerTable,
 };
 use futures_util::{
     future::join_all,
@@ -59,14 +60,14 @@ const ROUNDS: u32 = 5;
 const HOSTS_AT_ONCE: usize = 64;
 /// So many injections are asked about in one question, and of so many peers together, that the answer comes in time.
 const INJECTIONS_AT_ONCE: usize = 100;
-const PEERS_AT_ONCE: usize = 200_000;
+const PEERS_AT_ONCE: usize = PeerTable::MOST;
 
 /// Parts of what a host is to be asked, in order.
 fn parts(questions: Vec<(usize, PrepareOne)>) -> Vec<Vec<(usize, PrepareOne)>> {
     let mut parts: Vec<Vec<(usize, PrepareOne)>> = Vec::new();
     let mut peers = 0;
     for question in questions {
-        let own: usize = question.1.fault.selectors().iter().map(|peers| peers.all().len()).sum();
+        let own: usize = question.1.fault.selectors().iter().map(|peers| peers.weight()).sum();
         match parts.last_mut() {
             Some(part) if part.len() < INJECTIONS_AT_ONCE && peers + own <= PEERS_AT_ONCE => {
                 peers += own;

@@ -95,3 +95,25 @@ fn the_certificate_is_compared_with_the_environments() {
     let (code, said) = with("check", "nobody");
     assert!(code == Some(0) && said.contains("no certificate was compared"), "{said}");
 }
+
+/// More than an agent takes: the plan would be refused by every host.
+#[test]
+fn a_fault_with_more_peers_than_an_agent_takes_is_said_before_the_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("many.toml");
+    let scenario = std::fs::read_to_string("scenarios/network-block.toml").expect("reads");
+    let peers = |count: u32| {
+        let all = (0..count).map(|n| format!("\"{}\"", std::net::Ipv4Addr::from(0x0b00_0000 + n)));
+        format!("[{}]", all.collect::<Vec<_>>().join(","))
+    };
+    let said = |count: u32| {
+        let to = format!("to = {}, how", peers(count));
+        std::fs::write(&file, scenario.replacen("to = \"edge\", how", &to, 1)).expect("writes");
+        check(&[file.to_str().expect("text")], Some("scenarios/fleet.toml"))
+    };
+    let (code, text) = said(200_001);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("has 200001 peers; an agent takes 200000 in one question"), "{text}");
+    let (code, text) = said(200_000);
+    assert_eq!(code, Some(0), "{text}");
+}

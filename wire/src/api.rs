@@ -22,7 +22,7 @@
 //! [`END`]; one that just ends was cut.
 //! Every refusal has status 4xx or 5xx and a [`Problem`].
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -88,9 +88,35 @@ struct PrepareBody<'a> {
     environment: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "PeerTable::is_empty")]
     peer_sets: PeerTable,
+    #[serde(deserialize_with = "of_one_run")]
     injections: Vec<PrepareOne>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     only_look: bool,
+}
+
+/// Reads no more injections than an agent takes of one run: what comes after them takes no memory.
+fn of_one_run<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PrepareOne>, D::Error> {
+    struct OfOneRun;
+    impl<'de> de::Visitor<'de> for OfOneRun {
+        type Value = Vec<PrepareOne>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of injections")
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = seq.next_element()? {
+                if all.len() == Prepare::MOST_OF_RUN {
+                    return Err(de::Error::custom(format_args!(
+                        "more than {} injections in one question, and an agent takes so many of one run; put some of them into another run",
+                        Prepare::MOST_OF_RUN
+                    )));
+                }
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_seq(OfOneRun)
 }
 
 impl Serialize for Prepare {
@@ -465,6 +491,18 @@ mod tests {
         assert!(text.len() < one.len() + 50 * 200, "{} and {} bytes", one.len(), text.len());
         assert!(!one.contains("peer_sets"), "an older agent reads it");
         assert_eq!(serde_json::from_str::<Prepare>(&text).expect("reads"), many);
+    }
+
+    #[test]
+    fn a_question_of_more_injections_than_a_run_has_is_refused_with_the_bound() {
+        let to = PeerSet::from(vec!["10.0.0.1".to_owned()]);
+        let read = |count: usize| {
+            let ask = prepare(&vec![to.clone(); count]);
+            serde_json::from_str::<Prepare>(&serde_json::to_string(&ask).expect("prints"))
+        };
+        assert_eq!(read(Prepare::MOST_OF_RUN).expect("reads").injections.len(), Prepare::MOST_OF_RUN);
+        let told = read(Prepare::MOST_OF_RUN + 1).expect_err("too many").to_string();
+        assert!(told.contains("more than 1000 injections"), "{told}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use misfit::{Misfit, is_service};
 pub use net::{Connections, Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
-pub use peers::{PeerSet, PeerTable, PeersError};
+pub use peers::{PeerSet, PeerTable, PeersError, list_bytes};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
 pub use reset::{NetReset, ResetHow};
 pub use service::{ServiceKill, ServiceManager, ServiceRestart, ServiceStop, Signal};

@@ -6,6 +6,7 @@ use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
 use super::problem::Refusal;
 
@@ -13,6 +14,10 @@ use super::problem::Refusal;
 pub(super) const LARGE: usize = 1024 * 1024;
 /// All others.
 pub(super) const SMALL: usize = 64 * 1024;
+/// In a body above [`SMALL`] there is at most one value for so many bytes of its limit: each takes more memory than text.
+const BYTES_OF_VALUE: usize = 16;
+/// Bodies above [`SMALL`] are read one after the other.
+static LARGE_ONE: Semaphore = Semaphore::const_new(1);
 /// How long a body may take to arrive.
 const ARRIVE: Duration = Duration::from_secs(10);
 
@@ -34,12 +39,52 @@ pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Reads it as JSON.
-pub(super) async fn json<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Refusal> {
+/// Reads it as JSON; a large one on a thread of its own, so that renewals do not wait for it.
+pub(super) async fn json<T: DeserializeOwned + Send + 'static>(
+    body: Body,
+    limit: usize,
+) -> Result<T, Refusal> {
     let whole = bytes(body, limit).await?;
-    serde_json::from_slice(&whole).map_err(|error| {
+    if whole.len() <= SMALL {
+        return parsed(&whole);
+    }
+    let turn = LARGE_ONE.acquire().await.map_err(|_| Refusal::busy("the body"))?;
+    let read = move || {
+        // Until it was read, also where its caller has gone meanwhile.
+        let _turn = turn;
+        let (values, most) = (values(&whole), limit / BYTES_OF_VALUE);
+        if values > most {
+            return Err(Refusal::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                format!("the body has more than {most} values"),
+                "send fewer injections, peers or probes in one call",
+            ));
+        }
+        parsed(&whole)
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|error| Refusal::bug("the body", &error.to_string()))?
+}
+
+fn parsed<T: DeserializeOwned>(whole: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(whole).map_err(|error| {
         bad(StatusCode::UNPROCESSABLE_ENTITY, format!("the body is not what this call takes: {error}"))
     })
+}
+
+/// The number of values in JSON, by the commas between them, without those in texts.
+fn values(json: &[u8]) -> usize {
+    let (mut commas, mut in_text, mut escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' if !in_text => commas += 1,
+            _ => {}
+        }
+    }
+    commas + 1
 }
 
 fn bad(status: StatusCode, title: String) -> Refusal {
@@ -49,4 +94,56 @@ fn bad(status: StatusCode, title: String) -> Refusal {
         title,
         "the bodies of this version are described in the documentation of `/v1`",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Condvar, Mutex};
+
+    use serde::{Deserialize, Deserializer};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn list(of: &str, count: usize) -> Body {
+        Body::from(format!("[{}]", vec![of; count].join(",")))
+    }
+
+    #[test]
+    fn commas_in_texts_are_no_values() {
+        assert_eq!(values(br#"["a,b","c\",,\\",{"d":1}]"#), 3);
+    }
+
+    #[tokio::test]
+    async fn a_body_of_more_values_than_memory_is_meant_for_is_refused_with_the_bound() {
+        let most = LARGE / BYTES_OF_VALUE;
+        assert!(json::<Value>(list("\"\"", most), LARGE).await.is_ok());
+        let refused = json::<Value>(list("\"\"", most + 1), LARGE).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("more than 65536 values"), "{refused:?}");
+        assert!(json::<Value>(Body::from(format!("\"{}\"", ",".repeat(most * 2))), LARGE).await.is_ok());
+    }
+
+    /// Is read only when [`GO`] says so.
+    struct Slow;
+    static GO: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+    impl<'de> Deserialize<'de> for Slow {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            serde::de::IgnoredAny::deserialize(deserializer)?;
+            let (go, told) = &GO;
+            let late = Duration::from_secs(20);
+            let (go, _) = told.wait_timeout_while(go.lock().unwrap(), late, |go| !*go).unwrap();
+            go.then_some(Self).ok_or_else(|| serde::de::Error::custom("nobody else could run"))
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_runtime_goes_on_while_a_large_body_is_read() {
+        let slow = tokio::spawn(json::<Slow>(list("1", SMALL / 2 + 1), LARGE));
+        tokio::task::yield_now().await;
+        assert!(json::<Value>(list("1", 3), SMALL).await.is_ok());
+        *GO.0.lock().unwrap() = true;
+        GO.1.notify_all();
+        assert!(slow.await.unwrap().is_ok());
+    }
 }

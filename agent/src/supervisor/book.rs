@@ -1,11 +1,16 @@
 //! What the supervisor knows: live injections, runs and their leases, claims, tombstones, the halt. Only data.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     Fault, InjectionId, RunId, Span,
     api::{Claim, OpenOne, Problem},
+    fault::{PeerSet, list_bytes},
     journal::{AgentEvent, HealReason, State},
 };
 
@@ -19,6 +24,8 @@ use crate::{
 
 /// So many runs are remembered.
 const RUNS_MOST: usize = 64;
+/// What was asked at prepare takes at most so many bytes, over all runs.
+pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
 /// So many closed injections are remembered with all that they were.
 const CLOSED_MOST: usize = 1;
 /// And of so many what a comparison needs; the journal knows the others.
@@ -74,6 +81,10 @@ pub(super) struct Run {
     pub(super) plan_digest: String,
     pub(super) environment: Option<String>,
     pub(super) asks: BTreeMap<InjectionId, Asked>,
+    /// The bytes that the asks take.
+    asks_bytes: usize,
+    /// Lists of peers of the asks, each once.
+    lists: HashSet<Arc<[String]>>,
     pub(super) lease: Span,
     pub(super) lease_until: u64,
     pub(super) renewals: u64,
@@ -181,6 +192,37 @@ impl Entry {
     }
 }
 
+impl Run {
+    /// Remembers what was asked. Lists of peers that are equal are held once.
+    pub(super) fn remember(&mut self, asks: Vec<(InjectionId, Asked)>) {
+        for (id, mut ask) in asks {
+            for peers in ask.fault.selectors_mut() {
+                peers.share(&mut self.lists);
+            }
+            self.asks.insert(id, ask);
+        }
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        // Those that only an earlier answer to the same question held.
+        self.lists.retain(|list| Arc::strong_count(list) > 1);
+        self.asks_bytes = self.asks.values().map(Asked::bytes).sum::<usize>()
+            + self.lists.iter().map(|list| list_bytes(list)).sum::<usize>();
+    }
+}
+
+impl Asked {
+    /// The bytes that it takes beside its lists of peers.
+    fn bytes(&self) -> usize {
+        let mut fault = self.fault.clone();
+        for peers in fault.selectors_mut() {
+            *peers = PeerSet::default();
+        }
+        size_of::<Self>() + serde_json::to_vec(&fault).map_or(0, |json| json.len()) + self.fingerprint.len()
+    }
+}
+
 impl Book {
     /// What is known after a start.
     pub(super) fn after(replayed: &Replayed) -> Self {
@@ -280,25 +322,102 @@ impl Book {
             let ended = forgotten.and_then(|past| past.ended_wall_us).unwrap_or(0);
             self.forgot_wall_us = self.forgot_wall_us.max(ended);
         }
-        while self.runs.len() > RUNS_MOST {
-            let is_idle = |id: &RunId| !measured.contains(id) && self.open_of(id).next().is_none();
-            let idle = || self.runs.iter().filter(|(id, _)| is_idle(id));
-            let mut of_owner = BTreeMap::<_, usize>::new();
-            for (_, run) in idle() {
-                *of_owner.entry(&run.owner).or_default() += 1;
-            }
-            let oldest = idle()
-                .min_by_key(|(_, run)| (Reverse(of_owner.get(&run.owner)), run.heard_boot_us))
-                .map(|(id, _)| id.clone());
-            match oldest {
-                Some(id) => self.runs.remove(&id),
-                None => break,
-            };
+        while self.runs.len() > RUNS_MOST && self.forget_run(measured, |_| 1, None) {}
+    }
+
+    /// Forgets one run with nothing open and without probes: the oldest of whoever has the most by `size`. With `but`, that run
+    /// stays, and so do those of people who have less than its owner. False where there is none.
+    fn forget_run(&mut self, measured: &[RunId], size: impl Fn(&Run) -> usize, but: Option<&RunId>) -> bool {
+        let is_idle = |id: &RunId| !measured.contains(id) && self.open_of(id).next().is_none();
+        let idle = || self.runs.iter().filter(|(id, _)| is_idle(id));
+        let mut of_owner = BTreeMap::<_, usize>::new();
+        let asking = but.and_then(|id| self.runs.get_key_value(id)).filter(|(id, _)| !is_idle(id));
+        for (_, run) in idle().chain(asking) {
+            *of_owner.entry(&run.owner).or_default() += size(run);
         }
+        let least = but.and_then(|id| of_owner.get(&self.runs.get(id)?.owner)).copied().unwrap_or(0);
+        let oldest = idle()
+            .filter(|(id, run)| Some(*id) != but && of_owner.get(&run.owner) >= Some(&least))
+            .min_by_key(|(_, run)| (Reverse(of_owner.get(&run.owner)), run.heard_boot_us))
+            .map(|(id, _)| id.clone());
+        oldest.is_some_and(|id| self.runs.remove(&id).is_some())
+    }
+
+    /// Makes room for what a run just asked; where there is none, forgets these asks again.
+    ///
+    /// # Errors
+    /// The bytes that all asks would take.
+    pub(super) fn keep_asks<'a>(
+        &mut self,
+        run: &RunId,
+        new: impl Iterator<Item = &'a InjectionId>,
+        measured: &[RunId],
+    ) -> Result<(), usize> {
+        let all = |book: &Self| book.runs.values().map(|run| run.asks_bytes).sum::<usize>();
+        while all(self) > ASKS_MOST_BYTES {
+            if self.forget_run(measured, |run| run.asks_bytes, Some(run)) {
+                continue;
+            }
+            let bytes = all(self);
+            if let Some(known) = self.runs.get_mut(run) {
+                new.for_each(|id| drop(known.asks.remove(id)));
+                known.weigh();
+            }
+            return Err(bytes);
+        }
+        Ok(())
     }
 }
 
 /// Whether two claims do not go together.
 pub(super) fn clash(one: &Claim, other: &Claim) -> bool {
     one.what == other.what && !(one.shared && other.shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::fault::NetBlock;
+
+    use super::*;
+
+    /// A run that asked for net-blocks with a list of so many bytes each, heard of at a time.
+    fn asked(book: &mut Book, run: &str, heard_boot_us: u64, lists: &[(&str, usize)]) -> Result<(), usize> {
+        let (run, ids): (RunId, Vec<InjectionId>) =
+            (run.parse().unwrap(), lists.iter().map(|(id, _)| id.parse().unwrap()).collect());
+        let ask = |bytes: usize| Asked {
+            fault: Fault::NetBlock(NetBlock { to: vec!["x".repeat(bytes)].into(), ..NetBlock::default() }),
+            fingerprint: String::new(),
+        };
+        let known = book.runs.entry(run.clone()).or_default();
+        known.heard_boot_us = heard_boot_us;
+        known.remember(ids.iter().cloned().zip(lists.iter().map(|(_, bytes)| ask(*bytes))).collect());
+        book.keep_asks(&run, ids.iter(), &[])
+    }
+
+    #[test]
+    fn what_was_asked_takes_no_more_memory_than_the_bound() {
+        const HALF: usize = ASKS_MOST_BYTES / 2;
+        let mut book = Book::default();
+        let runs = |book: &Book| book.runs.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(asked(&mut book, "old", 1, &[("old-1-1", HALF)]), Ok(()));
+        // The same list once more is no second one.
+        assert_eq!(asked(&mut book, "old", 1, &[("old-1-2", HALF), ("old-1-3", HALF)]), Ok(()));
+        assert_eq!(asked(&mut book, "small", 2, &[("small-1-1", 10)]), Ok(()));
+        assert_eq!(runs(&book), ["old", "small"]);
+        assert_eq!(asked(&mut book, "new", 3, &[("new-1-1", HALF)]), Ok(()));
+        assert_eq!(runs(&book), ["new", "small"], "the oldest made room");
+        let told = asked(&mut book, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
+        assert!(told > ASKS_MOST_BYTES, "{told}");
+        assert_eq!(book.runs[&"new".parse().unwrap()].asks.len(), 1, "the earlier ask stays");
+        // An ask that is made again takes the place of its earlier one.
+        assert_eq!(asked(&mut book, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
+        // Nobody's asks take the place of those of somebody who has less.
+        for run in book.runs.values_mut() {
+            run.owner = Some("alice".to_owned());
+        }
+        book.runs.entry("bobs".parse().unwrap()).or_default().owner = Some("bob".to_owned());
+        assert!(asked(&mut book, "bobs", 6, &[("bobs-1-1", ASKS_MOST_BYTES + 1)]).is_err());
+        assert!(book.runs.contains_key(&"new".parse().unwrap()));
+        assert_eq!(asked(&mut book, "bobs", 7, &[("bobs-1-2", HALF - 1000)]), Ok(()));
+    }
 }

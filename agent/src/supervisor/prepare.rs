@@ -12,7 +12,13 @@ use firedrill_wire::{
 };
 use ring::digest::{Context, SHA256};
 
-use super::{Core, book::Asked, lock, permit::takes_anything, snapshots};
+use super::{
+    Core,
+    book::{ASKS_MOST_BYTES, Asked},
+    lock,
+    permit::takes_anything,
+    snapshots,
+};
 use crate::{
     control::Caller,
     fault::{Ask, Inject, Prepared, refuse},
@@ -99,11 +105,22 @@ impl Core {
         known.heard_boot_us = clock::boot_us();
         known.began_here |= began_here;
         known.taken_by(caller);
-        known.asks.extend(asks);
+        known.remember(asks);
         book.prune(&measured);
+        let kept = book.keep_asks(run, ask.injections.iter().map(|one| &one.id), &measured);
         drop(book);
         self.stirred_boot_us.store(clock::boot_us(), Relaxed);
-        Ok(())
+        kept.map_err(|bytes| {
+            refuse(
+                "too-large",
+                format!(
+                    "what is asked of this host would take {} MiB of its memory, with other runs; an agent takes {} MiB",
+                    bytes.div_ceil(1 << 20),
+                    ASKS_MOST_BYTES >> 20
+                ),
+                "name networks, such as 10.0.0.0/8, in place of hosts, or put some of the faults into another run",
+            )
+        })
     }
 
     /// Refuses more injections of one run than are remembered, before any is looked into.

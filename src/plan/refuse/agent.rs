@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use firedrill_wire::{
     Fault,
     api::{Arm, Prepare},
+    fault::PeerTable,
 };
 
 use crate::{
@@ -73,8 +74,23 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
 
 /// Lists of peers that are longer than a question may be. `sizes` has their lengths in JSON, by their keys.
 fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, usize>, sink: &mut Sink) {
-    let faults = placed.attack.injections.iter().map(|one| &one.fault);
-    let longest = faults.flat_map(Fault::selectors).map(|peers| {
+    let faults = || placed.attack.injections.iter().map(|one| &one.fault);
+    let weight = |fault: &Fault| fault.selectors().iter().map(|peers| peers.weight()).sum::<usize>();
+    let most = faults().map(weight).max().unwrap_or(0);
+    if most > PeerTable::MOST {
+        let message = format!(
+            "a fault of attack `{}` has {most} peers; an agent takes {} in one question",
+            placed.attack.name,
+            PeerTable::MOST
+        );
+        sink.push(
+            Problem::error(message)
+                .at(item.place(), "too many peers")
+                .help("name networks, such as 10.0.0.0/8, in place of hosts"),
+        );
+        return;
+    }
+    let longest = faults().flat_map(Fault::selectors).map(|peers| {
         *sizes.entry(peers.key()).or_insert_with(|| peers.all().iter().map(|name| name.len() + 3).sum())
     });
     let longest = longest.max().unwrap_or(0);

@@ -107,25 +107,41 @@ impl PeerSet {
         Self { all: self.all.clone(), but: Shared::new(but) }
     }
 
-    /// Puts lists of the table in the place of what refers to them.
+    /// The number of texts to go through for these peers.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.all.names.len().max(self.but.names.len())
+    }
+
+    /// Has lists that are equal to known ones be those, and adds the others to them.
+    pub fn share(&mut self, known: &mut HashSet<Arc<[String]>>) {
+        for list in [&mut self.all.names, &mut self.but.names] {
+            if let Some(same) = known.get(&**list) {
+                *list = Arc::clone(same);
+            } else {
+                known.insert(Arc::clone(list));
+            }
+        }
+    }
+
+    /// Puts lists of the table in the place of what refers to them. Copies no list.
     fn bind(&mut self, table: &PeerTable) -> Result<(), PeersError> {
         let Some(all) = self.all.names.first().and_then(|first| first.strip_prefix('@')) else {
             return Ok(());
         };
         let all = table.list(all)?;
-        let mut but: Vec<String> = Vec::new();
-        let mut but_list = None;
-        for text in &self.all.names[1..] {
-            let out = text.strip_prefix('!').ok_or_else(|| PeersError::Form(text.clone()))?;
-            match out.strip_prefix('@') {
-                Some(number) => but_list = Some(table.list(number)?),
-                None => but.push(out.to_owned()),
+        let out = self.all.names[1..]
+            .iter()
+            .map(|text| text.strip_prefix('!').ok_or_else(|| PeersError::Form(text.clone())))
+            .collect::<Result<Vec<&str>, _>>()?;
+        let but = match out[..] {
+            [one] if one.starts_with('@') => table.list(&one[1..])?,
+            _ => {
+                if out.iter().any(|text| text.starts_with('@')) {
+                    return Err(PeersError::Mixed);
+                }
+                Shared::new(out.into_iter().map(str::to_owned).collect())
             }
-        }
-        let but = match but_list {
-            Some(list) if but.is_empty() => list,
-            Some(list) => Shared::new(list.names.iter().cloned().chain(but).collect()),
-            None => Shared::new(but.into()),
         };
         *self = Self { all, but };
         Ok(())
@@ -207,9 +223,20 @@ pub enum PeersError {
     /// Neither a list nor what is to be taken out of one.
     #[error("peers of the form `{0}` are not known to this version")]
     Form(String),
+    /// More is taken out of a list than one list, or than texts.
+    #[error(
+        "peers take several lists, or a list and texts, out of another; this version reads one list or texts"
+    )]
+    Mixed,
     /// A fault would be about nobody, which reads like everybody.
     #[error("peers of which nobody is left")]
     Nobody,
+    /// An agent would need too much memory or time.
+    #[error("the peers of this question are {0} texts in all; an agent takes {most}; ask about fewer faults at a time, or name networks, such as 10.0.0.0/8, in place of hosts", most = PeerTable::MOST)]
+    TooMany(usize),
+    /// An agent would need too much memory.
+    #[error("the peers of this question take {0} bytes where each fault has its own; an agent takes {most}; ask about fewer faults at a time", most = PeerTable::MOST_BYTES)]
+    TooLong(usize),
 }
 
 /// The lists of peers that faults of one message share, each once.
@@ -217,6 +244,11 @@ pub enum PeersError {
 pub struct PeerTable(Vec<Arc<[String]>>);
 
 impl PeerTable {
+    /// Peers of so many texts are taken in one question, over all of its faults: [`PeerSet::weight`].
+    pub const MOST: usize = 200_000;
+    /// Lists that are copied, because texts are taken out of them, take at most so many bytes in one question.
+    pub const MOST_BYTES: usize = 16 << 20;
+
     /// Finds the lists that several of the faults hold, unless they are short, and has the faults refer to them where they
     /// are written. Reading needs the table.
     pub fn gather<'f>(faults: impl IntoIterator<Item = &'f mut Fault>) -> Self {
@@ -253,14 +285,36 @@ impl PeerTable {
         faults.into_iter().flat_map(Fault::selectors_mut).try_for_each(|set| set.bind(self))
     }
 
-    /// The same for who makes the faults: peers are plain lists then, which faults with the same peers still share.
+    /// The same for who makes the faults: peers are plain lists then, which faults with the same peers still share. The
+    /// bounds are looked at before any list is copied.
     ///
     /// # Errors
-    /// A fault refers to what is not there, or to nobody.
+    /// A fault refers to what is not there, or to nobody; the peers are more than [`PeerTable::MOST`] or take more than
+    /// [`PeerTable::MOST_BYTES`].
     pub fn bind_plain<'f>(&self, faults: impl IntoIterator<Item = &'f mut Fault>) -> Result<(), PeersError> {
-        let mut plain: HashMap<usize, Less> = HashMap::new();
-        for set in faults.into_iter().flat_map(Fault::selectors_mut) {
+        let mut sets: Vec<&mut PeerSet> = faults.into_iter().flat_map(Fault::selectors_mut).collect();
+        let mut texts = 0_usize;
+        for set in &mut sets {
             set.bind(self)?;
+            texts = texts.saturating_add(set.weight());
+        }
+        if texts > Self::MOST {
+            return Err(PeersError::TooMany(texts));
+        }
+        let mut sizes: HashMap<usize, usize> = HashMap::new();
+        let mut copies: HashSet<(usize, &[String])> = HashSet::new();
+        let mut bytes = 0_usize;
+        for set in sets.iter().filter(|set| !set.but.names.is_empty()) {
+            if copies.insert((set.key(), set.but())) {
+                bytes += *sizes.entry(set.key()).or_insert_with(|| list_bytes(set.all()));
+            }
+        }
+        if bytes > Self::MOST_BYTES {
+            return Err(PeersError::TooLong(bytes));
+        }
+        drop(copies);
+        let mut plain: HashMap<usize, Less> = HashMap::new();
+        for set in sets {
             set.all.number = None;
             if set.but.names.is_empty() {
                 continue;
@@ -288,6 +342,12 @@ impl PeerTable {
         let names = found.ok_or_else(|| PeersError::NoList(number.to_owned()))?;
         Ok(Shared { names: Arc::clone(names), number: at })
     }
+}
+
+/// The bytes that a list of texts takes in memory.
+#[must_use]
+pub fn list_bytes(list: &[String]) -> usize {
+    list.iter().map(|text| text.len() + size_of::<String>()).sum()
 }
 
 impl Serialize for PeerTable {
@@ -361,5 +421,41 @@ mod tests {
         assert_eq!(bound(r#"{"net-block":{"to":["@0","a"]}}"#), Err(PeersError::Form("a".to_owned())));
         assert_eq!(bound(r#"{"net-block":{"to":["@0","!@0"]}}"#), Err(PeersError::Nobody));
         assert_eq!(bound(r#"{"net-block":{"to":"a"}}"#), Ok(vec!["a".to_owned()]));
+    }
+
+    /// Binds net-blocks with these peers, and tells what came of it.
+    fn bind_all(
+        table: Vec<Vec<String>>,
+        to: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<(), PeersError> {
+        let mut faults: Vec<Fault> = to.into_iter().map(|to| block(to.into())).collect();
+        PeerTable(table.into_iter().map(Arc::from).collect()).bind_plain(&mut faults)
+    }
+
+    #[test]
+    fn lists_that_many_faults_take_texts_out_of_are_bounded_before_they_are_copied() {
+        let each_its_own = |count: usize| (0..count).map(|n| vec!["@0".to_owned(), format!("!{n}")]);
+        assert_eq!(bind_all(vec![names(2_000)], each_its_own(100)), Ok(()));
+        let told = bind_all(vec![names(2_000)], each_its_own(101)).unwrap_err();
+        assert_eq!(told, PeersError::TooMany(202_000));
+        assert!(told.to_string().contains("an agent takes 200000"), "{told}");
+        // A few texts can be long.
+        let long = vec![vec!["x".repeat(1 << 20); 2]];
+        assert_eq!(bind_all(long.clone(), each_its_own(7)), Ok(()));
+        let told = bind_all(long, each_its_own(8)).unwrap_err();
+        assert!(matches!(told, PeersError::TooLong(bytes) if bytes > PeerTable::MOST_BYTES), "{told}");
+        // What is taken out counts as well: each fault would go through all of it.
+        let lists = || vec![names(17), names(2_000)];
+        let out = |count: usize| std::iter::repeat_n(vec!["@0".to_owned(), "!@1".to_owned()], count);
+        assert_eq!(bind_all(lists(), out(101)), Err(PeersError::TooMany(202_000)));
+    }
+
+    #[test]
+    fn equal_lists_are_held_once() {
+        let mut known = HashSet::new();
+        let (mut one, mut other) = (PeerSet::from(names(20)), PeerSet::from(names(20)));
+        one.share(&mut known);
+        other.share(&mut known);
+        assert_eq!(one.key(), other.key());
     }
 }
