@@ -340,6 +340,10 @@ impl PeerTable {
         let at = number.parse::<u32>().ok();
         let found = at.and_then(|at| self.0.get(usize::try_from(at).ok()?));
         let names = found.ok_or_else(|| PeersError::NoList(number.to_owned()))?;
+        // Read as peers it would be everybody; as what is exempt or taken out, nobody.
+        if names.is_empty() {
+            return Err(PeersError::Nobody);
+        }
         Ok(Shared { names: Arc::clone(names), number: at })
     }
 }
@@ -448,6 +452,21 @@ mod tests {
         let lists = || vec![names(17), names(2_000)];
         let out = |count: usize| std::iter::repeat_n(vec!["@0".to_owned(), "!@1".to_owned()], count);
         assert_eq!(bind_all(lists(), out(101)), Err(PeersError::TooMany(202_000)));
+    }
+
+    #[test]
+    fn an_empty_list_is_never_everybody_and_no_list_is_dropped() {
+        let table = || vec![vec![], names(20), names(5), names(6)];
+        let to = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(bind_all(table(), [to(&["@0"])]), Err(PeersError::Nobody));
+        assert_eq!(bind_all(table(), [to(&["@1", "!@0"])]), Err(PeersError::Nobody));
+        for mixed in [&["@1", "!@2", "!@3"][..], &["@1", "!@2", "!10.0.0.9"], &["@1", "!10.0.0.9", "!@2"]] {
+            assert_eq!(bind_all(table(), [to(mixed)]), Err(PeersError::Mixed), "{mixed:?}");
+        }
+        assert_eq!(bind_all(table(), [to(&["@1", "!@3"])]), Ok(()));
+        let except = NetBlock { except: vec!["@0".to_owned()].into(), ..NetBlock::default() };
+        let read = PeerTable(vec![Arc::from([])]).bind([&mut Fault::NetBlock(except)]);
+        assert_eq!(read, Err(PeersError::Nobody), "a plan that is read again is no better");
     }
 
     #[test]
