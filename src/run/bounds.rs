@@ -19,6 +19,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{Run, RunError, clock::signed};
 use crate::{
+    alike,
     fleet::values_of,
     link::{Agent, Identity, LinkError},
     log::Event,
@@ -57,8 +58,6 @@ pub(super) struct Bounds {
     silent: BTreeMap<String, Taken>,
     /// How long the slowest answer took, in microseconds.
     pub(super) slowest_us: i64,
-    /// Worth a note.
-    notes: Vec<String>,
 }
 
 /// What a look at the hosts says.
@@ -97,7 +96,6 @@ impl Bounds {
             instants: instants(attack, &off),
             silent: BTreeMap::new(),
             slowest_us: 0,
-            notes: Vec::new(),
         })
     }
 
@@ -111,7 +109,7 @@ impl Bounds {
             (name, status, signed(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)))
         });
         let answers: Vec<_> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
-        let mut taken = self.silent.clone();
+        let mut taken = BTreeMap::new();
         let mut slowest_us = 0;
         for (name, status, took_us) in answers {
             match status {
@@ -119,24 +117,20 @@ impl Bounds {
                     slowest_us = took_us.max(slowest_us);
                     taken.extend(self.taken(&status, armed).map(|one| (name, one)));
                 }
-                Err(error) => {
-                    self.agents.remove(&name);
-                    if nobody_listens(&error) {
-                        self.notes.push(format!(
-                            "no agent listens on {name}, so it counts as a host without a fault: {error}"
-                        ));
-                    } else {
-                        let why =
-                            format!("{name} cannot be asked, so it counts as one under a fault ({error})");
-                        let silent = Taken { why, gives_way: false };
-                        self.silent.insert(name.clone(), silent.clone());
-                        taken.insert(name, silent);
-                    }
-                }
+                Err(error) => self.unheard(name, &error),
             }
         }
+        taken.extend(self.silent.clone());
         self.slowest_us = slowest_us;
         self.room(&taken)
+    }
+
+    /// A host that cannot be asked counts as one under a fault, whatever the reason: a refused connection can be a bastion's,
+    /// or of a host that restarts. It is not asked again.
+    fn unheard(&mut self, name: String, error: &LinkError) {
+        self.agents.remove(&name);
+        let why = format!("{name} cannot be asked, so it counts as one under a fault ({error})");
+        self.silent.insert(name, Taken { why, gives_way: false });
     }
 
     /// What another run holds on a host, if any does.
@@ -244,11 +238,6 @@ fn instants(attack: &Attack, off: &BTreeSet<String>) -> Vec<BTreeSet<String>> {
     starts.into_iter().map(at).collect()
 }
 
-/// The host is there and has no agent that could hold anything.
-fn nobody_listens(error: &LinkError) -> bool {
-    matches!(error, LinkError::Unreachable { why, .. } if why.to_ascii_lowercase().contains("connection refused"))
-}
-
 impl Run {
     /// Whether an attack keeps the guard's bounds with what other runs hold now; why not, if not.
     pub(super) async fn room_for(
@@ -258,7 +247,16 @@ impl Run {
         let bounds = self.identity.as_ref().and_then(|identity| Bounds::of(self, identity, attack));
         let Some(mut bounds) = bounds else { return Ok(Ok(None)) };
         let room = bounds.look(false).await;
-        for text in std::mem::take(&mut bounds.notes) {
+        let silent: Vec<&str> = bounds.silent.keys().map(String::as_str).collect();
+        if let Some(one) = bounds.silent.values().next() {
+            let text = match silent.len() {
+                1 => one.why.clone(),
+                _ => format!(
+                    "{} cannot be asked, so each counts as one under a fault; the first: {}",
+                    alike::names(&silent),
+                    one.why
+                ),
+            };
             self.book.write(Event::Note { text })?;
         }
         Ok(match room {
@@ -301,7 +299,6 @@ mod tests {
             agents: BTreeMap::new(),
             silent: BTreeMap::new(),
             slowest_us: 0,
-            notes: Vec::new(),
         }
     }
 
@@ -360,6 +357,21 @@ mod tests {
             room(&wide, false, &[status("app2", &[("r9", State::InForce, false)])]),
             Room::Enough
         ));
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_asked_counts_whatever_the_text_says() {
+        for why in [
+            "Connection refused (os error 111)",
+            "ssh: connect to host bastion port 22: Connection refused",
+            "no route to host",
+        ] {
+            let mut bounds = bounds(1);
+            let (host, at, why) = ("app2".to_owned(), "10.0.0.2:7077".to_owned(), why.to_owned());
+            bounds.unheard("app2".to_owned(), &LinkError::Unreachable { host, at, why: why.clone() });
+            let Room::None(told) = bounds.room(&bounds.silent) else { panic!("`{why}` counts as free") };
+            assert!(told.contains("app2 cannot be asked") && told.contains(&why), "{told}");
+        }
     }
 
     #[test]
