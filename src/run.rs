@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use approve::Approvals;
 pub(crate) use approve::FILE as APPROVAL_FILE;
-pub use bell::{Ring, ring};
+pub use bell::{Ring, Told, ring};
 pub use clock::RunClock;
 pub use collect::{collect, unproven};
 pub use prepare::Answer;

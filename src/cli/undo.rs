@@ -17,7 +17,7 @@ use super::{
 use crate::{
     link::{Agent, Identity, LinkError, hosts_at_once},
     plan::model::Host,
-    run::{Ring, ring},
+    run::{Ring, Told, ring},
     verdict::Exit,
 };
 
@@ -130,8 +130,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         return Ok(exit);
     }
-    for run in &told {
-        outln!("the coordinator of run {run}, on this machine, was told and ends it");
+    for one in &told {
+        outln!("{}", rung(one));
     }
     for row in rows.iter().filter(|row| unknown.is_none() || row.answer.is_none() || !lost(row).is_empty()) {
         outln!("{}", line(row, undo.halt));
@@ -149,11 +149,21 @@ impl Row {
     }
 }
 
+fn rung(Told { run, other_user }: &Told) -> String {
+    match other_user {
+        None => format!("the coordinator of run {run}, on this machine, was told and ends it"),
+        Some(user) => format!(
+            "a program of user {user}, on this machine, says that it is the coordinator of run {run} and ends it; that is theirs to say, and proves nothing"
+        ),
+    }
+}
+
 /// What ends the faults on hosts that were not heard: a coordinator that lives and reaches them renews their lease, unless it
-/// knows of the undo.
-fn meanwhile(rows: &[Row], told: &[RunId]) -> String {
-    if !told.is_empty() {
-        let runs: Vec<&str> = told.iter().map(RunId::as_str).collect();
+/// knows of the undo. What programs of other users say does not count.
+fn meanwhile(rows: &[Row], told: &[Told]) -> String {
+    let runs: Vec<&str> =
+        told.iter().filter(|one| one.other_user.is_none()).map(|one| one.run.as_str()).collect();
+    if !runs.is_empty() {
         return format!(
             "the coordinator of {} was told, so what is in force on it of that run ends with its lease",
             runs.join(", ")
@@ -367,7 +377,11 @@ mod tests {
         rows[1].answer.as_mut().unwrap().injections = vec![stopped()];
         let heard = meanwhile(&rows, &[]);
         assert!(heard.contains("once the run's coordinator has heard of this from app1"), "{heard}");
-        let told = meanwhile(&rows[..1], &["friday-7f3a".parse().unwrap()]);
+        let by = |other_user| Told { run: "friday-7f3a".parse().unwrap(), other_user };
+        let foreign = by(Some(1000));
+        assert_eq!(meanwhile(&rows[..1], std::slice::from_ref(&foreign)), nobody);
+        assert!(rung(&foreign).contains("user 1000") && rung(&foreign).contains("proves nothing"));
+        let told = meanwhile(&rows[..1], &[foreign, by(None)]);
         assert!(told.contains("friday-7f3a was told, so"), "{told}");
         rows[0].meanwhile = Some(told);
         assert!(line(&rows[0], false).starts_with("db1: NOT HEARD: no way; the coordinator"));
