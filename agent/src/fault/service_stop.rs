@@ -12,7 +12,7 @@ use super::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, m
 use crate::{
     host::Host,
     service::{self, Manager, Phase, State, Unit},
-    undo::Undo,
+    undo::{Undo, service::is_wanted_up},
 };
 
 /// The kind.
@@ -78,6 +78,7 @@ impl Inject for ServiceStop {
                     fallen.push(one);
                 }
             }
+            fallen.iter().copied().chain([unit]).for_each(is_wanted_up);
             let forgetful = units.iter().find_map(|one| manager.remember(one).err());
             let down = manager
                 .stop(unit, live.ask.fault.ramp(live.ask.hold).into(), &|| is_called_off(&live.ask.id))

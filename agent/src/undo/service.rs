@@ -24,7 +24,8 @@ static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 /// The runs that had been told to end when our tries found them, by service: none of them is the service that is back.
 static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// Services that somebody else wants down: what needs one of them would start it, so it stays down as well.
+/// Services that undos left down, because somebody else stopped them: what needs one of them would start it, so it
+/// stays down as well. An entry counts only while its service is down.
 static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
@@ -94,8 +95,13 @@ pub(crate) fn start_again(
     }
     let ours = locked(&TRIED).get(&key).cloned();
     let mark = ours.as_deref().or(stopped_mark);
-    let needed =
-        manager.needs(unit).map_err(failed)?.into_iter().find(|one| locked(&LEFT).contains(&one.key()));
+    let mut needed = None;
+    for one in manager.needs(unit).map_err(failed)? {
+        if is_left_down(manager, &one).map_err(failed)? {
+            needed = Some(one);
+            break;
+        }
+    }
     let theirs = mark
         .and_then(|mark| manager.acted_since(mark, &state))
         .or_else(|| needed.map(|one| format!("it needs {one}, which somebody else stopped")));
@@ -124,9 +130,32 @@ pub(crate) fn start_again(
         }
         failed
     })?;
+    locked(&LEFT).remove(&unit.key());
     locked(&TRIED).remove(&key);
     locked(&TOLD).remove(&key);
     done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
+}
+
+/// A fault is about to stop it, so it is up: nobody's decision that it should be down holds any more.
+pub(crate) fn is_wanted_up(unit: &Unit) {
+    locked(&LEFT).remove(&unit.key());
+}
+
+/// Whether somebody else stopped it and it is down since.
+fn is_left_down(manager: &dyn Manager, unit: &Unit) -> Result<bool, ServiceError> {
+    if !locked(&LEFT).contains(&unit.key()) {
+        return Ok(false);
+    }
+    let down = match manager.state(unit) {
+        Ok(state) => state.phase.is_down() && !state.wanted_up,
+        // A service that is gone cannot be started by what needs it.
+        Err(ServiceError::Unknown { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    if !down {
+        locked(&LEFT).remove(&unit.key());
+    }
+    Ok(down)
 }
 
 fn by_hand(unit: &Unit) -> String {

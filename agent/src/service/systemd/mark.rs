@@ -52,7 +52,11 @@ pub(super) fn acted_since(mark: &str, now: &State) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, collections::VecDeque, time::Duration};
+    use std::{
+        cell::RefCell,
+        collections::{BTreeMap, VecDeque},
+        time::Duration,
+    };
 
     use firedrill_wire::fault::{ServiceManager, Signal};
 
@@ -98,11 +102,17 @@ mod tests {
     struct Fake {
         now: RefCell<State>,
         starts: RefCell<VecDeque<(Option<ServiceError>, State)>>,
+        /// Units that it cannot be without, by name.
+        needs: RefCell<BTreeMap<String, State>>,
     }
 
     impl Manager for Fake {
-        fn state(&self, _: &Unit) -> Result<State, ServiceError> {
-            Ok(self.now.borrow().clone())
+        fn state(&self, unit: &Unit) -> Result<State, ServiceError> {
+            Ok(self.needs.borrow().get(&unit.id).unwrap_or(&self.now.borrow()).clone())
+        }
+        fn needs(&self, _: &Unit) -> Result<Vec<Unit>, ServiceError> {
+            let ids = self.needs.borrow().keys().cloned().collect::<Vec<_>>();
+            Ok(ids.into_iter().map(|id| Unit { manager: ServiceManager::Systemd, id }).collect())
         }
         fn start(&self, _: &Unit, _: Duration, _: Option<&str>) -> Result<State, ServiceError> {
             let (error, state) = self.starts.borrow_mut().pop_front().expect("one start too many");
@@ -164,6 +174,7 @@ mod tests {
                 (Some(failed), state(Phase::Failed, false, &mark("cc", "31"))),
                 (None, up),
             ])),
+            needs: RefCell::default(),
         };
         let unit = Unit { manager: ServiceManager::Systemd, id: "fd-late-start.service".into() };
         let undo = || start_again(&fake, &unit, Some(&stopped.text()));
@@ -176,5 +187,44 @@ mod tests {
         fake.now.replace(state(Phase::Failed, false, &mark("ee", "41")));
         let undone = undo().expect("somebody else started it");
         assert_eq!(undone.foreign.len(), 1, "our own starts are over: {undone:?}");
+    }
+
+    #[test]
+    fn what_somebody_else_stopped_counts_only_while_it_is_down() {
+        let mark = |down_since: &str| Mark {
+            run: "aa".into(),
+            down_since: down_since.into(),
+            file: "enabled".into(),
+        };
+        let unit = |id: &str| Unit { manager: ServiceManager::Systemd, id: id.into() };
+        let down = |since: &str| state(Phase::Down, false, &mark(since));
+        let up = State { run: Some("bb".into()), ..state(Phase::Up, true, &mark("0")) };
+        let (db, app) = (unit("fd-left-db.service"), unit("fd-left-app.service"));
+        let fake = |now: State| Fake {
+            now: RefCell::new(now),
+            starts: RefCell::new(VecDeque::from([(None, up.clone())])),
+            needs: RefCell::default(),
+        };
+        let leave_db = || {
+            let undone = start_again(&fake(down("18")), &db, Some(&mark("17").text())).expect("left");
+            assert_eq!(undone.foreign.len(), 1, "{undone:?}");
+        };
+        // The undo of the app while the database is so.
+        let undo_app = |db_is: State| {
+            let fake = fake(down("27"));
+            fake.needs.borrow_mut().insert(db.id.clone(), db_is);
+            start_again(&fake, &app, Some(&mark("27").text())).expect("an answer").foreign
+        };
+        leave_db();
+        assert_eq!(undo_app(down("18")).len(), 1, "it would start the database");
+        for started in [up.clone(), state(Phase::Starting, true, &mark("18"))] {
+            leave_db();
+            assert_eq!(undo_app(started.clone()), Vec::<String>::new(), "{started:?}");
+            assert_eq!(undo_app(down("25")), Vec::<String>::new(), "the note is gone: {started:?}");
+        }
+        // A start of ours ends it too.
+        leave_db();
+        start_again(&fake(down("21")), &db, Some(&mark("21").text())).expect("it is started");
+        assert_eq!(undo_app(down("25")), Vec::<String>::new());
     }
 }
