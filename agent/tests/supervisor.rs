@@ -812,7 +812,7 @@ fn a_lost_journal_heals_from_the_copy() {
 #[test]
 fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
     type Harm = fn(&std::path::Path);
-    let harms: [(&str, Harm); 5] = [
+    let harms: [(&str, Harm); 7] = [
         ("deleted", |file| fs::remove_file(file).unwrap()),
         ("deleted", |file| fs::remove_dir_all(file.parent().unwrap()).unwrap()),
         ("replaced", |file| {
@@ -820,6 +820,15 @@ fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
             fs::rename(file.with_extension("x"), file).unwrap();
         }),
         ("cut", |file| drop(fs::File::create(file).unwrap())),
+        ("deleted", |file| {
+            drop(fs::File::create(file).unwrap());
+            fs::remove_file(file).unwrap();
+        }),
+        ("replaced", |file| {
+            drop(fs::File::create(file).unwrap());
+            fs::write(file.with_extension("x"), "garbage").unwrap();
+            fs::rename(file.with_extension("x"), file).unwrap();
+        }),
         ("cut", |file| {
             let half = fs::metadata(file).unwrap().len() / 2;
             fs::File::options().write(true).open(file).unwrap().set_len(half).unwrap();

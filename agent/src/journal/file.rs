@@ -76,10 +76,15 @@ impl Log {
                 Seen::Nothing
             }
             (Ok(there), Ok(own)) if (there.dev(), there.ino()) != (own.dev(), own.ino()) => Seen::Another,
-            (Ok(there), _) if self.hurt || there.len() < self.end => Seen::Cut,
+            (Ok(_), _) if self.is_hurt() => Seen::Cut,
             // A disk that cannot be asked is told of by whoever writes.
             _ => Seen::Whole,
         }
+    }
+
+    /// Whether something that was written is missing in the file, whatever stands at its path.
+    pub(super) fn is_hurt(&self) -> bool {
+        self.hurt || self.file.metadata().is_ok_and(|about| about.len() < self.end)
     }
 
     /// The length in bytes.
@@ -94,6 +99,7 @@ impl Log {
 
     /// Cuts off everything after that many bytes.
     pub(super) fn cut(&mut self, end: u64) -> io::Result<()> {
+        self.hurt = self.is_hurt();
         self.file.set_len(end)?;
         self.end = end;
         self.file.sync_all()
@@ -102,7 +108,7 @@ impl Log {
     /// Writes at the end, wholly or not at all. Not yet safe from a power loss: see [`Log::sync`].
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         // Afterwards its length would be right again, with nothing before the record.
-        self.hurt |= self.file.metadata().is_ok_and(|about| about.len() < self.end);
+        self.hurt = self.is_hurt();
         if let Err(error) = self.file.write_all_at(bytes, self.end) {
             // A part may be there; the next record must not be glued to it.
             let _ = self.file.set_len(self.end);

@@ -68,15 +68,22 @@ impl Lost {
 
 impl Compaction {
     /// Reads the journal and leaves out what nobody may ask for any more. Keeps tombstones, the halt, the newest events, what
-    /// is open, and the injections of the runs `keep`. Needs no lock: what was written stays as it is.
+    /// is open, and the injections of the runs `keep`. `open` are those that were open in memory when this began. Needs no
+    /// lock: what was written stays as it is.
     ///
     /// # Errors
-    /// It could not be read.
-    pub fn shorten(self, keep: &[RunId]) -> Result<Compacted, JournalError> {
+    /// It could not be read, or lacks one of those that are open.
+    pub fn shorten(self, keep: &[RunId], open: &[InjectionId]) -> Result<Compacted, JournalError> {
         let Self { path, file, end, header } = self;
         let fail = |source| JournalError { what: "read", path: path.clone(), source };
         let bytes = read(&file, 0, end).map_err(fail)?;
         let now = replay(&bytes);
+        // Somebody cut it meanwhile: nobody may take the rest for all that there was.
+        let lacks = |id: &&InjectionId| !now.injections.iter().any(|found| found.intent.id() == *id);
+        if let Some(id) = open.iter().find(lacks) {
+            let why = format!("it lacks {id}, which is open");
+            return Err(fail(io::Error::new(io::ErrorKind::InvalidData, why)));
+        }
         let text = shorter(&bytes, &now, header, keep);
         let text = text.map_err(|source| JournalError { what: "rewrite", path: path.clone(), source })?;
         let damaged = (!now.damage.is_empty()).then_some(bytes);
@@ -138,8 +145,8 @@ fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunId]) -> io::
 }
 
 impl Journal {
-    /// The beginning of making a long journal shorter; `None` where it is not long. Then [`Compaction::shorten`], then
-    /// [`Journal::take_shorter`].
+    /// The beginning of making a long journal shorter; `None` where it is not long, or where somebody cut it: that one is to
+    /// be made anew. Then [`Compaction::shorten`], then [`Journal::take_shorter`].
     ///
     /// # Errors
     /// What waits could not be written.
@@ -150,6 +157,9 @@ impl Journal {
         // Not again at once, however this one goes.
         self.long_at = self.log.len().saturating_add(LARGE);
         self.flush()?;
+        if self.log.is_hurt() {
+            return Ok(None);
+        }
         let (path, file) = (self.path.clone(), self.log.file());
         Ok(Some(Compaction { path, file, end: self.log.len(), header: self.header() }))
     }
@@ -166,6 +176,10 @@ impl Journal {
             return Ok(());
         }
         self.flush()?;
+        // What was read may have had a hole.
+        if self.log.is_hurt() {
+            return Ok(());
+        }
         let fail = |what| {
             let path = self.path.clone();
             move |source| JournalError { what, path, source }
@@ -185,7 +199,7 @@ impl Journal {
     /// It could not be rewritten; the old one stays in use.
     pub fn compact(&mut self, keep: &[RunId], force: bool) -> Result<(), JournalError> {
         match self.begin_compaction(force)? {
-            Some(long) => self.take_shorter(long.shorten(keep)?),
+            Some(long) => self.take_shorter(long.shorten(keep, &[])?),
             None => Ok(()),
         }
     }
@@ -201,8 +215,9 @@ impl Journal {
         }
     }
 
-    /// Makes the file anew. What the old one still holds is taken over; where it was cut, `open` are the records that tell
-    /// what is open, and what else must not be forgotten. Another file in its place is put aside for people.
+    /// Makes the file anew. What the old one still holds is taken over; where that was cut, whatever stands at the path,
+    /// `open` are the records that tell what is open, and what else must not be forgotten. Another file in its place is put
+    /// aside for people.
     ///
     /// # Errors
     /// It could not be made.
@@ -211,7 +226,8 @@ impl Journal {
             let path = self.path.clone();
             move |source| JournalError { what, path, source }
         };
-        let text = if lost == Lost::Cut {
+        let cut = lost == Lost::Cut || self.log.is_hurt();
+        let text = if cut {
             let there = self.log.file().metadata().map_err(fail("read"))?.len().min(self.log.len());
             let left = read(&self.log.file(), 0, there).map_err(fail("read"))?;
             self.cut_text(&left, open).map_err(fail("make anew"))?
@@ -225,22 +241,17 @@ impl Journal {
             std::fs::rename(&self.path, self.path.with_extension("replaced")).map_err(fail("put aside"))?;
         }
         self.log = Log::replace(&self.path, &text).map_err(fail("make anew"))?;
+        if cut {
+            let told = told(open);
+            self.waiting
+                .retain(|record| matches!(record, Record::BetterUndo { .. }) || !is_told(&told, record));
+        }
         Ok(())
     }
 
     /// What is left of a journal that was cut, and then what is open, as it is told.
     fn cut_text(&self, left: &[u8], open: &[Record]) -> io::Result<Vec<u8>> {
-        // What is told of each, up to which event.
-        let mut told: BTreeMap<&InjectionId, u64> = BTreeMap::new();
-        for record in open {
-            match record {
-                Record::Intent(intent) => drop(told.entry(intent.id()).or_default()),
-                Record::Event(AgentEvent { seq, what: What::Changed { injection, .. }, .. }) => {
-                    told.insert(injection, *seq);
-                }
-                _ => {}
-            }
-        }
+        let told = told(open);
         let left = left.split(|&byte| byte == b'\n').flat_map(|line| match decode(line) {
             Ok(record) => vec![record],
             Err(_) => salvage(line),
@@ -248,15 +259,8 @@ impl Journal {
         let (mut text, mut events) = (encode(&self.header())?, Vec::new());
         for record in left {
             match record {
-                Record::Intent(intent) if told.contains_key(intent.id()) => {}
-                Record::BetterUndo { injection, .. } if told.contains_key(&injection) => {}
-                Record::Event(event) => {
-                    let again = matches!(&event.what, What::Changed { injection, .. }
-                        if told.get(injection).is_some_and(|last| event.seq <= *last));
-                    if !again {
-                        events.push(event);
-                    }
-                }
+                record if is_told(&told, &record) => {}
+                Record::Event(event) => events.push(event),
                 record => text.extend(encode(&record)?),
             }
         }
@@ -272,5 +276,32 @@ impl Journal {
             text.extend(encode(&Record::Event(event))?);
         }
         Ok(text)
+    }
+}
+
+/// Which injections some records tell of, each up to which event.
+fn told(records: &[Record]) -> BTreeMap<&InjectionId, u64> {
+    let mut told: BTreeMap<&InjectionId, u64> = BTreeMap::new();
+    for record in records {
+        match record {
+            Record::Intent(intent) => drop(told.entry(intent.id()).or_default()),
+            Record::Event(AgentEvent { seq, what: What::Changed { injection, .. }, .. }) => {
+                told.insert(injection, *seq);
+            }
+            _ => {}
+        }
+    }
+    told
+}
+
+/// Whether a record says nothing beyond what is told.
+fn is_told(told: &BTreeMap<&InjectionId, u64>, record: &Record) -> bool {
+    match record {
+        Record::Intent(intent) => told.contains_key(intent.id()),
+        Record::BetterUndo { injection, .. } => told.contains_key(injection),
+        Record::Event(AgentEvent { seq, what: What::Changed { injection, .. }, .. }) => {
+            told.get(injection).is_some_and(|last| seq <= last)
+        }
+        _ => false,
     }
 }

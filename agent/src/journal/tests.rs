@@ -276,7 +276,7 @@ fn compaction_keeps_what_is_open_and_what_is_written_meanwhile() {
     assert!(journal.begin_compaction(false).unwrap().is_none(), "and not tried again at once");
     let long = journal.begin_compaction(true).unwrap().unwrap();
     journal.event(changed("b", State::Undoing));
-    let short = long.shorten(&[]).unwrap();
+    let short = long.shorten(&[], &[]).unwrap();
     journal.event(changed("c", State::Disarmed));
     let last = journal.last_seq();
     journal.take_shorter(short).unwrap();
@@ -292,9 +292,14 @@ fn compaction_keeps_what_is_open_and_what_is_written_meanwhile() {
 
 #[test]
 fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
-    for (damage, lost) in
-        [("delete", Lost::Deleted), ("replace", Lost::Replaced), ("empty", Lost::Cut), ("cut", Lost::Cut)]
-    {
+    for (damage, lost) in [
+        ("delete", Lost::Deleted),
+        ("replace", Lost::Replaced),
+        ("empty", Lost::Cut),
+        ("cut", Lost::Cut),
+        ("empty and delete", Lost::Deleted),
+        ("empty and replace", Lost::Replaced),
+    ] {
         for write_before in [false, true] {
             let disk = Disk::new();
             disk.filled();
@@ -302,14 +307,21 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
             journal.sync();
             assert_eq!(journal.lost(), None);
             let length = fs::metadata(disk.file()).unwrap().len();
-            match damage {
-                "delete" => fs::remove_file(disk.file()).unwrap(),
-                "replace" => super::replace(&disk.file(), b"not a journal\n", 0o600).unwrap(),
-                "empty" => drop(fs::File::create(disk.file()).unwrap()),
-                _ => fs::File::options().write(true).open(disk.file()).unwrap().set_len(length - 7).unwrap(),
-            }
+            let short = match damage {
+                "cut" => length - 7,
+                _ if damage.starts_with("empty") => 0,
+                _ => length,
+            };
+            fs::File::options().write(true).open(disk.file()).unwrap().set_len(short).unwrap();
             if write_before {
                 journal.event(changed("b", State::Undoing));
+            }
+            match damage {
+                _ if damage.ends_with("delete") => fs::remove_file(disk.file()).unwrap(),
+                _ if damage.ends_with("replace") => {
+                    super::replace(&disk.file(), b"not a journal\n", 0o600).unwrap();
+                }
+                _ => {}
             }
             assert_eq!(journal.lost(), Some(lost), "{damage}");
             let b = before.open().find(|found| found.intent.id().as_str() == "b").unwrap();
@@ -317,9 +329,9 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
                 Record::Tombstone(Tombstone::Run("gone".parse().unwrap())),
                 Record::Intent(Box::new(b.intent.clone())),
             ];
-            for to in [State::Injecting, State::InForce] {
+            let halted = What::Halted { by: "alice".into() };
+            for what in [halted, changed("b", State::Injecting), changed("b", State::InForce)] {
                 let seq = before.last_seq;
-                let what = changed("b", to);
                 let boot_id = "b1".to_owned();
                 open.push(Record::Event(AgentEvent { seq, boot_us: 1, boot_id, wall_us: 1, what }));
             }
@@ -331,9 +343,28 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
             let found = after.open().find(|found| found.intent.id().as_str() == "b").unwrap();
             assert_eq!((found.state, after.last_seq), (state, journal.last_seq()), "{damage}");
             assert!(after.tombstones.bar_run(&"gone".parse().unwrap()));
-            assert_eq!(disk.file().with_extension("replaced").exists(), damage == "replace");
+            assert_eq!(after.halted_by.as_deref(), Some("alice"), "{damage}");
+            assert_eq!(disk.file().with_extension("replaced").exists(), lost == Lost::Replaced);
         }
     }
+}
+
+#[test]
+fn what_somebody_cut_is_not_made_shorter_and_loses_nothing_of_what_is_open() {
+    let disk = Disk::new();
+    disk.filled();
+    let (mut journal, _) = disk.open();
+    let empty = || fs::File::options().write(true).open(disk.file()).unwrap().set_len(0).unwrap();
+    // Cut before it begins, and what is written next makes it long again.
+    let [long, again] = [(); 2].map(|()| journal.begin_compaction(true).unwrap().unwrap());
+    empty();
+    journal.event(changed("b", State::Undoing));
+    assert!(journal.begin_compaction(true).unwrap().is_none(), "it has a hole");
+    // Cut after it began, so that what is read has one.
+    assert!(again.shorten(&[], &["b".parse().unwrap()]).unwrap_err().chain().contains("it lacks b"));
+    journal.take_shorter(long.shorten(&[], &[]).unwrap()).unwrap();
+    assert_eq!(journal.lost(), Some(Lost::Cut), "the next look makes it anew");
+    assert!(!disk.file().with_extension("damaged").exists());
 }
 
 #[test]

@@ -84,9 +84,15 @@ impl Core {
     }
 
     fn shorten_journal(&self) -> Result<(), JournalError> {
-        let Some(long) = lock(&self.journal).begin_compaction(false)? else { return Ok(()) };
+        let (long, open) = {
+            let mut journal = lock(&self.journal);
+            let Some(long) = journal.begin_compaction(false)? else { return Ok(()) };
+            let book = lock(&self.book);
+            let open = book.live.values().filter(|entry| entry.state.is_open());
+            (long, open.map(|entry| entry.intent.id().clone()).collect::<Vec<_>>())
+        };
         // Without the journal's lock, so that whoever starts or puts back meanwhile does not wait.
-        let short = long.shorten(&snapshots::runs(&self.config.paths.state))?;
+        let short = long.shorten(&snapshots::runs(&self.config.paths.state), &open)?;
         let done = lock(&self.journal).take_shorter(short);
         heap::trim();
         done
