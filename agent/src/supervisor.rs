@@ -149,7 +149,7 @@ impl Supervisor {
             let alarm = Arc::new(Alarm::new()?);
             let id = one.intent.id().clone();
             let mut entry = Entry::new(one.intent, 0, Arc::clone(&alarm));
-            entry.state = State::Stuck;
+            (entry.state, entry.journaled) = (State::Stuck, true);
             entry.trouble = one.detail;
             lock(&new.0.book).live.insert(id.clone(), entry);
             life::spawn(Arc::clone(&new.0), id, alarm)?.go();

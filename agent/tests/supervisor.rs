@@ -876,6 +876,26 @@ fn nothing_is_armed_without_a_journal_that_is_there() {
 }
 
 #[test]
+fn an_arm_that_finds_the_journal_cut_writes_its_intents_once() {
+    let agent = Agent::new();
+    let arm = agent.prepared(&a(), 0);
+    let file = agent.dir.path().join("state/journal");
+    drop(fs::File::create(&file).unwrap());
+    agent.arm(&arm).unwrap();
+    let intents = fs::read_to_string(&file).unwrap().matches("{\"intent\":").count();
+    assert_eq!(intents, 1);
+    // A cut that comes later loses none of it.
+    drop(fs::File::create(&file).unwrap());
+    agent.supervisor.tidy();
+    let known = id("a");
+    assert!(read(&agent.config.paths()).unwrap().open().any(|found| *found.intent.id() == known));
+    agent.undo(UndoScope::All, false);
+    let agent = agent.restart();
+    let (states, _, _) = agent.history("a");
+    assert_eq!(states.iter().filter(|state| !state.is_open()).count(), 1, "{states:?}");
+}
+
+#[test]
 fn undos_of_unknown_runs_fill_no_disk_and_still_count() {
     let agent = Agent::new();
     agent.in_force(&a());

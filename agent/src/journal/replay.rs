@@ -87,10 +87,7 @@ impl Replayed {
                     ));
                 }
             }
-            Record::Intent(intent) => {
-                let state = State::Armed;
-                self.injections.push(Found::new(*intent, state, Some(state)));
-            }
+            Record::Intent(intent) => self.armed(*intent),
             Record::BetterUndo { injection, undo } => match self.find(&injection) {
                 Some(found) => found.intent.live.prepared.undo = undo,
                 None => {
@@ -119,6 +116,20 @@ impl Replayed {
                     _ => {}
                 }
             }
+        }
+    }
+
+    /// An intent that stands there twice is one injection, unless the first has ended. What is further than armed may have a
+    /// better undo by now.
+    fn armed(&mut self, intent: Intent) {
+        let same = |found: &&mut Found| {
+            let known = &found.intent;
+            found.state.is_open() && known.run == intent.run && known.start_boot_us == intent.start_boot_us
+        };
+        match self.find(intent.id()).filter(same) {
+            Some(found) if found.state == State::Armed => found.intent = intent,
+            Some(_) => {}
+            None => self.injections.push(Found::new(intent, State::Armed, Some(State::Armed))),
         }
     }
 

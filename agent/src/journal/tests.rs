@@ -368,6 +368,27 @@ fn what_somebody_cut_is_not_made_shorter_and_loses_nothing_of_what_is_open() {
 }
 
 #[test]
+fn an_intent_that_stands_there_twice_is_one_injection() {
+    let disk = Disk::new();
+    let (mut journal, _) = disk.open();
+    journal.intents(&[intent("a")]).unwrap();
+    journal.intents(&[intent("a")]).unwrap();
+    for to in [State::Injecting, State::InForce, State::Undoing] {
+        journal.event(changed("a", to));
+    }
+    // Further than armed: the record of it knows more than another intent.
+    journal.intents(&[intent("a")]).unwrap();
+    journal.event(changed("a", State::Undone));
+    journal.sync();
+    let replayed = disk.open().1;
+    assert_eq!((replayed.injections.len(), replayed.open().count()), (1, 0), "{:?}", replayed.injections);
+    // Armed anew after it ended, it is another one.
+    journal.intents(&[intent("a")]).unwrap();
+    let replayed = disk.open().1;
+    assert_eq!(open(&replayed), [("a", State::Armed)]);
+}
+
+#[test]
 fn a_flood_of_tombstones_of_unknown_runs_makes_none_of_the_others_forgotten() {
     let mut stones = Tombstones::default();
     assert!(stones.add(&Tombstone::Run("mine".parse().unwrap())));

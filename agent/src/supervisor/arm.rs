@@ -20,7 +20,7 @@ use crate::{
     bell::Alarm,
     control::Caller,
     fault::{Ask, Live, refuse},
-    journal::Intent,
+    journal::{Intent, JournalError},
 };
 
 /// The shortest lease that makes sense over a network.
@@ -81,11 +81,19 @@ impl Core {
             ready.push(gate);
             entries.push((intent.clone(), alarm));
         }
+        let unwritten = |error: &JournalError| {
+            refuse(
+                "journal",
+                format!("the intents could not be journaled, so nothing will be injected: {}", error.chain()),
+                "free space on that disk; undo works all the same",
+            )
+        };
+        // Before they are in the book: a journal that is made anew tells of what is there.
+        self.mind_journal().map_err(|error| unwritten(&error))?;
         self.enter(caller, run, arm, entries)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
 
-        let minded = self.mind_journal();
-        if let Err(error) = minded.and_then(|()| lock(&self.journal).intents(&intents)) {
+        if let Err(error) = self.journal_intents(&intents) {
             let mut book = lock(&self.book);
             for id in &armed {
                 book.live.remove(id);
@@ -93,11 +101,7 @@ impl Core {
             self.watch(&book);
             drop(book);
             self.settled.notify_all();
-            return Err(refuse(
-                "journal",
-                format!("the intents could not be journaled, so nothing will be injected: {}", error.chain()),
-                "free space on that disk; undo works all the same",
-            ));
+            return Err(unwritten(&error));
         }
         for id in &armed {
             self.event(What::Changed {
@@ -121,6 +125,19 @@ impl Core {
             active::HALT
         ));
         Ok(Armed { injections: armed })
+    }
+
+    /// Writes them, and says so in the book before anybody else can look at the journal's file.
+    fn journal_intents(&self, intents: &[Intent]) -> Result<(), JournalError> {
+        let mut journal = lock(&self.journal);
+        journal.intents(intents)?;
+        let mut book = lock(&self.book);
+        for intent in intents {
+            if let Some(entry) = book.live.get_mut(intent.id()) {
+                entry.journaled = true;
+            }
+        }
+        Ok(())
     }
 
     /// What prepare had answered to the same ids.

@@ -52,6 +52,8 @@ pub(super) struct Book {
 pub(super) struct Entry {
     pub(super) intent: Intent,
     pub(super) state: State,
+    /// The journal has its intent. Changes under the journal's lock.
+    pub(super) journaled: bool,
     /// It is to be put back, and why.
     pub(super) wanted: Option<HealReason>,
     /// The lease was renewed: the kernel's own switch is to be moved.
@@ -123,6 +125,7 @@ impl Entry {
         Self {
             intent,
             state: State::Armed,
+            journaled: false,
             wanted: None,
             renewed: false,
             due: false,
@@ -257,6 +260,11 @@ impl Book {
 
     pub(super) fn open_of<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a Entry> {
         self.live.values().filter(move |entry| entry.intent.run == *run && entry.state.is_open())
+    }
+
+    /// What is open and stands in the journal.
+    pub(super) fn journaled(&self) -> impl Iterator<Item = &Entry> {
+        self.live.values().filter(|entry| entry.journaled && entry.state.is_open())
     }
 
     /// Who already has one of these claims in a way that does not go together.

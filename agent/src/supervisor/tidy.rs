@@ -76,7 +76,7 @@ impl Core {
                 what: What::Halted { by: by.clone() },
             }));
         }
-        for entry in book.live.values().filter(|entry| entry.state.is_open()) {
+        for entry in book.journaled() {
             records.push(Record::Intent(Box::new(entry.intent.clone())));
             records.extend(entry.story.iter().cloned().map(Record::Event));
         }
@@ -88,8 +88,8 @@ impl Core {
             let mut journal = lock(&self.journal);
             let Some(long) = journal.begin_compaction(false)? else { return Ok(()) };
             let book = lock(&self.book);
-            let open = book.live.values().filter(|entry| entry.state.is_open());
-            (long, open.map(|entry| entry.intent.id().clone()).collect::<Vec<_>>())
+            let open: Vec<_> = book.journaled().map(|entry| entry.intent.id().clone()).collect();
+            (long, open)
         };
         // Without the journal's lock, so that whoever starts or puts back meanwhile does not wait.
         let short = long.shorten(&snapshots::runs(&self.config.paths.state), &open)?;
