@@ -44,7 +44,8 @@ impl Snapshot for WholeHost {
             .map_err(|error| format!("the snapshot from before cannot be read: {error}"))?;
         let after = snapshot::Snapshot::take(host).map_err(|error| error.to_string())?;
         let difference = snapshot::compare_among(&before, &after, parties);
-        Ok(Compared { ours: difference.ours, foreign: difference.foreign, compared: difference.compared })
+        let snapshot::Difference { ours, foreign, unproven, compared } = difference;
+        Ok(Compared { ours, foreign, unproven, compared })
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Compared {
     pub ours: Vec<String>,
     /// What others changed.
     pub foreign: Vec<String>,
+    /// What this run and one that is open both claimed.
+    pub unproven: Vec<String>,
     /// How many things were compared.
     pub compared: u64,
 }

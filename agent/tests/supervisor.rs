@@ -1028,6 +1028,36 @@ fn an_undo_tells_all_that_it_put_back_though_some_of_it_is_past_by_then() {
 }
 
 #[test]
+fn what_is_left_over_is_not_given_to_a_run_that_waits_for_its_start() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, Some("value")))]);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    fs::write(agent.file("value"), "left over").unwrap();
+    let run: RunId = "r2".parse().unwrap();
+    let ask = ask_prepare(&[("z", pause("z", None, Some("value")))], HOLD);
+    let prepared = ready(agent.supervisor.prepare(&alice(), &run, &ask).unwrap());
+    agent.supervisor.arm(&alice(), &run, &ask_arm(&prepared, 60_000, HOLD, LEASE)).unwrap();
+    let end = agent.supervisor.finish(&run_id()).unwrap();
+    assert_eq!((end.state, end.ours.len()), (HostState::Dirty, 1), "{end:?}");
+    agent.undo(UndoScope::Run(run), false);
+    let end = agent.supervisor.finish(&run_id()).unwrap();
+    assert_eq!(end.state, HostState::Dirty, "it was never in force: {end:?}");
+}
+
+#[test]
+fn what_two_runs_claimed_is_unproven_while_the_other_is_in_force() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, Some("value")))]);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    let end_other = another_run(&agent);
+    let end = agent.supervisor.finish(&run_id()).unwrap();
+    assert_eq!((end.state, end.ours.len()), (HostState::Unproven, 1), "{end:?}");
+    assert!(end.ours[0].contains("run r2 (Friday, by alice)"), "{end:?}");
+    end_other(&agent);
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap().state, HostState::Clean);
+}
+
+#[test]
 fn what_is_left_to_an_administrator_is_not_called_ours() {
     for (file, text) in [("a.theirs", "file:value"), ("a.taken", "")] {
         let agent = Agent::new();

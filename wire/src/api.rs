@@ -438,9 +438,9 @@ impl StartProbes {
 /// How a host ended a run, as the agent can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndState {
-    /// Clean, dirty or stuck.
+    /// Clean, dirty, stuck or unproven.
     pub state: HostState,
-    /// What of ours remains, or what differs in what we claimed.
+    /// What of ours remains, or what differs in what we claimed; where it is unproven, why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ours: Vec<String>,
     /// What others changed meanwhile.
@@ -462,7 +462,7 @@ pub enum HostState {
     Stuck,
     /// Replaced, or never came back.
     Gone,
-    /// Could not be asked.
+    /// Could not be asked, or nobody can tell whose doing it is that something differs.
     Unproven,
 }
 

@@ -27,7 +27,7 @@ pub struct Parties<'a> {
 pub struct Other {
     /// Which.
     pub injection: InjectionId,
-    /// What it claimed.
+    /// What it claimed, where it has begun to touch that: what waits for its start has done nothing yet.
     pub claims: Vec<Claim>,
     /// Whether it is still open.
     pub open: bool,
@@ -42,6 +42,8 @@ pub struct Difference {
     pub ours: Vec<String>,
     /// What others changed: people, or other runs.
     pub foreign: Vec<String>,
+    /// What this run and one that is open both claimed, so that nobody can tell whose doing it is.
+    pub unproven: Vec<String>,
     /// How many things were compared.
     pub compared: u64,
 }
@@ -53,7 +55,7 @@ pub fn compare(before: &Snapshot, after: &Snapshot, claims: &[Claim]) -> Differe
 }
 
 /// Compares. What has the name of another run's injection is that run's, and so is what it claims, unless this run
-/// claims it too. What this run claims and what carries our prefix is ours; everything else is somebody else's doing.
+/// claims it too: then it is unproven while the other is open, and ours afterwards. What this run claims and what carries our prefix is ours; everything else is somebody else's doing.
 #[must_use]
 pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) -> Difference {
     let mut difference = Difference::default();
@@ -75,6 +77,10 @@ pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) 
                 let has = if other.open { "has it in force" } else { "had it in force" };
                 difference.foreign.push(format!("{line} ({} {has})", other.whose));
             }
+            Whose::Either(other) => difference.unproven.push(format!(
+                "{line}; {} has in force what this run claimed too: compare again when that has ended",
+                other.whose
+            )),
             Whose::Foreign => difference.foreign.push(line),
         }
     }
@@ -84,6 +90,8 @@ pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) 
 enum Whose<'a> {
     Ours,
     Other(&'a Other),
+    /// Of this run or of that one.
+    Either(&'a Other),
     Foreign,
 }
 
@@ -106,13 +114,12 @@ impl<'a> Parties<'a> {
         let claims = |claims: &[Claim]| claims.iter().any(|claim| covers(claim, key));
         let of_other =
             |open: bool| self.others.iter().find(|other| other.open == open && claims(&other.claims));
-        // What another run holds now it could only claim when this one had let go.
-        if let Some(other) = of_other(true) {
-            Whose::Other(other)
-        } else if claims(self.claims) {
-            Whose::Ours
-        } else {
-            of_other(false).map_or(Whose::Foreign, Whose::Other)
+        match (of_other(true), claims(self.claims)) {
+            // This one had let go before the other could claim it, which proves nothing of how it left it.
+            (Some(other), true) => Whose::Either(other),
+            (Some(other), false) => Whose::Other(other),
+            (None, true) => Whose::Ours,
+            (None, false) => of_other(false).map_or(Whose::Foreign, Whose::Other),
         }
     }
 }
@@ -261,7 +268,8 @@ mod tests {
         };
         assert_eq!(of(&[], true).foreign.len(), 1);
         assert!(of(&[], false).foreign[0].contains("had it in force"));
-        assert_eq!(of(&db, true).foreign.len(), 1, "it has it now, so this run let go");
+        let either = of(&db, true);
+        assert_eq!((either.ours.len(), either.foreign.len(), either.unproven.len()), (0, 0, 1), "{either:?}");
         assert_eq!(of(&db, false).ours.len(), 1, "either may have left it so");
         assert_eq!(compare(&up, &down, &[]).foreign, ["unit:runit/db changed: - up; + down"]);
     }

@@ -20,9 +20,18 @@ use crate::{
 /// So long before its file is written a snapshot may have been begun, in microseconds.
 const LOOK_US: u64 = 30_000_000;
 
+/// So often the host is compared, while injections of other runs start.
+const LOOKS_MOST: usize = 3;
+
 impl Core {
     pub(super) fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
-        let end = self.compare(run);
+        let mut end = self.compare(run);
+        for _ in 1..LOOKS_MOST {
+            match &end {
+                Ok((_, waited)) if self.has_begun(waited) => end = self.compare(run),
+                _ => break,
+            }
+        }
         let measured = self.prober.known();
         {
             let mut book = lock(&self.book);
@@ -33,10 +42,17 @@ impl Core {
             book.prune(&measured);
         }
         self.rest();
-        end
+        end.map(|(end, _)| end)
     }
 
-    fn compare(&self, run: &RunId) -> Result<EndState, Problem> {
+    /// Whether one of these waits for its start no more: what it does may have been taken for somebody else's doing.
+    fn has_begun(&self, waited: &[InjectionId]) -> bool {
+        let book = lock(&self.book);
+        waited.iter().any(|id| book.live.get(id).is_none_or(|entry| entry.state != State::Armed))
+    }
+
+    /// How the host is, and what of other runs waited for its start meanwhile.
+    fn compare(&self, run: &RunId) -> Result<(EndState, Vec<InjectionId>), Problem> {
         let cannot = |why: String| {
             refuse(
                 "cannot-compare",
@@ -63,7 +79,7 @@ impl Core {
                 },
             ));
         }
-        let (open, stuck) = {
+        let (open, stuck, waited) = {
             let book = lock(&self.book);
             told.extend(book.past.iter().map(|(id, past)| (id.clone(), past.clone())));
             told.extend(book.live.iter().map(|(id, entry)| (id.clone(), entry.past())));
@@ -71,7 +87,9 @@ impl Core {
                 .open_of(run)
                 .map(|entry| format!("{} is {:?}", entry.intent.id(), entry.state))
                 .collect();
-            (open, book.open_of(run).any(|entry| entry.state == State::Stuck))
+            let waited = book.live.values().filter(|entry| entry.state == State::Armed);
+            let waited: Vec<_> = waited.map(|entry| entry.intent.id().clone()).collect();
+            (open, book.open_of(run).any(|entry| entry.state == State::Stuck), waited)
         };
         let (mut claims, mut foreign, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (id, past) in told {
@@ -87,14 +105,17 @@ impl Core {
         claims.retain(|claim| !is_left(claim, &foreign));
         let parties = Parties { claims: &claims, others: &others };
         let found = self.wiring.snapshot.compare(&self.host, &before, parties).map_err(cannot)?;
-        let ours: Vec<String> = open.into_iter().chain(found.ours).collect();
+        let mut ours: Vec<String> = open.into_iter().chain(found.ours).collect();
         let state = if stuck {
             HostState::Stuck
-        } else if ours.is_empty() {
-            HostState::Clean
-        } else {
+        } else if !ours.is_empty() {
             HostState::Dirty
+        } else if !found.unproven.is_empty() {
+            HostState::Unproven
+        } else {
+            HostState::Clean
         };
-        Ok(EndState { state, ours, foreign: found.foreign, compared: found.compared })
+        ours.extend(found.unproven);
+        Ok((EndState { state, ours, foreign: found.foreign, compared: found.compared }, waited))
     }
 }

@@ -41,7 +41,9 @@ impl Past {
     /// As another run sees it that compares with a snapshot of that time. What bears its name is its own at any time.
     pub(super) fn into_other(self, injection: InjectionId, since_wall_us: u64) -> Other {
         let in_time = self.ended_wall_us.is_none_or(|ended| ended >= since_wall_us);
-        let claims = if in_time { self.claims } else { Vec::new() };
+        // What waits for its start, or never came to it, has only what bears its name.
+        let touched = in_time && !matches!(self.state, State::Armed | State::Disarmed);
+        let claims = if touched { self.claims } else { Vec::new() };
         Other { injection, claims, open: self.state.is_open(), whose: self.whose }
     }
 }

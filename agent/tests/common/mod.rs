@@ -212,9 +212,13 @@ impl Snapshot for Look {
                 .iter()
                 .for_each(|other| text.push_str(&format!(" of {}, open {}", other.whose, other.open)));
         }
-        let ours = claimed(parties.claims) && other.is_none_or(|other| !other.open);
-        let (ours, foreign) = if ours { (changed, Vec::new()) } else { (Vec::new(), changed) };
-        Ok(Compared { ours, foreign, compared: 1 })
+        let mut found = Compared { compared: 1, ..Compared::default() };
+        *match (claimed(parties.claims), other.is_some_and(|other| other.open)) {
+            (true, true) => &mut found.unproven,
+            (true, false) => &mut found.ours,
+            (false, _) => &mut found.foreign,
+        } = changed;
+        Ok(found)
     }
 }
 
