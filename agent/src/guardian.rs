@@ -53,6 +53,9 @@ pub const EXIT_LOST: u8 = 7;
 /// The exit code when the agent could not begin to serve.
 const EXIT_CANNOT: u8 = 2;
 
+/// How long the socket of an agent that ends may outlive its lock.
+const LINGERS: Duration = Duration::from_secs(1);
+
 /// What the three processes share.
 struct Shared {
     config: Arc<Config>,
@@ -75,6 +78,22 @@ impl Shared {
 
     fn pulse(&self, of: fn(&Page) -> &std::sync::atomic::AtomicU64) -> Pulse {
         Pulse::new(of, self.config.timings.stale_after.into())
+    }
+
+    /// Holds the lock again where its file is gone; what is wrong with it, once.
+    fn keep_lock(&self, holders: &[i32], said: &mut bool) {
+        match self.lock.keep() {
+            Ok(false) => *said = false,
+            Ok(true) => {
+                self.lock.name_holders(holders);
+                tracing::error!("the agent's lock was deleted or replaced while it ran; it is held anew");
+            }
+            Err(error) => {
+                if !std::mem::replace(said, true) {
+                    tracing::error!("the agent's lock was deleted or replaced while it ran: {error}");
+                }
+            }
+        }
     }
 
     /// Puts back all that is open, in this process; the exit code that says how that went.
@@ -122,6 +141,21 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
             return Ok(ExitCode::from(if code == 0 { EXIT_CANNOT } else { code }));
         }
     };
+    // One whose lock was deleted has all of it in force still. It closes its socket when it ends.
+    let until = Instant::now() + LINGERS;
+    while local::listens(&paths) {
+        if Instant::now() >= until {
+            return Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!(
+                    "an agent listens in {} already, although nobody holds the lock in {}; stop that one first",
+                    paths.run.display(),
+                    paths.state.display()
+                ),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
     LastGood::of(&config).write();
     let shared = Arc::new(Shared {
         config: Arc::new(config),
@@ -215,8 +249,11 @@ impl Guardian {
         let mut overdue = Overdue::new(self.shared.grace());
         let mut ready = false;
         let mut stopping = false;
+        let holders = [self.shared.guardian.as_raw_nonzero().get(), self.worker.raw(), self.helper.raw()];
+        let mut said = false;
         loop {
             page.guardian_beat.fetch_add(1, SeqCst);
+            self.shared.keep_lock(&holders, &mut said);
             let interval = self.shared.interval();
             wait_any(&[&self.worker, &self.helper, &self.signals, &page.bells().guardian], interval);
             page.bells().guardian.hear();

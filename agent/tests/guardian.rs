@@ -10,11 +10,13 @@ use std::{
     fs,
     path::PathBuf,
     process::{Child, ExitCode},
+    time::Duration,
 };
 
 use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
+    guardian::Lock,
     journal::{Replayed, Tail, read},
     wiring::{Link, Wiring},
 };
@@ -68,6 +70,8 @@ const TESTS: &[Test] = &[
     ("journal_cut_then_started_again", journal_cut_then_started),
     ("journal_and_copy_are_damaged", both_damaged),
     ("journal_deleted_under_a_live_agent", journal_deleted),
+    ("lock_deleted_under_a_live_agent", lock_deleted),
+    ("a_second_agent_leaves_one_that_listens_alone", second_agent_beside_one_that_listens),
     ("worker_killed_with_its_journal_cut", worker_killed_with_its_journal_cut),
     ("undo_all_halts_a_live_agent", undo_all_on_a_live_agent),
     ("undo_all_does_without_an_agent_that_hangs", undo_all_on_an_agent_that_hangs),
@@ -380,6 +384,47 @@ fn journal_deleted() {
     assert_eq!(undo.status.code(), Some(0), "{undo:?}");
     assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
     agent.assert_healed(&HealReason::AgentStopping);
+}
+
+/// It is held again by all three, and names them, so that whoever heals in their place ends them first.
+fn lock_deleted() {
+    let mut agent = Agent::in_force();
+    let lock = agent.dir.path().join("state/lock");
+    fs::remove_dir_all(agent.dir.path().join("state")).unwrap();
+    wait("the lock to name its holders", || {
+        fs::read_to_string(&lock).is_ok_and(|text| text.lines().count() == Processes::ALL.len())
+    });
+    wait("the journal to be made anew", || agent.dir.path().join("state/journal").exists());
+    let taken = Lock::take(&agent.config().paths(), Duration::ZERO).unwrap_err();
+    assert_eq!(taken.kind(), std::io::ErrorKind::WouldBlock, "{taken}");
+    assert!(agent.file("a").exists(), "nothing was put back");
+    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
+    assert!(undo.status.success(), "{undo:?}");
+    assert!(!agent.file("a").exists(), "put back although nobody answers");
+    agent.wait_gone();
+    agent.guardian.wait().unwrap();
+}
+
+/// Whatever became of the lock.
+fn second_agent_beside_one_that_listens() {
+    let dir = new_dir();
+    let socket = dir.path().join("run/control.sock");
+    let first = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let guardian = command(&dir, &["serve"]).spawn().unwrap();
+    // Ended with this test, also where it serves.
+    let mut second = Agent { dir, guardian, processes: Processes::default() };
+    let mut code = None;
+    wait("it to refuse", || {
+        code = second.guardian.try_wait().unwrap();
+        code.is_some()
+    });
+    assert_eq!(code.and_then(|code| code.code()), Some(2));
+    let log = fs::read_to_string(second.dir.path().join("stderr")).unwrap();
+    assert!(log.contains("an agent listens in"), "{log}");
+    assert!(!second.dir.path().join("state/journal").exists(), "it recovers nothing");
+    std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    drop(first);
 }
 
 /// The helper tells it by the guardian's exit code.

@@ -33,6 +33,8 @@ pub(super) fn run(shared: &Shared) -> i32 {
         let interval = shared.interval();
         wait_any(&[&guardian, &page.bells().helper], interval);
         page.bells().helper.hear();
+        // The guardian says what is wrong with it, and names the holders.
+        let _ = shared.lock.keep();
         // Held as soon as there is one: later its pid may be another's.
         if worker.is_none() {
             worker = Pid::from_raw(page.worker_pid.load(SeqCst)).and_then(|pid| Child::other(pid).ok());

@@ -1,5 +1,8 @@
 //! One agent at a time: a lock on a file in the state directory, shared by an agent's three processes.
 //!
+//! Somebody may delete the file while they live, alone or with its directory: each of them then makes it again, or takes the
+//! one that is there, beside the others. So they hold it shared; whoever wants it takes it for itself alone.
+//!
 //! The file names them. An agent that starts and finds the lock taken continues those of them that are stopped, so that
 //! they put back what is theirs; `undo --all` kills them and puts back itself. Stopped processes would hold lock and
 //! faults for ever.
@@ -7,8 +10,9 @@
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    path::Path,
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -27,7 +31,10 @@ const FILE: &str = "lock";
 
 /// The lock. Children forked with it hold it too; it is free when the last of them is gone.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    path: PathBuf,
+    held: Mutex<File>,
+}
 
 impl Lock {
     /// Takes it, waiting for an agent that still puts things back.
@@ -39,19 +46,15 @@ impl Lock {
     }
 
     fn take_with(paths: &Paths, patience: Duration, to_stopped: Option<Signal>) -> io::Result<Self> {
-        let dir = &paths.state;
-        std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
         let path = paths.state.join(FILE);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        // On a disk that cannot be written, a lock that is there can still be held.
-        let file: File = file
-            .or_else(|error| File::open(&path).map_err(|_| error))
-            .map_err(|error| cannot("open", &path, &error))?;
+        let mut file = open(&path)?;
         let until = Instant::now() + patience;
         let mut said = false;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self(file)),
+                // Deleted since it was opened, it keeps nobody out.
+                Ok(()) if !is_at(&file, &path) && Instant::now() < until => file = open(&path)?,
+                Ok(()) => return Ok(Self { path, held: Mutex::new(file) }),
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
                     if !std::mem::replace(&mut said, true) {
                         tracing::info!("waiting for another agent to let go of {}", path.display());
@@ -98,7 +101,50 @@ impl Lock {
     pub(super) fn name_holders(&self, pids: &[i32]) {
         let names = pids.iter().filter_map(|pid| Stat::read(*pid).ok().flatten());
         let text: String = names.map(|stat| format!("{}\n", stat.name)).collect();
-        let _ = self.0.set_len(0).and_then(|()| self.0.write_all_at(text.as_bytes(), 0));
+        let file = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0));
+    }
+
+    /// Where somebody deleted or replaced the file, holds the one that is there now, or a new one. True if that was so: it
+    /// names nobody yet.
+    ///
+    /// # Errors
+    /// It cannot be made, or another agent has it.
+    pub(super) fn keep(&self) -> io::Result<bool> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_at(&held, &self.path) {
+            return Ok(false);
+        }
+        let file = open(&self.path)?;
+        // Shared: each of the agent's processes comes here by itself.
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => *held = file,
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let why = format!("another agent holds {}, which was made anew", self.path.display());
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
+            }
+            Err(error) => return Err(cannot("lock", &self.path, &error.into())),
+        }
+        Ok(true)
+    }
+}
+
+/// Opens or creates the file.
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
+    }
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    // On a disk that cannot be written, a lock that is there can still be held.
+    file.or_else(|error| File::open(path).map_err(|_| error)).map_err(|error| cannot("open", path, &error))
+}
+
+/// Whether this is the file at a path. One that cannot be looked at counts as it.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (std::fs::metadata(path), file.metadata()) {
+        (Ok(there), Ok(own)) => (there.dev(), there.ino()) == (own.dev(), own.ino()),
+        (Err(error), _) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        _ => true,
     }
 }
 
@@ -127,4 +173,53 @@ fn signal_stopped_holders(paths: &Paths, signal: Signal) {
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {what} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(dir: &Path) -> Paths {
+        Paths { state: dir.join("state"), run: dir.join("run"), runit: Vec::new() }
+    }
+
+    #[test]
+    fn a_lock_whose_file_is_gone_is_held_again_by_all_who_had_it() {
+        for with_directory in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let paths = paths(dir.path());
+            let guardian = Lock::take(&paths, Duration::ZERO).unwrap();
+            assert!(!guardian.keep().unwrap());
+            // As after a fork, the same lock in another process.
+            let held = guardian.held.lock().unwrap().try_clone().unwrap();
+            let worker = Lock { path: guardian.path.clone(), held: Mutex::new(held) };
+            if with_directory {
+                std::fs::remove_dir_all(&paths.state).unwrap();
+            } else {
+                std::fs::remove_file(paths.state.join(FILE)).unwrap();
+            }
+            assert!(worker.keep().unwrap() && guardian.keep().unwrap());
+            worker.name_holders(&[std::process::id().cast_signed()]);
+            let named = std::fs::read_to_string(paths.state.join(FILE)).unwrap();
+            assert!(named.lines().any(|line| line.parse::<Name>().is_ok()), "{named}");
+            for one in [worker, guardian] {
+                let refused = Lock::take(&paths, Duration::ZERO).unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::WouldBlock, "{refused}");
+                drop(one);
+            }
+            assert!(!Lock::take(&paths, Duration::ZERO).unwrap().keep().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_lock_that_another_agent_took_meanwhile_is_not_shared_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let lock = Lock::take(&paths, Duration::ZERO).unwrap();
+        std::fs::remove_file(paths.state.join(FILE)).unwrap();
+        let other = Lock::take(&paths, Duration::ZERO).unwrap();
+        assert_eq!(lock.keep().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(other);
+        assert!(lock.keep().unwrap());
+    }
 }

@@ -15,17 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     EXIT_CANNOT, EXIT_STUCK, Shared,
-    page::{Page, Pulse, STOP_HELPER_DIED, Told},
+    page::{Pulse, STOP_HELPER_DIED, Told},
     proc::{Child, wait_any},
 };
 use crate::{
-    config::Config,
     local, metrics,
     supervisor::{Guard, Supervisor, recover},
-    wiring::{Link, Wiring},
+    wiring::Link,
 };
 
-/// How often the journal's file is looked after.
+/// How often the files of lock and journal are looked after.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// The supervisor, as soon as there is one.
@@ -48,12 +47,14 @@ pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
     page.bells().helper.ring();
     let slot = Slot::default();
     let Ok(helper) = helper.as_other() else { return 1 };
+    let holders = [shared.guardian, rustix::process::getpid()].map(|pid| pid.as_raw_nonzero().get());
+    let holders = [holders[0], holders[1], helper.raw()];
     let watch = Watch { shared: Arc::clone(shared), guardian, helper, slot: Arc::clone(&slot) };
     if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run()) {
         tracing::error!("cannot start a thread: {error}");
         return i32::from(EXIT_CANNOT);
     }
-    match serve(&shared.config, shared.wiring, page, &slot) {
+    match serve(shared, holders, &slot) {
         // The watching thread ends the process, when everything was put back.
         Ok(()) => loop {
             std::thread::park();
@@ -65,7 +66,8 @@ pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
     }
 }
 
-fn serve(config: &Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot) -> Result<(), String> {
+fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), String> {
+    let (config, wiring, page) = (&shared.config, shared.wiring, shared.page);
     let host = Arc::new(config.host());
     // Whatever an earlier agent left goes first; the guardian watches over it.
     let told = Arc::new(Told(page));
@@ -84,13 +86,16 @@ fn serve(config: &Arc<Config>, wiring: Wiring, page: &'static Page, slot: &Slot)
     let supervisor = Supervisor::start(Arc::clone(config), host, wiring, told, prober, recovered)
         .map_err(|error| format!("cannot start the supervisor: {error}"))?;
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor.clone());
-    let tidier = supervisor.clone();
+    let (tidier, lock) = (supervisor.clone(), Arc::clone(shared));
     std::thread::Builder::new()
         .name("journal".into())
         .stack_size(1 << 20)
         .spawn(move || {
+            let mut said = false;
             loop {
                 std::thread::sleep(TIDY_EVERY);
+                // First: a journal in a directory without a lock is anybody's.
+                lock.keep_lock(&holders, &mut said);
                 tidier.tidy();
             }
         })
