@@ -3,6 +3,7 @@
 //! The disk is a small tmpfs in a mount namespace of this program alone, which therefore has no test threads.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
+#[expect(dead_code, reason = "what other tests need of it")]
 mod common;
 
 use std::{fs, io, path::Path, process::ExitCode, sync::Arc};

@@ -3,6 +3,7 @@
 //! By a harness of its own, because the agent forks.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
+#[expect(dead_code, reason = "what other tests need of it")]
 mod common;
 mod harness;
 

@@ -242,10 +242,7 @@ fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
     for problem in [
         agent.supervisor.prepare(&again, &run, &ask).unwrap_err(),
         agent.supervisor.renew(&again, &run, &Renew { lease: LEASE }).unwrap_err(),
-        agent
-            .supervisor
-            .start_probes(&again, &run, &StartProbes { probes: Vec::new(), at_most: HOLD, environment: None })
-            .unwrap_err(),
+        agent.supervisor.start_probes(&again, &run, &probes()).unwrap_err(),
     ] {
         assert_eq!(problem.code, "distrusted");
         assert!(problem.title.contains("the certificate of mallory is not trusted"), "{}", problem.title);

@@ -87,7 +87,7 @@ impl Core {
         // Afterwards: finding out what the kernel has may load modules, some of which bring interfaces with them. Nothing is
         // touched yet.
         if ask.only_look {
-            let look = || self.wiring.snapshot.take(&self.host).map(drop).map_err(no_snapshot);
+            let look = || self.wiring.snapshot.take(&self.host).map(drop).map_err(|why| no_snapshot(&why));
             return if asks.is_empty() { Ok(()) } else { look() };
         }
         if asks.is_empty() {
@@ -219,15 +219,15 @@ impl Core {
         if snapshots::load(state, run).ok().flatten().is_some() {
             return Ok(false);
         }
-        let taken = self.wiring.snapshot.take(&self.host).map_err(no_snapshot)?;
+        let taken = self.wiring.snapshot.take(&self.host).map_err(|why| no_snapshot(&why))?;
         let needed = self.prober.known().into_iter().chain(lock(&self.book).needed().cloned()).collect();
         snapshots::save(state, run, &taken, &needed)
             .map(|()| true)
-            .map_err(|error| no_snapshot(format!("cannot write to {}: {error}", state.display())))
+            .map_err(|error| no_snapshot(&format!("cannot write to {}: {error}", state.display())))
     }
 }
 
-fn no_snapshot(why: String) -> Problem {
+fn no_snapshot(why: &str) -> Problem {
     refuse(
         "no-snapshot",
         format!("the host's state before the run could not be kept: {why}"),
