@@ -89,6 +89,12 @@ impl LinkError {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. })
     }
 
+    /// The agent had too many calls of this kind under way; it is worth asking again.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.problem().is_some_and(|problem| problem.code == "busy")
+    }
+
     /// The agent's reason, where it refused.
     #[must_use]
     pub const fn problem(&self) -> Option<&Problem> {

@@ -10,7 +10,7 @@ use firedrill_wire::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Run, RunError, clock::signed, input::Input};
-use crate::{link::LinkError, log::Event};
+use crate::log::Event;
 
 /// Beyond the lease, at which agents heal by themselves.
 const PATIENCE_US: i64 = 30_000_000;
@@ -136,7 +136,7 @@ impl Run {
             let asking = async move {
                 loop {
                     let end = agent.finish(&run).await;
-                    let over = !end.as_ref().is_err_and(LinkError::passing);
+                    let over = !end.as_ref().is_err_and(|error| error.passing() || error.is_busy());
                     let proven = Input::Proven {
                         host: host.clone(),
                         end: end.map_err(|error| error.to_string()),

@@ -285,6 +285,8 @@ pub(crate) struct Recorder {
     pub(crate) bins: watch::Sender<(u64, bool)>,
     /// Calls of `doctor` and `prepare` block while this is true.
     pub(crate) blocked: watch::Sender<bool>,
+    /// Calls of `finish` and `stop_probes` block while this is true.
+    pub(crate) endless: watch::Sender<bool>,
     pub(crate) renewals: AtomicU64,
 }
 
@@ -297,6 +299,7 @@ impl Recorder {
             events: watch::Sender::new(0),
             bins: watch::Sender::new((0, false)),
             blocked: watch::Sender::new(false),
+            endless: watch::Sender::new(false),
             renewals: AtomicU64::new(0),
         })
     }
@@ -310,7 +313,11 @@ impl Recorder {
     }
 
     fn block(&self) {
-        while *self.blocked.borrow() {
+        Self::block_on(&self.blocked);
+    }
+
+    fn block_on(switch: &watch::Sender<bool>) {
+        while *switch.borrow() {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -398,6 +405,7 @@ impl Control for Recorder {
     }
     fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
         self.note(format!("finish {run}"));
+        Self::block_on(&self.endless);
         Ok(EndState { state: HostState::Clean, ours: Vec::new(), foreign: Vec::new(), compared: 1 })
     }
     fn events(&self, after: u64) -> Feed<AgentEvent> {
@@ -418,6 +426,7 @@ impl Control for Recorder {
     }
     fn stop_probes(&self, run: &RunId) {
         self.note(format!("stop probes {run}"));
+        Self::block_on(&self.endless);
     }
     fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem> {
         self.note(format!("bins {run} after {after}"));

@@ -1,5 +1,7 @@
 //! Events and bins: nothing lost, nothing twice, and an end that can be told from a break.
 
+use std::time::Duration;
+
 use firedrill::link::{LinkError, offset};
 use firedrill_wire::{
     identity::Role,
@@ -103,6 +105,41 @@ async fn renewals_and_healing_pass_by_slow_calls() {
         match call.await.unwrap() {
             Ok(()) | Err(LinkError::Refused { status: 503, .. }) => {}
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Whoever may look may ask for these, as often as she likes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_waits_for_no_comparison() {
+    let house = House::new();
+    let served = house.serve().await;
+    let olga = house.person("olga", Role::Viewer);
+    served.control.endless.send_replace(true);
+    let ends: Vec<_> = (0..60)
+        .map(|n| {
+            let agent = served.agent(&olga);
+            tokio::spawn(async move {
+                if n % 2 == 0 {
+                    agent.finish(&run()).await.map(drop)
+                } else {
+                    agent.stop_probes(&run()).await.map(drop)
+                }
+            })
+        })
+        .collect();
+    let agent = served.agent(&olga);
+    // Until some have waited in vain: then the places of all were taken.
+    while !ends.iter().any(tokio::task::JoinHandle::is_finished) {
+        let all = super::house::undo_all();
+        let undo = agent.undo(&all);
+        tokio::time::timeout(Duration::from_secs(20), undo).await.expect("an undo does not wait").unwrap();
+    }
+    served.control.endless.send_replace(false);
+    for call in ends {
+        match call.await.unwrap() {
+            Ok(()) => {}
+            Err(error) => assert!(error.is_busy(), "{error:?}"),
         }
     }
 }

@@ -121,7 +121,7 @@ pub(super) async fn start_probes(
 }
 
 pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> Result<Empty, Refusal> {
-    let turn = app.lanes.heal("probes").await?;
+    let turn = app.lanes.brief("probes").await?;
     turn.run("probes", move || app.control.stop_probes(&run)).await?;
     Ok(Empty::default())
 }
@@ -142,7 +142,7 @@ pub(super) async fn exchange(
 pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> Recorded<UndoAnswer> {
     let undo: Undo = json(body, SMALL).await?;
     let asked = undo.clone();
-    let turn = app.lanes.heal("undo").await?;
+    let turn = app.lanes.undo("undo").await?;
     let answer = turn.run("undo", move || app.control.undo(&caller, &undo)).await?;
     Ok((Told::done(undone(&asked, &answer)), Json(answer)))
 }
@@ -163,13 +163,13 @@ fn kinds<'k>(all: impl Iterator<Item = &'k str>) -> String {
 /// Lets faults in again, so it takes the right to harm.
 pub(super) async fn release(State(app): Shared, Harm(caller): Harm, body: Body) -> Result<Empty, Refusal> {
     bytes(body, SMALL).await?;
-    let turn = app.lanes.heal("release").await?;
+    let turn = app.lanes.brief("release").await?;
     turn.run("release", move || app.control.release(&caller)).await??;
     Ok(Empty::default())
 }
 
 pub(super) async fn finish(State(app): Shared, _: Look, Run(run): Run, body: Body) -> Answer<EndState> {
     bytes(body, SMALL).await?;
-    let turn = app.lanes.heal("finish").await?;
+    let turn = app.lanes.finish("finish").await?;
     Ok(Json(turn.run("finish", move || app.control.finish(&run)).await??))
 }

@@ -19,7 +19,12 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Lanes {
     harm: Arc<Semaphore>,
     look: Arc<Semaphore>,
-    heal: Arc<Semaphore>,
+    /// Undos only: nobody can fill it with anything else.
+    undo: Arc<Semaphore>,
+    /// Comparisons with snapshots: slow, and whoever may look may ask for them.
+    finish: Arc<Semaphore>,
+    /// What ends or frees something at once.
+    brief: Arc<Semaphore>,
     exchange: Arc<Semaphore>,
     renewals: mpsc::Sender<Job>,
 }
@@ -38,7 +43,15 @@ impl Lanes {
             }
         });
         let lane = |places| Arc::new(Semaphore::new(places));
-        Self { harm: lane(8), look: lane(8), heal: lane(16), exchange: lane(8), renewals }
+        Self {
+            harm: lane(8),
+            look: lane(8),
+            undo: lane(16),
+            finish: lane(4),
+            brief: lane(8),
+            exchange: lane(8),
+            renewals,
+        }
     }
 
     pub(super) async fn harm(&self, what: &str) -> Result<Turn, Refusal> {
@@ -53,8 +66,16 @@ impl Lanes {
         turn(&self.exchange, what).await
     }
 
-    pub(super) async fn heal(&self, what: &str) -> Result<Turn, Refusal> {
-        Arc::clone(&self.heal).acquire_owned().await.map(Turn).map_err(|_| Refusal::busy(what))
+    pub(super) async fn finish(&self, what: &str) -> Result<Turn, Refusal> {
+        turn(&self.finish, what).await
+    }
+
+    pub(super) async fn brief(&self, what: &str) -> Result<Turn, Refusal> {
+        turn(&self.brief, what).await
+    }
+
+    pub(super) async fn undo(&self, what: &str) -> Result<Turn, Refusal> {
+        Arc::clone(&self.undo).acquire_owned().await.map(Turn).map_err(|_| Refusal::busy(what))
     }
 
     /// Runs on the thread that only renewals use.
