@@ -18,8 +18,10 @@ use crate::{
     wiring::{Leave, Prober},
 };
 
-/// Of so many runs the measurements are kept.
-const RUNS: usize = 4;
+/// So many runs measure at the same time.
+const RUNNING: usize = 16;
+/// Of so many runs that have stopped measuring, the newest, the measurements are kept.
+const STOPPED: usize = 4;
 
 /// The probes of the last few runs.
 #[derive(Default)]
@@ -57,13 +59,17 @@ impl Prober for Probes {
         let rate = ask.probes.iter().map(|probe| probe.rate).sum();
         let (spool, together) = {
             let runs = self.runs();
-            let others = runs.iter().filter(|known| known.run != *run && !known.running.is_finished());
+            let others: Vec<&OfRun> =
+                runs.iter().filter(|known| known.run != *run && !known.running.is_finished()).collect();
+            if others.len() >= RUNNING {
+                return Err(full(&others));
+            }
             // The numbers of the bins go on, so that who reads them notices nothing but the other probes.
             let before = runs.iter().find(|known| known.run == *run);
             // Whoever reads them takes them for the owner's.
             before.map_or(Ok(()), |before| caller.must_be(&before.owner, run))?;
             let spool = before.map_or_else(Spool::new, |before| before.running.spool.clone());
-            (spool, rate + others.map(|known| known.rate).sum::<f64>())
+            (spool, rate + others.iter().map(|known| known.rate).sum::<f64>())
         };
         if together > f64::from(leave.most_rate) {
             return Err(refuse(
@@ -84,11 +90,11 @@ impl Prober for Probes {
             before.running.stop();
         }
         runs.push_back(OfRun { run: run.clone(), owner: caller.name.clone(), rate, running });
-        while runs.len() > RUNS {
-            if let Some(oldest) = runs.pop_front() {
-                oldest.running.stop();
-            }
-        }
+        // What measures is never given up for another run.
+        let stopped: Vec<RunId> =
+            runs.iter().filter(|known| known.running.is_finished()).map(|known| known.run.clone()).collect();
+        let old = &stopped[..stopped.len().saturating_sub(STOPPED)];
+        runs.retain(|known| !old.contains(&known.run));
         Ok(())
     }
 
@@ -114,6 +120,16 @@ impl Prober for Probes {
         };
         Ok(Box::pin(known.running.spool.feed(after)))
     }
+}
+
+/// The refusal where as many runs measure as may.
+fn full(others: &[&OfRun]) -> Problem {
+    let who: Vec<String> = others.iter().map(|one| format!("{} ({})", one.run, one.owner)).collect();
+    refuse(
+        "too-many",
+        format!("{} runs measure on this host, which is the most: {}", others.len(), who.join(", ")),
+        "wait until one of them is over, or undo one, or measure from another host",
+    )
 }
 
 #[cfg(test)]
@@ -150,6 +166,44 @@ mod tests {
             certificate: None,
         };
         probes.start(&run.parse().unwrap(), &caller, &ask, &leave)
+    }
+
+    #[tokio::test]
+    async fn newer_runs_stop_no_run_that_measures() {
+        let probes = Probes::default();
+        for n in 0..RUNNING {
+            assert_eq!(start(&probes, &format!("r{n}"), probe(1.0, "")), Ok(()));
+        }
+        let problem = start_as(&probes, "bob", "late", probe(1.0, "")).unwrap_err();
+        assert_eq!(problem.code, "too-many");
+        assert!(
+            problem.title.contains("16 runs measure") && problem.title.contains("r0 (alice)"),
+            "{problem:?}"
+        );
+        assert!(probes.runs().iter().all(|known| !known.running.is_finished()), "all measure on");
+        assert_eq!(start(&probes, "r0", probe(2.0, "")), Ok(()), "its own probes may be replaced");
+
+        let over = |probes: &Probes, run: &str| {
+            let id: RunId = run.parse().unwrap();
+            probes.stop(&id);
+            while probes.runs().iter().any(|known| known.run == id && !known.running.is_finished()) {
+                std::thread::yield_now();
+            }
+        };
+        over(&probes, "r7");
+        assert_eq!(start_as(&probes, "bob", "late", probe(1.0, "")), Ok(()));
+        for n in 0..2 * STOPPED {
+            over(&probes, "late");
+            assert_eq!(start_as(&probes, "bob", "late", probe(1.0, "")), Ok(()), "{n}");
+        }
+        assert!(probes.known().contains(&"r7".parse().unwrap()), "what it measured can be read");
+        for n in 8..=8 + STOPPED {
+            over(&probes, &format!("r{n}"));
+            assert_eq!(start(&probes, &format!("new{n}"), probe(1.0, "")), Ok(()));
+        }
+        let known = probes.known();
+        assert!(!known.contains(&"r7".parse().unwrap()), "the oldest of those that are over goes first");
+        assert_eq!(known.len(), RUNNING + STOPPED);
     }
 
     #[tokio::test]
