@@ -12,7 +12,7 @@ mod rule;
 use std::path::Path;
 
 use firedrill_wire::{
-    Span, Touches,
+    InjectionId, Span, Touches,
     api::{Claim, Problem, StartProbes},
 };
 use serde::Deserialize;
@@ -23,6 +23,8 @@ use crate::{control::Caller, fault::refuse};
 
 /// Shorter leases end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
+/// A fault may be armed so long before its start under any policy.
+const AHEAD: Span = Span::secs(3600);
 
 /// What may be done on this host.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -223,6 +225,26 @@ impl Policy {
             ));
         }
         Ok(())
+    }
+
+    /// Whether a fault may be armed so long before its start. Longer than any hold: a later part of a long attack is armed
+    /// with its first.
+    ///
+    /// # Errors
+    /// The refusal names the bound.
+    pub fn check_ahead(&self, id: &InjectionId, ahead: Span, file: &Path) -> Result<(), Problem> {
+        let most = self.max_hold.max(AHEAD);
+        if ahead <= most {
+            return Ok(());
+        }
+        Err(refuse(
+            "too-early",
+            format!("{id} would start in {ahead}; a fault is armed at most {most} before its start"),
+            format!(
+                "arm it later; the bound is {AHEAD}, or policy.max_hold in {} where that is longer",
+                file.display()
+            ),
+        ))
     }
 
     /// Whether so many may be open at a time.

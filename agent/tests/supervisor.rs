@@ -508,6 +508,44 @@ fn of_two_who_prepare_the_same_run_first_one_gets_it() {
 }
 
 #[test]
+fn a_changed_policy_disarms_what_has_not_started_and_says_why() {
+    for (policy, why) in [
+        ("max_hold = \"1s\"", &["at most 1s", "policy.max_hold", "agent.toml"][..]),
+        ("max_faults = 1", &["at most 1 ", "policy.max_faults", "agent.toml"]),
+        ("max_hol = \"1s\"", &["max_hol", "agent.toml", "nothing is injected"]),
+    ] {
+        let agent = Agent::new();
+        agent.in_force(&[("x", pause("x", None, None))]);
+        agent.arm(&agent.prepared(&a(), 60_000)).unwrap();
+        agent.renew().unwrap();
+        assert_eq!(agent.history("a").0, [State::Armed], "the policy is as it was");
+        let text = config_text(agent.dir.path(), &format!("[policy]\n{policy}\n"));
+        fs::write(agent.dir.path().join("agent.toml"), text).unwrap();
+        agent.renew().unwrap();
+        agent.wait_for("a", State::Disarmed);
+        let (_, reason, detail) = agent.history("a");
+        assert_eq!(reason, Some(HealReason::NotAllowed));
+        assert!(why.iter().all(|why| detail.contains(why)), "{detail}");
+        assert_eq!(agent.history("x").0.last(), Some(&State::InForce), "it stays until its hold is over");
+        agent.undo(UndoScope::All, false);
+    }
+}
+
+#[test]
+fn a_start_is_armed_an_hour_ahead_at_most() {
+    let agent = Agent::new();
+    let far = agent.prepared(&a(), 3_700_000);
+    let refused = agent.supervisor.arm(&alice(), &run_id(), &far).unwrap_err();
+    assert_eq!(refused.code, "too-early");
+    assert!(refused.title.contains("at most 1h before its start"), "{refused:?}");
+    agent.arm(&agent.prepared(&a(), 3_500_000)).unwrap();
+    agent.undo(UndoScope::All, false);
+    let agent = Agent::with("[policy]\nmax_hold = \"2h\"\n");
+    agent.arm(&agent.prepared(&a(), 3_700_000)).unwrap();
+    agent.undo(UndoScope::All, false);
+}
+
+#[test]
 fn claims_are_exclusive_unless_both_share() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, Some("x,shared y")))]);

@@ -156,6 +156,8 @@ fn ended_early(
                 doubts.push(void(format!("{name} could not be made wholly: {detail}")));
                 continue;
             }
+            // Only what had not started is called off, but the start may have been under way.
+            Some(HealReason::NotAllowed) => "the host's policy changed and allows it no more",
             Some(HealReason::WorkerDied) => "the agent's worker died and the guardian healed",
             Some(HealReason::GuardianDied) => "the agent's guardian died and the worker healed",
             Some(HealReason::FoundAtStart) => "the agent started anew and healed what it found",

@@ -158,6 +158,7 @@ fn an_agent_that_died_is_unknown() {
         (HealReason::FoundAtStart, "started anew"),
         (HealReason::AgentStopping, "stopped or upgraded"),
         (HealReason::InjectFailed, "could not be made wholly"),
+        (HealReason::NotAllowed, "policy changed"),
     ] {
         let mut drill = Drill::one();
         drill.acts[0].reason = reason;

@@ -47,6 +47,8 @@ pub enum HealReason {
         /// The certificate's name.
         by: String,
     },
+    /// It was armed, and the host's policy, which changed since, does not allow it. The detail says why.
+    NotAllowed,
     /// The effect could not be made, or not wholly.
     InjectFailed,
     /// The agent is being stopped or upgraded.

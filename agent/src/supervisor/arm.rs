@@ -18,6 +18,7 @@ use super::{
 use crate::{
     active,
     bell::Alarm,
+    config::Rules,
     control::Caller,
     fault::{Ask, Live, refuse},
     journal::{Intent, JournalError},
@@ -57,6 +58,8 @@ impl Core {
         }
         self.allowed_lease(arm.lease)?;
         let (asked, environment) = self.asked(run, arm)?;
+        // Before they are asked: if they change from here on, a renewal asks the new ones.
+        let rules = self.live.rules()?;
         let intents = arm
             .injections
             .iter()
@@ -90,7 +93,7 @@ impl Core {
         };
         // Before they are in the book: a journal that is made anew tells of what is there.
         self.mind_journal().map_err(|error| unwritten(&error))?;
-        self.enter(caller, run, arm, entries)?;
+        self.enter(caller, run, arm, entries, &rules)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
 
         if let Err(error) = self.journal_intents(&intents) {
@@ -190,6 +193,10 @@ impl Core {
                 "arm with a start that is further ahead",
             ));
         }
+        let ahead = Span::micros(one.start_boot_us.saturating_sub(now));
+        for rules in self.live.rules()? {
+            rules.policy.check_ahead(&one.id, ahead, self.policy_file())?;
+        }
         let ask = Ask { id: one.id.clone(), fault: asked.fault.clone(), hold: one.hold };
         let starts = clock::wall_us().saturating_add(one.start_boot_us.saturating_sub(now));
         self.allowed(caller, environment, &ask, starts)?;
@@ -217,6 +224,7 @@ impl Core {
         run: &RunId,
         arm: &Arm,
         entries: Vec<(Intent, Arc<Alarm>)>,
+        asked: &[Arc<Rules>],
     ) -> Result<(), Problem> {
         self.open_for(run)?;
         // Before the lock, which is never held while a file is read.
@@ -268,7 +276,9 @@ impl Core {
         known.heard_boot_us = now;
         let renewals = known.renewals;
         for (intent, alarm) in entries {
-            book.live.insert(intent.id().clone(), Entry::new(intent, renewals, alarm));
+            let mut entry = Entry::new(intent, renewals, alarm);
+            entry.allowed_by = asked.to_vec();
+            book.live.insert(entry.intent.id().clone(), entry);
         }
         book.prune(&measured);
         self.watch(book);

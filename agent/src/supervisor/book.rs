@@ -14,7 +14,7 @@ use firedrill_wire::{
     journal::{AgentEvent, HealReason, State},
 };
 
-use super::past::Past;
+use super::{past::Past, permit::Allowed};
 use crate::{
     bell::Alarm,
     control::Caller,
@@ -56,6 +56,10 @@ pub(super) struct Entry {
     pub(super) journaled: bool,
     /// It is to be put back, and why.
     pub(super) wanted: Option<HealReason>,
+    /// The rules that have allowed it.
+    pub(super) allowed_by: Allowed,
+    /// What rules that came later say against it.
+    pub(super) refusal: String,
     /// The lease was renewed: the kernel's own switch is to be moved.
     pub(super) renewed: bool,
     /// The lease was renewed since it was armed.
@@ -127,6 +131,8 @@ impl Entry {
             state: State::Armed,
             journaled: false,
             wanted: None,
+            allowed_by: Vec::new(),
+            refusal: String::new(),
             renewed: false,
             due: false,
             renewals_before,
@@ -159,6 +165,14 @@ impl Entry {
         let called_off = self.wanted.is_some() && self.intent.live.ask.fault.reversible();
         let at_most_us = if called_off { 0 } else { at_most_us };
         self.made_by = Some(boot_us().saturating_add(at_most_us).saturating_add(LATE_US));
+    }
+
+    /// It is not to start, because rules that came since it was armed refuse it. What has started stays.
+    pub(super) fn disallow(&mut self, why: String) {
+        if self.state == State::Armed && self.wanted.is_none() {
+            self.refusal = why;
+            self.want(&HealReason::NotAllowed);
+        }
     }
 
     pub(super) fn renew(&mut self) {

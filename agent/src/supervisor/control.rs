@@ -66,7 +66,7 @@ impl Control for Supervisor {
 
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
         self.0.owned(run, caller)?;
-        self.0.renew(run, renew)
+        self.0.renew(caller, run, renew)
     }
 
     fn audit(&self, request: Request) {
@@ -113,12 +113,14 @@ impl Control for Supervisor {
 }
 
 impl Core {
-    fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
+    fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
         self.not_distrusted(run)?;
         // What was armed with a lease of that length was allowed to.
         if lock(&self.book).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
             self.allowed_lease(renew.lease)?;
         }
+        // Before the lock, which is never held while a file is read.
+        let asked_again = self.ask_again(caller, run);
         let clock = self.clock();
         let mut book = lock(&self.book);
         let in_force = book.open_of(run).any(|entry| entry.state != State::Stuck);
@@ -137,6 +139,13 @@ impl Core {
         known.lease = renew.lease;
         known.lease_until = clock.boot_us.saturating_add(renew.lease.as_micros());
         known.heard_boot_us = clock.boot_us;
+        for (id, answer) in asked_again {
+            match (book.live.get_mut(&id), answer) {
+                (Some(entry), Ok(rules)) => entry.allowed_by = rules,
+                (Some(entry), Err(why)) => entry.disallow(why),
+                (None, _) => {}
+            }
+        }
         for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
         {
             entry.renew();

@@ -197,7 +197,8 @@ impl Life {
         let gone = || Next::Never(HealReason::LeaseExpired, "its run is not known any more".to_owned());
         let Some(entry) = book.live.get(&self.id) else { return gone() };
         if let Some(reason) = &entry.wanted {
-            return Next::Never(reason.clone(), "it had not started".to_owned());
+            let why = if entry.refusal.is_empty() { "it had not started" } else { &entry.refusal };
+            return Next::Never(reason.clone(), why.to_owned());
         }
         let Some(run) = book.runs.get(&entry.intent.run) else { return gone() };
         let (now, start) = (boot_us(), entry.intent.start_boot_us);

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use firedrill_probe::clock;
 use firedrill_wire::{
-    RunId,
+    InjectionId, RunId,
     api::{Claim, Problem, StartProbes},
     exchange::{Exchange, Exchanged},
-    journal::What,
+    journal::{State, What},
 };
 
 use super::{Core, Supervisor, book::Book, lock};
@@ -24,6 +24,9 @@ use crate::{
     service,
     wiring::Leave,
 };
+
+/// The rules that allowed something, all of which must.
+pub(super) type Allowed = Vec<Arc<Rules>>;
 
 /// Refuses everything that could harm while the host is halted or the agent stops.
 pub(super) fn takes_anything(book: &Book) -> Result<(), Problem> {
@@ -100,6 +103,52 @@ impl Core {
             rules.iter().find_map(|rules| rules.policy.of_protected(unit.name(), self.policy_file()))
         });
         refusal.map_or(Ok(()), Err)
+    }
+
+    /// What the rules of now say to a run's injections that are armed, where they are not those that allowed them. What is in
+    /// force stays until its hold is over.
+    pub(super) fn ask_again(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+    ) -> Vec<(InjectionId, Result<Allowed, String>)> {
+        let (armed, environment, open) = {
+            let book = lock(&self.book);
+            let armed =
+                book.open_of(run).filter(|entry| entry.state == State::Armed && entry.wanted.is_none());
+            let armed: Vec<_> =
+                armed.map(|entry| (entry.intent.id().clone(), entry.allowed_by.clone())).collect();
+            let open = book.live.values().filter(|entry| entry.state.is_open()).count();
+            (armed, book.runs.get(run).and_then(|known| known.environment.clone()), open)
+        };
+        if armed.is_empty() {
+            return Vec::new();
+        }
+        let rules = self.live.rules();
+        let ask = |id: &InjectionId, before: &Allowed| -> Option<Result<Allowed, Problem>> {
+            let rules = match &rules {
+                Ok(rules) if rules.iter().all(|now| before.iter().any(|known| known == now)) => return None,
+                Ok(rules) => rules,
+                Err(problem) => return Some(Err(problem.clone())),
+            };
+            let intent = lock(&self.book).live.get(id)?.intent.clone();
+            let (ask, claims) = (&intent.live.ask, &intent.live.prepared.claims);
+            let ahead = intent.start_boot_us.saturating_sub(clock::boot_us());
+            let starts = clock::wall_us().saturating_add(ahead);
+            let count = |rules: &Arc<Rules>| rules.policy.check_count(open, self.policy_file());
+            let allowed = self
+                .allowed(caller, environment.as_deref(), ask, starts)
+                .and_then(|()| self.allowed_claims(caller, environment.as_deref(), ask, claims))
+                .and_then(|()| rules.iter().try_for_each(count));
+            Some(allowed.map(|()| rules.clone()))
+        };
+        armed
+            .into_iter()
+            .filter_map(|(id, before)| {
+                let answer = ask(&id, &before)?;
+                Some((id, answer.map_err(|problem| format!("{}; {}", problem.title, problem.hint))))
+            })
+            .collect()
     }
 
     pub(super) fn start_probes(

@@ -178,6 +178,7 @@ fn why(reason: &HealReason) -> String {
         HealReason::HoldOver => "its hold was over".to_owned(),
         HealReason::LeaseExpired => "the lease ended".to_owned(),
         HealReason::Asked { by } => format!("asked by {by}"),
+        HealReason::NotAllowed => "the host's policy does not allow it any more".to_owned(),
         HealReason::InjectFailed => "it could not be made".to_owned(),
         HealReason::AgentStopping => "the agent was stopped".to_owned(),
         HealReason::FoundAtStart => "found when the agent started".to_owned(),
