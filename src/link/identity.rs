@@ -162,6 +162,10 @@ impl Identity {
                 .map_err(|why| not_pem(path, "revocation list", why.to_string()))?,
             None => Vec::new(),
         };
+        // A file that was cut or is being written would revoke nobody.
+        if let (Some(path), true) = (crl, crls.is_empty()) {
+            return Err(not_pem(path, "revocation list", "there is none".to_owned()));
+        }
         let authority = |source| IdentityError::Authority { path: ca.into(), source };
         let people =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), Arc::clone(&provider))

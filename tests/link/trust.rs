@@ -212,6 +212,39 @@ async fn no_call_gets_through_that_begins_after_a_list_was_put_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_empty_takes_no_revocation_back() {
+    let house = House::new();
+    let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));
+    house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
+    let crl = crl_file(house.dir.path());
+    let served = Served::new(house.tls(Some(&crl)), Recorder::new()).await;
+    assert_eq!(trust(served.agent(&mallory).status().await), Trust::CoordinatorRevoked);
+    // As a disk that is full leaves it, or a copy that is under way.
+    std::fs::write(&crl, "").unwrap();
+    let error = served.tls.reload_if_changed().unwrap_err().to_string();
+    assert!(error.contains("revocation list") && error.contains("there is none"), "{error}");
+    assert_eq!(trust(served.agent(&mallory).status().await), Trust::CoordinatorRevoked);
+    served.agent(&olga).arm(&run(), &arm()).await.unwrap();
+    house.pki.write_crl(10).unwrap();
+    assert!(served.tls.reload_if_changed().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_counts_although_the_hosts_own_new_files_are_bad() {
+    let house = House::new();
+    house.pki.write_crl(10).unwrap();
+    let served = Served::new(house.tls(Some(&crl_file(house.dir.path()))), Recorder::new()).await;
+    let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));
+    served.agent(&mallory).arm(&run(), &arm()).await.unwrap();
+    house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
+    std::fs::write(house.dir.path().join("hosts/app-1.key"), "half a ke").unwrap();
+    let error = served.tls.reload_if_changed().unwrap_err().to_string();
+    assert!(error.contains("app-1.key"), "{error}");
+    assert_eq!(trust(served.agent(&mallory).status().await), Trust::CoordinatorRevoked);
+    served.agent(&olga).arm(&run(), &arm()).await.expect("the key from before is still in use");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outdated_revocation_list_stops_harm_and_not_healing() {
     let house = House::new();
     let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));

@@ -153,6 +153,8 @@ impl Door {
         let connection = builder().serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let mut changes = self.tls.changes();
+        // Trust may have been withdrawn during the handshake, which went by what was read before it.
+        changes.mark_changed();
         let mut idle = interval(Duration::from_secs(5));
         loop {
             tokio::select! {

@@ -1,6 +1,7 @@
 //! The agent's own certificate and whom it trusts, read from files and read again when they change.
 //!
-//! Files that cannot be used never replace those that can: a reload that fails leaves everything as it was.
+//! Files that cannot be used never replace those that can. Whom it trusts and what it is are read apart: a revocation counts
+//! also where the agent's own new certificate cannot be used.
 
 use std::{
     fs, io,
@@ -97,13 +98,22 @@ struct Inner {
     files: Files,
     loaded: ArcSwap<Loaded>,
     /// The files as they were last read; locked while they are read.
-    stamps: Mutex<Stamps>,
+    stamps: Mutex<Known>,
     changes: watch::Sender<u64>,
 }
 
 /// What tells a file from one that was changed or took its place: device, inode, size, and when its inode changed.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 type Stamps = [Stamp; 4];
+
+/// What is known of the files.
+#[derive(Debug, Default)]
+struct Known {
+    /// As they were when they were last read to the end.
+    read: Stamps,
+    /// As they were when the log last complained of them.
+    complained: Option<Stamps>,
+}
 
 #[derive(Debug)]
 struct Files {
@@ -120,6 +130,14 @@ struct Files {
 pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
     pub(super) verifier: Arc<Verifier>,
+    own: Arc<Own>,
+}
+
+/// What the agent is: its certificate, with those between it and the authority, and its key.
+#[derive(Debug)]
+struct Own {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
     host: String,
 }
 
@@ -138,12 +156,13 @@ impl Tls {
             crl: crl.map_or_else(|| ca.with_file_name(CRL_FILE), Path::to_path_buf),
             crl_needed: AtomicBool::new(crl.is_some()),
         };
-        let stamps = files.stamps();
-        let loaded = files.load()?;
+        let known = Known { read: files.stamps(), complained: None };
+        let verifier = files.verifier()?;
+        let loaded = files.server(verifier, Arc::new(files.own()?))?;
         Ok(Self(Arc::new(Inner {
             files,
             loaded: ArcSwap::from_pointee(loaded),
-            stamps: Mutex::new(stamps),
+            stamps: Mutex::new(known),
             changes: watch::Sender::new(0),
         })))
     }
@@ -151,13 +170,14 @@ impl Tls {
     /// The host's name, from its certificate.
     #[must_use]
     pub fn host(&self) -> String {
-        self.0.loaded.load().host.clone()
+        self.0.loaded.load().own.host.clone()
     }
 
     /// Reads the files again. New connections use what they say; those of peers that are no longer trusted are cut.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it; everything stays as it was.
+    /// Names the file and what is wrong with it. What belongs to that file stays as it was: whom the agent trusts, or what it
+    /// is.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.read_again(&mut self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -169,26 +189,31 @@ impl Tls {
     pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
         let mut known = self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.0.files.stamps();
-        if *known == now {
+        if known.read == now {
             return Ok(false);
         }
-        let changed: Vec<String> = (self.0.files.all().iter().zip(known.iter().zip(&now)))
+        let changed: Vec<String> = (self.0.files.all().iter().zip(known.read.iter().zip(&now)))
             .filter(|(_, (before, now))| before != now)
             .map(|(path, _)| path.display().to_string())
             .collect();
         let told = changed.join(", ");
-        self.read_again(&mut known).inspect_err(|error| {
-            let mut why = error.to_string();
-            let mut cause = std::error::Error::source(error);
-            while let Some(deeper) = cause {
-                why = format!("{why}: {deeper}");
-                cause = deeper.source();
+        if let Err(error) = self.read_again(&mut known) {
+            // Once for the same files, however often they are tried.
+            if known.complained.replace(now) != Some(now) {
+                let mut why = error.to_string();
+                let mut cause = std::error::Error::source(&error);
+                while let Some(deeper) = cause {
+                    why = format!("{why}: {deeper}");
+                    cause = deeper.source();
+                }
+                let line = format!(
+                    "{told} changed and cannot all be used ({why}); what was read of it before stays in use"
+                );
+                tracing::error!("{line}");
+                active::syslog(&line);
             }
-            let line =
-                format!("{told} changed and cannot be used ({why}); what was read before stays in use");
-            tracing::error!("{line}");
-            active::syslog(&line);
-        })?;
+            return Err(error);
+        }
         let line = format!("{told} changed and is in use from now on");
         tracing::info!("{line}");
         active::syslog(&line);
@@ -205,14 +230,28 @@ impl Tls {
         self.0.files.all().map(Path::to_path_buf).to_vec()
     }
 
-    fn read_again(&self, known: &mut Stamps) -> Result<(), TlsError> {
-        let stamps = self.0.files.stamps();
-        let loaded = self.0.files.load();
-        // Also after a failure: the same bad files are not complained of every time.
-        *known = stamps;
-        self.0.loaded.store(Arc::new(loaded?));
+    fn read_again(&self, known: &mut Known) -> Result<(), TlsError> {
+        let files = &self.0.files;
+        let stamps = files.stamps();
+        let verifier = files.verifier().inspect_err(|error| known.seen(stamps, error))?;
+        let own = files.own().and_then(|own| files.server(Arc::clone(&verifier), Arc::new(own)));
+        let (loaded, wrong) = match own {
+            Ok(loaded) => (loaded, None),
+            // Revocations do not wait for a certificate.
+            Err(error) => (files.server(verifier, Arc::clone(&self.loaded().own))?, Some(error)),
+        };
+        self.0.loaded.store(Arc::new(loaded));
         self.0.changes.send_modify(|generation| *generation += 1);
-        Ok(())
+        match wrong {
+            None => {
+                *known = Known { read: stamps, complained: None };
+                Ok(())
+            }
+            Some(error) => {
+                known.seen(stamps, &error);
+                Err(error)
+            }
+        }
     }
 
     pub(super) fn loaded(&self) -> arc_swap::Guard<Arc<Loaded>> {
@@ -221,6 +260,15 @@ impl Tls {
 
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+}
+
+impl Known {
+    /// Files whose contents are wrong are tried again when they have changed; one that could not be read, each time.
+    fn seen(&mut self, stamps: Stamps, error: &TlsError) {
+        if !matches!(error, TlsError::Read { .. }) {
+            self.read = stamps;
+        }
     }
 }
 
@@ -236,7 +284,8 @@ impl Files {
         })
     }
 
-    fn load(&self) -> Result<Loaded, TlsError> {
+    /// Reads whom the agent trusts.
+    fn verifier(&self) -> Result<Arc<Verifier>, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let authority = |source| TlsError::Authority { path: self.ca.clone(), source };
         let mut roots = RootCertStore::empty();
@@ -244,37 +293,53 @@ impl Files {
             roots.add(certificate).map_err(authority)?;
         }
         let crls = match read(&self.crl) {
-            Ok(pem) => CertificateRevocationListDer::pem_slice_iter(&pem)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|why| not_pem(&self.crl, "revocation list", why.to_string()))?,
+            Ok(pem) => Some(
+                CertificateRevocationListDer::pem_slice_iter(&pem)
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|why| not_pem(&self.crl, "revocation list", why.to_string()))?,
+            ),
             Err(TlsError::Read { source, .. })
                 if source.kind() == io::ErrorKind::NotFound && !self.crl_needed.load(Relaxed) =>
             {
-                Vec::new()
+                None
             }
             Err(error) => return Err(error),
         };
+        // A file that was cut or is being written would revoke nobody.
+        if crls.as_ref().is_some_and(Vec::is_empty) {
+            return Err(not_pem(&self.crl, "revocation list", "there is none".to_owned()));
+        }
+        let crls = crls.unwrap_or_default();
         let verifier = Verifier::new(&Arc::new(roots), &crls, &provider)
             .map_err(|source| TlsError::Verifier { path: self.ca.clone(), source })?;
-        let verifier = Arc::new(verifier);
+        self.crl_needed.fetch_or(!crls.is_empty(), Relaxed);
+        Ok(Arc::new(verifier))
+    }
 
+    /// Reads what the agent is.
+    fn own(&self) -> Result<Own, TlsError> {
         let chain = certificates(&self.cert)?;
         let host = host_of(&chain)
             .map_err(|why| TlsError::NoHost { path: self.cert.clone(), why: why.to_string() })?;
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
             .map_err(|why| not_pem(&self.key, "private key", why.to_string()))?;
+        Ok(Own { chain, key, host })
+    }
+
+    /// What the server uses from now on.
+    fn server(&self, verifier: Arc<Verifier>, own: Arc<Own>) -> Result<Loaded, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .map_err(TlsError::Version)?
             .with_client_cert_verifier(Arc::clone(&verifier) as _)
-            .with_single_cert(chain, key)
+            .with_single_cert(own.chain.clone(), own.key.clone_key())
             .map_err(|source| TlsError::Pair { cert: self.cert.clone(), key: self.key.clone(), source })?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         // A resumed session would pass by the verifier, and with it by revocation and expiry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        self.crl_needed.fetch_or(!crls.is_empty(), Relaxed);
-        Ok(Loaded { config: Arc::new(config), verifier, host })
+        Ok(Loaded { config: Arc::new(config), verifier, own })
     }
 }
 
