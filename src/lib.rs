@@ -25,3 +25,4 @@ mod testing;
 #[cfg(test)]
 mod truth_bench;
 pub mod verdict;
+mod whole;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     log::Log,
     score::{self, Facts, Scorecard},
+    whole,
 };
 
 use view::{ChartView, Sketch};
@@ -121,12 +122,8 @@ pub fn write(folder: &Path, input: &Input<'_>, formats: &[Format]) -> Result<Vec
     let mut paths = Vec::new();
     for format in formats {
         let path = folder.join(format.file());
-        let half = folder.join(format!(".{}.part", format.file()));
         let bytes = format.render(input)?;
-        std::fs::write(&half, bytes)
-            .and_then(|()| std::fs::rename(&half, &path))
-            .inspect_err(|_| drop(std::fs::remove_file(&half)))
-            .map_err(|source| ReportError::Write { path: path.clone(), source })?;
+        whole::replace(&path, &bytes).map_err(|source| ReportError::Write { path: path.clone(), source })?;
         paths.push(path);
     }
     Ok(paths)

@@ -22,6 +22,7 @@ use crate::{
     },
     run::APPROVAL_FILE,
     verdict::Exit,
+    whole,
 };
 
 /// No first record of a log is longer, in bytes.
@@ -77,7 +78,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (None, Some(_)) => args.what.join(name),
         (None, None) => PathBuf::from(name),
     };
-    write(&out, &text).wrap(format!("cannot write {}", out.display()))?;
+    // A run may be looking, in a folder that is somebody else's.
+    whole::replace(&out, text.as_bytes()).wrap(format!("cannot write {}", out.display()))?;
     outln!(
         "{} approves \"{}\" for {}: plan {}, seed {}",
         identity.name(),
@@ -109,13 +111,6 @@ fn headline(attack: &Attack) -> String {
     };
     let hold = attack.injections.iter().map(|one| one.hold).max().unwrap_or_default();
     format!("{}: {} on {shown} for {hold}", attack.name, kinds.join(", "))
-}
-
-/// Whole or not at all: a run may be looking.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    fs::write(&new, text)?;
-    fs::rename(&new, path)
 }
 
 /// The plan of a run, letter by letter as it is in its log.

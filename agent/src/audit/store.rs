@@ -101,8 +101,8 @@ impl Store {
             }
             self.whole = true;
         }
-        // One write a line: others may append too.
-        open(&path, &self.folder)?.write_all(&line)
+        // One write a line: others may append too. One that failed may have left half a line.
+        open(&path, &self.folder)?.write_all(&line).inspect_err(|_| self.whole = false)
     }
 }
 

@@ -10,7 +10,10 @@ use crate::alike;
 /// Writes the answers for one attack.
 pub(super) fn write(out: &mut String, answers: &[&Answer]) -> std::fmt::Result {
     let groups = alike::together(answers.iter().copied(), |(host, _, prepared)| {
-        let mut text = String::new();
+        let mut text = match &prepared.answer {
+            Prepared::Ready { .. } => String::new(),
+            Prepared::Refused(problem) => format!("{}: {}\n", problem.code, problem.title),
+        };
         // Writing to a String cannot fail.
         _ = body(&mut text, prepared, &[]);
         alike::without(&text, &[host, prepared.id.as_str()])
@@ -140,6 +143,18 @@ mod tests {
         );
         assert!(text.contains("  app41, app42 REFUSE (halted): alice halted it\n"), "{text}");
         assert!(text.ends_with("  each of them\n    note      SSH is spared\n"), "{text}");
+    }
+
+    #[test]
+    fn who_refuses_for_another_reason_is_told_apart() {
+        let refused = |n: usize, code: &str, title: &str| -> Answer {
+            let problem = Problem { code: code.to_owned(), title: title.to_owned(), hint: String::new() };
+            let id = format!("r-1-{n}").parse().expect("an id");
+            (format!("app{n}"), 0, PreparedOne { id, answer: Prepared::Refused(problem) })
+        };
+        let text = text(&[refused(1, "halted", "alice halted it"), refused(2, "no-such-kind", "too old")]);
+        assert!(text.contains("app1 REFUSES (halted): alice halted it"), "{text}");
+        assert!(text.contains("app2 REFUSES (no-such-kind): too old"), "{text}");
     }
 
     #[test]
