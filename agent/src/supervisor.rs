@@ -253,10 +253,13 @@ impl Core {
         true
     }
 
-    fn bury(&self, stones: Vec<Tombstone>) {
+    /// Journals tombstones; `stray` are those of what nobody here had heard of.
+    fn bury(&self, known: Vec<Tombstone>, stray: Vec<Tombstone>) {
+        let known = known.into_iter().map(|stone| Record::Tombstone { stone, stray: false });
+        let stray = stray.into_iter().map(|stone| Record::Tombstone { stone, stray: true });
         let mut journal = lock(&self.journal);
-        for stone in stones {
-            if let Err(error) = journal.record(Record::Tombstone(stone)) {
+        for record in known.chain(stray) {
+            if let Err(error) = journal.record(record) {
                 tracing::error!("{}; the tombstone stands in memory only", error.chain());
             }
         }

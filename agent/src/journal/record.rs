@@ -36,7 +36,14 @@ pub enum Record {
         undo: Vec<Undo>,
     },
     /// A delayed arm of this is refused.
-    Tombstone(Tombstone),
+    Tombstone {
+        /// What must never start.
+        #[serde(flatten)]
+        stone: Tombstone,
+        /// Nobody here had heard of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stray: bool,
+    },
     /// Something happened; handed on to coordinators.
     Event(AgentEvent),
 }
@@ -91,9 +98,9 @@ pub struct Tombstones {
 }
 
 impl Tombstones {
-    /// So many are kept: far more than messages can be under way.
+    /// Maximum number of tombstones of known runs: far more than messages can be under way.
     pub const MOST: usize = 1024;
-    /// So many are kept of what nobody here had heard of.
+    /// Maximum number of tombstones of unknown runs and injections.
     pub const STRAY_MOST: usize = 512;
 
     /// Adds one; false if it was there.
@@ -120,9 +127,10 @@ impl Tombstones {
         self.known.has(&stone) || self.stray.has(&stone)
     }
 
-    /// All, those first that may be forgotten first.
-    pub fn iter(&self) -> impl Iterator<Item = Tombstone> {
-        self.stray.iter().chain(self.known.iter())
+    /// All as records; the first ones are forgotten first.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let record = |stray| move |stone| Record::Tombstone { stone, stray };
+        self.stray.iter().map(record(true)).chain(self.known.iter().map(record(false)))
     }
 }
 

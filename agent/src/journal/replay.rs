@@ -94,9 +94,8 @@ impl Replayed {
                     self.damage.push(format!("line {at}: an undo for {injection}, which was never armed"));
                 }
             },
-            Record::Tombstone(stone) => {
-                self.tombstones.add(&stone);
-            }
+            Record::Tombstone { stone, stray: true } => drop(self.tombstones.add_stray(&stone)),
+            Record::Tombstone { stone, stray: false } => drop(self.tombstones.add(&stone)),
             Record::Event(event) => {
                 self.last_seq = self.last_seq.max(event.seq);
                 match &event.what {

@@ -107,7 +107,7 @@ fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunId]) -> io::
         .chain(open.iter().copied())
         .collect();
     let mut records = vec![header];
-    records.extend(now.tombstones.iter().map(Record::Tombstone));
+    records.extend(now.tombstones.records());
     let mut events = Vec::new();
     for line in bytes.split(|&byte| byte == b'\n') {
         match decode(line) {

@@ -54,6 +54,10 @@ fn changed(id: &str, to: State) -> What {
     }
 }
 
+fn tombstone(run: &str, stray: bool) -> Record {
+    Record::Tombstone { stone: Tombstone::Run(run.parse().unwrap()), stray }
+}
+
 struct Disk {
     dir: tempfile::TempDir,
     paths: Paths,
@@ -85,7 +89,7 @@ impl Disk {
         ] {
             steps.iter().for_each(|to| drop(journal.event(changed(id, *to))));
         }
-        journal.record(Record::Tombstone(Tombstone::Run("gone".parse().unwrap()))).unwrap();
+        journal.record(tombstone("gone", false)).unwrap();
         journal.event(What::Halted { by: "alice".into() });
         journal.sync();
     }
@@ -325,10 +329,7 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
             }
             assert_eq!(journal.lost(), Some(lost), "{damage}");
             let b = before.open().find(|found| found.intent.id().as_str() == "b").unwrap();
-            let mut open = vec![
-                Record::Tombstone(Tombstone::Run("gone".parse().unwrap())),
-                Record::Intent(Box::new(b.intent.clone())),
-            ];
+            let mut open = vec![tombstone("gone", false), Record::Intent(Box::new(b.intent.clone()))];
             let halted = What::Halted { by: "alice".into() };
             for what in [halted, changed("b", State::Injecting), changed("b", State::InForce)] {
                 let seq = before.last_seq;
@@ -398,7 +399,29 @@ fn a_flood_of_tombstones_of_unknown_runs_makes_none_of_the_others_forgotten() {
     assert!(stones.bar_run(&"mine".parse().unwrap()) && stones.bar_run(&"x9999".parse().unwrap()));
     assert!(!stones.bar_run(&"x0".parse().unwrap()));
     assert!(!stones.add_stray(&Tombstone::Run("mine".parse().unwrap())), "it is there");
-    assert_eq!(stones.iter().last(), Some(Tombstone::Run("mine".parse().unwrap())), "and outlives a restart");
+    assert_eq!(stones.records().last(), Some(tombstone("mine", false)), "and outlives a restart");
+}
+
+#[test]
+fn tombstones_of_unknown_runs_make_none_of_the_others_forgotten_after_a_restart() {
+    let disk = Disk::new();
+    disk.filled();
+    let (mut journal, _) = disk.open();
+    // More than are kept of either.
+    for number in 0..=Tombstones::MOST {
+        journal.waiting.push_back(tombstone(&format!("x{number}"), true));
+    }
+    journal.sync();
+    let (mut journal, replayed) = disk.open();
+    let gone = "gone".parse().unwrap();
+    assert!(replayed.tombstones.bar_run(&gone) && !replayed.tombstones.bar_run(&"x0".parse().unwrap()));
+    journal.compact(&[], true).unwrap();
+    let again = disk.open().1;
+    assert_eq!(again.tombstones, replayed.tombstones, "a shorter journal still knows which are which");
+    // As older agents wrote them.
+    let old = r#"{"tombstone":{"run":"r9"}}"#;
+    assert_eq!(serde_json::from_str::<Record>(old).unwrap(), tombstone("r9", false));
+    assert_eq!(serde_json::to_string(&tombstone("r9", false)).unwrap(), old);
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl Core {
             self.event(What::RunUndone { run, by: by.clone() });
         }
         strays.retain(|_| self.may_journal_stray(&by));
-        self.bury(stones.into_iter().chain(strays).collect());
+        self.bury(stones, strays);
         let ids: Vec<InjectionId> = shown.iter().map(|one| one.id.clone()).collect();
         self.wait_settled(&ids);
         let swept = if undo.scope == UndoScope::All { self.sweep() } else { Vec::new() };

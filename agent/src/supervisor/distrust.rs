@@ -62,7 +62,7 @@ impl Core {
             why: why.to_owned(),
         });
         if news {
-            self.bury(vec![stone]);
+            self.bury(vec![stone], Vec::new());
         }
         self.prober.stop(run);
         self.sync();

@@ -66,7 +66,7 @@ impl Core {
     /// What a journal has to tell that has lost everything.
     fn open_records(&self, last_seq: u64) -> Vec<Record> {
         let book = lock(&self.book);
-        let mut records: Vec<Record> = book.stones.iter().map(Record::Tombstone).collect();
+        let mut records: Vec<Record> = book.stones.records().collect();
         if let Some(by) = &book.halted_by {
             records.push(Record::Event(AgentEvent {
                 seq: last_seq,
