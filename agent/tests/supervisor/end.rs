@@ -1,0 +1,113 @@
+//! How a run ends on a host: who changed what.
+
+use std::fs;
+
+use firedrill_agent::control::Control;
+use firedrill_wire::{RunId, api::HostState, api::Renew, api::UndoScope, journal::State};
+
+use super::{
+    Agent, HOLD, LEASE, common::alice, common::ask_arm, common::ask_prepare, common::pause, common::ready,
+    common::run_id, id,
+};
+
+#[test]
+fn differences_in_what_was_claimed_are_ours() {
+    for (claim, state) in [("value", HostState::Dirty), ("else", HostState::Clean)] {
+        let agent = Agent::new();
+        agent.in_force(&[("a", pause("a", None, Some(claim)))]);
+        agent.undo(UndoScope::Injection(id("a")), false);
+        fs::write(agent.file("value"), "changed").unwrap();
+        let agent = agent.restart();
+        let end = agent.supervisor.finish(&run_id()).unwrap();
+        assert_eq!(end.state, state, "{end:?}");
+        assert_eq!(end.ours.len() + end.foreign.len(), 1);
+    }
+    let agent = Agent::new();
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap_err().code, "unknown-run");
+}
+
+/// Makes a fault that changes the host, as another run; gives the end of that run.
+fn another_run(agent: &Agent) -> impl Fn(&Agent) + use<> {
+    let run: RunId = "r2".parse().unwrap();
+    let ask = ask_prepare(&[("z", pause("z", None, Some("value")))], HOLD);
+    let prepared = ready(agent.supervisor.prepare(&alice(), &run, &ask).unwrap());
+    agent.supervisor.arm(&alice(), &run, &ask_arm(&prepared, 0, HOLD, LEASE)).unwrap();
+    agent.supervisor.renew(&alice(), &run, &Renew { lease: LEASE }).unwrap();
+    agent.wait_for("z", State::InForce);
+    fs::write(agent.file("value"), "changed").unwrap();
+    move |agent: &Agent| {
+        agent.undo(UndoScope::Run(run.clone()), false);
+        fs::remove_file(agent.file("value")).unwrap();
+    }
+}
+
+#[test]
+fn what_another_run_does_is_not_this_runs() {
+    let finish = |agent: &Agent, words: &str| {
+        let end = agent.supervisor.finish(&run_id()).unwrap();
+        assert_eq!((end.state, end.ours.len()), (HostState::Clean, 0), "{end:?}");
+        assert!(end.foreign.len() == 1 && end.foreign[0].contains("run r2 (Friday, by alice)"), "{end:?}");
+        assert!(end.foreign[0].contains(words), "{end:?}");
+    };
+    // It began after this run's snapshot, and is still in force.
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, None))]);
+    let end = another_run(&agent);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    finish(&agent, "open true");
+    end(&agent);
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap().foreign, Vec::<String>::new());
+    // It was in force before this run's snapshot, and has ended since; also by an agent that was not there.
+    let agent = Agent::new();
+    let end = another_run(&agent);
+    agent.in_force(&[("a", pause("a", None, None))]);
+    end(&agent);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    finish(&agent, "open false");
+    finish(&agent.restart(), "open false");
+}
+
+#[test]
+fn what_is_left_over_is_not_given_to_a_run_that_waits_for_its_start() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, Some("value")))]);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    fs::write(agent.file("value"), "left over").unwrap();
+    let run: RunId = "r2".parse().unwrap();
+    let ask = ask_prepare(&[("z", pause("z", None, Some("value")))], HOLD);
+    let prepared = ready(agent.supervisor.prepare(&alice(), &run, &ask).unwrap());
+    agent.supervisor.arm(&alice(), &run, &ask_arm(&prepared, 60_000, HOLD, LEASE)).unwrap();
+    let end = agent.supervisor.finish(&run_id()).unwrap();
+    assert_eq!((end.state, end.ours.len()), (HostState::Dirty, 1), "{end:?}");
+    agent.undo(UndoScope::Run(run), false);
+    let end = agent.supervisor.finish(&run_id()).unwrap();
+    assert_eq!(end.state, HostState::Dirty, "it was never in force: {end:?}");
+}
+
+#[test]
+fn what_two_runs_claimed_is_unproven_while_the_other_is_in_force() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, Some("value")))]);
+    agent.undo(UndoScope::Injection(id("a")), false);
+    let end_other = another_run(&agent);
+    let end = agent.supervisor.finish(&run_id()).unwrap();
+    assert_eq!((end.state, end.ours.len()), (HostState::Unproven, 1), "{end:?}");
+    assert!(end.ours[0].contains("run r2 (Friday, by alice)"), "{end:?}");
+    end_other(&agent);
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap().state, HostState::Clean);
+}
+
+#[test]
+fn what_is_left_to_an_administrator_is_not_called_ours() {
+    for (file, text) in [("a.theirs", "file:value"), ("a.taken", "")] {
+        let agent = Agent::new();
+        fs::write(agent.file(file), text).unwrap();
+        agent.in_force(&[("a", pause("a", None, Some("value")))]);
+        fs::write(agent.file("value"), "as the administrator wants it").unwrap();
+        agent.undo(UndoScope::Injection(id("a")), false);
+        let end = agent.supervisor.finish(&run_id()).unwrap();
+        assert_eq!((end.state, end.foreign.len()), (HostState::Clean, 1), "{file}: {end:?}");
+        let end = agent.restart().supervisor.finish(&run_id()).unwrap();
+        assert_eq!((end.state, end.foreign.len()), (HostState::Clean, 1), "{file}: {end:?}");
+    }
+}

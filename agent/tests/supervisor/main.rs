@@ -1,0 +1,185 @@
+//! The supervisor over recording fakes: what starts, what never starts, and that everything is put back.
+#![expect(clippy::unwrap_used, reason = "a test program")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod end;
+mod journal;
+mod people;
+mod start;
+mod undo;
+
+use std::{fs, path::PathBuf, sync::Arc, sync::atomic::AtomicU64, sync::atomic::Ordering};
+
+use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use firedrill_agent::{
+    config::Config, control::Caller, control::Certificate, control::Control, journal::Tail,
+    supervisor::Guard, supervisor::Supervisor, supervisor::recover,
+};
+use firedrill_wire::{
+    Fault, InjectionId, Span, api::Arm, api::Renew, api::Undo, api::UndoAnswer, api::UndoScope,
+    fault::ProcessKill, fault::Signal, journal::AgentEvent, journal::HealReason, journal::State,
+    journal::What,
+};
+
+/// The deadline that the guardian was told last.
+#[derive(Default)]
+struct Deadline(AtomicU64);
+impl Guard for Deadline {
+    fn set(&self, _: u32, deadline_boot_us: Option<u64>) {
+        self.0.store(deadline_boot_us.unwrap_or(0), Ordering::SeqCst);
+    }
+}
+
+const HOLD: Span = Span::secs(60);
+const LEASE: Span = Span::secs(30);
+
+struct Agent {
+    dir: tempfile::TempDir,
+    config: Arc<Config>,
+    guard: Arc<Deadline>,
+    supervisor: Supervisor,
+}
+
+impl Agent {
+    fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let text = config_text(dir.path(), more);
+        let config = Arc::new(Config::parse(&text, &dir.path().join("agent.toml")).unwrap());
+        let guard = Arc::default();
+        let supervisor = Self::start(&config, &guard);
+        Self { dir, config, guard, supervisor }
+    }
+
+    fn start(config: &Arc<Config>, guard: &Arc<Deadline>) -> Supervisor {
+        let wiring = wiring();
+        let host = Arc::new(config.host());
+        let recovered = recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).unwrap();
+        let prober = (wiring.prober)(config);
+        let guard = Arc::clone(guard);
+        Supervisor::start(Arc::clone(config), host, wiring, guard, prober, recovered).unwrap()
+    }
+
+    /// Another agent on the same disk, as after a crash; the old one's threads stay asleep.
+    fn restart(self) -> Self {
+        let Self { dir, config, guard, supervisor } = self;
+        std::mem::forget(supervisor);
+        // The old agent's threads live on, which those of a dead one do not: they write to a file that nobody reads.
+        let (journal, copy) = (dir.path().join("state/journal"), dir.path().join("state/journal.copy"));
+        if journal.exists() {
+            fs::copy(&journal, &copy).unwrap();
+            fs::rename(&copy, &journal).unwrap();
+        }
+        let supervisor = Self::start(&config, &guard);
+        Self { dir, config, guard, supervisor }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("run/world").join(name)
+    }
+
+    fn log(&self) -> Vec<String> {
+        fs::read_to_string(self.file("log")).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    fn events(&self) -> Vec<AgentEvent> {
+        let mut tail = Tail::new(self.dir.path().join("state/journal"), 0);
+        let mut all = Vec::new();
+        loop {
+            let more = tail.next(u64::MAX).unwrap();
+            if more.is_empty() {
+                return all;
+            }
+            all.extend(more);
+        }
+    }
+
+    /// The states that an injection went through, the last reason, and the details.
+    fn history(&self, wanted: &str) -> (Vec<State>, Option<HealReason>, String) {
+        let (mut states, mut last, mut details) = (Vec::new(), None, String::new());
+        for event in self.events() {
+            if let What::Changed { injection, to, reason, detail, .. } = event.what
+                && injection.as_str() == wanted
+            {
+                states.push(to);
+                last = reason.or(last);
+                details += &detail;
+            }
+        }
+        (states, last, details)
+    }
+
+    /// When an injection got into a state, by the agent's own journal.
+    fn when(&self, wanted: &str, state: State) -> Option<u64> {
+        self.events().into_iter().find_map(|event| match event.what {
+            What::Changed { injection, to, .. } if injection.as_str() == wanted && to == state => {
+                Some(event.boot_us)
+            }
+            _ => None,
+        })
+    }
+
+    /// Prepares and arms injections of another hold than the usual, and renews.
+    fn armed_for(&self, faults: &[(&str, Fault)], hold: Span) {
+        let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, hold)).unwrap();
+        self.arm(&ask_arm(&ready(answer), 50, hold, LEASE)).unwrap();
+        self.renew().unwrap();
+    }
+
+    fn prepared(&self, faults: &[(&str, Fault)], start_ms: u64) -> Arm {
+        let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, HOLD)).unwrap();
+        ask_arm(&ready(answer), start_ms, HOLD, LEASE)
+    }
+
+    fn arm(&self, arm: &Arm) -> Result<(), String> {
+        self.supervisor.arm(&alice(), &run_id(), arm).map(drop).map_err(|problem| problem.code)
+    }
+
+    fn renew(&self) -> Result<(), String> {
+        self.supervisor
+            .renew(&alice(), &run_id(), &Renew { lease: LEASE })
+            .map(drop)
+            .map_err(|problem| problem.code)
+    }
+
+    /// Prepares, arms, renews, and waits until the files are there.
+    fn in_force(&self, faults: &[(&str, Fault)]) {
+        self.arm(&self.prepared(faults, 0)).unwrap();
+        self.renew().unwrap();
+        for (id, _) in faults {
+            self.wait_for(id, State::InForce);
+        }
+    }
+
+    fn wait_for(&self, id: &str, state: State) {
+        wait(&format!("{id} to be {state:?}"), || self.history(id).0.last() == Some(&state));
+    }
+
+    fn undo(&self, scope: UndoScope, halt: bool) -> UndoAnswer {
+        self.supervisor.undo(&alice(), &Undo { scope, halt })
+    }
+}
+
+fn id(text: &str) -> InjectionId {
+    text.parse().unwrap()
+}
+
+/// A fault that makes the file `name`, and that nothing undoes.
+fn kill(name: &str) -> Fault {
+    let Fault::ProcessPause(fault) = pause(name, None, None) else { unreachable!() };
+    Fault::ProcessKill(ProcessKill { which: fault.which, signal: Signal::Kill })
+}
+
+fn a() -> [(&'static str, Fault); 1] {
+    [("a", pause("a", None, None))]
+}
+
+/// A person whose certificate has that serial number.
+fn with_certificate(name: &str, serial: &str) -> Caller {
+    let certificate = Certificate { serial: serial.into(), chain: Vec::new() };
+    Caller { name: name.into(), certificate: Some(Arc::new(certificate)), ..alice() }
+}

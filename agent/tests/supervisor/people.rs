@@ -1,0 +1,290 @@
+//! Whose runs are whose: certificates, leases, claims, and the policy.
+
+use std::fs;
+
+use firedrill_agent::{config::Config, control::Caller, control::Certificate, control::Control};
+use firedrill_wire::{
+    Fault, RunId, Span, api::Arm, api::HostState, api::Prepare, api::Prepared, api::Problem, api::Renew,
+    api::StartProbes, api::Undo, api::UndoScope, journal::HealReason, journal::State, journal::What,
+};
+
+use super::{
+    Agent, HOLD, LEASE, a, common::alice, common::ask_arm, common::ask_prepare, common::config_text,
+    common::pause, common::probes, common::ready, common::run_id, common::wait, id, with_certificate,
+};
+
+#[test]
+fn people_are_called_what_their_certificate_says() {
+    let agent = Agent::new();
+    let mut arm = agent.prepared(&[("r1-a-1", pause("a", None, None))], 50);
+    arm.about = serde_json::from_str(
+        r#"{"drill":"Friday\n\u001b[31m","operator":"somebody else","ticket":"T\u202e1"}"#,
+    )
+    .unwrap();
+    agent.arm(&arm).unwrap();
+    agent.renew().unwrap();
+    wait("it is in force", || agent.file("a").exists());
+    let about = agent.supervisor.status().open.remove(0).about;
+    assert_eq!((about.operator.as_str(), about.drill.as_str()), ("alice", "Friday ␛[31m"));
+    assert_eq!(about.ticket.as_deref(), Some("T\u{fffd}1"));
+    let active = fs::read_to_string(agent.dir.path().join("run/active")).unwrap();
+    assert!(active.contains("operator   alice") && !active.contains("somebody else"), "{active}");
+    let journal = fs::read_to_string(agent.dir.path().join("state/journal")).unwrap();
+    assert!(!journal.contains("somebody else"), "{journal}");
+}
+
+#[test]
+fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
+    let agent = Agent::new();
+    let (run, others): (RunId, RunId) = (run_id(), "r2".parse().unwrap());
+    for (run, who, name, id) in [(&run, "mallory", "a", "r1-a-1"), (&others, "olga", "b", "r2-b-1")] {
+        let caller = with_certificate(who, who);
+        let ask = ask_prepare(&[(id, pause(name, None, None))], HOLD);
+        let ready = ready(agent.supervisor.prepare(&caller, run, &ask).unwrap());
+        agent.supervisor.arm(&caller, run, &ask_arm(&ready, 50, HOLD, LEASE)).unwrap();
+        agent.supervisor.renew(&caller, run, &Renew { lease: LEASE }).unwrap();
+        wait("it is in force", || agent.file(name).exists());
+    }
+    let judge = |certificate: &Certificate| match certificate.serial.as_str() {
+        "mallory" => Err("it was revoked".to_owned()),
+        _ => Ok(()),
+    };
+    agent.supervisor.distrust(&judge);
+    wait("it is put back", || agent.history("r1-a-1").0.contains(&State::Undone));
+    assert!(!agent.file("a").exists() && agent.file("b").exists());
+    assert_eq!(agent.history("r1-a-1").1, Some(HealReason::Distrusted { name: "mallory".into() }));
+    let told = agent.events().into_iter().filter_map(|event| match event.what {
+        What::Distrusted { run, name, serial, why } => Some((run, name, serial, why)),
+        _ => None,
+    });
+    let expected = (run.clone(), "mallory".into(), "mallory".into(), "it was revoked".into());
+    assert_eq!(told.collect::<Vec<_>>(), [expected]);
+    // Nobody goes on with that run, its owner with another certificate neither.
+    let again = with_certificate("mallory", "another");
+    let ask = ask_prepare(&[("r1-c-1", pause("c", None, None))], HOLD);
+    for problem in [
+        agent.supervisor.prepare(&again, &run, &ask).unwrap_err(),
+        agent.supervisor.renew(&again, &run, &Renew { lease: LEASE }).unwrap_err(),
+        agent.supervisor.start_probes(&again, &run, &probes()).unwrap_err(),
+    ] {
+        assert_eq!(problem.code, "distrusted");
+        assert!(problem.title.contains("the certificate of mallory is not trusted"), "{}", problem.title);
+    }
+    // A second look ends nothing again.
+    agent.supervisor.distrust(&judge);
+    assert_eq!(
+        agent.events().iter().filter(|event| matches!(event.what, What::Distrusted { .. })).count(),
+        1
+    );
+}
+
+#[test]
+fn leases_are_bounded_by_the_policy() {
+    let agent = Agent::with("[policy]\nmax_lease = \"20s\"\n");
+    let answer = agent.supervisor.prepare(
+        &alice(),
+        &run_id(),
+        &ask_prepare(&[("r1-a-1", pause("a", None, None))], HOLD),
+    );
+    let ready = ready(answer.unwrap());
+    let bounded = |problem: Problem| {
+        assert_eq!(problem.code, "not-allowed");
+        assert!(problem.title.contains("at most 20s"), "{}", problem.title);
+        assert!(problem.hint.contains("policy.max_lease"), "{}", problem.hint);
+    };
+    let years = Span::secs(1000 * 365 * 86_400);
+    bounded(agent.supervisor.arm(&alice(), &run_id(), &ask_arm(&ready, 50, HOLD, years)).unwrap_err());
+    agent.arm(&ask_arm(&ready, 50, HOLD, Span::secs(20))).unwrap();
+    bounded(agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: years }).unwrap_err());
+    agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: Span::secs(20) }).unwrap();
+    let file = agent.dir.path().join("agent.toml");
+    let error = Config::parse("[policy]\nmax_lease = \"1s\"\n", &file).unwrap_err().to_string();
+    assert!(error.contains("policy.max_lease") && error.contains("2s at least"), "{error}");
+}
+
+#[test]
+fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
+    let agent = Agent::new();
+    let ask = |from: usize, count: usize| {
+        let names: Vec<String> = (from..from + count).map(|n| format!("i{n}")).collect();
+        let faults: Vec<(&str, Fault)> =
+            names.iter().map(|name| (name.as_str(), pause(name, None, None))).collect();
+        agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&faults, HOLD))
+    };
+    let all = ready(ask(0, Prepare::MOST_OF_RUN).unwrap());
+    let refused = ask(1, Prepare::MOST_OF_RUN).unwrap_err();
+    assert_eq!(refused.code, "too-many");
+    assert!(
+        refused.title.contains("1001 faults of run r1") && refused.title.contains("takes 1000"),
+        "{refused:?}"
+    );
+    ask(0, Prepare::MOST_OF_RUN).unwrap();
+    let told = agent.arm(&ask_arm(&all[..Arm::MOST + 1], 60_000, HOLD, LEASE)).unwrap_err();
+    assert!(told.contains("too-many"), "{told}");
+    // All are remembered: the first as well as the last.
+    let ends = [all[0].clone(), all[Prepare::MOST_OF_RUN - 1].clone()];
+    agent.arm(&ask_arm(&ends, 60_000, HOLD, LEASE)).unwrap();
+    agent.undo(UndoScope::All, false);
+}
+
+/// What is asked for many runs that nobody arms, by whoever has a certificate, costs no run its proof or its place.
+#[test]
+fn questions_about_other_runs_cost_a_run_in_force_nothing() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let bob = Caller { name: "bob".into(), ..alice() };
+    let run = |n: usize, kind: &str| format!("{kind}-{n}").parse::<RunId>().unwrap();
+    let kept = || fs::read_dir(agent.dir.path().join("state/snapshots")).unwrap().count();
+    let refused = ask_prepare(&[("b", pause("b", Some("refused"), None))], HOLD);
+    let look = Prepare { only_look: true, ..ask_prepare(&[("b", pause("b", None, None))], HOLD) };
+    for n in 0..70 {
+        agent.supervisor.prepare(&bob, &run(n, "empty"), &ask_prepare(&[], HOLD)).unwrap();
+        agent.supervisor.prepare(&bob, &run(n, "refused"), &refused).unwrap();
+        ready(agent.supervisor.prepare(&bob, &run(n, "look"), &look).unwrap());
+    }
+    assert_eq!(kept(), 1, "only the run in force has a snapshot");
+    let unknown = agent.supervisor.renew(&bob, &run(0, "look"), &Renew { lease: LEASE }).unwrap_err();
+    assert_eq!(unknown.code, "unknown-run", "a look is not remembered");
+    assert_eq!(agent.supervisor.finish(&run(0, "look")).unwrap_err().code, "unknown-run");
+
+    // With permission to all of it, too: what was prepared waits for its arm, what is in force for its proof.
+    let waiting = run(0, "waiting");
+    let answer =
+        agent.supervisor.prepare(&alice(), &waiting, &ask_prepare(&[("w", pause("w", None, None))], HOLD));
+    let waits = ask_arm(&ready(answer.unwrap()), 60_000, HOLD, LEASE);
+    for n in 0..70 {
+        let ask = ask_prepare(&[(&format!("b{n}"), pause("b", None, None))], HOLD);
+        ready(agent.supervisor.prepare(&bob, &run(n, "ready"), &ask).unwrap());
+    }
+    agent.supervisor.arm(&alice(), &waiting, &waits).unwrap();
+    agent.undo(UndoScope::All, false);
+    for run in [run_id(), waiting] {
+        assert_eq!(agent.supervisor.finish(&run).unwrap().state, HostState::Clean, "{run}");
+    }
+    assert!(kept() <= 100, "{} snapshots are kept", kept());
+}
+
+/// Somebody else's measurements would be read as those of the run's owner.
+#[test]
+fn a_run_that_measures_stays_its_owners_whatever_else_is_asked() {
+    let agent = Agent::new();
+    let (bob, measured) = (Caller { name: "bob".into(), ..alice() }, "measured".parse().unwrap());
+    agent.supervisor.start_probes(&alice(), &measured, &probes()).unwrap();
+    for n in 0..70 {
+        let ask = ask_prepare(&[(&format!("b{n}"), pause("b", None, None))], HOLD);
+        ready(agent.supervisor.prepare(&alice(), &format!("r-{n}").parse().unwrap(), &ask).unwrap());
+    }
+    let refused = agent.supervisor.start_probes(&bob, &measured, &probes()).unwrap_err();
+    assert!(refused.title.contains("measured is alice's"), "{refused:?}");
+}
+
+#[test]
+fn of_two_who_prepare_the_same_run_first_one_gets_it() {
+    let agent = Agent::new();
+    fs::write(agent.file("wait"), "").unwrap();
+    let run: RunId = "both".parse().unwrap();
+    let prepare = &|name: &str, fault: &str| {
+        let caller = Caller { name: name.into(), ..alice() };
+        let ask = ask_prepare(&[(fault, pause(fault, Some("told"), None))], HOLD);
+        agent.supervisor.prepare(&caller, &run, &ask).map(drop)
+    };
+    let answers = std::thread::scope(|scope| {
+        let asked =
+            [("alice", "a"), ("bob", "b")].map(|(name, fault)| scope.spawn(move || prepare(name, fault)));
+        for fault in ["a.asked", "b.asked"] {
+            wait("both to be past the first question", || agent.file(fault).exists());
+        }
+        fs::remove_file(agent.file("wait")).unwrap();
+        asked.map(|thread| thread.join().unwrap())
+    });
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "{answers:?}");
+    assert!(refused[0].title.contains("run both is"), "{refused:?}");
+}
+
+#[test]
+fn a_changed_policy_disarms_what_has_not_started_and_says_why() {
+    for (policy, why) in [
+        ("max_hold = \"1s\"", &["at most 1s", "policy.max_hold", "agent.toml"][..]),
+        ("max_faults = 1", &["at most 1 ", "policy.max_faults", "agent.toml"]),
+        ("max_hol = \"1s\"", &["max_hol", "agent.toml", "nothing is injected"]),
+    ] {
+        let agent = Agent::new();
+        agent.in_force(&[("x", pause("x", None, None))]);
+        agent.arm(&agent.prepared(&a(), 60_000)).unwrap();
+        agent.renew().unwrap();
+        assert_eq!(agent.history("a").0, [State::Armed], "the policy is as it was");
+        let text = config_text(agent.dir.path(), &format!("[policy]\n{policy}\n"));
+        fs::write(agent.dir.path().join("agent.toml"), text).unwrap();
+        agent.renew().unwrap();
+        agent.wait_for("a", State::Disarmed);
+        let (_, reason, detail) = agent.history("a");
+        assert_eq!(reason, Some(HealReason::NotAllowed));
+        assert!(why.iter().all(|why| detail.contains(why)), "{detail}");
+        assert_eq!(agent.history("x").0.last(), Some(&State::InForce), "it stays until its hold is over");
+        agent.undo(UndoScope::All, false);
+    }
+}
+
+#[test]
+fn claims_are_exclusive_unless_both_share() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, Some("x,shared y")))]);
+    for (name, claim, ok) in
+        [("b", "x", false), ("c", "y", false), ("d", "shared x", false), ("e", "shared y", true)]
+    {
+        let arm = agent.prepared(&[(name, pause(name, None, Some(claim)))], 300);
+        assert_eq!(agent.arm(&arm).is_ok(), ok, "{claim}");
+    }
+    let twice = [("f", pause("f", None, Some("z"))), ("g", pause("g", None, Some("z")))];
+    assert_eq!(agent.arm(&agent.prepared(&twice, 300)), Err("claimed".into()));
+    agent.undo(UndoScope::Injection(id("a")), false);
+    agent.arm(&agent.prepared(&[("h", pause("h", None, Some("x")))], 300)).unwrap();
+}
+
+#[test]
+fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let bob = Caller { name: "bob".into(), ..alice() };
+    let renew = Renew { lease: LEASE };
+    let problem = agent.supervisor.renew(&bob, &run_id(), &renew).unwrap_err();
+    assert_eq!(problem.code, "not-allowed");
+    assert!(problem.title.contains("is alice's"), "{problem:?}");
+    let ask = ask_prepare(&[("b", pause("b", None, None))], HOLD);
+    assert_eq!(agent.supervisor.prepare(&bob, &run_id(), &ask).unwrap_err().code, "not-allowed");
+    let (probes, none) = (probes(), StartProbes { probes: Vec::new(), ..probes() });
+    assert_eq!(agent.supervisor.start_probes(&bob, &run_id(), &probes).unwrap_err().code, "not-allowed");
+    assert_eq!(agent.supervisor.start_probes(&alice(), &run_id(), &probes), Ok(()));
+    // Whom nothing was allowed owns nothing.
+    let other = "r2".parse().unwrap();
+    assert_eq!(agent.supervisor.start_probes(&bob, &other, &none).unwrap_err().code, "bad-probes");
+    let refused = ask_prepare(&[("c", pause("c", Some("refused"), None))], HOLD);
+    agent.supervisor.prepare(&bob, &other, &refused).unwrap();
+    assert!(agent.supervisor.prepare(&alice(), &other, &ask).is_ok());
+    let answer = agent.supervisor.undo(&bob, &Undo { scope: UndoScope::Run(run_id()), halt: false });
+    assert_eq!(answer.injections[0].state, State::Undone);
+}
+
+#[test]
+fn a_host_that_cannot_be_looked_at_is_refused() {
+    let agent = Agent::new();
+    fs::write(agent.file("blind"), "").unwrap();
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
+    assert_eq!(asked.unwrap_err().code, "no-snapshot");
+}
+
+#[test]
+fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
+    let agent = Agent::with("[policy]\nmax_faults = 1\nmax_hold = \"2m\"\n");
+    let asks = [("a", pause("a", None, None)), ("b", pause("b", Some("refused"), None))];
+    let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
+    assert!(matches!(answer.injections[0].answer, Prepared::Ready { .. }));
+    assert!(matches!(&answer.injections[1].answer, Prepared::Refused(problem) if problem.code == "not-here"));
+    let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::secs(121))).unwrap();
+    assert!(
+        matches!(&answer.injections[0].answer, Prepared::Refused(problem) if problem.hint.contains("max_hold"))
+    );
+    let two = [("c", pause("c", None, None)), ("d", pause("d", None, None))];
+    assert_eq!(agent.arm(&agent.prepared(&two, 100)), Err("not-allowed".into()));
+}
