@@ -1,0 +1,207 @@
+//! The question what some faults would do, and its answer.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Clock, Problem};
+use crate::{Fault, InjectionId, Span, fault::PeerTable, text};
+
+/// Asks what some faults would do. Reads only. As JSON it holds each list of peers once ([`PeerTable`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepare {
+    /// The plan that they are part of.
+    pub plan_digest: String,
+    /// Environment of the scenario, for the policy (`prod`, `ci`, …).
+    pub environment: Option<String>,
+    /// The injections.
+    pub injections: Vec<PrepareOne>,
+    /// Nothing of it will be armed: the agent answers and keeps nothing. Older agents do not know this field, and keep what they
+    /// keep for any run.
+    pub only_look: bool,
+}
+
+impl Prepare {
+    /// An agent takes at most so many injections of one run.
+    pub const MOST_OF_RUN: usize = 1_000;
+    /// A question takes at most so many bytes as JSON.
+    pub const MOST_BYTES: usize = 8 << 20;
+}
+
+/// [`Prepare`] in JSON.
+#[derive(Serialize, Deserialize)]
+struct PrepareBody<'a> {
+    plan_digest: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environment: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "PeerTable::is_empty")]
+    peer_sets: PeerTable,
+    #[serde(deserialize_with = "of_one_run")]
+    injections: Vec<PrepareOne>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    only_look: bool,
+}
+
+/// Reads no more injections than an agent takes of one run: what comes after them takes no memory.
+fn of_one_run<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PrepareOne>, D::Error> {
+    struct OfOneRun;
+    impl<'de> de::Visitor<'de> for OfOneRun {
+        type Value = Vec<PrepareOne>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of injections")
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = seq.next_element()? {
+                if all.len() == Prepare::MOST_OF_RUN {
+                    return Err(de::Error::custom(format_args!(
+                        "more than {} injections in one question, and an agent takes so many of one run; put some of them into another run",
+                        Prepare::MOST_OF_RUN
+                    )));
+                }
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_seq(OfOneRun)
+}
+
+impl Serialize for Prepare {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut injections = self.injections.clone();
+        let peer_sets = PeerTable::gather(injections.iter_mut().map(|one| &mut one.fault));
+        let environment = self.environment.as_deref().map(Cow::Borrowed);
+        let plan_digest = Cow::Borrowed(self.plan_digest.as_str());
+        let only_look = self.only_look;
+        PrepareBody { plan_digest, environment, peer_sets, injections, only_look }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Prepare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut body = PrepareBody::deserialize(deserializer)?;
+        let faults = body.injections.iter_mut().map(|one| &mut one.fault);
+        body.peer_sets.bind_plain(faults).map_err(de::Error::custom)?;
+        Ok(Self {
+            plan_digest: body.plan_digest.into_owned(),
+            environment: body.environment.map(|text| text::cleaned(text.into_owned(), text::NAME_MOST)),
+            injections: body.injections,
+            only_look: body.only_look,
+        })
+    }
+}
+
+/// One fault that is to be prepared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrepareOne {
+    /// Its id.
+    pub id: InjectionId,
+    /// The fault; peers are addresses, CIDRs and names to look up.
+    pub fault: Fault,
+    /// How long it is to stay.
+    pub hold: Span,
+}
+
+/// The answers, in the order of the question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareAnswer {
+    /// The agent's clocks at the time of the answer.
+    pub clock: Clock,
+    /// One for each injection.
+    pub injections: Vec<PreparedOne>,
+}
+
+/// What one fault would do, or why it is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedOne {
+    /// Its id.
+    pub id: InjectionId,
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Prepared,
+}
+
+/// What one fault would do, or why it is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Prepared {
+    /// It can be done.
+    Ready {
+        /// What it touches.
+        claims: Vec<Claim>,
+        /// What will happen, each a sentence for people: `drop packets to and from 10.9.0.2 (table inet fd_…)`.
+        effects: Vec<String>,
+        /// How it is undone, each a sentence; empty where it cannot be.
+        undo: Vec<String>,
+        /// What holds it if the agent dies: `kernel`, `guardian`, `service manager`.
+        switches: Vec<String>,
+        /// Things that people should know beforehand: what is exempt, what the fault will not reach.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+        /// What the agent based this on; arming is refused when it has changed.
+        fingerprint: String,
+    },
+    /// It will not be done.
+    Refused(Problem),
+}
+
+/// Something on a host that an injection touches, such as `unit:checkout`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Claim {
+    /// What, as `class:name`.
+    pub what: String,
+    /// Whether others may touch it at the same time.
+    #[serde(default)]
+    pub shared: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{NetBlock, PeerSet};
+
+    fn prepare(to: &[PeerSet]) -> Prepare {
+        let one = |(number, to): (usize, &PeerSet)| PrepareOne {
+            id: format!("run-1-{number}").parse().expect("an id"),
+            fault: Fault::NetBlock(NetBlock { to: to.clone(), ..NetBlock::default() }),
+            hold: Span::secs(1),
+        };
+        let injections = to.iter().enumerate().map(one).collect();
+        Prepare { plan_digest: "d".to_owned(), environment: None, injections, only_look: false }
+    }
+
+    #[test]
+    fn a_question_has_each_list_of_peers_once() {
+        let all =
+            PeerSet::from((0..1_000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect::<Vec<_>>());
+        let one = serde_json::to_string(&prepare(std::slice::from_ref(&all))).expect("prints");
+        let many = prepare(&std::iter::repeat_n(all, 50).collect::<Vec<_>>());
+        let text = serde_json::to_string(&many).expect("prints");
+        assert!(text.len() < one.len() + 50 * 200, "{} and {} bytes", one.len(), text.len());
+        assert!(!one.contains("peer_sets"), "an older agent reads it");
+        assert_eq!(serde_json::from_str::<Prepare>(&text).expect("reads"), many);
+    }
+
+    #[test]
+    fn a_question_of_more_injections_than_a_run_has_is_refused_with_the_bound() {
+        let to = PeerSet::from(vec!["10.0.0.1".to_owned()]);
+        let read = |count: usize| {
+            let ask = prepare(&vec![to.clone(); count]);
+            serde_json::from_str::<Prepare>(&serde_json::to_string(&ask).expect("prints"))
+        };
+        assert_eq!(read(Prepare::MOST_OF_RUN).expect("reads").injections.len(), Prepare::MOST_OF_RUN);
+        let told = read(Prepare::MOST_OF_RUN + 1).expect_err("too many").to_string();
+        assert!(told.contains("more than 1000 injections"), "{told}");
+    }
+
+    #[test]
+    fn questions_of_older_coordinators_are_read() {
+        let old = r#"{"plan_digest":"d","injections":[{"id":"run-1-0","hold":"1s","fault":{"net-block":{"to":["10.0.0.1"]}}}]}"#;
+        let to = PeerSet::from(vec!["10.0.0.1".to_owned()]);
+        assert_eq!(serde_json::from_str::<Prepare>(old).expect("reads"), prepare(&[to]));
+        let lost = old.replace("10.0.0.1", "@0");
+        let error = serde_json::from_str::<Prepare>(&lost).expect_err("no such list").to_string();
+        assert!(error.contains("list `0`"), "{error}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The state of a host: now, at the end of a run, and as `doctor` sees it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Clock, OpenOne};
+
+/// What is on a host now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// The host's name, from its certificate.
+    pub host: String,
+    /// The agent's version.
+    pub version: String,
+    /// Its clocks.
+    pub clock: Clock,
+    /// Who halted it, if it is halted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted_by: Option<String>,
+    /// What is open.
+    pub open: Vec<OpenOne>,
+    /// The newest event in the journal.
+    pub last_seq: u64,
+    /// What the agent looked like when it came to serve: damage in its journal, for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What a host can do, and what people should know about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doctor {
+    /// The host's name.
+    pub host: String,
+    /// The agent's version.
+    pub version: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// One line for each thing that was looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What: `nftables owner tables`, `foreign qdisc on eth0`, `runit`, …
+    pub what: String,
+    /// How it is.
+    pub grade: Grade,
+    /// What was seen.
+    pub detail: String,
+    /// What to do about it, where something is to be done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+/// How a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grade {
+    /// As wanted.
+    Good,
+    /// Good to know.
+    Note,
+    /// Some kinds will be refused.
+    Missing,
+    /// Something is wrong.
+    Bad,
+}
+
+impl Grade {
+    /// A sign for people.
+    #[must_use]
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Note => "·",
+            Self::Missing => "–",
+            Self::Bad => "✗",
+        }
+    }
+}
+
+/// How a host ended a run, as the agent can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndState {
+    /// Clean, dirty, stuck or unproven.
+    pub state: HostState,
+    /// What of ours remains, or what differs in what we claimed; where it is unproven, why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ours: Vec<String>,
+    /// What others changed meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<String>,
+    /// How many things were compared.
+    pub compared: u64,
+}
+
+/// How a host ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostState {
+    /// Nothing of ours remains, and each claimed resource has the value it had before.
+    Clean,
+    /// Something of ours remains, or a claimed resource has another value.
+    Dirty,
+    /// An undo failed after its retries.
+    Stuck,
+    /// Replaced, or never came back.
+    Gone,
+    /// Could not be asked, or nobody can tell whose doing it is that something differs.
+    Unproven,
+}
