@@ -1,5 +1,5 @@
-//! How much of many requests is kept: the first of a kind in each minute, and a bounded number of all. The others are
-//! counted, and the next one that is kept says how many there were.
+//! Bounds the number of requests that are recorded: the first of a kind in each minute, and a limited number for each
+//! name. The others are counted, and the next one that is recorded says how many there were.
 
 use std::{
     collections::HashMap,
@@ -8,104 +8,145 @@ use std::{
 
 use super::record::{Outcome, Request};
 
-/// Requests of one kind within that time are one.
+/// Requests of one kind within this time are recorded once.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Renewals come as long as a run lasts.
+/// The same for renewals, which come for as long as a run lasts.
 const WINDOW_OF_RENEWALS: Duration = Duration::from_secs(3600);
-/// So many kinds are known at a time.
+/// Maximum number of kinds in memory.
 const KINDS_MOST: usize = 512;
-/// So many of one outcome are kept at once.
+/// Maximum number of names that have a bucket of their own. All names beyond it share one bucket.
+const NAMES_MOST: usize = 32;
+/// Maximum number of requests of one name and outcome that are recorded at once.
 const BURST: f64 = 600.0;
-/// And so many a second after that.
+/// Number of further requests that are recorded each second after that.
 const REFILL: f64 = 0.1;
 
-/// Who asked for what, and what became of it.
+/// Name, request, run and result: requests that agree in all of them are of one kind.
 type Kind = (String, String, String, String);
+
+/// The key of a bucket: the name, and whether the request was refused, so that refusals take nothing from what was done. The
+/// empty name stands for all names beyond the maximum.
+type Whose = (String, bool);
 
 #[derive(Debug)]
 struct Seen {
     since: Instant,
+    /// The time for which others of the kind are only counted.
+    window: Duration,
+    /// Number of requests that were counted only.
     more: u64,
+    /// The bucket that the recorded request took from.
+    whose: Whose,
+}
+
+impl Seen {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= self.window
+    }
 }
 
 #[derive(Debug)]
 struct Bucket {
     left: f64,
     at: Instant,
-    /// So many were kept out.
+    /// Number of requests that were kept out.
     more: u64,
 }
 
-/// What was seen lately.
-#[derive(Debug)]
-pub(super) struct Limit {
-    kinds: HashMap<Kind, Seen>,
-    accepted: Bucket,
-    refused: Bucket,
-}
+impl Bucket {
+    const fn full(now: Instant) -> Self {
+        Self { left: BURST, at: now, more: 0 }
+    }
 
-impl Default for Limit {
-    fn default() -> Self {
-        let full = || Bucket { left: BURST, at: Instant::now(), more: 0 };
-        Self { kinds: HashMap::new(), accepted: full(), refused: full() }
+    fn refill(&mut self, now: Instant) {
+        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * REFILL).min(BURST);
+        self.at = now;
+    }
+
+    /// Takes a token. Without one the request is counted.
+    fn take(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        if self.left < 1.0 {
+            self.more += 1;
+            return false;
+        }
+        self.left -= 1.0;
+        true
     }
 }
 
+/// Requests of the last minutes, by kind, and the buckets of those who made them.
+#[derive(Debug, Default)]
+pub(super) struct Limit {
+    kinds: HashMap<Kind, Seen>,
+    buckets: HashMap<Whose, Bucket>,
+}
+
 impl Limit {
-    /// The request with how many like it were not kept, if it is kept.
+    /// Returns the request, with the number of similar ones that were not recorded before it, if it is to be recorded.
     pub(super) fn take(&mut self, request: Request) -> Option<Request> {
         self.take_at(request, Instant::now())
     }
 
     fn take_at(&mut self, mut request: Request, now: Instant) -> Option<Request> {
-        // What made or ended a fault is always kept: there are as many as there were faults.
+        // Faults are always recorded: there are as many of these requests as there were faults.
         if request.outcome == Outcome::Accepted && request.what == "arm" {
             return Some(request);
         }
-        let window = if request.what == "renew" { WINDOW_OF_RENEWALS } else { WINDOW };
         let kind = kind_of(&request);
-        match self.kinds.get_mut(&kind) {
-            Some(seen) if now.duration_since(seen.since) < window => {
-                seen.more += 1;
-                return None;
-            }
-            Some(seen) => {
-                request.more = std::mem::take(&mut seen.more);
-                seen.since = now;
-            }
-            None => {
-                if self.kinds.len() >= KINDS_MOST {
-                    self.forget(now);
-                }
-                self.kinds.insert(kind, Seen { since: now, more: 0 });
-            }
-        }
-        let bucket = match request.outcome {
-            Outcome::Accepted => &mut self.accepted,
-            Outcome::Refused => &mut self.refused,
-        };
-        bucket.left = (bucket.left + now.duration_since(bucket.at).as_secs_f64() * REFILL).min(BURST);
-        bucket.at = now;
-        if bucket.left < 1.0 {
-            bucket.more += 1 + request.more;
+        if let Some(seen) = self.kinds.get_mut(&kind)
+            && !seen.is_over(now)
+        {
+            seen.more += 1;
             return None;
         }
-        bucket.left -= 1.0;
-        request.more += std::mem::take(&mut bucket.more);
+        let whose = self.whose(&request, now);
+        let bucket = self.buckets.entry(whose.clone()).or_insert_with(|| Bucket::full(now));
+        // Before the kind is noted: a request that is kept out must not keep the next one of its kind out as well.
+        if !bucket.take(now) {
+            return None;
+        }
+        request.more = std::mem::take(&mut bucket.more);
+        let window = if request.what == "renew" { WINDOW_OF_RENEWALS } else { WINDOW };
+        if !self.kinds.contains_key(&kind) && self.kinds.len() >= KINDS_MOST {
+            self.forget(now);
+        }
+        if let Some(before) = self.kinds.insert(kind, Seen { since: now, window, more: 0, whose }) {
+            request.more += before.more;
+        }
         Some(request)
     }
 
-    /// Makes room: what is over first, else all, so that a flood of kinds is only what the bucket lets through.
+    /// The bucket that a request takes from. Full buckets are forgotten first: a new one is full too.
+    fn whose(&mut self, request: &Request, now: Instant) -> Whose {
+        let refused = request.outcome == Outcome::Refused;
+        let own = (request.who.clone(), refused);
+        let are_many = |buckets: &HashMap<Whose, Bucket>| {
+            buckets.keys().filter(|(_, of_refused)| *of_refused == refused).count() >= NAMES_MOST
+        };
+        if self.buckets.contains_key(&own) || !are_many(&self.buckets) {
+            return own;
+        }
+        self.buckets.retain(|_, bucket| {
+            bucket.refill(now);
+            bucket.left < BURST || bucket.more > 0
+        });
+        if are_many(&self.buckets) { (String::new(), refused) } else { own }
+    }
+
+    /// Makes room: forgets the kinds whose window is over, or all if none is. The buckets take over their counts.
     fn forget(&mut self, now: Instant) {
-        self.kinds.retain(|_, seen| now.duration_since(seen.since) < WINDOW);
-        if self.kinds.len() >= KINDS_MOST {
-            self.kinds.clear();
+        let some_are_over = self.kinds.values().any(|seen| seen.is_over(now));
+        for (_, seen) in self.kinds.extract_if(|_, seen| !some_are_over || seen.is_over(now)) {
+            let shared = (String::new(), seen.whose.1);
+            let whose = if self.buckets.contains_key(&seen.whose) { seen.whose } else { shared };
+            self.buckets.entry(whose).or_insert_with(|| Bucket::full(now)).more += seen.more;
         }
     }
 }
 
 fn kind_of(request: &Request) -> Kind {
-    // Whoever is refused may make up a run for each request.
+    // A caller who is refused can make up a run for each request.
     let run = if request.outcome == Outcome::Accepted { request.run.clone() } else { String::new() };
     let outcome = match request.outcome {
         Outcome::Accepted => request.detail.clone(),
@@ -145,5 +186,47 @@ mod tests {
         assert_eq!((0..100).filter(|n| limit.take_at(of("arm", *n), now).is_some()).count(), 100);
         let later = limit.take_at(of("prepare", 9999), now + Duration::from_secs(11));
         assert_eq!(later.map(|one| one.more), Some(4400));
+    }
+
+    #[test]
+    fn a_flood_of_one_name_hides_no_request_of_another() {
+        let (mut limit, now) = (Limit::default(), Instant::now());
+        let of = |who: &str, n: u32| Request { run: format!("r{n}"), ..Request::accepted(who, "undo") };
+        for n in 0..5000 {
+            limit.take_at(of("victor", n), now);
+        }
+        assert_eq!(limit.take_at(of("olga", 1), now).map(|one| one.more), Some(0));
+        // Names are bounded as well: all others share one bucket.
+        let kept = (0..5000).filter(|n| limit.take_at(of(&format!("v{n}"), 1), now).is_some()).count();
+        assert_eq!(kept, NAMES_MOST - 2 + 600);
+        assert!(limit.buckets.len() <= NAMES_MOST + 1);
+        // A bucket that is full again makes room for another name.
+        assert!(limit.take_at(of("oscar", 1), now + Duration::from_secs(60)).is_some());
+        assert!(limit.buckets.contains_key(&("oscar".to_owned(), false)));
+    }
+
+    #[test]
+    fn a_request_without_a_token_does_not_stand_for_its_kind() {
+        let (mut limit, now) = (Limit::default(), Instant::now());
+        let of = |n: u32| Request { run: format!("r{n}"), ..Request::accepted("olga", "prepare") };
+        (0..600).for_each(|n| drop(limit.take_at(of(n), now)));
+        assert_eq!(limit.take_at(of(700), now), None);
+        let soon = now + Duration::from_secs(11);
+        assert_eq!(
+            limit.take_at(of(700), soon).map(|one| one.more),
+            Some(1),
+            "the kind was not recorded yet"
+        );
+    }
+
+    #[test]
+    fn counts_of_forgotten_kinds_are_told_all_the_same() {
+        let (mut limit, now) = (Limit::default(), Instant::now());
+        for _ in 0..3 {
+            limit.take_at(refused("r1", "not-allowed"), now);
+        }
+        (1..=KINDS_MOST).for_each(|n| drop(limit.take_at(refused("r1", &format!("code-{n}")), now)));
+        let more = limit.take_at(refused("r1", "another"), now).map(|one| one.more);
+        assert_eq!((more, limit.kinds.len()), (Some(2), 2));
     }
 }
