@@ -1,7 +1,7 @@
 //! What may be done on this host, and by whom. The host's own word: it wins over every scenario.
 //!
-//! Pure: asks no clock and opens no file. Asked about are faults, probes, exchanges of packets and the release of a halt;
-//! putting back and looking never.
+//! Pure: reads no clock and opens no file. Decides about faults, probes, exchanges of packets and the release of a halt;
+//! putting back and looking are always allowed.
 
 mod act;
 mod blackout;
@@ -21,9 +21,9 @@ pub use self::{act::Act, blackout::Blackout, rule::Rule};
 
 use crate::{control::Caller, fault::refuse};
 
-/// Shorter leases end between two renewals of a coordinator.
+/// The shortest allowed `max_lease`: shorter leases end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
-/// A fault may be armed so long before its start under any policy.
+/// Time before its start at which a fault may be armed under any policy.
 const AHEAD: Span = Span::secs(3600);
 
 /// What may be done on this host.
@@ -32,20 +32,20 @@ const AHEAD: Span = Span::secs(3600);
 pub struct Policy {
     /// No injection may stay longer.
     pub max_hold: Span,
-    /// No lease may be longer: so long a fault may outlive a coordinator that died.
+    /// The longest lease. A fault outlives a dead coordinator by at most this time.
     pub max_lease: Span,
     /// No more may be open at a time.
     pub max_faults: usize,
     /// Services that no fault on services or processes touches, whoever asks; `*` stands for any text.
     pub protected_services: Vec<String>,
-    /// No probes run longer; at most [`StartProbes::LONGEST`].
+    /// The longest time for which probes run; at most [`StartProbes::LONGEST`].
     pub max_probe_time: Span,
-    /// All probes on this host together send no more requests a second.
+    /// Maximum number of requests a second of all probes on this host together.
     pub max_probe_rate: u32,
     /// Times in which nothing is injected.
     pub blackout: Vec<Blackout>,
-    /// Who may do what; one rule must match. None given: every operator may do every kind that runs no program and
-    /// changes no file.
+    /// Rules that allow; one must match. Without rules every operator may do every kind that runs no program and changes
+    /// no file.
     pub allow: Vec<Rule>,
 }
 
@@ -73,7 +73,7 @@ pub struct Question<'a> {
     pub environment: Option<&'a str>,
     /// The environment that the host says it belongs to.
     pub host_environment: Option<&'a str>,
-    /// What is to be done.
+    /// The act.
     pub act: Act<'a>,
     /// When it would start, microseconds since 1970 UTC.
     pub wall_us: u64,
@@ -181,7 +181,7 @@ impl Policy {
         Err(said(file, &rule, format!("{kind}: no rule lets {} do this", ask.caller.name)))
     }
 
-    /// Whether a lease may be so long.
+    /// Checks the length of a lease.
     ///
     /// # Errors
     /// The refusal: it names the bound.
@@ -196,12 +196,12 @@ impl Policy {
         ))
     }
 
-    /// Whether so many probes may be started for so long.
+    /// Checks the number of probes and their time.
     ///
     /// # Errors
     /// The refusal names the bound.
     pub fn check_probing(&self, start: &StartProbes, file: &Path) -> Result<(), Problem> {
-        // No rule is asked about none, and the run would become the caller's.
+        // Without a probe no rule decides, and the run would become the caller's.
         if start.probes.is_empty() {
             let hint = "name at least one; to stop those that run, delete them";
             return Err(refuse("bad-probes", "no probe is to be started".to_owned(), hint));
@@ -227,8 +227,8 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether a fault may be armed so long before its start. Longer than any hold: a later part of a long attack is armed
-    /// with its first.
+    /// Checks the time from arming a fault to its start. It may be longer than any hold: a later part of a long attack is
+    /// armed with its first.
     ///
     /// # Errors
     /// The refusal names the bound.
@@ -247,7 +247,7 @@ impl Policy {
         ))
     }
 
-    /// Whether so many may be open at a time.
+    /// Checks the number of faults that are open at a time.
     ///
     /// # Errors
     /// The refusal.
@@ -303,12 +303,10 @@ impl Policy {
 
     /// The entry that protects a service, if one does.
     pub(crate) fn protected(&self, service: &str) -> Option<&String> {
-        let bare = |name: &str| name.strip_suffix(".service").unwrap_or(name).to_owned();
-        // A service directory is known by its last part too.
-        let last = service.rsplit('/').next().unwrap_or(service);
+        let names = [service, named::last(service)].map(named::bare);
         self.protected_services
             .iter()
-            .find(|name| rule::like(&bare(name), &bare(service)) || rule::like(&bare(name), &bare(last)))
+            .find(|entry| names.iter().any(|name| rule::like(named::bare(entry), name)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! For `doctor`: the host's certificate, whom it trusts, who was revoked, and what its policy is, with ages and ends.
+//! For `doctor`: the host's certificate, its authorities, its revocation list and its policy, with ages and ends.
 //!
 //! Reads the files as they are now. Never decides whether somebody is let in: the link's server does.
 
@@ -19,7 +19,7 @@ use crate::{
     serve::{CRL_FILE, Tls},
 };
 
-/// What ends within that time is told.
+/// Certificates and lists that end within this time get a note.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 /// Reports certificate, authority, revocation list and policy of a host.
@@ -32,7 +32,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     all.push(list(config, now));
     let whole = all.iter().all(|finding| matches!(finding.grade, Grade::Good | Grade::Note));
     if whole && let Err(error) = Tls::load(&config.cert, &config.key, &config.ca, config.crl.as_deref()) {
-        let why = chain(&error);
+        let why = error.chain();
         all.push(finding("link", Grade::Bad, why, "the agent serves nobody with these files".to_owned()));
     }
     all.push(policy(config, now));
@@ -41,16 +41,6 @@ pub fn findings(config: &Config) -> Vec<Finding> {
 
 fn finding(what: &str, grade: Grade, detail: String, hint: String) -> Finding {
     Finding { what: what.to_owned(), grade, detail, hint }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
 }
 
 type Read<T> = Result<Vec<T>, (Grade, String)>;
@@ -80,7 +70,7 @@ fn lists(pem: &[u8]) -> Option<Vec<ListFacts>> {
     all.iter().map(|der| revocation_list(der)).collect()
 }
 
-/// How something with an end stands, in words: `valid since … (3 days ago), good until … (in 87 days)`.
+/// Grades a period of validity and describes it: `valid since … (3 days ago), good until … (in 87 days)`.
 fn times(from: SystemTime, until: Option<SystemTime>, now: SystemTime) -> (Grade, String) {
     let made = format!("valid since {} ({})", humantime::format_rfc3339_seconds(from), distance(from, now));
     match until {
@@ -221,7 +211,9 @@ fn policy(config: &Config, now: SystemTime) -> Finding {
         policy.max_hold, policy.max_lease, policy.max_faults
     );
     if policy.allow.is_empty() {
-        let detail = format!("{from}: every operator may run every kind; {bounds}");
+        let detail = format!(
+            "{from}: every operator may run every kind that runs no program and changes no file; {bounds}"
+        );
         return finding("policy", Grade::Note, detail, "policy.allow says who may do what".to_owned());
     }
     let rules = policy.allow.len();
@@ -247,7 +239,7 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    /// An authority that signs for so many days, or did until so many days ago.
+    /// An authority that signs certificates and lists for tests.
     struct Authority {
         params: CertificateParams,
         key: KeyPair,
@@ -298,7 +290,7 @@ mod tests {
         if days < 0 { half - distance } else { half + distance }
     }
 
-    /// What `doctor` says of files, by name.
+    /// Returns the grade and the text of each finding of `doctor` on these files, by name.
     fn said(files: &[(&str, String)]) -> impl Fn(&str) -> (Grade, String) + use<> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {

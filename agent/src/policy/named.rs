@@ -110,18 +110,23 @@ fn is_named(key: &str, list: &[String], value: &str, fits: fn(&str, &str) -> boo
 
 /// Whether a service is like a pattern, by its name with or without the folder and the `.service` of its manager.
 fn is_service(pattern: &str, service: &str) -> bool {
-    let last = service.rsplit('/').next().unwrap_or(service);
+    let last = last(service);
     let whole = if last.contains('.') { last.to_owned() } else { format!("{last}.service") };
     [service, last, bare(last), &whole].into_iter().any(|name| like(pattern, name))
 }
 
 /// Whether two names mean the same service.
 pub(super) fn same_service(one: &str, other: &str) -> bool {
-    let last = |name: &str| bare(name.rsplit('/').next().unwrap_or(name)).to_owned();
-    last(one) == last(other)
+    bare(last(one)) == bare(last(other))
 }
 
-fn bare(service: &str) -> &str {
+/// The last part of a service's path: a service directory is known by it too.
+pub(super) fn last(service: &str) -> &str {
+    service.rsplit('/').next().unwrap_or(service)
+}
+
+/// A service's name without the `.service` of its manager.
+pub(super) fn bare(service: &str) -> &str {
     service.strip_suffix(".service").unwrap_or(service)
 }
 

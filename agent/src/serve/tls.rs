@@ -1,7 +1,7 @@
 //! The agent's own certificate and whom it trusts, read from files and read again when they change.
 //!
-//! Files that cannot be used never replace those that can. Whom it trusts and what it is are read apart: a revocation counts
-//! also where the agent's own new certificate cannot be used.
+//! Files that cannot be used never replace those that can. Authorities and revocations are read apart from the agent's own
+//! certificate: a revocation counts even if the new certificate cannot be used.
 
 use std::{
     fs, io,
@@ -89,7 +89,15 @@ pub enum TlsError {
     Version(#[source] rustls::Error),
 }
 
-/// What the server's TLS is made of. Cheap to clone; all clones see a reload.
+impl TlsError {
+    /// Returns the error with its causes, in one line.
+    pub(crate) fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+}
+
+/// The server's TLS. Cheap to clone; all clones see a reload.
 #[derive(Clone, Debug)]
 pub struct Tls(Arc<Inner>);
 
@@ -102,16 +110,16 @@ struct Inner {
     changes: watch::Sender<u64>,
 }
 
-/// What tells a file from one that was changed or took its place: device, inode, size, and when its inode changed.
+/// Tells a file from a changed one and from another in its place: device, inode, size, and time of the inode's last change.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 type Stamps = [Stamp; 4];
 
-/// What is known of the files.
+/// The state of the files at earlier reads.
 #[derive(Debug, Default)]
 struct Known {
-    /// As they were when they were last read to the end.
+    /// Their stamps when they were last read to the end.
     read: Stamps,
-    /// As they were when the log last complained of them.
+    /// Their stamps when the log last reported an error of them.
     complained: Option<Stamps>,
 }
 
@@ -133,7 +141,7 @@ pub(super) struct Loaded {
     own: Arc<Own>,
 }
 
-/// What the agent is: its certificate, with those between it and the authority, and its key.
+/// The agent's own certificate, with those between it and the authority, and its key.
 #[derive(Debug)]
 struct Own {
     chain: Vec<CertificateDer<'static>>,
@@ -176,8 +184,8 @@ impl Tls {
     /// Reads the files again. New connections use what they say; those of peers that are no longer trusted are cut.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it. What belongs to that file stays as it was: whom the agent trusts, or what it
-    /// is.
+    /// Names the file and the problem. The part that the file belongs to stays as it was: trust, or the agent's own
+    /// certificate.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.read_again(&mut self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -200,14 +208,9 @@ impl Tls {
         if let Err(error) = self.read_again(&mut known) {
             // Once for the same files, however often they are tried.
             if known.complained.replace(now) != Some(now) {
-                let mut why = error.to_string();
-                let mut cause = std::error::Error::source(&error);
-                while let Some(deeper) = cause {
-                    why = format!("{why}: {deeper}");
-                    cause = deeper.source();
-                }
                 let line = format!(
-                    "{told} changed and cannot all be used ({why}); what was read of it before stays in use"
+                    "{told} changed and cannot all be used ({}); what was read of it before stays in use",
+                    error.chain()
                 );
                 tracing::error!("{line}");
                 active::syslog(&line);
@@ -220,7 +223,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// Takes what has changed; what is wrong was logged and changes nothing.
+    /// Reads changed files. An error is logged and changes nothing.
     pub(super) fn look_again(&self) {
         let _ = self.reload_if_changed();
     }
@@ -316,7 +319,7 @@ impl Files {
         Ok(Arc::new(verifier))
     }
 
-    /// Reads what the agent is.
+    /// Reads the agent's own certificate and key.
     fn own(&self) -> Result<Own, TlsError> {
         let chain = certificates(&self.cert)?;
         let host = host_of(&chain)
@@ -326,7 +329,7 @@ impl Files {
         Ok(Own { chain, key, host })
     }
 
-    /// What the server uses from now on.
+    /// Builds the configuration that the server uses from now on.
     fn server(&self, verifier: Arc<Verifier>, own: Arc<Own>) -> Result<Loaded, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)

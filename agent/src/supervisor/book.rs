@@ -22,13 +22,13 @@ use crate::{
     journal::{Intent, Replayed, Tombstone, Tombstones},
 };
 
-/// So many runs are remembered.
+/// Maximum number of runs in memory.
 const RUNS_MOST: usize = 64;
-/// What was asked at prepare takes at most so many bytes, over all runs.
+/// Maximum number of bytes that the faults asked at prepare take, over all runs.
 pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
-/// So many closed injections are remembered with all that they were.
+/// Maximum number of closed injections that are kept whole.
 const CLOSED_MOST: usize = 1;
-/// And of so many what a comparison needs; the journal knows the others.
+/// Maximum number of older ones that are kept for comparisons; the journal has the others.
 const PAST_MOST: usize = 4;
 /// Beyond the longest that making an effect may take, or once it is called off, for the answers of whoever makes it; in
 /// microseconds.
@@ -37,14 +37,14 @@ const LATE_US: u64 = 5_000_000;
 #[derive(Default)]
 pub(super) struct Book {
     pub(super) live: BTreeMap<InjectionId, Entry>,
-    /// Those that ended before the newest that did.
+    /// Injections that ended earlier, reduced to what comparisons need.
     pub(super) past: BTreeMap<InjectionId, Past>,
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) stones: Tombstones,
     pub(super) halted_by: Option<String>,
     /// The agent is stopping.
     pub(super) closing: bool,
-    /// When the newest of those that were forgotten had ended, by the wall clock in microseconds.
+    /// The latest end of an injection that was forgotten, by the wall clock in microseconds.
     pub(super) forgot_wall_us: u64,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Entry {
     pub(super) wanted: Option<HealReason>,
     /// The rules that have allowed it.
     pub(super) allowed_by: Allowed,
-    /// What rules that came later say against it.
+    /// The refusal by rules that came later; empty if there is none.
     pub(super) refusal: String,
     /// The lease was renewed: the kernel's own switch is to be moved.
     pub(super) renewed: bool,
@@ -72,9 +72,9 @@ pub(super) struct Entry {
     pub(super) act_by: Option<u64>,
     /// Why it is stuck.
     pub(super) trouble: String,
-    /// How it came to its state, as it was journaled, while it is open.
+    /// The journaled changes of its state, while it is open.
     pub(super) story: Vec<AgentEvent>,
-    /// What others had done, as its undo found it.
+    /// Changes by others that its undo found.
     pub(super) foreign: Vec<String>,
     /// When it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
@@ -99,11 +99,11 @@ pub(super) struct Run {
     pub(super) over: bool,
     /// Its snapshot was taken by this process, which therefore has seen all of it.
     pub(super) began_here: bool,
-    /// Whose it is: the first who was allowed something in it. None else goes on with it; to end it anybody may.
+    /// The owner: the first who was allowed something in it. Only the owner continues it; anybody may end it.
     pub(super) owner: Option<String>,
-    /// Who took part in it, one for each certificate.
+    /// The people who took part in it, one for each certificate.
     pub(super) held_by: Vec<Caller>,
-    /// It was ended because this one's certificate is not trusted any more.
+    /// The name of the person whose certificate is no longer trusted, if the run was ended for that.
     pub(super) distrusted: Option<String>,
 }
 
@@ -117,7 +117,7 @@ impl Run {
     }
 }
 
-/// What was asked at prepare.
+/// A fault that was asked at prepare, with its fingerprint.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) fault: Fault,
@@ -167,7 +167,7 @@ impl Entry {
         self.made_by = Some(boot_us().saturating_add(at_most_us).saturating_add(LATE_US));
     }
 
-    /// It is not to start, because rules that came since it was armed refuse it. What has started stays.
+    /// Keeps it from starting, because rules that came since it was armed refuse it. If it has started, it stays.
     pub(super) fn disallow(&mut self, why: String) {
         if self.state == State::Armed && self.wanted.is_none() {
             self.refusal = why;
@@ -181,7 +181,7 @@ impl Entry {
         self.alarm.ring();
     }
 
-    /// What a comparison needs of it.
+    /// Returns the part of it that comparisons need.
     pub(super) fn past(&self) -> Past {
         Past::of(&self.intent, self.state, &self.foreign, self.ended_wall_us)
     }
@@ -221,6 +221,13 @@ impl Run {
         self.weigh();
     }
 
+    /// Forgets what was asked, with the memory that it took.
+    pub(super) fn forget_asks(&mut self) {
+        self.asks = BTreeMap::new();
+        self.weigh();
+        self.lists.shrink_to_fit();
+    }
+
     fn weigh(&mut self) {
         // Those that only an earlier answer to the same question held.
         self.lists.retain(|list| Arc::strong_count(list) > 1);
@@ -246,12 +253,12 @@ impl Book {
         Self { stones: replayed.tombstones.clone(), halted_by: replayed.halted_by.clone(), ..Self::default() }
     }
 
-    /// An injection as it stands now, which was asked for before; it may be past by now.
+    /// Returns the present state of an injection that was shown before; it may have ended since.
     pub(super) fn now(&self, before: OpenOne) -> OpenOne {
         match (self.live.get(&before.id), self.past.get(&before.id)) {
             (Some(entry), _) => entry.show(),
             (None, Some(past)) => OpenOne { state: past.state, ..before },
-            // What is forgotten was put back: what is stuck is not forgotten.
+            // Only injections that were put back are forgotten; stuck ones are kept.
             (None, None) if before.state == State::Armed => OpenOne { state: State::Disarmed, ..before },
             (None, None) => OpenOne { state: State::Undone, ..before },
         }
@@ -276,7 +283,7 @@ impl Book {
         self.live.values().filter(move |entry| entry.intent.run == *run && entry.state.is_open())
     }
 
-    /// What is open and stands in the journal.
+    /// Returns the open injections that the journal has.
     pub(super) fn journaled(&self) -> impl Iterator<Item = &Entry> {
         self.live.values().filter(|entry| entry.journaled && entry.state.is_open())
     }
@@ -414,6 +421,17 @@ mod tests {
         known.heard_boot_us = heard_boot_us;
         known.remember(ids.iter().cloned().zip(lists.iter().map(|(_, bytes)| ask(*bytes))).collect());
         book.keep_asks(&run, ids.iter(), &[])
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_memory_from_later_questions() {
+        let mut book = Book::default();
+        assert_eq!(asked(&mut book, "done", 1, &[("done-1-1", ASKS_MOST_BYTES / 2)]), Ok(()));
+        let known = book.runs.get_mut(&"done".parse().unwrap()).unwrap();
+        known.forget_asks();
+        assert_eq!((known.asks_bytes, known.lists.len()), (0, 0));
+        assert_eq!(asked(&mut book, "new", 2, &[("new-1-1", ASKS_MOST_BYTES - 1000)]), Ok(()));
+        assert!(book.runs.contains_key(&"done".parse().unwrap()), "it had nothing to give");
     }
 
     #[test]

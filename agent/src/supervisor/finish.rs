@@ -17,10 +17,10 @@ use crate::{
     undo::is_left,
 };
 
-/// So long before its file is written a snapshot may have been begun, in microseconds.
+/// Maximum time from the beginning of a snapshot to the writing of its file, in microseconds.
 const LOOK_US: u64 = 30_000_000;
 
-/// So often the host is compared, while injections of other runs start.
+/// Maximum number of comparisons while injections of other runs start.
 const LOOKS_MOST: usize = 3;
 
 impl Core {
@@ -37,7 +37,7 @@ impl Core {
             let mut book = lock(&self.book);
             if let Some(known) = book.runs.get_mut(run) {
                 // Whatever is armed after this is prepared before.
-                known.asks = BTreeMap::new();
+                known.forget_asks();
             }
             book.prune(&measured);
         }
@@ -45,13 +45,13 @@ impl Core {
         end.map(|(end, _)| end)
     }
 
-    /// Whether one of these waits for its start no more: what it does may have been taken for somebody else's doing.
+    /// Whether one of these no longer waits for its start: its effect may have been taken for somebody else's change.
     fn has_begun(&self, waited: &[InjectionId]) -> bool {
         let book = lock(&self.book);
         waited.iter().any(|id| book.live.get(id).is_none_or(|entry| entry.state != State::Armed))
     }
 
-    /// How the host is, and what of other runs waited for its start meanwhile.
+    /// Compares the host with its snapshot. Also returns the injections that waited for their start meanwhile.
     fn compare(&self, run: &RunId) -> Result<(EndState, Vec<InjectionId>), Problem> {
         let cannot = |why: String| {
             refuse(
@@ -66,7 +66,7 @@ impl Core {
             .ok_or_else(|| refuse("unknown-run", format!("run {run} was never prepared here"), ""))?;
         let taken_wall_us = snapshots::taken_wall_us(state, run).saturating_sub(LOOK_US);
         let mut told: BTreeMap<InjectionId, Past> = BTreeMap::new();
-        // What this process has not seen itself stands in the journal only.
+        // Only the journal knows what happened before this process started.
         let seen_all = {
             let book = lock(&self.book);
             book.runs.get(run).is_some_and(|run| run.began_here) && book.forgot_wall_us < taken_wall_us

@@ -17,7 +17,7 @@ pub(crate) struct Kind {
     pub(crate) json: &'static str,
     /// Whether only the machine's root can make it in a namespace.
     pub(crate) root_only: bool,
-    /// What it takes for itself: faults of one trial take different things.
+    /// The resource that it needs alone: faults of one trial need different ones.
     takes: &'static str,
 }
 
@@ -88,32 +88,20 @@ pub(crate) struct Hit {
     pub(crate) pause: u64,
 }
 
-/// What goes bad beside the agent's processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Damage {
-    None,
-    MachineId,
-    UnknownKey,
-    NoConfiguration,
-    EmptyConfiguration,
-    OtherPaths,
-    StateReadOnly,
-    StateFull,
-    StateIsAFile,
-    StateRemoved,
-    JournalUnreadable,
-    JournalCut,
-    JournalTorn,
-    CopyRemoved,
-    CopyDamaged,
+/// The damage besides the hits on the agent's processes, and all of it in a list.
+macro_rules! damages {
+    ($($damage:ident),+ $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Damage {
+            None,
+            $($damage),+
+        }
+
+        const DAMAGES: &[Damage] = &[$(Damage::$damage),+];
+    };
 }
 
-use Damage::{
-    CopyDamaged, CopyRemoved, EmptyConfiguration, JournalCut, JournalTorn, JournalUnreadable, MachineId,
-    NoConfiguration, OtherPaths, StateFull, StateIsAFile, StateReadOnly, StateRemoved, UnknownKey,
-};
-
-const DAMAGES: [Damage; 14] = [
+damages!(
     MachineId,
     UnknownKey,
     NoConfiguration,
@@ -128,16 +116,23 @@ const DAMAGES: [Damage; 14] = [
     JournalTorn,
     CopyRemoved,
     CopyDamaged,
-];
+);
 
 impl Damage {
     /// Whether the journal is lost or shortened, so that only the copy tells all.
     pub(crate) fn loses_the_journal(self) -> bool {
-        matches!(self, StateIsAFile | StateRemoved | JournalUnreadable | JournalCut | JournalTorn)
+        matches!(
+            self,
+            Self::StateIsAFile
+                | Self::StateRemoved
+                | Self::JournalUnreadable
+                | Self::JournalCut
+                | Self::JournalTorn
+        )
     }
 }
 
-/// Who puts back when nobody of the agent is left.
+/// The command that puts back when no process of the agent is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Healer {
     Serve,
@@ -205,13 +200,13 @@ impl Plan {
         }
     }
 
-    /// What stands in the agent's configuration for these faults.
+    /// Returns the lines of the agent's configuration for these faults.
     pub(crate) fn configuration(&self) -> &'static str {
         let isolates = self.faults.iter().any(|kind| kind.name == ISOLATE_BY_IPTABLES);
         if isolates { "firewall = \"iptables\"\n" } else { "" }
     }
 
-    /// Those whom no hit reaches.
+    /// Whether no hit reaches this process.
     pub(crate) fn is_left(&self, who: Who) -> bool {
         self.hits.iter().all(|hit| hit.who != who)
     }
