@@ -1,4 +1,4 @@
-//! Who asked this agent for what, and what became of it: every request that could harm or heal, accepted or refused.
+//! The audit: a record of every request that could harm or heal, accepted or refused, with its caller and its result.
 //!
 //! A request goes to journald as structured fields, or to syslog where there is no journald, and into files in the state
 //! directory, beside the events of injections. The files are rotated and bounded in bytes; so is what repeated or
@@ -28,7 +28,7 @@ pub use self::{
 use self::{limit::Limit, sinks::Sinks, store::Store};
 use crate::control::Feed;
 
-/// So many entries wait for the disk; more are counted and not kept.
+/// Maximum number of entries that wait for the disk. Further entries go to the log only.
 const WAITING: usize = 1024;
 
 /// Takes requests and events. Cheap to clone; all clones write to the same files.
@@ -65,7 +65,7 @@ impl Audit {
         Self(Arc::new(Inner { writer: writer.ok(), limit: Mutex::default() }))
     }
 
-    /// Records a request. What is like others of the same minute is counted only.
+    /// Records a request. Of similar requests in the same minute the first is recorded and the others are counted.
     pub fn request(&self, request: Request) {
         let kept = self.0.limit.lock().unwrap_or_else(PoisonError::into_inner).take(request);
         if let Some(request) = kept {
@@ -97,7 +97,7 @@ pub fn request_now(state: &Path, request: Request) {
     Store::new(state).append(&Entry::Request(request));
 }
 
-/// Where the files are.
+/// Returns the directory of the files.
 fn folder(state: &Path) -> PathBuf {
     state.join("audit")
 }

@@ -111,10 +111,10 @@ pub struct Config {
     pub timings: Timings,
     /// Metrics; none unless asked for.
     pub metrics: Option<MetricsAt>,
-    /// What may be done on this host; none: every operator may run every kind that runs no program and changes no file,
-    /// for an hour at most.
+    /// The host's policy. Without one every operator may run every kind that runs no program and changes no file, for an
+    /// hour at most.
     pub policy: Policy,
-    /// What probes may read on this host.
+    /// The files and variables that probes may read on this host.
     pub secrets: Secrets,
     /// The file that this was read from, for messages.
     #[serde(skip)]

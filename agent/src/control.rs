@@ -28,7 +28,7 @@ pub struct Caller {
     pub environments: Vec<String>,
     /// Whether it may harm (`operator`) or only look and heal (`viewer`).
     pub may_harm: bool,
-    /// The certificate; none for whoever is root on the host.
+    /// The certificate; none for root on the host.
     pub certificate: Option<Arc<Certificate>>,
 }
 
@@ -97,10 +97,10 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The run is unknown here or somebody else's, or its lease has ended.
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem>;
-    /// What is trusted has changed: every run is ended in which somebody took part whose certificate is not trusted any
-    /// more. Its injections are put back and its probes stop.
+    /// Ends every run in which somebody took part whose certificate is no longer trusted: puts its injections back and
+    /// stops its probes. Called when authorities or revocations have changed.
     fn distrust(&self, trusted: Trusted<'_>);
-    /// Records a request that could harm or heal, with what became of it. Never blocks.
+    /// Records a request that could harm or heal, with its result. Never blocks.
     fn audit(&self, request: Request);
     /// Puts back; answers when it is done. Never refused.
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer;

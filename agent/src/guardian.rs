@@ -53,7 +53,7 @@ pub const EXIT_LOST: u8 = 7;
 /// The exit code when the agent could not begin to serve.
 const EXIT_CANNOT: u8 = 2;
 
-/// How long the socket of an agent that ends may outlive its lock.
+/// Maximum time that the socket of an ending agent may outlive its lock.
 const LINGERS: Duration = Duration::from_secs(1);
 
 /// What the three processes share.
@@ -80,7 +80,7 @@ impl Shared {
         Pulse::new(of, self.config.timings.stale_after.into())
     }
 
-    /// Holds the lock again where its file is gone; what is wrong with it, once.
+    /// Takes the lock again if its file is gone. Logs each problem once.
     fn keep_lock(&self, holders: &[i32], said: &mut bool) {
         match self.lock.keep() {
             Ok(false) => *said = false,

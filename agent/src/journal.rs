@@ -40,11 +40,11 @@ use crate::{host::Paths, identity::Identity};
 pub const FILE: &str = "journal";
 /// From this length on a journal is rewritten, in bytes; later where what has to stay is longer.
 const LARGE: u64 = 8 * 1024 * 1024;
-/// So many of the newest events stay readable for coordinators that were cut off.
+/// Maximum number of the newest events that stay readable for coordinators that were cut off.
 const EVENTS_KEPT: usize = 10_000;
-/// And at most so many bytes of them.
+/// Maximum size of these events in bytes.
 const BYTES_KEPT: usize = 4 * 1024 * 1024;
-/// So many events wait in memory while the disk is full.
+/// Maximum number of events that wait in memory while the disk is full.
 const WAITING_MOST: usize = 10_000;
 
 /// The journal could not be read or written.
@@ -116,8 +116,7 @@ pub fn read(paths: &Paths) -> Result<Replayed, JournalError> {
 }
 
 /// Reads journal and copy, whichever of them exists, and reports unreadable parts as damage. Also returns the
-/// injections that are over although the journal calls them open: they
-/// stay closed, whatever else is damaged.
+/// injections that are over although the journal calls them open: they stay closed, whatever else is damaged.
 #[must_use]
 pub fn read_any(paths: &Paths, here: &Identity) -> (Replayed, Vec<Closed>) {
     let mut replayed = read(paths).unwrap_or_else(|error| {

@@ -18,9 +18,9 @@ use crate::{
     wiring::{Leave, Prober},
 };
 
-/// So many runs measure at the same time.
+/// Maximum number of runs that measure at the same time.
 const RUNNING: usize = 16;
-/// Of so many runs that have stopped measuring, the newest, the measurements are kept.
+/// Maximum number of stopped runs, the newest, whose measurements are kept.
 const STOPPED: usize = 4;
 
 /// The probes of the last few runs.
@@ -34,7 +34,7 @@ pub struct Probes {
 
 struct OfRun {
     run: RunId,
-    /// Whose it is, also when the supervisor has forgotten the run.
+    /// The owner's name, also when the supervisor has forgotten the run.
     owner: String,
     /// Requests a second.
     rate: f64,
@@ -122,7 +122,7 @@ impl Prober for Probes {
     }
 }
 
-/// The refusal where as many runs measure as may.
+/// The refusal if the maximum number of runs measures already.
 fn full(others: &[&OfRun]) -> Problem {
     let who: Vec<String> = others.iter().map(|one| format!("{} ({})", one.run, one.owner)).collect();
     refuse(

@@ -1,4 +1,4 @@
-//! What probes may read on this host: files of listed directories and listed environment variables, nothing else.
+//! Restricts what probes may read on this host to files of listed directories and listed environment variables.
 //!
 //! Paths are compared after symbolic links are followed. Then the file is opened again from the listed directory on, one part of
 //! the path at a time and without following links, so that nobody can put another file in its place meanwhile.
@@ -20,7 +20,7 @@ use nix::{
 };
 use serde::Deserialize;
 
-/// What probes may read.
+/// The files and variables that probes may read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Secrets {
@@ -50,10 +50,10 @@ impl Default for Secrets {
 }
 
 impl Secrets {
-    /// Whether the values make sense.
+    /// Checks the values.
     ///
     /// # Errors
-    /// Which one does not, and what would be right.
+    /// The text names the wrong value and says what would be right.
     pub(crate) fn validate(&self) -> Result<(), String> {
         for (key, list) in [("directories", &self.directories), ("authorities", &self.authorities)] {
             if let Some(path) = list.iter().find(|path| !is_plain(path) || path.parent().is_none()) {
@@ -118,7 +118,7 @@ impl Secrets {
 impl Reads for Secrets {
     fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String> {
         let path = Path::new(path);
-        // Before anything is looked up: what lies elsewhere is not even said to exist.
+        // Before anything is looked up: the answer must not tell whether another file exists.
         if !is_plain(path) || !self.listed(what_for).any(|dir| path.starts_with(dir)) {
             return Err(self.not_listed(what_for));
         }
@@ -146,7 +146,7 @@ impl Reads for Secrets {
     }
 }
 
-/// Reads what each of several configurations allows; for while a new one replaces another.
+/// Reads only what each of several configurations allows. Used while a new configuration replaces another.
 pub(crate) struct AllOf<'a>(pub(crate) Vec<&'a Secrets>);
 
 impl Reads for AllOf<'_> {
@@ -187,7 +187,7 @@ fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
     let dir = dir.canonicalize().map_err(|why| why.to_string())?;
     let below = real.strip_prefix(&dir).map_err(|why| why.to_string())?;
     let mut at = open_dir(&dir).map_err(gone)?;
-    // What is not sent may lie in directories of others: it is parsed, and trusted by the probe that names it.
+    // Authorities are not sent, so their directories may be writable by others.
     let check = |at: &OwnedFd, name: &Path| match what_for {
         Use::Secret => safe(at, &format!("the directory {}", name.display())),
         Use::Authorities => Ok(()),
@@ -218,7 +218,7 @@ fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
     Ok(file)
 }
 
-/// Refuses a directory that somebody else than root, or whoever the agent is, could put files into.
+/// Refuses a directory into which a user other than root and the agent's own could put files.
 fn safe(dir: &OwnedFd, what: &str) -> Result<(), String> {
     let about = nix::sys::stat::fstat(dir).map_err(|why| io::Error::from(why).to_string())?;
     if about.st_uid != 0 && about.st_uid != geteuid().as_raw() {

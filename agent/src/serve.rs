@@ -52,8 +52,8 @@ const CONNECTIONS: usize = 256;
 const IDLE: Duration = Duration::from_secs(60);
 /// How long calls that are under way have at the end, when the server stops.
 const LAST_CALLS: Duration = Duration::from_secs(2);
-/// How long the connection of somebody who is not trusted any more stays, so that they learn what became of what they
-/// held. All calls on it are refused meanwhile.
+/// Time for which the connection of somebody who is no longer trusted stays, so that they can still read how their runs
+/// ended. All calls on it are refused meanwhile.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves until `stop` is cancelled; then takes nothing new, ends the streams, lets calls under way end for 2 s at

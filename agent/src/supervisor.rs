@@ -81,11 +81,11 @@ struct Core {
     audit: Audit,
     prober: Arc<dyn Prober>,
     warnings: Vec<String>,
-    /// What became of the journal's file while this agent had it, for people.
+    /// The damage to the journal's file while this agent used it, for people.
     about_file: Mutex<Option<String>>,
-    /// How many tombstones of unknown runs may be journaled.
+    /// Limits the tombstones of unknown runs in the journal.
     stray: Mutex<stray::Bucket>,
-    /// When something was last asked that takes memory (CLOCK_BOOTTIME, microseconds); 0 once that was given back.
+    /// Time of the last call that takes memory (CLOCK_BOOTTIME, microseconds); 0 once that memory was given back.
     stirred_boot_us: AtomicU64,
     /// The damage that the journal had when this agent started, one sentence each.
     lost: Vec<String>,
@@ -158,8 +158,7 @@ impl Supervisor {
         Ok(new)
     }
 
-    /// Copies events to the record of requests, for as long as the agent lives. Those of before the start too that were
-    /// journaled since the last agent.
+    /// Copies events to the audit, for as long as the agent lives. Begins with those that the last agent did not copy.
     pub async fn record_events(self) {
         let newest = *self.0.published.borrow();
         let after = since_last_event(&self.0.config.paths.state);
@@ -253,7 +252,7 @@ impl Core {
         true
     }
 
-    /// Journals tombstones; `stray` are those of what nobody here had heard of.
+    /// Journals tombstones; `stray` are those of unknown runs and injections.
     fn bury(&self, known: Vec<Tombstone>, stray: Vec<Tombstone>) {
         let known = known.into_iter().map(|stone| Record::Tombstone { stone, stray: false });
         let stray = stray.into_iter().map(|stone| Record::Tombstone { stone, stray: true });

@@ -94,13 +94,13 @@ pub enum Undo {
 pub struct Undone {
     /// What was done, or found to be done already.
     pub detail: String,
-    /// What others had done to it meanwhile. What is left to them begins with what it is, as claims name it: see
-    /// [`Undone::left`].
+    /// Changes by others meanwhile. An entry for an object that is left to them begins with the object's name in claims:
+    /// see [`Undone::left`].
     pub foreign: Vec<String>,
 }
 
 impl Undone {
-    /// Somebody else has decided about it since, and it is left so. What a claim names is not this run's doing any more.
+    /// Leaves an object as somebody else wants it since. What `claim` names is no longer this run's.
     #[must_use]
     pub fn left(claim: &str, detail: String, why: &str) -> Self {
         Self { foreign: vec![format!("{claim}: {detail}: {why}")], detail }

@@ -45,7 +45,7 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// Reports the capabilities of a host with this build, after what its configuration gives to say, and its certificates.
+    /// Reports the findings on a host's configuration and certificates, then its capabilities with this build.
     #[must_use]
     pub fn doctor(&self, host: &Host, config: &Config, configuration: Vec<Finding>) -> Doctor {
         let mut findings = configuration;
@@ -109,19 +109,19 @@ pub struct Compared {
     pub ours: Vec<String>,
     /// What others changed.
     pub foreign: Vec<String>,
-    /// What this run and one that is open both claimed.
+    /// Differences in what this run and an open one both claimed.
     pub unproven: Vec<String>,
     /// How many things were compared.
     pub compared: u64,
 }
 
-/// What probes may do on a host.
+/// The limits for probes on a host.
 pub struct Leave<'a> {
     /// Reads secrets and authorities, or refuses.
     pub reads: &'a dyn Reads,
     /// The most requests a second, of all probes of all runs together.
     pub most_rate: u32,
-    /// Where that bound stands, for the refusal.
+    /// Text for the refusal that says where that bound is set.
     pub says: String,
 }
 

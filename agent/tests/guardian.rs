@@ -254,7 +254,7 @@ fn silence_heals() {
     assert!(!agent.is_gone(Who::Worker), "it serves on");
 }
 
-/// As a suspend of the whole machine: for each of them the others seem dead, and the deadline is long past.
+/// Like a suspend of the whole machine: to each process the others seem dead, and the deadline is long past.
 fn paused_and_continued() {
     let agent = Agent::in_force();
     Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
@@ -407,7 +407,7 @@ fn lock_deleted() {
     agent.guardian.wait().unwrap();
 }
 
-/// Whatever became of the lock.
+/// The second agent refuses also if the lock's file is gone.
 fn second_agent_beside_one_that_listens() {
     let dir = new_dir();
     let socket = dir.path().join("run/control.sock");

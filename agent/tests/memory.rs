@@ -37,7 +37,7 @@ use nix::sched::{CloneFlags, unshare};
 const FEW: u32 = 10;
 /// By `FIREDRILL_DRILLS` more.
 const MANY: u32 = 100;
-/// What the kernel's own granularity, and one busy thread more or less, may make, in KiB.
+/// Tolerance in KiB for the kernel's granularity and for one busy thread more or less.
 const NOISE_KIB: u64 = 256;
 
 fn main() -> ExitCode {
@@ -100,7 +100,7 @@ fn drill(control: &dyn Control, number: u32) {
     assert_eq!(control.finish(&run).unwrap().state, HostState::Clean);
 }
 
-/// What the three processes take together, in KiB: their own memory, and their shares of what they share.
+/// Returns the memory of the three processes together, in KiB: their own, and their parts of shared memory.
 fn memory(guardian: i32) -> u64 {
     let all = process::all().unwrap();
     let ours = all.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);

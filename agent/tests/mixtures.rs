@@ -34,17 +34,17 @@ use harness::{Part, Processes, Who, begin, command, renew_while};
 use nix::sched::{CloneFlags, unshare};
 use rustix::process::Signal;
 
-/// So many agents at once: they wait more than they compute.
+/// Number of agents at the same time: they wait more than they compute.
 const AT_ONCE: usize = 6;
 const PEER: &str = "10.9.0.2";
 const TIMINGS: &str =
     "start_tolerance = \"20s\"\nstale_after = \"1s\"\ngrace = \"500ms\"\nundo_budget = \"2s\"\n";
 /// Longer than anybody here is waited for: what is put back before was put back by a process.
 const LONG: Span = Span::secs(300);
-/// What the kernel ends by itself.
+/// The hold of faults that the kernel ends by itself.
 const SHORT: Span = Span::secs(3);
 
-/// What becomes of a process.
+/// The state that a process is put into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lot {
     Runs,
@@ -166,7 +166,7 @@ impl Agent {
         Stat::read(i32::try_from(self.victim.id()).unwrap()).unwrap().unwrap().is_stopped()
     }
 
-    /// How many of worker and helper are stopped.
+    /// Returns how many of worker and helper are stopped.
     fn stopped_children(&self) -> usize {
         let guardian = i32::try_from(self.guardian.id()).unwrap();
         process::all().unwrap().iter().filter(|stat| stat.ppid == guardian && stat.is_stopped()).count()

@@ -1,7 +1,7 @@
 //! Latencies in cells: a scale on which each end is a hundredth above the one before, and counts on it.
 //!
-//! What is counted in a cell is shown as the cell's end: never less than it was, and at most 1 % more (a microsecond more below
-//! 100 µs). Ends that matter to somebody, such as the limit of an objective, are put between: what is at most so long is then counted
+//! A value in a cell is shown as the cell's end: never less than the value, and at most 1 % more (a microsecond more below
+//! 100 µs). Further ends, such as the limit of an objective, can be put between: the values up to such an end are counted
 //! exactly.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 const PARTS: u64 = 100;
 /// The last end, in microseconds: twelve days.
 const LAST: u64 = 1 << 40;
-/// No more ends are put between: there are at most so many cells.
+/// Maximum number of further ends; it bounds the number of cells.
 const MOST_CUTS: usize = 1000;
 
 /// A scale of cells, each from the end of the one before up to its own end, in microseconds.
@@ -56,7 +56,7 @@ impl Grid {
     }
 }
 
-/// How many of some sorted cells are at most so long, in microseconds.
+/// Returns how many of some sorted cells end at `us` microseconds or before.
 #[must_use]
 pub fn at_most(cells: &[u16], grid: &Grid, us: u64) -> u64 {
     cells.partition_point(|cell| grid.end(*cell) <= us) as u64
@@ -112,7 +112,7 @@ impl Counts {
         self.total += other.total;
     }
 
-    /// How many there are.
+    /// Returns the number of values.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.total

@@ -1,13 +1,13 @@
-//! How a probe's secrets and authorities are read: by whom it runs for, who may refuse.
+//! Reads a probe's secrets and authorities. The process that runs the probe supplies the reader, which may refuse.
 
 use std::{env::VarError, fs::File, io::Read as _};
 
-/// No file of a secret is larger, in bytes: it becomes one header.
+/// Maximum size of a secret's file in bytes: it becomes one header.
 pub(crate) const SECRET_MOST: u64 = 16 * 1024;
-/// No file of authorities is larger, in bytes; a system's whole list has a quarter of a megabyte.
+/// Maximum size of a file of authorities in bytes. A system's whole list has a quarter of a megabyte.
 pub(crate) const AUTHORITIES_MOST: u64 = 4 * 1024 * 1024;
 
-/// What a file is read for.
+/// The purpose of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// It holds a secret, which is sent.

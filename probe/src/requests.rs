@@ -8,7 +8,7 @@ use firedrill_wire::probe::{Arrivals, Bin, Requests};
 
 use crate::schedule;
 
-/// No bin has more requests: a few times what a probe may send in a second.
+/// Maximum number of requests in a bin: a few times what a probe may send in a second.
 pub(crate) const MOST: usize = 100_000;
 
 /// How one request ended.

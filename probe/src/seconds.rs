@@ -1,8 +1,8 @@
-//! Seconds as the log keeps them: what judging needs of a [`Bin`], and nothing twice.
+//! Seconds as the log keeps them: the part of a [`Bin`] that judging needs, without repetition.
 //!
-//! How each request ended is kept in runs, so that it takes space only where the outcome changes; latencies are kept in cells
-//! ([`crate::cells`]). Whatever reads a log has its bins in this form, whether they were written as bins or as blocks of it
-//! ([`encode`]): both are judged alike.
+//! Outcomes of requests are kept as runs, so that they take space only where the outcome changes; latencies are kept in cells
+//! ([`crate::cells`]). Readers of a log get its bins in this form, whether they were written as bins or as blocks
+//! ([`encode`]), and judge both alike.
 
 mod block;
 mod bytes;
@@ -20,7 +20,7 @@ use crate::{
     schedule,
 };
 
-/// What a probe measured in one second at one vantage.
+/// The measurements of a probe in one second at one vantage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Second {
     /// Its start on the run's clock, in microseconds.
@@ -47,7 +47,7 @@ pub struct Second {
     pub single: Option<Single>,
     /// The cells of the good requests' latencies, sorted; `None` where they cannot be read, or are not as many as were good.
     pub latencies: Option<Vec<u16>>,
-    /// How late requests started.
+    /// The delays of the requests' starts.
     pub lateness: Lateness,
 }
 
@@ -58,11 +58,11 @@ pub struct Single {
     pub first: u64,
     /// When it was due, in microseconds after the second's start.
     pub first_us: u64,
-    /// How they ended, in the order in which they were due: runs of one outcome. Empty where all were good.
+    /// Their outcomes in the order in which they were due, as runs of one outcome. Empty if all were good.
     pub ends: Vec<(Outcome, u32)>,
 }
 
-/// How late the requests of a second started.
+/// The delays with which the requests of a second started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Lateness {
     /// None later than a millisecond.
@@ -80,8 +80,8 @@ pub enum Lateness {
 }
 
 impl Second {
-    /// What judging needs of a bin that began at `start_us` on the run's clock. Its latencies come on that scale; `pace` is that
-    /// of its probe at its vantage, without which single requests have no times.
+    /// Returns the part of a bin that judging needs. The bin began at `start_us` on the run's clock; its latencies are put on
+    /// the scale `grid`. `pace` is that of its probe at its vantage; without it single requests have no times.
     #[must_use]
     pub fn of(bin: &Bin, start_us: i64, grid: &Grid, pace: Option<Pace>) -> Self {
         let bad = bin.bad.values().fold(0, |sum, count| u64::saturating_add(sum, *count));
@@ -157,7 +157,7 @@ fn latencies(bin: &Bin, grid: &Grid) -> Option<Vec<u16>> {
     Some(cells.collect())
 }
 
-/// No more than there can be in a histogram of at most [`MOST`].
+/// Bounds a count by the maximum number of values in a histogram.
 fn times(count: u64) -> usize {
     usize::try_from(count).unwrap_or(MOST).min(MOST)
 }

@@ -1,4 +1,4 @@
-//! What each kind of probe reads and reaches, for the policy of the host that runs it.
+//! The files, variables and peers of each kind of probe, for the policy of the host that runs it.
 
 use firedrill_wire::{
     Touches,
@@ -7,10 +7,10 @@ use firedrill_wire::{
 
 use crate::{check::destination, resolve::given};
 
-/// What policies call the kinds of probes.
+/// The names of the kinds of probes in policies.
 pub const KINDS: [&str; 2] = ["probe-http", "probe-tcp"];
 
-/// What policies call the kind of a probe.
+/// Returns the name of a probe's kind in policies.
 #[must_use]
 pub const fn kind(kind: &ProbeKind) -> &'static str {
     match kind {
@@ -19,8 +19,8 @@ pub const fn kind(kind: &ProbeKind) -> &'static str {
     }
 }
 
-/// What a probe reads and reaches. A name that comes with addresses is not looked up: then the addresses are what is reached,
-/// because whoever asks could give any name to them.
+/// Returns the files and variables that a probe reads and the peers that it reaches. A name that comes with addresses is not
+/// looked up. Then the addresses count as peers, because the caller can give any name to them.
 #[must_use]
 pub fn touches(spec: &ProbeSpec) -> Touches {
     let ProbeSpec { name: _, kind, rate: _, arrivals: _, key: _, timeout: _, connection: _, names } = spec;

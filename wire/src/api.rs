@@ -75,7 +75,7 @@ pub struct Arm {
 }
 
 impl Arm {
-    /// An agent arms at most so many injections at once: each has a thread, and is looked into again before.
+    /// Maximum number of injections that an agent arms at once: each has a thread, and is checked again before.
     pub const MOST: usize = 100;
 }
 
@@ -209,8 +209,8 @@ pub struct StartProbes {
 }
 
 impl StartProbes {
-    /// More probes are not started on one agent for one run.
+    /// Maximum number of probes of one run on an agent.
     pub const MOST: usize = 256;
-    /// No agent measures longer for one run: seven days.
+    /// The longest time that an agent measures for one run: seven days.
     pub const LONGEST: Span = Span::secs(7 * 24 * 3600);
 }

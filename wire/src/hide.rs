@@ -1,13 +1,13 @@
-//! Which parts of a request may be secrets, and the request without them: for plans, logs, reports, screens and messages.
+//! Finds the parts of a request that may be secrets, and shows requests without them in plans, logs, reports and messages.
 //!
-//! What is hidden goes by the place, not by the look: values of a query, a user in a URL, a body, and all headers but those of
-//! which everybody knows that they tell nothing. The look only decides whether somebody should be warned.
+//! The place of a text decides whether it is hidden, not its look: values of a query, a user in a URL, a body, and all headers
+//! except some that are known to hold no secrets. The look only decides whether a warning is given.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use crate::probe::{HttpProbe, ProbeKind};
 
-/// What stands in place of what is hidden. A URL may have it anywhere.
+/// The text that replaces a hidden one. It is valid anywhere in a URL.
 pub const HIDDEN: &str = "***";
 
 /// A part of a request that stands in clear and may be a secret.
@@ -41,7 +41,7 @@ impl fmt::Display for Part {
 /// A text that is hidden.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Clear {
-    /// Where it stands.
+    /// The part of the request that it is in.
     pub part: Part,
     /// The text itself. Never printed.
     pub text: String,
@@ -64,7 +64,7 @@ impl HttpProbe {
         self.hiding(&mut |_| {})
     }
 
-    /// What it asks, for people: method and URL, without what may be a secret.
+    /// Returns method and URL for people, without possible secrets.
     #[must_use]
     pub fn shown(&self) -> String {
         format!("{} {}", self.method, self.without_secrets().url)
@@ -143,7 +143,7 @@ impl fmt::Debug for HttpProbe {
     }
 }
 
-/// How a secret is named in a text: `{name}`.
+/// Returns the placeholder of a secret in a text: `{name}`.
 #[must_use]
 pub fn placeholder(name: &str) -> String {
     format!("{{{name}}}")
@@ -208,7 +208,7 @@ const HARMLESS: [&str; 15] = [
     "user-agent",
 ];
 
-/// How a header says what kind of secret follows.
+/// Words in a header that announce the kind of secret that follows.
 const SCHEMES: [&str; 6] = ["Basic", "Bearer", "Digest", "Token", "ApiKey", "Key"];
 
 /// Words that a secret is called by.

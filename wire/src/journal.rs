@@ -142,20 +142,20 @@ pub enum What {
     },
     /// The lease of a run ended without renewal; all of the run is being put back.
     LeaseExpired {
-        /// Which run.
+        /// The run.
         run: RunId,
     },
     /// Somebody undid a run that is known here and of which nothing was in force here, so that no change of an injection
     /// tells it: whoever coordinates the run is to end it everywhere.
     RunUndone {
-        /// Which run.
+        /// The run.
         run: RunId,
         /// The identity that asked.
         by: String,
     },
     /// The certificate of somebody who took part in a run is not trusted any more; all of the run is being put back.
     Distrusted {
-        /// Which run.
+        /// The run.
         run: RunId,
         /// The certificate's name.
         name: String,

@@ -55,13 +55,13 @@ pub fn clean(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
-/// As [`clean`], for a text that is owned.
+/// The same as [`clean`], for an owned text.
 #[must_use]
 pub fn cleaned(text: String, most: usize) -> String {
     if let Cow::Owned(cleaned) = clean(&text, most) { cleaned } else { text }
 }
 
-/// As [`clean`], but for line breaks, which stay, and tabs, which become four spaces. For texts of several lines.
+/// The same as [`clean`] for texts of several lines: line breaks stay, and tabs become four spaces.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
@@ -77,7 +77,7 @@ pub fn joined(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// What keeps a text from being shown as it is, for messages; `None` where nothing does.
+/// Returns the reason, for messages, why a text cannot be shown unchanged; `None` if it can.
 #[must_use]
 pub fn flaw(text: &str, most: usize) -> Option<String> {
     if let Some(c) = text.chars().find(|c| !is_plain(*c)) {
@@ -96,7 +96,7 @@ pub fn flaw(text: &str, most: usize) -> Option<String> {
     (count > most).then(|| format!("{count} characters, and at most {most} fit"))
 }
 
-/// How texts in JSON are cleaned.
+/// The treatment of line breaks in texts of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaks {
     /// Each is one line, and cut where it is endless.

@@ -1,4 +1,4 @@
-//! What an act names: on the host that carries it out, and beyond. A host's policy goes by this table alone.
+//! The objects that an act names, on the host that carries it out and beyond. A host's policy decides by this table alone.
 //!
 //! Faults say it here, probes in the prober, both in matches without a wildcard: a kind that is new, or a parameter that a
 //! kind gets, does not compile before it stands in the table.
@@ -12,14 +12,14 @@ use crate::{
     },
 };
 
-/// What an act reads, runs, changes and reaches.
+/// The objects that an act reads, runs, changes and reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touches {
     /// Services that it stops, kills or restarts, or whose processes it means.
     pub services: Vec<String>,
     /// Processes that it signals, by program name.
     pub processes: Vec<String>,
-    /// Whom it cuts off, slows down or connects to: addresses, CIDRs, names.
+    /// Peers that it cuts off, slows down or connects to: addresses, CIDRs, names.
     pub peers: PeerSet,
     /// Interfaces that it sets down.
     pub interfaces: Vec<String>,
@@ -81,7 +81,7 @@ impl Touches {
 }
 
 impl Fault {
-    /// What it names on the host that carries it out.
+    /// Returns the objects that it names, for the host that carries it out.
     #[must_use]
     pub fn touches(&self) -> Touches {
         match self {
@@ -116,10 +116,10 @@ impl Fault {
 }
 
 impl Exchange {
-    /// What policies call it.
+    /// Its name in policies.
     pub const KIND: &'static str = "exchange";
 
-    /// Whom it reaches.
+    /// Returns the peer that it reaches.
     #[must_use]
     pub fn touches(&self) -> Touches {
         let Self { to, way: _, count: _, every: _, within: _ } = self;

@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 pub struct CertificateFacts {
     /// The serial number in hexadecimal, as `firedrill pki list --json` shows it.
     pub serial: String,
-    /// Not valid before.
+    /// The beginning of its validity.
     pub from: SystemTime,
-    /// Not valid after.
+    /// The end of its validity.
     pub until: SystemTime,
-    /// The common name of whom it is for; empty where there is none.
+    /// The subject's common name; empty if there is none.
     pub common_name: String,
     /// The key that it certifies, a `SubjectPublicKeyInfo` in DER.
     pub public_key: Vec<u8>,
@@ -26,7 +26,7 @@ pub struct ListFacts {
     pub from: SystemTime,
     /// Until when a newer one is to be there, if the list says so.
     pub until: Option<SystemTime>,
-    /// How many certificates it revokes.
+    /// The number of certificates that it revokes.
     pub revoked: usize,
 }
 
@@ -169,7 +169,7 @@ impl<'a> Der<'a> {
     }
 }
 
-/// How a time lies from another one: `in 3days`, `2h ago`; in whole units of the largest that fits twice.
+/// Describes a time relative to another one: `in 3 days`, `2 h ago`. Uses the largest unit that fits twice.
 #[must_use]
 pub fn distance(when: SystemTime, now: SystemTime) -> String {
     let coarse = |span: Duration| {

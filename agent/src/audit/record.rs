@@ -1,4 +1,4 @@
-//! What is kept of requests and events, and how it reads.
+//! Audit records of requests and events, and their text for people.
 
 use std::fmt;
 
@@ -38,20 +38,20 @@ pub struct Request {
     /// The address that it came from.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub from: String,
-    /// What was asked: `prepare`, `arm`, `renew`, `probes`, `stop-probes`, `exchange`, `undo`, `release`, `connect`.
+    /// The operation: `prepare`, `arm`, `renew`, `probes`, `stop-probes`, `exchange`, `undo`, `release`, `connect`.
     pub what: String,
     /// The run that it was for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
-    /// What became of it.
+    /// The result.
     pub outcome: Outcome,
-    /// Of a refusal: its code, as the caller got it.
+    /// The code of a refusal, as the caller got it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
     /// More about it, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
-    /// So many like it came since the one before and were not kept.
+    /// Number of similar requests since the previous record that were not recorded.
     #[serde(default, skip_serializing_if = "is_none")]
     pub more: u64,
 }
@@ -61,7 +61,7 @@ const fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -72,7 +72,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// As it stands in files and fields.
+    /// Returns the word for files and fields.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -100,7 +100,7 @@ impl Request {
         }
     }
 
-    /// One of that caller.
+    /// Returns a request of a caller that was done, now.
     #[must_use]
     pub fn by(caller: &Caller, what: &str) -> Self {
         let certificate =
@@ -108,13 +108,13 @@ impl Request {
         Self { certificate, ..Self::accepted(&caller.name, what) }
     }
 
-    /// That it was not done, and why.
+    /// Returns the request as refused, with the reason.
     #[must_use]
     pub fn refused(self, code: &str, why: &str) -> Self {
         Self { outcome: Outcome::Refused, code: clean(code, NAME_MOST).into_owned(), ..self.detail(why) }
     }
 
-    /// With more about it.
+    /// Returns the request with a detail.
     #[must_use]
     pub fn detail(self, detail: &str) -> Self {
         Self { detail: clean(detail, DETAIL_MOST).into_owned(), ..self }
@@ -203,7 +203,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// What was to be put back, and what was.
+/// Describes an undo in one line: what was asked, and what was put back.
 #[must_use]
 pub fn undone(undo: &Undo, answer: &UndoAnswer) -> String {
     let scope = match &undo.scope {

@@ -10,7 +10,7 @@ use firedrill_wire::text::{TEXT_MOST, clean};
 
 use super::record::{Outcome, Request};
 
-/// By this all audit records are found: `journalctl MESSAGE_ID=5d7f4b6c0e6a4f0d9c1a8a2b3f4e5d6c`.
+/// The id of all audit records in journald: `journalctl MESSAGE_ID=5d7f4b6c0e6a4f0d9c1a8a2b3f4e5d6c`.
 const MESSAGE_ID: &str = "5d7f4b6c0e6a4f0d9c1a8a2b3f4e5d6c";
 /// Syslog's facility for what concerns security.
 const AUTHPRIV: u8 = 10;
@@ -31,7 +31,7 @@ impl Default for Sinks {
 }
 
 impl Sinks {
-    /// Sends it to whichever is there.
+    /// Sends a request to journald, or to syslog if there is no journald.
     pub(super) fn send(&self, request: &Request) {
         if send_to(&self.journald, fields(request).as_bytes()).is_err() {
             let _ = send_to(&self.syslog, line(request).as_bytes());
@@ -41,7 +41,7 @@ impl Sinks {
 
 fn send_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
-    // Whoever does not read must not hold up a request.
+    // A listener that does not read must not delay a request.
     socket.set_nonblocking(true)?;
     socket.send_to(bytes, path).map(drop)
 }

@@ -21,7 +21,7 @@ struct Series {
     name: &'static str,
     /// A file is not longer than this, in bytes.
     file_most: u64,
-    /// So many older files are kept.
+    /// Maximum number of older files.
     older: u32,
 }
 

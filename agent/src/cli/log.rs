@@ -16,7 +16,7 @@ use crate::{
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// As `humantime` has them, Monday first.
+/// Names of the days of the week, Monday first.
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 /// A stretch of time; its end is not part of it.
@@ -38,10 +38,10 @@ pub(super) struct Args {
     /// That day only; times are in UTC
     #[arg(long, value_name = "DAY", value_parser = when, conflicts_with_all = ["since", "until"])]
     on: Option<When>,
-    /// Of that run only
+    /// Only entries of that run
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Of that person only, by the certificate's name
+    /// Only entries of that person, by the name in the certificate
     #[arg(long, value_name = "NAME")]
     who: Option<String>,
     /// Only what was refused
@@ -79,7 +79,7 @@ pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Events that stand in the journal alone: no agent has run since, or it ended before it copied them.
+/// Returns events that only the journal has: no agent has run since, or it ended before it copied them.
 fn not_copied_yet(state: &std::path::Path) -> Vec<Entry> {
     let mut tail = Tail::new(state.join(FILE), since_last_event(state));
     let mut all = Vec::new();

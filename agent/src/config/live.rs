@@ -74,7 +74,7 @@ impl Live {
         Ok(vec![new])
     }
 
-    /// The last rules that could be read, whatever became of the file.
+    /// Returns the last rules that could be read, even if the file is invalid now.
     #[must_use]
     pub fn last_good(&self) -> Arc<Rules> {
         Arc::clone(&self.now.lock().unwrap_or_else(PoisonError::into_inner).rules)

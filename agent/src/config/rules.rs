@@ -1,4 +1,4 @@
-//! What of the configuration says what may be done on this host; a running agent uses it as soon as the file says it.
+//! The part of the configuration that says what is allowed on this host. A running agent uses changes of it at once.
 
 use std::path::Path;
 
@@ -13,19 +13,19 @@ use crate::{policy::Policy, secrets::Secrets};
 /// The keys of the file that [`Rules`] are made of.
 pub(super) const KEYS: [&str; 3] = ["environment", "policy", "secrets"];
 
-/// What may be done on this host.
+/// The environment, the policy and the readable secrets of a host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     /// The environment that the host belongs to.
     pub environment: Option<String>,
-    /// Who may do what.
+    /// The policy: who may do what.
     pub policy: Policy,
-    /// What probes may read.
+    /// The files and variables that probes may read.
     pub secrets: Secrets,
 }
 
 impl Rules {
-    /// Of a configuration.
+    /// Returns the rules of a configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
@@ -35,10 +35,10 @@ impl Rules {
         }
     }
 
-    /// Whether the values make sense.
+    /// Checks the values.
     ///
     /// # Errors
-    /// Which one does not, and what would be right.
+    /// The text names the wrong value and says what would be right.
     pub(super) fn validate(&self) -> Result<(), String> {
         if let Some(name) = &self.environment {
             check_name(name).map_err(|error| {

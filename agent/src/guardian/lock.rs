@@ -105,8 +105,8 @@ impl Lock {
         let _ = file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0));
     }
 
-    /// Where somebody deleted or replaced the file, holds the one that is there now, or a new one. True if that was so: it
-    /// names nobody yet.
+    /// Takes the lock again, on the file that is there now or on a new one, if somebody deleted or replaced the file.
+    /// Returns whether that was so; the file names no holders then.
     ///
     /// # Errors
     /// It cannot be made, or another agent has it.

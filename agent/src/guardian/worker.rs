@@ -24,7 +24,7 @@ use crate::{
     wiring::Link,
 };
 
-/// How often the files of lock and journal are looked after.
+/// Interval between two checks of the files of lock and journal.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// The supervisor, as soon as there is one.

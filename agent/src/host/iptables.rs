@@ -172,7 +172,7 @@ impl Iptables {
         }
     }
 
-    /// What keeps a gate of what this process makes open, as often as it is called, once it was opened. One that has
+    /// Returns a function that keeps an open gate of this process open for some more time at each call. A gate that has
     /// closed stays closed.
     pub fn keeper(&self, id: &InjectionId, gate: &'static str) -> impl FnMut() + Send + use<> {
         let (made, id) = (self.made.clone(), id.clone());

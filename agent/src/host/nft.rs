@@ -39,7 +39,7 @@ use transact::{is_elements, put, room, size, transact};
 pub const PREFIX: &str = "fd_";
 /// How long a dying owner's table may take to go.
 const DYING: Duration = Duration::from_secs(1);
-/// So many tables that the kernel would take are remembered.
+/// Maximum number of tables in memory that the kernel would take.
 const TAKEN_MOST: usize = 256;
 
 type Sum = [u8; 32];

@@ -13,7 +13,7 @@ use rustix::{fs::FallocateFlags, io::Errno};
 /// Space that is allocated ahead of the end, in bytes: enough for the outcomes of all that may be in force.
 const RESERVE: u64 = 256 * 1024;
 
-/// What stands where a log should.
+/// The file at a log's path, compared with the log that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// The log, with all that was written.
@@ -22,7 +22,7 @@ pub(super) enum Seen {
     Cut,
     /// Another file.
     Another,
-    /// No file.
+    /// There is no file.
     Nothing,
 }
 
@@ -67,7 +67,7 @@ impl Log {
         Ok(log)
     }
 
-    /// What stands at the path that it was opened by.
+    /// Compares the file at the path that the log was opened by with the log.
     pub(super) fn seen_at(&self, path: &Path) -> Seen {
         match (std::fs::metadata(path), self.file.metadata()) {
             (Err(error), _)
@@ -77,7 +77,7 @@ impl Log {
             }
             (Ok(there), Ok(own)) if (there.dev(), there.ino()) != (own.dev(), own.ino()) => Seen::Another,
             (Ok(_), _) if self.is_hurt() => Seen::Cut,
-            // A disk that cannot be asked is told of by whoever writes.
+            // If the disk cannot be read, the next write reports it.
             _ => Seen::Whole,
         }
     }

@@ -40,7 +40,7 @@ pub enum Record {
         /// What must never start.
         #[serde(flatten)]
         stone: Tombstone,
-        /// Nobody here had heard of it.
+        /// Whether this agent did not know the run or injection.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         stray: bool,
     },
@@ -89,8 +89,8 @@ pub enum Tombstone {
     Run(RunId),
 }
 
-/// The newest tombstones, oldest forgotten first. Those of what nobody here had heard of are apart, so that however many of
-/// them come, none of the others is forgotten.
+/// The newest tombstones; the oldest are forgotten first. Those of unknown runs and injections are kept apart, so that
+/// they push out none of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tombstones {
     known: Stones,
@@ -108,7 +108,7 @@ impl Tombstones {
         !self.known.has(stone) && self.known.push(stone, Self::MOST)
     }
 
-    /// Adds one of what nobody here had heard of; false if it was there.
+    /// Adds one of an unknown run or injection; false if it was there.
     pub fn add_stray(&mut self, stone: &Tombstone) -> bool {
         !self.known.has(stone) && !self.stray.has(stone) && self.stray.push(stone, Self::STRAY_MOST)
     }

@@ -42,7 +42,7 @@ pub struct Found {
     pub journaled: Option<State>,
     /// When it ended, by the wall clock in microseconds, where the journal knows.
     pub ended_wall_us: Option<u64>,
-    /// What others had done, as its undo found it.
+    /// Changes by others that its undo found.
     pub foreign: Vec<String>,
 }
 
@@ -118,8 +118,8 @@ impl Replayed {
         }
     }
 
-    /// An intent that stands there twice is one injection, unless the first has ended. What is further than armed may have a
-    /// better undo by now.
+    /// Adds an intent. A second one of the same open injection replaces the first only while that is armed: later the first
+    /// may have a better undo.
     fn armed(&mut self, intent: Intent) {
         let same = |found: &&mut Found| {
             let known = &found.intent;

@@ -43,7 +43,7 @@ pub struct Compacted {
     end: u64,
 }
 
-/// What became of a journal's file, by somebody else's doing.
+/// The damage that somebody else did to a journal's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
     /// It is not there any more.
@@ -55,7 +55,7 @@ pub enum Lost {
 }
 
 impl Lost {
-    /// As a word for people.
+    /// Returns a word for people.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -67,9 +67,9 @@ impl Lost {
 }
 
 impl Compaction {
-    /// Reads the journal and leaves out what nobody may ask for any more. Keeps tombstones, the halt, the newest events, what
-    /// is open, and the injections of the runs `keep`. `open` are those that were open in memory when this began. Needs no
-    /// lock: what was written stays as it is.
+    /// Reads the journal and leaves out what nobody can ask for any more. Keeps tombstones, the halt, the newest events, open
+    /// injections, and the injections of the runs in `keep`. `open` are the injections that were open in memory when this
+    /// began. Needs no lock: written records never change.
     ///
     /// # Errors
     /// It could not be read, or lacks one of those that are open.
@@ -120,7 +120,7 @@ fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunId]) -> io::
             _ => {}
         }
     }
-    // What says how a kept injection stands or ended stays; of the rest the newest.
+    // All events of kept injections stay; of the others only the newest.
     let mut bytes_kept = 0;
     let newest = events.iter().rev().take(EVENTS_KEPT).take_while(|(_, length)| {
         bytes_kept += length;
@@ -149,7 +149,7 @@ impl Journal {
     /// be made anew. Then [`Compaction::shorten`], then [`Journal::take_shorter`].
     ///
     /// # Errors
-    /// What waits could not be written.
+    /// The waiting records could not be written.
     pub fn begin_compaction(&mut self, force: bool) -> Result<Option<Compaction>, JournalError> {
         if !force && self.log.len() < self.long_at {
             return Ok(None);
@@ -215,9 +215,9 @@ impl Journal {
         }
     }
 
-    /// Makes the file anew. What the old one still holds is taken over; where that was cut, whatever stands at the path,
-    /// `open` are the records that tell what is open, and what else must not be forgotten. Another file in its place is put
-    /// aside for people.
+    /// Makes the file anew and takes over the content of the old one. If that was cut, the records in `open` fill the gap:
+    /// they describe all open injections and all else that must not be forgotten. Another file in its place is put aside
+    /// for people.
     ///
     /// # Errors
     /// It could not be made.
@@ -249,7 +249,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What is left of a journal that was cut, and then what is open, as it is told.
+    /// Returns the records that a cut journal still has, and after them those in `open`.
     fn cut_text(&self, left: &[u8], open: &[Record]) -> io::Result<Vec<u8>> {
         let told = told(open);
         let left = left.split(|&byte| byte == b'\n').flat_map(|line| match decode(line) {
@@ -279,7 +279,7 @@ impl Journal {
     }
 }
 
-/// Which injections some records tell of, each up to which event.
+/// Returns the injections in some records, each with the number of its last event.
 fn told(records: &[Record]) -> BTreeMap<&InjectionId, u64> {
     let mut told: BTreeMap<&InjectionId, u64> = BTreeMap::new();
     for record in records {
@@ -294,7 +294,7 @@ fn told(records: &[Record]) -> BTreeMap<&InjectionId, u64> {
     told
 }
 
-/// Whether a record says nothing beyond what is told.
+/// Whether a record adds nothing to these injections and events.
 fn is_told(told: &BTreeMap<&InjectionId, u64>, record: &Record) -> bool {
     match record {
         Record::Intent(intent) => told.contains_key(intent.id()),

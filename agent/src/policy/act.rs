@@ -1,9 +1,9 @@
-//! What may be asked of a policy: everything that harms, measures from here, or lets harm in again.
+//! The acts that a policy decides about: faults, measurements from this host, and the release of a halt.
 
 use firedrill_probe::{KINDS as PROBES, kind, touches};
 use firedrill_wire::{Fault, Span, Touches, exchange::Exchange, probe::ProbeSpec};
 
-/// What policies call the release of a halt.
+/// The name of the release of a halt in policies.
 const RELEASE: &str = "release";
 
 /// One thing that somebody wants to do.
@@ -13,7 +13,7 @@ pub enum Act<'a> {
     Fault {
         /// The fault.
         fault: &'a Fault,
-        /// How long it is to stay.
+        /// The length of its hold.
         hold: Span,
     },
     /// To measure from this host.
@@ -41,7 +41,7 @@ impl Act<'_> {
         Fault::KINDS.into_iter().chain(PROBES).chain([Exchange::KIND, RELEASE])
     }
 
-    /// The names by which a rule may mean it: whoever may do a fault on traffic may try its paths out.
+    /// Returns the names by which a rule may allow it: a rule for a fault on traffic also allows to try out its paths.
     pub(super) fn names(&self) -> Vec<&'static str> {
         let tried = |kind: &&str| kind.starts_with("net-") || ["host-isolate", "region-kill"].contains(kind);
         match self {
@@ -52,7 +52,7 @@ impl Act<'_> {
         }
     }
 
-    /// What it reads, runs, changes and reaches.
+    /// Returns the things that it reads, runs, changes and reaches.
     pub(super) fn touches(&self) -> Touches {
         match self {
             Self::Fault { fault, .. } => fault.touches(),

@@ -128,7 +128,8 @@ impl Door {
         Ok(())
     }
 
-    /// Records that somebody came with a certificate that is not trusted. Whoever has none is any stranger's probe.
+    /// Records that somebody came with a certificate that is not trusted. Connections without a certificate are not
+    /// recorded: any stranger can make them.
     fn turned_away(&self, from: SocketAddr, error: &io::Error) {
         let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
         let Some(error @ rustls::Error::InvalidCertificate(_)) = tls else { return };

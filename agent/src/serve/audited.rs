@@ -1,5 +1,5 @@
-//! Records every call that could harm or heal, with who asked and what became of it: one place for all of them, so that
-//! none is forgotten and refusals of every sort are in it.
+//! Records every call that could harm or heal, with its caller and its result. One place does it for all of them, so that
+//! none is forgotten and every sort of refusal is recorded.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -15,7 +15,7 @@ use firedrill_wire::{RunId, api::Problem};
 use super::{identity::Peer, routes::App};
 use crate::audit;
 
-/// What a call has to say about what it did. It goes with the answer, and is not sent.
+/// The text of a call for its audit record. It travels with the answer inside the agent and is not sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     pub(super) detail: String,
@@ -61,7 +61,7 @@ pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: 
         peer.serial().clone_into(&mut record.certificate);
         peer.from().clone_into(&mut record.from);
     }
-    // What is no id is refused, and is no run.
+    // A text that is no id is refused, and names no run.
     let run: Option<RunId> = run.and_then(|run| run.parse().ok());
     record.run = run.map_or_else(String::new, |run| run.to_string());
     let mut pending = Pending { app, record: Some(record) };
@@ -84,7 +84,7 @@ pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: 
     response
 }
 
-/// What is asked and of which run, if it could harm or heal.
+/// Returns the operation and its run, if the call could harm or heal.
 fn could_harm_or_heal<'p>(method: &Method, path: &'p str) -> Option<(&'static str, Option<&'p str>)> {
     let parts: Vec<&str> = path.strip_prefix("/v1/")?.split('/').collect();
     let post = *method == Method::POST;

@@ -21,9 +21,9 @@ pub(super) struct Lanes {
     look: Arc<Semaphore>,
     /// Undos only: nobody can fill it with anything else.
     undo: Arc<Semaphore>,
-    /// Comparisons with snapshots: slow, and whoever may look may ask for them.
+    /// Comparisons with snapshots: slow, and open to everybody who may look.
     finish: Arc<Semaphore>,
-    /// What ends or frees something at once.
+    /// Calls that end or free something at once.
     brief: Arc<Semaphore>,
     exchange: Arc<Semaphore>,
     renewals: mpsc::Sender<Job>,

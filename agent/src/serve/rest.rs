@@ -1,7 +1,8 @@
 //! The rest of a request that its call did not read, because it was refused first.
 //!
-//! An answer that ends while its request is still under way makes HTTP/2 reset the stream, and not every client takes an answer
-//! that a reset follows. So the answer is sent at once, the rest is read and thrown away, within bounds, and only then the answer ends.
+//! If an answer ends while its request is still arriving, HTTP/2 resets the stream, and some clients drop an answer that a
+//! reset follows. So the answer is sent at once, the rest of the request is read and discarded within bounds, and only then
+//! the answer ends.
 
 use std::{
     pin::Pin,
@@ -14,9 +15,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// No more of a request is thrown away.
+/// Maximum number of bytes of a request that are read and discarded.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Nor for longer.
+/// Maximum time for reading them.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// A request's body that its call and its answer share.

@@ -30,8 +30,8 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Does what the caller may do by what was trusted when they asked. Where they are not trusted any more when it is done,
-    /// what they hold is ended.
+    /// Does the work of a caller who was trusted when the call came. If they are no longer trusted when it is done, their
+    /// runs are ended.
     pub(super) fn harm<T>(&self, caller: &Caller, work: impl FnOnce() -> T) -> T {
         let done = work();
         if caller.certificate.as_ref().is_some_and(|certificate| self.trusted(certificate).is_err()) {
@@ -40,7 +40,7 @@ impl App {
         done
     }
 
-    /// Ends what people hold who are not trusted any more. Blocks.
+    /// Ends the runs of people who are no longer trusted. Blocks.
     pub(super) fn distrust(&self) {
         self.control.distrust(&|certificate| self.trusted(certificate));
     }

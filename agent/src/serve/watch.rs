@@ -17,9 +17,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How often files are looked at where nothing tells of changes.
+/// Interval between checks of the files if the kernel reports no changes.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often they are looked at all the same where something does.
+/// Interval between checks of the files if the kernel reports changes.
 const LOOK_ALL_THE_SAME: Duration = Duration::from_secs(10);
 
 /// A watch over files.
@@ -49,7 +49,7 @@ impl Watch {
         watch
     }
 
-    /// Until files may have changed.
+    /// Waits until files may have changed.
     pub(super) async fn changed(&mut self) {
         let told = async {
             match &self.events {

@@ -13,10 +13,10 @@ const SHOWN: usize = 4;
 /// How many characters of each.
 const WIDTH: usize = 160;
 
-/// Whose doing a difference can be, besides people's.
+/// The runs that can have caused a difference, besides people.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parties<'a> {
-    /// What the run claimed and has not left to somebody else.
+    /// The run's claims, without those that its undo left to somebody else.
     pub claims: &'a [Claim],
     /// The injections of other runs that were open between the two looks.
     pub others: &'a [Other],
@@ -25,13 +25,13 @@ pub struct Parties<'a> {
 /// An injection of another run that was open between the two looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Other {
-    /// Which.
+    /// Its id.
     pub injection: InjectionId,
-    /// What it claimed, where it has begun to touch that: what waits for its start has done nothing yet.
+    /// Its claims; empty while it waits for its start, because it has done nothing yet.
     pub claims: Vec<Claim>,
     /// Whether it is still open.
     pub open: bool,
-    /// Whose it is, for people: run, drill and operator.
+    /// Run, drill and operator, for people.
     pub whose: String,
 }
 
@@ -40,22 +40,23 @@ pub struct Other {
 pub struct Difference {
     /// What is ours or was claimed, and is not as it was.
     pub ours: Vec<String>,
-    /// What others changed: people, or other runs.
+    /// Changes by others: people or other runs.
     pub foreign: Vec<String>,
-    /// What this run and one that is open both claimed, so that nobody can tell whose doing it is.
+    /// Differences in what this run and an open one both claimed: nobody can tell which of them caused these.
     pub unproven: Vec<String>,
     /// How many things were compared.
     pub compared: u64,
 }
 
-/// Compares on behalf of one run that nobody else can have changed anything for. See [`compare_among`].
+/// Compares for a run while no other run was open. See [`compare_among`].
 #[must_use]
 pub fn compare(before: &Snapshot, after: &Snapshot, claims: &[Claim]) -> Difference {
     compare_among(before, after, Parties { claims, others: &[] })
 }
 
-/// Compares. What has the name of another run's injection is that run's, and so is what it claims, unless this run
-/// claims it too: then it is unproven while the other is open, and ours afterwards. What this run claims and what carries our prefix is ours; everything else is somebody else's doing.
+/// Compares, and tells by whom each difference was made. An object with the name of another run's injection belongs to
+/// that run, and so does everything that it claims. If this run claims it too, the difference is unproven while the other
+/// is open, and ours afterwards. Everything that this run claims or that has our prefix is ours; the rest is foreign.
 #[must_use]
 pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) -> Difference {
     let mut difference = Difference::default();
@@ -90,7 +91,7 @@ pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) 
 enum Whose<'a> {
     Ours,
     Other(&'a Other),
-    /// Of this run or of that one.
+    /// This run or that one; nobody can tell which.
     Either(&'a Other),
     Foreign,
 }
@@ -115,7 +116,7 @@ impl<'a> Parties<'a> {
         let of_other =
             |open: bool| self.others.iter().find(|other| other.open == open && claims(&other.claims));
         match (of_other(true), claims(self.claims)) {
-            // This one had let go before the other could claim it, which proves nothing of how it left it.
+            // This run ended before the other could claim it, but its end state cannot be seen any more.
             (Some(other), true) => Whose::Either(other),
             (Some(other), false) => Whose::Other(other),
             (None, true) => Whose::Ours,

@@ -1,4 +1,4 @@
-//! Ends what people hold whose certificates are not trusted any more.
+//! Ends the runs of people whose certificates are no longer trusted.
 
 use firedrill_wire::{
     RunId,
@@ -75,7 +75,7 @@ impl Core {
         active::syslog(&line);
     }
 
-    /// Whether nothing keeps the run from going on.
+    /// Refuses a run that was ended because a certificate is no longer trusted.
     pub(super) fn not_distrusted(&self, run: &RunId) -> Result<(), Problem> {
         match lock(&self.book).runs.get(run).and_then(|run| run.distrusted.as_deref()) {
             Some(name) => Err(distrusted(run, name)),

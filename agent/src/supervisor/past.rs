@@ -1,4 +1,4 @@
-//! What is remembered of an injection for comparing hosts: little, because many are remembered.
+//! The part of an injection that comparisons of hosts need: small, because many are kept.
 
 use firedrill_wire::{
     InjectionId, RunId,
@@ -8,16 +8,16 @@ use firedrill_wire::{
 
 use crate::{journal::Intent, snapshot::Other};
 
-/// What an injection touched, and how that ended.
+/// The claims of an injection and its end.
 #[derive(Clone, Debug)]
 pub(super) struct Past {
     pub(super) run: RunId,
     /// For people: run, drill and operator.
     whose: String,
-    /// What it touched. Nothing where it has nothing to undo: it found things as somebody else wanted them.
+    /// Its claims. Empty if it has nothing to undo: it found things as somebody else wanted them.
     pub(super) claims: Vec<Claim>,
     pub(super) state: State,
-    /// What others had done, as its undo found it.
+    /// Changes by others that its undo found.
     pub(super) foreign: Vec<String>,
     /// When it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
@@ -38,10 +38,11 @@ impl Past {
         }
     }
 
-    /// As another run sees it that compares with a snapshot of that time. What bears its name is its own at any time.
+    /// Returns it as another run sees it that compares with a snapshot of that time. Objects with its name belong to it at
+    /// any time.
     pub(super) fn into_other(self, injection: InjectionId, since_wall_us: u64) -> Other {
         let in_time = self.ended_wall_us.is_none_or(|ended| ended >= since_wall_us);
-        // What waits for its start, or never came to it, has only what bears its name.
+        // An injection that has not started has only objects with its name.
         let touched = in_time && !matches!(self.state, State::Armed | State::Disarmed);
         let claims = if touched { self.claims } else { Vec::new() };
         Other { injection, claims, open: self.state.is_open(), whose: self.whose }

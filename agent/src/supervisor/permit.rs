@@ -1,4 +1,4 @@
-//! What the host's rules and its halt say to whatever somebody asks for; and what is asked besides faults: probes, exchanges
+//! Decides by the host's rules and its halt what is allowed. Also does what people ask for besides faults: probes, exchanges
 //! of packets, the end of a halt.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -44,8 +44,8 @@ pub(super) fn takes_anything(book: &Book) -> Result<(), Problem> {
 }
 
 impl Core {
-    /// Whether a run is this person's, or nobody's yet. Going on with somebody else's would keep her faults in force, or put
-    /// other probes in the place of hers.
+    /// Whether a run is this person's, or nobody's yet. Whoever continued somebody else's run would keep its faults in force,
+    /// or replace its probes.
     pub(super) fn owned(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
         let book = lock(&self.book);
         let owner = book.runs.get(run).and_then(|known| known.owner.as_ref());
@@ -105,8 +105,8 @@ impl Core {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// What the rules of now say to a run's injections that are armed, where they are not those that allowed them. What is in
-    /// force stays until its hold is over.
+    /// Asks the present rules about a run's armed injections, if they differ from the rules that allowed these. Injections in
+    /// force stay until their hold is over.
     pub(super) fn ask_again(
         &self,
         caller: &Caller,
@@ -202,7 +202,7 @@ impl Core {
 }
 
 impl Supervisor {
-    /// Ends a halt, whoever asks: for root on the host, and once the policy was asked.
+    /// Ends a halt without asking the policy: for root on the host, and for callers whom the policy has allowed it.
     pub fn end_halt(&self, by: &str) {
         let core = &self.0;
         lock(&core.book).halted_by = None;

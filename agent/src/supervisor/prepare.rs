@@ -75,8 +75,8 @@ impl Core {
         Ok(PrepareAnswer { clock: self.clock(), injections: answers })
     }
 
-    /// Remembers what may be armed. An answer without that leaves no trace of a run that is unknown here: it needs no
-    /// permission, and what it left would take the place of what others need.
+    /// Remembers the faults that may be armed. If there are none, an unknown run is not remembered: the question needs no
+    /// permission, and its memory would take the place of other runs.
     fn keep(
         &self,
         caller: &Caller,

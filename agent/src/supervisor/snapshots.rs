@@ -11,7 +11,7 @@ use firedrill_wire::RunId;
 
 use crate::journal::replace;
 
-/// So many are kept, the newest; and besides them those of runs that are needed.
+/// Maximum number of snapshots that are kept, the newest. Those of runs that are needed are kept as well.
 const MOST: usize = 32;
 
 fn dir(state: &Path) -> PathBuf {
@@ -48,7 +48,7 @@ pub(super) fn save(
     Ok(())
 }
 
-/// When a run's was taken, by the wall clock in microseconds; 0 where that cannot be told.
+/// Returns when a run's snapshot was written, by the wall clock in microseconds; 0 if that is unknown.
 pub(super) fn taken_wall_us(state: &Path, run: &RunId) -> u64 {
     let written = std::fs::metadata(file(state, run)).and_then(|about| about.modified());
     let since = written.ok().and_then(|when| when.duration_since(SystemTime::UNIX_EPOCH).ok());

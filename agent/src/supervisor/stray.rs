@@ -1,14 +1,14 @@
-//! Undos of what nobody here has heard of: each leaves a tombstone, and everybody with a certificate may ask for as many as
-//! there are names. Only so many are journaled; all of them count in memory.
+//! Undos of unknown runs and injections: each leaves a tombstone, and everybody with a certificate may ask for any number.
+//! A limited number of them is journaled; all of them count in memory.
 
 use std::time::{Duration, Instant};
 
-/// So many at once.
+/// Maximum number of tombstones that are journaled at once.
 const MOST: u32 = 64;
 /// One more after this time.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How many may be journaled now.
+/// Limits how many tombstones are journaled.
 #[derive(Debug)]
 pub(super) struct Bucket {
     left: u32,
@@ -16,12 +16,12 @@ pub(super) struct Bucket {
     refused: u64,
 }
 
-/// What becomes of one.
+/// The decision about one tombstone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is journaled.
     Journal,
-    /// It counts in memory only. True where people should hear of that.
+    /// It counts in memory only. True if a warning is due.
     MemoryOnly(bool),
 }
 
@@ -34,7 +34,7 @@ impl Bucket {
         self.take_after(self.filled.elapsed())
     }
 
-    /// By how long ago it was filled last.
+    /// Takes one, with the time since the bucket was filled last.
     fn take_after(&mut self, ago: Duration) -> Verdict {
         let more = u32::try_from(ago.as_millis() / EVERY.as_millis()).unwrap_or(MOST).min(MOST);
         if more > 0 {

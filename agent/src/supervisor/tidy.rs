@@ -12,10 +12,10 @@ use crate::{
 };
 
 impl Supervisor {
-    /// Looks after the journal's file; to be called every second or so, by a thread that may wait for a disk.
+    /// Checks the journal's file and repairs it. A thread that may wait for a disk calls this every second.
     pub fn tidy(&self) {
         self.0.give_back();
-        // It says itself what is wrong.
+        // It logs errors itself.
         let _ = self.0.mind_journal();
         if let Err(error) = self.0.shorten_journal() {
             tracing::warn!("{}; the journal stays as long as it is", error.chain());
@@ -23,11 +23,12 @@ impl Supervisor {
     }
 }
 
-/// So long after the last call the threads that answered it have ended, with the memory that each kept, in microseconds.
+/// Time after the last call until the threads that answered it have ended, with the memory that each kept, in
+/// microseconds.
 const QUIET_US: u64 = 7_000_000;
 
 impl Core {
-    /// Gives back what is left over of the last calls, once it is quiet.
+    /// Gives back the memory of the last calls, once no call came for some time.
     fn give_back(&self) {
         let stirred = self.stirred_boot_us.load(Relaxed);
         let open = lock(&self.book).live.values().any(|entry| entry.state.is_open());
@@ -63,7 +64,7 @@ impl Core {
         Ok(())
     }
 
-    /// What a journal has to tell that has lost everything.
+    /// Returns the records that a journal needs which has lost everything.
     fn open_records(&self, last_seq: u64) -> Vec<Record> {
         let book = lock(&self.book);
         let mut records: Vec<Record> = book.stones.records().collect();

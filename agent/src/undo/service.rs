@@ -136,7 +136,7 @@ pub(crate) fn start_again(
     done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
 }
 
-/// A fault is about to stop it, so it is up: nobody's decision that it should be down holds any more.
+/// Forgets that somebody else wants the service down: a fault is about to stop it, so it is up.
 pub(crate) fn is_wanted_up(unit: &Unit) {
     locked(&LEFT).remove(&unit.key());
 }

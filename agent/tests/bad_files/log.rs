@@ -1,4 +1,4 @@
-//! What happened on the host, read from the agent's records, with or without an agent.
+//! `log` tells what happened on the host, with or without an agent.
 
 use super::{Agent, Test, wait};
 
@@ -52,7 +52,7 @@ fn without_an_agent() {
     );
 }
 
-/// What `log` says, once it says all of that, in that order and each once.
+/// Returns the output of `log` once it has all of these texts, in this order and each once.
 fn told(agent: &Agent, all: &[&str]) -> String {
     let log = || agent.verb(&["log", "--since", "1h"]).ends_with(0).stdout;
     // Files are written a moment after what they tell of.

@@ -1,4 +1,4 @@
-//! What goes bad in a trial beside the agent's processes.
+//! The damage of a trial, besides the hits on the agent's processes.
 
 use std::{
     fs::{self, File},

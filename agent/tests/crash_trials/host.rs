@@ -48,7 +48,7 @@ pub(crate) fn in_fresh_namespaces(mut program: Command) -> io::Result<std::proce
     program.output()
 }
 
-/// Where everything of the trial lies.
+/// The directory of the trial's files.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from("/run/trial")
 }

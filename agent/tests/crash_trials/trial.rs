@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// enough for an agent that was stopped and finds everything put back by somebody else when it is continued.
 const RENEWED: u64 = 6000;
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) seed: u64,
@@ -41,11 +41,11 @@ pub(crate) struct Outcome {
     pub(crate) damage: String,
     /// Whether something was broken when the first process was hit.
     pub(crate) broke: bool,
-    /// What was left, or why the trial could not be made.
+    /// The differences that were left, or why the trial could not be made.
     pub(crate) problem: Option<String>,
 }
 
-/// What the coordinator is to do, from the file `drill`.
+/// The coordinator's task, from the file `drill`.
 #[derive(Serialize, Deserialize)]
 struct Drill {
     faults: Vec<String>,

@@ -127,7 +127,7 @@ fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
     agent.undo(UndoScope::All, false);
 }
 
-/// What is asked for many runs that nobody arms, by whoever has a certificate, costs no run its proof or its place.
+/// Questions about many runs that nobody arms cost no run its proof or its place.
 #[test]
 fn questions_about_other_runs_cost_a_run_in_force_nothing() {
     let agent = Agent::new();

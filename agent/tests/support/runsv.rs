@@ -110,7 +110,7 @@ impl Supervised {
         }
     }
 
-    /// How many commands wait in the pipe.
+    /// Returns the number of commands that wait in the pipe.
     pub(crate) fn waiting(&self) -> u64 {
         let path = self.dir.join("supervise/control");
         let pipe = fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path);

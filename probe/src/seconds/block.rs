@@ -1,6 +1,6 @@
 //! Streams of seconds as bytes, and back: columns of numbers, deflated. `docs/log.md` describes each byte.
 //!
-//! Nothing is guessed: bytes that are not exactly what [`encode`] writes are an error.
+//! The decoder guesses nothing: bytes that [`encode`] does not write are an error.
 
 use std::{
     borrow::Cow,
@@ -33,7 +33,7 @@ pub enum BlockError {
     /// Another version wrote it.
     #[error("it is in format {0}, this version of firedrill reads {VERSION}")]
     Version(u64),
-    /// What was inflated is no block.
+    /// The inflated bytes are no block.
     #[error("its {0} make no sense")]
     Sense(&'static str),
 }
@@ -150,7 +150,7 @@ impl Second {
     }
 }
 
-/// What is expected of a second by the one before it in its stream.
+/// The values that the previous second of its stream lets expect of a second.
 struct Before {
     end_us: i64,
     boot_offset: i64,

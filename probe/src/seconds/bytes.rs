@@ -56,7 +56,7 @@ const fn low_byte(number: u64) -> u8 {
     (number & 127) as u8
 }
 
-/// Reads. `None` where bytes are missing or make no sense.
+/// Reads. `None` if bytes are missing or invalid.
 #[derive(Debug)]
 pub(super) struct In<'a>(pub(super) &'a [u8]);
 
@@ -97,7 +97,7 @@ impl<'a> In<'a> {
         std::str::from_utf8(text).ok()
     }
 
-    /// So many sorted cells.
+    /// Reads `count` sorted cells.
     pub(super) fn cells(&mut self, count: usize) -> Option<Vec<u16>> {
         // Each takes a bit.
         if count == 0 || count / 8 > self.0.len() {

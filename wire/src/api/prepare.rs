@@ -16,15 +16,15 @@ pub struct Prepare {
     pub environment: Option<String>,
     /// The injections.
     pub injections: Vec<PrepareOne>,
-    /// Nothing of it will be armed: the agent answers and keeps nothing. Older agents do not know this field, and keep what they
-    /// keep for any run.
+    /// Nothing of it will be armed: the agent answers and keeps nothing. Older agents do not know this field and treat it as
+    /// any other run.
     pub only_look: bool,
 }
 
 impl Prepare {
-    /// An agent takes at most so many injections of one run.
+    /// Maximum number of injections of one run on an agent.
     pub const MOST_OF_RUN: usize = 1_000;
-    /// A question takes at most so many bytes as JSON.
+    /// Maximum size of a question as JSON, in bytes.
     pub const MOST_BYTES: usize = 8 << 20;
 }
 
@@ -42,7 +42,7 @@ struct PrepareBody<'a> {
     only_look: bool,
 }
 
-/// Reads no more injections than an agent takes of one run: what comes after them takes no memory.
+/// Reads at most as many injections as an agent takes of one run: those after them take no memory.
 fn of_one_run<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PrepareOne>, D::Error> {
     struct OfOneRun;
     impl<'de> de::Visitor<'de> for OfOneRun {

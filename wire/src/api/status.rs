@@ -84,7 +84,7 @@ impl Grade {
 pub struct EndState {
     /// Clean, dirty, stuck or unproven.
     pub state: HostState,
-    /// What of ours remains, or what differs in what we claimed; where it is unproven, why.
+    /// Remains of this run, and differences in what it claimed; if unproven, the reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ours: Vec<String>,
     /// What others changed meanwhile.

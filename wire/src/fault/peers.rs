@@ -14,7 +14,7 @@ pub use table::{PeerTable, PeersError, list_bytes};
 
 use super::{Fault, net::one_or_many};
 
-/// Lists of so many texts are copied rather than shared.
+/// Lists of at most this number of texts are copied rather than shared.
 const SHORT: usize = 16;
 
 /// Peers of a fault: a list that faults can share, less a few texts of it. What an empty list means is up to the kind.
@@ -58,7 +58,7 @@ impl PeerSet {
         })
     }
 
-    /// How many texts there are.
+    /// Returns the number of texts.
     #[must_use]
     pub fn len(&self) -> usize {
         if self.but.names.is_empty() { self.all.names.len() } else { self.iter().count() }
@@ -76,7 +76,7 @@ impl PeerSet {
         &self.all.names
     }
 
-    /// What is taken out of the shared list.
+    /// Returns the texts that are taken out of the shared list.
     #[must_use]
     pub fn but(&self) -> &[String] {
         &self.but.names
@@ -111,7 +111,7 @@ impl PeerSet {
         self.all.names.len().max(self.but.names.len())
     }
 
-    /// Has lists that are equal to known ones be those, and adds the others to them.
+    /// Replaces lists by equal known ones, and adds the others to the known ones.
     pub fn share(&mut self, known: &mut HashSet<Arc<[String]>>) {
         for list in [&mut self.all.names, &mut self.but.names] {
             if let Some(same) = known.get(&**list) {

@@ -59,7 +59,7 @@ fn rules_go_by_the_environment_of_the_host() {
 }
 
 proptest! {
-    /// What a scenario claims never opens anything: it can only be one more reason to refuse.
+    /// The environment that a scenario claims never allows anything: it can only be one more reason to refuse.
     #[test]
     fn claims_never_help(
         own in prop::collection::vec("[a-c]", 0..3),

@@ -1,4 +1,5 @@
-//! What runs programs or touches files needs to be named; no kind does so yet but for what probes read.
+//! A rule must name the programs that an act runs and the files that it changes. No kind does either yet; probes read
+//! files.
 
 use firedrill_wire::Touches;
 

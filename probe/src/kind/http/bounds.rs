@@ -1,4 +1,4 @@
-//! How large the parts of a request may be. Servers take less of most; a probe that needs more measures its own line.
+//! Maximum sizes of the parts of a request. Most servers take less; a probe that needs more measures its own line.
 
 use firedrill_wire::probe::HttpProbe;
 

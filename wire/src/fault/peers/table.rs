@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Fault, PeerSet, SHORT, Shared};
 
-/// What is left of a list, by what was taken out of it.
+/// The rest of a list, by the texts that were taken out of it.
 type Less = HashMap<Arc<[String]>, Arc<[String]>>;
 
 /// Peers in a message refer to a list that is not there, or are not of the form that this version reads.
@@ -42,9 +42,9 @@ pub enum PeersError {
 pub struct PeerTable(pub(super) Vec<Arc<[String]>>);
 
 impl PeerTable {
-    /// Peers of so many texts are taken in one question, over all of its faults: [`PeerSet::weight`].
+    /// Maximum number of texts in the peers of one question, over all of its faults: [`PeerSet::weight`].
     pub const MOST: usize = 200_000;
-    /// Lists that are copied, because texts are taken out of them, take at most so many bytes in one question.
+    /// Maximum size in bytes of the lists of one question that are copied because texts are taken out of them.
     pub const MOST_BYTES: usize = 16 << 20;
 
     /// Finds the lists that several of the faults hold, unless they are short, and has the faults refer to them where they
