@@ -1,8 +1,11 @@
 //! Approvals: what somebody signed who agrees to a plan.
 //!
-//! An approval is a small file. It says which plan, by its digest, who agrees, until when, and, where it was given to a run
-//! on its way, to which. It carries the approver's certificate and signature. It counts where the certificate is one of a
-//! person, of the coordinator's authority, in date and not revoked. Agents never see it: the coordinator asks for it.
+//! An approval is a small file. It names the plan by its digest, the approver, and how long it counts. The plan shows `***` for
+//! what may be a secret, so there is a second, salted digest over all that probes send. Who approves a run that waits has only
+//! its log, which holds no secrets: such an approval names the run instead, and counts for that run alone.
+//!
+//! The file carries the approver's certificate and signature. It counts if the certificate is a person's, of the coordinator's
+//! authority, in date, not revoked, and good for the plan's environments. Agents never see it: the coordinator asks for it.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,19 +15,24 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firedrill_wire::{
     RunId,
+    identity::Person,
     text::{self, Breaks, clean, short},
     x509,
 };
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use crate::{link::Identity, text::read};
+use crate::{
+    link::Identity,
+    plan::{self, Plan},
+    text::{hex, read},
+};
 
-/// Larger files are no approvals, in bytes.
+/// Maximum size of an approval's file, in bytes.
 const MOST_BYTES: u64 = 256 * 1024;
-/// Stands before what is signed, so that no other signature of the same key is one of an approval.
+/// Prefix of the signed message: no other signature by the same key can be taken for an approval.
 const PURPOSE: &str = "firedrill approval v1\n";
-/// Clocks of people differ by so much at most.
+/// Maximum difference between the clocks of two people.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
 /// What is signed.
@@ -35,13 +43,35 @@ pub struct Statement {
     /// The scenario's name, for people.
     #[serde(deserialize_with = "short")]
     pub name: String,
-    /// The run that it is for; without it, every run of that plan.
+    /// The run that it counts for. Without one it counts for every run of that plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     /// When it was given, RFC 3339 UTC.
     pub given: String,
     /// Until when it counts, RFC 3339 UTC.
     pub until: String,
+    /// What probes send, as far as the plan does not show it. Absent where the approver did not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
+}
+
+/// A digest over what probes send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// A random value, so that equal secrets of two approvals are not seen to be equal.
+    pub salt: String,
+    /// [`Plan::requests`] with that salt.
+    pub digest: String,
+}
+
+impl Requests {
+    fn of(plan: &Plan) -> Result<Self, String> {
+        let random = ring::rand::generate::<[u8; 16]>(&ring::rand::SystemRandom::new())
+            .map_err(|_| "this machine gives no random numbers".to_owned())?;
+        let salt = hex(&random.expose());
+        let digest = plan.requests(&salt);
+        Ok(Self { salt, digest })
+    }
 }
 
 /// The file.
@@ -76,25 +106,29 @@ pub struct ApprovalError {
     why: String,
 }
 
-/// Signs that the identity's owner agrees to a plan; the text of the file.
+/// Signs that the identity's owner agrees to a plan; the text of the file. With a run, the plan is that of its log, which holds
+/// no secrets.
 ///
 /// # Errors
-/// Its key cannot sign.
+/// Its key cannot sign, or its certificate is not good for the plan's environments.
 pub fn sign(
     identity: &Identity,
-    plan: &str,
-    name: &str,
+    plan: &Plan,
     run: Option<&RunId>,
     lasts: Duration,
 ) -> Result<String, String> {
+    if let Some(person) = identity.person() {
+        within_environments(person, plan)?;
+    }
     let now = SystemTime::now();
     let time = |time| humantime::format_rfc3339_seconds(time).to_string();
     let statement = Statement {
-        plan: plan.to_owned(),
-        name: name.to_owned(),
+        plan: plan.agreement(),
+        name: plan.name.clone(),
         run: run.cloned(),
         given: time(now),
         until: time(now + lasts),
+        requests: if run.is_none() { Some(Requests::of(plan)?) } else { None },
     };
     let statement = serde_json::to_string(&statement).map_err(|error| error.to_string())?;
     let (scheme, signature) = identity.signer.sign(format!("{PURPOSE}{statement}").as_bytes())?;
@@ -113,7 +147,7 @@ pub fn sign(
 ///
 /// # Errors
 /// It cannot be read, or does not count; why, and what to do.
-pub fn verify(path: &Path, identity: &Identity, plan: &str, run: &RunId) -> Result<Approval, ApprovalError> {
+pub fn verify(path: &Path, identity: &Identity, plan: &Plan, run: &RunId) -> Result<Approval, ApprovalError> {
     check(path, identity, plan, run, SystemTime::now())
         .map_err(|why| ApprovalError { path: path.to_owned(), why: clean(&why, 1000).into_owned() })
 }
@@ -121,7 +155,7 @@ pub fn verify(path: &Path, identity: &Identity, plan: &str, run: &RunId) -> Resu
 fn check(
     path: &Path,
     identity: &Identity,
-    plan: &str,
+    plan: &Plan,
     run: &RunId,
     now: SystemTime,
 ) -> Result<Approval, String> {
@@ -141,7 +175,7 @@ fn check(
     let signature = BASE64_STANDARD
         .decode(&file.signature)
         .map_err(|error| format!("its signature cannot be read: {error}"))?;
-    // Who, before what: a text that nobody signed says nothing.
+    // The signature comes first: a text that nobody signed must not be shown as anybody's.
     let by = identity.trusted_person(&chain)?;
     let message = format!("{PURPOSE}{}", file.statement);
     if !chain.first().is_some_and(|leaf| identity.signed(leaf, &file.scheme, message.as_bytes(), &signature))
@@ -160,9 +194,10 @@ fn check(
     if until < now {
         return Err(format!("it counted until {}; {} approves again", statement.until, by.name));
     }
-    if statement.plan != plan {
+    let digest = plan.agreement();
+    if statement.plan != digest {
         return Err(format!(
-            "{} approved another plan ({} of \"{}\"), this one is {plan}: scenario, fleet, parameters and seed must be \
+            "{} approved another plan ({} of \"{}\"), this one is {digest}: scenario, fleet, parameters and seed must be \
              the same",
             by.name, statement.plan, statement.name
         ));
@@ -170,136 +205,36 @@ fn check(
     if let Some(other) = statement.run.as_ref().filter(|other| *other != run) {
         return Err(format!("{} approved run {other} only, this is {run}", by.name));
     }
+    let probes = plan.hiding().join(", ");
+    match &statement.requests {
+        Some(requests) if plan.requests(&requests.salt) != requests.digest => {
+            return Err(format!(
+                "{} approved other requests: the probes send something else than the plan had that was signed, in places \
+                 that it shows as `***` ({probes}); {} reads the scenario and approves again",
+                by.name, by.name
+            ));
+        }
+        None if statement.run.is_none() && !probes.is_empty() => {
+            return Err(format!(
+                "{} signed nothing about what the probes {probes} send where the plan shows `***`; approve again with \
+                 this version",
+                by.name
+            ));
+        }
+        _ => {}
+    }
+    within_environments(&by, plan)?;
     let serial = chain.first().and_then(|leaf| x509::certificate(leaf)).map(|facts| facts.serial);
     Ok(Approval { by: by.name, serial: serial.unwrap_or_default(), statement })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pki::{Kind, PersonAsk, Pki, Validity};
-    use firedrill_wire::identity::Role;
-
-    const PLAN: &str = "0123456789abcdef";
-
-    struct House {
-        dir: tempfile::TempDir,
-        pki: Pki,
-    }
-
-    impl House {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().expect("a folder");
-            let pki = Pki::init(dir.path()).expect("an authority");
-            for name in ["alice", "bob"] {
-                pki.issue_person(&PersonAsk::new(name, Role::Viewer, 9)).expect("issued");
-            }
-            Self { dir, pki }
-        }
-
-        fn identity(&self, name: &str) -> Identity {
-            Identity::load_as(self.dir.path(), name).expect("an identity")
-        }
-
-        fn signed(&self, by: &Identity, plan: &str, run: Option<&str>, lasts: u64) -> PathBuf {
-            let run = run.map(run_id);
-            let text = sign(by, plan, "Friday", run.as_ref(), Duration::from_secs(lasts)).expect("signed");
-            self.file(&text)
-        }
-
-        fn file(&self, text: &str) -> PathBuf {
-            let path = self.dir.path().join("approval.json");
-            std::fs::write(&path, text).expect("written");
-            path
-        }
-
-        /// Who approved, or why it does not count.
-        fn says(&self, path: &Path) -> Result<String, String> {
-            let counted = verify(path, &self.identity("alice"), PLAN, &run_id("friday-1"));
-            counted.map(|approval| approval.by).map_err(|error| error.to_string())
-        }
-
-        #[track_caller]
-        fn refuses(&self, path: &Path, why: &str) {
-            let said = self.says(path).expect_err("it does not count");
-            assert!(said.contains(why) && said.contains("approval.json"), "no `{why}` in {said}");
-        }
-    }
-
-    fn run_id(text: &str) -> RunId {
-        text.parse().expect("an id")
-    }
-
-    #[test]
-    fn what_a_known_person_signed_counts_for_what_it_says() {
-        let house = House::new();
-        let bob = house.identity("bob");
-        assert_eq!(house.says(&house.signed(&bob, PLAN, None, 60)).as_deref(), Ok("bob"));
-        assert_eq!(house.says(&house.signed(&bob, PLAN, Some("friday-1"), 60)).as_deref(), Ok("bob"));
-        house.refuses(&house.signed(&bob, PLAN, Some("friday-2"), 60), "run friday-2 only");
-        house.refuses(&house.signed(&bob, "other", None, 60), "approved another plan");
-        let path = house.signed(&bob, PLAN, None, 60);
-        let later = SystemTime::now() + Duration::from_secs(120);
-        let lapsed = check(&path, &house.identity("alice"), PLAN, &run_id("friday-1"), later);
-        assert!(lapsed.expect_err("too late").contains("bob approves again"));
-        let before = SystemTime::now() - Duration::from_secs(3600);
-        let early = check(&path, &house.identity("alice"), PLAN, &run_id("friday-1"), before);
-        assert!(early.expect_err("too early").contains("still to come"));
-    }
-
-    #[test]
-    fn what_was_changed_or_signed_by_others_does_not() {
-        let (house, other) = (House::new(), House::new());
-        let bob = house.identity("bob");
-        let text = std::fs::read_to_string(house.signed(&bob, "other", None, 60)).expect("reads");
-        house.refuses(&house.file(&text.replace("other", PLAN)), "bob has not signed what stands there");
-        // The signature of one with the certificate of another.
-        let of_alice =
-            std::fs::read_to_string(house.signed(&house.identity("alice"), PLAN, None, 60)).expect("reads");
-        let part = |text: &str| serde_json::from_str::<File>(text).expect("a file");
-        let mixed = File { certificates: part(&text).certificates, ..part(&of_alice) };
-        house.refuses(&house.file(&serde_json::to_string(&mixed).expect("prints")), "bob has not signed");
-        house.refuses(&house.signed(&other.identity("bob"), PLAN, None, 60), "is not trusted");
-        house.refuses(&house.file("mickey-mouse"), "it is no approval");
-        house.refuses(&house.dir.path().join("no-approval.json"), "no approval can be read");
-    }
-
-    #[test]
-    fn only_people_approve_who_are_in_date_and_not_revoked() {
-        let house = House::new();
-        let hosts = house.pki.issue_host(&crate::pki::HostAsk::new("app1", 9)).expect("issued");
-        let ca = crate::pki::ca_file(house.dir.path());
-        let host = Identity::from_files("bob", &hosts.cert, &hosts.key, &ca, None).expect("loads");
-        house.refuses(&house.signed(&host, PLAN, None, 60), "is not trusted");
-        let day = Duration::from_secs(86_400);
-        let valid = Validity { from: SystemTime::now() - 2 * day, until: SystemTime::now() - day };
-        house
-            .pki
-            .issue_person(&PersonAsk { valid, ..PersonAsk::new("old", Role::Viewer, 1) })
-            .expect("issued");
-        house.refuses(&house.signed(&house.identity("old"), PLAN, None, 60), "is not trusted");
-        let path = house.signed(&house.identity("bob"), PLAN, None, 60);
-        house.pki.revoke(Kind::Person, "bob", 9).expect("revoked");
-        house.refuses(&path, "was revoked");
-        assert_eq!(
-            house.says(&house.signed(&house.identity("alice"), PLAN, None, 60)).as_deref(),
-            Ok("alice")
-        );
-    }
-
-    #[test]
-    fn a_certificate_says_its_owners_name_and_a_hosts_is_nobodys() {
-        let house = House::new();
-        let people = house.dir.path().join("people");
-        for end in ["pem", "key"] {
-            std::fs::rename(people.join(format!("bob.{end}")), people.join(format!("root.{end}")))
-                .expect("moved");
-        }
-        assert_eq!(house.identity("root").name(), "bob");
-        let hosts = house.pki.issue_host(&crate::pki::HostAsk::new("app1", 9)).expect("issued");
-        std::fs::copy(hosts.cert, people.join("app1.pem")).expect("copied");
-        std::fs::copy(hosts.key, people.join("app1.key")).expect("copied");
-        let error = Identity::load_as(house.dir.path(), "app1").expect_err("nobody").to_string();
-        assert!(error.contains("certificate of host app1"), "{error}");
+/// Whoever is trusted in some environments only approves nothing in others.
+fn within_environments(person: &Person, plan: &Plan) -> Result<(), String> {
+    match plan::left_out(person, plan).as_slice() {
+        [] => Ok(()),
+        reasons => Err(format!("{} cannot approve this plan: {}", person.name, reasons.join("; "))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,3 +18,4 @@ mod timing;
 
 pub use load::{Inspection, Options, inspect, inspect_as, load, load_as};
 pub use model::Plan;
+pub(crate) use refuse::left_out;

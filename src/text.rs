@@ -73,6 +73,11 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<Text, String> {
     Ok(Text { text, mark })
 }
 
+/// Bytes in lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::{
 use firedrill_wire::{RunId, Span};
 
 use super::{
-    common::{FleetArgs, IdentityArgs, wrong},
+    common::{DrillArgs, wrong},
     failure::{Failure, Result, Wrap as _},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     whole,
 };
 
-/// No first record of a log is longer, in bytes.
+/// Maximum size of a log's first record, in bytes.
 const RECORD_MOST: u64 = 256 << 20;
 
 /// Options of `approve`.
@@ -35,21 +35,14 @@ const RECORD_MOST: u64 = 256 << 20;
   firedrill approve scenarios/region.toml --fleet fleet.toml --seed 7 --as bob
   firedrill run scenarios/region.toml --fleet fleet.toml --seed 7 --approve approval-bob.json
 
-What is signed is the plan: scenario, fleet, parameters and seed must be the same in `run`. Read it before:
-`firedrill run … --plan`. Where several people are asked for, the one who runs it is none of them.")]
+What is signed is the plan and what its probes send: scenario, fleet, parameters and seed must be the same in `run`. Read
+the plan before: `firedrill run … --plan`. The log of a run does not hold what the plan shows as `***`: an approval of a
+run counts for that run only, and does not cover those texts. Where several people are asked for, the one who runs it is none of them.")]
 pub(super) struct Args {
     /// The folder of a run that waits for approval, or a scenario
     what: PathBuf,
     #[command(flatten)]
-    fleet: FleetArgs,
-    #[command(flatten)]
-    identity: IdentityArgs,
-    /// A parameter of the scenario, as NAME=VALUE
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::check::parameter)]
-    params: Vec<(String, String)>,
-    /// What picks are made with; it must be the same in `run`
-    #[arg(long)]
-    seed: Option<u64>,
+    drill: DrillArgs,
     /// How long it counts
     #[arg(long = "for", value_name = "TIME", default_value = "24h")]
     lasts: Span,
@@ -59,19 +52,19 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let identity = args.identity.load()?;
+    let identity = args.drill.identity.load()?;
     let (plan, run) = if args.what.is_dir() {
         let (run, plan) = of_run(&args.what)?;
         (plan, Some(run))
     } else {
-        (of_scenario(args)?, None)
+        let options = args.drill.options(&args.what, args.drill.fleet.needed()?);
+        (plan::load(&options).map_err(|report| wrong(&report))?, None)
     };
     if plan.attacks.iter().all(|attack| attack.approve.is_none()) {
         return Err(Failure::new(format!("\"{}\" asks nobody for approval", plan.name))
             .help("`approve = { people = 2 }` in an attack, or in [attack_defaults], asks"));
     }
-    let text = approval::sign(&identity, &plan.agreement(), &plan.name, run.as_ref(), args.lasts.into())
-        .map_err(Failure::new)?;
+    let text = approval::sign(&identity, &plan, run.as_ref(), args.lasts.into()).map_err(Failure::new)?;
     let name = format!("{}{}{}", APPROVAL_FILE.0, identity.name(), APPROVAL_FILE.1);
     let out = match (&args.out, &run) {
         (Some(out), _) => out.clone(),
@@ -90,6 +83,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     );
     for (number, attack) in plan.attacks.iter().enumerate() {
         outln!("  attack {}: {}", number + 1, headline(attack));
+    }
+    let hiding = plan.hiding().join(", ");
+    if run.is_some() && !hiding.is_empty() {
+        outln!(
+            "not seen: what the probes {hiding} send where the plan shows `***`; the log of a run holds no secrets. This \
+             approval counts for this run only. To approve those texts, too, approve the scenario"
+        );
     }
     match run {
         Some(run) => outln!("wrote {}; run {run} looks there while it asks", out.display()),
@@ -126,17 +126,4 @@ fn of_run(folder: &Path) -> Result<(RunId, Plan)> {
         Ok(_) => Err(Failure::new(format!("{} does not begin like the log of a run", path.display()))),
         Err(error) => Err(Failure::from(error).wrap(format!("cannot read {}", path.display()))),
     }
-}
-
-fn of_scenario(args: &Args) -> Result<Plan> {
-    let fleet = args.fleet.source().ok_or_else(|| {
-        Failure::new("which fleet?").help("name its file with --fleet FILE (or FIREDRILL_FLEET)")
-    })?;
-    plan::load(&plan::Options {
-        scenario: args.what.clone(),
-        fleet,
-        params: args.params.clone(),
-        seed: args.seed,
-    })
-    .map_err(|report| wrong(&report))
 }

@@ -1,6 +1,11 @@
 //! What several verbs share: which fleet, as whom, and asking every host at once.
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
@@ -9,7 +14,7 @@ use super::failure::{Failure, Result, Wrap as _};
 use crate::{
     fleet::{Fleet, FleetSource, split_command},
     link::{Agent, Identity, LinkError, hosts_at_once},
-    plan::model::Host,
+    plan::{Options, model::Host},
     scenario::diagnose::{Report, Sink, plural},
 };
 
@@ -82,6 +87,29 @@ impl IdentityArgs {
     }
 }
 
+/// Which drill, beside the scenario. Plans are equal, and approvals count, only where all of it is equal.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct DrillArgs {
+    #[command(flatten)]
+    pub(super) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(super) identity: IdentityArgs,
+    /// A parameter of the scenario, as NAME=VALUE
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::check::parameter)]
+    params: Vec<(String, String)>,
+    /// What picks are made with; the same seed picks the same hosts
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl DrillArgs {
+    /// The plan's options for a scenario and the fleet that was found.
+    pub(super) fn options(&self, scenario: &Path, fleet: FleetSource) -> Options {
+        let scenario = scenario.to_owned();
+        Options { scenario, fleet, params: self.params.clone(), seed: self.seed }
+    }
+}
+
 /// A fleet and the certificate to reach it with; inside the lab's network already, where it is a lab.
 pub(super) struct Reached {
     pub(super) source: FleetSource,
@@ -106,17 +134,22 @@ impl FleetArgs {
         }
     }
 
+    /// Where the fleet comes from; without one there is nothing to do.
+    pub(super) fn needed(&self) -> Result<FleetSource> {
+        self.source().ok_or_else(|| {
+            Failure::new("which fleet?").help(
+                "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
+            )
+        })
+    }
+
     /// Finds fleet and certificate. Call it before any thread exists: a lab's network is entered on the way.
     pub(super) fn reach(&self, identity: &IdentityArgs) -> Result<Reached> {
         #[cfg(feature = "lab")]
         if let Some(name) = &self.lab {
             return super::lab::enter(name);
         }
-        let source = self.source().ok_or_else(|| {
-            Failure::new("which fleet?").help(
-                "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
-            )
-        })?;
+        let source = self.needed()?;
         let loaded = identity.load()?;
         Ok(Reached { source, operator: loaded.name().to_owned(), identity: Arc::new(loaded) })
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    common::{FleetArgs, IdentityArgs, Reached, print_json, runtime, width, wrong},
+    common::{DrillArgs, Reached, print_json, runtime, width, wrong},
     failure::{Failure, Result},
 };
 use crate::{
@@ -32,15 +32,7 @@ pub(super) struct Args {
     /// The scenario
     scenario: PathBuf,
     #[command(flatten)]
-    fleet: FleetArgs,
-    #[command(flatten)]
-    identity: IdentityArgs,
-    /// A parameter of the scenario, as NAME=VALUE
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::check::parameter)]
-    params: Vec<(String, String)>,
-    /// What picks are made with; the same seed picks the same hosts
-    #[arg(long)]
-    seed: Option<u64>,
+    drill: DrillArgs,
     /// Stop after prepare: print every effect on every host, and how it is undone
     #[arg(long)]
     plan: bool,
@@ -57,13 +49,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let reached = args.fleet.reach(&args.identity)?;
-    let options = plan::Options {
-        scenario: args.scenario.clone(),
-        fleet: reached.source.clone(),
-        params: args.params.clone(),
-        seed: args.seed,
-    };
+    let reached = args.drill.fleet.reach(&args.drill.identity)?;
+    let options = args.drill.options(&args.scenario, reached.source.clone());
     let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {
         errln!("warning: {warning}");

@@ -22,7 +22,10 @@ use super::{
     person::{Signer, person, signed},
     verify::Verifier,
 };
-use crate::pki::{ca_file, crl_file};
+use crate::{
+    pki::{ca_file, crl_file},
+    text::hex,
+};
 
 /// The files do not make an identity.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +99,53 @@ pub struct Identity {
     authority: String,
     pub(super) config: Arc<ClientConfig>,
     pub(super) verifier: Arc<Verifier>,
-    /// Whether somebody else is a person whom this authority knows.
-    people: Arc<dyn ClientCertVerifier>,
+    trust: Trust,
     provider: Arc<CryptoProvider>,
     pub(crate) signer: Signer,
+}
+
+/// The files that say whom to trust. They are read again for each approval: a run may wait for hours.
+#[derive(Clone, Debug)]
+struct Trust {
+    ca: PathBuf,
+    crl: Option<PathBuf>,
+    /// Whether the revocation list must be there: one that disappears revokes nobody less.
+    needs_crl: bool,
+}
+
+impl Trust {
+    fn roots(&self) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+        certificates(&self.ca)
+    }
+
+    fn crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, IdentityError> {
+        let Some(path) = self.crl.as_deref().filter(|path| self.needs_crl || path.exists()) else {
+            return Ok(Vec::new());
+        };
+        let crls = CertificateRevocationListDer::pem_slice_iter(&read(path)?)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|why| not_pem(path, "revocation list", why.to_string()))?;
+        // A file that was cut or is being written would revoke nobody.
+        if crls.is_empty() {
+            return Err(not_pem(path, "revocation list", "there is none".to_owned()));
+        }
+        Ok(crls)
+    }
+
+    /// Verifies people's certificates by what the files hold now.
+    fn people(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in self.roots()? {
+            roots
+                .add(certificate)
+                .map_err(|source| IdentityError::Unusable { path: self.ca.clone(), source })?;
+        }
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .with_crls(self.crls()?)
+            .enforce_revocation_expiration()
+            .build()
+            .map_err(|source| IdentityError::Authority { path: self.ca.clone(), source })
+    }
 }
 
 impl Identity {
@@ -125,8 +171,9 @@ impl Identity {
         let people = dir.join("people");
         let (cert, key) = (people.join(format!("{name}.pem")), people.join(format!("{name}.key")));
         let crl = crl_file(dir);
+        let needs_crl = crl.is_file();
         let loaded =
-            Self::from_files(name, &cert, &key, &ca_file(dir), crl.is_file().then_some(crl.as_path()))?;
+            Self::trusting(name, &cert, &key, Trust { ca: ca_file(dir), crl: Some(crl), needs_crl })?;
         match loaded.signer.chain.first().map(person) {
             Some(Err(why)) => Err(IdentityError::NoPerson { path: cert, why }),
             _ => Ok(loaded),
@@ -145,6 +192,12 @@ impl Identity {
         ca: &Path,
         crl: Option<&Path>,
     ) -> Result<Self, IdentityError> {
+        let trust = Trust { ca: ca.into(), crl: crl.map(Into::into), needs_crl: true };
+        Self::trusting(name, cert, key, trust)
+    }
+
+    fn trusting(name: &str, cert: &Path, key: &Path, trust: Trust) -> Result<Self, IdentityError> {
+        let ca = trust.ca.as_path();
         let unusable = |path: &Path| {
             let path = path.to_owned();
             move |source| IdentityError::Unusable { path, source }
@@ -152,28 +205,12 @@ impl Identity {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        for certificate in certificates(ca)? {
+        for certificate in trust.roots()? {
             digest.update(&certificate);
             roots.add(certificate).map_err(unusable(ca))?;
         }
-        let crls = match crl {
-            Some(path) => CertificateRevocationListDer::pem_slice_iter(&read(path)?)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|why| not_pem(path, "revocation list", why.to_string()))?,
-            None => Vec::new(),
-        };
-        // A file that was cut or is being written would revoke nobody.
-        if let (Some(path), true) = (crl, crls.is_empty()) {
-            return Err(not_pem(path, "revocation list", "there is none".to_owned()));
-        }
         let authority = |source| IdentityError::Authority { path: ca.into(), source };
-        let people =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), Arc::clone(&provider))
-                .with_crls(crls.iter().cloned())
-                .enforce_revocation_expiration()
-                .build()
-                .map_err(authority)?;
-        let verifier = Arc::new(Verifier::new(roots, crls, &provider).map_err(authority)?);
+        let verifier = Arc::new(Verifier::new(roots, trust.crls()?, &provider).map_err(authority)?);
         let chain = certificates(cert)?;
         let whose = chain.first().and_then(|leaf| person(leaf).ok());
         let private = PrivateKeyDer::from_pem_slice(&read(key)?)
@@ -191,9 +228,9 @@ impl Identity {
         config.alpn_protocols = vec![b"h2".to_vec()];
         // Every connection shows its certificates again.
         config.resumption = Resumption::disabled();
-        let authority = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let authority = hex(digest.finish().as_ref());
         let config = Arc::new(config);
-        Ok(Self { name, authority, person: whose, config, verifier, people, provider, signer })
+        Ok(Self { name, authority, person: whose, config, verifier, trust, provider, signer })
     }
 
     /// What tells this fleet's authority from all others: a digest of its certificates.
@@ -208,20 +245,25 @@ impl Identity {
         self.person.as_ref()
     }
 
-    /// The person of a chain (their own certificate first) that the authority knows, in date and not revoked.
+    /// The person of a chain (their own certificate first) that the authority knows, in date and not revoked. `ca.pem` and
+    /// `crl.pem` are read for this question.
     ///
     /// # Errors
     /// Why it is not trusted.
     pub(crate) fn trusted_person(&self, chain: &[CertificateDer<'_>]) -> Result<Person, String> {
         let (leaf, between) = chain.split_first().ok_or("it has no certificate")?;
-        self.people.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| match error {
+        let people = self.trust.people(&self.provider).map_err(|error| {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+            format!("nobody's certificate can be verified now: {error}{}", source.unwrap_or_default())
+        })?;
+        people.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| match error {
             rustls::Error::InvalidCertificate(CertificateError::Revoked) => {
-                "the certificate of whoever gave it was revoked".to_owned()
+                "the approver's certificate was revoked".to_owned()
             }
             rustls::Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext { .. }) => {
                 "crl.pem is out of date, so nobody knows who was revoked; get a fresh one (`firedrill pki crl`)".to_owned()
             }
-            error => format!("the certificate of whoever gave it is not trusted ({error})"),
+            error => format!("the approver's certificate is not trusted ({error})"),
         })?;
         let found = person(leaf)?;
         if found.flaws.is_empty() { Ok(found) } else { Err(found.flaws.join("; ")) }

@@ -23,6 +23,7 @@ use super::{
     Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file, files,
     index::{self, What},
 };
+use crate::text::hex;
 
 /// An authority in a directory.
 #[derive(Clone, Debug)]
@@ -314,10 +315,6 @@ fn serial(key: &KeyPair) -> (SerialNumber, String) {
     }
     let short = hex(bytes.get(..4).unwrap_or_default());
     (SerialNumber::from_slice(&bytes), short)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

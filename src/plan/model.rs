@@ -8,10 +8,13 @@ use std::{
 use firedrill_wire::{
     Fault, Share, Span,
     fault::PeerTable,
+    hide::HIDDEN,
     probe::{Arrivals, Connection, ProbeKind},
 };
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::text::hex;
 
 /// Everything that a run will do and measure, and to whom. What is not in here does not happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -318,7 +321,35 @@ impl Plan {
         let mut hash = std::io::BufWriter::with_capacity(1 << 16, Hash(Context::new(&SHA256)));
         let written = serde_json::to_writer(&mut hash, self).is_ok();
         let Some(Hash(hash)) = hash.into_inner().ok().filter(|_| written) else { return String::new() };
-        hash.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex(hash.finish().as_ref().get(..16).unwrap_or_default())
+    }
+
+    /// A digest over all that the probes send, in clear, salted because it is shown. Meaningless for a plan that was read: it
+    /// has no texts in clear.
+    #[must_use]
+    pub fn requests(&self, salt: &str) -> String {
+        let mut hash = Context::new(&SHA256);
+        for part in std::iter::once(Ok(salt.as_bytes().to_vec()))
+            .chain(self.probes.iter().map(|probe| serde_json::to_vec(&(&probe.name, &probe.kind))))
+        {
+            let Ok(part) = part else { return String::new() };
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(&part);
+        }
+        hex(hash.finish().as_ref())
+    }
+
+    /// The probes of which the plan does not show all that they send.
+    #[must_use]
+    pub fn hiding(&self) -> Vec<&str> {
+        let hides = |probe: &&Probe| match &probe.kind {
+            ProbeKind::Http(http) => {
+                !http.in_clear().is_empty()
+                    || serde_json::to_string(http).is_ok_and(|text| text.contains(HIDDEN))
+            }
+            ProbeKind::Tcp(_) => false,
+        };
+        self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect()
     }
 
     /// Has the plan hold each list of peers once where it is written. Its injections must not change afterwards.

@@ -15,6 +15,7 @@ mod values;
 mod vantage;
 mod way;
 
+pub(crate) use environment::left_out;
 use firedrill_wire::identity::Person;
 
 use super::{load::Machine, resolve::Draft};

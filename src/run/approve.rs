@@ -146,7 +146,7 @@ impl Run {
     pub(super) fn take_approval(&mut self, path: &Path) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
         let verified = match &self.identity {
-            Some(identity) => approval::verify(path, identity, &self.plan.agreement(), &self.id)
+            Some(identity) => approval::verify(path, identity, &self.plan, &self.id)
                 .map_err(|error| error.to_string())
                 .and_then(|approval| self.is_another(attack, approval, path)),
             None => Err("nobody's certificate is known to verify it with".to_owned()),

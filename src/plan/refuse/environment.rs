@@ -7,7 +7,12 @@ use firedrill_wire::identity::Person;
 
 use crate::{
     fleet::Fleet,
-    plan::{load::Machine, model::COORDINATOR, resolve::Draft},
+    plan::{
+        Plan,
+        load::Machine,
+        model::{Attack, COORDINATOR, Host, Probe},
+        resolve::Draft,
+    },
     scenario::{
         Scenario,
         diagnose::{Problem, Severity, Sink},
@@ -48,24 +53,9 @@ pub(super) fn refuse_person(
     (person, machine): (&Person, Machine),
     sink: &mut Sink,
 ) {
-    if person.environments.is_empty() {
-        return;
-    }
     let claimed = scenario.environment.as_ref();
-    for (environment, hosts) in by_environment(fleet, draft) {
-        // What the fleet does not say may still be what the scenario says.
-        let Some(environment) = environment.or_else(|| claimed.map(|item| item.value.as_str())) else {
-            continue;
-        };
-        if person.environments.iter().any(|own| own == environment) {
-            continue;
-        }
-        let message = format!(
-            "{}'s certificate is good for {} only, and {} `{environment}`",
-            person.name,
-            person.environments.join(", "),
-            belong(&hosts)
-        );
+    let environments = by_environment(fleet, draft);
+    for message in beyond(person, claimed.map(|item| item.value.as_str()), &environments) {
         let mut problem = Problem::error(message).help("use a certificate for that environment (--as NAME)");
         if let Some(item) = claimed {
             problem = problem.at(item.place(), "this scenario");
@@ -78,16 +68,49 @@ pub(super) fn refuse_person(
     }
 }
 
-/// Hosts that faults touch or probes run on, by what the fleet says of their environment.
-fn by_environment<'a>(fleet: &'a Fleet, draft: &'a Draft) -> BTreeMap<Option<&'a str>, BTreeSet<&'a str>> {
-    let labels: HashMap<&str, Option<&str>> = fleet
-        .hosts
-        .iter()
-        .map(|host| (host.name.as_str(), host.labels.get(LABEL).map(String::as_str)))
-        .collect();
-    let hit = draft.attacks.iter().flat_map(|placed| &placed.attack.injections).map(|one| &one.host);
-    let from = draft.probes.iter().flat_map(|probe| &probe.from).filter(|from| *from != COORDINATOR);
-    let mut all: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
+/// The environments of a plan that a person's certificate leaves out, each with its hosts, as a sentence.
+pub(crate) fn left_out(person: &Person, plan: &Plan) -> Vec<String> {
+    let environments = environments_of(&plan.hosts, plan.attacks.iter(), &plan.probes);
+    beyond(person, plan.environment.as_deref(), &environments)
+}
+
+/// Hosts by the environment that the fleet gives them; `None` holds those that it gives none.
+type Environments<'a> = BTreeMap<Option<&'a str>, BTreeSet<&'a str>>;
+
+/// The environments that a person's certificate is not good for. Where the fleet gives none, the scenario's claim counts.
+fn beyond(person: &Person, claimed: Option<&str>, environments: &Environments<'_>) -> Vec<String> {
+    if person.environments.is_empty() {
+        return Vec::new();
+    }
+    let foreign = environments.iter().filter_map(|(environment, hosts)| {
+        let environment = environment.or(claimed)?;
+        (!person.environments.iter().any(|own| own == environment)).then(|| {
+            format!(
+                "{}'s certificate is good for {} only, and {} `{environment}`",
+                person.name,
+                person.environments.join(", "),
+                belong(hosts)
+            )
+        })
+    });
+    foreign.collect()
+}
+
+fn by_environment<'a>(fleet: &'a Fleet, draft: &'a Draft) -> Environments<'a> {
+    environments_of(&fleet.hosts, draft.attacks.iter().map(|placed| &placed.attack), &draft.probes)
+}
+
+/// Hosts that faults touch or probes run on.
+fn environments_of<'a>(
+    hosts: &'a [Host],
+    attacks: impl Iterator<Item = &'a Attack>,
+    probes: &'a [Probe],
+) -> Environments<'a> {
+    let labels: HashMap<&str, Option<&str>> =
+        hosts.iter().map(|host| (host.name.as_str(), host.labels.get(LABEL).map(String::as_str))).collect();
+    let hit = attacks.flat_map(|attack| &attack.injections).map(|one| &one.host);
+    let from = probes.iter().flat_map(|probe| &probe.from).filter(|from| *from != COORDINATOR);
+    let mut all = Environments::new();
     for host in hit.chain(from) {
         if let Some(label) = labels.get(host.as_str()) {
             all.entry(*label).or_default().insert(host);

@@ -1,0 +1,243 @@
+use super::*;
+use crate::{
+    pki::{Kind, PersonAsk, Pki, Validity},
+    testing::Drill,
+};
+use firedrill_wire::{identity::Role, probe::ProbeKind};
+
+struct House {
+    dir: tempfile::TempDir,
+    pki: Pki,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let pki = Pki::init(dir.path()).expect("an authority");
+        for name in ["alice", "bob"] {
+            pki.issue_person(&PersonAsk::new(name, Role::Viewer, 9)).expect("issued");
+        }
+        Self { dir, pki }
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        Identity::load_as(self.dir.path(), name).expect("an identity")
+    }
+
+    fn signed(&self, by: &Identity, plan: &Plan, run: Option<&str>, lasts: u64) -> PathBuf {
+        let run = run.map(run_id);
+        let text = sign(by, plan, run.as_ref(), Duration::from_secs(lasts)).expect("signed");
+        self.file(&text)
+    }
+
+    fn file(&self, text: &str) -> PathBuf {
+        let path = self.dir.path().join("approval.json");
+        std::fs::write(&path, text).expect("written");
+        path
+    }
+
+    /// Who approved, or why it does not count.
+    fn says(&self, path: &Path) -> Result<String, String> {
+        let counted = verify(path, &self.identity("alice"), &plan(), &run_id("friday-1"));
+        counted.map(|approval| approval.by).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn refuses(&self, path: &Path, why: &str) {
+        let said = self.says(path).expect_err("it does not count");
+        assert!(said.contains(why) && said.contains("approval.json"), "no `{why}` in {said}");
+    }
+}
+
+fn plan() -> Plan {
+    Drill::good().plan()
+}
+
+fn other_plan() -> Plan {
+    Plan { seed: 8, ..plan() }
+}
+
+/// The plan with that token in a header of its probe: the plan shows `***`.
+fn sending(token: &str) -> Plan {
+    let mut plan = plan();
+    for probe in &mut plan.probes {
+        if let ProbeKind::Http(http) = &mut probe.kind {
+            http.headers.insert("x-token".to_owned(), token.to_owned());
+        }
+    }
+    plan
+}
+
+fn run_id(text: &str) -> RunId {
+    text.parse().expect("an id")
+}
+
+#[test]
+fn what_a_known_person_signed_counts_for_what_it_says() {
+    let house = House::new();
+    let bob = house.identity("bob");
+    assert_eq!(house.says(&house.signed(&bob, &plan(), None, 60)).as_deref(), Ok("bob"));
+    assert_eq!(house.says(&house.signed(&bob, &plan(), Some("friday-1"), 60)).as_deref(), Ok("bob"));
+    house.refuses(&house.signed(&bob, &plan(), Some("friday-2"), 60), "run friday-2 only");
+    house.refuses(&house.signed(&bob, &other_plan(), None, 60), "approved another plan");
+    let path = house.signed(&bob, &plan(), None, 60);
+    let later = SystemTime::now() + Duration::from_secs(120);
+    let lapsed = check(&path, &house.identity("alice"), &plan(), &run_id("friday-1"), later);
+    assert!(lapsed.expect_err("too late").contains("bob approves again"));
+    let before = SystemTime::now() - Duration::from_secs(3600);
+    let early = check(&path, &house.identity("alice"), &plan(), &run_id("friday-1"), before);
+    assert!(early.expect_err("too early").contains("still to come"));
+}
+
+#[test]
+fn what_was_changed_or_signed_by_others_does_not() {
+    let (house, other) = (House::new(), House::new());
+    let bob = house.identity("bob");
+    let text = std::fs::read_to_string(house.signed(&bob, &other_plan(), None, 60)).expect("reads");
+    house.refuses(
+        &house.file(&text.replace(&other_plan().agreement(), &plan().agreement())),
+        "bob has not signed what stands there",
+    );
+    // The signature of one with the certificate of another.
+    let of_alice =
+        std::fs::read_to_string(house.signed(&house.identity("alice"), &plan(), None, 60)).expect("reads");
+    let part = |text: &str| serde_json::from_str::<File>(text).expect("a file");
+    let mixed = File { certificates: part(&text).certificates, ..part(&of_alice) };
+    house.refuses(&house.file(&serde_json::to_string(&mixed).expect("prints")), "bob has not signed");
+    house.refuses(&house.signed(&other.identity("bob"), &plan(), None, 60), "is not trusted");
+    house.refuses(&house.file("mickey-mouse"), "it is no approval");
+    house.refuses(&house.dir.path().join("no-approval.json"), "no approval can be read");
+}
+
+#[test]
+fn only_people_approve_who_are_in_date_and_not_revoked() {
+    let house = House::new();
+    let hosts = house.pki.issue_host(&crate::pki::HostAsk::new("app1", 9)).expect("issued");
+    let ca = crate::pki::ca_file(house.dir.path());
+    let host = Identity::from_files("bob", &hosts.cert, &hosts.key, &ca, None).expect("loads");
+    house.refuses(&house.signed(&host, &plan(), None, 60), "is not trusted");
+    let day = Duration::from_secs(86_400);
+    let valid = Validity { from: SystemTime::now() - 2 * day, until: SystemTime::now() - day };
+    house.pki.issue_person(&PersonAsk { valid, ..PersonAsk::new("old", Role::Viewer, 1) }).expect("issued");
+    house.refuses(&house.signed(&house.identity("old"), &plan(), None, 60), "is not trusted");
+    let path = house.signed(&house.identity("bob"), &plan(), None, 60);
+    house.pki.revoke(Kind::Person, "bob", 9).expect("revoked");
+    house.refuses(&path, "was revoked");
+    assert_eq!(
+        house.says(&house.signed(&house.identity("alice"), &plan(), None, 60)).as_deref(),
+        Ok("alice")
+    );
+}
+
+#[test]
+fn a_certificate_says_its_owners_name_and_a_hosts_is_nobodys() {
+    let house = House::new();
+    let people = house.dir.path().join("people");
+    for end in ["pem", "key"] {
+        std::fs::rename(people.join(format!("bob.{end}")), people.join(format!("root.{end}")))
+            .expect("moved");
+    }
+    assert_eq!(house.identity("root").name(), "bob");
+    let hosts = house.pki.issue_host(&crate::pki::HostAsk::new("app1", 9)).expect("issued");
+    std::fs::copy(hosts.cert, people.join("app1.pem")).expect("copied");
+    std::fs::copy(hosts.key, people.join("app1.key")).expect("copied");
+    let error = Identity::load_as(house.dir.path(), "app1").expect_err("nobody").to_string();
+    assert!(error.contains("certificate of host app1"), "{error}");
+}
+
+#[test]
+fn an_approval_covers_what_the_plan_does_not_show() {
+    let house = House::new();
+    let bob = house.identity("bob");
+    let verdict = |path: &Path, plan: &Plan| {
+        verify(path, &house.identity("alice"), plan, &run_id("friday-1"))
+            .map(|approval| approval.by)
+            .map_err(|error| error.to_string())
+    };
+    let (seen, other) = (sending("s3same-s3same"), sending("0ther-0ther"));
+    assert_eq!(seen.agreement(), other.agreement(), "the plan shows neither token");
+    let path = house.signed(&bob, &seen, None, 60);
+    assert_eq!(verdict(&path, &seen).as_deref(), Ok("bob"));
+    let refused = verdict(&path, &other).expect_err("another token");
+    assert!(refused.contains("bob approved other requests") && refused.contains("(buy)"), "{refused}");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    assert!(!text.contains("s3same"), "{text}");
+    assert_ne!(text, std::fs::read_to_string(house.signed(&bob, &seen, None, 60)).expect("reads"), "salted");
+
+    // The log of a run has no tokens. What was read there is approved for that run alone.
+    let logged: Plan = serde_json::from_str(&serde_json::to_string(&seen).expect("prints")).expect("a plan");
+    assert_eq!((logged.hiding(), seen.hiding(), plan().hiding()), (vec!["buy"], vec!["buy"], vec![]));
+    let path = house.signed(&bob, &logged, Some("friday-1"), 60);
+    assert_eq!(verdict(&path, &seen).as_deref(), Ok("bob"));
+    let path = house.signed(&bob, &logged, Some("friday-2"), 60);
+    assert!(verdict(&path, &seen).expect_err("another run").contains("run friday-2 only"));
+
+    // A version that signed nothing about them approved nothing about them.
+    let resign = |plan: &Plan| {
+        let text = sign(&bob, plan, None, Duration::from_secs(60)).expect("signed");
+        let mut file: File = serde_json::from_str(&text).expect("a file");
+        let mut statement: Statement = serde_json::from_str(&file.statement).expect("a statement");
+        statement.requests = None;
+        file.statement = serde_json::to_string(&statement).expect("prints");
+        let (_, signature) =
+            bob.signer.sign(format!("{PURPOSE}{}", file.statement).as_bytes()).expect("signs");
+        file.signature = BASE64_STANDARD.encode(signature);
+        house.file(&serde_json::to_string(&file).expect("prints"))
+    };
+    assert!(
+        verdict(&resign(&seen), &seen)
+            .expect_err("nothing")
+            .contains("signed nothing about what the probes buy")
+    );
+    assert_eq!(verdict(&resign(&plan()), &plan()).as_deref(), Ok("bob"), "nothing is hidden there");
+}
+
+#[test]
+fn who_is_trusted_is_read_again_for_each_approval() {
+    let house = House::new();
+    // The run's: loaded before anybody was revoked.
+    let operator = house.identity("alice");
+    let path = house.signed(&house.identity("bob"), &plan(), None, 60);
+    let verdict =
+        || verify(&path, &operator, &plan(), &run_id("friday-1")).map_err(|error| error.to_string());
+    assert_eq!(verdict().map(|approval| approval.by).as_deref(), Ok("bob"));
+    house.pki.revoke(Kind::Person, "bob", 9).expect("revoked");
+    assert!(verdict().expect_err("revoked").contains("was revoked"));
+
+    // A list that was there must not disappear.
+    let operator = house.identity("alice");
+    let path = house.signed(&operator, &plan(), None, 60);
+    let crl = crate::pki::crl_file(house.dir.path());
+    std::fs::remove_file(crl).expect("removed");
+    let refused = verify(&path, &operator, &plan(), &run_id("friday-1")).expect_err("no list").to_string();
+    assert!(
+        refused.contains("nobody's certificate can be verified now") && refused.contains("crl.pem"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn an_approver_is_trusted_in_the_plans_environment() {
+    let house = House::new();
+    let issue = |name: &str, environments: &[&str]| {
+        let environments = environments.iter().map(|one| (*one).to_owned()).collect();
+        let ask = PersonAsk { environments, ..PersonAsk::new(name, Role::Viewer, 9) };
+        house.pki.issue_person(&ask).expect("issued");
+        house.identity(name)
+    };
+    let (carol, dave) = (issue("carol", &["ci", "staging"]), issue("dave", &["staging"]));
+    assert_eq!(house.says(&house.signed(&carol, &plan(), None, 60)).as_deref(), Ok("carol"));
+    let refused = sign(&dave, &plan(), None, Duration::from_secs(60)).expect_err("another environment");
+    assert!(refused.contains("dave cannot approve this plan") && refused.contains("`ci`"), "{refused}");
+    // What a client that does not ask would make: a signature over the plan of another environment.
+    let staging = Plan { environment: Some("staging".to_owned()), ..plan() };
+    let text = sign(&dave, &staging, None, Duration::from_secs(60)).expect("signed");
+    let mut file: File = serde_json::from_str(&text).expect("a file");
+    file.statement = file.statement.replace(&staging.agreement(), &plan().agreement());
+    let (_, signature) = dave.signer.sign(format!("{PURPOSE}{}", file.statement).as_bytes()).expect("signs");
+    file.signature = BASE64_STANDARD.encode(signature);
+    house.refuses(
+        &house.file(&serde_json::to_string(&file).expect("prints")),
+        "dave cannot approve this plan",
+    );
+}
