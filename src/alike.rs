@@ -6,9 +6,9 @@ use std::{collections::HashMap, hash::Hash};
 
 pub(crate) use said::{likewise, masked, said, without};
 
-/// So many names are all written out.
+/// Maximum number of names that are all written out.
 const WRITTEN_OUT: usize = 8;
-/// So many ranges of names are shown at most.
+/// Maximum number of ranges of names that are shown.
 const RANGES: usize = 6;
 
 /// Things that have the same key, together, in the order in which the first of each came.

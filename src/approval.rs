@@ -35,7 +35,7 @@ const PURPOSE: &str = "firedrill approval v1\n";
 /// Maximum difference between the clocks of two people.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
-/// What is signed.
+/// The statement that an approver signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// The plan's digest.
@@ -48,7 +48,7 @@ pub struct Statement {
     pub run: Option<RunId>,
     /// When it was given, RFC 3339 UTC.
     pub given: String,
-    /// Until when it counts, RFC 3339 UTC.
+    /// When it ends, RFC 3339 UTC.
     pub until: String,
     /// What probes send, as far as the plan does not show it. Absent where the approver did not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ pub struct Approval {
     pub by: String,
     /// The certificate's serial number.
     pub serial: String,
-    /// What they agreed to.
+    /// The statement that they signed.
     pub statement: Statement,
 }
 

@@ -60,12 +60,12 @@ pub enum FleetSource {
     Command(Vec<String>),
 }
 
-/// What becomes of a fleet that is wrong.
+/// How to treat a fleet that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Care {
     /// Nobody goes on with it.
     All,
-    /// Whatever can be made out of it counts.
+    /// Entries that can be read are used.
     Salvage,
 }
 

@@ -192,13 +192,13 @@ pub enum Event {
         /// What was measured.
         bin: Bin,
     },
-    /// What vantages measured in some seconds (`docs/log.md`).
+    /// Measurements of all vantages in some seconds (`docs/log.md`).
     Bins {
         /// When the first of the bins begins, on the run's clock, in microseconds.
         from_us: i64,
         /// When the last of them ends.
         until_us: i64,
-        /// How many there are.
+        /// Number of bins.
         bins: u64,
         /// The bins: [`firedrill_probe::seconds`] in base64.
         data: String,

@@ -154,7 +154,7 @@ struct Run {
     insisted: u32,
     tasks: CancellationToken,
     approvals: Approvals,
-    /// Whose certificate it is run with, and what that trusts; to verify approvals with.
+    /// The identity that it is run with; approvals are verified by what that trusts.
     identity: Option<Arc<Identity>>,
     /// Where its log and reports are, and approvals are looked for.
     folder: PathBuf,

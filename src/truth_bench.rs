@@ -1,4 +1,4 @@
-//! How often the judge is right: drills of made-up systems whose truth is known, measured by the shipped schedule,
+//! Measures how often the judge is right: drills of made-up systems whose truth is known, measured by the shipped schedule,
 //! books and bins, and judged by [`crate::score::fold`] from a log. Only sockets and clocks are replaced.
 //!
 //! A part of it runs with the tests; `just truth` runs all of it, 1,000 drills a cell. The limits are those of

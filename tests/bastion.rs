@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed > 0))
 }
 
-/// What `ssh -W` does.
+/// Joins the standard streams to the address through the gate, as `ssh -W` does.
 fn through(gate: &str, address: &str) -> ExitCode {
     let mut near = TcpStream::connect(gate).unwrap();
     let mut far = near.try_clone().unwrap();

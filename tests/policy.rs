@@ -1,4 +1,4 @@
-//! What the agents of a lab let several people do: faults, probes that send secrets, exchanges of packets, the release of a
+//! Tests which calls the agents of a lab allow to several people: faults, probes that send secrets, exchanges of packets, the release of a
 //! halt. Everybody here has a certificate of the right authority; who may do what is the hosts' word.
 //!
 //! This program is also the lab's hosts and agents, so it has a main. Takes the usual words of a test program.
@@ -59,7 +59,7 @@ kinds = [\"release\"]
     ),
 ];
 
-/// What lies in the directory of secrets of each host.
+/// Contents of the file in each host's directory of secrets.
 const TOKEN: &str = "s3cret-token";
 
 /// The word by which this program is a service that does nothing.
@@ -160,12 +160,12 @@ fn to_host(host: &str) -> Exchange {
     Exchange { to: model(host).addresses[0], way: Way::Connect(7790), count: 2, every, within }
 }
 
-/// What a host says to a `net-block` of another, in a scenario for an environment.
+/// A host's answer to a `net-block` of another, in a scenario for an environment.
 async fn block(agent: &Agent, environment: Option<&str>) -> Result<(), Problem> {
     prepare(agent, environment, r#"{"net-block":{"to":"10.77.1.200"}}"#).await
 }
 
-/// What a host says to a fault.
+/// A host's answer to a fault.
 async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Result<(), Problem> {
     let fault = serde_json::from_str(fault).unwrap();
     let one = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5) };

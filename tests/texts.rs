@@ -11,7 +11,7 @@ use std::{
 
 use firedrill_wire::text::is_plain;
 
-/// As JSON has it: ESC, NUL, BEL, a mark that reverses, a control character beyond ASCII.
+/// Escaped as in JSON: ESC, NUL, BEL, a mark that reverses the direction, a control character beyond ASCII.
 const EVIL: &str = r"\u001b[2J\u0000nul\u0007 \u202egpj \u009b1m";
 
 fn firedrill(folder: &Path, words: &[&str]) -> Output {

@@ -764,7 +764,7 @@ fn limit_files(command: &mut Command, bytes: u64) -> &mut Command {
     }
 }
 
-/// What one run does is not the other's, and together they keep each one's guard.
+/// A run does not count another's faults as its own, and together they keep the guard of each.
 #[test]
 fn several_runs_on_one_fleet() {
     if !labs() {

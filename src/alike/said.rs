@@ -1,4 +1,4 @@
-//! What many hosts say, told once where it is the same.
+//! Merges equal texts of many hosts, so that each is shown once.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,11 +9,11 @@ use super::{names, together};
 pub(crate) struct Said {
     pub(crate) hosts: String,
     pub(crate) count: usize,
-    /// As the first of them says it.
+    /// The text of the first of these hosts.
     pub(crate) text: String,
 }
 
-/// What hosts say, each with its text: what differs only by the host's own name and addresses is told once.
+/// Groups hosts by their texts. Texts that differ only by the host's own name and addresses are one group.
 pub(crate) fn said(all: &[(String, String)]) -> Vec<Said> {
     let groups = together(all, |(host, text)| sameness(text, &[host]));
     groups

@@ -36,7 +36,7 @@ impl House {
         path
     }
 
-    /// Who approved, or why it does not count.
+    /// The approver, or why the approval does not count.
     fn says(&self, path: &Path) -> Result<String, String> {
         let counted = verify(path, &self.identity("alice"), &plan(), &run_id("friday-1"));
         counted.map(|approval| approval.by).map_err(|error| error.to_string())

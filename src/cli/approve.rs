@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// What an attack does, in a line.
+/// An attack's effect, in a line.
 fn headline(attack: &Attack) -> String {
     let of = |what: fn(&Injection) -> &str| attack.injections.iter().map(what).collect::<BTreeSet<_>>();
     let kinds: Vec<_> = of(|one| one.fault.kind()).into_iter().collect();

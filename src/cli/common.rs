@@ -165,7 +165,7 @@ pub(super) fn fleet(source: &FleetSource) -> Result<Fleet> {
     }
 }
 
-/// Whom to heal.
+/// The hosts to heal.
 pub(super) struct ToHeal {
     /// The hosts that are asked.
     pub(super) hosts: Vec<Host>,
@@ -216,7 +216,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().wrap("cannot start")
 }
 
-/// How long a person waits in silence, and how often it is then said who is waited for.
+/// The interval at which a person is told which hosts have not answered yet.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Asks every host of a fleet, as many at once as this process may have files for; the answers in the fleet's order.

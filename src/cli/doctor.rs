@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(if bad { Exit::Unknown } else { Exit::Held })
 }
 
-/// So many forms of one finding are shown, unless something is wrong.
+/// Maximum number of variants of one finding that are shown, unless something is wrong.
 const FORMS: usize = 4;
 
 /// Hosts with the same program and kernel together: what all of them have is said once, what differs with the names of the

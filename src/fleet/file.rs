@@ -64,7 +64,7 @@ pub struct Defaults {
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Vec<String>,
-    /// How many links are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
+    /// Maximum number of links that are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
     /// beyond its `MaxStartups`.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,
@@ -110,7 +110,7 @@ pub struct HostFile {
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Option<Vec<String>>,
-    /// How many links are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
+    /// Maximum number of links that are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
     /// beyond its `MaxStartups`.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,

@@ -42,7 +42,7 @@ fn good(text: &str) -> Option<Fleet> {
     (well && sink.problems.is_empty() && !fleet.hosts.is_empty()).then_some(fleet)
 }
 
-/// What a fleet's structure says; without places.
+/// A fleet's structure, without places in the file.
 fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
     let mut building = Building { defaults: read.defaults, ..Building::default() };
     building.fleet.wrong = wrong;
@@ -171,7 +171,7 @@ pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
 struct Building {
     defaults: Defaults,
     fleet: Fleet,
-    /// Whose address it is, by the way that it is reached over: a host's place in the fleet.
+    /// For each way over which the address is reached: the place in the fleet of the host that has it.
     owners: HashMap<(Option<String>, IpAddr), usize>,
 }
 

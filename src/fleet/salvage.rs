@@ -13,7 +13,7 @@ pub struct Wrong {
     pub name: String,
     /// What is wrong with it.
     pub why: String,
-    /// Whom it leads to, where that can be made out all the same.
+    /// The host that it names, if that can be read.
     pub host: Option<Host>,
 }
 

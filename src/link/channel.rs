@@ -65,7 +65,7 @@ type Opening = Shared<BoxFuture<'static, Result<Live, Box<Unopened>>>>;
 #[derive(Clone, Debug)]
 struct Unopened {
     error: LinkError,
-    /// How long it was tried, without the wait at the gate.
+    /// Duration of the attempts, without the wait at the gate.
     took: Duration,
     /// Trying again makes no sense: no name that can be proven, no such program.
     hopeless: bool,
@@ -299,11 +299,11 @@ struct Watched<S> {
     first: Arc<OnceLock<Cause>>,
     /// Why nothing can be written.
     mute: Option<String>,
-    /// How reading ended, and when that is told.
+    /// How reading ended, and when the end is reported.
     end: Option<(io::Result<()>, Pin<Box<Sleep>>)>,
 }
 
-/// How much later than it came the end is told.
+/// Delay between the end of reading and its report.
 const LATER: Duration = Duration::from_millis(20);
 
 impl<S> Watched<S> {
@@ -318,7 +318,7 @@ impl<S> Watched<S> {
         });
     }
 
-    /// What is to be told of a write: nothing bad, and from the first failure on nothing at all.
+    /// The result of a write. An error is not reported: it ends writing, and reading says why the link broke.
     fn written<T>(&mut self, done: io::Result<T>, as_if: T) -> io::Result<T> {
         done.or_else(|error| {
             self.mute.get_or_insert_with(|| plain(&error));

@@ -1,4 +1,4 @@
-//! How many files links take, and how many hosts can therefore be asked at a time.
+//! The number of files that links take, and the number of hosts that can therefore be asked at a time.
 
 use std::sync::OnceLock;
 
@@ -21,7 +21,7 @@ const fn of_link(host: &Host) -> u64 {
     }
 }
 
-/// How many of these hosts can be asked at a time, with so many links to each: at least one.
+/// Maximum number of these hosts that can be asked at a time, with that many links to each: at least one.
 #[must_use]
 pub fn hosts_at_once(hosts: &[Host], links: u64) -> usize {
     let most = hosts.iter().map(of_link).max().unwrap_or(1) * links.max(1);
@@ -33,7 +33,7 @@ pub fn hosts_at_once(hosts: &[Host], links: u64) -> usize {
 /// Whether this process may have so many links to all these hosts at once.
 ///
 /// # Errors
-/// How many files they need, how many there may be, and what to do.
+/// A message: the number of files that they need, the limit, and what to do.
 pub fn all_at_once<'h>(hosts: impl IntoIterator<Item = &'h Host>, links: u64) -> Result<(), String> {
     let (mut count, mut needed) = (0_u64, OTHERS);
     for host in hosts {

@@ -233,13 +233,13 @@ impl Identity {
         Ok(Self { name, authority, person: whose, config, verifier, trust, provider, signer })
     }
 
-    /// What tells this fleet's authority from all others: a digest of its certificates.
+    /// A digest of the authority's certificates, which identifies it.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// What the certificate says of the person; `None` where it says nothing that is understood.
+    /// The person that the certificate names; `None` if it names none.
     #[must_use]
     pub const fn person(&self) -> Option<&Person> {
         self.person.as_ref()

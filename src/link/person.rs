@@ -1,4 +1,4 @@
-//! Whom a certificate names, and what its owner signs. Never decides whether it is trusted.
+//! The person that a certificate names, and signatures by its owner. Never decides whether a certificate is trusted.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How many links are opened at a time, and when a link that could not be opened is tried again.
+//! Limits the number of links that are opened at a time, and decides when a failed link is tried again.
 //!
 //! A bastion's sshd drops newcomers at random once more than `MaxStartups` of them (10) have not logged in yet. So each way has
 //! a gate: a link takes a place before it is opened, and gives it back when its TLS handshake is done, which is after the login.
@@ -33,7 +33,7 @@ pub(super) async fn place(via: Option<&Way>) -> Option<OwnedSemaphorePermit> {
     gate.acquire_owned().await.ok()
 }
 
-/// How long a link is tried to be opened, without the time that it waits at the gate.
+/// Maximum duration of the attempts to open a link, without the time that it waits at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Persistence {
     /// Where another call comes soon, or a person waits for a table.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::score::say;
 
-/// Bins of earlier versions' records are read so many at a time.
+/// Maximum number of single bins, as earlier versions wrote them, in one chunk.
 const TOGETHER: u64 = 4000;
 
 /// A log. What was measured is read from the file when it is needed, a block at a time.
@@ -29,9 +29,9 @@ pub struct Log {
     /// All whole records but those of measurements, in order. One that this version does not know stands here as
     /// [`Event::Unknown`].
     pub records: Vec<Record>,
-    /// What people should know about the file: a torn last line, records that are not known here.
+    /// Warnings about the file: a torn last line, records that this version does not know.
     pub warnings: Vec<String>,
-    /// How many bytes of the file are whole records; less than its length if the last line is torn.
+    /// Number of bytes of the file that are whole records; less than its length if the last line is torn.
     pub whole_bytes: u64,
     /// Numbers of records that should be there and are not.
     pub(crate) missing: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Log {
     pub(crate) chunks: Vec<Chunk>,
     path: Option<PathBuf>,
     pub(super) lines: usize,
-    /// How well each host's clock was known: from which chunk on, in microseconds.
+    /// Uncertainty of each host's clock, in microseconds, with the first chunk that it applies to.
     clocks: BTreeMap<String, Vec<(usize, i64)>>,
     /// Whether bins may still be added to the last chunk.
     open: bool,
@@ -197,19 +197,19 @@ impl Log {
         self.open = true;
     }
 
-    /// How well a host's clock was known when a chunk was written; `None` if it never was measured before.
+    /// Uncertainty of a host's clock when a chunk was written; `None` if the clock had never been measured.
     pub(crate) fn uncertainty_us(&self, host: &str, chunk: usize) -> Option<i64> {
         let all = self.clocks.get(host)?;
         let later = all.partition_point(|(from, _)| *from <= chunk);
         later.checked_sub(1).map(|place| all[place].1)
     }
 
-    /// How well clocks were known at the worst, in microseconds.
+    /// The largest uncertainty of any clock, in microseconds.
     pub(crate) fn worst_uncertainty_us(&self) -> i64 {
         self.clocks.values().flatten().map(|(_, uncertainty_us)| *uncertainty_us).max().unwrap_or(0)
     }
 
-    /// What a chunk measured; latencies are on the scales of the plan.
+    /// A chunk's measurements; latencies are on the scales of the plan.
     ///
     /// # Errors
     /// It is damaged, or the file cannot be read any more.

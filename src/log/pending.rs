@@ -56,7 +56,7 @@ impl Pending {
         self.bins += 1;
     }
 
-    /// What they are, by streams.
+    /// The bins, by streams.
     pub(super) fn streams(&self) -> &[Stream] {
         &self.streams
     }

@@ -1,4 +1,4 @@
-//! What a plan says about how measurements are kept: the scale of each probe's latencies, and when its requests were due.
+//! Derives from a plan how measurements are kept: the scale of each probe's latencies, and when its requests were due.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -16,9 +16,9 @@ use firedrill_wire::probe::Bin;
 
 use super::{Event, Log, LogError, Record, measured::Place, pending::Pending, read};
 
-/// Bins wait for so long, in microseconds, until they are written.
+/// Maximum time until a bin is written, in microseconds.
 const WAIT_US: i64 = 5_000_000;
-/// Nor do more than so many wait.
+/// Maximum number of bins that wait to be written.
 const MOST_WAITING: u64 = 2000;
 
 /// Appends records to one log, which it holds locked.
@@ -80,7 +80,7 @@ impl Writer {
         Ok(Self::new(file, path, whole, log))
     }
 
-    /// What the log has so far, but for bins that still wait ([`Self::flush`]).
+    /// The log so far, without bins that are not written yet ([`Self::flush`]).
     #[must_use]
     pub const fn log(&self) -> &Log {
         &self.log
@@ -129,7 +129,7 @@ impl Writer {
     /// Takes a bin that began at `start_us` on the run's clock. It is written with others, some seconds later.
     ///
     /// # Errors
-    /// Those that waited could not be written.
+    /// The bins that were waiting could not be written.
     pub fn measured(&mut self, at_us: i64, vantage: &str, start_us: i64, bin: &Bin) -> Result<(), LogError> {
         let over = at_us.saturating_sub(self.since_us) >= WAIT_US || self.pending.bins >= MOST_WAITING;
         if over || self.pending.begins_anew(vantage, bin) {

@@ -25,7 +25,7 @@ use super::model::{Attack, COORDINATOR, Host, Injection, Plan};
 const MOST: usize = 24;
 /// With so many hosts each injection is tried out.
 const PEERS: usize = 2;
-/// So many texts that are taken out of a list are looked at one by one.
+/// Maximum number of excluded texts that are compared one by one.
 const FEW: usize = 8;
 /// Waited for an answer, beside what the fault adds.
 const PATIENCE: Span = Span::millis(900);

@@ -64,7 +64,7 @@ const ATTACKS: [&str; 7] = [
     "on = \"all\"\nfault.net-partition = { groups = [\"r0\", \"r1\", \"rest\"] }",
 ];
 
-/// How many texts all lists of peers have that are held, each list once, and what is taken out of them.
+/// Number of texts in all distinct lists of peers, and of texts that are excluded from them.
 fn held(plan: &Plan) -> usize {
     let mut lists = HashMap::new();
     let faults = plan.attacks.iter().flat_map(|attack| &attack.injections).map(|one| &one.fault);
@@ -99,7 +99,7 @@ fn what_people_read_does_not_grow_with_the_fleet() {
     }
 }
 
-/// Who is whose peer, against the plain definition of each fault.
+/// Compares the peers of each host with the plain definition of each fault.
 #[test]
 fn shared_peers_are_those_that_were_meant() {
     let addresses = |plan: &Plan, meant: &dyn Fn(usize) -> bool| -> Vec<String> {

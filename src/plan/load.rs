@@ -65,7 +65,7 @@ pub fn load(options: &Options) -> Result<Plan, Report> {
 /// Makes the plan, to be run on this machine by this person.
 ///
 /// # Errors
-/// As [`load`]; a certificate that is not good for the hosts is one more reason.
+/// As for [`load`]; also if the certificate is not good for the hosts.
 pub fn load_as(options: &Options, person: Option<&Person>) -> Result<Plan, Report> {
     let Options { scenario, fleet, params, seed } = options;
     let inspection = inspect_for((Machine::This, person), scenario, Some(fleet), params, *seed);

@@ -91,12 +91,12 @@ pub struct Host {
 pub struct Way {
     /// The fleet's `connect`, its places not filled in: what is the same for all hosts that are reached by it.
     pub connect: String,
-    /// How many links are opened over it at a time.
+    /// Maximum number of links that are opened over it at a time.
     pub at_once: usize,
 }
 
 impl Way {
-    /// As many as the usual `MaxStartups` of sshd (10) lets in before it drops newcomers at random, less two for others.
+    /// The default: sshd usually drops new connections at random from 10 on (`MaxStartups`), and two are left for others.
     pub const AT_ONCE: usize = 8;
 }
 
@@ -115,7 +115,7 @@ pub enum Reach {
 pub struct Probe {
     /// Its name.
     pub name: String,
-    /// What is asked. Written and read without what may be a secret: a plan that was read tells what was asked, and is not run.
+    /// The request. It is written and read without what may be a secret: a plan that was read is shown, and never run.
     #[serde(serialize_with = "hidden::write", deserialize_with = "hidden::read")]
     pub kind: ProbeKind,
     /// Requests a second at each vantage.
@@ -227,7 +227,7 @@ pub struct Guard {
     /// At most this share of each group of hosts may be under a fault at once, from whichever run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_share: Option<MaxShare>,
-    /// So many hosts of a role stay without a fault, from whichever run.
+    /// Minimum number of hosts of a role that stay without a fault of any run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keep: BTreeMap<String, u32>,
 }

@@ -16,7 +16,7 @@ use firedrill_wire::{
 use super::{model::Host, select::rank};
 use crate::alike;
 
-/// So many hosts of a ring are named.
+/// Maximum number of hosts of a ring that are named.
 const SHOWN: usize = 12;
 
 /// A partition of some hosts.
@@ -75,11 +75,11 @@ pub(crate) fn part(
     Ok(Parted { blocks, means, free })
 }
 
-/// Whom a host does not reach, and which way.
+/// The hosts that a host does not reach, and in which direction.
 type Cut = Vec<(Direction, PeerSet)>;
 
 impl Layout {
-    /// What each host has to block. Hosts of one side hold the same list.
+    /// The peers that each host blocks. Hosts of one side hold the same list.
     fn cuts(&self, hosts: &[&Host], one_way: bool) -> Vec<Cut> {
         let texts = |places: &mut dyn Iterator<Item = usize>| -> Arc<[String]> {
             places.flat_map(|place| &hosts[place].addresses).map(ToString::to_string).collect()

@@ -53,7 +53,7 @@ pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink
     way::warn(scenario, fleet, draft, sink);
 }
 
-/// What can be refused once it is known who runs the drill, and where.
+/// Refusals that depend on the person who runs the drill, and on the machine.
 pub(crate) fn of_person(
     scenario: &Scenario,
     fleet: &Fleet,

@@ -30,7 +30,7 @@ impl Selected {
     }
 }
 
-/// So many unknown values of a clause are told one by one, with what was probably meant.
+/// Maximum number of unknown values of a clause that are reported one by one, with a suggestion.
 const SUGGESTED: usize = 20;
 
 /// What a target's selector picks; what is wrong with it goes to `sink`.

@@ -19,7 +19,7 @@ const BELOW: f64 = 24.0;
 /// At most so many columns a line.
 pub(crate) const COLUMNS: usize = 420;
 
-/// What one vantage saw, or the worst of several.
+/// Measurements of one vantage, or the worst of several.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
@@ -243,7 +243,7 @@ impl Chart {
         }
     }
 
-    /// How much time a step of the lines shows, for people.
+    /// Duration of a step of the lines, for people.
     pub(crate) fn resolution(&self) -> String {
         match self.lines.iter().map(|line| line.columns.step_us()).max() {
             None | Some(..=1_000_000) => "Each second is drawn.".to_owned(),

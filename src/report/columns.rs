@@ -1,4 +1,4 @@
-//! What a vantage saw, in columns of time: of many seconds in one the worst is kept, so that no outage is hidden by drawing less.
+//! A vantage's measurements in columns of time. A column shows the worst of its seconds, so that drawing less hides no outage.
 //! Seconds come in any order, and none of them is held.
 
 /// So long without measurements is shown, in microseconds: bins do not begin with the chart.
@@ -48,7 +48,7 @@ impl Columns {
         Self { from_us, until_us, step_us, dots: Vec::new(), covered: Vec::new() }
     }
 
-    /// How much time one column shows, in microseconds.
+    /// Duration of one column, in microseconds.
     pub(crate) const fn step_us(&self) -> i64 {
         self.step_us
     }

@@ -73,7 +73,7 @@ pub(crate) struct AttackView {
     pub(crate) figures: Vec<FigureView>,
     pub(crate) disagreements: Vec<String>,
     pub(crate) causes: Vec<CauseView>,
-    /// What is said where figures, disagreements or causes are too many to be shown.
+    /// A sentence where figures, disagreements or causes are too many to be shown.
     pub(crate) fewer_figures: String,
     pub(crate) fewer_disagreements: String,
     pub(crate) fewer_causes: String,
@@ -94,7 +94,7 @@ pub(crate) struct ObjectiveView {
     pub(crate) samples: String,
     pub(crate) why: String,
     pub(crate) vantages: Vec<VantageView>,
-    /// What is said where vantages are too many to be shown.
+    /// A sentence where vantages are too many to be shown.
     pub(crate) fewer: String,
 }
 

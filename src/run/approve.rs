@@ -27,9 +27,9 @@ pub struct Approvals {
     pub terminal: bool,
 }
 
-/// What approvals that were put into a run's folder are called.
+/// Begin and end of the file names of approvals in a run's folder.
 pub(crate) const FILE: (&str, &str) = ("approval-", ".json");
-/// How often the folder is looked at while people are asked.
+/// Interval at which the folder is read while people are asked.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Reads lines for as long as the program runs. A thread of its own, because a read from a terminal cannot be called

@@ -1,4 +1,4 @@
-//! How an undo on the same machine tells a coordinator to end its run: a socket for each run, in a folder that only its user can
+//! An undo on the same machine tells a coordinator to end its run by a socket for each run, in a folder that only its user can
 //! enter. It reaches the coordinator also where no host can be reached by both.
 //!
 //! A bell only ends runs. It says which run it is of, on which hosts and under which authority, because several fleets may have
@@ -25,34 +25,34 @@ use tokio_util::sync::CancellationToken;
 
 use super::input::Input;
 
-/// Whoever lives answers by then.
+/// A coordinator that is alive answers within this time.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Names of a hundred thousand hosts.
 const LONGEST: u64 = 16 << 20;
-/// So many bells of one folder are rung, and so many at once: other users can make any number.
+/// Maximum number of bells of one folder that are rung, and that are rung at once: other users can make any number.
 const BELLS_MOST: usize = 256;
 const AT_ONCE: usize = 8;
 
-/// What is being undone, and by whom. It stays with who rings.
+/// An undo, and who asked for it. The sender keeps it.
 #[derive(Clone, Debug)]
 pub struct Ring {
     /// What.
     pub scope: UndoScope,
     /// The hosts that are asked.
     pub hosts: Vec<String>,
-    /// Whose certificates: [`crate::link::Identity::authority`].
+    /// The fleet's authority: [`crate::link::Identity::authority`].
     pub authority: String,
     /// The person.
     pub by: String,
 }
 
-/// What a bell is told by who rings it and means its run.
+/// A message to a bell about its run.
 #[derive(Debug, Serialize, Deserialize)]
 struct End {
     by: String,
 }
 
-/// What a coordinator makes of it.
+/// The coordinator's answer.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answer {
     ends: bool,

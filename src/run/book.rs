@@ -16,7 +16,7 @@ use crate::{
 /// Where all that happens is written down.
 pub(super) struct Book {
     writer: Writer,
-    /// What was measured since the baseline began that is under way: when it came, vantage, start, and bin.
+    /// Measurements since the current baseline began: arrival, vantage, start, and bin.
     baseline: Option<Vec<(i64, String, i64, Bin)>>,
     clock: RunClock,
     observer: Box<dyn Observer>,
@@ -72,7 +72,7 @@ impl Book {
         self.writer.take_log()
     }
 
-    /// How many records there are, but for measurements.
+    /// Number of records, without measurements.
     pub(super) fn len(&self) -> usize {
         self.writer.log().records.len()
     }

@@ -26,9 +26,9 @@ use crate::{
     plan::model::{Attack, Plan},
 };
 
-/// So many hosts are asked at once.
+/// Maximum number of hosts that are asked at once.
 const AT_ONCE: usize = 64;
-/// How often the hosts are asked again while another run is to give way.
+/// Interval at which hosts are asked again while two runs decide which of them gives way.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// Hosts of which only so many may be under a fault at once.
@@ -39,7 +39,7 @@ struct Group {
     most: usize,
 }
 
-/// What stands in the way of a host that other runs, or silence, take from us.
+/// Why hosts are not available: other runs hold them, or they did not answer.
 #[derive(Clone)]
 struct Taken {
     why: String,
@@ -54,13 +54,13 @@ pub(super) struct Bounds {
     /// The hosts under a fault at each instant at which one begins.
     instants: Vec<BTreeSet<String>>,
     agents: BTreeMap<String, Agent>,
-    /// Those that did not answer; they are not asked again.
+    /// Hosts that did not answer; they are not asked again.
     silent: BTreeMap<String, Taken>,
-    /// How long the slowest answer took, in microseconds.
+    /// Duration of the slowest answer, in microseconds.
     pub(super) slowest_us: i64,
 }
 
-/// What a look at the hosts says.
+/// The result of asking the hosts.
 pub(super) enum Room {
     /// The attack keeps the guard.
     Enough,
@@ -133,7 +133,7 @@ impl Bounds {
         self.silent.insert(name, Taken { why, gives_way: false });
     }
 
-    /// What another run holds on a host, if any does.
+    /// A fault of another run on a host, if there is one.
     fn taken(&self, status: &AgentStatus, armed: bool) -> Option<Taken> {
         let theirs = status.open.iter().filter(|one| one.run != self.run);
         let gives_way = |one: &OpenOne| armed && one.state == State::Armed && !one.due && one.run > self.run;
@@ -215,7 +215,7 @@ fn groups(plan: &Plan, attack: &Attack) -> Vec<Group> {
     all
 }
 
-/// How many of so many hosts may be under a fault.
+/// Maximum number of hosts under a fault, of that many.
 fn allowed(share: f64, all: usize) -> usize {
     (0..=all)
         .rev()

@@ -56,9 +56,9 @@ const LINKS: u64 = 2;
 /// Rounds of the clock's measurement: the shortest counts.
 const ROUNDS: u32 = 5;
 
-/// So many hosts are asked at the same time: each question has all peers of its host.
+/// Maximum number of hosts that are asked at the same time: each question has all peers of its host.
 const HOSTS_AT_ONCE: usize = 64;
-/// So many injections are asked about in one question, and of so many peers together, that the answer comes in time.
+/// Maximum number of injections in one question, and of their peers together, so that the answer comes in time.
 const INJECTIONS_AT_ONCE: usize = 100;
 const PEERS_AT_ONCE: usize = PeerTable::MOST;
 

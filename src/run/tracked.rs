@@ -11,7 +11,7 @@ pub(super) const UNDO_MOST: Span = Span::secs(130);
 /// After a planned end, for the agents' undo and their word of it.
 pub(super) const GRACE_US: i64 = 5_000_000;
 
-/// How long after its end the word of a fault is waited for. Where the coordinator is not heard, that ends with the
+/// Time after a fault's end within which its report must come. Where the coordinator is not heard, that ends with the
 /// lease; a host that goes down has no word, and its lease is not waited for, on any host of its attack.
 pub(super) fn word_us<'a>(mut faults: impl Iterator<Item = &'a Fault>, lease: Span) -> i64 {
     let down = faults.any(Fault::takes_host_down);

@@ -201,7 +201,7 @@ impl Sink {
     }
 }
 
-/// So many problems that say the same are all shown …
+/// Maximum number of equal problems that are all shown …
 const ALIKE: usize = 5;
 /// … and of more so many, with the lines of some of the others.
 const ALIKE_SHOWN: usize = 3;

@@ -96,7 +96,7 @@ fn outage(view: &View<'_, '_>, threshold: f64) -> Option<OutageCard> {
     Some(OutageCard { after_us, low_us: longest.low_us, high_us: longest.high_us })
 }
 
-/// How late this vantage sent its requests. What was not more than a millisecond late counts as that.
+/// The lateness of this vantage's requests. A lateness below a millisecond counts as a millisecond.
 fn late(view: &View<'_, '_>) -> Option<u64> {
     let grid = Arc::new(Grid::new(&[]));
     let (mut all, mut in_time, mut any) = (Counts::new(grid), 0_u64, false);

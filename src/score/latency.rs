@@ -21,7 +21,7 @@ impl Latencies {
         ))
     }
 
-    /// How many there are.
+    /// Number of requests.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().fold(0, |sum, (_, count)| u64::saturating_add(sum, *count))

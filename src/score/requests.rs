@@ -26,7 +26,7 @@ fn dues(sample: &Sample, pace: Pace, count: usize) -> Option<Vec<i64>> {
     Some(dues.into_iter().map(on_run).collect())
 }
 
-/// How a second's single requests ended, in runs.
+/// The outcomes of a second's single requests, in runs.
 fn ends(sample: &Sample) -> impl Iterator<Item = (Outcome, u64)> {
     let all_good = sample.ends().is_empty() && sample.due() > 0;
     let all_good = all_good.then(|| (Outcome::Good, sample.due()));
@@ -179,7 +179,7 @@ impl<'s> Requests<'s> {
         self.pieces.is_empty()
     }
 
-    /// How many slipped.
+    /// Number of requests that slipped.
     pub(crate) fn slipped(&self) -> u64 {
         self.pieces.iter().filter(|piece| piece.outcome == Outcome::Slipped).map(|piece| piece.count).sum()
     }
@@ -205,7 +205,7 @@ pub(crate) struct Judged<'r> {
 }
 
 impl Judged<'_> {
-    /// How many there are.
+    /// Number of requests.
     pub(crate) fn count(&self) -> u64 {
         self.runs.iter().map(|(_, count)| *count).sum()
     }

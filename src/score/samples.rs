@@ -17,11 +17,11 @@ use crate::plan::model::{COORDINATOR, Phase};
 /// All phases, in the order in which whole seconds' latencies are counted.
 pub(crate) const PHASES: [Phase; 4] = [Phase::Baseline, Phase::Fault, Phase::Recovery, Phase::Settle];
 
-/// No cell: there is no such latency.
+/// Stands for a latency that no cell has.
 const ENDLESS: u16 = u16::MAX;
-/// No due time: the second does not have its single requests.
+/// Stands for a due time that is not known: the second does not have its single requests.
 const NOT_SINGLE: u32 = u32::MAX;
-/// No clock.
+/// Stands for the uncertainty of a clock that was never measured.
 const NOT_KNOWN: i64 = -1;
 
 /// One second at one vantage, as it is judged.
@@ -49,13 +49,13 @@ pub(crate) struct Sample {
     detail: Option<Box<Detail>>,
 }
 
-/// What few seconds have.
+/// Data that few seconds have.
 #[derive(Clone, Debug, Default)]
 struct Detail {
     first_bad_us: Option<i64>,
     last_bad_us: Option<i64>,
     causes: BTreeMap<String, u64>,
-    /// How single requests ended; empty where all were good.
+    /// Outcomes of single requests; empty where all were good.
     ends: Vec<(Outcome, u32)>,
     lateness: Lateness,
     /// The latencies of a second across an edge.
@@ -84,7 +84,7 @@ impl Sample {
         u64::from(self.slipped)
     }
 
-    /// How well the vantage's clock is known; `None` if it never was measured.
+    /// Uncertainty of the vantage's clock; `None` if it was never measured.
     pub(crate) fn uncertainty_us(&self) -> Option<i64> {
         (self.uncertainty_us != NOT_KNOWN).then_some(self.uncertainty_us)
     }
@@ -106,7 +106,7 @@ impl Sample {
         (self.first_us != NOT_SINGLE).then_some((self.first, u64::from(self.first_us)))
     }
 
-    /// How single requests ended, in runs; all good where there are none.
+    /// Outcomes of single requests, in runs; all good where there are none.
     pub(crate) fn ends(&self) -> &[(Outcome, u32)] {
         self.detail.as_deref().map_or(&[], |detail| &detail.ends)
     }
@@ -142,7 +142,7 @@ pub(crate) fn quantile_us(grid: &Grid, cell: u16) -> Option<u64> {
     (cell != ENDLESS).then(|| grid.end(cell))
 }
 
-/// What one probe measured at one vantage around an attack.
+/// Measurements of one probe at one vantage around an attack.
 #[derive(Clone, Debug)]
 pub(crate) struct Sight {
     pub(crate) grid: Arc<Grid>,
@@ -162,7 +162,7 @@ impl Sight {
         Self { grid, all: Vec::new(), within: Vec::new(), boots: Vec::new(), whole }
     }
 
-    /// How many of a second's good requests took at most `limit_us`, which is a limit of an objective.
+    /// Number of a second's good requests that took at most `limit_us`, which is a limit of an objective.
     pub(crate) fn within(&self, sample: &Sample, limit_us: u64) -> u64 {
         let cuts = self.grid.cuts();
         let Ok(cut) = cuts.binary_search(&limit_us) else {
@@ -316,13 +316,13 @@ impl<'a> Samples<'a> {
         self.sights.clear();
     }
 
-    /// What a probe measured at a vantage.
+    /// A probe's measurements at a vantage.
     pub(crate) fn get(&self, probe: &str, vantage: &str) -> Option<&Sight> {
         self.sights.get(&(probe.to_owned(), vantage.to_owned()))
     }
 }
 
-/// How well a vantage's clock is known, where `clock` says it of a host.
+/// Uncertainty of a vantage's clock, where `clock` gives that of a host.
 pub(crate) fn uncertainty(vantage: &str, clock: Option<i64>) -> Option<i64> {
     if vantage == COORDINATOR { Some(0) } else { clock }
 }

@@ -28,7 +28,7 @@ pub(crate) trait Eye {
     fn attack(&mut self, card: &AttackCard, samples: &Samples<'_>);
 }
 
-/// Who does not look.
+/// Vantages that do not measure.
 pub(crate) struct Blind;
 
 impl Eye for Blind {
@@ -82,7 +82,7 @@ pub(crate) fn judge(facts: &Facts<'_>, log: &Log, which: &[usize], eye: &mut dyn
 fn each(log: &Log, chunks: &[usize], mut with: impl FnMut(usize, Result<Vec<Stream>, Damaged>)) {
     /// Fewer are read sooner than a thread begins.
     const FEW: usize = 8;
-    /// So many wait to be judged.
+    /// Number of seconds that wait to be judged.
     const AHEAD: usize = 4;
     let (few, many) = if chunks.len() > FEW { (&[][..], chunks) } else { (chunks, &[][..]) };
     few.iter().for_each(|place| with(*place, log.measured(*place)));

@@ -62,7 +62,7 @@ impl Gate {
         Self { at, counts }
     }
 
-    /// As a fleet's file has it.
+    /// The line for a fleet's file.
     pub(crate) fn connect(&self) -> String {
         let own = std::env::current_exe().unwrap();
         format!("connect = [{:?}, \"--bastion\", \"{}\", \"%h:%p\"]", own, self.at)

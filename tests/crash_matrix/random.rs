@@ -18,7 +18,7 @@ use super::{
     matrix::KINDS,
 };
 
-/// What dies.
+/// The process that is killed.
 #[derive(Clone, Copy, Debug)]
 enum Death {
     /// Processes of the agent, one after the other.

@@ -276,9 +276,9 @@ pub(crate) fn bin(seq: u64) -> Bin {
 /// Writes down what it was asked, and answers.
 pub(crate) struct Recorder {
     pub(crate) calls: Mutex<Vec<String>>,
-    /// What was recorded of requests.
+    /// Records of requests.
     pub(crate) requests: Mutex<Vec<Request>>,
-    /// Who armed something.
+    /// The callers that armed something.
     held_by: Mutex<Vec<Caller>>,
     /// How far events have come; bins too, and whether they have ended.
     pub(crate) events: watch::Sender<u64>,

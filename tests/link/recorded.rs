@@ -1,4 +1,4 @@
-//! What is recorded of calls.
+//! Tests that calls are recorded.
 
 use firedrill::pki::{Kind, crl_file};
 use firedrill_agent::audit::Request;
@@ -7,7 +7,7 @@ use http_body_util::Full;
 
 use super::house::{House, Recorder, Served, arm, prepare, probes, renew, run, undo_all, until};
 
-/// Who, what, which run, what became of it, and its code, of all requests since the last time.
+/// Caller, call, run, outcome and code of all requests since the last time.
 fn recorded(served: &Served) -> Vec<(String, String, String, &'static str, String)> {
     let requests = std::mem::take(&mut *served.control.requests.lock().unwrap());
     let of = |one: Request| (one.who, one.what, one.run, one.outcome.word(), one.code);

@@ -109,7 +109,7 @@ async fn renewals_and_healing_pass_by_slow_calls() {
     }
 }
 
-/// Whoever may look may ask for these, as often as she likes.
+/// Calls that everybody who may look may make as often as they like.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_undo_waits_for_no_comparison() {
     let house = House::new();

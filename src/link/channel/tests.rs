@@ -7,7 +7,7 @@ use super::*;
 /// A stream on which the answer can be read only when writing has failed: as the kernel orders it for a coordinator that is
 /// still sending when the agent has answered and closed.
 struct Closed {
-    /// How many bytes can be written.
+    /// Number of bytes that can be written.
     room: usize,
     to_read: VecDeque<u8>,
     waker: Option<std::task::Waker>,

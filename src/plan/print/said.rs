@@ -1,4 +1,4 @@
-//! What agents said that they will do: hosts that say the same together, and what all of them say once.
+//! The agents' answers to prepare: hosts with equal answers are shown together, and what all of them say is shown once.
 
 use std::fmt::Write as _;
 

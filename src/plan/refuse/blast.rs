@@ -100,13 +100,13 @@ fn groups<'f>(fleet: &'f Fleet, label: &str) -> BTreeMap<&'f str, BTreeSet<&'f s
     groups
 }
 
-/// What the guard allows, with the hosts that each bound counts.
+/// The guard's bounds, with the hosts that each of them counts.
 struct Bounds<'f> {
     guard: &'f Item<Guard>,
     fleet: &'f Fleet,
     /// Hosts by each value of the label of `max_share`: how many there are.
     groups: BTreeMap<&'f str, usize>,
-    /// How many hosts each role has.
+    /// Number of hosts of each role.
     roles: BTreeMap<&'f str, usize>,
 }
 
@@ -150,7 +150,7 @@ impl<'f> Bounds<'f> {
             .for_each(|role| *hit.roles.entry(role).or_default() += 1);
     }
 
-    /// What is exceeded when these hosts are hit, beside those that are off already.
+    /// The bounds that are exceeded when these hosts are hit in addition to those that are off already.
     fn exceeded(&self, hosts: &BTreeSet<&str>, off: &Hit<'f>) -> Vec<(String, Place)> {
         let mut hit = Hit::default();
         hosts.iter().filter(|host| !off.hosts.contains(**host)).for_each(|host| self.add(&mut hit, host));

@@ -21,7 +21,7 @@ use crate::{
 
 /// The fleet's label for it.
 const LABEL: &str = "env";
-/// So many hosts are named.
+/// Maximum number of hosts that are named.
 const NAMED: usize = 5;
 
 /// Refuses hosts of other environments than the scenario's.

@@ -73,7 +73,7 @@ fn behind(fleet: &Fleet) -> HashMap<&str, Vec<&str>> {
     all
 }
 
-/// What may be a name or an address in a word of a command: `-Jroot@bastion:22` has `bastion:22` and `bastion`.
+/// The possible names and addresses in a word of a command: `-Jroot@bastion:22` has `bastion:22` and `bastion`.
 fn names_in(word: &str) -> impl Iterator<Item = &str> {
     let within = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     let parts = word.split(move |c| !within(c)).filter(|part| !part.is_empty());

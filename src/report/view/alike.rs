@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// Of so many rows at most each stands by itself.
+/// Maximum number of rows that are not grouped.
 pub(super) const FEW: usize = 8;
 
-/// How hosts ended.
+/// The final states of hosts, as rows.
 pub(crate) fn hosts(cards: &[HostCard]) -> Vec<HostView> {
     let groups: Vec<Vec<&HostCard>> = if cards.len() <= FEW {
         cards.iter().map(|host| vec![host]).collect()
@@ -43,7 +43,7 @@ pub(crate) fn hosts(cards: &[HostCard]) -> Vec<HostView> {
     views.collect()
 }
 
-/// What was done, and whether it landed.
+/// The faults and whether they landed, as rows.
 pub(super) fn injections(cards: &[InjectionCard]) -> Vec<InjectionView> {
     let groups: Vec<Vec<&InjectionCard>> = if cards.len() <= FEW {
         cards.iter().map(|one| vec![one]).collect()

@@ -89,7 +89,7 @@ pub(crate) struct ChartView {
     caption: String,
     /// What it is called where it is not seen; no other chart of the page has this name.
     label: String,
-    /// How much time a step of its lines shows.
+    /// Duration of a step of its lines.
     resolution: String,
     svg: String,
 }

@@ -1,11 +1,11 @@
-//! Of very many rows the worst, in their order, and words for what is left out: a page of a long day stays one that can be read.
+//! Selects the worst of very many rows, in their order, and counts the others, so that the page of a long day stays readable.
 
 /// Rows of one kind that all attacks together may have.
 const ROWS: usize = 400;
 /// An attack has as many at least.
 const LEAST: usize = 8;
 
-/// How many rows of one kind an attack may have where there are so many attacks.
+/// Maximum number of rows of one kind per attack, by the number of attacks.
 pub(super) fn rows(attacks: usize) -> usize {
     (ROWS / attacks.max(1)).max(LEAST)
 }

@@ -1,4 +1,4 @@
-//! What each vantage saw, as texts: figures by phase, and why requests failed.
+//! Each vantage's measurements as texts: figures by phase, and why requests failed.
 
 use serde::Serialize;
 

@@ -24,7 +24,7 @@ const DOT_BYTES: usize = 30;
 /// The bytes that the lines of whole runs, and those of attacks, should not take much more than.
 const BYTES: usize = 1_000_000;
 
-/// How many columns a line has where there are so many on the page.
+/// Number of columns of a line, by the number of lines on the page.
 fn columns(lines: usize) -> usize {
     (BYTES / DOT_BYTES / lines.max(1)).clamp(20, COLUMNS)
 }

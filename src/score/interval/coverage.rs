@@ -1,4 +1,4 @@
-//! How often ranges hold the truth, over drills that are made up: the prober's own moments, a system whose chances
+//! Measures how often ranges hold the truth, over drills that are made up: the prober's own moments, a system whose chances
 //! are known, and the estimate that judges. The shapes are those that made earlier ranges fail.
 
 use firedrill_probe::schedule::Schedule;
