@@ -11,6 +11,7 @@ pub mod model;
 mod partition;
 mod peers;
 pub mod print;
+pub(crate) mod radius;
 mod refuse;
 mod resolve;
 pub mod select;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use firedrill_wire::{
-    Fault, RunId,
+    RunId, Share,
     api::{AgentStatus, OpenOne},
     journal::State,
 };
@@ -20,10 +20,12 @@ use futures_util::{StreamExt as _, stream};
 use super::{Run, RunError, clock::signed};
 use crate::{
     alike,
-    fleet::values_of,
     link::{Agent, Identity, LinkError},
     log::Event,
-    plan::model::{Attack, Plan},
+    plan::{
+        model::{Attack, Plan},
+        radius,
+    },
 };
 
 /// Maximum number of hosts that are asked at once.
@@ -78,22 +80,23 @@ impl Bounds {
         if groups.is_empty() {
             return None;
         }
-        let off = plan.attacks[..index].iter().flat_map(|before| &before.injections);
-        let off: BTreeSet<String> = off
-            .filter(|one| matches!(one.fault, Fault::HostPoweroff(_)))
-            .map(|one| one.host.clone())
-            .collect();
+        let off = plan.attacks[..index].iter().flat_map(radius::powered_off);
+        let off: BTreeSet<String> = off.map(str::to_owned).collect();
         let wanted: BTreeSet<&String> = groups.iter().flat_map(|group| &group.hosts).collect();
+        let hosts = plan.by_name();
         let agent = |name: &String| match run.peers.get(name) {
             Some(peer) => Some(peer.agent.clone()),
-            None => Some(Agent::new(plan.host(name)?, Arc::clone(identity))),
+            None => Some(Agent::new(hosts.get(name.as_str())?, Arc::clone(identity))),
         };
         let agents = wanted.into_iter().filter(|name| !off.contains(*name));
         Some(Self {
             run: run.id.clone(),
             agents: agents.filter_map(|name| Some((name.clone(), agent(name)?))).collect(),
             groups,
-            instants: instants(attack, &off),
+            instants: radius::instants(attack)
+                .iter()
+                .map(|hit| owned(hit).union(&off).cloned().collect())
+                .collect(),
             silent: BTreeMap::new(),
             slowest_us: 0,
         })
@@ -184,29 +187,22 @@ impl Bounds {
 fn groups(plan: &Plan, attack: &Attack) -> Vec<Group> {
     let targets: BTreeSet<&str> = attack.injections.iter().map(|one| one.host.as_str()).collect();
     let with = |label: &str| {
-        let mut groups: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-        for host in &plan.hosts {
-            let values = if label == "fleet" { vec!["fleet"] } else { values_of(host, label) };
-            for value in values {
-                groups.entry(value).or_default().insert(host.name.clone());
-            }
-        }
-        groups.retain(|_, hosts| targets.iter().any(|target| hosts.contains(*target)));
+        let mut groups = radius::groups(&plan.hosts, label);
+        groups.retain(|_, hosts| targets.iter().any(|target| hosts.contains(target)));
         groups
     };
     let mut all = Vec::new();
     if let Some(max) = &plan.guard.max_share {
         all.extend(with(&max.of).into_iter().map(|(value, hosts)| {
-            let of =
-                if max.of == "fleet" { String::from("the fleet") } else { format!("{} `{value}`", max.of) };
-            let most = allowed(max.share.fraction(), hosts.len());
+            let (of, hosts) = (radius::name(&max.of, value), owned(&hosts));
+            let most = allowed(max.share, hosts.len());
             let rule = format!("max_share ({} of the {} hosts of {of})", max.share, hosts.len());
             Group { rule, hosts, most }
         }));
     }
     if !plan.guard.keep.is_empty() {
         all.extend(with("role").into_iter().filter_map(|(role, hosts)| {
-            let keep = *plan.guard.keep.get(role)?;
+            let (keep, hosts) = (*plan.guard.keep.get(role)?, owned(&hosts));
             let most = hosts.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
             let rule = format!("keep ({keep} of the {} hosts of role `{role}`)", hosts.len());
             Some(Group { rule, hosts, most })
@@ -216,26 +212,12 @@ fn groups(plan: &Plan, attack: &Attack) -> Vec<Group> {
 }
 
 /// Maximum number of hosts under a fault, of that many.
-fn allowed(share: f64, all: usize) -> usize {
-    (0..=all)
-        .rev()
-        .find(|count| {
-            let float = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
-            *count == 0 || float(*count) / float(all) <= share + 1e-9
-        })
-        .unwrap_or(0)
+fn allowed(share: Share, all: usize) -> usize {
+    (0..=all).rev().find(|count| radius::within(*count, all, share)).unwrap_or(0)
 }
 
-/// The hosts under a fault at each instant at which another one begins, with those that are off.
-fn instants(attack: &Attack, off: &BTreeSet<String>) -> Vec<BTreeSet<String>> {
-    let starts: BTreeSet<_> = attack.injections.iter().map(|one| one.at).collect();
-    let at = |instant| {
-        let holds = attack.injections.iter().filter(move |one| {
-            one.at <= instant && (instant < one.at + one.hold || matches!(one.fault, Fault::HostPoweroff(_)))
-        });
-        holds.map(|one| one.host.clone()).chain(off.iter().cloned()).collect()
-    };
-    starts.into_iter().map(at).collect()
+fn owned(hosts: &BTreeSet<&str>) -> BTreeSet<String> {
+    hosts.iter().map(|host| (*host).to_owned()).collect()
 }
 
 impl Run {
@@ -283,10 +265,7 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
-    use firedrill_wire::{
-        Share,
-        api::{About, Clock},
-    };
+    use firedrill_wire::api::{About, Clock};
 
     use super::*;
 
@@ -392,7 +371,7 @@ mod tests {
             [("50%", 3, 1), ("34%", 3, 1), ("33%", 3, 0), ("100%", 3, 3), ("10%", 10, 1)]
         {
             let share: Share = share.parse().unwrap();
-            assert_eq!(allowed(share.fraction(), all), most, "{share} of {all}");
+            assert_eq!(allowed(share, all), most, "{share} of {all}");
         }
     }
 }

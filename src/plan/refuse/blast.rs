@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use firedrill_wire::{Fault, Share};
+use firedrill_wire::Share;
 
 use crate::{
-    fleet::{Fleet, values_of},
-    plan::{model, resolve::Draft},
+    fleet::Fleet,
+    plan::{radius, resolve::Draft},
     scenario::{
         Item, Scenario,
         diagnose::{Place, Problem, Sink, suggest},
@@ -25,7 +25,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
     for placed in &draft.attacks {
         let item = &scenario.attacks[placed.item];
         let mut said = BTreeSet::new();
-        for hosts in instants(&placed.attack) {
+        for hosts in radius::instants(&placed.attack) {
             for (message, place) in bounds.exceeded(&hosts, &off) {
                 if said.insert(message.clone()) {
                     sink.push(
@@ -36,26 +36,24 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
                 }
             }
         }
-        let now_off =
-            placed.attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
-        now_off.for_each(|one| bounds.add(&mut off, &one.host));
+        radius::powered_off(&placed.attack).for_each(|host| bounds.add(&mut off, host));
     }
 }
 
 fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
     let mut well = true;
     if let Some(max) = &guard.value.max_share
-        && max.of.value != "fleet"
-        && groups(fleet, &max.of).is_empty()
+        && max.of.value != radius::FLEET
+        && radius::groups(&fleet.hosts, &max.of).is_empty()
     {
         let message = format!("no host has a label `{}`, so the guard would guard nothing", max.of.value);
-        let help = suggest(&max.of, fleet.label_keys().into_iter().chain(["fleet"]), "labels");
+        let help = suggest(&max.of, fleet.label_keys().into_iter().chain([radius::FLEET]), "labels");
         sink.push(
             Problem::error(message).at(guard.place_of(&max.of.at), "not a label in this fleet").help(help),
         );
         well = false;
     }
-    let roles = groups(fleet, "role");
+    let roles = radius::groups(&fleet.hosts, "role");
     for (role, count) in &guard.value.keep {
         let there = roles.get(role.as_str()).map_or(0, BTreeSet::len);
         let keep = usize::try_from(count.value).unwrap_or(usize::MAX);
@@ -72,32 +70,6 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
         }
     }
     well
-}
-
-/// The hosts under a fault at each instant at which another one begins.
-fn instants(attack: &model::Attack) -> Vec<BTreeSet<&str>> {
-    let starts: BTreeSet<_> = attack.injections.iter().map(|one| one.at).collect();
-    let at = |instant| {
-        let holds = attack.injections.iter().filter(move |one| {
-            one.at <= instant && (instant < one.at + one.hold || matches!(one.fault, Fault::HostPoweroff(_)))
-        });
-        holds.map(|one| one.host.as_str()).collect()
-    };
-    starts.into_iter().map(at).collect()
-}
-
-/// Hosts by each value of a label.
-fn groups<'f>(fleet: &'f Fleet, label: &str) -> BTreeMap<&'f str, BTreeSet<&'f str>> {
-    let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for host in &fleet.hosts {
-        if label == "fleet" {
-            groups.entry("fleet").or_default().insert(&host.name);
-        }
-        for value in values_of(host, label) {
-            groups.entry(value).or_default().insert(&host.name);
-        }
-    }
-    groups
 }
 
 /// The guard's bounds, with the hosts that each of them counts.
@@ -127,8 +99,8 @@ impl<'f> Bounds<'f> {
         Self {
             guard,
             fleet,
-            groups: of.map(|of| count(groups(fleet, of))).unwrap_or_default(),
-            roles: count(groups(fleet, "role")),
+            groups: of.map(|of| count(radius::groups(&fleet.hosts, of))).unwrap_or_default(),
+            roles: count(radius::groups(&fleet.hosts, "role")),
         }
     }
 
@@ -139,15 +111,11 @@ impl<'f> Bounds<'f> {
             return;
         }
         if let Some(max) = &self.guard.value.max_share {
-            let values = match max.of.value.as_str() {
-                "fleet" => vec!["fleet"],
-                label => distinct(values_of(host, label)),
-            };
+            let values = radius::values(host, &max.of.value);
             values.into_iter().for_each(|value| *hit.groups.entry(value).or_default() += 1);
         }
-        distinct(values_of(host, "role"))
-            .into_iter()
-            .for_each(|role| *hit.roles.entry(role).or_default() += 1);
+        let roles = radius::values(host, "role");
+        roles.into_iter().for_each(|role| *hit.roles.entry(role).or_default() += 1);
     }
 
     /// The bounds that are exceeded when these hosts are hit in addition to those that are off already.
@@ -160,13 +128,9 @@ impl<'f> Bounds<'f> {
             for value in values {
                 let count = |hit: &Hit<'f>| hit.groups.get(value).copied().unwrap_or(0);
                 let (there, whole) = (count(&hit) + count(off), self.groups.get(value).copied().unwrap_or(0));
-                if share(there, whole) > max.share.fraction() + 1e-9 {
-                    let group = if max.of.value == "fleet" {
-                        "the fleet".to_owned()
-                    } else {
-                        format!("{} `{value}`", max.of.value)
-                    };
-                    let per_cent = Share::from_fraction(share(there, whole));
+                if !radius::within(there, whole, max.share.value) {
+                    let group = radius::name(&max.of.value, value);
+                    let per_cent = Share::from_fraction(radius::fraction(there, whole));
                     let per_cent = per_cent
                         .map_or_else(String::new, |share| format!(" ({:.0}%)", share.fraction() * 100.0));
                     let message = format!(
@@ -188,16 +152,4 @@ impl<'f> Bounds<'f> {
         }
         all
     }
-}
-
-/// Each value once: a host may have a role twice.
-fn distinct(mut values: Vec<&str>) -> Vec<&str> {
-    values.sort_unstable();
-    values.dedup();
-    values
-}
-
-fn share(part: usize, whole: usize) -> f64 {
-    let float = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
-    if whole == 0 { 0.0 } else { float(part) / float(whole) }
 }
