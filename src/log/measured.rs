@@ -219,15 +219,19 @@ impl Log {
             Source::Memory(streams) => Ok(streams.clone()),
             Source::File { offset, length } => self.lines(*offset, *length),
         };
-        let fits = |streams: &Vec<Stream>| {
-            streams.iter().map(|stream| stream.seconds.len() as u64).sum::<u64>() == chunk.bins
-        };
+        let (mut from_us, mut until_us) = (chunk.from_us, chunk.until_us);
         let read = read.and_then(|streams| {
-            if fits(&streams) {
-                Ok(streams)
-            } else {
-                Err("it has another number of bins than it says".to_owned())
+            let bins: u64 = streams.iter().map(|stream| stream.seconds.len() as u64).sum();
+            if bins != chunk.bins {
+                return Err("it has another number of bins than it says".to_owned());
             }
+            // Which attacks a chunk matters to goes by the time that it says.
+            let said = (from_us, until_us);
+            if let Some((first, last)) = span(&streams).filter(|span| *span != said) {
+                (from_us, until_us) = (from_us.min(first), until_us.max(last));
+                return Err("its bins are of another time than it says".to_owned());
+            }
+            Ok(streams)
         });
         match read {
             Ok(mut streams) => {
@@ -238,10 +242,10 @@ impl Log {
                 let text = format!(
                     "line {}: what was measured from {} to {} is damaged and counts as not measured: {why}",
                     chunk.line,
-                    say::clock(chunk.from_us),
-                    say::clock(chunk.until_us)
+                    say::clock(from_us),
+                    say::clock(until_us)
                 );
-                Err(Damaged { from_us: chunk.from_us, until_us: chunk.until_us, text })
+                Err(Damaged { from_us, until_us, text })
             }
         }
     }
@@ -281,6 +285,14 @@ fn streams(data: &str) -> Result<Vec<Stream>, String> {
         use std::error::Error as _;
         why.source().map_or_else(|| why.to_string(), |source| format!("{why}: {source}"))
     })
+}
+
+/// When the first bin begins and the last one ends; `None` where there is none.
+fn span(streams: &[Stream]) -> Option<(i64, i64)> {
+    let seconds = || streams.iter().flat_map(|stream| &stream.seconds);
+    let ends =
+        seconds().map(|one| one.start_us.saturating_add(i64::try_from(one.length_us).unwrap_or(i64::MAX)));
+    Some((seconds().map(|one| one.start_us).min()?, ends.max()?))
 }
 
 /// Puts latencies on another scale, where the log has them on one of its own.

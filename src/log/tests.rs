@@ -188,6 +188,15 @@ fn damage_to_a_block_makes_unknown_what_it_covered() {
     std::fs::write(&path, [&whole[..begin], moved.as_bytes(), &whole[within.start..]].concat())
         .expect("writes");
     assert_eq!(judged(&path).verdict, Verdict::Unknown);
+    // All bins are there and can be read, but not those of the time that the block claims.
+    let end = head.split("\"until_us\":").nth(1).and_then(|rest| rest.split(',').next()).expect("its end");
+    let later = end.parse::<i64>().expect("a number") + 1;
+    let longer = head.replacen(&format!("\"until_us\":{end}"), &format!("\"until_us\":{later}"), 1);
+    std::fs::write(&path, [&whole[..begin], longer.as_bytes(), &whole[within.start..]].concat())
+        .expect("writes");
+    let card = judged(&path);
+    let why = card.attacks[1].why.join("\n");
+    assert!(card.verdict == Verdict::Unknown && why.contains("of another time than it says"), "{why}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One pass over the records but measurements: what happened, sorted by what it belongs to. Judges nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use firedrill_wire::{
     Fault, InjectionId,
@@ -44,6 +44,27 @@ pub(crate) struct Facts<'a> {
     /// Hosts on which something was armed or happened.
     pub(crate) touched: BTreeSet<&'a str>,
     pub(crate) hosts_ended: BTreeMap<&'a str, &'a EndState>,
+    index: Index<'a>,
+}
+
+/// Places of injections: their attack, and their place in it. Events are many, and so are injections.
+#[derive(Debug, Default)]
+struct Index<'a> {
+    by_id: HashMap<&'a InjectionId, Vec<(usize, usize)>>,
+    /// By attack and host.
+    by_host: HashMap<(usize, &'a str), Vec<usize>>,
+}
+
+impl Index<'_> {
+    /// The first injection of that id.
+    fn first(&self, id: &InjectionId) -> Option<(usize, usize)> {
+        self.by_id.get(id)?.iter().min().copied()
+    }
+
+    /// The place of that id in an attack.
+    fn in_attack(&self, attack: usize, id: &InjectionId) -> Option<usize> {
+        self.by_id.get(id)?.iter().find(|(of, _)| *of == attack).map(|(_, place)| *place)
+    }
 }
 
 /// What a log says about one attack.
@@ -147,6 +168,12 @@ impl<'a> Facts<'a> {
                         ..AttackFacts::default()
                     })
                     .collect();
+                self.index = Index::default();
+                for (index, attack) in plan.attacks.iter().enumerate() {
+                    for (place, one) in attack.injections.iter().enumerate() {
+                        self.index.by_host.entry((index, &one.host)).or_default().push(place);
+                    }
+                }
                 self.plan = Some(plan);
             }
             Event::Prepared { host, attack, prepared } => {
@@ -182,9 +209,8 @@ impl<'a> Facts<'a> {
             Event::GuardTripped { why, blind } => self.guards.push((at_us, why, *blind)),
             Event::Gap { from_us, to_us } => self.gaps.push((*from_us, *to_us)),
             Event::Exchanged { attack, injection, moment, asker, other, from_us, ask, met, failed } => {
-                let all = self.attacks.get_mut(*attack).map(|facts| facts.injections.iter_mut());
-                if let Some(one) = all.into_iter().flatten().find(|one| one.id == Some(injection)) {
-                    one.exchanges.push(ExchangeFacts {
+                if let Some(place) = self.index.in_attack(*attack, injection) {
+                    self.attacks[*attack].injections[place].exchanges.push(ExchangeFacts {
                         moment: *moment,
                         asker,
                         other,
@@ -219,12 +245,6 @@ impl<'a> Facts<'a> {
     }
 
     fn agent(&mut self, host: &'a str, at_us: i64, what: &'a What, uncertainty_us: i64) {
-        let find = |attacks: &mut Vec<AttackFacts<'a>>, id: &InjectionId| {
-            let mut all = attacks.iter_mut().enumerate().flat_map(|(attack, facts)| {
-                facts.injections.iter_mut().enumerate().map(move |(place, one)| (attack, place, one))
-            });
-            all.find(|(_, _, one)| one.id == Some(id)).map(|(attack, place, _)| (attack, place))
-        };
         match what {
             What::AgentStarted { .. } => self.starts.push((host, at_us)),
             What::Changed { injection, run, to, reason, detail, .. } => {
@@ -232,14 +252,14 @@ impl<'a> Facts<'a> {
                     return;
                 }
                 self.touched.insert(host);
-                if let Some((attack, place)) = find(&mut self.attacks, injection) {
+                if let Some((attack, place)) = self.index.first(injection) {
                     let one = &mut self.attacks[attack].injections[place];
                     one.uncertainty_us = one.uncertainty_us.max(uncertainty_us);
                     one.changes.push(Change { at_us, to: *to, reason: reason.as_ref(), detail });
                 }
             }
             What::Looked { injection, evidence, .. } => {
-                if let Some((attack, place)) = find(&mut self.attacks, injection) {
+                if let Some((attack, place)) = self.index.first(injection) {
                     self.attacks[attack].injections[place].looks.push((at_us, evidence));
                 }
             }
@@ -265,14 +285,18 @@ impl<'a> Facts<'a> {
         kind: Option<&str>,
     ) -> Option<&mut InjectionFacts<'a>> {
         let all = &mut self.attacks.get_mut(attack)?.injections;
+        if let Some(place) = self.index.in_attack(attack, id) {
+            return all.get_mut(place);
+        }
         let free = |one: &InjectionFacts<'_>| {
-            one.id.is_none()
-                && one.planned.host == host
-                && kind.is_none_or(|kind| one.planned.fault.kind() == kind)
+            one.id.is_none() && kind.is_none_or(|kind| one.planned.fault.kind() == kind)
         };
-        let place = all.iter().position(|one| one.id == Some(id)).or_else(|| all.iter().position(free))?;
-        all[place].id = Some(id);
-        Some(&mut all[place])
+        let places = self.index.by_host.get(&(attack, host))?;
+        let place = places.iter().copied().find(|place| all.get(*place).is_some_and(free))?;
+        self.index.by_id.entry(id).or_default().push((attack, place));
+        let one = all.get_mut(place)?;
+        one.id = Some(id);
+        Some(one)
     }
 
     /// When an attack's last phase ended, as far as the log goes.

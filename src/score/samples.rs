@@ -166,8 +166,9 @@ impl Sight {
     pub(crate) fn within(&self, sample: &Sample, limit_us: u64) -> u64 {
         let cuts = self.grid.cuts();
         let Ok(cut) = cuts.binary_search(&limit_us) else {
-            // None can be longer than the longest limit that there may be.
-            return if sample.readable { sample.good() } else { 0 };
+            // No latency is above the last cell. Any other limit was not counted, so nothing is known to be within it.
+            let all = sample.readable && limit_us >= self.grid.end(u16::MAX);
+            return if all { sample.good() } else { 0 };
         };
         let place = usize::try_from(sample.place).unwrap_or(usize::MAX);
         self.within
@@ -325,4 +326,23 @@ impl<'a> Samples<'a> {
 /// Uncertainty of a vantage's clock, where `clock` gives that of a host.
 pub(crate) fn uncertainty(vantage: &str, clock: Option<i64>) -> Option<i64> {
     if vantage == COORDINATOR { Some(0) } else { clock }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_limit_above_the_last_cell_is_kept_by_all() {
+        let grid = Arc::new(Grid::new(&[5_000, 300_000]));
+        let last = grid.end(u16::MAX);
+        let mut stream = Stream::default();
+        stream.push(&crate::testing::bin("buy", 0, 2, 0), 0, &grid, None);
+        let mut sight = Sight::new(Arc::clone(&grid));
+        sight.take(&stream.seconds[0], 0, Some(0), &Sides::of(&Acts::default(), 0));
+        let within = |limit_us| sight.within(&sight.all[0], limit_us);
+        assert_eq!([5_000, 300_000, last, u64::MAX].map(within), [0, 2, 2, 2]);
+        // Limits that the scale does not have were not counted.
+        assert_eq!([0, 500_000, last - 1].map(within), [0, 0, 0]);
+    }
 }
