@@ -8,7 +8,6 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpStream},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     process::{Command, ExitCode, Output},
     time::Duration,
@@ -23,9 +22,14 @@ mod gate;
 #[path = "link/house.rs"]
 #[expect(dead_code, reason = "shared with the other tests of the link, which use the rest")]
 mod house;
+#[path = "common/output.rs"]
+mod output;
+#[path = "common/own_main.rs"]
+mod own_main;
 
 use gate::Gate;
 use house::{House, Recorder, Served};
+use output::said;
 
 const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
 
@@ -44,22 +48,7 @@ fn main() -> ExitCode {
     if let ["--bastion", gate, address] = plain.as_slice() {
         return through(gate, address);
     }
-    if plain.contains(&"--list") {
-        if !plain.contains(&"--ignored") {
-            TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        }
-        return ExitCode::SUCCESS;
-    }
-    let filters: Vec<&str> = plain.iter().copied().filter(|arg| !arg.starts_with('-')).collect();
-    let mut failed = 0;
-    for (name, test) in TESTS {
-        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
-            let went = catch_unwind(AssertUnwindSafe(test));
-            println!("test {name} ... {}", if went.is_ok() { "ok" } else { "FAILED" });
-            failed += u32::from(went.is_err());
-        }
-    }
-    ExitCode::from(u8::from(failed > 0))
+    own_main::run(&plain, TESTS)
 }
 
 /// Joins the standard streams to the address through the gate, as `ssh -W` does.
@@ -143,15 +132,6 @@ impl Fleet {
     fn calls(&self, host: usize) -> Vec<String> {
         self.agents[host - 1].1.control.taken()
     }
-}
-
-fn said(output: &Output) -> String {
-    format!(
-        "{}\n{}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
 
 /// The rows that a verb printed, once it has ended with that code.

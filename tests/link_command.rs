@@ -6,7 +6,6 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpStream},
-    panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
 };
 
@@ -20,6 +19,8 @@ use futures_util::StreamExt as _;
 #[path = "link/house.rs"]
 #[expect(dead_code, reason = "shared with the other tests of the link, which use the rest")]
 mod house;
+#[path = "common/own_main.rs"]
+mod own_main;
 
 use house::{HOST, House, agent, until};
 
@@ -43,22 +44,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    if plain.contains(&"--list") {
-        if !plain.contains(&"--ignored") {
-            TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        }
-        return ExitCode::SUCCESS;
-    }
-    let filters: Vec<&str> = plain.iter().copied().filter(|arg| !arg.starts_with('-')).collect();
-    let mut failed = 0;
-    for (name, test) in TESTS {
-        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
-            let went = catch_unwind(AssertUnwindSafe(test));
-            println!("test {name} ... {}", if went.is_ok() { "ok" } else { "FAILED" });
-            failed += u32::from(went.is_err());
-        }
-    }
-    ExitCode::from(u8::from(failed > 0))
+    own_main::run(&plain, TESTS)
 }
 
 fn pipe(address: &str) {

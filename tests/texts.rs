@@ -55,6 +55,27 @@ fn a_report_of_any_log_is_harmless() {
 }
 
 #[test]
+fn what_approve_says_of_any_run_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    for words in [&["init"][..], &["issue", "person", "ann"]] {
+        let output = firedrill(folder.path(), &[&["pki", "--dir", "pki"][..], words].concat());
+        assert!(output.status.success(), "{output:?}");
+    }
+    let log = fs::read_to_string("reports/example/events.jsonl").unwrap();
+    let mut first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let evil = "x\u{1b}[2J\u{202e}\nforged";
+    first["plan"]["name"] = evil.into();
+    first["plan"]["attacks"][0]["name"] = evil.into();
+    first["plan"]["attacks"][0]["approve"] = serde_json::json!({ "people": 1, "expires": "5s" });
+    fs::create_dir(folder.path().join("run")).unwrap();
+    fs::write(folder.path().join("run/events.jsonl"), format!("{first}\n")).unwrap();
+    let output = firedrill(folder.path(), &["approve", "run", "--pki", "pki", "--as", "ann"]);
+    let said = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success() && said.contains("approves") && said.contains("attack 1:"), "{output:?}");
+    assert!(odd(&output.stdout).is_none() && !said.lines().any(|line| line.starts_with("forged")), "{said}");
+}
+
+#[test]
 fn a_fleet_that_a_command_prints_is_refused_for_what_nobody_could_read() {
     let folder = tempfile::tempdir().unwrap();
     let fleet = |host: &str, label: &str| {

@@ -1,0 +1,13 @@
+//! The output of a program, for the messages of tests.
+
+use std::process::Output;
+
+/// Status and both streams of a program that has ended.
+pub(crate) fn said(output: &Output) -> String {
+    format!(
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}

@@ -1,0 +1,26 @@
+//! Tests of a program that is also its own helper, and therefore has a `main`.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
+
+/// Runs the tests that the arguments select, one after another, or lists them.
+pub(crate) fn run(args: &[&str], tests: &[(&str, fn())]) -> ExitCode {
+    if args.contains(&"--list") {
+        if !args.contains(&"--ignored") {
+            tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let filters: Vec<&str> = args.iter().copied().filter(|arg| !arg.starts_with('-')).collect();
+    let mut failed = 0;
+    for (name, test) in tests {
+        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
+            let went = catch_unwind(AssertUnwindSafe(test));
+            println!("test {name} ... {}", if went.is_ok() { "ok" } else { "FAILED" });
+            failed += u32::from(went.is_err());
+        }
+    }
+    ExitCode::from(u8::from(failed > 0))
+}

@@ -1,0 +1,122 @@
+//! Approvals: given beforehand, and while a run waits for them.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+};
+
+use crate::{
+    bench::{Bench, assert_ends, labs, on_a_terminal, scenario, wait},
+    output::said,
+};
+
+#[test]
+fn approvals_can_be_given_beforehand() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("beforehand");
+    // Without a terminal nobody can approve.
+    let asking = scenario(1, "2s", "", "approve = { people = 1, expires = \"5s\" }");
+    let output = bench.run(&asking, &[]);
+    assert_ends(&output, 3, "no terminal to ask on");
+    // A name is nobody's word, nor is what another authority's person signed.
+    bench.file("mickey-mouse", "mickey-mouse");
+    let output = bench.run(&asking, &["--approve", "mickey-mouse"]);
+    assert_ends(&output, 3, "it is no approval");
+    bench.issue(&["ann", "bob"]);
+    let pki = bench.pki();
+    let pki = pki.to_str().unwrap();
+    let approve = |name: &str| {
+        let words =
+            ["approve", "scenario.toml", "--fleet", "fleet.toml", "--seed", "1", "--pki", pki, "--as", name];
+        assert_ends(&bench.firedrill(&words).output().unwrap(), 0, &format!("{name} approves \"verbs\""));
+        format!("approval-{name}.json")
+    };
+    bench.file("scenario.toml", &asking);
+    let ann = approve("ann");
+    let output = bench.run(&asking, &["--seed", "1", "--approve", &ann]);
+    assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
+    assert_ends(&bench.run(&asking, &["--seed", "2", "--approve", &ann]), 3, "approved another plan");
+    // What the plan shows as `***` is approved, too.
+    let door = "http = { url = \"http://edge1/checkout\",";
+    let sending = |key: &str| asking.replace(door, &format!("{door} headers = {{ X-Api-Key = \"{key}\" }},"));
+    bench.file("scenario.toml", &sending("KEY1"));
+    let ann = approve("ann");
+    assert_ends(
+        &bench.run(&sending("KEY2"), &["--seed", "1", "--approve", &ann]),
+        3,
+        "approved other requests",
+    );
+    let output = bench.run(&sending("KEY1"), &["--seed", "1", "--approve", &ann]);
+    assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
+    // Where two are asked for, the one who runs it is none of them.
+    let asking = scenario(1, "2s", "", "approve = { people = 2, expires = \"5s\" }");
+    bench.file("scenario.toml", &asking);
+    let (ann, own) = (approve("ann"), approve("lab-operator"));
+    let output =
+        bench.run(&asking, &["--seed", "1", "--approve", &ann, "--approve", &ann, "--approve", &own]);
+    assert_ends(&output, 3, "lab-operator runs this");
+    let output = bench.run(&asking, &["--seed", "1", "--approve", &ann, "--approve", &approve("bob")]);
+    assert!(said(&output).contains("bob approves stop 1"), "{}", said(&output));
+    assert!(said(&output).contains("in force"), "{}", said(&output));
+    bench.assert_quiet();
+}
+
+#[test]
+fn people_approve_while_a_run_waits() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("approve");
+    bench.issue(&["ann", "bob", "mallory"]);
+    let pki = bench.pki();
+    let pki = pki.to_str().unwrap();
+    let text = scenario(1, "1s", "", "approve = { people = 2, expires = \"40s\" }");
+    let door = "http = { url = \"http://edge1/checkout\",";
+    let text = text.replace(door, &format!("{door} headers = {{ X-Api-Key = \"KEY1\" }},"));
+    bench.file("scenario.toml", &text);
+    let (mut window, mut child) = on_a_terminal(&mut bench.on(&["run", "scenario.toml"]));
+    let mut shown = String::new();
+    let mut until = |window: &mut fs::File, text: &str| {
+        let mut some = [0; 4096];
+        while !shown.contains(text) {
+            let read = window.read(&mut some).unwrap_or(0);
+            assert!(read > 0, "no `{text}` in {shown}");
+            shown += &String::from_utf8_lossy(&some[..read]);
+        }
+    };
+    until(&mut window, "needs 2 more within 40s");
+    // Names and a yes of the one who runs it are nobody's approval.
+    window.write_all(b"mickey-mouse\nyes\n").unwrap();
+    until(&mut window, "mickey-mouse: no approval can be read");
+    until(&mut window, "lab-operator runs this");
+    let run = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
+    let approve = |name: &str, more: &[&str]| {
+        let words = ["approve", run.to_str().unwrap(), "--pki", pki, "--as", name];
+        assert_ends(
+            &bench.firedrill(&[&words[..], more].concat()).output().unwrap(),
+            0,
+            "service-stop on app1 for 1s not seen: what the probes door send",
+        );
+    };
+    // Revoked while the run waits, which has read the list before.
+    approve("mallory", &["--out", "mallorys-word"]);
+    let revoke = ["pki", "--dir", pki, "revoke", "person", "mallory"];
+    assert_ends(&bench.firedrill(&revoke).output().unwrap(), 0, "");
+    window.write_all(b"mallorys-word\n").unwrap();
+    until(&mut window, "mallorys-word: the approver's certificate was revoked");
+    approve("lab-operator", &[]);
+    until(&mut window, "approval-lab-operator.json: lab-operator runs this");
+    approve("ann", &[]);
+    until(&mut window, "ann approves stop 1");
+    approve("bob", &["--out", "bobs-word"]);
+    window.write_all(b"bobs-word\n").unwrap();
+    until(&mut window, "bob approves stop 1");
+    until(&mut window, "in force");
+    drop(window);
+    wait(&mut child);
+    bench.assert_quiet();
+    let log = &bench.logs()[0];
+    assert!(log.contains("\"by\":\"ann\",\"yes\":true,\"certificate\":\""), "{log}");
+}

@@ -1,0 +1,278 @@
+//! A lab with a scratch folder, and ways to start `firedrill` on it.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::output::said;
+
+pub(crate) const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
+
+pub(crate) const FLEET: &str = r#"
+schema = 1
+[defaults]
+env = "test"
+[[host]]
+name = "edge1"
+region = "one"
+roles = ["edge"]
+addresses = ["10.78.1.10"]
+[[host]]
+name = "app1"
+region = "one"
+roles = ["app"]
+addresses = ["10.78.1.11"]
+[[host]]
+name = "app2"
+region = "one"
+roles = ["app"]
+addresses = ["10.78.1.12"]
+"#;
+
+/// A scenario of one attack after another on app1, all short. `more` goes to the top level, `attack` to each attack.
+pub(crate) fn scenario(attacks: usize, hold: &str, more: &str, attack: &str) -> String {
+    let mut text = format!(
+        r#"
+schema = 1
+name = "verbs"
+hypothesis = "The shop does without one of its two hosts."
+{more}
+[targets.app1]
+where = {{ name = "app1" }}
+[probes.door]
+http = {{ url = "http://edge1/checkout", status = 200 }}
+rate = 20
+timeout = "1s"
+connection = "new"
+from = ["coordinator"]
+[objectives.users]
+probe = "door"
+good = "5%"
+[attack_defaults]
+baseline = "1s"
+hold = "{hold}"
+recovery = "1s"
+settle = "0s"
+"#
+    );
+    for number in 1..=attacks {
+        text += &format!(
+            "[[attack]]\nname = \"stop {number}\"\non = \"app1\"\nfault.service-stop = {{ service = \"checkout\" }}\n{attack}\n"
+        );
+    }
+    text
+}
+
+/// A lab and a scratch folder; both go when this is dropped.
+pub(crate) struct Bench {
+    pub(crate) lab: String,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) fn up(name: &str) -> Self {
+        let bench = Self {
+            lab: format!("verbs-{name}-{}", std::process::id()),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        bench.file("fleet.toml", FLEET);
+        let up =
+            bench.firedrill(&["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab]).output().unwrap();
+        assert!(up.status.success(), "{}", said(&up));
+        bench
+    }
+
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub(crate) fn firedrill(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(FIREDRILL);
+        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// A verb on the lab.
+    pub(crate) fn on(&self, words: &[&str]) -> Command {
+        let mut command = self.firedrill(words);
+        command.arg(format!("--lab={}", self.lab));
+        command
+    }
+
+    pub(crate) fn run(&self, text: &str, words: &[&str]) -> Output {
+        self.file("scenario.toml", text);
+        self.on(&[&["run", "scenario.toml"], words].concat()).output().unwrap()
+    }
+
+    /// Starts a run in the background and waits until its log shows that a fault is in force.
+    pub(crate) fn until_in_force(&self, text: &str) -> (Child, PathBuf) {
+        self.file("scenario.toml", text);
+        let mut child = self
+            .on(&["run", "scenario.toml"])
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.folder.path().join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(40);
+        loop {
+            if let Some(log) = self.logs().into_iter().find(|log| log.contains("\"to\":\"in-force\"")) {
+                drop(log);
+                break;
+            }
+            assert!(child.try_wait().unwrap().is_none() && Instant::now() < end, "{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let folder = fs::read_dir(self.reports()).unwrap().next().unwrap().unwrap().path();
+        (child, folder)
+    }
+
+    /// The folder of the lab's authority.
+    pub(crate) fn pki(&self) -> PathBuf {
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let uid = rustix::process::getuid().as_raw();
+        base.join(format!("firedrill-lab-{uid}-{}/pki", self.lab))
+    }
+
+    /// A certificate of the lab's authority for each of these people.
+    pub(crate) fn issue(&self, names: &[&str]) {
+        let pki = self.pki();
+        for name in names {
+            let words = ["pki", "--dir", pki.to_str().unwrap(), "issue", "person", name];
+            assert_ends(&self.firedrill(&words).output().unwrap(), 0, "");
+        }
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    pub(crate) fn reports(&self) -> PathBuf {
+        self.folder.path().join("reports")
+    }
+
+    pub(crate) fn logs(&self) -> Vec<String> {
+        let runs = fs::read_dir(self.reports()).into_iter().flatten().flatten();
+        runs.filter_map(|run| fs::read_to_string(run.path().join("events.jsonl")).ok()).collect()
+    }
+
+    /// Nothing is in force anywhere.
+    pub(crate) fn assert_quiet(&self) {
+        let status = self.on(&["status", "--json"]).output().unwrap();
+        let rows: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        for row in rows.as_array().unwrap() {
+            assert_eq!(row["status"]["open"].as_array().map(Vec::len), Some(0), "{row}");
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.firedrill(&["lab", "down", "--name", &self.lab]).output();
+    }
+}
+
+#[track_caller]
+pub(crate) fn assert_ends(output: &Output, code: i32, words: &str) {
+    let said = said(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    // Tables and problems of files are wrapped.
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains(words), "no `{words}` in {said}");
+}
+
+pub(crate) fn end(child: &mut Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < end, "it does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whether labs can be made here; if not, says why.
+pub(crate) fn labs() -> bool {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = Command::new("/bin/true");
+    // SAFETY: one system call, which allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| {
+            let flags = nix::sched::CloneFlags::CLONE_NEWUSER | nix::sched::CloneFlags::CLONE_NEWNET;
+            Ok(nix::sched::unshare(flags)?)
+        });
+    }
+    match command.status() {
+        Ok(_) => true,
+        Err(why) => {
+            let _ =
+                writeln!(std::io::stderr(), "skipped: the kernel lets this user make no namespaces: {why}");
+            false
+        }
+    }
+}
+
+/// Starts a program on a terminal of its own, and gives the terminal's other side.
+pub(crate) fn on_a_terminal(command: &mut Command) -> (fs::File, Child) {
+    use std::os::{
+        fd::AsRawFd as _,
+        unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    };
+    let open = |path: &str| {
+        let mut options = fs::File::options();
+        options.read(true).write(true).custom_flags(nix::libc::O_NOCTTY).open(path).unwrap()
+    };
+    let window = open("/dev/ptmx");
+    let (unlock, mut number): (nix::libc::c_int, nix::libc::c_uint) = (0, 0);
+    // SAFETY: the descriptor is open, and both calls read or write one integer that lives as long.
+    let made = unsafe {
+        nix::libc::ioctl(window.as_raw_fd(), nix::libc::TIOCSPTLCK, &raw const unlock) == 0
+            && nix::libc::ioctl(window.as_raw_fd(), nix::libc::TIOCGPTN, &raw mut number) == 0
+    };
+    assert!(made, "no terminal: {}", std::io::Error::last_os_error());
+    let inside = open(&format!("/dev/pts/{number}"));
+    command.stdin(inside.try_clone().unwrap()).stdout(Stdio::null()).stderr(inside);
+    // SAFETY: both are system calls that allocate nothing and take no lock.
+    unsafe {
+        command.pre_exec(|| {
+            nix::unistd::setsid()?;
+            if nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) == -1 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn().unwrap();
+    // The parent's copies of the inside would keep the terminal open.
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    (window, child)
+}
+
+/// The command, unable to write files that are longer.
+pub(crate) fn limit_files(command: &mut Command, bytes: u64) -> &mut Command {
+    use nix::sys::{
+        resource::{Resource, setrlimit},
+        signal::{SigHandler, Signal, signal},
+    };
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: all are system calls that allocate nothing and take no lock. With the signal ignored, which is inherited,
+    // writing fails as it does on a full disk.
+    unsafe {
+        command.pre_exec(move || {
+            signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
+            Ok(setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?)
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! Several runs on one fleet at the same time.
+
+use std::{
+    fs,
+    process::{Child, Stdio},
+};
+
+use crate::{
+    bench::{Bench, assert_ends, labs, scenario, wait},
+    output::said,
+};
+
+/// A run does not count another's faults as its own, and together they keep the guard of each.
+#[test]
+fn several_runs_on_one_fleet() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("several");
+    let stop = |host: &str| {
+        scenario(1, "25s", "[guard]\nkeep = { app = 1 }", "")
+            .replace("where = { name = \"app1\" }", &format!("where = {{ name = \"{host}\" }}"))
+            .replace("name = \"verbs\"", &format!("name = \"stop-{host}\""))
+    };
+    let (mut first, _) = bench.until_in_force(&stop("app1"));
+    let refused = bench.run(&stop("app2"), &[]);
+    assert_ends(&refused, 4, "keep (1 of the 2 hosts of role `app`) would be exceeded");
+    for part in ["app1 has service-stop of run ", "(stop-app1, by ", "wait for that to end"] {
+        assert!(
+            said(&refused).split_whitespace().collect::<Vec<_>>().join(" ").contains(part),
+            "{}",
+            said(&refused)
+        );
+    }
+    // On the same host, begun and ended while the other run's fault is in force.
+    let slow = scenario(1, "3s", "", "").replace("name = \"verbs\"", "name = \"slow\"").replace(
+        "service-stop = { service = \"checkout\" }",
+        "net-slow = { to = \"edge1\", delay = \"20ms\" }",
+    );
+    let beside = bench.run(&slow, &[]);
+    assert_ne!(beside.status.code(), Some(6), "{}", said(&beside));
+    assert!(first.try_wait().unwrap().is_none(), "the first one still runs, or nothing was tried");
+    assert_eq!(wait(&mut first).code(), Some(0), "{}", bench.stderr());
+    let ends: Vec<String> = bench
+        .logs()
+        .concat()
+        .lines()
+        .filter(|line| line.contains("\"host-ended\""))
+        .map(str::to_owned)
+        .collect();
+    assert!(ends.len() == 2 && ends.iter().all(|line| line.contains("\"clean\"")), "{ends:?}");
+
+    // At once: one of them loses.
+    fs::rename(bench.reports(), bench.folder.path().join("before")).unwrap();
+    let mut both: Vec<Child> = ["app1", "app2"]
+        .iter()
+        .map(|host| {
+            let file = bench.file(&format!("{host}.toml"), &stop(host).replace("25s", "5s"));
+            bench
+                .on(&["run", file.to_str().unwrap()])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let codes: Vec<_> = both.iter_mut().map(|child| wait(child).code()).collect();
+    let in_force = bench.logs().iter().filter(|log| log.contains("\"to\":\"in-force\"")).count();
+    let lost = bench.logs().iter().filter(|log| log.contains("keep (1 of the 2 hosts")).count();
+    assert_eq!((in_force, lost), (1, 1), "{codes:?}");
+    bench.assert_quiet();
+}
