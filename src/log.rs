@@ -29,7 +29,7 @@ use firedrill_wire::{
     probe::Bin,
     text::{self, Breaks},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     plan::{Plan, model::Phase},
@@ -59,7 +59,41 @@ impl Record {
     /// # Errors
     /// It is no record of this version.
     pub fn of_line(line: &[u8]) -> serde_json::Result<Self> {
-        text::from_json(line, Breaks::Kept)
+        from_line(line)
+    }
+}
+
+/// Keys of a plan's probes whose texts are compared or sent byte by byte; all other texts are one line each.
+const AS_IT_IS: [&str; 2] = ["body", "contains"];
+
+/// Reads a line of a log. Its texts are cleaned: none but those of [`AS_IT_IS`] keeps a line break, with which a name could forge
+/// another line on a terminal.
+fn from_line<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<T> {
+    let escape = |pair: &[u8]| pair[0] == b'\\' && b"nrtu".contains(&pair[1]);
+    if !line.windows(2).any(escape) {
+        return text::from_json(line, Breaks::Kept);
+    }
+    let mut value = serde_json::from_slice(line)?;
+    one_line(&mut value);
+    text::from_json(&serde_json::to_vec(&value)?, Breaks::Kept)
+}
+
+fn one_line(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    let breaks = ['\n', '\r', '\t'];
+    match value {
+        Value::String(text) if text.contains(breaks) => *text = text.replace(breaks, " "),
+        Value::Array(all) => all.iter_mut().for_each(one_line),
+        Value::Object(all) => {
+            all.iter_mut()
+                .filter(|(key, _)| !AS_IT_IS.contains(&key.as_str()))
+                .for_each(|(_, one)| one_line(one));
+            if all.keys().any(|key| key.contains(breaks)) {
+                let old = std::mem::take(all);
+                all.extend(old.into_iter().map(|(key, one)| (key.replace(breaks, " "), one)));
+            }
+        }
+        _ => {}
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::probe::Bin;
 
-pub use block::{BlockError, decode, encode};
+pub use block::{BINS_MOST, BlockError, decode, encode};
 
 use crate::{
     bin::{self, ON_TIME_US},

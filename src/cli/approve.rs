@@ -1,13 +1,17 @@
 //! `firedrill approve`: signs that somebody agrees to a plan.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
 };
 
-use firedrill_wire::{RunId, Span};
+use firedrill_wire::{
+    RunId, Span,
+    text::{TEXT_MOST, clean},
+};
 
 use super::{
     common::{DrillArgs, wrong},
@@ -61,10 +65,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (plan::load(&options).map_err(|report| wrong(&report))?, None)
     };
     if plan.attacks.iter().all(|attack| attack.approve.is_none()) {
-        return Err(Failure::new(format!("\"{}\" asks nobody for approval", plan.name))
+        return Err(Failure::new(format!("\"{}\" asks nobody for approval", shown(&plan.name)))
             .help("`approve = { people = 2 }` in an attack, or in [attack_defaults], asks"));
     }
-    let text = approval::sign(&identity, &plan, run.as_ref(), args.lasts.into()).map_err(Failure::new)?;
+    let text = approval::sign(&identity, &plan, run.as_ref(), args.lasts.into())
+        .map_err(|why| Failure::new(shown(&why)))?;
     let name = format!("{}{}{}", APPROVAL_FILE.0, identity.name(), APPROVAL_FILE.1);
     let out = match (&args.out, &run) {
         (Some(out), _) => out.clone(),
@@ -76,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     outln!(
         "{} approves \"{}\" for {}: plan {}, seed {}",
         identity.name(),
-        plan.name,
+        shown(&plan.name),
         args.lasts,
         plan.digest(),
         plan.seed
@@ -86,6 +91,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let hiding = plan.hiding().join(", ");
     if run.is_some() && !hiding.is_empty() {
+        let hiding = shown(&hiding);
         outln!(
             "not seen: what the probes {hiding} send where the plan shows `***`; the log of a run holds no secrets. This \
              approval counts for this run only. To approve those texts, too, approve the scenario"
@@ -100,17 +106,22 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// A text of a plan that was read letter by letter, as it may be shown.
+fn shown(text: &str) -> Cow<'_, str> {
+    clean(text, TEXT_MOST)
+}
+
 /// An attack's effect, in a line.
 fn headline(attack: &Attack) -> String {
     let of = |what: fn(&Injection) -> &str| attack.injections.iter().map(what).collect::<BTreeSet<_>>();
     let kinds: Vec<_> = of(|one| one.fault.kind()).into_iter().collect();
     let hosts: Vec<_> = of(|one| &one.host).into_iter().collect();
-    let shown = match hosts.as_slice() {
+    let hosts = match hosts.as_slice() {
         [first, second, third, _, ..] => format!("{first}, {second}, {third} and {} more", hosts.len() - 3),
         few => few.join(", "),
     };
     let hold = attack.injections.iter().map(|one| one.hold).max().unwrap_or_default();
-    format!("{}: {} on {shown} for {hold}", attack.name, kinds.join(", "))
+    shown(&format!("{}: {} on {hosts} for {hold}", attack.name, kinds.join(", "))).into_owned()
 }
 
 /// The plan of a run, letter by letter as it is in its log.

@@ -10,8 +10,9 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firedrill_probe::{
     cells::Grid,
-    seconds::{Stream, decode},
+    seconds::{Second, Stream, decode},
 };
+use firedrill_wire::text::{NAME_MOST, cleaned, is_plain};
 
 use super::{
     Event, Record, Scales,
@@ -175,7 +176,7 @@ impl Log {
         let (line, source) = match place {
             Some(Place { line, offset, length }) => (line, Source::File { offset, length }),
             // In no file: what cannot be read now is not readable later.
-            None => (0, Source::Memory(streams(data).unwrap_or_default())),
+            None => (0, Source::Memory(streams(data, bins).unwrap_or_default())),
         };
         self.chunks.push(Chunk { from_us, until_us, line, bins, source });
         self.open = false;
@@ -260,12 +261,12 @@ impl Log {
         let mut pending = Pending::default();
         for bytes in bytes.split(|byte| *byte == b'\n').filter(|bytes| !bytes.is_empty()) {
             match line(bytes) {
-                Ok(Line::Bins { data, .. }) => all.extend(streams(data)?),
+                Ok(Line::Bins { bins, data, .. }) => all.extend(streams(data, bins)?),
                 Ok(Line::Bin { vantage, start_us, bin, .. }) => {
                     pending.push(&self.scales, &vantage, start_us, &bin);
                 }
                 Ok(Line::Other(record, _)) => match &record.event {
-                    Event::Bins { data, .. } => all.extend(streams(data)?),
+                    Event::Bins { bins, data, .. } => all.extend(streams(data, *bins)?),
                     Event::Bin { vantage, start_us, bin } => {
                         pending.push(&self.scales, vantage, *start_us, bin);
                     }
@@ -279,12 +280,25 @@ impl Log {
     }
 }
 
-fn streams(data: &str) -> Result<Vec<Stream>, String> {
+fn streams(data: &str, bins: u64) -> Result<Vec<Stream>, String> {
     let bytes = BASE64_STANDARD.decode(data).map_err(|why| format!("it is not base64: {why}"))?;
-    decode(&bytes).map_err(|why| {
+    let mut streams = decode(&bytes, bins).map_err(|why| {
         use std::error::Error as _;
         why.source().map_or_else(|| why.to_string(), |source| format!("{why}: {source}"))
-    })
+    })?;
+    streams.iter_mut().flat_map(|stream| &mut stream.seconds).for_each(clean_causes);
+    Ok(streams)
+}
+
+/// Names of causes are shown to people. Those of vantages and probes count only if the plan has them.
+fn clean_causes(second: &mut Second) {
+    if second.causes.keys().all(|cause| cause.chars().all(is_plain)) {
+        return;
+    }
+    for (cause, count) in std::mem::take(&mut second.causes) {
+        let sum: &mut u64 = second.causes.entry(cleaned(cause, NAME_MOST)).or_default();
+        *sum = sum.saturating_add(count);
+    }
 }
 
 /// When the first bin begins and the last one ends; `None` where there is none.

@@ -6,14 +6,10 @@ use std::{
     path::Path,
 };
 
-use firedrill_wire::{
-    journal::What,
-    probe::Bin,
-    text::{self, Breaks},
-};
+use firedrill_wire::{journal::What, probe::Bin};
 use serde::Deserialize;
 
-use super::{Event, Log, LogError, Record, measured::Place};
+use super::{Event, Log, LogError, Record, from_line, measured::Place};
 
 /// What every version's records have.
 #[derive(Deserialize)]
@@ -155,8 +151,7 @@ pub(super) fn line(line: &[u8]) -> Result<Line<'_>, String> {
         return Ok(Line::Bins { seq, at_us, from_us, until_us, bins, data });
     }
     if begins_as(line, "bin")
-        && let Ok(BinLine { v: Record::VERSION, seq, at_us, vantage, start_us, bin }) =
-            text::from_json(line, Breaks::Kept)
+        && let Ok(BinLine { v: Record::VERSION, seq, at_us, vantage, start_us, bin }) = from_line(line)
     {
         return Ok(Line::Bin { seq, at_us, vantage, start_us, bin });
     }

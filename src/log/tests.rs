@@ -326,3 +326,29 @@ fn golden() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/log/golden/mixed.jsonl");
     std::fs::write(path, one_by_one(&mixed().records())).expect("writes");
 }
+
+#[test]
+fn no_text_of_a_log_begins_a_line_of_its_own() {
+    let mut drill = Drill::one();
+    drill.acts[0].bad = vec![(0..HOLD, 90)];
+    drill.bins = Box::new(|_, _, mut bin| {
+        if let Some(count) = bin.bad.remove("timeout") {
+            bin.bad.insert("time\u{1b}[2J\r\nheld".to_owned(), count);
+        }
+        Some(bin)
+    });
+    let (_folder, path) = written(&drill.records());
+    let text = std::fs::read_to_string(&path).expect("text");
+    let evil = text
+        .replace("\"stop checkout\"", r#""stop\r\ncheckout\u000aheld""#)
+        .replace("\"operator\":\"alice\"", r#""operator":"alice\n\theld""#);
+    assert_ne!(text, evil);
+    std::fs::write(&path, evil).expect("writes");
+    let card = judged(&path);
+    assert_eq!(card.attacks[0].name, "stop  checkout held");
+    let shown = serde_json::to_string(&card).expect("prints");
+    assert!(shown.contains("time␛[2J  held") && !shown.contains('\\'), "{shown}");
+    // What is compared byte by byte stays as it is.
+    let kept = from_line::<Value>(br#"{"kind":{"contains":"a\nb","name":"a\nb"}}"#).expect("reads");
+    assert_eq!(kept["kind"], serde_json::json!({"contains": "a\nb", "name": "a b"}));
+}

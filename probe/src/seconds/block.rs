@@ -19,8 +19,16 @@ use crate::requests::{MOST, Outcome};
 
 /// The format's version, its first number.
 const VERSION: u64 = 1;
-/// No block is larger when inflated, in bytes.
-const LARGEST: u64 = 1 << 28;
+/// Maximum number of bins in a block that is read; several times what a writer puts into one.
+pub const BINS_MOST: u64 = 10_000;
+/// Maximum size of an inflated block in bytes.
+const INFLATED_MOST: u64 = 1 << 27;
+/// The part of it that each bin may take.
+const INFLATED_OF_BIN: u64 = 1 << 18;
+/// The part of it that the texts and the heads of streams may take besides.
+const INFLATED_OF_HEADS: u64 = 1 << 20;
+/// Maximum memory for what a block holds, in bytes.
+const MEMORY_MOST: usize = 1 << 28;
 /// A second's usual length in microseconds.
 const USUAL_US: u64 = crate::bin::LENGTH_US;
 
@@ -36,6 +44,17 @@ pub enum BlockError {
     /// The inflated bytes are no block.
     #[error("its {0} make no sense")]
     Sense(&'static str),
+    /// Reading it would take too much memory.
+    #[error("it is larger than a block of {0} bins can be")]
+    TooLarge(u64),
+    /// It has more bins than its record says.
+    #[error("it has {has} bins, and its record says {says}")]
+    Bins {
+        /// The number of its bins.
+        has: usize,
+        /// The number in the record.
+        says: u64,
+    },
 }
 
 /// Streams as bytes.
@@ -172,22 +191,37 @@ impl Before {
     }
 }
 
-/// Streams from their bytes.
+/// Reads streams from their bytes. `bins` is the number of bins that their record says. Bounds the memory, whoever wrote the
+/// bytes.
 ///
 /// # Errors
-/// The bytes are not exactly what [`encode`] wrote.
-pub fn decode(bytes: &[u8]) -> Result<Vec<Stream>, BlockError> {
-    let mut inflated = Vec::with_capacity(bytes.len() * 2);
-    ZlibDecoder::new(bytes).take(LARGEST).read_to_end(&mut inflated)?;
-    let mut input = In(&inflated);
+/// The bytes are not exactly what [`encode`] wrote, have more bins than `bins`, or are larger than any that a writer makes.
+pub fn decode(bytes: &[u8], bins: u64) -> Result<Vec<Stream>, BlockError> {
+    if bins > BINS_MOST {
+        return Err(BlockError::TooLarge(BINS_MOST));
+    }
+    let most = (INFLATED_OF_HEADS + bins * INFLATED_OF_BIN).min(INFLATED_MOST);
+    let mut inflated = Vec::new();
+    ZlibDecoder::new(bytes).take(most + 1).read_to_end(&mut inflated)?;
+    if inflated.len() as u64 > most {
+        return Err(BlockError::TooLarge(bins));
+    }
+    let mut input = In::new(&inflated, MEMORY_MOST);
     match input.number() {
         Some(VERSION) => {}
         Some(other) => return Err(BlockError::Version(other)),
         None => return Err(BlockError::Sense("first bytes")),
     }
-    let (names, heads) = heads(&mut input).ok_or(BlockError::Sense("streams"))?;
-    let streams = seconds(&mut input, &names, heads).ok_or(BlockError::Sense("seconds"))?;
-    if input.0.is_empty() { Ok(streams) } else { Err(BlockError::Sense("last bytes")) }
+    let wrong = |input: &In<'_>, what| {
+        if input.spent { BlockError::TooLarge(bins) } else { BlockError::Sense(what) }
+    };
+    let (names, heads) = heads(&mut input).ok_or_else(|| wrong(&input, "streams"))?;
+    let has = heads.iter().map(|head| head.count).sum::<usize>();
+    if has as u64 > bins {
+        return Err(BlockError::Bins { has, says: bins });
+    }
+    let streams = seconds(&mut input, &names, heads).ok_or_else(|| wrong(&input, "seconds"))?;
+    if input.rest().is_empty() { Ok(streams) } else { Err(BlockError::Sense("last bytes")) }
 }
 
 /// A stream without its seconds yet: when it begins, and how many there are.
@@ -198,14 +232,20 @@ struct Head {
     count: usize,
 }
 
-/// Whoever wrote them, texts are cleaned.
+/// Reads the texts and the heads of streams. All texts are cleaned, because anybody may have written them.
 fn heads<'a>(input: &mut In<'a>) -> Option<(Vec<Cow<'a, str>>, Vec<Head>)> {
     let count = input.count()?;
-    let name = |_| Some(clean(input.text()?, TEXT_MOST));
+    input.take::<Cow<'_, str>>(count)?;
+    let name = |_| {
+        let name = clean(input.text()?, TEXT_MOST);
+        input.take::<u8>(name.len())?;
+        Some(name)
+    };
     let names: Vec<Cow<'_, str>> = (0..count).map(name).collect::<Option<_>>()?;
     let count = input.count()?;
+    input.take::<Head>(count)?;
     let head = |_| {
-        let mut name = || Some(names.get(usize::try_from(input.number()?).ok()?)?.clone().into_owned());
+        let mut name = || copy(input, &names);
         let (probe, vantage, boot_id) = (name()?, name()?, name()?);
         let (last_seq, worst_slip_us) = (input.number()?, input.number()?);
         let mut phases = [0; 4];
@@ -213,6 +253,7 @@ fn heads<'a>(input: &mut In<'a>) -> Option<(Vec<Cow<'a, str>>, Vec<Head>)> {
             *sum = input.number()?;
         }
         let cuts = input.count()?;
+        input.take::<u64>(cuts)?;
         let cuts = (0..cuts).map(|_| input.number()).collect::<Option<_>>()?;
         let stream =
             Stream { probe, vantage, boot_id, cuts, last_seq, worst_slip_us, phases, seconds: Vec::new() };
@@ -221,7 +262,14 @@ fn heads<'a>(input: &mut In<'a>) -> Option<(Vec<Cow<'a, str>>, Vec<Head>)> {
     let heads: Vec<Head> = (0..count).map(head).collect::<Option<_>>()?;
     // Each second takes a byte in each column.
     let all = heads.iter().map(|head| head.count).sum::<usize>();
-    (all <= input.0.len()).then_some((names, heads))
+    (all <= input.rest().len()).then_some((names, heads))
+}
+
+/// Reads the place of a text, and copies the text.
+fn copy(input: &mut In<'_>, names: &[Cow<'_, str>]) -> Option<String> {
+    let name = names.get(usize::try_from(input.number()?).ok()?)?;
+    input.take::<u8>(name.len())?;
+    Some(name.clone().into_owned())
 }
 
 /// The columns that every second has a number in, by their places.
@@ -284,8 +332,9 @@ fn second(
         second.first_bad_us = input.number()?.checked_sub(1);
         second.last_bad_us = input.number()?.checked_sub(1);
         for _ in 0..input.count()? {
-            let name = names.get(usize::try_from(input.number()?).ok()?)?;
-            second.causes.insert(name.clone().into_owned(), input.number()?);
+            let name = copy(input, names)?;
+            input.take::<(String, u64)>(1)?;
+            second.causes.insert(name, input.number()?);
         }
     }
     if let Some(first_us) = first_us.checked_sub(1) {
@@ -307,13 +356,14 @@ fn second(
     Some(second)
 }
 
-/// Runs of outcomes of so many requests.
+/// Reads the runs of outcomes of `due` requests.
 fn ends(input: &mut In<'_>, due: u64) -> Option<Vec<(Outcome, u32)>> {
     let mut ends = Vec::new();
     let mut left = u32::try_from(few(due)?).ok()?;
     while left > 0 {
         let run = input.number()?;
         let count = u32::try_from(run >> 2).ok().filter(|count| (1..=left).contains(count))?;
+        input.take::<(Outcome, u32)>(1)?;
         ends.push((Outcome::of((run & 3) as u8)?, count));
         left -= count;
     }

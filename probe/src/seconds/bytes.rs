@@ -58,12 +58,35 @@ const fn low_byte(number: u64) -> u8 {
 
 /// Reads. `None` if bytes are missing or invalid.
 #[derive(Debug)]
-pub(super) struct In<'a>(pub(super) &'a [u8]);
+pub(super) struct In<'a> {
+    rest: &'a [u8],
+    /// The bytes of memory that may still be taken for what is read.
+    left: usize,
+    /// More memory was needed.
+    pub(super) spent: bool,
+}
 
 impl<'a> In<'a> {
+    /// Reads `bytes` into at most `most` bytes of memory.
+    pub(super) const fn new(bytes: &'a [u8], most: usize) -> Self {
+        Self { rest: bytes, left: most, spent: false }
+    }
+
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Takes memory for `count` items of a type; `None` if that is too much.
+    pub(super) fn take<T>(&mut self, count: usize) -> Option<()> {
+        let left = count.checked_mul(size_of::<T>()).and_then(|bytes| self.left.checked_sub(bytes));
+        self.spent |= left.is_none();
+        self.left = left?;
+        Some(())
+    }
+
     fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
         Some(*first)
     }
 
@@ -82,7 +105,7 @@ impl<'a> In<'a> {
     /// A number of things, of which each takes a byte at least.
     pub(super) fn count(&mut self) -> Option<usize> {
         let count = usize::try_from(self.number()?).ok()?;
-        (count <= self.0.len()).then_some(count)
+        (count <= self.rest.len()).then_some(count)
     }
 
     pub(super) fn signed(&mut self) -> Option<i64> {
@@ -92,17 +115,18 @@ impl<'a> In<'a> {
 
     pub(super) fn text(&mut self) -> Option<&'a str> {
         let length = self.count()?;
-        let (text, rest) = self.0.split_at(length);
-        self.0 = rest;
+        let (text, rest) = self.rest.split_at(length);
+        self.rest = rest;
         std::str::from_utf8(text).ok()
     }
 
     /// Reads `count` sorted cells.
     pub(super) fn cells(&mut self, count: usize) -> Option<Vec<u16>> {
         // Each takes a bit.
-        if count == 0 || count / 8 > self.0.len() {
+        if count == 0 || count / 8 > self.rest.len() {
             return (count == 0).then(Vec::new);
         }
+        self.take::<u16>(count)?;
         let mut cells = Vec::with_capacity(count);
         let mut cell = u32::try_from(self.number()?).ok()?;
         while cells.len() < count {

@@ -66,7 +66,7 @@ fn good_seconds_take_some_bytes_and_outages_few_more() {
 fn texts_of_a_block_are_cleaned() {
     let mut strange = stream(&bins(50.0, |_| Answer::Bad), 50.0, &[]);
     strange.vantage = "a\u{1b}[2Jb\u{202e}c".to_owned();
-    let read = decode(&encode(&[strange])).expect("its own");
+    let read = decode(&encode(&[strange]), BINS_MOST).expect("its own");
     assert!(read[0].vantage.chars().all(firedrill_wire::text::is_plain), "{:?}", read[0].vantage);
 }
 
@@ -74,14 +74,31 @@ fn texts_of_a_block_are_cleaned() {
 fn bytes_that_were_changed_or_cut_off_are_no_block() {
     let all = bins(50.0, |due| if due % 3 == 0 { Answer::Bad } else { Answer::Good(due % 90_000) });
     let bytes = encode(&[stream(&all, 50.0, &[])]);
-    assert!(decode(&bytes).is_ok());
+    assert!(decode(&bytes, BINS_MOST).is_ok());
     for place in 0..bytes.len() {
-        assert!(decode(&bytes[..place]).is_err(), "cut at {place}");
+        assert!(decode(&bytes[..place], BINS_MOST).is_err(), "cut at {place}");
         let mut flipped = bytes.clone();
         flipped[place] ^= 1 << (place % 8);
-        let same = decode(&flipped).ok().is_none_or(|read| read == [stream(&all, 50.0, &[])]);
+        let same = decode(&flipped, BINS_MOST).ok().is_none_or(|read| read == [stream(&all, 50.0, &[])]);
         assert!(same, "flipped at {place}: read as something else");
     }
+}
+
+#[test]
+fn a_block_takes_no_more_memory_than_its_bins_can() {
+    let all = bins(50.0, |_| Answer::Bad);
+    let bytes = encode(&[stream(&all, 50.0, &[])]);
+    let count = all.len() as u64;
+    assert!(decode(&bytes, count).is_ok());
+    let told = |bytes: &[u8], count| decode(bytes, count).expect_err("too much").to_string();
+    assert!(told(&bytes, count - 1).contains("its record says"), "{}", told(&bytes, count - 1));
+    assert!(told(&bytes, BINS_MOST + 1).contains("larger than"));
+    // Few bytes that inflate to many, and streams with long names and no seconds.
+    let zeros = deflated(&[0; 2 << 20]);
+    assert!(told(&zeros, 1).contains("larger than"), "{}", told(&zeros, 1));
+    let (name, heads) = ([b'x'; 8000], vec![0; 13 * 100_000]);
+    let streams = deflated(&[&[1, 1, 192, 62], &name[..], &[160, 141, 6], &heads].concat());
+    assert!(told(&streams, 100).contains("larger than"), "{}", told(&streams, 100));
 }
 
 proptest! {
@@ -109,7 +126,7 @@ proptest! {
             odd.bad.insert("odd".to_owned(), strange[5]);
         }
         let two = [stream(&all, rate, &cuts), stream(&all[..2], rate, &[])];
-        let read = decode(&encode(&two)).expect("its own");
+        let read = decode(&encode(&two), BINS_MOST).expect("its own");
         prop_assert_eq!(read, two);
     }
 
@@ -121,8 +138,11 @@ proptest! {
 
 /// Reads what is not deflated.
 fn seconds_of(bytes: &[u8]) -> bool {
+    decode(&deflated(&[&[1], bytes].concat()), BINS_MOST).is_ok()
+}
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(&[1]).and_then(|()| encoder.write_all(bytes)).expect("memory");
-    decode(&encoder.finish().expect("memory")).is_ok()
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory")
 }
