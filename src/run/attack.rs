@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use firedrill_wire::{
-    Span,
+    InjectionId, Span,
     api::{About, Arm, ArmOne, Prepared, Renew, UndoScope},
 };
 use futures_util::future::join_all;
@@ -211,15 +211,18 @@ impl Run {
         // look at what other runs hold.
         let took_us = self.clock.now_us() - asked_us + bounds.as_ref().map_or(0, |bounds| bounds.slowest_us);
         let start_us = self.clock.now_us() + (LEAD_US / 2 + 2 * took_us).clamp(LEAD_US, LEAD_MOST_US);
+        let ready: BTreeMap<&InjectionId, &str> = answers
+            .iter()
+            .filter_map(|Answer { prepared, .. }| match &prepared.answer {
+                Prepared::Ready { fingerprint, .. } => Some((&prepared.id, fingerprint.as_str())),
+                _ => None,
+            })
+            .collect();
         let mut bodies = BTreeMap::new();
         let mut armed = Vec::new();
         for (place, injection) in attack.injections.iter().enumerate() {
             let id = self.injection_id(index, place);
-            let fingerprint = answers.iter().find_map(|Answer { prepared, .. }| match &prepared.answer {
-                Prepared::Ready { fingerprint, .. } if prepared.id == id => Some(fingerprint.clone()),
-                _ => None,
-            });
-            let (Some(fingerprint), Some(peer)) = (fingerprint, self.peers.get(&injection.host)) else {
+            let (Some(fingerprint), Some(peer)) = (ready.get(&id), self.peers.get(&injection.host)) else {
                 return Ok(Err(format!("{} did not answer for {id}", injection.host)));
             };
             let Some(zero) = peer.zeros.get(&peer.boot_id) else {
@@ -240,7 +243,8 @@ impl Run {
                 about,
                 injections: Vec::new(),
             });
-            body.injections.push(ArmOne { id, start_boot_us, hold: injection.hold, fingerprint });
+            let (hold, fingerprint) = (injection.hold, (*fingerprint).to_owned());
+            body.injections.push(ArmOne { id, start_boot_us, hold, fingerprint });
         }
         for (id, injection, own_start_us) in armed {
             self.book.write(Event::Armed {

@@ -6,6 +6,7 @@
 //! users: what these answer is theirs to say, and proves nothing.
 
 use std::{
+    collections::HashSet,
     io,
     os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
@@ -27,7 +28,7 @@ use super::input::Input;
 
 /// A coordinator that is alive answers within this time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Names of a hundred thousand hosts.
+/// Maximum length of a line, in bytes: enough for the names of a hundred thousand hosts.
 const LONGEST: u64 = 16 << 20;
 /// Maximum number of bells of one folder that are rung, and that are rung at once: other users can make any number.
 const BELLS_MOST: usize = 256;
@@ -36,7 +37,7 @@ const AT_ONCE: usize = 8;
 /// An undo, and who asked for it. The sender keeps it.
 #[derive(Clone, Debug)]
 pub struct Ring {
-    /// What.
+    /// What is undone.
     pub scope: UndoScope,
     /// The hosts that are asked.
     pub hosts: Vec<String>,
@@ -81,7 +82,10 @@ impl Owner {
             && match &ring.scope {
                 UndoScope::Run(run) => *run == self.run,
                 UndoScope::Injection(id) => run_of(id.as_str()) == Some(self.run.as_str()),
-                UndoScope::All => ring.hosts.iter().any(|host| self.targets.contains(host)),
+                UndoScope::All => {
+                    let asked: HashSet<&str> = ring.hosts.iter().map(String::as_str).collect();
+                    self.targets.iter().any(|host| asked.contains(host.as_str()))
+                }
             }
     }
 }

@@ -148,10 +148,11 @@ impl Run {
                 }
             }
         }
-        let touched: Vec<String> = run.tracked.values().map(|one| one.host.clone()).collect();
+        let touched: BTreeSet<String> = run.tracked.values().map(|one| one.host.clone()).collect();
+        let vantages: BTreeSet<&String> = plan.probes.iter().flat_map(|probe| &probe.from).collect();
         for (host, peer) in &mut run.peers {
             peer.touched = touched.contains(host) || only.is_some();
-            if plan.probes.iter().any(|probe| probe.from.contains(host)) {
+            if vantages.contains(host) {
                 run.measuring.insert(host.clone());
                 let after = left.bins.get(host).copied().unwrap_or(0);
                 let follow = Follow { run: run.id.clone(), after, again: None };
