@@ -1,0 +1,198 @@
+//! An agent's inside that only writes down what it is asked.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use firedrill_agent::{
+    audit::Request,
+    control::{Caller, Control, Feed, Trusted},
+};
+use firedrill_probe::clock;
+use firedrill_wire::{
+    RunId,
+    api::{
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, HostState, Prepare, PrepareAnswer, Prepared,
+        PreparedOne, Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer,
+    },
+    exchange::{Exchange, Exchanged},
+    journal::AgentEvent,
+    probe::Bin,
+};
+use futures_util::stream;
+use tokio::sync::watch;
+
+use super::{HOST, bin, event};
+
+/// Writes down what it was asked, and answers.
+pub(crate) struct Recorder {
+    pub(crate) calls: Mutex<Vec<String>>,
+    /// Records of requests.
+    pub(crate) requests: Mutex<Vec<Request>>,
+    /// The callers that armed something.
+    held_by: Mutex<Vec<Caller>>,
+    /// How far events have come; bins too, and whether they have ended.
+    pub(crate) events: watch::Sender<u64>,
+    pub(crate) bins: watch::Sender<(u64, bool)>,
+    /// Calls of `doctor` and `prepare` block while this is true.
+    pub(crate) blocked: watch::Sender<bool>,
+    /// Calls of `finish` and `stop_probes` block while this is true.
+    pub(crate) endless: watch::Sender<bool>,
+    pub(crate) renewals: AtomicU64,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            calls: Mutex::default(),
+            requests: Mutex::default(),
+            held_by: Mutex::default(),
+            events: watch::Sender::new(0),
+            bins: watch::Sender::new((0, false)),
+            blocked: watch::Sender::new(false),
+            endless: watch::Sender::new(false),
+            renewals: AtomicU64::new(0),
+        })
+    }
+
+    fn note(&self, call: impl Into<String>) {
+        self.calls.lock().unwrap().push(call.into());
+    }
+
+    pub(crate) fn taken(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    fn block(&self) {
+        Self::block_on(&self.blocked);
+    }
+
+    fn block_on(switch: &watch::Sender<bool>) {
+        while *switch.borrow() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Control for Recorder {
+    fn status(&self) -> AgentStatus {
+        self.note("status");
+        AgentStatus {
+            host: HOST.to_owned(),
+            version: "1".to_owned(),
+            clock: self.clock(),
+            halted_by: None,
+            open: Vec::new(),
+            last_seq: *self.events.borrow(),
+            warnings: Vec::new(),
+        }
+    }
+    fn clock(&self) -> Clock {
+        Clock { boot_us: clock::boot_us(), boot_id: clock::boot_id(), wall_us: clock::wall_us() }
+    }
+    fn doctor(&self) -> Doctor {
+        self.note("doctor");
+        self.block();
+        Doctor {
+            host: HOST.to_owned(),
+            version: "1".to_owned(),
+            kernel: "6".to_owned(),
+            findings: Vec::new(),
+        }
+    }
+    fn prepare(&self, caller: &Caller, run: &RunId, _: &Prepare) -> Result<PrepareAnswer, Problem> {
+        self.note(format!("prepare {run} by {caller:?}"));
+        self.block();
+        let mut injections = Vec::new();
+        if run.as_str() == "forbidden" {
+            let (code, title) = ("not-allowed".to_owned(), "no rule lets you do this".to_owned());
+            let answer = Prepared::Refused(Problem { code, title, hint: String::new() });
+            injections.push(PreparedOne { id: "forbidden-1-1".parse().unwrap(), answer });
+        }
+        Ok(PrepareAnswer { clock: self.clock(), injections })
+    }
+    fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
+        self.held_by.lock().unwrap().push(caller.clone());
+        self.note(format!("arm {run}"));
+        if run.as_str() == "tombstone" {
+            let (code, title) = ("tombstone".to_owned(), "run tombstone was undone".to_owned());
+            return Err(Problem { code, title, hint: "start another run".to_owned() });
+        }
+        if run.as_str() == "evil" {
+            let (code, title) = ("evil".to_owned(), "run evil was \u{1b}[2J\nundone".to_owned());
+            return Err(Problem { code, title, hint: "start another run ".repeat(10_000) });
+        }
+        Ok(Armed { injections: arm.injections.iter().map(|one| one.id.clone()).collect() })
+    }
+    fn renew(&self, _: &Caller, run: &RunId, _: &Renew) -> Result<Renewed, Problem> {
+        self.note(format!("renew {run}"));
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+        Ok(Renewed { clock: self.clock(), last_seq: 0, open: Vec::new() })
+    }
+    fn audit(&self, request: Request) {
+        self.requests.lock().unwrap().push(request);
+    }
+    fn distrust(&self, trusted: Trusted<'_>) {
+        let held = self.held_by.lock().unwrap().clone();
+        let ended = held.iter().filter_map(|caller| {
+            let why = trusted(caller.certificate.as_ref()?).err()?;
+            Some(format!("distrust {}: {why}", caller.name))
+        });
+        ended.for_each(|told| self.note(told));
+    }
+    fn undo(&self, caller: &Caller, _: &Undo) -> UndoAnswer {
+        self.note(format!("undo by {} may_harm={}", caller.name, caller.may_harm));
+        UndoAnswer {
+            injections: Vec::new(),
+            runs: Vec::new(),
+            stuck: Vec::new(),
+            swept: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+    fn release(&self, caller: &Caller) -> Result<(), Problem> {
+        self.note(format!("release by {}", caller.name));
+        Ok(())
+    }
+    fn finish(&self, run: &RunId) -> Result<EndState, Problem> {
+        self.note(format!("finish {run}"));
+        Self::block_on(&self.endless);
+        Ok(EndState { state: HostState::Clean, ours: Vec::new(), foreign: Vec::new(), compared: 1 })
+    }
+    fn events(&self, after: u64) -> Feed<AgentEvent> {
+        self.note(format!("events after {after}"));
+        let source = self.events.subscribe();
+        Box::pin(stream::unfold((source, after), |(mut source, last)| async move {
+            source.wait_for(|newest| *newest > last).await.ok()?;
+            Some((event(last + 1), (source, last + 1)))
+        }))
+    }
+    fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
+        self.note(format!("exchange with {} by {}", ask.to, caller.name));
+        Ok(Exchanged::default())
+    }
+    fn start_probes(&self, _: &Caller, run: &RunId, _: &StartProbes) -> Result<(), Problem> {
+        self.note(format!("probes {run}"));
+        Ok(())
+    }
+    fn stop_probes(&self, run: &RunId) {
+        self.note(format!("stop probes {run}"));
+        Self::block_on(&self.endless);
+    }
+    fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem> {
+        self.note(format!("bins {run} after {after}"));
+        if run.as_str() == "nobody" {
+            let (code, title) = ("unknown-run".to_owned(), "run nobody has no probes here".to_owned());
+            return Err(Problem { code, title, hint: String::new() });
+        }
+        let source = self.bins.subscribe();
+        Ok(Box::pin(stream::unfold((source, after), |(mut source, last)| async move {
+            let (newest, _) = *source.wait_for(|(newest, over)| *newest > last || *over).await.ok()?;
+            (newest > last).then(|| (bin(last + 1), (source, last + 1)))
+        })))
+    }
+}
