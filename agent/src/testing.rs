@@ -134,12 +134,29 @@ fn separate(uid_map: &str, gid_map: &str) -> io::Result<()> {
 /// # Errors
 /// This user may not make namespaces here.
 pub fn leave() -> io::Result<()> {
+    leave_for(CloneFlags::CLONE_NEWNET)
+}
+
+/// Removes a directory in which live processes may be making files. They find it gone at once, not emptied file by file.
+///
+/// # Errors
+/// It is not there, or may not be removed.
+pub fn remove_live_dir(dir: &std::path::Path) -> io::Result<()> {
+    let gone = dir.with_extension("gone");
+    std::fs::rename(dir, &gone)?;
+    std::fs::remove_dir_all(gone)
+}
+
+/// Moves this process, which must have one thread, to these fresh namespaces, and to a user namespace if it is not root.
+///
+/// # Errors
+/// This user may not make namespaces here.
+pub fn leave_for(namespaces: CloneFlags) -> io::Result<()> {
     let (user, group) = (getuid(), getgid());
     if user.is_root() {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        return Ok(());
+        return Ok(unshare(namespaces)?);
     }
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    unshare(namespaces | CloneFlags::CLONE_NEWUSER)?;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
     std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))

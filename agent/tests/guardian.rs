@@ -19,6 +19,7 @@ use firedrill_agent::{
     config::Config,
     guardian::Lock,
     journal::{Replayed, Tail, read},
+    testing::remove_live_dir,
     wiring::{Link, Wiring},
 };
 use firedrill_probe::clock::boot_us;
@@ -391,7 +392,7 @@ fn journal_deleted() {
 fn lock_deleted() {
     let mut agent = Agent::in_force();
     let lock = agent.dir.path().join("state/lock");
-    fs::remove_dir_all(agent.dir.path().join("state")).unwrap();
+    remove_live_dir(&agent.dir.path().join("state")).unwrap();
     wait("the lock to name its holders", || {
         fs::read_to_string(&lock).is_ok_and(|text| text.lines().count() == Processes::ALL.len())
     });

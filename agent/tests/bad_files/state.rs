@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use firedrill_agent::testing::remove_live_dir;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::process::Signal;
 
@@ -61,7 +62,7 @@ fn a_file(state: &Path) -> Mounted {
 }
 
 fn removed(state: &Path) -> Mounted {
-    fs::remove_dir_all(state).unwrap();
+    remove_live_dir(state).unwrap();
     Mounted(None)
 }
 

@@ -11,12 +11,11 @@ use std::{
 use firedrill_agent::{
     config::Config,
     snapshot::{Snapshot, compare},
-    testing::{Netns, address, join, route},
+    testing::{Netns, address, join, leave_for, route},
 };
 use nix::{
     mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-    unistd::{getgid, getuid},
+    sched::CloneFlags,
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -27,20 +26,13 @@ use super::{
 
 /// Starts a program as the first process of fresh namespaces; it ends with this process.
 pub(crate) fn in_fresh_namespaces(mut program: Command) -> io::Result<std::process::Output> {
-    let (user, group) = (getuid(), getgid());
-    let all = CloneFlags::CLONE_NEWNET
-        | CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWIPC;
-    if user.is_root() {
-        unshare(all)?;
-    } else {
-        unshare(all | CloneFlags::CLONE_NEWUSER)?;
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-        fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    }
+    leave_for(
+        CloneFlags::CLONE_NEWNET
+            | CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWPID
+            | CloneFlags::CLONE_NEWUTS
+            | CloneFlags::CLONE_NEWIPC,
+    )?;
     // SAFETY: between fork and exec this makes one system call.
     unsafe {
         program.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));

@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
-use firedrill_agent::{cli, control::Control, wiring::Wiring};
+use firedrill_agent::{cli, control::Control, testing::leave_for, wiring::Wiring};
 use firedrill_wire::{Span, api::Renew};
 use nix::{
     mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
+    sched::CloneFlags,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -67,15 +67,7 @@ pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce(
 /// Gives this program and its agents an empty `/run` and `/var/lib`: agents keep copies of their configuration there.
 /// Makes a user namespace too, unless this is root. Call it while the program has one thread.
 pub(crate) fn own_directories() -> io::Result<()> {
-    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    if user.is_root() {
-        unshare(CloneFlags::CLONE_NEWNS)?;
-    } else {
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER)?;
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-        fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    }
+    leave_for(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     for dir in ["/run", "/var/lib"] {
