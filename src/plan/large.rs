@@ -161,6 +161,16 @@ fn more_than_an_agent_takes_is_told_with_its_place() {
     let attacks = |count: usize| (1..count).map(one).collect::<String>() + "on = \"app1\"\n" + stop;
     let report = Files::new(10, &attacks(1_000)).inspected().report;
     assert!(!report.failed(), "{}", report.render(false, 110));
+    let by =
+        |engine: &str| format!("on = \"app1\"\nfault.net-block = {{ to = \"all\", engine = \"{engine}\" }}");
+    let inspected = |hosts: usize, engine: &str| Files::new(hosts, &by(engine)).inspected().report;
+    for (hosts, engine) in [(4_097, "iptables"), (4_098, "kernel")] {
+        let report = inspected(hosts, engine);
+        assert!(!report.failed(), "{}", report.render(false, 110));
+    }
+    let text = inspected(4_098, "iptables").render(false, 110);
+    let told = "a fault of attack `act` has 4097 peers; iptables takes a rule for each, 4096 at most";
+    assert!(text.contains(told) && text.contains("large.toml:"), "{text}");
     let text = Files::new(10, &attacks(1_001)).inspected().report.render(false, 110);
     let told = "with attack `act 1000` host `app1` has more than 1000 faults in this scenario";
     assert!(text.contains(told) && text.contains("large.toml:"), "{text}");

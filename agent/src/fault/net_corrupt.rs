@@ -1,6 +1,6 @@
 //! `net-corrupt`: some of the chosen packets arrive with one bit flipped.
 
-use firedrill_wire::fault::{self, NetCorrupt};
+use firedrill_wire::fault::NetCorrupt;
 
 use super::net::{chance, shape::Shape};
 use crate::host::impair::Impair;
@@ -8,10 +8,6 @@ use crate::host::impair::Impair;
 impl Shape for NetCorrupt {
     fn impair(&self) -> Impair {
         Impair { corrupt: chance(self.share, self.correlation), ..Impair::default() }
-    }
-
-    fn engine(&self) -> fault::Engine {
-        self.engine
     }
 
     fn words(&self) -> (String, String) {

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use firedrill_wire::fault::{self, DnsHow, NetDns};
+use firedrill_wire::fault::{DnsHow, NetDns};
 
 use super::net::{
     dns::{Falsify, Zones, look},
@@ -36,11 +36,6 @@ impl Shape for NetDns {
             }
             DnsHow::Nxdomain | DnsHow::Servfail | DnsHow::WrongAddress => Impair::default(),
         }
-    }
-
-    fn engine(&self) -> fault::Engine {
-        // The kernel knows nothing about names.
-        fault::Engine::UserSpace
     }
 
     fn loopback(&self) -> bool {

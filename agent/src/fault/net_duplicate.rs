@@ -1,6 +1,6 @@
 //! `net-duplicate`: some of the chosen packets arrive twice. Only what this host sends: user space cannot double others.
 
-use firedrill_wire::fault::{self, NetDuplicate};
+use firedrill_wire::fault::NetDuplicate;
 
 use super::net::{chance, shape::Shape};
 use crate::host::impair::Impair;
@@ -8,10 +8,6 @@ use crate::host::impair::Impair;
 impl Shape for NetDuplicate {
     fn impair(&self) -> Impair {
         Impair { duplicate: chance(self.share, self.correlation), ..Impair::default() }
-    }
-
-    fn engine(&self) -> fault::Engine {
-        self.engine
     }
 
     fn words(&self) -> (String, String) {

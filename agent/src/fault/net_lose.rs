@@ -1,6 +1,6 @@
 //! `net-lose`: some of the chosen packets never arrive, each by chance or in bursts.
 
-use firedrill_wire::fault::{self, GilbertElliott, NetLose};
+use firedrill_wire::fault::{GilbertElliott, NetLose};
 
 use super::net::{chance, shape::Shape};
 use crate::host::impair::{Impair, Loss};
@@ -18,10 +18,6 @@ impl Shape for NetLose {
             (None, None) => Loss::None,
         };
         Impair { loss, ..Impair::default() }
-    }
-
-    fn engine(&self) -> fault::Engine {
-        self.engine
     }
 
     fn words(&self) -> (String, String) {

@@ -1,6 +1,6 @@
 //! `net-reorder`: the chosen packets wait, and some of them overtake the others.
 
-use firedrill_wire::fault::{self, NetReorder};
+use firedrill_wire::fault::NetReorder;
 
 use super::net::{chance, shape::Shape};
 use crate::host::impair::{Impair, Reorder};
@@ -10,10 +10,6 @@ impl Shape for NetReorder {
         let reorder =
             Reorder { chance: chance(self.share, self.correlation), gap: self.gap.unwrap_or_default() };
         Impair { delay: self.delay.into(), reorder, ..Impair::default() }
-    }
-
-    fn engine(&self) -> fault::Engine {
-        self.engine
     }
 
     fn words(&self) -> (String, String) {

@@ -21,10 +21,6 @@ impl Shape for NetSlow {
         }
     }
 
-    fn engine(&self) -> fault::Engine {
-        self.engine
-    }
-
     fn words(&self) -> (String, String) {
         let by = if self.jitter.is_zero() {
             format!(" by {}", self.delay)

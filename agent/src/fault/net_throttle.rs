@@ -1,6 +1,6 @@
 //! `net-throttle`: only so much of the chosen traffic passes in a second; the rest waits its turn.
 
-use firedrill_wire::fault::{self, NetThrottle};
+use firedrill_wire::fault::NetThrottle;
 
 use super::net::shape::Shape;
 use crate::host::impair::{Impair, Rate};
@@ -9,10 +9,6 @@ impl Shape for NetThrottle {
     fn impair(&self) -> Impair {
         let burst = u32::try_from(self.burst.unwrap_or(Self::BURST).0).unwrap_or(u32::MAX);
         Impair { rate: Some(Rate { bits: self.rate.0, burst }), ..Impair::default() }
-    }
-
-    fn engine(&self) -> fault::Engine {
-        self.engine
     }
 
     fn words(&self) -> (String, String) {

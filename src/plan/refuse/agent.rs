@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use firedrill_wire::{
     Fault,
     api::{Arm, Prepare},
-    fault::PeerTable,
+    fault::{Engine, OnTraffic, PeerTable},
 };
 
 use crate::{
@@ -69,6 +69,7 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
             );
         }
         long_lists(item, placed, &mut sizes, sink);
+        many_rules(item, placed, sink);
     }
 }
 
@@ -105,6 +106,32 @@ fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, u
             Problem::error(message)
                 .at(item.place(), "too many peers")
                 .help("name networks, such as 10.0.0.0/8, in place of hosts"),
+        );
+    }
+}
+
+/// More peers than iptables takes, where nothing else may be used.
+fn many_rules(item: &Item<Attack>, placed: &Placed, sink: &mut Sink) {
+    let by_iptables = |kind: &&dyn OnTraffic| kind.engine() == Engine::Iptables;
+    let faults = placed.attack.injections.iter().map(|one| &one.fault);
+    let mut lists = faults.filter_map(Fault::on_traffic).filter(by_iptables).flat_map(|kind| {
+        let traffic = kind.traffic();
+        [traffic.to, traffic.except]
+    });
+    // A list's length takes time, its weight does not.
+    let too_many = |count: &usize| *count > Engine::IPTABLES_PEERS;
+    let most =
+        lists.find_map(|peers| Some(peers.weight()).filter(too_many).map(|_| peers.len()).filter(too_many));
+    if let Some(most) = most {
+        let message = format!(
+            "a fault of attack `{}` has {most} peers; iptables takes a rule for each, {} at most",
+            placed.attack.name,
+            Engine::IPTABLES_PEERS
+        );
+        sink.push(
+            Problem::error(message)
+                .at(item.place(), "too many peers for iptables")
+                .help("name networks, such as 10.0.0.0/8, in place of hosts, or leave `engine` out"),
         );
     }
 }

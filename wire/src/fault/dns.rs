@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Misfit, OnTraffic, PeerSet, PortRange, Traffic, is_service};
+use super::{Direction, Engine, Misfit, OnTraffic, PeerSet, PortRange, Traffic, is_service};
 use crate::Span;
 
 /// What becomes of an answer.
@@ -109,6 +109,10 @@ impl OnTraffic for NetDns {
     fn traffic(&self) -> Traffic<'_> {
         let (to, service) = (&self.to, self.service.as_deref());
         Traffic { to, remote_ports: &Self::PORTS, service, ..Traffic::all(Direction::In) }
+    }
+    fn engine(&self) -> Engine {
+        // The kernel knows nothing about names.
+        Engine::UserSpace
     }
     fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
         vec![&mut self.to]

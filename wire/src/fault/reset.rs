@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, OnTraffic, PeerSet, PortRange, Protocol, Traffic};
+use super::{Direction, Engine, OnTraffic, PeerSet, PortRange, Protocol, Traffic};
 
 /// How often connections are reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -52,6 +52,9 @@ impl OnTraffic for NetReset {
             service: self.service.as_deref(),
             ..Traffic::all(Direction::Both)
         }
+    }
+    fn engine(&self) -> Engine {
+        Engine::Auto
     }
     fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
         vec![&mut self.to]

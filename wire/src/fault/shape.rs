@@ -46,6 +46,9 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Maximum number of peers in iptables rules. Each peer is a rule, and a packet pays for each rule that it is compared with.
+    pub const IPTABLES_PEERS: usize = 4_096;
+
     pub(super) fn is_auto(&self) -> bool {
         *self == Self::Auto
     }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    Fault, PeerSet, PortRange, Protocol,
+    Engine, Fault, PeerSet, PortRange, Protocol,
     net::{Connections, Direction},
 };
 use crate::Share;
@@ -64,6 +64,8 @@ fn nobody() -> &'static PeerSet {
 pub trait OnTraffic {
     /// Which.
     fn traffic(&self) -> Traffic<'_>;
+    /// The engine that is asked for; `auto` for kinds that have only one.
+    fn engine(&self) -> Engine;
     /// The lists of peers, for who knows more exactly what they are.
     fn selectors_mut(&mut self) -> Vec<&mut PeerSet>;
 }
@@ -227,6 +229,9 @@ macro_rules! on_traffic {
                     flows: self.flows,
                     connections: $connections(self),
                 }
+            }
+            fn engine(&self) -> crate::fault::Engine {
+                self.engine
             }
             fn selectors_mut(&mut self) -> Vec<&mut crate::fault::PeerSet> {
                 vec![&mut self.to, &mut self.except]

@@ -14,7 +14,10 @@ use std::{
 };
 
 use firedrill_probe::clock;
-use firedrill_wire::api::{Claim, Problem};
+use firedrill_wire::{
+    api::{Claim, Problem},
+    fault::Engine,
+};
 
 use super::{
     rules::{self, ALIVE_FOR, Fate, Harm},
@@ -33,7 +36,7 @@ use crate::{
     },
     undo::Undo,
 };
-use render::{MOST_PEERS, Render};
+use render::Render;
 
 /// A time that rules can have, far from now.
 const SOME_TIME: &str = "2037-01-01T00:00:00";
@@ -176,8 +179,9 @@ fn sayable(harm: &Harm) -> Result<(), String> {
         return Err("packets of several faults cannot be sent through lines of the kernel".to_owned());
     }
     let most = peers.len().max(harm.except.len());
-    if most > MOST_PEERS {
-        return Err(format!("{most} peers need nftables: a rule for each, {MOST_PEERS} at most"));
+    if most > Engine::IPTABLES_PEERS {
+        let peers = Engine::IPTABLES_PEERS;
+        return Err(format!("{most} peers need nftables: a rule for each, {peers} at most"));
     }
     if service.is_some() {
         return Err("a service's packets need nftables; choose by `user` or ports".to_owned());

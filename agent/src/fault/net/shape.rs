@@ -21,8 +21,6 @@ use crate::{
 pub trait Shape: OnTraffic + Send + Sync {
     /// What becomes of packets.
     fn impair(&self) -> Impair;
-    /// Who is to do it.
-    fn engine(&self) -> fault::Engine;
     /// Whether loopback is reached too.
     fn loopback(&self) -> bool {
         false

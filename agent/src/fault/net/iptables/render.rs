@@ -22,8 +22,6 @@ use crate::host::{
 
 /// So many ports fit into one rule; a range counts for two.
 const PORTS: usize = 15;
-/// Every packet that a rule must be compared with pays for each rule before it.
-pub(super) const MOST_PEERS: usize = 4_096;
 
 /// What the rules of a fault are made of.
 pub(super) struct Render<'a> {
