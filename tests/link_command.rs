@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             pipe(address);
             return ExitCode::SUCCESS;
         }
-        ["--complain"] => {
+        ["--complain", ..] => {
             eprintln!("olga@bastion: Permission denied (publickey).");
             return ExitCode::from(255);
         }
@@ -100,12 +100,14 @@ fn what_a_program_says_as_it_dies_is_in_the_error() {
         let olga = House::new().person("olga", Role::Operator);
         for (reach, says) in [
             (itself(&["--complain"]), "Permission denied (publickey)"),
+            (itself(&["--complain", "--token", "hunter2"]), "--token ***`"),
             (Reach::Command(vec!["/nowhere/ssh".to_owned()]), "No such file"),
             (Reach::Command(Vec::new()), "the command is empty"),
         ] {
             match agent(HOST, reach, &olga).status().await {
                 Err(error @ LinkError::Unreachable { .. }) => {
-                    assert!(error.to_string().contains(says), "{error}");
+                    let error = error.to_string();
+                    assert!(error.contains(says) && !error.contains("hunter2"), "{error}");
                 }
                 other => panic!("{other:?}"),
             }

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use firedrill_wire::DEFAULT_PORT;
+use firedrill_wire::{DEFAULT_PORT, hide};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -299,7 +299,7 @@ impl Building {
             let named = own.iter().fold(word.clone(), |word, address| word.replace(address, "%h"));
             if named == host.name { "%n".to_owned() } else { named }
         };
-        let connect = connect.iter().map(plain).collect::<Vec<_>>().join(" ");
+        let connect = hide::argv(&connect.iter().map(plain).collect::<Vec<_>>()).join(" ");
         let at_once = host
             .connect_at_once
             .or(self.defaults.connect_at_once)

@@ -55,8 +55,8 @@ pub(super) const fn patience(reach: &Reach) -> Duration {
 /// Where it leads, for messages.
 pub(super) fn describe(reach: &Reach) -> String {
     match reach {
-        Reach::Tcp(address) => address.clone(),
-        Reach::Command(argv) => format!("`{}`", argv.join(" ")),
+        Reach::Tcp(_) => reach.shown(),
+        Reach::Command(_) => format!("`{}`", reach.shown()),
     }
 }
 

@@ -177,6 +177,19 @@ fn more_than_an_agent_takes_is_told_with_its_place() {
 }
 
 #[test]
+fn secrets_of_the_way_to_a_host_are_not_written() {
+    let files = Files::new(2, ATTACKS[2]);
+    let path = files.dir.path().join("fleet.toml");
+    let connect = "connect = [\"relay\", \"--token\", \"hunter2\", \"%h\"]\nroles =";
+    let fleet = std::fs::read_to_string(&path).expect("reads").replace("roles =", connect);
+    std::fs::write(&path, fleet).expect("writes");
+    let plan = files.plan();
+    assert!(format!("{:?}", plan.hosts[0].agent).contains("hunter2"), "it is run as it was written");
+    let text = serde_json::to_string(&plan).expect("prints") + &print::text(&plan, &[], 110);
+    assert!(text.contains(r#"["relay","--token","***","10.0.0.1"]"#) && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
 fn plans_of_older_logs_are_read() {
     let plan = Files::new(60, ATTACKS[2]).plan();
     let mut old = serde_json::to_value(&plan).expect("prints");

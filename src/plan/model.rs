@@ -8,7 +8,7 @@ use std::{
 use firedrill_wire::{
     Fault, Share, Span,
     fault::PeerTable,
-    hide::HIDDEN,
+    hide::{self, HIDDEN},
     probe::{Arrivals, Connection, ProbeKind},
 };
 use ring::digest::{Context, SHA256};
@@ -79,7 +79,8 @@ pub struct Host {
     /// Its tags.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// How to reach its agent.
+    /// How to reach its agent. It is written without what may be a secret.
+    #[serde(serialize_with = "hidden::write_reach")]
     pub agent: Reach,
     /// The way to it that it shares with others: a bastion, most often. None where it is reached directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +111,17 @@ pub enum Reach {
     Command(Vec<String>),
 }
 
+impl Reach {
+    /// For people, without what may be a secret.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.clone(),
+            Self::Command(words) => hide::argv(words).join(" "),
+        }
+    }
+}
+
 /// A probe and where it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
@@ -134,10 +146,20 @@ pub struct Probe {
     pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// The request of a probe on its way into a log, a report or a digest, and out of an older log: without what may be a secret.
+/// The request of a probe, and how a host is reached, on their way into a log, a report or a digest: without what may be a
+/// secret. Requests are read without it, too: older logs had it.
 mod hidden {
-    use firedrill_wire::probe::ProbeKind;
+    use firedrill_wire::{hide, probe::ProbeKind};
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Reach;
+
+    pub(super) fn write_reach<S: Serializer>(reach: &Reach, serializer: S) -> Result<S::Ok, S::Error> {
+        match reach {
+            Reach::Tcp(_) => reach.serialize(serializer),
+            Reach::Command(words) => Reach::Command(hide::argv(words)).serialize(serializer),
+        }
+    }
 
     pub(super) fn write<S: Serializer>(kind: &ProbeKind, serializer: S) -> Result<S::Ok, S::Error> {
         kind.without_secrets().serialize(serializer)

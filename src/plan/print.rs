@@ -14,7 +14,7 @@ use tabled::{
 
 use super::{
     exchange,
-    model::{Attack, Goal, Objective, Phase, Plan, Reach},
+    model::{Attack, Goal, Objective, Phase, Plan},
     resolve::length,
 };
 use crate::alike;
@@ -246,15 +246,6 @@ fn probes(plan: &Plan, width: usize) -> String {
         ]);
     }
     finish(table, width)
-}
-
-/// How a host's agent is reached, in a line.
-#[must_use]
-pub fn reach(reach: &Reach) -> String {
-    match reach {
-        Reach::Tcp(address) => address.clone(),
-        Reach::Command(words) => words.join(" "),
-    }
 }
 
 fn finish(table: Builder, width: usize) -> String {

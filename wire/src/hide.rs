@@ -3,7 +3,11 @@
 //! The place of a text decides whether it is hidden, not its look: values of a query, a user in a URL, a body, and all headers
 //! except some that are known to hold no secrets. The look only decides whether a warning is given.
 
+mod argv;
+
 use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+pub use argv::argv;
 
 use crate::probe::{HttpProbe, ProbeKind};
 
@@ -257,12 +261,16 @@ pub fn names_secret(name: &str) -> bool {
     words.iter().any(|word| WORDS.contains(&word.as_str()) || ends.iter().any(|end| word.ends_with(end)))
 }
 
+fn begins_like_a_token(text: &str) -> bool {
+    const BEGINNINGS: [&str; 10] =
+        ["sk_live_", "sk_test_", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "eyJ"];
+    BEGINNINGS.iter().any(|begin| text.starts_with(begin) && text.len() >= begin.len() + 8)
+}
+
 /// Whether a text looks drawn at random, or begins like a token of a well-known service.
 #[must_use]
 pub fn looks_secret(text: &str) -> bool {
-    const BEGINNINGS: [&str; 10] =
-        ["sk_live_", "sk_test_", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "eyJ"];
-    if BEGINNINGS.iter().any(|begin| text.starts_with(begin) && text.len() >= begin.len() + 8) {
+    if begins_like_a_token(text) {
         return true;
     }
     let token = |c: char| c.is_ascii_alphanumeric() || "-_.+/=~".contains(c);
