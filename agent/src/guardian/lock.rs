@@ -3,13 +3,15 @@
 //! Somebody may delete the file while they live, alone or with its directory: each of them then makes it again, or takes the
 //! one that is there, beside the others. So they hold it shared; whoever wants it takes it for itself alone.
 //!
-//! The file names them. An agent that starts and finds the lock taken continues those of them that are stopped, so that
-//! they put back what is theirs; `undo --all` kills them and puts back itself. Stopped processes would hold lock and
-//! faults for ever.
+//! The file names them, and so does a copy in `/run` for when the state directory is gone or bad. An agent that starts and
+//! finds the lock taken continues those of them that are stopped, so that they put back what is theirs; `undo --all` kills
+//! them and puts back itself. Stopped processes would hold lock and faults for ever.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, OpenOptions},
     io,
+    os::fd::OwnedFd,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -17,22 +19,30 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, flock},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use crate::host::{
-    Paths,
-    process::{Name, Stat},
+use crate::{
+    host::{
+        Paths,
+        process::{Name, Stat},
+    },
+    journal::replace,
 };
 
 /// The file's name in the state directory.
 const FILE: &str = "lock";
+/// The name of the copy of the holders' names, in the directory in `/run`.
+const HOLDERS: &str = "holders";
 
 /// The lock. Children forked with it hold it too; it is free when the last of them is gone.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
+    /// The copy of the holders' names.
+    holders: PathBuf,
     held: Mutex<File>,
 }
 
@@ -47,14 +57,21 @@ impl Lock {
 
     fn take_with(paths: &Paths, patience: Duration, to_stopped: Option<Signal>) -> io::Result<Self> {
         let path = paths.state.join(FILE);
-        let mut file = open(&path)?;
         let until = Instant::now() + patience;
+        // Before the lock: where it is gone or cannot be opened it keeps nobody waiting, and what belongs to the sockets of
+        // stopped processes stays in the kernel until these end.
+        if let Some(signal) = to_stopped {
+            wait_gone(&signal_stopped_holders(paths, signal), until);
+        }
+        let mut file = open(&path)?;
         let mut said = false;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 // Deleted since it was opened, it keeps nobody out.
                 Ok(()) if !is_at(&file, &path) && Instant::now() < until => file = open(&path)?,
-                Ok(()) => return Ok(Self { path, held: Mutex::new(file) }),
+                Ok(()) => {
+                    return Ok(Self { path, holders: paths.run.join(HOLDERS), held: Mutex::new(file) });
+                }
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
                     if !std::mem::replace(&mut said, true) {
                         tracing::info!("waiting for another agent to let go of {}", path.display());
@@ -97,12 +114,13 @@ impl Lock {
         Self::take_with(paths, patience, Some(Signal::KILL))
     }
 
-    /// Names the processes that hold it, in the file. One that cannot be written names nobody.
+    /// Names the processes that hold it, in the file and in its copy. One that cannot be written names nobody.
     pub(super) fn name_holders(&self, pids: &[i32]) {
         let names = pids.iter().filter_map(|pid| Stat::read(*pid).ok().flatten());
         let text: String = names.map(|stat| format!("{}\n", stat.name)).collect();
         let file = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0));
+        let _ = replace(&self.holders, text.as_bytes(), 0o600);
     }
 
     /// Takes the lock again, on the file that is there now or on a new one, if somebody deleted or replaced the file.
@@ -148,10 +166,13 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Sends a signal to those who hold the lock and are stopped.
-fn signal_stopped_holders(paths: &Paths, signal: Signal) {
-    let text = std::fs::read_to_string(paths.state.join(FILE)).unwrap_or_default();
-    for name in text.lines().filter_map(|line| line.parse::<Name>().ok()) {
+/// Sends a signal to those who hold the lock and are stopped. Returns them.
+fn signal_stopped_holders(paths: &Paths, signal: Signal) -> Vec<OwnedFd> {
+    let mut signalled = Vec::new();
+    let files = [paths.state.join(FILE), paths.run.join(HOLDERS)];
+    let texts = files.map(|file| std::fs::read_to_string(file).unwrap_or_default());
+    let names = texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.parse::<Name>().ok());
+    for name in names.collect::<BTreeSet<_>>() {
         let Some(held) = Pid::from_raw(name.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
         else {
             continue;
@@ -167,7 +188,19 @@ fn signal_stopped_holders(paths: &Paths, signal: Signal) {
             };
             tracing::warn!("process {} of the agent before was stopped (SIGSTOP); it is {what}", name.pid);
             let _ = pidfd_send_signal(&held, signal);
+            signalled.push(held);
         }
+    }
+    signalled
+}
+
+/// Waits until these processes have ended, but not longer than that.
+fn wait_gone(processes: &[OwnedFd], until: Instant) {
+    for process in processes {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        // Readable once the process has ended.
+        let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left));
     }
 }
 
@@ -192,7 +225,8 @@ mod tests {
             assert!(!guardian.keep().unwrap());
             // As after a fork, the same lock in another process.
             let held = guardian.held.lock().unwrap().try_clone().unwrap();
-            let worker = Lock { path: guardian.path.clone(), held: Mutex::new(held) };
+            let (path, holders) = (guardian.path.clone(), guardian.holders.clone());
+            let worker = Lock { path, holders, held: Mutex::new(held) };
             if with_directory {
                 std::fs::remove_dir_all(&paths.state).unwrap();
             } else {

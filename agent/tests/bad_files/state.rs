@@ -24,6 +24,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_helper_heals_with_a_read_only_state_directory", || worker_dies(read_only, 1, 0)),
     ("the_helper_heals_with_a_file_in_place_of_the_state_directory", || worker_dies(a_file, LOST, LOST)),
     ("the_helper_heals_with_no_state_directory", || worker_dies(removed, LOST, 0)),
+    ("undo_all_ends_stopped_processes_with_a_file_in_place_of_the_state_directory", || stopped(a_file, UNDO)),
+    ("undo_all_ends_stopped_processes_with_no_state_directory", || stopped(removed, UNDO)),
+    ("a_start_wakes_stopped_processes_with_a_file_in_place_of_the_state_directory", || {
+        stopped(a_file, &["serve"])
+    }),
     ("a_stuck_undo_is_told_without_a_journal", stuck),
     ("a_halt_that_nobody_will_remember_is_told", halt),
     ("what_was_put_back_is_journaled_later", journaled_later),
@@ -123,13 +128,13 @@ fn undo_all(bad: Bad, first: i32, later: i32) {
     agent.swept("run");
     let status = agent.verb(&["status"]).ends_with(0);
     assert!(status.stdout.contains("InForce"), "{status:?}");
-    let undo = agent.verb(&["undo", "--all", "--no-halt"]).ends_with(first);
+    let undo = agent.verb(UNDO).ends_with(first);
     assert!(undo.stdout.contains("Undone"), "{undo:?}");
     assert_eq!(undo.stderr.contains("damaged or lost"), first == LOST, "{undo:?}");
     assert_eq!(agent.swept("run").as_deref(), Some(""), "swept without a journal");
     assert_over_after(&agent, later);
     // Somebody may have put his own there since.
-    let again = agent.verb(&["undo", "--all", "--no-halt"]).ends_with(later);
+    let again = agent.verb(UNDO).ends_with(later);
     assert_eq!(again.stdout.contains("nothing was in force"), later == 0, "{again:?}");
     assert_eq!(undone(&agent), 1, "{again:?}");
 }
@@ -159,12 +164,34 @@ fn worker_dies(bad: Bad, code: i32, later: i32) {
     assert_over_after(&agent, later);
 }
 
+const UNDO: &[&str] = &["undo", "--all", "--no-halt"];
+
+/// The lock, which names its holders, is gone with the state directory. What belongs to their sockets stays in the kernel as
+/// long as they are stopped, so they must be found by another file.
+fn stopped(bad: Bad, verb: &[&str]) {
+    let mut agent = Agent::in_force();
+    let copy = agent.path("run/open.json");
+    wait("the copy to say so", || fs::read_to_string(&copy).is_ok_and(|text| text.contains("in-force")));
+    Processes::ALL.iter().for_each(|who| agent.processes.signal(*who, Signal::STOP));
+    let _mounted = bad(&agent.path("state"));
+    if verb != UNDO {
+        // Continued, the others put back because of this; an agent that is whole would go on.
+        agent.processes.signal(Who::Guardian, Signal::KILL);
+    }
+    agent.verb(verb).ends_with(LOST);
+    for who in Processes::ALL {
+        wait("the stopped processes to be gone", || agent.processes.is_gone(who));
+    }
+    agent.guardian.wait().unwrap();
+    assert!(!agent.effect());
+}
+
 fn stuck() {
     let mut agent = Agent::in_force();
     fs::write(agent.path("run/world/a.hopeless"), "").unwrap();
     agent.kill_all();
     let _mounted = a_file(&agent.path("state"));
-    for verb in [&["serve"][..], &["undo", "--all", "--no-halt"]] {
+    for verb in [&["serve"][..], UNDO] {
         agent.verb(verb).ends_with(6);
         assert!(agent.active().contains("InForce"), "{}", agent.active());
     }
