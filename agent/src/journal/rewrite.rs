@@ -18,7 +18,7 @@ use firedrill_wire::{
 use super::{
     BYTES_KEPT, EVENTS_KEPT, Journal, JournalError, LARGE,
     file::{Log, Seen},
-    record::{Record, decode, encode, salvage},
+    record::{Record, encode, records_of},
     replace,
     replay::{Replayed, replay},
 };
@@ -97,7 +97,7 @@ fn read(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunId]) -> io::Result<Vec<u8>> {
+pub(super) fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunId]) -> io::Result<Vec<u8>> {
     let open: BTreeSet<&InjectionId> = now.open().map(|found| found.intent.id()).collect();
     let kept: BTreeSet<&InjectionId> = now
         .injections
@@ -109,15 +109,16 @@ fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunId]) -> io::
     let mut records = vec![header];
     records.extend(now.tombstones.records());
     let mut events = Vec::new();
-    for line in bytes.split(|&byte| byte == b'\n') {
-        match decode(line) {
-            Ok(Record::Intent(intent)) if kept.contains(intent.id()) => records.push(Record::Intent(intent)),
-            Ok(record @ Record::BetterUndo { .. }) if matches!(&record, Record::BetterUndo { injection, .. } if open.contains(injection)) =>
-            {
-                records.push(record);
+    // An event that stands in a damaged line decides what is open, as any other does.
+    let whole = usize::try_from(now.whole).unwrap_or(bytes.len()).min(bytes.len());
+    for line in bytes[..whole].split(|&byte| byte == b'\n') {
+        for record in records_of(line) {
+            match &record {
+                Record::Intent(intent) if kept.contains(intent.id()) => records.push(record),
+                Record::BetterUndo { injection, .. } if open.contains(injection) => records.push(record),
+                Record::Event(event) => events.push((event.clone(), line.len())),
+                _ => {}
             }
-            Ok(Record::Event(event)) => events.push((event, line.len())),
-            _ => {}
         }
     }
     // All events of kept injections stay; of the others only the newest.
@@ -252,10 +253,7 @@ impl Journal {
     /// Returns the records that a cut journal still has, and after them those in `open`.
     fn cut_text(&self, left: &[u8], open: &[Record]) -> io::Result<Vec<u8>> {
         let told = told(open);
-        let left = left.split(|&byte| byte == b'\n').flat_map(|line| match decode(line) {
-            Ok(record) => vec![record],
-            Err(_) => salvage(line),
-        });
+        let left = left.split(|&byte| byte == b'\n').flat_map(records_of);
         let (mut text, mut events) = (encode(&self.header())?, Vec::new());
         for record in left {
             match record {

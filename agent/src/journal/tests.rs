@@ -167,6 +167,41 @@ fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
 }
 
 #[test]
+fn compaction_of_a_damaged_journal_opens_and_closes_nothing() {
+    let disk = Disk::new();
+    disk.filled();
+    let whole = fs::read(disk.file()).unwrap();
+    let header =
+        Record::Header { format: record::FORMAT, identity: here(), version: "1".to_owned(), last_seq: 0 };
+    for at in 0..whole.len() {
+        for flip in [0x20, whole[at] ^ b'\n', whole[at] ^ b'x'] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            let before = replay(&bytes);
+            let short = rewrite::shorter(&bytes, &before, header.clone(), &[]).unwrap();
+            assert_eq!(open(&replay(&short)), open(&before), "byte {at} ^ {flip:#x}");
+        }
+    }
+    // A journal that was cut within a record, to which another one was written.
+    for cut in 1..whole.len() {
+        let mut bytes = whole[..cut].to_vec();
+        for (id, to) in [("c", State::Disarmed), ("b", State::Undoing), ("b", State::Undone)] {
+            let event = firedrill_wire::journal::AgentEvent {
+                seq: 99,
+                boot_us: 1,
+                boot_id: String::new(),
+                wall_us: 1,
+                what: changed(id, to),
+            };
+            bytes.extend(record::encode(&Record::Event(event)).unwrap());
+        }
+        let before = replay(&bytes);
+        let short = rewrite::shorter(&bytes, &before, header.clone(), &[]).unwrap();
+        assert_eq!(open(&replay(&short)), open(&before), "cut at {cut}");
+    }
+}
+
+#[test]
 fn what_a_lost_record_leaves_in_doubt_is_undone_once_more() {
     let disk = Disk::new();
     disk.filled();
