@@ -27,7 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("undo_all_ends_stopped_processes_with_a_file_in_place_of_the_state_directory", || stopped(a_file, UNDO)),
     ("undo_all_ends_stopped_processes_with_no_state_directory", || stopped(removed, UNDO)),
     ("a_start_wakes_stopped_processes_with_a_file_in_place_of_the_state_directory", || {
-        stopped(a_file, &["serve"])
+        stopped(a_file, &["serve"]);
     }),
     ("a_stuck_undo_is_told_without_a_journal", stuck),
     ("a_halt_that_nobody_will_remember_is_told", halt),

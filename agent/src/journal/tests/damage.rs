@@ -1,0 +1,204 @@
+//! Journals that are torn, flipped, cut, deleted or replaced.
+
+use super::*;
+
+#[test]
+fn a_torn_tail_is_cut_off_and_said() {
+    let disk = Disk::new();
+    disk.filled();
+    let whole = fs::read(disk.file()).unwrap();
+    let last = whole[..whole.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    for cut in last + 1..whole.len() {
+        fs::write(disk.file(), &whole[..cut]).unwrap();
+        let (mut journal, replayed) = disk.open();
+        assert_eq!(open(&replayed).len(), 2);
+        assert_eq!(replayed.halted_by, None, "the last record was the halt");
+        assert!(replayed.damage[0].contains("never finished"), "{:?}", replayed.damage);
+        journal.event(What::Halted { by: "bob".into() });
+        journal.sync();
+        let (_, replayed) = disk.open();
+        assert!(replayed.damage.is_empty());
+        assert_eq!(replayed.halted_by.as_deref(), Some("bob"));
+    }
+}
+
+#[test]
+fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
+    let disk = Disk::new();
+    disk.filled();
+    let whole = fs::read(disk.file()).unwrap();
+    let records = whole.iter().filter(|&&byte| byte == b'\n').count();
+    for at in 0..whole.len() - 1 {
+        for flip in [0x20, whole[at] ^ b'\n'] {
+            if flip == 0 {
+                continue;
+            }
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            let replayed = replay(&bytes);
+            assert!(!replayed.damage.is_empty(), "byte {at} ^ {flip:#x}");
+            let line = whole[..at].iter().filter(|&&byte| byte == b'\n').count();
+            // Records: header, intents a b c, ten others. Only the intent that was hit may be missing.
+            for (intent, id) in [(1, "a"), (2, "b"), (3, "c")] {
+                let known = replayed.injections.iter().any(|found| found.intent.id().as_str() == id);
+                assert_eq!(known, line != intent || known, "byte {at} ^ {flip:#x} of line {line}: {id}");
+            }
+            assert!(line < records);
+            // What was in force is undone still, unless its own intent was hit.
+            if line != 2 {
+                assert!(
+                    open(&replayed).iter().any(|(id, _)| *id == "b"),
+                    "byte {at} ^ {flip:#x} of line {line}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn compaction_of_a_damaged_journal_opens_and_closes_nothing() {
+    let disk = Disk::new();
+    disk.filled();
+    let whole = fs::read(disk.file()).unwrap();
+    let header =
+        Record::Header { format: record::FORMAT, identity: here(), version: "1".to_owned(), last_seq: 0 };
+    for at in 0..whole.len() {
+        for flip in [0x20, whole[at] ^ b'\n', whole[at] ^ b'x'] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            let before = replay(&bytes);
+            let short = rewrite::shorter(&bytes, &before, header.clone(), &[]).unwrap();
+            assert_eq!(open(&replay(&short)), open(&before), "byte {at} ^ {flip:#x}");
+        }
+    }
+    // A journal that was cut within a record, to which another one was written.
+    for cut in 1..whole.len() {
+        let mut bytes = whole[..cut].to_vec();
+        for (id, to) in [("c", State::Disarmed), ("b", State::Undoing), ("b", State::Undone)] {
+            let event = firedrill_wire::journal::AgentEvent {
+                seq: 99,
+                boot_us: 1,
+                boot_id: String::new(),
+                wall_us: 1,
+                what: changed(id, to),
+            };
+            bytes.extend(record::encode(&Record::Event(event)).unwrap());
+        }
+        let before = replay(&bytes);
+        let short = rewrite::shorter(&bytes, &before, header.clone(), &[]).unwrap();
+        assert_eq!(open(&replay(&short)), open(&before), "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_a_lost_record_leaves_in_doubt_is_undone_once_more() {
+    let disk = Disk::new();
+    disk.filled();
+    let text = fs::read_to_string(disk.file()).unwrap();
+    let without: String =
+        text.lines().filter(|line| !line.contains("undoing")).map(|line| format!("{line}\n")).collect();
+    let replayed = replay(without.as_bytes());
+    assert_eq!(open(&replayed)[0], ("a", State::Undoing));
+    assert!(!replayed.damage.is_empty());
+}
+
+#[test]
+fn what_is_over_stays_over_also_where_records_are_damaged() {
+    let disk = Disk::new();
+    disk.filled();
+    let over = |id: &str, state| Closed::of(&intent(id), state, String::new(), Vec::new());
+    let closed = [over("b", State::Undone), over("c", State::Disarmed), over("x", State::Undone)];
+    keep_closed(&disk.paths.run, &here(), closed.clone()).unwrap();
+    // The copy is of an earlier time, and by its number the journal was cut: without the list all of it would be open.
+    let copied =
+        [(&intent("b"), State::InForce), (&intent("c"), State::Armed), (&intent("x"), State::InForce)];
+    write_copy(&disk.paths.run, &here(), 99, copied.into_iter()).unwrap();
+    assert_eq!(
+        open(&read(&disk.paths).unwrap()),
+        [("b", State::InForce), ("c", State::Injecting), ("x", State::InForce)]
+    );
+    let (replayed, news) = read_any(&disk.paths, &here());
+    assert_eq!((open(&replayed), news), (vec![], closed.to_vec()));
+    assert!(!replayed.damage.is_empty());
+
+    // The same by the copy alone.
+    fs::remove_file(disk.file()).unwrap();
+    fs::create_dir(disk.file()).unwrap();
+    let (replayed, news) = read_any(&disk.paths, &here());
+    assert_eq!((open(&replayed), news), (vec![], closed.to_vec()));
+    assert!(!replayed.damage.is_empty());
+}
+
+#[test]
+fn what_somebody_cut_is_not_made_shorter_and_loses_nothing_of_what_is_open() {
+    let disk = Disk::new();
+    disk.filled();
+    let (mut journal, _) = disk.open();
+    let empty = || fs::File::options().write(true).open(disk.file()).unwrap().set_len(0).unwrap();
+    // Cut before it begins, and what is written next makes it long again.
+    let [long, again] = [(); 2].map(|()| journal.begin_compaction(true).unwrap().unwrap());
+    empty();
+    journal.event(changed("b", State::Undoing));
+    assert!(journal.begin_compaction(true).unwrap().is_none(), "it has a hole");
+    // Cut after it began, so that what is read has one.
+    assert!(again.shorten(&[], &["b".parse().unwrap()]).unwrap_err().chain().contains("it lacks b"));
+    journal.take_shorter(long.shorten(&[], &[]).unwrap()).unwrap();
+    assert_eq!(journal.lost(), Some(Lost::Cut), "the next look makes it anew");
+    assert!(!disk.file().with_extension("damaged").exists());
+}
+
+#[test]
+fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
+    for (damage, lost) in [
+        ("delete", Lost::Deleted),
+        ("replace", Lost::Replaced),
+        ("empty", Lost::Cut),
+        ("cut", Lost::Cut),
+        ("empty and delete", Lost::Deleted),
+        ("empty and replace", Lost::Replaced),
+    ] {
+        for write_before in [false, true] {
+            let disk = Disk::new();
+            disk.filled();
+            let (mut journal, before) = disk.open();
+            journal.sync();
+            assert_eq!(journal.lost(), None);
+            let length = fs::metadata(disk.file()).unwrap().len();
+            let short = match damage {
+                "cut" => length - 7,
+                _ if damage.starts_with("empty") => 0,
+                _ => length,
+            };
+            fs::File::options().write(true).open(disk.file()).unwrap().set_len(short).unwrap();
+            if write_before {
+                journal.event(changed("b", State::Undoing));
+            }
+            match damage {
+                _ if damage.ends_with("delete") => fs::remove_file(disk.file()).unwrap(),
+                _ if damage.ends_with("replace") => {
+                    super::replace(&disk.file(), b"not a journal\n", 0o600).unwrap();
+                }
+                _ => {}
+            }
+            assert_eq!(journal.lost(), Some(lost), "{damage}");
+            let b = before.open().find(|found| found.intent.id().as_str() == "b").unwrap();
+            let mut open = vec![tombstone("gone", false), Record::Intent(Box::new(b.intent.clone()))];
+            let halted = What::Halted { by: "alice".into() };
+            for what in [halted, changed("b", State::Injecting), changed("b", State::InForce)] {
+                let seq = before.last_seq;
+                let boot_id = "b1".to_owned();
+                open.push(Record::Event(AgentEvent { seq, boot_us: 1, boot_id, wall_us: 1, what }));
+            }
+            journal.make_anew(lost, &open).unwrap();
+            assert_eq!(journal.lost(), None, "{damage}");
+            let (_, after) = disk.open();
+            assert!(after.damage.is_empty(), "{damage}: {:?}", after.damage);
+            let state = if write_before { State::Undoing } else { State::InForce };
+            let found = after.open().find(|found| found.intent.id().as_str() == "b").unwrap();
+            assert_eq!((found.state, after.last_seq), (state, journal.last_seq()), "{damage}");
+            assert!(after.tombstones.bar_run(&"gone".parse().unwrap()));
+            assert_eq!(after.halted_by.as_deref(), Some("alice"), "{damage}");
+            assert_eq!(disk.file().with_extension("replaced").exists(), lost == Lost::Replaced);
+        }
+    }
+}
