@@ -1,4 +1,4 @@
-//! What the prober can keep: 5,000 requests a second against a small server on loopback, in a process of its own.
+//! Measures which rate the prober keeps: 5,000 requests a second against a small server on loopback, in a process of its own.
 //!
 //! `cargo run --release -p firedrill-probe --example prober_bench [-- REQUESTS_A_SECOND [SECONDS]]`
 

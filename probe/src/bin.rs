@@ -1,4 +1,4 @@
-//! What one second measured: counted while it is open, sealed into a [`Bin`] when it is complete.
+//! The counters of one second: counted while it is open, sealed into a [`Bin`] when it is complete.
 //!
 //! Never decides what a request was worth; the ledger does.
 
@@ -33,7 +33,7 @@ pub enum HistogramError {
     Text {
         /// The probe's name.
         probe: String,
-        /// What is wrong.
+        /// The error.
         source: base64::DecodeError,
     },
     /// Not a V2 histogram.
@@ -41,7 +41,7 @@ pub enum HistogramError {
     Format {
         /// The probe's name.
         probe: String,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
 }
@@ -89,7 +89,7 @@ pub(crate) fn empty() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
 /// A second that is being counted.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// How long it really was, where measuring ended within it.
+    /// Its real length, where measuring ended within it.
     cut_us: Option<u64>,
     /// The number of the first request that was due, and when, in microseconds after the start.
     first: Option<(u64, u64)>,

@@ -21,7 +21,7 @@ pub enum ProbeError {
         "the probes may need {needed} connections at once, and this process may open {limit} files; raise the limit (LimitNOFILE, ulimit -n), or lower rates or time-outs"
     )]
     Files {
-        /// What rate × time-out comes to, over all probes.
+        /// Rate × time-out, summed over all probes.
         needed: u64,
         /// The hard limit.
         limit: u64,

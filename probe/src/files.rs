@@ -1,4 +1,4 @@
-//! How many files this process may open: a probe whose service stalls needs rate × time-out connections at once, and
+//! The limit of open files of this process: a probe whose service stalls needs rate × time-out connections at once, and
 //! must not find out in the middle of the outage that it cannot have them.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -61,7 +61,7 @@ pub(crate) fn destination(kind: &ProbeKind) -> Option<(String, u16)> {
     }
 }
 
-/// Where a probe connects to; `field` is the value that names it.
+/// The destination of a probe; `field` is the value that names it.
 fn resolver(spec: &ProbeSpec, field: Field, host: &str, port: u16) -> Result<Resolver, Refusal> {
     Resolver::new(host, port, &spec.names).ok_or_else(|| {
         let what = format!("the fleet names `{host}` and gives it no address");

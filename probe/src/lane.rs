@@ -18,7 +18,7 @@ use crate::{
     stall::Stalls,
 };
 
-/// What all lanes share.
+/// State that all lanes share.
 pub(crate) struct Common {
     /// The prober's own standstills.
     pub(crate) stalls: Mutex<Stalls>,

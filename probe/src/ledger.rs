@@ -12,7 +12,7 @@ use crate::{
     stall::Stalls,
 };
 
-/// What holds for every request of a probe.
+/// Settings that all requests of a probe share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// A whole answer must be there so long after the request was sent, in microseconds.
@@ -108,7 +108,7 @@ impl<H> Ledger<H> {
         None
     }
 
-    /// What the request can be cancelled with.
+    /// The handle that cancels the request.
     pub(crate) fn attach(&mut self, ticket: Ticket, handle: H) {
         if let Some(entry) = self.entry(ticket) {
             entry.handle = Some(handle);

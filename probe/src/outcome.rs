@@ -21,7 +21,7 @@ pub(crate) enum Cause {
     Status(u16),
     /// The body does not contain what the probe wants.
     Body,
-    /// What was answered is not HTTP.
+    /// The answer is not HTTP.
     Protocol,
 }
 
@@ -56,7 +56,7 @@ impl From<Cause> for Failure {
     }
 }
 
-/// How long each phase of a request took, in microseconds; 0 where it was not gone through.
+/// The duration of each phase of a request, in microseconds; 0 for a phase that it skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Phases {
     /// Looking up the name.
@@ -89,7 +89,7 @@ impl Phases {
     }
 }
 
-/// What an error of a socket says about the request.
+/// Classifies a socket error as an outcome of the request.
 pub(crate) fn of_io(error: &io::Error) -> Failure {
     use io::ErrorKind as Kind;
     if is_own_limit(error) {

@@ -27,7 +27,7 @@ pub enum Field {
     Headers,
     /// The body.
     Body,
-    /// Where the bearer token lies.
+    /// The source of the bearer token.
     Bearer,
     /// The file of authorities.
     CaFile,

@@ -33,7 +33,7 @@ pub(crate) fn given(host: &str, names: &BTreeMap<String, Vec<IpAddr>>) -> Option
     }
 }
 
-/// Where a probe connects to.
+/// The destination of a probe.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     host: String,

@@ -33,7 +33,7 @@ const TASKS_A_LOOK: u32 = 8;
 /// Probes that run. Dropping it stops them, without waiting.
 #[derive(Debug)]
 pub struct Running {
-    /// What they measure; stays after they have stopped.
+    /// Their measurements; they stay after the probes have stopped.
     pub spool: Arc<Spool>,
     stop: CancellationToken,
     starts: Arc<Mutex<Histogram<u64>>>,

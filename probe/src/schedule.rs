@@ -142,7 +142,7 @@ fn period_ps(rate: f64) -> Option<u128> {
     Some(Duration::try_from_secs_f64(1000.0 / rate).ok()?.as_nanos())
 }
 
-/// How many requests at that rate are due within that time, rounded up. None for a rate that cannot be.
+/// Returns the number of requests that are due within a time at a rate, rounded up; `None` for an impossible rate.
 #[must_use]
 pub fn requests_within(rate: f64, span: Duration) -> Option<u64> {
     u64::try_from((span.as_nanos() * 1000).div_ceil(period_ps(rate)?)).ok()
@@ -181,7 +181,7 @@ pub fn follow(
     Some(dues)
 }
 
-/// How many requests may be under way at once: those of a whole time-out, and as many more as random moments can bunch
+/// Returns the maximum number of requests in flight: those of a whole time-out, and as many more as random moments can bunch
 /// together. None for a rate that cannot be.
 #[must_use]
 pub fn most_at_once(rate: f64, timeout: Duration, arrivals: Arrivals) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! What was measured, kept until the memory for it is used up, for any number of readers.
+//! Keeps measurements for any number of readers, up to a maximum of memory.
 //!
 //! Numbers rise by one with each bin. Where memory ran out the oldest bins are dropped, never the newest, and a reader
 //! sees it: the first number that it gets is not the one after the last that it had.
@@ -129,7 +129,7 @@ impl Drop for Writer {
     }
 }
 
-/// What a bin takes in memory, in bytes, a little too much rather than too little.
+/// The memory that a bin takes, in bytes; an upper estimate.
 fn size(bin: &Bin) -> usize {
     const ALLOCATION: usize = 16;
     // A map's node is allocated whole, for eleven entries of a text and a number.

@@ -1,6 +1,6 @@
 //! When the prober itself stood still: starved of CPU, stopped, or suspended with the machine.
 //!
-//! What was under way then was not measured: an answer may have lain unread in the kernel. Never reads a clock.
+//! Requests that were in flight then were not measured: an answer may have lain unread in the kernel. Never reads a clock.
 
 use std::collections::VecDeque;
 

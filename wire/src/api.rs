@@ -40,9 +40,9 @@ pub const END: &str = "end";
 pub struct Problem {
     /// Short and stable, for programs: `not-allowed`, `halted`, `unknown-run`, `tombstone`, `too-late`, …
     pub code: String,
-    /// What was tried, on what, and what is wrong.
+    /// The action, its object, and the error.
     pub title: String,
-    /// What to do next.
+    /// The next step for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
 }
@@ -79,13 +79,13 @@ impl Arm {
     pub const MOST: usize = 100;
 }
 
-/// What people on a host are told about a drill.
+/// The description of a drill for people on a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The scenario's name.
     #[serde(deserialize_with = "text::short")]
     pub drill: String,
-    /// Who started it. An agent takes the name of the certificate instead.
+    /// The person who started it. An agent takes the name of the certificate instead.
     #[serde(deserialize_with = "text::short")]
     pub operator: String,
     /// The ticket, if there is one.
@@ -100,7 +100,7 @@ pub struct ArmOne {
     pub id: InjectionId,
     /// When to start, by the agent's CLOCK_BOOTTIME, in microseconds.
     pub start_boot_us: u64,
-    /// How long it stays; the agent heals it by itself at the end.
+    /// Duration of the hold; the agent undoes it by itself at the end.
     pub hold: Span,
     /// As prepare gave it.
     pub fingerprint: String,
@@ -127,7 +127,7 @@ pub struct Renewed {
     pub clock: Clock,
     /// The newest event in the journal.
     pub last_seq: u64,
-    /// What of the run is open.
+    /// The open injections of the run.
     pub open: Vec<OpenOne>,
 }
 
@@ -145,7 +145,7 @@ pub struct OpenOne {
     /// When it ends by itself, by CLOCK_BOOTTIME in microseconds. Until it is in force, as planned: a start that
     /// takes its time moves the end.
     pub ends_boot_us: u64,
-    /// What it does, for people.
+    /// Its effects, for people.
     pub effects: Vec<String>,
     /// About the drill.
     #[serde(default)]
@@ -158,14 +158,14 @@ pub struct OpenOne {
 /// Puts things back. Never refused to a person whose certificate this agent's authority has signed and not revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// What to put back.
+    /// The scope: what is undone.
     pub scope: UndoScope,
     /// Latch a halt: refuse every further injection until somebody releases it.
     #[serde(default)]
     pub halt: bool,
 }
 
-/// What to put back.
+/// The scope: what is undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UndoScope {
@@ -185,7 +185,7 @@ pub struct UndoAnswer {
     /// Runs that this ends and that are known here: a coordinator that follows this agent's events hears of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunId>,
-    /// What could not be put back, each with what was tried and how to do it by hand.
+    /// Injections that could not be undone, each with the attempt and the manual steps.
     pub stuck: Vec<String>,
     /// Objects that were removed from the kernel because they had Firedrill's name and belonged to no live injection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-//! What an agent saw of its own fault: was it there, and did anything meet it?
+//! Evidence that an agent has of its own fault: whether it was there, and whether any traffic or process met it.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,6 @@ pub struct Evidence {
     /// How often something met it since the start, where that can be counted (packets).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// What was looked at and seen, for people.
+    /// The object that was observed and the observation, for people.
     pub detail: String,
 }

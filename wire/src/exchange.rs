@@ -28,7 +28,7 @@ impl std::fmt::Display for Way {
     }
 }
 
-/// What is to be asked: `POST /v1/runs/{run}/exchange`.
+/// The request: `POST /v1/runs/{run}/exchange`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// Who.
@@ -49,23 +49,23 @@ impl Exchange {
     /// An answer is never waited for longer.
     pub const LONGEST: Span = Span::secs(10);
 
-    /// How long it takes at most.
+    /// Maximum time that it takes.
     #[must_use]
     pub fn takes(&self) -> Span {
         Span::micros(self.every.as_micros().saturating_mul(u64::from(self.count))) + self.within
     }
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchanged {
-    /// How many were sent, or tried.
+    /// Number of packets that were sent, or whose sending was tried.
     pub sent: u32,
-    /// How many were answered.
+    /// Number of packets that were answered.
     pub answered: u32,
-    /// How many were refused: a TCP reset. Something answered, but it may be a firewall on the way.
+    /// Number of packets that were refused by a TCP reset. Something answered, but it may be a firewall on the way.
     pub refused: u32,
-    /// How many could not be sent, or were told unreachable.
+    /// Number of packets that could not be sent, or whose destination was reported unreachable.
     pub failed: u32,
     /// Why, of the first that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ impl Exchanged {
         self.times_us.get(self.times_us.len().checked_sub(1)? / 2).copied()
     }
 
-    /// How many came back in one way or another.
+    /// Returns the number of packets that had any answer.
     #[must_use]
     pub const fn back(&self) -> u32 {
         self.answered.saturating_add(self.refused)

@@ -1,4 +1,4 @@
-//! Who a certificate speaks for: its URI names, and how they are spelt.
+//! The person or host that a certificate names: its URI names and their spelling.
 //!
 //! | URI name | meaning |
 //! |---|---|
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 const SCHEME: &str = "firedrill://";
 
-/// What a person may do.
+/// The role of a person: which calls are allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -56,17 +56,17 @@ impl FromStr for Role {
 pub struct Person {
     /// The name, such as `alice`.
     pub name: String,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
     /// Their team, if it is named.
     pub team: Option<String>,
     /// Environments that the certificate is good for; empty means all.
     pub environments: Vec<String>,
-    /// What in the names could not be understood. A restriction may be lost in it: whoever has any may not harm.
+    /// Names that could not be read. A restriction may be lost in them, so a person who has any may not harm.
     pub flaws: Vec<String>,
 }
 
-/// Who a certificate speaks for.
+/// The person or host that a certificate names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// An agent.
@@ -109,7 +109,7 @@ impl Identity {
     /// Reads all URI names of one certificate; those of other schemes are passed over.
     ///
     /// # Errors
-    /// Where they do not name exactly one person or host.
+    /// The names do not name exactly one person or host.
     pub fn from_uris<'a>(uris: impl IntoIterator<Item = &'a str>) -> Result<Self, IdentityError> {
         let mut host: Option<String> = None;
         let mut facts = Facts::default();

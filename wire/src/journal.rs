@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InjectionId, RunId, evidence::Evidence};
 
-/// Where an injection stands.
+/// The state of an injection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -77,7 +77,7 @@ pub struct AgentEvent {
     pub boot_id: String,
     /// When, by the host's wall clock: microseconds since 1970 UTC. For people; never calculated with.
     pub wall_us: u64,
-    /// What happened.
+    /// The event itself.
     #[serde(flatten, deserialize_with = "known_or_not")]
     pub what: What,
 }
@@ -88,7 +88,7 @@ fn known_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Wha
     Ok(What::deserialize(&value).unwrap_or_else(|_| What::Unknown { text: value.to_string() }))
 }
 
-/// What happened on a host.
+/// An event on a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
@@ -96,9 +96,9 @@ pub enum What {
     AgentStarted {
         /// Its version.
         version: String,
-        /// How many injections it found open and put back first.
+        /// Number of injections that it found open and put back first.
         healed: u32,
-        /// What was wrong with the journal, if anything (a torn tail, a damaged record).
+        /// Damage of the journal, if any: a torn tail, a damaged record.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         damage: Vec<String>,
     },
@@ -113,7 +113,7 @@ pub enum What {
         /// Why it is being put back, where it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<HealReason>,
-        /// What was done, found or went wrong, for people.
+        /// Details for people: the action, the finding or the error.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
         /// Things found on the way that others did: an administrator stopped the unit, a process was replaced.
@@ -137,7 +137,7 @@ pub enum What {
         injection: InjectionId,
         /// Of which run.
         run: RunId,
-        /// What was seen.
+        /// The observation.
         evidence: Evidence,
     },
     /// The lease of a run ended without renewal; all of the run is being put back.

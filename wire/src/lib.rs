@@ -1,4 +1,4 @@
-//! What Firedrill's coordinator and agents say to each other.
+//! The messages between Firedrill's coordinator and its agents.
 //!
 //! Pure data: types, their text forms and their limits. Nothing here opens a file or a socket, reads a clock,
 //! or knows what a fault does. The types are the compatibility contract of `/v1`: readers ignore fields that

@@ -1,4 +1,4 @@
-//! What a probe is, and what it measured.
+//! Probes and their measurements.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -11,7 +11,7 @@ use crate::Span;
 pub struct ProbeSpec {
     /// Its name in the scenario.
     pub name: String,
-    /// What is asked.
+    /// The request.
     pub kind: ProbeKind,
     /// Requests a second on the mean, open loop.
     pub rate: f64,
@@ -31,7 +31,7 @@ pub struct ProbeSpec {
     pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// What is asked.
+/// The request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeKind {
@@ -142,7 +142,7 @@ pub struct Requests {
     pub outcomes: String,
 }
 
-/// What a probe measured in one second at one vantage. Every request counts in the bin in which it was *due*.
+/// The measurements of a probe in one second at one vantage. Every request counts in the bin in which it was *due*.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     /// Rises by one with each bin of this vantage and run; starts at 1.

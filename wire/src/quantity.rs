@@ -1,4 +1,4 @@
-//! How much data, and how much a second, as people write it: `32kB`, `10mbit`.
+//! Sizes of data and data rates as people write them: `32kB`, `10mbit`.
 //!
 //! Never a bare number: `10` of what? And never `bps`, which is bits to some and bytes to others.
 

@@ -24,7 +24,7 @@ impl Span {
     /// No time at all.
     pub const ZERO: Self = Self(Duration::ZERO);
 
-    /// So many whole seconds.
+    /// A span of whole seconds.
     #[must_use]
     pub const fn secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -36,7 +36,7 @@ impl Span {
         Self(Duration::from_micros(microseconds))
     }
 
-    /// So many milliseconds.
+    /// A span of milliseconds.
     #[must_use]
     pub const fn millis(milliseconds: u64) -> Self {
         Self(Duration::from_millis(milliseconds))

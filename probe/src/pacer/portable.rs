@@ -1,4 +1,4 @@
-//! Where there is no timerfd: sleeps until shortly before, then looks at the clock between other tasks.
+//! The pacer for systems without timerfd: sleeps until shortly before, then looks at the clock between other tasks.
 
 use std::{io, time::Duration};
 

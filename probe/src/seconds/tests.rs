@@ -1,4 +1,4 @@
-//! What was written is what is read, and nothing else is read.
+//! Blocks are read as they were written, and other bytes are refused.
 
 use firedrill_wire::{
     Span,

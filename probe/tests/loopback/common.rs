@@ -104,7 +104,7 @@ pub(crate) async fn measure(spec: ProbeSpec, length: Duration) -> Result<Vec<Bin
     Ok(bins)
 }
 
-/// What came of the requests of half a second: how many were good, and the causes of the bad ones.
+/// The outcomes of the requests of half a second: the number of good ones, and the causes of the bad ones.
 ///
 /// On a machine that is too busy some slip; never all of them.
 pub(crate) async fn outcome(spec: ProbeSpec) -> (u64, Vec<String>) {

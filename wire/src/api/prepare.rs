@@ -99,7 +99,7 @@ pub struct PrepareOne {
     pub id: InjectionId,
     /// The fault; peers are addresses, CIDRs and names to look up.
     pub fault: Fault,
-    /// How long it is to stay.
+    /// Duration of the hold.
     pub hold: Span,
 }
 
@@ -112,7 +112,7 @@ pub struct PrepareAnswer {
     pub injections: Vec<PreparedOne>,
 }
 
-/// What one fault would do, or why it is refused.
+/// The effects of one fault, or the reason for its refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreparedOne {
     /// Its id.
@@ -122,24 +122,24 @@ pub struct PreparedOne {
     pub answer: Prepared,
 }
 
-/// What one fault would do, or why it is refused.
+/// The effects of one fault, or the reason for its refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Prepared {
     /// It can be done.
     Ready {
-        /// What it touches.
+        /// Claims: the objects that it touches.
         claims: Vec<Claim>,
-        /// What will happen, each a sentence for people: `drop packets to and from 10.9.0.2 (table inet fd_…)`.
+        /// Effects, each a sentence for people: `drop packets to and from 10.9.0.2 (table inet fd_…)`.
         effects: Vec<String>,
         /// How it is undone, each a sentence; empty where it cannot be.
         undo: Vec<String>,
-        /// What holds it if the agent dies: `kernel`, `guardian`, `service manager`.
+        /// The parts that still end it if the agent dies: `kernel`, `guardian`, `service manager`.
         switches: Vec<String>,
         /// Things that people should know beforehand: what is exempt, what the fault will not reach.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
-        /// What the agent based this on; arming is refused when it has changed.
+        /// A fingerprint of the state that the answer is based on; arming is refused when the state has changed.
         fingerprint: String,
     },
     /// It will not be done.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Clock, OpenOne};
 
-/// What is on a host now.
+/// The state of a host now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentStatus {
     /// The host's name, from its certificate.
@@ -13,19 +13,19 @@ pub struct AgentStatus {
     pub version: String,
     /// Its clocks.
     pub clock: Clock,
-    /// Who halted it, if it is halted.
+    /// The name of whoever halted it, if it is halted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted_by: Option<String>,
-    /// What is open.
+    /// The open injections.
     pub open: Vec<OpenOne>,
     /// The newest event in the journal.
     pub last_seq: u64,
-    /// What the agent looked like when it came to serve: damage in its journal, for one.
+    /// Warnings from the agent's start, such as damage in its journal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// What a host can do, and what people should know about it.
+/// The capabilities of a host, and findings that people should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doctor {
     /// The host's name.
@@ -45,9 +45,9 @@ pub struct Finding {
     pub what: String,
     /// How it is.
     pub grade: Grade,
-    /// What was seen.
+    /// The observation.
     pub detail: String,
-    /// What to do about it, where something is to be done.
+    /// The remedy, where there is one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
 }
@@ -87,10 +87,10 @@ pub struct EndState {
     /// Remains of this run, and differences in what it claimed; if unproven, the reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ours: Vec<String>,
-    /// What others changed meanwhile.
+    /// Changes that others made meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
-    /// How many things were compared.
+    /// Number of objects that were compared.
     pub compared: u64,
 }
 

@@ -29,7 +29,7 @@ pub(super) const BODY: usize = 64 * 1024;
 pub(super) trait Io: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
 impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Io for T {}
 
-/// What makes an answer good.
+/// Conditions for a good answer.
 pub(super) struct Wanted {
     /// This status, or any of 200 to 299.
     pub(super) status: Option<u16>,
@@ -146,7 +146,7 @@ impl Line {
     }
 }
 
-/// What an error of hyper's says about the request.
+/// Classifies an error of hyper as an outcome of the request.
 fn of_hyper(error: &hyper::Error) -> Failure {
     if error.is_parse() || error.is_user() {
         return Cause::Protocol.into();

@@ -15,7 +15,7 @@ use crate::{
     secret,
 };
 
-/// What goes over the line.
+/// The request as it is sent.
 pub(super) type Sent = Request<Full<Bytes>>;
 
 /// A probe's texts, checked.

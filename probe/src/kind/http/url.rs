@@ -9,7 +9,7 @@ use crate::{
     resolve::host_name,
 };
 
-/// Where a probe connects to, and the path that it asks for.
+/// The destination of a probe, and the path that it requests.
 pub(super) struct Target {
     /// Without brackets.
     pub(super) host: String,
