@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use firedrill_agent::{config::Config, journal};
+use firedrill_agent::{config::Config, journal, testing::remove_live_dir};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::{host::root, plan::Damage};
@@ -46,12 +46,15 @@ pub(crate) fn make(damage: Damage, rng: &mut fastrand::Rng) {
         }
         Damage::StateIsAFile => {
             umount2(&state, MntFlags::MNT_DETACH).unwrap();
-            fs::remove_dir(&state).unwrap();
-            fs::write(&state, "").unwrap();
+            // A live agent may make the directory again meanwhile.
+            while let Err(error) = File::create_new(&state) {
+                assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+                remove_live_dir(&state).unwrap();
+            }
         }
         Damage::StateRemoved => {
             umount2(&state, MntFlags::MNT_DETACH).unwrap();
-            fs::remove_dir(&state).unwrap();
+            remove_live_dir(&state).unwrap();
         }
         Damage::JournalUnreadable => {
             fs::rename(&journal, state.join("journal.away")).unwrap();
