@@ -5,7 +5,6 @@
 //! never meets an effect that is half made, and a start waits for nobody.
 
 mod arm;
-mod book;
 mod control;
 mod distrust;
 mod feed;
@@ -16,6 +15,7 @@ mod permit;
 mod prepare;
 mod recover;
 mod snapshots;
+mod state;
 mod stray;
 mod tidy;
 
@@ -37,7 +37,7 @@ use firedrill_wire::{
 
 pub use self::recover::{Healing, Recovered, heal, recover};
 
-use self::book::{Book, Entry};
+use self::state::{Entry, SupervisorState};
 use crate::{
     active,
     audit::{Audit, since_last_event},
@@ -72,7 +72,7 @@ struct Core {
     here: Identity,
     journal: Mutex<Journal>,
     /// Never held while anything blocks.
-    book: Mutex<Book>,
+    state: Mutex<SupervisorState>,
     settled: Condvar,
     /// Taken around writing what is active, so that the newest is written last.
     files: Mutex<()>,
@@ -120,7 +120,7 @@ impl Supervisor {
         let mut warnings = replayed.damage.clone();
         warnings.extend(swept.told());
         let here = Identity::here();
-        let book = Book::after(&replayed);
+        let state = SupervisorState::after(&replayed);
         let published = journal.published();
         let audit = Audit::start(&config.paths.state);
         let core = Core {
@@ -130,7 +130,7 @@ impl Supervisor {
             config,
             here,
             journal: Mutex::new(journal),
-            book: Mutex::new(book),
+            state: Mutex::new(state),
             settled: Condvar::new(),
             files: Mutex::new(()),
             guard,
@@ -151,7 +151,7 @@ impl Supervisor {
             let mut entry = Entry::new(one.intent, 0, Arc::clone(&alarm));
             (entry.state, entry.journaled) = (State::Stuck, true);
             entry.trouble = one.detail;
-            lock(&new.0.book).live.insert(id.clone(), entry);
+            lock(&new.0.state).live.insert(id.clone(), entry);
             life::spawn(Arc::clone(&new.0), id, alarm)?.go();
         }
         new.0.tell();
@@ -169,18 +169,18 @@ impl Supervisor {
 
     /// Puts everything back and refuses everything from now on. Comes back at once; see [`Supervisor::is_settled`].
     pub fn stop(&self, reason: &HealReason) {
-        let mut book = lock(&self.0.book);
-        book.closing = true;
-        for entry in book.live.values_mut() {
+        let mut state = lock(&self.0.state);
+        state.closing = true;
+        for entry in state.live.values_mut() {
             entry.want(reason);
         }
-        self.0.watch(&book);
+        self.0.watch(&state);
     }
 
     /// Whether nothing is open any more, but for what is stuck.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        lock(&self.0.book).live.values().all(Entry::is_settled)
+        lock(&self.0.state).live.values().all(Entry::is_settled)
     }
 
     /// The last thing before the process ends: files and journal say what is so.
@@ -192,27 +192,27 @@ impl Supervisor {
     /// Whether something is stuck.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        lock(&self.0.book).live.values().any(|entry| entry.state == State::Stuck)
+        lock(&self.0.state).live.values().any(|entry| entry.state == State::Stuck)
     }
 
     /// Goes through the same locks as everything else, so that a heart that beats is one that could do its work.
     pub fn pulse(&self) {
-        drop(lock(&self.0.book));
+        drop(lock(&self.0.state));
     }
 
     /// The metrics as text.
     #[must_use]
     pub fn metrics(&self) -> String {
         let (open, stuck, oldest) = {
-            let book = lock(&self.0.book);
+            let state = lock(&self.0.state);
             let now = clock::boot_us();
             let count =
-                |which: fn(State) -> bool| book.live.values().filter(|entry| which(entry.state)).count();
-            let oldest = book
+                |which: fn(State) -> bool| state.live.values().filter(|entry| which(entry.state)).count();
+            let oldest = state
                 .live
                 .values()
                 .filter(|entry| matches!(entry.state, State::Armed | State::Injecting | State::InForce))
-                .filter_map(|entry| book.runs.get(&entry.intent.run))
+                .filter_map(|entry| state.runs.get(&entry.intent.run))
                 .map(|run| now.saturating_sub(run.heard_boot_us))
                 .max();
             (
@@ -274,7 +274,7 @@ impl Core {
         foreign: Vec<String>,
         safe: bool,
     ) {
-        let Some((run, from, kind)) = lock(&self.book)
+        let Some((run, from, kind)) = lock(&self.state)
             .live
             .get(id)
             .map(|entry| (entry.intent.run.clone(), entry.state, entry.intent.live.ask.fault.kind()))
@@ -301,8 +301,8 @@ impl Core {
         }
         self.metrics.ended(kind, to);
         {
-            let mut book = lock(&self.book);
-            if let Some(entry) = book.live.get_mut(id) {
+            let mut state = lock(&self.state);
+            if let Some(entry) = state.live.get_mut(id) {
                 entry.state = to;
                 if to.is_open() {
                     entry.story.push(event);
@@ -320,7 +320,7 @@ impl Core {
                     entry.act_by = None;
                 }
             }
-            self.watch(&book);
+            self.watch(&state);
         }
         // Not on the way to an undo, which must not wait for files.
         if !to.is_open() || matches!(to, State::InForce | State::Stuck) {
@@ -332,16 +332,16 @@ impl Core {
     /// What a drill took of memory is given back once nothing is live.
     fn rest(&self) {
         self.stirred_boot_us.store(clock::boot_us(), Relaxed);
-        if !lock(&self.book).live.values().any(|entry| entry.state.is_open()) {
+        if !lock(&self.state).live.values().any(|entry| entry.state.is_open()) {
             heap::trim();
         }
     }
 
     /// Tells the guard what is open and until when.
-    fn watch(&self, book: &Book) {
+    fn watch(&self, state: &SupervisorState) {
         let open =
-            book.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
-        self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), book.deadline());
+            state.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
+        self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), state.deadline());
     }
 
     /// Writes the files that tell people, and whoever recovers, what is open, and what is over without being journaled.
@@ -352,13 +352,13 @@ impl Core {
             let journal = lock(&self.journal);
             (journal.last_seq(), journal.is_behind())
         };
-        let closed: Vec<Closed> = lock(&self.book)
+        let closed: Vec<Closed> = lock(&self.state)
             .live
             .values()
             .filter(|entry| behind && !entry.state.is_open())
             .map(|entry| Closed::of(&entry.intent, entry.state, String::new(), Vec::new()))
             .collect();
-        let (open, intents): (Vec<OpenOne>, Vec<_>) = lock(&self.book)
+        let (open, intents): (Vec<OpenOne>, Vec<_>) = lock(&self.state)
             .live
             .values()
             .filter(|entry| entry.state.is_open())
@@ -392,12 +392,12 @@ impl Core {
     /// The lease of a run is over: all of it is put back, and it is not revived.
     fn expire(&self, run: &RunId) {
         let news = {
-            let mut book = lock(&self.book);
-            let news = book.runs.get_mut(run).is_some_and(|run| !std::mem::replace(&mut run.over, true));
-            for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run) {
+            let mut state = lock(&self.state);
+            let news = state.runs.get_mut(run).is_some_and(|run| !std::mem::replace(&mut run.over, true));
+            for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run) {
                 entry.want(&HealReason::LeaseExpired);
             }
-            self.watch(&book);
+            self.watch(&state);
             news
         };
         if news {
@@ -407,9 +407,9 @@ impl Core {
 
     /// Waits until these are closed or stuck.
     fn wait_settled(&self, ids: &[InjectionId]) {
-        let mut book = lock(&self.book);
-        while ids.iter().any(|id| book.live.get(id).is_some_and(|entry| !entry.is_settled())) {
-            book = self.settled.wait(book).unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
+        while ids.iter().any(|id| state.live.get(id).is_some_and(|entry| !entry.is_settled())) {
+            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

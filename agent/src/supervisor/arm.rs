@@ -10,10 +10,9 @@ use firedrill_wire::{
 };
 
 use super::{
-    Core,
-    book::{Asked, Book, Entry, clash},
-    life, lock,
+    Core, life, lock,
     prepare::{fingerprint, lease_over},
+    state::{Asked, Entry, SupervisorState, clash},
 };
 use crate::{
     active,
@@ -91,18 +90,18 @@ impl Core {
                 "free space on that disk; undo works all the same",
             )
         };
-        // Before they are in the book: a journal that is made anew tells of what is there.
+        // Before they are in the state: a journal that is made anew tells of what is there.
         self.mind_journal().map_err(|error| unwritten(&error))?;
         self.enter(caller, run, arm, entries, &rules)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
 
         if let Err(error) = self.journal_intents(&intents) {
-            let mut book = lock(&self.book);
+            let mut state = lock(&self.state);
             for id in &armed {
-                book.live.remove(id);
+                state.live.remove(id);
             }
-            self.watch(&book);
-            drop(book);
+            self.watch(&state);
+            drop(state);
             self.settled.notify_all();
             return Err(unwritten(&error));
         }
@@ -130,13 +129,13 @@ impl Core {
         Ok(Armed { injections: armed })
     }
 
-    /// Writes them, and says so in the book before anybody else can look at the journal's file.
+    /// Writes them, and says so in the state before anybody else can look at the journal's file.
     fn journal_intents(&self, intents: &[Intent]) -> Result<(), JournalError> {
         let mut journal = lock(&self.journal);
         journal.intents(intents)?;
-        let mut book = lock(&self.book);
+        let mut state = lock(&self.state);
         for intent in intents {
-            if let Some(entry) = book.live.get_mut(intent.id()) {
+            if let Some(entry) = state.live.get_mut(intent.id()) {
                 entry.journaled = true;
             }
         }
@@ -145,9 +144,9 @@ impl Core {
 
     /// What prepare had answered to the same ids.
     fn asked(&self, run: &RunId, arm: &Arm) -> Result<(Vec<Asked>, Option<String>), Problem> {
-        let book = lock(&self.book);
+        let state = lock(&self.state);
         let again = "prepare again, then arm";
-        let Some(known) = book.runs.get(run) else {
+        let Some(known) = state.runs.get(run) else {
             return Err(refuse("unknown-run", format!("run {run} was not prepared here"), again));
         };
         if known.plan_digest != arm.plan_digest {
@@ -156,7 +155,7 @@ impl Core {
         let mut asked = Vec::new();
         for (at, one) in arm.injections.iter().enumerate() {
             let twice = arm.injections[..at].iter().any(|before| before.id == one.id);
-            if twice || book.has(&one.id) {
+            if twice || state.has(&one.id) {
                 return Err(refuse(
                     "armed-already",
                     format!("{} was armed before", one.id),
@@ -230,26 +229,26 @@ impl Core {
         // Before the lock, which is never held while a file is read.
         let rules = self.live.rules()?;
         let measured = self.prober.known();
-        let mut guard = lock(&self.book);
-        let book: &mut Book = &mut guard;
+        let mut guard = lock(&self.state);
+        let state: &mut SupervisorState = &mut guard;
         // Between the look above and this lock an undo may have come.
-        if book.closing || book.halted_by.is_some() || book.stones.bar_run(run) {
+        if state.closing || state.halted_by.is_some() || state.stones.bar_run(run) {
             drop(guard);
             return self.open_for(run);
         }
         for (at, (intent, _)) in entries.iter().enumerate() {
-            if book.stones.bar(run, intent.id()) {
+            if state.stones.bar(run, intent.id()) {
                 return Err(refuse(
                     "tombstone",
                     format!("{} was undone before it was armed", intent.id()),
                     "use another id to start it all the same",
                 ));
             }
-            if book.has(intent.id()) {
+            if state.has(intent.id()) {
                 return Err(refuse("armed-already", format!("{} was armed before", intent.id()), ""));
             }
             let claims = &intent.live.prepared.claims;
-            if let Some((claim, holder)) = book.conflict(claims) {
+            if let Some((claim, holder)) = state.conflict(claims) {
                 return Err(claimed(intent, &claim.what, holder.as_str()));
             }
             for (other, _) in &entries[..at] {
@@ -259,14 +258,14 @@ impl Core {
                 }
             }
         }
-        let open = book.live.values().filter(|entry| entry.state.is_open()).count();
+        let open = state.live.values().filter(|entry| entry.state.is_open()).count();
         for rules in rules {
             rules.policy.check_count(open + entries.len(), self.policy_file())?;
         }
 
         let now = clock::boot_us();
-        let in_force = book.open_of(run).next().is_some();
-        let Some(known) = book.runs.get_mut(run) else { return Err(lease_over(run)) };
+        let in_force = state.open_of(run).next().is_some();
+        let Some(known) = state.runs.get_mut(run) else { return Err(lease_over(run)) };
         if in_force && now >= known.lease_until {
             return Err(lease_over(run));
         }
@@ -278,10 +277,10 @@ impl Core {
         for (intent, alarm) in entries {
             let mut entry = Entry::new(intent, renewals, alarm);
             entry.allowed_by = asked.to_vec();
-            book.live.insert(entry.intent.id().clone(), entry);
+            state.live.insert(entry.intent.id().clone(), entry);
         }
-        book.prune(&measured);
-        self.watch(book);
+        state.prune(&measured);
+        self.watch(state);
         Ok(())
     }
 }

@@ -25,14 +25,14 @@ impl Control for Supervisor {
     fn status(&self) -> AgentStatus {
         let core = &self.0;
         let about_file = core.live.warnings();
-        let book = lock(&core.book);
-        let open = book.live.values().filter(|entry| entry.state.is_open());
-        let stuck = book.live.iter().filter(|(_, entry)| entry.state == State::Stuck);
+        let state = lock(&core.state);
+        let open = state.live.values().filter(|entry| entry.state.is_open());
+        let stuck = state.live.iter().filter(|(_, entry)| entry.state == State::Stuck);
         AgentStatus {
             host: core.host.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: core.clock(),
-            halted_by: book.halted_by.clone(),
+            halted_by: state.halted_by.clone(),
             open: open.map(super::Entry::show).collect(),
             last_seq: *core.published.borrow(),
             warnings: stuck
@@ -116,22 +116,22 @@ impl Core {
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
         self.not_distrusted(run)?;
         // What was armed with a lease of that length was allowed to.
-        if lock(&self.book).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
+        if lock(&self.state).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
             self.allowed_lease(renew.lease)?;
         }
         // Before the lock, which is never held while a file is read.
         let asked_again = self.ask_again(caller, run);
         let clock = self.clock();
-        let mut book = lock(&self.book);
-        let in_force = book.open_of(run).any(|entry| entry.state != State::Stuck);
-        let Some(known) = book.runs.get_mut(run) else {
+        let mut state = lock(&self.state);
+        let in_force = state.open_of(run).any(|entry| entry.state != State::Stuck);
+        let Some(known) = state.runs.get_mut(run) else {
             return Err(refuse("unknown-run", format!("run {run} is not known here"), "prepare it first"));
         };
         if known.over {
             return Err(lease_over(run));
         }
         if in_force && clock.boot_us >= known.lease_until {
-            drop(book);
+            drop(state);
             self.expire(run);
             return Err(lease_over(run));
         }
@@ -140,19 +140,19 @@ impl Core {
         known.lease_until = clock.boot_us.saturating_add(renew.lease.as_micros());
         known.heard_boot_us = clock.boot_us;
         for (id, answer) in asked_again {
-            match (book.live.get_mut(&id), answer) {
+            match (state.live.get_mut(&id), answer) {
                 (Some(entry), Ok(rules)) => entry.allowed_by = rules,
                 (Some(entry), Err(why)) => entry.disallow(why),
                 (None, _) => {}
             }
         }
-        for entry in book.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
+        for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
         {
             entry.renew();
         }
-        let open = book.open_of(run).map(super::Entry::show).collect();
-        self.watch(&book);
-        drop(book);
+        let open = state.open_of(run).map(super::Entry::show).collect();
+        self.watch(&state);
+        drop(state);
         Ok(Renewed { clock, last_seq: *self.published.borrow(), open })
     }
 
@@ -162,36 +162,36 @@ impl Core {
         let measured = self.prober.known();
         let (mut untold, mut runs) = (Vec::new(), Vec::new());
         let shown: Vec<OpenOne> = {
-            let mut guard = lock(&self.book);
-            let book = &mut *guard;
+            let mut guard = lock(&self.state);
+            let state = &mut *guard;
             // Memory first: from here on no arm gets through, whatever becomes of the disk.
             match &undo.scope {
                 UndoScope::Injection(id) => stones.push(Tombstone::Injection(id.clone())),
                 UndoScope::Run(run) => stones.push(Tombstone::Run(run.clone())),
                 UndoScope::All => {
                     // What was prepared may be under way to being armed.
-                    stones.extend(book.runs.keys().chain(&measured).cloned().map(Tombstone::Run));
+                    stones.extend(state.runs.keys().chain(&measured).cloned().map(Tombstone::Run));
                 }
             }
-            let known = |run: &RunId| book.runs.contains_key(run) || measured.contains(run);
+            let known = |run: &RunId| state.runs.contains_key(run) || measured.contains(run);
             runs.extend(stones.iter().filter_map(|stone| match stone {
                 Tombstone::Run(run) if known(run) => Some(run.clone()),
                 _ => None,
             }));
             let (known, unknown): (Vec<_>, Vec<_>) = stones.into_iter().partition(|stone| {
-                book.knows(stone) || matches!(stone, Tombstone::Run(run) if runs.contains(run))
+                state.knows(stone) || matches!(stone, Tombstone::Run(run) if runs.contains(run))
             });
-            stones = known.into_iter().filter(|stone| book.stones.add(stone)).collect();
+            stones = known.into_iter().filter(|stone| state.stones.add(stone)).collect();
             untold.extend(stones.iter().filter_map(|stone| match stone {
                 Tombstone::Run(run) if runs.contains(run) => Some(run.clone()),
                 _ => None,
             }));
-            strays.extend(unknown.into_iter().filter(|stone| book.stones.add_stray(stone)));
+            strays.extend(unknown.into_iter().filter(|stone| state.stones.add_stray(stone)));
             if undo.halt {
-                book.halted_by = Some(by.clone());
+                state.halted_by = Some(by.clone());
             }
             let mut shown = Vec::new();
-            for (id, entry) in &mut book.live {
+            for (id, entry) in &mut state.live {
                 let meant = match &undo.scope {
                     UndoScope::Injection(wanted) => wanted == id,
                     UndoScope::Run(run) => *run == entry.intent.run,
@@ -208,7 +208,7 @@ impl Core {
                     }
                 }
             }
-            self.watch(book);
+            self.watch(state);
             shown
         };
         if undo.halt {
@@ -225,10 +225,10 @@ impl Core {
         self.wait_settled(&ids);
         let swept = if undo.scope == UndoScope::All { self.sweep() } else { Vec::new() };
         self.sync();
-        let book = lock(&self.book);
-        let entries = || ids.iter().filter_map(|id| book.live.get(id));
+        let state = lock(&self.state);
+        let entries = || ids.iter().filter_map(|id| state.live.get(id));
         UndoAnswer {
-            injections: shown.into_iter().map(|one| book.now(one)).collect(),
+            injections: shown.into_iter().map(|one| state.now(one)).collect(),
             runs,
             stuck: entries()
                 .filter(|entry| entry.state == State::Stuck)
@@ -258,8 +258,8 @@ impl Core {
     /// Removes what has our name and belongs to nothing that is open here; what that was.
     fn sweep(&self) -> Vec<String> {
         let live = || {
-            let book = lock(&self.book);
-            let open = book.live.iter().filter(|(_, entry)| entry.state.is_open());
+            let state = lock(&self.state);
+            let open = state.live.iter().filter(|(_, entry)| entry.state.is_open());
             open.map(|(id, _)| id.clone()).collect()
         };
         let swept = (self.wiring.sweep)(&self.host, &live);

@@ -16,7 +16,7 @@ use crate::{
 impl Core {
     /// Ends every run in which somebody took part who is not trusted any more.
     pub(super) fn distrust(&self, trusted: Trusted<'_>) {
-        let held: Vec<(RunId, Vec<Caller>)> = lock(&self.book)
+        let held: Vec<(RunId, Vec<Caller>)> = lock(&self.state)
             .runs
             .iter()
             .filter(|(_, run)| run.distrusted.is_none())
@@ -37,22 +37,22 @@ impl Core {
     fn end_distrusted(&self, run: &RunId, name: &str, serial: &str, why: &str) {
         let stone = Tombstone::Run(run.clone());
         let (injections, news) = {
-            let mut guard = lock(&self.book);
-            let book = &mut *guard;
-            let Some(known) = book.runs.get_mut(run).filter(|known| known.distrusted.is_none()) else {
+            let mut guard = lock(&self.state);
+            let state = &mut *guard;
+            let Some(known) = state.runs.get_mut(run).filter(|known| known.distrusted.is_none()) else {
                 return;
             };
             known.distrusted = Some(name.to_owned());
             let reason = HealReason::Distrusted { name: name.to_owned() };
             let mut injections = 0;
             for entry in
-                book.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
+                state.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
             {
                 entry.want(&reason);
                 injections += 1;
             }
-            let news = book.stones.add(&stone);
-            self.watch(book);
+            let news = state.stones.add(&stone);
+            self.watch(state);
             (injections, news)
         };
         self.event(What::Distrusted {
@@ -77,7 +77,7 @@ impl Core {
 
     /// Refuses a run that was ended because a certificate is no longer trusted.
     pub(super) fn not_distrusted(&self, run: &RunId) -> Result<(), Problem> {
-        match lock(&self.book).runs.get(run).and_then(|run| run.distrusted.as_deref()) {
+        match lock(&self.state).runs.get(run).and_then(|run| run.distrusted.as_deref()) {
             Some(name) => Err(distrusted(run, name)),
             None => Ok(()),
         }

@@ -34,12 +34,12 @@ impl Core {
         }
         let measured = self.prober.known();
         {
-            let mut book = lock(&self.book);
-            if let Some(known) = book.runs.get_mut(run) {
+            let mut state = lock(&self.state);
+            if let Some(known) = state.runs.get_mut(run) {
                 // Whatever is armed after this is prepared before.
                 known.forget_asks();
             }
-            book.prune(&measured);
+            state.prune(&measured);
         }
         self.rest();
         end.map(|(end, _)| end)
@@ -47,8 +47,8 @@ impl Core {
 
     /// Whether one of these no longer waits for its start: its effect may have been taken for somebody else's change.
     fn has_begun(&self, waited: &[InjectionId]) -> bool {
-        let book = lock(&self.book);
-        waited.iter().any(|id| book.live.get(id).is_none_or(|entry| entry.state != State::Armed))
+        let state = lock(&self.state);
+        waited.iter().any(|id| state.live.get(id).is_none_or(|entry| entry.state != State::Armed))
     }
 
     /// Compares the host with its snapshot. Also returns the injections that waited for their start meanwhile.
@@ -68,8 +68,8 @@ impl Core {
         let mut told: BTreeMap<InjectionId, Past> = BTreeMap::new();
         // Only the journal knows what happened before this process started.
         let seen_all = {
-            let book = lock(&self.book);
-            book.runs.get(run).is_some_and(|run| run.began_here) && book.forgot_wall_us < taken_wall_us
+            let state = lock(&self.state);
+            state.runs.get(run).is_some_and(|run| run.began_here) && state.forgot_wall_us < taken_wall_us
         };
         if !seen_all {
             let replayed = read(&self.config.paths()).map_err(|error| cannot(error.chain()))?;
@@ -80,16 +80,16 @@ impl Core {
             ));
         }
         let (open, stuck, waited) = {
-            let book = lock(&self.book);
-            told.extend(book.past.iter().map(|(id, past)| (id.clone(), past.clone())));
-            told.extend(book.live.iter().map(|(id, entry)| (id.clone(), entry.past())));
-            let open: Vec<String> = book
+            let state = lock(&self.state);
+            told.extend(state.past.iter().map(|(id, past)| (id.clone(), past.clone())));
+            told.extend(state.live.iter().map(|(id, entry)| (id.clone(), entry.past())));
+            let open: Vec<String> = state
                 .open_of(run)
                 .map(|entry| format!("{} is {:?}", entry.intent.id(), entry.state))
                 .collect();
-            let waited = book.live.values().filter(|entry| entry.state == State::Armed);
+            let waited = state.live.values().filter(|entry| entry.state == State::Armed);
             let waited: Vec<_> = waited.map(|entry| entry.intent.id().clone()).collect();
-            (open, book.open_of(run).any(|entry| entry.state == State::Stuck), waited)
+            (open, state.open_of(run).any(|entry| entry.state == State::Stuck), waited)
         };
         let (mut claims, mut foreign, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (id, past) in told {

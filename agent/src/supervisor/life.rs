@@ -130,7 +130,7 @@ impl Life {
     }
 
     fn read<T>(&self, what: impl FnOnce(&mut super::Entry) -> T) -> Option<T> {
-        lock(&self.core.book).live.get_mut(&self.id).map(what)
+        lock(&self.core.state).live.get_mut(&self.id).map(what)
     }
 
     fn crash_point(&self, place: &str) {
@@ -143,11 +143,11 @@ impl Life {
 
     /// Sets another deadline than the end of hold or lease.
     fn act_by(&self, within_us: u64) {
-        let mut book = lock(&self.core.book);
-        if let Some(entry) = book.live.get_mut(&self.id) {
+        let mut state = lock(&self.core.state);
+        if let Some(entry) = state.live.get_mut(&self.id) {
             entry.act_by = Some(boot_us().saturating_add(within_us));
         }
-        self.core.watch(&book);
+        self.core.watch(&state);
     }
 
     /// Waits until it may start; false if it never will.
@@ -193,14 +193,14 @@ impl Life {
 
     fn may_start(&self, staged: bool) -> Next {
         let tolerance = self.core.config.timings.start_tolerance;
-        let book = lock(&self.core.book);
+        let state = lock(&self.core.state);
         let gone = || Next::Never(HealReason::LeaseExpired, "its run is not known any more".to_owned());
-        let Some(entry) = book.live.get(&self.id) else { return gone() };
+        let Some(entry) = state.live.get(&self.id) else { return gone() };
         if let Some(reason) = &entry.wanted {
             let why = if entry.refusal.is_empty() { "it had not started" } else { &entry.refusal };
             return Next::Never(reason.clone(), why.to_owned());
         }
-        let Some(run) = book.runs.get(&entry.intent.run) else { return gone() };
+        let Some(run) = state.runs.get(&entry.intent.run) else { return gone() };
         let (now, start) = (boot_us(), entry.intent.start_boot_us);
         if now >= run.lease_until {
             return Next::Expired;
@@ -254,7 +254,7 @@ impl Life {
             if let Some(reason) = wanted {
                 return reason;
             }
-            let (lease, lease_until) = lock(&self.core.book)
+            let (lease, lease_until) = lock(&self.core.state)
                 .runs
                 .get(&run)
                 .map_or((live.lease, 0), |run| (run.lease, run.lease_until));

@@ -11,7 +11,7 @@ use firedrill_wire::{
     journal::{State, What},
 };
 
-use super::{Core, Supervisor, book::Book, lock};
+use super::{Core, Supervisor, lock, state::SupervisorState};
 use crate::{
     active,
     config::Rules,
@@ -29,11 +29,11 @@ use crate::{
 pub(super) type Allowed = Vec<Arc<Rules>>;
 
 /// Refuses everything that could harm while the host is halted or the agent stops.
-pub(super) fn takes_anything(book: &Book) -> Result<(), Problem> {
-    if book.closing {
+pub(super) fn takes_anything(state: &SupervisorState) -> Result<(), Problem> {
+    if state.closing {
         return Err(refuse("stopping", "the agent is being stopped", "try again when it is back"));
     }
-    match &book.halted_by {
+    match &state.halted_by {
         Some(by) => Err(refuse(
             "halted",
             format!("{by} halted this host"),
@@ -47,8 +47,8 @@ impl Core {
     /// Whether a run is this person's, or nobody's yet. Whoever continued somebody else's run would keep its faults in force,
     /// or replace its probes.
     pub(super) fn owned(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
-        let book = lock(&self.book);
-        let owner = book.runs.get(run).and_then(|known| known.owner.as_ref());
+        let state = lock(&self.state);
+        let owner = state.runs.get(run).and_then(|known| known.owner.as_ref());
         owner.map_or(Ok(()), |owner| caller.must_be(owner, run))
     }
 
@@ -113,13 +113,13 @@ impl Core {
         run: &RunId,
     ) -> Vec<(InjectionId, Result<Allowed, String>)> {
         let (armed, environment, open) = {
-            let book = lock(&self.book);
+            let state = lock(&self.state);
             let armed =
-                book.open_of(run).filter(|entry| entry.state == State::Armed && entry.wanted.is_none());
+                state.open_of(run).filter(|entry| entry.state == State::Armed && entry.wanted.is_none());
             let armed: Vec<_> =
                 armed.map(|entry| (entry.intent.id().clone(), entry.allowed_by.clone())).collect();
-            let open = book.live.values().filter(|entry| entry.state.is_open()).count();
-            (armed, book.runs.get(run).and_then(|known| known.environment.clone()), open)
+            let open = state.live.values().filter(|entry| entry.state.is_open()).count();
+            (armed, state.runs.get(run).and_then(|known| known.environment.clone()), open)
         };
         if armed.is_empty() {
             return Vec::new();
@@ -131,7 +131,7 @@ impl Core {
                 Ok(rules) => rules,
                 Err(problem) => return Some(Err(problem.clone())),
             };
-            let intent = lock(&self.book).live.get(id)?.intent.clone();
+            let intent = lock(&self.state).live.get(id)?.intent.clone();
             let (ask, claims) = (&intent.live.ask, &intent.live.prepared.claims);
             let ahead = intent.start_boot_us.saturating_sub(clock::boot_us());
             let starts = clock::wall_us().saturating_add(ahead);
@@ -157,7 +157,7 @@ impl Core {
         run: &RunId,
         start: &StartProbes,
     ) -> Result<(), Problem> {
-        takes_anything(&lock(&self.book))?;
+        takes_anything(&lock(&self.state))?;
         self.owned(run, caller)?;
         let rules = self.live.rules()?;
         for rules in &rules {
@@ -176,19 +176,19 @@ impl Core {
         let measured = self.prober.known();
         // Remembered first: whoever is not trusted any more has these probes stopped.
         {
-            let mut book = lock(&self.book);
-            let known = book.claim(run, caller)?;
+            let mut state = lock(&self.state);
+            let known = state.claim(run, caller)?;
             known.taken_by(caller);
             known.heard_boot_us = known.heard_boot_us.max(clock::boot_us());
-            book.prune(&measured);
+            state.prune(&measured);
         }
         self.prober.start(run, caller, start, &leave)?;
         // A halt that came meanwhile may have found nothing to stop.
-        takes_anything(&lock(&self.book)).inspect_err(|_| self.prober.stop(run))
+        takes_anything(&lock(&self.state)).inspect_err(|_| self.prober.stop(run))
     }
 
     pub(super) fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
-        takes_anything(&lock(&self.book))?;
+        takes_anything(&lock(&self.state))?;
         self.may(&self.live.rules()?, caller, None, Act::Exchange(ask), clock::wall_us())?;
         exchange::exchange(ask)
     }
@@ -205,7 +205,7 @@ impl Supervisor {
     /// Ends a halt without asking the policy: for root on the host, and for callers whom the policy has allowed it.
     pub fn end_halt(&self, by: &str) {
         let core = &self.0;
-        lock(&core.book).halted_by = None;
+        lock(&core.state).halted_by = None;
         core.event(What::Released { by: by.to_owned() });
         core.sync();
         active::syslog(&format!("{by} released the halt"));

@@ -13,11 +13,10 @@ use firedrill_wire::{
 use ring::digest::{Context, SHA256};
 
 use super::{
-    Core,
-    book::{ASKS_MOST_BYTES, Asked},
-    lock,
+    Core, lock,
     permit::takes_anything,
     snapshots,
+    state::{ASKS_MOST_BYTES, Asked},
 };
 use crate::{
     control::Caller,
@@ -91,24 +90,24 @@ impl Core {
             return if asks.is_empty() { Ok(()) } else { look() };
         }
         if asks.is_empty() {
-            if let Some(known) = lock(&self.book).runs.get_mut(run) {
+            if let Some(known) = lock(&self.state).runs.get_mut(run) {
                 known.heard_boot_us = clock::boot_us();
             }
             return Ok(());
         }
         let began_here = self.snapshot(run)?;
         let measured = self.prober.known();
-        let mut book = lock(&self.book);
-        let known = book.claim(run, caller)?;
+        let mut state = lock(&self.state);
+        let known = state.claim(run, caller)?;
         known.plan_digest.clone_from(&ask.plan_digest);
         known.environment.clone_from(&ask.environment);
         known.heard_boot_us = clock::boot_us();
         known.began_here |= began_here;
         known.taken_by(caller);
         known.remember(asks);
-        book.prune(&measured);
-        let kept = book.keep_asks(run, ask.injections.iter().map(|one| &one.id), &measured);
-        drop(book);
+        state.prune(&measured);
+        let kept = state.keep_asks(run, ask.injections.iter().map(|one| &one.id), &measured);
+        drop(state);
         self.stirred_boot_us.store(clock::boot_us(), Relaxed);
         kept.map_err(|bytes| {
             refuse(
@@ -126,8 +125,8 @@ impl Core {
     /// Refuses more injections of one run than are remembered, before any is looked into.
     fn room_for(&self, run: &RunId, ask: &Prepare) -> Result<(), Problem> {
         let mut ids: BTreeSet<_> = ask.injections.iter().map(|one| &one.id).collect();
-        let book = lock(&self.book);
-        let known = book.runs.get(run).map(|known| &known.asks);
+        let state = lock(&self.state);
+        let known = state.runs.get(run).map(|known| &known.asks);
         let before = known.map_or(0, BTreeMap::len);
         ids.retain(|id| !known.is_some_and(|known| known.contains_key(*id)));
         let all = before + ids.len();
@@ -193,19 +192,19 @@ impl Core {
 
     /// Whether anything may be started for a run at all.
     pub(super) fn open_for(&self, run: &RunId) -> Result<(), Problem> {
-        let book = lock(&self.book);
-        takes_anything(&book)?;
-        if let Some(name) = book.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
+        let state = lock(&self.state);
+        takes_anything(&state)?;
+        if let Some(name) = state.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
             return Err(distrusted(run, name));
         }
-        if book.stones.bar_run(run) {
+        if state.stones.bar_run(run) {
             return Err(refuse(
                 "tombstone",
                 format!("run {run} was undone on this host"),
                 "start another run",
             ));
         }
-        if book.runs.get(run).is_some_and(|run| run.over) {
+        if state.runs.get(run).is_some_and(|run| run.over) {
             return Err(lease_over(run));
         }
         Ok(())
@@ -220,7 +219,7 @@ impl Core {
             return Ok(false);
         }
         let taken = self.wiring.snapshot.take(&self.host).map_err(|why| no_snapshot(&why))?;
-        let needed = self.prober.known().into_iter().chain(lock(&self.book).needed().cloned()).collect();
+        let needed = self.prober.known().into_iter().chain(lock(&self.state).needed().cloned()).collect();
         snapshots::save(state, run, &taken, &needed)
             .map(|()| true)
             .map_err(|error| no_snapshot(&format!("cannot write to {}: {error}", state.display())))

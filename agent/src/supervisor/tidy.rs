@@ -31,7 +31,7 @@ impl Core {
     /// Gives back the memory of the last calls, once no call came for some time.
     fn give_back(&self) {
         let stirred = self.stirred_boot_us.load(Relaxed);
-        let open = lock(&self.book).live.values().any(|entry| entry.state.is_open());
+        let open = lock(&self.state).live.values().any(|entry| entry.state.is_open());
         if stirred != 0 && !open && clock::boot_us().saturating_sub(stirred) > QUIET_US {
             let _ = self.stirred_boot_us.compare_exchange(stirred, 0, Relaxed, Relaxed);
             heap::trim();
@@ -66,9 +66,9 @@ impl Core {
 
     /// Returns the records that a journal needs which has lost everything.
     fn open_records(&self, last_seq: u64) -> Vec<Record> {
-        let book = lock(&self.book);
-        let mut records: Vec<Record> = book.stones.records().collect();
-        if let Some(by) = &book.halted_by {
+        let state = lock(&self.state);
+        let mut records: Vec<Record> = state.stones.records().collect();
+        if let Some(by) = &state.halted_by {
             records.push(Record::Event(AgentEvent {
                 seq: last_seq,
                 boot_us: clock::boot_us(),
@@ -77,7 +77,7 @@ impl Core {
                 what: What::Halted { by: by.clone() },
             }));
         }
-        for entry in book.journaled() {
+        for entry in state.journaled() {
             records.push(Record::Intent(Box::new(entry.intent.clone())));
             records.extend(entry.story.iter().cloned().map(Record::Event));
         }
@@ -88,8 +88,8 @@ impl Core {
         let (long, open) = {
             let mut journal = lock(&self.journal);
             let Some(long) = journal.begin_compaction(false)? else { return Ok(()) };
-            let book = lock(&self.book);
-            let open: Vec<_> = book.journaled().map(|entry| entry.intent.id().clone()).collect();
+            let state = lock(&self.state);
+            let open: Vec<_> = state.journaled().map(|entry| entry.intent.id().clone()).collect();
             (long, open)
         };
         // Without the journal's lock, so that whoever starts or puts back meanwhile does not wait.

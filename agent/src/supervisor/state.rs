@@ -35,7 +35,8 @@ const PAST_MOST: usize = 4;
 const LATE_US: u64 = 5_000_000;
 
 #[derive(Default)]
-pub(super) struct Book {
+/// Everything that the supervisor knows. Core keeps it behind one lock.
+pub(super) struct SupervisorState {
     pub(super) live: BTreeMap<InjectionId, Entry>,
     /// Injections that ended earlier, reduced to what comparisons need.
     pub(super) past: BTreeMap<InjectionId, Past>,
@@ -247,7 +248,7 @@ impl Asked {
     }
 }
 
-impl Book {
+impl SupervisorState {
     /// What is known after a start.
     pub(super) fn after(replayed: &Replayed) -> Self {
         Self { stones: replayed.tombstones.clone(), halted_by: replayed.halted_by.clone(), ..Self::default() }
@@ -382,7 +383,7 @@ impl Book {
         new: impl Iterator<Item = &'a InjectionId>,
         measured: &[RunId],
     ) -> Result<(), usize> {
-        let all = |book: &Self| book.runs.values().map(|run| run.asks_bytes).sum::<usize>();
+        let all = |state: &Self| state.runs.values().map(|run| run.asks_bytes).sum::<usize>();
         while all(self) > ASKS_MOST_BYTES {
             if self.forget_run(measured, |run| run.asks_bytes, Some(run)) {
                 continue;
@@ -410,55 +411,60 @@ mod tests {
     use super::*;
 
     /// A run that asked for net-blocks with a list of so many bytes each, heard of at a time.
-    fn asked(book: &mut Book, run: &str, heard_boot_us: u64, lists: &[(&str, usize)]) -> Result<(), usize> {
+    fn asked(
+        state: &mut SupervisorState,
+        run: &str,
+        heard_boot_us: u64,
+        lists: &[(&str, usize)],
+    ) -> Result<(), usize> {
         let (run, ids): (RunId, Vec<InjectionId>) =
             (run.parse().unwrap(), lists.iter().map(|(id, _)| id.parse().unwrap()).collect());
         let ask = |bytes: usize| Asked {
             fault: Fault::NetBlock(NetBlock { to: vec!["x".repeat(bytes)].into(), ..NetBlock::default() }),
             fingerprint: String::new(),
         };
-        let known = book.runs.entry(run.clone()).or_default();
+        let known = state.runs.entry(run.clone()).or_default();
         known.heard_boot_us = heard_boot_us;
         known.remember(ids.iter().cloned().zip(lists.iter().map(|(_, bytes)| ask(*bytes))).collect());
-        book.keep_asks(&run, ids.iter(), &[])
+        state.keep_asks(&run, ids.iter(), &[])
     }
 
     #[test]
     fn what_is_forgotten_takes_no_memory_from_later_questions() {
-        let mut book = Book::default();
-        assert_eq!(asked(&mut book, "done", 1, &[("done-1-1", ASKS_MOST_BYTES / 2)]), Ok(()));
-        let known = book.runs.get_mut(&"done".parse().unwrap()).unwrap();
+        let mut state = SupervisorState::default();
+        assert_eq!(asked(&mut state, "done", 1, &[("done-1-1", ASKS_MOST_BYTES / 2)]), Ok(()));
+        let known = state.runs.get_mut(&"done".parse().unwrap()).unwrap();
         known.forget_asks();
         assert_eq!(known.asks_bytes, 0);
         assert!(known.lists.iter().all(|list| list.is_empty()));
-        assert_eq!(asked(&mut book, "new", 2, &[("new-1-1", ASKS_MOST_BYTES - 1000)]), Ok(()));
-        assert!(book.runs.contains_key(&"done".parse().unwrap()), "it had nothing to give");
+        assert_eq!(asked(&mut state, "new", 2, &[("new-1-1", ASKS_MOST_BYTES - 1000)]), Ok(()));
+        assert!(state.runs.contains_key(&"done".parse().unwrap()), "it had nothing to give");
     }
 
     #[test]
     fn what_was_asked_takes_no_more_memory_than_the_bound() {
         const HALF: usize = ASKS_MOST_BYTES / 2;
-        let mut book = Book::default();
-        let runs = |book: &Book| book.runs.keys().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(asked(&mut book, "old", 1, &[("old-1-1", HALF)]), Ok(()));
+        let mut state = SupervisorState::default();
+        let runs = |state: &SupervisorState| state.runs.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(asked(&mut state, "old", 1, &[("old-1-1", HALF)]), Ok(()));
         // The same list once more is no second one.
-        assert_eq!(asked(&mut book, "old", 1, &[("old-1-2", HALF), ("old-1-3", HALF)]), Ok(()));
-        assert_eq!(asked(&mut book, "small", 2, &[("small-1-1", 10)]), Ok(()));
-        assert_eq!(runs(&book), ["old", "small"]);
-        assert_eq!(asked(&mut book, "new", 3, &[("new-1-1", HALF)]), Ok(()));
-        assert_eq!(runs(&book), ["new", "small"], "the oldest made room");
-        let told = asked(&mut book, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
+        assert_eq!(asked(&mut state, "old", 1, &[("old-1-2", HALF), ("old-1-3", HALF)]), Ok(()));
+        assert_eq!(asked(&mut state, "small", 2, &[("small-1-1", 10)]), Ok(()));
+        assert_eq!(runs(&state), ["old", "small"]);
+        assert_eq!(asked(&mut state, "new", 3, &[("new-1-1", HALF)]), Ok(()));
+        assert_eq!(runs(&state), ["new", "small"], "the oldest made room");
+        let told = asked(&mut state, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
         assert!(told > ASKS_MOST_BYTES, "{told}");
-        assert_eq!(book.runs[&"new".parse().unwrap()].asks.len(), 1, "the earlier ask stays");
+        assert_eq!(state.runs[&"new".parse().unwrap()].asks.len(), 1, "the earlier ask stays");
         // An ask that is made again takes the place of its earlier one.
-        assert_eq!(asked(&mut book, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
+        assert_eq!(asked(&mut state, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
         // Nobody's asks take the place of those of somebody who has less.
-        for run in book.runs.values_mut() {
+        for run in state.runs.values_mut() {
             run.owner = Some("alice".to_owned());
         }
-        book.runs.entry("bobs".parse().unwrap()).or_default().owner = Some("bob".to_owned());
-        assert!(asked(&mut book, "bobs", 6, &[("bobs-1-1", ASKS_MOST_BYTES + 1)]).is_err());
-        assert!(book.runs.contains_key(&"new".parse().unwrap()));
-        assert_eq!(asked(&mut book, "bobs", 7, &[("bobs-1-2", HALF - 1000)]), Ok(()));
+        state.runs.entry("bobs".parse().unwrap()).or_default().owner = Some("bob".to_owned());
+        assert!(asked(&mut state, "bobs", 6, &[("bobs-1-1", ASKS_MOST_BYTES + 1)]).is_err());
+        assert!(state.runs.contains_key(&"new".parse().unwrap()));
+        assert_eq!(asked(&mut state, "bobs", 7, &[("bobs-1-2", HALF - 1000)]), Ok(()));
     }
 }
