@@ -9,7 +9,7 @@ mod control;
 mod distrust;
 mod feed;
 mod finish;
-mod life;
+mod injection_thread;
 mod past;
 mod permit;
 mod prepare;
@@ -152,7 +152,7 @@ impl Supervisor {
             (entry.state, entry.journaled) = (State::Stuck, true);
             entry.trouble = one.detail;
             lock(&new.0.state).live.insert(id.clone(), entry);
-            life::spawn(Arc::clone(&new.0), id, alarm)?.go();
+            injection_thread::spawn(Arc::clone(&new.0), id, alarm)?.go();
         }
         new.0.tell();
         Ok(new)

@@ -10,7 +10,7 @@ use firedrill_wire::{
 };
 
 use super::{
-    Core, life, lock,
+    Core, injection_thread, lock,
     prepare::{fingerprint, lease_over},
     state::{Asked, Entry, SupervisorState, clash},
 };
@@ -71,7 +71,10 @@ impl Core {
         let mut entries = Vec::new();
         for intent in &intents {
             let made = Alarm::new().map(Arc::new).and_then(|alarm| {
-                Ok((life::spawn(Arc::clone(self), intent.id().clone(), Arc::clone(&alarm))?, alarm))
+                Ok((
+                    injection_thread::spawn(Arc::clone(self), intent.id().clone(), Arc::clone(&alarm))?,
+                    alarm,
+                ))
             });
             let (gate, alarm) = made.map_err(|error| {
                 refuse(

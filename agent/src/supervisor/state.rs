@@ -34,8 +34,8 @@ const PAST_MOST: usize = 4;
 /// microseconds.
 const LATE_US: u64 = 5_000_000;
 
-#[derive(Default)]
 /// Everything that the supervisor knows. Core keeps it behind one lock.
+#[derive(Default)]
 pub(super) struct SupervisorState {
     pub(super) live: BTreeMap<InjectionId, Entry>,
     /// Injections that ended earlier, reduced to what comparisons need.

@@ -45,16 +45,16 @@ pub(super) fn spawn(core: Arc<Core>, id: InjectionId, alarm: Arc<Alarm>) -> io::
     let (ready, gate) = mpsc::channel();
     std::thread::Builder::new().name(format!("fd {id}")).stack_size(2 << 20).spawn(move || {
         if gate.recv().is_ok() {
-            let life = Life { core: Arc::clone(&core), id, alarm };
-            life.run();
-            forget(&life.id);
+            let thread = InjectionThread { core: Arc::clone(&core), id, alarm };
+            thread.run();
+            forget(&thread.id);
             core.rest();
         }
     })?;
     Ok(Ready(ready))
 }
 
-struct Life {
+struct InjectionThread {
     core: Arc<Core>,
     id: InjectionId,
     alarm: Arc<Alarm>,
@@ -68,7 +68,7 @@ enum Next {
     Wait(u64),
 }
 
-impl Life {
+impl InjectionThread {
     fn run(&self) {
         let Some((live, state)) = self.read(|entry| (entry.intent.live.clone(), entry.state)) else { return };
         let fault = live.ask.fault.clone();
