@@ -7,7 +7,7 @@
 mod arm;
 mod control;
 mod distrust;
-mod feed;
+mod event_stream;
 mod finish;
 mod injection_thread;
 mod past;

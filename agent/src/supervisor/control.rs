@@ -11,7 +11,7 @@ use firedrill_wire::{
     probe::Bin,
 };
 
-use super::{Core, Supervisor, feed, lock, prepare::lease_over, recover::tell_swept, stray::Verdict};
+use super::{Core, Supervisor, event_stream, lock, prepare::lease_over, recover::tell_swept, stray::Verdict};
 use crate::{
     active,
     audit::Request,
@@ -92,7 +92,7 @@ impl Control for Supervisor {
     }
 
     fn events(&self, after: u64) -> Feed<AgentEvent> {
-        feed::events(lock(&self.0.journal).path().to_owned(), self.0.published.clone(), after)
+        event_stream::events(lock(&self.0.journal).path().to_owned(), self.0.published.clone(), after)
     }
 
     fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem> {
