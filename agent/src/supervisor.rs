@@ -253,7 +253,7 @@ impl Core {
     }
 
     /// Journals tombstones; `stray` are those of unknown runs and injections.
-    fn bury(&self, known: Vec<Tombstone>, stray: Vec<Tombstone>) {
+    fn record_tombstones(&self, known: Vec<Tombstone>, stray: Vec<Tombstone>) {
         let known = known.into_iter().map(|stone| Record::Tombstone { stone, stray: false });
         let stray = stray.into_iter().map(|stone| Record::Tombstone { stone, stray: true });
         let mut journal = lock(&self.journal);

@@ -235,12 +235,12 @@ impl Core {
         let mut guard = lock(&self.state);
         let state: &mut SupervisorState = &mut guard;
         // Between the look above and this lock an undo may have come.
-        if state.closing || state.halted_by.is_some() || state.stones.bar_run(run) {
+        if state.closing || state.halted_by.is_some() || state.tombstones.bar_run(run) {
             drop(guard);
             return self.open_for(run);
         }
         for (at, (intent, _)) in entries.iter().enumerate() {
-            if state.stones.bar(run, intent.id()) {
+            if state.tombstones.bar(run, intent.id()) {
                 return Err(refuse(
                     "tombstone",
                     format!("{} was undone before it was armed", intent.id()),

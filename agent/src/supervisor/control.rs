@@ -158,7 +158,7 @@ impl Core {
 
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
         let by = caller.name.clone();
-        let (mut stones, mut strays) = (Vec::new(), Vec::new());
+        let (mut tombstones, mut strays) = (Vec::new(), Vec::new());
         let measured = self.prober.known();
         let (mut untold, mut runs) = (Vec::new(), Vec::new());
         let shown: Vec<OpenOne> = {
@@ -166,27 +166,27 @@ impl Core {
             let state = &mut *guard;
             // Memory first: from here on no arm gets through, whatever becomes of the disk.
             match &undo.scope {
-                UndoScope::Injection(id) => stones.push(Tombstone::Injection(id.clone())),
-                UndoScope::Run(run) => stones.push(Tombstone::Run(run.clone())),
+                UndoScope::Injection(id) => tombstones.push(Tombstone::Injection(id.clone())),
+                UndoScope::Run(run) => tombstones.push(Tombstone::Run(run.clone())),
                 UndoScope::All => {
                     // What was prepared may be under way to being armed.
-                    stones.extend(state.runs.keys().chain(&measured).cloned().map(Tombstone::Run));
+                    tombstones.extend(state.runs.keys().chain(&measured).cloned().map(Tombstone::Run));
                 }
             }
             let known = |run: &RunId| state.runs.contains_key(run) || measured.contains(run);
-            runs.extend(stones.iter().filter_map(|stone| match stone {
+            runs.extend(tombstones.iter().filter_map(|stone| match stone {
                 Tombstone::Run(run) if known(run) => Some(run.clone()),
                 _ => None,
             }));
-            let (known, unknown): (Vec<_>, Vec<_>) = stones.into_iter().partition(|stone| {
+            let (known, unknown): (Vec<_>, Vec<_>) = tombstones.into_iter().partition(|stone| {
                 state.knows(stone) || matches!(stone, Tombstone::Run(run) if runs.contains(run))
             });
-            stones = known.into_iter().filter(|stone| state.stones.add(stone)).collect();
-            untold.extend(stones.iter().filter_map(|stone| match stone {
+            tombstones = known.into_iter().filter(|stone| state.tombstones.add(stone)).collect();
+            untold.extend(tombstones.iter().filter_map(|stone| match stone {
                 Tombstone::Run(run) if runs.contains(run) => Some(run.clone()),
                 _ => None,
             }));
-            strays.extend(unknown.into_iter().filter(|stone| state.stones.add_stray(stone)));
+            strays.extend(unknown.into_iter().filter(|stone| state.tombstones.add_stray(stone)));
             if undo.halt {
                 state.halted_by = Some(by.clone());
             }
@@ -220,7 +220,7 @@ impl Core {
             self.event(What::RunUndone { run, by: by.clone() });
         }
         strays.retain(|_| self.may_journal_stray(&by));
-        self.bury(stones, strays);
+        self.record_tombstones(tombstones, strays);
         let ids: Vec<InjectionId> = shown.iter().map(|one| one.id.clone()).collect();
         self.wait_settled(&ids);
         let swept = if undo.scope == UndoScope::All { self.sweep() } else { Vec::new() };

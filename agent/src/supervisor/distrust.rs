@@ -51,7 +51,7 @@ impl Core {
                 entry.want(&reason);
                 injections += 1;
             }
-            let news = state.stones.add(&stone);
+            let news = state.tombstones.add(&stone);
             self.watch(state);
             (injections, news)
         };
@@ -62,7 +62,7 @@ impl Core {
             why: why.to_owned(),
         });
         if news {
-            self.bury(vec![stone], Vec::new());
+            self.record_tombstones(vec![stone], Vec::new());
         }
         self.prober.stop(run);
         self.sync();

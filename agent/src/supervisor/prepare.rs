@@ -197,7 +197,7 @@ impl Core {
         if let Some(name) = state.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
             return Err(distrusted(run, name));
         }
-        if state.stones.bar_run(run) {
+        if state.tombstones.bar_run(run) {
             return Err(refuse(
                 "tombstone",
                 format!("run {run} was undone on this host"),

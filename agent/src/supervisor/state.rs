@@ -41,7 +41,7 @@ pub(super) struct SupervisorState {
     /// Injections that ended earlier, reduced to what comparisons need.
     pub(super) past: BTreeMap<InjectionId, Past>,
     pub(super) runs: BTreeMap<RunId, Run>,
-    pub(super) stones: Tombstones,
+    pub(super) tombstones: Tombstones,
     pub(super) halted_by: Option<String>,
     /// The agent is stopping.
     pub(super) closing: bool,
@@ -251,7 +251,11 @@ impl Asked {
 impl SupervisorState {
     /// What is known after a start.
     pub(super) fn after(replayed: &Replayed) -> Self {
-        Self { stones: replayed.tombstones.clone(), halted_by: replayed.halted_by.clone(), ..Self::default() }
+        Self {
+            tombstones: replayed.tombstones.clone(),
+            halted_by: replayed.halted_by.clone(),
+            ..Self::default()
+        }
     }
 
     /// Returns the present state of an injection that was shown before; it may have ended since.

@@ -67,7 +67,7 @@ impl Core {
     /// Returns the records that a journal needs which has lost everything.
     fn open_records(&self, last_seq: u64) -> Vec<Record> {
         let state = lock(&self.state);
-        let mut records: Vec<Record> = state.stones.records().collect();
+        let mut records: Vec<Record> = state.tombstones.records().collect();
         if let Some(by) = &state.halted_by {
             records.push(Record::Event(AgentEvent {
                 seq: last_seq,
