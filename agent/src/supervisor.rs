@@ -154,7 +154,7 @@ impl Supervisor {
             lock(&new.0.state).live.insert(id.clone(), entry);
             injection_thread::spawn(Arc::clone(&new.0), id, alarm)?.go();
         }
-        new.0.tell();
+        new.0.write_status_files();
         Ok(new)
     }
 
@@ -186,7 +186,7 @@ impl Supervisor {
     /// The last thing before the process ends: files and journal say what is so.
     pub fn leave(&self) {
         self.0.sync();
-        self.0.tell();
+        self.0.write_status_files();
     }
 
     /// Whether something is stuck.
@@ -324,7 +324,7 @@ impl Core {
         }
         // Not on the way to an undo, which must not wait for files.
         if !to.is_open() || matches!(to, State::InForce | State::Stuck) {
-            self.tell();
+            self.write_status_files();
             self.settled.notify_all();
         }
     }
@@ -345,7 +345,7 @@ impl Core {
     }
 
     /// Writes the files that tell people, and whoever recovers, what is open, and what is over without being journaled.
-    fn tell(&self) {
+    fn write_status_files(&self) {
         let _order = lock(&self.files);
         // Before the look at the states, which then are as new at least.
         let (last_seq, behind) = {

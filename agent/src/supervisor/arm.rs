@@ -118,7 +118,7 @@ impl Core {
                 foreign: Vec::new(),
             });
         }
-        self.tell();
+        self.write_status_files();
         for gate in ready {
             gate.go();
         }

@@ -238,7 +238,7 @@ impl InjectionThread {
         if let Err(error) = lock(&self.core.journal).record(record) {
             tracing::error!("{}; whoever takes over knows the prepared undo only", error.chain());
         }
-        self.core.tell();
+        self.core.write_status_files();
     }
 
     /// Stays until it is to be put back, and says why. Looks at the fault, and renews the kernel's own switch.
