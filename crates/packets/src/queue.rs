@@ -4,9 +4,9 @@
 //! held longer than asked: when this process dies the queue is bypassed, and when it is stopped the gate that it keeps
 //! open closes.
 
-mod again;
 pub mod ip;
 mod message;
+mod reinject;
 mod serve;
 mod socket;
 mod waiting;
@@ -31,7 +31,7 @@ use crate::{
     Hook,
     impair::{Impair, Loss, Model},
 };
-use again::Again;
+use reinject::Reinjector;
 use serve::{Serve, State};
 use socket::Socket;
 
@@ -262,7 +262,7 @@ impl Drop for Queues {
 fn begin(spec: Spec) -> io::Result<Running> {
     let Spec { number, whose, impair, look, seed, memory, every, sender, alive } = spec;
     let tag = tag_of(whose).saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
-    let again = Again::open_as(sender, tag)?;
+    let reinject = Reinjector::open_as(sender, tag)?;
     // Frames of several segments are one packet here: only where that makes no difference.
     let unsegmented = impair.loss == Loss::None
         && impair.rate.is_none()
@@ -289,7 +289,7 @@ fn begin(spec: Spec) -> io::Result<Running> {
     let serve = Serve {
         number,
         socket,
-        again,
+        reinject,
         model,
         look,
         memory,

@@ -15,10 +15,9 @@ use firedrill_netlink::messages;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    Counts, Look, Looked, Shared,
-    again::{Again, Copy},
-    count, ip,
+    Counts, Look, Looked, Shared, count, ip,
     message::{self, LOCAL_OUT, Packet, Verdict, Verdicts},
+    reinject::{Copy, Reinjector},
     socket::{Inbox, MANY, Socket},
     waiting::Waiting,
 };
@@ -53,14 +52,14 @@ enum Way {
     /// By a verdict, with other bytes.
     Changed(u32, Vec<u8>),
     /// Sent again.
-    Again(Copy),
+    Reinject(Copy),
 }
 
 /// Serves one queue until it is told to end.
 pub(super) struct Serve {
     pub(super) number: u16,
     pub(super) socket: Socket,
-    pub(super) again: Again,
+    pub(super) reinject: Reinjector,
     pub(super) model: Model,
     pub(super) look: Option<Look>,
     pub(super) memory: usize,
@@ -219,11 +218,11 @@ impl Serve {
         self.state.counts.reordered += u64::from(fate.reordered);
         self.state.counts.falsified += u64::from(falsified.is_some());
         let damaged = falsified.or_else(|| if fate.corrupt { self.damaged(packet) } else { None });
-        let again = leaving
+        let reinjects = leaving
             && !packet.unsegmented
             && (due > now || fate.second.is_some())
-            && self.again.fits(now, packet.out, packet.bytes.len());
-        let copy = if again { whole(packet) } else { None };
+            && self.reinject.fits(now, packet.out, packet.bytes.len());
+        let copy = if reinjects { whole(packet) } else { None };
         if let Some((second, copy)) = fate.second.zip(copy.as_deref()) {
             self.double(now, second, packet, copy);
         }
@@ -240,7 +239,7 @@ impl Serve {
             (Some(copy), damaged) => {
                 self.state.verdicts.one(Verdict::Drop, packet.id);
                 let bytes = damaged.unwrap_or(copy);
-                Way::Again(Copy { bytes, mark: packet.mark, out: packet.out })
+                Way::Reinject(Copy { bytes, mark: packet.mark, out: packet.out })
             }
             (None, Some(damaged)) => Way::Changed(packet.id, damaged),
             (None, None) => Way::Accept(packet.id),
@@ -266,7 +265,7 @@ impl Serve {
             return;
         }
         self.state.counts.duplicated += 1;
-        let way = Way::Again(Copy { bytes: bytes.to_vec(), mark: packet.mark, out: packet.out });
+        let way = Way::Reinject(Copy { bytes: bytes.to_vec(), mark: packet.mark, out: packet.out });
         self.state.waiting.push(due, Held { came: now, length, way });
     }
 
@@ -316,7 +315,7 @@ impl Serve {
                     last.take().into_iter().for_each(|id| state.verdicts.up_to(id));
                     state.verdicts.changed(id, &bytes);
                 }
-                Way::Again(copy) => state.copies.push(copy),
+                Way::Reinject(copy) => state.copies.push(copy),
             }
         }
         last.into_iter().for_each(|id| state.verdicts.up_to(id));
@@ -326,7 +325,7 @@ impl Serve {
     fn flush(&mut self) {
         self.say();
         if !self.state.copies.is_empty() {
-            let sent = self.again.send(&self.state.copies);
+            let sent = self.reinject.send(&self.state.copies);
             self.state.copies.clear();
             self.state.counts.passed += sent.passed;
             self.state.counts.overflowed += sent.full;

@@ -49,7 +49,7 @@ pub(super) struct Sent {
 
 /// The raw sockets of one queue.
 #[derive(Debug)]
-pub(super) struct Again {
+pub(super) struct Reinjector {
     v4: OwnedFd,
     /// A host may have no IPv6; then there are no such packets.
     v6: Option<OwnedFd>,
@@ -93,7 +93,7 @@ fn as_user<T>(user: u32, what: impl FnOnce() -> io::Result<T>) -> io::Result<T> 
     done
 }
 
-impl Again {
+impl Reinjector {
     /// Opens the sockets, as another user's where one is given.
     pub(super) fn open_as(user: Option<u32>, tag: u32) -> io::Result<Self> {
         match user {
