@@ -88,7 +88,7 @@ impl World {
         let (memory, every) = (256 << 20, Duration::from_millis(200));
         self.queues.start(Spec {
             number: FIRST,
-            whose: 0,
+            owner: 0,
             impair,
             look: None,
             seed: 1,

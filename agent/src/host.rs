@@ -7,13 +7,13 @@ pub mod iptables;
 pub mod line;
 pub mod link;
 pub mod nft;
+pub mod packet_owner;
 pub mod probe_kernel;
 pub mod process;
 pub mod queue_numbers;
 pub mod resets;
 pub mod sockets;
 pub mod ssh;
-pub mod whose;
 
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ pub struct Host {
     /// Which injection has which queue.
     pub queue_numbers: queue_numbers::Numbers,
     /// Whose packets faults choose.
-    pub whose: whose::Whose,
+    pub packet_owners: packet_owner::PacketOwners,
     /// Connections that this process resets.
     pub resets: resets::Resets,
 }
@@ -73,7 +73,7 @@ impl Host {
             lines: line::Lines::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),
-            whose: whose::Whose::default(),
+            packet_owners: packet_owner::PacketOwners::default(),
             resets: resets::Resets::default(),
         }
     }

@@ -26,7 +26,7 @@ type Kind = (String, String, String, String);
 
 /// The key of a bucket: the name, and whether the request was refused, so that refusals take nothing from what was done. The
 /// empty name stands for all names beyond the maximum.
-type Whose = (String, bool);
+type BucketKey = (String, bool);
 
 #[derive(Debug)]
 struct Seen {
@@ -36,7 +36,7 @@ struct Seen {
     /// Number of requests that were counted only.
     more: u64,
     /// The bucket that the recorded request took from.
-    whose: Whose,
+    bucket: BucketKey,
 }
 
 impl Seen {
@@ -79,7 +79,7 @@ impl Bucket {
 #[derive(Debug, Default)]
 pub(super) struct Limit {
     kinds: HashMap<Kind, Seen>,
-    buckets: HashMap<Whose, Bucket>,
+    buckets: HashMap<BucketKey, Bucket>,
 }
 
 impl Limit {
@@ -100,8 +100,8 @@ impl Limit {
             seen.more += 1;
             return None;
         }
-        let whose = self.whose(&request, now);
-        let bucket = self.buckets.entry(whose.clone()).or_insert_with(|| Bucket::full(now));
+        let key = self.bucket_key(&request, now);
+        let bucket = self.buckets.entry(key.clone()).or_insert_with(|| Bucket::full(now));
         // Before the kind is noted: a request that is kept out must not keep the next one of its kind out as well.
         if !bucket.take(now) {
             return None;
@@ -111,17 +111,17 @@ impl Limit {
         if !self.kinds.contains_key(&kind) && self.kinds.len() >= KINDS_MOST {
             self.forget(now);
         }
-        if let Some(before) = self.kinds.insert(kind, Seen { since: now, window, more: 0, whose }) {
+        if let Some(before) = self.kinds.insert(kind, Seen { since: now, window, more: 0, bucket: key }) {
             request.more += before.more;
         }
         Some(request)
     }
 
     /// The bucket that a request takes from. Full buckets are forgotten first: a new one is full too.
-    fn whose(&mut self, request: &Request, now: Instant) -> Whose {
+    fn bucket_key(&mut self, request: &Request, now: Instant) -> BucketKey {
         let refused = request.outcome == Outcome::Refused;
         let own = (request.who.clone(), refused);
-        let are_many = |buckets: &HashMap<Whose, Bucket>| {
+        let are_many = |buckets: &HashMap<BucketKey, Bucket>| {
             buckets.keys().filter(|(_, of_refused)| *of_refused == refused).count() >= NAMES_MOST
         };
         if self.buckets.contains_key(&own) || !are_many(&self.buckets) {
@@ -138,9 +138,9 @@ impl Limit {
     fn forget(&mut self, now: Instant) {
         let some_are_over = self.kinds.values().any(|seen| seen.is_over(now));
         for (_, seen) in self.kinds.extract_if(|_, seen| !some_are_over || seen.is_over(now)) {
-            let shared = (String::new(), seen.whose.1);
-            let whose = if self.buckets.contains_key(&seen.whose) { seen.whose } else { shared };
-            self.buckets.entry(whose).or_insert_with(|| Bucket::full(now)).more += seen.more;
+            let shared = (String::new(), seen.bucket.1);
+            let key = if self.buckets.contains_key(&seen.bucket) { seen.bucket } else { shared };
+            self.buckets.entry(key).or_insert_with(|| Bucket::full(now)).more += seen.more;
         }
     }
 }

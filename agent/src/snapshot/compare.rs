@@ -1,4 +1,4 @@
-//! What differs between two looks at a host, and whose doing it is. Pure.
+//! What differs between two looks at a host, and who caused it. Pure.
 
 use firedrill_wire::{InjectionId, api::Claim};
 
@@ -32,7 +32,7 @@ pub struct Other {
     /// Whether it is still open.
     pub open: bool,
     /// Run, drill and operator, for people.
-    pub whose: String,
+    pub run: String,
 }
 
 /// What differs.
@@ -72,23 +72,23 @@ pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) 
             (Some(_), None) => (format!("{key} is gone"), Vec::new()),
             (None, _) => (format!("{key} is new"), Vec::new()),
         };
-        match parties.whose(key, &parts) {
-            Whose::Ours => difference.ours.push(line),
-            Whose::Other(other) => {
+        match parties.maker_of(key, &parts) {
+            Maker::Ours => difference.ours.push(line),
+            Maker::Other(other) => {
                 let has = if other.open { "has it in force" } else { "had it in force" };
-                difference.foreign.push(format!("{line} ({} {has})", other.whose));
+                difference.foreign.push(format!("{line} ({} {has})", other.run));
             }
-            Whose::Either(other) => difference.unproven.push(format!(
+            Maker::Either(other) => difference.unproven.push(format!(
                 "{line}; {} has in force what this run claimed too: compare again when that has ended",
-                other.whose
+                other.run
             )),
-            Whose::Foreign => difference.foreign.push(line),
+            Maker::Foreign => difference.foreign.push(line),
         }
     }
     difference
 }
 
-enum Whose<'a> {
+enum Maker<'a> {
     Ours,
     Other(&'a Other),
     /// This run or that one; nobody can tell which.
@@ -97,7 +97,7 @@ enum Whose<'a> {
 }
 
 impl<'a> Parties<'a> {
-    fn whose(self, key: &str, parts: &[String]) -> Whose<'a> {
+    fn maker_of(self, key: &str, parts: &[String]) -> Maker<'a> {
         let words = std::iter::once(key).chain(parts.iter().map(String::as_str));
         let names =
             words.flat_map(|text| text.split([' ', '"', ':'])).filter(|word| word.starts_with(PREFIX));
@@ -106,21 +106,21 @@ impl<'a> Parties<'a> {
             match self.others.iter().find(|other| other.has(name)) {
                 Some(other) => named = Some(other),
                 // One name of ours is enough, and one that nobody owns up to is ours.
-                None => return Whose::Ours,
+                None => return Maker::Ours,
             }
         }
         if let Some(other) = named {
-            return Whose::Other(other);
+            return Maker::Other(other);
         }
         let claims = |claims: &[Claim]| claims.iter().any(|claim| covers(claim, key));
         let of_other =
             |open: bool| self.others.iter().find(|other| other.open == open && claims(&other.claims));
         match (of_other(true), claims(self.claims)) {
             // This run ended before the other could claim it, but its end state cannot be seen any more.
-            (Some(other), true) => Whose::Either(other),
-            (Some(other), false) => Whose::Other(other),
-            (None, true) => Whose::Ours,
-            (None, false) => of_other(false).map_or(Whose::Foreign, Whose::Other),
+            (Some(other), true) => Maker::Either(other),
+            (Some(other), false) => Maker::Other(other),
+            (None, true) => Maker::Ours,
+            (None, false) => of_other(false).map_or(Maker::Foreign, Maker::Other),
         }
     }
 }
@@ -177,8 +177,8 @@ mod tests {
     }
 
     fn other(injection: &str, claims: Vec<Claim>, open: bool) -> Other {
-        let whose = "run r2 (slow20, by bob)".to_owned();
-        Other { injection: injection.parse().unwrap(), claims, open, whose }
+        let run = "run r2 (slow20, by bob)".to_owned();
+        Other { injection: injection.parse().unwrap(), claims, open, run }
     }
 
     fn snapshot(seen: &[(&str, &str)]) -> Snapshot {

@@ -13,7 +13,7 @@ use crate::{journal::Intent, snapshot::Other};
 pub(super) struct Past {
     pub(super) run: RunId,
     /// For people: run, drill and operator.
-    whose: String,
+    label: String,
     /// Its claims. Empty if it has nothing to undo: it found things as somebody else wanted them.
     pub(super) claims: Vec<Claim>,
     pub(super) state: State,
@@ -30,7 +30,7 @@ impl Past {
         let About { drill, operator, .. } = &intent.about;
         Self {
             run: intent.run.clone(),
-            whose: format!("run {} ({drill}, by {operator})", intent.run),
+            label: format!("run {} ({drill}, by {operator})", intent.run),
             claims: if touched { prepared.claims.clone() } else { Vec::new() },
             state,
             foreign: foreign.to_vec(),
@@ -45,6 +45,6 @@ impl Past {
         // An injection that has not started has only objects with its name.
         let touched = in_time && !matches!(self.state, State::Armed | State::Disarmed);
         let claims = if touched { self.claims } else { Vec::new() };
-        Other { injection, claims, open: self.state.is_open(), whose: self.whose }
+        Other { injection, claims, open: self.state.is_open(), run: self.label }
     }
 }

@@ -208,9 +208,7 @@ impl Snapshot for Look {
         let claimed = |claims: &[Claim]| claims.iter().any(|claim| claim.what == "file:value");
         let other = parties.others.iter().find(|other| claimed(&other.claims));
         for text in &mut changed {
-            other
-                .iter()
-                .for_each(|other| text.push_str(&format!(" of {}, open {}", other.whose, other.open)));
+            other.iter().for_each(|other| text.push_str(&format!(" of {}, open {}", other.run, other.open)));
         }
         let mut found = Compared { compared: 1, ..Compared::default() };
         *match (claimed(parties.claims), other.is_some_and(|other| other.open)) {

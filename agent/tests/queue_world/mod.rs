@@ -218,7 +218,7 @@ pub(crate) fn spec(impair: Impair) -> Spec {
     let every = Duration::from_millis(20);
     Spec {
         number: NUMBER,
-        whose: 0,
+        owner: 0,
         impair,
         look: None,
         seed: 42,

@@ -43,14 +43,14 @@ pub const FIRST: u16 = 0xfd00;
 /// (`meta priority`), so that the rules which sent them here let them pass.
 pub const TAG: u32 = 0x00fd_0000;
 /// Of a packet's tag, what is not the place of its queue: the tag itself, and whose packet it was.
-pub const WHOSE: u32 = 0xffff_ffc0;
+pub const OWNER_BITS: u32 = 0xffff_ffc0;
 /// Of a packet's tag, what is not whose it was.
-pub const PLACE: u32 = 0xffff_003f;
+pub const QUEUE_BITS: u32 = 0xffff_003f;
 
-/// The tag of what somebody's packets carry that were sent again, whatever the queue; bits of [`WHOSE`].
+/// The tag of what somebody's packets carry that were sent again, whatever the queue; bits of [`OWNER_BITS`].
 #[must_use]
-pub fn tag_of(whose: u16) -> u32 {
-    TAG | u32::from(whose) << 6
+pub fn tag_of(owner: u16) -> u32 {
+    TAG | u32::from(owner) << 6
 }
 
 /// Where rules cannot ask for that tag, the sockets belong to a user of this number, plus the queue's minus [`FIRST`]. No
@@ -75,7 +75,7 @@ pub struct Spec {
     /// Its number, from [`FIRST`] on.
     pub number: u16,
     /// Whose packets alone it gets, by the host's numbers (the caller's); 0 for anybody's.
-    pub whose: u16,
+    pub owner: u16,
     /// What becomes of its packets.
     pub impair: Impair,
     /// Looks into packets first; without it all are treated.
@@ -260,8 +260,8 @@ impl Drop for Queues {
 
 /// Makes the queue and starts its loop.
 fn begin(spec: Spec) -> io::Result<Running> {
-    let Spec { number, whose, impair, look, seed, memory, every, sender, alive } = spec;
-    let tag = tag_of(whose).saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
+    let Spec { number, owner, impair, look, seed, memory, every, sender, alive } = spec;
+    let tag = tag_of(owner).saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
     let reinject = Reinjector::open_as(sender, tag)?;
     // Frames of several segments are one packet here: only where that makes no difference.
     let unsegmented = impair.loss == Loss::None

@@ -64,7 +64,7 @@ impl Peers {
 
     /// The number of whose packets are meant; none where anybody's are.
     pub fn whose(&self, host: &Host) -> Option<u16> {
-        host.whose.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
+        host.packet_owners.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
     }
 
     /// As it stands in an injection's basis.

@@ -80,7 +80,7 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
     }
     // A packet that a queue sends again is the agent's. What only drops looks at it before; others by its tag.
     let service = harm.choice.service.as_ref().map(|service| service.path.as_str());
-    let whose = host.whose.of(harm.choice.user, service);
+    let whose = host.packet_owners.of(harm.choice.user, service);
     if whose.is_some() && matches!(harm.how, Fate::Drop | Fate::Reject) && priority == EARLY {
         priority = QUEUES - 1;
     }
@@ -145,7 +145,7 @@ fn comment(id: &InjectionId) -> String {
 fn done_already(number: u16) -> Exprs {
     let own = queue::TAG + u32::from(number.saturating_sub(queue::FIRST));
     let last = queue::TAG + u32::from(queue::MOST) - 1;
-    let rule = Exprs::new().meta(Meta::Priority).mask(&queue::PLACE.to_ne_bytes()).network_order();
+    let rule = Exprs::new().meta(Meta::Priority).mask(&queue::QUEUE_BITS.to_ne_bytes()).network_order();
     rule.between(&own.to_be_bytes(), &last.to_be_bytes()).accept()
 }
 

@@ -146,7 +146,7 @@ fn start_queue(
     };
     let spec = Spec {
         number,
-        whose: peers.whose(host).unwrap_or(0),
+        owner: peers.whose(host).unwrap_or(0),
         impair: shape.impair(),
         look: shape.look(),
         seed: seed(host, &live.ask),

@@ -127,7 +127,7 @@ fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iter
         rule = rule.cgroup(service.level()).in_set(SERVICE);
     }
     if let Some(tag) = choice.again {
-        let tagged = rule.meta(Meta::Priority).mask(&queue::WHOSE.to_ne_bytes());
+        let tagged = rule.meta(Meta::Priority).mask(&queue::OWNER_BITS.to_ne_bytes());
         rule = tagged.compare(Compare::Is, &tag.to_ne_bytes());
     }
     if let Some(flows) = choice.flows.filter(|flows| *flows < FLOWS) {

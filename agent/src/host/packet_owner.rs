@@ -9,23 +9,23 @@ use std::sync::{Mutex, PoisonError};
 const MOST: usize = 0x3ff;
 
 /// A user's number, and the cgroup of a service: one of them at least.
-type Who = (Option<u32>, Option<String>);
+type Owner = (Option<u32>, Option<String>);
 
 /// Who has which number.
 #[derive(Debug, Default)]
-pub struct Whose(Mutex<Vec<Who>>);
+pub struct PacketOwners(Mutex<Vec<Owner>>);
 
-impl Whose {
+impl PacketOwners {
     /// The number of what these choose, from 1 on; `None` where they choose everybody, or where none is left.
     pub fn of(&self, user: Option<u32>, cgroup: Option<&str>) -> Option<u16> {
-        let who = (user, cgroup.map(str::to_owned));
-        if who == (None, None) {
+        let owner = (user, cgroup.map(str::to_owned));
+        if owner == (None, None) {
             return None;
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = all.iter().position(|one| *one == who).or_else(|| {
+        let place = all.iter().position(|one| *one == owner).or_else(|| {
             (all.len() < MOST).then(|| {
-                all.push(who);
+                all.push(owner);
                 all.len() - 1
             })
         })?;
@@ -39,14 +39,14 @@ mod tests {
 
     #[test]
     fn the_same_has_the_same_number_and_nobody_has_none() {
-        let whose = Whose::default();
-        assert_eq!(whose.of(None, None), None);
-        assert_eq!(whose.of(None, Some("/a")), Some(1));
-        assert_eq!(whose.of(Some(7), Some("/a")), Some(2));
-        assert_eq!(whose.of(None, Some("/a")), Some(1));
+        let owners = PacketOwners::default();
+        assert_eq!(owners.of(None, None), None);
+        assert_eq!(owners.of(None, Some("/a")), Some(1));
+        assert_eq!(owners.of(Some(7), Some("/a")), Some(2));
+        assert_eq!(owners.of(None, Some("/a")), Some(1));
         for user in 2..1023 {
-            assert!(whose.of(Some(user + 100), None).is_some_and(|number| number <= 0x3ff), "{user}");
+            assert!(owners.of(Some(user + 100), None).is_some_and(|number| number <= 0x3ff), "{user}");
         }
-        assert_eq!(whose.of(Some(1), None), None);
+        assert_eq!(owners.of(Some(1), None), None);
     }
 }
