@@ -4,7 +4,7 @@
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use crate::{SELF_EXE, exec, host, leaf, root, shop};
+use crate::{SELF_EXE, coordinator_ns, exec, host, root, shop};
 
 /// The hidden first argument.
 pub const HIDDEN: &str = "__lab";
@@ -31,7 +31,7 @@ pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
     let code = match part.to_str() {
         Some("root") => root::main(&words),
         Some("host") => host::main(&words),
-        Some("leaf") => leaf::main(&words),
+        Some("coordinator-ns") => coordinator_ns::main(&words),
         Some("exec") => exec::main(&rest),
         Some("reboot") => host::reboot::main(&words),
         Some("checkout") => shop::checkout::main(&words),

@@ -8,6 +8,7 @@
 //! The binary that uses this crate is also what runs inside the lab: its `main` must call [`dispatch()`] first, before
 //! any thread exists.
 
+mod coordinator_ns;
 pub mod demo;
 mod dispatch;
 mod enter;
@@ -15,7 +16,6 @@ mod error;
 mod exec;
 mod host;
 mod lab;
-mod leaf;
 mod message;
 mod net;
 mod preflight;

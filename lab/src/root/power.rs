@@ -183,7 +183,7 @@ impl Root {
     /// The coordinator's place in the network.
     fn make_coordinator(&mut self) -> Result<(), LabError> {
         let index = self.hosts.len();
-        let (child, feed) = self.spawn(index, 0, "leaf", libc::CLONE_NEWNET, None)?;
+        let (child, feed) = self.spawn(index, 0, "coordinator-ns", libc::CLONE_NEWNET, None)?;
         self.cables.plug(index, child.pid)?;
         let json = serde_json::to_vec(&self.spec.coordinator).doing("describe the coordinator's place")?;
         self.coordinator = Some(child);
