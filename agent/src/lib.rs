@@ -23,7 +23,7 @@ pub mod local;
 pub mod metrics;
 pub mod policy;
 pub mod prober;
-mod prompt;
+mod sched;
 pub mod secrets;
 pub mod serve;
 pub mod service;

@@ -19,7 +19,7 @@ use crate::{
     fault::{Inject, Live, forget},
     heal::{PutBack, put_back},
     journal::Record,
-    prompt,
+    sched,
     transition::Step,
 };
 
@@ -103,7 +103,7 @@ impl InjectionThread {
         self.crash_point("before-inject");
         let injected = kind.inject(&self.core.host, live);
         // Paperwork can wait for others that are to start at this moment.
-        prompt::ask(false);
+        sched::set_short_slice(false);
         std::thread::yield_now();
         self.crash_point("injected");
         match injected {
@@ -153,7 +153,7 @@ impl InjectionThread {
     /// Waits until it may start; false if it never will.
     fn wait_for_start(&self, kind: &dyn Inject, live: &Live) -> bool {
         let mut staged = false;
-        prompt::ask(true);
+        sched::set_short_slice(true);
         loop {
             match self.may_start(staged) {
                 Next::Start => return true,

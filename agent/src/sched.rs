@@ -1,12 +1,12 @@
-//! Asks the scheduler for a quick turn: a thread that runs for a moment only, but must run at its moment.
+//! Asks the scheduler to run a thread with little delay, by a short time slice.
 //!
-//! Linux from 6.12 on gives threads with short slices an earlier turn, without giving them more of the processor; older
-//! kernels ignore it. Needs no privilege, unlike priorities.
+//! Linux 6.12 and later runs threads with short slices earlier, and gives them no larger share of the processor; older
+//! kernels ignore the request. Unlike a priority it needs no privilege.
 
-/// The shortest slice that the kernel takes, in nanoseconds.
+/// The shortest slice that the kernel accepts, in nanoseconds.
 const SHORT_NS: u64 = 100_000;
 
-/// `struct sched_attr` of `sched_setattr(2)`, as first published.
+/// `struct sched_attr` of `sched_setattr(2)`, in its first version.
 #[repr(C)]
 struct SchedAttr {
     size: u32,
@@ -19,8 +19,9 @@ struct SchedAttr {
     period: u64,
 }
 
-/// For this thread, from now on: quick turns, or usual ones.
-pub(crate) fn ask(prompt: bool) {
+/// Gives the calling thread the shortest time slice, or the kernel's default one. Errors are ignored, since timing is then
+/// only less exact.
+pub(crate) fn set_short_slice(short: bool) {
     let size = size_of::<SchedAttr>();
     // SAFETY: only reads a number of this thread.
     let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
@@ -30,8 +31,8 @@ pub(crate) fn ask(prompt: bool) {
         flags: u64::from(libc::SCHED_FLAG_KEEP_POLICY.unsigned_abs()),
         nice,
         priority: 0,
-        // For usual threads: the slice; 0 is the kernel's own.
-        runtime: if prompt { SHORT_NS } else { 0 },
+        // The slice of a thread that is not real-time; 0 is the kernel's default.
+        runtime: if short { SHORT_NS } else { 0 },
         deadline: 0,
         period: 0,
     };
