@@ -3,8 +3,8 @@
 pub mod cgroup;
 pub mod dbus;
 pub mod followers;
+pub mod ifb;
 pub mod iptables;
-pub mod line;
 pub mod link;
 pub mod nft;
 pub mod packet_owner;
@@ -45,8 +45,8 @@ pub struct Host {
     pub firewall: Firewall,
     /// Names of peers and cgroups of services that are looked up again while faults hold.
     pub followers: followers::Followers,
-    /// Lines through which packets take a detour.
-    pub lines: line::Lines,
+    /// Interfaces through which packets take a detour.
+    pub ifbs: ifb::Ifbs,
     /// Queues of packets that this process works on.
     pub queues: queue::Queues,
     /// Which injection has which queue.
@@ -70,7 +70,7 @@ impl Host {
             iptables: iptables::Iptables::default(),
             firewall: Firewall::default(),
             followers: followers::Followers::default(),
-            lines: line::Lines::default(),
+            ifbs: ifb::Ifbs::default(),
             queues: queue::Queues::default(),
             queue_numbers: queue_numbers::Numbers::default(),
             packet_owners: packet_owner::PacketOwners::default(),

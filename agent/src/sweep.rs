@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use firedrill_wire::InjectionId;
 
 use crate::host::{
-    Host,
+    Host, ifb,
     iptables::{self, Left},
-    line, link,
+    link,
     nft::{self, Deleted, table::Of},
 };
 
@@ -79,10 +79,10 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     }
     match links {
         Ok(links) => {
-            let dead = links.iter().filter(|link| line::is_line(link) && !is_live(&link.name));
+            let dead = links.iter().filter(|link| ifb::is_ifb(link) && !is_live(&link.name));
             for name in dead.map(|link| &link.name) {
-                let removed = line::remove(&host.lines, name, std::time::Duration::ZERO);
-                swept.took(format!("interface {name}"), removed.map(|removed| removed.lines > 0));
+                let removed = ifb::remove(&host.ifbs, name, std::time::Duration::ZERO);
+                swept.took(format!("interface {name}"), removed.map(|removed| removed.ifbs > 0));
             }
         }
         Err(error) => swept.left.push(format!("interfaces could not be looked at: {error}")),

@@ -4,7 +4,7 @@
 //! what an administrator stopped meanwhile.
 
 pub mod chains;
-pub mod line;
+pub mod ifb;
 pub mod link;
 pub mod nft;
 pub mod process;
@@ -48,10 +48,11 @@ pub enum Undo {
     },
     /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to
     /// them.
-    RemoveLines {
-        /// How their names begin.
+    #[serde(rename = "remove-lines")]
+    RemoveIfbs {
+        /// The prefix of their names.
         prefix: String,
-        /// How long what waits in them is waited for.
+        /// Maximum time to wait until the packets in them have left.
         patience: firedrill_wire::Span,
     },
     /// Stop a queue of packets; what it holds is sent at once. It ends by itself with the process that works on it.
@@ -138,7 +139,7 @@ impl Undo {
         match self {
             Self::DeleteNftTable { .. }
             | Self::RemoveChains { .. }
-            | Self::RemoveLines { .. }
+            | Self::RemoveIfbs { .. }
             | Self::StopQueue { .. }
             | Self::StopResets { .. }
             | Self::RaiseLink { .. }
@@ -154,7 +155,7 @@ impl Undo {
         match self {
             Self::DeleteNftTable { .. }
             | Self::RemoveChains { .. }
-            | Self::RemoveLines { .. }
+            | Self::RemoveIfbs { .. }
             | Self::StopQueue { .. } => true,
             Self::StopResets { .. }
             | Self::RaiseLink { .. }
@@ -174,7 +175,7 @@ impl Undo {
                     prefix(injection)
                 )
             }
-            Self::RemoveLines { prefix, .. } => {
+            Self::RemoveIfbs { prefix, .. } => {
                 format!("remove interfaces {prefix}*, once they have run empty")
             }
             Self::StopQueue { number } => format!("stop queue {number} and send on what it holds"),
@@ -197,7 +198,7 @@ impl Undo {
             Self::StartService { .. } => service::PATIENCE,
             Self::RaiseLink { .. } => forgets::PATIENCE,
             Self::ContinueProcess { .. } => process::PATIENCE,
-            Self::RemoveLines { patience, .. } => (*patience).into(),
+            Self::RemoveIfbs { patience, .. } => (*patience).into(),
             Self::DeleteNftTable { .. }
             | Self::RemoveChains { .. }
             | Self::StopQueue { .. }
@@ -215,7 +216,7 @@ impl Undo {
             Self::RemoveChains { injection, table, program, families } => {
                 chains::apply(host, injection, *table, program, families)
             }
-            Self::RemoveLines { prefix, patience } => line::apply(host, prefix, (*patience).into()),
+            Self::RemoveIfbs { prefix, patience } => ifb::apply(host, prefix, (*patience).into()),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),
             Self::RaiseLink { was } => link::apply(was),
             Self::StopResets { injection } => Ok(resets::apply(host, injection)),
@@ -241,5 +242,13 @@ mod tests {
         let json = json.replace(r#""v4":true,"v6":false"#, r#""families":["v6"]"#);
         let undo: Undo = serde_json::from_str(&json).unwrap();
         assert!(matches!(undo, Undo::RemoveChains { families, .. } if families == [Family::V6]));
+    }
+
+    #[test]
+    fn interfaces_have_the_name_in_a_journal_that_they_always_had() {
+        let undo = Undo::RemoveIfbs { prefix: "fd_1_".to_owned(), patience: firedrill_wire::Span::secs(3) };
+        let json = serde_json::to_string(&undo).unwrap();
+        assert!(json.starts_with(r#"{"remove-lines":{"prefix":"fd_1_","patience":"#), "{json}");
+        assert_eq!(serde_json::from_str::<Undo>(&json).unwrap(), undo);
     }
 }

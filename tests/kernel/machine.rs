@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_agent::host::{Host, Paths, line, link};
+use firedrill_agent::host::{Host, Paths, ifb, link};
 use serde_json::Value;
 
 /// Where the authority, the fleet and the runs lie; survives this boot.
@@ -98,7 +98,7 @@ pub(crate) fn chains() -> Vec<String> {
 /// How many interfaces of the agent's there are.
 pub(crate) fn lines() -> usize {
     let all = link::all().expect("the kernel answers");
-    all.iter().filter(|one| line::is_line(one)).count()
+    all.iter().filter(|one| ifb::is_ifb(one)).count()
 }
 
 /// The agent's own word on what is in force.

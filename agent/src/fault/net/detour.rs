@@ -12,7 +12,7 @@ use firedrill_wire::fault::Direction;
 use super::rules::{Harm, choosing, exceptions, exemptions};
 use crate::host::{
     Host,
-    line::{FAULTS, MARK, Way, is_line},
+    ifb::{FAULTS, MARK, Way, is_ifb},
     link::{self, Link},
     nft::{
         expr::{Base, Compare, Exprs, Family, Meta},
@@ -48,7 +48,7 @@ impl Detour {
     /// What the kernel said.
     pub fn by(ways: Vec<Way>, interfaces: &[String]) -> Result<Self, NetlinkError> {
         let mut all = link::all()?;
-        all.retain(|one| !one.is_loopback() && !is_line(one));
+        all.retain(|one| !one.is_loopback() && !is_ifb(one));
         // Those that others are made of come last, should there be too many.
         all.sort_by_key(Link::is_enslaved);
         let meant = |one: &Link| interfaces.is_empty() || interfaces.contains(&one.name);

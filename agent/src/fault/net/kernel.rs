@@ -25,8 +25,8 @@ use crate::{
     fault::{Ask, InjectError, Live, Prepared, refuse},
     host::{
         Host,
+        ifb::{self, FIRST_WAY, MOST_WAITING},
         impair::{Chance, Impair, Loss},
-        line::{self, FIRST_WAY, MOST_WAITING},
         probe_kernel,
     },
     undo::Undo,
@@ -58,7 +58,7 @@ pub(super) fn prepare(
     let unlisted = |error| unable(ask, &format!("interfaces could not be listed: {error}"));
     let detour = Detour::by(vec![FIRST_WAY], shape.traffic().interfaces).map_err(unlisted)?;
     let by = qdiscs(&impair);
-    let prefix = line::prefix(&ask.id);
+    let prefix = ifb::prefix(&ask.id);
     let effect =
         effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
     let notes = notes(shape, &peers, words::reaches(&shape.traffic()), about(shape, &detour));
@@ -68,7 +68,7 @@ pub(super) fn prepare(
     // In reverse: first the table, so that nothing more comes; then the lines, once they have run empty.
     let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
     let patience = if impair.rate.is_some() { PATIENCE } else { waits };
-    prepared.undo.insert(0, Undo::RemoveLines { prefix, patience: patience.into() });
+    prepared.undo.insert(0, Undo::RemoveIfbs { prefix, patience: patience.into() });
     prepared.basis = Basis { peers, engine: Engine::Kernel }.text();
     Ok(prepared)
 }
@@ -81,7 +81,7 @@ pub(super) fn begin(
     peers: &Peers,
 ) -> Result<Harm, InjectError> {
     let ways = host
-        .lines
+        .ifbs
         .make(&live.ask.id, &shape.impair())
         .map_err(|why| InjectError(format!("could not make a line for packets: {why}")))?;
     let detour = Detour::by(ways, shape.traffic().interfaces)
@@ -92,7 +92,7 @@ pub(super) fn begin(
 /// What the lines saw, beside what the table did. Packets that were marked and never came to a line are no fault that
 /// landed.
 pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
-    let counts = match host.lines.counts(&live.ask.id) {
+    let counts = match host.ifbs.counts(&live.ask.id) {
         Ok(Some(counts)) => counts,
         Ok(None) => {
             (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
@@ -139,7 +139,7 @@ fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), Problem> {
     }
     probe_kernel::has_qdisc(qdiscs(impair)).map_err(|why| unable(ask, &why))?;
     probe_kernel::has_ifb().map_err(|why| unable(ask, &why))?;
-    host.lines.able(&ask.id, impair).map_err(|why| unable(ask, &why.to_string()))
+    host.ifbs.able(&ask.id, impair).map_err(|why| unable(ask, &why.to_string()))
 }
 
 fn unable(ask: &Ask, why: &str) -> Problem {

@@ -9,7 +9,7 @@ use firedrill_wire::InjectionId;
 use serde::{Deserialize, Serialize};
 
 use super::seen::Listing;
-use crate::host::{line, nft::expr::Family};
+use crate::host::{ifb, nft::expr::Family};
 
 /// A table of iptables in which there may be chains of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl fmt::Display for Table {
 /// How the names of an injection's chains begin. They have few characters, so it is a digest of its id.
 #[must_use]
 pub fn prefix(id: &InjectionId) -> String {
-    line::prefix(id)
+    ifb::prefix(id)
 }
 
 /// Chains of a fault, of all families that it is about.

@@ -1,9 +1,9 @@
-//! Lines through the kernel's qdiscs, on any kernel that has interfaces of kind ifb: a rate is all that is asked for.
+//! Shaping by the kernel's qdiscs on ifbs. Uses only rates, so that any kernel with ifb and tbf will do.
 
 use std::time::Duration;
 
 use firedrill_agent::{
-    host::{line, link},
+    host::{ifb, link},
     sandboxed,
     testing::{role, wait_until},
     undo::Undo,
@@ -24,8 +24,8 @@ fn in_the_kernel(test: &str, body: impl FnOnce()) {
     by(Engine::Kernel, "tbf", test, body);
 }
 
-fn lines() -> usize {
-    link::all().unwrap().iter().filter(|one| line::is_line(one)).count()
+fn ifbs() -> usize {
+    link::all().unwrap().iter().filter(|one| ifb::is_ifb(one)).count()
 }
 
 sandboxed! {
@@ -66,13 +66,13 @@ sandboxed! {
             let ports = r#","remote_ports":"1-65535""#;
             let wide = Injection::make(&world, &throttle(PEER4, ports));
             let narrow = Injection::make(&world, &throttle(PEER4, ""));
-            assert_eq!(lines(), 3, "one each, and one for both");
+            assert_eq!(ifbs(), 3, "one each, and one for both");
             assert!(slowed(&rush_out(&world, PEER4)));
             for injection in [&wide, &narrow] {
                 let evidence = injection.evidence();
                 assert!(evidence.count.unwrap() >= u64::from(COUNT), "{}", evidence.detail);
             }
-            // What went through a line that goes is not forgotten.
+            // The counts of an ifb outlive it.
             let seen = wide.evidence().count.unwrap();
             narrow.undo();
             assert_eq!(wide.evidence().count.unwrap(), seen);
@@ -82,7 +82,7 @@ sandboxed! {
             wide.undo();
             assert!(!slowed(&rush_out(&world, PEER4)));
             anew.undo();
-            assert_eq!(lines(), 0);
+            assert_eq!(ifbs(), 0);
             world.assert_same(&before);
         });
     }
@@ -138,7 +138,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn packets_go_straight_when_the_owner_dies_and_whoever_is_left_removes_the_line() {
+    fn packets_go_straight_when_the_owner_dies_and_whoever_is_left_removes_the_ifb() {
         if role().is_some() {
             own(&throttle(PEER4, r#","engine":"kernel""#));
         }
@@ -151,8 +151,8 @@ sandboxed! {
             child.wait().unwrap();
             wait_until("the tables are gone", || world.host.nft.our_tables().unwrap().is_empty());
             assert!(!slowed(&rush_out(&world, PEER4)));
-            assert_eq!(lines(), 1, "idle");
-            let undo = Undo::RemoveLines { prefix: line::prefix(&OWNED.parse().unwrap()), patience: Span::secs(3) };
+            assert_eq!(ifbs(), 1, "idle");
+            let undo = Undo::RemoveIfbs { prefix: ifb::prefix(&OWNED.parse().unwrap()), patience: Span::secs(3) };
             assert!(undo.apply(&world.host).unwrap().detail.contains("1 interfaces"));
             assert!(undo.apply(&world.host).unwrap().detail.contains("gone already"));
             world.assert_same(&before);

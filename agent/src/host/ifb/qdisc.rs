@@ -1,6 +1,6 @@
-//! netem and tbf on a line, and what they counted. Layouts are those of linux/pkt_sched.h.
+//! netem and tbf on an ifb, and their counters. Layouts are those of linux/pkt_sched.h.
 //!
-//! Touches the qdiscs of our own interfaces only.
+//! Changes only qdiscs of our own interfaces.
 
 use std::collections::BTreeMap;
 
@@ -16,21 +16,21 @@ const KIND: u16 = 1;
 const OPTIONS: u16 = 2;
 const STATS: u16 = 7;
 const ROOT: u32 = u32::MAX;
-/// The handle of a line's first qdisc; those after it follow.
+/// The handle of an ifb's first qdisc; the handles of the following qdiscs follow.
 const FIRST: u32 = 0xfd00;
-/// Bytes that may wait for their turn at a rate.
+/// Maximum number of bytes that wait in a tbf.
 const RATE_LIMIT: u32 = 64 << 20;
-/// What the kernel counts its short times in.
+/// The length of the kernel's packet scheduler tick, in nanoseconds.
 const TICK_NS: u128 = 64;
 
-/// What became of packets on a line.
+/// The counters of an ifb.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// That left it.
+    /// Packets that left it.
     pub passed: u64,
-    /// That were dropped: lost on purpose, or for want of room.
+    /// Packets that were dropped, by intent or because a queue was full.
     pub dropped: u64,
-    /// That are on it now.
+    /// Packets that wait in it now.
     pub waiting: u64,
 }
 
@@ -43,14 +43,14 @@ impl Counts {
         }
     }
 
-    /// All that came.
+    /// Returns the number of all packets that came to it.
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.passed + self.dropped + self.waiting
     }
 }
 
-/// Hangs stages on an interface of ours, one after another, in place of what was there.
+/// Installs a chain of stages on an interface of ours, in place of its qdiscs.
 pub(super) fn install(name: &str, index: u32, stages: &[Stage]) -> Result<(), NetlinkError> {
     let mut socket = Socket::open(libc::NETLINK_ROUTE)?;
     for (handle, stage) in (FIRST..).zip(stages) {
@@ -81,7 +81,7 @@ fn header(index: u32, handle: u32, parent: u32) -> [u8; HEADER] {
     header
 }
 
-/// A share as netem has it: of all 32-bit numbers.
+/// A share as netem takes it: 2³² − 1 is all.
 fn part(share: f64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -96,14 +96,14 @@ fn numbers(numbers: &[u32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
 }
 
-/// `tc_netem_qopt`, then attributes.
+/// `TCA_OPTIONS` of netem: `tc_netem_qopt`, then attributes.
 fn netem(impair: &Impair) -> Option<Vec<u8>> {
     let random = match impair.loss {
         Loss::Random(chance) => chance,
         Loss::None | Loss::GilbertElliott { .. } => Chance::default(),
     };
     let ticks = |time: std::time::Duration| u32::try_from(time.as_nanos() / TICK_NS).unwrap_or(u32::MAX);
-    // Without a gap netem lets nothing overtake.
+    // netem reorders nothing if the gap is 0.
     let gap = if impair.reorder.chance.share > 0.0 { impair.reorder.gap.max(1) } else { 0 };
     let head = numbers(&[
         ticks(impair.delay),
@@ -128,18 +128,18 @@ fn netem(impair: &Impair) -> Option<Vec<u8>> {
         attrs = attrs.bytes(2, &table);
     }
     if let Loss::GilbertElliott { to_bad, to_good, in_bad, in_good } = impair.loss {
-        // p, r, h, 1-k: netem's h is what gets through in the bad state.
+        // p, r, h, 1-k; h is the share that passes in the bad state.
         let model = numbers(&[to_bad, to_good, 1.0 - in_bad, in_good].map(part));
         attrs = attrs.nest(5, &Attrs::new().bytes(2, &model));
     }
     attrs.after(&head)
 }
 
-/// `TCA_TBF_PARMS` (`tc_tbf_qopt`), and what goes beyond it.
+/// `TCA_TBF_PARMS` (`tc_tbf_qopt`), with attributes for what it has no room for.
 fn tbf(rate: &Rate) -> Option<Vec<u8>> {
-    // Link layer Ethernet: no table of rates is wanted then.
+    // With link layer Ethernet the kernel needs no rate table.
     const ETHERNET: u8 = 1;
-    // Rounded up: tbf takes a rate of 0 for nearly no limit.
+    // Rounded up, because tbf treats a rate of 0 as nearly no limit.
     let bytes = rate.bits.div_ceil(8);
     let short = u32::try_from(bytes).unwrap_or(u32::MAX);
     let mut spec = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
@@ -153,7 +153,7 @@ fn tbf(rate: &Rate) -> Option<Vec<u8>> {
     attrs.after(&[])
 }
 
-/// What the first qdisc of each interface counted, by the interface's index.
+/// Returns the counters of the first qdisc of each interface, by the interface's index.
 pub(super) fn counts() -> Result<BTreeMap<u32, Counts>, NetlinkError> {
     let request = Request { kind: GET_QDISC, flags: 0, body: vec![0; HEADER] };
     let qdiscs = Socket::open(libc::NETLINK_ROUTE)?.dump("list qdiscs", &request)?;
@@ -167,7 +167,7 @@ fn counted(body: &[u8]) -> Option<(u32, Counts)> {
         return None;
     }
     let stats = find(attrs, STATS)?;
-    // gnet_stats_basic: 8 bytes of bytes, then packets; kernels that count far have the packets again, in 8 bytes.
+    // gnet_stats_basic: 8 bytes of byte count, then 4 of packet count; newer kernels repeat the packet count in 8 bytes.
     let far = find(stats, 8).and_then(|packets| Some(u64::from_ne_bytes(packets.try_into().ok()?)));
     let passed = match far {
         Some(packets) => packets,

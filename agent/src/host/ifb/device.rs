@@ -1,4 +1,4 @@
-//! Making and removing interfaces of ours (kind `ifb`).
+//! Makes and removes interfaces of kind `ifb`.
 //!
 //! Changes no interface that is not ours by name, kind and group.
 
@@ -10,21 +10,23 @@ use crate::host::{
 };
 
 const KIND: &str = "ifb";
-/// How an interface gets its link-local address, and the mode in which it gets none; libc lacks both.
+/// The attribute for the mode in which an interface generates its link-local address, and the mode that generates none;
+/// libc lacks both.
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
-/// The family (`AF_INET6`) as the type of an attribute.
+/// The address family `AF_INET6` as the type of an attribute.
 const INET6: u16 = 10;
-/// The group of our interfaces. Unlike an alias it is there from the first moment on.
+/// The group of our interfaces. Unlike an alias it is set by the request that makes the interface.
 const OURS: u32 = 0xfd00;
 
-/// Whether it is one of our lines.
+/// Whether it is an ifb of ours.
 #[must_use]
-pub fn is_line(link: &Link) -> bool {
+pub fn is_ifb(link: &Link) -> bool {
     link.name.starts_with(PREFIX) && link.kind == KIND && link.group == OURS
 }
 
-/// Makes an interface of ours, up; its index. One that is there already is ours or in the way.
+/// Makes an interface and sets it up; returns its index. An existing interface of that name is taken if it is ours, and is an
+/// error otherwise.
 pub(super) fn make(name: &str, alias: &str) -> Result<u32, NetlinkError> {
     let what = format!("make interface {name} ({KIND})");
     let mut socket = Socket::open(libc::NETLINK_ROUTE)?;
@@ -34,9 +36,9 @@ pub(super) fn make(name: &str, alias: &str) -> Result<u32, NetlinkError> {
         _ => {}
     }
     match link::all()?.into_iter().find(|one| one.name == name) {
-        Some(one) if is_line(&one) => {
+        Some(one) if is_ifb(&one) => {
             let ours = || route::Link::numbered(one.index);
-            // No addresses of its own: nothing is to be sent from there. Where there is no IPv6 there are none anyway.
+            // No addresses, so that the kernel sends nothing over it. A host without IPv6 gives it none anyway.
             let mode = Attrs::new().bytes(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
             let families = Attrs::new().nest(INET6, &mode);
             let none = ours().with(&Attrs::new().nest(libc::IFLA_AF_SPEC, &families));
@@ -54,7 +56,7 @@ pub(super) fn make(name: &str, alias: &str) -> Result<u32, NetlinkError> {
     }
 }
 
-/// Removes an interface; that it is not there is success.
+/// Removes an interface. Absent is success.
 pub(super) fn remove(name: &str, index: u32) -> Result<(), NetlinkError> {
     let what = format!("remove interface {name}");
     route::Link::numbered(index).remove(&mut Socket::open(libc::NETLINK_ROUTE)?, &what)

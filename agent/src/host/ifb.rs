@@ -1,16 +1,16 @@
-//! Lines: interfaces of ours (ifb) through which chosen packets take a detour, with the kernel's own netem or tbf on the
-//! way. The interfaces that packets come from and go to keep their own queues untouched.
+//! Interfaces of kind ifb that the agent makes. Chosen packets take a detour through them, where the kernel's netem or
+//! tbf shapes them. The interfaces that the packets come from and go to keep their own qdiscs untouched.
 //!
-//! Where several faults choose the same packet, there is a line for each set of them, so that they add up and none
-//! replaces another. Decides nothing about which packets: rules of an nftables table mark and send them here. A line
-//! that nothing is sent to has no effect, so it may outlive its maker.
+//! If several faults choose the same packet, each set of these faults has an ifb of its own, so that the faults add up and
+//! none replaces another. This module does not choose packets: rules of an nftables table mark them and redirect them here.
+//! An ifb to which nothing is redirected has no effect, so it may outlive its maker.
 
 mod compose;
 mod device;
 mod qdisc;
 
 pub use compose::{MOST_WAITING, Unable};
-pub use device::is_line;
+pub use device::is_ifb;
 pub use qdisc::Counts;
 
 use std::{
@@ -27,14 +27,14 @@ use ring::digest::{SHA256, digest};
 use super::{impair::Impair, link, nft::PREFIX};
 use compose::Stage;
 
-/// So many faults may be on one host at once; each doubles the number of sets.
+/// Maximum number of faults that may have ifbs on one host at once; each doubles the number of sets.
 pub const MOST: u8 = 5;
-/// What marks our packets: the first byte of their priority. Then a bit for each fault, and in the last four bits what
-/// the priority was.
+/// The mark of our packets: the first byte of their priority. It is followed by a bit for each fault, and the last four bits
+/// keep the original priority.
 pub const MARK: u32 = 0xfd00_0000;
 /// The bits of a mark that say which faults.
 pub const FAULTS: u32 = 0xffff_fff0;
-/// How often a line is looked at that is to run empty.
+/// The interval at which an ifb is checked that is to run empty.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// The bit of a fault in the marks of its packets.
@@ -42,7 +42,7 @@ const fn bit(slot: u8) -> u32 {
     1 << (4 + slot)
 }
 
-/// The beginning of the names of a fault's lines. Two digits follow.
+/// Returns the prefix of the names of a fault's ifbs. Two digits follow it.
 #[must_use]
 pub fn prefix(id: &InjectionId) -> String {
     let sum = digest(&SHA256, id.as_str().as_bytes());
@@ -50,38 +50,38 @@ pub fn prefix(id: &InjectionId) -> String {
     format!("{PREFIX}{}_", &hex[..9])
 }
 
-/// A line as rules need it.
+/// An ifb as rules need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// Packets with exactly these bits ([`FAULTS`] of the mark) go there.
+    /// Packets whose mark has exactly these bits (under [`FAULTS`]) are redirected to it.
     pub mark: u32,
     /// The index of its interface.
     pub index: u32,
 }
 
-/// What a way looks like before there is any: for trying rules out.
+/// A placeholder for the first way, to try out rules before any ifb exists.
 pub const FIRST_WAY: Way = Way { mark: MARK | bit(0), index: 1 };
 
-/// A fault that has lines.
+/// A fault that has ifbs.
 #[derive(Debug)]
 struct Fault {
     id: InjectionId,
     slot: u8,
     impair: Impair,
     ways: Vec<Way>,
-    /// What went through lines of others that are gone.
+    /// The counts of other faults' ifbs that were removed.
     past: Counts,
 }
 
-/// The lines of this host that this process made.
+/// The ifbs that this process has made.
 #[derive(Debug, Default)]
-pub struct Lines(Mutex<Vec<Fault>>);
+pub struct Ifbs(Mutex<Vec<Fault>>);
 
-impl Lines {
-    /// Whether lines can do this, together with all that is there.
+impl Ifbs {
+    /// Checks that ifbs can do this together with the faults that already have some.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why they cannot.
     pub fn able(&self, id: &InjectionId, impair: &Impair) -> Result<(), Unable> {
         let faults = self.faults();
         let others: Vec<_> = faults.iter().filter(|fault| fault.id != *id).collect();
@@ -93,11 +93,11 @@ impl Lines {
         })
     }
 
-    /// Makes the lines of a fault: one for its packets, and one for each set of others that may choose the same packets.
-    /// Where they are there already, gives those.
+    /// Makes the ifbs of a fault: one for its own packets, and one for each set of other faults that may choose the same
+    /// packets. Returns the existing ones if the fault has some already.
     ///
     /// # Errors
-    /// They cannot be, or what the kernel said; what was made stays for [`remove`].
+    /// The faults do not go together, or the kernel refused. [`remove`] removes the ifbs that were made before the error.
     pub fn make(&self, id: &InjectionId, impair: &Impair) -> Result<Vec<Way>, String> {
         let mut faults = self.faults();
         if let Some(known) = faults.iter().find(|fault| fault.id == *id) {
@@ -113,7 +113,7 @@ impl Lines {
             let stages = compose::together(set.iter().map(|fault| &fault.impair).chain([impair]))
                 .map_err(|error| error.to_string())?;
             let index =
-                line(&format!("{prefix}{number:02}"), id, &stages).map_err(|error| error.to_string())?;
+                add(&format!("{prefix}{number:02}"), id, &stages).map_err(|error| error.to_string())?;
             let mark = set.iter().fold(MARK | bit(slot), |mark, fault| mark | bit(fault.slot));
             ways.push(Way { mark, index });
         }
@@ -122,10 +122,11 @@ impl Lines {
         Ok(made)
     }
 
-    /// What came to all lines that a fault's packets take; `None` where it has none, or where one of its own has gone.
+    /// Returns the sum of the counts of all ifbs that a fault's packets take; `None` if it has none, or if one of its own is
+    /// gone.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel could not list its qdiscs.
     pub fn counts(&self, id: &InjectionId) -> Result<Option<Counts>, NetlinkError> {
         let faults = self.faults();
         let Some(own) = faults.iter().find(|fault| fault.id == *id) else { return Ok(None) };
@@ -137,7 +138,7 @@ impl Lines {
         Ok(Some(ways.filter_map(|way| all.get(&way.index)).fold(own.past, |sum, counts| sum.plus(counts))))
     }
 
-    /// The fault is over: its slot is free, and what went through its lines is kept for the others whose packets they were.
+    /// Frees the slot of a fault that is over. The counts of its ifbs are kept for the other faults that shared its packets.
     fn forget(&self, prefix_of: &str, all: &BTreeMap<u32, Counts>) {
         let mut faults = self.faults();
         let Some(at) = faults.iter().position(|fault| prefix(&fault.id) == prefix_of) else { return };
@@ -155,7 +156,7 @@ impl Lines {
     }
 }
 
-/// All sets of some faults, the empty one first.
+/// Returns all subsets of some faults, the empty one first.
 fn sets<'a>(faults: &'a [&'a Fault]) -> impl Iterator<Item = Vec<&'a Fault>> {
     (0..1_u32 << faults.len()).map(move |set| {
         let within = |at: usize| set & (1 << at) != 0;
@@ -163,30 +164,30 @@ fn sets<'a>(faults: &'a [&'a Fault]) -> impl Iterator<Item = Vec<&'a Fault>> {
     })
 }
 
-/// Makes a line, all of it; its interface's index.
-fn line(name: &str, id: &InjectionId, stages: &[Stage]) -> Result<u32, NetlinkError> {
+/// Makes an ifb with its qdiscs; returns its index.
+fn add(name: &str, id: &InjectionId, stages: &[Stage]) -> Result<u32, NetlinkError> {
     let index = device::make(name, &format!("firedrill {id}"))?;
     qdisc::install(name, index, stages)?;
     Ok(index)
 }
 
-/// How removing went.
+/// The result of [`remove`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// So many lines were there.
-    pub lines: usize,
-    /// So many packets still waited in them, and are lost.
+    /// Number of ifbs that were removed.
+    pub ifbs: usize,
+    /// Number of packets that still waited in them, and are lost.
     pub lost: u64,
 }
 
-/// Removes the lines whose names begin so, once they have run empty or `patience` is over. Only interfaces that are
-/// ours by name, kind and group.
+/// Removes the ifbs whose names have this prefix, once they have run empty or `patience` is over. Removes only interfaces
+/// that are ours by name, kind and group.
 ///
 /// # Errors
-/// What the kernel said.
-pub fn remove(lines: &Lines, prefix: &str, patience: Duration) -> Result<Removed, NetlinkError> {
+/// The kernel could not list or remove them.
+pub fn remove(known: &Ifbs, prefix: &str, patience: Duration) -> Result<Removed, NetlinkError> {
     let ours: Vec<_> =
-        link::all()?.into_iter().filter(|one| is_line(one) && one.name.starts_with(prefix)).collect();
+        link::all()?.into_iter().filter(|one| is_ifb(one) && one.name.starts_with(prefix)).collect();
     let started = Instant::now();
     let (all, lost) = loop {
         let all = qdisc::counts()?;
@@ -197,9 +198,9 @@ pub fn remove(lines: &Lines, prefix: &str, patience: Duration) -> Result<Removed
         }
         thread::sleep(LOOK);
     };
-    lines.forget(prefix, &all);
+    known.forget(prefix, &all);
     for one in &ours {
         device::remove(&one.name, one.index)?;
     }
-    Ok(Removed { lines: ours.len(), lost })
+    Ok(Removed { ifbs: ours.len(), lost })
 }

@@ -1,35 +1,35 @@
-//! What hangs on a line: the fewest qdiscs, one after another, that do all that some faults ask for.
+//! Composes the shortest chain of qdiscs on an ifb that does all that a set of faults asks for.
 //!
-//! Pure. What netem does independently goes into one; what it has only one of (two delays) takes two.
+//! Pure. Independent features share one netem; two values of the same feature (two delays) take two.
 
 use std::time::Duration;
 
 use crate::host::impair::{Chance, Impair, Loss, Rate, Reorder};
 
-/// Packets that may wait in one netem; more are dropped, and counted.
+/// Maximum number of packets that wait in one netem; further ones are dropped and counted.
 pub const MOST_WAITING: u32 = 50_000;
 
 /// One qdisc.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
-    /// Everything but a rate.
+    /// netem: everything but a rate.
     Netem(Impair),
-    /// A rate.
+    /// tbf: a rate.
     Tbf(Rate),
 }
 
-/// Lines cannot do this.
+/// The reason why ifbs cannot do this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
     /// No slot is free.
     #[error("{} faults of the kernel's are on this host already", super::MOST)]
     Full,
-    /// netem cannot double packets in a chain.
+    /// netem cannot duplicate packets in a chain of several.
     #[error("netem cannot double packets that another fault treats the same way")]
     Doubled,
 }
 
-/// The stages for some faults together, in their order.
+/// Returns the stages for a set of faults, in order.
 pub(super) fn together<'a>(faults: impl IntoIterator<Item = &'a Impair>) -> Result<Vec<Stage>, Unable> {
     let mut netems: Vec<Impair> = Vec::new();
     let mut rates = Vec::new();
@@ -46,14 +46,14 @@ pub(super) fn together<'a>(faults: impl IntoIterator<Item = &'a Impair>) -> Resu
     }
     let mut stages: Vec<_> = netems.into_iter().map(Stage::Netem).collect();
     stages.extend(rates);
-    // A doubled packet starts again at the first qdisc, and newer kernels refuse such chains altogether.
+    // netem enqueues a duplicate at the first qdisc again, and newer kernels refuse such chains altogether.
     let doubles =
         |stage: &Stage| matches!(stage, Stage::Netem(netem) if netem.duplicate != Chance::default());
     let netems = stages.iter().filter(|stage| matches!(stage, Stage::Netem(_))).count();
     if netems > 1 && stages.iter().any(doubles) { Err(Unable::Doubled) } else { Ok(stages) }
 }
 
-/// Both in one netem; `None` where each asks for something of which netem has only one.
+/// Merges two into one netem; `None` if both use a feature that a netem has only once.
 fn merged(one: &Impair, other: &Impair) -> Option<Impair> {
     let delays = |impair: &Impair| impair.delay > Duration::ZERO || impair.reorder != Reorder::default();
     let clash = delays(one) && delays(other)

@@ -1,0 +1,31 @@
+//! Removes ifbs of ours, once the packets that wait in them have left.
+
+use std::time::Duration;
+
+use super::{UndoError, Undone};
+use crate::host::{
+    Host,
+    ifb::{self, Removed},
+};
+
+/// Removes the ifbs whose names have this prefix. Absent is success.
+///
+/// # Errors
+/// They exist and could not be removed, or the kernel could not be asked.
+pub fn apply(host: &Host, prefix: &str, patience: Duration) -> Result<Undone, UndoError> {
+    let removed = ifb::remove(&host.ifbs, prefix, patience).map_err(|error| UndoError {
+        what: error.to_string(),
+        by_hand: format!("ip link delete {prefix}00 (and all others whose names begin with {prefix})"),
+        passing: true,
+    })?;
+    let detail = match removed {
+        Removed { ifbs: 0, .. } => format!("interfaces {prefix}* were gone already"),
+        Removed { ifbs, lost: 0 } => format!("{ifbs} interfaces {prefix}* were removed"),
+        Removed { ifbs, lost } => {
+            format!(
+                "{ifbs} interfaces {prefix}* were removed; {lost} packets that still waited there are lost"
+            )
+        }
+    };
+    Ok(Undone { detail, foreign: Vec::new() })
+}
