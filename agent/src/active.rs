@@ -1,6 +1,6 @@
-//! Nobody on call is left guessing: a file in `/run` and a line in syslog say what is in force and how to halt it.
+//! Tells people on call what is in force and how to halt it, by a file in `/run` and a line in syslog.
 //!
-//! Only tells; what it cannot write is no reason to stop anything.
+//! Informs only; a failure to write stops nothing.
 
 use std::{fmt::Write, os::unix::net::UnixDatagram, path::Path, time::Duration};
 
@@ -14,10 +14,11 @@ use crate::journal::replace;
 
 /// The file's name in the run directory.
 pub const FILE: &str = "active";
-/// The command that puts everything back, here and now.
+/// The command that undoes everything at once.
 pub const HALT: &str = "firedrill-agent undo --all";
 
-/// Writes what is in force, or removes the file where nothing is. `wall_minus_boot_us` maps ends to the wall clock.
+/// Writes the list of injections in force, or removes the file if there are none. `wall_minus_boot_us` maps ends to the
+/// wall clock.
 ///
 /// # Errors
 /// The file could not be written.
@@ -64,13 +65,13 @@ fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
     text
 }
 
-/// Sends a line to syslog, where there is one.
+/// Sends a line to syslog, if there is one.
 pub fn syslog(message: &str) {
     // Facility daemon (3), level notice (5).
     let message = clean(message, TEXT_MOST);
     let line = format!("<{}>firedrill-agent[{}]: {message}", 3 * 8 + 5, std::process::id());
     if let Ok(socket) = UnixDatagram::unbound() {
-        // A full syslog must not hold up a heal.
+        // A full syslog must not delay an undo.
         let _ = socket.set_nonblocking(true);
         let _ = socket.send_to(line.as_bytes(), "/dev/log");
     }

@@ -1,5 +1,5 @@
-//! Waking somebody who sleeps, within a process or across forks, and sleeping until a moment on the clock that counts
-//! through suspend.
+//! Wakes a sleeping thread, within a process or across forks; sleeps until a moment on the clock that counts through
+//! suspend.
 
 use std::{
     io,
@@ -11,12 +11,12 @@ use rustix::{
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
 };
 
-/// Something that can be rung and heard. Rings add up until they are heard.
+/// An eventfd that can be rung and heard. Rings add up until they are heard.
 #[derive(Debug)]
 pub struct Bell(OwnedFd);
 
 impl Bell {
-    /// A new one.
+    /// Makes a bell.
     ///
     /// # Errors
     /// No file descriptor is left.
@@ -26,11 +26,11 @@ impl Bell {
 
     /// Rings. Never blocks.
     pub fn ring(&self) {
-        // Fails only when it was rung 2^64 times without being heard.
+        // Fails only after 2^64 rings without being heard.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Takes all rings away; true if there were any.
+    /// Clears all rings; true if there were any.
     pub fn hear(&self) -> bool {
         rustix::io::read(&self.0, &mut [0; 8]).is_ok()
     }
@@ -42,7 +42,7 @@ impl AsFd for Bell {
     }
 }
 
-/// A bell with a clock: wakes at a moment by CLOCK_BOOTTIME, or when it is rung.
+/// A bell with a timer: wakes at a moment of CLOCK_BOOTTIME, or when it is rung.
 #[derive(Debug)]
 pub struct Alarm {
     timer: OwnedFd,
@@ -50,7 +50,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// A new one.
+    /// Makes an alarm.
     ///
     /// # Errors
     /// No file descriptor is left.
@@ -59,21 +59,21 @@ impl Alarm {
         Ok(Self { timer: timerfd_create(TimerfdClockId::Boottime, flags)?, bell: Bell::new()? })
     }
 
-    /// Wakes whoever waits, or whoever waits next.
+    /// Wakes the thread that waits, or the next one that will.
     pub fn ring(&self) {
         self.bell.ring();
     }
 
-    /// Waits until that moment (microseconds of CLOCK_BOOTTIME; none: for ever) or until it is rung. May come back
-    /// early; the caller looks again.
+    /// Waits until that moment (microseconds of CLOCK_BOOTTIME; `None` is for ever) or until it is rung. May return
+    /// early; the caller checks again.
     pub fn wait(&self, until_boot_us: Option<u64>) {
         let spec = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            // All zero would mean never.
+            // All zero would disarm the timer.
             it_value: until_boot_us.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, |us| timespec(us.max(1))),
         };
         if timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec).is_err() {
-            // Without a timer, look again soon rather than never.
+            // Without a timer, check again soon rather than never.
             std::thread::sleep(std::time::Duration::from_millis(1));
             return;
         }
@@ -84,7 +84,7 @@ impl Alarm {
     }
 }
 
-/// Microseconds as the kernel takes them.
+/// Microseconds as a `timespec`.
 pub(crate) fn timespec(us: u64) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(us / 1_000_000).unwrap_or(i64::MAX),

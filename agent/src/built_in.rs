@@ -1,4 +1,4 @@
-//! What this build is put together from: the real kinds, the real kernel, the real link.
+//! The ports of this build: the real fault kinds, kernel and server.
 
 use std::{path::Path, sync::Arc};
 

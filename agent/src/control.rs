@@ -1,5 +1,4 @@
-//! What the link may ask of the agent: the seam between the server, which knows certificates, and the supervisor,
-//! which knows injections.
+//! The control API: the seam between the server, which knows certificates, and the supervisor, which knows injections.
 
 use std::{fmt, sync::Arc};
 
@@ -17,7 +16,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::{audit::Request, fault::refuse};
 
-/// Who asks, as the certificate says.
+/// The caller, by the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The certificate's name, such as `alice`.
@@ -26,18 +25,18 @@ pub struct Caller {
     pub team: Option<String>,
     /// Environments that the certificate is good for; empty means all.
     pub environments: Vec<String>,
-    /// Whether it may harm (`operator`) or only look and heal (`viewer`).
+    /// Whether the caller may harm (`operator`), or only look and heal (`viewer`).
     pub may_harm: bool,
-    /// The certificate; none for root on the host.
+    /// The certificate; `None` for root on the host.
     pub certificate: Option<Arc<Certificate>>,
 }
 
-/// A certificate that somebody asks with.
+/// A caller's certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// Its serial number in hexadecimal; empty where it could not be read.
+    /// Its serial number in hexadecimal; empty if it could not be read.
     pub serial: String,
-    /// The certificate, then those between it and the authority.
+    /// The certificate, followed by those between it and the authority.
     pub chain: Vec<CertificateDer<'static>>,
 }
 
@@ -47,14 +46,14 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Whether a certificate is trusted now; the error says why not.
+/// Returns whether a certificate is trusted now; the error gives the reason against.
 pub type Trusted<'a> = &'a dyn Fn(&Certificate) -> Result<(), String>;
 
 impl Caller {
-    /// Whether somebody's run is this person's own.
+    /// Checks that a run belongs to this person.
     ///
     /// # Errors
-    /// The refusal: it names the owner.
+    /// The run belongs to another person, who is named.
     pub(crate) fn must_be(&self, owner: &str, run: &RunId) -> Result<(), Problem> {
         if owner == self.name {
             return Ok(());
@@ -67,42 +66,42 @@ impl Caller {
     }
 }
 
-/// A stream's next items: those journaled after `after`, then those to come.
+/// A stream of items after a number: first the existing ones, then new ones.
 pub type Feed<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = T> + Send>>;
 
-/// What the link may ask. All calls may block for as long as they need; the server runs them off its own threads.
+/// The calls of the control API. All calls may block for as long as they need; the server runs them off its own
+/// threads.
 ///
-/// Roles are checked by the server before it calls; the policy on the host by the implementation, in `prepare` and
-/// again in `arm`, and in all else that takes a caller and can be refused.
+/// The server checks roles before it calls. The implementation checks the host's policy, in `prepare`, again in `arm`,
+/// and in every other call that takes a caller and can be refused.
 pub trait Control: Send + Sync + 'static {
-    /// What is on this host now.
+    /// Returns the present state of the host.
     fn status(&self) -> AgentStatus;
-    /// The clocks; as quick as it can be, because offsets are measured with it.
+    /// Returns the clocks as quickly as possible, because offsets are measured with it.
     fn clock(&self) -> Clock;
-    /// What this host can do.
+    /// Returns the host's capabilities.
     fn doctor(&self) -> Doctor;
-    /// Reads only. The first one of a run with a fault that may be armed takes the snapshot that `finish` compares
-    /// with.
+    /// Reads only. A run's first call with a fault that may be armed takes the snapshot with which `finish` compares.
     ///
     /// # Errors
-    /// Where the whole question is refused; a refusal of one injection stands in the answer.
+    /// The whole request is refused. A refusal of one injection is part of the answer.
     fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem>;
-    /// Journals; all or none.
+    /// Journals injections, all or none.
     ///
     /// # Errors
-    /// Why nothing was armed.
+    /// Nothing was armed, with the reason.
     fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem>;
-    /// The coordinator lives.
+    /// Renews a run's lease.
     ///
     /// # Errors
-    /// The run is unknown here or somebody else's, or its lease has ended.
+    /// The run is unknown here or belongs to another person, or its lease has ended.
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem>;
-    /// Ends every run in which somebody took part whose certificate is no longer trusted: puts its injections back and
+    /// Ends every run in which a person took part whose certificate is no longer trusted: undoes its injections and
     /// stops its probes. Called when authorities or revocations have changed.
     fn distrust(&self, trusted: Trusted<'_>);
     /// Records a request that could harm or heal, with its result. Never blocks.
     fn audit(&self, request: Request);
-    /// Puts back; answers when it is done. Never refused.
+    /// Undoes; returns when this is done. Never refused.
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer;
     /// Ends a halt.
     ///
@@ -114,21 +113,22 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The run is unknown here.
     fn finish(&self, run: &RunId) -> Result<EndState, Problem>;
-    /// Events after that number, then those to come.
+    /// Streams the events after that number, then new ones.
     fn events(&self, after: u64) -> Feed<AgentEvent>;
-    /// Starts probes of a run; replaces those that run already.
+    /// Starts probes of a run; replaces those that already run.
     ///
     /// # Errors
-    /// The host's policy or a halt refuses it, or a probe cannot be.
+    /// The host's policy or a halt refuses it, or a probe is impossible.
     fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem>;
-    /// Tries a path out with a few packets; blocks until all answers are there or their time is over.
+    /// Tries out a path with a few packets; blocks until all answers have come or their time is over.
     ///
     /// # Errors
-    /// The host's policy or a halt refuses it, or it is more than what is ever sent.
+    /// The host's policy or a halt refuses it, or it exceeds the fixed maximum.
     fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem>;
-    /// Stops them; what was measured stays to be read.
+    /// Stops a run's probes; their measurements can still be read.
     fn stop_probes(&self, run: &RunId);
-    /// Bins after that number, then those to come; ends when the run's probes have stopped and all was handed out.
+    /// Streams the bins after that number, then new ones; ends when the run's probes have stopped and all bins were
+    /// sent.
     ///
     /// # Errors
     /// The run has no probes here.

@@ -1,14 +1,14 @@
-//! Processes that watch each other, so that whoever dies or hangs, somebody is left to put things back.
+//! Processes that watch each other: if one of them dies or hangs, another undoes what is in force.
 //!
 //! - The **guardian** is the main process: one thread, little memory, no sockets. It forks the other two first.
-//! - The **worker** serves the link and injects. It heals and exits when the guardian dies, and when guardian and helper
-//!   are both stopped.
-//! - The **helper** sleeps, made beforehand because faults may forbid a new process. It heals when told to, or by
-//!   itself when the guardian is gone or stopped; it kills a worker that does not answer first.
+//! - The **worker** serves coordinators and injects. It undoes everything and exits when the guardian dies, and when
+//! guardian and helper are both stopped.
+//! - The **helper** sleeps. It is forked in advance because faults may prevent new processes. It undoes everything when
+//! told to, or by itself when the guardian is gone or stopped; it first kills a worker that does not answer.
 //!
-//! They share one page of memory: signs of life and the earliest deadline. None of them is ever killed by name. Whoever
-//! takes over kills whom it replaces before it acts, so that a process that is continued later does nothing. The next
-//! agent that starts continues those that are left stopped: see [`lock`].
+//! They share one page of memory with heartbeats and the earliest deadline. None of them is ever killed by name. A
+//! process that takes over first kills the one that it replaces, so that a process that is continued later does
+//! nothing. The next agent that starts continues processes that are left stopped: see [`lock`].
 
 mod helper;
 mod lock;
@@ -56,18 +56,18 @@ const EXIT_CANNOT: u8 = 2;
 /// Maximum time that the socket of an ending agent may outlive its lock.
 const LINGERS: Duration = Duration::from_secs(1);
 
-/// What the three processes share.
+/// The resources that the three processes share.
 struct Shared {
     config: Arc<Config>,
     wiring: Wiring,
     page: &'static Page,
     guardian: rustix::process::Pid,
-    /// Held as long as any of the three lives: a restarted agent waits for a helper that still puts things back.
+    /// Held while any of the three lives: a restarted agent waits for a helper that is still undoing.
     lock: Lock,
 }
 
 impl Shared {
-    /// How often to look: often while something is open, seldom otherwise.
+    /// Returns the interval between checks: short while something is open, long otherwise.
     fn interval(&self) -> Duration {
         if self.page.open.load(SeqCst) == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
     }
@@ -96,7 +96,7 @@ impl Shared {
         }
     }
 
-    /// Puts back all that is open, in this process; the exit code that says how that went.
+    /// Undoes all that is open, in this process. Returns the exit code for the result.
     fn heal(&self, reason: &HealReason, tick: impl FnMut()) -> u8 {
         let host = self.config.host();
         let healing = heal(&self.config, &host, &self.wiring, None, tick);
@@ -108,7 +108,7 @@ impl Shared {
     }
 }
 
-/// The exit code that says how healing went.
+/// Returns the exit code for a result.
 fn exit_code(healing: &Healing) -> u8 {
     if healing.is_stuck() {
         EXIT_STUCK
@@ -123,7 +123,7 @@ fn exit_code(healing: &Healing) -> u8 {
 /// process that has no other.
 ///
 /// # Errors
-/// It could not begin: another agent runs, no memory, no processes.
+/// It could not begin: another agent runs, or there is no memory or process left.
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     crate::heap::few_heaps();
     let paths = config.paths();
@@ -132,7 +132,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock || local::listens(&paths) => {
             return Err(error);
         }
-        // The state directory is bad. Nobody can serve, and what an earlier agent left is put back all the same.
+        // The state directory is unusable. The agent cannot serve, but what an earlier agent left is undone.
         Err(error) => {
             let healing = heal(&config, &config.host(), &wiring, None, || {});
             healing.keep(&config);
@@ -141,7 +141,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
             return Ok(ExitCode::from(if code == 0 { EXIT_CANNOT } else { code }));
         }
     };
-    // One whose lock was deleted has all of it in force still. It closes its socket when it ends.
+    // A predecessor whose lock was deleted still has its faults in force. It closes its socket when it ends.
     let until = Instant::now() + LINGERS;
     while local::listens(&paths) {
         if Instant::now() >= until {
@@ -170,7 +170,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     signals.add(Signal::SIGINT);
     signals.thread_block()?;
 
-    // SAFETY: this process has one thread, so that the child is a whole process.
+    // SAFETY: this process has one thread, so the child is a complete process.
     let helper = match unsafe { fork() }? {
         ForkResult::Child => {
             let code = helper::run(&shared);
@@ -211,7 +211,7 @@ enum End {
     Left(i32),
     /// The worker died, or had to be killed.
     Died(&'static str),
-    /// The helper died: the worker is told to heal and leave.
+    /// The helper died: the worker is told to undo everything and exit.
     HelperDied,
 }
 
@@ -279,7 +279,7 @@ impl Guardian {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             }
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-            // One that was stopped can be continued. One that hangs is of no use: the agent is to be made anew.
+            // A stopped helper can be continued. One that hangs is useless, so the agent has to restart.
             match helper_pulse.silence(page, interval, interval) {
                 0 => {}
                 1 => self.helper.resume(),
@@ -300,7 +300,7 @@ impl Guardian {
         }
     }
 
-    /// Waits for the helper: the exit code of its heal, or `None` if it died or hangs.
+    /// Waits for the helper. Returns the exit code of its heal, or `None` if it died or hangs.
     fn wait_for_helper(&mut self) -> Option<u8> {
         let until = Instant::now() + Duration::from(self.shared.config.timings.undo_budget) * 2;
         while Instant::now() < until {

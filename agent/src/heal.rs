@@ -1,7 +1,7 @@
-//! Putting back: the same code for the supervisor's threads, the guardian's helper and the command line.
+//! Undoing: the same code for the supervisor's threads, the guardian's helper and the command line.
 //!
-//! Reverse order; never stops at the first error; tries again what may be passing; collects everything that went
-//! wrong. Needs no runtime, no fault kinds, and no successful write.
+//! Works in reverse order, never stops at the first error, repeats tries whose failure may be temporary, and collects
+//! all errors. Needs no runtime, no fault kinds, and no successful write.
 
 use std::time::{Duration, Instant};
 
@@ -17,25 +17,25 @@ use crate::{
 /// Carries out one undo.
 pub type Apply = fn(&Undo, &Host) -> Result<Undone, UndoError>;
 
-/// A try that took so long has waited for something; it does not count against the number of tries.
+/// A try that took this long has waited for something; it does not count against the number of tries.
 const WAITED: Duration = Duration::from_secs(1);
 
-/// How often and how long apart an undo is tried.
+/// The number of tries of an undo, and the pauses between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Maximum number of tries that fail at once. Tries that wait for something are bounded by the time alone.
     pub tries: u32,
-    /// The first pause; each is twice the one before, where the try between them failed at once.
+    /// The first pause. Each pause is twice the one before, if the try between them failed at once.
     pub first: Duration,
     /// The longest pause.
     pub most: Duration,
-    /// All tries together: none begins that may end later.
+    /// Maximum time of all tries together: none begins that may end later.
     pub within: Duration,
 }
 
 impl Default for Retry {
-    /// Ten tries that fail at once take about half a minute. What waits has two minutes: systemd kills what does not
-    /// stop after 90 s by default, and then it is still to be started.
+    /// Ten tries that fail at once take about half a minute. Undos that wait have two minutes: systemd kills a unit
+    /// that does not stop after 90 s by default, and then it still has to be started.
     fn default() -> Self {
         let (first, most) = (Duration::from_millis(100), Duration::from_secs(6));
         Self { tries: 10, first, most, within: Duration::from_secs(120) }
@@ -47,20 +47,20 @@ impl Retry {
         self.first.saturating_mul(1 << after.saturating_sub(1).min(20)).min(self.most)
     }
 
-    /// Begins with the first try.
+    /// Starts the budget at the first try.
     fn begin(self) -> Tries {
         let now = Instant::now();
         Tries { retry: self, began: now, tried: now, counted: 0 }
     }
 
-    /// The time that all pauses take together.
+    /// Returns the sum of all pauses.
     #[must_use]
     pub fn all_pauses(&self) -> Duration {
         (1..self.tries).map(|try_| self.pause(try_)).sum()
     }
 }
 
-/// The tries of one undo, or of several that take turns.
+/// Counts the tries of one undo, or of several that take turns.
 struct Tries {
     retry: Retry,
     began: Instant,
@@ -69,29 +69,30 @@ struct Tries {
 }
 
 impl Tries {
-    /// A try begins.
+    /// Notes the begin of a try.
     fn again(&mut self) {
         self.tried = Instant::now();
     }
 
-    /// The pause after a try that failed; `None` where no other follows. `longest`: so long the next one may wait.
+    /// Returns the pause after a try that failed; `None` if no other follows. `longest` is the maximum wait of the next
+    /// try.
     fn pause(&mut self, longest: Duration) -> Option<Duration> {
         self.pause_after(self.began.elapsed(), self.tried.elapsed(), longest)
     }
 
-    /// The same by how much time has gone by since the first try began, and since the last one did.
+    /// The same, with the time since the first try began and since the last one did.
     fn pause_after(&mut self, all: Duration, took: Duration, longest: Duration) -> Option<Duration> {
         if took < WAITED {
             self.counted += 1;
         }
         let pause = self.retry.pause(self.counted);
-        // A budget that is short for one wait still allows for what passes at once.
+        // A budget that is too short for one wait still allows for failures that pass at once.
         let next = took.max(longest.min(self.retry.within / 2));
         (self.counted < self.retry.tries && all + pause + next <= self.retry.within).then_some(pause)
     }
 }
 
-/// How putting one injection back stands.
+/// The progress of undoing one injection.
 #[derive(Debug, Default)]
 pub struct PutBack {
     left: Vec<Undo>,
@@ -101,8 +102,8 @@ pub struct PutBack {
 }
 
 impl PutBack {
-    /// All of an intent's undo that still means something in this boot. Of one that is armed, only what takes away what
-    /// was staged: it has not started, and whatever else differs was done by somebody else.
+    /// Returns the undo actions of an intent that are still meaningful in this boot. Of an armed one, only those that
+    /// remove staged objects: it has not started, so all other differences are somebody else's.
     #[must_use]
     pub fn of(intent: &Intent, state: State, here: &Identity) -> Self {
         let same_boot = intent.identity.boot_id == here.boot_id;
@@ -121,7 +122,7 @@ impl PutBack {
         new
     }
 
-    /// Tries once what is left, last things first; true if another try may help.
+    /// Tries the remaining actions once, in reverse order; true if another try may help.
     pub fn once(&mut self, apply: Apply, host: &Host) -> bool {
         let mut left = Vec::new();
         self.errors.clear();
@@ -142,7 +143,7 @@ impl PutBack {
         self.errors.iter().any(|error| error.passing)
     }
 
-    /// Whether everything is as before.
+    /// Whether everything is undone.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.left.is_empty()
@@ -153,13 +154,13 @@ impl PutBack {
         self.left.iter().map(Undo::longest).sum()
     }
 
-    /// What is wrong now, for people.
+    /// Returns the present errors, for people.
     #[must_use]
     pub fn errors(&self) -> Vec<String> {
         self.errors.iter().map(ToString::to_string).collect()
     }
 
-    /// The state that it ended in, what was done, and what others had done.
+    /// Returns the final state, the actions that were done, and the changes by others.
     #[must_use]
     pub fn end(self) -> (State, String, Vec<String>) {
         let (state, texts) =
@@ -169,7 +170,7 @@ impl PutBack {
     }
 }
 
-/// Puts one injection back; `failed` hears of every try that failed and will be repeated.
+/// Undoes one injection. `failed` is called for every try that failed and will be repeated.
 pub fn put_back(
     mut work: PutBack,
     apply: Apply,
@@ -194,20 +195,20 @@ pub fn put_back(
 /// One injection after [`put_back_all`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Healed {
-    /// Which.
+    /// The injection.
     pub intent: Intent,
-    /// How it ended: `Undone`, `Done`, `Disarmed` or `Stuck`.
+    /// The state in which it ended: `Undone`, `Done`, `Disarmed` or `Stuck`.
     pub state: State,
-    /// What was done or went wrong.
+    /// The actions that were done, or the errors.
     pub detail: String,
-    /// What others had done.
+    /// Changes by others.
     pub foreign: Vec<String>,
-    /// It was put back (or stuck), rather than never started or not undoable.
+    /// Whether an undo was tried: false if it never started or cannot be undone.
     pub touched: bool,
 }
 
-/// Puts back all that is open: the newest first, and each gets its first try before any gets its second. `tick` is
-/// called before every try and pause, for heartbeats.
+/// Undoes all that is open, the newest first; each gets its first try before any gets its second. `tick` is called
+/// before every try and pause, for heartbeats.
 #[must_use]
 pub fn put_back_all<'a>(
     open: impl Iterator<Item = &'a Found>,
@@ -267,8 +268,8 @@ fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
     let reversible = found.intent.live.ask.fault.reversible();
     let stages = found.intent.live.prepared.undo.iter().any(Undo::takes_away_staged);
     let (state, detail) = match found.state {
-        // In the same boot the record of a start cannot be lost: it is written before the effect. Nobody writes down
-        // what is staged, so that is looked for.
+        // In the same boot the record of a start cannot be lost, because it is written before the effect. Staging is
+        // not recorded, so staged objects are looked for.
         State::Armed if !reversible || (same_boot(found, here) && !stages) => {
             (State::Disarmed, "it had not started")
         }
@@ -286,7 +287,7 @@ fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
     })
 }
 
-/// Journals how putting back went, after the fact.
+/// Journals the results of undoing afterwards.
 pub fn journal_all(journal: &mut Journal, healed: &[Healed], reason: &HealReason) {
     if healed.is_empty() {
         return;

@@ -1,7 +1,7 @@
-//! The journal: what is to be undone stands here, safe from a power loss, before anything is touched.
+//! The journal: an undo is recorded here, safe from a power loss, before anything is touched.
 //!
-//! Appended to and never changed, one readable line a record. A write that fails refuses injections; it never stands
-//! in the way of an undo: events that cannot be written wait in memory and are written when there is room again.
+//! It is append-only, with one readable line per record. A write that fails refuses injections but never an undo:
+//! events that cannot be written wait in memory, and are written when there is room again.
 
 mod closed;
 mod copy;
@@ -38,7 +38,7 @@ use crate::{host::Paths, identity::Identity};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "journal";
-/// From this length on a journal is rewritten, in bytes; later where what has to stay is longer.
+/// A journal of this many bytes is rewritten, or later if the records that have to stay are longer.
 const LARGE: u64 = 8 * 1024 * 1024;
 /// Maximum number of the newest events that stay readable for coordinators that were cut off.
 const EVENTS_KEPT: usize = 10_000;
@@ -57,14 +57,14 @@ pub struct JournalError {
 }
 
 impl JournalError {
-    /// What went wrong and why, in one line.
+    /// Returns the error with its causes, in one line.
     #[must_use]
     pub fn chain(&self) -> String {
         format!("{self}: {}", self.source)
     }
 }
 
-/// What was written and waits for the disk.
+/// Records that were written and wait for the disk.
 #[derive(Debug)]
 pub struct Pending {
     file: Arc<File>,
@@ -73,7 +73,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Waits until it is safe from a power loss; the number of the newest event that is.
+    /// Waits until the records are safe from a power loss. Returns the number of the newest event that is safe.
     ///
     /// # Errors
     /// The disk failed.
@@ -85,25 +85,25 @@ impl Pending {
     }
 }
 
-/// The journal, open for appending. One process at a time has it; see the lock of the guardian.
+/// The journal, open for appending. One process at a time has it open; see the guardian's lock.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     log: Log,
     identity: Identity,
     next_seq: u64,
-    /// From this length on it is to be made shorter.
+    /// The length in bytes from which it is rewritten.
     long_at: u64,
     waiting: VecDeque<Record>,
     published: watch::Sender<u64>,
 }
 
-/// What the journal and the copy say, without opening anything for writing.
+/// Reads the journal and the copy without opening anything for writing.
 ///
 /// # Errors
-/// The file is there and cannot be read.
+/// The file exists and cannot be read.
 pub fn read(paths: &Paths) -> Result<Replayed, JournalError> {
-    // Before the journal, which then is as new at least, also while an agent writes both.
+    // Read before the journal, so that the journal is at least as new even while an agent writes both.
     let copy = copy::load(&paths.run);
     let path = paths.state.join(FILE);
     let bytes = match std::fs::read(&path) {
@@ -129,7 +129,7 @@ pub fn read_any(paths: &Paths, here: &Identity) -> (Replayed, Vec<Closed>) {
 }
 
 impl Journal {
-    /// Opens or creates it in the state directory, cuts off a torn tail, and says what it tells.
+    /// Opens or creates the file in the state directory, cuts off a torn tail, and replays it.
     ///
     /// # Errors
     /// The directory or the file cannot be made, read or written.
@@ -139,7 +139,7 @@ impl Journal {
             path: paths.state.clone(),
             source,
         })?;
-        // A journal needs no run directory; whoever writes there says what is wrong with it.
+        // The journal does not need the run directory; the code that writes there reports its problems.
         let _ = std::fs::create_dir_all(&paths.run);
         let path = paths.state.join(FILE);
         let fail = |what| {
@@ -174,30 +174,30 @@ impl Journal {
         }
     }
 
-    /// The newest event that is safe on disk, as a value to wait for.
+    /// The number of the newest event that is safe on disk, as a value to wait for.
     #[must_use]
     pub fn published(&self) -> watch::Receiver<u64> {
         self.published.subscribe()
     }
 
-    /// Where it lies.
+    /// Returns the file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The number of the newest event, on disk or not.
+    /// Returns the number of the newest event, on disk or not.
     #[must_use]
     pub const fn last_seq(&self) -> u64 {
         self.next_seq - 1
     }
 
-    /// Events are numbered after this one from now on: it was seen, and the journal may have lost it.
+    /// Numbers later events after this one: it was seen, and the journal may have lost it.
     pub fn number_after(&mut self, seq: u64) {
         self.next_seq = self.next_seq.max(seq.saturating_add(1));
     }
 
-    /// Writes intents, all or none, safe from a power loss. There must be room for their outcomes too.
+    /// Writes intents, all or none, safe from a power loss. There must also be room for their outcomes.
     ///
     /// # Errors
     /// Nothing may be injected: the journal is full or broken.
@@ -214,14 +214,14 @@ impl Journal {
         let written =
             self.log.append(&bytes).and_then(|()| self.log.reserve()).and_then(|()| self.log.sync());
         if let Err(source) = written {
-            // What may be on disk of them must not be replayed as armed.
+            // Parts of them that may be on disk must not be replayed as armed.
             let _ = self.log.cut(before);
             return Err(fail(source));
         }
         Ok(())
     }
 
-    /// Writes a better undo, safe from a power loss.
+    /// Writes a more exact undo, safe from a power loss.
     ///
     /// # Errors
     /// It is not on disk.
@@ -230,8 +230,8 @@ impl Journal {
         self.flush()
     }
 
-    /// Numbers an event and writes it; [`Journal::sync`] makes it safe and hands it on. Never fails: what cannot be
-    /// written waits.
+    /// Numbers an event and writes it; [`Journal::sync`] makes it safe and publishes it. Never fails: events that
+    /// cannot be written wait.
     pub fn event(&mut self, what: What) -> AgentEvent {
         let event = AgentEvent {
             seq: self.next_seq,
@@ -251,21 +251,21 @@ impl Journal {
         event
     }
 
-    /// Whether something that was to be written waits in memory, because the disk is full or broken.
+    /// Whether a record waits in memory because the disk is full or broken.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Makes all that was written safe from a power loss, and hands it on to readers. Never fails: it is tried again.
+    /// Makes all written records safe from a power loss, and publishes them. Never fails: it is tried again.
     pub fn sync(&mut self) {
         if let Err(error) = self.flush() {
             tracing::error!("{}; events wait in memory", error.chain());
         }
     }
 
-    /// The first half of [`Journal::sync`], for callers that do not want to hold the journal while the disk works:
-    /// then [`Pending::finish`], then [`Journal::publish`].
+    /// The first half of [`Journal::sync`], for callers that do not hold the journal while the disk works;
+    /// [`Pending::finish`] and [`Journal::publish`] follow.
     ///
     /// # Errors
     /// Something could not be written; it waits in memory.
@@ -278,7 +278,7 @@ impl Journal {
         Ok(Pending { file: self.log.file(), path: self.path.clone(), seq: self.last_seq() })
     }
 
-    /// Events up to that number are safe: hands them on to readers.
+    /// Publishes events up to that number, which are safe on disk.
     pub fn publish(&self, seq: u64) {
         self.published.send_if_modified(|seen| {
             let more = seq > *seen;

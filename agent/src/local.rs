@@ -1,6 +1,6 @@
-//! The agent's socket for whoever is root on the host: what is in force, put everything back, release a halt.
+//! The agent's local socket, for root on the host: shows what is in force, undoes everything, ends a halt.
 //!
-//! A line of JSON each way, on a Unix socket that only its owner may open. Cannot inject anything.
+//! One line of JSON each way, on a Unix socket that only its owner may open. Cannot inject anything.
 
 use std::{
     fs::Permissions,
@@ -26,25 +26,25 @@ use crate::{
     supervisor::Supervisor,
 };
 
-/// The longest line that is read, in bytes.
+/// Maximum length of a line, in bytes.
 const LINE_MOST: u64 = 16 * 1024 * 1024;
 
-/// What may be asked.
+/// A request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
-    /// What is on this host now.
+    /// Return the present state of the host.
     Status,
-    /// Put everything back.
+    /// Undo everything.
     UndoAll {
-        /// And refuse every further injection until somebody releases it.
+        /// Whether to refuse every further injection until the halt is ended.
         halt: bool,
     },
     /// End a halt.
     Release,
 }
 
-/// What was answered.
+/// An answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
@@ -54,7 +54,7 @@ pub enum Answer {
     Undone(UndoAnswer),
     /// To `release`.
     Released,
-    /// It was not done.
+    /// The request failed.
     Refused(String),
 }
 
@@ -62,7 +62,7 @@ fn path(paths: &Paths) -> PathBuf {
     paths.run.join("control.sock")
 }
 
-/// Answers on a thread of its own from now on.
+/// Starts a thread that answers requests.
 ///
 /// # Errors
 /// The socket cannot be made.
@@ -82,7 +82,7 @@ pub fn listen(paths: &Paths, supervisor: Supervisor) -> io::Result<()> {
                     tracing::debug!("local call: {error}");
                 }
             };
-            // An undo may take long; others must hear meanwhile that the agent lives.
+            // An undo may take long; other callers must learn meanwhile that the agent lives.
             let answered =
                 std::thread::Builder::new().name("local call".into()).stack_size(1 << 20).spawn(answer);
             if let Err(error) = answered {
@@ -111,7 +111,7 @@ fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
             supervisor.audit(Request::by(&by, "undo").detail(&undone(&undo, &answer)));
             Answer::Undone(answer)
         }
-        // Who is root here could change the policy as well.
+        // A caller who is root here could change the policy as well.
         Ok(Call::Release) => {
             let by = by();
             supervisor.end_halt(&by.name);
@@ -129,10 +129,10 @@ pub fn listens(paths: &Paths) -> bool {
     UnixStream::connect(path(paths)).is_ok()
 }
 
-/// Asks the agent that runs; `None` where none listens.
+/// Asks the running agent; `None` if none listens.
 ///
 /// # Errors
-/// One listens and does not answer within that time.
+/// An agent listens and does not answer within that time.
 pub fn ask(paths: &Paths, call: Call, patience: Duration) -> io::Result<Option<Answer>> {
     let Ok(stream) = UnixStream::connect(path(paths)) else { return Ok(None) };
     stream.set_read_timeout(Some(patience))?;

@@ -1,8 +1,8 @@
 //! The supervisor: sole owner of live injections and of their claims.
 //!
 //! Each injection has a thread of its own, which alone changes its state: it waits for the start, makes the effect,
-//! looks at it, renews the kernel's own switch, and puts it back. Others only say what they want and ring. So undo
-//! never meets an effect that is half made, and a start waits for nobody.
+//! checks it, renews the kernel's own switch, and undoes the effect. Other threads only set what they want and wake it.
+//! So an undo never meets an effect that is half made, and no start waits for another.
 
 mod arm;
 mod control;
@@ -53,13 +53,13 @@ use crate::{
     wiring::{Prober, Wiring},
 };
 
-/// Who takes over when this process does not keep a deadline.
+/// Takes over when this process misses a deadline.
 pub trait Guard: Send + Sync {
-    /// Something is open, and the earliest deadline is this (microseconds of CLOCK_BOOTTIME).
+    /// Sets the number of open injections and the earliest deadline, in microseconds of CLOCK_BOOTTIME.
     fn set(&self, open: u32, deadline_boot_us: Option<u64>);
 }
 
-/// The supervisor; clones are the same one.
+/// The supervisor. Clones share one state.
 #[derive(Clone)]
 pub struct Supervisor(Arc<Core>);
 
@@ -67,14 +67,14 @@ struct Core {
     host: Arc<Host>,
     wiring: Wiring,
     config: Arc<Config>,
-    /// The configuration's file as it is now: whose policy counts.
+    /// The configuration's file as it is now; its policy applies.
     live: Live,
     here: Identity,
     journal: Mutex<Journal>,
-    /// Never held while anything blocks.
+    /// Never held during a call that may block.
     state: Mutex<SupervisorState>,
     settled: Condvar,
-    /// Taken around writing what is active, so that the newest is written last.
+    /// Held while the status files are written, so that the newest contents are written last.
     files: Mutex<()>,
     guard: Arc<dyn Guard>,
     metrics: Metrics,
@@ -93,7 +93,7 @@ struct Core {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic ends the whole process where it matters; the data are never left half changed.
+    // A panic that matters ends the whole process, so the data behind a poisoned lock are never half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -158,16 +158,16 @@ impl Supervisor {
         Ok(new)
     }
 
-    /// Copies events to the audit, for as long as the agent lives. Begins with those that the last agent did not copy.
+    /// Copies events to the audit until the agent ends, beginning with those that the previous agent did not copy.
     pub async fn record_events(self) {
         let newest = *self.0.published.borrow();
         let after = since_last_event(&self.0.config.paths.state);
-        // A journal that was made anew counts from 1 again.
+        // A new journal counts from 1 again.
         let after = if after > newest { 0 } else { after };
         self.0.audit.clone().follow(self.events(after)).await;
     }
 
-    /// Puts everything back and refuses everything from now on. Comes back at once; see [`Supervisor::is_settled`].
+    /// Undoes everything, and refuses everything from now on. Returns at once; see [`Supervisor::is_settled`].
     pub fn stop(&self, reason: &HealReason) {
         let mut state = lock(&self.0.state);
         state.closing = true;
@@ -177,13 +177,13 @@ impl Supervisor {
         self.0.watch(&state);
     }
 
-    /// Whether nothing is open any more, but for what is stuck.
+    /// Whether nothing is open any more, except injections that are stuck.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         lock(&self.0.state).live.values().all(Entry::is_settled)
     }
 
-    /// The last thing before the process ends: files and journal say what is so.
+    /// Writes the final state to files and journal, just before the process ends.
     pub fn leave(&self) {
         self.0.sync();
         self.0.write_status_files();
@@ -195,7 +195,7 @@ impl Supervisor {
         lock(&self.0.state).live.values().any(|entry| entry.state == State::Stuck)
     }
 
-    /// Goes through the same locks as everything else, so that a heart that beats is one that could do its work.
+    /// Takes the same locks as all other work, so that a heartbeat proves that work is possible.
     pub fn pulse(&self) {
         drop(lock(&self.0.state));
     }
@@ -239,7 +239,7 @@ impl Core {
         lock(&self.journal).event(what)
     }
 
-    /// Makes what was journaled safe, without keeping others from journaling meanwhile, and hands it on.
+    /// Syncs and publishes what was journaled. Other threads can journal meanwhile.
     fn sync(&self) -> bool {
         let pending = lock(&self.journal).begin_sync();
         match pending.and_then(Pending::finish) {
@@ -264,7 +264,7 @@ impl Core {
         }
     }
 
-    /// Takes a legal step: journals it, then shows it to others. Only the injection's own thread calls this.
+    /// Journals a legal step, then shows it to others. Only the injection's own thread calls this.
     fn step(
         &self,
         id: &InjectionId,
@@ -322,14 +322,14 @@ impl Core {
             }
             self.watch(&state);
         }
-        // Not on the way to an undo, which must not wait for files.
+        // Not before an undo, which must not wait for files.
         if !to.is_open() || matches!(to, State::InForce | State::Stuck) {
             self.write_status_files();
             self.settled.notify_all();
         }
     }
 
-    /// What a drill took of memory is given back once nothing is live.
+    /// Returns a drill's memory to the system once nothing is live.
     fn rest(&self) {
         self.stirred_boot_us.store(clock::boot_us(), Relaxed);
         if !lock(&self.state).live.values().any(|entry| entry.state.is_open()) {
@@ -337,17 +337,17 @@ impl Core {
         }
     }
 
-    /// Tells the guard what is open and until when.
+    /// Tells the guard how many injections are open, and the earliest deadline.
     fn watch(&self, state: &SupervisorState) {
         let open =
             state.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
         self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), state.deadline());
     }
 
-    /// Writes the files that tell people, and whoever recovers, what is open, and what is over without being journaled.
+    /// Writes the files that tell people and recovery what is open, and what has ended without being journaled.
     fn write_status_files(&self) {
         let _order = lock(&self.files);
-        // Before the look at the states, which then are as new at least.
+        // Read first, so that the states are at least as new.
         let (last_seq, behind) = {
             let journal = lock(&self.journal);
             (journal.last_seq(), journal.is_behind())
@@ -389,7 +389,7 @@ impl Core {
         })
     }
 
-    /// The lease of a run is over: all of it is put back, and it is not revived.
+    /// Ends a run whose lease has expired: undoes all of it, and refuses later renewals.
     fn expire(&self, run: &RunId) {
         let news = {
             let mut state = lock(&self.state);
@@ -405,7 +405,7 @@ impl Core {
         }
     }
 
-    /// Waits until these are closed or stuck.
+    /// Waits until these injections are closed or stuck.
     fn wait_settled(&self, ids: &[InjectionId]) {
         let mut state = lock(&self.state);
         while ids.iter().any(|id| state.live.get(id).is_some_and(|entry| !entry.is_settled())) {

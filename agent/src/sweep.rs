@@ -1,7 +1,7 @@
-//! Removes from the kernel what has our name and belongs to no live injection, so that nothing stays behind of which no
-//! journal tells: tables of nftables, chains of iptables with the jumps to them, and interfaces with their qdiscs.
+//! Removes kernel objects that have our name and belong to no live injection, so that nothing stays behind that no
+//! journal lists: nftables tables, iptables chains with the jumps to them, and interfaces with their qdiscs.
 //!
-//! Touches nothing that another living process owns, and no interface that is not ours by kind and group too.
+//! Spares everything that another living process owns, and every interface that is not ours by kind and group too.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::host::{
     nft::{self, Deleted, table::Of},
 };
 
-/// Sweeps a host. The live injections are asked for after the look, so that what is being made meanwhile is spared.
+/// Sweeps a host. The live injections are read after the objects were listed, so that new objects are spared.
 pub type Sweep = fn(&Host, &dyn Fn() -> Vec<InjectionId>) -> Swept;
 
 /// The result of a sweep.
@@ -38,7 +38,7 @@ impl Swept {
     fn took<E: std::fmt::Display>(&mut self, what: String, result: Result<bool, E>) {
         match result {
             Ok(true) => self.removed.push(what),
-            // It went by itself meanwhile.
+            // It disappeared by itself meanwhile.
             Ok(false) => {}
             Err(error) => self.left.push(format!("{what}: {error}")),
         }
@@ -54,7 +54,7 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     let links = link::all();
     let live = live();
 
-    // Chains and tables first: they send packets to the interfaces.
+    // Chains and tables first, because they redirect packets to the interfaces.
     let prefixes: Vec<String> = live.iter().map(iptables::prefix).collect();
     let is_live = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     for left in chains {
@@ -67,7 +67,7 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     match tables {
         Ok(tables) => {
             let ours = tables.into_iter().filter(|seen| Of::BOTH.iter().any(|of| of.number() == seen.family));
-            // A table and its twin have one name, and go together.
+            // A table and its twin share a name, and are removed together.
             let dead: BTreeSet<String> =
                 ours.map(|seen| seen.name).filter(|name| !names.contains(name)).collect();
             for name in dead {

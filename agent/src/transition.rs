@@ -1,10 +1,10 @@
-//! The legal life of an injection: one pure function, used live and on replay of the journal.
+//! The legal states of an injection: one pure function, used live and when the journal is replayed.
 //!
-//! Never acts and never reads anything; a step that it does not know is an error, not a surprise.
+//! Never acts and never reads anything. An unknown step is an error.
 
 use firedrill_wire::journal::State;
 
-/// What can happen to an injection. Each step leads to exactly one state.
+/// A step in the life of an injection. Each step leads to exactly one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// The effect begins to be made.
@@ -13,23 +13,23 @@ pub enum Step {
     Take,
     /// The effect is made and cannot be undone.
     TakeForGood,
-    /// It begins to be put back, by the first process or by another that takes over.
+    /// The undo begins, by the first process or by another that takes over.
     Heal,
-    /// It was put back.
+    /// It was undone.
     PutBack,
-    /// It could not be put back after all retries.
+    /// It could not be undone after all retries.
     GiveUp,
     /// It will never start.
     Disarm,
 }
 
-/// A step that is not possible from a state.
+/// A step that is not legal in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an injection that is {from:?} cannot become {:?}", step.to())]
 pub struct Illegal {
-    /// Where the injection stood.
+    /// The state of the injection.
     pub from: State,
-    /// What was to happen.
+    /// The step.
     pub step: Step,
 }
 
@@ -52,7 +52,8 @@ impl Step {
         }
     }
 
-    /// The step that leads to a state, as a journal tells it; `None` for the first state, which an intent gives.
+    /// Returns the step that leads to a state, as a journal records it; `None` for the first state, which an intent
+    /// implies.
     #[must_use]
     pub const fn leading_to(state: State) -> Option<Self> {
         match state {
@@ -68,7 +69,7 @@ impl Step {
     }
 }
 
-/// How far along an injection is. Of two records of it, the one that is further was written later.
+/// How far along an injection is. Of two records of it, the further one was written later.
 #[must_use]
 pub const fn progress(state: State) -> u8 {
     match state {
@@ -81,13 +82,13 @@ pub const fn progress(state: State) -> u8 {
     }
 }
 
-/// The state after a step.
+/// Returns the state after a step.
 ///
 /// # Errors
-/// The step is not possible from that state.
+/// The step is not legal in that state.
 pub const fn next(from: State, step: Step) -> Result<State, Illegal> {
     let legal = match from {
-        // Healing an armed one: after a power loss the record of its start may be what was lost.
+        // An armed injection is healed: its start may have been lost with a power loss.
         State::Armed => matches!(step, Step::Start | Step::Disarm | Step::Heal),
         State::Injecting => matches!(step, Step::Take | Step::TakeForGood | Step::Heal),
         State::InForce | State::Stuck => matches!(step, Step::Heal),

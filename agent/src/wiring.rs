@@ -1,6 +1,6 @@
-//! What the agent is put together from: the narrow ports between its heart and everything that touches a host.
+//! The parts of the agent: the narrow ports between its core and everything that touches a host.
 //!
-//! Plain function pointers and traits, so that the heart is tested with recording fakes and the real things in
+//! Plain function pointers and traits, so that the core is tested with recording fakes, and the real parts in
 //! namespaces.
 
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -28,19 +28,19 @@ use crate::{
 /// All ports.
 #[derive(Clone, Copy)]
 pub struct Wiring {
-    /// The code of a fault's kind; `None` where this build has none.
+    /// Returns the code of a fault's kind; `None` if this build does not have it.
     pub kinds: fn(&Fault) -> Option<&dyn Inject>,
     /// Carries out one undo.
     pub apply: Apply,
-    /// Looks at the whole host, to prove that it is as before.
+    /// Takes snapshots of the whole host, to prove that it is as before.
     pub snapshot: &'static dyn Snapshot,
     /// Runs probes; called once in the worker, with its runtime entered.
     pub prober: fn(&Config) -> Arc<dyn Prober>,
-    /// What the host can do and what people should know about it.
+    /// Returns the host's capabilities, and findings that people should know.
     pub findings: fn(&Host) -> Vec<Finding>,
-    /// Removes from the kernel what has our name and belongs to no live injection.
+    /// Removes kernel objects that have our name and belong to no live injection.
     pub sweep: Sweep,
-    /// The link's server.
+    /// The server of the control API.
     pub server: Server,
 }
 
@@ -51,7 +51,7 @@ impl Wiring {
         let mut findings = configuration;
         findings.extend(trust::findings(config));
         findings.extend((self.findings)(host));
-        // Names of units, interfaces and files, and what programs print, are other people's.
+        // Names of units, interfaces and files, and the output of programs, come from other people.
         for finding in &mut findings {
             for text in [&mut finding.what, &mut finding.detail, &mut finding.hint] {
                 *text = cleaned(std::mem::take(text), TEXT_MOST);
@@ -67,33 +67,33 @@ impl Wiring {
     }
 }
 
-/// Serves the link until told to stop. Called in the worker, on its runtime.
+/// Serves the control API until told to stop. Called in the worker, on its runtime.
 pub type Server = fn(Link) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
 
-/// What the link's server is given.
+/// The inputs of the server.
 pub struct Link {
-    /// Certificates and their like.
+    /// Certificates and related files.
     pub config: Arc<Config>,
-    /// Listens already.
+    /// A socket that already listens.
     pub listener: tokio::net::TcpListener,
-    /// What it may ask.
+    /// The calls that it serves.
     pub control: Arc<dyn Control>,
     /// Cancelled when the agent stops.
     pub stop: CancellationToken,
 }
 
-/// Looks at the whole host.
+/// Takes snapshots of a host.
 pub trait Snapshot: Send + Sync {
-    /// What the host is like now. Reads only.
+    /// Returns the host's present state. Reads only.
     ///
     /// # Errors
-    /// What could not be read; the run is refused, because it could not be proven clean.
+    /// Something could not be read. The run is refused then, because the host could not be proven clean.
     fn take(&self, host: &Host) -> Result<serde_json::Value, String>;
 
-    /// What is different, and whose doing it is: differences in what was claimed are ours.
+    /// Compares with an earlier snapshot. Differences in what the run claimed are its own.
     ///
     /// # Errors
-    /// What could not be read; the host is unproven.
+    /// Something could not be read. The host is unproven then.
     fn compare(
         &self,
         host: &Host,
@@ -102,16 +102,16 @@ pub trait Snapshot: Send + Sync {
     ) -> Result<Compared, String>;
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// What of ours remains, or differs in what we claimed.
+    /// Objects of ours that remain, and differences in what was claimed.
     pub ours: Vec<String>,
-    /// What others changed.
+    /// Changes by others.
     pub foreign: Vec<String>,
-    /// Differences in what this run and an open one both claimed.
+    /// Differences in objects that this run and an open one both claimed.
     pub unproven: Vec<String>,
-    /// How many things were compared.
+    /// Number of objects that were compared.
     pub compared: u64,
 }
 
@@ -119,7 +119,7 @@ pub struct Compared {
 pub struct Leave<'a> {
     /// Reads secrets and authorities, or refuses.
     pub reads: &'a dyn Reads,
-    /// The most requests a second, of all probes of all runs together.
+    /// Maximum number of requests per second, of all probes of all runs together.
     pub most_rate: u32,
     /// Text for the refusal that says where that bound is set.
     pub says: String,
@@ -127,10 +127,10 @@ pub struct Leave<'a> {
 
 /// Runs probes for runs; see the methods of the same names in [`Control`]. Asks no policy: see [`Leave`].
 pub trait Prober: Send + Sync {
-    /// Starts probes of a run; replaces those that run already.
+    /// Starts probes of a run; replaces those that already run.
     ///
     /// # Errors
-    /// A probe that cannot be, more than the host allows, or a run that has probes of somebody else.
+    /// A probe is impossible or more than the host allows, or the run has probes of another person.
     fn start(
         &self,
         run: &RunId,
@@ -138,13 +138,13 @@ pub trait Prober: Send + Sync {
         start: &StartProbes,
         leave: &Leave<'_>,
     ) -> Result<(), Problem>;
-    /// Stops them.
+    /// Stops a run's probes.
     fn stop(&self, run: &RunId);
-    /// Stops those of every run.
+    /// Stops the probes of all runs.
     fn stop_all(&self);
-    /// The runs that have probes here.
+    /// Returns the runs that have probes here.
     fn known(&self) -> Vec<RunId>;
-    /// What was measured after that bin, then what is still measured.
+    /// Returns the bins after that one, then those to come.
     ///
     /// # Errors
     /// The run has no probes here.

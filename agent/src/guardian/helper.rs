@@ -1,5 +1,6 @@
-//! The helper: made beforehand, asleep until it is needed. Heals when told to, and by itself when the guardian is gone
-//! or gives no sign of life. Whoever it takes over from is killed first, so that none of them wakes up later and acts.
+//! The helper: forked in advance, asleep until it is needed. It undoes everything when told to, and by itself when the
+//! guardian is gone or silent. It first kills the process that it takes over from, so that this one cannot wake up
+//! later and act.
 
 use std::{
     sync::atomic::Ordering::SeqCst,
@@ -15,33 +16,33 @@ use super::{
     proc::{Child, harden, wait_any},
 };
 
-/// Watches, then heals; the exit code.
+/// Watches, then undoes everything. Returns the exit code.
 pub(super) fn run(shared: &Shared) -> i32 {
     harden();
     let page = shared.page;
     let Ok(mut guardian) = Child::other(shared.guardian) else { return 1 };
     if rustix::process::getppid() != Some(shared.guardian) {
-        // It died before it could be held; nothing was begun yet.
+        // It died before it could be opened; nothing was begun yet.
         return 1;
     }
     let mut worker = None;
     let mut pulse = shared.pulse(|page| &page.guardian_beat);
-    // The guardian acts first; this one only where the guardian does not.
+    // The guardian acts first; the helper acts only if the guardian does not.
     let mut overdue = Overdue::new(shared.grace() * 2);
     let reason = loop {
         page.helper_beat.fetch_add(1, SeqCst);
         let interval = shared.interval();
         wait_any(&[&guardian, &page.bells().helper], interval);
         page.bells().helper.hear();
-        // The guardian says what is wrong with it, and names the holders.
+        // The guardian reports what is wrong with it, and names the holders.
         let _ = shared.lock.keep();
-        // Held as soon as there is one: later its pid may be another's.
+        // Opened as soon as it exists: later another process may have its pid.
         if worker.is_none() {
             worker = Pid::from_raw(page.worker_pid.load(SeqCst)).and_then(|pid| Child::other(pid).ok());
         }
         match page.ordered() {
             Order::Heal => break HealReason::WorkerDied,
-            // The worker has put everything back and said so.
+            // The worker has undone everything and said so.
             Order::Leave => {
                 guardian.resume();
                 return 0;
@@ -63,12 +64,13 @@ pub(super) fn run(shared: &Shared) -> i32 {
         }
     };
     let code = shared.heal(&reason, || {});
-    // Stopped since it gave the order, it would keep the agent from being started again.
+    // A guardian that was stopped after it gave the order would keep the agent from restarting.
     guardian.resume();
     i32::from(code)
 }
 
-/// A worker whose guardian died heals by itself and leaves. It is given the time for it, and killed when it hangs.
+/// A worker whose guardian died undoes everything by itself and exits. It is given the time for that, and killed if it
+/// hangs.
 fn let_leave(worker: &mut Child, shared: &Shared) {
     let page = shared.page;
     let mut pulse = shared.pulse(|page| &page.worker_beat);

@@ -1,4 +1,4 @@
-//! One page of memory that all three processes see: signs of life, deadlines, orders. Only atomics, never a lock.
+//! One page of memory that all three processes share: heartbeats, deadlines, orders. Only atomics, never a lock.
 
 use std::{
     io,
@@ -15,29 +15,29 @@ use crate::{bell::Bell, supervisor::Guard};
 pub(super) const STOP_ASKED: u32 = 1;
 pub(super) const STOP_HELPER_DIED: u32 = 2;
 
-/// What the helper is told.
+/// An order to the helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// Nothing yet.
     Wait,
-    /// The worker is dead: put everything back, then leave.
+    /// The worker is dead: undo everything, then exit.
     Heal,
-    /// The agent stops in order: leave.
+    /// The agent stops in order: exit.
     Leave,
 }
 
-/// The page. All zero is its beginning, but for the deadline.
+/// The page. Its initial contents are zero, except for the deadline.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) worker_beat: AtomicU64,
     pub(super) guardian_beat: AtomicU64,
     pub(super) helper_beat: AtomicU64,
-    /// The earliest moment (CLOCK_BOOTTIME, microseconds) at which the worker must have acted; 0: none.
+    /// The earliest deadline of the worker (CLOCK_BOOTTIME, microseconds); 0 if there is none.
     deadline: AtomicU64,
-    /// How many injections are open.
+    /// Number of open injections.
     pub(super) open: AtomicU32,
-    /// The worker is to heal and leave; why.
+    /// The reason for which the worker is to undo everything and exit.
     pub(super) stop: AtomicU32,
     /// The worker serves.
     pub(super) ready: AtomicU32,
@@ -46,7 +46,7 @@ pub(super) struct Page {
     bells: std::mem::MaybeUninit<Bells>,
 }
 
-/// Who can be woken.
+/// The processes that can be woken.
 #[derive(Debug)]
 pub(super) struct Bells {
     pub(super) guardian: Bell,
@@ -55,12 +55,13 @@ pub(super) struct Bells {
 }
 
 impl Page {
-    /// A new one, shared with children forked later; never freed.
+    /// Makes a page that is shared with children forked later. It is never freed.
     pub(super) fn share() -> io::Result<&'static Self> {
         let bells = Bells { guardian: Bell::new()?, worker: Bell::new()?, helper: Bell::new()? };
         let size = NonZeroUsize::new(size_of::<Self>()).ok_or(io::ErrorKind::InvalidInput)?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a fresh anonymous mapping of the right size, aligned to a page and zeroed, which all atomics may be.
+        // SAFETY: a fresh anonymous mapping of the right size, aligned to a page and zeroed, which is valid for
+        // atomics.
         let page = unsafe {
             &mut *mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)?.cast::<Self>().as_ptr()
         };
@@ -69,7 +70,7 @@ impl Page {
     }
 
     pub(super) const fn bells(&self) -> &Bells {
-        // SAFETY: `share`, the only way to a page, wrote them before anybody could see it.
+        // SAFETY: `share`, the only way to make a page, wrote them before anybody could see it.
         unsafe { self.bells.assume_init_ref() }
     }
 
@@ -88,7 +89,7 @@ impl Page {
     }
 }
 
-/// The worker's supervisor tells the others through the page.
+/// The worker's supervisor reports to the others through the page.
 #[derive(Debug)]
 pub(super) struct Told(pub(super) &'static Page);
 
@@ -96,7 +97,7 @@ impl Guard for Told {
     fn set(&self, open: u32, deadline_boot_us: Option<u64>) {
         self.0.deadline.store(deadline_boot_us.unwrap_or(0), SeqCst);
         if self.0.open.swap(open, SeqCst) == 0 && open != 0 {
-            // Watch closely from now on, also this process's own signs of life.
+            // From now on watch closely, including this process's own heartbeat.
             self.0.bells().guardian.ring();
             self.0.bells().helper.ring();
             self.0.bells().worker.ring();
@@ -104,8 +105,8 @@ impl Guard for Told {
     }
 }
 
-/// Counts for how long a watcher has watched. Longer than it meant to wait does not count, so that a pause of the whole
-/// machine, or of the watcher, is nobody's fault.
+/// Measures for how long a watcher has watched. Time beyond the intended wait does not count, so that a pause of the
+/// whole machine, or of the watcher, is blamed on nobody.
 #[derive(Debug)]
 struct Looks(Instant);
 
@@ -114,13 +115,13 @@ impl Looks {
         Self(Instant::now())
     }
 
-    /// The time since the last look, of which at most `interval` was meant.
+    /// Returns the time since the last check, limited to the intended `interval`.
     fn next(&mut self, interval: Duration) -> Duration {
         std::mem::replace(&mut self.0, Instant::now()).elapsed().min(interval)
     }
 }
 
-/// Watches a sign of life.
+/// Watches a heartbeat.
 #[derive(Debug)]
 pub(super) struct Pulse {
     of: fn(&Page) -> &AtomicU64,
@@ -135,8 +136,8 @@ impl Pulse {
         Self { of, last: u64::MAX, silent: Duration::ZERO, limit, looks: Looks::new() }
     }
 
-    /// Looks, after having waited for at most `interval`, at one that gives signs as often or every `beat`. Returns how
-    /// many times the limit it has been silent for: 0 is alive.
+    /// Checks, after a wait of at most `interval`, a heartbeat that comes as often as the checks or every `beat`.
+    /// Returns the silence as a multiple of the limit: 0 is alive.
     pub(super) fn silence(&mut self, page: &Page, interval: Duration, beat: Duration) -> u32 {
         let waited = self.looks.next(interval);
         let now = (self.of)(page).load(SeqCst);
@@ -146,20 +147,20 @@ impl Pulse {
             self.last = now;
             self.silent = Duration::ZERO;
         }
-        // Signs of life come as often as looks: two may fall into one interval, so allow for one more.
+        // Heartbeats come as often as checks, so two may fall into one interval: allow for one more.
         let limit = self.limit.max(interval.max(beat) * 2);
         let times = self.silent.as_nanos().saturating_sub(1) / limit.as_nanos().max(1);
         u32::try_from(times).unwrap_or(u32::MAX)
     }
 
-    /// Looks, after having waited for at most `interval`; true if there was no sign of life for too long.
+    /// Checks, after a wait of at most `interval`; true if there was no heartbeat for too long.
     pub(super) fn is_stale(&mut self, page: &Page, interval: Duration) -> bool {
         self.silence(page, interval, interval) > 0
     }
 }
 
-/// Watches the earliest deadline. After a pause of the whole machine it has passed for everybody at once, and whoever
-/// was to act by then has the grace to do so.
+/// Watches the earliest deadline. After a pause of the whole machine it has passed for every process at once, so the
+/// one that has to act gets a grace period.
 #[derive(Debug)]
 pub(super) struct Overdue {
     deadline: u64,
@@ -173,8 +174,8 @@ impl Overdue {
         Self { deadline: 0, watched: Duration::ZERO, grace, looks: Looks::new() }
     }
 
-    /// Looks, after having waited for at most `interval`; true if something should have been put back before the grace,
-    /// which was watched, and was not.
+    /// Checks, after a wait of at most `interval`; true if the deadline passed more than the grace period ago, as
+    /// watched, and nobody acted.
     pub(super) fn is_over(&mut self, page: &Page, interval: Duration) -> bool {
         let waited = self.looks.next(interval);
         let deadline = page.deadline.load(SeqCst);
@@ -202,7 +203,7 @@ mod tests {
             std::thread::sleep(step);
             assert!(!pulse.is_stale(page, step));
         }
-        // A long pause of the watcher itself counts as one look.
+        // A long pause of the watcher itself counts as one check.
         std::thread::sleep(Duration::from_millis(200));
         assert!(!pulse.is_stale(page, step));
         let mut looks = 0;

@@ -1,4 +1,4 @@
-//! Processes held by descriptors, never by bare pids: waiting for them, killing them, resuming them.
+//! Processes by pidfd, never by bare pid: waits for them, kills them, continues them.
 
 use std::{
     io,
@@ -28,12 +28,12 @@ impl Child {
         Self::open(Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?, true)
     }
 
-    /// Another process, which the caller knows to be the one that it means.
+    /// Another process. The caller knows that the pid is the right one.
     pub(super) fn other(pid: Pid) -> io::Result<Self> {
         Self::open(pid, false)
     }
 
-    /// The same process, for one that cannot wait for it.
+    /// The same process, for a caller that is not its parent.
     pub(super) fn as_other(&self) -> io::Result<Self> {
         Ok(Self { pid: self.pid, fd: self.fd.try_clone()?, ended: None, own: false })
     }
@@ -46,10 +46,10 @@ impl Child {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Whether it has ended; inside, its exit code, or `None` if a signal killed it or the code is not ours to know.
+    /// Whether it has ended; if so, its exit code, or `None` if a signal killed it or the code is unknown.
     pub(super) fn ended(&mut self) -> Option<Option<i32>> {
         if self.ended.is_none() && is_readable(self.fd.as_fd(), Duration::ZERO) {
-            // A zombie's pid is not given away, so that waiting by pid is safe here.
+            // A zombie's pid is not reused, so waiting by pid is safe here.
             let code = if self.own {
                 waitpid(Some(self.pid), WaitOptions::NOHANG)
                     .ok()
@@ -63,7 +63,7 @@ impl Child {
         self.ended
     }
 
-    /// Kills it and waits until it is gone; a process that hangs in the kernel is waited for a few seconds only.
+    /// Kills it and waits until it is gone; for a process that hangs in the kernel, only for a few seconds.
     pub(super) fn kill(&mut self) {
         if self.ended().is_none() {
             let _ = pidfd_send_signal(&self.fd, Signal::KILL);
@@ -72,7 +72,7 @@ impl Child {
         }
     }
 
-    /// Continues it, in case somebody stopped it.
+    /// Continues it, in case it was stopped.
     pub(super) fn resume(&self) {
         let _ = pidfd_send_signal(&self.fd, Signal::CONT);
     }
@@ -90,20 +90,20 @@ fn is_readable(fd: BorrowedFd<'_>, within: Duration) -> bool {
     matches!(poll(&mut fds, Some(&within)), Ok(1))
 }
 
-/// Waits until one of these has something to say, or for so long.
+/// Waits until one of these is readable, or for this time.
 pub(super) fn wait_any(fds: &[&dyn AsFd], within: Duration) {
     let mut fds: Vec<PollFd<'_>> =
         fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
     let within = timespec(u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
-    // An interrupted wait is a short one.
+    // An interrupted wait is merely shorter.
     let _ = poll(&mut fds, Some(&within));
 }
 
-/// Keeps this process alive and awake under faults on memory: nothing of it that was ever used is paged out, and it is
-/// not the one that the kernel kills. Where that is not allowed, it does without.
+/// Keeps this process alive under faults on memory: pages that it has used stay in memory, and the kernel's OOM killer
+/// spares it. Without the permission for that it does without.
 pub(super) fn harden() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
-    // On fault: all of the program, most of which belongs to the worker, would be some ten MiB for nothing.
+    // On fault: locking the whole program, most of which belongs to the worker, would cost some ten MiB for nothing.
     // SAFETY: changes no memory, only whether it may be paged out.
     let _ = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
 }

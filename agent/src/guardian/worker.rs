@@ -1,5 +1,5 @@
-//! The worker: puts back what an earlier agent left, then serves. One of its threads does nothing but give signs of
-//! life and watch for the end: a signal, an order, a dead guardian.
+//! The worker: undoes what an earlier agent left, then serves. One of its threads only gives heartbeats and watches for
+//! the end: a signal, an order, a dead guardian.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::SeqCst},
@@ -27,12 +27,13 @@ use crate::{
 /// Interval between two checks of the files of lock and journal.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
-/// The supervisor, as soon as there is one.
+/// The supervisor, once there is one.
 type Slot = Arc<Mutex<Option<Supervisor>>>;
 
-/// Serves until told to stop; the exit code.
+/// Serves until told to stop. Returns the exit code.
 pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
-    // A panic must end the process, not one thread: the guardian heals a dead worker, not a half-dead one.
+    // A panic must end the process and not one thread, because the guardian heals a dead worker but not a half-dead
+    // one.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         hook(panic);
@@ -55,7 +56,7 @@ pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
         return i32::from(EXIT_CANNOT);
     }
     match serve(shared, holders, &slot) {
-        // The watching thread ends the process, when everything was put back.
+        // The watching thread ends the process once everything is undone.
         Ok(()) => loop {
             std::thread::park();
         },
@@ -69,7 +70,7 @@ pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
 fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), String> {
     let (config, wiring, page) = (&shared.config, shared.wiring, shared.page);
     let host = Arc::new(config.host());
-    // Whatever an earlier agent left goes first; the guardian watches over it.
+    // First undo what an earlier agent left; the guardian watches this.
     let told = Arc::new(Told(page));
     told.set(1, None);
     let recovered =
@@ -94,7 +95,7 @@ fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), Str
             let mut said = false;
             loop {
                 std::thread::sleep(TIDY_EVERY);
-                // First: a journal in a directory without a lock is anybody's.
+                // First: another agent may use a journal in a directory without a lock.
                 lock.keep_lock(&holders, &mut said);
                 tidier.tidy();
             }
@@ -133,17 +134,17 @@ struct Watch {
     slot: Slot,
 }
 
-/// Whether the guardian still watches, as far as the worker sees.
+/// The state of the guardian, as far as the worker sees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Guarded {
     Yes,
-    /// It gives no sign of life, and the helper does nothing about it.
+    /// It is silent, and the helper does not act.
     Silent,
     Gone,
 }
 
 impl Watch {
-    /// Gives signs of life until everything is put back, then ends the process.
+    /// Gives heartbeats until everything is undone, then ends the process.
     fn run(mut self) -> ! {
         let page = self.shared.page;
         let mut mask = SigSet::empty();
@@ -156,12 +157,12 @@ impl Watch {
         loop {
             let supervisor = self.slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(supervisor) = &supervisor {
-                // A heart that cannot get through its own locks must not seem alive.
+                // A supervisor that cannot take its own locks must not seem alive.
                 supervisor.pulse();
             }
             page.worker_beat.fetch_add(1, SeqCst);
             let guarded = self.guarded(&mut guardian_pulse, interval);
-            // While it still puts back what an earlier agent left, that goes on, and then this is looked at.
+            // While the worker still undoes what an earlier agent left, that continues; then this is checked.
             if let (None, Some(supervisor)) = (&stopping, &supervisor) {
                 let signalled = signals.as_ref().is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_))));
                 stopping = if guarded != Guarded::Yes {
@@ -184,7 +185,7 @@ impl Watch {
                 if *reason == HealReason::GuardianDied {
                     self.leave_nobody();
                 } else {
-                    // Stopped since it asked for this, it would keep the agent from being started again.
+                    // A guardian that was stopped after this order would keep the agent from restarting.
                     self.guardian.resume();
                 }
                 let in_order =
@@ -201,7 +202,7 @@ impl Watch {
             interval = interval.min(Duration::from_millis(if close { 100 } else { 700 }));
             let bells = page.bells();
             match &signals {
-                // What was told already, or a dead guardian, would wake at once, again and again.
+                // An order that was handled already, or a dead guardian, would wake it at once, again and again.
                 _ if stopping.is_some() || guarded == Guarded::Gone => {
                     interval = Duration::from_millis(5);
                     wait_any(&[&bells.worker], interval);
@@ -215,8 +216,8 @@ impl Watch {
         }
     }
 
-    /// The helper is to take over from a guardian that is silent; it may have been stopped too, so it is continued
-    /// first. Where that does not help, this process is the last that can put things back.
+    /// Lets the helper take over from a silent guardian. The helper may have been stopped too, so it is continued
+    /// first. If that does not help, this process is the last one that can undo.
     fn guarded(&mut self, pulse: &mut Pulse, interval: Duration) -> Guarded {
         if self.guardian.ended().is_some() {
             self.helper.resume();
@@ -232,8 +233,8 @@ impl Watch {
         }
     }
 
-    /// Ends a guardian that is stopped, so that it cannot wake up and act, or keep the next agent from starting. A
-    /// helper that is awake ends by itself then.
+    /// Kills a stopped guardian, so that it can neither wake up and act nor keep the next agent from starting. A helper
+    /// that is awake then ends by itself.
     fn leave_nobody(&mut self) {
         self.guardian.kill();
         self.helper.resume();

@@ -136,7 +136,7 @@ fn what_never_started_and_what_cannot_be_undone_is_left_alone() {
 #[test]
 fn of_what_is_armed_only_what_may_be_staged_is_taken_away() {
     let table = Undo::DeleteNftTable { table: "t".into() };
-    // Whoever stopped the service did so before the start: it is not ours to start.
+    // The service was stopped before the start, so it is not ours to start.
     let undo = vec![start("s"), table];
     let healed = |state, boot| heal(&[found("a", boot, state, true, undo.clone())]);
     assert_eq!(healed(State::Armed, "now"), [("a".into(), State::Disarmed)]);
@@ -154,7 +154,7 @@ fn of_what_is_armed_only_what_may_be_staged_is_taken_away() {
 #[test]
 fn after_a_reboot_only_what_outlives_one_is_undone() {
     let process = Undo::ContinueProcess { pid: 7, start_ticks: 1 };
-    // A record of the start may be what a power loss took: armed ones are put back too.
+    // A power loss may have taken the record of the start, so armed injections are undone too.
     let open = [found("a", "before", State::Armed, true, vec![process.clone(), start("s")])];
     assert_eq!(heal(&open), [("a".into(), State::Undone)]);
     assert_eq!(log(), ["s"]);
@@ -175,7 +175,7 @@ fn the_boot_decides_and_not_the_machine_id() {
     };
     assert_eq!(heal(&[of_machine("another", "now")]), [("a".into(), State::Undone)]);
     assert_eq!(log(), ["s", "7"], "the same kernel: all of it is ours");
-    // A clone, or a machine that was given another id: what was in memory is gone with it.
+    // A clone, or a machine with a new id: what was in memory is gone.
     assert_eq!(heal(&[of_machine("another", "before")]), [("a".into(), State::Undone)]);
     assert_eq!(log()[2..], ["s"]);
 }
@@ -240,7 +240,7 @@ fn no_try_begins_that_may_wait_beyond_the_budget() {
     assert_eq!(services(4), None, "four services may take 24 s, however quickly they failed before");
     let begun = found("a", "now", State::InForce, true, vec![start("a1"), start("a2")]);
     assert_eq!(PutBack::of(&begun.intent, begun.state, &here()).longest(), secs(12));
-    // Budgets for tests and the impatient: what passes at once is tried again.
+    // With a short budget, failures that pass at once are still retried.
     let short = Retry { within: secs(8), ..retry };
     assert!(short.begin().pause_after(secs(3), quick, secs(6)).is_some());
 }

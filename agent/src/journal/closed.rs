@@ -1,6 +1,6 @@
-//! Injections that were put back while the journal could not be written, in `/run`: the journal still calls them
-//! open. Without this file they would be put back again at every start, against whatever an administrator has done
-//! since.
+//! Records in `/run` the injections that were undone while the journal could not be written: the journal still calls
+//! them open. Without this file they would be undone again at every start, against changes that an administrator has
+//! made since.
 
 use std::{io, path::Path};
 
@@ -16,11 +16,11 @@ const FILE: &str = "closed.json";
 /// One injection that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
-    /// Which.
+    /// Its id.
     pub injection: InjectionId,
     /// Its run.
     pub run: RunId,
-    /// When it was to start: an injection that was armed later with the same id is another one.
+    /// The time for which its start was planned: an injection that was armed later with the same id is another one.
     pub start_boot_us: u64,
     /// How it ended.
     pub state: State,
@@ -31,7 +31,7 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// An injection that ended so.
+    /// Makes a record for an injection that ended.
     #[must_use]
     pub fn of(intent: &Intent, state: State, detail: String, foreign: Vec<String>) -> Self {
         let (injection, run) = (intent.id().clone(), intent.run.clone());
@@ -49,7 +49,7 @@ struct List {
     closed: Vec<Closed>,
 }
 
-/// Adds what is over and could not be journaled to what stands there.
+/// Adds injections that are over and could not be journaled to the file.
 ///
 /// # Errors
 /// It could not be written.
@@ -72,7 +72,7 @@ pub fn add(run_dir: &Path, here: &Identity, news: impl IntoIterator<Item = Close
     replace(&run_dir.join(FILE), &serde_json::to_vec(&list)?, 0o600)
 }
 
-/// Removes the file: all of it was journaled.
+/// Removes the file, once all of it is journaled.
 ///
 /// # Errors
 /// It could not be removed.
@@ -83,7 +83,7 @@ pub fn remove(run_dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Closes what the journal calls open and is over; gives what that was, to be journaled.
+/// Closes injections that the journal calls open and that are over. Returns them, to be journaled.
 pub fn merge(run_dir: &Path, here: &Identity, into: &mut Replayed) -> Vec<Closed> {
     let mut news = Vec::new();
     for one in read(run_dir, here) {
@@ -96,7 +96,7 @@ pub fn merge(run_dir: &Path, here: &Identity, into: &mut Replayed) -> Vec<Closed
     news
 }
 
-/// A file that cannot be read closes nothing: putting back once more does no harm.
+/// An unreadable file closes nothing: undoing once more does no harm.
 fn read(run_dir: &Path, here: &Identity) -> Vec<Closed> {
     let bytes = std::fs::read(run_dir.join(FILE)).unwrap_or_default();
     let list = serde_json::from_slice::<List>(&bytes).ok().filter(|list| list.boot_id == here.boot_id);

@@ -1,5 +1,5 @@
-//! A copy of what is open in `/run`, so that a lost or damaged journal still heals. Gone with a reboot, like most of
-//! what it tells of.
+//! A copy of the open injections in `/run`, so that a lost or damaged journal can still be healed. It is gone after a
+//! reboot, like most effects.
 
 use std::{io, path::Path};
 
@@ -20,13 +20,13 @@ pub const FILE: &str = "open.json";
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Copy {
     identity: Identity,
-    /// The number of the newest event when it was written: a journal that ends before has lost records.
+    /// The number of the newest event at the time of writing: a journal that ends before has lost records.
     #[serde(default)]
     last_seq: u64,
     open: Vec<(Intent, State)>,
 }
 
-/// Writes what is open, after the event of that number; removes the file where nothing is.
+/// Writes the open injections, as of the event with that number; removes the file if there are none.
 ///
 /// # Errors
 /// It could not be written.
@@ -48,7 +48,7 @@ pub fn write<'a>(
     replace(&path, &text, 0o600)
 }
 
-/// Reads the file; `None` where there is none.
+/// Reads the file; `None` if it does not exist.
 ///
 /// # Errors
 /// The file exists and cannot be read; the text says why.
@@ -63,8 +63,8 @@ pub(super) fn load(run_dir: &Path) -> Result<Option<Copy>, String> {
     }
 }
 
-/// Adds to what the journal said what only the copy knows, and takes the further state of the two. What the journal
-/// closed stays closed. Where one of them is damaged, nothing counts as armed only.
+/// Adds to the replayed journal what only the copy knows, and takes the further state of the two. Injections that the
+/// journal closed stay closed. If one of the two is damaged, every armed injection counts as started.
 pub(super) fn merge(copy: Result<Option<Copy>, String>, into: &mut Replayed) {
     match copy {
         Ok(Some(copy)) => add(copy, into),
@@ -73,7 +73,7 @@ pub(super) fn merge(copy: Result<Option<Copy>, String>, into: &mut Replayed) {
     }
     if !into.damage.is_empty() {
         for found in into.injections.iter_mut().filter(|found| found.state == State::Armed) {
-            // The record of its start may be what was lost.
+            // The record of its start may have been lost.
             found.state = State::Injecting;
         }
     }
@@ -97,7 +97,7 @@ fn add(copy: Copy, into: &mut Replayed) {
             continue;
         };
         let (here, there) = (progress(found.state), progress(state));
-        // Written together with a better undo, but for the moment in which the effect is made.
+        // Written together with a more exact undo, except at the moment at which the effect is made.
         let as_good = here == there && damaged && (cut || state != State::Injecting);
         if found.state.is_open() && (there > here || as_good) {
             let news = format!(

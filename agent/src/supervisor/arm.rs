@@ -23,7 +23,7 @@ use crate::{
     journal::{Intent, JournalError},
 };
 
-/// The shortest lease that makes sense over a network.
+/// The shortest lease that is sensible over a network.
 const LEASE_LEAST: Span = Span::millis(100);
 
 impl Core {
@@ -57,7 +57,7 @@ impl Core {
         }
         self.allowed_lease(arm.lease)?;
         let (asked, environment) = self.asked(run, arm)?;
-        // Before they are asked: if they change from here on, a renewal asks the new ones.
+        // Read before the decision: if the rules change later, a renewal asks the new ones.
         let rules = self.live.rules()?;
         let intents = arm
             .injections
@@ -66,7 +66,7 @@ impl Core {
             .map(|(one, asked)| self.intent(caller, run, arm, one, asked, environment.as_deref()))
             .collect::<Result<Vec<_>, _>>()?;
 
-        // Threads and file descriptors first: once something is broken there may be none left.
+        // Threads and file descriptors first: none may be left once something is broken.
         let mut ready = Vec::new();
         let mut entries = Vec::new();
         for intent in &intents {
@@ -93,7 +93,7 @@ impl Core {
                 "free space on that disk; undo works all the same",
             )
         };
-        // Before they are in the state: a journal that is made anew tells of what is there.
+        // Before they are in the state, because a new journal is filled from the state.
         self.mind_journal().map_err(|error| unwritten(&error))?;
         self.enter(caller, run, arm, entries, &rules)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
@@ -132,7 +132,7 @@ impl Core {
         Ok(Armed { injections: armed })
     }
 
-    /// Writes them, and says so in the state before anybody else can look at the journal's file.
+    /// Journals the intents, and marks them as journaled before anybody else can look at the journal's file.
     fn journal_intents(&self, intents: &[Intent]) -> Result<(), JournalError> {
         let mut journal = lock(&self.journal);
         journal.intents(intents)?;
@@ -145,7 +145,7 @@ impl Core {
         Ok(())
     }
 
-    /// What prepare had answered to the same ids.
+    /// Returns the faults and fingerprints that prepare answered for these ids.
     fn asked(&self, run: &RunId, arm: &Arm) -> Result<(Vec<Asked>, Option<String>), Problem> {
         let state = lock(&self.state);
         let again = "prepare again, then arm";
@@ -176,7 +176,7 @@ impl Core {
         Ok((asked, known.environment.clone()))
     }
 
-    /// Looks again: the same as at prepare, and still allowed?
+    /// Prepares again: checks that the answer is the same as at prepare, and still allowed.
     fn intent(
         &self,
         caller: &Caller,
@@ -212,14 +212,15 @@ impl Core {
             identity: self.here.clone(),
             run: run.clone(),
             plan_digest: arm.plan_digest.clone(),
-            // Whoever asks may call themselves anything; the certificate says who they are.
+            // The name in the request is not verified; the certificate's name is.
             about: About { operator: caller.name.clone(), ..arm.about.clone() },
             start_boot_us: one.start_boot_us,
             live: Live { ask, prepared, ends_boot_us, lease: arm.lease },
         })
     }
 
-    /// Takes the claims, if all can be had and nothing came between. From here on an undo finds them.
+    /// Takes the claims, if all are free and nothing has changed since the checks. From here on an undo finds the
+    /// injections.
     fn enter(
         &self,
         caller: &Caller,
@@ -234,7 +235,7 @@ impl Core {
         let measured = self.prober.known();
         let mut guard = lock(&self.state);
         let state: &mut SupervisorState = &mut guard;
-        // Between the look above and this lock an undo may have come.
+        // An undo may have come between the check above and this lock.
         if state.closing || state.halted_by.is_some() || state.tombstones.bar_run(run) {
             drop(guard);
             return self.open_for(run);

@@ -1,4 +1,4 @@
-//! What the link may ask, answered.
+//! Answers the calls of the control API.
 
 use firedrill_wire::{
     InjectionId, RunId,
@@ -51,7 +51,7 @@ impl Control for Supervisor {
 
     fn doctor(&self) -> Doctor {
         let core = &self.0;
-        // The policy as the file says it now.
+        // By the policy in the file as it is now.
         let config = Config { policy: core.live.last_good().policy.clone(), ..(*core.config).clone() };
         core.wiring.doctor(&core.host, &config, core.live.findings())
     }
@@ -115,7 +115,7 @@ impl Control for Supervisor {
 impl Core {
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
         self.not_distrusted(run)?;
-        // What was armed with a lease of that length was allowed to.
+        // A lease of that length was allowed when the injections were armed.
         if lock(&self.state).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
             self.allowed_lease(renew.lease)?;
         }
@@ -164,12 +164,12 @@ impl Core {
         let shown: Vec<OpenOne> = {
             let mut guard = lock(&self.state);
             let state = &mut *guard;
-            // Memory first: from here on no arm gets through, whatever becomes of the disk.
+            // Memory first: from here on every arm is refused, even if the disk fails.
             match &undo.scope {
                 UndoScope::Injection(id) => tombstones.push(Tombstone::Injection(id.clone())),
                 UndoScope::Run(run) => tombstones.push(Tombstone::Run(run.clone())),
                 UndoScope::All => {
-                    // What was prepared may be under way to being armed.
+                    // Prepared injections may be about to be armed.
                     tombstones.extend(state.runs.keys().chain(&measured).cloned().map(Tombstone::Run));
                 }
             }
@@ -199,7 +199,7 @@ impl Core {
                 };
                 if meant && (entry.state.is_open() || entry.state == State::Done) {
                     if entry.state.is_open() && entry.wanted.is_none() {
-                        // The change of its state says who asked.
+                        // The journaled change of its state says who asked.
                         untold.retain(|run| *run != entry.intent.run);
                     }
                     entry.want(&HealReason::Asked { by: by.clone() });
@@ -239,7 +239,7 @@ impl Core {
         }
     }
 
-    /// Whether the tombstone of something unknown, which somebody asked for, may be journaled.
+    /// Whether the tombstone for an unknown id, which a caller asked for, may be journaled.
     fn may_journal_stray(&self, by: &str) -> bool {
         match lock(&self.stray).take() {
             Verdict::Journal => true,
@@ -255,7 +255,7 @@ impl Core {
         }
     }
 
-    /// Removes what has our name and belongs to nothing that is open here; what that was.
+    /// Removes objects that have our name and belong to no open injection. Returns what was removed.
     fn sweep(&self) -> Vec<String> {
         let live = || {
             let state = lock(&self.state);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Core {
-    /// Ends every run in which somebody took part who is not trusted any more.
+    /// Ends every run in which a person took part who is no longer trusted.
     pub(super) fn distrust(&self, trusted: Trusted<'_>) {
         let held: Vec<(RunId, Vec<Caller>)> = lock(&self.state)
             .runs
@@ -22,7 +22,7 @@ impl Core {
             .filter(|(_, run)| run.distrusted.is_none())
             .map(|(id, run)| (id.clone(), run.held_by.clone()))
             .collect();
-        // Signatures are verified without the lock, which others wait for.
+        // Signatures are verified without the lock, for which others wait.
         for (run, callers) in held {
             let not_trusted = callers.iter().find_map(|caller| {
                 let certificate = caller.certificate.as_ref()?;

@@ -1,4 +1,4 @@
-//! Events as a stream: first those in the journal's file, then those to come. Hands on only what is safe on disk.
+//! Streams events: first those in the journal's file, then new ones. Streams only events that are synced to disk.
 
 use std::{path::PathBuf, time::Duration};
 

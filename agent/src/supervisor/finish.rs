@@ -1,5 +1,5 @@
-//! `finish`: compares the host with its snapshot from before the run, and tells this run's doing from that of other runs
-//! and of people.
+//! `finish`: compares the host with its snapshot from before the run, and tells changes of this run from those of other
+//! runs and of people.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl Core {
         {
             let mut state = lock(&self.state);
             if let Some(known) = state.runs.get_mut(run) {
-                // Whatever is armed after this is prepared before.
+                // Injections that are armed later were prepared earlier.
                 known.forget_asks();
             }
             state.prune(&measured);
@@ -45,7 +45,8 @@ impl Core {
         end.map(|(end, _)| end)
     }
 
-    /// Whether one of these no longer waits for its start: its effect may have been taken for somebody else's change.
+    /// Whether one of these injections no longer waits for its start: its effect may have been taken for another's
+    /// change.
     fn has_begun(&self, waited: &[InjectionId]) -> bool {
         let state = lock(&self.state);
         waited.iter().any(|id| state.live.get(id).is_none_or(|entry| entry.state != State::Armed))

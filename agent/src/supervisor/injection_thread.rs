@@ -1,4 +1,4 @@
-//! The life of one injection, on a thread of its own: wait, start, hold, put back.
+//! The thread of one injection: waits, starts, holds, undoes.
 
 use std::{
     io,
@@ -23,14 +23,14 @@ use crate::{
     transition::Step,
 };
 
-/// Staging begins so long before the start, in microseconds: many agents on one machine need that much together.
+/// Staging begins this long before the start, in microseconds. Many agents on one machine need that much together.
 const STAGE_US: u64 = 500_000;
-/// With less left than this it might delay the start itself.
+/// Staging is skipped if less time than this is left, because it might delay the start itself.
 const STAGE_LEAST_US: u64 = 5_000;
-/// The last look at a fault may take so long before the guardian takes over, in microseconds.
+/// Maximum time of the last look at a fault before the guardian takes over, in microseconds.
 const LAST_LOOK_US: u64 = 5_000_000;
 
-/// A thread that waits to be let go. Dropped without: the thread ends, and nothing was done.
+/// A thread that waits for [`Ready::go`]. If dropped before, the thread ends without having done anything.
 pub(super) struct Ready(mpsc::Sender<()>);
 
 impl Ready {
@@ -40,7 +40,7 @@ impl Ready {
     }
 }
 
-/// Makes the injection's thread, now, while there is nothing that could keep it from being made.
+/// Makes the injection's thread in advance, while nothing can keep it from being made.
 pub(super) fn spawn(core: Arc<Core>, id: InjectionId, alarm: Arc<Alarm>) -> io::Result<Ready> {
     let (ready, gate) = mpsc::channel();
     std::thread::Builder::new().name(format!("fd {id}")).stack_size(2 << 20).spawn(move || {
@@ -80,7 +80,7 @@ impl InjectionThread {
             }
             self.start(kind, &live);
         }
-        // What is stuck stays until somebody asks again; each asking is another try.
+        // A stuck injection stays until somebody asks again; each request is one more try.
         while self.read(|entry| entry.state) == Some(State::Stuck) {
             self.alarm.wait(None);
             if let Some(reason) = self.wanted() {
@@ -93,7 +93,7 @@ impl InjectionThread {
         let reversible = live.ask.fault.reversible();
         let ramp = live.ask.fault.ramp(live.ask.hold).as_micros();
         self.read(|entry| entry.make(ramp));
-        // What cannot be undone may take the whole host with it: its start must be on disk before.
+        // An irreversible effect may take down the whole host, so its start must be on disk before.
         self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), false);
         let behind = if reversible { lock(&self.core.journal).is_behind() } else { !self.core.sync() };
         if behind {
@@ -102,13 +102,13 @@ impl InjectionThread {
         }
         self.crash_point("before-inject");
         let injected = kind.inject(&self.core.host, live);
-        // Paperwork can wait for others that are to start at this moment.
+        // Journaling may wait for other threads that are to start at this moment.
         sched::set_short_slice(false);
         std::thread::yield_now();
         self.crash_point("injected");
         match injected {
             Err(error) => {
-                // Whoever wanted it back is why it was not made.
+                // The reason for the undo is the reason why the effect was not made.
                 let called_off = self.wanted().filter(|_| reversible);
                 self.heal(&called_off.unwrap_or(HealReason::InjectFailed), &error.to_string());
             }
@@ -121,7 +121,7 @@ impl InjectionThread {
                 let reason = self.hold(kind, &live);
                 if reversible {
                     self.act_by(LAST_LOOK_US);
-                    // Synced with the end of the undo, which must not wait for a disk.
+                    // Synced together with the end of the undo, which must not wait for a disk.
                     self.look(kind, &live);
                     self.heal(&reason, "");
                 }
@@ -141,7 +141,7 @@ impl InjectionThread {
         self.read(|entry| entry.wanted.clone()).flatten()
     }
 
-    /// Sets another deadline than the end of hold or lease.
+    /// Sets a deadline other than the end of hold or lease.
     fn act_by(&self, within_us: u64) {
         let mut state = lock(&self.core.state);
         if let Some(entry) = state.live.get_mut(&self.id) {
@@ -165,7 +165,7 @@ impl InjectionThread {
                     self.crash_point("staged");
                 }
                 Next::Wait(until) => self.alarm.wait(Some(until)),
-                // What was staged is put back like the effect itself where one try does not do.
+                // Staged objects are undone like the effect itself if one try is not enough.
                 Next::Never(reason, why) if staged && !self.unstage() => {
                     self.heal(&reason, &why);
                     return false;
@@ -183,7 +183,7 @@ impl InjectionThread {
         }
     }
 
-    /// Takes away what was staged; false where something of it may be left.
+    /// Removes staged objects; false if some of them may be left.
     fn unstage(&self) -> bool {
         let Some(intent) = self.read(|entry| entry.intent.clone()) else { return false };
         let mut work = PutBack::of(&intent, State::Armed, &self.core.here);
@@ -230,7 +230,7 @@ impl InjectionThread {
         }
     }
 
-    /// A better undo, known once the effect is made, takes the place of the prepared one.
+    /// A more exact undo, known once the effect is made, replaces the prepared one.
     fn learn(&self, undo: Option<Vec<crate::undo::Undo>>) {
         let Some(undo) = undo else { return };
         self.read(|entry| entry.intent.live.prepared.undo.clone_from(&undo));
@@ -241,7 +241,8 @@ impl InjectionThread {
         self.core.write_status_files();
     }
 
-    /// Stays until it is to be put back, and says why. Looks at the fault, and renews the kernel's own switch.
+    /// Holds the fault until it is to be undone, and returns the reason. Checks the fault, and renews the kernel's own
+    /// switch.
     fn hold(&self, kind: &dyn Inject, live: &Live) -> HealReason {
         let every = self.core.config.timings.look_every.as_micros();
         let mut look_at = boot_us();
@@ -263,14 +264,14 @@ impl InjectionThread {
                 return HealReason::HoldOver;
             }
             if now >= lease_until {
-                // What cannot be undone is only looked at; that may end without a word.
+                // An irreversible effect is only watched; this may end without a record.
                 if live.ask.fault.reversible() {
                     self.core.expire(&run);
                 }
                 return HealReason::LeaseExpired;
             }
             if renewed && let Err(error) = kind.renew(&self.core.host, live, lease) {
-                // The next look tells whether the fault is still there.
+                // The next check tells whether the fault is still there.
                 tracing::warn!("{}: the kernel's own switch could not be renewed: {error}", self.id);
                 look_at = now;
             }
@@ -294,7 +295,7 @@ impl InjectionThread {
         let began = Instant::now();
         self.act_by(self.core.config.timings.undo_budget.as_micros());
         let Some((intent, state)) = self.read(|entry| (entry.intent.clone(), entry.state)) else { return };
-        // Not synced: putting back twice does no harm, waiting for a disk might.
+        // Not synced: undoing twice does no harm, but waiting for a disk may.
         self.core.step(&self.id, Step::Heal, Some(reason.clone()), why.to_owned(), Vec::new(), false);
         let retry = self.core.config.timings.retry();
         let work = PutBack::of(&intent, state, &self.core.here);

@@ -1,4 +1,4 @@
-//! The part of an injection that comparisons of hosts need: small, because many are kept.
+//! The part of an injection that comparisons of hosts need. Small, because many are kept.
 
 use firedrill_wire::{
     InjectionId, RunId,
@@ -14,7 +14,7 @@ pub(super) struct Past {
     pub(super) run: RunId,
     /// For people: run, drill and operator.
     label: String,
-    /// Its claims. Empty if it has nothing to undo: it found things as somebody else wanted them.
+    /// Its claims. Empty if it has nothing to undo, because it found everything as it wanted.
     pub(super) claims: Vec<Claim>,
     pub(super) state: State,
     /// Changes by others that its undo found.
@@ -38,7 +38,7 @@ impl Past {
         }
     }
 
-    /// Returns it as another run sees it that compares with a snapshot of that time. Objects with its name belong to it at
+    /// Returns it as seen by another run whose snapshot was taken at that time. Objects with its name belong to it at
     /// any time.
     pub(super) fn into_other(self, injection: InjectionId, since_wall_us: u64) -> Other {
         let in_time = self.ended_wall_us.is_none_or(|ended| ended >= since_wall_us);

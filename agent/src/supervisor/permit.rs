@@ -1,5 +1,5 @@
-//! Decides by the host's rules and its halt what is allowed. Also does what people ask for besides faults: probes, exchanges
-//! of packets, the end of a halt.
+//! Decides what is allowed, by the host's rules and its halt. Also serves what is asked besides faults: probes,
+//! exchanges of packets, the end of a halt.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -25,7 +25,7 @@ use crate::{
     wiring::Leave,
 };
 
-/// The rules that allowed something, all of which must.
+/// The rules that allowed something; all of them must.
 pub(super) type Allowed = Vec<Arc<Rules>>;
 
 /// Refuses everything that could harm while the host is halted or the agent stops.
@@ -44,8 +44,8 @@ pub(super) fn takes_anything(state: &SupervisorState) -> Result<(), Problem> {
 }
 
 impl Core {
-    /// Whether a run is this person's, or nobody's yet. Whoever continued somebody else's run would keep its faults in force,
-    /// or replace its probes.
+    /// Whether a run belongs to this person, or to nobody yet. A person who could continue another's run could keep its
+    /// faults in force, or replace its probes.
     pub(super) fn owned(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
         let state = lock(&self.state);
         let owner = state.runs.get(run).and_then(|known| known.owner.as_ref());
@@ -68,7 +68,7 @@ impl Core {
         })
     }
 
-    /// Whether all of the rules allow what a fault really touches, as its preparation found out.
+    /// Whether all of the rules allow what a fault will touch, as its preparation found.
     pub(super) fn allowed_claims(
         &self,
         caller: &Caller,
@@ -86,7 +86,7 @@ impl Core {
         self.spares_protected(&rules, claims)
     }
 
-    /// Whether no process among the claims belongs to a service that is protected.
+    /// Whether none of the claimed processes belongs to a protected service.
     fn spares_protected(&self, rules: &[Arc<Rules>], claims: &[Claim]) -> Result<(), Problem> {
         let processes: BTreeSet<Name> =
             claims.iter().filter_map(|claim| claim.what.strip_prefix("process:")?.parse().ok()).collect();
@@ -174,7 +174,7 @@ impl Core {
         };
         self.not_distrusted(run)?;
         let measured = self.prober.known();
-        // Remembered first: whoever is not trusted any more has these probes stopped.
+        // Recorded first, so that these probes are stopped if this person's certificate is no longer trusted.
         {
             let mut state = lock(&self.state);
             let known = state.claim(run, caller)?;
@@ -193,8 +193,8 @@ impl Core {
         exchange::exchange(ask)
     }
 
-    /// Whether this person may end a halt. A file that cannot be used refuses all harm by itself, so that its last good rules
-    /// are enough here.
+    /// Whether this person may end a halt. If the configuration's file is unusable, all harm is refused anyway, so its
+    /// last good rules are enough here.
     pub(super) fn may_release(&self, caller: &Caller) -> Result<(), Problem> {
         let rules = self.live.rules().unwrap_or_else(|_| vec![self.live.last_good()]);
         self.may(&rules, caller, None, Act::Release, clock::wall_us())

@@ -1,4 +1,4 @@
-//! `prepare`: what faults would do. Reads only, and takes the run's snapshot the first time.
+//! `prepare`: returns what faults would do. Reads only, and takes the run's snapshot the first time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ use crate::{
     policy::Act,
 };
 
-/// What a fault is based on, claims and undoes, as a short text that changes when one of these does.
+/// Returns a fault's basis, claims and undo as a short text that changes when one of them does.
 pub(super) fn fingerprint(prepared: &Prepared) -> String {
     let mut hash = Context::new(&SHA256);
     let undo = serde_json::to_vec(&prepared.undo).unwrap_or_default();
@@ -74,8 +74,8 @@ impl Core {
         Ok(PrepareAnswer { clock: self.clock(), injections: answers })
     }
 
-    /// Remembers the faults that may be armed. If there are none, an unknown run is not remembered: the question needs no
-    /// permission, and its memory would take the place of other runs.
+    /// Remembers the faults that may be armed. An unknown run without faults is not remembered: the question needs no
+    /// permission, and its memory would displace other runs.
     fn keep(
         &self,
         caller: &Caller,
@@ -83,8 +83,8 @@ impl Core {
         ask: &Prepare,
         asks: Vec<(InjectionId, Asked)>,
     ) -> Result<(), Problem> {
-        // Afterwards: finding out what the kernel has may load modules, some of which bring interfaces with them. Nothing is
-        // touched yet.
+        // After the checks, because probing the kernel may load modules, some of which create interfaces. Nothing has
+        // been touched yet.
         if ask.only_look {
             let look = || self.wiring.snapshot.take(&self.host).map(drop).map_err(|why| no_snapshot(&why));
             return if asks.is_empty() { Ok(()) } else { look() };
@@ -122,7 +122,7 @@ impl Core {
         })
     }
 
-    /// Refuses more injections of one run than are remembered, before any is looked into.
+    /// Refuses further injections of a run beyond the maximum, before any is prepared.
     fn room_for(&self, run: &RunId, ask: &Prepare) -> Result<(), Problem> {
         let mut ids: BTreeSet<_> = ask.injections.iter().map(|one| &one.id).collect();
         let state = lock(&self.state);
@@ -190,7 +190,7 @@ impl Core {
         rules.iter().try_for_each(|rules| rules.policy.check_lease(lease, self.policy_file()))
     }
 
-    /// Whether anything may be started for a run at all.
+    /// Whether anything at all may be started for a run.
     pub(super) fn open_for(&self, run: &RunId) -> Result<(), Problem> {
         let state = lock(&self.state);
         takes_anything(&state)?;
@@ -210,10 +210,10 @@ impl Core {
         Ok(())
     }
 
-    /// Takes the run's snapshot; false where there is one already.
+    /// Takes the run's snapshot; false if it exists already.
     fn snapshot(&self, run: &RunId) -> Result<bool, Problem> {
         let state = &self.config.paths.state;
-        // One at a time: two first prepares must not both look.
+        // One at a time, so that two first prepares do not both take it.
         let _order = lock(&self.files);
         if snapshots::load(state, run).ok().flatten().is_some() {
             return Ok(false);

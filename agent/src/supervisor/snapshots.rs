@@ -1,4 +1,5 @@
-//! What the host was like before each run, on disk, so that a comparison is possible after a restart and a reboot.
+//! Keeps on disk a snapshot of the host from before each run, so that a comparison is possible after a restart or a
+//! reboot.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +12,7 @@ use firedrill_wire::RunId;
 
 use crate::journal::replace;
 
-/// Maximum number of snapshots that are kept, the newest. Those of runs that are needed are kept as well.
+/// Maximum number of snapshots that are kept, the newest first. Those of runs that are needed are kept as well.
 const MOST: usize = 32;
 
 fn dir(state: &Path) -> PathBuf {
@@ -22,7 +23,7 @@ fn file(state: &Path, run: &RunId) -> PathBuf {
     dir(state).join(format!("{run}.json"))
 }
 
-/// Reads a run's; `None` where none was taken.
+/// Reads a run's snapshot; `None` if none was taken.
 pub(super) fn load(state: &Path, run: &RunId) -> io::Result<Option<serde_json::Value>> {
     match std::fs::read(file(state, run)) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
@@ -31,7 +32,7 @@ pub(super) fn load(state: &Path, run: &RunId) -> io::Result<Option<serde_json::V
     }
 }
 
-/// Writes a run's, and forgets the oldest, except those of runs that are `needed`.
+/// Writes a run's snapshot, and deletes the oldest ones, except those of runs that are `needed`.
 pub(super) fn save(
     state: &Path,
     run: &RunId,
@@ -55,7 +56,7 @@ pub(super) fn taken_wall_us(state: &Path, run: &RunId) -> u64 {
     since.and_then(|since| u64::try_from(since.as_micros()).ok()).unwrap_or(0)
 }
 
-/// The runs that somebody may still ask about.
+/// Returns the runs that have a snapshot.
 pub(super) fn runs(state: &Path) -> Vec<RunId> {
     all(state).into_iter().map(|(run, _)| run).collect()
 }

@@ -1,4 +1,4 @@
-//! What the supervisor knows: live injections, runs and their leases, claims, tombstones, the halt. Only data.
+//! The supervisor's state: live injections, runs and their leases, claims, tombstones, the halt. Data only.
 
 use std::{
     cmp::Reverse,
@@ -30,8 +30,8 @@ pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
 const CLOSED_MOST: usize = 1;
 /// Maximum number of older ones that are kept for comparisons; the journal has the others.
 const PAST_MOST: usize = 4;
-/// Beyond the longest that making an effect may take, or once it is called off, for the answers of whoever makes it; in
-/// microseconds.
+/// The time that a thread has to report, in microseconds, after the longest time that making an effect may take, or
+/// after the effect was called off.
 const LATE_US: u64 = 5_000_000;
 
 /// Everything that the supervisor knows. Core keeps it behind one lock.
@@ -43,7 +43,7 @@ pub(super) struct SupervisorState {
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) tombstones: Tombstones,
     pub(super) halted_by: Option<String>,
-    /// The agent is stopping.
+    /// Whether the agent is stopping.
     pub(super) closing: bool,
     /// The latest end of an injection that was forgotten, by the wall clock in microseconds.
     pub(super) forgot_wall_us: u64,
@@ -55,23 +55,23 @@ pub(super) struct Entry {
     pub(super) state: State,
     /// The journal has its intent. Changes under the journal's lock.
     pub(super) journaled: bool,
-    /// It is to be put back, and why.
+    /// The reason to undo it; `None` while it is not to be undone.
     pub(super) wanted: Option<HealReason>,
     /// The rules that have allowed it.
     pub(super) allowed_by: Allowed,
     /// The refusal by rules that came later; empty if there is none.
     pub(super) refusal: String,
-    /// The lease was renewed: the kernel's own switch is to be moved.
+    /// The lease was renewed, so the kernel's own switch is to be renewed.
     pub(super) renewed: bool,
     /// The lease was renewed since it was armed.
     pub(super) due: bool,
-    /// How often the run had been renewed when this was armed.
+    /// The number of the run's renewals when this was armed.
     pub(super) renewals_before: u64,
-    /// The effect is to be made by then.
+    /// The deadline for making the effect.
     pub(super) made_by: Option<u64>,
-    /// What its thread does now is to be done by then, if that is not the end of hold or lease.
+    /// The deadline for the thread's present work, if it differs from the end of hold or lease.
     pub(super) act_by: Option<u64>,
-    /// Why it is stuck.
+    /// The reason why it is stuck.
     pub(super) trouble: String,
     /// The journaled changes of its state, while it is open.
     pub(super) story: Vec<AgentEvent>,
@@ -98,9 +98,10 @@ pub(super) struct Run {
     pub(super) heard_boot_us: u64,
     /// The lease ended while something was open.
     pub(super) over: bool,
-    /// Its snapshot was taken by this process, which therefore has seen all of it.
+    /// Its snapshot was taken by this process, which therefore has seen the whole run.
     pub(super) began_here: bool,
-    /// The owner: the first who was allowed something in it. Only the owner continues it; anybody may end it.
+    /// The owner: the first person who was allowed something in it. Only the owner may continue the run; anybody may
+    /// end it.
     pub(super) owner: Option<String>,
     /// The people who took part in it, one for each certificate.
     pub(super) held_by: Vec<Caller>,
@@ -109,7 +110,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Remembers who took part.
+    /// Records that a person took part.
     pub(super) fn taken_by(&mut self, caller: &Caller) {
         let known = self.held_by.iter().any(|other| other.certificate == caller.certificate);
         if !known && caller.certificate.is_some() {
@@ -118,7 +119,7 @@ impl Run {
     }
 }
 
-/// A fault that was asked at prepare, with its fingerprint.
+/// A fault for which prepare was asked, with its fingerprint.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) fault: Fault,
@@ -147,8 +148,8 @@ impl Entry {
         }
     }
 
-    /// Asks its thread to put it back; the first reason stays. An effect that is being made is called off, if it can be put
-    /// back. The deadline may be another after this: see [`super::Core::watch`].
+    /// Asks its thread to undo it; the first reason stays. An effect that is being made is called off if it can be
+    /// undone. The deadline may change: see [`super::Core::watch`].
     pub(super) fn want(&mut self, reason: &HealReason) {
         if !self.state.is_open() && self.state != State::Done {
             return;
@@ -161,14 +162,14 @@ impl Entry {
         self.alarm.ring();
     }
 
-    /// The effect begins to be made, which may take so long, in microseconds.
+    /// Notes that the effect is being made, and the maximum time for that, in microseconds.
     pub(super) fn make(&mut self, at_most_us: u64) {
         let called_off = self.wanted.is_some() && self.intent.live.ask.fault.reversible();
         let at_most_us = if called_off { 0 } else { at_most_us };
         self.made_by = Some(boot_us().saturating_add(at_most_us).saturating_add(LATE_US));
     }
 
-    /// Keeps it from starting, because rules that came since it was armed refuse it. If it has started, it stays.
+    /// Keeps it from starting, because rules that changed since it was armed refuse it. If it has started, it stays.
     pub(super) fn disallow(&mut self, why: String) {
         if self.state == State::Armed && self.wanted.is_none() {
             self.refusal = why;
@@ -187,7 +188,7 @@ impl Entry {
         Past::of(&self.intent, self.state, &self.foreign, self.ended_wall_us)
     }
 
-    /// Whether nothing will happen to it any more. What cannot be undone is looked at until its hold is over.
+    /// Whether it is over for good. An irreversible effect is watched until its hold is over.
     fn is_past(&self) -> bool {
         !self.state.is_open() && (self.state != State::Done || boot_us() > self.intent.live.ends_boot_us)
     }
@@ -211,7 +212,7 @@ impl Entry {
 }
 
 impl Run {
-    /// Remembers what was asked. Lists of peers that are equal are held once.
+    /// Remembers the faults that were asked. Equal lists of peers are held once.
     pub(super) fn remember(&mut self, asks: Vec<(InjectionId, Asked)>) {
         for (id, mut ask) in asks {
             for peers in ask.fault.selectors_mut() {
@@ -222,7 +223,7 @@ impl Run {
         self.weigh();
     }
 
-    /// Forgets what was asked, with the memory that it took.
+    /// Forgets the faults that were asked, and frees their memory.
     pub(super) fn forget_asks(&mut self) {
         self.asks = BTreeMap::new();
         self.weigh();
@@ -230,7 +231,7 @@ impl Run {
     }
 
     fn weigh(&mut self) {
-        // Those that only an earlier answer to the same question held.
+        // Drops lists that only an earlier answer to the same question held.
         self.lists.retain(|list| Arc::strong_count(list) > 1);
         self.asks_bytes = self.asks.values().map(Asked::bytes).sum::<usize>()
             + self.lists.iter().map(|list| list_bytes(list)).sum::<usize>();
@@ -238,7 +239,7 @@ impl Run {
 }
 
 impl Asked {
-    /// The bytes that it takes beside its lists of peers.
+    /// Returns its size in bytes without its lists of peers.
     fn bytes(&self) -> usize {
         let mut fault = self.fault.clone();
         for peers in fault.selectors_mut() {
@@ -249,7 +250,7 @@ impl Asked {
 }
 
 impl SupervisorState {
-    /// What is known after a start.
+    /// Returns the state after a start, from the replayed journal.
     pub(super) fn after(replayed: &Replayed) -> Self {
         Self {
             tombstones: replayed.tombstones.clone(),
@@ -274,7 +275,7 @@ impl SupervisorState {
         self.live.contains_key(id) || self.past.contains_key(id)
     }
 
-    /// Whether this agent has heard of what a tombstone is about.
+    /// Whether this agent knows the run or injection of a tombstone.
     pub(super) fn knows(&self, stone: &Tombstone) -> bool {
         match stone {
             Tombstone::Run(run) => self.runs.contains_key(run),
@@ -293,7 +294,7 @@ impl SupervisorState {
         self.live.values().filter(|entry| entry.journaled && entry.state.is_open())
     }
 
-    /// Who already has one of these claims in a way that does not go together.
+    /// Returns the first open injection with a conflicting claim, and that claim.
     pub(super) fn conflict(&self, claims: &[Claim]) -> Option<(&Claim, &InjectionId)> {
         self.live.iter().filter(|(_, entry)| entry.state.is_open()).find_map(|(id, entry)| {
             let theirs = &entry.intent.live.prepared.claims;
@@ -301,7 +302,7 @@ impl SupervisorState {
         })
     }
 
-    /// The earliest moment at which somebody must have acted.
+    /// Returns the earliest deadline of all injections.
     pub(super) fn deadline(&self) -> Option<u64> {
         self.live
             .values()
@@ -317,24 +318,25 @@ impl SupervisorState {
             .min()
     }
 
-    /// A run as this person's, remembered from now on. Of two who come first at the same time one gets it.
+    /// Takes a run for this person, and remembers it from now on. If two people come first at the same time, one gets
+    /// it.
     ///
     /// # Errors
-    /// It is somebody else's.
+    /// It belongs to somebody else.
     pub(super) fn claim(&mut self, run: &RunId, caller: &Caller) -> Result<&mut Run, Problem> {
         let known = self.runs.entry(run.clone()).or_default();
         caller.must_be(known.owner.get_or_insert_with(|| caller.name.clone()), run)?;
         Ok(known)
     }
 
-    /// The runs of which a snapshot may still be asked for: those that are remembered, and all that have something open.
+    /// Returns the runs whose snapshot may still be needed: those that are remembered, and all with an open injection.
     pub(super) fn needed(&self) -> impl Iterator<Item = &RunId> {
         let open = self.live.values().filter(|entry| entry.state.is_open());
         self.runs.keys().chain(open.map(|entry| &entry.intent.run))
     }
 
-    /// Forgets the oldest of what is long over. Of runs with nothing open and without probes, those of whoever has the most
-    /// go first, so that nobody's many runs take the place of another's.
+    /// Forgets the oldest entries that are over. Of idle runs (nothing open, no probes), those of the person with the
+    /// most go first, so that one person's runs never displace another's.
     pub(super) fn prune(&mut self, measured: &[RunId]) {
         let mut closed: Vec<(Option<u64>, InjectionId)> = self
             .live
@@ -359,8 +361,8 @@ impl SupervisorState {
         while self.runs.len() > RUNS_MOST && self.forget_run(measured, |_| 1, None) {}
     }
 
-    /// Forgets one run with nothing open and without probes: the oldest of whoever has the most by `size`. With `but`, that run
-    /// stays, and so do those of people who have less than its owner. False where there is none.
+    /// Forgets one idle run (nothing open, no probes): the oldest of the person with the most by `size`. With `but`,
+    /// that run stays, and so do those of people who have less than its owner. Returns false if there is none.
     fn forget_run(&mut self, measured: &[RunId], size: impl Fn(&Run) -> usize, but: Option<&RunId>) -> bool {
         let is_idle = |id: &RunId| !measured.contains(id) && self.open_of(id).next().is_none();
         let idle = || self.runs.iter().filter(|(id, _)| is_idle(id));
@@ -377,10 +379,10 @@ impl SupervisorState {
         oldest.is_some_and(|id| self.runs.remove(&id).is_some())
     }
 
-    /// Makes room for what a run just asked; where there is none, forgets these asks again.
+    /// Makes room for the faults that a run just asked; if that is impossible, forgets these again.
     ///
     /// # Errors
-    /// The bytes that all asks would take.
+    /// The total size of all asked faults, in bytes.
     pub(super) fn keep_asks<'a>(
         &mut self,
         run: &RunId,
@@ -403,7 +405,7 @@ impl SupervisorState {
     }
 }
 
-/// Whether two claims do not go together.
+/// Whether two claims are in conflict.
 pub(super) fn clash(one: &Claim, other: &Claim) -> bool {
     one.what == other.what && !(one.shared && other.shared)
 }
@@ -414,7 +416,7 @@ mod tests {
 
     use super::*;
 
-    /// A run that asked for net-blocks with a list of so many bytes each, heard of at a time.
+    /// Asks for net-blocks with a list of this many bytes each, at this time.
     fn asked(
         state: &mut SupervisorState,
         run: &str,
@@ -451,7 +453,7 @@ mod tests {
         let mut state = SupervisorState::default();
         let runs = |state: &SupervisorState| state.runs.keys().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(asked(&mut state, "old", 1, &[("old-1-1", HALF)]), Ok(()));
-        // The same list once more is no second one.
+        // The same list again is not counted twice.
         assert_eq!(asked(&mut state, "old", 1, &[("old-1-2", HALF), ("old-1-3", HALF)]), Ok(()));
         assert_eq!(asked(&mut state, "small", 2, &[("small-1-1", 10)]), Ok(()));
         assert_eq!(runs(&state), ["old", "small"]);
@@ -460,9 +462,9 @@ mod tests {
         let told = asked(&mut state, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
         assert!(told > ASKS_MOST_BYTES, "{told}");
         assert_eq!(state.runs[&"new".parse().unwrap()].asks.len(), 1, "the earlier ask stays");
-        // An ask that is made again takes the place of its earlier one.
+        // A repeated ask replaces its earlier one.
         assert_eq!(asked(&mut state, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
-        // Nobody's asks take the place of those of somebody who has less.
+        // Nobody's asks displace those of a person who has less.
         for run in state.runs.values_mut() {
             run.owner = Some("alice".to_owned());
         }

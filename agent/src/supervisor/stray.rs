@@ -1,11 +1,11 @@
-//! Undos of unknown runs and injections: each leaves a tombstone, and everybody with a certificate may ask for any number.
-//! A limited number of them is journaled; all of them count in memory.
+//! Limits undos of unknown runs and injections: each leaves a tombstone, and everybody with a certificate may ask for
+//! any number. A limited number of them is journaled; all of them count in memory.
 
 use std::time::{Duration, Instant};
 
 /// Maximum number of tombstones that are journaled at once.
 const MOST: u32 = 64;
-/// One more after this time.
+/// The time after which one more is allowed.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Limits how many tombstones are journaled.
@@ -34,7 +34,7 @@ impl Bucket {
         self.take_after(self.filled.elapsed())
     }
 
-    /// Takes one, with the time since the bucket was filled last.
+    /// Takes one token; `ago` is the time since the bucket was filled last.
     fn take_after(&mut self, ago: Duration) -> Verdict {
         let more = u32::try_from(ago.as_millis() / EVERY.as_millis()).unwrap_or(MOST).min(MOST);
         if more > 0 {

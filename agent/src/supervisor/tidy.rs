@@ -1,4 +1,4 @@
-//! The journal's file while the agent lives: kept short, and made anew when somebody deleted, replaced or cut it.
+//! Keeps the journal's file short while the agent lives, and makes it anew if it was deleted, replaced or cut.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,12 +23,11 @@ impl Supervisor {
     }
 }
 
-/// Time after the last call until the threads that answered it have ended, with the memory that each kept, in
-/// microseconds.
+/// Time after the last call until the threads that answered it have ended and freed their memory, in microseconds.
 const QUIET_US: u64 = 7_000_000;
 
 impl Core {
-    /// Gives back the memory of the last calls, once no call came for some time.
+    /// Returns the memory of the last calls to the system, once no call came for some time.
     fn give_back(&self) {
         let stirred = self.stirred_boot_us.load(Relaxed);
         let open = lock(&self.state).live.values().any(|entry| entry.state.is_open());
@@ -38,10 +37,10 @@ impl Core {
         }
     }
 
-    /// Makes the journal's file anew where it is gone, not ours, or cut.
+    /// Makes the journal's file anew if it is gone, not ours, or cut.
     ///
     /// # Errors
-    /// It could not be made, so that nothing may be injected.
+    /// It could not be made, so nothing may be injected.
     pub(super) fn mind_journal(&self) -> Result<(), JournalError> {
         let (lost, path, made) = {
             let mut journal = lock(&self.journal);
@@ -64,7 +63,7 @@ impl Core {
         Ok(())
     }
 
-    /// Returns the records that a journal needs which has lost everything.
+    /// Returns the records for a journal that has lost everything.
     fn open_records(&self, last_seq: u64) -> Vec<Record> {
         let state = lock(&self.state);
         let mut records: Vec<Record> = state.tombstones.records().collect();
@@ -92,7 +91,7 @@ impl Core {
             let open: Vec<_> = state.journaled().map(|entry| entry.intent.id().clone()).collect();
             (long, open)
         };
-        // Without the journal's lock, so that whoever starts or puts back meanwhile does not wait.
+        // Without the journal's lock, so that starts and undos do not wait meanwhile.
         let short = long.shorten(&snapshots::runs(&self.config.paths.state), &open)?;
         let done = lock(&self.journal).take_shorter(short);
         heap::trim();
