@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::{
     Host,
     iptables::{Table, prefix},
-    link::forgets::{self, Class},
+    link::link_state::{self, Class},
     nft::expr::Family,
 };
 
@@ -68,7 +68,7 @@ pub enum Undo {
     /// Set an interface up, and put back what the kernel forgot when it went down.
     RaiseLink {
         /// What it was, and what it had.
-        was: crate::host::link::forgets::Was,
+        was: crate::host::link::link_state::LinkState,
     },
     /// Start a service that was up before and that we stopped.
     StartService {
@@ -196,7 +196,7 @@ impl Undo {
     pub fn longest(&self) -> Duration {
         match self {
             Self::StartService { .. } => service::PATIENCE,
-            Self::RaiseLink { .. } => forgets::PATIENCE,
+            Self::RaiseLink { .. } => link_state::PATIENCE,
             Self::ContinueProcess { .. } => process::PATIENCE,
             Self::RemoveIfbs { patience, .. } => (*patience).into(),
             Self::DeleteNftTable { .. }

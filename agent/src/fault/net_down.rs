@@ -23,7 +23,7 @@ use crate::{
         Host,
         link::{
             self, Link,
-            forgets::{Class, Was},
+            link_state::{Class, LinkState},
         },
         sockets::Sockets,
     },
@@ -55,7 +55,7 @@ impl Inject for NetDown {
                  where the host is to be unreachable, with a lease that is longer than the hold",
             ));
         }
-        let was = Was::now(&link::with_uppers(&links, link.index), false)
+        let was = LinkState::now(&link::with_uppers(&links, link.index), false)
             .map_err(|error| refuse("not-restorable", format!("net-down: interface {name}: {error}"), ""))?;
         let mut effects = vec![format!("set interface {name} down")];
         effects.extend(
@@ -103,8 +103,8 @@ impl Inject for NetDown {
                 return Ok(Made { injected: Injected { detail, undo: Some(Vec::new()) }, ..Made::default() });
             }
             // As it is in this moment, with what is left of the lives of its addresses.
-            let was =
-                Was::now(&link::with_uppers(&links, link.index), true).map_err(|error| failed(&error))?;
+            let was = LinkState::now(&link::with_uppers(&links, link.index), true)
+                .map_err(|error| failed(&error))?;
             link::set(link.index, name, false).map_err(|error| failed(&error))?;
             let detail = format!("interface {name} is down; {} packets had passed", link.packets);
             let undo = Some(vec![Undo::RaiseLink { was }]);

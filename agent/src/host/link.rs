@@ -1,8 +1,8 @@
 //! Network interfaces: which there are, what rests on what, which one leads to a peer, and setting one down or up.
 //!
-//! What the kernel forgets when an interface goes down, and putting that back, is [`forgets`].
+//! What the kernel forgets when an interface goes down, and putting that back, is [`link_state`].
 
-pub mod forgets;
+pub mod link_state;
 
 use std::net::IpAddr;
 

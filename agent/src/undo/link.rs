@@ -1,14 +1,14 @@
 //! Setting an interface up again, with what the kernel forgot when it went down.
 
 use super::{UndoError, Undone};
-use crate::host::link::{self, forgets::Was};
+use crate::host::link::{self, link_state::LinkState};
 
 /// Sets it up, waits for what the kernel makes again by itself, and makes the rest. Up with all of it: nothing to do. Gone:
 /// left so, and reported.
 ///
 /// # Errors
 /// It is down and could not be set up, something of it is still missing after some seconds, or it could not be looked at.
-pub fn apply(was: &Was) -> Result<Undone, UndoError> {
+pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
     let name = was.name();
     let failed = |what: String| UndoError {
         what: format!("cannot put interface {name} back: {what}"),

@@ -5,7 +5,7 @@ use std::{net::TcpStream, path::Path};
 use firedrill_agent::{
     host::link::{
         self,
-        forgets::{Class, Was},
+        link_state::{Class, LinkState},
     },
     sandboxed,
     testing::{address, down, host, remove_address, route, skip, up, wait_until},
@@ -88,20 +88,20 @@ sandboxed! {
         let before = world.snapshot();
         let links = link::all().unwrap();
         let eth0_alone: Vec<_> = links.iter().filter(|link| link.name == "eth0").cloned().collect();
-        let had = Was::now(&eth0_alone, false).unwrap();
+        let had = LinkState::now(&eth0_alone, false).unwrap();
         assert_eq!(had.count(Class::Neighbour), 1);
         // By what was learnt in the moment of going down, then by what was prepared: both must do.
         for learnt in [true, false] {
             let injection = Injection::prepare(&world, &fault(ETH0));
             let better = injection.again().unwrap().undo.unwrap();
-            assert_ne!(Was::now(&eth0_alone, false).unwrap(), had, "the kernel forgot");
+            assert_ne!(LinkState::now(&eth0_alone, false).unwrap(), had, "the kernel forgot");
             for undo in if learnt { &better } else { &injection.live.prepared.undo } {
                 undo.apply(&world.host).unwrap();
             }
             world.assert_same(&before);
-            let mut has = Was::now(&link::all().unwrap()[..], false).unwrap();
-            has.things.retain(|thing| had.things.contains(thing));
-            assert_eq!(has.things.len(), had.things.len(), "neighbours too");
+            let mut has = LinkState::now(&link::all().unwrap()[..], false).unwrap();
+            has.entries.retain(|entry| had.entries.contains(entry));
+            assert_eq!(has.entries.len(), had.entries.len(), "neighbours too");
             // It must not outlive what gave it; one of which that is not known gets two hours.
             let left = lifetime(&own).expect("it is there");
             let most = if learnt { 600 } else { 7200 };

@@ -1,4 +1,4 @@
-//! Messages as text in a journal, two digits a byte.
+//! Messages as hexadecimal text in the journal.
 
 use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
@@ -17,6 +17,6 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
             _ => None,
         })
         .collect();
-    // As long as the longest header, so that looking into it cannot fail.
+    // At least as long as the longest header, so that reading it cannot fail.
     bytes.filter(|bytes| bytes.len() >= 12).ok_or_else(|| D::Error::custom("not a message in hex"))
 }

@@ -1,22 +1,22 @@
-//! What rtnetlink lists, read as things: without what changes by itself, and only what belongs to some interfaces.
+//! Reads rtnetlink's lists as entries: without parts that change by themselves, and only those of some interfaces.
 
 use std::collections::BTreeSet;
 
 use firedrill_netlink::{Attrs, Message, attributes, find};
 use firedrill_probe::clock::boot_us;
 
-use super::thing::{Class, DEPRECATED, INET6, NEXTHOP_OBJECT, PERMANENT, Thing};
+use super::entry::{Class, DEPRECATED, Entry, INET6, NEXTHOP_OBJECT, PERMANENT};
 use crate::host::link::ne32;
 
 const TEMPORARY: u32 = 1;
-/// A check for duplicates that goes on or has failed, and old age: the kernel sets these.
+/// Flags that the kernel sets: duplicate address detection in progress or failed, deprecated.
 const OWN_FLAGS: u32 = 0x4c;
 const CLONED: u32 = 0x200;
-/// Of a next hop's flags those that somebody asked for: pervasive, on-link.
+/// The flags of a next hop that a user sets: pervasive, on-link.
 const ASKED: u32 = 6;
 
-/// A message as a thing, if it is one of these interfaces.
-pub(super) fn thing(class: Class, message: &Message, indices: &BTreeSet<u32>) -> Option<Thing> {
+/// Reads a message as an entry; `None` if it belongs to another interface.
+pub(super) fn entry(class: Class, message: &Message, indices: &BTreeSet<u32>) -> Option<Entry> {
     let (header, attrs) = message.body.split_at_checked(class.header())?;
     match class {
         Class::Address => address(header, attrs, indices),
@@ -25,7 +25,7 @@ pub(super) fn thing(class: Class, message: &Message, indices: &BTreeSet<u32>) ->
     }
 }
 
-/// The attributes of those kinds, as they are.
+/// Returns the attributes of these kinds, unchanged.
 fn kept(attrs: &[u8], kinds: &[u16]) -> Attrs {
     attributes(attrs)
         .filter(|(kind, _)| kinds.contains(kind))
@@ -37,9 +37,9 @@ fn ends(valid: u32, preferred: u32) -> (u64, u64) {
     (at(valid), at(preferred))
 }
 
-fn address(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Thing> {
+fn address(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Entry> {
     let flags = find(attrs, 8).and_then(|flags| ne32(flags, 0)).unwrap_or(u32::from(header[2]));
-    // The kernel makes temporary addresses anew, and with another number.
+    // The kernel makes new temporary addresses, with other host parts.
     if !indices.contains(&ne32(header, 4)?) || (header[0] == INET6 && flags & TEMPORARY != 0) {
         return None;
     }
@@ -50,26 +50,26 @@ fn address(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Thing
     let ends_us =
         find(attrs, 6).filter(|_| !permanent).and_then(|life| Some(ends(ne32(life, 4)?, ne32(life, 0)?)));
     let body = kept(attrs, &[1, 2, 3, 4, 9, 11]).ne32(8, flags).after(&header)?;
-    Some(Thing { class: Class::Address, body, ends_us })
+    Some(Entry { class: Class::Address, body, ends_us })
 }
 
-fn neighbour(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Thing> {
+fn neighbour(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Entry> {
     const ALWAYS: u16 = 0x80;
     const PROXY: u8 = 8;
     let state = u16::from_ne_bytes(*header.get(8..)?.first_chunk()?);
     let ours = indices.contains(&ne32(header, 4)?) && matches!(header[0], 2 | INET6);
     let stays = state & ALWAYS != 0 || header[10] & PROXY != 0;
     let body = kept(attrs, &[1, 2, 12]).after(header)?;
-    (ours && stays).then_some(Thing { class: Class::Neighbour, body, ends_us: None })
+    (ours && stays).then_some(Entry { class: Class::Neighbour, body, ends_us: None })
 }
 
-fn route(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Thing> {
+fn route(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Entry> {
     const KEPT: [u16; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 18, 19, 20, 21, 22, NEXTHOP_OBJECT];
     let over = |value: &[u8]| ne32(value, 0).is_some_and(|index| indices.contains(&index));
     let hops = find(attrs, 9).map(next_hops).unwrap_or_default();
     let ours = find(attrs, 4).is_some_and(over) || hops.iter().any(|hop| hop.get(4..).is_some_and(over));
     let flags = ne32(header, 8)?;
-    // Routes of other families (MPLS, multicast) are told by their numbers.
+    // Skips routes of other families (MPLS, multicast).
     if !ours || flags & CLONED != 0 || !matches!(header[0], 2 | INET6) {
         return None;
     }
@@ -78,18 +78,18 @@ fn route(header: &[u8], attrs: &[u8], indices: &BTreeSet<u32>) -> Option<Thing> 
     if !hops.is_empty() {
         body = body.bytes(9, &hops.concat());
     }
-    // How long it lives stands among the kernel's own figures, in hundredths of a second.
+    // The lifetime is part of `rta_cacheinfo`, in hundredths of a second.
     let expires = find(attrs, 12).and_then(|figures| ne32(figures, 8)).filter(|left| *left != 0);
     let left =
         expires.and_then(|left| i32::try_from(left).ok()).and_then(|left| u32::try_from(left / 100).ok());
-    Some(Thing {
+    Some(Entry {
         class: Class::Route,
         body: body.after(&header)?,
         ends_us: left.map(|left| ends(left, left)),
     })
 }
 
-/// The next hops of a route with several, each without the flags that the kernel sets.
+/// Returns the next hops of a multipath route, each without the flags that the kernel sets.
 fn next_hops(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     while let Some(length) = bytes.first_chunk().map(|length| usize::from(u16::from_ne_bytes(*length))) {
@@ -106,7 +106,7 @@ fn next_hops(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::link::forgets::ROUTER;
+    use crate::host::link::link_state::{LinkState, ROUTER};
     use proptest::prelude::*;
 
     #[test]
@@ -138,20 +138,31 @@ mod tests {
         assert_eq!(next_hops(&[1, 0, 0]), Vec::<Vec<u8>>::new());
     }
 
+    #[test]
+    fn a_journal_calls_the_entries_what_it_always_did() {
+        let body = vec![0xfe; 12];
+        let entries = vec![Entry { class: Class::Route, body, ends_us: None }];
+        let state = LinkState { links: vec![(2, "eth0".to_owned(), true)], entries };
+        let json =
+            r#"{"links":[[2,"eth0",true]],"things":[{"class":"route","body":"fefefefefefefefefefefefe"}]}"#;
+        assert_eq!(serde_json::to_string(&state).unwrap(), json);
+        assert_eq!(serde_json::from_str::<LinkState>(json).unwrap(), state);
+    }
+
     proptest! {
         #[test]
         fn a_journal_gives_back_what_it_was_given(body in proptest::collection::vec(any::<u8>(), 12..90), ends_us: Option<(u64, u64)>) {
-            let thing = Thing { class: Class::Route, body, ends_us };
-            let text = serde_json::to_string(&thing).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Thing>(&text).unwrap(), thing);
+            let entry = Entry { class: Class::Route, body, ends_us };
+            let text = serde_json::to_string(&entry).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
         }
 
         #[test]
         fn garbage_never_panics(body in proptest::collection::vec(any::<u8>(), 0..120)) {
             let indices: BTreeSet<u32> = (0..=u32::from(u8::MAX)).collect();
             for class in Class::ALL {
-                if let Some(thing) = thing(class, &Message { kind: 0, body: body.clone() }, &indices) {
-                    let _ = (thing.key(), thing.describe(), thing.patience(), thing.stays());
+                if let Some(entry) = entry(class, &Message { kind: 0, body: body.clone() }, &indices) {
+                    let _ = (entry.key(), entry.describe(), entry.patience(), entry.stays());
                 }
             }
             let _ = next_hops(&body);

@@ -1,4 +1,4 @@
-//! One thing that the kernel keeps for an interface: the message that makes it, what it is the same as, and making it again.
+//! One entry that the kernel keeps for an interface: the message that makes it, its identity, and making it again.
 
 use std::time::Duration;
 
@@ -9,37 +9,37 @@ use serde::{Deserialize, Serialize};
 use super::{KERNEL, ROUTER, hex};
 use crate::host::link::ne32;
 
-/// What is left to an address of which that is not known, in seconds, as in RFC 4862, 5.5.3: two hours.
+/// The lifetime of an address whose lifetime is unknown, in seconds: two hours, as in RFC 4862, 5.5.3.
 const UNKNOWN_LIFE: u32 = 7200;
 const FOR_EVER: u32 = u32::MAX;
 
 pub(super) const PERMANENT: u32 = 0x80;
 pub(super) const DEPRECATED: u32 = 0x20;
 const LINK_SCOPE: u8 = 253;
-/// Who made a route: the kernel, a router's advertisement.
+/// The protocol of a route (`rtm_protocol`): the kernel, a router's advertisement.
 const BY_KERNEL: u8 = 2;
 const BY_ROUTER: u8 = 9;
 const LOCAL_TABLE: u8 = 255;
 pub(super) const NEXTHOP_OBJECT: u16 = 30;
 pub(super) const INET6: u8 = 10;
 
-/// A class of things that the kernel keeps for an interface.
+/// A class of entries that the kernel keeps for an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// An address.
     Address,
-    /// A permanent neighbour, or one that is answered for.
+    /// A permanent neighbour, or a proxied one.
     Neighbour,
     /// A route.
     Route,
 }
 
 impl Class {
-    /// In the order in which they are put back.
+    /// All classes, in the order in which they are restored.
     pub(super) const ALL: [Self; 3] = [Self::Address, Self::Neighbour, Self::Route];
 
-    /// The message that makes one, and the one that lists them.
+    /// Returns the types of the messages that make and list one.
     pub(super) const fn messages(self) -> (u16, u16) {
         match self {
             Self::Address => (20, 22),
@@ -56,24 +56,25 @@ impl Class {
     }
 }
 
-/// One thing that was there.
+/// An entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Thing {
-    /// What it is.
+pub struct Entry {
+    /// Its class.
     pub class: Class,
     /// The message that makes it, without netlink's own header.
     #[serde(with = "hex")]
     pub(super) body: Vec<u8>,
-    /// It ends by itself (an address of a lease, what a router advertised): when, by the clock of [`boot_us`], for use and
-    /// for new use. Known only from the moment at which the interface goes down.
+    /// The end of an entry that expires by itself (a leased address, a router's advertisement), by the clock of
+    /// [`boot_us`]: the ends of its valid and its preferred lifetime. Known only from the moment at which the interface
+    /// goes down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_us: Option<(u64, u64)>,
 }
 
-/// What makes two things the same.
+/// The identity of an entry.
 pub(super) type Key = (Class, Vec<u8>);
 
-impl Thing {
+impl Entry {
     /// Whether it is one of those addresses, or the kernel's route from one.
     pub(super) fn is_of(&self, addresses: &[&Self]) -> bool {
         const FROM: u16 = 7;
@@ -85,7 +86,7 @@ impl Thing {
     pub(super) fn key(&self) -> Key {
         let body = &self.body;
         let key = match self.class {
-            // Flags are partly the kernel's own: an address is the same by what it is, and where.
+            // The kernel sets some flags by itself, so they are no part of an address's identity.
             Class::Address => {
                 let ends = [1, 2].map(|kind| find(&body[8..], kind).unwrap_or_default());
                 [&body[..2], &body[4..8], ends[0], ends[1]].concat()
@@ -96,22 +97,22 @@ impl Thing {
         (self.class, key)
     }
 
-    /// Whether the kernel leaves it on an interface that is down: an IPv4 address that is nobody's lease.
+    /// Whether the kernel keeps it on an interface that is down: an IPv4 address that is not leased.
     pub(super) fn stays(&self) -> bool {
         self.class == Class::Address && self.body[0] != INET6 && self.flags() & PERMANENT != 0
     }
 
-    /// Whether it refers to something that is kept apart from it, and goes with the interface too.
+    /// Whether it refers to a nexthop object, which is deleted with the interface too.
     pub(super) fn uses_object(&self) -> bool {
         self.class == Class::Route && find(&self.body[12..], NEXTHOP_OBJECT).is_some()
     }
 
-    /// Whether the kernel made it; programs that manage networks do so in its name too.
+    /// Whether the kernel made it; network managers also make routes in the kernel's name.
     pub(super) fn is_of_kernel(&self) -> bool {
         self.class == Class::Route && self.body[5] == BY_KERNEL
     }
 
-    /// Whether it is a route of the table that is the kernel's alone: one for each address, as soon as that is usable.
+    /// Whether it is a route of the local table, in which the kernel keeps one for each usable address.
     pub(super) fn is_local(&self) -> bool {
         self.class == Class::Route && self.body[4] == LOCAL_TABLE
     }
@@ -125,7 +126,7 @@ impl Thing {
         find(&self.body[8..], 8).and_then(|flags| ne32(flags, 0)).unwrap_or(short)
     }
 
-    /// How long the kernel, or a router, is waited for.
+    /// Returns how long to wait for the kernel or a router to make it.
     pub(super) fn patience(&self) -> Duration {
         match self.class {
             Class::Address if self.flags() & PERMANENT == 0 => ROUTER,
@@ -173,14 +174,14 @@ impl Thing {
             }
         };
         let new = ask(libc::NLM_F_CREATE | libc::NLM_F_EXCL)?;
-        // There may be another one to the same destination, over another interface, as there was before.
+        // There may be another one to the same destination over another interface, as there was before.
         if !new && self.class == Class::Route && self.body[0] != INET6 {
             ask(libc::NLM_F_CREATE | libc::NLM_F_APPEND)?;
         }
         Ok(())
     }
 
-    /// For people.
+    /// Describes it for people.
     pub(super) fn describe(&self) -> String {
         let text = |bytes: Option<&[u8]>| match bytes {
             Some(bytes) => match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
