@@ -1,6 +1,6 @@
-//! `/etc/firedrill/agent.toml`: what this agent is called, where it listens, whom it trusts, what it may do.
+//! `/etc/firedrill/agent.toml`: the agent's name, address, trust and policy.
 //!
-//! Unknown keys are errors. Nothing secret stands in it, only where secrets lie.
+//! Unknown keys are errors. The file has no secrets, only their paths.
 
 mod last_good;
 mod live;
@@ -30,10 +30,10 @@ pub use self::{
     usable::{Trouble, Usable},
 };
 
-/// Where the file lies unless somebody says otherwise.
+/// The default path of the file.
 pub const DEFAULT_FILE: &str = "/etc/firedrill/agent.toml";
 
-/// The file could not be used.
+/// The file is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It could not be read.
@@ -41,23 +41,23 @@ pub enum ConfigError {
     Read {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
-    /// It is not what it should be.
+    /// It is not valid TOML, or has an unknown key.
     #[error("{}: {source}", file.display())]
     Parse {
         /// The file.
         file: PathBuf,
-        /// Where and why.
+        /// The place and the reason.
         source: Box<toml::de::Error>,
     },
-    /// A value makes no sense.
+    /// A value is invalid.
     #[error("{}: {what}", file.display())]
     Value {
         /// The file.
         file: PathBuf,
-        /// Which value, why, and what would be right.
+        /// The value, the reason, and the valid range.
         what: String,
     },
 }
@@ -89,9 +89,9 @@ impl ConfigError {
 pub struct Config {
     /// The host's name, as in the fleet and the certificate; empty means the kernel's host name.
     pub host: String,
-    /// The environment that the host belongs to, such as `prod`; no scenario and no certificate says otherwise.
+    /// The environment to which the host belongs, such as `prod`; neither a scenario nor a certificate overrides it.
     pub environment: Option<String>,
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
     /// The agent's certificate chain, PEM.
     pub cert: PathBuf,
@@ -99,40 +99,40 @@ pub struct Config {
     pub key: PathBuf,
     /// The authority that signs operators and agents, PEM.
     pub ca: PathBuf,
-    /// Revoked certificates, PEM; none given: `crl.pem` beside the authority, once it is there.
+    /// Revoked certificates, PEM; by default `crl.pem` beside the authority, once it exists.
     pub crl: Option<PathBuf>,
-    /// Ports of sshd, never blocked; none given: what sshd's configuration says, else 22.
+    /// Ports of sshd, which are never blocked; by default those of sshd's configuration, else 22.
     pub ssh_ports: Vec<u16>,
-    /// What faults on traffic are made with.
+    /// The engine of faults on traffic.
     pub firewall: Firewall,
-    /// Where things lie.
+    /// Directories.
     pub paths: Places,
-    /// How patient the agent is.
+    /// Time limits of the agent.
     pub timings: Timings,
-    /// Metrics; none unless asked for.
+    /// Metrics; off by default.
     pub metrics: Option<MetricsAt>,
-    /// The host's policy. Without one every operator may run every kind that runs no program and changes no file, for an
-    /// hour at most.
+    /// The host's policy. Without one every operator may use every kind that runs no program and changes no file, for
+    /// at most an hour.
     pub policy: Policy,
     /// The files and variables that probes may read on this host.
     pub secrets: Secrets,
-    /// The file that this was read from, for messages.
+    /// The file from which this was read, for messages.
     #[serde(skip)]
     pub file: PathBuf,
-    /// Its text, to tell whether it has changed since.
+    /// Its text, to detect changes.
     #[serde(skip)]
     pub text: String,
 }
 
-/// Where things lie.
+/// Directories.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Places {
-    /// Survives a reboot.
+    /// A directory that survives a reboot.
     pub state: PathBuf,
-    /// Gone with a reboot.
+    /// A directory that is emptied by a reboot.
     pub run: PathBuf,
-    /// Where runit's service directories are looked for.
+    /// The directories with runit's service directories.
     pub runit: Vec<PathBuf>,
 }
 
@@ -143,22 +143,21 @@ impl Default for Places {
     }
 }
 
-/// How patient the agent is.
+/// Time limits of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timings {
-    /// An injection that could only start so long after its time does not start.
+    /// An injection that would start later than this after its time does not start.
     pub start_tolerance: Span,
-    /// Evidence is looked for so often.
+    /// The interval at which evidence is collected.
     pub look_every: Span,
-    /// A process of the agent that gives no sign of life for so long is killed and its faults are put back.
+    /// A process of the agent without a heartbeat for this long is killed, and its faults are undone.
     pub stale_after: Span,
-    /// So long after a deadline the guardian acts.
+    /// The guardian acts this long after a deadline.
     pub grace: Span,
-    /// An undo that may succeed later is tried so often where its tries fail at once; those that wait are bounded by
-    /// the budget.
+    /// Maximum number of tries of an undo that fail at once; tries that wait are limited by the budget.
     pub undo_tries: u32,
-    /// The pause after its first try; each is twice the one before.
+    /// The pause after its first try; each pause is twice the one before.
     pub undo_pause: Span,
     /// The longest pause.
     pub undo_pause_most: Span,
@@ -183,7 +182,7 @@ impl Default for Timings {
 }
 
 impl Timings {
-    /// How often an undo is tried.
+    /// Returns the limits of an undo's tries.
     #[must_use]
     pub fn retry(&self) -> Retry {
         Retry {
@@ -195,7 +194,7 @@ impl Timings {
     }
 }
 
-/// Where metrics are served, without encryption: only where nobody else can listen.
+/// The address of the metrics. They are not encrypted, so only local ones are allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum MetricsAt {
@@ -233,17 +232,17 @@ impl Config {
     /// Reads the file.
     ///
     /// # Errors
-    /// It cannot be read, or says something that makes no sense.
+    /// It cannot be read, or has an invalid value.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file)
             .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         Self::parse(&text, file)
     }
 
-    /// Reads the text of a file; the name is for messages.
+    /// Parses the text of a file; the name is for messages.
     ///
     /// # Errors
-    /// It says something that makes no sense.
+    /// It has an invalid value.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text)
             .map_err(|source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) })?;
@@ -293,14 +292,14 @@ impl Config {
         Rules::of(self).validate().map_err(|what| ConfigError::Value { file: self.file.clone(), what })
     }
 
-    /// Where things lie.
+    /// Returns the directories.
     #[must_use]
     pub fn paths(&self) -> Paths {
         let Places { state, run, runit } = self.paths.clone();
         Paths { state, run, runit }
     }
 
-    /// The host as this configuration sees it. Make it in the process that uses it, after any fork.
+    /// Returns the host by this configuration. Call it in the process that uses it, after any fork.
     #[must_use]
     pub fn host(&self) -> Host {
         let host = Host::new(self.host.clone(), self.paths(), self.listen.port(), self.ssh_ports.clone());
@@ -308,7 +307,7 @@ impl Config {
     }
 }
 
-/// The ports that sshd's configuration names; 22 where it names none.
+/// Returns the ports in sshd's configuration; 22 if it has none.
 fn sshd_ports() -> Vec<u16> {
     let mut files = vec![PathBuf::from("/etc/ssh/sshd_config")];
     if let Ok(dir) = std::fs::read_dir("/etc/ssh/sshd_config.d") {
@@ -399,14 +398,14 @@ mod tests {
         let example = include_str!("../../packaging/agent.toml");
         let said = Config { text: String::new(), ..parse(example).unwrap() };
         assert_eq!(said, parse("").unwrap());
-        // With all its examples in force it is still a configuration.
+        // With all its examples enabled it is still a valid configuration.
         let whole: String = example
             .lines()
             .filter_map(|line| {
                 let line = line.strip_prefix("# ").unwrap_or(line);
                 let setting = line.starts_with('[')
                     || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
-                // What explains a value stands well apart from it.
+                // Comments that explain a value are set apart from it.
                 setting.then(|| line.split("      ").next().unwrap_or(line).to_owned() + "\n")
             })
             .collect();

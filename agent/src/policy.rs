@@ -1,7 +1,7 @@
-//! What may be done on this host, and by whom. The host's own word: it wins over every scenario.
+//! The host's policy: what may be done here, and by whom. It overrides every scenario.
 //!
-//! Pure: reads no clock and opens no file. Decides about faults, probes, exchanges of packets and the release of a halt;
-//! putting back and looking are always allowed.
+//! Pure: reads no clock and opens no file. Decides about faults, probes, exchanges of packets and the release of a
+//! halt; undoing and looking are always allowed.
 
 mod act;
 mod blackout;
@@ -21,31 +21,31 @@ pub use self::{act::Act, blackout::Blackout, rule::Rule};
 
 use crate::{control::Caller, fault::refuse};
 
-/// The shortest allowed `max_lease`: shorter leases end between two renewals of a coordinator.
+/// The shortest allowed `max_lease`: shorter leases would end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
-/// Time before its start at which a fault may be armed under any policy.
+/// The time before its start at which a fault may be armed under any policy.
 const AHEAD: Span = Span::secs(3600);
 
-/// What may be done on this host.
+/// A host's policy.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// No injection may stay longer.
+    /// Maximum length of a hold.
     pub max_hold: Span,
-    /// The longest lease. A fault outlives a dead coordinator by at most this time.
+    /// Maximum length of a lease, and so of the time for which a fault outlives a dead coordinator.
     pub max_lease: Span,
-    /// No more may be open at a time.
+    /// Maximum number of injections that are open at a time.
     pub max_faults: usize,
-    /// Services that no fault on services or processes touches, whoever asks; `*` stands for any text.
+    /// Services that no fault on services or processes may touch; `*` matches any text.
     pub protected_services: Vec<String>,
-    /// The longest time for which probes run; at most [`StartProbes::LONGEST`].
+    /// Maximum time for which probes run, up to [`StartProbes::LONGEST`].
     pub max_probe_time: Span,
-    /// Maximum number of requests a second of all probes on this host together.
+    /// Maximum number of requests per second of all probes on this host together.
     pub max_probe_rate: u32,
     /// Times in which nothing is injected.
     pub blackout: Vec<Blackout>,
-    /// Rules that allow; one must match. Without rules every operator may do every kind that runs no program and changes
-    /// no file.
+    /// Rules that allow; one must match. Without rules every operator may use every kind that runs no program and
+    /// changes no file.
     pub allow: Vec<Rule>,
 }
 
@@ -64,26 +64,26 @@ impl Default for Policy {
     }
 }
 
-/// What is asked of the policy.
+/// A question to the policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// Who asks.
+    /// The caller.
     pub caller: &'a Caller,
-    /// The environment that the scenario says it is for.
+    /// The environment that the scenario names.
     pub environment: Option<&'a str>,
-    /// The environment that the host says it belongs to.
+    /// The environment to which the host belongs.
     pub host_environment: Option<&'a str>,
     /// The act.
     pub act: Act<'a>,
-    /// When it would start, microseconds since 1970 UTC.
+    /// The time at which it would start, in microseconds since 1970 UTC.
     pub wall_us: u64,
 }
 
 impl Policy {
-    /// Whether the values make sense.
+    /// Checks the policy's values.
     ///
     /// # Errors
-    /// Which one does not, and what would be right.
+    /// Names the invalid value and its valid range.
     pub fn validate(&self) -> Result<(), String> {
         if self.max_lease < LEASE_LEAST {
             return Err(format!(
@@ -102,10 +102,10 @@ impl Policy {
         self.allow.iter().try_for_each(Rule::validate)
     }
 
-    /// Whether something may be done; `file` is where this policy stands, for messages.
+    /// Decides about an act; `file` is the policy's file, for messages.
     ///
     /// # Errors
-    /// The refusal: it names the rule and the file.
+    /// The refusal, with the rule and the file.
     pub fn check(&self, ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
         let kind = ask.act.kind();
         let no = |rule: String, why: String| Err(said(file, &rule, format!("{kind}: {why}")));
@@ -146,7 +146,7 @@ impl Policy {
         self.by_rules(ask, &touches, file)
     }
 
-    /// Whether a rule lets somebody do what touches all this.
+    /// Whether a rule allows this caller all that the act touches.
     fn by_rules(&self, ask: &Question<'_>, touches: &Touches, file: &Path) -> Result<(), Problem> {
         let kind = ask.act.kind();
         if self.allow.is_empty() {
@@ -184,7 +184,7 @@ impl Policy {
     /// Checks the length of a lease.
     ///
     /// # Errors
-    /// The refusal: it names the bound.
+    /// The refusal, with the bound.
     pub fn check_lease(&self, lease: Span, file: &Path) -> Result<(), Problem> {
         if lease <= self.max_lease {
             return Ok(());
@@ -199,7 +199,7 @@ impl Policy {
     /// Checks the number of probes and their time.
     ///
     /// # Errors
-    /// The refusal names the bound.
+    /// The refusal, with the bound.
     pub fn check_probing(&self, start: &StartProbes, file: &Path) -> Result<(), Problem> {
         // Without a probe no rule decides, and the run would become the caller's.
         if start.probes.is_empty() {
@@ -227,11 +227,11 @@ impl Policy {
         Ok(())
     }
 
-    /// Checks the time from arming a fault to its start. It may be longer than any hold: a later part of a long attack is
-    /// armed with its first.
+    /// Checks the time from arming a fault to its start. It may be longer than any hold, because a later part of a long
+    /// attack is armed with its first.
     ///
     /// # Errors
-    /// The refusal names the bound.
+    /// The refusal, with the bound.
     pub fn check_ahead(&self, id: &InjectionId, ahead: Span, file: &Path) -> Result<(), Problem> {
         let most = self.max_hold.max(AHEAD);
         if ahead <= most {
@@ -262,9 +262,8 @@ impl Policy {
         ))
     }
 
-    /// Whether claims, which name what a fault really touches, spare what is protected, and whether a rule allows the
-    /// services among them that the fault does not name: a service manager stops others with one.
-    ///
+    /// Checks that claims, which name what a fault will touch, spare protected services, and that a rule allows the
+    /// claimed services that the fault does not name: a service manager may stop others with it.
     /// # Errors
     /// The refusal.
     pub fn check_claims(&self, ask: &Question<'_>, claims: &[Claim], file: &Path) -> Result<(), Problem> {
@@ -288,7 +287,7 @@ impl Policy {
         self.by_rules(ask, &touches, file)
     }
 
-    /// The refusal of a fault on a process of a service that is protected.
+    /// Returns the refusal of a fault on a process of a protected service.
     pub(crate) fn of_protected(&self, service: &str, file: &Path) -> Option<Problem> {
         let rule = self.protected(service)?;
         Some(refuse(
@@ -301,7 +300,7 @@ impl Policy {
         ))
     }
 
-    /// The entry that protects a service, if one does.
+    /// Returns the entry that protects a service, if any.
     pub(crate) fn protected(&self, service: &str) -> Option<&String> {
         let names = [service, named::last(service)].map(named::bare);
         self.protected_services
@@ -310,13 +309,13 @@ impl Policy {
     }
 }
 
-/// The service that a claim is on.
+/// Returns the service of a claim.
 fn service_of(claim: &Claim) -> Option<&str> {
     let (class, name) = claim.what.split_once(':')?;
     matches!(class, "unit" | "service").then_some(name)
 }
 
-/// A refusal that names a rule and the file.
+/// Makes a refusal with a rule and the file.
 fn said(file: &Path, rule: &str, why: String) -> Problem {
     let hint = format!("{rule} in {} says so; ask who keeps this host's policy", file.display());
     refuse("not-allowed", why, hint)

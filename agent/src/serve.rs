@@ -1,8 +1,8 @@
-//! How coordinators talk to this agent: HTTP/2, JSON and server-sent events over mutual TLS 1.3, and nothing else.
+//! The agent's server for coordinators: HTTP/2, JSON and server-sent events over mutual TLS 1.3, and nothing else.
 //!
-//! The server knows certificates, limits and bytes; what is asked for is done by [`Control`]. It never
-//! speaks without TLS, never lets anybody harm whose certificate it cannot wholly prove, and never refuses to heal
-//! because a certificate or a revocation list is out of date.
+//! The server handles certificates, limits and bytes; [`Control`] handles the calls. The server never speaks without
+//! TLS, never lets a caller harm whose certificate it cannot fully verify, and never refuses to heal because a
+//! certificate or a revocation list is out of date.
 //!
 //! | what | limit |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | a body | 1 MiB (calls that harm) or 64 KiB, within 10 s |
 //! | a peer that does not answer an HTTP/2 ping | 1 s to the ping, 2 s for the answer |
 //!
-//! Slow calls wait in lanes of their own, so that a renewal, the clock and putting back never stand behind them.
+//! Slow calls have lanes of their own, so that renewals, the clock and undos never wait behind them.
 //! The runtime's pool of blocking threads needs 40 threads or more (tokio's default is 512).
 
 mod accept;
@@ -42,22 +42,22 @@ use crate::control::Control;
 pub(crate) use tls::CRL_FILE;
 pub use tls::{Tls, TlsError};
 
-/// How long a TLS handshake may take.
+/// Maximum time of a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How many handshakes may be under way.
+/// Maximum number of handshakes in progress.
 const HANDSHAKES: usize = 64;
-/// How many connections known peers may hold.
+/// Maximum number of connections of known peers.
 const CONNECTIONS: usize = 256;
-/// How long a connection may be without a call.
+/// Maximum time of a connection without a call.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long calls that are under way have at the end, when the server stops.
+/// Maximum time for calls in progress to end when the server stops.
 const LAST_CALLS: Duration = Duration::from_secs(2);
-/// Time for which the connection of somebody who is no longer trusted stays, so that they can still read how their runs
-/// ended. All calls on it are refused meanwhile.
+/// Time for which the connection of a person who is no longer trusted stays open, so that they can still read how their
+/// runs ended. All calls on it are refused meanwhile.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Serves until `stop` is cancelled; then takes nothing new, ends the streams, lets calls under way end for 2 s at
-/// most, and returns. A call that was handed to `control` goes on there even when its caller has gone.
+/// Serves until `stop` is cancelled; then accepts nothing new, ends the streams, waits at most 2 s for calls in
+/// progress, and returns. A call that was passed to `control` is completed even if its caller disconnects.
 pub async fn serve(listener: TcpListener, tls: Tls, control: Arc<dyn Control>, stop: CancellationToken) {
     accept::run(&listener, &tls, control, &stop).await;
 }

@@ -1,7 +1,7 @@
-//! Proof of a clean host: what it looks like before a run, and what differs afterwards.
+//! Proves that a host is clean, by comparing snapshots from before and after a run.
 //!
-//! Reads only. Leaves out what changes by itself (counters, timers, handles), so that an untouched host is equal to
-//! itself. One observer a file, each filling in `class:name` → canonical value.
+//! Reads only. Leaves out values that change by themselves (counters, timers, handles), so that an untouched host
+//! equals itself. Each observer has a file and adds `class:name` → canonical value.
 
 mod addresses;
 mod compare;
@@ -28,39 +28,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
 
-/// A value longer than this is kept as its digest.
+/// A longer value, in bytes, is replaced by its digest.
 const LONGEST: usize = 4096;
 
-/// What a host looked like.
+/// The state of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// In which boot.
+    /// The boot in which it was taken.
     pub boot_id: String,
-    /// `class:name` → canonical value, one line a part.
+    /// `class:name` → canonical value, one part per line.
     pub seen: BTreeMap<String, String>,
 }
 
-/// The host could not be looked at, so nothing can be proven.
+/// The host's state could not be read, so nothing can be proven.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// The kernel did not say.
+    /// The kernel could not list something.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     /// Something else could not be read.
     #[error("could not read {what}: {why}")]
     Unreadable {
-        /// What, by path or name.
+        /// The path or name.
         what: String,
-        /// What went wrong.
+        /// The error.
         why: String,
     },
 }
 
 impl Snapshot {
-    /// Looks at everything.
+    /// Takes a snapshot.
     ///
     /// # Errors
-    /// One thing could not be read: half a proof is none.
+    /// Something could not be read, so the snapshot would prove nothing.
     pub fn take(host: &Host) -> Result<Self, SnapshotError> {
         let mut seen = BTreeMap::new();
         for observe in [
@@ -81,7 +81,7 @@ impl Snapshot {
     }
 }
 
-/// Puts a value in; a key that is there already gets a number, in the kernel's order.
+/// Adds a value. If the key exists, a number is appended, in the kernel's order.
 fn put(into: &mut BTreeMap<String, String>, key: &str, value: String) {
     let value = if value.len() > LONGEST { digest(&value) } else { value };
     let mut free = key.to_owned();

@@ -1,6 +1,6 @@
 //! The last configuration that an agent started with, so that healing does not need the file.
 //!
-//! Copies lie in the built-in directories, which are found whatever the file says, and in the configured ones. The
+//! Copies are in the built-in directories, which are found whatever the file says, and in the configured ones. The
 //! copies in `/run` are the newest; those beside the journal survive a reboot.
 
 use std::path::{Path, PathBuf};
@@ -14,22 +14,22 @@ use crate::{host::Paths, journal::replace};
 /// The part of a valid configuration that healing needs, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastGood {
-    /// The file that said it.
+    /// The path of the file.
     pub file: PathBuf,
-    /// The file's whole text, to tell what has changed since.
+    /// The file's whole text, to detect changes.
     pub text: String,
     /// The host's name.
     pub host: String,
-    /// Where the journal lies.
+    /// The directory of the journal.
     pub state: PathBuf,
-    /// Where it lies what is active.
+    /// The run directory.
     pub run: PathBuf,
-    /// Where runit's service directories are looked for.
+    /// The directories with runit's service directories.
     pub runit: Vec<PathBuf>,
 }
 
 impl LastGood {
-    /// Of a configuration.
+    /// Makes it from a configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let Paths { state, run, runit } = config.paths();
@@ -43,7 +43,7 @@ impl LastGood {
         }
     }
 
-    /// The copy for a file, looked for in the built-in directories and in these.
+    /// Finds the copy for a file, in the built-in directories and in these.
     #[must_use]
     pub fn find(file: &Path, also: &Places) -> Option<Self> {
         dirs(&also.state, &also.run).iter().find_map(|dir| {
@@ -52,7 +52,7 @@ impl LastGood {
         })
     }
 
-    /// Writes all copies. A copy that cannot be written is logged and keeps nothing from going on.
+    /// Writes all copies. A copy that cannot be written is logged and stops nothing.
     pub fn write(&self) {
         for dir in dirs(&self.state, &self.run) {
             let written = std::fs::create_dir_all(&dir)
@@ -63,7 +63,7 @@ impl LastGood {
         }
     }
 
-    /// A configuration to heal and look with: this host and these paths, and what is built in for the rest.
+    /// Returns a configuration for healing and looking: this host and these directories, and defaults for the rest.
     #[must_use]
     pub fn config(&self) -> Config {
         let Self { file, text, host, state, run, runit } = self.clone();
@@ -71,7 +71,7 @@ impl LastGood {
     }
 }
 
-/// The directories of the copies, in the order in which they are trusted.
+/// Returns the directories of the copies, the most trusted first.
 fn dirs(state: &Path, run: &Path) -> Vec<PathBuf> {
     let built_in = Paths::default();
     let mut dirs: Vec<PathBuf> = Vec::new();

@@ -10,17 +10,17 @@ use std::{
 
 use rustix::{fs::FallocateFlags, io::Errno};
 
-/// Space that is allocated ahead of the end, in bytes: enough for the outcomes of all that may be in force.
+/// Space that is allocated beyond the end, in bytes: enough for the outcomes of all faults in force.
 const RESERVE: u64 = 256 * 1024;
 
-/// The file at a log's path, compared with the log that is open.
+/// The state of the file at a log's path, compared with the open log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// The log, with all that was written.
+    /// It is the log, complete.
     Whole,
-    /// The log, and something is missing at its end.
+    /// It is the log, and something is missing at its end.
     Cut,
-    /// Another file.
+    /// It is another file.
     Another,
     /// There is no file.
     Nothing,
@@ -31,12 +31,12 @@ pub(super) enum Seen {
 pub(super) struct Log {
     file: Arc<File>,
     end: u64,
-    /// Somebody had cut it when it was written to.
+    /// Whether it was found cut at a write.
     hurt: bool,
 }
 
 impl Log {
-    /// Opens or creates, and reads all of it. A created file is there also after a power loss.
+    /// Opens or creates the file and reads all of it. A created file survives a power loss.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<u8>)> {
         let new = !path.exists();
         let mut file =
@@ -51,7 +51,7 @@ impl Log {
         Ok((Self { file: Arc::new(file), end, hurt: false }, bytes))
     }
 
-    /// Puts a new log in place of whatever is there, atomically, with room ahead, and safe from a power loss.
+    /// Replaces the file by a new log, atomically, with room allocated, and safe from a power loss.
     pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<Self> {
         let new = path.with_extension("new");
         let _ = std::fs::remove_file(&new);
@@ -82,17 +82,17 @@ impl Log {
         }
     }
 
-    /// Whether something that was written is missing in the file, whatever stands at its path.
+    /// Whether written bytes are missing in the open file.
     pub(super) fn is_hurt(&self) -> bool {
         self.hurt || self.file.metadata().is_ok_and(|about| about.len() < self.end)
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub(super) const fn len(&self) -> u64 {
         self.end
     }
 
-    /// The file, for syncing.
+    /// Returns the file, for syncing.
     pub(super) fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)
     }
@@ -107,10 +107,10 @@ impl Log {
 
     /// Writes at the end, wholly or not at all. Not yet safe from a power loss: see [`Log::sync`].
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Afterwards its length would be right again, with nothing before the record.
+        // Checked before: afterwards the length would be right again, with a hole before the record.
         self.hurt = self.is_hurt();
         if let Err(error) = self.file.write_all_at(bytes, self.end) {
-            // A part may be there; the next record must not be glued to it.
+            // A part of the record may have been written; the next one must not be appended to it.
             let _ = self.file.set_len(self.end);
             return Err(error);
         }
@@ -118,12 +118,12 @@ impl Log {
         Ok(())
     }
 
-    /// What was appended survives a power loss.
+    /// Makes appended records safe from a power loss.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
-    /// Allocates room ahead. A file system that cannot is no error; a full one is.
+    /// Allocates room. A file system without that feature is no error; a full one is.
     pub(super) fn reserve(&self) -> io::Result<()> {
         match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
@@ -132,7 +132,7 @@ impl Log {
     }
 }
 
-/// Makes a change of a directory's entries safe from a power loss.
+/// Syncs a directory, so that changes of its entries survive a power loss.
 pub(super) fn sync_dir(of: &Path) -> io::Result<()> {
     match of.parent() {
         Some(dir) => File::open(dir)?.sync_all(),
@@ -140,10 +140,10 @@ pub(super) fn sync_dir(of: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts a whole file in place of another, atomically.
+/// Replaces a file by another, atomically.
 ///
 /// # Errors
-/// It could not be written; the old one is untouched.
+/// It could not be written; the old one is unchanged.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let new = path.with_extension("new");
     let _ = std::fs::remove_file(&new);

@@ -1,4 +1,4 @@
-//! What stands in the journal: one record a line, its checksum before it.
+//! The records of the journal: one per line, preceded by its checksum.
 //!
 //! A line is eight hexadecimal digits (CRC-32 of the rest), a space, and JSON. Nothing here opens a file.
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{fault::Live, identity::Identity, undo::Undo};
 
-/// The format that this build writes; it reads this one only.
+/// The format that this build writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
-    /// Where and by what the following records were written; one at each start of an agent.
+    /// The machine and agent that wrote the following records; one at each start of an agent.
     Header {
         /// The format's version.
         format: u32,
@@ -22,45 +22,45 @@ pub enum Record {
         identity: Identity,
         /// The agent's version.
         version: String,
-        /// The newest event's number so far; what is numbered after it goes on from there.
+        /// The number of the newest event so far; later events are numbered from there.
         #[serde(default)]
         last_seq: u64,
     },
-    /// An injection is armed. From here on it is put back, whoever dies.
+    /// An injection is armed. From here on it will be undone, whichever process dies.
     Intent(Box<Intent>),
-    /// Making the effect taught a better undo; takes the place of the intent's.
+    /// A more exact undo, known once the effect was made; replaces the intent's.
     BetterUndo {
-        /// Which injection.
+        /// The injection.
         injection: InjectionId,
-        /// How to put it back.
+        /// The actions of the undo.
         undo: Vec<Undo>,
     },
-    /// A delayed arm of this is refused.
+    /// A tombstone: a delayed arm of this is refused.
     Tombstone {
-        /// What must never start.
+        /// The run or injection that must never start.
         #[serde(flatten)]
         stone: Tombstone,
         /// Whether this agent did not know the run or injection.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         stray: bool,
     },
-    /// Something happened; handed on to coordinators.
+    /// An event, which is sent on to coordinators.
     Event(AgentEvent),
 }
 
 /// An injection as it was armed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// The machine and boot that it was armed in. In another boot, also of a clone of the disk, only what lies on
-    /// disk is put back: the rest ended with its kernel.
+    /// The machine and boot in which it was armed. In another boot, also of a clone of the disk, only effects on disk
+    /// are undone: all others ended with their kernel.
     pub identity: Identity,
     /// Its run.
     pub run: RunId,
     /// The plan's digest.
     pub plan_digest: String,
-    /// For people.
+    /// Texts for people.
     pub about: About,
-    /// When it is to start, by CLOCK_BOOTTIME in microseconds.
+    /// The time of its start, by CLOCK_BOOTTIME in microseconds.
     pub start_boot_us: u64,
     /// The prepared injection with its end: the planned one until the effect is in force, then the real one.
     pub live: Live,
@@ -73,13 +73,13 @@ impl Intent {
         &self.live.ask.id
     }
 
-    /// It is in force since then (CLOCK_BOOTTIME, microseconds): its hold is counted from there.
+    /// Sets the time since which it is in force (CLOCK_BOOTTIME, microseconds), from which its hold is counted.
     pub fn in_force_at(&mut self, boot_us: u64) {
         self.live.ends_boot_us = boot_us.saturating_add(self.live.ask.hold.as_micros());
     }
 }
 
-/// What must never start.
+/// A run or injection that must never start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tombstone {
@@ -89,8 +89,8 @@ pub enum Tombstone {
     Run(RunId),
 }
 
-/// The newest tombstones; the oldest are forgotten first. Those of unknown runs and injections are kept apart, so that
-/// they push out none of the others.
+/// The newest tombstones; the oldest are dropped first. Those of unknown runs and injections are kept apart, so that
+/// they displace none of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tombstones {
     known: Stones,
@@ -98,17 +98,17 @@ pub struct Tombstones {
 }
 
 impl Tombstones {
-    /// Maximum number of tombstones of known runs: far more than messages can be under way.
+    /// Maximum number of tombstones of known runs: far more than there can be messages in transit.
     pub const MOST: usize = 1024;
     /// Maximum number of tombstones of unknown runs and injections.
     pub const STRAY_MOST: usize = 512;
 
-    /// Adds one; false if it was there.
+    /// Adds one; false if it existed.
     pub fn add(&mut self, stone: &Tombstone) -> bool {
         !self.known.has(stone) && self.known.push(stone, Self::MOST)
     }
 
-    /// Adds one of an unknown run or injection; false if it was there.
+    /// Adds one of an unknown run or injection; false if it existed.
     pub fn add_stray(&mut self, stone: &Tombstone) -> bool {
         !self.known.has(stone) && !self.stray.has(stone) && self.stray.push(stone, Self::STRAY_MOST)
     }
@@ -127,15 +127,15 @@ impl Tombstones {
         self.known.has(&stone) || self.stray.has(&stone)
     }
 
-    /// All as records; the first ones are forgotten first.
+    /// Returns all as records, those that are dropped first at the front.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let record = |stray| move |stone| Record::Tombstone { stone, stray };
         self.stray.iter().map(record(true)).chain(self.known.iter().map(record(false)))
     }
 }
 
-/// Tombstones in one text, a line each after a first line break. Many small things that live long would each keep a page
-/// of memory from being given back.
+/// Tombstones in one text, one line each after a leading line break. Many small long-lived allocations would each keep
+/// a page of memory in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Stones {
     text: String,
@@ -163,7 +163,7 @@ impl Stones {
             self.count -= 1;
         }
         let line = Self::line(stone);
-        // The line break before it is the one after the last.
+        // The leading line break is the one that ends the last line.
         self.text.push_str(if self.text.is_empty() { &line } else { &line[1..] });
         self.count += 1;
         true
@@ -177,10 +177,10 @@ impl Stones {
     }
 }
 
-/// A record as its line, line break included.
+/// Encodes a record as a line with its line break.
 ///
 /// # Errors
-/// It cannot be written as JSON.
+/// It cannot be encoded as JSON.
 pub(super) fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
     let json = serde_json::to_vec(record)?;
     let mut line = format!("{:08x} ", crc32fast::hash(&json)).into_bytes();
@@ -189,10 +189,10 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
     Ok(line)
 }
 
-/// A line, without its line break, as its record.
+/// Decodes a line without its line break.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A description of the damage.
 pub(super) fn decode(line: &[u8]) -> Result<Record, String> {
     let (sum, json) = line.split_at_checked(9).ok_or("shorter than its checksum")?;
     if format!("{:08x} ", crc32fast::hash(json)).as_bytes() != sum {
@@ -207,7 +207,7 @@ pub(super) fn records_of(line: &[u8]) -> Vec<Record> {
     decode(line).map_or_else(|_| salvage(line), |record| vec![record])
 }
 
-/// Records that stand whole within a line that is damaged: a flipped line break glues two records together.
+/// Finds complete records in a damaged line: a flipped line break joins two records.
 #[must_use]
 pub(super) fn salvage(line: &[u8]) -> Vec<Record> {
     let mut found = Vec::new();
@@ -218,7 +218,7 @@ pub(super) fn salvage(line: &[u8]) -> Vec<Record> {
         .collect();
     for (place, &start) in starts.iter().enumerate() {
         let end = starts.get(place + 1).copied().unwrap_or(line.len());
-        // The byte before the next record may be what its line break became.
+        // The byte before the next record may be a damaged line break.
         if let Some(record) = [end, end.saturating_sub(1)]
             .into_iter()
             .filter(|&end| end > start)

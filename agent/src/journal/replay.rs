@@ -1,7 +1,7 @@
-//! From the bytes of a journal to what was open: pure, and made for files that are torn or flipped. Which boot an injection
-//! is of stands in its intent; what of it still means something is for whoever puts back to say.
+//! Replays a journal's bytes into the state that they describe. Pure, and made for torn or damaged files. An intent
+//! names its boot; the code that undoes decides which of its actions still apply.
 //!
-//! It never gives up at a damaged record: what is damaged is said, everything else counts.
+//! A damaged record is reported and skipped; all others count.
 
 use firedrill_wire::{
     InjectionId, RunId,
@@ -12,54 +12,54 @@ use firedrill_wire::{
 use super::record::{FORMAT, Intent, Record, Tombstones, decode, salvage};
 use crate::transition::{Step, next};
 
-/// What a journal says.
+/// The state that a journal describes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replayed {
     /// All injections in the order in which they were armed, closed ones too.
     pub injections: Vec<Found>,
-    /// What must never start.
+    /// The runs and injections that must never start.
     pub tombstones: Tombstones,
-    /// Who halted the host, if it is halted.
+    /// The person who halted the host; `None` if it is not halted.
     pub halted_by: Option<String>,
     /// The newest event's number; higher if a number may have been lost.
     pub last_seq: u64,
-    /// What is wrong with the file, for people.
+    /// The damage to the file, for people.
     pub damage: Vec<String>,
-    /// How many bytes at the end are a record that was never finished.
+    /// The length of an unfinished record at the end, in bytes.
     pub torn: u64,
-    /// The whole records' length in bytes.
+    /// The length of all complete records, in bytes.
     pub whole: u64,
 }
 
-/// An injection that a journal tells of.
+/// An injection in a journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// As it was armed, with the best undo.
+    /// The intent, with the most exact undo.
     pub intent: Intent,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Where it stands by the journal alone; `None` where only the copy in `/run` knows it.
+    /// Its state by the journal alone; `None` if only the copy in `/run` has it.
     pub journaled: Option<State>,
-    /// When it ended, by the wall clock in microseconds, where the journal knows.
+    /// When it ended, by the wall clock in microseconds, if the journal says so.
     pub ended_wall_us: Option<u64>,
     /// Changes by others that its undo found.
     pub foreign: Vec<String>,
 }
 
 impl Found {
-    /// One that was armed; `journaled` is whether the journal knows it.
+    /// Makes an entry for an armed injection; `journaled` is whether the journal has it.
     pub(crate) const fn new(intent: Intent, state: State, journaled: Option<State>) -> Self {
         Self { intent, state, journaled, ended_wall_us: None, foreign: Vec::new() }
     }
 }
 
 impl Replayed {
-    /// What may be there to undo, in the order in which it was armed.
+    /// Returns the injections that may have effects to undo, in the order in which they were armed.
     pub fn open(&self) -> impl Iterator<Item = &Found> {
         self.injections.iter().filter(|found| found.state.is_open())
     }
 
-    /// What the injections of a run claimed.
+    /// Returns the claims of a run's injections.
     #[must_use]
     pub fn claims(&self, run: &RunId) -> Vec<Claim> {
         let mut claims: Vec<Claim> = self
@@ -118,8 +118,8 @@ impl Replayed {
         }
     }
 
-    /// Adds an intent. A second one of the same open injection replaces the first only while that is armed: later the first
-    /// may have a better undo.
+    /// Adds an intent. A second one of the same open injection replaces the first only while that is armed: later the
+    /// first one may have a more exact undo.
     fn armed(&mut self, intent: Intent) {
         let same = |found: &&mut Found| {
             let known = &found.intent;
@@ -132,7 +132,7 @@ impl Replayed {
         }
     }
 
-    /// The hold of what is in force is counted from the event that says so.
+    /// The hold is counted from the event that says that the effect is in force.
     fn ends_later(&mut self, id: &InjectionId, event: &AgentEvent) {
         if let Some(found) = self.find(id)
             && matches!(event.what, What::Changed { to: State::InForce, .. })
@@ -152,7 +152,7 @@ impl Replayed {
         match next(found.state, step) {
             Ok(state) => found.state = state,
             Err(illegal) => {
-                // A record between was lost. Undoing once more does no harm; leaving something there would.
+                // A record in between was lost. Undoing once more does no harm; leaving an effect would.
                 found.state = if to == State::Disarmed { to } else { State::Undoing };
                 self.damage.push(format!("line {at}: {id}: {illegal}; it is put back once more"));
             }
@@ -160,7 +160,7 @@ impl Replayed {
     }
 }
 
-/// Reads a journal.
+/// Replays a journal.
 #[must_use]
 pub fn replay(bytes: &[u8]) -> Replayed {
     let mut all = Replayed::default();
@@ -178,7 +178,7 @@ pub fn replay(bytes: &[u8]) -> Replayed {
                     at + 1,
                     if saved.is_empty() { "nothing" } else { "a part" }
                 ));
-                // The record may have been an event whose number somebody has seen.
+                // The record may have been an event whose number a reader has seen.
                 all.last_seq += 1;
                 for record in saved {
                     all.take(record, at + 1);

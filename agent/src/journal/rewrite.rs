@@ -1,5 +1,5 @@
-//! Writing the journal's file anew while it is in use: shorter when it has grown long, and whole when somebody deleted,
-//! replaced or cut it.
+//! Rewrites the journal's file while it is in use: to shorten a long one, and to replace one that was deleted, replaced
+//! or cut.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use super::{
     replay::{Replayed, replay},
 };
 
-/// A journal that is to become shorter, as it was at one moment.
+/// A journal that is to be shortened, as it was at one moment.
 #[derive(Debug)]
 pub struct Compaction {
     path: PathBuf,
@@ -32,25 +32,25 @@ pub struct Compaction {
     header: Record,
 }
 
-/// The shorter journal, up to that moment.
+/// The shortened journal, up to that moment.
 #[derive(Debug)]
 pub struct Compacted {
     text: Vec<u8>,
-    /// All that was read, where it is damaged.
+    /// The bytes that were read, if they were damaged.
     damaged: Option<Vec<u8>>,
-    /// The old one, and how much of it this stands for.
+    /// The old file, and the length of it that this replaces.
     of: Arc<File>,
     end: u64,
 }
 
-/// The damage that somebody else did to a journal's file.
+/// The damage that somebody did to a journal's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// It is not there any more.
+    /// It was deleted.
     Deleted,
-    /// Another file is in its place.
+    /// It was replaced by another file.
     Replaced,
-    /// It is shorter than what was written.
+    /// It was cut.
     Cut,
 }
 
@@ -67,18 +67,18 @@ impl Lost {
 }
 
 impl Compaction {
-    /// Reads the journal and leaves out what nobody can ask for any more. Keeps tombstones, the halt, the newest events, open
-    /// injections, and the injections of the runs in `keep`. `open` are the injections that were open in memory when this
-    /// began. Needs no lock: written records never change.
+    /// Reads the journal and leaves out records that nobody can ask for any more. Keeps tombstones, the halt, the
+    /// newest events, open injections, and the injections of the runs in `keep`. `open` are the injections that were
+    /// open in memory when this began. Needs no lock, because written records never change.
     ///
     /// # Errors
-    /// It could not be read, or lacks one of those that are open.
+    /// It could not be read, or lacks an open injection.
     pub fn shorten(self, keep: &[RunId], open: &[InjectionId]) -> Result<Compacted, JournalError> {
         let Self { path, file, end, header } = self;
         let fail = |source| JournalError { what: "read", path: path.clone(), source };
         let bytes = read(&file, 0, end).map_err(fail)?;
         let now = replay(&bytes);
-        // Somebody cut it meanwhile: nobody may take the rest for all that there was.
+        // It was cut meanwhile: the rest must not be taken for the whole journal.
         let lacks = |id: &&InjectionId| !now.injections.iter().any(|found| found.intent.id() == *id);
         if let Some(id) = open.iter().find(lacks) {
             let why = format!("it lacks {id}, which is open");
@@ -121,7 +121,7 @@ pub(super) fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunI
             }
         }
     }
-    // All events of kept injections stay; of the others only the newest.
+    // All events of kept injections stay, but only the newest of the others.
     let mut bytes_kept = 0;
     let newest = events.iter().rev().take(EVENTS_KEPT).take_while(|(_, length)| {
         bytes_kept += length;
@@ -146,8 +146,8 @@ pub(super) fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunI
 }
 
 impl Journal {
-    /// The beginning of making a long journal shorter; `None` where it is not long, or where somebody cut it: that one is to
-    /// be made anew. Then [`Compaction::shorten`], then [`Journal::take_shorter`].
+    /// Begins to shorten a long journal; `None` if it is not long, or if it was cut and has to be made anew.
+    /// [`Compaction::shorten`] and [`Journal::take_shorter`] follow.
     ///
     /// # Errors
     /// The waiting records could not be written.
@@ -155,7 +155,7 @@ impl Journal {
         if !force && self.log.len() < self.long_at {
             return Ok(None);
         }
-        // Not again at once, however this one goes.
+        // Not again at once, whatever the result.
         self.long_at = self.log.len().saturating_add(LARGE);
         self.flush()?;
         if self.log.is_hurt() {
@@ -165,8 +165,8 @@ impl Journal {
         Ok(Some(Compaction { path, file, end: self.log.len(), header: self.header() }))
     }
 
-    /// Puts the shorter journal in place of the old one, with what was written since. A damaged one is put aside for
-    /// people.
+    /// Replaces the old journal by the shortened one and the records that were written since. A damaged one is kept
+    /// aside for people.
     ///
     /// # Errors
     /// It could not be written; the old one stays in use.
@@ -177,7 +177,7 @@ impl Journal {
             return Ok(());
         }
         self.flush()?;
-        // What was read may have had a hole.
+        // The bytes that were read may have had a hole.
         if self.log.is_hurt() {
             return Ok(());
         }
@@ -194,7 +194,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes a large or damaged journal shorter, all at once.
+    /// Shortens a large or damaged journal, in one go.
     ///
     /// # Errors
     /// It could not be rewritten; the old one stays in use.
@@ -205,7 +205,7 @@ impl Journal {
         }
     }
 
-    /// Whether the file is not the one that is written to, or lacks something that was written.
+    /// Checks whether the file is the open one and complete.
     #[must_use]
     pub fn lost(&self) -> Option<Lost> {
         match self.log.seen_at(&self.path) {
@@ -216,9 +216,9 @@ impl Journal {
         }
     }
 
-    /// Makes the file anew and takes over the content of the old one. If that was cut, the records in `open` fill the gap:
-    /// they describe all open injections and all else that must not be forgotten. Another file in its place is put aside
-    /// for people.
+    /// Makes the file anew with the contents of the old one. If that was cut, the records in `open` fill the gap: they
+    /// describe all open injections and everything else that must not be forgotten. A file that replaced it is kept
+    /// aside for people.
     ///
     /// # Errors
     /// It could not be made.
@@ -250,7 +250,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Returns the records that a cut journal still has, and after them those in `open`.
+    /// Returns the records that are left of a cut journal, followed by those in `open`.
     fn cut_text(&self, left: &[u8], open: &[Record]) -> io::Result<Vec<u8>> {
         let told = told(open);
         let left = left.split(|&byte| byte == b'\n').flat_map(records_of);
@@ -268,7 +268,7 @@ impl Journal {
                 record => text.extend(encode(record)?),
             }
         }
-        // Readers take those that come after what they have.
+        // Readers take the events after the last one that they have.
         events.sort_by_key(|event| event.seq);
         for event in events {
             text.extend(encode(&Record::Event(event))?);

@@ -1,6 +1,6 @@
-//! Reads events from the journal's file while it is being written, from some number on.
+//! Reads events from the journal's file while it is being written, starting after a number.
 //!
-//! Holds no lock and little memory; a journal that was rewritten meanwhile is read again from its start.
+//! Holds no lock and uses little memory. A journal that was rewritten meanwhile is read again from its start.
 
 use std::{
     fs::File,
@@ -13,10 +13,10 @@ use firedrill_wire::journal::AgentEvent;
 
 use super::record::{Record, decode};
 
-/// So much is read at once, in bytes.
+/// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// A place in the journal.
+/// A position in the journal.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
@@ -26,19 +26,19 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Begins after an event's number.
+    /// Starts after an event's number.
     #[must_use]
     pub const fn new(path: PathBuf, after: u64) -> Self {
         Self { path, file: None, offset: 0, after }
     }
 
-    /// The newest number that was handed out.
+    /// Returns the newest number that was returned.
     #[must_use]
     pub const fn after(&self) -> u64 {
         self.after
     }
 
-    /// The next events up to a number that is known to be safe on disk; empty when all were read.
+    /// Returns the next events up to a number that is known to be safe on disk; empty if all were read.
     ///
     /// # Errors
     /// The file cannot be read.

@@ -139,7 +139,7 @@ fn the_copy_knows_what_the_journal_lost_but_opens_nothing_again() {
     write_copy(&disk.paths.run, &here(), 0, copied.iter().map(|intent| (intent, State::Armed))).unwrap();
     let replayed = read(&disk.paths).unwrap();
     let open = open(&replayed);
-    // With damage, what is armed may have started.
+    // With damage, armed injections may have started.
     assert_eq!(open, [("b", State::InForce), ("c", State::Injecting), ("x", State::Injecting)]);
     fs::write(disk.paths.run.join(COPY_FILE), "{").unwrap();
     let replayed = read(&disk.paths).unwrap();
@@ -156,11 +156,11 @@ fn of_journal_and_copy_the_further_state_counts() {
     better.live.prepared.undo = vec![crate::undo::Undo::StopQueue { number: 7 }];
     let copied = [(&better, State::InForce), (&intent("c"), State::Armed), (&intent("a"), State::InForce)];
     write_copy(&disk.paths.run, &here(), 7, copied.into_iter()).unwrap();
-    // Whole: the copy says nothing new.
+    // An intact journal: the copy adds nothing.
     let whole = read(&disk.paths).unwrap();
     assert_eq!(open(&whole), [("b", State::InForce), ("c", State::Armed)]);
     assert!(whole.damage.is_empty(), "{:?}", whole.damage);
-    // Cut after its intents: only the copy knows what became of them.
+    // Cut after its intents: only the copy has the later states.
     let text = fs::read_to_string(disk.file()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     fs::write(disk.file(), lines[..4].join("\n") + "\n").unwrap();
@@ -169,7 +169,7 @@ fn of_journal_and_copy_the_further_state_counts() {
     assert_eq!(cut.injections[1].intent.live.prepared.undo, better.live.prepared.undo);
     assert_eq!(cut.last_seq, 7, "no number is given twice");
     assert!(cut.damage[0].contains("ends with event 0"), "{:?}", cut.damage);
-    // The copy may be of a time at which nothing had started.
+    // The copy may be older than every start.
     write_copy(&disk.paths.run, &here(), 3, [(&intent("c"), State::Armed)].into_iter()).unwrap();
     assert!(open(&read(&disk.paths).unwrap()).iter().all(|(_, state)| *state == State::Injecting));
     fs::write(disk.paths.run.join(COPY_FILE), "{").unwrap();
@@ -240,13 +240,13 @@ fn an_intent_that_stands_there_twice_is_one_injection() {
     for to in [State::Injecting, State::InForce, State::Undoing] {
         journal.event(changed("a", to));
     }
-    // Further than armed: the record of it knows more than another intent.
+    // Its state is further than armed, so its record knows more than another intent.
     journal.intents(&[intent("a")]).unwrap();
     journal.event(changed("a", State::Undone));
     journal.sync();
     let replayed = disk.open().1;
     assert_eq!((replayed.injections.len(), replayed.open().count()), (1, 0), "{:?}", replayed.injections);
-    // Armed anew after it ended, it is another one.
+    // An injection that was armed anew after it ended is another one.
     journal.intents(&[intent("a")]).unwrap();
     let replayed = disk.open().1;
     assert_eq!(open(&replayed), [("a", State::Armed)]);
@@ -270,7 +270,7 @@ fn tombstones_of_unknown_runs_make_none_of_the_others_forgotten_after_a_restart(
     let disk = Disk::new();
     disk.filled();
     let (mut journal, _) = disk.open();
-    // More than are kept of either.
+    // More than the maximum of both kinds.
     for number in 0..=Tombstones::MOST {
         journal.waiting.push_back(tombstone(&format!("x{number}"), true));
     }
@@ -281,7 +281,7 @@ fn tombstones_of_unknown_runs_make_none_of_the_others_forgotten_after_a_restart(
     journal.compact(&[], true).unwrap();
     let again = disk.open().1;
     assert_eq!(again.tombstones, replayed.tombstones, "a shorter journal still knows which are which");
-    // As older agents wrote them.
+    // As written by older agents.
     let old = r#"{"tombstone":{"run":"r9"}}"#;
     assert_eq!(serde_json::from_str::<Record>(old).unwrap(), tombstone("r9", false));
     assert_eq!(serde_json::to_string(&tombstone("r9", false)).unwrap(), old);
@@ -325,7 +325,7 @@ fn a_bad_run_directory_is_no_reason_not_to_journal() {
     fs::write(&disk.paths.run, "").unwrap();
     let _lock = crate::guardian::Lock::take(&disk.paths, std::time::Duration::ZERO).unwrap();
     let (mut journal, replayed) = disk.open();
-    // No copy can be read there, so that what is armed may have started.
+    // No copy can be read there, so armed injections may have started.
     assert_eq!(open(&replayed), [("b", State::InForce), ("c", State::Injecting)]);
     journal.event(changed("c", State::Disarmed));
     assert!(!journal.is_behind());
@@ -340,7 +340,7 @@ fn what_is_over_without_a_journal_is_not_open_but_what_was_armed_since_is() {
     keep_closed(&disk.paths.run, &here(), [over("b"), over("a")]).unwrap();
     let (replayed, closed) = read_any(&disk.paths, &here());
     assert_eq!(open(&replayed), [("c", State::Armed)]);
-    // The journal knows by itself that the other one is over.
+    // The journal itself has the end of the other one.
     assert_eq!(closed, [over("b")]);
 
     let mut again = intent("b");

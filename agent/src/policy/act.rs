@@ -3,10 +3,10 @@
 use firedrill_probe::{KINDS as PROBES, kind, touches};
 use firedrill_wire::{Fault, Span, Touches, exchange::Exchange, probe::ProbeSpec};
 
-/// The name of the release of a halt in policies.
+/// The name in policies for the release of a halt.
 const RELEASE: &str = "release";
 
-/// One thing that somebody wants to do.
+/// One act.
 #[derive(Clone, Copy, Debug)]
 pub enum Act<'a> {
     /// To inject a fault.
@@ -25,7 +25,7 @@ pub enum Act<'a> {
 }
 
 impl Act<'_> {
-    /// The name that rules call it by.
+    /// Returns the name that rules use.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Act<'_> {
         }
     }
 
-    /// All names that rules may use.
+    /// Returns all names that rules may use.
     pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
         Fault::KINDS.into_iter().chain(PROBES).chain([Exchange::KIND, RELEASE])
     }
@@ -58,7 +58,7 @@ impl Act<'_> {
             Self::Fault { fault, .. } => fault.touches(),
             Self::Probe(probe) => touches(probe),
             Self::Exchange(exchange) => exchange.touches(),
-            // It lets in faults on anything, each of which is asked about again.
+            // It allows faults on anything, each of which is decided about again.
             Self::Release => Touches { everything: true, ..Touches::default() },
         }
     }

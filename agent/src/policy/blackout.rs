@@ -22,7 +22,7 @@ pub enum Day {
 impl Day {
     const WEEK: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
 
-    /// Of a number of days since 1970-01-01, which was a Thursday.
+    /// Returns the day of a number of days since 1970-01-01, which was a Thursday.
     fn of(days: u64) -> Self {
         Self::WEEK[usize::try_from((days + 3) % 7).unwrap_or(0)]
     }
@@ -32,15 +32,15 @@ impl Day {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Blackout {
-    /// What for; refusals say it.
+    /// The reason, for refusals.
     pub name: String,
-    /// The days on which it begins; none means every day.
+    /// The days on which it begins; empty means every day.
     #[serde(default)]
     pub days: Vec<Day>,
-    /// From this time of day on, UTC, `HH:MM`.
+    /// The time of day at which it begins, UTC, `HH:MM`.
     #[serde(default = "midnight")]
     pub from: String,
-    /// Up to this time of day; not after `from`: up to it on the next day.
+    /// The time of day at which it ends; if that is not after `from`, it ends on the next day.
     #[serde(default = "midnight")]
     pub to: String,
 }
@@ -69,7 +69,7 @@ impl Blackout {
         Ok(())
     }
 
-    /// Whether any moment of a hold lies in it.
+    /// Whether it overlaps a hold.
     pub(super) fn meets(&self, wall_us: u64, hold: Span) -> bool {
         let (Some(from), Some(to)) = (minutes(&self.from), minutes(&self.to)) else { return true };
         let length = if to > from { to - from } else { DAY_MINUTES - from + to };

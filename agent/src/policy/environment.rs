@@ -1,4 +1,4 @@
-//! The environment is the host's word: neither a scenario nor a certificate moves a host into another one.
+//! The environment is set by the host alone: neither a scenario nor a certificate moves a host into another one.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use firedrill_wire::api::Problem;
 use super::Question;
 use crate::fault::refuse;
 
-/// Refuses a scenario for another environment, and a certificate that is not good for this one.
+/// Refuses a scenario for another environment, and a certificate that is not valid for this one.
 pub(super) fn check(ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
     let file = file.display();
     let kind = ask.act.kind();

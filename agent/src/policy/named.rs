@@ -1,4 +1,4 @@
-//! The targets that a rule names, against what an act touches.
+//! Compares the targets that a rule names with those that an act touches.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::rule::{Rule, like};
 use crate::secrets::is_plain;
 
-/// Whether an act needs a rule that names what it runs or changes, however free the policy is otherwise.
+/// Whether an act needs a rule that names what it runs or changes, even if the policy has no other limits.
 pub(super) fn needs_naming(touches: &Touches) -> bool {
     let Touches {
         services: _,
@@ -25,7 +25,7 @@ pub(super) fn needs_naming(touches: &Touches) -> bool {
     !changes.is_empty() || !runs.is_empty()
 }
 
-/// The clause that would allow what needs naming, as it would stand in a rule.
+/// Returns the clause that would allow it, as written in a rule.
 pub(super) fn clause(touches: &Touches) -> String {
     let mut clauses = Vec::new();
     if !touches.runs.is_empty() {
@@ -37,7 +37,7 @@ pub(super) fn clause(touches: &Touches) -> String {
     clauses.join(" and ")
 }
 
-/// Whether a rule's lists make sense.
+/// Checks a rule's lists.
 pub(super) fn validate(rule: &Rule) -> Result<(), String> {
     let name = &rule.name;
     if let Some(path) = rule.files.iter().find(|path| !is_plain(Path::new(path))) {
@@ -57,14 +57,14 @@ pub(super) fn validate(rule: &Rule) -> Result<(), String> {
     }
 }
 
-/// Whether a rule names all that an act touches; if not, why not.
+/// Checks that a rule names all that an act touches; the error is the reason.
 pub(super) fn allows(rule: &Rule, touches: &Touches) -> Result<(), String> {
     let Touches { services, processes, peers, interfaces, reads, variables, changes, runs, everything } =
         touches;
     let lists =
         [&rule.services, &rule.processes, &rule.peers, &rule.interfaces, &rule.files, &rule.variables];
     let names_nothing = lists.into_iter().all(Vec::is_empty) && rule.commands.is_empty();
-    // However free a rule is, it names the programs and the files.
+    // Even a rule without limits has to name programs and files.
     for path in changes {
         is_named("files", &rule.files, path, is_file)?;
     }
@@ -82,7 +82,7 @@ pub(super) fn allows(rule: &Rule, touches: &Touches) -> Result<(), String> {
     for service in services {
         is_named("services", &rule.services, service, is_service)?;
     }
-    // A service that may be touched may have its processes touched.
+    // A service that may be touched includes its processes.
     for process in processes.iter().filter(|_| services.is_empty()) {
         is_named("processes", &rule.processes, process, like)?;
     }
@@ -108,7 +108,7 @@ fn is_named(key: &str, list: &[String], value: &str, fits: fn(&str, &str) -> boo
     Err(format!("has {key} = {list:?}, here it is {value}"))
 }
 
-/// Whether a service is like a pattern, by its name with or without the folder and the `.service` of its manager.
+/// Whether a service matches a pattern, with or without its manager's folder and `.service`.
 fn is_service(pattern: &str, service: &str) -> bool {
     let last = last(service);
     let whole = if last.contains('.') { last.to_owned() } else { format!("{last}.service") };
@@ -120,22 +120,23 @@ pub(super) fn same_service(one: &str, other: &str) -> bool {
     bare(last(one)) == bare(last(other))
 }
 
-/// The last part of a service's path: a service directory is known by it too.
+/// Returns the last part of a service's path, which also identifies a service directory.
 pub(super) fn last(service: &str) -> &str {
     service.rsplit('/').next().unwrap_or(service)
 }
 
-/// A service's name without the `.service` of its manager.
+/// Returns a service's name without the `.service` of its manager.
 pub(super) fn bare(service: &str) -> &str {
     service.strip_suffix(".service").unwrap_or(service)
 }
 
-/// Whether a file's path is like a pattern. A path with `..` is like none: the pattern would not mean what it is read as.
+/// Whether a file's path matches a pattern. A path with `..` matches none, because the pattern would not mean what it
+/// says.
 fn is_file(pattern: &str, path: &str) -> bool {
     is_plain(Path::new(path)) && like(pattern, path)
 }
 
-/// Whether an argument vector is like a pattern, word by word: a program is never given more words than the pattern has.
+/// Whether an argument vector matches a pattern, word by word: a program never gets more words than the pattern has.
 fn is_command(pattern: &[String], words: &[String]) -> bool {
     pattern.len() == words.len()
         && pattern.iter().zip(words).enumerate().all(|(at, (pattern, word))| match at {
@@ -144,7 +145,7 @@ fn is_command(pattern: &[String], words: &[String]) -> bool {
         })
 }
 
-/// Whether a peer lies in an address, a CIDR, or is like a name.
+/// Whether a peer lies in an address or a CIDR, or matches a name.
 fn within(pattern: &str, peer: &str) -> bool {
     match (net(pattern), net(peer)) {
         (Some(outer), Some(inner)) => outer.contains(&inner),

@@ -1,25 +1,25 @@
-//! One rule: who may do which kinds of harm to what.
+//! One rule: the callers, kinds of harm and targets that it allows.
 
 use firedrill_wire::{Span, Touches};
 use serde::Deserialize;
 
 use super::{Act, Question, named};
 
-/// A rule that allows. Every clause that is given must hold; lists mean any of them, and `*` stands for any text.
+/// A rule that allows. Every given clause must hold; a list means any of its entries, and `*` matches any text.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
-    /// Its name; refusals say it.
+    /// Its name, for refusals.
     pub name: String,
     /// Certificate names.
     pub who: Vec<String>,
     /// Teams.
     pub teams: Vec<String>,
-    /// Environments of the host, as its own `environment` says.
+    /// Environments of the host, by its own `environment`.
     pub environments: Vec<String>,
     /// Kinds: of faults, `probe-http`, `probe-tcp`, `exchange`, `release`.
     pub kinds: Vec<String>,
-    /// Services that may be touched. Where one of these lists is given, nothing else may be touched.
+    /// Services that may be touched. If one of the following lists is given, nothing outside the lists may be touched.
     pub services: Vec<String>,
     /// Processes that may be touched, by program name.
     pub processes: Vec<String>,
@@ -27,13 +27,13 @@ pub struct Rule {
     pub peers: Vec<String>,
     /// Interfaces that may be set down, by name.
     pub interfaces: Vec<String>,
-    /// Files that may be read (of those that `[secrets]` lists) or changed, by path. Without this no file is changed.
+    /// Paths of files that may be read (of those that `[secrets]` lists) or changed. Without this no file is changed.
     pub files: Vec<String>,
     /// Environment variables that may be read, of those that `[secrets]` lists.
     pub variables: Vec<String>,
     /// Programs that may be run, each an argument vector. Without this none is run.
     pub commands: Vec<Vec<String>>,
-    /// At most so long.
+    /// Maximum length of a hold.
     pub max_hold: Option<Span>,
 }
 
@@ -52,7 +52,7 @@ impl Rule {
         }
     }
 
-    /// Whether it allows; if not, how far it matched (for the nearest rule) and why not.
+    /// Whether it allows an ask; if not, how far it matched (to find the nearest rule) and the reason.
     pub(super) fn allows(&self, ask: &Question<'_>, touches: &Touches) -> Result<(), (usize, String)> {
         let team = ask.caller.team.as_deref().unwrap_or_default();
         let kinds = ask.act.names();
@@ -78,7 +78,7 @@ impl Rule {
     }
 }
 
-/// Whether a text is like a pattern in which `*` stands for any text.
+/// Whether a text matches a pattern in which `*` matches any text.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };

@@ -1,7 +1,7 @@
-//! From a TCP connection to calls: handshakes, connections, and when they end.
+//! Accepts TCP connections: handshakes, connections, and their ends.
 //!
-//! Strangers can do no more than take handshake places from each other: an idle or slow one is pushed out by those
-//! that come after it, and one that is honest is through in milliseconds.
+//! Strangers can only take handshake places from each other: a newcomer displaces the oldest handshake, and an honest
+//! one completes in milliseconds.
 
 use std::{collections::VecDeque, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -73,7 +73,7 @@ pub(super) async fn run(
                     };
                     handshakes.push_back(door.tracker.spawn(handshake).abort_handle());
                 }
-                // Out of descriptors, most likely: room is made, and a loop that spins would make it worse.
+                // Most likely no descriptor is left: make room, and do not spin, which would make it worse.
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
                     if let Some(oldest) = handshakes.pop_front() {
@@ -93,7 +93,7 @@ pub(super) async fn run(
     }
 }
 
-/// What every newcomer passes through.
+/// The state that all new connections share.
 struct Door {
     app: Arc<App>,
     router: Router,
@@ -104,9 +104,9 @@ struct Door {
 }
 
 impl Door {
-    /// The handshake; a peer that comes through goes on in a task of its own, which no stranger can push out.
+    /// Performs the handshake. A peer that completes it is served in a task of its own, which no stranger can displace.
     async fn enter(self: Arc<Self>, tcp: TcpStream, from: SocketAddr) -> io::Result<()> {
-        // Without this a small answer waits for the acknowledgement of the one before.
+        // Otherwise a small answer waits for the acknowledgement of the one before.
         tcp.set_nodelay(true)?;
         self.tls.look_again();
         let config = Arc::clone(&self.tls.loaded().config);
@@ -128,7 +128,8 @@ impl Door {
         Ok(())
     }
 
-    /// Records that somebody came with a certificate that is not trusted. Connections without a certificate are not
+    /// Records a peer whose certificate is not trusted. Connections without a certificate are not recorded, because any
+    /// stranger can make them.
     /// recorded: any stranger can make them.
     fn turned_away(&self, from: SocketAddr, error: &io::Error) {
         let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
@@ -147,14 +148,14 @@ impl Door {
             request.extensions_mut().insert(Arc::clone(peer));
             async move {
                 let response = router.call(request).await?;
-                // The call lasts until its answer was sent, which for a stream is long after it was made.
+                // The call lasts until its answer was sent, which for a stream is much later.
                 Ok::<_, Infallible>(response.map(|answer| Answer::new(answer, body, call)))
             }
         });
         let connection = builder().serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let mut changes = self.tls.changes();
-        // Trust may have been withdrawn during the handshake, which went by what was read before it.
+        // Trust may have been withdrawn during the handshake, which used the files as read before.
         changes.mark_changed();
         let mut idle = interval(Duration::from_secs(5));
         loop {
@@ -186,10 +187,10 @@ impl Door {
     }
 }
 
-/// A peer that was turned away may still be sending. Closing at once would reset the connection and throw away the
-/// alert that says why.
+/// Drains what a refused peer is still sending. Closing at once would reset the connection and discard the alert that
+/// tells the reason.
 async fn let_read_why(mut tcp: TcpStream) -> io::Result<()> {
-    /// More than a client sends before it has heard anything: the first window of its request, and its certificates.
+    /// More than a client sends before it gets an answer: the first window of its request, and its certificates.
     const MOST: usize = 1024 * 1024;
     tcp.shutdown().await?;
     let (mut rest, mut read) = ([0; 16 * 1024], 0);

@@ -19,7 +19,7 @@ use crate::audit;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     pub(super) detail: String,
-    /// The code of a refusal that stands within the answer.
+    /// The code of a refusal inside the answer.
     pub(super) refused: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl IntoResponseParts for Told {
     }
 }
 
-/// A call on its way. One whose caller leaves before the answer is recorded too, because its work goes on.
+/// A call in progress. A call whose caller disconnects before the answer is recorded too, because its work continues.
 struct Pending {
     app: Arc<App>,
     record: Option<audit::Request>,
@@ -61,7 +61,7 @@ pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: 
         peer.serial().clone_into(&mut record.certificate);
         peer.from().clone_into(&mut record.from);
     }
-    // A text that is no id is refused, and names no run.
+    // A text that is not an id is refused and names no run.
     let run: Option<RunId> = run.and_then(|run| run.parse().ok());
     record.run = run.map_or_else(String::new, |run| run.to_string());
     let mut pending = Pending { app, record: Some(record) };

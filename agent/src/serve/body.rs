@@ -1,4 +1,4 @@
-//! Bodies: bounded in size and time, and read as JSON with a reason where they are wrong.
+//! Request bodies: bounded in size and time, and parsed as JSON with a reason if they are invalid.
 
 use std::time::Duration;
 
@@ -10,18 +10,19 @@ use tokio::sync::Semaphore;
 
 use super::problem::Refusal;
 
-/// Bodies with injections or probes in them.
+/// Maximum size of bodies with injections or probes.
 pub(super) const LARGE: usize = 1024 * 1024;
-/// All others.
+/// Maximum size of all other bodies.
 pub(super) const SMALL: usize = 64 * 1024;
-/// In a body above [`SMALL`] there is at most one value for so many bytes of its limit: each takes more memory than text.
+/// A body above [`SMALL`] has at most one value per this many bytes of its limit, because each value takes more memory
+/// than its text.
 const BYTES_OF_VALUE: usize = 16;
 /// Bodies above [`SMALL`] are read one after the other.
 static LARGE_ONE: Semaphore = Semaphore::const_new(1);
-/// How long a body may take to arrive.
+/// Maximum time for a body to arrive.
 const ARRIVE: Duration = Duration::from_secs(10);
 
-/// Reads it all.
+/// Reads the whole body.
 pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(ARRIVE, Limited::new(body, limit).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
@@ -39,7 +40,7 @@ pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Reads it as JSON; a large one on a thread of its own, so that renewals do not wait for it.
+/// Parses it as JSON; a large one on a thread of its own, so that renewals do not wait for it.
 pub(super) async fn json<T: DeserializeOwned + Send + 'static>(
     body: Body,
     limit: usize,
@@ -50,7 +51,7 @@ pub(super) async fn json<T: DeserializeOwned + Send + 'static>(
     }
     let turn = LARGE_ONE.acquire().await.map_err(|_| Refusal::busy("the body"))?;
     let read = move || {
-        // Until it was read, also where its caller has gone meanwhile.
+        // Held until it is parsed, even if its caller disconnects meanwhile.
         let _turn = turn;
         let (values, most) = (values(&whole), limit / BYTES_OF_VALUE);
         if values > most {
@@ -72,7 +73,7 @@ fn parsed<T: DeserializeOwned>(whole: &[u8]) -> Result<T, Refusal> {
     })
 }
 
-/// The number of values in JSON, by the commas between them, without those in texts.
+/// Counts the values in JSON by its commas, without those in strings.
 fn values(json: &[u8]) -> usize {
     let (mut commas, mut in_text, mut escaped) = (0, false, false);
     for byte in json {

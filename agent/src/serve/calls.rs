@@ -1,4 +1,5 @@
-//! The calls that answer once. Each takes the caller's right, a turn in its lane, the body, and asks [`Control`].
+//! The calls with a single answer. Each checks the caller's right, takes a turn in its lane, reads the body, and asks
+//! [`Control`].
 //!
 //! [`Control`]: crate::control::Control
 
@@ -22,7 +23,7 @@ use super::{
 use crate::audit::undone;
 
 type Answer<T> = Result<Json<T>, Refusal>;
-/// An answer with words for the record of requests.
+/// An answer with details for the record of requests.
 type Recorded<T> = Result<(Told, Json<T>), Refusal>;
 type Shared = State<Arc<App>>;
 
@@ -34,7 +35,7 @@ pub(super) async fn status(State(app): Shared, _: Look) -> Answer<AgentStatus> {
     turn.run("status", move || app.control.status()).await.map(Json)
 }
 
-/// On the server's own thread: reading clocks does not block, and a hand-over would spoil the measurement.
+/// On the server's own thread: reading clocks does not block, and a switch of threads would spoil the measurement.
 pub(super) async fn clock(State(app): Shared, _: Look) -> Json<Clock> {
     Json(app.control.clock())
 }
@@ -90,7 +91,7 @@ pub(super) async fn arm(
     Ok((told, Json(turn.run("arm", work).await??)))
 }
 
-/// Keeping a fault in force is harm too.
+/// Needs the right to harm, because a renewal keeps a fault in force.
 pub(super) async fn renew(
     State(app): Shared,
     Harm(caller): Harm,
@@ -126,7 +127,8 @@ pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> R
     Ok(Empty::default())
 }
 
-/// It sends packets from here, so it takes the right to harm; it may wait long, so it has a lane of its own.
+/// Needs the right to harm, because it sends packets from this host. It has a lane of its own, because it may wait
+/// long.
 pub(super) async fn exchange(
     State(app): Shared,
     Harm(caller): Harm,
@@ -147,7 +149,7 @@ pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> 
     Ok((Told::done(undone(&asked, &answer)), Json(answer)))
 }
 
-/// Kinds, each with its count.
+/// Counts injections by kind.
 fn kinds<'k>(all: impl Iterator<Item = &'k str>) -> String {
     let mut counts = BTreeMap::<&str, usize>::new();
     for kind in all {
@@ -160,7 +162,7 @@ fn kinds<'k>(all: impl Iterator<Item = &'k str>) -> String {
     counted.collect::<Vec<_>>().join(", ")
 }
 
-/// Lets faults in again, so it takes the right to harm.
+/// Needs the right to harm, because it allows faults again.
 pub(super) async fn release(State(app): Shared, Harm(caller): Harm, body: Body) -> Result<Empty, Refusal> {
     bytes(body, SMALL).await?;
     let turn = app.lanes.brief("release").await?;

@@ -1,4 +1,4 @@
-//! Who the peer of a connection is, and what it may do.
+//! The identity of a connection's peer, and its rights.
 
 use std::{
     net::SocketAddr,
@@ -25,20 +25,20 @@ use super::{
 };
 use crate::control::{Caller, Certificate};
 
-/// The URI names of a certificate; none where it cannot be read.
+/// Returns the URI names of a certificate; none if it cannot be read.
 pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
     parsed.valid_uri_names().map(str::to_owned).collect()
 }
 
-/// The other end of a connection; its chain was verified when it connected.
+/// The peer of a connection; its chain was verified at the handshake.
 #[derive(Debug)]
 pub(super) struct Peer {
     identity: Result<Identity, IdentityError>,
     certificate: Arc<Certificate>,
-    /// The address that it came from.
+    /// The address of the peer.
     from: String,
-    /// It is not trusted any more: every further call is refused until its connection is cut.
+    /// Whether it is no longer trusted: every further call is refused until its connection is closed.
     distrusted: AtomicBool,
 }
 
@@ -55,33 +55,33 @@ impl Peer {
                     .unwrap_or_default(),
                 chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
             }),
-            // An IPv4 address is one also where the socket is of IPv6.
+            // Converts IPv4-mapped addresses, which an IPv6 socket reports.
             from: SocketAddr::new(from.ip().to_canonical(), from.port()).to_string(),
             distrusted: AtomicBool::new(false),
         }
     }
 
-    /// How much it is good for now, by what is trusted now.
+    /// Returns the certificate's standing by what is trusted now.
     pub(super) fn standing(&self, verifier: &Verifier) -> Result<Standing, rustls::Error> {
         verifier.standing(&self.certificate.chain, UnixTime::now())
     }
 
-    /// Refuses every further call.
+    /// Refuses every further call from now on.
     pub(super) fn distrust(&self) {
         self.distrusted.store(true, SeqCst);
     }
 
-    /// The address that it came from.
+    /// Returns the address of the peer.
     pub(super) fn from(&self) -> &str {
         &self.from
     }
 
-    /// The serial number of its certificate.
+    /// Returns the serial number of its certificate.
     pub(super) fn serial(&self) -> &str {
         &self.certificate.serial
     }
 
-    /// A name for logs.
+    /// Returns a name for logs.
     pub(super) fn name(&self) -> &str {
         match &self.identity {
             Ok(Identity::Host(name)) => name,
@@ -120,13 +120,13 @@ fn forbidden(title: String, hint: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "not-allowed", title, hint)
 }
 
-/// The caller may look: any person whom the authority knows. As cheap as it can be: clocks are measured with it.
+/// The caller may look: any person whom the authority knows. Cheap, because clocks are measured with it.
 pub(super) struct Look;
 
-/// The caller may put things back: the same people, and it is journaled who they were.
+/// The caller may undo: any person whom the authority knows. The journal records who it was.
 pub(super) struct Heal(pub(super) Caller);
 
-/// The caller may harm: an operator whose certificate is in date, wholly understood, and known not to be revoked.
+/// The caller may harm: an operator whose certificate is in date, fully understood, and known not to be revoked.
 pub(super) struct Harm(pub(super) Caller);
 
 impl FromRequestParts<Arc<App>> for Look {
@@ -160,12 +160,12 @@ impl FromRequestParts<Arc<App>> for Harm {
     }
 }
 
-/// Set on each request by the connection that it came on.
+/// Set on each request by its connection.
 fn peer(parts: &Parts) -> Result<&Arc<Peer>, Refusal> {
     parts.extensions.get::<Arc<Peer>>().ok_or_else(|| forbidden("nobody is known to ask".to_owned(), ""))
 }
 
-/// Why this person may not harm now, and what to do about it.
+/// Returns the reason why this person may not harm now, and the remedy.
 fn hindrance(peer: &Peer, person: &Person, app: &App) -> Option<(String, &'static str)> {
     const RENEW: &str = "issue a new certificate; status and undo work with the old one";
     if person.role != Role::Operator {
@@ -176,7 +176,7 @@ fn hindrance(peer: &Peer, person: &Person, app: &App) -> Option<(String, &'stati
         let why = format!("the certificate says what is not understood ({})", person.flaws.join("; "));
         return Some((why, RENEW));
     }
-    // A list that was just put there counts from now on, not from when the watch over the files has told of it.
+    // A new revocation list applies at once, not only when the watch has reported it.
     app.tls.look_again();
     match peer.standing(&app.tls.loaded().verifier) {
         Ok(Standing::Good) => None,

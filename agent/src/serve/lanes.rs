@@ -1,5 +1,4 @@
-//! Where blocking calls run: each sort in a lane of its own, so that slow ones never stand before those that keep
-//! a run alive or put things back.
+//! Lanes in which blocking calls run, one per kind, so that slow calls never delay those that keep a run alive or undo.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +9,7 @@ use tokio::{
 
 use super::problem::Refusal;
 
-/// How long a call waits for its turn before it is told to come back; putting back waits as long as it must.
+/// Maximum time for which a call waits for its turn before it is told to retry. Undos wait without limit.
 const WAIT: Duration = Duration::from_secs(4);
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -19,26 +18,26 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Lanes {
     harm: Arc<Semaphore>,
     look: Arc<Semaphore>,
-    /// Undos only: nobody can fill it with anything else.
+    /// Only undos, so that nothing else can fill it.
     undo: Arc<Semaphore>,
     /// Comparisons with snapshots: slow, and open to everybody who may look.
     finish: Arc<Semaphore>,
-    /// Calls that end or free something at once.
+    /// Calls that end or free something quickly.
     brief: Arc<Semaphore>,
     exchange: Arc<Semaphore>,
     renewals: mpsc::Sender<Job>,
 }
 
-/// A place in a lane; kept until the work is done, not until its caller has lost interest.
+/// A place in a lane; kept until the work is done, even if its caller disconnects.
 pub(super) struct Turn(OwnedSemaphorePermit);
 
 impl Lanes {
-    /// Takes one blocking thread for renewals at once, and gives it back when the lanes are dropped.
+    /// Starts one blocking thread for renewals, which ends when the lanes are dropped.
     pub(super) fn new() -> Self {
         let (renewals, mut jobs) = mpsc::channel::<Job>(256);
         tokio::task::spawn_blocking(move || {
             while let Some(job) = jobs.blocking_recv() {
-                // A job that panics answers nobody, which its caller sees; the thread lives on.
+                // If a job panics, its caller gets no answer and notices; the thread continues.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
             }
         });
@@ -78,13 +77,13 @@ impl Lanes {
         Arc::clone(&self.undo).acquire_owned().await.map(Turn).map_err(|_| Refusal::busy(what))
     }
 
-    /// Runs on the thread that only renewals use.
+    /// Runs a job on the thread for renewals.
     pub(super) async fn renew<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let (answer, answered) = oneshot::channel();
-        // An answer that nobody waits for any more is no loss: the lease was renewed.
+        // An answer that nobody waits for any more is no loss, because the lease was renewed.
         let job: Job = Box::new(move || drop(answer.send(work())));
         self.renewals.try_send(job).map_err(|_| Refusal::busy("renew"))?;
         answered.await.map_err(|_| Refusal::bug("renew", "it panicked"))
@@ -99,7 +98,7 @@ async fn turn(lane: &Arc<Semaphore>, what: &str) -> Result<Turn, Refusal> {
 }
 
 impl Turn {
-    /// Runs on a blocking thread; goes on to its end even when the caller has gone.
+    /// Runs a job on a blocking thread, to its end even if the caller disconnects.
     pub(super) async fn run<T: Send + 'static>(
         self,
         what: &str,

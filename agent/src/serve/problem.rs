@@ -1,4 +1,4 @@
-//! Why a call was not done, with its status code.
+//! The problem for which a call failed, with its status code.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -6,7 +6,7 @@ use axum::{
 };
 use firedrill_wire::api::Problem;
 
-/// A problem and the status that it is sent with.
+/// A problem with its HTTP status.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -23,13 +23,13 @@ impl Refusal {
         Self { status, problem: Problem { code: code.to_owned(), title: title.into(), hint: hint.into() } }
     }
 
-    /// Too much to do already.
+    /// The agent is too busy.
     pub(super) fn busy(what: &str) -> Self {
         let title = format!("{what}: the agent has too many calls of this kind under way");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title, "try again in a moment")
     }
 
-    /// Ours to mend.
+    /// An error of the agent itself.
     pub(super) fn bug(what: &str, why: &str) -> Self {
         let hint = "this is a bug in the agent; `status` says what is in force, `undo` puts it back";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", format!("{what} failed: {why}"), hint)
@@ -45,7 +45,7 @@ impl From<Problem> for Refusal {
             "journal" | "internal" => StatusCode::INTERNAL_SERVER_ERROR,
             code if code.starts_with("unknown-") => StatusCode::NOT_FOUND,
             code if code.starts_with("bad-") => StatusCode::UNPROCESSABLE_ENTITY,
-            // halted, tombstone, too-late, lease-over, …: the state of the host is against it.
+            // halted, tombstone, too-late, lease-over, …: the host's state does not allow it.
             _ => StatusCode::CONFLICT,
         };
         Self { status, problem }

@@ -1,7 +1,8 @@
-//! The connections of known peers: how many there are, which are idle, and who has to go for a newcomer.
+//! The registry of known peers' connections: counts them, knows which are idle, and chooses which one to close for a
+//! newcomer.
 //!
-//! A newcomer is always let in, because they may come to heal. Who goes for them is one of whoever holds most, so that
-//! nobody who forgets connections can lock others out.
+//! A newcomer is always let in, because it may come to heal. For it a connection of the peer with the most connections
+//! is closed, so that a peer that leaks connections cannot lock others out.
 
 use std::{
     cmp::Reverse,
@@ -21,17 +22,17 @@ pub(super) struct Registry {
 
 #[derive(Debug, Default)]
 struct Open {
-    /// Ids rise, so the order is that of arrival.
+    /// Ids increase, so the order is that of arrival.
     next: u64,
     slots: BTreeMap<u64, Arc<Slot>>,
 }
 
-/// One connection's place.
+/// The entry of one connection.
 #[derive(Debug)]
 struct Slot {
     owner: String,
     used: Mutex<Used>,
-    /// Cancelled when the connection has to go.
+    /// Cancelled when the connection has to close.
     leave: CancellationToken,
 }
 
@@ -41,7 +42,7 @@ struct Used {
     since: Instant,
 }
 
-/// A connection's place; gives it back when dropped.
+/// A connection's place; freed when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     registry: Arc<Registry>,
@@ -49,7 +50,7 @@ pub(super) struct Place {
     slot: Arc<Slot>,
 }
 
-/// A call under way on a connection.
+/// A call in progress on a connection.
 #[derive(Debug)]
 pub(super) struct Call(Arc<Slot>);
 
@@ -62,7 +63,7 @@ impl Registry {
         Arc::new(Self { limit, open: Mutex::default() })
     }
 
-    /// A place for a newcomer; where all are taken, somebody is sent away for it.
+    /// Takes a place for a newcomer; if none is free, another connection is closed.
     pub(super) fn admit(self: &Arc<Self>, owner: &str) -> Place {
         let mut open = locked(&self.open);
         if open.slots.len() >= self.limit
@@ -84,7 +85,8 @@ impl Registry {
 }
 
 impl Open {
-    /// Of whoever holds most: the connection that was idle for longest; where none is idle, the oldest.
+    /// Chooses a connection of the peer with the most: the one that was idle for longest, or the oldest if none is
+    /// idle.
     fn first_to_go(&self) -> Option<u64> {
         let mut held: HashMap<&str, usize> = HashMap::new();
         for slot in self.slots.values() {
@@ -97,7 +99,7 @@ impl Open {
 }
 
 impl Slot {
-    /// For how long there was no call; none while there is one.
+    /// Returns how long there has been no call; `None` during a call.
     fn idle(&self) -> Option<Duration> {
         let used = locked(&self.used);
         (used.calls == 0).then(|| used.since.elapsed())
@@ -105,18 +107,18 @@ impl Slot {
 }
 
 impl Place {
-    /// A call begins; it ends when what is returned is dropped.
+    /// Begins a call, which ends when the returned value is dropped.
     pub(super) fn call(&self) -> Call {
         locked(&self.slot.used).calls += 1;
         Call(Arc::clone(&self.slot))
     }
 
-    /// For how long there was no call; none while there is one.
+    /// Returns how long there has been no call; `None` during a call.
     pub(super) fn idle(&self) -> Option<Duration> {
         self.slot.idle()
     }
 
-    /// Until the connection has to go.
+    /// Waits until the connection has to close.
     pub(super) async fn sent_away(&self) {
         self.slot.leave.cancelled().await;
     }

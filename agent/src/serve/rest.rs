@@ -28,7 +28,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(body)))
     }
 
-    /// For the call.
+    /// The half for the call.
     pub(super) fn lent(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -58,7 +58,7 @@ impl Body for Shared {
     }
 }
 
-/// An answer that ends when its request has, and what is to be kept until then.
+/// An answer that ends only when its request has, and values to keep until then.
 pub(super) struct Answer<B, K> {
     answer: B,
     request: Shared,

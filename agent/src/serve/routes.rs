@@ -1,5 +1,5 @@
-//! Which path and method is which call. What a caller may do stands in each call's signature ([`Look`], [`Heal`] or
-//! [`Harm`]).
+//! The routes: path and method of each call. The right that a call needs is part of its signature ([`Look`], [`Heal`]
+//! or [`Harm`]).
 //!
 //! [`Look`]: super::identity::Look
 //! [`Heal`]: super::identity::Heal
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Tls, audited, calls, lanes::Lanes, problem::Refusal, stream};
 use crate::control::{Caller, Certificate, Control};
 
-/// What all calls share.
+/// The state that all calls share.
 pub(super) struct App {
     pub(super) control: Arc<dyn Control>,
     pub(super) lanes: Lanes,
@@ -30,8 +30,8 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Does the work of a caller who was trusted when the call came. If they are no longer trusted when it is done, their
-    /// runs are ended.
+    /// Does the work for a caller who was trusted when the call came. If they are no longer trusted when it is done,
+    /// their runs are ended.
     pub(super) fn harm<T>(&self, caller: &Caller, work: impl FnOnce() -> T) -> T {
         let done = work();
         if caller.certificate.as_ref().is_some_and(|certificate| self.trusted(certificate).is_err()) {
@@ -92,7 +92,7 @@ async fn no_such_method(method: Method, uri: Uri) -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "bad-method", title, "the header `allow` says which are")
 }
 
-/// The run in a path.
+/// Parses the run in a path.
 pub(super) struct Run(pub(super) RunId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Run {

@@ -1,8 +1,8 @@
-//! The calls that keep answering: events and bins, as server-sent events.
+//! The calls that stream: events and bins, as server-sent events.
 //!
-//! Each item's id is its number, so that a reader who was cut off goes on where it was, by `?after=` or
-//! `Last-Event-ID`. A comment comes at once and then every second. A feed that has ended says so; one that the server
-//! ends because it stops does not, because more may come.
+//! Each item's id is its number, so that a reader who was disconnected can continue with `?after=` or `Last-Event-ID`.
+//! A comment is sent at once and then every second. A stream that is complete says so; one that ends because the server
+//! stops does not, because more may follow.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::control::Feed;
 
-/// Where a reader wants to go on.
+/// The number after which a reader continues.
 pub(super) struct Resume(u64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Resume {
@@ -39,7 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Resume {
         }
         let bad =
             |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad-after", why, "give a whole number");
-        // A reader that reconnects repeats its first address, so the header is the newer word.
+        // A reader that reconnects repeats its first address, so the header is newer.
         if let Some(header) = parts.headers.get("last-event-id") {
             let text = header.to_str().unwrap_or("");
             return text.parse().map(Self).map_err(|error| bad(format!("last-event-id `{text}`: {error}")));
@@ -84,7 +84,8 @@ fn answer<T: Serialize + Send + 'static>(
     let items = feed.map(move |item| Event::default().id(seq(&item).to_string()).json_data(item));
     let stop = stop.cancelled_owned();
     let all = first.chain(items).chain(last).take_until(Box::pin(stop));
-    // What cannot be written as JSON would be a hole in the numbers: the stream ends there, without its end.
+    // An item that cannot be encoded as JSON would leave a hole in the numbers: the stream ends there, without its end
+    // mark.
     let sound = all.map(Result::ok).take_while(|event| std::future::ready(event.is_some()));
     let sound = sound.filter_map(|event| std::future::ready(event.map(Ok::<_, Infallible>)));
     Sse::new(sound).keep_alive(KeepAlive::new().interval(Duration::from_secs(1)))

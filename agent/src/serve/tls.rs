@@ -1,7 +1,7 @@
-//! The agent's own certificate and whom it trusts, read from files and read again when they change.
+//! The agent's own certificate and the authorities that it trusts, read from files and read again when these change.
 //!
-//! Files that cannot be used never replace those that can. Authorities and revocations are read apart from the agent's own
-//! certificate: a revocation counts even if the new certificate cannot be used.
+//! Unusable files never replace usable ones. Authorities and revocations are read separately from the agent's own
+//! certificate: a revocation applies even if the new certificate is unusable.
 
 use std::{
     fs, io,
@@ -26,10 +26,10 @@ use tokio::sync::watch;
 use super::{identity::uris, verify::Verifier};
 use crate::active;
 
-/// The revocation list's name where none is named, as `firedrill pki` calls it.
+/// The default name of the revocation list, as `firedrill pki` names it.
 pub(crate) const CRL_FILE: &str = "crl.pem";
 
-/// The files do not make a server.
+/// The files are not usable for a server.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file could not be read.
@@ -37,17 +37,17 @@ pub enum TlsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
-    /// A file has not what it should.
+    /// A file lacks something.
     #[error("{} has no {wanted} in PEM: {why}", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// The item that is missing.
         wanted: &'static str,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
     /// The authority's certificate cannot be used.
@@ -55,7 +55,7 @@ pub enum TlsError {
     Authority {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: rustls::Error,
     },
     /// The authority or its revocation list cannot be used.
@@ -63,7 +63,7 @@ pub enum TlsError {
     Verifier {
         /// The authority's file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: VerifierBuilderError,
     },
     /// Certificate and key cannot be used together.
@@ -73,7 +73,7 @@ pub enum TlsError {
         cert: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// Why.
+        /// The reason.
         source: rustls::Error,
     },
     /// The certificate names no host.
@@ -81,10 +81,10 @@ pub enum TlsError {
     NoHost {
         /// The certificate's file.
         path: PathBuf,
-        /// What it says instead.
+        /// The names that it has instead.
         why: String,
     },
-    /// TLS 1.3 is not there.
+    /// TLS 1.3 is not available.
     #[error("TLS 1.3 cannot be used")]
     Version(#[source] rustls::Error),
 }
@@ -110,16 +110,16 @@ struct Inner {
     changes: watch::Sender<u64>,
 }
 
-/// Tells a file from a changed one and from another in its place: device, inode, size, and time of the inode's last change.
+/// Identifies a version of a file: device, inode, size, and time of the inode's last change.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 type Stamps = [Stamp; 4];
 
 /// The state of the files at earlier reads.
 #[derive(Debug, Default)]
 struct Known {
-    /// Their stamps when they were last read to the end.
+    /// Their stamps when they were last read completely.
     read: Stamps,
-    /// Their stamps when the log last reported an error of them.
+    /// Their stamps when an error in them was last logged.
     complained: Option<Stamps>,
 }
 
@@ -129,11 +129,11 @@ struct Files {
     key: PathBuf,
     ca: PathBuf,
     crl: PathBuf,
-    /// The list was named, or was there once: without it nobody is trusted anew.
+    /// Whether the list was configured or has existed: then nobody is newly trusted without it.
     crl_needed: AtomicBool,
 }
 
-/// What was made of the files at one time.
+/// The configuration built from the files at one time.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
@@ -141,7 +141,7 @@ pub(super) struct Loaded {
     own: Arc<Own>,
 }
 
-/// The agent's own certificate, with those between it and the authority, and its key.
+/// The agent's own certificate, with its intermediates, and its key.
 #[derive(Debug)]
 struct Own {
     chain: Vec<CertificateDer<'static>>,
@@ -150,12 +150,12 @@ struct Own {
 }
 
 impl Tls {
-    /// Reads PEM files: the host's certificate (with those between it and the authority, if any), its key, the
-    /// authorities to trust, and their revocation lists. A file for these that is named must be there; where none is
-    /// named it is `crl.pem` beside the authorities, from when on it is there.
+    /// Reads PEM files: the host's certificate (with its intermediates, if any), its key, the authorities to trust, and
+    /// their revocation lists. A configured list must exist; the default is `crl.pem` beside the authorities, once it
+    /// exists.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it.
+    /// Names the file and its problem.
     pub fn load(cert: &Path, key: &Path, ca: &Path, crl: Option<&Path>) -> Result<Self, TlsError> {
         let files = Files {
             cert: cert.into(),
@@ -175,22 +175,22 @@ impl Tls {
         })))
     }
 
-    /// The host's name, from its certificate.
+    /// Returns the host's name, from its certificate.
     #[must_use]
     pub fn host(&self) -> String {
         self.0.loaded.load().own.host.clone()
     }
 
-    /// Reads the files again. New connections use what they say; those of peers that are no longer trusted are cut.
+    /// Reads the files again. New connections use them; connections of peers that are no longer trusted are closed.
     ///
     /// # Errors
-    /// Names the file and the problem. The part that the file belongs to stays as it was: trust, or the agent's own
+    /// Names the file and the problem. The part to which the file belongs stays as it was: trust, or the agent's own
     /// certificate.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.read_again(&mut self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again where one of them has changed since they were last read; says whether so.
+    /// Reads the files again if one of them has changed since they were last read; returns whether so.
     ///
     /// # Errors
     /// As [`Self::reload`].
@@ -206,7 +206,7 @@ impl Tls {
             .collect();
         let told = changed.join(", ");
         if let Err(error) = self.read_again(&mut known) {
-            // Once for the same files, however often they are tried.
+            // Logged once for the same files, however often they are tried.
             if known.complained.replace(now) != Some(now) {
                 let line = format!(
                     "{told} changed and cannot all be used ({}); what was read of it before stays in use",
@@ -240,7 +240,7 @@ impl Tls {
         let own = files.own().and_then(|own| files.server(Arc::clone(&verifier), Arc::new(own)));
         let (loaded, wrong) = match own {
             Ok(loaded) => (loaded, None),
-            // Revocations do not wait for a certificate.
+            // Revocations do not wait for a valid certificate.
             Err(error) => (files.server(verifier, Arc::clone(&self.loaded().own))?, Some(error)),
         };
         self.0.loaded.store(Arc::new(loaded));
@@ -267,7 +267,7 @@ impl Tls {
 }
 
 impl Known {
-    /// Files whose contents are wrong are tried again when they have changed; one that could not be read, each time.
+    /// Files with invalid contents are tried again when they have changed; a file that could not be read, each time.
     fn seen(&mut self, stamps: Stamps, error: &TlsError) {
         if !matches!(error, TlsError::Read { .. }) {
             self.read = stamps;
@@ -287,7 +287,7 @@ impl Files {
         })
     }
 
-    /// Reads whom the agent trusts.
+    /// Reads the authorities and revocations.
     fn verifier(&self) -> Result<Arc<Verifier>, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let authority = |source| TlsError::Authority { path: self.ca.clone(), source };
@@ -308,7 +308,7 @@ impl Files {
             }
             Err(error) => return Err(error),
         };
-        // A file that was cut or is being written would revoke nobody.
+        // An empty list may be a file that was cut or is being written; it would revoke nobody.
         if crls.as_ref().is_some_and(Vec::is_empty) {
             return Err(not_pem(&self.crl, "revocation list", "there is none".to_owned()));
         }
@@ -339,7 +339,7 @@ impl Files {
             .with_single_cert(own.chain.clone(), own.key.clone_key())
             .map_err(|source| TlsError::Pair { cert: self.cert.clone(), key: self.key.clone(), source })?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        // A resumed session would pass by the verifier, and with it by revocation and expiry.
+        // A resumed session would bypass the verifier, and with it revocation and expiry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Loaded { config: Arc::new(config), verifier, own })

@@ -1,7 +1,7 @@
-//! Whether a client's certificate is this authority's, and how much it is good for now.
+//! Verifies that a client's certificate is this authority's, and returns its standing.
 //!
-//! Who signed it and whether it was revoked decide about the connection. Dates do not: a certificate or a revocation
-//! list that is out of date still lets its owner look and heal. That is the [`Standing`].
+//! Signature and revocation decide about the connection. Dates do not: with an outdated certificate or revocation list
+//! its owner may still look and heal. That is the [`Standing`].
 
 use std::sync::Arc;
 
@@ -16,23 +16,23 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 
-/// How much a trusted certificate is good for now.
+/// The standing of a trusted certificate at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// For everything that its names allow.
+    /// Valid for everything that its names allow.
     Good,
-    /// Its dates, or those of one that vouches for it, do not include now.
+    /// Outside its dates, or those of an intermediate.
     OutOfDate,
-    /// Whether it was revoked cannot be told now: the revocation list is out of date, or speaks of others.
+    /// Its revocation status is unknown: the revocation list is out of date, or from another issuer.
     Unrevised,
 }
 
-/// Verifies chains; knows roots and revocation lists.
+/// Verifies chains by roots and revocation lists.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// Passes over an outdated or missing revocation list.
+    /// Ignores an outdated or missing revocation list.
     lenient: Arc<dyn ClientCertVerifier>,
-    /// Does not.
+    /// Does not ignore it.
     strict: Arc<dyn ClientCertVerifier>,
 }
 
@@ -52,17 +52,17 @@ impl Verifier {
         })
     }
 
-    /// How much the chain (the client's own certificate first) is good for at that time.
+    /// Returns the standing of a chain (the client's own certificate first) at that time.
     ///
     /// # Errors
-    /// It is not to be trusted at all: another authority's, revoked, or not for clients.
+    /// It is not trusted at all: another authority's, revoked, or not for clients.
     pub(super) fn standing(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Standing, Error> {
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
         if self.strict.verify_client_cert(leaf, rest, now).is_ok() {
             return Ok(Standing::Good);
         }
         let mut at = now;
-        // Each certificate of a chain may ask for another time; a chain is never longer than webpki's limit of 6.
+        // Each certificate of a chain may need another time; a chain is never longer than webpki's limit of 6.
         for _ in 0..8 {
             match self.lenient.verify_client_cert(leaf, rest, at) {
                 Ok(_) if at == now => return Ok(Standing::Unrevised),
@@ -74,7 +74,7 @@ impl Verifier {
     }
 }
 
-/// Why a certificate is not trusted, for people.
+/// Returns why a certificate is not trusted, for people.
 pub(super) fn why(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(CertificateError::Revoked) => "it was revoked".to_owned(),
@@ -85,7 +85,7 @@ pub(super) fn why(error: &Error) -> String {
     }
 }
 
-/// The nearest time at which what failed only for its date would not have.
+/// Returns the nearest time at which a check that failed for its date would pass.
 fn time_inside(error: &Error) -> Option<UnixTime> {
     match error {
         Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),

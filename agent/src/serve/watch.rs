@@ -1,7 +1,7 @@
-//! Watches over the files that say who is trusted, so that a change counts within a moment.
+//! Watches the files that define who is trusted, so that a change applies within a moment.
 //!
-//! Files are replaced by renaming others onto them, so their directories are watched, and those of the files that
-//! links lead to. Where that cannot be done, or a directory itself was replaced, looking once in a while finds out.
+//! Files are replaced by renaming, so their directories are watched, and those of the targets of links. If that fails,
+//! or a directory itself was replaced, periodic checks find the change.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Interval between checks of the files if the kernel reports changes.
 const LOOK_ALL_THE_SAME: Duration = Duration::from_secs(10);
 
-/// A watch over files.
+/// A watch on files.
 pub(super) struct Watch {
     files: Vec<PathBuf>,
     events: Option<AsyncFd<OwnedFd>>,
@@ -32,11 +32,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins; within a runtime.
+    /// Starts a watch; needs a runtime.
     pub(super) fn new(files: Vec<PathBuf>) -> Self {
         let fd = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map_err(std::io::Error::from);
         let events = fd.and_then(|fd| {
-            // SAFETY: the descriptor is owned by what is made here, and nothing closes it before that is dropped.
+            // SAFETY: the descriptor is owned by the new value, and nothing closes it before that is dropped.
             let registered = unsafe { AsyncFd::register(fd) };
             registered.map_err(|error| error.into_parts().1)
         });
@@ -67,7 +67,7 @@ impl Watch {
             () = told => {}
             () = sleep_until(self.next_look) => {}
         }
-        // A directory may be another one by now; one that is watched already is not watched twice.
+        // A directory may have been replaced; the kernel does not watch the same one twice.
         self.over_directories();
     }
 
@@ -92,7 +92,7 @@ impl Watch {
                 let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
                 add_watch(events, dir, flags).is_ok()
             };
-            // All of them, also after one that cannot be.
+            // Tries all of them, also after an error.
             all.iter().filter(|dir| !watched(dir)).count() == 0
         });
         self.next_look = Instant::now() + if self.whole { LOOK_ALL_THE_SAME } else { LOOK };

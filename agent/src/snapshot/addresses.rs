@@ -18,7 +18,7 @@ const PASSING: u32 = 0x44;
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let names = names()?;
     for address in dump("addresses", ADDRESSES, &[0; 8])? {
-        // The local address; for a point-to-point link the other one is the peer's.
+        // The local address; on a point-to-point link the other attribute is the peer's.
         let local =
             attr::find(&address.attrs, 2).or_else(|| attr::find(&address.attrs, 1)).unwrap_or_default();
         let key = format!("addr:{} {}/{}", name(&names, address.u32(4)), ip(local), address.u8(1));
@@ -39,7 +39,7 @@ fn attribute(kind: u16) -> Mask {
     }
 }
 
-/// An address as people write it.
+/// Formats an address.
 pub(super) fn ip(bytes: &[u8]) -> String {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
         std::net::Ipv4Addr::from(four).to_string()

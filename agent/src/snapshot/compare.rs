@@ -1,4 +1,4 @@
-//! What differs between two looks at a host, and who caused it. Pure.
+//! Compares two snapshots of a host, and tells who caused each difference. Pure.
 
 use firedrill_wire::{InjectionId, api::Claim};
 
@@ -8,9 +8,9 @@ use crate::host::{
     nft::{self, PREFIX},
 };
 
-/// How many lines of a value that differs are shown.
+/// Maximum number of lines of a changed value that are shown.
 const SHOWN: usize = 4;
-/// How many characters of each.
+/// Maximum number of characters of each.
 const WIDTH: usize = 160;
 
 /// The runs that can have caused a difference, besides people.
@@ -18,11 +18,11 @@ const WIDTH: usize = 160;
 pub struct Parties<'a> {
     /// The run's claims, without those that its undo left to somebody else.
     pub claims: &'a [Claim],
-    /// The injections of other runs that were open between the two looks.
+    /// The injections of other runs that were open between the two snapshots.
     pub others: &'a [Other],
 }
 
-/// An injection of another run that was open between the two looks.
+/// An injection of another run that was open between the two snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Other {
     /// Its id.
@@ -35,16 +35,16 @@ pub struct Other {
     pub run: String,
 }
 
-/// What differs.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// What is ours or was claimed, and is not as it was.
+    /// Changes to our own objects, and to what was claimed.
     pub ours: Vec<String>,
     /// Changes by others: people or other runs.
     pub foreign: Vec<String>,
-    /// Differences in what this run and an open one both claimed: nobody can tell which of them caused these.
+    /// Changes to objects that this run and an open one both claimed: either may have caused them.
     pub unproven: Vec<String>,
-    /// How many things were compared.
+    /// Number of objects that were compared.
     pub compared: u64,
 }
 
@@ -54,9 +54,9 @@ pub fn compare(before: &Snapshot, after: &Snapshot, claims: &[Claim]) -> Differe
     compare_among(before, after, Parties { claims, others: &[] })
 }
 
-/// Compares, and tells by whom each difference was made. An object with the name of another run's injection belongs to
-/// that run, and so does everything that it claims. If this run claims it too, the difference is unproven while the other
-/// is open, and ours afterwards. Everything that this run claims or that has our prefix is ours; the rest is foreign.
+/// Compares, and decides who caused each difference. An object with the name of another run's injection belongs to that
+/// run, and so does everything that it claims. If this run claims it too, the difference is unproven while the other is
+/// open, and ours afterwards. Everything that this run claims or that has our prefix is ours; the rest is foreign.
 #[must_use]
 pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) -> Difference {
     let mut difference = Difference::default();
@@ -91,7 +91,7 @@ pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) 
 enum Maker<'a> {
     Ours,
     Other(&'a Other),
-    /// This run or that one; nobody can tell which.
+    /// This run or that one; it cannot be decided.
     Either(&'a Other),
     Foreign,
 }
@@ -105,7 +105,7 @@ impl<'a> Parties<'a> {
         for name in names {
             match self.others.iter().find(|other| other.has(name)) {
                 Some(other) => named = Some(other),
-                // One name of ours is enough, and one that nobody owns up to is ours.
+                // One name of ours is enough, and a name that no other run has is ours.
                 None => return Maker::Ours,
             }
         }
@@ -126,9 +126,9 @@ impl<'a> Parties<'a> {
 }
 
 impl Other {
-    /// Whether an object of that name is of this injection.
+    /// Whether an object of that name belongs to this injection.
     fn has(&self, name: &str) -> bool {
-        // Chains and interfaces have the same beginning, and more after it.
+        // Names of chains and interfaces have this prefix, with more after it.
         name == nft::table_name(&self.injection) || name.starts_with(&iptables::prefix(&self.injection))
     }
 }
@@ -136,12 +136,12 @@ impl Other {
 fn covers(claim: &Claim, key: &str) -> bool {
     let starts =
         |what: &str| key.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
-    // A process is claimed as such; what is compared of it is whether it is stopped.
+    // The claim is the process; the snapshot's key is whether it is stopped.
     let stopped = claim.what.strip_prefix("process:").map(|name| format!("stopped:{name}"));
     starts(&claim.what) || stopped.is_some_and(|what| starts(&what))
 }
 
-/// The lines that differ.
+/// Returns the lines that differ.
 fn parts(was: &str, is: &str) -> Vec<String> {
     let missing = was.lines().filter(|line| !is.lines().any(|other| other == *line));
     let added = is.lines().filter(|line| !was.lines().any(|other| other == *line));

@@ -1,4 +1,4 @@
-//! Filters that hang on queueing disciplines and classes, without the statistics of their actions.
+//! Filters of queueing disciplines and classes, without the statistics of their actions.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::host::Host;
 
-/// Where filters of `ingress` and `clsact` hang.
+/// The parents of the filters of `ingress` and `clsact`.
 const INGRESS: u32 = 0xffff_fff2;
 const EGRESS: u32 = 0xffff_fff3;
 
@@ -23,7 +23,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
         let index = qdisc.u32(4);
         match attr::text(&qdisc.attrs, 1).as_deref() {
             Some("ingress" | "clsact") => places.extend([(index, INGRESS), (index, EGRESS)]),
-            // One without a handle (noqueue, the default) can have no filters.
+            // A qdisc without a handle (noqueue, the default) cannot have filters.
             _ if qdisc.u32(8) == 0 => {}
             _ => places.push((index, qdisc.u32(8))),
         }
@@ -100,7 +100,7 @@ fn actions(_: u16) -> Mask {
     Mask::Nest(action)
 }
 
-/// Statistics; the index is the kernel's own.
+/// Statistics; the kernel chooses the index.
 fn action(kind: u16) -> Mask {
     match kind {
         2 => Mask::Nest(action_options),
@@ -109,8 +109,8 @@ fn action(kind: u16) -> Mask {
     }
 }
 
-/// Times; and of the parameters index, reference count and bind count, which stand in the first 20 bytes of all kinds
-/// that are in use beside `police`.
+/// Times; and of the parameters the index, reference count and bind count, which are in the first 20 bytes of all
+/// common kinds except `police`.
 fn action_options(kind: u16) -> Mask {
     match kind {
         1 => Mask::Drop,

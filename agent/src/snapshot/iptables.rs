@@ -1,8 +1,8 @@
-//! What `iptables-legacy` has in the kernel: chains with their policies and rules, without counters. What `iptables-nft`
-//! has is nftables'.
+//! Reads the rules of `iptables-legacy`: chains with their policies and rules, without counters. The rules of
+//! `iptables-nft` are part of nftables.
 //!
-//! Only where the old interface was ever used: looking makes no table be there. Where no program of that build is
-//! installed, or this process may not look, nobody can read it, and `doctor` says so.
+//! Reads only tables that exist already, so that reading creates none. If no legacy program is installed, or this
+//! process is not permitted, nothing is read, and `doctor` says so.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::host::{
     nft::expr::Family,
 };
 
-/// The names under which the old build is installed, the certain one first.
+/// The names of the legacy program, the certain one first.
 const PROGRAMS: [&str; 2] = ["iptables-legacy", "iptables"];
 
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
@@ -37,13 +37,13 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// The program that can read them, where there is one.
+/// Returns the program that can read them, if there is one.
 pub(crate) fn program(family: Family) -> Option<Program> {
     let programs = PROGRAMS.into_iter().map(|name| Program::new(name, family));
     programs.into_iter().find(|program| program.is_there() && program.flavour().ok() == Some(Flavour::Legacy))
 }
 
-/// By table and chain, the policy and the rules, a line each.
+/// The policy and the rules by table and chain, one line each.
 fn chains(saved: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::<String, String>::new();
     let mut table = "";

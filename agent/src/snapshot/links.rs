@@ -1,4 +1,4 @@
-//! Network interfaces: what they are, their flags (up or down), and whom they belong to.
+//! Network interfaces: their kinds, their flags (up or down), and their masters.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
         let mask = if find(&link.attrs, PEER_ELSEWHERE).is_some() { paired } else { attribute };
         let mut parts = parts(&link.attrs, mask);
         if link.u32(8) & UP == 0 {
-            // What is down has no carrier worth the name; what it rests on decides what the kernel says of it.
+            // An interface that is down has no meaningful carrier; the kernel reports that of the lower interface.
             parts.retain(|part| !part.starts_with("33="));
         }
         let value = format!(
@@ -38,12 +38,12 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// The other end's number means nothing here, and is another one whenever a host or a container was started again.
+/// The number of the other end has no meaning here, and changes whenever a host or a container restarts.
 fn paired(kind: u16) -> Mask {
     if kind == 5 { Mask::Drop } else { attribute(kind) }
 }
 
-/// Statistics, and how often the carrier changed.
+/// Statistics, and the number of carrier changes.
 fn attribute(kind: u16) -> Mask {
     match kind {
         7 | 23 | 35 | 47 | 48 => Mask::Drop,
@@ -57,7 +57,7 @@ fn family(kind: u16) -> Mask {
     if kind == 10 { Mask::Nest(ip6) } else { Mask::Keep }
 }
 
-/// How far finding a router has come, statistics, and the time of the last change.
+/// The progress of router discovery, statistics, and the time of the last change.
 fn ip6(kind: u16) -> Mask {
     if matches!(kind, 1 | 3 | 5 | 6) { Mask::Drop } else { Mask::Keep }
 }
@@ -71,7 +71,7 @@ fn info(kind: u16) -> Mask {
     }
 }
 
-/// A bridge's timers and tables. Other kinds lose these numbers too, which are rare settings of theirs.
+/// A bridge's timers and tables. Other kinds lose these numbers too, which are rare settings there.
 fn data(kind: u16) -> Mask {
     if matches!(kind, 16..=19 | 47 | 48) { Mask::Drop } else { Mask::Keep }
 }

@@ -1,23 +1,24 @@
-//! Attributes as canonical text, without those that change by themselves.
+//! Formats attributes as canonical text, without those that change by themselves.
 
 use std::fmt::Write as _;
 
 use firedrill_netlink::attributes;
 
-/// What becomes of an attribute.
+/// The treatment of an attribute.
 #[derive(Clone, Copy)]
 pub(super) enum Mask {
-    /// Stands as it is.
+    /// Kept as it is.
     Keep,
-    /// Changes by itself; left out.
+    /// Left out, because it changes by itself.
     Drop,
-    /// Holds attributes, which are looked at by these rules.
+    /// Holds attributes, to which these rules apply.
     Nest(fn(u16) -> Mask),
-    /// Is replaced by what this makes of it.
+    /// Replaced by the result of this function.
     Text(fn(&[u8]) -> String),
 }
 
-/// The attributes in the kernel's order, as `kind=value` with values in hex, or as text where they are one.
+/// Formats attributes in the kernel's order as `kind=value`. Values are texts where possible, and hexadecimal
+/// otherwise.
 pub(super) fn parts(bytes: &[u8], mask: fn(u16) -> Mask) -> Vec<String> {
     attributes(bytes)
         .filter_map(|(kind, value)| {
@@ -37,7 +38,7 @@ pub(super) fn canonical(bytes: &[u8], mask: fn(u16) -> Mask) -> String {
     parts(bytes, mask).join(" ")
 }
 
-/// A text in quotes, or hex.
+/// Formats a text in quotes, or bytes as hexadecimal.
 pub(super) fn plain(value: &[u8]) -> String {
     if let Some((0, text)) = value.split_last().map(|(last, text)| (*last, text))
         && text.len() > 1

@@ -1,7 +1,7 @@
 //! The nftables ruleset of all families: tables, chains with their rules, sets with their elements, objects, flow tables.
 //!
-//! Rules that `iptables-nft` made are among them; those of `iptables-legacy` are not nftables'. A
-//! kernel without nf_tables has none.
+//! Includes the rules of `iptables-nft`, but not those of `iptables-legacy`, which are not in nftables. A kernel
+//! without nf_tables has none.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// Old kernels know no objects or flow tables, and so have none.
+/// Old kernels do not know objects or flow tables, and so have none.
 fn optional(listed: Result<Vec<Message>, NetlinkError>) -> Result<Vec<Message>, NetlinkError> {
     match listed {
         Err(NetlinkError {
@@ -106,7 +106,7 @@ fn elements(message: &Message, attrs: &[u8]) -> Result<Vec<String>, SnapshotErro
     let family = message.body.first().copied().unwrap_or(ANY);
     let which = Attrs::new().text(1, &name(attrs, 1)).text(2, &name(attrs, 2));
     let listed = match list(family, Kind::GetElements, &which) {
-        // The set went away between two looks; the next snapshot will say so.
+        // The set was removed between two requests; the next snapshot will show that.
         Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => Vec::new(),
         other => other?,
     };
@@ -116,12 +116,12 @@ fn elements(message: &Message, attrs: &[u8]) -> Result<Vec<String>, SnapshotErro
         .flat_map(attributes)
         .map(|(_, one)| canonical(one, element))
         .collect();
-    // The order is that of a hash.
+    // The kernel lists them in the order of a hash table.
     lines.sort_unstable();
     Ok(lines)
 }
 
-/// A rule as `meta{…} cmp{…} counter{}`.
+/// Formats a rule as `meta{…} cmp{…} counter{}`.
 fn rule(attrs: &[u8]) -> String {
     let mut text = expressions(attr::find(attrs, 4).unwrap_or_default());
     for kind in [5, 7] {
@@ -152,17 +152,17 @@ fn expression(one: &[u8]) -> String {
     format!("{name}{{{}}}", canonical(data, mask))
 }
 
-/// Use count and handle; the owner's address differs after each restart of a firewall.
+/// Use count and handle; and the owner's address, which differs after each restart of a firewall.
 fn table(kind: u16) -> Mask {
     if matches!(kind, 3 | 4 | 7) { Mask::Drop } else { Mask::Keep }
 }
 
-/// Handle, use count, counters, transaction's number.
+/// Handle, use count, counters, transaction number.
 fn chain(kind: u16) -> Mask {
     if matches!(kind, 2 | 6 | 8 | 11) { Mask::Drop } else { Mask::Keep }
 }
 
-/// Transaction's number, handle, count.
+/// Transaction number, handle, count.
 fn set(kind: u16) -> Mask {
     match kind {
         10 | 16 | 20 => Mask::Drop,

@@ -1,4 +1,4 @@
-//! Processes that a signal has stopped. Nothing else about processes: they come and go.
+//! Processes that a signal has stopped. Nothing else about processes, because they come and go.
 
 use std::collections::BTreeMap;
 

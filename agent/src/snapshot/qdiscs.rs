@@ -12,7 +12,7 @@ use super::{
 };
 use crate::host::Host;
 
-/// The kernel gives these handles out by itself, in an order of its own.
+/// The kernel assigns these handles by itself, in no fixed order.
 const FIRST_AUTOMATIC: u32 = 0x8000;
 /// Their classes are flows that come and go with packets.
 const FLOWS: [&str; 5] = ["fq_codel", "sfq", "fq", "cake", "fq_pie"];
@@ -42,10 +42,10 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// Interface and kind of each queueing discipline.
+/// Returns the interface and kind of each queueing discipline.
 ///
 /// # Errors
-/// The kernel did not say.
+/// The kernel could not list them.
 pub(crate) fn kinds() -> Result<Vec<(String, String)>, SnapshotError> {
     let names = names()?;
     let kind = |qdisc: &Seen| attr::text(&qdisc.attrs, 1).unwrap_or_default();
@@ -57,7 +57,7 @@ pub(super) fn all() -> Result<Vec<Seen>, SnapshotError> {
     dump("queueing disciplines", QDISCS, &[0; TC_HEADER])
 }
 
-/// The header that asks for what hangs on an interface and a parent.
+/// Returns the header of a request for the qdiscs of an interface and a parent.
 pub(super) fn header(index: u32, parent: u32) -> [u8; TC_HEADER] {
     let mut header = [0; TC_HEADER];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
@@ -65,7 +65,7 @@ pub(super) fn header(index: u32, parent: u32) -> [u8; TC_HEADER] {
     header
 }
 
-/// A handle as people write it; one that the kernel gave out by itself is not the thing's name.
+/// Formats a handle; one that the kernel assigned by itself does not identify the object.
 pub(super) fn handle(handle: u32) -> String {
     let (major, minor) = (handle >> 16, handle & 0xffff);
     match handle {
@@ -76,7 +76,7 @@ pub(super) fn handle(handle: u32) -> String {
     }
 }
 
-/// htb counts among its options (the last of five numbers) what passed it by.
+/// The last of htb's five option values counts packets that were sent directly.
 fn htb(kind: u16) -> Mask {
     fn options(kind: u16) -> Mask {
         if kind == 2 { Mask::Text(|numbers| hex(numbers.get(..16).unwrap_or(numbers))) } else { Mask::Keep }

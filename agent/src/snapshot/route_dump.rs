@@ -1,4 +1,4 @@
-//! What rtnetlink lists, split into the family's header and its attributes, and the names of interfaces.
+//! Lists rtnetlink objects, split into the family's header and the attributes, and the names of interfaces.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) const FILTERS: u16 = 46;
 pub(super) const LINK_HEADER: usize = 16;
 pub(super) const TC_HEADER: usize = 20;
 
-/// One thing that was listed.
+/// One listed object.
 pub(super) struct Seen {
     pub(super) header: Vec<u8>,
     pub(super) attrs: Vec<u8>,
@@ -33,7 +33,7 @@ impl Seen {
     }
 }
 
-/// Lists what a header asks for; a kernel without the class has none of it.
+/// Lists the objects that a header asks for; none if the kernel does not know the class.
 pub(super) fn dump(what: &str, kind: u16, header: &[u8]) -> Result<Vec<Seen>, SnapshotError> {
     let request = Request { kind, flags: 0, body: header.to_vec() };
     let listed = match Socket::open(libc::NETLINK_ROUTE)?.dump(&format!("list {what}"), &request) {
@@ -56,7 +56,7 @@ pub(super) fn names() -> Result<BTreeMap<u32, String>, SnapshotError> {
     Ok(links.iter().map(|link| (link.u32(4), attr::text(&link.attrs, 3).unwrap_or_default())).collect())
 }
 
-/// An interface's name, or its number where it has gone meanwhile.
+/// Returns an interface's name, or its number if it is gone.
 pub(super) fn name(names: &BTreeMap<u32, String>, index: u32) -> String {
     names.get(&index).cloned().unwrap_or_else(|| format!("index-{index}"))
 }

@@ -32,7 +32,8 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
             if let Some(index) =
                 attr::find(&route.attrs, 1).filter(|to| is_of_link(to)).and(attr::find(&route.attrs, 4))
             {
-                // Each interface has its own, and nobody looks for one without naming it: their order means nothing.
+                // Each interface has its own routes of this kind, and lookups name the interface: their order has no
+                // meaning.
                 let index = index.try_into().map_or(0, u32::from_ne_bytes);
                 key = format!("{key} {}", name(&names, index));
             }
@@ -52,12 +53,12 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// Whether an IPv6 destination means something on one link only: link-local and multicast.
+/// Whether an IPv6 destination is valid on one link only: link-local and multicast.
 fn is_of_link(to: &[u8]) -> bool {
     matches!(to, [0xfe, 0x80..=0xbf, ..] | [0xff, _, ..]) && to.len() == 16
 }
 
-/// Use and age; the time that is left.
+/// Use count and age; the remaining lifetime.
 fn attribute(kind: u16) -> Mask {
     if matches!(kind, 12 | 23) { Mask::Drop } else { Mask::Keep }
 }

@@ -1,4 +1,4 @@
-//! Services, by manager and name: what they do and what their manager means them to do.
+//! Services by manager and name: their present state, and the state that their manager wants.
 
 use std::collections::BTreeMap;
 

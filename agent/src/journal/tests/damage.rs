@@ -44,7 +44,7 @@ fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
                 assert_eq!(known, line != intent || known, "byte {at} ^ {flip:#x} of line {line}: {id}");
             }
             assert!(line < records);
-            // What was in force is undone still, unless its own intent was hit.
+            // Injections in force are still undone, unless their own intent was hit.
             if line != 2 {
                 assert!(
                     open(&replayed).iter().any(|(id, _)| *id == "b"),

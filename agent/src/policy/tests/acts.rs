@@ -1,4 +1,4 @@
-//! Probes, exchanges of packets and the release of a halt are asked about too.
+//! The policy also decides about probes, exchanges of packets and the release of a halt.
 
 use firedrill_wire::{
     api::StartProbes,

@@ -1,4 +1,4 @@
-//! The environment is the host's word.
+//! The environment is set by the host alone.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn of(environments: &[&str]) -> Caller {
     Caller { environments: environments.iter().map(ToString::to_string).collect(), ..alice() }
 }
 
-/// Whether a free policy lets somebody stop a service.
+/// Whether a policy without rules allows somebody to stop a service.
 fn may(caller: &Caller, scenario: Option<&str>, host: Option<&str>) -> Result<(), Problem> {
     let fault = stop("checkout");
     let act = Act::Fault { fault: &fault, hold: Span::secs(20) };
@@ -59,7 +59,7 @@ fn rules_go_by_the_environment_of_the_host() {
 }
 
 proptest! {
-    /// The environment that a scenario claims never allows anything: it can only be one more reason to refuse.
+    /// The environment that a scenario names never allows anything: it can only be one more reason to refuse.
     #[test]
     fn claims_never_help(
         own in prop::collection::vec("[a-c]", 0..3),
