@@ -7,7 +7,6 @@ mod approve;
 mod attack;
 mod baseline;
 mod bell;
-mod book;
 mod bounds;
 mod clock;
 mod collect;
@@ -16,6 +15,7 @@ mod guard;
 mod heal;
 mod input;
 mod prepare;
+mod recorder;
 pub mod screen;
 mod tracked;
 mod vantage;
@@ -45,8 +45,8 @@ use crate::{
     log::{Event, Log, LogError, Outcome, RunOutcome},
     plan::{Plan, model::COORDINATOR},
 };
-use book::Book;
 use input::{Input, Stop};
+use recorder::Recorder;
 use screen::Observer;
 use tracked::Tracked;
 
@@ -136,7 +136,7 @@ struct Run {
     plan: Arc<Plan>,
     digest: String,
     clock: RunClock,
-    book: Book,
+    recorder: Recorder,
     peers: BTreeMap<String, Peer>,
     tracked: BTreeMap<InjectionId, Tracked>,
     /// Injections that this run itself has asked agents to put back, and when first. An undo on request without such an entry,
@@ -182,7 +182,7 @@ impl Drop for Run {
         if let Some(local) = self.local.take() {
             local.stop();
         }
-        self.book.close();
+        self.recorder.close();
     }
 }
 
@@ -194,13 +194,13 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
     let clock = RunClock::start();
     let id = clock.run_id(&plan.name);
     let folder = options.out.join(id.as_str());
-    let book = Book::create(&folder, clock, options.observer)?;
+    let recorder = Recorder::create(&folder, clock, options.observer)?;
     let plan = Arc::new(plan);
-    let mut run = Run::new(id.clone(), &plan, clock, book, options.operator.clone());
+    let mut run = Run::new(id.clone(), &plan, clock, recorder, options.operator.clone());
     run.approvals = options.approvals;
     run.identity = Some(Arc::clone(&options.identity));
     run.folder.clone_from(&folder);
-    run.book.write(Event::RunStarted {
+    run.recorder.write(Event::RunStarted {
         run: id.clone(),
         plan: Box::new((*plan).clone()),
         wall: clock.wall(),
@@ -208,7 +208,7 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         attempt: options.attempt,
     })?;
-    run.book.write(Event::Clock {
+    run.recorder.write(Event::Clock {
         host: COORDINATOR.to_owned(),
         boot_at_zero_us: clock.zero_there(0),
         uncertainty_us: 0,
@@ -216,7 +216,7 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
     })?;
     let whole = match run.whole(&options.identity, options.plan_only).await {
         Ok((outcome, answers)) => {
-            run.book.write(Event::RunEnded { outcome: outcome.clone() }).map(|()| (outcome, answers))
+            run.recorder.write(Event::RunEnded { outcome: outcome.clone() }).map(|()| (outcome, answers))
         }
         Err(error) => Err(error),
     };
@@ -227,14 +227,14 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
 }
 
 impl Run {
-    fn new(id: RunId, plan: &Arc<Plan>, clock: RunClock, book: Book, operator: String) -> Self {
+    fn new(id: RunId, plan: &Arc<Plan>, clock: RunClock, recorder: Recorder, operator: String) -> Self {
         let (mail, inbox) = mpsc::unbounded_channel();
         Self {
             digest: plan.digest(),
             guard: guard::Watch::new(plan),
             id,
             clock,
-            book,
+            recorder,
             peers: BTreeMap::new(),
             tracked: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -264,19 +264,19 @@ impl Run {
     /// After the log broke (a full disk, say): nothing more can be told, but everything is put back and looked at.
     async fn salvage(&mut self, error: RunError) -> RunError {
         let RunError::Log(source) = error else { return error };
-        self.book.give_up_file();
-        self.book.say(&format!("{source}; everything is put back now"));
+        self.recorder.give_up_file();
+        self.recorder.say(&format!("{source}; everything is put back now"));
         self.finishing = true;
         // With the file given up nothing of this fails.
         let _ = self.heal("the log cannot be written").await;
         let _ = self.stop_probes().await;
         let _ = self.prove().await;
         let outcome = RunOutcome::Failed(format!("its log broke: {source}"));
-        let _ = self.book.write(Event::RunEnded { outcome });
+        let _ = self.recorder.write(Event::RunEnded { outcome });
         let left =
             self.proofs.iter().filter(|(_, end)| !matches!(end, Some(HostState::Clean | HostState::Gone)));
         let left = left.map(|(host, _)| host.clone()).collect();
-        let mut whole = self.book.take_log();
+        let mut whole = self.recorder.take_log();
         whole.warnings.push(format!("the file is incomplete: {source}"));
         RunError::Broken { source, left, whole: Box::new(whole) }
     }
@@ -305,7 +305,7 @@ impl Run {
                     let text = format!(
                         "an undo on this machine can tell this run to end only over its hosts: {error}"
                     );
-                    self.book.write(Event::Note { text })?;
+                    self.recorder.write(Event::Note { text })?;
                     None
                 }
             }
@@ -346,7 +346,7 @@ impl Run {
     fn refused(&mut self, why: String) -> Result<RunOutcome, RunError> {
         for attack in 0..self.plan.attacks.len() {
             let outcome = Outcome::NotRun(format!("refused: {why}"));
-            self.book.write(Event::AttackEnded { attack, outcome, verdict: None })?;
+            self.recorder.write(Event::AttackEnded { attack, outcome, verdict: None })?;
         }
         Ok(RunOutcome::Refused(why))
     }
@@ -358,7 +358,7 @@ impl Run {
         for (index, attack) in plan.attacks.iter().enumerate() {
             if let Some(outcome) = &ended {
                 let why = format!("the run had ended: {}", outcome.reason());
-                self.book.write(Event::AttackEnded {
+                self.recorder.write(Event::AttackEnded {
                     attack: index,
                     outcome: Outcome::NotRun(why),
                     verdict: None,
@@ -428,7 +428,8 @@ impl Run {
         let now = self.clock.now_us();
         if self.stop.is_none() {
             if let Some(tripped) = self.guard.look(now) {
-                self.book.write(Event::GuardTripped { why: tripped.why.clone(), blind: tripped.blind })?;
+                self.recorder
+                    .write(Event::GuardTripped { why: tripped.why.clone(), blind: tripped.blind })?;
                 self.stop = Some(Stop::Guard(tripped.why));
             } else if let Some(limit) = self.plan.ci.as_ref().and_then(|ci| ci.time_limit)
                 && now > i64::try_from(limit.as_micros()).unwrap_or(i64::MAX)
@@ -436,7 +437,7 @@ impl Run {
                 self.stop = Some(Stop::Failed(format!("the time limit of {limit} is over")));
             }
         }
-        self.book.show(now, &self.guard);
+        self.recorder.show(now, &self.guard);
         Ok(())
     }
 

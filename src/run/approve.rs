@@ -82,8 +82,8 @@ impl Run {
         approve: &Approve,
     ) -> Result<Result<(), String>, RunError> {
         let wanted = usize::try_from(approve.people).unwrap_or(usize::MAX);
-        let before = self.book.len();
-        self.book.write(Event::ApprovalAsked { attack: index, people: approve.people })?;
+        let before = self.recorder.len();
+        self.recorder.write(Event::ApprovalAsked { attack: index, people: approve.people })?;
         self.asking = Some(index);
         let answer = self.ask_people(index, attack, approve, wanted, before).await;
         self.asking = None;
@@ -101,7 +101,7 @@ impl Run {
         for path in self.approvals.given.clone() {
             self.take_approval(&path)?;
         }
-        let agreed = self.book.approvals(index, before).0.len();
+        let agreed = self.recorder.approvals(index, before).0.len();
         if agreed >= wanted {
             return Ok(Ok(()));
         }
@@ -113,7 +113,7 @@ impl Run {
             )));
         }
         let or_yes = if wanted == 1 { "yes, " } else { "" };
-        self.book.say(&format!(
+        self.recorder.say(&format!(
             "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or type {or_yes}the file that \
              they signed, or no",
             attack.name,
@@ -127,13 +127,13 @@ impl Run {
         let until = self.clock.now_us() + signed(approve.expires.as_micros());
         let answer = self
             .pump(until, |run| {
-                let (names, no) = run.book.approvals(index, before);
+                let (names, no) = run.recorder.approvals(index, before);
                 no || names.len() >= wanted
             })
             .await;
         looking.abort();
         let answer = answer?;
-        let (names, no) = self.book.approvals(index, before);
+        let (names, no) = self.recorder.approvals(index, before);
         Ok(match answer {
             Err(stop) => Err(stop.reason()),
             Ok(_) if no => Err("somebody said no".to_owned()),
@@ -153,14 +153,14 @@ impl Run {
         };
         match verified {
             Err(why) => {
-                self.book.say(&format!("an approval does not count: {why}"));
+                self.recorder.say(&format!("an approval does not count: {why}"));
                 Ok(())
             }
             Ok(Approval { by, serial, .. }) => {
-                if self.book.approvals(attack, 0).0.contains(&by) {
+                if self.recorder.approvals(attack, 0).0.contains(&by) {
                     return Ok(());
                 }
-                self.book.write(Event::ApprovalGiven { attack, by, yes: true, certificate: Some(serial) })
+                self.recorder.write(Event::ApprovalGiven { attack, by, yes: true, certificate: Some(serial) })
             }
         }
     }

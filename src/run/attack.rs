@@ -92,7 +92,7 @@ impl Run {
             self.ended(index, Outcome::Aborted(stop.reason()), None)?;
             return Ok(Err(stop));
         }
-        let verdict = self.book.verdict(index)?;
+        let verdict = self.recorder.verdict(index)?;
         self.ended(index, Outcome::Ran, Some(verdict))?;
         if let Err(stop) = self.after(attack, verdict, &format!("\"{}\" was {verdict}", attack.name)) {
             return Ok(Err(stop));
@@ -101,7 +101,7 @@ impl Run {
     }
 
     fn ended(&mut self, attack: usize, outcome: Outcome, verdict: Option<Verdict>) -> Result<(), RunError> {
-        self.book.write(Event::AttackEnded { attack, outcome, verdict })
+        self.recorder.write(Event::AttackEnded { attack, outcome, verdict })
     }
 
     /// Which needed attack did not run, or was violated.
@@ -113,7 +113,7 @@ impl Run {
                 .iter()
                 .enumerate()
                 .filter(|(_, one)| &one.name == needed || &one.base == needed);
-            groups.map(|(index, _)| self.book.ended_as(index)).find_map(|ended| match ended {
+            groups.map(|(index, _)| self.recorder.ended_as(index)).find_map(|ended| match ended {
                 Some((Outcome::Ran, Some(Verdict::Held | Verdict::Unknown))) => None,
                 Some((Outcome::Ran, _)) => Some(format!("it needs \"{needed}\", which was violated")),
                 _ => Some(format!("it needs \"{needed}\", which did not run")),
@@ -136,7 +136,7 @@ impl Run {
 
     fn phase(&mut self, attack: usize, phase: Phase, length: Span) -> Result<i64, RunError> {
         let until_us = self.clock.now_us() + signed(length.as_micros());
-        self.book.write(Event::Phase { attack, phase, until_us })?;
+        self.recorder.write(Event::Phase { attack, phase, until_us })?;
         Ok(until_us)
     }
 
@@ -177,7 +177,7 @@ impl Run {
         let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
         let patience = self.clock.now_us() + signed(slowest.as_micros()) + GRACE_US;
         let plan = Arc::clone(&self.plan);
-        let seen = |run: &Self| Baseline::of(&plan, attack, (from, until), run.book.bins(from)).judge();
+        let seen = |run: &Self| Baseline::of(&plan, attack, (from, until), run.recorder.bins(from)).judge();
         let judged = self.pump(patience, |run| seen(run).is_final()).await?;
         if let Err(stop) = judged {
             return Ok(Err(stop));
@@ -247,7 +247,7 @@ impl Run {
             body.injections.push(ArmOne { id, start_boot_us, hold, fingerprint });
         }
         for (id, injection, own_start_us) in armed {
-            self.book.write(Event::Armed {
+            self.recorder.write(Event::Armed {
                 attack: index,
                 injection: id.clone(),
                 host: injection.host.clone(),
@@ -321,7 +321,7 @@ impl Run {
     /// Takes back an arming that did not come about everywhere: injection by injection, because a run that is undone as a
     /// whole can inject nothing more.
     async fn disarm(&mut self, index: usize, why: &str) -> Result<(), RunError> {
-        self.book.write(Event::Note { text: format!("disarming: {why}") })?;
+        self.recorder.write(Event::Note { text: format!("disarming: {why}") })?;
         let asks = self.tracked.iter().filter(|(_, one)| one.attack == index);
         let asks = asks
             .map(|(id, one)| (one.host.clone(), UndoScope::Injection(id.clone()), vec![id.clone()]))
@@ -330,7 +330,7 @@ impl Run {
         let patience = signed(self.plan.lease.as_micros()) + GRACE_US;
         if !self.put_back(asks, patience, |run| run.settled(index)).await? {
             let text = self.waiting_for();
-            self.book.write(Event::Note { text })?;
+            self.recorder.write(Event::Note { text })?;
         }
         self.rest();
         Ok(())
@@ -368,7 +368,7 @@ impl Run {
         }
         let longest = attack.injections.iter().map(|one| one.at + one.hold).max().unwrap_or(attack.hold);
         let until = start_us + signed(longest.as_micros());
-        self.book.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
+        self.recorder.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
         self.exchange(index, attack, Moment::During, start_us);
         // A host that goes down cannot say that it did: it is over when it is back with another boot.
         let down: Vec<&str> = attack
@@ -401,7 +401,7 @@ impl Run {
         };
         if !over {
             let open = self.waiting_for();
-            self.book.write(Event::Note { text: format!("the fault's time is over; {open}") })?;
+            self.recorder.write(Event::Note { text: format!("the fault's time is over; {open}") })?;
         }
         self.rest();
         let until = self.phase(index, Phase::Recovery, attack.recovery)?;

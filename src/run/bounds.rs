@@ -239,7 +239,7 @@ impl Run {
                     one.why
                 ),
             };
-            self.book.write(Event::Note { text })?;
+            self.recorder.write(Event::Note { text })?;
         }
         Ok(match room {
             Room::Enough => Ok(Some(bounds)),

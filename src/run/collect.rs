@@ -10,8 +10,8 @@ use std::{
 
 use super::{
     Run, RunClock, RunError,
-    book::Book,
     clock::signed,
+    recorder::Recorder,
     screen::Observer,
     tracked::Tracked,
     watchers::{self, Follow},
@@ -114,8 +114,8 @@ pub async fn collect(
     let left = Left::of(writer.log());
     let clock = RunClock::resume(&wall, left.zeros.get(COORDINATOR));
     let plan: Arc<crate::plan::Plan> = Arc::from(plan);
-    let book = Book::resume(writer, clock, observer);
-    let mut run = Run::new(id, &plan, clock, book, operator.to_owned());
+    let recorder = Recorder::resume(writer, clock, observer);
+    let mut run = Run::new(id, &plan, clock, recorder, operator.to_owned());
     run.finishing = true;
     match run.finish_for_another(identity, left).await {
         Ok(outcome) => Ok(outcome),
@@ -136,9 +136,9 @@ impl Run {
         let operator = run.operator.clone();
         let (ended, only) = left.outcome.unzip();
         let why = if ended.is_some() { "hosts were unproven" } else { "the coordinator had died" };
-        run.book.write(Event::Note { text: format!("collected by {operator}: {why}") })?;
+        run.recorder.write(Event::Note { text: format!("collected by {operator}: {why}") })?;
         if let Err(why) = run.connect(identity, &left.events, true, only.as_ref()).await? {
-            run.book.write(Event::Note { text: format!("not all is well: {why}") })?;
+            run.recorder.write(Event::Note { text: format!("not all is well: {why}") })?;
         }
         for (host, zeros) in left.zeros {
             if let Some(peer) = run.peers.get_mut(&host) {
@@ -171,14 +171,14 @@ impl Run {
             } else {
                 Outcome::NotRun("the coordinator died before it".to_owned())
             };
-            run.book.write(Event::AttackEnded { attack: index, outcome, verdict: None })?;
+            run.recorder.write(Event::AttackEnded { attack: index, outcome, verdict: None })?;
         }
         run.prove().await?;
         let until = run.clock.now_us() + signed(500_000);
         run.pump_anyway(until, |_| false).await?;
         let died = || RunOutcome::Failed("the coordinator died; collected afterwards".to_owned());
         let outcome = ended.unwrap_or_else(died);
-        run.book.write(Event::RunEnded { outcome: outcome.clone() })?;
+        run.recorder.write(Event::RunEnded { outcome: outcome.clone() })?;
         Ok(outcome)
     }
 }

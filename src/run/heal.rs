@@ -25,7 +25,7 @@ impl Run {
         if !self.anything_open() {
             return Ok(());
         }
-        self.book.write(Event::Note { text: format!("healing every host: {why}") })?;
+        self.recorder.write(Event::Note { text: format!("healing every host: {why}") })?;
         // Agents refuse whatever comes of the run after this.
         self.undone = true;
         let mut asks = Vec::new();
@@ -38,7 +38,7 @@ impl Run {
         let patience = signed(self.plan.lease.as_micros()) + PATIENCE_US;
         if !self.put_back(asks, patience, |run| !run.anything_open()).await? {
             let text = self.waiting_for();
-            self.book.write(Event::Note { text })?;
+            self.recorder.write(Event::Note { text })?;
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Run {
     pub(super) fn proven(&mut self, host: String, end: Result<EndState, String>) -> Result<(), RunError> {
         let end = end.unwrap_or_else(|why| self.no_proof(&host, why));
         self.proofs.insert(host.clone(), Some(end.state));
-        self.book.write(Event::HostEnded { host, end })
+        self.recorder.write(Event::HostEnded { host, end })
     }
 
     fn no_proof(&self, host: &str, why: String) -> EndState {

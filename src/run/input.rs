@@ -95,7 +95,7 @@ impl Run {
         match input {
             Input::Agent { host, event } => self.take_event(host, event),
             Input::Bin { vantage, bin } => self.take_bin(vantage, bin),
-            Input::Exchanged(event) => self.book.write(*event),
+            Input::Exchanged(event) => self.recorder.write(*event),
             Input::BinsEnded { vantage } => {
                 self.measuring.remove(&vantage);
                 Ok(())
@@ -104,7 +104,7 @@ impl Run {
                 if let Some(peer) = self.peers.get_mut(&host)
                     && std::mem::replace(&mut peer.reachable, false)
                 {
-                    self.book.write(Event::LinkLost { host, why })?;
+                    self.recorder.write(Event::LinkLost { host, why })?;
                 }
                 Ok(())
             }
@@ -113,10 +113,10 @@ impl Run {
                 if self.stop.is_some() || self.finishing {
                     self.insisted += 1;
                     let waiting = self.waiting_for();
-                    self.book.say(&waiting);
+                    self.recorder.say(&waiting);
                 } else {
                     self.stop = Some(Stop::Person(format!("stopped by {name}")));
-                    self.book
+                    self.recorder
                         .say(&format!("{name}: putting everything back; once more says what it waits for"));
                 }
                 Ok(())
@@ -142,7 +142,7 @@ impl Run {
                 }
                 end => self.proven(host, end),
             },
-            Input::Restarted { vantage } => self.book.write(Event::Note {
+            Input::Restarted { vantage } => self.recorder.write(Event::Note {
                 text: format!("{vantage} measures again; its agent had been restarted"),
             }),
         }
@@ -176,7 +176,7 @@ impl Run {
                 self.stop.get_or_insert(Stop::Failed(why));
             }
         }
-        self.book.write(Event::Agent { host, happened_us, what: event })
+        self.recorder.write(Event::Agent { host, happened_us, what: event })
     }
 
     /// The reason to end the run, if a person undid one of its faults or halted one of its targets.
@@ -223,7 +223,7 @@ impl Run {
             return Ok(());
         };
         self.guard.window.push(&vantage, start_us, &bin);
-        self.book.measured(vantage, start_us, bin)
+        self.recorder.measured(vantage, start_us, bin)
     }
 
     fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {
@@ -233,7 +233,7 @@ impl Run {
         let rebooted = peer.boot_id != offset.boot_id;
         peer.boot_id.clone_from(&offset.boot_id);
         peer.zeros.insert(offset.boot_id.clone(), boot_at_zero_us);
-        self.book.write(Event::Clock {
+        self.recorder.write(Event::Clock {
             host: host.to_owned(),
             boot_at_zero_us,
             uncertainty_us: offset.uncertainty_us,
@@ -241,7 +241,7 @@ impl Run {
         })?;
         let early = std::mem::take(&mut peer.early);
         if was_lost || rebooted {
-            self.book.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
+            self.recorder.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
         }
         // A bin of a boot that was never measured stays without a place: a hole is honest, a guess is not.
         early
@@ -258,18 +258,18 @@ impl Run {
             "n" | "no" | "stop" => ("terminal".to_owned(), false),
             "y" | "yes" if self.wants_others(attack) => {
                 let by = &self.operator;
-                self.book
+                self.recorder
                     .say(&format!("{by} runs this; where several people are asked for, others must approve"));
                 return Ok(());
             }
             "y" | "yes" => (self.operator.clone(), true),
             _ => return self.take_approval(Path::new(line)),
         };
-        self.book.write(Event::ApprovalGiven { attack, by, yes, certificate: None })
+        self.recorder.write(Event::ApprovalGiven { attack, by, yes, certificate: None })
     }
 
     fn take_gap(&mut self, from_us: i64, to_us: i64) -> Result<(), RunError> {
-        self.book.write(Event::Gap { from_us, to_us })?;
+        self.recorder.write(Event::Gap { from_us, to_us })?;
         let gap = to_us - from_us;
         if gap > signed(self.plan.lease.as_micros()) {
             let seconds = gap / 1_000_000;
@@ -301,9 +301,9 @@ impl Run {
                 }
                 Ok(())
             }
-            Err(why) => {
-                self.book.write(Event::Note { text: format!("{host} has not answered to undo yet: {why}") })
-            }
+            Err(why) => self
+                .recorder
+                .write(Event::Note { text: format!("{host} has not answered to undo yet: {why}") }),
         }
     }
 }

@@ -228,7 +228,7 @@ impl Run {
                     refusals.push((host.clone(), why));
                 }
                 let written = Event::Prepared { host: host.clone(), attack, prepared: prepared.clone() };
-                self.book.write(written)?;
+                self.recorder.write(written)?;
                 answers.push(Answer { host: host.clone(), attack, prepared });
             }
             if let Some(error) = error {

@@ -147,7 +147,7 @@ impl Run {
                 let text = format!(
                     "{early} measurements of {name} have no place in time: its clock was not measured"
                 );
-                self.book.write(Event::Note { text })?;
+                self.recorder.write(Event::Note { text })?;
             }
         }
         Ok(())

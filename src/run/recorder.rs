@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Where all that happens is written down.
-pub(super) struct Book {
+pub(super) struct Recorder {
     writer: Writer,
     /// Measurements since the current baseline began: arrival, vantage, start, and bin.
     baseline: Option<Vec<(i64, String, i64, Bin)>>,
@@ -22,7 +22,7 @@ pub(super) struct Book {
     observer: Box<dyn Observer>,
 }
 
-impl Book {
+impl Recorder {
     /// Makes the run's folder and its log.
     pub(super) fn create(
         folder: &Path,
