@@ -3,7 +3,6 @@
 //! Never reads a clock, nor a file but a log's own measurements ([`judge`]), never panics on a log, and never says `held` of what
 //! was not measured. A log may be cut at any record: what it does not show is `unknown`.
 
-mod acts;
 pub mod card;
 pub(crate) mod causes;
 mod disagree;
@@ -16,6 +15,7 @@ mod landed;
 pub mod latency;
 mod met;
 mod part;
+mod phases;
 mod points;
 mod requests;
 pub(crate) mod samples;
@@ -31,11 +31,11 @@ pub(crate) use facts::Facts;
 pub use judge::{goal_text, good_enough};
 pub use window::Window;
 
-use acts::Acts;
 use card::{AttackCard, Course, HostCard, PhaseCard};
 use firedrill_wire::api::HostState;
 use judge::Bench;
 use landed::Doubt;
+use phases::Phases;
 use samples::Samples;
 use stream::{Blind, Eye, Judged};
 
@@ -110,7 +110,7 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
 fn judge_attack(
     facts: &Facts<'_>,
     plan: &Plan,
-    (index, acts): (usize, &Acts),
+    (index, phases): (usize, &Phases),
     samples: &Samples<'_>,
     more: Vec<Doubt>,
 ) -> AttackCard {
@@ -132,26 +132,26 @@ fn judge_attack(
         why: Vec::new(),
         score: None,
         phases: Vec::new(),
-        fault_from_us: acts.fault_us,
-        healed_us: acts.healed_us,
+        fault_from_us: phases.fault_us,
+        healed_us: phases.healed_us,
         objectives: Vec::new(),
         figures: Vec::new(),
         disagreements: Vec::new(),
-        causes: causes::all(samples, plan, attack, logged, acts),
+        causes: causes::all(samples, plan, attack, logged, phases),
         injections: landed::cards(facts, index, logged),
     };
     if let Course::NotRun(why) = &card.course {
         card.why.push(why.clone());
         return card;
     }
-    card.phases = acts
+    card.phases = phases
         .all
         .iter()
-        .map(|act| PhaseCard { phase: act.phase, from_us: act.from_us, until_us: act.until_us })
+        .map(|span| PhaseCard { phase: span.phase, from_us: span.from_us, until_us: span.until_us })
         .collect();
-    let mut doubts = landed::doubts(facts, index, logged, acts);
+    let mut doubts = landed::doubts(facts, index, logged, phases);
     doubts.extend(more);
-    let mut bench = Bench { facts, plan, attack, acts, samples, doubts };
+    let mut bench = Bench { facts, plan, attack, phases, samples, doubts };
     // First of all, because it explains all that follows.
     if let Some(doubt) = bench.baseline() {
         bench.doubts.insert(0, doubt);
@@ -160,7 +160,7 @@ fn judge_attack(
     card.figures = figures::all(&bench);
     card.disagreements = disagree::all(&bench);
     let void = bench.doubts.iter().any(|doubt| doubt.void);
-    let tripped = if void { None } else { guard(facts, index, acts) };
+    let tripped = if void { None } else { guard(facts, index, phases) };
     let judged = card.objectives.iter().map(|objective| objective.verdict).max().unwrap_or(Verdict::Unknown);
     let doubted = if bench.doubts.is_empty() { judged } else { judged.max(Verdict::Unknown) };
     let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };
@@ -189,8 +189,8 @@ fn judge_attack(
 }
 
 /// A guard's condition is an objective too: once it is measured while a fault is about, it is violated.
-fn guard(facts: &Facts<'_>, index: usize, acts: &Acts) -> Option<String> {
-    let from = acts.get(Phase::Fault)?.from_us;
+fn guard(facts: &Facts<'_>, index: usize, phases: &Phases) -> Option<String> {
+    let from = phases.get(Phase::Fault)?.from_us;
     let until = facts.attack_end_us(index);
     let mut tripped = facts.guards.iter().filter(|(at, _, blind)| !*blind && (from..=until).contains(at));
     tripped.next().map(|(_, why, _)| format!("a guard aborted: {why}"))

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    acts::Acts,
     card::CauseCard,
     facts::AttackFacts,
+    phases::Phases,
     samples::{Sample, Samples},
 };
 use crate::{
@@ -45,17 +45,17 @@ pub(super) fn all(
     plan: &Plan,
     attack: &Attack,
     logged: &AttackFacts<'_>,
-    acts: &Acts,
+    phases: &Phases,
 ) -> Vec<CauseCard> {
     let not_run = matches!(logged.ended, Some((_, Outcome::NotRun(_))));
     let mut cards = Vec::new();
-    for act in &acts.all {
+    for span in &phases.all {
         let until_us = match logged.baseline_until_us {
             // Nothing came after it, so only the time in which it had to hold is counted.
-            Some(planned) if not_run && act.phase == Phase::Baseline => planned.min(act.until_us),
-            _ => act.until_us,
+            Some(planned) if not_run && span.phase == Phase::Baseline => planned.min(span.until_us),
+            _ => span.until_us,
         };
-        let range = act.from_us..until_us;
+        let range = span.from_us..until_us;
         for probe in &plan.probes {
             for vantage in &probe.from {
                 let samples = samples.get(&probe.name, vantage);
@@ -65,7 +65,7 @@ pub(super) fn all(
                 });
                 let counts = !attack.injections.iter().any(|one| one.host == *vantage);
                 let card = CauseCard {
-                    phase: act.phase,
+                    phase: span.phase,
                     probe: probe.name.clone(),
                     vantage: vantage.clone(),
                     counts,

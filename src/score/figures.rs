@@ -22,7 +22,7 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
     for probe in &bench.plan.probes {
         for vantage in &probe.from {
             let view = bench.view(probe, vantage);
-            let phases: Vec<_> = bench.acts.all.iter().map(|act| phase(&view, act.phase)).collect();
+            let phases: Vec<_> = bench.phases.all.iter().map(|span| phase(&view, span.phase)).collect();
             let threshold = bench.good_again(&probe.name);
             let went = |course| time_goals::went(&view, course, threshold);
             let mitigated = time_goals::of_fault(&view).and_then(went);
@@ -59,8 +59,8 @@ fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
 }
 
 fn after_start<'v>(view: &'v View<'_, '_>) -> impl Iterator<Item = &'v Sample> {
-    let from = view.bench.acts.fault_us.unwrap_or(i64::MAX);
-    let until = view.bench.acts.all.last().map_or(i64::MIN, |act| act.until_us);
+    let from = view.bench.phases.fault_us.unwrap_or(i64::MAX);
+    let until = view.bench.phases.all.last().map_or(i64::MIN, |span| span.until_us);
     view.samples.iter().filter(move |bin| {
         bin.from_us < until && bin.until_us > from && bin.last_bad_us().is_none_or(|last| last >= from)
     })
@@ -76,7 +76,7 @@ fn causes(view: &View<'_, '_>) -> std::collections::BTreeMap<String, u64> {
 }
 
 fn bad_for(view: &View<'_, '_>) -> Option<i64> {
-    let from = view.bench.acts.fault_us?;
+    let from = view.bench.phases.fault_us?;
     let first = after_start(view).find_map(Sample::first_bad_us)?.max(from);
     let last = after_start(view).filter_map(Sample::last_bad_us).last()?;
     Some(last.saturating_sub(first).max(0))
@@ -119,8 +119,8 @@ fn late(view: &View<'_, '_>) -> Option<u64> {
 fn budget(view: &View<'_, '_>) -> Option<f64> {
     let judged = |goal: &Goal| matches!(goal, Goal::Good(_));
     view.bench.objectives().find(|one| one.probe == view.probe.name && judged(&one.goal))?;
-    let first = view.bench.acts.all.first()?.from_us;
-    let last = view.bench.acts.all.last()?.until_us;
+    let first = view.bench.phases.all.first()?.from_us;
+    let last = view.bench.phases.all.last()?.until_us;
     let inside = || view.samples.iter().filter(|bin| bin.from_us < last && bin.until_us > first);
     let all: u64 = inside().map(|bin| bin.good() + bin.bad()).sum();
     let bad: u64 = inside().map(Sample::bad).sum();

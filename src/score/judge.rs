@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use firedrill_wire::probe::Arrivals;
 
 use super::{
-    acts::Acts,
     card::{Measured, ObjectiveCard, VantageCard, phase_word},
     facts::Facts,
     landed::Doubt,
+    phases::Phases,
     requests::Pace,
     samples::{Sample, Samples, Sight},
     say, share, time_goals,
@@ -34,7 +34,7 @@ pub(crate) struct Bench<'f, 'a> {
     pub(crate) facts: &'f Facts<'a>,
     pub(crate) plan: &'a Plan,
     pub(crate) attack: &'a Attack,
-    pub(crate) acts: &'f Acts,
+    pub(crate) phases: &'f Phases,
     pub(crate) samples: &'f Samples<'f>,
     pub(crate) doubts: Vec<Doubt>,
 }
@@ -167,10 +167,10 @@ impl View<'_, '_> {
     pub(crate) fn gaps(&self, from: i64, until: i64) -> Vec<(i64, i64)> {
         const JITTER_US: i64 = 50_000;
         const END_US: i64 = 1_200_000;
-        let acts = &self.bench.acts.all;
+        let phases = &self.bench.phases.all;
         let outer = |at: i64| {
-            acts.first().is_some_and(|act| at <= act.from_us)
-                || acts.last().is_some_and(|act| at >= act.until_us)
+            phases.first().is_some_and(|span| at <= span.from_us)
+                || phases.last().is_some_and(|span| at >= span.until_us)
         };
         let mut missing = Vec::new();
         let mut covered = from;
@@ -202,7 +202,7 @@ impl View<'_, '_> {
     pub(crate) fn unsure_us(&self, from: i64, until: i64) -> i64 {
         let inside = self.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
         let own = inside.filter_map(Sample::uncertainty_us).max().unwrap_or(0);
-        self.bench.acts.uncertainty_us.saturating_add(own)
+        self.bench.phases.uncertainty_us.saturating_add(own)
     }
 
     /// What keeps this vantage from saying `held` over a stretch of time.

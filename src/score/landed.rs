@@ -6,11 +6,11 @@ use firedrill_wire::{
 };
 
 use super::{
-    acts::{Acts, healed},
     card::InjectionCard,
     exchanged::Exchanges,
     facts::{AttackFacts, Facts, InjectionFacts},
     met::{Met, looks},
+    phases::{Phases, healed},
     say,
 };
 use crate::{
@@ -38,7 +38,12 @@ fn weak(text: String) -> Doubt {
 }
 
 /// All doubts about an attack that do not depend on what was measured.
-pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, acts: &Acts) -> Vec<Doubt> {
+pub(crate) fn doubts(
+    facts: &Facts<'_>,
+    index: usize,
+    attack: &AttackFacts<'_>,
+    phases: &Phases,
+) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     if attack.injections.is_empty() {
         doubts.push(void("the plan does nothing to any host in this attack".to_owned()));
@@ -79,10 +84,10 @@ pub(crate) fn doubts(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>, 
             doubts.push(weak(format!("a guard was blind: {why}")));
         }
     }
-    if acts.uncertainty_us > 1_000_000 {
+    if phases.uncertainty_us > 1_000_000 {
         doubts.push(weak(format!(
             "the targets' clocks are known only to within {}",
-            say::time(acts.uncertainty_us)
+            say::time(phases.uncertainty_us)
         )));
     }
     match &attack.ended {

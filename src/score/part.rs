@@ -5,7 +5,7 @@
 //! them.
 
 use super::{
-    acts::Acts,
+    phases::Phases,
     requests,
     samples::{PHASES, Sample},
 };
@@ -77,20 +77,20 @@ impl Stretch {
 }
 
 /// The time of some phases; an edge between two of them is none. `unsure_us`: how well the vantage's clock is known.
-fn stretches(acts: &Acts, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
+fn stretches(phases: &Phases, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
-    for (place, act) in acts.all.iter().enumerate().filter(|(_, act)| during.contains(&act.phase)) {
-        // An act that ends where the next one begins ends as surely as that begins.
-        let next = acts.all.get(place + 1).filter(|next| next.from_us == act.until_us);
+    for (place, span) in phases.all.iter().enumerate().filter(|(_, span)| during.contains(&span.phase)) {
+        // A phase that ends where the next one begins ends as surely as that begins.
+        let next = phases.all.get(place + 1).filter(|next| next.from_us == span.until_us);
         let until_zone_us = next.map_or(0, |next| next.edge_us).saturating_add(unsure_us);
         match all.last_mut() {
-            Some(last) if last.until_us == act.from_us => {
-                (last.until_us, last.until_zone_us) = (act.until_us, until_zone_us);
+            Some(last) if last.until_us == span.from_us => {
+                (last.until_us, last.until_zone_us) = (span.until_us, until_zone_us);
             }
             _ => all.push(Stretch {
-                from_us: act.from_us,
-                from_zone_us: act.edge_us.saturating_add(unsure_us),
-                until_us: act.until_us,
+                from_us: span.from_us,
+                from_zone_us: span.edge_us.saturating_add(unsure_us),
+                until_us: span.until_us,
                 until_zone_us,
             }),
         }
@@ -100,7 +100,7 @@ fn stretches(acts: &Acts, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
 
 /// Divides seconds by some phases.
 pub(crate) struct Cutter<'b> {
-    acts: &'b Acts,
+    phases: &'b Phases,
     pace: Option<requests::Pace>,
     during: &'b [Phase],
     unsure_us: i64,
@@ -108,15 +108,15 @@ pub(crate) struct Cutter<'b> {
 }
 
 impl<'b> Cutter<'b> {
-    pub(crate) fn new(acts: &'b Acts, pace: Option<requests::Pace>, during: &'b [Phase]) -> Self {
-        Self { acts, pace, during, unsure_us: 0, stretches: stretches(acts, during, 0) }
+    pub(crate) fn new(phases: &'b Phases, pace: Option<requests::Pace>, during: &'b [Phase]) -> Self {
+        Self { phases, pace, during, unsure_us: 0, stretches: stretches(phases, during, 0) }
     }
 
     /// The part of a bin that belongs to the phases.
     pub(crate) fn part<'s>(&mut self, sample: &'s Sample) -> Part<'s> {
         let unsure_us = sample.uncertainty_us().unwrap_or(0);
         if unsure_us != self.unsure_us {
-            (self.unsure_us, self.stretches) = (unsure_us, stretches(self.acts, self.during, unsure_us));
+            (self.unsure_us, self.stretches) = (unsure_us, stretches(self.phases, self.during, unsure_us));
         }
         part(&self.stretches, self.pace, sample)
     }
@@ -129,9 +129,12 @@ pub(crate) struct Sides {
 
 impl Sides {
     /// `unsure_us`: how well the vantage's clock is known.
-    pub(crate) fn of(acts: &Acts, unsure_us: i64) -> Self {
+    pub(crate) fn of(phases: &Phases, unsure_us: i64) -> Self {
         let of = |(place, phase): (usize, &Phase)| {
-            stretches(acts, &[*phase], unsure_us).into_iter().map(move |one| (place, one)).collect::<Vec<_>>()
+            stretches(phases, &[*phase], unsure_us)
+                .into_iter()
+                .map(move |one| (place, one))
+                .collect::<Vec<_>>()
         };
         Self { each: PHASES.iter().enumerate().flat_map(of).collect() }
     }

@@ -24,8 +24,8 @@ pub(crate) fn score(bench: &Bench<'_, '_>, figures: &[FigureCard]) -> Option<u8>
 }
 
 fn points(bench: &Bench<'_, '_>, figure: &FigureCard) -> Option<f64> {
-    let act = |phase: Phase| figure.phases.iter().find(|one| one.phase == phase);
-    let fault = act(Phase::Fault)?;
+    let in_phase = |phase: Phase| figure.phases.iter().find(|one| one.phase == phase);
+    let fault = in_phase(Phase::Fault)?;
     let bad = 1.0 - fault.good?;
     let allowed = 1.0 - bench.good_enough(&figure.probe);
     let availability = if allowed > 1e-9 {
@@ -38,12 +38,12 @@ fn points(bench: &Bench<'_, '_>, figure: &FigureCard) -> Option<f64> {
     let of = |took: Option<i64>, span: i64| {
         took.map_or(0.0, |took| (1.0 - took as f64 / span.max(1) as f64).clamp(0.0, 1.0))
     };
-    let acts = bench.acts;
-    let fault_act = acts.get(Phase::Fault)?;
-    let mitigation = of(figure.mitigated_us, fault_act.until_us.saturating_sub(acts.fault_us?));
-    let end = acts.get(Phase::Recovery)?.until_us;
-    let recovery = of(figure.recovered_us, end.saturating_sub(acts.healed_us.unwrap_or(end)));
-    let latency = match (act(Phase::Baseline).and_then(|one| one.p99_us), fault.p99_us) {
+    let phases = bench.phases;
+    let fault_span = phases.get(Phase::Fault)?;
+    let mitigation = of(figure.mitigated_us, fault_span.until_us.saturating_sub(phases.fault_us?));
+    let end = phases.get(Phase::Recovery)?.until_us;
+    let recovery = of(figure.recovered_us, end.saturating_sub(phases.healed_us.unwrap_or(end)));
+    let latency = match (in_phase(Phase::Baseline).and_then(|one| one.p99_us), fault.p99_us) {
         (Some(before), Some(during)) => ((10.0 - during as f64 / before.max(1) as f64) / 9.0).clamp(0.0, 1.0),
         _ => 0.0,
     };

@@ -11,7 +11,7 @@ use firedrill_probe::{
     seconds::{Lateness, Second, Stream},
 };
 
-use super::{acts::Acts, part::Sides};
+use super::{part::Sides, phases::Phases};
 use crate::plan::model::{COORDINATOR, Phase};
 
 /// All phases, in the order in which whole seconds' latencies are counted.
@@ -246,22 +246,22 @@ impl Sight {
 /// Takes in what is measured around one attack.
 #[derive(Debug)]
 pub(crate) struct Samples<'a> {
-    acts: &'a Acts,
+    phases: &'a Phases,
     from_us: i64,
     until_us: i64,
     sights: BTreeMap<(String, String), Sight>,
 }
 
 impl<'a> Samples<'a> {
-    /// None yet, of the attack with those acts. `unsure_us`: the largest error of any clock.
-    pub(crate) fn new(acts: &'a Acts, unsure_us: i64) -> Self {
+    /// None yet, of the attack with those phases. `unsure_us`: the largest error of any clock.
+    pub(crate) fn new(phases: &'a Phases, unsure_us: i64) -> Self {
         /// Longer than a second, which may begin before an attack and end in it.
         const AROUND_US: i64 = 2_000_000;
-        let begins = acts.all.iter().map(|act| act.from_us).chain(acts.fault_us);
-        let ends = acts.all.iter().map(|act| act.until_us).chain(acts.healed_us);
-        let around = AROUND_US.saturating_add(unsure_us).saturating_add(acts.uncertainty_us);
+        let begins = phases.all.iter().map(|span| span.from_us).chain(phases.fault_us);
+        let ends = phases.all.iter().map(|span| span.until_us).chain(phases.healed_us);
+        let around = AROUND_US.saturating_add(unsure_us).saturating_add(phases.uncertainty_us);
         Self {
-            acts,
+            phases,
             from_us: begins.min().map_or(i64::MAX, |from| from.saturating_sub(around)),
             until_us: ends.max().map_or(i64::MIN, |until| until.saturating_add(around)),
             sights: BTreeMap::new(),
@@ -297,7 +297,7 @@ impl<'a> Samples<'a> {
             sight.boots.len() - 1
         });
         let boot = u16::try_from(boot).unwrap_or(u16::MAX);
-        let sides = Sides::of(self.acts, uncertainty_us.unwrap_or(0));
+        let sides = Sides::of(self.phases, uncertainty_us.unwrap_or(0));
         for second in inside {
             if sight.is_new(second, boot) {
                 sight.take(second, boot, uncertainty_us, &sides);
@@ -339,7 +339,7 @@ mod tests {
         let mut stream = Stream::default();
         stream.push(&crate::testing::bin("buy", 0, 2, 0), 0, &grid, None);
         let mut sight = Sight::new(Arc::clone(&grid));
-        sight.take(&stream.seconds[0], 0, Some(0), &Sides::of(&Acts::default(), 0));
+        sight.take(&stream.seconds[0], 0, Some(0), &Sides::of(&Phases::default(), 0));
         let within = |limit_us| sight.within(&sight.all[0], limit_us);
         assert_eq!([5_000, 300_000, last, u64::MAX].map(within), [0, 2, 2, 2]);
         // Limits that the scale does not have were not counted.

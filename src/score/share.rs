@@ -8,11 +8,11 @@ use std::sync::Arc;
 use firedrill_probe::cells::{Counts, Grid};
 
 use super::{
-    acts::planned_us,
     card::{Measured, Unit},
     interval::{Block, Estimate, estimate},
     judge::{Finding, View},
     part::{Cut, Cutter, Part},
+    phases::planned_us,
     samples::Sample,
     say,
 };
@@ -122,7 +122,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     let mut tally = Tally::new(goal, limit, Counts::new(Arc::clone(&grid)));
     // Of seconds across an edge of some phase, which may be no edge here; those in one phase are counted already.
     let (mut whole, mut cut_only) = (Counts::new(Arc::clone(&grid)), Counts::new(grid));
-    let mut cutter = Cutter::new(view.bench.acts, view.pace, during);
+    let mut cutter = Cutter::new(view.bench.phases, view.pace, during);
     for sample in view.samples {
         let part = cutter.part(sample);
         if matches!(part, Part::None) {
@@ -172,7 +172,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     }
     // Which latencies of a second across an edge are inside is not known; in a phase without a whole second all are
     // shown.
-    let in_one = |phase: &&Phase| view.bench.acts.get(**phase).is_some();
+    let in_one = |phase: &&Phase| view.bench.phases.get(**phase).is_some();
     for phase in during.iter().filter(in_one) {
         if let Some(sight) = view.sight {
             whole.merge(sight.whole(*phase));
@@ -265,9 +265,9 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
     for phase in during {
         let name = super::card::phase_word(*phase);
         let planned = planned_us(view.bench.attack, *phase);
-        let act = view.bench.acts.get(*phase);
-        let lasted = act.map_or(0, |act| act.until_us.saturating_sub(act.from_us));
-        let unmeasured = act.map_or(0, |act| view.unmeasured_us(act.from_us, act.until_us));
+        let span = view.bench.phases.get(*phase);
+        let lasted = span.map_or(0, |span| span.until_us.saturating_sub(span.from_us));
+        let unmeasured = span.map_or(0, |span| view.unmeasured_us(span.from_us, span.until_us));
         let missing = unmeasured.saturating_add(planned.saturating_sub(lasted).max(0));
         // What was not measured may all have been good: one block a second, at the planned rate.
         if missing > 0 && planned > 0 {
@@ -276,13 +276,13 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
             let block = Block { good: each, all: each, length_us: missing as f64 / seconds as f64 };
             tally.best.extend(std::iter::repeat_n(block, seconds));
         }
-        match act {
+        match span {
             None if planned > 0 => {
                 weak.get_or_insert_with(|| format!("there was no {name} phase"));
             }
             None => {}
-            Some(act) => {
-                if let Some(why) = view.weakness(act.from_us, act.until_us, name) {
+            Some(span) => {
+                if let Some(why) = view.weakness(span.from_us, span.until_us, name) {
                     weak.get_or_insert(why);
                 }
                 // Baseline and recovery are cut short only by an abort, and a settle that is healthy at once may be.

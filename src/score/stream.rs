@@ -7,10 +7,10 @@ use firedrill_probe::{cells::Grid, seconds::Stream};
 
 use super::{
     Facts,
-    acts::Acts,
     card::AttackCard,
     judge_attack,
     landed::Doubt,
+    phases::Phases,
     samples::{Samples, uncertainty},
 };
 use crate::{
@@ -51,14 +51,15 @@ pub(crate) struct Judged {
 /// Judges those attacks of a log.
 pub(crate) fn judge(facts: &Facts<'_>, log: &Log, which: &[usize], eye: &mut dyn Eye) -> Judged {
     let Some(plan) = facts.plan else { return Judged::default() };
-    let acts: Vec<Acts> = which.iter().map(|index| Acts::of(facts, *index, &facts.attacks[*index])).collect();
+    let phases: Vec<Phases> =
+        which.iter().map(|index| Phases::of(facts, *index, &facts.attacks[*index])).collect();
     let unsure_us = log.worst_uncertainty_us();
-    let samples = acts.iter().map(|acts| Samples::new(acts, unsure_us));
+    let samples = phases.iter().map(|phases| Samples::new(phases, unsure_us));
     let open: Vec<Open<'_>> = which
         .iter()
-        .zip(&acts)
+        .zip(&phases)
         .zip(samples)
-        .map(|((index, acts), samples)| Open { index: *index, acts, samples, card: None })
+        .map(|((index, phases), samples)| Open { index: *index, phases, samples, card: None })
         .collect();
     let all = eye.wants_all();
     let mut chunks: Vec<usize> = (0..log.chunks.len())
@@ -106,7 +107,7 @@ fn each(log: &Log, chunks: &[usize], mut with: impl FnMut(usize, Result<Vec<Stre
 /// An attack that is judged once all around it was read.
 struct Open<'a> {
     index: usize,
-    acts: &'a Acts,
+    phases: &'a Phases,
     samples: Samples<'a>,
     card: Option<AttackCard>,
 }
@@ -150,7 +151,7 @@ impl Reading<'_, '_> {
             let around = |damaged: &&Damaged| one.samples.overlaps(damaged.from_us, damaged.until_us);
             let doubt = |damaged: &Damaged| Doubt { void: false, text: damaged.text.clone() };
             let doubts = self.damaged.iter().filter(around).map(doubt).collect();
-            let card = judge_attack(self.facts, self.plan, (one.index, one.acts), &one.samples, doubts);
+            let card = judge_attack(self.facts, self.plan, (one.index, one.phases), &one.samples, doubts);
             self.eye.attack(&card, &one.samples);
             one.samples.forget();
             one.card = Some(card);

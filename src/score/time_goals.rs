@@ -42,15 +42,15 @@ enum Slips {
 
 /// From the moment in which the fault began to be made to its end.
 pub(crate) fn of_fault(view: &View<'_, '_>) -> Option<Course> {
-    let acts = view.bench.acts;
-    let (from_us, until_us) = (acts.fault_us?, acts.get(Phase::Fault)?.until_us);
+    let phases = view.bench.phases;
+    let (from_us, until_us) = (phases.fault_us?, phases.get(Phase::Fault)?.until_us);
     Some(Course { from_us, until_us, since: "from the fault's start", phase: "fault" })
 }
 
 /// From the heal to the planned end of the recovery.
 pub(crate) fn of_recovery(view: &View<'_, '_>) -> Option<Course> {
-    let acts = view.bench.acts;
-    let (from_us, until_us) = (acts.healed_us?, acts.get(Phase::Recovery)?.until_us);
+    let phases = view.bench.phases;
+    let (from_us, until_us) = (phases.healed_us?, phases.get(Phase::Recovery)?.until_us);
     Some(Course { from_us, until_us, since: "from the heal", phase: "recovery" })
 }
 

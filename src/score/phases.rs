@@ -1,4 +1,4 @@
-//! The acts of an attack as they really were: the fault lasts from when the agents began to make it until the last one
+//! The phases of an attack as they really were: the fault lasts from when the agents began to make it until the last one
 //! had put it back, whatever was planned; baseline and recovery end when the plan says, and what is waited for after them
 //! is part of no act.
 
@@ -9,7 +9,7 @@ use crate::plan::model::{Attack, Phase};
 
 /// One act.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Act {
+pub(crate) struct PhaseSpan {
     pub(crate) phase: Phase,
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
@@ -17,10 +17,10 @@ pub(crate) struct Act {
     pub(crate) edge_us: i64,
 }
 
-/// All acts of an attack, in order. Nothing is judged between them.
+/// All phases of an attack, in order. Nothing is judged between them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Acts {
-    pub(crate) all: Vec<Act>,
+pub(crate) struct Phases {
+    pub(crate) all: Vec<PhaseSpan>,
     /// When the first fault began to be made, from which outages count; `None` where none was ever in force.
     pub(crate) fault_us: Option<i64>,
     /// When the last fault was put back; for one that cannot be, when it was done.
@@ -29,7 +29,7 @@ pub(crate) struct Acts {
     pub(crate) uncertainty_us: i64,
 }
 
-impl Acts {
+impl Phases {
     pub(crate) fn of(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -> Self {
         let end = facts.attack_end_us(index);
         let logged =
@@ -59,7 +59,7 @@ impl Acts {
             (Phase::Recovery, until, uncertainty_us, attack.recovery_until_us),
             (Phase::Settle, logged(Phase::Settle), 0, None),
         ];
-        let mut all: Vec<Act> = Vec::new();
+        let mut all: Vec<PhaseSpan> = Vec::new();
         for (phase, from, edge_us, planned) in starts {
             let Some(from) = from.filter(|from| *from < end) else { continue };
             // Late events never turn time around: an act begins where the one before has begun, or after.
@@ -68,13 +68,13 @@ impl Acts {
                 last.until_us = last.until_us.min(from);
             }
             let until_us = planned.map_or(end, |planned| planned.clamp(from, end));
-            all.push(Act { phase, from_us: from, until_us, edge_us });
+            all.push(PhaseSpan { phase, from_us: from, until_us, edge_us });
         }
         Self { all, fault_us, healed_us, uncertainty_us }
     }
 
-    pub(crate) fn get(&self, phase: Phase) -> Option<&Act> {
-        self.all.iter().find(|act| act.phase == phase)
+    pub(crate) fn get(&self, phase: Phase) -> Option<&PhaseSpan> {
+        self.all.iter().find(|span| span.phase == phase)
     }
 }
 
