@@ -3,6 +3,7 @@
 //! Never reads a clock, nor a file but a log's own measurements ([`judge`]), never panics on a log, and never says `held` of what
 //! was not measured. A log may be cut at any record: what it does not show is `unknown`.
 
+mod attack_score;
 pub mod card;
 pub(crate) mod causes;
 mod disagree;
@@ -16,7 +17,6 @@ pub mod latency;
 mod met;
 mod part;
 mod phases;
-mod points;
 mod requests;
 pub(crate) mod samples;
 pub mod say;
@@ -183,7 +183,7 @@ fn judge_attack(
         reasons.iter().map(|(why, names)| format!("{}: {why}", say::list(names))).collect();
     card.why.extend(more);
     if verdict != Verdict::Unknown {
-        card.score = points::score(&bench, &card.figures);
+        card.score = attack_score::score(&bench, &card.figures);
     }
     card
 }
