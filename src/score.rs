@@ -7,12 +7,12 @@ mod attack_score;
 pub mod card;
 pub(crate) mod causes;
 mod disagree;
+mod efficacy;
 mod exchanged;
 mod facts;
 mod figures;
 pub mod interval;
 mod judge;
-mod landed;
 pub mod latency;
 mod met;
 mod part;
@@ -32,9 +32,9 @@ pub use judge::{goal_text, good_enough};
 pub use window::Window;
 
 use card::{AttackCard, Course, HostCard, PhaseCard};
+use efficacy::Doubt;
 use firedrill_wire::api::HostState;
 use judge::Bench;
-use landed::Doubt;
 use phases::Phases;
 use samples::Samples;
 use stream::{Blind, Eye, Judged};
@@ -138,7 +138,7 @@ fn judge_attack(
         figures: Vec::new(),
         disagreements: Vec::new(),
         causes: causes::all(samples, plan, attack, logged, phases),
-        injections: landed::cards(facts, index, logged),
+        injections: efficacy::cards(facts, index, logged),
     };
     if let Course::NotRun(why) = &card.course {
         card.why.push(why.clone());
@@ -149,7 +149,7 @@ fn judge_attack(
         .iter()
         .map(|span| PhaseCard { phase: span.phase, from_us: span.from_us, until_us: span.until_us })
         .collect();
-    let mut doubts = landed::doubts(facts, index, logged, phases);
+    let mut doubts = efficacy::doubts(facts, index, logged, phases);
     doubts.extend(more);
     let mut bench = Bench { facts, plan, attack, phases, samples, doubts };
     // First of all, because it explains all that follows.

@@ -10,8 +10,8 @@ use firedrill_wire::probe::Arrivals;
 
 use super::{
     card::{Measured, ObjectiveCard, VantageCard, phase_word},
+    efficacy::Doubt,
     facts::Facts,
-    landed::Doubt,
     phases::Phases,
     requests::Pace,
     samples::{Sample, Samples, Sight},

@@ -8,8 +8,8 @@ use firedrill_probe::{cells::Grid, seconds::Stream};
 use super::{
     Facts,
     card::AttackCard,
+    efficacy::Doubt,
     judge_attack,
-    landed::Doubt,
     phases::Phases,
     samples::{Samples, uncertainty},
 };
