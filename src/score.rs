@@ -11,6 +11,7 @@ mod efficacy;
 mod exchanged;
 mod facts;
 mod figures;
+pub mod format;
 pub mod interval;
 mod judge;
 pub mod latency;
@@ -19,7 +20,6 @@ mod part;
 mod phases;
 mod requests;
 pub(crate) mod samples;
-pub mod say;
 mod share;
 mod story;
 pub(crate) mod stream;
@@ -180,7 +180,7 @@ fn judge_attack(
         }
     }
     let more: Vec<String> =
-        reasons.iter().map(|(why, names)| format!("{}: {why}", say::list(names))).collect();
+        reasons.iter().map(|(why, names)| format!("{}: {why}", format::list(names))).collect();
     card.why.extend(more);
     if verdict != Verdict::Unknown {
         card.score = attack_score::score(&bench, &card.figures);
@@ -203,16 +203,16 @@ fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec
         why.push("the log does not begin with its plan".to_owned());
     }
     if !facts.missing.is_empty() {
-        why.push(format!("records {} are missing from the log", say::list(&facts.missing)));
+        why.push(format!("records {} are missing from the log", format::list(&facts.missing)));
     }
     if !damaged.is_empty() {
-        why.push(format!("measurements in the log are damaged: {}", say::list(damaged)));
+        why.push(format!("measurements in the log are damaged: {}", format::list(damaged)));
     }
     if !facts.unknown.is_empty() {
         let names: Vec<String> = facts.unknown.iter().map(|name| format!("`{name}`")).collect();
         why.push(format!(
             "the log has records that this version of firedrill does not know: {}; judge it with the version that wrote it",
-            say::list(&names)
+            format::list(&names)
         ));
     }
     match facts.ended {
@@ -223,7 +223,7 @@ fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec
     let not_run: Vec<&str> =
         attacks.iter().filter(|attack| attack.verdict.is_none()).map(|attack| attack.name.as_str()).collect();
     if !not_run.is_empty() {
-        why.push(format!("not run: {}", say::list(&not_run)));
+        why.push(format!("not run: {}", format::list(&not_run)));
     }
     if attacks.is_empty() && facts.plan.is_some() {
         why.push("the plan has no attacks".to_owned());

@@ -19,7 +19,7 @@ use super::{
     pending::Pending,
     read::{Line, line},
 };
-use crate::score::say;
+use crate::score::format;
 
 /// Maximum number of single bins, as earlier versions wrote them, in one chunk.
 const TOGETHER: u64 = 4000;
@@ -243,8 +243,8 @@ impl Log {
                 let text = format!(
                     "line {}: what was measured from {} to {} is damaged and counts as not measured: {why}",
                     chunk.line,
-                    say::clock(from_us),
-                    say::clock(until_us)
+                    format::clock(from_us),
+                    format::clock(until_us)
                 );
                 Err(Damaged { from_us, until_us, text })
             }

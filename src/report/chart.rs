@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::columns::{Columns, Dot};
-use crate::score::say;
+use crate::score::format;
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 58.0;
@@ -138,8 +138,8 @@ impl Chart {
                  nothing measured from {} to {}</title></rect>",
                 (right - left).max(1.0),
                 escape(&line.name),
-                say::clock(from),
-                say::clock(until)
+                format::clock(from),
+                format::clock(until)
             );
         }
     }
@@ -249,7 +249,7 @@ impl Chart {
             None | Some(..=1_000_000) => "Each second is drawn.".to_owned(),
             Some(step_us) => format!(
                 "Each step of a line is {} long and shows the worst second in it.",
-                say::time(step_us)
+                format::time(step_us)
             ),
         }
     }
@@ -257,7 +257,7 @@ impl Chart {
     fn share_axis(&self, svg: &mut String, floor: f64) {
         for share in [floor, f64::midpoint(floor, 1.0), 1.0] {
             let y = TOP + SHARE * (1.0 - (share - floor) / (1.0 - floor));
-            rule(svg, y, &say::percent(share), "grid");
+            rule(svg, y, &format::percent(share), "grid");
         }
         if let Some(good) = self.good.filter(|good| *good > floor) {
             let y = TOP + SHARE * (1.0 - (good - floor) / (1.0 - floor));
@@ -265,7 +265,7 @@ impl Chart {
                 svg,
                 "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: {}</title></line>",
                 WIDTH - RIGHT,
-                say::percent(good)
+                format::percent(good)
             );
         }
         let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP - 13.0);
@@ -306,7 +306,7 @@ impl Chart {
             if at >= self.from_us {
                 let x = self.x(at);
                 let label = match (self.zero_us, tick) {
-                    (0, _) => say::clock(tick).trim_end_matches(".0").to_owned(),
+                    (0, _) => format::clock(tick).trim_end_matches(".0").to_owned(),
                     (_, 0) => "fault".to_owned(),
                     (_, tick) => {
                         format!("{}{}", if tick > 0 { "+" } else { "−" }, seconds(tick.unsigned_abs()))
@@ -342,8 +342,8 @@ impl Chart {
                         text,
                         " {}: lowest share {} at {}, highest 99th percentile {slow}.",
                         line.name,
-                        say::percent(dot.share),
-                        say::clock(dot.from_us)
+                        format::percent(dot.share),
+                        format::clock(dot.from_us)
                     );
                 }
             }

@@ -19,7 +19,7 @@ use crate::{
             AttackCard, Course, DisagreementCard, FigureCard, HostCard, Measured, ObjectiveCard, Unit,
             state_word, verdict_word,
         },
-        say,
+        format,
     },
     verdict::Verdict,
 };
@@ -149,7 +149,7 @@ impl View {
         let facts = &input.facts;
         let mut meta = vec![("run", card.run.clone().unwrap_or_else(|| NONE.to_owned()))];
         meta.push(("started", facts.wall.to_owned()));
-        meta.push(("took", say::time(card.end_us)));
+        meta.push(("took", format::time(card.end_us)));
         meta.push(("by", facts.operator.to_owned()));
         meta.push(("attacks", format!("{} of {} run", card.ran, card.planned)));
         meta.push(("score", score(card.score)));
@@ -233,7 +233,7 @@ pub(crate) fn measured(measured: &Measured) -> String {
             _ => "no answer".to_owned(),
         },
         (None, _) => NONE.to_owned(),
-        (Some(share), Unit::Share) => say::percent(share),
+        (Some(share), Unit::Share) => format::percent(share),
         (Some(time), Unit::Time) if time <= 0.0 => "stayed good".to_owned(),
         (Some(time), Unit::Latency | Unit::Time) => us(time),
     }
@@ -241,7 +241,7 @@ pub(crate) fn measured(measured: &Measured) -> String {
 
 fn range(measured: &Measured) -> String {
     let text = |value: f64| match measured.unit {
-        Unit::Share => say::percent(value),
+        Unit::Share => format::percent(value),
         Unit::Latency | Unit::Time => us(value),
     };
     match (measured.low, measured.high) {
@@ -252,7 +252,7 @@ fn range(measured: &Measured) -> String {
 }
 
 fn us(value: f64) -> String {
-    say::micros(crate::score::whole(value))
+    format::micros(crate::score::whole(value))
 }
 
 fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
@@ -289,12 +289,12 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         why: alike::reasons(&attack.why, std::slice::from_ref(attack)),
         means: planned.map_or_else(Vec::new, |planned| planned.means.clone()),
         when: attack.phases.first().zip(attack.phases.last()).map_or_else(String::new, |(first, last)| {
-            format!("{} – {}", say::clock(first.from_us), say::clock(last.until_us))
+            format!("{} – {}", format::clock(first.from_us), format::clock(last.until_us))
         }),
         errors: worst
             .filter(|_| ran)
             .filter(|figure| figure.phases.iter().any(|one| one.phase == Phase::Fault && one.good.is_some()))
-            .map_or_else(|| NONE.to_owned(), |figure| say::percent(errors(figure))),
+            .map_or_else(|| NONE.to_owned(), |figure| format::percent(errors(figure))),
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
         outage: longest_outage(judged().map(|figure| figure.outage)),
@@ -314,7 +314,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
 
 /// How long until it was good again.
 fn took(us: i64) -> String {
-    if us == 0 { "stayed good".to_owned() } else { say::time(us) }
+    if us == 0 { "stayed good".to_owned() } else { format::time(us) }
 }
 
 fn errors(figure: &FigureCard) -> f64 {

@@ -11,7 +11,7 @@ use crate::{
         Plan,
         model::{Attack, Goal, Objective, Probe},
     },
-    score::{self, causes, latency::Latencies, say},
+    score::{self, causes, format, latency::Latencies},
 };
 
 /// The measurements around one baseline.
@@ -102,7 +102,7 @@ impl<'a> Baseline<'a> {
             .into_iter()
             .map(|(text, names)| {
                 let s = if names.len() > 1 { "s" } else { "" };
-                format!("objective{s} {}: {text}", say::list(&names))
+                format!("objective{s} {}: {text}", format::list(&names))
             })
             .collect();
         judged
@@ -170,15 +170,15 @@ impl<'a> Baseline<'a> {
             };
             return Some(format!(
                 "{} of {} requests of {} {good}, {} wanted{causes}",
-                say::percent(share),
+                format::percent(share),
                 sum.all,
                 probe.name,
-                say::percent(wanted)
+                format::percent(wanted)
             ));
         }
         let missing = self.until_us.saturating_sub(self.measured_until_us(probe, vantage));
         reported.is_none().then(|| {
-            format!("nothing was measured of {} in the last {} of it", probe.name, say::time(missing))
+            format!("nothing was measured of {} in the last {} of it", probe.name, format::time(missing))
         })
     }
 }

@@ -9,9 +9,9 @@ use super::{
     card::InjectionCard,
     exchanged::Exchanges,
     facts::{AttackFacts, Facts, InjectionFacts},
+    format,
     met::{Met, looks},
     phases::{Phases, healed},
-    say,
 };
 use crate::{
     log::{Moment, Outcome},
@@ -74,8 +74,8 @@ pub(crate) fn doubts(
         if *from < end && begin < *to {
             doubts.push(weak(format!(
                 "the coordinator itself was not running for {} at {}",
-                say::time(to.saturating_sub(*from)),
-                say::clock(*from)
+                format::time(to.saturating_sub(*from)),
+                format::clock(*from)
             )));
         }
     }
@@ -87,7 +87,7 @@ pub(crate) fn doubts(
     if phases.uncertainty_us > 1_000_000 {
         doubts.push(weak(format!(
             "the targets' clocks are known only to within {}",
-            say::time(phases.uncertainty_us)
+            format::time(phases.uncertainty_us)
         )));
     }
     match &attack.ended {
@@ -196,8 +196,8 @@ fn ended_early(
         let held = undoing.saturating_sub(in_force);
         doubts.push(weak(format!(
             "{name} was in force for {} of {}",
-            say::time(held),
-            say::time(hold_us(one))
+            format::time(held),
+            format::time(hold_us(one))
         )));
     }
 }
@@ -216,7 +216,7 @@ fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Do
         any = true;
         // What is over in an instant is not there any more when one looks.
         if look.in_force == Seen::No && one.fault().reversible() {
-            doubts.push(void(format!("{name} was not there at {}: {}", say::clock(at), look.detail)));
+            doubts.push(void(format!("{name} was not there at {}: {}", format::clock(at), look.detail)));
             return;
         }
     }

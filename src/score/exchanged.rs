@@ -8,7 +8,7 @@ use firedrill_wire::exchange::{Exchange, Exchanged, Way};
 use super::{
     card::ExchangeCard,
     facts::{AttackFacts, InjectionFacts},
-    say,
+    format,
 };
 use crate::{
     log::Moment,
@@ -186,8 +186,8 @@ fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
             (is < least).then(|| {
                 format!(
                     "round trips over {path} took {}, less than the half of the delay, {}",
-                    say::micros(is),
-                    say::micros(least)
+                    format::micros(is),
+                    format::micros(least)
                 )
             })
         }

@@ -12,10 +12,11 @@ use super::{
     card::{Measured, ObjectiveCard, VantageCard, phase_word},
     efficacy::Doubt,
     facts::Facts,
+    format,
     phases::Phases,
     requests::Pace,
     samples::{Sample, Samples, Sight},
-    say, share, time_goals,
+    share, time_goals,
 };
 use crate::{
     plan::{
@@ -143,9 +144,9 @@ impl<'f, 'a> Bench<'f, 'a> {
                         return doubt(format!(
                             "the system was not healthy before: of {} from {vantage} {} was {}, {} wanted",
                             probe.name,
-                            say::percent(share),
+                            format::percent(share),
                             tally.adjective(),
-                            say::percent(tally.goal)
+                            format::percent(tally.goal)
                         ));
                     }
                     Some(_) => {}
@@ -213,7 +214,7 @@ impl View<'_, '_> {
         }
         let missing = self.unmeasured_us(from, until);
         if missing > 0 {
-            return Some(format!("nothing was measured there for {} of the {what}", say::time(missing)));
+            return Some(format!("nothing was measured there for {} of the {what}", format::time(missing)));
         }
         // A bin across an end may be cut short by the end of the probes themselves.
         let whole = || inside().filter(|bin| bin.from_us >= from && bin.until_us <= until);
@@ -315,9 +316,9 @@ pub(crate) fn phases(objective: &Objective) -> Vec<Phase> {
 #[must_use]
 pub fn goal_text(objective: &Objective) -> String {
     let during = phases(objective).iter().map(|phase| phase_word(*phase)).collect::<Vec<_>>();
-    let during = say::list(&during);
+    let during = format::list(&during);
     match objective.goal {
-        Goal::Good(share) => format!("at least {} good in {during}", say::percent(share.fraction())),
+        Goal::Good(share) => format!("at least {} good in {during}", format::percent(share.fraction())),
         Goal::Latency { quantile, below } => {
             format!("p{} at most {below} in {during}", trim(quantile * 100.0))
         }
@@ -329,7 +330,7 @@ pub fn goal_text(objective: &Objective) -> String {
 }
 
 fn at(objective: &Objective) -> String {
-    say::percent(objective.good_at.fraction())
+    format::percent(objective.good_at.fraction())
 }
 
 fn trim(number: f64) -> String {

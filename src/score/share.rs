@@ -9,12 +9,12 @@ use firedrill_probe::cells::{Counts, Grid};
 
 use super::{
     card::{Measured, Unit},
+    format,
     interval::{Block, Estimate, estimate},
     judge::{Finding, View},
     part::{Cut, Cutter, Part},
     phases::planned_us,
     samples::Sample,
-    say,
 };
 use crate::{
     plan::model::{Goal, Phase},
@@ -58,7 +58,7 @@ impl Tally {
 
     pub(crate) fn adjective(&self) -> String {
         match self.limit {
-            Some((limit, _)) => format!("good within {}", say::time(signed(limit))),
+            Some((limit, _)) => format!("good within {}", format::time(signed(limit))),
             None => "good".to_owned(),
         }
     }
@@ -288,7 +288,7 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
                 // Baseline and recovery are cut short only by an abort, and a settle that is healthy at once may be.
                 if matches!(phase, Phase::Baseline | Phase::Recovery) && lasted < planned / 2 {
                     weak.get_or_insert_with(|| {
-                        format!("the {name} lasted {} of {}", say::time(lasted), say::time(planned))
+                        format!("the {name} lasted {} of {}", format::time(lasted), format::time(planned))
                     });
                 }
             }
@@ -304,12 +304,12 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
     };
     let figure = format!(
         "{} {} over {} requests, {} wanted",
-        say::percent(sure.share),
+        format::percent(sure.share),
         tally.adjective(),
         tally.samples(),
-        say::percent(tally.goal)
+        format::percent(tally.goal)
     );
-    let range = format!("(likely {} to {})", say::percent(sure.low), say::percent(sure.high));
+    let range = format!("(likely {} to {})", format::percent(sure.low), format::percent(sure.high));
     let best = estimate(&tally.best).map_or(1.0, |sure| sure.high);
     let worst = estimate(&tally.worst).map_or(0.0, |sure| sure.low);
     let (verdict, why) = if best < tally.goal {
@@ -322,7 +322,7 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
         let slipped = tally.slipped as f64 / (tally.slipped + tally.samples()) as f64;
         let why = format!(
             "it could not keep its own schedule: {} of its requests slipped, and had they been bad it would not have held",
-            say::percent(slipped)
+            format::percent(slipped)
         );
         (Verdict::Unknown, why)
     } else if sure.low >= tally.goal && tally.unsure > 0 {

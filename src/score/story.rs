@@ -5,7 +5,7 @@ mod during;
 
 use super::{
     card::{AttackCard, Course, FigureCard, Scorecard},
-    say,
+    format,
 };
 use crate::{
     plan::{Plan, model::Phase},
@@ -32,7 +32,7 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let not_run = count(None);
     let failures = match planned {
         1 => "One failure".to_owned(),
-        _ => format!("{} failures", say::capital(&say::number(planned))),
+        _ => format!("{} failures", format::capital(&format::number(planned))),
     };
     if not_run == planned {
         let why = card.attacks.iter().find_map(|one| match &one.course {
@@ -44,10 +44,10 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let tally = if held == planned {
         if planned == 1 { "held".to_owned() } else { "all held".to_owned() }
     } else {
-        let mut parts = vec![format!("{} of {} held", say::number(held), say::number(planned))];
+        let mut parts = vec![format!("{} of {} held", format::number(held), format::number(planned))];
         for (count, word) in [(violated, "violated"), (unknown, "unknown"), (not_run, "not run")] {
             if count > 0 {
-                parts.push(format!("{} {word}", say::number(count)));
+                parts.push(format!("{} {word}", format::number(count)));
             }
         }
         if planned == 1 {
@@ -100,7 +100,7 @@ fn unjudged(card: &Scorecard, plan: &Plan) -> String {
     match names.split_last() {
         None => String::new(),
         Some((only, [])) => format!(" The probe {only} was not judged."),
-        // All of them, however many: `say::list` would leave some out.
+        // All of them, however many: `format::list` would leave some out.
         Some((last, rest)) => format!(" The probes {} and {last} were not judged.", rest.join(", ")),
     }
 }
@@ -115,18 +115,18 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
         (Some(_), _) if figure.bad == 1 => format!("while {during}, users saw one error"),
         (Some(share), Some(bad_for)) if figure.bad > 0 => {
             let errors = if share < 1.0 {
-                format!("{} errors", say::percent(1.0 - share))
+                format!("{} errors", format::percent(1.0 - share))
             } else {
                 format!("{} errors", figure.bad)
             };
-            format!("while {during}, users saw {errors}, spread over {}", say::time(bad_for))
+            format!("while {during}, users saw {errors}, spread over {}", format::time(bad_for))
         }
         (Some(_), _) => format!("while {during}, users saw no errors"),
         (None, _) => format!("while {during}, nothing was measured"),
     };
     match figure.recovered_us {
         Some(0) => text.push_str(", and all was well at the heal"),
-        Some(took) => text.push_str(&format!(", and were back {} after the heal", say::time(took))),
+        Some(took) => text.push_str(&format!(", and were back {} after the heal", format::time(took))),
         None if attack.healed_us.is_some() => {
             text.push_str(", and nothing shows that they were back after the heal");
         }

@@ -8,9 +8,9 @@ use firedrill_wire::Span;
 
 use super::{
     card::{Measured, Unit},
+    format,
     judge::{Finding, View},
     requests::Requests,
-    say,
 };
 use crate::{
     plan::model::Phase,
@@ -137,25 +137,25 @@ impl Went {
     }
 
     fn text(&self, course: Course, limit: i64) -> String {
-        let wanted = format!("{} wanted", say::time(limit));
+        let wanted = format!("{} wanted", format::time(limit));
         let outage = match self.outage.low_us {
             _ if self.outage.from_us.is_none() => String::new(),
-            length => format!("; longest outage {}", say::time(length)),
+            length => format!("; longest outage {}", format::time(length)),
         };
         let range = match self.high_us {
-            Some(high) => format!("(likely {} to {})", say::time(self.low_us), say::time(high)),
-            None => format!("(likely {} or more)", say::time(self.low_us)),
+            Some(high) => format!("(likely {} to {})", format::time(self.low_us), format::time(high)),
+            None => format!("(likely {} or more)", format::time(self.low_us)),
         };
         if self.still {
             return format!(
                 "not good until {} {} at least, {wanted}{outage}",
-                say::time(self.took_us),
+                format::time(self.took_us),
                 course.since
             );
         }
         match self.took_us {
             0 => format!("good {} on {range}, {wanted}{outage}", course.since),
-            took => format!("good again {} {} {range}, {wanted}{outage}", say::time(took), course.since),
+            took => format!("good again {} {} {range}, {wanted}{outage}", format::time(took), course.since),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     plan::model::Attack,
     score::{
         card::{AttackCard, HostCard, InjectionCard, state_word},
-        say,
+        format,
     },
 };
 
@@ -71,16 +71,16 @@ fn injection(group: &[&InjectionCard]) -> Option<InjectionView> {
         .iter()
         .map(|one| Some(one.undoing_us.or(one.ended_us)?.saturating_sub(one.in_force_us?)))
         .collect();
-    let wanted = say::time(first.hold_us);
+    let wanted = format::time(first.hold_us);
     let same_detail = others.iter().all(|one| one.detail == first.detail);
     let landed = first.in_force == Seen::Yes && first.exercised == Seen::Yes;
     let counts: Option<Vec<u64>> = group.iter().map(|one| one.count).collect();
     Some(InjectionView {
         what: format!("{} on {}", first.kind, alike::names(&names)),
         id: if others.is_empty() { id } else { format!("{id} and {} more", others.len()) },
-        from: known.map_or_else(|| NONE.to_owned(), |all| range(all.into_iter(), |us| say::clock(*us))),
+        from: known.map_or_else(|| NONE.to_owned(), |all| range(all.into_iter(), |us| format::clock(*us))),
         held: match (held, first.in_force_us) {
-            (Some(all), _) => format!("{} of {wanted}", range(all.into_iter(), |us| say::time(*us))),
+            (Some(all), _) => format!("{} of {wanted}", range(all.into_iter(), |us| format::time(*us))),
             (None, Some(_)) => format!("? of {wanted}"),
             (None, None) => NONE.to_owned(),
         },

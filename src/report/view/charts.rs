@@ -14,8 +14,8 @@ use crate::{
     score::{
         Scorecard,
         card::{AttackCard, phase_word, verdict_word},
+        format,
         samples::{Samples, Sight, quantile_us},
-        say,
     },
 };
 
@@ -76,8 +76,8 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
     let title = format!(
         "{}: in force from {} to {}, {}",
         attack.name,
-        say::clock(from_us),
-        say::clock(until_us),
+        format::clock(from_us),
+        format::clock(until_us),
         verdict_word(attack.verdict)
     );
     Some(Band { from_us, until_us, label, title, fault: true })
@@ -163,8 +163,8 @@ pub(super) fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, mos
             title: format!(
                 "{} from {} to {}",
                 phase_word(one.phase),
-                say::clock(one.from_us),
-                say::clock(one.until_us)
+                format::clock(one.from_us),
+                format::clock(one.until_us)
             ),
             fault: false,
         })

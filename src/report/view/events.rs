@@ -7,7 +7,7 @@ use crate::{
     log::Event,
     score::{
         card::{phase_word, state_word},
-        say,
+        format,
     },
 };
 
@@ -21,8 +21,9 @@ pub(crate) struct EventView {
 
 /// A row for what happened; samples and looks are drawn and summed up elsewhere.
 pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
-    let row =
-        |at: i64, who: &str, what: String| Some(EventView { at: say::clock(at), who: who.to_owned(), what });
+    let row = |at: i64, who: &str, what: String| {
+        Some(EventView { at: format::clock(at), who: who.to_owned(), what })
+    };
     let at = record.at_us;
     match &record.event {
         Event::Bin { .. }
@@ -76,7 +77,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
         Event::Gap { from_us, to_us } => row(
             at,
             "coordinator",
-            format!("was not running for {}", say::time(to_us.saturating_sub(*from_us))),
+            format!("was not running for {}", format::time(to_us.saturating_sub(*from_us))),
         ),
         Event::AttackEnded { attack, outcome, .. } => {
             let how = match outcome {

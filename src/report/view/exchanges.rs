@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::score::{
     card::{AttackCard, ExchangeCard, InjectionCard},
-    say,
+    format,
 };
 
 /// What hosts exchanged over the path of a fault.
@@ -23,8 +23,9 @@ pub(crate) struct ExchangeView {
 
 impl ExchangeView {
     pub(super) fn all(attack: &AttackCard) -> Vec<Self> {
-        let figure =
-            |met: &Option<Exchanged>| met.as_ref().map_or_else(|| "not measured".to_owned(), say::exchanged);
+        let figure = |met: &Option<Exchanged>| {
+            met.as_ref().map_or_else(|| "not measured".to_owned(), format::exchanged)
+        };
         let view = |fault: &InjectionCard, card: &ExchangeCard| Self {
             fault: format!("{} on {}", fault.kind, fault.host),
             path: format!("{} to {}", card.from, card.to),

@@ -7,7 +7,7 @@ use crate::{
     plan::model::Phase,
     score::{
         card::{AttackCard, CauseCard, FigureCard, OutageCard, phase_word},
-        causes, say,
+        causes, format,
     },
 };
 
@@ -65,14 +65,14 @@ pub(super) fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> S
         None => NONE.to_owned(),
         Some(OutageCard { after_us: None, .. }) => "none".to_owned(),
         Some(OutageCard { low_us: 0, .. }) => "one request".to_owned(),
-        Some(one) => say::time(one.low_us),
+        Some(one) => format::time(one.low_us),
     }
 }
 
 pub(super) fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
     let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {
-        Some(us) => say::micros(us),
+        Some(us) => format::micros(us),
         None if samples > 0 => "no answer".to_owned(),
         None => NONE.to_owned(),
     };
@@ -84,14 +84,14 @@ pub(super) fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView 
         mitigated: time(card.mitigated_us),
         recovered: time(card.recovered_us),
         outage: longest_outage(std::iter::once(card.outage)),
-        late: card.late_p99_us.filter(|us| *us >= LATE_US).map(say::micros),
+        late: card.late_p99_us.filter(|us| *us >= LATE_US).map(format::micros),
         budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
         phases: card
             .phases
             .iter()
             .filter(|one| one.phase != Phase::Settle)
             .map(|one| {
-                let share = one.good.map_or_else(|| NONE.to_owned(), say::percent);
+                let share = one.good.map_or_else(|| NONE.to_owned(), format::percent);
                 (
                     phase_word(one.phase),
                     share,

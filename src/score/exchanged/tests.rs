@@ -45,7 +45,7 @@ fn a_block_that_lets_packets_through_did_not_land() {
     let shown = &card.injections[0].exchanges[0];
     assert!(
         shown.contradiction.is_some()
-            && say::exchanged(shown.before.as_ref().unwrap()) == "20 of 20 answered, 300 µs"
+            && format::exchanged(shown.before.as_ref().unwrap()) == "20 of 20 answered, 300 µs"
     );
 }
 

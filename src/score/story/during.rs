@@ -13,7 +13,7 @@ use crate::{
     },
     score::{
         card::{AttackCard, InjectionCard},
-        say,
+        format,
     },
     verdict::Verdict,
 };
@@ -52,13 +52,13 @@ pub(super) fn during(attack: &AttackCard, plan: &Plan) -> String {
     let done = if done.is_empty() || done.len() > CLAUSES {
         format!("“{}” was on", attack.name)
     } else {
-        say::list(&done)
+        format::list(&done)
     };
     if open.is_empty() {
         return done;
     }
     let names: Vec<String> = open.iter().map(|(card, _)| format!("{} on {}", card.kind, card.host)).collect();
-    format!("{done} (nothing shows that {} landed)", say::list(&names))
+    format!("{done} (nothing shows that {} landed)", format::list(&names))
 }
 
 /// Whether an injection is shown to have had its effect: it was there, something met it, and no trial contradicts it.
@@ -104,12 +104,12 @@ fn clauses(landed: &[&(&InjectionCard, &Injection)], plan: &Plan) -> Vec<String>
             None => merged.push((effect.on, hosts, vec![effect.done])),
         }
     }
-    merged.into_iter().map(|(on, hosts, done)| clause(on, &hosts, &say::list(&done), plan)).collect()
+    merged.into_iter().map(|(on, hosts, done)| clause(on, &hosts, &format::list(&done), plan)).collect()
 }
 
 fn clause(on: On, hosts: &[&str], done: &str, plan: &Plan) -> String {
     let region = whole_region(hosts, plan);
-    let place = region.map_or_else(|| say::list(hosts), str::to_owned);
+    let place = region.map_or_else(|| format::list(hosts), str::to_owned);
     match on {
         On::Host if hosts.len() > 1 && region.is_none() => format!("{place} were {done}"),
         On::Host => format!("{place} was {done}"),
