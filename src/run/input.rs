@@ -1,4 +1,4 @@
-//! What the run takes in, and what becomes of it: everything that happens meets in this one file.
+//! The run's input and its effects: all events are processed in this file.
 
 use std::path::{Path, PathBuf};
 
@@ -16,55 +16,55 @@ use crate::{
     plan::model::COORDINATOR,
 };
 
-/// So many bins wait for a clock: ten minutes of six probes.
+/// Maximum number of bins that wait for a clock measurement: ten minutes of six probes.
 const EARLY_MOST: usize = 3600;
 
-/// Something that came in.
+/// An input to the run.
 pub(crate) enum Input {
-    /// An agent journaled something.
+    /// An agent journaled an event.
     Agent { host: String, event: AgentEvent },
-    /// A vantage measured.
+    /// A vantage measured a second.
     Bin { vantage: String, bin: Bin },
-    /// Packets were exchanged, or could not be.
+    /// Packets were exchanged, or the exchange failed.
     Exchanged(Box<Event>),
     /// A vantage will send no more bins.
     BinsEnded { vantage: String },
     /// The link to a host broke.
     LinkLost { host: String, why: String },
-    /// The link to a host works, again or better measured.
+    /// The link to a host works: again, or with a better clock measurement.
     LinkBack { host: String, offset: Offset },
-    /// A person or the system wants us to stop.
+    /// A signal to stop, from a person or the system.
     Signal(&'static str),
-    /// Somebody on this machine undoes this run.
-    Rung { by: String },
-    /// The coordinator itself did not run for a while.
+    /// A person undid this run from this machine.
+    UndoneHere { by: String },
+    /// The coordinator itself was not running for a while.
     Gap { from_us: i64, to_us: i64 },
-    /// Somebody typed a line on the terminal.
+    /// A line was typed on the terminal.
     Line(String),
     /// An approval was put into the run's folder.
     Approval(PathBuf),
-    /// Nobody can type any more.
+    /// The terminal was closed.
     TerminalClosed,
-    /// Undo of these injections on a host has been answered.
+    /// A host answered the undo of these injections.
     Healed { host: String, of: Vec<InjectionId>, answer: Result<UndoAnswer, String> },
-    /// A host has compared itself with its state before, or could not.
+    /// A host has compared itself with its snapshot, or could not.
     Proven { host: String, end: Result<EndState, String>, last_word: bool },
-    /// A vantage measures again, after its agent was restarted.
+    /// A vantage measures again after its agent restarted.
     Restarted { vantage: String },
 }
 
-/// Why a run must stop before its end.
+/// The reason why a run must stop early.
 #[derive(Clone, Debug)]
 pub(crate) enum Stop {
     /// A guard's condition.
     Guard(String),
     /// A person or a signal.
     Person(String),
-    /// It must not begin; nothing was touched.
+    /// The run must not begin; nothing was touched.
     Refused(String),
-    /// Sleep of the coordinator.
+    /// The coordinator slept.
     Slept(String),
-    /// It cannot go on.
+    /// The run cannot go on.
     Failed(String),
 }
 
@@ -90,7 +90,7 @@ impl Stop {
 }
 
 impl Run {
-    /// Writes down what came in and keeps in mind what it means.
+    /// Records an input and updates the run's state.
     pub(super) fn take(&mut self, input: Input) -> Result<(), RunError> {
         match input {
             Input::Agent { host, event } => self.take_event(host, event),
@@ -121,7 +121,7 @@ impl Run {
                 }
                 Ok(())
             }
-            Input::Rung { by } => {
+            Input::UndoneHere { by } => {
                 if !self.finishing {
                     self.stop.get_or_insert(Stop::Person(format!("{by} undid the run on this machine")));
                 }
@@ -155,7 +155,7 @@ impl Run {
         }
         peer.last_seq = event.seq;
         let zero = peer.zeros.get(&event.boot_id).copied();
-        // An event of a boot whose clock was never measured happened before now; that is all that is known.
+        // The clock of the event's boot was never measured, so the event is only known to have happened before now.
         let happened_us = zero.map_or_else(|| self.clock.now_us(), |zero| signed(event.boot_us) - zero);
         if let Some(why) = self.stopped_by_person(&host, happened_us, &event.what) {
             if self.finishing {
@@ -167,7 +167,7 @@ impl Run {
         if let What::Changed { injection, to, .. } = &event.what
             && let Some(tracked) = self.tracked.get_mut(injection)
         {
-            // An answer to undo may be known before the events that led to it.
+            // The answer to an undo may arrive before the events that led to it.
             if tracked.state.is_open() || !to.is_open() || *to == State::Stuck {
                 tracked.changed(*to, happened_us);
             }
@@ -179,9 +179,9 @@ impl Run {
         self.recorder.write(Event::Agent { host, happened_us, what: event })
     }
 
-    /// The reason to end the run, if a person undid one of its faults or halted one of its targets.
+    /// Returns the reason to end the run, if a person undid one of its faults or halted one of its targets.
     fn stopped_by_person(&self, host: &str, happened_us: i64, what: &What) -> Option<String> {
-        /// Longer than the error of a clock measurement.
+        /// More than the error of a clock measurement.
         const SURELY_US: i64 = 1_000_000;
         match what {
             What::Changed { injection, reason: Some(HealReason::Asked { by }), .. } => {
@@ -196,7 +196,7 @@ impl Run {
             What::Distrusted { run, name, why, .. } if !self.finishing && *run == self.id => Some(format!(
                 "{host} put the run back, because the certificate of {name} is not trusted any more: {why}"
             )),
-            // After the attacks there is nothing left that it could stop.
+            // After the attacks there is nothing left to stop.
             What::Halted { by } if !self.finishing && self.plan.targets().contains(host) => {
                 Some(format!("{by} halted {host}"))
             }
@@ -214,7 +214,7 @@ impl Run {
                 .map(|zero| signed(bin.start_boot_us) - zero)
         };
         let Some(start_us) = start_us else {
-            // It has no place in time until the clock of that boot is measured, which is under way.
+            // The bin cannot be placed until the clock of its boot is measured, which is under way.
             if let Some(peer) = self.peers.get_mut(&vantage)
                 && peer.early.len() < EARLY_MOST
             {
@@ -243,14 +243,14 @@ impl Run {
         if was_lost || rebooted {
             self.recorder.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
         }
-        // A bin of a boot that was never measured stays without a place: a hole is honest, a guess is not.
+        // A bin of a boot that was never measured is dropped: a gap is reported, a guess would be wrong.
         early
             .into_iter()
             .filter(|bin| bin.boot_id == offset.boot_id)
             .try_for_each(|bin| self.take_bin(host.to_owned(), bin))
     }
 
-    /// What a line means depends on what was asked; without a question it means nothing.
+    /// Interprets a typed line as the answer to the current question; without a question, ignores it.
     fn take_line(&mut self, line: &str) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
         let (by, yes) = match line.to_ascii_lowercase().as_str() {
@@ -294,7 +294,7 @@ impl Run {
                     let Some(tracked) = self.tracked.get_mut(id) else { continue };
                     match answer.injections.iter().find(|one| &one.id == id) {
                         Some(one) => tracked.state = one.state,
-                        // What the agent does not hold open is not in its answer.
+                        // The answer contains only injections that the agent holds open.
                         None if tracked.state.is_open() => tracked.state = State::Undone,
                         None => {}
                     }

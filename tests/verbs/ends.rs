@@ -153,7 +153,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
     assert!(bench.logs()[0].contains("undid the run on this machine"), "{}", bench.stderr());
     bench.assert_quiet();
-    // Another fleet's undo of everything is none of its business; see `bell.rs`.
+    // Another fleet's undo of everything is none of its business; see `undo_socket.rs`.
     assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no coordinator lives");
 }
 

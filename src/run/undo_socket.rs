@@ -1,9 +1,12 @@
-//! An undo on the same machine tells a coordinator to end its run by a socket for each run, in a folder that only its user can
-//! enter. It reaches the coordinator also where no host can be reached by both.
+//! Lets an undo on this machine tell the coordinators of affected runs, through a socket for each run. It works also
+//! where neither process can reach a host.
 //!
-//! A bell only ends runs. It says which run it is of, on which hosts and under which authority, because several fleets may have
-//! hosts of the same names; who rings decides whether that is meant, and tells the bell nothing but a name. Root rings those of all
-//! users: what these answer is theirs to say, and proves nothing.
+//! The sockets are in a directory that only their user can enter. A coordinator sends its run, hosts and authority
+//! first, because several fleets may have hosts of the same names. The undo decides whether the run is affected and
+//! sends nothing but the name of the person who asked for it. An undo by root notifies the coordinators of all users;
+//! answers of other users' processes are claims and prove nothing.
+//!
+//! The name of a socket ends in `.bell`, because undo and coordinator may be of different versions.
 
 use std::{
     collections::HashSet,
@@ -26,20 +29,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::input::Input;
 
-/// A coordinator that is alive answers within this time.
+/// Time within which a running coordinator answers.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Maximum length of a line, in bytes: enough for the names of a hundred thousand hosts.
 const LONGEST: u64 = 16 << 20;
-/// Maximum number of bells of one folder that are rung, and that are rung at once: other users can make any number.
-const BELLS_MOST: usize = 256;
+/// Maximum number of sockets of one directory that are used, and that are used at once. Other users can create any
+/// number.
+const MAX_SOCKETS: usize = 256;
 const AT_ONCE: usize = 8;
 
-/// An undo, and who asked for it. The sender keeps it.
+/// An undo, and the person who asked for it. Only the sender knows all of it.
 #[derive(Clone, Debug)]
-pub struct Ring {
-    /// What is undone.
+pub struct UndoNotice {
+    /// The scope of the undo.
     pub scope: UndoScope,
-    /// The hosts that are asked.
+    /// The hosts of the undo.
     pub hosts: Vec<String>,
     /// The fleet's authority: [`crate::link::Identity::authority`].
     pub authority: String,
@@ -47,7 +51,7 @@ pub struct Ring {
     pub by: String,
 }
 
-/// A message to a bell about its run.
+/// The message to a coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 struct End {
     by: String,
@@ -59,16 +63,16 @@ struct Answer {
     ends: bool,
 }
 
-/// A run that its coordinator ends, as it says.
+/// A run that will end, according to its coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Notified {
     /// The run.
     pub run: RunId,
-    /// The user whose coordinator it is, where that is another: whatever it says is not to be relied on.
+    /// The coordinator's user, if it is another user, whose answer is not reliable.
     pub other_user: Option<u32>,
 }
 
-/// The run that a bell belongs to; the first line of each bell.
+/// A coordinator's first line: the run that the socket belongs to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Owner {
     pub(super) run: RunId,
@@ -77,28 +81,28 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    fn is_meant(&self, ring: &Ring) -> bool {
-        self.authority == ring.authority
-            && match &ring.scope {
+    fn is_meant(&self, notice: &UndoNotice) -> bool {
+        self.authority == notice.authority
+            && match &notice.scope {
                 UndoScope::Run(run) => *run == self.run,
                 UndoScope::Injection(id) => run_of(id.as_str()) == Some(self.run.as_str()),
                 UndoScope::All => {
-                    let asked: HashSet<&str> = ring.hosts.iter().map(String::as_str).collect();
+                    let asked: HashSet<&str> = notice.hosts.iter().map(String::as_str).collect();
                     self.targets.iter().any(|host| asked.contains(host.as_str()))
                 }
             }
     }
 }
 
-/// The run that an injection's id names: without attack and place.
+/// Returns the run of an injection's id: the id without attack and place.
 fn run_of(injection: &str) -> Option<&str> {
     Some(injection.rsplit_once('-')?.0.rsplit_once('-')?.0)
 }
 
-/// Takes its socket away when the run is over.
-pub(super) struct Hung(PathBuf);
+/// Removes the socket when the run is over.
+pub(super) struct SocketFile(PathBuf);
 
-impl Drop for Hung {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -107,8 +111,12 @@ impl Drop for Hung {
 /// Listens until `stop` is cancelled.
 ///
 /// # Errors
-/// The folder or the socket cannot be made; the run does without.
-pub(super) fn hang(owner: Owner, mail: UnboundedSender<Input>, stop: CancellationToken) -> io::Result<Hung> {
+/// The directory or the socket cannot be created. The run does without.
+pub(super) fn listen(
+    owner: Owner,
+    mail: UnboundedSender<Input>,
+    stop: CancellationToken,
+) -> io::Result<SocketFile> {
     let path = own_folder()?.join(format!("{}.bell", owner.run));
     let listener = UnixListener::bind(&path)?;
     let listening = async move {
@@ -118,7 +126,7 @@ pub(super) fn hang(owner: Owner, mail: UnboundedSender<Input>, stop: Cancellatio
         }
     };
     tokio::spawn(async move { stop.run_until_cancelled(listening).await });
-    Ok(Hung(path))
+    Ok(SocketFile(path))
 }
 
 async fn answer(stream: UnixStream, owner: &Owner, mail: &UnboundedSender<Input>) -> io::Result<()> {
@@ -129,7 +137,7 @@ async fn answer(stream: UnixStream, owner: &Owner, mail: &UnboundedSender<Input>
     let (from, mut to) = stream.into_split();
     to.write_all(&line(owner)?).await?;
     let end: End = read_line(&mut BufReader::new(from.take(LONGEST))).await?;
-    let ends = mail.send(Input::Rung { by: end.by }).is_ok();
+    let ends = mail.send(Input::UndoneHere { by: end.by }).is_ok();
     to.write_all(&line(&Answer { ends })?).await
 }
 
@@ -145,16 +153,16 @@ async fn read_line<T: DeserializeOwned>(from: &mut (impl AsyncBufRead + Unpin)) 
     Ok(serde_json::from_str(&line)?)
 }
 
-/// A socket in a folder, and the user whose folder it is.
+/// A socket in a directory, and the directory's user.
 #[derive(Debug)]
-struct Bell {
+struct UndoSocket {
     path: PathBuf,
     run: RunId,
     user: u32,
 }
 
-impl Bell {
-    /// A socket of the folder's user that is named after a run which `scope` may mean.
+impl UndoSocket {
+    /// Returns a socket of the directory's user, if the run in its name may be in `scope`.
     fn at(path: PathBuf, user: u32, scope: &UndoScope) -> Option<Self> {
         if path.extension()? != "bell" {
             return None;
@@ -173,11 +181,12 @@ impl Bell {
         (self.user != rustix::process::geteuid().as_raw()).then_some(self.user)
     }
 
-    /// Whether its coordinator ends its run. Nothing is sent to whoever is not the folder's user, or has another run.
-    async fn ring(&self, ring: &Ring) -> io::Result<bool> {
+    /// Whether the coordinator ends its run. Nothing is sent to a process of another user than the directory's, or to
+    /// one with another run.
+    async fn notify(&self, notice: &UndoNotice) -> io::Result<bool> {
         let stream = match UnixStream::connect(&self.path).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.other_user().is_none() => {
-                // Its coordinator was killed.
+                // The coordinator was killed.
                 std::fs::remove_file(&self.path)?;
                 return Err(error);
             }
@@ -189,31 +198,31 @@ impl Bell {
         let (from, mut to) = stream.into_split();
         let mut from = BufReader::new(from.take(LONGEST));
         let owner: Owner = read_line(&mut from).await?;
-        if owner.run != self.run || !owner.is_meant(ring) {
+        if owner.run != self.run || !owner.is_meant(notice) {
             return Ok(false);
         }
-        to.write_all(&line(&End { by: ring.by.clone() })?).await?;
+        to.write_all(&line(&End { by: notice.by.clone() })?).await?;
         Ok(read_line::<Answer>(&mut from).await?.ends)
     }
 }
 
-/// Tells the coordinators on this machine; the runs that they now end. Takes a few seconds at most.
-pub async fn ring(ring: &Ring) -> Vec<Told> {
+/// Notifies the coordinators on this machine. Returns the runs that they end. Takes a few seconds at most.
+pub async fn notify(notice: &UndoNotice) -> Vec<Notified> {
     let own = rustix::process::geteuid().as_raw();
     let (ours, others): (Vec<_>, Vec<_>) = folders().into_iter().partition(|(_, user)| *user == own);
-    let (mut told, more) = tokio::join!(ring_all(ours, ring), ring_all(others, ring));
+    let (mut told, more) = tokio::join!(notify_all(ours, notice), notify_all(others, notice));
     told.extend(more);
     told
 }
 
-async fn ring_all(folders: Vec<(PathBuf, u32)>, ring: &Ring) -> Vec<Told> {
-    let bells = folders.into_iter().flat_map(|(folder, user)| {
+async fn notify_all(folders: Vec<(PathBuf, u32)>, notice: &UndoNotice) -> Vec<Notified> {
+    let sockets = folders.into_iter().flat_map(|(folder, user)| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.filter_map(move |entry| Bell::at(entry.path(), user, &ring.scope)).take(BELLS_MOST)
+        entries.filter_map(move |entry| UndoSocket::at(entry.path(), user, &notice.scope)).take(MAX_SOCKETS)
     });
-    let calls = bells.map(|bell| async move {
-        let ends = timeout(PATIENCE, bell.ring(ring)).await.ok()?.ok()?;
-        ends.then(|| Told { other_user: bell.other_user(), run: bell.run })
+    let calls = sockets.map(|socket| async move {
+        let ends = timeout(PATIENCE, socket.notify(notice)).await.ok()?.ok()?;
+        ends.then(|| Notified { other_user: socket.other_user(), run: socket.run })
     });
     let mut calls = stream::iter(calls).buffer_unordered(AT_ONCE);
     let mut told = Vec::new();
@@ -226,7 +235,7 @@ async fn ring_all(folders: Vec<(PathBuf, u32)>, ring: &Ring) -> Vec<Told> {
     told
 }
 
-/// The folder of this user, made where it is not there: the first that is nobody else's.
+/// Returns the first directory of this user that belongs to nobody else; creates it if needed.
 fn own_folder() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let mut why = io::Error::other("there is no place for it");
@@ -240,7 +249,7 @@ fn own_folder() -> io::Result<PathBuf> {
     Err(why)
 }
 
-/// Where bells may be rung, and whose these are: in one's own folders; in everybody's, for root.
+/// Returns the directories with sockets and their users: this user's own; for root, those of all users.
 fn folders() -> Vec<(PathBuf, u32)> {
     let user = rustix::process::geteuid().as_raw();
     let own = folders_of(user).into_iter().map(|folder| (folder, user));
@@ -279,9 +288,9 @@ mod tests {
         Owner { run: run.parse().unwrap(), targets: vec!["app1".to_owned()], authority: "ours".to_owned() }
     }
 
-    fn rung(scope: UndoScope, host: &str, authority: &str) -> Ring {
+    fn notice(scope: UndoScope, host: &str, authority: &str) -> UndoNotice {
         let (hosts, by) = (vec![host.to_owned()], "bob".to_owned());
-        Ring { scope, hosts, authority: authority.to_owned(), by }
+        UndoNotice { scope, hosts, authority: authority.to_owned(), by }
     }
 
     #[test]
@@ -299,29 +308,29 @@ mod tests {
             (UndoScope::All, "app2", "ours", false),
             (UndoScope::All, "app1", "another's", false),
         ] {
-            let ring = rung(scope, host, authority);
-            assert_eq!(owner.is_meant(&ring), meant, "{ring:?}");
+            let notice = notice(scope, host, authority);
+            assert_eq!(owner.is_meant(&notice), meant, "{notice:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_bell_is_heard_and_one_of_a_dead_coordinator_is_taken_away() {
-        let id = format!("bell-{}", std::process::id());
+    async fn a_coordinator_is_notified_and_the_socket_of_a_dead_one_is_removed() {
+        let id = format!("undo-socket-{}", std::process::id());
         let (mail, mut inbox) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
-        let hung = hang(owner(&id), mail, stop.clone()).unwrap();
-        let ask = rung(UndoScope::Run(id.parse().unwrap()), "app1", "ours");
-        assert_eq!(ring(&ask).await, [Told { run: id.parse().unwrap(), other_user: None }]);
-        assert!(matches!(inbox.recv().await, Some(Input::Rung { by }) if by == "bob"));
-        // As a coordinator that was killed leaves it: the socket's file, and nobody who listens.
-        let path = hung.0.clone();
-        drop(hung);
+        let file = listen(owner(&id), mail, stop.clone()).unwrap();
+        let ask = notice(UndoScope::Run(id.parse().unwrap()), "app1", "ours");
+        assert_eq!(notify(&ask).await, [Notified { run: id.parse().unwrap(), other_user: None }]);
+        assert!(matches!(inbox.recv().await, Some(Input::UndoneHere { by }) if by == "bob"));
+        // A killed coordinator leaves the socket's file, with no process that listens.
+        let path = file.0.clone();
+        drop(file);
         stop.cancel();
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert_eq!(ring(&ask).await, []);
+        assert_eq!(notify(&ask).await, []);
         assert!(!path.exists());
     }
-    /// Bells as anybody can make them: each says whatever it likes, and then that it ends.
+    /// A process of any user: it sends the given first line, and then that it ends the run.
     async fn liar(path: &Path, says: Owner) -> mpsc::UnboundedReceiver<String> {
         let listener = UnixListener::bind(path).unwrap();
         let (heard, inbox) = mpsc::unbounded_channel();
@@ -339,28 +348,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bell_is_believed_only_about_its_own_run_and_by_its_own_user() {
+    async fn a_socket_is_believed_only_about_its_own_run_and_by_its_own_user() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("friday-7f3a.bell");
         let mut heard = liar(&path, owner("friday-7f3b")).await;
         let user = rustix::process::geteuid().as_raw();
-        let ask = rung(UndoScope::All, "app1", "ours");
-        let bell = Bell::at(path.clone(), user, &ask.scope).unwrap();
-        assert!(!bell.ring(&ask).await.unwrap(), "another run than that of its name");
+        let ask = notice(UndoScope::All, "app1", "ours");
+        let socket = UndoSocket::at(path.clone(), user, &ask.scope).unwrap();
+        assert!(!socket.notify(&ask).await.unwrap(), "another run than that of its name");
         assert_eq!(heard.recv().await.unwrap(), "", "it was told nothing");
-        // In a folder of somebody else: the socket is not theirs, and who listens is not either.
-        assert!(Bell::at(path.clone(), user + 1, &ask.scope).is_none());
-        let foreign = Bell { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user: user + 1 };
-        assert_eq!(foreign.ring(&ask).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        // In another user's directory, neither the socket nor the process that listens belongs to the directory's
+        // user.
+        assert!(UndoSocket::at(path.clone(), user + 1, &ask.scope).is_none());
+        let foreign = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user: user + 1 };
+        assert_eq!(foreign.notify(&ask).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         assert_eq!(heard.recv().await.unwrap(), "", "it was told nothing");
         let other = UndoScope::Run("friday-7f3b".parse().unwrap());
-        assert!(Bell::at(path.clone(), user, &other).is_none(), "not of the scope's run");
-        // Who is believed hears a name, and neither hosts nor authority.
-        let same = Bell { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user };
-        assert!(same.ring(&ask).await.unwrap());
+        assert!(UndoSocket::at(path.clone(), user, &other).is_none(), "not of the scope's run");
+        // A trusted coordinator receives a name, and neither hosts nor authority.
+        let same = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user };
+        assert!(same.notify(&ask).await.unwrap());
         assert_eq!(heard.recv().await.unwrap(), "{\"by\":\"bob\"}\n");
         let link = dir.path().join("friday-7f3c.bell");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(Bell::at(link, user, &UndoScope::All).is_none(), "a link leads anywhere");
+        assert!(UndoSocket::at(link, user, &UndoScope::All).is_none(), "a link leads anywhere");
     }
 }
