@@ -1,12 +1,11 @@
-//! Runs a plan: one event loop that takes in what agents, probes and people say, and walks through the attacks.
+//! Runs a plan: one event loop that receives events from agents, probes and people, and goes through the attacks.
 //!
-//! It never judges (that is `score`'s work, on the same log) and never touches a host except through its agent. What
-//! it does not see it does not claim: everything goes into `events.jsonl` first.
+//! It never judges (`score` does that, from the same log) and touches hosts only through their agents. It claims
+//! nothing that it does not see: everything goes into `events.jsonl` first.
 
 mod approve;
 mod attack;
 mod baseline;
-mod bell;
 mod bounds;
 mod clock;
 mod collect;
@@ -18,6 +17,7 @@ mod prepare;
 mod recorder;
 pub mod screen;
 mod tracked;
+mod undo_socket;
 mod vantage;
 mod watchers;
 
@@ -35,10 +35,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use approve::Approvals;
 pub(crate) use approve::FILE as APPROVAL_FILE;
-pub use bell::{Ring, Told, ring};
 pub use clock::RunClock;
 pub use collect::{collect, unproven};
 pub use prepare::Answer;
+pub use undo_socket::{Notified, UndoNotice, notify};
 
 use crate::{
     link::{Agent, Identity},
@@ -50,34 +50,34 @@ use recorder::Recorder;
 use screen::Observer;
 use tracked::Tracked;
 
-/// What a run needs besides its plan.
+/// The parameters of a run besides its plan.
 pub struct Options {
-    /// Who runs it.
+    /// The person who runs it.
     pub operator: String,
-    /// The certificate that it is run with.
+    /// The certificate of that person.
     pub identity: Arc<Identity>,
-    /// Where the run's folder is made.
+    /// The directory in which the run's folder is created.
     pub out: PathBuf,
-    /// Stop after prepare.
+    /// Whether to stop after prepare.
     pub plan_only: bool,
-    /// Where approvals come from.
+    /// The sources of approvals.
     pub approvals: Approvals,
-    /// What shows progress.
+    /// The screen.
     pub observer: Box<dyn Observer>,
-    /// Which try this is, from 1.
+    /// Number of this try, from 1.
     pub attempt: u32,
 }
 
-/// A run that ended, in whatever way.
+/// A run that ended.
 #[derive(Debug)]
 pub struct Finished {
     /// The run.
     pub run: RunId,
     /// Its folder.
     pub folder: PathBuf,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: RunOutcome,
-    /// What agents answered to prepare.
+    /// The agents' answers to prepare.
     pub answers: Vec<Answer>,
 }
 
@@ -92,45 +92,45 @@ pub enum RunError {
     Folder {
         /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The log does not begin like that of a run.
     #[error("{0} holds no log of a run: its first record is missing")]
     NotALog(PathBuf),
-    /// The log broke while the run went on; everything was put back, as far as it could be.
+    /// The log failed during the run; everything was undone, as far as that was possible.
     #[error(
         "the run's log broke, so the run was stopped and {}",
         if left.is_empty() { "everything was put back".to_owned() } else { format!("healed, but {} may not be as before", left.join(", ")) }
     )]
     Broken {
-        /// What happened to the log.
+        /// The log's error.
         source: LogError,
-        /// Hosts of which nothing proves that they are as before.
+        /// Hosts that are not proven to be as before.
         left: Vec<String>,
-        /// All that was seen, also what the file lacks.
+        /// The log as the coordinator has it in memory, with records that the file lacks.
         whole: Box<Log>,
     },
 }
 
-/// A host that the run deals with.
+/// A host of the run.
 struct Peer {
     agent: Agent,
-    /// Which of its clocks mean what on the run's: boot id to CLOCK_BOOTTIME at the run's time 0.
+    /// CLOCK_BOOTTIME at the run's time 0, by boot id.
     zeros: BTreeMap<String, i64>,
     boot_id: String,
     reachable: bool,
-    /// Set once something was armed on it: it has to be healed and proven clean.
+    /// Whether something was armed on it. A touched host has to be healed and proven clean.
     touched: bool,
-    /// Whether its lease is to be renewed.
+    /// Whether its lease is being renewed.
     active: watch::Sender<bool>,
-    /// The newest event that is in the log.
+    /// Number of its newest event in the log.
     last_seq: u64,
-    /// What it measured in a boot whose clock is not known yet.
+    /// Bins from a boot whose clock was not measured yet.
     early: Vec<Bin>,
 }
 
-/// A run on its way.
+/// The state of a run.
 struct Run {
     id: RunId,
     plan: Arc<Plan>,
@@ -139,39 +139,39 @@ struct Run {
     recorder: Recorder,
     peers: BTreeMap<String, Peer>,
     tracked: BTreeMap<InjectionId, Tracked>,
-    /// Injections that this run itself has asked agents to put back, and when first. An undo on request without such an entry,
-    /// or before it, came from a person.
+    /// Injections whose undo this run has requested, with the time of the first request. A requested undo without an
+    /// entry, or one before that time, came from a person.
     asked: BTreeMap<InjectionId, i64>,
-    /// An undo or halt by a person that became known when the attacks were over.
+    /// The undo or halt by a person that became known after the attacks.
     undone_by: Option<String>,
-    /// This run itself has asked agents to put all of it back.
+    /// Whether this run has requested the undo of all its injections.
     undone: bool,
     inbox: mpsc::UnboundedReceiver<Input>,
     mail: mpsc::UnboundedSender<Input>,
     guard: guard::Watch,
     stop: Option<Stop>,
-    /// Signals that came after the first.
+    /// Number of signals after the first.
     insisted: u32,
     tasks: CancellationToken,
     approvals: Approvals,
-    /// The identity that it is run with; approvals are verified by what that trusts.
+    /// The identity of the run; approvals are verified by its trust anchors.
     identity: Option<Arc<Identity>>,
-    /// Where its log and reports are, and approvals are looked for.
+    /// The folder of log, reports and approvals.
     folder: PathBuf,
     operator: String,
     measuring: BTreeSet<String>,
-    /// Whether vantages are to measure (again, should their agent be restarted).
+    /// Cancelled when vantages are to stop measuring; until then they are started again when their agent restarts.
     probing: CancellationToken,
     local: Option<Running>,
-    /// The attack that people are asked about.
+    /// The attack that waits for approval.
     asking: Option<usize>,
-    /// Whether somebody reads the terminal.
+    /// Whether the terminal is read.
     listening: bool,
-    /// How touched hosts ended; `None` while they are asked.
+    /// Final states of touched hosts; `None` while a host is asked.
     proofs: BTreeMap<String, Option<HostState>>,
-    /// Why those that are asked have not answered yet.
+    /// Reasons why hosts have not answered yet.
     silence: BTreeMap<String, String>,
-    /// The attacks are over, in one way or another.
+    /// Whether the attacks are over.
     finishing: bool,
 }
 
@@ -186,10 +186,10 @@ impl Drop for Run {
     }
 }
 
-/// Runs a plan to its end, whatever the end is; heals everything that it touched before it returns.
+/// Runs a plan to its end, whatever the outcome; heals everything that it touched before it returns.
 ///
 /// # Errors
-/// The log could not be made or written. Everything else is an outcome.
+/// The log could not be created or written. Everything else is an outcome.
 pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
     let clock = RunClock::start();
     let id = clock.run_id(&plan.name);
@@ -261,13 +261,14 @@ impl Run {
         }
     }
 
-    /// After the log broke (a full disk, say): nothing more can be told, but everything is put back and looked at.
+    /// Heals and compares all hosts after the log failed (a full disk, for example). Nothing more is recorded in the
+    /// file.
     async fn salvage(&mut self, error: RunError) -> RunError {
         let RunError::Log(source) = error else { return error };
         self.recorder.give_up_file();
         self.recorder.say(&format!("{source}; everything is put back now"));
         self.finishing = true;
-        // With the file given up nothing of this fails.
+        // The file was given up, so none of this fails for it.
         let _ = self.heal("the log cannot be written").await;
         let _ = self.stop_probes().await;
         let _ = self.prove().await;
@@ -290,17 +291,17 @@ impl Run {
         watchers::signals(&self.mail, &self.tasks);
         watchers::pulse(&self.mail, &self.tasks, self.clock);
         self.identity = Some(Arc::clone(identity));
-        let owner = bell::Owner {
+        let owner = undo_socket::Owner {
             run: self.id.clone(),
             targets: self.plan.targets().into_iter().map(str::to_owned).collect(),
             authority: identity.authority().to_owned(),
         };
-        // Kept until the run is over. Where there can be none, agents still tell of an undo.
-        let _bell = if plan_only {
+        // The socket is kept until the run is over. Without it, agents still report an undo.
+        let _socket = if plan_only {
             None
         } else {
-            match bell::hang(owner, self.mail.clone(), self.tasks.clone()) {
-                Ok(bell) => Some(bell),
+            match undo_socket::listen(owner, self.mail.clone(), self.tasks.clone()) {
+                Ok(socket) => Some(socket),
                 Err(error) => {
                     let text = format!(
                         "an undo on this machine can tell this run to end only over its hosts: {error}"
@@ -331,7 +332,7 @@ impl Run {
             self.undone_by = self.barred().await;
         }
         self.finishing = true;
-        // Nothing is open here unless a host could not be heard.
+        // Nothing is open here, unless a host could not be reached.
         self.heal("the run is over").await?;
         self.stop_probes().await?;
         self.prove().await?;
@@ -342,7 +343,7 @@ impl Run {
         Ok((outcome, answers))
     }
 
-    /// Writes down that no attack runs.
+    /// Records that no attack runs.
     fn refused(&mut self, why: String) -> Result<RunOutcome, RunError> {
         for attack in 0..self.plan.attacks.len() {
             let outcome = Outcome::NotRun(format!("refused: {why}"));
@@ -351,7 +352,7 @@ impl Run {
         Ok(RunOutcome::Refused(why))
     }
 
-    /// All attacks, one after another; what does not get its turn is `not run`.
+    /// Runs all attacks, one after another; those that do not get their turn are `not run`.
     async fn attacks(&mut self) -> Result<RunOutcome, RunError> {
         let plan = Arc::clone(&self.plan);
         let mut ended: Option<RunOutcome> = None;
@@ -373,10 +374,10 @@ impl Run {
         Ok(ended.unwrap_or(RunOutcome::Completed))
     }
 
-    /// Takes in what comes until `done` says so or the time is over.
+    /// Processes input until `done` returns true or the time is over.
     ///
     /// # Errors
-    /// Outer: the log. Inner: the run must stop.
+    /// Outer: the log failed. Inner: the run must stop.
     async fn pump(
         &mut self,
         until_us: i64,
@@ -392,7 +393,7 @@ impl Run {
         }
     }
 
-    /// As `pump`, but goes on although the run must stop: healing is not stopped by anything.
+    /// Like `pump`, but goes on although the run must stop, because nothing may interrupt healing.
     async fn pump_anyway(&mut self, until_us: i64, done: impl Fn(&Self) -> bool) -> Result<bool, RunError> {
         loop {
             if let Some(finished) = self.step(until_us, &done).await? {
@@ -414,7 +415,7 @@ impl Run {
         let input = tokio::time::timeout(wait, self.inbox.recv()).await;
         if let Ok(Some(input)) = input {
             self.take(input)?;
-            // Everything that has come already, before anything is decided on it.
+            // Processes all pending input before anything is decided on it.
             while let Ok(input) = self.inbox.try_recv() {
                 self.take(input)?;
             }
@@ -423,7 +424,7 @@ impl Run {
         Ok(None)
     }
 
-    /// What has to be looked at again and again: guards, the time limit, the screen.
+    /// Periodic checks: guards, the time limit, the screen.
     fn look(&mut self) -> Result<(), RunError> {
         let now = self.clock.now_us();
         if self.stop.is_none() {
@@ -441,7 +442,7 @@ impl Run {
         Ok(())
     }
 
-    /// Whether every injection of the attack has come to an end, in one way or another.
+    /// Whether every injection of the attack has ended.
     fn settled(&self, attack: usize) -> bool {
         self.tracked
             .values()

@@ -1,7 +1,8 @@
-//! People who must agree before an attack: by what they signed, given beforehand, typed, or put into the run's folder.
+//! Approvals before an attack: files that were signed beforehand, answers on the terminal, and files that appear in
+//! the run's folder.
 //!
-//! Where one is asked for, the one who runs it may say yes on the terminal. Where several are, none of them is the one
-//! who runs it.
+//! If one approval is needed, the person who runs the drill may answer on the terminal. If several are needed, each
+//! must come from another person.
 
 use std::{
     collections::BTreeSet,
@@ -18,22 +19,22 @@ use crate::{
     plan::model::{Approve, Attack},
 };
 
-/// Where approvals come from.
+/// The sources of approvals.
 #[derive(Clone, Debug, Default)]
 pub struct Approvals {
     /// Files given beforehand (`--approve FILE`).
     pub given: Vec<PathBuf>,
-    /// Whether somebody sits at the terminal.
+    /// Whether a person can answer on the terminal.
     pub terminal: bool,
 }
 
-/// Begin and end of the file names of approvals in a run's folder.
+/// Prefix and suffix of the names of approval files in a run's folder.
 pub(crate) const FILE: (&str, &str) = ("approval-", ".json");
 /// Interval at which the folder is read while people are asked.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Reads lines for as long as the program runs. A thread of its own, because a read from a terminal cannot be called
-/// off: one that is left behind must neither keep the program from ending nor swallow the next answer.
+/// Reads lines for as long as the program runs. A separate thread does that, because a read from a terminal cannot be
+/// cancelled: a pending read must neither keep the program from ending nor swallow the next answer.
 fn listen(mail: UnboundedSender<Input>) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
@@ -45,7 +46,7 @@ fn listen(mail: UnboundedSender<Input>) {
     });
 }
 
-/// Approvals in a run's folder.
+/// Returns the approval files in a run's folder.
 fn in_folder(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = entries
@@ -59,7 +60,7 @@ fn in_folder(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Tells of files that appear in the folder or change there.
+/// Sends the path of each approval file that appears in the folder or changes there.
 async fn watch(folder: PathBuf, mail: UnboundedSender<Input>) {
     let mut seen: BTreeSet<(PathBuf, Option<SystemTime>)> = BTreeSet::new();
     loop {
@@ -74,7 +75,7 @@ async fn watch(folder: PathBuf, mail: UnboundedSender<Input>) {
 }
 
 impl Run {
-    /// Asks people; the inner error says why the attack is not run.
+    /// Asks people for approval. The inner error is the reason why the attack does not run.
     pub(super) async fn approved(
         &mut self,
         index: usize,
@@ -142,7 +143,7 @@ impl Run {
         })
     }
 
-    /// Takes an approval, if it counts for the attack that is asked about; if not, says why.
+    /// Accepts an approval if it counts for the attack that waits for one; otherwise reports the reason.
     pub(super) fn take_approval(&mut self, path: &Path) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
         let verified = match &self.identity {
@@ -165,7 +166,7 @@ impl Run {
         }
     }
 
-    /// Whether it is somebody else's, where that is needed.
+    /// Rejects the runner's own approval where another person must approve.
     fn is_another(&self, attack: usize, approval: Approval, path: &Path) -> Result<Approval, String> {
         if self.wants_others(attack) && approval.by == self.operator {
             return Err(format!(
@@ -177,7 +178,7 @@ impl Run {
         Ok(approval)
     }
 
-    /// Whether an attack asks for more than one person.
+    /// Whether an attack needs more than one person.
     pub(super) fn wants_others(&self, attack: usize) -> bool {
         let asked = self.plan.attacks.get(attack).and_then(|attack| attack.approve.as_ref());
         asked.is_some_and(|approve| approve.people > 1)

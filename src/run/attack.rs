@@ -1,4 +1,4 @@
-//! One attack: baseline, fault, recovery, settle. Arm everywhere or nowhere; start together; never guess.
+//! Runs one attack: baseline, fault, recovery, settle. All hosts are armed or none; all start together.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,14 +24,14 @@ use crate::{
     verdict::Verdict,
 };
 
-/// From asking agents to arm until the start: long enough for two round trips over continents and an fsync.
+/// Minimum time from the request to arm until the start: enough for two intercontinental round trips and an fsync.
 const LEAD_US: i64 = 750_000;
-/// However slow the hosts are to answer.
+/// Maximum of that time, however slow the hosts are.
 const LEAD_MOST_US: i64 = 10_000_000;
-/// How often the end of a fault is asked for again.
+/// Interval of repeated undo requests at the end of a fault.
 const LOOK_AGAIN_US: i64 = 500_000;
 
-/// Not every host armed, so none starts.
+/// Not every host could be armed, so none starts.
 struct Unarmed {
     why: String,
     /// A person undid the run or halted a host.
@@ -45,7 +45,7 @@ impl Unarmed {
 }
 
 impl Run {
-    /// One attack. The inner error says why the run must stop.
+    /// Runs one attack. The inner error is the reason why the run must stop.
     pub(super) async fn attack(
         &mut self,
         index: usize,
@@ -77,7 +77,7 @@ impl Run {
                 if let Some(stop) = self.stop.clone() {
                     return Ok(Err(stop));
                 }
-                // Whoever may still hold an arming must not be there for the next attack.
+                // A host that may still be armed must not be part of the next attack.
                 if self.anything_open() {
                     return Ok(Err(Stop::Failed(why)));
                 }
@@ -104,7 +104,7 @@ impl Run {
         self.recorder.write(Event::AttackEnded { attack, outcome, verdict })
     }
 
-    /// Which needed attack did not run, or was violated.
+    /// Returns the reason why a needed attack does not count: it did not run, or it was violated.
     fn unmet(&self, attack: &Attack) -> Option<String> {
         attack.needs.iter().find_map(|needed| {
             let groups = self
@@ -121,7 +121,7 @@ impl Run {
         })
     }
 
-    /// What the scenario says about going on.
+    /// Applies the scenario's rules for going on after a verdict.
     fn after(&self, attack: &Attack, verdict: Verdict, why: &str) -> Result<(), Stop> {
         let then = match verdict {
             Verdict::Held => Then::Continue,
@@ -140,7 +140,7 @@ impl Run {
         Ok(until_us)
     }
 
-    /// Why the probes that an attack is judged by are not healthy over a time, if they are not.
+    /// Returns the reason why the attack's judged probes were not healthy during the last `over`.
     fn unhealthy(&self, attack: &Attack, over: Span) -> Option<String> {
         let judged = self.plan.objectives.iter().filter(|objective| attack.judge.contains(&objective.name));
         judged.into_iter().find_map(|objective| {
@@ -161,7 +161,7 @@ impl Run {
         })
     }
 
-    /// Waits out the baseline, which must hold.
+    /// Waits until the end of the baseline, which must hold.
     async fn baseline(&mut self, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
         self.guard.window.ignore(attack.injections.iter().map(|one| one.host.clone()).collect());
         let from = self.clock.now_us();
@@ -173,7 +173,7 @@ impl Run {
         if attack.baseline.is_zero() {
             return Ok(Ok(()));
         }
-        // The last bins of the baseline are still to come, a time-out after their end.
+        // The last bins of the baseline arrive a time-out after their end.
         let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
         let patience = self.clock.now_us() + signed(slowest.as_micros()) + GRACE_US;
         let plan = Arc::clone(&self.plan);
@@ -187,11 +187,11 @@ impl Run {
             return Ok(Ok(()));
         }
         let why = format!("the baseline of \"{}\" did not hold: {}", attack.name, against.join("; "));
-        // Once an earlier attack was armed, hosts were touched, and this is no refusal of the run.
+        // If an earlier attack was armed, hosts were touched, so this is not a refusal of the run.
         Ok(Err(if self.tracked.is_empty() { Stop::Refused(why) } else { Stop::Failed(why) }))
     }
 
-    /// Arms everywhere or nowhere. Gives the start; the inner error says why nothing started.
+    /// Arms all hosts or none. Returns the start; the inner error is the reason why nothing started.
     async fn arm(&mut self, index: usize, attack: &Attack) -> Result<Result<i64, String>, RunError> {
         let bounds = match self.room_for(index).await? {
             Ok(bounds) => bounds,
@@ -207,8 +207,8 @@ impl Run {
                 return Ok(Err(why));
             }
         };
-        // Arming looks at the same things once more and writes to a disk; the renewal is another round trip, and so is the
-        // look at what other runs hold.
+        // Arming looks up the same things once more and writes to a disk. The renewal is another round trip, and so
+        // is the look at other runs' faults.
         let took_us = self.clock.now_us() - asked_us + bounds.as_ref().map_or(0, |bounds| bounds.slowest_us);
         let start_us = self.clock.now_us() + (LEAD_US / 2 + 2 * took_us).clamp(LEAD_US, LEAD_MOST_US);
         let ready: BTreeMap<&InjectionId, &str> = answers
@@ -259,8 +259,8 @@ impl Run {
             let tracked = Tracked::new(host, index, own_start_us, injection.hold);
             self.tracked.insert(id, tracked.by(&injection.fault, injection.hold));
             if let Some(peer) = self.peers.get_mut(&injection.host) {
-                // From the moment of asking: an answer may be lost where the arming was not. And whoever is not renewed
-                // does not start, so nobody is until all have answered.
+                // The host counts as touched from the request on: the answer may be lost although the host was armed.
+                // A host without a renewed lease does not start, so no lease is renewed until all have answered.
                 peer.touched = true;
                 peer.active.send_replace(false);
             }
@@ -275,7 +275,7 @@ impl Run {
         Ok(armed.map(|()| start_us).map_err(|unarmed| unarmed.why))
     }
 
-    /// Sends the arming, then the renewal without which nothing starts.
+    /// Sends the request to arm, then the renewal; without it nothing starts.
     async fn arm_hosts(
         &mut self,
         bodies: BTreeMap<String, Arm>,
@@ -303,7 +303,7 @@ impl Run {
         if late >= 0 {
             return Err(Unarmed::because(format!("the hosts took {} ms too long to arm", late / 1000)));
         }
-        // One missing acknowledgement and nobody is renewed, so nobody starts.
+        // If one acknowledgement is missing, no lease is renewed, so nothing starts.
         let renewals = armed.into_iter().map(|(host, agent, run, lease)| async move {
             let renewed = agent.renew(&run, &Renew { lease }).await;
             renewed.map(|_| host.clone()).map_err(|error| {
@@ -318,15 +318,15 @@ impl Run {
         Ok(())
     }
 
-    /// Takes back an arming that did not come about everywhere: injection by injection, because a run that is undone as a
-    /// whole can inject nothing more.
+    /// Disarms all hosts after some could not be armed. Undoes injection by injection, because a run that is undone
+    /// as a whole cannot inject anything more.
     async fn disarm(&mut self, index: usize, why: &str) -> Result<(), RunError> {
         self.recorder.write(Event::Note { text: format!("disarming: {why}") })?;
         let asks = self.tracked.iter().filter(|(_, one)| one.attack == index);
         let asks = asks
             .map(|(id, one)| (one.host.clone(), UndoScope::Injection(id.clone()), vec![id.clone()]))
             .collect();
-        // Whoever does not hear this does not start, or heals, for lack of a lease.
+        // A host that does not receive this does not start, or heals, because its lease is not renewed.
         let patience = signed(self.plan.lease.as_micros()) + GRACE_US;
         if !self.put_back(asks, patience, |run| run.settled(index)).await? {
             let text = self.waiting_for();
@@ -336,18 +336,19 @@ impl Run {
         Ok(())
     }
 
-    /// When the last hold of an attack that is not over yet will be, at the latest; on the run's clock.
+    /// Returns the latest end of the holds of an attack that is not over yet, on the run's clock.
     fn ends_us(&self, attack: usize) -> Option<i64> {
         self.tracked.values().filter(|one| one.attack == attack).filter_map(Tracked::ends_us).max()
     }
 
-    /// By when every undo that agents have begun, or that follows what they are making, should be done. Whoever cannot be heard is not waited for.
+    /// Returns the time at which all undo actions that agents have begun should be done, or that follow an injection
+    /// in progress. Unreachable hosts are not waited for.
     pub(super) fn undone_by_us(&self) -> Option<i64> {
         let heard = |one: &&Tracked| self.peers.get(&one.host).is_some_and(|peer| peer.reachable);
         self.tracked.values().filter(heard).filter_map(Tracked::undone_by_us).max()
     }
 
-    /// Stops renewing leases of hosts that hold nothing.
+    /// Stops renewing the leases of hosts without open injections.
     pub(super) fn rest(&mut self) {
         for (name, peer) in &self.peers {
             let busy = self.tracked.values().any(|one| &one.host == name && one.state.is_open());
@@ -370,7 +371,7 @@ impl Run {
         let until = start_us + signed(longest.as_micros());
         self.recorder.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
         self.exchange(index, attack, Moment::During, start_us);
-        // A host that goes down cannot say that it did: it is over when it is back with another boot.
+        // A host that goes down cannot report it: its fault is over when it is back with another boot id.
         let down: Vec<&str> = attack
             .injections
             .iter()
@@ -385,7 +386,7 @@ impl Run {
             })
         };
         let extra = word_us(attack.injections.iter().map(|one| &one.fault), self.plan.lease);
-        // A start that takes its time moves the end, and so does an undo; each is known only when it has happened.
+        // A slow injection moves the end, and so does a slow undo; both are known only afterwards.
         let over = loop {
             let latest = self.ends_us(index).map_or(until, |ends| until.max(ends)) + extra;
             let latest = self.undone_by_us().map_or(latest, |undone| latest.max(undone));
@@ -409,7 +410,7 @@ impl Run {
         if let Err(stop) = self.pump(until, |_| false).await? {
             return Ok(Err(stop));
         }
-        // The last bins of the recovery are still to come, a time-out after their end; judging needs them.
+        // The last bins of the recovery arrive a time-out after their end, and judging needs them.
         let slowest = self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
         let tail = self.clock.now_us() + signed(slowest.as_micros()) + 1_500_000;
         Ok(self.pump(tail, |_| false).await?.map(|_| ()))

@@ -1,4 +1,4 @@
-//! Decides whether a system is healthy before an attack, for each vantage that counts by itself. A baseline that was not
+//! Judges whether a system is healthy before an attack, for each vantage that counts. A baseline that was not
 //! measured does not pass.
 
 use std::collections::BTreeMap;
@@ -26,16 +26,16 @@ pub(super) struct Baseline<'a> {
 
 /// The state of a baseline so far.
 pub(super) struct Judged {
-    /// All that counts was measured, but for a bin across the end, of which little counts.
+    /// Whether all relevant bins have arrived, except a bin across the end, which weighs little.
     settled: bool,
-    /// All that counts was measured.
+    /// Whether all relevant bins have arrived.
     complete: bool,
-    /// Reasons why it does not hold, each with objective, vantage and causes.
+    /// Reasons why the baseline does not hold, each with objective, vantage and causes.
     pub(super) against: Vec<String>,
 }
 
 impl Judged {
-    /// Whether bins that are still to come cannot change it.
+    /// Whether later bins cannot change the result.
     pub(super) fn is_final(&self) -> bool {
         self.complete || (self.settled && self.against.is_empty())
     }
@@ -51,7 +51,7 @@ struct Sum {
 }
 
 impl<'a> Baseline<'a> {
-    /// Takes what was measured; `(from, until)` is the phase, on the run's clock.
+    /// Collects the measurements of a phase `(from, until)` on the run's clock.
     pub(super) fn of(
         plan: &'a Plan,
         attack: &'a Attack,
@@ -61,7 +61,7 @@ impl<'a> Baseline<'a> {
         let mut bins: BTreeMap<_, Vec<(i64, &Bin)>> = BTreeMap::new();
         for (vantage, start_us, bin) in measured {
             let all = bins.entry((bin.probe.as_str(), vantage)).or_default();
-            // After a broken link some come twice.
+            // After a broken link, some bins arrive twice.
             if !all.iter().any(|(start, _)| *start == start_us) {
                 all.push((start_us, bin));
             }
@@ -69,10 +69,10 @@ impl<'a> Baseline<'a> {
         Self { plan, attack, from_us, until_us, bins }
     }
 
-    /// Looks at every objective from every vantage that counts.
+    /// Judges every objective from every vantage that counts.
     pub(super) fn judge(&self) -> Judged {
         let mut judged = Judged { settled: true, complete: true, against: Vec::new() };
-        // Objectives with one and the same finding are told together.
+        // Objectives with the same finding are listed together.
         let mut found: Vec<(String, Vec<&str>)> = Vec::new();
         let mut find =
             |text: String, objective: &'a Objective| match found.iter_mut().find(|(t, _)| *t == text) {
@@ -108,7 +108,7 @@ impl<'a> Baseline<'a> {
         judged
     }
 
-    /// Until when a vantage has reported; the begin of the phase if it has not.
+    /// Returns the end of the last bin of a vantage; the beginning of the phase if it has none.
     fn measured_until_us(&self, probe: &Probe, vantage: &str) -> i64 {
         let bins = self.bins.get(&(probe.name.as_str(), vantage));
         let ends = bins.into_iter().flatten().map(|(start_us, bin)| start_us + signed(bin.length_us));
@@ -126,7 +126,7 @@ impl<'a> Baseline<'a> {
                 continue;
             }
             sum.fit += match objective.goal {
-                // Latencies that cannot be read are not known to be short.
+                // Unreadable latencies do not count as short.
                 Goal::Latency { below, .. } => {
                     Latencies::of(bin).unwrap_or_default().at_most(below.as_micros())
                 }
@@ -141,7 +141,8 @@ impl<'a> Baseline<'a> {
         sum
     }
 
-    /// The reason why an objective does not hold at one vantage; `reported`: until when it has reported, if to the end.
+    /// Returns the reason why an objective does not hold at one vantage. `reported` is the end of the last bin, if it
+    /// is before the end of the phase.
     fn against(
         &self,
         objective: &Objective,
@@ -183,7 +184,7 @@ impl<'a> Baseline<'a> {
     }
 }
 
-/// Half of a bin: one that ends so early or later leaves no other whose middle is in the phase.
+/// Half of a bin's length. Beyond a bin that ends this close to the end, no other bin has its middle in the phase.
 const HALF_US: i64 = 500_000;
 
 #[cfg(test)]
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
     use crate::testing::{Drill, S, bin};
 
-    /// A baseline of three seconds, of which a vantage sends the bins.
+    /// Judges a baseline of three seconds with these bins.
     fn judged(drill: &Drill, bins: &[(&str, i64, Bin)]) -> Judged {
         let plan = drill.plan();
         let bins = bins.iter().map(|(vantage, second, bin)| (*vantage, second * S, bin));
@@ -270,7 +271,7 @@ mod tests {
             "92.5 % together would do: {:?}",
             seen.against
         );
-        // One on a target does not count.
+        // A vantage on a target does not count.
         two.vantages[1] = "app1";
         assert!(judged(&two, &seconds(0..4, 100, 0)).is_final());
     }

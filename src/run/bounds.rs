@@ -1,8 +1,8 @@
-//! `keep` and `max_share`, counted over what is in force from anybody: hosts of the groups that an attack touches are
-//! asked what other runs hold there.
+//! Enforces `keep` and `max_share` across runs: the hosts of the groups that an attack touches are asked for the
+//! faults of other runs.
 //!
-//! Two runs that arm at once see each other, since each looks after it has armed everywhere and before it lets anything
-//! start. The one with the later id gives way; the other waits until that has happened.
+//! Two runs that arm at once see each other, because each asks after it has armed everywhere and before anything may
+//! start. The run with the later id gives way; the other waits until that has happened.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,27 +33,27 @@ const AT_ONCE: usize = 64;
 /// Interval at which hosts are asked again while two runs decide which of them gives way.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Hosts of which only so many may be under a fault at once.
+/// A group of hosts with a limit for hosts under a fault at once.
 struct Group {
-    /// The guard's words, and what they count.
+    /// The guard's rule in words.
     rule: String,
     hosts: BTreeSet<String>,
     most: usize,
 }
 
-/// Why hosts are not available: other runs hold them, or they did not answer.
+/// The reason why a host is not available: another run's fault, or no answer.
 #[derive(Clone)]
 struct Taken {
     why: String,
-    /// Another run that has armed and will give way to this one.
+    /// Whether the other run has armed and will give way to this one.
     gives_way: bool,
 }
 
-/// The bounds that an attack has to keep, and whom to ask about them.
+/// The limits of an attack, and the hosts to ask.
 pub(super) struct Bounds {
     run: RunId,
     groups: Vec<Group>,
-    /// The hosts under a fault at each instant at which one begins.
+    /// For each instant at which a fault begins: the hosts under a fault.
     instants: Vec<BTreeSet<String>>,
     agents: BTreeMap<String, Agent>,
     /// Hosts that did not answer; they are not asked again.
@@ -64,16 +64,16 @@ pub(super) struct Bounds {
 
 /// The result of asking the hosts.
 pub(super) enum Room {
-    /// The attack keeps the guard.
+    /// The attack keeps within the guard's limits.
     Enough,
-    /// It would, once another run has given way.
+    /// It will, as soon as another run has given way.
     Soon(String),
-    /// It does not, and who is in the way.
+    /// It does not; with the hosts or runs in the way.
     None(String),
 }
 
 impl Bounds {
-    /// The bounds of an attack; `None` where the guard sets none that it touches.
+    /// Returns the limits of an attack; `None` if the guard has none for its targets.
     pub(super) fn of(run: &Run, identity: &Arc<Identity>, index: usize) -> Option<Self> {
         let (plan, attack) = (&run.plan, run.plan.attacks.get(index)?);
         let groups = groups(plan, attack);
@@ -102,7 +102,8 @@ impl Bounds {
         })
     }
 
-    /// Asks the hosts. `armed`: this attack has armed, so that others see it and those with a later id give way.
+    /// Asks the hosts. `armed` tells that this attack has armed: other runs see it, and those with a later id give
+    /// way.
     pub(super) async fn look(&mut self, armed: bool) -> Room {
         let asked: Vec<(String, Agent)> =
             self.agents.iter().map(|(name, agent)| (name.clone(), agent.clone())).collect();
@@ -128,19 +129,19 @@ impl Bounds {
         self.room(&taken)
     }
 
-    /// A host that cannot be asked counts as one under a fault, whatever the reason: a refused connection can be a bastion's,
-    /// or of a host that restarts. It is not asked again.
+    /// Counts a host that cannot be asked as one under a fault, whatever the reason: the connection may have been
+    /// refused by a bastion, or by a host that restarts. It is not asked again.
     fn unheard(&mut self, name: String, error: &LinkError) {
         self.agents.remove(&name);
         let why = format!("{name} cannot be asked, so it counts as one under a fault ({error})");
         self.silent.insert(name, Taken { why, gives_way: false });
     }
 
-    /// A fault of another run on a host, if there is one.
+    /// Returns a fault of another run on a host, if there is one.
     fn taken(&self, status: &AgentStatus, armed: bool) -> Option<Taken> {
         let theirs = status.open.iter().filter(|one| one.run != self.run);
         let gives_way = |one: &OpenOne| armed && one.state == State::Armed && !one.due && one.run > self.run;
-        // What does not give way counts.
+        // A fault that does not give way has priority.
         let one = theirs.min_by_key(|one| gives_way(one))?;
         let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
         let why = format!(
@@ -183,7 +184,7 @@ impl Bounds {
     }
 }
 
-/// The groups that have a bound and a target of the attack.
+/// Returns the groups that have a limit and contain a target of the attack.
 fn groups(plan: &Plan, attack: &Attack) -> Vec<Group> {
     let targets: BTreeSet<&str> = attack.injections.iter().map(|one| one.host.as_str()).collect();
     let with = |label: &str| {
@@ -211,7 +212,7 @@ fn groups(plan: &Plan, attack: &Attack) -> Vec<Group> {
     all
 }
 
-/// Maximum number of hosts under a fault, of that many.
+/// Returns the maximum number of hosts under a fault out of `all`.
 fn allowed(share: Share, all: usize) -> usize {
     (0..=all).rev().find(|count| radius::within(*count, all, share)).unwrap_or(0)
 }
@@ -221,7 +222,8 @@ fn owned(hosts: &BTreeSet<&str>) -> BTreeSet<String> {
 }
 
 impl Run {
-    /// Whether an attack keeps the guard's bounds with what other runs hold now; why not, if not.
+    /// Checks that the attack keeps within the guard's limits together with other runs; the inner error is the reason
+    /// why it does not.
     pub(super) async fn room_for(
         &mut self,
         attack: usize,
@@ -247,7 +249,7 @@ impl Run {
         })
     }
 
-    /// The same once everything is armed, before anything may start.
+    /// Asks again when everything is armed, before anything may start.
     pub(super) async fn still_room(&self, bounds: Option<Bounds>, start_us: i64) -> Result<(), String> {
         let Some(mut bounds) = bounds else { return Ok(()) };
         loop {

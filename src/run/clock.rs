@@ -13,13 +13,14 @@ pub struct RunClock {
 }
 
 impl RunClock {
-    /// A clock that stands at 0 now.
+    /// Creates a clock that is at 0 now.
     #[must_use]
     pub fn start() -> Self {
         Self { zero_boot_us: clock::boot_us(), zero_wall_us: clock::wall_us() }
     }
 
-    /// The clock of a run that began earlier: exact while this machine has not rebooted since, by the wall clock else.
+    /// Restores the clock of an earlier run: exactly while this machine has not been rebooted, by the wall clock
+    /// otherwise.
     #[must_use]
     pub fn resume(wall: &str, zeros: Option<&BTreeMap<String, i64>>) -> Self {
         let began =
@@ -31,32 +32,32 @@ impl RunClock {
         Self { zero_boot_us: known.unwrap_or_else(|| clock::boot_us().saturating_sub(since)), zero_wall_us }
     }
 
-    /// Now, in microseconds.
+    /// Returns the current time in microseconds.
     #[must_use]
     pub fn now_us(&self) -> i64 {
         self.from_boot(clock::boot_us())
     }
 
-    /// A time of this machine's CLOCK_BOOTTIME on the run's clock.
+    /// Converts this machine's CLOCK_BOOTTIME to the run's clock.
     #[must_use]
     pub fn from_boot(&self, boot_us: u64) -> i64 {
         signed(boot_us) - signed(self.zero_boot_us)
     }
 
-    /// Another machine's CLOCK_BOOTTIME at this clock's 0, from how much it is ahead of this machine's.
+    /// Returns another machine's CLOCK_BOOTTIME at this clock's 0, given its offset to this machine's.
     #[must_use]
     pub fn zero_there(&self, ahead_us: i64) -> i64 {
         signed(self.zero_boot_us) + ahead_us
     }
 
-    /// Wall clock of time 0, RFC 3339 UTC.
+    /// Returns the wall clock of time 0, RFC 3339 UTC.
     #[must_use]
     pub fn wall(&self) -> String {
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(self.zero_wall_us);
         humantime::format_rfc3339_seconds(time).to_string()
     }
 
-    /// A name for the run: date, time, scenario and something that tells runs of the same minute apart.
+    /// Returns a new run id: date, time, scenario, and a suffix that distinguishes runs of the same minute.
     #[must_use]
     pub fn run_id(&self, scenario: &str) -> RunId {
         let wall = self.wall();
@@ -70,14 +71,14 @@ impl RunClock {
         let salt =
             (self.zero_wall_us ^ self.zero_boot_us.rotate_left(17) ^ u64::from(std::process::id())) & 0xffff;
         let text = format!("{}-{}-{}-{salt:04x}", &digits[..8], &digits[8..12], slug.trim_matches('-'));
-        // The alphabet and the length above are those of an id; the fallback keeps this free of panics.
+        // The text has the alphabet and length of an id; the fallback avoids a panic.
         text.parse()
             .or_else(|_| format!("run-{salt:04x}").parse())
             .unwrap_or_else(|_| unreachable!("a valid id"))
     }
 }
 
-/// Signed, for differences; the clocks are far from the edge.
+/// Converts to a signed number, for differences; clocks are far from the limit.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
-//! Finishes a run whose coordinator died: heals what is left, reads what agents journaled and measured meanwhile, proves
-//! every host, and closes the log. Of a run that has ended it asks the hosts again that ended unproven. What was not seen stays
-//! unknown.
+//! Finishes a run whose coordinator died: undoes open injections, collects the agents' events and measurements,
+//! compares every host with its snapshot, and closes the log. For a run that has ended, it asks the unproven hosts
+//! again. Missing data stays unknown.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,14 +24,14 @@ use crate::{
 };
 use firedrill_wire::{api::HostState, journal::What};
 
-/// Hosts of which nothing shows how they ended.
+/// Returns the hosts whose final state is unproven.
 #[must_use]
 pub fn unproven(card: &Scorecard) -> BTreeSet<String> {
     let hosts = card.hosts.iter().filter(|host| host.state == HostState::Unproven);
     hosts.map(|host| host.host.clone()).collect()
 }
 
-/// The state of a run that is to be finished, from its log.
+/// The state of an unfinished run, from its log.
 struct Left {
     tracked: BTreeMap<firedrill_wire::InjectionId, Tracked>,
     events: BTreeMap<String, u64>,
@@ -39,7 +39,7 @@ struct Left {
     zeros: BTreeMap<String, BTreeMap<String, i64>>,
     begun: Option<usize>,
     ended: Vec<usize>,
-    /// How the run ended, if it did, and the hosts that are to be asked again.
+    /// The outcome of the run, if it ended, and the hosts to ask again.
     outcome: Option<(RunOutcome, BTreeSet<String>)>,
 }
 
@@ -77,7 +77,7 @@ impl Left {
                 _ => {}
             }
         }
-        // What cannot be read is asked for again.
+        // Unreadable measurements are requested again.
         for streams in (0..log.chunks.len()).filter_map(|chunk| log.measured(chunk).ok()) {
             let mut newest = BTreeMap::<&str, u64>::new();
             for stream in &streams {
@@ -94,11 +94,11 @@ impl Left {
     }
 }
 
-/// Finishes a run from its folder, or asks the unproven hosts of an ended one again. Does nothing but heal and read: it
-/// never goes on with the attacks.
+/// Finishes a run from its folder, or asks the unproven hosts of an ended one again. Only heals and reads: it never
+/// continues the attacks.
 ///
 /// # Errors
-/// The log cannot be read or written, or says nothing of a run.
+/// The log cannot be read or written, or is not that of a run.
 pub async fn collect(
     folder: &Path,
     identity: &Arc<Identity>,
@@ -142,7 +142,7 @@ impl Run {
         }
         for (host, zeros) in left.zeros {
             if let Some(peer) = run.peers.get_mut(&host) {
-                // What was measured on an earlier boot keeps its own place in time.
+                // Measurements of an earlier boot are placed by the clock of that boot.
                 for (boot, zero) in zeros {
                     peer.zeros.entry(boot).or_insert(zero);
                 }

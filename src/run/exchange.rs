@@ -1,6 +1,6 @@
-//! Exchanges of packets over the paths that faults are about: before, while they are in force, and after.
+//! Exchanges packets over the paths of faults: before, while they are in force, and after.
 //!
-//! They go on beside everything else, and nothing waits for them; one that cannot be made says why in the log.
+//! Exchanges run in the background, and nothing waits for them. If one fails, the log has the reason.
 
 use firedrill_wire::Span;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Run {
-    /// Begins the exchanges of one moment of an attack, each so long after `from_us` as its injection is.
+    /// Starts the exchanges of one moment of an attack. Each has the same offset to `from_us` as its injection.
     pub(super) fn exchange(&self, index: usize, attack: &Attack, moment: Moment, from_us: i64) {
         let all = exchange::all(&self.plan, attack);
         for (place, (injection, pairs)) in attack.injections.iter().zip(all).enumerate() {
@@ -48,7 +48,7 @@ impl Run {
                         met,
                         failed,
                     };
-                    // Nobody takes it where the run is over.
+                    // The receiver is gone if the run is over.
                     let _ = mail.send(Input::Exchanged(Box::new(event)));
                 };
                 tokio::spawn(async move { stop.run_until_cancelled(one).await });

@@ -1,4 +1,4 @@
-//! The conditions that abort a run, looked at several times a second.
+//! Checks the abort conditions several times a second.
 
 use std::sync::Arc;
 
@@ -16,29 +16,29 @@ pub(super) struct Tripped {
     pub(super) blind: bool,
 }
 
-/// Watches the guard's conditions over a rolling window of what vantages measure.
+/// Evaluates the guard's conditions over a rolling window of measurements.
 pub(super) struct Watch {
     plan: Arc<Plan>,
-    /// What was measured lately; also what the screen shows.
+    /// The latest measurements; the screen shows them too.
     pub(super) window: Window,
     armed: bool,
-    /// For each condition, since when it could not be evaluated.
+    /// For each condition, the time since which it could not be evaluated.
     blind_since: Vec<Option<i64>>,
 }
 
-/// How long the window has to remember: the longest time that anybody asks it about.
+/// Returns the length of the window: the longest time that any condition or settling needs.
 fn keep(plan: &Plan) -> Span {
     let attacks = plan.attacks.iter().flat_map(|attack| [attack.baseline, attack.settle]);
     let guards = plan.guard.abort.iter().map(|abort| abort.over);
     attacks.chain(guards).max().unwrap_or_default() + Span::secs(10)
 }
 
-/// A vantage that said nothing for so long is blind: a bin comes a time-out after its end.
+/// Returns the time without bins after which a vantage is blind. A bin arrives a time-out after its end.
 fn fresh(plan: &Plan) -> Span {
     plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default() + Span::millis(2_500)
 }
 
-/// Blindness that aborts, where the plan does not say.
+/// Time of blindness after which the run aborts, unless the plan sets another.
 const BLIND_FOR: Span = Span::secs(10);
 
 impl Watch {
@@ -51,19 +51,19 @@ impl Watch {
         }
     }
 
-    /// From now on conditions count: something is about to be in force.
+    /// Enables the conditions: something is about to be in force.
     pub(super) fn arm(&mut self) {
         if !std::mem::replace(&mut self.armed, true) {
             self.blind_since.fill(None);
         }
     }
 
-    /// Nothing is in force and nothing recovers: conditions do not count.
+    /// Disables the conditions: nothing is in force, and nothing recovers.
     pub(super) fn disarm(&mut self) {
         self.armed = false;
     }
 
-    /// Looks at every condition.
+    /// Evaluates every condition.
     pub(super) fn look(&mut self, now_us: i64) -> Option<Tripped> {
         if !self.armed {
             return None;

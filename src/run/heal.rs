@@ -1,4 +1,4 @@
-//! Putting everything back, and the proof that it was.
+//! Healing, and the proof that hosts are as before.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use tokio_util::sync::CancellationToken;
 use super::{Run, RunError, clock::signed, input::Input};
 use crate::log::Event;
 
-/// Beyond the lease, at which agents heal by themselves.
+/// Patience beyond the lease, after which agents heal by themselves.
 const PATIENCE_US: i64 = 30_000_000;
-/// For the proof, by hosts that are reached at once or come back from a reboot.
+/// Patience for the proof, for hosts that answer at once or come back from a reboot.
 const PROOF_US: i64 = 60_000_000;
 const AGAIN: Duration = Duration::from_millis(500);
 
 impl Run {
-    /// Heals all hosts that were touched, at once, and waits for their word. Nothing stops it. The run can inject no more
-    /// on them.
+    /// Heals all touched hosts at once and waits for their answers. Nothing interrupts it. The run can inject nothing
+    /// more on these hosts.
     pub(super) async fn heal(&mut self, why: &str) -> Result<(), RunError> {
         if !self.anything_open() {
             return Ok(());
         }
         self.recorder.write(Event::Note { text: format!("healing every host: {why}") })?;
-        // Agents refuse whatever comes of the run after this.
+        // Agents refuse all later requests of this run.
         self.undone = true;
         let mut asks = Vec::new();
         for (host, peer) in self.peers.iter().filter(|(_, peer)| peer.touched) {
-            // Silence heals too, should the call not get through.
+            // If the call does not arrive, the lease runs out and the agent heals anyway.
             peer.active.send_replace(false);
             let of = self.tracked.iter().filter(|(_, one)| &one.host == host).map(|(id, _)| id.clone());
             asks.push((host.clone(), UndoScope::Run(self.id.clone()), of.collect()));
@@ -43,13 +43,13 @@ impl Run {
         Ok(())
     }
 
-    /// Whether anything is open that could still be put back.
+    /// Whether an open injection could still be undone.
     pub(super) fn anything_open(&self) -> bool {
         self.tracked.values().any(|one| one.state.is_open() && one.state != State::Stuck)
     }
 
-    /// Asks hosts to put back, again and again until each has answered, and takes in what comes until it is done or
-    /// the patience is over.
+    /// Requests undo again and again until each host has answered, and processes input until it is done or the time
+    /// is over.
     pub(super) async fn put_back(
         &mut self,
         asks: Vec<(String, UndoScope, Vec<InjectionId>)>,
@@ -71,7 +71,7 @@ impl Run {
                 loop {
                     let answer = agent.undo(&undo).await.map_err(|error| error.to_string());
                     let over = answer.is_ok();
-                    // The same complaint twice a second helps nobody.
+                    // A repeated error is reported once.
                     let news = !matches!(&answer, Err(why) if *why == said);
                     if let Err(why) = &answer {
                         said.clone_from(why);
@@ -91,7 +91,7 @@ impl Run {
             if self.pump_anyway(until, &done).await? {
                 return Ok(true);
             }
-            // An undo that goes on is waited for, as long as its agent may try.
+            // An undo in progress is waited for as long as its agent may try.
             match self.undone_by_us() {
                 Some(later) if later > until => until = later,
                 _ => return Ok(false),
@@ -99,7 +99,7 @@ impl Run {
         }
     }
 
-    /// What is still open, and how to put it back by hand.
+    /// Returns the open injections in words, with the commands to undo them by hand.
     pub(super) fn waiting_for(&self) -> String {
         let open: Vec<String> = self
             .tracked
@@ -125,7 +125,7 @@ impl Run {
         "nothing is in force; the last measurements are read".to_owned()
     }
 
-    /// Asks every host that was touched to compare itself with its snapshot from before.
+    /// Asks every touched host to compare itself with its snapshot from before the run.
     pub(super) async fn prove(&mut self) -> Result<(), RunError> {
         let calls = CancellationToken::new();
         let _end_with_this = calls.clone().drop_guard();
@@ -161,13 +161,13 @@ impl Run {
                 self.proven(host, Err(why))?;
             }
         }
-        // What agents journaled until now belongs into the log.
+        // Collects the events that agents have journaled so far.
         let last = self.clock.now_us() + 300_000;
         self.pump_anyway(last, |_| false).await?;
         Ok(())
     }
 
-    /// Writes down how a host ended.
+    /// Records the final state of a host.
     pub(super) fn proven(&mut self, host: String, end: Result<EndState, String>) -> Result<(), RunError> {
         let end = end.unwrap_or_else(|why| self.no_proof(&host, why));
         self.proofs.insert(host.clone(), Some(end.state));

@@ -1,4 +1,4 @@
-//! Everything before any harm: reaching every host that the plan needs, and asking each agent what it would do.
+//! The steps before any harm: connects to every host of the plan, and asks each agent for the effects of its faults.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ use crate::{
     plan::model::COORDINATOR,
 };
 
-/// What an agent answered to one injection of the plan.
+/// An agent's answer to one injection of the plan.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The host.
@@ -35,13 +35,13 @@ pub struct Answer {
     pub prepared: PreparedOne,
 }
 
-/// Agents would not do what they were asked.
+/// At least one agent refused.
 pub(super) struct Refusal {
     /// The host and its reason, for people.
     pub(super) why: String,
-    /// Answers of the agents, also of those that do not refuse.
+    /// The answers of all agents.
     pub(super) answers: Vec<Answer>,
-    /// A person undid the run or halted a host.
+    /// Whether the reason is that a person undid the run or halted a host.
     pub(super) by_person: bool,
 }
 
@@ -50,19 +50,19 @@ pub(super) fn by_person(problem: &Problem) -> bool {
     ["tombstone", "halted"].contains(&problem.code.as_str())
 }
 
-/// To each agent, one for commands and one for streams.
+/// Links to each agent: one for commands and one for streams.
 const LINKS: u64 = 2;
 
-/// Rounds of the clock's measurement: the shortest counts.
+/// Number of clock measurements; the one with the shortest round trip counts.
 const ROUNDS: u32 = 5;
 
-/// Maximum number of hosts that are asked at the same time: each question has all peers of its host.
+/// Maximum number of hosts that are asked at the same time. Each question contains all peers of its host.
 const HOSTS_AT_ONCE: usize = 64;
 /// Maximum number of injections in one question, and of their peers together, so that the answer comes in time.
 const INJECTIONS_AT_ONCE: usize = 100;
 const PEERS_AT_ONCE: usize = PeerTable::MOST;
 
-/// Parts of what a host is to be asked, in order.
+/// Splits a host's questions into parts of limited size, in order.
 fn parts(questions: Vec<(usize, PrepareOne)>) -> Vec<Vec<(usize, PrepareOne)>> {
     let mut parts: Vec<Vec<(usize, PrepareOne)>> = Vec::new();
     let mut peers = 0;
@@ -83,15 +83,15 @@ fn parts(questions: Vec<(usize, PrepareOne)>) -> Vec<Vec<(usize, PrepareOne)>> {
 }
 
 impl Run {
-    /// The id of an injection: the same for prepare, arm and undo, and known without asking anybody.
+    /// Returns the id of an injection. It is the same for prepare, arm and undo, and does not depend on answers.
     pub(super) fn injection_id(&self, attack: usize, place: usize) -> InjectionId {
         let text = format!("{}-{}-{}", self.id, attack + 1, place + 1);
         text.parse().unwrap_or_else(|_| unreachable!("a run's id leaves room for two numbers"))
     }
 
-    /// Reaches every host that is a target or a vantage and measures its clock. Events after `after`, by host, are
-    /// read; where it has none, those from now on. With `without`, a host that is not reached is waited for while the
-    /// others are dealt with; else all must be reached. With `only`, other hosts are left alone.
+    /// Connects to all targets and vantages and measures their clocks. Reads events after `after`, by host; from now
+    /// on for hosts that have no entry. With `without`, an unreachable host is waited for in the background;
+    /// otherwise all must be reached. With `only`, other hosts are left out.
     pub(super) async fn connect(
         &mut self,
         identity: &Arc<Identity>,
@@ -148,7 +148,7 @@ impl Run {
         Ok(if unreachable.is_empty() { Ok(()) } else { Err(alike::likewise(&unreachable)) })
     }
 
-    /// From now on the host's events are read and its lease can be renewed.
+    /// Starts to read the host's events; from now on its lease can be renewed.
     fn meet(
         &mut self,
         name: &str,
@@ -174,7 +174,7 @@ impl Run {
         offset.map_or(Ok(()), |offset| self.take(super::Input::LinkBack { host: name.to_owned(), offset }))
     }
 
-    /// What each host is to be asked about some attacks.
+    /// Returns the questions to each host about some attacks.
     fn questions(&self, attacks: std::ops::Range<usize>) -> BTreeMap<String, Vec<(usize, PrepareOne)>> {
         let mut asked: BTreeMap<String, Vec<(usize, PrepareOne)>> = BTreeMap::new();
         for index in attacks {
@@ -190,7 +190,7 @@ impl Run {
         asked
     }
 
-    /// Asks the agents about some attacks; writes down what they answer. With `only_look` nothing of it will be armed.
+    /// Asks the agents about some attacks and records their answers. With `only_look` nothing will be armed.
     pub(super) async fn ask(
         &mut self,
         attacks: std::ops::Range<usize>,
@@ -244,7 +244,7 @@ impl Run {
         })
     }
 
-    /// Asks about the whole plan: one refusal stops the run with nothing touched.
+    /// Asks about the whole plan. One refusal stops the run with nothing touched.
     pub(super) async fn prepare_all(
         &mut self,
         only_look: bool,
@@ -252,9 +252,9 @@ impl Run {
         self.ask(0..self.plan.attacks.len(), only_look).await
     }
 
-    /// Whether a person undid the run or halted a host, as the agents of touched hosts tell. An undo that finds nothing
-    /// in force makes no event; the agent then refuses the run's next question. A host that does not answer tells
-    /// nothing.
+    /// Returns the answer of a touched host's agent that a person undid the run or halted the host, if there is one.
+    /// An undo with nothing in force creates no event; the agent then refuses the run's next question. A host without
+    /// an answer counts as not barred.
     pub(super) async fn barred(&self) -> Option<String> {
         let calls = self.peers.iter().filter(|(_, peer)| peer.touched).map(|(host, peer)| {
             let (agent, run) = (peer.agent.clone(), self.id.clone());

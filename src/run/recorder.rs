@@ -1,5 +1,5 @@
-//! The run's log on disk, in memory, and on the screen: a record is in all three, in that order. What was measured is in memory only
-//! as long as a baseline is judged by it; the rest of the run reads it from the log.
+//! Records the run on disk, in memory, and on the screen, in that order. Measurements are in memory only while a
+//! baseline is judged by them; the rest of the run reads them from the log.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -13,17 +13,17 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Where all that happens is written down.
+/// The recorder of a run's events.
 pub(super) struct Recorder {
     writer: Writer,
-    /// Measurements since the current baseline began: arrival, vantage, start, and bin.
+    /// Measurements since the current baseline began: time of arrival, vantage, start, and bin.
     baseline: Option<Vec<(i64, String, i64, Bin)>>,
     clock: RunClock,
     observer: Box<dyn Observer>,
 }
 
 impl Recorder {
-    /// Makes the run's folder and its log.
+    /// Creates the run's folder and its log.
     pub(super) fn create(
         folder: &Path,
         clock: RunClock,
@@ -35,7 +35,7 @@ impl Recorder {
         Ok(Self::resume(writer, clock, observer))
     }
 
-    /// Goes on with a log.
+    /// Continues a log.
     pub(super) fn resume(writer: Writer, clock: RunClock, observer: Box<dyn Observer>) -> Self {
         Self { writer, baseline: None, clock, observer }
     }
@@ -52,7 +52,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Writes what a vantage measured in a second that began at `start_us`, some seconds later with what others did.
+    /// Records the measurements of a vantage in a second that began at `start_us`. They are written some seconds
+    /// later, together with others.
     pub(super) fn measured(&mut self, vantage: String, start_us: i64, bin: Bin) -> Result<(), RunError> {
         let now = self.clock.now_us();
         self.writer.measured(now, &vantage, start_us, &bin)?;
@@ -62,28 +63,28 @@ impl Recorder {
         Ok(())
     }
 
-    /// Gives the file up, so that healing need not wait for a disk. A log without its end never says `held`.
+    /// Gives the file up, so that healing does not wait for a disk. A log without its end is never `held`.
     pub(super) fn give_up_file(&mut self) {
         self.writer.give_up_file();
     }
 
-    /// Hands the log over, of a run that is over.
+    /// Takes the log of a run that is over.
     pub(super) fn take_log(&mut self) -> Log {
         self.writer.take_log()
     }
 
-    /// Number of records, without measurements.
+    /// Returns the number of records, without measurements.
     pub(super) fn len(&self) -> usize {
         self.writer.log().records.len()
     }
 
-    /// Bins that came since a moment of the baseline that is under way, with vantage and start, the newest first.
+    /// Returns bins of the current baseline that arrived since a moment, with vantage and start, newest first.
     pub(super) fn bins(&self, since_us: i64) -> impl Iterator<Item = (&str, i64, &Bin)> {
         let newest = self.baseline.iter().flatten().rev().take_while(move |(at_us, ..)| *at_us >= since_us);
         newest.map(|(_, vantage, start_us, bin)| (vantage.as_str(), *start_us, bin))
     }
 
-    /// How an attack ended, if it did.
+    /// Returns the outcome of an attack, if it has ended.
     pub(super) fn ended_as(&self, of: usize) -> Option<(Outcome, Option<Verdict>)> {
         self.writer.log().records.iter().rev().find_map(|record| match &record.event {
             Event::AttackEnded { attack, outcome, verdict } if *attack == of => {
@@ -93,7 +94,7 @@ impl Recorder {
         })
     }
 
-    /// Who approved an attack since a record, and whether somebody said no.
+    /// Returns the people who approved an attack since a record, and whether a person rejected it.
     pub(super) fn approvals(&self, of: usize, since: usize) -> (BTreeSet<String>, bool) {
         let (mut names, mut no) = (BTreeSet::new(), false);
         for record in &self.writer.log().records[since..] {
@@ -108,7 +109,7 @@ impl Recorder {
         (names, no)
     }
 
-    /// What the log says so far of an attack: the same judgement that the report will make.
+    /// Returns the verdict on an attack from the log so far: the same judgement as in the report.
     pub(super) fn verdict(&mut self, attack: usize) -> Result<Verdict, RunError> {
         let now = self.clock.now_us();
         self.writer.flush(now)?;
@@ -116,17 +117,17 @@ impl Recorder {
         Ok(card.and_then(|one| one.verdict).unwrap_or(Verdict::Unknown))
     }
 
-    /// Brings the screen up to date.
+    /// Updates the screen.
     pub(super) fn show(&mut self, now_us: i64, watch: &Watch) {
         self.observer.tick(now_us, &watch.window);
     }
 
-    /// Tells people something at once, whatever the screen shows.
+    /// Shows a text to people at once.
     pub(super) fn say(&mut self, text: &str) {
         self.observer.say(text);
     }
 
-    /// Leaves the screen in order.
+    /// Restores the terminal.
     pub(super) fn close(&mut self) {
         self.observer.close();
     }

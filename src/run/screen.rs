@@ -1,4 +1,4 @@
-//! What a run shows while it goes: a live view on a terminal, plain lines with time stamps elsewhere.
+//! The output of a run in progress: a live view on a terminal, plain lines with time stamps elsewhere.
 
 mod frail;
 mod live;
@@ -11,13 +11,13 @@ pub use words::sentence;
 
 use crate::{log::Record, score::window::Window};
 
-/// Somebody who is shown what happens. Never asked, never able to stop anything.
+/// An observer of a run. It cannot influence the run.
 pub trait Observer: Send {
     /// A record was written.
     fn record(&mut self, record: &Record);
-    /// Some time went by.
+    /// Time has passed.
     fn tick(&mut self, _now_us: i64, _window: &Window) {}
-    /// Something that a person must read now.
+    /// Shows a text that a person must read now.
     fn say(&mut self, text: &str);
     /// The run is over.
     fn close(&mut self) {}

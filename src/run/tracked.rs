@@ -1,18 +1,19 @@
-//! An injection that was armed: where it stands, and until when it is waited for.
+//! An armed injection: its state, and the time until which it is waited for.
 
 use firedrill_wire::{Fault, Span, journal::State};
 
 use super::clock::signed;
 
-/// An agent of the usual configuration has put something back by then, or calls it stuck: its `undo_budget`, and some
-/// seconds for whoever takes over.
+/// Maximum duration of an undo until it is done or `stuck`, with an agent of the usual configuration: its
+/// `undo_budget`, and some seconds for the process that takes over.
 pub(super) const UNDO_MOST: Span = Span::secs(130);
 
-/// After a planned end, for the agents' undo and their word of it.
+/// Time after a planned end for the agents' undo and their report.
 pub(super) const GRACE_US: i64 = 5_000_000;
 
-/// Time after a fault's end within which its report must come. Where the coordinator is not heard, that ends with the
-/// lease; a host that goes down has no word, and its lease is not waited for, on any host of its attack.
+/// Returns the time after a fault's end within which its report must come. It includes the lease, because a fault
+/// ends with the lease where the agent does not hear the coordinator. A host that goes down cannot report; then the
+/// lease is not waited for on any host of the attack.
 pub(super) fn word_us<'a>(mut faults: impl Iterator<Item = &'a Fault>, lease: Span) -> i64 {
     let down = faults.any(Fault::takes_host_down);
     GRACE_US + if down { 0 } else { signed(lease.as_micros()) }
@@ -24,22 +25,22 @@ pub(super) struct Tracked {
     pub(super) attack: usize,
     pub(super) state: State,
     hold_us: i64,
-    /// When its hold is over, on the run's clock. Until it is in force: the latest that this can be.
+    /// End of the hold on the run's clock. Until it is in force, the latest possible end.
     ends_us: i64,
-    /// When it got into its state.
+    /// Time at which it entered its state.
     since_us: i64,
 }
 
 impl Tracked {
-    /// Armed, to start at that time of the run's clock.
+    /// An injection that was armed to start at `start_us` on the run's clock.
     pub(super) fn new(host: String, attack: usize, start_us: i64, hold: Span) -> Self {
         let hold_us = signed(hold.as_micros());
         let ends_us = start_us.saturating_add(hold_us);
         Self { host, attack, state: State::Armed, hold_us, ends_us, since_us: start_us }
     }
 
-    /// By a fault that may take its time to be made. What cannot be undone is over in an instant, and is only looked
-    /// at for as long as was planned.
+    /// Adds the time that the fault may need to come into force. An irreversible fault is over in an instant and is
+    /// observed for the planned time only.
     pub(super) fn by(mut self, fault: &Fault, hold: Span) -> Self {
         if fault.reversible() {
             self.ends_us = self.ends_us.saturating_add(signed(fault.ramp(hold).as_micros()));
@@ -55,13 +56,13 @@ impl Tracked {
         (self.state, self.since_us) = (to, at_us);
     }
 
-    /// Until when its own end can take, without the time for the undo; `None` where nothing more is to come.
+    /// Returns the latest end of the injection without the time for the undo; `None` if its fault is over.
     pub(super) fn ends_us(&self) -> Option<i64> {
         matches!(self.state, State::Armed | State::Injecting | State::InForce).then_some(self.ends_us)
     }
 
-    /// Until when what its agent has begun can take that comes before an answer to an undo: making the effect, or the
-    /// undo.
+    /// Returns the latest end of the agent's current step, which comes before an answer to an undo: the injection or
+    /// the undo.
     pub(super) fn undone_by_us(&self) -> Option<i64> {
         match self.state {
             State::Injecting => Some(self.ends_us),

@@ -1,4 +1,4 @@
-//! Starting and stopping the probes, here and on agents.
+//! Starts and stops the probes, here and on agents.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Returns what a vantage is to measure.
+/// Returns the probes of a vantage.
 fn specs(plan: &Plan, run: &RunId, vantage: &str) -> Vec<ProbeSpec> {
     let spec = |probe: &Probe| ProbeSpec {
         name: probe.name.clone(),
@@ -36,11 +36,12 @@ fn specs(plan: &Plan, run: &RunId, vantage: &str) -> Vec<ProbeSpec> {
     plan.probes.iter().filter(|probe| probe.from.iter().any(|from| from == vantage)).map(spec).collect()
 }
 
-/// For arming an attack, and for the last answers of its baseline and its recovery, beside the probes' time-outs.
+/// Time for arming an attack, and for the last answers of its baseline and its recovery, beside the probes'
+/// time-outs.
 const AROUND: Span = Span::secs(30);
 
-/// After this time probes on agents stop by themselves: twice what the plan can take, where each start and each undo takes as long
-/// as it may, within what agents allow.
+/// Returns the time after which probes on agents stop by themselves: twice the maximum duration of the plan, with the
+/// longest start and undo of each attack, within the agents' limit.
 fn at_most(plan: &Plan) -> Span {
     let slowest = plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
     let around = AROUND + slowest + slowest + plan.lease + UNDO_MOST;
@@ -67,7 +68,7 @@ fn at_most(plan: &Plan) -> Span {
 }
 
 impl Run {
-    /// Starts all probes. The inner error is a vantage that cannot measure: then nothing is attacked.
+    /// Starts all probes. The inner error is a vantage that cannot measure; then no attack runs.
     pub(super) async fn start_probes(&mut self) -> Result<Result<(), String>, RunError> {
         let plan = Arc::clone(&self.plan);
         let longest = at_most(&plan);
@@ -121,13 +122,13 @@ impl Run {
     async fn halt_remote_probes(&self) {
         let calls = self.measuring.iter().filter_map(|name| {
             let (agent, run) = (self.peers.get(name)?.agent.clone(), self.id.clone());
-            // An agent that cannot be reached stops by itself.
+            // The probes of an unreachable agent stop by themselves.
             Some(async move { drop(agent.stop_probes(&run).await) })
         });
         join_all(calls).await;
     }
 
-    /// Stops all probes and waits until what they measured is in the log.
+    /// Stops all probes and waits until their measurements are in the log.
     pub(super) async fn stop_probes(&mut self) -> Result<(), RunError> {
         const DRAIN: Duration = Duration::from_secs(10);
         self.probing.cancel();

@@ -1,5 +1,5 @@
-//! Tasks that only listen: to signals, to the passing of time, to agents. Each sends what it saw to the run and decides
-//! nothing.
+//! Background tasks that listen: to signals, to the passing of time, to agents. Each sends its observations to the
+//! run and decides nothing.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{RunClock, input::Input};
 use crate::link::{self, Agent};
 
-/// Sends a signal's name whenever one comes that wants us to stop.
+/// Sends the name of each signal that asks the program to stop.
 pub(super) fn signals(mail: &UnboundedSender<Input>, stop: &CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     for (kind, name) in [
@@ -35,10 +35,10 @@ pub(super) fn signals(mail: &UnboundedSender<Input>, stop: &CancellationToken) {
     }
 }
 
-/// Notices when the coordinator itself did not run: by sleep of the machine, a stop signal, or starvation.
+/// Detects times in which the coordinator itself did not run: sleep of the machine, a stop signal, or starvation.
 pub(super) fn pulse(mail: &UnboundedSender<Input>, stop: &CancellationToken, clock: RunClock) {
     const BEAT: Duration = Duration::from_millis(100);
-    /// A beat that comes later than this was a gap.
+    /// Minimum delay of a beat that counts as a gap.
     const GAP_US: i64 = 1_000_000;
     let (mail, stop) = (mail.clone(), stop.clone());
     tokio::spawn(async move {
@@ -53,8 +53,8 @@ pub(super) fn pulse(mail: &UnboundedSender<Input>, stop: &CancellationToken, clo
     });
 }
 
-/// Reads a host's events; when the link breaks, says so, waits for it to come back and reads on where it was. A host
-/// that was not met yet is waited for first.
+/// Reads a host's events. When the link breaks, it reports that, waits for the link to come back, and continues at
+/// the last event. A host that was never reached is waited for first.
 pub(super) fn events(
     host: String,
     agent: Agent,
@@ -90,7 +90,7 @@ pub(super) fn events(
                     return;
                 }
             }
-            // A link that breaks at once, again and again, must not fill the log.
+            // A link that breaks again and again at once must not fill the log.
             pause = if began.elapsed() > SLOWEST { AGAIN } else { (pause * 2).min(SLOWEST) };
             tokio::time::sleep(pause / 2).await;
             let offset = loop {
@@ -107,7 +107,7 @@ pub(super) fn events(
     tokio::spawn(async move { stop.run_until_cancelled(reading).await });
 }
 
-/// Renews a host's lease while `active` says so. An agent that cannot be reached heals by itself: that is the point.
+/// Renews a host's lease while `active` is true. An unreachable agent heals by itself when its lease runs out.
 pub(super) fn renewal(
     agent: Agent,
     run: RunId,
@@ -116,14 +116,14 @@ pub(super) fn renewal(
     stop: CancellationToken,
 ) {
     let every = (lease.0 / 5).clamp(Duration::from_millis(50), Duration::from_secs(1));
-    // One call that hangs must not use up the whole lease.
+    // A call that hangs must not use up the whole lease.
     let patience = (lease.0 / 3).max(every);
     let renewing = async move {
         loop {
             if active.wait_for(|on| *on).await.is_err() {
                 return;
             }
-            // What went wrong shows on the event stream: lost link, ended lease.
+            // Failures are visible on the event stream: link lost, lease expired.
             let _ = tokio::time::timeout(patience, agent.renew(&run, &Renew { lease })).await;
             tokio::time::sleep(every).await;
         }
@@ -131,16 +131,17 @@ pub(super) fn renewal(
     tokio::spawn(async move { stop.run_until_cancelled(renewing).await });
 }
 
-/// Which measurements are read.
+/// The measurements to read.
 pub(super) struct Follow {
     pub(super) run: RunId,
     pub(super) after: u64,
-    /// How to start the probes again on an agent that was restarted, and until when that is wanted.
+    /// The request that starts the probes again on a restarted agent, and the token that ends this.
     pub(super) again: Option<(StartProbes, CancellationToken)>,
 }
 
-/// Reads what a host's probes measured, over breaks of the link, until they have stopped and all was read. An agent that
-/// was restarted knows nothing of its probes: it is asked to measure again, so that later attacks have their vantage.
+/// Reads the measurements of a host's probes, across breaks of the link, until the probes have stopped and everything
+/// was read. A restarted agent has lost its probes: it is asked to measure again, so that later attacks have their
+/// vantage.
 pub(super) fn bins(
     host: String,
     agent: Agent,

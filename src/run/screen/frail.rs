@@ -1,5 +1,5 @@
-//! A terminal that may go away. The live view's library takes a failed write for a bug; here it is nothing at all, because
-//! hosts have to be healed whoever closed the window.
+//! A terminal that may be closed at any time. The library of the live view panics on a failed write; here failed
+//! writes are ignored, because hosts have to be healed even if the window is gone.
 
 use std::{
     io,
@@ -10,17 +10,18 @@ use indicatif::TermLike;
 
 use crate::terminal;
 
-/// Standard error, as the live view's lines see it.
+/// Standard error as the live view's terminal.
 ///
-/// The library fills each line with blanks to the terminal's edge, where the next character wraps. A `^C` that the terminal
-/// echoes there would begin another line, of which nobody knows. So lines are ended here, and not filled.
+/// The library pads each line with blanks to the terminal's edge, where the next character wraps. A `^C` that the
+/// terminal echoes there would begin a line that the library does not know of. So lines are ended here instead of
+/// padded.
 #[derive(Debug, Default)]
 pub(super) struct Frail {
-    /// The line is filled: what comes next begins another.
+    /// Whether the line is full, so that the next text begins another.
     full: AtomicBool,
 }
 
-/// The width that lines may have; leaves room for a `^C`.
+/// Returns the maximum width of lines; leaves room for a `^C`.
 pub(super) fn width() -> u16 {
     let size = terminal_size::terminal_size_of(io::stderr());
     size.map_or(80, |(columns, _)| columns.0).saturating_sub(4).max(20)

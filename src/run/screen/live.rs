@@ -25,13 +25,13 @@ pub struct Live {
     phase: ProgressBar,
     probes: Vec<(String, ProgressBar)>,
     force: ProgressBar,
-    /// The phase's name, begin and end.
+    /// Name, start and end of the phase.
     now: Option<(String, i64, i64)>,
-    /// What is in force, by injection.
+    /// Injections in force.
     active: BTreeMap<String, String>,
 }
 
-/// Over how long rates are shown.
+/// Time over which rates are computed.
 const OVER: Span = Span::secs(3);
 
 impl Default for Live {
@@ -51,7 +51,7 @@ fn bar(template: &str) -> ProgressBar {
     ProgressBar::new(1).with_style(style.progress_chars("━╸─"))
 }
 
-/// No longer than a line.
+/// Shortens a text to one line.
 fn fit(text: String) -> String {
     let room = usize::from(width()).saturating_sub(3);
     if text.chars().count() <= room {

@@ -6,13 +6,13 @@ use crate::{
     plan::Plan,
 };
 
-/// Prints a line for each record that says something, on standard error.
+/// Prints a line on standard error for each record that is worth one.
 #[derive(Debug, Default)]
 pub struct Plain {
     plan: Option<Plan>,
 }
 
-/// A line with its time and colour; `anstream` leaves the colour out where it is not wanted.
+/// Formats a line with its time and colour; `anstream` removes the colour where it is not wanted.
 pub(super) fn line(at_us: i64, tone: Tone, text: &str) -> String {
     use anstyle::{AnsiColor, Style};
     let style = match tone {

@@ -1,4 +1,4 @@
-//! A record as a sentence; the same words for the live view, for plain lines and for `watch`.
+//! Describes records in sentences, for the live view, plain lines and `watch`.
 
 use firedrill_wire::{
     InjectionId,
@@ -11,18 +11,18 @@ use crate::{
     plan::{Plan, model::Phase},
 };
 
-/// How loud a sentence is.
+/// The importance of a sentence, shown as a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// As expected.
+    /// Normal.
     Plain,
     /// A step of the drill.
     Step,
-    /// Harm is done.
+    /// Harm begins.
     Harm,
-    /// Put back.
+    /// Something was undone.
     Good,
-    /// People should look.
+    /// People should look at it.
     Bad,
 }
 
@@ -31,7 +31,7 @@ fn attack_name(plan: Option<&Plan>, index: usize) -> String {
         .map_or_else(|| format!("attack {}", index + 1), |one| one.name.clone())
 }
 
-/// The record in words; `None` for those that are not for the screen (measurements, clocks).
+/// Describes a record; `None` for records that are not shown (measurements, clocks).
 #[must_use]
 pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> {
     Some(match &record.event {
@@ -60,7 +60,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             (Tone::Plain, format!("armed {kind} on {host}, starts in {lead} ms"))
         }
         Event::Agent { host, what, .. } => agent(host, &what.what)?,
-        // A line for each would be a flood; the report has them all.
+        // Single exchanges would flood the screen; the report has them all.
         Event::Exchanged { failed: None, .. } => return None,
         Event::Exchanged { moment, asker, other, ask, failed: Some(why), .. } => {
             let what = format!("{asker} to {other} by {}, {}", ask.way, moment.word());
@@ -166,7 +166,7 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
     })
 }
 
-/// An injection without its run: attack and place, which is what tells it apart while one run is looked at.
+/// Returns an injection's id without its run: attack and place identify it while one run is shown.
 fn short(id: &InjectionId) -> &str {
     let text = id.as_str();
     let mut dashes = text.rmatch_indices('-').map(|(at, _)| at + 1);
