@@ -1,4 +1,4 @@
-//! Hosts that are alike, as one line: what they have in common, how many they are, and their names in few words.
+//! Shows similar hosts in one line: their common text, their number, and their names in short form.
 
 mod said;
 
@@ -11,7 +11,7 @@ const WRITTEN_OUT: usize = 8;
 /// Maximum number of ranges of names that are shown.
 const RANGES: usize = 6;
 
-/// Things that have the same key, together, in the order in which the first of each came.
+/// Groups things by key, in the order in which the first of each group comes.
 pub(crate) fn together<T, K: Eq + Hash>(
     all: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> K,
@@ -28,13 +28,13 @@ pub(crate) fn together<T, K: Eq + Hash>(
     groups
 }
 
-/// Names of hosts: a few are all there, many as ranges with their number: `app1…app40, db1, db2 (42)`.
+/// Lists names of hosts: a few in full, many as ranges with their number: `app1…app40, db1, db2 (42)`.
 pub(crate) fn names<S: AsRef<str>>(names: &[S]) -> String {
     let text = uncounted(names);
     if names.len() <= WRITTEN_OUT { text } else { format!("{text} ({})", names.len()) }
 }
 
-/// The same for a line that says their number already.
+/// Lists names without their number, for a line that tells the number already.
 pub(crate) fn uncounted<S: AsRef<str>>(names: &[S]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     if names.len() <= WRITTEN_OUT {
@@ -66,7 +66,7 @@ impl Range<'_> {
     }
 }
 
-/// A name as what stands before its number, the number, and what stands after it.
+/// A name, split into the text before its number, the number, and the text after it.
 type Parts<'n> = (&'n str, &'n str, &'n str);
 
 fn ranges<'n>(names: &[&'n str], parts: fn(&'n str) -> Option<Parts<'n>>) -> Vec<Range<'n>> {

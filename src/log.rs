@@ -1,11 +1,12 @@
-//! `events.jsonl`: the one source that the screen, the score and every report read.
+//! `events.jsonl`: the only source of the screen, the score and every report.
 //!
-//! One record a line, appended and never changed. All times in it are microseconds on the run's clock: since the run
-//! began, by a clock of the coordinator that counts through suspend; times from agents are mapped onto it by the
-//! offset that was measured, whose uncertainty stands in `Clock` records. A log may be cut at any record.
+//! One record a line, appended and never changed. All times are microseconds since the run began, by a clock of the
+//! coordinator that counts through suspend. Times from agents are mapped onto it by the measured offset, whose
+//! uncertainty is in `Clock` records. A log may be cut at any record.
 //!
-//! What was measured is by far the most: it is written in blocks of some seconds of all vantages (`docs/log.md`), and never
-//! held in memory as a whole. A [`Log`] has all other records, and knows where the blocks lie.
+//! Measurements are by far the largest part: they are written in blocks of some seconds of all vantages
+//! (`docs/log.md`), and never held in memory as a whole. A [`Log`] has all other records, and the positions of the
+//! blocks.
 
 mod measured;
 mod pending;
@@ -43,9 +44,9 @@ pub struct Record {
     pub v: u32,
     /// Rises by one with each record; starts at 1.
     pub seq: u64,
-    /// When it was written, on the run's clock, in microseconds.
+    /// Time at which it was written, on the run's clock, in microseconds.
     pub at_us: i64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -54,10 +55,10 @@ impl Record {
     /// The format's version that this build writes.
     pub const VERSION: u32 = 1;
 
-    /// Reads a line. Whoever wrote it, what it tells people is cleaned.
+    /// Parses a line. Texts for people in it are cleaned, whoever wrote them.
     ///
     /// # Errors
-    /// It is no record of this version.
+    /// The line is no record of this version.
     pub fn of_line(line: &[u8]) -> serde_json::Result<Self> {
         from_line(line)
     }
@@ -66,8 +67,8 @@ impl Record {
 /// Keys of a plan's probes whose texts are compared or sent byte by byte; all other texts are one line each.
 const AS_IT_IS: [&str; 2] = ["body", "contains"];
 
-/// Reads a line of a log. Its texts are cleaned: none but those of [`AS_IT_IS`] keeps a line break, with which a name could forge
-/// another line on a terminal.
+/// Parses a line of a log. Its texts are cleaned: only those of [`AS_IT_IS`] keep line breaks, because a name with a
+/// line break could forge another line on a terminal.
 fn from_line<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<T> {
     let escape = |pair: &[u8]| pair[0] == b'\\' && b"nrtu".contains(&pair[1]);
     if !line.windows(2).any(escape) {
@@ -97,7 +98,7 @@ fn one_line(value: &mut serde_json::Value) {
     }
 }
 
-/// When packets were exchanged, as to the fault that this is about.
+/// The time of an exchange of packets, relative to its fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
@@ -110,7 +111,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// The word for it.
+    /// Returns its name.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -121,7 +122,7 @@ impl Moment {
     }
 }
 
-/// What happened in a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -129,19 +130,19 @@ pub enum Event {
     RunStarted {
         /// The run.
         run: RunId,
-        /// All that will happen.
+        /// The plan.
         plan: Box<Plan>,
         /// Wall clock of time 0, RFC 3339 UTC.
         wall: String,
-        /// Who runs it.
+        /// The person who runs it.
         operator: String,
         /// Firedrill's version.
         version: String,
-        /// Which try this is, from 1 (`retry_unknown`).
+        /// Number of this try, from 1 (`retry_unknown`).
         #[serde(default = "one")]
         attempt: u32,
     },
-    /// What an agent said it would do. One for each injection.
+    /// An agent's answer to prepare; one for each injection.
     Prepared {
         /// The host.
         host: String,
@@ -150,13 +151,13 @@ pub enum Event {
         /// The answer.
         prepared: api::PreparedOne,
     },
-    /// A host's clock against the run's.
+    /// The offset of a host's clock to the run's clock.
     Clock {
         /// The host.
         host: String,
-        /// Its CLOCK_BOOTTIME at the run's time 0, in microseconds.
+        /// The host's CLOCK_BOOTTIME at the run's time 0, in microseconds.
         boot_at_zero_us: i64,
-        /// Half of the round trip that this was measured with, in microseconds.
+        /// Half of the round trip of the measurement, in microseconds.
         uncertainty_us: u64,
         /// Its boot.
         boot_id: String,
@@ -167,7 +168,7 @@ pub enum Event {
         attack: usize,
         /// The phase.
         phase: Phase,
-        /// When it is planned to end, on the run's clock, in microseconds.
+        /// Planned end on the run's clock, in microseconds.
         until_us: i64,
     },
     /// An injection was armed on its host.
@@ -180,57 +181,58 @@ pub enum Event {
         host: String,
         /// The fault's kind.
         kind: String,
-        /// When it is to start, on the run's clock, in microseconds.
+        /// Planned start on the run's clock, in microseconds.
         start_us: i64,
-        /// How long it is to stay.
+        /// The planned hold.
         hold: Span,
     },
-    /// An agent journaled something. Every event of the agents is here, also those read after a link came back.
+    /// An agent journaled an event. The log has all events of the agents, also those read after a link came back.
     Agent {
         /// The host.
         host: String,
-        /// When it happened there, on the run's clock, in microseconds.
+        /// Time at which it happened, on the run's clock, in microseconds.
         happened_us: i64,
-        /// What.
+        /// The event.
         what: journal::AgentEvent,
     },
     /// Two hosts exchanged packets over a path that a fault is about.
     Exchanged {
         /// The attack, by its place in the plan.
         attack: usize,
-        /// The injection that this is about.
+        /// The injection of the fault.
         injection: InjectionId,
         /// Before it, while it is in force, or after it.
         moment: Moment,
-        /// The host that asked.
+        /// The host that sent requests.
         asker: String,
-        /// The host that was asked.
+        /// The host that was to answer.
         other: String,
-        /// When it began, on the run's clock, in microseconds; this record stands at its end.
+        /// Start on the run's clock, in microseconds; the record is written at the end.
         from_us: i64,
-        /// What was asked.
+        /// The exchange.
         ask: Exchange,
-        /// What came of it.
+        /// The result.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         met: Option<Exchanged>,
-        /// Why nothing did.
+        /// The reason why there is no result.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
     },
-    /// A vantage measured. As it comes in, and in logs that earlier versions wrote; a [`Writer`] puts it into [`Self::Bins`].
+    /// A vantage measured a second. Used in memory and in logs of earlier versions; a [`Writer`] puts it into
+    /// [`Self::Bins`].
     Bin {
         /// `coordinator` or a host's name.
         vantage: String,
         /// The bin's start on the run's clock, in microseconds.
         start_us: i64,
-        /// What was measured.
+        /// The measurements.
         bin: Bin,
     },
     /// Measurements of all vantages in some seconds (`docs/log.md`).
     Bins {
-        /// When the first of the bins begins, on the run's clock, in microseconds.
+        /// Start of the first bin on the run's clock, in microseconds.
         from_us: i64,
-        /// When the last of them ends.
+        /// End of the last bin.
         until_us: i64,
         /// Number of bins.
         bins: u64,
@@ -241,28 +243,28 @@ pub enum Event {
     LinkLost {
         /// The host.
         host: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// The link to a host works again.
     LinkBack {
         /// The host.
         host: String,
-        /// Whether it is another boot than before.
+        /// Whether the host was rebooted meanwhile.
         rebooted: bool,
     },
-    /// People were asked.
+    /// People were asked for approval.
     ApprovalAsked {
         /// The attack.
         attack: usize,
-        /// How many must agree.
+        /// Number of people who must agree.
         people: u32,
     },
-    /// Somebody answered.
+    /// A person answered.
     ApprovalGiven {
         /// The attack.
         attack: usize,
-        /// Who.
+        /// The person.
         by: String,
         /// Yes or no.
         yes: bool,
@@ -272,12 +274,12 @@ pub enum Event {
     },
     /// A guard's condition was met, or could not be evaluated for too long. The run aborts.
     GuardTripped {
-        /// Which, and with which figures.
+        /// The condition, and the figures that met it.
         why: String,
-        /// Whether it was blindness.
+        /// Whether the condition could not be evaluated.
         blind: bool,
     },
-    /// The coordinator itself was not running (sleep, stop) for so long.
+    /// The coordinator itself was not running (sleep, stop) for a time.
     Gap {
         /// From, on the run's clock, in microseconds.
         from_us: i64,
@@ -288,36 +290,36 @@ pub enum Event {
     AttackEnded {
         /// The attack.
         attack: usize,
-        /// How.
+        /// The outcome.
         outcome: Outcome,
-        /// The verdict that the run went on with, where it ran (a report computes its own).
+        /// The verdict on which the run based its next step, if the attack ran (a report computes its own).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         verdict: Option<Verdict>,
     },
-    /// How a host ended.
+    /// The final state of a host.
     HostEnded {
         /// The host.
         host: String,
-        /// Its state and what was found.
+        /// Its state, and the findings of the comparison.
         end: api::EndState,
     },
-    /// Something that people should know and that no other record says.
+    /// A note for people about something that no other record tells.
     Note {
-        /// What.
+        /// The text.
         text: String,
     },
-    /// A record that this version has no word for. Only reading makes one; it is never written. What it said may have
-    /// mattered, so a run with one is `unknown` at best.
+    /// A record that this version does not know. Only reading creates it; it is never written. It may have been
+    /// important, so a run with such a record is `unknown` at best.
     #[serde(skip)]
     Unknown {
-        /// What it calls itself.
+        /// The record's name.
         name: String,
-        /// What is known of it, for people.
+        /// A description for people, as far as it is known.
         text: String,
     },
-    /// The last record. A log without it is of a run that did not end in order.
+    /// The last record. A log without it belongs to a run that did not end in order.
     RunEnded {
-        /// How.
+        /// The outcome.
         outcome: RunOutcome,
     },
 }
@@ -326,19 +328,19 @@ const fn one() -> u32 {
     1
 }
 
-/// How an attack ended.
+/// The outcome of an attack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// All its phases were gone through.
+    /// It went through all its phases.
     Ran,
     /// It was begun and healed before its end.
     Aborted(String),
-    /// It was not begun, and why.
+    /// It was not begun; with the reason.
     NotRun(String),
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
@@ -355,7 +357,7 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
-    /// Why it ended, in words.
+    /// Returns the reason in words.
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
@@ -371,11 +373,11 @@ pub enum LogError {
     /// The file could not be opened, read or written.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
         /// The file.
         path: std::path::PathBuf,
-        /// Why not.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Another process writes it.
@@ -391,15 +393,15 @@ pub enum LogError {
         path: std::path::PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The defect.
         why: String,
     },
-    /// The record could not be put into JSON.
+    /// The record could not be serialized.
     #[error("cannot write a record to {} as JSON", path.display())]
     Encode {
         /// The file.
         path: std::path::PathBuf,
-        /// Why not.
+        /// The serializer's error.
         source: serde_json::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! What a host of a lab needs to have an agent: a certificate, a configuration, and where they lie in the host.
+//! The needs of an agent on a host of a lab: a certificate, a configuration, and their paths on the host.
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
@@ -9,7 +9,7 @@ use crate::{
     plan::model::Host,
 };
 
-/// Where an agent's files lie.
+/// The directory of an agent's files.
 const ETC: &str = "/etc/firedrill";
 /// Certificates of a lab need not outlive it.
 pub const DAYS: u32 = 30;
@@ -25,7 +25,7 @@ pub enum RehearsalError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
 }

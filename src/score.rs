@@ -54,15 +54,15 @@ pub fn fold(records: &[Record]) -> Scorecard {
     judge(&Log::of(records))
 }
 
-/// Judges a run from its log. What was measured is read a part at a time.
+/// Judges a run from its log. Measurements are read one block at a time.
 #[must_use]
 pub fn judge(log: &Log) -> Scorecard {
     of(&Facts::of(log), log, &mut Blind)
 }
 
-/// Judges one attack of a run that still goes on, as if it ended now: for what the run does next.
+/// Judges one attack of a run that is still going on, as if it ended now. The run decides by it how to go on.
 ///
-/// `None` if the plan has no such attack.
+/// Returns `None` if the plan has no such attack.
 #[must_use]
 pub fn attack_so_far(log: &Log, attack: usize, now_us: i64, outcome: &Outcome) -> Option<AttackCard> {
     let mut facts = Facts::of(log);
@@ -152,7 +152,7 @@ fn judge_attack(
     let mut doubts = efficacy::doubts(facts, index, logged, phases);
     doubts.extend(more);
     let mut bench = Bench { facts, plan, attack, phases, samples, doubts };
-    // First of all, because it explains all that follows.
+    // The baseline comes first, because it explains the other doubts.
     if let Some(doubt) = bench.baseline() {
         bench.doubts.insert(0, doubt);
     }
@@ -170,7 +170,7 @@ fn judge_attack(
     if card.objectives.is_empty() {
         card.why.push("no objective is judged in it".to_owned());
     }
-    // Objectives with one and the same reason are said in one breath.
+    // Objectives with the same reason are listed together.
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     let guilty = card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict);
     for objective in guilty.filter(|one| !card.why.contains(&one.why)) {
@@ -188,7 +188,8 @@ fn judge_attack(
     card
 }
 
-/// A guard's condition is an objective too: once it is measured while a fault is about, it is violated.
+/// A guard's condition is an objective too: the attack is violated if the condition was measured while a fault was in
+/// force.
 fn guard(facts: &Facts<'_>, index: usize, phases: &Phases) -> Option<String> {
     let from = phases.get(Phase::Fault)?.from_us;
     let until = facts.attack_end_us(index);
@@ -196,7 +197,7 @@ fn guard(facts: &Facts<'_>, index: usize, phases: &Phases) -> Option<String> {
     tripped.next().map(|(_, why, _)| format!("a guard aborted: {why}"))
 }
 
-/// What keeps the run from being held, apart from its attacks' verdicts.
+/// Returns the reasons why the run is not `held` that are not about a single attack's verdict.
 fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec<String> {
     let mut why = Vec::new();
     if facts.plan.is_none() {
@@ -231,7 +232,7 @@ fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec
     for host in hosts(facts) {
         match host.state {
             HostState::Clean => {}
-            // A host that was powered off is gone by design.
+            // A powered-off host is expected to be gone.
             HostState::Gone if powered_off(facts, &host.host) => {}
             state => why.push(format!("{} ended {}", host.host, card::state_word(state))),
         }
@@ -245,12 +246,12 @@ fn powered_off(facts: &Facts<'_>, host: &str) -> bool {
     })
 }
 
-/// Every host that was or may have been touched. One that nobody asked at the end is unproven.
+/// Every host that was or may have been touched. A host that was not compared at the end is `unproven`.
 fn hosts(facts: &Facts<'_>) -> Vec<HostCard> {
     let mut names = facts.touched.clone();
     names.extend(facts.hosts_ended.keys());
     if facts.ended.is_none() {
-        // The log may have been cut between arming and saying so.
+        // The log may have been cut after the hosts were armed and before that was written.
         names.extend(&facts.prepared);
     }
     let card = |host: &str| match facts.hosts_ended.get(host) {
@@ -309,7 +310,7 @@ fn ended(outcome: Option<&RunOutcome>) -> String {
     }
 }
 
-/// A count that a calculation gave; nothing below zero, nothing beyond what fits.
+/// Rounds a calculated count; the result saturates at 0 and `u64::MAX`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

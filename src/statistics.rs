@@ -1,7 +1,7 @@
-//! Exact statements about shares: what a count of good requests says about the chance of a good one.
+//! Exact bounds for shares: the range of the probability of a good request, given a count of good ones.
 //!
-//! Pure arithmetic on counts. Knows no phase, no probe and no verdict. `check` promises and the score judges by the same
-//! functions.
+//! Pure arithmetic on counts, without phases, probes and verdicts. `check` and the score use the same functions, so
+//! that they agree.
 
 mod apart;
 mod beta;
@@ -11,17 +11,18 @@ pub use apart::apart;
 
 use beta::{inverse, regularised};
 
-/// The chance that is left at each end of a range: a range of two ends holds the truth in at least 95 %.
+/// The error probability at each end of a range: a two-sided range contains the truth in at least 95 % of cases.
 pub const TAIL: f64 = 0.025;
 
-/// The chance that at most `k` of `n` independent requests are good if each is with chance `p`.
+/// Returns the probability that at most `k` of `n` independent requests are good if each is good with probability
+/// `p`.
 #[must_use]
 pub fn at_most(k: u64, n: u64, p: f64) -> f64 {
     if k >= n { 1.0 } else { regularised(1.0 - p, (n - k) as f64, k as f64 + 1.0) }
 }
 
-/// The exact bounds of the chance of a good request, if `share` of `count` were good; `count` need not be whole
-/// (Clopper and Pearson 1934). Each end is wrong with chance [`TAIL`] at most.
+/// Returns the exact bounds of the probability of a good request, if `share` of `count` were good; `count` need not
+/// be whole (Clopper and Pearson 1934). The error probability of each end is at most [`TAIL`].
 #[must_use]
 pub fn exact(share: f64, count: f64) -> (f64, f64) {
     let (good, bad) = (share * count, (1.0 - share) * count);
@@ -51,7 +52,7 @@ pub fn all_good_show(p: f64) -> u64 {
     needed
 }
 
-/// The largest chance that so many requests can show, if all of them are good.
+/// Returns the largest probability that `count` requests can show, if all of them are good.
 #[must_use]
 pub fn best_shown(count: u64) -> f64 {
     if count == 0 { 0.0 } else { (TAIL.ln() / count as f64).exp() }
@@ -67,12 +68,12 @@ pub fn quantile_ranks(n: u64, q: f64) -> (u64, u64) {
     (low, high)
 }
 
-/// P(Bin(n, q) <= r - 1), which is 0 for r = 0.
+/// Returns P(Bin(n, q) <= r - 1), which is 0 for r = 0.
 fn at_most_below(r: u64, n: u64, q: f64) -> f64 {
     r.checked_sub(1).map_or(0.0, |k| at_most(k, n, q))
 }
 
-/// The largest number from 0 to `n` of which `is_so` does not hold. It holds for no 0, and once it holds it holds for all larger ones.
+/// Returns the largest number from 0 to `n` for which `is_so` is false. `is_so` must be monotonic, and false for 0.
 fn first(n: u64, is_so: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, n);
     while low < high {

@@ -1,7 +1,7 @@
-//! Words for people and programs on standard output and standard error.
+//! Output for people and programs on standard output and standard error.
 //!
-//! Never panics and never stops anything: a reader that has gone away (`| head`), a terminal that was closed and a disk
-//! that is full must not keep hosts from being healed. What could not be printed is remembered for the exit code.
+//! Never panics and never stops anything: a closed pipe (`| head`), a closed terminal and a full disk must not keep
+//! hosts from being healed. Lost output is remembered for the exit code.
 
 use std::{
     fmt::Arguments,
@@ -27,7 +27,7 @@ pub(crate) fn err(text: Arguments<'_>) {
     let _ = anstream::stderr().lock().write_fmt(text);
 }
 
-/// Whether something was lost that somebody still waits for.
+/// Whether output was lost that a reader still waits for.
 pub(crate) fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }

@@ -1,5 +1,5 @@
-//! Texts that people and programs hand over: files, and what a command printed. Reads regular files only and never
-//! more than it may; names encodings that are not UTF-8. Never shows what a file contains that is not such a text.
+//! Reads texts of people and programs: files, and the output of commands. Reads regular files only, with a maximum
+//! size; names encodings other than UTF-8. Never shows the contents of a file that is not such a text.
 
 use std::{fs::File, io::Read as _, path::Path};
 
@@ -15,10 +15,10 @@ pub(crate) const MARK: &str = "a byte-order mark (U+FEFF) stands before the text
 /// The advice about a byte-order mark.
 pub(crate) const MARK_HELP: &str = "save it as UTF-8 without a byte-order mark";
 
-/// Reads a file as a text of at most so many bytes.
+/// Reads a file of at most `most` bytes as text.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, is too large, or is not UTF-8.
+/// The file cannot be read, is no regular file, is too large, or is not UTF-8.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Text, String> {
     let text = |error: std::io::Error| error.to_string();
     // Looked at before it is opened: opening a pipe would wait for a writer.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is known about whether something held. The worst wins: violated, then unknown, then held.
+/// The result of judging. The worst wins: violated, then unknown, then held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -15,7 +15,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word, as in reports.
+    /// Returns the word that reports use.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// How the program ends. Documented and stable.
+/// The program's exit code. Documented and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
@@ -50,14 +50,14 @@ pub enum Exit {
     Stopped = 5,
     /// Something may not have been put back.
     Unclean = 6,
-    /// All that is known was put back, but a host's records of what was in force are damaged or lost.
+    /// All that is known was undone, but a host's records of its faults are damaged or lost.
     Lost = 7,
     /// A bug in Firedrill.
     Bug = 70,
 }
 
 impl Exit {
-    /// Where several apply, the one that counts: 6, 7, 70, 1, 5, 3, 4, 2, 0.
+    /// Returns the exit code with higher priority: 6, 7, 70, 1, 5, 3, 4, 2, 0.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {

@@ -1,5 +1,5 @@
-//! Files that are whole or not there, also for whoever looks meanwhile. Never writes through a link that somebody else put
-//! in its way.
+//! Atomic replacement of files: readers see the old file or the whole new one. Never writes through a symbolic link
+//! that somebody else put in place.
 
 use std::{
     fs::{self, OpenOptions},
@@ -7,16 +7,16 @@ use std::{
     path::Path,
 };
 
-/// Puts a file in the place of the one that may be there.
+/// Replaces a file atomically, or creates it.
 ///
 /// # Errors
-/// It could not be written; the old one is as it was.
+/// The file could not be written; the old one is unchanged.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".part-{}", std::process::id()));
     let part = path.with_file_name(name);
-    // What a process of that number left, or a link: the link goes, not the file that it leads to.
+    // Removes a leftover of a process with that number, or a link (not its target).
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

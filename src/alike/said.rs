@@ -26,7 +26,7 @@ pub(crate) fn said(all: &[(String, String)]) -> Vec<Said> {
         .collect()
 }
 
-/// The same in one line, for texts that name their host already: `app1 is not there; likewise app2, app3`.
+/// Shows texts that name their host in one line: `app1 is not there; likewise app2, app3`.
 pub(crate) fn likewise(all: &[(String, String)]) -> String {
     let groups = together(all, |(host, text)| sameness(text, &[host]));
     let lines = groups.into_iter().filter_map(|group| {
@@ -37,18 +37,19 @@ pub(crate) fn likewise(all: &[(String, String)]) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
-/// A text without `own` words, addresses, and names of our objects in the kernel. For comparing only.
+/// Returns a text without `own` words, addresses, and names of our objects in the kernel. For comparing only.
 pub(crate) fn sameness(text: &str, own: &[&str]) -> String {
     let address = |word: &str| word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok();
     masked(text, &|word| own.contains(&word) || address(word))
 }
 
-/// The same with addresses, for texts in which they say whom something is done to.
+/// Returns a text without `own` words and names of our objects, but with addresses, for texts in which an address is
+/// the target.
 pub(crate) fn without(text: &str, own: &[&str]) -> String {
     masked(text, &|word| own.contains(&word))
 }
 
-/// A text without the words that belong to one host alone, and without names of our objects in the kernel.
+/// Returns a text without the words for which `is_own` holds, and without names of our objects in the kernel.
 pub(crate) fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
     let within = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     let mut same = String::new();
@@ -62,14 +63,14 @@ pub(crate) fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
             Some(at) => same.extend([&word[..at], "…"]),
             None => same.push_str(word),
         }
-        // Punctuation at its end.
+        // Punctuation at the word's end.
         same.push_str(&rest[start + word.len()..start + length]);
         rest = &rest[start + length..];
     }
     same + rest
 }
 
-/// Where the name of one of our objects begins in a word such as `nft-table:fd_run_1_1`.
+/// Returns the position of the name of one of our objects in a word such as `nft-table:fd_run_1_1`.
 fn ours(word: &str) -> Option<usize> {
     word.match_indices("fd_")
         .map(|(at, _)| at)

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     link::{Agent, Identity, LinkError, hosts_at_once},
     plan::model::Host,
-    run::{Ring, Told, ring},
+    run::{Notified, UndoNotice, notify},
     verdict::Exit,
 };
 
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = args.fleet.reach(&args.identity)?;
     let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
     let runtime = runtime()?;
-    let bell = Ring {
+    let notice = UndoNotice {
         scope: undo.scope.clone(),
         hosts: hosts.iter().map(|host| host.name.clone()).collect(),
         authority: reached.identity.authority().to_owned(),
@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         let undo = undo.clone();
         async move { agent.undo(&undo).await }
     });
-    let (told, answers) = runtime.block_on(async { tokio::join!(ring(&bell), asked) });
+    let (told, answers) = runtime.block_on(async { tokio::join!(notify(&notice), asked) });
     let answered = answers.into_iter().map(|(host, answer)| match answer {
         Ok(answer) => Row { answer: Some(answer), ..Row::silent(host, None) },
         Err(error) => Row::silent(host, Some(error.to_string())),
@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         return Ok(exit);
     }
     for one in &told {
-        outln!("{}", rung(one));
+        outln!("{}", describe(one));
     }
     for row in rows.iter().filter(|row| unknown.is_none() || row.answer.is_none() || !lost(row).is_empty()) {
         outln!("{}", line(row, undo.halt));
@@ -149,7 +149,7 @@ impl Row {
     }
 }
 
-fn rung(Told { run, other_user }: &Told) -> String {
+fn describe(Notified { run, other_user }: &Notified) -> String {
     match other_user {
         None => format!("the coordinator of run {run}, on this machine, was told and ends it"),
         Some(user) => format!(
@@ -160,7 +160,7 @@ fn rung(Told { run, other_user }: &Told) -> String {
 
 /// What ends the faults on hosts that were not heard: a coordinator that lives and reaches them renews their lease, unless it
 /// knows of the undo. What programs of other users say does not count.
-fn meanwhile(rows: &[Row], told: &[Told]) -> String {
+fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
     let runs: Vec<&str> =
         told.iter().filter(|one| one.other_user.is_none()).map(|one| one.run.as_str()).collect();
     if !runs.is_empty() {
@@ -377,10 +377,10 @@ mod tests {
         rows[1].answer.as_mut().unwrap().injections = vec![stopped()];
         let heard = meanwhile(&rows, &[]);
         assert!(heard.contains("once the run's coordinator has heard of this from app1"), "{heard}");
-        let by = |other_user| Told { run: "friday-7f3a".parse().unwrap(), other_user };
+        let by = |other_user| Notified { run: "friday-7f3a".parse().unwrap(), other_user };
         let foreign = by(Some(1000));
         assert_eq!(meanwhile(&rows[..1], std::slice::from_ref(&foreign)), nobody);
-        assert!(rung(&foreign).contains("user 1000") && rung(&foreign).contains("proves nothing"));
+        assert!(describe(&foreign).contains("user 1000") && describe(&foreign).contains("proves nothing"));
         let told = meanwhile(&rows[..1], &[foreign, by(None)]);
         assert!(told.contains("friday-7f3a was told, so"), "{told}");
         rows[0].meanwhile = Some(told);

@@ -1,4 +1,4 @@
-//! A log as far as it is held in memory: all records but what was measured, and where that lies.
+//! The part of a log that is held in memory: all records except measurements, and the positions of measurements.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use crate::score::format;
 /// Maximum number of single bins, as earlier versions wrote them, in one chunk.
 const TOGETHER: u64 = 4000;
 
-/// A log. What was measured is read from the file when it is needed, a block at a time.
+/// A log. Measurements are read from the file when they are needed, one block at a time.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     /// All whole records but those of measurements, in order. One that this version does not know stands here as
@@ -34,13 +34,13 @@ pub struct Log {
     pub warnings: Vec<String>,
     /// Number of bytes of the file that are whole records; less than its length if the last line is torn.
     pub whole_bytes: u64,
-    /// Numbers of records that should be there and are not.
+    /// Numbers of records that are missing.
     pub(crate) missing: Vec<String>,
     /// The newest time of a record.
     pub(crate) last_us: i64,
     pub(crate) last_seq: u64,
     pub(crate) scales: Scales,
-    /// Where measurements lie, in the order of the log.
+    /// The positions of measurements, in the order of the log.
     pub(crate) chunks: Vec<Chunk>,
     path: Option<PathBuf>,
     pub(super) lines: usize,
@@ -50,7 +50,7 @@ pub struct Log {
     open: bool,
 }
 
-/// A part of the log that has measurements.
+/// A part of the log that contains measurements.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
     pub(crate) from_us: i64,
@@ -71,7 +71,7 @@ enum Source {
     Memory(Vec<Stream>),
 }
 
-/// Where a record lies.
+/// The position of a record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) line: usize,
@@ -79,7 +79,7 @@ pub(super) struct Place {
     pub(super) length: u64,
 }
 
-/// Measurements that cannot be read: as far as anybody can tell, nothing was measured there.
+/// Measurements that cannot be read. They count as never made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Damaged {
     pub(crate) from_us: i64,
@@ -115,7 +115,7 @@ impl Log {
         log
     }
 
-    /// Keeps bins in memory.
+    /// Keeps pending bins in memory.
     pub(super) fn hold(&mut self, pending: &mut Pending) {
         if pending.bins > 0 {
             let (from_us, until_us, bins) = (pending.from_us, pending.until_us, pending.bins);
@@ -125,7 +125,7 @@ impl Log {
         }
     }
 
-    /// Counts a record whose place in the log comes next.
+    /// Counts the record that is next in the log.
     pub(super) fn count(&mut self, seq: u64, at_us: i64) {
         let expected = self.last_seq.saturating_add(1);
         if seq != expected {
@@ -138,7 +138,7 @@ impl Log {
         self.last_us = self.last_us.max(at_us);
     }
 
-    /// Takes a record that was counted. Measurements are not kept: where they lie is.
+    /// Adds a record that was counted. Of measurements only the position is kept.
     pub(super) fn push(&mut self, record: Record, place: Option<Place>) {
         match &record.event {
             Event::Bins { from_us, until_us, bins, data } => {
@@ -165,7 +165,7 @@ impl Log {
         }
     }
 
-    /// Takes a block of bins, whose data are not kept where it lies in a file.
+    /// Adds a block of bins. Its data are kept only if they are in no file.
     pub(super) fn block(
         &mut self,
         (from_us, until_us): (i64, i64),
@@ -175,14 +175,14 @@ impl Log {
     ) {
         let (line, source) = match place {
             Some(Place { line, offset, length }) => (line, Source::File { offset, length }),
-            // In no file: what cannot be read now is not readable later.
+            // Without a file, data that cannot be read now stay unreadable.
             None => (0, Source::Memory(streams(data, bins).unwrap_or_default())),
         };
         self.chunks.push(Chunk { from_us, until_us, line, bins, source });
         self.open = false;
     }
 
-    /// Takes a bin of a record of its own; many that follow upon each other are one chunk.
+    /// Adds a bin with a record of its own; consecutive ones form one chunk.
     pub(super) fn bin(&mut self, from_us: i64, until_us: i64, place: Place) {
         let Place { line, offset, length } = place;
         if let Some(chunk) = self.chunks.last_mut().filter(|chunk| self.open && chunk.bins < TOGETHER)
@@ -198,14 +198,15 @@ impl Log {
         self.open = true;
     }
 
-    /// Uncertainty of a host's clock when a chunk was written; `None` if the clock had never been measured.
+    /// Returns the uncertainty of a host's clock when a chunk was written; `None` if the clock had never been
+    /// measured.
     pub(crate) fn uncertainty_us(&self, host: &str, chunk: usize) -> Option<i64> {
         let all = self.clocks.get(host)?;
         let later = all.partition_point(|(from, _)| *from <= chunk);
         later.checked_sub(1).map(|place| all[place].1)
     }
 
-    /// The largest uncertainty of any clock, in microseconds.
+    /// Returns the largest uncertainty of any clock, in microseconds.
     pub(crate) fn worst_uncertainty_us(&self) -> i64 {
         self.clocks.values().flatten().map(|(_, uncertainty_us)| *uncertainty_us).max().unwrap_or(0)
     }
@@ -226,7 +227,7 @@ impl Log {
             if bins != chunk.bins {
                 return Err("it has another number of bins than it says".to_owned());
             }
-            // Which attacks a chunk matters to goes by the time that it says.
+            // The stated time of a chunk decides which attacks it matters to, so it must be true.
             let said = (from_us, until_us);
             if let Some((first, last)) = span(&streams).filter(|span| *span != said) {
                 (from_us, until_us) = (from_us.min(first), until_us.max(last));
@@ -301,7 +302,7 @@ fn clean_causes(second: &mut Second) {
     }
 }
 
-/// When the first bin begins and the last one ends; `None` where there is none.
+/// Returns the start of the first bin and the end of the last one; `None` if there are none.
 fn span(streams: &[Stream]) -> Option<(i64, i64)> {
     let seconds = || streams.iter().flat_map(|stream| &stream.seconds);
     let ends =

@@ -27,7 +27,7 @@ struct Place {
 }
 
 impl Pending {
-    /// Whether a bin is of a prober that began anew: its numbers would not say any more what has been read.
+    /// Whether a bin comes from a prober that was restarted. Its numbers no longer tell which bins were read.
     pub(super) fn begins_anew(&self, vantage: &str, bin: &Bin) -> bool {
         self.newest.get(vantage).is_some_and(|newest| bin.seq <= *newest)
     }
@@ -56,12 +56,12 @@ impl Pending {
         self.bins += 1;
     }
 
-    /// The bins, by streams.
+    /// Returns the bins, by streams.
     pub(super) fn streams(&self) -> &[Stream] {
         &self.streams
     }
 
-    /// The streams, and nothing is left.
+    /// Returns the streams and removes them.
     pub(super) fn take(&mut self) -> Vec<Stream> {
         std::mem::take(self).streams
     }

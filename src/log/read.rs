@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Event, Log, LogError, Record, from_line, measured::Place};
 
-/// What every version's records have.
+/// The fields that the records of every version have.
 #[derive(Deserialize)]
 struct Envelope {
     v: u32,
@@ -47,13 +47,14 @@ struct BinsLine<'a> {
 pub(super) enum Line<'a> {
     /// Many bins.
     Bins { seq: u64, at_us: i64, from_us: i64, until_us: i64, bins: u64, data: &'a str },
-    /// One bin.
+    /// A single bin.
     Bin { seq: u64, at_us: i64, vantage: String, start_us: i64, bin: Box<Bin> },
-    /// Anything else, and what people should know about it.
+    /// Any other record, and a warning for people.
     Other(Box<Record>, Option<String>),
 }
 
-/// Whether a line begins like a record of that event. What this build writes does; a line that does not may still be one.
+/// Whether a line begins like a record of that event. Lines of this build do; a line of another build may not, and
+/// still be such a record.
 fn begins_as(line: &[u8], event: &str) -> bool {
     let head = &line[..line.len().min(96)];
     let wanted = format!("\"event\":\"{event}\"");
@@ -128,7 +129,7 @@ fn lines(mut input: impl BufRead, path: &Path, log: &mut Log, in_file: bool) -> 
                 ));
                 break;
             }
-            // Its number is missed, so that no run with it is held.
+            // The gap in the numbers keeps a run with this damage from being `held`.
             Err(why) if begins_as(&bytes, "bins") => {
                 log.warnings.push(format!(
                     "line {number}: a record of measurements is damaged and counts as not measured: {why}"
@@ -175,8 +176,8 @@ fn record(line: &[u8]) -> Result<(Record, Option<String>), String> {
         Err(why) => why.to_string(),
     };
     let envelope: Envelope = serde_json::from_slice(line).map_err(|_| why.clone())?;
-    // A newer Firedrill or a newer agent may say things that this one has no word for. They keep their place, so that
-    // the numbers stay whole; anything else that does not fit is damage.
+    // A newer Firedrill or a newer agent may write records that this version does not know. They keep their number,
+    // so that no gap appears; anything else that does not fit is damage.
     if !why.starts_with("unknown variant") && envelope.v <= Record::VERSION {
         return Err(why);
     }

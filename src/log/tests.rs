@@ -1,4 +1,4 @@
-//! Logs as earlier versions wrote them and as this one does are judged alike; damage and crashes are told, and never held.
+//! Logs of earlier versions and of this one are judged alike; damage and crashes are reported, and never `held`.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ fn judged(path: &Path) -> Scorecard {
     score::judge(&read(path).expect("reads"))
 }
 
-/// One that holds in part, with an outage, a vantage that comes late, and another probe's second in between.
+/// A drill that holds in part, with an outage, a vantage whose bins come late, and another probe's second in between.
 fn mixed() -> Drill {
     let mut drill = Drill::good();
     drill.acts[0].bad = vec![(0..3, 100), (3..9, 4), (HOLD - 2..HOLD + 3, 60)];
@@ -122,7 +122,7 @@ fn a_log_that_was_cut_at_any_byte_is_read_and_never_held() {
     }
 }
 
-/// Where the data of the block around a second of the run lie in the file.
+/// Returns the position of the data of the block that contains a second of the run.
 fn block(path: &Path, second: i64) -> std::ops::Range<usize> {
     let text = std::fs::read_to_string(path).expect("text");
     let mut at = 0;
@@ -157,7 +157,7 @@ fn damage_to_a_block_makes_unknown_what_it_covered() {
         let card = judged(&path);
         assert_eq!(card.verdict, Verdict::Unknown, "{damage}: {:?}", card.why);
         assert_ne!(card.exit, 0);
-        // What the block did not cover is as it was.
+        // Data outside of the block are unchanged.
         assert_eq!(card.attacks[0].verdict, Some(Verdict::Held), "{damage}: {:?}", card.attacks[0].why);
         assert_eq!(card.attacks[1].verdict, Some(Verdict::Unknown), "{damage}");
         let line = 1 + whole[..middle].iter().filter(|byte| **byte == b'\n').count();
@@ -174,7 +174,7 @@ fn damage_to_a_block_makes_unknown_what_it_covered() {
             assert!(card.why.iter().any(|why| why.contains("missing from the log")), "{:?}", card.why);
         }
     }
-    // A block that is gone, and one that says of itself that it is of another time.
+    // One file without a block, and one whose block states a wrong time.
     let mut gone = whole[..within.start].to_vec();
     let begin = gone.iter().rposition(|byte| *byte == b'\n').expect("a line before") + 1;
     gone.truncate(begin);
@@ -319,7 +319,7 @@ fn the_decoder_of_the_docs_reads_what_is_written() {
     assert!((15.0..17.0).contains(&median), "{median}");
 }
 
-/// Writes the old form of a drill for a golden file; the card beside it is what the version before blocks made of it.
+/// Writes the old form of a drill for a golden file; the card beside it was made by the version before blocks.
 #[test]
 #[ignore = "makes a golden file"]
 fn golden() {
@@ -348,7 +348,7 @@ fn no_text_of_a_log_begins_a_line_of_its_own() {
     assert_eq!(card.attacks[0].name, "stop  checkout held");
     let shown = serde_json::to_string(&card).expect("prints");
     assert!(shown.contains("time␛[2J  held") && !shown.contains('\\'), "{shown}");
-    // What is compared byte by byte stays as it is.
+    // Texts that are compared byte by byte are not cleaned.
     let kept = from_line::<Value>(br#"{"kind":{"contains":"a\nb","name":"a\nb"}}"#).expect("reads");
     assert_eq!(kept["kind"], serde_json::json!({"contains": "a\nb", "name": "a b"}));
 }

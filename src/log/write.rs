@@ -1,7 +1,7 @@
 //! Appends to `events.jsonl`. One process writes a log at a time; no record is ever changed.
 //!
-//! Bins are collected for some seconds and written together: a crash of the coordinator loses those of its own probes that were not
-//! written yet (agents keep theirs until they are read), and nothing else.
+//! Bins are collected for some seconds and written together. A crash of the coordinator loses only those of its own
+//! probes that were not written yet (agents keep theirs until they are read).
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -24,20 +24,20 @@ const MOST_WAITING: u64 = 2000;
 /// Appends records to one log, which it holds locked.
 #[derive(Debug)]
 pub struct Writer {
-    /// `None` once it was given up: what comes then is in memory only.
+    /// `None` after the file was given up; later records are in memory only.
     file: Option<File>,
     path: PathBuf,
-    /// Length of what is whole, in bytes.
+    /// Length of the whole records, in bytes.
     whole: u64,
     lines: usize,
     log: Log,
     pending: Pending,
-    /// When the first of the pending bins came.
+    /// Time at which the first of the pending bins came.
     since_us: i64,
 }
 
 impl Writer {
-    /// Begins a new log.
+    /// Creates a new log.
     ///
     /// # Errors
     /// The file exists already or cannot be made.
@@ -58,7 +58,7 @@ impl Writer {
         Self { file: Some(file), path, whole, lines, log, pending, since_us: 0 }
     }
 
-    /// Goes on with a log whose writer died. A torn last line, which never was a record, is cut off.
+    /// Continues a log whose writer died. A torn last line, which never was a record, is cut off.
     ///
     /// # Errors
     /// The log cannot be read or is damaged, or another process writes it.
@@ -80,27 +80,27 @@ impl Writer {
         Ok(Self::new(file, path, whole, log))
     }
 
-    /// The log so far, without bins that are not written yet ([`Self::flush`]).
+    /// Returns the log so far, without bins that are not written yet ([`Self::flush`]).
     #[must_use]
     pub const fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Takes what the log has so far, of a run that is over.
+    /// Takes the log of a run that is over.
     #[must_use]
     pub fn take_log(&mut self) -> Log {
         self.log.hold(&mut self.pending);
         std::mem::take(&mut self.log)
     }
 
-    /// Gives the file up: what comes is kept in memory only.
+    /// Gives the file up: later records are kept in memory only.
     pub fn give_up_file(&mut self) {
         self.file = None;
     }
 
-    /// Appends one event that is written at `at_us` on the run's clock; on return the system has it, and of the
-    /// events that matter for safety or the verdict, the disk too. A bin waits for others first, and is part of the record whose
-    /// number is returned with it.
+    /// Appends an event that is written at `at_us` on the run's clock. On return the system has it; if it matters for
+    /// safety or the verdict, it is on the disk too. A bin waits for others first; the returned number is that of the
+    /// record that will contain it.
     ///
     /// # Errors
     /// It could not be written. Nothing of it stays in the file, so that the caller may try again.
@@ -126,7 +126,7 @@ impl Writer {
         Ok(record)
     }
 
-    /// Takes a bin that began at `start_us` on the run's clock. It is written with others, some seconds later.
+    /// Adds a bin that began at `start_us` on the run's clock. It is written with others, some seconds later.
     ///
     /// # Errors
     /// The bins that were waiting could not be written.
@@ -142,10 +142,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the bins that wait.
+    /// Writes the pending bins.
     ///
     /// # Errors
-    /// They could not be written; they wait on.
+    /// They could not be written; they stay pending.
     pub fn flush(&mut self, at_us: i64) -> Result<(), LogError> {
         if self.pending.bins == 0 {
             return Ok(());
@@ -166,7 +166,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends a line. `None`: the file was given up.
+    /// Appends a line. Returns `None` if the file was given up.
     fn line(&mut self, record: &Record) -> Result<Option<Place>, LogError> {
         let Some(file) = &mut self.file else { return Ok(None) };
         let path = &self.path;
@@ -175,7 +175,8 @@ impl Writer {
         line.push(b'\n');
         let io = |doing| move |source| LogError::Io { doing, path: path.clone(), source };
         if let Err(source) = file.write_all(&line) {
-            // Half a line in the middle would damage all that follows; the next append must start clean.
+            // Half a line in the middle would damage all later records; the next append must start at a line's
+            // beginning.
             file.set_len(self.whole).map_err(io("cut a half-written record off"))?;
             return Err(io("append to")(source));
         }
@@ -186,7 +187,7 @@ impl Writer {
         Ok(Some(place))
     }
 
-    /// Another file in its place, as one that cannot be written.
+    /// Replaces the file, for tests with one that cannot be written.
     #[cfg(test)]
     pub(super) fn swap_file(&mut self, file: File) -> File {
         self.file.replace(file).expect("it had one")
@@ -201,7 +202,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Who drops it has no use for a reason any more; what waits is lost as by a crash then.
+        // The error cannot be reported on drop; pending bins are lost then, as in a crash.
         let _ = self.flush(self.log.last_us);
     }
 }
@@ -223,7 +224,7 @@ fn lock(file: &File, path: &Path) -> Result<(), LogError> {
     })
 }
 
-/// Whether losing the record would lose more than a sample or a remark.
+/// Whether the loss of the record would lose more than a sample or a note.
 fn is_important(event: &Event) -> bool {
     use firedrill_wire::journal::What;
     match event {
@@ -231,7 +232,8 @@ fn is_important(event: &Event) -> bool {
         | Event::Bins { .. }
         | Event::Exchanged { .. }
         | Event::Clock { .. }
-        // Nothing was touched yet, and a large fleet gives very many; the next record that matters brings them to the disk.
+        // Nothing was touched yet, and a large fleet has very many of these records; the next important one syncs
+        // them too.
         | Event::Prepared { .. }
         | Event::Note { .. }
         | Event::Unknown { .. }

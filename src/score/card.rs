@@ -1,4 +1,4 @@
-//! What judging gives: the scorecard and its parts, as they stand in `report.json`.
+//! The scorecard and its parts, as serialized in `report.json`.
 //!
 //! All times are microseconds on the run's clock; all shares are between 0 and 1.
 
@@ -7,34 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::{plan::model::Phase, verdict::Verdict};
 
-/// How a run went.
+/// The result of judging a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scorecard {
     /// The version of this format.
     pub schema: u32,
-    /// The run; `None` if the log does not even say that.
+    /// The run's id; `None` if the log does not have it.
     pub run: Option<String>,
     /// The scenario's name.
     pub name: String,
-    /// What the drill was to show.
+    /// The scenario's hypothesis.
     pub hypothesis: String,
-    /// The worst attack's.
+    /// The worst verdict of the attacks.
     pub verdict: Verdict,
-    /// What the program ends with.
+    /// The program's exit code.
     pub exit: u8,
-    /// Why the run as a whole is not better than it is, each a sentence.
+    /// Reasons why the run's verdict is not better, each a sentence.
     pub why: Vec<String>,
-    /// The lowest of the attacks' scores, 0 to 100; `None` where any of them is not known. For trends only.
+    /// The lowest score of the attacks, 0 to 100; `None` if the score of any of them is not known. For trends only.
     pub score: Option<u8>,
-    /// How many attacks ran.
+    /// Number of attacks that ran.
     pub ran: usize,
-    /// How many attacks the plan has.
+    /// Number of attacks in the plan.
     pub planned: usize,
-    /// One sentence for people.
+    /// A summary for people.
     pub story: String,
-    /// How the run ended, for people.
+    /// The end of the run, in words.
     pub ended: String,
-    /// When the log ends.
+    /// The time of the log's last record.
     pub end_us: i64,
     /// The attacks, in the plan's order.
     pub attacks: Vec<AttackCard>,
@@ -42,59 +42,60 @@ pub struct Scorecard {
     pub hosts: Vec<HostCard>,
 }
 
-/// How far an attack came.
+/// The course of an attack: which of its phases it went through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Course {
-    /// Through all its phases.
+    /// The attack went through all its phases.
     Ran,
-    /// Begun, and healed before its end.
+    /// The attack began and was healed before its end.
     Aborted(String),
-    /// Begun; the log ends before it does.
+    /// The attack began; the log ends before it does.
     Cut,
-    /// Not begun.
+    /// The attack did not begin.
     NotRun(String),
 }
 
-/// How an attack went.
+/// The result of one attack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttackCard {
     /// Its place in the plan, from 0.
     pub index: usize,
     /// Its name.
     pub name: String,
-    /// How far it came.
+    /// The attack's course.
     pub course: Course,
     /// Its verdict; `None` if it was not run.
     pub verdict: Option<Verdict>,
-    /// Why it is not better than it is, each a sentence.
+    /// Reasons why its verdict is not better, each a sentence.
     pub why: Vec<String>,
     /// 0 to 100, for trends; `None` if unknown or not run.
     pub score: Option<u8>,
-    /// Its phases as they were.
+    /// Its phases, at the times when they took place.
     pub phases: Vec<PhaseCard>,
-    /// When the first fault began to be made.
+    /// Time at which agents began to inject the first fault.
     pub fault_from_us: Option<i64>,
-    /// When the last fault was put back.
+    /// Time at which the last fault was undone.
     pub healed_us: Option<i64>,
-    /// What was judged.
+    /// The objectives that were judged.
     pub objectives: Vec<ObjectiveCard>,
-    /// What people quote, for each probe and vantage.
+    /// The key figures, for each probe and vantage.
     pub figures: Vec<FigureCard>,
     /// Pairs of vantages, or of probes that ask for the same, which saw a phase differently by more than chance.
     #[serde(default)]
     pub disagreements: Vec<DisagreementCard>,
-    /// Why requests failed, for each phase, probe and vantage; also of an attack that its baseline kept from running.
+    /// Causes of failed requests, for each phase, probe and vantage; also of an attack that did not run because its
+    /// baseline did not hold.
     #[serde(default)]
     pub causes: Vec<CauseCard>,
-    /// What was done to whom, and whether it landed.
+    /// The injections, and whether they were in force and took effect.
     pub injections: Vec<InjectionCard>,
 }
 
-/// A phase as it was.
+/// A phase at the time when it took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseCard {
-    /// Which.
+    /// The phase.
     pub phase: Phase,
     /// Its start.
     pub from_us: i64,
@@ -102,14 +103,14 @@ pub struct PhaseCard {
     pub until_us: i64,
 }
 
-/// How an objective was judged in one attack: the worst of the vantages that count.
+/// The result of an objective in one attack: that of the worst vantage that counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveCard {
     /// Its name.
     pub name: String,
     /// Its probe.
     pub probe: String,
-    /// What had to hold, for people.
+    /// The goal, in words.
     pub goal: String,
     /// The verdict.
     pub verdict: Verdict,
@@ -117,18 +118,18 @@ pub struct ObjectiveCard {
     pub why: String,
     /// The worst vantage's figure.
     pub measured: Measured,
-    /// Each vantage by itself.
+    /// The result at each vantage.
     pub vantages: Vec<VantageCard>,
 }
 
-/// How an objective was judged at one vantage.
+/// The result of an objective at one vantage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VantageCard {
     /// The vantage.
     pub vantage: String,
     /// Whether it counts; one on a targeted host is shown only.
     pub counts: bool,
-    /// What it saw.
+    /// The verdict on this vantage's measurements.
     pub verdict: Verdict,
     /// The reason, a sentence.
     pub why: String,
@@ -139,22 +140,22 @@ pub struct VantageCard {
 /// A figure, with its interval where it has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// What it is.
+    /// The figure's unit.
     pub unit: Unit,
     /// The value; `None` where it was not measured, or where there is no end to it (`endless`).
     pub value: Option<f64>,
-    /// The value is beyond everything: no answer came, or it was not good again.
+    /// Whether the value has no upper bound: no answer came, or the system was not good again.
     #[serde(default)]
     pub endless: bool,
     /// The interval's lower end.
     pub low: Option<f64>,
     /// The interval's upper end; `None` with a `low` means that it is open.
     pub high: Option<f64>,
-    /// How many requests this rests on.
+    /// Number of requests that the figure is based on.
     pub samples: u64,
 }
 
-/// What a figure is.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
@@ -167,7 +168,7 @@ pub enum Unit {
     Time,
 }
 
-/// What one vantage saw of one probe in one attack.
+/// The measurements of one probe at one vantage during one attack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FigureCard {
     /// The probe.
@@ -176,18 +177,20 @@ pub struct FigureCard {
     pub vantage: String,
     /// Whether it counts.
     pub counts: bool,
-    /// Each phase by itself.
+    /// The figures of each phase.
     pub phases: Vec<PhaseFigure>,
     /// Bad requests from the fault's start to the attack's end.
     pub bad: u64,
-    /// The same by cause.
+    /// Bad requests by cause.
     #[serde(default)]
     pub causes: std::collections::BTreeMap<String, u64>,
-    /// From the first to the last bad request after the fault's start.
+    /// Time from the first to the last bad request after the fault's start.
     pub bad_for_us: Option<i64>,
-    /// From the fault's start until it was good again while the fault held; `None` if it was not, or not measured.
+    /// Time to mitigate: from the fault's start until requests were good again while the fault held; `None` if they
+    /// were not, or if that was not measured.
     pub mitigated_us: Option<i64>,
-    /// From the heal until it was good again; `None` if it was not, or not measured.
+    /// Time to recover: from the heal until requests were good again; `None` if they were not, or if that was not
+    /// measured.
     pub recovered_us: Option<i64>,
     /// The longest outage from the fault's start to the end of the recovery; `None` where a part of that was not
     /// measured.
@@ -197,21 +200,23 @@ pub struct FigureCard {
     /// late. It is no part of the latencies.
     #[serde(default)]
     pub late_p99_us: Option<u64>,
-    /// Share of the error budget (what the objective allows over the attack's requests) that was used; above 1 is
-    /// overspent. `None` without an objective on the good share, or with one that allows nothing.
+    /// Share of the error budget that was used; above 1 it is overspent. The budget is the number of bad requests
+    /// that the objective allows over the attack. `None` without an objective on the good share, or with one that
+    /// allows no bad requests.
     pub budget_spent: Option<f64>,
 }
 
-/// Two sights of one phase that differ by more than chance: each saw another part of the system.
+/// Two vantages or probes whose results in one phase differ by more than chance: they reached different parts of the
+/// system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DisagreementCard {
     /// The phase.
     pub phase: Phase,
-    /// One of them.
+    /// One of the two.
     pub one: Sight,
     /// The other.
     pub other: Sight,
-    /// The chance that two samples of one system differ by as much (Fisher's exact test).
+    /// The probability that two samples of one system differ by at least as much (Fisher's exact test).
     pub chance: f64,
 }
 
@@ -224,12 +229,12 @@ pub struct Sight {
     pub vantage: String,
     /// Bad requests.
     pub bad: u64,
-    /// Good and bad ones.
+    /// Good and bad requests.
     pub all: u64,
 }
 
 impl DisagreementCard {
-    /// A sentence about it.
+    /// Describes the difference in a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         let sight = |sight: &Sight| {
@@ -248,16 +253,17 @@ impl DisagreementCard {
 /// A stretch in which bad requests outweigh good ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutageCard {
-    /// When its first bad request was due, in microseconds after the fault's start; `None`: there was no outage.
+    /// Time from the fault's start to the due time of the first bad request, in microseconds; `None` if there was no
+    /// outage.
     pub after_us: Option<i64>,
-    /// From its first to its last bad request, in microseconds.
+    /// Time from its first to its last bad request, in microseconds.
     pub low_us: i64,
-    /// From the last good request before to the first after it, in microseconds.
+    /// Time from the last good request before it to the first after it, in microseconds.
     pub high_us: i64,
 }
 
-/// Why requests of one probe failed in one phase at one vantage. A second counts in the phase in which its last bad
-/// request was due.
+/// Causes of failed requests of one probe in one phase at one vantage. A second counts in the phase in which its last
+/// bad request was due.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CauseCard {
     /// The phase.
@@ -270,28 +276,28 @@ pub struct CauseCard {
     pub counts: bool,
     /// Bad requests.
     pub bad: u64,
-    /// The same by cause.
+    /// Bad requests by cause.
     pub causes: std::collections::BTreeMap<String, u64>,
     /// Requests that are neither good nor bad: the vantage itself did not send or time them.
     pub slipped: u64,
 }
 
-/// What one vantage saw in one phase.
+/// The measurements of one vantage in one phase.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseFigure {
-    /// Which.
+    /// The phase.
     pub phase: Phase,
     /// Requests that were good or bad.
     pub samples: u64,
-    /// Share of good ones.
+    /// Share of good requests.
     pub good: Option<f64>,
-    /// Median latency, bad requests counted as endless; `None` if it is endless or was not measured.
+    /// Median latency; a bad request counts as infinitely slow. `None` if the median is infinite or was not measured.
     pub p50_us: Option<u64>,
-    /// The 99th percentile, in the same way.
+    /// The 99th percentile of latency, in the same way.
     pub p99_us: Option<u64>,
 }
 
-/// One injection: what was done, and whether it landed.
+/// One injection, and the evidence that it took effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InjectionCard {
     /// Its id; `None` if it was never armed.
@@ -300,46 +306,46 @@ pub struct InjectionCard {
     pub host: String,
     /// The fault's kind.
     pub kind: String,
-    /// What it would do, as the agent said beforehand.
+    /// The effects that the agent announced when the plan was prepared.
     pub effects: Vec<String>,
-    /// How it would be put back, as the agent said beforehand.
+    /// The undo actions that the agent announced when the plan was prepared.
     pub undo: Vec<String>,
-    /// When it was in force.
+    /// Time at which it was in force.
     pub in_force_us: Option<i64>,
-    /// When putting back began.
+    /// Time at which its undo began.
     pub undoing_us: Option<i64>,
-    /// When it was put back (or, where it cannot be, was done).
+    /// Time at which it was undone; for an irreversible fault, the time at which it was done.
     pub ended_us: Option<i64>,
-    /// How long it was to stay.
+    /// The planned hold, in microseconds.
     pub hold_us: i64,
-    /// Whether it was there whenever the agent looked.
+    /// Whether it was in force at each check by the agent.
     pub in_force: Seen,
-    /// Whether anything met it.
+    /// Whether any traffic or process was affected by it.
     pub exercised: Seen,
-    /// How often something met it, where that is counted.
+    /// Number of times that it took effect, where that is counted.
     pub count: Option<u64>,
-    /// How often the agent looked.
+    /// Number of checks by the agent.
     pub looks: usize,
-    /// The last look that tells most, for people.
+    /// The most informative of the latest checks, for people.
     pub detail: String,
-    /// What hosts exchanged over the path that it is about.
+    /// The exchanges of packets over the fault's path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<ExchangeCard>,
-    /// Why they exchanged nothing, where the fault is on traffic.
+    /// The reason why no packets were exchanged, where the fault is on traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_exchanged: Option<String>,
 }
 
-/// What two hosts exchanged over the path that a fault is about.
+/// An exchange of packets between two hosts over a fault's path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExchangeCard {
-    /// The host that asked.
+    /// The host that sent requests.
     pub from: String,
-    /// The host that was asked.
+    /// The host that was to answer.
     pub to: String,
-    /// By which address.
+    /// The address of the host that was to answer.
     pub address: String,
-    /// How: `ICMP echo`, `TCP port 5432`.
+    /// The kind of packets: `ICMP echo`, `TCP port 5432`.
     pub way: String,
     /// Before the fault; `None` where it was not measured.
     pub before: Option<Exchanged>,
@@ -347,26 +353,26 @@ pub struct ExchangeCard {
     pub during: Option<Exchanged>,
     /// After it was put back.
     pub after: Option<Exchanged>,
-    /// Why something could not be measured.
+    /// The reason why something could not be measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// What contradicts the fault, a sentence.
+    /// The contradiction to the fault, a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contradiction: Option<String>,
 }
 
-/// How a host ended.
+/// The state of a host at the end of the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCard {
     /// The host.
     pub host: String,
     /// The state.
     pub state: HostState,
-    /// What of ours remains.
+    /// Remains of our own changes.
     pub ours: Vec<String>,
-    /// What others changed meanwhile.
+    /// Changes by others during the run.
     pub foreign: Vec<String>,
-    /// How many things were compared.
+    /// Number of compared items.
     pub compared: u64,
 }
 

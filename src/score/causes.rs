@@ -1,7 +1,7 @@
-//! Why requests failed: counted by cause, for each phase, probe and vantage. Judges nothing.
+//! Counts the causes of failed requests, for each phase, probe and vantage. Judges nothing.
 //!
-//! A bin is never divided: it counts in the phase in which its last bad request was due, and where none was bad in the
-//! phase of its middle.
+//! A bin is never divided: it counts in the phase in which its last bad request was due, or, without bad requests, in
+//! the phase that contains its middle.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub(super) fn all(
     let mut cards = Vec::new();
     for span in &phases.all {
         let until_us = match logged.baseline_until_us {
-            // Nothing came after it, so only the time in which it had to hold is counted.
+            // The attack did not go on after its baseline, so the baseline counts for its planned time only.
             Some(planned) if not_run && span.phase == Phase::Baseline => planned.min(span.until_us),
             _ => span.until_us,
         };
@@ -148,7 +148,8 @@ mod tests {
         drill.acts[0].outcome = Outcome::NotRun("the baseline did not hold".to_owned());
         drill.ends.clear();
         let begun = Drill::start(0) - BASELINE;
-        // Ten seconds after the first record that says so, whatever was still measured until the attack was given up.
+        // The baseline ends ten seconds after the first record of the phase; measurements that came later do not
+        // belong to it.
         let phase = Event::Phase { attack: 0, phase: Phase::Baseline, until_us: (begun + 10) * S };
         drill.extra = vec![(begun, phase)];
         let attack = &fold(&drill.records()).attacks[0];

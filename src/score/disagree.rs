@@ -52,8 +52,8 @@ pub(super) fn all(bench: &Bench<'_, '_>) -> Vec<DisagreementCard> {
     found
 }
 
-/// Returns the sights of one phase, by the first probe that asks for the same and judges it alike, whatever their
-/// rates.
+/// Returns the results of one phase, grouped by the first probe that sends the same request and has the same
+/// criteria. Rates may differ.
 fn groups(bench: &Bench<'_, '_>, phase: Phase) -> BTreeMap<usize, Vec<Sight>> {
     let mut groups = BTreeMap::<usize, Vec<Sight>>::new();
     for (place, probe) in bench.plan.probes.iter().enumerate() {

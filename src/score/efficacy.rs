@@ -1,4 +1,5 @@
-//! Did the fault land, stay, and end as planned? What speaks against it makes verdicts `unknown`.
+//! Efficacy: whether faults landed, stayed in force, and ended as planned. Contrary evidence makes verdicts
+//! `unknown`.
 
 use firedrill_wire::{
     evidence::Seen,
@@ -18,13 +19,13 @@ use crate::{
     plan::model::Phase,
 };
 
-/// A hold that ended so much early still counts, in microseconds: timers are coarse.
+/// Maximum time in microseconds by which a hold may end early and still count, because timers are coarse.
 const HOLD_TOLERANCE_US: i64 = 500_000;
 
 /// A reason to doubt, a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Doubt {
-    /// Nothing that was measured says anything about the fault, not even a violation.
+    /// Whether the measurements say nothing about the fault, so that not even a violation counts.
     pub(crate) void: bool,
     pub(crate) text: String,
 }
@@ -37,7 +38,7 @@ fn weak(text: String) -> Doubt {
     Doubt { void: false, text }
 }
 
-/// All doubts about an attack that do not depend on what was measured.
+/// Returns all doubts about an attack that do not depend on measurements.
 pub(crate) fn doubts(
     facts: &Facts<'_>,
     index: usize,
@@ -161,13 +162,13 @@ fn ended_early(
                 doubts.push(void(format!("{name} could not be made wholly: {detail}")));
                 continue;
             }
-            // Only what had not started is called off, but the start may have been under way.
+            // Only an injection that had not started is called off, but the start may have been under way.
             Some(HealReason::NotAllowed) => "the host's policy changed and allows it no more",
             Some(HealReason::WorkerDied) => "the agent's worker died and the guardian healed",
             Some(HealReason::GuardianDied) => "the agent's guardian died and the worker healed",
             Some(HealReason::FoundAtStart) => "the agent started anew and healed what it found",
             Some(HealReason::AgentStopping) => "the agent was stopped or upgraded and healed",
-            // These end a fault early but leave its agent trustworthy: what was measured until then stands.
+            // These reasons end a fault early, but the agent stays trustworthy: measurements until then count.
             Some(HealReason::LeaseExpired) => {
                 doubts.push(weak(format!("{name}: the lease ran out and the agent healed")));
                 continue;
@@ -214,7 +215,7 @@ fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Do
     let mut any = false;
     for (at, look) in looks(one) {
         any = true;
-        // What is over in an instant is not there any more when one looks.
+        // An instant fault is not there any more when the agent checks.
         if look.in_force == Seen::No && one.fault().reversible() {
             doubts.push(void(format!("{name} was not there at {}: {}", format::clock(at), look.detail)));
             return;

@@ -1,7 +1,7 @@
-//! What hosts exchanged over the path of a fault: what it says for and against the fault, and how reports show it.
+//! Exchanges of packets over the path of a fault: evidence for and against the fault, and rows for reports.
 //!
-//! A fault is doubted only where what was seen contradicts it: answers through a block, no delay where there must be
-//! one. What could not be measured says nothing either way, and is shown as that.
+//! An exchange casts doubt on a fault only where it contradicts the fault: answers through a block, no delay where
+//! there must be one. An exchange that could not be measured is no evidence either way, and is shown as not measured.
 
 use firedrill_wire::exchange::{Exchange, Exchanged, Way};
 
@@ -18,14 +18,14 @@ use crate::{
     },
 };
 
-/// What a fault lets through with less than this chance, it does not let through.
+/// A packet that passes with less than this probability counts as one that the fault does not let through.
 const CHANCE: f64 = 1e-6;
 /// A path without a fault answers with this chance at least.
 const ANSWERS: f64 = 0.95;
 /// Packets of an exchange may arrive until this long after its end, in microseconds.
 const STRAY_US: i64 = 1_000_000;
 
-/// One exchange as it was logged.
+/// An exchange from the log.
 #[derive(Debug)]
 pub(crate) struct ExchangeFacts<'a> {
     pub(crate) moment: Moment,
@@ -44,14 +44,14 @@ pub(crate) struct Exchanges(Vec<Result<Vec<Pair>, String>>);
 /// The packets of exchanges that faults on one host can have counted.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
-    /// From when until when they are on their way, and how many they are at most.
+    /// Time span of each exchange on the run's clock, and its maximum number of packets.
     all: Vec<(i64, i64, u64)>,
-    /// How many at most can come after that.
+    /// Maximum number of packets after the last of these time spans.
     pub(crate) late: u64,
 }
 
 impl Own {
-    /// How many there can be until then.
+    /// Returns the maximum number of packets sent until `until_us`.
     pub(crate) fn until(&self, until_us: i64) -> u64 {
         let begun = self.all.iter().filter(|(from, ..)| *from <= until_us);
         begun.fold(0, |sum, (.., most)| sum.saturating_add(*most))
@@ -100,12 +100,12 @@ impl Exchanges {
         self.pairs(place).iter().any(|pair| shows(one, pair))
     }
 
-    /// What contradicts the fault, each a sentence.
+    /// Returns the contradictions to the fault, each a sentence.
     pub(crate) fn against(&self, place: usize, one: &InjectionFacts<'_>) -> Vec<String> {
         self.pairs(place).iter().filter_map(|pair| contradiction(one, pair)).collect()
     }
 
-    /// Who could be reached before and not any more after all was put back, each a sentence.
+    /// Returns the hosts that answered before the fault and do not answer after the undo, each a sentence.
     pub(crate) fn still(&self, place: usize, one: &InjectionFacts<'_>) -> Vec<String> {
         let lost = |pair: &&Pair| {
             let (before, after) = (at(one, pair, Moment::Before)?, at(one, pair, Moment::After)?);
@@ -116,7 +116,7 @@ impl Exchanges {
         self.pairs(place).iter().filter_map(|pair| lost(&pair)).collect()
     }
 
-    /// As reports show them, and why there are none where there could be.
+    /// Returns rows for reports, and the reason why there are none where there could be.
     pub(crate) fn cards(
         &self,
         place: usize,
@@ -151,7 +151,7 @@ fn is_of(met: &ExchangeFacts<'_>, pair: &Pair) -> bool {
     met.asker == pair.asker && met.other == pair.other && met.ask.to == pair.ask.to
 }
 
-/// What was exchanged at that moment; during the fault only what lies wholly within it.
+/// Returns the exchange at one moment; an exchange during the fault counts only if it lies wholly within the fault.
 fn at<'a>(one: &InjectionFacts<'a>, pair: &Pair, moment: Moment) -> Option<&'a Exchanged> {
     let within = |met: &&ExchangeFacts<'_>| {
         let from =
@@ -200,7 +200,8 @@ fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
     }
 }
 
-/// Only what was measured at all three moments shows anything: a path that stays dead may have died by itself.
+/// Whether all three moments were measured. Otherwise the exchange is no evidence: a path that stays dead may have
+/// died for another reason.
 fn shows(one: &InjectionFacts<'_>, pair: &Pair) -> bool {
     let all = [Moment::Before, Moment::During, Moment::After].map(|moment| at(one, pair, moment));
     let [Some(before), Some(during), Some(after)] = all else { return false };

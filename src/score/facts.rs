@@ -1,4 +1,4 @@
-//! One pass over the records but measurements: what happened, sorted by what it belongs to. Judges nothing.
+//! Collects all records except measurements in one pass, sorted by attack, host and injection. Judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What a log says.
+/// The contents of a log.
 #[derive(Debug, Default)]
 pub(crate) struct Facts<'a> {
     pub(crate) run: Option<String>,
@@ -29,7 +29,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) attempt: u32,
     /// Numbers of records that should be there and are not.
     pub(crate) missing: Vec<String>,
-    /// What records call themselves that this version has no word for.
+    /// Names of records that this version does not know.
     pub(crate) unknown: BTreeSet<&'a str>,
     pub(crate) ended: Option<&'a RunOutcome>,
     pub(crate) last_us: i64,
@@ -67,7 +67,7 @@ impl Index<'_> {
     }
 }
 
-/// What a log says about one attack.
+/// The records of one attack.
 #[derive(Debug, Default)]
 pub(crate) struct AttackFacts<'a> {
     pub(crate) phases: Vec<(Phase, i64)>,
@@ -78,7 +78,7 @@ pub(crate) struct AttackFacts<'a> {
     pub(crate) injections: Vec<InjectionFacts<'a>>,
 }
 
-/// What a log says about one injection of the plan.
+/// The records of one injection of the plan.
 #[derive(Debug)]
 pub(crate) struct InjectionFacts<'a> {
     pub(crate) planned: &'a Injection,
@@ -89,7 +89,7 @@ pub(crate) struct InjectionFacts<'a> {
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) looks: Vec<(i64, &'a Evidence)>,
     pub(crate) exchanges: Vec<ExchangeFacts<'a>>,
-    /// How well the host's clock is known, in microseconds.
+    /// Uncertainty of the host's clock, in microseconds.
     pub(crate) uncertainty_us: i64,
 }
 

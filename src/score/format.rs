@@ -1,8 +1,9 @@
-//! Figures as people read them: shares, times, lists. Never rounds a failure away: what is not all is never `100 %`.
+//! Formats figures for people: shares, times, lists. Rounding never hides a failure: only a share of exactly 1 is
+//! shown as `100 %`.
 
 use firedrill_wire::exchange::Exchanged;
 
-/// A share between 0 and 1 as per cent, with as many decimals as keep it from looking like all or nothing.
+/// Formats a share between 0 and 1 as per cent, with enough decimals that it does not look like 0 or 100 %.
 #[must_use]
 pub fn percent(share: f64) -> String {
     let value = share * 100.0;
@@ -20,7 +21,7 @@ pub fn percent(share: f64) -> String {
     if value > 50.0 { "just under 100 %".to_owned() } else { "just over 0 %".to_owned() }
 }
 
-/// A length of time in microseconds.
+/// Formats a duration in microseconds.
 #[must_use]
 pub fn time(us: i64) -> String {
     let size = us.unsigned_abs();
@@ -45,13 +46,13 @@ pub fn time(us: i64) -> String {
     }
 }
 
-/// The same of what is never negative.
+/// Formats an unsigned duration in microseconds.
 #[must_use]
 pub fn micros(us: u64) -> String {
     time(i64::try_from(us).unwrap_or(i64::MAX))
 }
 
-/// A point on the run's clock, as `mm:ss.t` or `h:mm:ss.t`.
+/// Formats a time on the run's clock as `mm:ss.t` or `h:mm:ss.t`.
 #[must_use]
 pub fn clock(us: i64) -> String {
     let tenths = us.unsigned_abs() / 100_000;
@@ -63,7 +64,7 @@ pub fn clock(us: i64) -> String {
     }
 }
 
-/// `5 of 5 answered, 0.3 ms`: what hosts exchanged.
+/// Formats an exchange of packets: `5 of 5 answered, 0.3 ms`.
 #[must_use]
 pub fn exchanged(met: &Exchanged) -> String {
     let mut text = match met.refused {
@@ -80,7 +81,7 @@ pub fn exchanged(met: &Exchanged) -> String {
     text
 }
 
-/// `a`, `a and b`, `a, b and c`; long lists end in `and 7 more`.
+/// Formats a list: `a`, `a and b`, `a, b and c`; a long list ends in `and 7 more`.
 #[must_use]
 pub fn list<S: AsRef<str>>(items: &[S]) -> String {
     let shown = if items.len() > 4 { 3 } else { items.len() };
@@ -95,7 +96,7 @@ pub fn list<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
-/// Small numbers as words, as at the beginning of a sentence.
+/// Formats a number for the beginning of a sentence; small numbers are spelled out.
 #[must_use]
 pub fn number(count: usize) -> String {
     const WORDS: [&str; 13] = [
@@ -105,7 +106,7 @@ pub fn number(count: usize) -> String {
     WORDS.get(count).map_or_else(|| count.to_string(), |word| (*word).to_owned())
 }
 
-/// The text with its first letter in upper case.
+/// Returns the text with its first letter in upper case.
 #[must_use]
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();

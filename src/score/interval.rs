@@ -33,7 +33,7 @@ pub struct Block {
 /// A share, and where the true one may lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// What was measured.
+    /// The measured share.
     pub share: f64,
     /// The true share is below this with a chance of 2.5 % at most.
     pub low: f64,

@@ -1,8 +1,9 @@
-//! Judges one objective in one attack: each vantage by itself, the worst that counts is the objective's.
+//! Judges one objective in one attack. Each vantage is judged by itself; the objective gets the worst verdict of the
+//! vantages that count.
 //!
 //! `held` needs that everything was measured, that the fault landed, and that even the lower bound, with every
-//! slipped request taken as bad, is good enough. `violated` needs that even the upper bound, with everything that was
-//! not measured taken as good, is not. All else is `unknown`.
+//! slipped request counted as bad, reaches the goal. `violated` needs that even the upper bound, with everything
+//! unmeasured counted as good, misses it. All else is `unknown`.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +28,8 @@ use crate::{
     verdict::Verdict,
 };
 
-/// What a probe must reach where no objective says: for `mitigate_within` and `recover_within` without a good share.
+/// Share of good requests that a probe must reach where no objective sets one: for `mitigate_within` and
+/// `recover_within` without a good share.
 const DEFAULT_GOOD: f64 = 0.99;
 
 /// All that judging an attack needs.
@@ -40,7 +42,7 @@ pub(crate) struct Bench<'f, 'a> {
     pub(crate) doubts: Vec<Doubt>,
 }
 
-/// One vantage's samples of the probe of one objective.
+/// The samples of one objective's probe at one vantage.
 pub(crate) struct View<'f, 'a> {
     pub(crate) bench: &'f Bench<'f, 'a>,
     pub(crate) probe: &'a Probe,
@@ -50,7 +52,7 @@ pub(crate) struct View<'f, 'a> {
     pub(crate) pace: Option<Pace>,
 }
 
-/// What a vantage saw, and what follows.
+/// The result at one vantage.
 pub(crate) struct Finding {
     pub(crate) verdict: Verdict,
     pub(crate) why: String,
@@ -158,8 +160,8 @@ impl<'f, 'a> Bench<'f, 'a> {
 }
 
 impl View<'_, '_> {
-    /// How much of a stretch of time has no bins, in microseconds. At the attack's outer ends a bin's length is
-    /// forgiven, because bins do not begin with the attack.
+    /// Returns the time without bins in a stretch of time, in microseconds. At the attack's outer ends a gap of one
+    /// bin's length does not count, because bins do not begin with the attack.
     pub(crate) fn unmeasured_us(&self, from: i64, until: i64) -> i64 {
         self.gaps(from, until).iter().map(|(from, until)| until.saturating_sub(*from)).sum()
     }
@@ -199,14 +201,14 @@ impl View<'_, '_> {
         missing
     }
 
-    /// How well a moment of this vantage is known against those of the targets, in microseconds.
+    /// Returns the uncertainty of this vantage's clock relative to the targets' clocks, in microseconds.
     pub(crate) fn unsure_us(&self, from: i64, until: i64) -> i64 {
         let inside = self.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
         let own = inside.filter_map(Sample::uncertainty_us).max().unwrap_or(0);
         self.bench.phases.uncertainty_us.saturating_add(own)
     }
 
-    /// What keeps this vantage from saying `held` over a stretch of time.
+    /// Returns the reason why this vantage cannot say `held` over a stretch of time.
     pub(crate) fn weakness(&self, from: i64, until: i64, what: &str) -> Option<String> {
         let inside = || self.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until);
         if inside().any(|bin| bin.uncertainty_us().is_none()) {
@@ -286,7 +288,7 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
     if let Some(worst) = worst {
         card.verdict = worst.verdict;
         let many = card.vantages.iter().filter(|one| one.counts).count() > 1;
-        // What is true of the whole attack is nothing that a vantage saw.
+        // A doubt about the whole attack is not attributed to a vantage.
         let general = bench.doubts.iter().any(|doubt| doubt.text == worst.why);
         card.why = if many && !general {
             format!("from {}: {}", worst.vantage, worst.why)

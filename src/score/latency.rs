@@ -27,7 +27,7 @@ impl Latencies {
         self.0.iter().fold(0, |sum, (_, count)| u64::saturating_add(sum, *count))
     }
 
-    /// How many are at most so long.
+    /// Returns the number of latencies that are at most `us`.
     #[must_use]
     pub fn at_most(&self, us: u64) -> u64 {
         self.0.iter().take_while(|(value, _)| *value <= us).map(|(_, count)| count).sum()

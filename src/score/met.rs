@@ -13,7 +13,7 @@ pub(crate) struct Met(Vec<One>);
 struct One {
     /// Something that is not the run's own.
     by_others: bool,
-    /// The trial shows that the fault does what it is to do.
+    /// Whether the trial shows that the fault has its effect.
     shown: bool,
     /// It is met by packets, which are counted.
     counts: bool,
@@ -37,9 +37,9 @@ impl Met {
         self.0.get(place).is_some_and(|one| one.by_others)
     }
 
-    /// Whether it is known to have worked: something met it, its trial shows it, or it is a part of a fault on
-    /// several hosts that met something on another one. An idle host of a region is no reason to doubt what users
-    /// saw.
+    /// Whether the injection is known to have taken effect: traffic was affected, its trial shows the effect, or it
+    /// is a part of a fault on several hosts that affected traffic on another one. An idle host of a region is no
+    /// reason to doubt the measurements.
     pub(crate) fn is_known(&self, attack: &AttackFacts<'_>, place: usize) -> bool {
         let Some(one) = self.0.get(place) else { return false };
         let elsewhere =

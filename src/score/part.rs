@@ -70,7 +70,7 @@ impl Stretch {
         self.perhaps().start < until && from < self.perhaps().end
     }
 
-    /// Beyond these it certainly is not.
+    /// Returns the range outside of which a second certainly does not lie in it.
     fn perhaps(&self) -> std::ops::Range<i64> {
         self.from_us.saturating_sub(self.from_zone_us)..self.until_us.saturating_add(self.until_zone_us)
     }

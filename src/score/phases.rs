@@ -1,19 +1,19 @@
-//! The phases of an attack as they really were: the fault lasts from when the agents began to make it until the last one
-//! had put it back, whatever was planned; baseline and recovery end when the plan says, and what is waited for after them
-//! is part of no act.
+//! The phases of an attack at the times when they took place. The fault lasts from when agents began to inject it
+//! until the last one had undone it, whatever was planned. Baseline and recovery end when the plan says; the time of
+//! waiting after them belongs to no phase.
 
 use firedrill_wire::journal::State;
 
 use super::facts::{AttackFacts, Facts};
 use crate::plan::model::{Attack, Phase};
 
-/// One act.
+/// One phase.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PhaseSpan {
     pub(crate) phase: Phase,
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
-    /// How unsure its beginning is.
+    /// Uncertainty of its beginning, in microseconds.
     pub(crate) edge_us: i64,
 }
 
@@ -21,11 +21,12 @@ pub(crate) struct PhaseSpan {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Phases {
     pub(crate) all: Vec<PhaseSpan>,
-    /// When the first fault began to be made, from which outages count; `None` where none was ever in force.
+    /// Time at which agents began to inject the first fault, from which outages count; `None` where no fault was ever
+    /// in force.
     pub(crate) fault_us: Option<i64>,
-    /// When the last fault was put back; for one that cannot be, when it was done.
+    /// Time at which the last fault was undone; for an irreversible fault, the time at which it was done.
     pub(crate) healed_us: Option<i64>,
-    /// How well the targets' clocks are known.
+    /// Uncertainty of the targets' clocks, in microseconds.
     pub(crate) uncertainty_us: i64,
 }
 
@@ -38,14 +39,14 @@ impl Phases {
         let began = injections.iter().filter_map(|one| one.began_us()).min();
         let in_force = injections.iter().any(|one| one.in_force_us().is_some());
         let fault_us = began.filter(|_| in_force);
-        // What was disarmed has harmed nobody.
+        // A disarmed injection did no harm.
         let harmful = || injections.iter().filter(|one| one.first(&[State::Disarmed]).is_none());
         let healed_us = if fault_us.is_some() && harmful().all(|one| healed(facts, one).is_some()) {
             harmful().filter_map(|one| healed(facts, one)).max()
         } else {
             None
         };
-        // What cannot be undone is over in an instant, but its harm is watched for as long as the plan says.
+        // An irreversible fault is over in an instant, but its harm is measured for the planned time.
         let watched = injections.iter().any(|one| !one.fault().reversible());
         let until = match (healed_us, logged(Phase::Recovery)) {
             (Some(healed), Some(planned)) if watched => Some(healed.max(planned)),
@@ -62,7 +63,7 @@ impl Phases {
         let mut all: Vec<PhaseSpan> = Vec::new();
         for (phase, from, edge_us, planned) in starts {
             let Some(from) = from.filter(|from| *from < end) else { continue };
-            // Late events never turn time around: an act begins where the one before has begun, or after.
+            // Late events must not reverse the order: a phase begins no earlier than the one before it.
             let from = all.last().map_or(from, |last| from.max(last.from_us));
             if let Some(last) = all.last_mut() {
                 last.until_us = last.until_us.min(from);
@@ -78,7 +79,7 @@ impl Phases {
     }
 }
 
-/// When an injection was over.
+/// Returns the time at which an injection was over.
 pub(crate) fn healed(facts: &Facts<'_>, one: &super::facts::InjectionFacts<'_>) -> Option<i64> {
     if !one.fault().takes_host_down() {
         return one.ended_us();
@@ -92,7 +93,7 @@ pub(crate) fn healed(facts: &Facts<'_>, one: &super::facts::InjectionFacts<'_>) 
     back(&facts.starts).or_else(|| back(&facts.rebooted))
 }
 
-/// How long the plan wants a phase to be, in microseconds.
+/// Returns the planned duration of a phase, in microseconds.
 pub(crate) fn planned_us(attack: &Attack, phase: Phase) -> i64 {
     let span = match phase {
         Phase::Baseline => attack.baseline,

@@ -1,4 +1,4 @@
-//! The requests of a vantage one by one, on the run's clock, in runs of equal outcomes. Reads what seconds say, and judges nothing.
+//! The requests of a vantage on the run's clock, in runs of equal outcomes. Only reads seconds; judges nothing.
 
 pub(crate) use firedrill_probe::requests::{Outcome, Pace};
 use firedrill_probe::schedule;
@@ -47,18 +47,18 @@ pub(crate) struct Requests<'s> {
 struct Piece {
     outcome: Outcome,
     count: u64,
-    /// Where its requests come from, and which of those there is its first.
+    /// Index of the source of its due times, and the number of its first request there.
     source: usize,
     first: u64,
 }
 
-/// Where due times come from.
+/// The source of due times.
 #[derive(Clone, Debug)]
 enum Source<'s> {
-    /// They follow from a second and the pace, should anybody ask for them.
+    /// Due times are computed from a second and the pace when they are needed.
     Second(&'s Sample, Pace),
     Listed(Vec<i64>),
-    /// At equal distances.
+    /// Requests at equal distances.
     Even {
         from_us: i64,
         step_us: f64,
@@ -66,7 +66,7 @@ enum Source<'s> {
 }
 
 impl Source<'_> {
-    /// Nothing of it is due before this.
+    /// Returns a time before which none of its requests is due.
     fn begin_us(&self) -> i64 {
         match self {
             Self::Second(sample, _) => sample.from_us,
@@ -156,7 +156,7 @@ impl<'s> Requests<'s> {
         self.sources.push(Source::Listed(listed.into_iter().map(|(due, _)| due).collect()));
     }
 
-    /// Puts in good requests at that rate where nothing was measured: what was not seen may all have been good.
+    /// Fills gaps with good requests at that rate, because everything unmeasured may have been good.
     pub(crate) fn with_gaps_good(&mut self, gaps: &[(i64, i64)], rate: f64) {
         let mut left = 10_000_000;
         for (from, until) in gaps {
@@ -184,7 +184,8 @@ impl<'s> Requests<'s> {
         self.pieces.iter().filter(|piece| piece.outcome == Outcome::Slipped).map(|piece| piece.count).sum()
     }
 
-    /// As good and bad ones; `slipped`: what those are taken for, left out where it is nothing.
+    /// Returns the outcomes as good or bad. `slipped` is the outcome assumed for slipped requests; `None` leaves them
+    /// out.
     pub(crate) fn seen(&self, slipped: Option<bool>) -> Judged<'_> {
         let good = |piece: &Piece| match piece.outcome {
             Outcome::Good => Some(true),

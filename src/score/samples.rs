@@ -1,7 +1,6 @@
-//! What was measured around one attack, second by second, in little memory: latencies are kept one by one only where a second
-//! lies across an edge of a phase, and single requests only where their outcomes differ.
-//!
-//! Sorts what comes in; judges nothing.
+//! The measurements around one attack, second by second, in little memory. Latencies are kept one by one only where a
+//! second lies across an edge of a phase, and single requests only where their outcomes differ. Sorts measurements;
+//! judges nothing.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,7 +23,7 @@ const NOT_SINGLE: u32 = u32::MAX;
 /// Stands for the uncertainty of a clock that was never measured.
 const NOT_KNOWN: i64 = -1;
 
-/// One second at one vantage, as it is judged.
+/// One second at one vantage, prepared for judging.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) from_us: i64,
@@ -44,7 +43,7 @@ pub(crate) struct Sample {
     p99: u16,
     /// Whether latencies could be read.
     pub(crate) readable: bool,
-    /// Where its counts of requests within limits are.
+    /// Index of its counts of requests within limits.
     place: u32,
     detail: Option<Box<Detail>>,
 }
@@ -120,7 +119,7 @@ impl Sample {
         self.detail.as_deref().map_or(&[], |detail| &detail.cells)
     }
 
-    /// Median and 99th percentile of the latency, as [`quantiles`] gives them.
+    /// The median and the 99th percentile of latency, as [`quantiles`] returns them.
     pub(crate) const fn quantiles(&self) -> (u16, u16) {
         (self.p50, self.p99)
     }
@@ -185,7 +184,8 @@ impl Sight {
         let signed = |us: u64| i64::try_from(us).unwrap_or(i64::MAX / 8);
         let until_us = second.start_us.saturating_add(signed(second.length_us));
         let after = |us: Option<u64>| us.map(|us| second.start_us.saturating_add(signed(us)));
-        // No second has so many requests; capped, sums over a run cannot overflow whatever a log says.
+        // A second never has so many requests. Counts are capped so that sums over a run cannot overflow on a damaged
+        // log.
         let sane = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let lost = second.due.saturating_sub(second.good.saturating_add(second.bad));
         let mut detail = Detail {
@@ -217,7 +217,7 @@ impl Sight {
             due: sane(second.due),
             good: sane(second.good),
             bad: sane(second.bad),
-            // What was due and has no answer in the bin is the vantage's own loss.
+            // A request that was due and has no outcome in the bin was lost by the vantage.
             slipped: sane(second.slipped.max(lost)),
             uncertainty_us: uncertainty_us.map_or(NOT_KNOWN, |us| us.max(0)),
             first: second.single.as_ref().map_or(0, |single| single.first),
@@ -235,7 +235,7 @@ impl Sight {
     /// Whether a second is new: a bin that was read twice counts once.
     fn is_new(&mut self, second: &Second, boot: u16) -> bool {
         let Some((_, newest)) = self.boots.get_mut(usize::from(boot)) else { return false };
-        // They come in order, but for what came late.
+        // Seconds arrive in order, except for late ones.
         let there = second.start_boot_us <= *newest
             && self.all.iter().any(|one| one.boot == boot && one.start_boot_us == second.start_boot_us);
         *newest = second.start_boot_us.max(*newest);
@@ -243,7 +243,7 @@ impl Sight {
     }
 }
 
-/// Takes in what is measured around one attack.
+/// Collects the measurements around one attack.
 #[derive(Debug)]
 pub(crate) struct Samples<'a> {
     phases: &'a Phases,
@@ -253,7 +253,7 @@ pub(crate) struct Samples<'a> {
 }
 
 impl<'a> Samples<'a> {
-    /// None yet, of the attack with those phases. `unsure_us`: the largest error of any clock.
+    /// Creates an empty collection for an attack with these phases. `unsure_us` is the largest error of any clock.
     pub(crate) fn new(phases: &'a Phases, unsure_us: i64) -> Self {
         /// Longer than a second, which may begin before an attack and end in it.
         const AROUND_US: i64 = 2_000_000;
@@ -268,7 +268,7 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Whether what lies between two moments may matter to it.
+    /// Whether measurements between two moments may matter to the attack.
     pub(crate) const fn overlaps(&self, from_us: i64, until_us: i64) -> bool {
         self.from_us <= until_us && from_us <= self.until_us
     }

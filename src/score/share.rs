@@ -29,13 +29,13 @@ pub(crate) struct Tally {
     pub(crate) goal: f64,
     /// For latencies: at most so long, in microseconds, at this quantile.
     limit: Option<(u64, f64)>,
-    /// Each bin's requests, of what certainly belongs to the phases; good are those that meet the goal.
+    /// The requests of each bin that certainly belong to the phases; those that meet the goal count as good.
     blocks: Vec<Block>,
     /// The same with everything unsure taken as bad.
     worst: Vec<Block>,
     /// The same with everything unsure taken as good.
     best: Vec<Block>,
-    /// Of the whole bins, merged; and how many requests never got a good answer.
+    /// The merged latencies of whole bins, and the number of requests without a good answer.
     latencies: Counts,
     endless: u64,
     /// Bins whose latencies cannot be read; and of those the ones that the goal needs.
@@ -91,7 +91,7 @@ impl Tally {
                 samples,
             };
         };
-        // The values between which the true quantile lies, whatever the distribution; bad requests rank last.
+        // The true quantile lies between these values for any distribution; bad requests rank last.
         let (low, high) = quantile_ranks(self.latencies.total() + self.endless, quantile);
         let at = |rank: u64| self.latencies.ranked(rank).map(|us| us as f64);
         let value = self.latencies.quantile(quantile, self.endless).map(|us| us as f64);
@@ -111,7 +111,7 @@ pub(crate) fn good(view: &View<'_, '_>, phase: Phase) -> Tally {
     tally(view, Goal::Good(firedrill_wire::Share::ALL), &[phase])
 }
 
-/// Counts what a vantage saw in some phases.
+/// Counts the requests of a vantage in some phases.
 pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally {
     let (goal, limit) = match goal {
         Goal::Good(share) => (share.fraction(), None),
@@ -120,7 +120,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     };
     let grid = view.sight.map_or_else(|| Arc::new(Grid::new(&[])), |sight| Arc::clone(&sight.grid));
     let mut tally = Tally::new(goal, limit, Counts::new(Arc::clone(&grid)));
-    // Of seconds across an edge of some phase, which may be no edge here; those in one phase are counted already.
+    // The latencies of seconds across an edge of any phase; latencies of whole seconds are counted already.
     let (mut whole, mut cut_only) = (Counts::new(Arc::clone(&grid)), Counts::new(grid));
     let mut cutter = Cutter::new(view.bench.phases, view.pace, during);
     for sample in view.samples {
@@ -170,8 +170,8 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             }
         }
     }
-    // Which latencies of a second across an edge are inside is not known; in a phase without a whole second all are
-    // shown.
+    // It is not known which latencies of a second across an edge are inside the phase. If a phase has no whole
+    // second, all of them are shown.
     let in_one = |phase: &&Phase| view.bench.phases.get(**phase).is_some();
     for phase in during.iter().filter(in_one) {
         if let Some(sight) = view.sight {
@@ -182,8 +182,8 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     tally
 }
 
-/// The good requests of a part of a bin, and all of them. The bad ones have times and are all in that part; the good
-/// ones are so in proportion.
+/// Returns the good requests of a part of a bin, and all of its requests. Bad requests have times, so all of them are
+/// in that part; good ones are counted in proportion.
 pub(crate) fn counts(sample: &Sample, side: f64) -> (f64, f64) {
     let bad = sample.bad() as f64;
     let all = ((sample.good() as f64 + bad) * side).floor().max(bad);
@@ -248,7 +248,7 @@ impl Tally {
     }
 }
 
-/// How many of a bin's good requests meet the goal; none where their latencies cannot be read.
+/// Returns the number of a bin's good requests that meet the goal; 0 if the bin's latencies cannot be read.
 fn fit(view: &View<'_, '_>, sample: &Sample, limit: Option<(u64, f64)>) -> u64 {
     match (limit, view.sight) {
         (None, _) => sample.good(),
@@ -269,7 +269,7 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
         let lasted = span.map_or(0, |span| span.until_us.saturating_sub(span.from_us));
         let unmeasured = span.map_or(0, |span| view.unmeasured_us(span.from_us, span.until_us));
         let missing = unmeasured.saturating_add(planned.saturating_sub(lasted).max(0));
-        // What was not measured may all have been good: one block a second, at the planned rate.
+        // Unmeasured requests may all have been good: one block a second, at the planned rate.
         if missing > 0 && planned > 0 {
             let seconds = usize::try_from(missing / 1_000_000).unwrap_or(0).clamp(1, 100_000);
             let each = missing as f64 / 1e6 * view.probe.rate / seconds as f64;

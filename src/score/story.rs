@@ -1,5 +1,5 @@
-//! The run in a few sentences, for somebody who was not in the room. Made of figures of probes that are judged; says what it
-//! does not know, and which probes are not judged.
+//! Tells the run in a few sentences, for readers who were not there. Uses the figures of judged probes only; names
+//! what is not known, and the probes that are not judged.
 
 mod during;
 
@@ -58,7 +58,7 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let worst = card.attacks.iter().filter(|one| one.verdict.is_some()).max_by(|a, b| {
         let bad =
             |one: &AttackCard| telling(one).map_or(0.0, |figure| 1.0 - fault_share(figure).unwrap_or(1.0));
-        // What users saw worst is the story; but where something was violated, that is.
+        // The story is about the largest harm to users; but if an attack was violated, it is about that attack.
         let broke = |one: &AttackCard| one.verdict == Some(Verdict::Violated);
         let measured = |one: &AttackCard| telling(one).is_some_and(|figure| fault_share(figure).is_some());
         broke(a)
@@ -140,7 +140,8 @@ fn figure(attack: &AttackCard) -> Option<&FigureCard> {
     attack.fault_from_us.and_then(|_| telling(attack))
 }
 
-/// The figure that tells most: of the judged probes at vantages that count, the one with the lowest share of good requests.
+/// Returns the most important figure: of the judged probes at vantages that count, the one with the lowest share of
+/// good requests.
 fn telling(attack: &AttackCard) -> Option<&FigureCard> {
     attack
         .figures

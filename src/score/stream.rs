@@ -1,5 +1,6 @@
-//! Judges attacks while what was measured is read, a chunk of the log at a time and in the order of time: each attack is judged
-//! once all around it was read, and what it took in is let go of then. So memory depends on the longest attack, not on the run.
+//! Judges attacks while measurements are read, one block of the log at a time and in the order of time. Each attack
+//! is judged as soon as everything around it was read, and its measurements are freed then. So memory depends on the
+//! longest attack, not on the run.
 
 use std::sync::{Arc, mpsc::sync_channel};
 
@@ -18,17 +19,17 @@ use crate::{
     plan::Plan,
 };
 
-/// Somebody who looks on while a log is judged.
+/// An observer of the judgement of a log.
 pub(crate) trait Eye {
-    /// Whether it is shown what no attack needs, too.
+    /// Whether it also needs measurements that no attack needs.
     fn wants_all(&self) -> bool;
-    /// A chunk's seconds of one probe at one vantage.
+    /// Receives the seconds of one probe at one vantage in one block.
     fn stream(&mut self, stream: &Stream, grid: &Arc<Grid>);
-    /// An attack was judged, and by what.
+    /// Receives a judged attack and its samples.
     fn attack(&mut self, card: &AttackCard, samples: &Samples<'_>);
 }
 
-/// Vantages that do not measure.
+/// An observer that ignores everything.
 pub(crate) struct Blind;
 
 impl Eye for Blind {
@@ -41,14 +42,14 @@ impl Eye for Blind {
     fn attack(&mut self, _: &AttackCard, _: &Samples<'_>) {}
 }
 
-/// Judged attacks, in the order in which they were asked for, and what could not be read.
+/// Judged attacks, in the requested order, and the measurements that could not be read.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
     pub(crate) attacks: Vec<AttackCard>,
     pub(crate) damaged: Vec<Damaged>,
 }
 
-/// Judges those attacks of a log.
+/// Judges the listed attacks of a log.
 pub(crate) fn judge(facts: &Facts<'_>, log: &Log, which: &[usize], eye: &mut dyn Eye) -> Judged {
     let Some(plan) = facts.plan else { return Judged::default() };
     let phases: Vec<Phases> =
@@ -79,11 +80,11 @@ pub(crate) fn judge(facts: &Facts<'_>, log: &Log, which: &[usize], eye: &mut dyn
     Judged { attacks, damaged: reading.damaged }
 }
 
-/// Reads chunks one after another, on a thread of its own where they are many.
+/// Reads blocks one after another; in a thread if there are many.
 fn each(log: &Log, chunks: &[usize], mut with: impl FnMut(usize, Result<Vec<Stream>, Damaged>)) {
-    /// Fewer are read sooner than a thread begins.
+    /// Below this number of blocks, reading takes less time than starting a thread.
     const FEW: usize = 8;
-    /// Number of seconds that wait to be judged.
+    /// Maximum number of blocks that were read and not judged yet.
     const AHEAD: usize = 4;
     let (few, many) = if chunks.len() > FEW { (&[][..], chunks) } else { (chunks, &[][..]) };
     few.iter().for_each(|place| with(*place, log.measured(*place)));
@@ -104,7 +105,7 @@ fn each(log: &Log, chunks: &[usize], mut with: impl FnMut(usize, Result<Vec<Stre
     });
 }
 
-/// An attack that is judged once all around it was read.
+/// An attack whose measurements are still being read.
 struct Open<'a> {
     index: usize,
     phases: &'a Phases,
@@ -122,13 +123,13 @@ struct Reading<'r, 'a> {
 }
 
 impl Reading<'_, '_> {
-    /// Takes in what a chunk has.
+    /// Adds the measurements of a block.
     fn take(&mut self, place: usize, read: Result<Vec<Stream>, Damaged>) {
         let streams = match read {
             Ok(streams) => streams,
             Err(damaged) => return self.damaged.push(damaged),
         };
-        // What the plan does not have is judged nowhere.
+        // Probes and vantages that are not in the plan are not judged.
         let planned = |stream: &&Stream| self.log.scales.pace(&stream.probe, &stream.vantage).is_some();
         for stream in streams.iter().filter(planned) {
             let grid = self.log.scales.grid(&stream.probe);
@@ -141,7 +142,7 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// Judges the attacks that nothing from that moment on matters to.
+    /// Judges the attacks that need no measurements from `from_us` on.
     fn close_before(&mut self, from_us: i64) {
         for one in self.open.iter_mut().filter(|one| one.card.is_none()) {
             if one.samples.until_us() >= from_us && from_us != i64::MAX {

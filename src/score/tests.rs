@@ -1,4 +1,4 @@
-//! What the verdicts must be, for runs in which one thing or another went wrong.
+//! The verdicts of runs in which something went wrong.
 
 mod times;
 mod vantages;
@@ -91,7 +91,7 @@ fn a_violation_stands_though_the_fault_was_lifted_early() {
     drill.acts[0].reason = HealReason::Asked { by: "guard".to_owned() };
     drill.acts[0].bad = vec![(0..30, 90)];
     assert_eq!(judged(&drill).verdict, Verdict::Violated);
-    // But not if what was left of the hold, had it been good, would have made it hold.
+    // The attack is violated only if it would be so with the rest of the hold good.
     drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.75).unwrap()), vec![])];
     assert_eq!(judged(&drill).verdict, Verdict::Unknown);
 }
@@ -125,7 +125,7 @@ fn a_record_that_is_not_known_is_unknown() {
     let card = judged(&drill);
     assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Unknown as u8));
     assert!(card.why.iter().any(|why| why.contains("does not know: `page-sent`")), "{:?}", card.why);
-    // It takes nothing away from what was seen to be violated.
+    // An abort does not change a violation that was measured.
     drill.acts[1].bad = vec![(0..HOLD, 90)];
     assert_eq!(judged(&drill).verdict, Verdict::Violated);
 }
@@ -283,7 +283,7 @@ fn garbage_times_do_not_panic() {
     }
 }
 
-/// A host that goes down cannot journal its own end: that its agent came back is what shows it.
+/// A host that goes down cannot journal the end of its fault; the evidence is that its agent started again.
 fn reboot(back: bool) -> Vec<Record> {
     use firedrill_wire::{fault::HostReboot, journal::What};
     let mut drill = Drill::one();

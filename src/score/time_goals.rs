@@ -1,8 +1,8 @@
-//! Goals over a time: good again while the fault holds, and good again after the heal.
+//! Time goals: time to mitigate (good again while the fault holds) and time to recover (good again after the heal).
 //!
-//! Both have a threshold of their own, and stand beside no other objective. What counts is the moment from which on
-//! the share of good requests stays at the threshold ([`crate::statistics::turning`]), and that no outage meanwhile
-//! is longer than the goal allows.
+//! Each goal has its own threshold and does not depend on other objectives. Two things are judged: the moment from
+//! which on the share of good requests stays at the threshold ([`crate::statistics::turning`]), and the longest
+//! outage meanwhile, which must not exceed the limit.
 
 use firedrill_wire::Span;
 
@@ -34,9 +34,9 @@ pub(crate) struct Course {
 enum Slips {
     /// Left out: the figure that is shown.
     Out,
-    /// Good ones, and so is what was not measured: what is bad even so is violated.
+    /// Good, and so is everything unmeasured. An attack that is bad even so is violated.
     Good,
-    /// Bad ones: what is good even so has held.
+    /// Bad. An attack that is good even so has held.
     Bad,
 }
 
@@ -70,22 +70,22 @@ pub(crate) fn recovered(view: &View<'_, '_>, limit: Span, threshold: f64) -> Fin
     }
 }
 
-/// How a course went, its times counted from its begin, in microseconds.
+/// The result of a course. Times are counted from its beginning, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Went {
-    /// When it was good again; 0 where it never was bad enough.
+    /// Time at which it was good again; 0 where it never was bad enough.
     pub(crate) took_us: i64,
-    /// Nothing shows that it was good again.
+    /// Whether nothing shows that it was good again.
     pub(crate) still: bool,
     pub(crate) low_us: i64,
     /// `None`: not shown.
     pub(crate) high_us: Option<i64>,
     pub(crate) outage: Outage,
-    /// How many requests this rests on.
+    /// Number of requests that the result is based on.
     pub(crate) samples: u64,
 }
 
-/// How a course went, with slipped requests left out; `None` where a part of it was not measured.
+/// Evaluates a course without its slipped requests; `None` if a part of it was not measured.
 pub(crate) fn went(view: &View<'_, '_>, course: Course, threshold: f64) -> Option<Went> {
     if !view.gaps(course.from_us, course.until_us).is_empty() {
         return None;
@@ -182,7 +182,8 @@ fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Fi
     };
     let figure = went.text(course, limit);
     let slipped = requests.slipped();
-    // A slipped request may have been either: only what is so with all of them good and with all of them bad is known.
+    // A slipped request may have been good or bad: a verdict is certain only if it is the same with all of them good
+    // and with all of them bad.
     let sure = |verdict: Verdict| match verdict {
         Verdict::Held => {
             slipped == 0 || went_if(view, course, threshold, &requests, Slips::Bad).meaning(limit) == verdict

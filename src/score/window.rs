@@ -1,6 +1,6 @@
-//! A window over the newest bins, while a run goes on: for guards, for settling, and for the screen.
+//! A rolling window over the newest bins of a run: for guards, for settling, and for the screen.
 //!
-//! Needs no log and judges nothing. What it cannot see it does not guess: `None` means blind.
+//! Needs no log and judges nothing. Missing data is never guessed: `None` means blind.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -2,14 +2,14 @@
 
 use super::beta::ln_gamma;
 
-/// The chance that two samples of one and the same system differ by as much as these: twice the smaller tail of the
-/// hypergeometric distribution, 1 at most. Each is (bad, all); 1 where one of them is empty.
+/// Returns the probability that two samples of one system differ by at least as much as these: twice the smaller tail
+/// of the hypergeometric distribution, at most 1. Each sample is (bad, all). Returns 1 if one of them is empty.
 #[must_use]
 pub fn apart(one: (u64, u64), other: (u64, u64)) -> f64 {
     let ((bad, all), (other_bad, other_all)) = (one, other);
     let (bad, other_bad) = (bad.min(all), other_bad.min(other_all));
     let (total, total_bad) = (all + other_all, bad + other_bad);
-    // Of all bad ones so many can be in the first sample.
+    // Range of the number of bad requests in the first sample, given the sums.
     let (least, most) = (total_bad.saturating_sub(other_all), total_bad.min(all));
     if all == 0 || other_all == 0 || least == most {
         return 1.0;
@@ -17,7 +17,7 @@ pub fn apart(one: (u64, u64), other: (u64, u64)) -> f64 {
     let chance = |k: u64| {
         (ln_choose(total_bad, k) + ln_choose(total - total_bad, all - k) - ln_choose(total, all)).exp()
     };
-    // From the count outwards the terms fall, on the side that is away from the mean.
+    // Beyond the count, on the side away from the mean, the terms fall.
     let mean = total_bad as f64 * all as f64 / total as f64;
     let tail = if (bad as f64) < mean { sum((least..=bad).rev(), chance) } else { sum(bad..=most, chance) };
     (2.0 * tail).min(1.0)

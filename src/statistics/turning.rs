@@ -49,7 +49,7 @@ pub(crate) fn turning(requests: &impl Seen, from: i64, threshold: f64) -> Turnin
     };
     let (low_us, high_us) = match left(refuted(requests.runs(), &begins, threshold), all) {
         Some((first, last)) => (first.checked_sub(1).map_or(from, due), (last < all).then(|| due(last))),
-        // Nothing is left: the requests are like no system at all, so nothing is shown.
+        // No moment is left: no system fits the requests, so nothing is shown.
         None => (from, None),
     };
     Turning {
@@ -59,7 +59,7 @@ pub(crate) fn turning(requests: &impl Seen, from: i64, threshold: f64) -> Turnin
     }
 }
 
-/// The number of the first request of each run, and at last that of all requests.
+/// Returns the number of the first request of each run, and as its last element the number of all requests.
 fn begins(runs: &[(bool, u64)]) -> Vec<u64> {
     let mut sum = 0;
     let mut begins = vec![0];
@@ -70,7 +70,7 @@ fn begins(runs: &[(bool, u64)]) -> Vec<u64> {
     begins
 }
 
-/// The first and the last place from 0 to `all` that no range has.
+/// Returns the first and the last place from 0 to `all` that is in no range.
 fn left(mut ranges: Vec<(u64, u64)>, all: u64) -> Option<(u64, u64)> {
     ranges.sort_unstable();
     let mut first = 0;
@@ -82,7 +82,7 @@ fn left(mut ranges: Vec<(u64, u64)>, all: u64) -> Option<(u64, u64)> {
     if first > all {
         return None;
     }
-    // Backwards by their ends; what is left has `first` at least.
+    // Goes backwards by their ends; at least `first` is in no range.
     ranges.sort_unstable_by_key(|(_, to)| *to);
     let mut last = all;
     for (from, to) in ranges.iter().rev() {
@@ -93,13 +93,13 @@ fn left(mut ranges: Vec<(u64, u64)>, all: u64) -> Option<(u64, u64)> {
     Some((first, last))
 }
 
-/// Which places between requests are refuted, in ranges; place `i` is before request `i`.
+/// Returns the ranges of refuted places between requests; place `i` is before request `i`.
 fn refuted(runs: &[(bool, u64)], begins: &[u64], threshold: f64) -> Vec<(u64, u64)> {
     let mut refuted = Vec::new();
     let rest = 1.0 - threshold;
     let better = [1.0 - rest / 2.0, 1.0 - rest / 10.0, 1.0 - rest / 50.0];
     for step in better.map(|other| Step::new(other, threshold)) {
-        // How far the walk is above its lowest point so far. It rises with good ones.
+        // Height of the walk above its lowest point so far. Good requests raise it.
         let mut above = 0.0_f64;
         for ((good, count), begin) in runs.iter().zip(begins) {
             let (from, to) = shown(above, step.of(*good), *count);
@@ -110,7 +110,7 @@ fn refuted(runs: &[(bool, u64)], begins: &[u64], threshold: f64) -> Vec<(u64, u6
         }
     }
     for step in worse(threshold) {
-        // From the end: how much a walk that begins here grows at most. It rises with bad ones.
+        // Maximum growth of a walk that begins here, computed from the end. Bad requests raise it.
         let mut most = 0.0_f64;
         for ((good, count), begin) in runs.iter().zip(begins).rev() {
             let (from, to) = shown(most, step.of(*good), *count);
@@ -123,8 +123,8 @@ fn refuted(runs: &[(bool, u64)], begins: &[u64], threshold: f64) -> Vec<(u64, u6
     refuted
 }
 
-/// After how many of `count` equal steps a walk that begins at `height` is high enough to show something: from when to when,
-/// from 1 on. Nothing where the first number is above the second.
+/// Returns the range of steps, from 1 to `count`, after which a walk that begins at `height` is high enough to be
+/// evidence. The range is empty if its first number is above its second.
 fn shown(height: f64, step: f64, count: u64) -> (u64, u64) {
     if step > 0.0 {
         let needed = ((SHOWN - height) / step).ceil().max(1.0);
@@ -145,7 +145,7 @@ fn worse(threshold: f64) -> [Step; 3] {
     shares.map(|share| Step::new(share, threshold))
 }
 
-/// How a walk goes on with each request: the logarithm of the chance of it under one share against the other.
+/// The steps of a walk: the log-likelihood ratio of a request under one share against the other.
 struct Step {
     good: f64,
     bad: f64,
@@ -161,7 +161,7 @@ impl Step {
     }
 }
 
-/// How many good requests in a row show that a share is above the threshold.
+/// Returns the number of good requests in a row that show that a share is above the threshold.
 #[must_use]
 pub(crate) fn good_to_show(threshold: f64) -> f64 {
     SHOWN / Step::new(1.0 - (1.0 - threshold) / 50.0, threshold).good

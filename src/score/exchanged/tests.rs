@@ -20,7 +20,7 @@ fn met(back: u32, took_us: u64) -> Exchanged {
     Exchanged { sent: 20, answered: back, times_us: vec![took_us; back_of], ..Exchanged::default() }
 }
 
-/// An attack on app1 by a fault about the canary, with what was exchanged before, during and after.
+/// An attack on app1 by a fault about the canary, with the results of exchanges before, during and after.
 fn judged(fault: Fault, all: [Option<Exchanged>; 3]) -> AttackCard {
     judged_with(Act::new("path", &["app1"], fault), all)
 }
@@ -54,7 +54,7 @@ fn what_is_as_it_must_be_and_what_was_not_measured_say_nothing_against_it() {
     for all in [
         [Some(met(20, 300)), Some(met(0, 0)), Some(met(20, 300))],
         [Some(met(20, 300)), None, None],
-        // A path that nobody answers on tells nothing.
+        // A path without answers is no evidence.
         [Some(met(0, 0)), Some(met(0, 0)), Some(met(0, 0))],
         [None, Some(met(20, 300)), None],
     ] {
@@ -127,7 +127,8 @@ fn a_trial_shows_a_delay_and_a_loss_by_its_figures() {
     assert_eq!(quiet(lose(5.0), met(19, 300)), Some(Verdict::Unknown), "any path may lose one of twenty");
 }
 
-/// A block that refuses, tried out by a handshake that nobody measured; so many packets are counted at each look.
+/// A block that rejects packets, whose trial by a handshake was not measured. Each check counts `at_most` packets
+/// from `from_second` on.
 fn counted(at_most: u64, from_second: i64) -> AttackCard {
     let block = NetBlock {
         to: to(),

@@ -21,7 +21,7 @@ use crate::{
 /// More clauses than this say less than the attack's name.
 const CLAUSES: usize = 3;
 
-/// What a fault acts on.
+/// The object of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
     Host,
@@ -33,7 +33,7 @@ enum On {
     Interface,
 }
 
-/// What a fault does, in words.
+/// The effect of a fault, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Effect {
     on: On,

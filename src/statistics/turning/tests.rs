@@ -145,7 +145,8 @@ const SHAPES: [Shape; 7] = [
     ("never bad enough", 0, |_| 0.97),
 ];
 
-/// How often the range holds the truth, and how often a goal at either side of the truth is judged wrongly, in a cell.
+/// Simulates one cell. Returns the coverage of the range, and how often a goal on either side of the truth is judged
+/// wrongly.
 fn cell(shape: &Shape, rate: f64, seeds: u64) -> (f64, f64) {
     let (_, truth, good_at) = shape;
     let truth = truth * S;
