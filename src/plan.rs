@@ -1,4 +1,4 @@
-//! Scenario and fleet become a plan: every refusal that needs no host is made here.
+//! Makes a plan from a scenario and a fleet, with every refusal that needs no host.
 //!
 //! Never asks an agent and never waits; the same files, parameters and seed give the same plan.
 

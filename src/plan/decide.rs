@@ -1,11 +1,12 @@
-//! How many samples it takes to decide an objective at all.
+//! The number of samples that can decide an objective.
 //!
-//! A share: when all of `n` requests are good, the exact lower bound of the chance of a good one is the `n`-th root of
-//! 0.025. So `p` can be shown only from `n = ln 0.025 / ln p` on: 72 for 95 %, 368 for 99 %, 736 for 99.5 %, 3688 for
-//! 99.9 %; and 400 samples cannot show 99.5 %, whatever they are. The same number shows that a quantile of latency lies
-//! below a limit. The score judges by the same bound ([`crate::statistics`]). With failures it takes more: the objective
-//! allows `n · (1 − p)` of them, and a system that has a quarter of those is told from one at the limit only when they
-//! are thirteen or more ([`SURE`]).
+//! A share: if all of `n` requests are good, the exact lower bound of the probability of a good one is the `n`-th
+//! root of 0.025. So `p` can be shown only from `n = ln 0.025 / ln p` on: 72 for 95 %, 368 for 99 %, 736 for 99.5 %,
+//! 3688 for 99.9 %. 400 samples can never show 99.5 %. The same number shows that a quantile of latency is below a
+//! limit. The score uses the same bound ([`crate::statistics`]).
+//!
+//! With failures it takes more: the objective allows `n · (1 − p)` of them, and a system with a quarter of those can
+//! be told from one at the limit only if they are thirteen or more ([`SURE`]).
 
 use firedrill_wire::{Share, Span, probe::Arrivals};
 
@@ -13,15 +14,17 @@ use super::model::Goal;
 pub use crate::statistics::best_shown as best_share;
 use crate::statistics::{all_good_show, turning::good_to_show};
 
-/// With at least so many allowed failures a system that has a quarter of them is called good in 90 of 100 drills.
+/// Minimum number of allowed failures with which a system that has a quarter of them is judged good in 90 of 100
+/// drills.
 pub const SURE: f64 = 12.5;
 
-/// The part of the time of `mitigate_within` and `recover_within` in which it must be possible to see that a system is
-/// good again.
+/// Part of the time of `mitigate_within` and `recover_within` within which the samples must be able to show that the
+/// system is good again.
 pub const PART: u32 = 4;
 
-/// The fewest samples at one vantage that can show the goal; `u64::MAX` where no number can. For `mitigate_within` and
-/// `recover_within`: as many good ones in a row as show a share above `good_at`.
+/// Returns the minimum number of samples at one vantage that can show the goal; `u64::MAX` if no number can. For
+/// `mitigate_within` and `recover_within` it is the number of good requests in a row that show a share above
+/// `good_at`.
 #[must_use]
 pub fn samples_to_decide(goal: &Goal, good_at: Share) -> u64 {
     match goal {
@@ -31,7 +34,7 @@ pub fn samples_to_decide(goal: &Goal, good_at: Share) -> u64 {
     }
 }
 
-/// How many failures a goal allows among so many samples; `None` for goals that are no shares.
+/// Returns the number of failures that a goal allows among `samples`; `None` for goals that are not shares.
 #[must_use]
 pub fn allowed_failures(goal: &Goal, samples: u64) -> Option<f64> {
     let wanted = match goal {
@@ -42,8 +45,8 @@ pub fn allowed_failures(goal: &Goal, samples: u64) -> Option<f64> {
     Some(as_float(samples) * (1.0 - wanted))
 }
 
-/// How many requests surely are due in that time at that rate. Random moments scatter: in 97 of 100 drills there are as
-/// many at least.
+/// Returns the number of requests that are due in `time` in at least 97 of 100 drills. With random moments the number
+/// varies.
 #[must_use]
 pub fn samples(rate: f64, time: Span, arrivals: Arrivals) -> u64 {
     let mean = rate * time.as_secs_f64();
@@ -55,7 +58,7 @@ pub fn samples(rate: f64, time: Span, arrivals: Arrivals) -> u64 {
     )
 }
 
-/// The mean number of requests of which so many surely are due.
+/// Returns the mean number of requests for which [`samples`] returns `samples`.
 fn mean_for(samples: u64, arrivals: Arrivals) -> f64 {
     match arrivals {
         Arrivals::Even => as_float(samples),
@@ -63,13 +66,13 @@ fn mean_for(samples: u64, arrivals: Arrivals) -> f64 {
     }
 }
 
-/// The lowest whole rate that gives so many samples in that time.
+/// Returns the lowest whole rate with that many samples in that time.
 #[must_use]
 pub fn rate_for(samples: u64, time: Span, arrivals: Arrivals) -> u64 {
     ceil(mean_for(samples, arrivals) / time.as_secs_f64().max(1e-9))
 }
 
-/// The shortest time, in whole seconds, that gives so many samples at that rate.
+/// Returns the shortest time, in whole seconds, with that many samples at that rate.
 #[must_use]
 pub fn time_for(samples: u64, rate: f64, arrivals: Arrivals) -> Span {
     Span::secs(ceil(mean_for(samples, arrivals) / rate.max(1e-9)))

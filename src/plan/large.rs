@@ -1,5 +1,5 @@
-//! Plans of large fleets grow with the number of hosts, not with its square. Nothing here is timed: what is counted is what a
-//! plan holds, writes and prints.
+//! Plans of large fleets grow linearly with the number of hosts, not quadratically. The tests count texts and bytes
+//! of a plan instead of measuring time.
 
 use std::{collections::HashMap, fmt::Write as _, path::PathBuf};
 
@@ -53,7 +53,7 @@ impl Files {
     }
 }
 
-/// Faults of as many different forms as peers have.
+/// Faults with peers of each possible form.
 const ATTACKS: [&str; 7] = [
     "on = \"r0\"\nfault.host-isolate = {}",
     "on = \"all\"\nfault.host-isolate = { except = \"all\" }",
@@ -99,7 +99,7 @@ fn what_people_read_does_not_grow_with_the_fleet() {
     }
 }
 
-/// Compares the peers of each host with the plain definition of each fault.
+/// Compares the peers of each host with the definition of each fault.
 #[test]
 fn shared_peers_are_those_that_were_meant() {
     let addresses = |plan: &Plan, meant: &dyn Fn(usize) -> bool| -> Vec<String> {

@@ -1,4 +1,4 @@
-//! The one entry: files, parameters and a seed become a plan, or all that is wrong with them.
+//! The entry point: makes a plan, or a report of all problems, from files, parameters and a seed.
 
 use std::{
     hash::{BuildHasher as _, Hasher as _},
@@ -19,45 +19,45 @@ use crate::{
     },
 };
 
-/// What a plan is made of.
+/// The input for a plan.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The scenario's file.
     pub scenario: PathBuf,
     /// The fleet.
     pub fleet: FleetSource,
-    /// Values of parameters, by name; of several for one name the last counts.
+    /// Values of parameters, by name; if a name occurs several times, the last value counts.
     pub params: Vec<(String, String)>,
-    /// What picks are made with; a new one where there is none.
+    /// The seed of random picks; a new one if there is none.
     pub seed: Option<u64>,
 }
 
-/// What was found out about a scenario.
+/// The result of checking a scenario.
 #[derive(Debug)]
 pub struct Inspection {
-    /// The plan, if a fleet was given and nothing is wrong.
+    /// The plan, if a fleet was given and there are no errors.
     pub plan: Option<Plan>,
-    /// What is wrong, and what is good to know.
+    /// Errors and warnings.
     pub report: Report,
-    /// What could not be checked without a fleet, each a clause.
+    /// Checks that need a fleet and were not made, each a clause.
     pub unchecked: Vec<String>,
-    /// How many attacks the file has; groups of `for_each` are not counted apart.
+    /// Number of attacks in the file; an attack with `for_each` counts once.
     pub attacks: usize,
 }
 
 /// The machine that a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Machine {
-    /// This one: what its probes need must be here.
+    /// This machine: everything that its probes need must exist here.
     This,
-    /// Perhaps another one, which may have what is missing here.
+    /// Possibly another machine, which may have things that this one lacks.
     Any,
 }
 
 /// Makes the plan, to be run on this machine.
 ///
 /// # Errors
-/// All that is wrong with the files, each with its place.
+/// All problems of the files, each with its place.
 pub fn load(options: &Options) -> Result<Plan, Report> {
     load_as(options, None)
 }
@@ -65,14 +65,14 @@ pub fn load(options: &Options) -> Result<Plan, Report> {
 /// Makes the plan, to be run on this machine by this person.
 ///
 /// # Errors
-/// As for [`load`]; also if the certificate is not good for the hosts.
+/// As for [`load`]; also if the certificate is not valid for the hosts' environments.
 pub fn load_as(options: &Options, person: Option<&Person>) -> Result<Plan, Report> {
     let Options { scenario, fleet, params, seed } = options;
     let inspection = inspect_for((Machine::This, person), scenario, Some(fleet), params, *seed);
     inspection.plan.ok_or(inspection.report)
 }
 
-/// Checks all that can be checked; without a fleet that is less. The drill may be run on another machine.
+/// Checks everything that can be checked; without a fleet that is less. The drill may be run on another machine.
 #[must_use]
 pub fn inspect(
     file: &std::path::Path,
@@ -83,7 +83,8 @@ pub fn inspect(
     inspect_as(None, file, fleet, params, seed)
 }
 
-/// As [`inspect`], for a drill that this person may run: a certificate that is not good for the hosts is a warning.
+/// Like [`inspect`], for a drill that this person may run: a certificate that is not valid for the hosts'
+/// environments is a warning.
 #[must_use]
 pub fn inspect_as(
     person: Option<&Person>,
@@ -105,7 +106,7 @@ fn inspect_for(
     let mut sink = Sink::default();
     let scenario = scenario::read(file, params, &mut sink);
     let wanted = fleet.is_some();
-    // A fleet that is wrong in itself would make a scenario look wrong that is not.
+    // Errors of the fleet would cause misleading errors in the scenario.
     let before = sink.errors();
     let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
     refuse::without_hosts(&scenario, fleet.as_ref(), machine, &mut sink);
@@ -125,7 +126,7 @@ fn inspect_for(
     Inspection { plan, report: sink.into_report(), unchecked, attacks: scenario.attacks.len() }
 }
 
-/// Small enough to be typed again, and exact in any reader of JSON.
+/// Returns a random seed that is short enough to be typed again, and exact in any reader of JSON.
 fn new_seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish() & 0xffff_ffff
 }
@@ -180,7 +181,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
     plan
 }
 
-/// What needs a fleet, in words.
+/// Returns the checks that need a fleet, in words.
 fn unchecked(scenario: &Scenario) -> Vec<String> {
     let mut all = Vec::new();
     if !scenario.targets.is_empty() {

@@ -1,4 +1,5 @@
-//! A scenario resolved against a fleet: the types of a plan. Making one is `plan::resolve`'s work; nothing here decides.
+//! The types of a plan: a scenario resolved against a fleet. `plan::resolve` makes plans; nothing here decides
+//! anything.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::text::hex;
 
-/// Everything that a run will do and measure, and to whom. What is not in here does not happen.
+/// Everything that a run will do and measure. A run does nothing that is not in its plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Plan {
@@ -24,7 +25,7 @@ pub struct Plan {
     pub schema: u32,
     /// The scenario's name.
     pub name: String,
-    /// What the drill is to show.
+    /// The drill's hypothesis.
     pub hypothesis: String,
     /// Free text about the drill: owner, ticket, …
     #[serde(default)]
@@ -32,20 +33,20 @@ pub struct Plan {
     /// The environment, for the hosts' policies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// The scenario's file, as it was named.
+    /// The path of the scenario's file, as it was given.
     pub file: String,
     /// The parameters' values, as text.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
-    /// What picks were made with.
+    /// The seed of random picks.
     pub seed: u64,
-    /// The fleet, frozen.
+    /// The hosts of the fleet.
     pub hosts: Vec<Host>,
-    /// What is measured.
+    /// The measurements.
     pub probes: Vec<Probe>,
-    /// What is judged.
+    /// The objectives.
     pub objectives: Vec<Objective>,
-    /// What aborts.
+    /// The conditions that abort the run.
     #[serde(default)]
     pub guard: Guard,
     /// Lists of peers that several injections have, each once; made by [`Plan::share_peers`].
@@ -56,9 +57,9 @@ pub struct Plan {
     /// Settings for CI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci: Option<Ci>,
-    /// Silence of the coordinator for so long heals.
+    /// Agents heal after this time without a renewal by the coordinator.
     pub lease: Span,
-    /// Good to know before the run; nothing that prevents it.
+    /// Warnings; none of them prevents the run.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -68,7 +69,7 @@ pub struct Plan {
 pub struct Host {
     /// Its name; also the name in its agent's certificate.
     pub name: String,
-    /// Its addresses, as peers see it; the first is the one that names resolve to first.
+    /// Its addresses, as peers see it; names resolve to the first one first.
     pub addresses: Vec<IpAddr>,
     /// All labels by which it can be selected: `provider`, `region`, `zone`, `env`, and any other.
     #[serde(default)]
@@ -79,29 +80,30 @@ pub struct Host {
     /// Its tags.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// How to reach its agent. It is written without what may be a secret.
+    /// The connection to its agent. It is serialized without secrets.
     #[serde(serialize_with = "hidden::write_reach")]
     pub agent: Reach,
-    /// The way to it that it shares with others: a bastion, most often. None where it is reached directly.
+    /// The shared way to it, usually a bastion. `None` if it is reached directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Way>,
 }
 
-/// A way to hosts, such as a bastion, which takes only so many newcomers at a time.
+/// A way to hosts, such as a bastion, which accepts only a limited number of new connections at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Way {
-    /// The fleet's `connect`, its places not filled in: what is the same for all hosts that are reached by it.
+    /// The fleet's `connect` with its placeholders: the same for all hosts that are reached this way.
     pub connect: String,
     /// Maximum number of links that are opened over it at a time.
     pub at_once: usize,
 }
 
 impl Way {
-    /// The default: sshd usually drops new connections at random from 10 on (`MaxStartups`), and two are left for others.
+    /// The default. By default sshd drops new connections at random from 10 on (`MaxStartups`); two are left for
+    /// others.
     pub const AT_ONCE: usize = 8;
 }
 
-/// How to reach an agent.
+/// The connection to an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
@@ -112,7 +114,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// For people, without what may be a secret.
+    /// Formats the connection for people, without secrets.
     #[must_use]
     pub fn shown(&self) -> String {
         match self {
@@ -127,15 +129,15 @@ impl Reach {
 pub struct Probe {
     /// Its name.
     pub name: String,
-    /// The request. It is written and read without what may be a secret: a plan that was read is shown, and never run.
+    /// The request. It is serialized and parsed without secrets: a plan that was read is shown, and never run.
     #[serde(serialize_with = "hidden::write", deserialize_with = "hidden::read")]
     pub kind: ProbeKind,
     /// Requests a second at each vantage.
     pub rate: f64,
-    /// How the moments of requests are chosen; plans of before had even ones.
+    /// The distribution of the moments of requests; plans of earlier versions had even ones.
     #[serde(default = "Arrivals::even")]
     pub arrivals: Arrivals,
-    /// Bad if slower, from when it was due.
+    /// A slower request counts as bad. Time counts from the moment at which it was due.
     pub timeout: Span,
     /// Connections.
     pub connection: Connection,
@@ -146,8 +148,8 @@ pub struct Probe {
     pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// The request of a probe, and how a host is reached, on their way into a log, a report or a digest: without what may be a
-/// secret. Requests are read without it, too: older logs had it.
+/// Serializes the request of a probe, and the connection to a host, without secrets, for a log, a report or a digest.
+/// Requests are parsed without secrets too, because older logs had them.
 mod hidden {
     use firedrill_wire::{hide, probe::ProbeKind};
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
@@ -170,26 +172,27 @@ mod hidden {
     }
 }
 
-/// The vantage that is the coordinator itself.
+/// The name of the coordinator's own vantage.
 pub const COORDINATOR: &str = "coordinator";
 
-/// Something that must hold.
+/// An objective.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
     /// Its name.
     pub name: String,
-    /// The probe that it is over.
+    /// Its probe.
     pub probe: String,
-    /// What must hold.
+    /// Its goal.
     pub goal: Goal,
-    /// For `mitigate_within` and `recover_within`: from this share of good requests on it is good again.
+    /// For `mitigate_within` and `recover_within`: the share of good requests from which the system counts as good
+    /// again.
     #[serde(default = "Objective::good_at", skip_serializing_if = "Objective::is_usual")]
     pub good_at: Share,
-    /// In which phases it is judged; for `recover_within` and `mitigate_within` this has no meaning.
+    /// The phases in which it is judged; without meaning for `recover_within` and `mitigate_within`.
     pub during: Vec<Phase>,
 }
 
-/// From this share of good requests on a system is good again, unless the objective says another.
+/// The share of good requests from which a system counts as good again, unless the objective sets another.
 pub const GOOD_AT: Share = Share::per_cent(90);
 
 impl Objective {
@@ -202,22 +205,23 @@ impl Objective {
     }
 }
 
-/// What must hold.
+/// The goal of an objective.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
-    /// At least this share of requests is good.
+    /// Minimum share of good requests.
     Good(Share),
-    /// This quantile of the latency of all requests is at most that time; a bad request counts as infinitely slow.
+    /// Limit of a quantile of the latency of all requests; a bad request counts as infinitely slow.
     Latency {
-        /// Between 0 and 1.
+        /// The quantile, between 0 and 1.
         quantile: f64,
         /// The limit.
         below: Span,
     },
-    /// Good again within this time from the fault's start, while it still holds.
+    /// Time to mitigate: the system must be good again within this time from the fault's start, while the fault
+    /// holds.
     MitigateWithin(Span),
-    /// Good again within this time from the heal.
+    /// Time to recover: the system must be good again within this time from the heal.
     RecoverWithin(Span),
 }
 
@@ -237,16 +241,16 @@ pub enum Phase {
     Settle,
 }
 
-/// What aborts a run and heals everything.
+/// The conditions that abort a run and heal everything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
-    /// Conditions, any of which aborts.
+    /// Conditions, each of which aborts the run.
     #[serde(default)]
     pub abort: Vec<AbortWhen>,
-    /// A condition that could not be evaluated for so long aborts too.
+    /// A condition that could not be evaluated for this time aborts the run too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind_for: Option<Span>,
-    /// At most this share of each group of hosts may be under a fault at once, from whichever run.
+    /// Maximum share of each group of hosts that may be under a fault of any run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_share: Option<MaxShare>,
     /// Minimum number of hosts of a role that stay without a fault of any run.
@@ -254,7 +258,7 @@ pub struct Guard {
     pub keep: BTreeMap<String, u32>,
 }
 
-/// At most this share of each group of hosts.
+/// Maximum share of each group of hosts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaxShare {
     /// The label that makes the groups; `fleet` is one group of all hosts.
@@ -263,54 +267,54 @@ pub struct MaxShare {
     pub share: Share,
 }
 
-/// A condition that aborts.
+/// An abort condition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AbortWhen {
-    /// Over which probe.
+    /// Its probe.
     pub probe: String,
-    /// Abort when less than this share is good …
+    /// The run is aborted if the share of good requests is below this …
     pub good_below: Share,
     /// … over this time.
     pub over: Span,
 }
 
-/// One act of a drill.
+/// One attack of a drill.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attack {
     /// Its name; with `for_each`, the group's name is in it: `isolate (us-west-2a)`.
     pub name: String,
     /// Its name in the scenario file, the same for all groups.
     pub base: String,
-    /// How long objectives must hold before the fault.
+    /// Time before the fault in which objectives must hold.
     pub baseline: Span,
-    /// How long the fault holds.
+    /// Duration of the fault.
     pub hold: Span,
-    /// How long recovery is measured.
+    /// Time in which recovery is measured.
     pub recovery: Span,
-    /// How long the system must be healthy before the next attack.
+    /// Time in which the system must be healthy before the next attack.
     pub settle: Span,
-    /// It must have become so within this time, or the run stops.
+    /// Maximum time until it has been healthy for that long; otherwise the run stops.
     pub settle_within: Span,
     /// The objectives that it is judged by.
     pub judge: Vec<String>,
-    /// Attacks that must have run and not been violated before; else it is not run.
+    /// Attacks that must have run before without being violated; otherwise this one does not run.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// After a violated verdict.
+    /// The next step after a violated verdict.
     pub on_violated: Then,
-    /// After an unknown verdict.
+    /// The next step after an unknown verdict.
     pub on_unknown: Then,
-    /// People who must agree just before it.
+    /// The approval that is needed just before the attack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve: Option<Approve>,
-    /// What its faults come to together, where one alone does not say it; each a sentence.
+    /// The joint effects of its faults, where single faults do not show them; each a sentence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub means: Vec<String>,
-    /// What is done to whom.
+    /// The injections.
     pub injections: Vec<Injection>,
 }
 
-/// What to do next.
+/// The next step after an attack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Then {
@@ -321,14 +325,14 @@ pub enum Then {
     Stop,
 }
 
-/// People who must agree.
+/// The approval that an attack needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
-    /// How many.
+    /// Number of people who must agree.
     #[serde(default = "Approve::one")]
     pub people: u32,
-    /// Without an answer by then, the attack is not run.
+    /// Without enough approvals within this time, the attack is not run.
     #[serde(default = "Approve::quarter")]
     pub expires: Span,
 }
@@ -337,7 +341,7 @@ impl Plan {
     /// The format's version that this build writes.
     pub const SCHEMA: u32 = 1;
 
-    /// A digest over all of the plan: what people approve and what agents are told. Equal plans have equal digests.
+    /// Returns a digest over the whole plan, which agents get. Equal plans have equal digests.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = std::io::BufWriter::with_capacity(1 << 16, Hash(Context::new(&SHA256)));
@@ -346,8 +350,8 @@ impl Plan {
         hex(hash.finish().as_ref().get(..16).unwrap_or_default())
     }
 
-    /// A digest over all that the probes send, in clear, salted because it is shown. Meaningless for a plan that was read: it
-    /// has no texts in clear.
+    /// Returns a digest over everything that the probes send, in clear text; salted, because it is shown. Meaningless
+    /// for a plan that was read, because that has no secrets.
     #[must_use]
     pub fn requests(&self, salt: &str) -> String {
         let mut hash = Context::new(&SHA256);
@@ -361,7 +365,7 @@ impl Plan {
         hex(hash.finish().as_ref())
     }
 
-    /// The probes of which the plan does not show all that they send.
+    /// Returns the probes whose requests the plan does not show completely.
     #[must_use]
     pub fn hiding(&self) -> Vec<&str> {
         let hides = |probe: &&Probe| match &probe.kind {
@@ -374,30 +378,32 @@ impl Plan {
         self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect()
     }
 
-    /// Has the plan hold each list of peers once where it is written. Its injections must not change afterwards.
+    /// Moves lists of peers that several injections have into a table, so that each is written once. Injections must
+    /// not change afterwards.
     pub fn share_peers(&mut self) {
         self.peer_sets = PeerTable::gather(self.attacks.iter_mut().flat_map(Attack::faults_mut));
     }
 
-    /// A digest over all that people agree to: equal wherever the scenario's file lies, and whatever is warned of.
+    /// Returns a digest over everything that people approve. It does not depend on the scenario's path and on
+    /// warnings.
     #[must_use]
     pub fn agreement(&self) -> String {
         Self { file: String::new(), warnings: Vec::new(), ..self.clone() }.digest()
     }
 
-    /// The host of that name. For many names, [`Plan::by_name`].
+    /// Returns the host of that name. For many names, use [`Plan::by_name`].
     #[must_use]
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.hosts.iter().find(|host| host.name == name)
     }
 
-    /// The hosts by their names.
+    /// Returns the hosts by their names.
     #[must_use]
     pub fn by_name(&self) -> HashMap<&str, &Host> {
         self.hosts.iter().map(|host| (host.name.as_str(), host)).collect()
     }
 
-    /// The names of the hosts that some attack touches, each once.
+    /// Returns the names of the hosts that attacks touch, each once.
     #[must_use]
     pub fn targets(&self) -> std::collections::BTreeSet<&str> {
         self.attacks
@@ -420,7 +426,7 @@ impl Serialize for Plan {
     }
 }
 
-/// Faults hold the lists of peers that they refer to afterwards.
+/// Replaces references by the lists of peers that they refer to.
 impl<'de> Deserialize<'de> for Plan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut plan = Self::deserialize(deserializer)?;
@@ -430,7 +436,7 @@ impl<'de> Deserialize<'de> for Plan {
     }
 }
 
-/// A digest that is written to.
+/// A writer that computes a digest.
 struct Hash(Context);
 
 impl std::io::Write for Hash {
@@ -459,13 +465,13 @@ pub struct Injection {
     pub host: String,
     /// The fault, as the agent gets it: no `region-kill`, no `net-partition`, peers resolved.
     pub fault: Fault,
-    /// Starts so long after the attack's fault phase began.
+    /// Offset of its start from the start of the attack's fault phase.
     #[serde(default)]
     pub at: Span,
-    /// Stays so long.
+    /// Duration, from when it is in force.
     pub hold: Span,
-    /// Those of an attack with the same number are one fault together, which is exercised when one of them is: what one
-    /// side of a partition drops, the other never sees.
+    /// Injections of an attack with the same number are one fault, which counts as exercised if one of them is: packets
+    /// that one side of a partition drops never reach the other side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub together: Option<u32>,
 }
@@ -477,7 +483,7 @@ pub struct Ci {
     /// The run is stopped, healed and `unknown` after this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<Span>,
-    /// How often a run that ended `unknown` is tried again. Never retries a violated one.
+    /// Maximum number of retries of a run that ended `unknown`. A violated run is never retried.
     #[serde(default)]
     pub retry_unknown: u32,
 }

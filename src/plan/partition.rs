@@ -1,7 +1,7 @@
-//! Partitions: which hosts are on which side, and whom each is not to reach. What comes out is a `net-block` for each
-//! host, so that agents need no fleet and no other way to put it back.
+//! Turns partitions into a `net-block` for each host, so that agents need no fleet and no other way to undo them.
 //!
-//! Blocks both ends of a direction: a host with a clock of its own, or none of ours, cannot leave the cut half open.
+//! Both ends of a direction block it, so that a host whose block starts late, or that has no agent, does not leave a
+//! one-way gap.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,31 +22,32 @@ const SHOWN: usize = 12;
 /// A partition of some hosts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parted {
-    /// What each host has to do, by its place; hosts that reach everybody are not there.
+    /// The blocks of each host, by its index; hosts that reach all others are missing.
     pub(crate) blocks: Vec<(usize, Fault)>,
-    /// Who cannot reach whom, each a sentence.
+    /// Sentences that tell which hosts cannot reach each other.
     pub(crate) means: Vec<String>,
     /// Hosts that are on no side although the file names the sides, by their place.
     pub(crate) free: Vec<usize>,
 }
 
-/// Why hosts cannot be parted so.
+/// The reason why hosts cannot be partitioned.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unparted {
-    /// The name in the file that is about, if one is.
+    /// The name in the file that causes it, if there is one.
     pub(crate) name: Option<String>,
     pub(crate) message: String,
     pub(crate) help: String,
 }
 
-/// Who is where, by places.
+/// The sides or the ring, by indexes of hosts.
 #[derive(Debug, PartialEq, Eq)]
 enum Layout {
     Sides(Vec<Vec<usize>>),
     Ring(Vec<usize>),
 }
 
-/// Parts hosts. `members` tells the hosts that a name stands for; `salt` keeps two attacks of one seed apart.
+/// Partitions hosts. `members` returns the hosts that a name stands for; `salt` makes two attacks with the same seed
+/// differ.
 pub(crate) fn part(
     partition: &NetPartition,
     hosts: &[&Host],
@@ -75,11 +76,11 @@ pub(crate) fn part(
     Ok(Parted { blocks, means, free })
 }
 
-/// The hosts that a host does not reach, and in which direction.
+/// The hosts that a host cannot reach, and the direction.
 type Cut = Vec<(Direction, PeerSet)>;
 
 impl Layout {
-    /// The peers that each host blocks. Hosts of one side hold the same list.
+    /// Returns the peers that each host blocks. Hosts of one side share the same list.
     fn cuts(&self, hosts: &[&Host], one_way: bool) -> Vec<Cut> {
         let texts = |places: &mut dyn Iterator<Item = usize>| -> Arc<[String]> {
             places.flat_map(|place| &hosts[place].addresses).map(ToString::to_string).collect()
@@ -131,7 +132,7 @@ impl Layout {
         };
         let mut all = match self {
             Self::Ring(ring) => {
-                // Here the order says who is whose neighbour.
+                // The order is that of neighbours on the ring.
                 let names: Vec<&str> = ring.iter().map(|&place| hosts[place].name.as_str()).collect();
                 let more = names.len().saturating_sub(SHOWN);
                 let first = names[..names.len() - more].join(", ");
@@ -209,7 +210,7 @@ fn grouped(
     Ok(sides)
 }
 
-/// Sides as the seed has them, each in the fleet's order.
+/// Divides hosts into sides by the seed, each in the fleet's order.
 fn shaped(shape: PartitionShape, hosts: &[&Host], seed: u64, salt: &str) -> Result<Layout, Unparted> {
     if hosts.len() < shape.least() {
         let message =
@@ -277,7 +278,7 @@ mod tests {
         part(&partition, &hosts.iter().collect::<Vec<_>>(), &members, 7, "attack")
     }
 
-    /// Whether packets from one host get to another, as their blocks have it.
+    /// Whether packets from one host reach another through their blocks.
     fn passes(parted: &Parted, from: usize, to: usize) -> bool {
         let blocks = |at: usize, other: usize, not: Direction| {
             parted.blocks.iter().filter(|(host, _)| *host == at).any(|(_, fault)| match fault {
@@ -381,7 +382,7 @@ mod tests {
             prop_assert_eq!(degrees(&of(PartitionShape::One)), wanted);
             let ring = of(PartitionShape::Ring);
             prop_assert_eq!(degrees(&ring), vec![2; count]);
-            // One ring, not several.
+            // There is a single ring.
             let (mut before, mut at, mut steps) = (0, reaches(&ring, 0)[0], 1);
             while at != 0 {
                 let next = reaches(&ring, at).into_iter().find(|next| *next != before).unwrap();

@@ -15,24 +15,24 @@ use crate::{
     scenario::diagnose::{Place, Problem, Sink, nearest},
 };
 
-/// Where names of peers are looked up.
+/// Resolves names of peers.
 pub(crate) struct Peers<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) targets: &'a BTreeMap<String, Selected>,
 }
 
-/// The peers that some names stand for: one list for all hosts that have the fault.
+/// The peers of some names: one list for all hosts that have the fault.
 #[derive(Clone)]
 pub(crate) struct Resolved {
     set: PeerSet,
     /// Addresses of hosts and roles; on a host that has one of them, it is left out.
     of_hosts: Arc<HashSet<IpAddr>>,
-    /// Some name stands for addresses of the fleet.
+    /// Whether some name stands for addresses of the fleet.
     known: bool,
 }
 
 impl Resolved {
-    /// The peers of a fault on `host`, without the host itself; `None` where they are nobody else.
+    /// Returns the peers of a fault on `host`, without the host itself; `None` if there are none.
     pub(crate) fn on(&self, host: &Host) -> Option<PeerSet> {
         let own: Vec<String> = host
             .addresses
@@ -47,16 +47,17 @@ impl Resolved {
     }
 }
 
-/// Lists that were resolved once and serve every fault with the same names.
+/// Resolved lists, which serve every fault with the same names.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// By the attack's place in the scenario, since what is wrong is told where it stands, and the names.
+    /// Keyed by the attack's index in the scenario, because problems are reported at its place, and the names.
     resolved: HashMap<(usize, Vec<String>), Resolved>,
     lists: HashMap<Vec<String>, Arc<[String]>>,
 }
 
 impl Peers<'_> {
-    /// The peers that `names` stand for in the attack with that place in the scenario. `place` tells where a name stands.
+    /// Returns the peers that `names` stand for in the attack with that index in the scenario. `place` returns the
+    /// place of a name in the file.
     pub(crate) fn resolve(
         &self,
         names: &PeerSet,
@@ -87,7 +88,7 @@ impl Peers<'_> {
             addresses.iter().for_each(|address| resolved.push(address.to_string()));
             of_hosts.extend(addresses);
         }
-        // An address that the file itself gives is meant.
+        // An address that the file itself gives is kept.
         of_hosts.retain(|address| literals.is_empty() || !literals.contains(&address.to_string()));
         let texts = resolved.list;
         let list = known.lists.entry(texts).or_insert_with_key(|texts| texts.as_slice().into());
@@ -159,7 +160,7 @@ fn literal(name: &str) -> Option<String> {
     name.parse::<IpNet>().ok().map(|net| net.trunc().to_string())
 }
 
-/// Whether a resolver could know the name. What is made of digits and dots only was meant to be an address.
+/// Whether a resolver could know the name. A text of digits and dots only was meant to be an address.
 pub(crate) fn is_dns_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

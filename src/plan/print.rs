@@ -1,6 +1,6 @@
-//! A plan as text for people: what happens when, to whom, and what cannot be undone.
+//! Prints a plan for people: the steps, their times and hosts, and irreversible effects.
 //!
-//! Says what stands in the plan and what agents answered; measures and decides nothing.
+//! Shows the plan and the agents' answers; measures and decides nothing.
 
 mod said;
 
@@ -19,16 +19,16 @@ use super::{
 };
 use crate::alike;
 
-/// Lists of so many peers are all written out …
+/// Maximum number of peers in a list that is written out.
 const LISTED: usize = 16;
-/// … and of longer ones so many.
+/// Number of peers that are shown of a longer list.
 const CUT_TO: usize = 4;
 
-/// An agent's answer: the host, the attack by its place in the plan, and what was said.
+/// An agent's answer: the host, the attack by its index in the plan, and the effects.
 pub type Answer = (String, usize, PreparedOne);
 
-/// The whole plan; with `answers`, also what agents say that they will do. Lines are at most `width` wide, where they can
-/// be broken.
+/// Prints the whole plan; with `answers`, also the effects that agents announced. Lines are at most `width` wide,
+/// where they can be broken.
 #[must_use]
 pub fn text(plan: &Plan, answers: &[Answer], width: usize) -> String {
     let mut out = String::new();
@@ -37,7 +37,7 @@ pub fn text(plan: &Plan, answers: &[Answer], width: usize) -> String {
     out
 }
 
-/// The plan in a few lines: attacks, hosts, time.
+/// Prints the plan in a few lines: attacks, hosts, time.
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let targets: Vec<&str> = plan.targets().into_iter().collect();
@@ -59,7 +59,7 @@ pub fn summary(plan: &Plan) -> String {
     )
 }
 
-/// How long the run takes if every attack settles at once.
+/// Returns the duration of the run if every attack settles at once.
 #[must_use]
 pub fn total(plan: &Plan) -> Span {
     plan.attacks.iter().map(length).sum()
@@ -113,7 +113,7 @@ fn people(count: u32) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
-/// The phases of an attack, from its own beginning.
+/// Prints the phases of an attack, from its own beginning.
 fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
     let mut table = Builder::default();
     table.push_record(["at", "phase", "for", "what", "judged"]);
@@ -156,8 +156,9 @@ fn faults(attack: &Attack) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Equal for faults that people take for the same one: hosts of which each leaves itself out of the same peers have one
-/// fault. A list of peers counts by its key; short lists, which are not shared, by what they say.
+/// Returns a key that is equal for faults that people consider the same: hosts that only leave themselves out of the
+/// same list of peers have the same fault. A long list of peers is compared by its key; a short one, which
+/// is not shared, by its text.
 fn sameness(fault: &Fault) -> (String, Vec<usize>) {
     let mut fault = fault.clone();
     let mut keys = Vec::new();
@@ -168,7 +169,7 @@ fn sameness(fault: &Fault) -> (String, Vec<usize>) {
     (serde_json::to_string(&fault).unwrap_or_default(), keys)
 }
 
-/// A fault with its parameters, as in a file: `service-stop service=checkout`. Long lists of peers are cut.
+/// Formats a fault with its parameters, as in a file: `service-stop service=checkout`. Long lists of peers are cut.
 #[must_use]
 pub fn describe(fault: &Fault) -> String {
     let mut fault = fault.clone();
@@ -213,7 +214,7 @@ fn objectives(plan: &Plan, width: usize) -> String {
     finish(table, width)
 }
 
-/// A goal as people say it.
+/// Describes a goal.
 #[must_use]
 pub fn goal(objective: &Objective) -> String {
     match &objective.goal {

@@ -1,4 +1,4 @@
-//! How attacks are counted against the guard's bounds, by the plan and again by the run.
+//! Counts attacks against the guard's limits, for the plan and again for the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::fleet::values_of;
 /// The label whose only group is the whole fleet.
 pub(crate) const FLEET: &str = "fleet";
 
-/// Hosts by each value of a label.
+/// Groups hosts by the values of a label.
 pub(crate) fn groups<'f>(hosts: &'f [Host], label: &str) -> BTreeMap<&'f str, BTreeSet<&'f str>> {
     let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for host in hosts {
@@ -21,17 +21,17 @@ pub(crate) fn groups<'f>(hosts: &'f [Host], label: &str) -> BTreeMap<&'f str, BT
     groups
 }
 
-/// The groups of a label that a host belongs to.
+/// Returns the groups of a label that a host belongs to.
 pub(crate) fn values<'f>(host: &'f Host, label: &str) -> BTreeSet<&'f str> {
     if label == FLEET { BTreeSet::from([FLEET]) } else { values_of(host, label).into_iter().collect() }
 }
 
-/// A group in words: `the fleet`, ``region `dallas` ``.
+/// Describes a group: `the fleet`, ``region `dallas` ``.
 pub(crate) fn name(label: &str, value: &str) -> String {
     if label == FLEET { "the fleet".to_owned() } else { format!("{label} `{value}`") }
 }
 
-/// The hosts under a fault of the attack at each instant at which another one begins.
+/// Returns the hosts under a fault of the attack at each instant at which a fault begins.
 pub(crate) fn instants(attack: &Attack) -> Vec<BTreeSet<&str>> {
     let starts: BTreeSet<_> = attack.injections.iter().map(|one| one.at).collect();
     let at = |instant| {
@@ -43,13 +43,13 @@ pub(crate) fn instants(attack: &Attack) -> Vec<BTreeSet<&str>> {
     starts.into_iter().map(at).collect()
 }
 
-/// The hosts that an attack powers off: they stay so for the rest of the run.
+/// Returns the hosts that an attack powers off. They stay off for the rest of the run.
 pub(crate) fn powered_off(attack: &Attack) -> impl Iterator<Item = &str> {
     let off = attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
     off.map(|one| one.host.as_str())
 }
 
-/// The part of a whole, as a fraction; of nothing it is none.
+/// Returns the part of a whole as a fraction; 0 if the whole is empty.
 pub(crate) fn fraction(part: usize, whole: usize) -> f64 {
     let float = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
     if whole == 0 { 0.0 } else { float(part) / float(whole) }

@@ -1,4 +1,4 @@
-//! What is refused, and what is worth a warning, without asking any host. One file a concern.
+//! Refusals and warnings that need no host. One file per concern.
 
 mod agent;
 mod blast;
@@ -24,8 +24,8 @@ use crate::{
     scenario::{Scenario, diagnose::Sink},
 };
 
-/// All that can be refused by the scenario alone; a fleet only adds names that are known. `machine` decides
-/// whether a token that is missing here is an error.
+/// Makes all refusals that need only the scenario; a fleet only adds known names. `machine` decides whether a missing
+/// token is an error.
 pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine: Machine, sink: &mut Sink) {
     names::refuse(scenario, fleet, sink);
     probe::refuse(scenario, sink);
@@ -42,7 +42,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     secret::warn(scenario, sink);
 }
 
-/// All that can be refused once hosts are known.
+/// Makes all refusals that need the fleet's hosts.
 pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
     agent::refuse(scenario, draft, sink);
     environment::refuse(scenario, fleet, draft, sink);

@@ -1,4 +1,4 @@
-//! Who, exactly: targets become hosts, vantages too, peers become addresses, groups become attacks of their own.
+//! Resolves names: targets and vantages become hosts, peers become addresses, groups become attacks of their own.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -33,11 +33,11 @@ pub(crate) struct Draft {
 #[derive(Debug)]
 pub(crate) struct Placed {
     pub(crate) attack: model::Attack,
-    /// Its place in the scenario.
+    /// Its index in the scenario.
     pub(crate) item: usize,
 }
 
-/// Looks up every selector and name. What is wrong goes to `sink`, and is then missing in the answer.
+/// Resolves every selector and name. Problems go to `sink`; the unresolved parts are missing in the result.
 pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut Sink) -> Draft {
     let targets: BTreeMap<String, Selected> = scenario
         .targets
@@ -54,7 +54,7 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
             );
         }
     }
-    // Names in `needs` are those of the scenario; a run knows the groups' names.
+    // `needs` has the scenario's names of attacks; a run has those of their groups.
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for placed in &attacks {
         names.entry(placed.attack.base.clone()).or_default().push(placed.attack.name.clone());
@@ -81,7 +81,7 @@ impl Resolver<'_> {
         self.targets.get(name)
     }
 
-    /// Names of attacks and their hosts: one, or one for each group.
+    /// Returns the names of attacks and their hosts: one, or one for each group.
     fn groups(&self, item: &Item<Attack>) -> Vec<(String, Vec<String>)> {
         let on = item.value.on.as_str();
         match self.selected(on) {
@@ -157,7 +157,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// A partition of an attack's hosts; `None` where it cannot be, which has been said then.
+    /// Returns a partition of an attack's hosts; `None` if it is impossible, which has been reported.
     fn parted(
         &mut self,
         partition: &NetPartition,
@@ -166,7 +166,7 @@ impl Resolver<'_> {
         item: &Item<Attack>,
         part: &timing::Part,
     ) -> Option<Parted> {
-        // What is wrong in the file itself has been said.
+        // An invalid fault has been reported already.
         if hosts.is_empty() || part.fault.misfit().is_some() {
             return None;
         }
@@ -195,7 +195,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Hosts that a name stands for, if it is a target's, a host's or a role's.
+    /// Returns the hosts that a name stands for, if it is a target's, a host's or a role's.
     fn members(&self, name: &str) -> Option<Vec<String>> {
         if let Some(selected) = self.selected(name) {
             return Some(selected.hosts().into_iter().map(str::to_owned).collect());
@@ -208,8 +208,8 @@ impl Resolver<'_> {
         (!all.is_empty()).then_some(all)
     }
 
-    /// Says which hosts a file might seem to mean and does not: of a group, but not of the attack; of the attack, but in no
-    /// group.
+    /// Reports hosts that the file seems to include but does not: hosts of a group that are not in the attack, and
+    /// hosts of the attack that are in no group.
     fn left_out(
         &mut self,
         partition: &NetPartition,
@@ -241,7 +241,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The peers that a fault's lists of names stand for, in their order.
+    /// Returns the peers that a fault's lists of names stand for, in their order.
     fn peers(&mut self, fault: &mut Fault, item: &Item<Attack>, index: usize) -> Vec<Resolved> {
         let peers = Peers { fleet: self.fleet, targets: self.targets };
         let place = |name: &str| item.place_of_value(name);
@@ -298,7 +298,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// The fleet's addresses of the name that a probe asks.
+    /// Returns the fleet's addresses of the name in a probe's request.
     fn names(&mut self, item: &Item<Probe>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
         let text = match kind {
             ProbeKind::Http(http) => &http.url,
@@ -324,7 +324,7 @@ impl Resolver<'_> {
     }
 }
 
-/// How long an attack takes if the system settles at once.
+/// Returns the duration of an attack if the system settles at once.
 pub(crate) fn length(attack: &model::Attack) -> Span {
     attack.baseline + attack.hold + attack.recovery + attack.settle
 }

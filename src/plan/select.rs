@@ -1,4 +1,4 @@
-//! From selectors to hosts. The same seed picks the same hosts, also when others join or leave the fleet.
+//! Resolves selectors to hosts. The same seed picks the same hosts, also when others join or leave the fleet.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,7 +23,7 @@ pub struct Selected {
 }
 
 impl Selected {
-    /// All hosts of all groups.
+    /// Returns all hosts of all groups.
     #[must_use]
     pub fn hosts(&self) -> Vec<&str> {
         self.groups.values().flatten().map(String::as_str).collect()
@@ -33,7 +33,7 @@ impl Selected {
 /// Maximum number of unknown values of a clause that are reported one by one, with a suggestion.
 const SUGGESTED: usize = 20;
 
-/// What a target's selector picks; what is wrong with it goes to `sink`.
+/// Returns the hosts that a target selects; problems go to `sink`.
 pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut Sink) -> Selected {
     if !clauses_can_match(target, fleet, sink) {
         return Selected::default();
@@ -139,13 +139,13 @@ fn wanted(target: &Item<Target>, there: usize, sink: &mut Sink) -> usize {
     }
 }
 
-/// That share of so many, rounded up, at least one.
+/// Returns a share of `there`, rounded up, at least one.
 fn share_of(fraction: f64, there: usize) -> usize {
     let exact = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
     (1..=there).find(|count| exact(*count) + 1e-9 >= fraction * exact(there)).unwrap_or(there)
 }
 
-/// So many of these hosts, in the fleet's order: those whose hash with seed and target is lowest.
+/// Picks `count` hosts, in the fleet's order: those with the lowest hash of seed, target and name.
 fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
     let mut ranked: Vec<(usize, [u8; 32])> =
         hosts.iter().enumerate().map(|(i, host)| (i, rank(seed, target, &host.name))).collect();
@@ -155,19 +155,19 @@ fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
     picked.into_iter().map(|index| hosts[index].name.clone()).collect()
 }
 
-/// A number that only the seed, `salt` and the name decide.
+/// Returns a number that depends only on the seed, `salt` and the name.
 pub(crate) fn key(seed: u64, salt: &str, name: &str) -> u64 {
     rank(seed, salt, name).iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
 }
 
-/// The key of the random moments of a probe at a vantage. Each run, probe and vantage has its own; the log has all that it
-/// follows from.
+/// Returns the key of the random moments of a probe at a vantage. Each run, probe and vantage has its own; the log
+/// contains everything that it is derived from.
 #[must_use]
 pub fn arrivals_key(seed: u64, run: &str, probe: &str, vantage: &str) -> u64 {
     key(seed, &format!("{run} {probe}"), vantage)
 }
 
-/// A host's place in an order that only the seed and `salt` decide.
+/// Returns a host's rank in an order that depends only on the seed and `salt`.
 pub(crate) fn rank(seed: u64, salt: &str, host: &str) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);
     hash.update(&seed.to_le_bytes());
@@ -208,7 +208,8 @@ mod tests {
             let all: Vec<&Host> = hosts.iter().collect();
             let picked = pick(seed, "t", &all, count);
             prop_assert_eq!(&pick(seed, "t", &all, count), &picked);
-            // A host that was not picked leaves: nothing changes. The order in the fleet does not matter either.
+            // If a host that was not picked leaves, the picks stay the same. The order in the fleet does not matter
+            // either.
             let mut fewer: Vec<&Host> = all.iter().copied().enumerate()
                 .filter(|(i, host)| picked.contains(&host.name) || i % 2 == 0).map(|(_, host)| host).collect();
             let mut again = pick(seed, "t", &fewer, count);

@@ -1,4 +1,4 @@
-//! How long the parts of an attack are: its own words, else the defaults', else ours.
+//! The durations of an attack's phases: its own values, the scenario's defaults, or ours.
 
 use std::ops::Range;
 
@@ -13,30 +13,30 @@ use crate::scenario::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
     pub(crate) baseline: Span,
-    /// How long the fault phase is; `None` where nothing says so.
+    /// Duration of the fault phase; `None` if it is not set.
     pub(crate) hold: Option<Span>,
     pub(crate) recovery: Span,
     pub(crate) settle: Span,
     pub(crate) settle_within: Span,
 }
 
-/// One fault of an attack, and when.
+/// One fault of an attack, with its times.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) fault: Fault,
     pub(crate) at: Span,
-    /// `None` where nothing says so.
+    /// `None` if it is not set.
     pub(crate) hold: Option<Span>,
-    /// Where it stands.
+    /// Its place in the file.
     pub(crate) span: Range<usize>,
 }
 
-/// What the scenario says about holding: the attack's own, else the default's.
+/// Returns the hold that the scenario sets: the attack's own, or the default's.
 pub(crate) fn said_hold(attack: &Attack, scenario: &Scenario) -> Option<Span> {
     value(&attack.hold).or_else(|| default(scenario, |defaults| &defaults.hold))
 }
 
-/// The faults of an attack, each with its offset and hold.
+/// Returns the faults of an attack, each with its offset and hold.
 pub(crate) fn parts(item: &Item<Attack>, scenario: &Scenario) -> Vec<Part> {
     let attack = &item.value;
     let said = said_hold(attack, scenario);
@@ -55,20 +55,20 @@ pub(crate) fn parts(item: &Item<Attack>, scenario: &Scenario) -> Vec<Part> {
 }
 
 impl Spot<crate::scenario::attack::FaultAt> {
-    /// When it starts; `at` of the spot itself is where it stands.
+    /// Returns its offset from the start of the fault phase.
     pub(crate) fn at_offset(&self) -> Span {
         self.value.at
     }
 }
 
-/// How long the phases of an attack are.
+/// Returns the durations of an attack's phases.
 pub(crate) fn timing(attack: &Item<Attack>, scenario: &Scenario) -> Timing {
     let own = &attack.value;
     let parts = parts(attack, scenario);
     let said = said_hold(own, scenario);
     let ends: Option<Vec<Span>> = parts.iter().map(|part| Some(part.at + part.hold?)).collect();
     let longest = ends.and_then(|ends| ends.into_iter().max());
-    // A hold that a fault brings with it takes the place of the attack's, unless another fault needs that one.
+    // A fault's own hold replaces the attack's, unless another fault needs the latter.
     let all_own = !parts.is_empty() && parts.iter().all(|part| part.fault.own_hold().is_some());
     let hold = if all_own { longest } else { longest.max(said) };
     let settle = value(&own.settle).or_else(|| default(scenario, |d| &d.settle)).unwrap_or(defaults::SETTLE);
@@ -95,7 +95,7 @@ fn default(scenario: &Scenario, get: impl Fn(&AttackDefaults) -> &Option<Spot<Sp
     scenario.attack_defaults.as_ref().and_then(|defaults| value(get(&defaults.value)))
 }
 
-/// The names of the objectives that an attack is judged by, and where they are named.
+/// Returns the names of the objectives that an attack is judged by.
 pub(crate) fn judged<'s>(attack: &'s Item<Attack>, scenario: &'s Scenario) -> Vec<&'s str> {
     let defaults = scenario.attack_defaults.as_ref().and_then(|defaults| defaults.value.judge.as_ref());
     match attack.value.judge.as_ref().or(defaults) {

@@ -1,4 +1,5 @@
-//! The agents' answers to prepare: hosts with equal answers are shown together, and what all of them say is shown once.
+//! Prints the agents' answers to prepare: hosts with equal answers are shown together, and notes that all of them
+//! have are shown once.
 
 use std::fmt::Write as _;
 
@@ -42,7 +43,7 @@ pub(super) fn write(out: &mut String, answers: &[&Answer]) -> std::fmt::Result {
     Ok(())
 }
 
-/// The notes of all that are ready, if there are several.
+/// Returns the notes that all ready hosts have, if there are several hosts.
 fn common_notes(answers: &[&Answer]) -> Vec<String> {
     let mut all = answers.iter().filter_map(|(.., prepared)| match &prepared.answer {
         Prepared::Ready { notes, .. } => Some(notes),
@@ -57,7 +58,7 @@ fn common_notes(answers: &[&Answer]) -> Vec<String> {
     if several { common } else { Vec::new() }
 }
 
-/// All but the head; without the notes that are told elsewhere.
+/// Prints an answer without its head, and without the notes that are printed elsewhere.
 fn body(out: &mut String, prepared: &PreparedOne, told: &[String]) -> std::fmt::Result {
     match &prepared.answer {
         Prepared::Ready { claims, effects, undo, switches, notes, .. } => {

@@ -1,4 +1,5 @@
-//! More than one agent takes: faults at once, faults in a run, peers in a question. Agents refuse it too, but only in a run.
+//! Limits of one agent: faults at once, faults in a run, peers in a question. Agents enforce them too, but only in a
+//! run.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +19,7 @@ use crate::{
     },
 };
 
-/// Beside peers, a question is not longer.
+/// Maximum size of a question without its peers, in bytes.
 const REST_OF_QUESTION: usize = 1 << 20;
 
 pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
@@ -73,7 +74,7 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
     }
 }
 
-/// Lists of peers that are longer than a question may be. `sizes` has their lengths in JSON, by their keys.
+/// Refuses lists of peers that exceed the size of a question. `sizes` caches their lengths in JSON, by their keys.
 fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, usize>, sink: &mut Sink) {
     let faults = || placed.attack.injections.iter().map(|one| &one.fault);
     let weight = |fault: &Fault| fault.selectors().iter().map(|peers| peers.weight()).sum::<usize>();
@@ -110,7 +111,7 @@ fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, u
     }
 }
 
-/// More peers than iptables takes, where nothing else may be used.
+/// Refuses more peers than iptables can handle, where no other tool may be used.
 fn many_rules(item: &Item<Attack>, placed: &Placed, sink: &mut Sink) {
     let by_iptables = |kind: &&dyn OnTraffic| kind.engine() == Engine::Iptables;
     let faults = placed.attack.injections.iter().map(|one| &one.fault);
@@ -118,7 +119,7 @@ fn many_rules(item: &Item<Attack>, placed: &Placed, sink: &mut Sink) {
         let traffic = kind.traffic();
         [traffic.to, traffic.except]
     });
-    // A list's length takes time, its weight does not.
+    // Counting a list takes time; its recorded weight is available at once.
     let too_many = |count: &usize| *count > Engine::IPTABLES_PEERS;
     let most =
         lists.find_map(|peers| Some(peers.weight()).filter(too_many).map(|_| peers.len()).filter(too_many));

@@ -1,4 +1,4 @@
-//! The blast radius: how many hosts are under a fault at any instant, against what the guard allows.
+//! The blast radius: the number of hosts under a fault at any instant must not exceed the guard's limits.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -20,7 +20,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
         return;
     }
     let bounds = Bounds::new(guard, fleet);
-    // A host that was powered off stays so for the rest of the run.
+    // A powered-off host stays off for the rest of the run.
     let mut off = Hit::default();
     for placed in &draft.attacks {
         let item = &scenario.attacks[placed.item];
@@ -72,17 +72,17 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
     well
 }
 
-/// The guard's bounds, with the hosts that each of them counts.
+/// The guard's limits, with the hosts that each of them counts.
 struct Bounds<'f> {
     guard: &'f Item<Guard>,
     fleet: &'f Fleet,
-    /// Hosts by each value of the label of `max_share`: how many there are.
+    /// Number of hosts for each value of the label of `max_share`.
     groups: BTreeMap<&'f str, usize>,
     /// Number of hosts of each role.
     roles: BTreeMap<&'f str, usize>,
 }
 
-/// Hosts that are hit, and how many of each group and role.
+/// Hosts under a fault, and their number in each group and role.
 #[derive(Default)]
 struct Hit<'f> {
     hosts: HashSet<&'f str>,
@@ -104,7 +104,7 @@ impl<'f> Bounds<'f> {
         }
     }
 
-    /// Takes a host into those that are hit, once.
+    /// Adds a host, once.
     fn add(&self, hit: &mut Hit<'f>, host: &str) {
         let Some(host) = self.fleet.host(host) else { return };
         if !hit.hosts.insert(&host.name) {
@@ -118,7 +118,7 @@ impl<'f> Bounds<'f> {
         roles.into_iter().for_each(|role| *hit.roles.entry(role).or_default() += 1);
     }
 
-    /// The bounds that are exceeded when these hosts are hit in addition to those that are off already.
+    /// Returns the limits that are exceeded if these hosts are hit in addition to those that are off already.
     fn exceeded(&self, hosts: &BTreeSet<&str>, off: &Hit<'f>) -> Vec<(String, Place)> {
         let mut hit = Hit::default();
         hosts.iter().filter(|host| !off.hosts.contains(**host)).for_each(|host| self.add(&mut hit, host));

@@ -1,5 +1,5 @@
-//! One environment: the scenario's, that of the hosts by the fleet, and those that the certificate is good for. The hosts' own
-//! word counts in the end; here is what can be known before they are asked.
+//! Compares environments: that of the scenario, those of the hosts by the fleet, and those of the certificate. In the
+//! end the hosts decide; these checks come before any host is asked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,12 +19,12 @@ use crate::{
     },
 };
 
-/// The fleet's label for it.
+/// The fleet's label for the environment.
 const LABEL: &str = "env";
 /// Maximum number of hosts that are named.
 const NAMED: usize = 5;
 
-/// Refuses hosts of other environments than the scenario's.
+/// Refuses hosts whose environment differs from the scenario's.
 pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
     let Some(wanted) = &scenario.environment else { return };
     for (environment, hosts) in by_environment(fleet, draft) {
@@ -44,8 +44,8 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
     }
 }
 
-/// Refuses a person whose certificate is not good for the hosts. On another machine somebody else may run the drill: there it is
-/// a warning.
+/// Refuses a person whose certificate is not valid for the hosts' environments. If the drill may be run on another
+/// machine by another person, that is a warning.
 pub(super) fn refuse_person(
     scenario: &Scenario,
     fleet: &Fleet,
@@ -68,16 +68,17 @@ pub(super) fn refuse_person(
     }
 }
 
-/// The environments of a plan that a person's certificate leaves out, each with its hosts, as a sentence.
+/// Returns the environments of a plan that a person's certificate does not cover, each with its hosts, as a sentence.
 pub(crate) fn left_out(person: &Person, plan: &Plan) -> Vec<String> {
     let environments = environments_of(&plan.hosts, plan.attacks.iter(), &plan.probes);
     beyond(person, plan.environment.as_deref(), &environments)
 }
 
-/// Hosts by the environment that the fleet gives them; `None` holds those that it gives none.
+/// Hosts by their environment in the fleet; `None` contains hosts without one.
 type Environments<'a> = BTreeMap<Option<&'a str>, BTreeSet<&'a str>>;
 
-/// The environments that a person's certificate is not good for. Where the fleet gives none, the scenario's claim counts.
+/// Returns the environments that a person's certificate does not cover. For hosts without an environment, the
+/// scenario's counts.
 fn beyond(person: &Person, claimed: Option<&str>, environments: &Environments<'_>) -> Vec<String> {
     if person.environments.is_empty() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Objectives that the planned rate and times cannot decide.
+//! Refuses objectives that the planned rate and times cannot decide.
 
 use firedrill_wire::{Span, probe::Arrivals};
 
@@ -51,7 +51,7 @@ fn decidable(
     if let Goal::Good(share) = goal
         && needed == u64::MAX
     {
-        // Said once, not for every attack.
+        // It is reported once, not for every attack.
         if scenario.attacks.first().is_some_and(|first| first.name == attack.name) {
             let place =
                 own.good.as_ref().map_or_else(|| objective.place(), |good| objective.place_of(&good.at));
@@ -67,7 +67,7 @@ fn decidable(
         return;
     }
     let (time, key) = time_of(&goal, &own.during(), hold, timing);
-    // It may take a little longer in one drill than in another: there the mean number counts.
+    // The time varies a little between drills, so the mean number counts there.
     let arrivals = match goal {
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Arrivals::Even,
         Goal::Good(_) | Goal::Latency { .. } => probe.value.arrivals,
@@ -79,7 +79,7 @@ fn decidable(
         }
         return;
     }
-    // Random moments scatter, so only the least number is sure.
+    // Random moments vary, so only the minimum is certain.
     let least = match arrivals {
         Arrivals::Poisson => "at least ",
         Arrivals::Even => "",
@@ -100,7 +100,7 @@ fn decidable(
              good again"
         ),
     };
-    // Only what the scenario may say is advice.
+    // Only values that a scenario may have are suggested.
     let faster =
         Some(rate_for(needed, time, arrivals)).filter(|rate| (*rate as f64) <= firedrill_probe::MOST_RATE);
     let faster = faster.map(|rate| format!("rate = {rate} (probe `{}`)", probe.name));
@@ -130,7 +130,7 @@ fn decidable(
     );
 }
 
-/// Enough to decide if all is good, and too few as soon as some fail.
+/// Warns of a number of samples that decides the objective if all are good, but not if some fail.
 fn barely(
     attack: &Item<Attack>,
     objective: &Item<Objective>,
@@ -152,8 +152,8 @@ fn barely(
     );
 }
 
-/// In how long the samples must come, and the key of the attack that makes it longer. Where the fault's own phase counts,
-/// it must be enough by itself: what is seen afterwards says nothing about how it was meanwhile.
+/// Returns the time in which the samples must come, and the key of the attack that extends it. If the fault phase
+/// counts, it must be enough by itself: later measurements say nothing about it.
 fn time_of(goal: &Goal, during: &[Phase], hold: Span, timing: &Timing) -> (Span, Option<&'static str>) {
     match goal {
         Goal::MitigateWithin(within) | Goal::RecoverWithin(within) => (Span(within.0 / PART), None),

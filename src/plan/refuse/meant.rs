@@ -1,5 +1,6 @@
-//! Values that are valid and seldom intended: a delay that outlasts the hold, a phase of a few requests, a unit that looks
-//! like another one (`m` is minutes, `M` months). A delay that outlasts the hold is an error, the rest are warnings.
+//! Values that are valid but rarely intended: a delay that outlasts the hold, a phase of a few requests, a unit that
+//! looks like another one (`m` is minutes, `M` months). A delay that outlasts the hold is an error, the rest are
+//! warnings.
 
 mod measured;
 mod unit;
@@ -21,7 +22,7 @@ use crate::{
 /// The length of one bin of a probe: a shorter phase has no bin of its own.
 const SECOND: Span = Span::secs(1);
 
-/// People need at least this long to approve an attack.
+/// Minimum time that people need to approve an attack.
 const TO_AGREE: Span = Span::secs(10);
 
 /// Checks the delays and the times of one attack.
@@ -34,7 +35,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
     blinks(attack, &timing, scenario, sink);
 }
 
-/// Checks a delay: an error from the hold on, a warning from a time-out on.
+/// Checks a delay: it is an error from the hold on, a warning from a time-out on.
 fn delay(attack: &Item<Attack>, part: &Part, index: usize, scenario: &Scenario, sink: &mut Sink) {
     let (delay, jitter) = match &part.fault {
         Fault::NetSlow(slow) => (slow.delay, slow.jitter),
@@ -88,8 +89,8 @@ fn delay(attack: &Item<Attack>, part: &Part, index: usize, scenario: &Scenario, 
     }
 }
 
-/// Checks that the hold is not shorter than a time-out: else a request can wait until the fault is over, and an outage looks
-/// like slowness.
+/// Checks that the hold is not shorter than a time-out. Otherwise a request can wait until the fault is over, and an
+/// outage looks like slowness.
 fn short_hold(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mut Sink) {
     // `blinks` warns of a shorter hold.
     let Some(hold) = timing.hold.filter(|hold| *hold >= SECOND) else { return };
@@ -152,7 +153,7 @@ fn judging<'s>(attack: &'s Item<Attack>, scenario: &'s Scenario) -> Vec<&'s Item
     objectives.filter_map(|objective| scenario.probe(&objective.value.probe)).collect()
 }
 
-/// The text of an attack's key: its own, else that of the defaults.
+/// Returns the text of an attack's key: its own, or that of the defaults.
 fn text_of<'s>(attack: &'s Item<Attack>, scenario: &'s Scenario, key: &str) -> Option<&'s str> {
     let default = || scenario.attack_defaults.as_ref().and_then(|defaults| defaults.text_at(&[key]));
     attack.text_at(&[key]).or_else(default)

@@ -72,7 +72,7 @@ fn host_or_target(
         return;
     }
     let Some(fleet) = fleet else {
-        // It may be a host's name; only what looks like a slip is worth a word.
+        // It may be a host's name, so only a probable typing error is worth a warning.
         if let Some(near) = nearest(name, targets) {
             let message = format!("there is no target `{name}`; whether there is a host was not checked");
             sink.push(Problem::warning(message).at(place, key).help(format!("did you mean `{near}`?")));

@@ -1,4 +1,5 @@
-//! Warns of objectives whose only evidence is that connections open: a service can accept connections and answer nothing.
+//! Warns of objectives whose only evidence is that connections open, because a service can accept connections and
+//! answer nothing.
 
 use firedrill_probe::destination;
 use firedrill_wire::probe::ProbeKind;
@@ -13,7 +14,8 @@ use crate::{
     },
 };
 
-/// Warns once of each such objective, unless every attack that is judged by it is also judged by answers of the same service.
+/// Warns once of each such objective, unless every attack that it judges is also judged by answers of the same
+/// service.
 pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
     for objective in &scenario.objectives {
         let Some(probe) = scenario.probe(&objective.value.probe) else { continue };

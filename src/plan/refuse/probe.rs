@@ -1,4 +1,4 @@
-//! Refuses probes that cannot run. The prober decides; this module gives each of its answers a place in the file.
+//! Refuses probes that cannot run. The prober decides; this module finds the place in the file.
 
 use firedrill_probe::{Field, Refusal, fits_here, pace, refusals, unreadable};
 use firedrill_wire::probe::{ProbeKind, ProbeSpec};
@@ -23,7 +23,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
         }
         let mut said: Vec<Refusal> = Vec::new();
         for refusal in wrong {
-            // A probe that asks two things has one rate.
+            // A probe with two requests has one rate, so the refusal is reported once.
             if !said.contains(&refusal) {
                 sink.push(problem(item, &refusal, Severity::Error));
                 said.push(refusal);
@@ -37,8 +37,8 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
-/// Refuses probes of the coordinator that lack a file, a token or connections. Where the drill may run on another machine,
-/// which may have a token or a higher limit, that is a warning only.
+/// Refuses probes of the coordinator that lack a file, a token or connections. If the drill may run on another
+/// machine, which may have a token or a higher limit, that is a warning.
 pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
     let elsewhere = match machine {
         Machine::This => Severity::Error,
@@ -49,7 +49,7 @@ pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink
     for item in scenario.probes.iter().filter(here) {
         for spec in specs(item).into_iter().filter(|spec| refusals(spec).is_empty()) {
             for refusal in unreadable(&spec) {
-                // Authorities are no secret: they can lie beside the scenario.
+                // Authorities are not secret, so they can be beside the scenario.
                 let severity = if refusal.field == Field::CaFile { Severity::Error } else { elsewhere };
                 sink.push(problem(item, &refusal, severity));
             }
@@ -64,7 +64,7 @@ pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink
     }
 }
 
-/// The probe as a vantage would get it, for each thing that it asks.
+/// Returns the probe as a vantage would get it, once for each of its requests.
 fn specs(item: &Item<Probe>) -> Vec<ProbeSpec> {
     let probe = &item.value;
     let http = probe.http.iter().map(|http| ProbeKind::Http(http.value.clone()));
@@ -78,7 +78,7 @@ fn problem(item: &Item<Probe>, refusal: &Refusal, severity: Severity) -> Problem
     Problem { severity, ..problem }
 }
 
-/// A probe asks one thing.
+/// Checks that a probe has exactly one request.
 fn kinds(item: &Item<Probe>, sink: &mut Sink) {
     match (&item.value.http, &item.value.tcp) {
         (None, None) if !item.broken => sink.push(

@@ -1,4 +1,4 @@
-//! Warns of secrets that stand in clear in a scenario, and of names of secrets that nothing stands for.
+//! Warns of secrets in clear text in a scenario, and of names of secrets that are not defined.
 
 use firedrill_wire::hide::Part;
 
@@ -12,7 +12,7 @@ pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
     for item in &scenario.probes {
         let Some(http) = &item.value.http else { continue };
         for clear in http.in_clear().into_iter().filter(|one| one.sure) {
-            // The prober refuses it.
+            // The prober refuses a user in a URL.
             if clear.part == Part::User {
                 continue;
             }
@@ -39,13 +39,13 @@ fn way(part: &Part) -> Vec<&str> {
     }
 }
 
-/// `{name}` in a URL or a header, where there is no such secret, is sent as it stands.
+/// Warns of `{name}` in a URL or a header without a secret of that name, because it is sent literally.
 fn unnamed(item: &Item<Probe>, sink: &mut Sink) {
     let Some(http) = &item.value.http else { return };
     let headers = http.headers.iter().map(|(name, value)| (vec!["http", "headers", name], value));
     for (way, text) in headers.chain([(vec!["http", "url"], &http.url)]) {
         for (at, _) in text.match_indices('{') {
-            // With a dollar it is a parameter.
+            // `${name}` is a parameter.
             let Some((name, _)) = text[at + 1..].split_once('}') else { continue };
             if text[..at].ends_with('$') {
                 continue;

@@ -1,4 +1,4 @@
-//! Times that cannot be: holds too short to show anything, or too long for anybody's nerves.
+//! Invalid times: holds too short to show anything, or too long.
 
 use firedrill_wire::{Span, probe::Arrivals};
 
@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// No fault stays longer.
+/// Maximum hold.
 pub(super) const LONGEST_HOLD: Span = Span::secs(24 * 3600);
 
-/// Longer is unusual.
+/// A longer hold is unusual, and worth a warning.
 const LONG_HOLD: Span = Span::secs(3600);
 
 pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
@@ -59,7 +59,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
     }
 }
 
-/// A limit that ends every run before its last attack.
+/// Refuses a time limit that ends every run before its last attack.
 pub(super) fn refuse_limit(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
     let Some(item) = &scenario.ci else { return };
     let Some(limit) = item.value.time_limit else { return };
@@ -168,7 +168,7 @@ fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut
     }
 }
 
-/// Where an attack's key stands: its own, else the defaults', else its name.
+/// Returns the place of an attack's key: its own, that of the defaults, or the attack's name.
 pub(super) fn place_of(attack: &Item<Attack>, scenario: &Scenario, key: &str) -> Place {
     let own = &attack.value;
     let spot = |spot: &Option<Spot<Span>>| spot.as_ref().map(|spot| spot.at.clone());
@@ -201,7 +201,7 @@ fn settle_place(attack: &Item<Attack>, scenario: &Scenario) -> Place {
     }
 }
 
-/// Where a hold comes from: the fault itself, where it brings its own.
+/// Returns the place of the key that sets the hold: the fault's, if the fault has its own.
 fn hold_place(attack: &Item<Attack>, scenario: &Scenario, fault: Place) -> Place {
     let own = attack.value.fault.as_ref().is_some_and(|fault| fault.own_hold().is_some());
     if own || !attack.value.faults.is_empty() { fault } else { place_of(attack, scenario, "hold") }

@@ -1,4 +1,4 @@
-//! Values that cannot be: goals, conditions of guards, leases.
+//! Invalid values: goals, conditions of guards, leases.
 
 use firedrill_wire::Span;
 

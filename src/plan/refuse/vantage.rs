@@ -1,4 +1,4 @@
-//! Vantages under attack: they are shown and do not count, so every judged probe needs another one.
+//! Vantages under attack do not count, so every judged probe needs another one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,5 +1,5 @@
-//! Warns of attacks on hosts that are the way to others: a bastion that `connect` names, or an address at which other hosts'
-//! agents are reached.
+//! Warns of attacks on hosts through which other hosts are reached: a bastion in `connect`, or an address of other
+//! hosts' agents.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -42,7 +42,7 @@ pub(super) fn warn(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut
     }
 }
 
-/// The hosts that are reached through another one, by that one.
+/// Returns the hosts that are reached through each host.
 fn behind(fleet: &Fleet) -> HashMap<&str, Vec<&str>> {
     let addresses: HashMap<IpAddr, &Host> = fleet
         .hosts
@@ -50,7 +50,7 @@ fn behind(fleet: &Fleet) -> HashMap<&str, Vec<&str>> {
         .flat_map(|host| host.addresses.iter().map(move |address| (*address, host)))
         .collect();
     let mut all: HashMap<&str, Vec<&str>> = HashMap::new();
-    // Most hosts have the same words; each is looked up once.
+    // Most hosts have the same words; each word is looked up once.
     let mut known: HashMap<&str, Option<&Host>> = HashMap::new();
     for host in &fleet.hosts {
         let texts = match &host.agent {
@@ -73,7 +73,8 @@ fn behind(fleet: &Fleet) -> HashMap<&str, Vec<&str>> {
     all
 }
 
-/// The possible names and addresses in a word of a command: `-Jroot@bastion:22` has `bastion:22` and `bastion`.
+/// Returns the possible names and addresses in a word of a command: `-Jroot@bastion:22` has `bastion:22` and
+/// `bastion`.
 fn names_in(word: &str) -> impl Iterator<Item = &str> {
     let within = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     let parts = word.split(move |c| !within(c)).filter(|part| !part.is_empty());

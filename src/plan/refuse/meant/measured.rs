@@ -14,11 +14,11 @@ use crate::{
     },
 };
 
-/// Fewer requests in a phase show nothing, whatever becomes of them.
+/// Below this number of requests, a phase shows nothing.
 const HANDFUL: u64 = 10;
 
-/// Checks objectives, the guard and the rates of probes. Rates only where nothing is wrong: too few samples for an objective
-/// are an error already.
+/// Checks objectives, the guard and the rates of probes. Rates are checked only if there are no errors, because too
+/// few samples for an objective are an error already.
 pub(in crate::plan::refuse) fn ask(scenario: &Scenario, sink: &mut Sink) {
     for objective in &scenario.objectives {
         late_answers(objective, scenario, sink);
@@ -29,7 +29,7 @@ pub(in crate::plan::refuse) fn ask(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
-/// Checks a limit of latency: from the time-out on every request is bad, whatever the limit.
+/// Checks a latency limit: from the time-out on every request is bad, whatever the limit.
 fn late_answers(objective: &Item<Objective>, scenario: &Scenario, sink: &mut Sink) {
     let own = &objective.value;
     let (Some(below), Some(probe)) = (&own.below, scenario.probe(&own.probe)) else { return };
@@ -51,7 +51,8 @@ fn late_answers(objective: &Item<Objective>, scenario: &Scenario, sink: &mut Sin
     );
 }
 
-/// Checks that a guard looks over no longer than the longest hold: else the good time around a fault hides the fault.
+/// Checks that the guard's window is no longer than the longest hold. Otherwise the good time around a fault hides
+/// the fault.
 fn guard(scenario: &Scenario, sink: &mut Sink) {
     let Some(item) = &scenario.guard else { return };
     let holds: Option<Vec<Span>> =
@@ -72,7 +73,7 @@ fn guard(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
-/// Checks that a rate gives each phase that is judged by it more than a handful of requests.
+/// Checks that each judged phase has more than a handful of requests at the given rate.
 fn seldom(probe: &Item<Probe>, scenario: &Scenario, sink: &mut Sink) {
     let rate = probe.value.rate.value;
     let mut least: Option<(u64, &str, Span, &Item<Attack>)> = None;
@@ -89,7 +90,7 @@ fn seldom(probe: &Item<Probe>, scenario: &Scenario, sink: &mut Sink) {
                 Phase::Recovery => ("recovery", timing.recovery),
                 Phase::Settle => continue,
             };
-            // The mean number, which is the one that people expect.
+            // The mean number is the one that people expect.
             let there = samples(rate, length, Arrivals::Even);
             if !length.is_zero() && there < HANDFUL && least.is_none_or(|(fewest, ..)| there < fewest) {
                 least = Some((there, key, length, attack));

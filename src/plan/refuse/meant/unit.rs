@@ -1,8 +1,8 @@
-//! Units of time that are a letter apart: minutes (`m`), milliseconds (`ms`), months (`M`).
+//! Units of time that differ by a letter: minutes (`m`), milliseconds (`ms`), months (`M`).
 
 use firedrill_wire::Span;
 
-/// Suggests the same number with a unit that looks alike, if that would fit.
+/// Suggests the same number with a similar unit, if that would be valid.
 pub(super) fn alike(text: Option<&str>, fits: impl Fn(Span) -> bool) -> Option<String> {
     let text = text?.trim();
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
