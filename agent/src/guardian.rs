@@ -2,9 +2,9 @@
 //!
 //! - The **guardian** is the main process: one thread, little memory, no sockets. It forks the other two first.
 //! - The **worker** serves coordinators and injects. It undoes everything and exits when the guardian dies, and when
-//! guardian and helper are both stopped.
+//!   guardian and helper are both stopped.
 //! - The **helper** sleeps. It is forked in advance because faults may prevent new processes. It undoes everything when
-//! told to, or by itself when the guardian is gone or stopped; it first kills a worker that does not answer.
+//!   told to, or by itself when the guardian is gone or stopped; it first kills a worker that does not answer.
 //!
 //! They share one page of memory with heartbeats and the earliest deadline. None of them is ever killed by name. A
 //! process that takes over first kills the one that it replaces, so that a process that is continued later does
