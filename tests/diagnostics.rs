@@ -1,4 +1,4 @@
-//! What wrong files are told: all that is wrong in one go, each with its place and what would be right.
+//! Messages about wrong files: all errors in one go, each with its place and the remedy.
 
 #[path = "diagnostics/command.rs"]
 mod command;
@@ -25,7 +25,7 @@ fn rendered(file: &str, fleet: Option<&str>) -> String {
     found.report.render(false, 110)
 }
 
-/// What is asked about a file that may be run as it is.
+/// The questions about a file that may be run as it is.
 fn asked(file: &str, fleet: Option<&str>) -> String {
     let found = check(file, fleet);
     let text = found.report.render(false, 110);

@@ -102,7 +102,7 @@ fn a_key_that_is_not_the_authoritys_signs_nothing() {
     assert_eq!(authorities.iter().map(verified).collect::<Vec<_>>(), [false, true]);
 }
 
-/// What other programs make of the files.
+/// Reads the files with other programs.
 fn others_accept_them(dir: &Path) {
     let openssl = |line: &str| {
         Command::new("openssl").args(line.split_whitespace()).current_dir(dir).output().map(|output| {

@@ -1,4 +1,4 @@
-//! What a run may say, end to end: real agents in a lab, coordinators as processes of their own, and one thing after
+//! The verdicts that a run may give, end to end: real agents in a lab, coordinators as processes of their own, and one thing after
 //! another that goes wrong. What did not land or was not measured is never `held`, and the report says why.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]

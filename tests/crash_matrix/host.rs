@@ -34,7 +34,7 @@ use rustix::{
 
 use super::inside::{INSIDE, Look};
 
-/// So many tests run at once, each on a host of its own.
+/// Number of tests that run at once, each on a host of its own.
 pub(crate) const HOSTS: usize = 16;
 /// The service that faults are aimed at.
 pub(crate) const VICTIM: &str = "victim";
@@ -58,7 +58,7 @@ pub(crate) struct World {
     lab: Lab,
     identity: Arc<Identity>,
     free: Mutex<Vec<usize>>,
-    /// What each host is like when it is quiet.
+    /// The state of each host when it is quiet.
     known: Mutex<BTreeMap<usize, Snapshot>>,
     back: Condvar,
     runs: AtomicU32,
@@ -274,7 +274,7 @@ impl Host<'_> {
         after.unwrap()
     }
 
-    /// What the agent has journaled and logged, for whoever reads why a test failed.
+    /// The agent's journal and log, for the message of a failed test.
     pub(crate) fn story(&self) -> String {
         let log = self.world.lab.log(&self.model.name, "firedrill-agent").unwrap_or_default();
         let log: Vec<&str> = log.lines().rev().take(30).collect();
@@ -364,7 +364,7 @@ impl Host<'_> {
     }
 }
 
-/// What the journal says of an injection: its states in order, and what it found others to have done.
+/// The history of an injection in the journal: its states in order, and the changes by others.
 pub(crate) fn states(look: &Look, id: &InjectionId) -> (Vec<State>, Vec<String>) {
     let changes = look.events.iter().filter_map(|event| match &event.what {
         What::Changed { injection, to, foreign, .. } if injection == id => Some((*to, foreign.clone())),

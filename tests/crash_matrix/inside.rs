@@ -1,4 +1,4 @@
-//! What this program does inside a host: look at it from outside of the agent, be a service, be an administrator, stop
+//! The parts that this program plays inside a host: look at it from outside of the agent, be a service, be an administrator, stop
 //! the agent at a place.
 
 use std::{

@@ -1,4 +1,4 @@
-//! What cannot be put back: it is done once, never again at a replay, and the host is clean all the same.
+//! Faults that cannot be undone: each is done once, never again at a replay, and the host is clean all the same.
 
 use firedrill_wire::{Span, journal::State};
 use rustix::process::Signal;

@@ -44,7 +44,7 @@ const STAGED_AHEAD: Span = Span::secs(3);
 enum Moment {
     /// The intent is journaled, and the start is still to come.
     AfterIntent,
-    /// What the start needs is made, and the start is still to come.
+    /// The fault is staged, and the start is still to come.
     Staged,
     /// The start is journaled, and nothing was made yet.
     BeforeInject,

@@ -1,4 +1,4 @@
-//! What overtakes what: undo before arm, a cut before the start, a pause over the start, a halt between attacks, an
+//! Races: undo before arm, a cut before the start, a pause over the start, a halt between attacks, an
 //! administrator in the hold, deaths while others put back.
 
 use std::time::Duration;

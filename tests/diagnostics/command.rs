@@ -13,7 +13,7 @@ fn check(words: &[&str], fleet: Option<&str>) -> (Option<i32>, String) {
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-/// What the guide tells people to run.
+/// The commands of the guide.
 #[test]
 fn all_files_of_the_library_at_once() {
     let mut files: Vec<String> = std::fs::read_dir("scenarios")

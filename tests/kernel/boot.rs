@@ -9,7 +9,7 @@ use crate::{
     machine::{OUT, call, check_clean, is_up, link, open, packaging, property, step, systemctl, told, until},
 };
 
-/// What the package's script does before the files go.
+/// The steps of the package's script before the files are removed.
 pub(crate) fn package_removed() {
     step("the package is removed");
     let drill = Drill::start("removed", &[STOP], "40s").in_force();

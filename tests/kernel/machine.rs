@@ -14,11 +14,11 @@ use serde_json::Value;
 
 /// Where the authority, the fleet and the runs lie; survives this boot.
 pub(crate) const OUT: &str = "/vm-out";
-/// What the next boot finds on its disk, as if this one had written it there.
+/// The content of the disk that the next boot finds, as if this one had written it.
 const NEXT: &str = "/vm-out/root";
 const AGENT: &str = "/usr/bin/firedrill-agent";
 
-/// What is broken: the lab's demo service, one process. It is not enabled: after a boot it is up only if somebody
+/// The target of faults: the lab's demo service, one process. It is not enabled: after a boot it is up only if somebody
 /// starts it.
 fn checkout() -> String {
     format!(
@@ -77,7 +77,7 @@ pub(crate) fn is_up(unit: &str) -> bool {
     property(unit, "ActiveState") == "active"
 }
 
-/// What is in force, as people at the machine are told.
+/// The injections in force, as people at the machine are told.
 pub(crate) fn told() -> Option<String> {
     fs::read_to_string("/run/firedrill/active").ok()
 }

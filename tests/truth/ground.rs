@@ -172,7 +172,7 @@ impl Ground {
         Lab::attach(&self.name).unwrap()
     }
 
-    /// What `check` says of a drill, on the same fleet.
+    /// The output of `check` for a drill, on the same fleet.
     pub(crate) fn check(&self, drill: &Drill) -> Output {
         fs::write(self.path("drill.toml"), drill.text()).unwrap();
         self.firedrill(&["check", "drill.toml", "--fleet", "fleet.toml"])
@@ -325,7 +325,7 @@ impl Running<'_> {
     }
 }
 
-/// What a run left for people and programs.
+/// The files that a run left for people and programs.
 pub(crate) struct Report {
     code: Option<i32>,
     pub(crate) card: Value,

@@ -1,4 +1,4 @@
-//! What needs no lab: help, output that nobody reads, and questions that are asked wrongly.
+//! Tests that need no lab: help, output that nobody reads, and questions that are asked wrongly.
 
 use std::{
     fs,
