@@ -73,7 +73,7 @@ pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads)
         wrong.extend(tls::config(probe.ca_file.as_deref(), reuse, reads).err());
     }
     wrong.extend(probe.bearer.as_ref().and_then(|bearer| secret::bearer(bearer, reads).err()));
-    wrong.extend(filled::unreadable(spec, probe, reads));
+    wrong.extend(request::unreadable(spec, probe, reads));
     wrong
 }
 

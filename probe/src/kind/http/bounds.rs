@@ -1,4 +1,4 @@
-//! Maximum sizes of the parts of a request. Most servers take less; a probe that needs more measures its own line.
+//! Maximum sizes of the parts of a request, and of the answer that is read. Most servers take less; a probe that needs more measures its own line.
 
 use firedrill_wire::probe::HttpProbe;
 
@@ -14,6 +14,9 @@ const HEADERS: usize = 100;
 const HEADER_BYTES: usize = 32 * 1024;
 /// The largest body, in bytes.
 const BODY: usize = 1024 * 1024;
+
+/// Maximum length of the body of an answer that is read, in bytes. A longer body closes the connection.
+pub(super) const ANSWER: usize = 64 * 1024;
 
 /// Refuses what is too large.
 pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {

@@ -9,21 +9,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     body::Incoming,
     client::conn::http1::{self, Connection, SendRequest},
 };
 
-use super::request::Sent;
+use super::bounds::ANSWER;
 use crate::{
     clock::boot_us,
     outcome::{Cause, Failure, Phases, of_io},
 };
-
-/// As much of a body is read, in bytes; what goes on after that closes the connection.
-pub(super) const BODY: usize = 64 * 1024;
 
 /// Bytes in both directions, plain or through TLS.
 pub(super) trait Io: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
@@ -40,7 +37,7 @@ pub(super) struct Wanted {
 /// Why there was no good answer.
 pub(super) enum Broken {
     /// The connection was gone before anything was written.
-    Unsent(Box<Sent>),
+    Unsent(Box<Request<Full<Bytes>>>),
     /// A whole answer, of the wrong kind; the connection may serve on.
     Answered(Cause),
     /// No whole answer.
@@ -76,7 +73,7 @@ impl Line {
     /// Sends the request and reads the answer. True where the connection can take another.
     pub(super) async fn exchange(
         &mut self,
-        request: Sent,
+        request: Request<Full<Bytes>>,
         wanted: &Wanted,
         phases: &mut Phases,
     ) -> Result<bool, Broken> {
@@ -114,10 +111,10 @@ impl Line {
             let frame = frame.map_err(|why| of_hyper(&why))?;
             let Some(data) = frame.data_ref() else { continue };
             if contains.is_some() {
-                kept.extend_from_slice(&data[..data.len().min(BODY.saturating_sub(seen))]);
+                kept.extend_from_slice(&data[..data.len().min(ANSWER.saturating_sub(seen))]);
             }
             seen += data.len();
-            if seen > BODY {
+            if seen > ANSWER {
                 whole = false;
                 break;
             }

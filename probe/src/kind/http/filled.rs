@@ -4,11 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use firedrill_wire::{
     hide::placeholder,
-    probe::{HttpProbe, ProbeSpec},
+    probe::{HttpProbe, Secret},
 };
 use http::{HeaderMap, Uri};
 
-use super::request::{Parsed, place};
 use crate::{
     reads::Reads,
     refusal::{Field, Refusal},
@@ -40,23 +39,21 @@ pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {
     wrong
 }
 
-/// The secrets that cannot be read on this machine, or cannot be where they are named.
-pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
-    let read = |name: &String, secret| {
-        secret::text(&Field::Secret(name.clone()), &called(name), secret, reads).err()
+/// Refuses a place that cannot hold a secret.
+pub(super) fn place(field: Field, called: &str, secret: &Secret) -> Option<Refusal> {
+    let (what, bad) = match secret {
+        Secret::SecretFile(path) => {
+            ("the file's name is empty or holds a NUL character", path.is_empty() || path.contains('\0'))
+        }
+        Secret::SecretEnv(name) => {
+            ("no environment variable can have that name", name.is_empty() || name.contains(['=', '\0']))
+        }
     };
-    let mut wrong: Vec<Refusal> =
-        probe.secrets.iter().filter_map(|(name, secret)| read(name, secret)).collect();
-    if wrong.is_empty()
-        && let (Ok(filled), Ok(mut parsed)) = (Filled::new(probe, reads), Parsed::new(spec, probe))
-    {
-        wrong.extend(filled.headers(&mut parsed.headers).err());
-        wrong.extend(filled.path(parsed.target.path).err());
-    }
-    wrong
+    let help = "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/secrets/token\" }";
+    bad.then(|| Refusal::new(field, format!("{called} names no place: {what}"), "no place", help))
 }
 
-fn called(name: &str) -> String {
+pub(super) fn called(name: &str) -> String {
     format!("the secret `{name}`")
 }
 

@@ -1,22 +1,23 @@
 //! The request that a probe repeats, checked once. Never in `Debug` output: it may carry a token.
 
 use bytes::Bytes;
-use firedrill_wire::probe::{Connection, HttpProbe, ProbeSpec, Secret};
+use firedrill_wire::probe::{Connection, HttpProbe, ProbeSpec};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE, USER_AGENT},
 };
 use http_body_util::Full;
 
-use super::{bounds, exchange::BODY, filled::Filled, url::Target};
+use super::{
+    bounds::{self, ANSWER},
+    filled::{self, Filled, place},
+    url::Target,
+};
 use crate::{
     reads::Reads,
     refusal::{Field, Refusal, note},
     secret,
 };
-
-/// The request as it is sent.
-pub(super) type Sent = Request<Full<Bytes>>;
 
 /// A probe's texts, checked.
 pub(super) struct Parsed {
@@ -36,7 +37,7 @@ impl Parsed {
         let authority = target.as_ref().map_or("", |target| target.authority.as_str());
         let headers = headers(spec, probe, authority, &mut wrong);
         wrong.extend(probe.bearer.as_ref().and_then(|secret| place(Field::Bearer, "`bearer`", secret)));
-        wrong.extend(super::filled::refusals(probe));
+        wrong.extend(filled::refusals(probe));
         wrong.extend(probe.ca_file.as_deref().and_then(ca_file));
         wrong.extend(bounds::refusals(probe));
         match (target, method) {
@@ -59,6 +60,22 @@ impl Parsed {
             body: filled.text(probe.body.as_deref().unwrap_or_default()).into(),
         })
     }
+}
+
+/// The secrets that cannot be read on this machine, or cannot be where they are named.
+pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
+    let read = |name: &String, secret| {
+        secret::text(&Field::Secret(name.clone()), &filled::called(name), secret, reads).err()
+    };
+    let mut wrong: Vec<Refusal> =
+        probe.secrets.iter().filter_map(|(name, secret)| read(name, secret)).collect();
+    if wrong.is_empty()
+        && let (Ok(filled), Ok(mut parsed)) = (Filled::new(probe, reads), Parsed::new(spec, probe))
+    {
+        wrong.extend(filled.headers(&mut parsed.headers).err());
+        wrong.extend(filled.path(parsed.target.path).err());
+    }
+    wrong
 }
 
 fn method(text: &str) -> Result<Method, Refusal> {
@@ -94,9 +111,9 @@ fn contains(text: &str, probe: &HttpProbe, method: Option<&Method>) -> Option<Re
         let (what, help) = ("an empty text is in every body", "leave `contains` out, or give it a text");
         return Some(Refusal::new(Field::Contains, what, "always found", help));
     }
-    if text.len() > BODY {
+    if text.len() > ANSWER {
         let what =
-            format!("a text of {} bytes is not found in the {BODY} that are read of a body", text.len());
+            format!("a text of {} bytes is not found in the {ANSWER} that are read of a body", text.len());
         return wrong(what, "give a shorter part of it");
     }
     if method == Some(&Method::HEAD) {
@@ -104,20 +121,6 @@ fn contains(text: &str, probe: &HttpProbe, method: Option<&Method>) -> Option<Re
     }
     let status = probe.status.filter(|status| [204, 205, 304].contains(status))?;
     wrong(format!("an answer of status {status} has no body"), "leave `contains` out, or take another status")
-}
-
-/// Refuses a place that cannot hold a secret.
-pub(super) fn place(field: Field, called: &str, secret: &Secret) -> Option<Refusal> {
-    let (what, bad) = match secret {
-        Secret::SecretFile(path) => {
-            ("the file's name is empty or holds a NUL character", path.is_empty() || path.contains('\0'))
-        }
-        Secret::SecretEnv(name) => {
-            ("no environment variable can have that name", name.is_empty() || name.contains(['=', '\0']))
-        }
-    };
-    let help = "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/secrets/token\" }";
-    bad.then(|| Refusal::new(field, format!("{called} names no place: {what}"), "no place", help))
 }
 
 fn ca_file(path: &str) -> Option<Refusal> {
@@ -190,7 +193,7 @@ pub(super) struct Template {
 
 impl Template {
     /// A request as it is sent.
-    pub(super) fn request(&self) -> Sent {
+    pub(super) fn request(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.clone();
