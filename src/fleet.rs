@@ -1,7 +1,7 @@
-//! The fleet: the hosts, how they are labelled and how their agents are reached; a TOML file, or what a command
-//! prints as JSON.
+//! The fleet: the hosts, their labels, and the connections to their agents; from a TOML file, or from a command that
+//! prints JSON.
 //!
-//! Only says what there is. Which hosts a drill touches is decided in `plan`.
+//! Only describes hosts. `plan` decides which hosts a drill touches.
 
 mod command;
 mod file;
@@ -24,7 +24,7 @@ use crate::{
     text::{self, Text},
 };
 
-/// The JSON Schema of fleet files (draft 2020-12).
+/// Returns the JSON Schema of fleet files (draft 2020-12).
 #[must_use]
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(FleetFile).to_value();
@@ -32,7 +32,7 @@ pub fn schema() -> serde_json::Value {
     schema
 }
 
-/// Whether a file says that it is a fleet: it has tables that only fleets have, and none that only scenarios have.
+/// Whether a file is a fleet: it has tables that only fleets have, and none that only scenarios have.
 #[must_use]
 pub fn is_fleet(file: &std::path::Path) -> bool {
     let Ok(text) = text::read(file, MAX_BYTES) else { return false };
@@ -42,7 +42,7 @@ pub fn is_fleet(file: &std::path::Path) -> bool {
         && !crate::scenario::KEYS.iter().filter(|key| **key != "schema").any(has)
 }
 
-/// A fleet's file is not larger; ten thousand hosts take some two megabytes.
+/// Maximum size of a fleet's file, in bytes; ten thousand hosts take some two megabytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 fn note_mark(text: &Text, sink: &mut Sink) {
@@ -51,7 +51,7 @@ fn note_mark(text: &Text, sink: &mut Sink) {
     }
 }
 
-/// Where the fleet comes from.
+/// The source of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FleetSource {
     /// A TOML file.
@@ -60,12 +60,12 @@ pub enum FleetSource {
     Command(Vec<String>),
 }
 
-/// How to treat a fleet that is wrong.
+/// The handling of errors in a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Care {
-    /// Nobody goes on with it.
+    /// Errors are final.
     All,
-    /// Entries that can be read are used.
+    /// Valid entries are used.
     Salvage,
 }
 
@@ -76,22 +76,22 @@ pub struct Fleet {
     pub hosts: Vec<Host>,
     /// Further names and their addresses.
     pub names: BTreeMap<String, Vec<IpAddr>>,
-    /// Entries that are no hosts of it.
+    /// Entries that are no valid hosts.
     pub wrong: Vec<Wrong>,
     pub(crate) places: BTreeMap<String, Place>,
-    /// Where each host stands in `hosts`, by its name.
+    /// Index in `hosts` by name.
     index: HashMap<String, usize>,
 }
 
 impl Fleet {
-    /// Reads a fleet. What is wrong with it goes to `sink`; `None` where there is nothing to go on with.
+    /// Reads a fleet. Errors go to `sink`; returns `None` if nothing can be used.
     #[must_use]
     pub fn load(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
         Self::read(source, Care::All, sink)
     }
 
-    /// Reads of a fleet what can be made out, for healing: what is wrong with one entry keeps nobody else's host from being
-    /// asked. What is wrong goes to `sink` all the same, and into [`Self::wrong`].
+    /// Reads the valid entries of a fleet, for healing: an error in one entry must not keep other hosts from being
+    /// asked. Errors go to `sink` all the same, and into [`Self::wrong`].
     #[must_use]
     pub fn salvage(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
         Self::read(source, Care::Salvage, sink)
@@ -123,19 +123,19 @@ impl Fleet {
         }
     }
 
-    /// The host of that name.
+    /// Returns the host of that name.
     #[must_use]
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.hosts.get(*self.index.get(name)?)
     }
 
-    /// Takes in a host whose name no other one has.
+    /// Adds a host whose name is unique.
     fn add(&mut self, host: Host) {
         self.index.insert(host.name.clone(), self.hosts.len());
         self.hosts.push(host);
     }
 
-    /// The addresses that a name stands for: one of `[names]`, a host, or all hosts of a role.
+    /// Returns the addresses that a name stands for: one of `[names]`, a host, or all hosts of a role.
     #[must_use]
     pub fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         if let Some(addresses) = self.names.get(name) {
@@ -149,7 +149,7 @@ impl Fleet {
         (!all.is_empty()).then_some(all)
     }
 
-    /// All names that stand for addresses here, with these: for a resolver.
+    /// Returns all names that stand for addresses here, together with these: for a resolver.
     #[must_use]
     pub fn all_names(&self) -> BTreeMap<String, Vec<IpAddr>> {
         let mut all: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
@@ -164,7 +164,7 @@ impl Fleet {
         all
     }
 
-    /// All keys that a selector may use and for which some host has a value.
+    /// Returns all keys that a selector may use and for which some host has a value.
     pub(crate) fn label_keys(&self) -> Vec<&str> {
         let labels = self.hosts.iter().flat_map(|host| host.labels.keys().map(String::as_str));
         let own = ["name", "role", "tag"].into_iter();
@@ -176,7 +176,7 @@ impl Fleet {
     }
 }
 
-/// The values that a host has for a selector's key.
+/// Returns the values that a host has for a selector's key.
 #[must_use]
 pub fn values_of<'h>(host: &'h Host, key: &str) -> Vec<&'h str> {
     match key {

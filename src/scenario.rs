@@ -1,6 +1,6 @@
-//! The scenario language: from text to a [`Scenario`], with every problem pointed at.
+//! The scenario language: parses text into a [`Scenario`] and points at every problem.
 //!
-//! Knows files and their words, not hosts: nothing here reads a fleet, asks an agent or decides what happens.
+//! Knows files and their keys, not hosts: nothing here reads a fleet, asks an agent or decides what happens.
 
 pub mod attack;
 mod decode;
@@ -34,24 +34,24 @@ use firedrill_wire::Span;
 
 use crate::plan::model::Ci;
 
-/// The version of the language that this build reads (`schema = 1`).
+/// Version of the language that this build reads (`schema = 1`).
 pub const SCHEMA: u32 = 1;
 
-/// How long an agent keeps anything of a run without hearing from its coordinator, unless the scenario says otherwise.
+/// Time without a renewal by the coordinator after which an agent heals, unless the scenario sets another.
 pub const LEASE: Span = Span::secs(10);
 
-/// A scenario as its files say it: parameters filled in, includes merged, names not yet looked up.
+/// A scenario from its files: parameters filled in, includes merged, names not yet resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Scenario {
     /// Its name.
     pub name: String,
-    /// What the drill is to show.
+    /// The hypothesis: the expected behaviour of the system.
     pub hypothesis: String,
     /// The environment, for the hosts' policies.
     pub environment: Option<Item<String>>,
     /// Free text: owner, ticket, …
     pub meta: BTreeMap<String, String>,
-    /// Silence of the coordinator for so long heals.
+    /// Agents heal after this time without a renewal by the coordinator.
     pub lease: Option<Item<Span>>,
     /// The parameters' values, as text.
     pub params: BTreeMap<String, String>,
@@ -59,34 +59,34 @@ pub struct Scenario {
     pub targets: Vec<Item<target::Target>>,
     /// Measurements.
     pub probes: Vec<Item<probe::Probe>>,
-    /// What must hold.
+    /// Objectives.
     pub objectives: Vec<Item<objective::Objective>>,
-    /// What aborts, and how much may be harmed.
+    /// Limits of the blast radius, and abort conditions.
     pub guard: Option<Item<guard::Guard>>,
     /// Settings for CI.
     pub ci: Option<Item<Ci>>,
-    /// What attacks have unless they say otherwise.
+    /// Defaults of attacks.
     pub attack_defaults: Option<Item<attack::AttackDefaults>>,
     /// The attacks, in order.
     pub attacks: Vec<Item<attack::Attack>>,
-    /// Names of tables that are there and could not be read: they do not refer to nothing.
+    /// Names of tables that exist but could not be read: references to them are not reported as unknown.
     pub lost: BTreeSet<String>,
 }
 
 impl Scenario {
-    /// The target of that name.
+    /// Returns the target of that name.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&Item<target::Target>> {
         self.targets.iter().find(|target| target.name == name)
     }
 
-    /// The probe of that name.
+    /// Returns the probe of that name.
     #[must_use]
     pub fn probe(&self, name: &str) -> Option<&Item<probe::Probe>> {
         self.probes.iter().find(|probe| probe.name == name)
     }
 
-    /// The objective of that name.
+    /// Returns the objective of that name.
     #[must_use]
     pub fn objective(&self, name: &str) -> Option<&Item<objective::Objective>> {
         self.objectives.iter().find(|objective| objective.name == name)

@@ -1,4 +1,4 @@
-//! Runs the program that prints the fleet. Never a shell; never longer than its time-out.
+//! Runs the program that prints the fleet. Never uses a shell; never waits longer than its time-out.
 
 use std::{
     io::Read as _,
@@ -11,16 +11,16 @@ use firedrill_wire::text::clean_lines;
 
 use crate::text::{self, Text};
 
-/// How long a fleet's command may take.
+/// Maximum duration of a fleet's command.
 pub(super) const TIME_OUT: Duration = Duration::from_secs(30);
 
-/// More output than this is not a fleet.
+/// Maximum size of its output, in bytes.
 const MAX_BYTES: u64 = super::MAX_BYTES;
 
-/// What the program wrote to its standard output.
+/// Returns the standard output of the program.
 ///
 /// # Errors
-/// What was run, and why it gave nothing; what it wrote to its standard error is in it.
+/// The command, and the reason of its failure with its standard error.
 pub(super) fn output(command: &[String], time_out: Duration) -> Result<Text, String> {
     let shown = command.join(" ");
     let (program, arguments) = command.split_first().ok_or("no program is named")?;
@@ -56,7 +56,7 @@ pub(super) fn output(command: &[String], time_out: Duration) -> Result<Text, Str
     text::decode(text).map_err(|error| format!("what `{shown}` printed cannot be read: {error}"))
 }
 
-/// Reads a pipe to its end beside the rest, so that neither pipe can block the program.
+/// Reads a pipe to its end in the background, so that neither pipe can block the program.
 fn reader(pipe: Option<impl std::io::Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
@@ -64,7 +64,7 @@ fn reader(pipe: Option<impl std::io::Read + Send + 'static>) -> mpsc::Receiver<V
         if let Some(pipe) = pipe
             && pipe.take(MAX_BYTES + 1).read_to_end(&mut bytes).is_ok()
         {
-            // Nobody may listen any more after a time-out.
+            // After a time-out nobody receives it.
             let _ = send.send(bytes);
         }
     });
@@ -81,11 +81,11 @@ fn wait(child: &mut std::process::Child, deadline: Instant) -> Option<std::proce
     }
 }
 
-/// Splits a command line into its arguments: at white space, except within single or double quotes. Nothing else has
-/// a meaning: no variables, no patterns, no shell.
+/// Splits a command line into its arguments: at white space, except within single or double quotes. There are no
+/// variables, no patterns, and no shell.
 ///
 /// # Errors
-/// A quote that is not closed, or no argument at all.
+/// A quote is not closed, or there is no argument.
 pub fn split(line: &str) -> Result<Vec<String>, String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {

@@ -1,4 +1,4 @@
-//! A fleet as its file, or its command's output, has it.
+//! The format of a fleet: a file, or a command's output.
 
 use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16};
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::scenario::Values;
 
-/// The hosts: their names and addresses, their labels, and how their agents are reached.
+/// The hosts: their names and addresses, their labels, and the connections to their agents.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FleetFile {
@@ -15,7 +15,7 @@ pub struct FleetFile {
     #[serde(default = "FleetFile::one")]
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
-    /// What hosts have unless they say otherwise.
+    /// Defaults of hosts.
     #[serde(default)]
     pub defaults: Defaults,
     /// Further names that probes and faults may use, with their addresses.
@@ -32,7 +32,7 @@ impl FleetFile {
     }
 }
 
-/// What hosts have unless they say otherwise.
+/// Defaults of hosts.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
@@ -57,15 +57,15 @@ pub struct Defaults {
     /// Labels; a host's own are added to them.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// The agents' port; 7790 unless given.
+    /// The agents' port; default 7790.
     #[serde(default)]
     pub agent_port: Option<u16>,
     /// A program whose standard streams are the link, as an argument vector; `%h` becomes the host's address, `%p` the
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Vec<String>,
-    /// Maximum number of links that are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
-    /// beyond its `MaxStartups`.
+    /// Maximum number of links that are opened at a time through that program; default 8. A bastion's sshd drops new
+    /// connections at random beyond its `MaxStartups`.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,
 }
@@ -79,7 +79,7 @@ pub struct HostFile {
     /// Its address, as peers see it.
     #[serde(default)]
     pub address: Option<IpAddr>,
-    /// Its addresses, the first of which names resolve to first.
+    /// Its addresses; names resolve to the first one first.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
     /// The provider, such as `aws`.
@@ -103,15 +103,15 @@ pub struct HostFile {
     /// Any other labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// Where its agent listens, as `host:port`; its first address and port 7790 unless given.
+    /// The agent's address as `host:port`; default: its first address and port 7790.
     #[serde(default)]
     pub agent: Option<String>,
     /// A program whose standard streams are the link, as an argument vector; `%h` becomes the host's address, `%p` the
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Option<Vec<String>>,
-    /// Maximum number of links that are opened at a time through that program; 8 unless given. A bastion's sshd drops newcomers at random
-    /// beyond its `MaxStartups`.
+    /// Maximum number of links that are opened at a time through that program; default 8. A bastion's sshd drops new
+    /// connections at random beyond its `MaxStartups`.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,
 }

@@ -1,4 +1,4 @@
-//! Reads a fleet, and says all that is wrong with it.
+//! Reads a fleet and reports all errors in it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,12 +28,13 @@ use crate::{
 /// The keys at the top of a fleet's file.
 pub(super) const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
 
-/// Reads a file. A good one is read at one go; what is wrong with another one is found table by table, with its place.
+/// Reads a file. A valid file is parsed in one step; errors of another one are found table by table, with their
+/// places.
 pub(super) fn from_toml(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
     good(text).unwrap_or_else(|| with_places(name, text, care, sink))
 }
 
-/// A fleet with which nothing at all is wrong.
+/// Parses a fleet without any error.
 fn good(text: &str) -> Option<Fleet> {
     let read: FleetFile = toml::from_str(text).ok()?;
     let mut sink = Sink::default();
@@ -42,7 +43,7 @@ fn good(text: &str) -> Option<Fleet> {
     (well && sink.problems.is_empty() && !fleet.hosts.is_empty()).then_some(fleet)
 }
 
-/// A fleet's structure, without places in the file.
+/// Parses a fleet without places in the file.
 fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
     let mut building = Building { defaults: read.defaults, ..Building::default() };
     building.fleet.wrong = wrong;
@@ -61,7 +62,7 @@ fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
         sink.push(Problem::error(format!("not TOML: {}", error.message())).at(Place { file, at }, "here"));
     }
     let mut building = Building::default();
-    // A tree that is only half there makes more errors, which say nothing.
+    // A tree that was parsed only in part causes misleading errors.
     let mut nobody = Sink::default();
     let sink = match (errors.is_empty(), care) {
         (true, _) => sink,
@@ -143,7 +144,7 @@ pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
             read
         }
     };
-    // Plain ASCII needs an escape to be anything else.
+    // Plain ASCII is unsafe only with an escape.
     if (!text.is_ascii() || text.contains('\\'))
         && let Some((shown, flaw)) = serde_json::from_str(text).ok().as_ref().and_then(flaws::of_json)
     {
@@ -171,19 +172,19 @@ pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
 struct Building {
     defaults: Defaults,
     fleet: Fleet,
-    /// For each way over which the address is reached: the place in the fleet of the host that has it.
+    /// For each way to an address: the index of the host that has it.
     owners: HashMap<(Option<String>, IpAddr), usize>,
 }
 
 impl Building {
-    /// An entry of which nothing could be read.
+    /// Adds an entry of which nothing could be read.
     fn no_host(&mut self, place: usize, node: &Spanned<DeValue<'_>>) {
         let name = node.get_ref().as_table().and_then(|table| table.get("name")?.get_ref().as_str());
         let name = name.map_or_else(|| format!("host {}", place + 1), str::to_owned);
         self.fleet.wrong.push(Wrong::new(name, "it cannot be read"));
     }
 
-    /// Takes in further names; `here` says where one stands, if it stands in a file.
+    /// Adds further names; `here` returns the place of one in the file, if there is a file.
     fn names(
         &mut self,
         names: BTreeMap<String, Addresses>,
@@ -201,7 +202,7 @@ impl Building {
         self.fleet.names = names.into_iter().map(|(name, addresses)| (name, addresses.0)).collect();
     }
 
-    /// Takes in a host; `item` says where it stands, if it stands in a file.
+    /// Adds a host; `item` has its place in the file, if there is a file.
     fn host(&mut self, host: &HostFile, item: Option<&Item<HostFile>>, broken: bool, sink: &mut Sink) {
         let here = item.map(|item| item.place_of_value(&host.name));
         let at = |problem: Problem, place: Option<Place>, label: &str| match place {
@@ -233,7 +234,7 @@ impl Building {
             let help = "address = \"10.0.0.1\", or addresses = [\"10.0.0.1\", \"fd00::1\"]";
             sink.push(at(problem, here.clone(), "this host").help(help));
         }
-        // Private addresses mean something else behind another bastion.
+        // A private address means another host behind another bastion.
         let via = self.via(host, &addresses).map(|way| way.connect);
         for address in &addresses {
             if let Some(other) = self.owners.get(&(via.clone(), *address)) {
@@ -287,13 +288,13 @@ impl Building {
         Host { name: host.name.clone(), addresses, labels, roles, tags, agent, via }
     }
 
-    /// The way that the host shares with all that are reached by the same program.
+    /// Returns the way that all hosts with the same program share.
     fn via(&self, host: &HostFile, addresses: &[IpAddr]) -> Option<Way> {
         let connect = host.connect.as_ref().unwrap_or(&self.defaults.connect);
         if connect.is_empty() {
             return None;
         }
-        // Who wrote out a host's name and address names the same way as who had them filled in.
+        // A program with the host's name and address written out is the same way as one with placeholders.
         let own = addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
         let plain = |word: &String| {
             let named = own.iter().fold(word.clone(), |word, address| word.replace(address, "%h"));
@@ -307,7 +308,7 @@ impl Building {
         Some(Way { connect, at_once })
     }
 
-    /// How the agent is reached; `None` where that cannot be said.
+    /// Returns the connection to the agent; `None` if it is unknown.
     fn reach(&self, host: &HostFile, addresses: &[IpAddr]) -> Option<Reach> {
         let port = self.defaults.agent_port.unwrap_or(DEFAULT_PORT);
         let (at, port) = match &host.agent {

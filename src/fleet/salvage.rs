@@ -1,4 +1,5 @@
-//! Hosts out of a fleet that is wrong in part: whoever heals asks all that can be made out, and says which entries are no host.
+//! Finds valid hosts in a fleet with errors: healing asks all hosts that can be read, and reports the entries that
+//! are invalid.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -6,14 +7,14 @@ use serde_json::{Map, Value};
 use super::file::{Defaults, FleetFile, HostFile};
 use crate::plan::model::Host;
 
-/// An entry of a fleet of which no host could be made, or none that the fleet may have.
+/// An entry that is no valid host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// The host's name, as far as it is known; else which entry it is.
+    /// The host's name, if it is known; otherwise the index of the entry.
     pub name: String,
-    /// What is wrong with it.
+    /// The error.
     pub why: String,
-    /// The host that it names, if that can be read.
+    /// The host that the entry names, if that can be read.
     pub host: Option<Host>,
 }
 
@@ -23,7 +24,7 @@ impl Wrong {
     }
 }
 
-/// What can be made out of a command's output that is JSON and no fleet; with it the entries that are no hosts.
+/// Reads the valid hosts from a command's output that is JSON but no valid fleet; returns the invalid entries too.
 pub(super) fn from_json(text: &str) -> Option<(FleetFile, Vec<Wrong>)> {
     let Ok(Value::Object(root)) = serde_json::from_str(text) else { return None };
     let mut wrong = Vec::new();
@@ -41,7 +42,7 @@ pub(super) fn from_json(text: &str) -> Option<(FleetFile, Vec<Wrong>)> {
     ))
 }
 
-/// The keys of an object that can be read, without those that cannot; `first` are those without which nothing can.
+/// Reads the valid keys of an object; `first` are those without which it is useless.
 fn piecewise<T: DeserializeOwned>(value: &Value, first: &[&str]) -> Option<T> {
     let object = value.as_object()?;
     let mut kept = Map::new();

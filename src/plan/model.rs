@@ -137,7 +137,7 @@ pub struct Probe {
     /// The distribution of the moments of requests; plans of earlier versions had even ones.
     #[serde(default = "Arrivals::even")]
     pub arrivals: Arrivals,
-    /// A slower request counts as bad. Time counts from the moment at which it was due.
+    /// A request that takes longer, from when it was sent, counts as bad.
     pub timeout: Span,
     /// Connections.
     pub connection: Connection,

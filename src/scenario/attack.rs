@@ -1,4 +1,4 @@
-//! `[[attack]]` and `[attack_defaults]`: what is done to whom, and how long each phase is.
+//! `[[attack]]` and `[attack_defaults]`: faults, their targets, and the duration of each phase.
 
 use std::borrow::Cow;
 
@@ -9,21 +9,21 @@ use serde::{Deserialize, Deserializer, de};
 use super::spot::Spot;
 use crate::plan::model::{Approve, Then};
 
-/// How long the parts of attacks are, unless the scenario says otherwise.
+/// Durations of the phases of attacks, unless the scenario sets others.
 pub mod defaults {
     use firedrill_wire::Span;
 
-    /// How long objectives must hold before the fault.
+    /// Time before the fault in which objectives must hold.
     pub const BASELINE: Span = Span::secs(10);
-    /// How long recovery is measured.
+    /// Time in which recovery is measured.
     pub const RECOVERY: Span = Span::secs(30);
-    /// How long the system must be healthy before the next attack.
+    /// Time in which the system must be healthy before the next attack.
     pub const SETTLE: Span = Span::ZERO;
-    /// It must have become so within this time.
+    /// Maximum time until it has been healthy for that long.
     pub const SETTLE_WITHIN: Span = Span::secs(300);
 }
 
-/// One act of a drill: baseline, fault, recovery, settle.
+/// One attack of a drill: baseline, fault, recovery, settle.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attack {
@@ -34,73 +34,73 @@ pub struct Attack {
     /// The target whose groups are attacked one after another; it needs `group_by`.
     #[serde(default)]
     pub for_each: Option<Spot<String>>,
-    /// What is done: one kind with its parameters.
+    /// The fault: one kind with its parameters.
     #[serde(default)]
     pub fault: Option<Spot<Fault>>,
-    /// What is done, where it is several at once: each a kind with its parameters, and its own `at` and `hold`.
+    /// Several faults at once: each a kind with its parameters, and its own `at` and `hold`.
     #[serde(default)]
     pub faults: Vec<Spot<FaultAt>>,
-    /// How long objectives must hold before the fault; 10s unless given.
+    /// Time before the fault in which objectives must hold; default 10s.
     #[serde(default)]
     pub baseline: Option<Spot<Span>>,
-    /// How long the fault holds.
+    /// Duration of the fault.
     #[serde(default)]
     pub hold: Option<Spot<Span>>,
-    /// How long recovery is measured; 30s unless given.
+    /// Time in which recovery is measured; default 30s.
     #[serde(default)]
     pub recovery: Option<Spot<Span>>,
-    /// How long the system must be healthy before the next attack; no time unless given.
+    /// Time in which the system must be healthy before the next attack; default 0s.
     #[serde(default)]
     pub settle: Option<Spot<Span>>,
-    /// It must have become so within this time, or the run stops; 5m unless given.
+    /// Maximum time until the system has settled; otherwise the run stops. Default 5m.
     #[serde(default)]
     pub settle_within: Option<Spot<Span>>,
-    /// The objectives that it is judged by; all unless given.
+    /// The objectives that judge this attack; default all.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
-    /// Earlier attacks that must have run and not been violated; else it is not run.
+    /// Earlier attacks that must have run without being violated; otherwise this one does not run.
     #[serde(default)]
     pub needs: Vec<Spot<String>>,
-    /// After a violated verdict; `continue` unless given.
+    /// The next step after a violated verdict; default `continue`.
     #[serde(default)]
     pub on_violated: Option<Then>,
-    /// After an unknown verdict; `continue` unless given.
+    /// The next step after an unknown verdict; default `continue`.
     #[serde(default)]
     pub on_unknown: Option<Then>,
-    /// People who must agree just before it.
+    /// The approval that is needed just before this attack.
     #[serde(default)]
     pub approve: Option<Spot<Approve>>,
 }
 
-/// What attacks have unless they say otherwise.
+/// Defaults of attacks.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttackDefaults {
-    /// How long objectives must hold before the fault.
+    /// Time before the fault in which objectives must hold.
     #[serde(default)]
     pub baseline: Option<Spot<Span>>,
-    /// How long the fault holds.
+    /// Duration of the fault.
     #[serde(default)]
     pub hold: Option<Spot<Span>>,
-    /// How long recovery is measured.
+    /// Time in which recovery is measured.
     #[serde(default)]
     pub recovery: Option<Spot<Span>>,
-    /// How long the system must be healthy before the next attack.
+    /// Time in which the system must be healthy before the next attack.
     #[serde(default)]
     pub settle: Option<Spot<Span>>,
-    /// It must have become so within this time, or the run stops.
+    /// Maximum time until the system has settled; otherwise the run stops.
     #[serde(default)]
     pub settle_within: Option<Spot<Span>>,
-    /// The objectives that attacks are judged by.
+    /// The objectives that judge attacks.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
-    /// After a violated verdict.
+    /// The next step after a violated verdict.
     #[serde(default)]
     pub on_violated: Option<Then>,
-    /// After an unknown verdict.
+    /// The next step after an unknown verdict.
     #[serde(default)]
     pub on_unknown: Option<Then>,
-    /// People who must agree just before each attack.
+    /// The approval that is needed just before each attack.
     #[serde(default)]
     pub approve: Option<Spot<Approve>>,
 }
@@ -108,11 +108,11 @@ pub struct AttackDefaults {
 /// One fault of several.
 #[derive(Clone, Debug)]
 pub struct FaultAt {
-    /// What is done.
+    /// The fault.
     pub fault: Fault,
-    /// So long after the fault phase began.
+    /// Offset from the start of the fault phase.
     pub at: Span,
-    /// How long it holds; to the end of the attack's hold unless given.
+    /// Duration of the fault; default: to the end of the attack's hold.
     pub hold: Option<Span>,
 }
 
@@ -170,7 +170,7 @@ impl JsonSchema for FaultAt {
     }
 }
 
-/// Reads a table's value as the parameters of the fault that its key names.
+/// Reads a table's value as the parameters of the fault kind that its key names.
 struct Tagged<'k>(&'k str);
 
 impl<'de> de::DeserializeSeed<'de> for Tagged<'_> {

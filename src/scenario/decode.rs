@@ -1,7 +1,7 @@
-//! A tree becomes a typed value, and every error in it is found.
+//! Decodes a tree into a typed value, and finds every error in it.
 //!
-//! Serde stops at the first error. So what an error points at is taken out of the tree, and the rest is tried again,
-//! until nothing is wrong any more or nothing can be taken out.
+//! Serde stops at the first error. So the part that an error points at is removed from the tree, and the rest is
+//! decoded again, until there are no more errors or nothing can be removed.
 
 use serde::de::DeserializeOwned;
 use toml::{Spanned, de::DeValue};
@@ -11,21 +11,21 @@ use super::{
     tree::{self, Found, Step},
 };
 
-/// Words that the language will have and this build does not.
+/// Words that are reserved for later versions of the language.
 const LATER: [&str; 2] = ["alert", "detect_within"];
 
-/// What is missing in an entry of `faults` that names no kind.
+/// Name of the missing key in an entry of `faults` without a kind.
 pub(crate) const A_KIND: &str = "a kind of fault";
 
-/// What became of a tree.
+/// The result of decoding a tree.
 pub(crate) struct Decoded<T> {
     /// The value, as far as it could be read.
     pub(crate) value: Option<T>,
-    /// Something of it was wrong, and has been reported.
+    /// Whether there were errors, which have been reported.
     pub(crate) broken: bool,
 }
 
-/// Reads `root` as a `T`, and reports all that is wrong with it; `what` names it in messages (`probe`).
+/// Decodes `root` as a `T` and reports all errors in it; `what` names it in messages (`probe`).
 pub(crate) fn decode<T: DeserializeOwned>(
     root: &Spanned<DeValue<'_>>,
     file: FileId,
@@ -34,7 +34,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
 ) -> Decoded<T> {
     let mut tree = root.clone();
     let mut broken = false;
-    // Keys that were taken out of the table with that path: they are not missing, only wrong.
+    // Keys that were removed from the table with that path: they are not missing, only wrong.
     let mut excused: Vec<(Vec<Step>, String)> = Vec::new();
     loop {
         let error = match T::deserialize(toml::de::ValueDeserializer::from(tree.clone())) {
@@ -53,7 +53,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
     }
 }
 
-/// What will be missing only because of what was found.
+/// Returns the keys that will be missing only because of an error found before.
 fn excuses(told: &Told, found: &Found) -> Vec<(Vec<Step>, String)> {
     let Some((last, table)) = found.path.split_last() else { return Vec::new() };
     let mut keys = Vec::new();
@@ -100,7 +100,7 @@ fn report(
                 .help(help)
         }
         Told::UnknownKind { name, known } => {
-            // A kind that stands in a list of faults is reported at its parameters; the key is what is wrong.
+            // A kind in a list of faults is reported at its parameters, but the error is its key.
             let at = match found.path.last() {
                 Some(Step::Key(key)) if !found.key && key == name => tree::key_span(tree, &found.path),
                 _ => None,
@@ -125,7 +125,7 @@ fn report(
     });
 }
 
-/// The table with that path, as people would name it: `probe`, `http of probe`.
+/// Names the table with that path for people: `probe`, `http of probe`.
 fn within(what: &str, table: &[Step]) -> String {
     let key = table.iter().rev().find_map(|step| match step {
         Step::Key(key) => Some(key.as_str()),
@@ -134,7 +134,7 @@ fn within(what: &str, table: &[Step]) -> String {
     key.map_or_else(|| what.to_owned(), |key| format!("`{key}` of {what}"))
 }
 
-/// What serde said, as data.
+/// Serde's message, as data.
 enum Told {
     UnknownKey { name: String, known: Vec<String> },
     UnknownKind { name: String, known: Vec<String> },
@@ -162,7 +162,7 @@ impl From<&str> for Told {
     }
 }
 
-/// Without the names that types have in the program.
+/// Removes the names of Rust types.
 fn plain(message: &str) -> String {
     let Some((before, after)) = message.split_once("expected ") else { return message.to_owned() };
     let wanted = match after.split_whitespace().next() {

@@ -1,4 +1,4 @@
-//! Problems of files: what is wrong, where, and what would be right. All of them, in one go.
+//! Problems of files: the error, its place, and the correction. All of them at once.
 //!
 //! Collects and prints; never decides what a problem is.
 
@@ -20,7 +20,7 @@ mod text;
 pub use super::suggest::{nearest, suggest};
 pub use json::{JsonEnd, JsonProblem};
 
-/// Which of the files that were read.
+/// Index of a file among those that were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub(crate) usize);
 
@@ -33,19 +33,19 @@ pub struct Place {
     pub at: Range<usize>,
 }
 
-/// A file as it was read.
+/// A file that was read.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// As it was named.
+    /// Its path, as it was given.
     pub name: String,
-    /// What it says.
+    /// Its text.
     pub text: Arc<str>,
-    /// Where its lines begin; found when first asked for.
+    /// The offsets of its lines; computed when first needed.
     lines: OnceLock<Vec<usize>>,
 }
 
 impl Source {
-    /// The line of a byte, from 1. A file with many problems is gone through once.
+    /// Returns the line of a byte, from 1. The file is scanned once, also for many problems.
     fn line(&self, byte: usize) -> usize {
         let starts = self.lines.get_or_init(|| {
             let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
@@ -55,17 +55,17 @@ impl Source {
     }
 }
 
-/// Whether something prevents the run.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// It prevents the run.
     Error,
-    /// Good to know beforehand.
+    /// It is a warning.
     Warning,
 }
 
-/// Something that is wrong, or good to know.
+/// An error or a warning.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub(crate) severity: Severity,
@@ -77,7 +77,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Something that prevents the run.
+    /// Creates an error.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
         Self {
@@ -90,13 +90,13 @@ impl Problem {
         }
     }
 
-    /// Something that is good to know.
+    /// Creates a warning.
     #[must_use]
     pub fn warning(message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
-    /// Where it is, and what the caret says.
+    /// Sets the place, and the text at the caret.
     #[must_use]
     pub fn at(mut self, place: Place, label: impl Into<String>) -> Self {
         self.place = Some(place);
@@ -104,14 +104,14 @@ impl Problem {
         self
     }
 
-    /// What would be right.
+    /// Sets the correction.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Another place that has to do with it.
+    /// Adds a related place.
     #[must_use]
     pub fn also(mut self, place: Place, label: impl Into<String>) -> Self {
         self.also.push((place, label.into()));
@@ -119,7 +119,7 @@ impl Problem {
     }
 }
 
-/// Where problems are collected.
+/// Collects problems.
 #[derive(Debug, Default)]
 pub struct Sink {
     pub(crate) sources: Vec<Source>,
@@ -129,17 +129,17 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Notes a problem.
+    /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
-    /// Nothing of that place is shown.
+    /// Hides a place from all messages and excerpts.
     pub(crate) fn hide(&mut self, place: Place) {
         self.hidden.push(place);
     }
 
-    /// That text is shown nowhere, unless it is so short that it stands everywhere.
+    /// Hides a text from all messages, unless it is so short that it would match everywhere.
     pub(crate) fn hide_text(&mut self, secret: &str) {
         const SHORT: usize = 4;
         if secret.len() >= SHORT {
@@ -147,37 +147,37 @@ impl Sink {
         }
     }
 
-    /// A message without secrets.
+    /// Returns a message without secrets.
     fn harmless(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 
-    /// Takes in a file.
+    /// Adds a file.
     pub fn add_source(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
         self.sources.push(Source { name: name.into(), text: text.into(), lines: OnceLock::new() });
         FileId(self.sources.len() - 1)
     }
 
-    /// Whether something prevents the run.
+    /// Whether there are errors.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.errors() > 0
     }
 
-    /// How many things prevent the run.
+    /// Returns the number of errors.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
 
-    /// Warnings as lines of text, for the plan.
+    /// Returns the warnings as lines of text, for the plan.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let warnings = self.problems.iter().filter(|problem| problem.severity == Severity::Warning);
         warnings.map(|problem| self.harmless(&problem.message)).collect()
     }
 
-    /// Everything, ready to be shown: errors first, then by file and place.
+    /// Returns all problems, ready to be shown: errors first, then by file and place.
     #[must_use]
     pub fn into_report(mut self) -> Report {
         let mut problems = std::mem::take(&mut self.problems);
@@ -203,7 +203,7 @@ impl Sink {
 
 /// Maximum number of equal problems that are all shown …
 const ALIKE: usize = 5;
-/// … and of more so many, with the lines of some of the others.
+/// … and number that is shown of more problems; some of the others are listed by their lines.
 const ALIKE_SHOWN: usize = 3;
 const LINES: usize = 10;
 
@@ -215,26 +215,27 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether something in it prevents the run.
+    /// Whether there are errors.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.counts().0 > 0
     }
 
-    /// Whether there is nothing to say.
+    /// Whether there are no problems.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// How many errors and warnings.
+    /// Returns the numbers of errors and warnings.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
         (errors, self.problems.len() - errors)
     }
 
-    /// As text for people, with carets. Of many problems that say the same, a few are shown, and the lines of the others.
+    /// Formats the problems for people, with carets. Of many equal problems, a few are shown in full and some by
+    /// their lines.
     #[must_use]
     pub fn render(&self, colour: bool, width: usize) -> String {
         let kind = |one: &Problem| {
@@ -260,7 +261,7 @@ impl Report {
         shown
     }
 
-    /// Problems like those before, as one line.
+    /// Formats further equal problems as one line.
     fn same_again(&self, rest: &[&Problem]) -> String {
         let message = rest.first().map_or("", |one| one.message.as_str());
         let places = rest.iter().filter_map(|one| located(&self.sources, one.place.as_ref()?));
@@ -272,7 +273,7 @@ impl Report {
         format!("… and {} times more: {}{lines}\n\n", rest.len(), crate::terminal::harmless(message))
     }
 
-    /// As data for machines.
+    /// Returns the problems as data for machines.
     #[must_use]
     pub fn items(&self) -> Vec<JsonProblem> {
         self.problems.iter().map(|one| JsonProblem::new(one, &self.sources)).collect()
@@ -290,12 +291,12 @@ impl fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
-/// An `s` where there is not exactly one.
+/// Returns `s` unless there is exactly one.
 pub(crate) const fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
 
-/// The file of a place, and those of its bytes that are within the text, on character boundaries, and on one line.
+/// Returns the file of a place, and its bytes limited to the text, to character boundaries, and to one line.
 fn located<'s>(sources: &'s [Source], place: &Place) -> Option<(&'s Source, Range<usize>)> {
     let source = sources.get(place.file.0)?;
     let text = &source.text;

@@ -1,11 +1,11 @@
-//! What is said twice: an error that shows both places, because neither is surely the one that is meant.
+//! Duplicate definitions: an error shows both places, because it is not known which one is intended.
 
 use super::{
     diagnose::{Problem, Sink},
     spot::Item,
 };
 
-/// Takes in an item, unless one of that name is there already.
+/// Adds an item, unless one of that name exists already.
 pub(crate) fn add<T>(all: &mut Vec<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
     match all.iter().find(|other| other.name == item.name) {
         Some(other) => refuse(other, &item, what, sink),
@@ -13,7 +13,7 @@ pub(crate) fn add<T>(all: &mut Vec<Item<T>>, item: Item<T>, what: &str, sink: &m
     }
 }
 
-/// Takes in what may stand only once over all files.
+/// Sets an item that may exist only once in all files.
 pub(crate) fn set<T>(single: &mut Option<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
     match single {
         Some(other) => refuse(other, &item, what, sink),

@@ -1,5 +1,5 @@
-//! Refuses texts that nobody could show as they are: control characters, line breaks, marks that reverse or hide, and
-//! what is endless. What a scenario or a fleet says ends on terminals, in syslog, at logins and in reports.
+//! Refuses texts that cannot be shown safely: with control characters, line breaks, marks that reverse or hide text,
+//! or of excessive length. Texts of scenarios and fleets are shown on terminals, in syslog, at logins and in reports.
 
 use firedrill_wire::text::{NAME_MOST, TEXT_MOST, clean, flaw, joined};
 use toml::{
@@ -9,13 +9,13 @@ use toml::{
 
 use super::diagnose::{FileId, Place, Problem, Sink};
 
-/// Keys of probes whose texts go to a server byte by byte.
+/// Keys of probes whose texts are sent to a server byte by byte.
 const AS_IT_IS: [&str; 3] = ["body", "contains", "headers"];
 
 /// Keys whose texts may have several lines, which are joined.
 const PROSE: [&str; 2] = ["about", "hypothesis"];
 
-/// Where a text stands.
+/// The place of a text in the file.
 #[derive(Clone, Copy)]
 struct Under<'k> {
     /// The key of the file's own table.
@@ -24,7 +24,7 @@ struct Under<'k> {
     key: &'k str,
 }
 
-/// Refuses what is wrong with the texts and keys of a file.
+/// Refuses unsafe texts and keys of a file.
 pub(crate) fn refuse(table: &DeTable<'_>, file: FileId, sink: &mut Sink) {
     for (key, node) in table {
         check(key.get_ref(), NAME_MOST, key.span(), file, sink);
@@ -66,7 +66,7 @@ fn check(text: &str, most: usize, at: std::ops::Range<usize>, file: FileId, sink
     sink.push(Problem::error(message).at(Place { file, at }, "this text").help(help));
 }
 
-/// The first flaw among texts and keys of JSON, with its text.
+/// Returns the first unsafe text or key of JSON, with the flaw.
 pub(crate) fn of_json(json: &serde_json::Value) -> Option<(String, String)> {
     let wrong = |text: &str| flaw(text, TEXT_MOST).map(|flaw| (clean(text, 40).into_owned(), flaw));
     match json {

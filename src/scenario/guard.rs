@@ -1,4 +1,4 @@
-//! `[guard]`: how much may be harmed at any instant, and what aborts a run.
+//! `[guard]`: limits of the blast radius, and abort conditions.
 
 use std::collections::BTreeMap;
 
@@ -8,41 +8,42 @@ use serde::Deserialize;
 
 use super::spot::Spot;
 
-/// How much may be harmed at any instant, and what aborts the run and heals everything.
+/// Limits of the blast radius, and conditions that abort the run and heal everything.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// At most this share of each group of hosts may be under a fault at any instant.
+    /// Maximum share of each group of hosts that may be under a fault at any instant.
     #[serde(default)]
     pub max_share: Option<Spot<MaxShare>>,
-    /// So many hosts of a role stay without a fault at any instant.
+    /// Minimum number of hosts of a role that stay without a fault at any instant.
     #[serde(default)]
     pub keep: BTreeMap<String, Spot<u32>>,
-    /// Conditions, any of which aborts the run.
+    /// Conditions, each of which aborts the run.
     #[serde(default)]
     pub abort: Vec<Spot<Abort>>,
-    /// A condition that could not be evaluated for so long aborts too.
+    /// A condition that could not be evaluated for this time aborts the run too.
     #[serde(default)]
     pub blind_for: Option<Spot<Span>>,
 }
 
-/// At most this share of each group of hosts.
+/// Maximum share of each group of hosts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaxShare {
-    /// What makes the groups: `role`, `provider`, `region`, `zone` or any other label; `fleet` is one group of all hosts.
+    /// The label that makes the groups: `role`, `provider`, `region`, `zone` or any other; `fleet` is one group of
+    /// all hosts.
     pub of: Spot<String>,
     /// The share.
     pub share: Spot<Share>,
 }
 
-/// A condition that aborts.
+/// An abort condition.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {
-    /// Over which probe.
+    /// Its probe.
     pub probe: Spot<String>,
-    /// Abort when less than this share is good …
+    /// The run is aborted if the share of good requests is below this …
     pub good_below: Spot<Share>,
     /// … over this time.
     pub over: Spot<Span>,

@@ -1,7 +1,7 @@
-//! Where a scenario has secrets in clear, so that no message, excerpt or plan repeats them.
+//! Finds secrets in clear text in a scenario, so that no message, excerpt or plan repeats them.
 //!
-//! By the place for requests as they should be, by the name for any other value, so that a misspelt table hides too; and line by
-//! line where a file is no TOML. Never decides what is wrong.
+//! In valid requests they are found by their place; in other values by the name of the key, so that a misspelt table
+//! is covered too; and line by line if a file is not valid TOML. Never decides what is an error.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -20,10 +20,10 @@ use super::{
     tree,
 };
 
-/// Keys that are called like secrets and say where one lies.
+/// Keys that are named like secrets but contain the place of one.
 const PLACES: [&str; 4] = ["secret_file", "secret_env", "secrets", "bearer"];
 
-/// Notes what of a file is not to be shown.
+/// Marks the parts of a file that must not be shown.
 pub(super) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound: bool, sink: &mut Sink) {
     let root = Spanned::new(table.span(), DeValue::Table(table.get_ref().clone()));
     let mut hide = |at: Range<usize>, secret: Option<&str>| {
@@ -71,9 +71,9 @@ pub(super) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
 enum Kind<'w> {
     Url,
     Header(&'w str),
-    /// The whole value, whatever it looks like.
+    /// The whole value, always.
     Secret,
-    /// Only here: elsewhere the same word may mean something else.
+    /// Only at this place, because the same word may mean something else in other places.
     Named,
     Other,
 }
@@ -97,7 +97,7 @@ fn place(word: &Word) -> Kind<'_> {
     }
 }
 
-/// A request with that URL, or with that header.
+/// A request with that URL or that header.
 fn probe(url: &str, header: Option<(&str, &String)>, names: &BTreeMap<String, Secret>) -> HttpProbe {
     HttpProbe {
         url: url.to_owned(),
@@ -112,7 +112,7 @@ fn probe(url: &str, header: Option<(&str, &String)>, names: &BTreeMap<String, Se
     }
 }
 
-/// Where a text stands in a value of a file; all of the value, where that is written in another way.
+/// Returns the positions of a text in a value of a file; the whole value if it is written with escapes.
 fn within(raw: &str, text: &str, start: usize) -> Vec<Range<usize>> {
     let mut found: Vec<_> =
         raw.match_indices(text).map(|(at, text)| start + at..start + at + text.len()).collect();
@@ -122,7 +122,7 @@ fn within(raw: &str, text: &str, start: usize) -> Vec<Range<usize>> {
     found
 }
 
-/// In a file that is no TOML: what follows a name of a secret, and the query of anything that looks like a URL.
+/// In a file that is not valid TOML: the text after a secret's name, and the query of anything that looks like a URL.
 fn lines(text: &str) -> Vec<Range<usize>> {
     let mut all = Vec::new();
     let mut start = 0;
@@ -150,7 +150,7 @@ fn lines(text: &str) -> Vec<Range<usize>> {
     all
 }
 
-/// A text with every byte of those places covered; places of all others, and lines, stay where they are.
+/// Returns a text in which every byte of these places is covered. All positions and lines stay the same.
 pub(super) fn covered(text: &str, places: &[Range<usize>], secrets: &[String]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let found = secrets

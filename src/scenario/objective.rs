@@ -1,4 +1,4 @@
-//! `[objectives.X]`: what must hold.
+//! `[objectives.X]`: goals for probes.
 
 use firedrill_wire::{Share, Span};
 use schemars::JsonSchema;
@@ -7,14 +7,14 @@ use serde::Deserialize;
 use super::spot::Spot;
 use crate::plan::model::{GOOD_AT, Goal, Phase};
 
-/// Something that must hold of a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
+/// An objective for a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
 /// `recover_within`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
-    /// The probe that it is over.
+    /// Its probe.
     pub probe: Spot<String>,
-    /// At least this share of requests is good.
+    /// Minimum share of good requests.
     #[serde(default)]
     pub good: Option<Spot<Share>>,
     /// This quantile of the latency of good requests (between 0 and 1) …
@@ -32,18 +32,18 @@ pub struct Objective {
     /// last longer.
     #[serde(default)]
     pub recover_within: Option<Spot<Span>>,
-    /// For `mitigate_within` and `recover_within`: it is good again from this share of good requests on; 90 % unless
-    /// given.
+    /// For `mitigate_within` and `recover_within`: the share of good requests from which the system counts as good
+    /// again; default 90 %.
     #[serde(default)]
     pub good_at: Option<Spot<Share>>,
-    /// In which phases it is judged; fault and recovery unless given. Of no meaning for `mitigate_within` and
+    /// The phases in which it is judged; default fault and recovery. Without meaning for `mitigate_within` and
     /// `recover_within`.
     #[serde(default)]
     pub during: Option<Spot<Vec<Phase>>>,
 }
 
 impl Objective {
-    /// What must hold; `None` unless exactly one goal is given, and wholly.
+    /// Returns the goal; `None` unless exactly one goal is given completely.
     #[must_use]
     pub fn goal(&self) -> Option<Goal> {
         let latency = match (&self.quantile, &self.below) {
@@ -65,13 +65,13 @@ impl Objective {
         goals.next().is_none().then_some(goal)
     }
 
-    /// From which share of good requests on it is good again.
+    /// Returns the share of good requests from which the system counts as good again.
     #[must_use]
     pub fn good_at(&self) -> Share {
         self.good_at.as_ref().map_or(GOOD_AT, |share| share.value)
     }
 
-    /// In which phases it is judged.
+    /// Returns the phases in which it is judged.
     #[must_use]
     pub fn during(&self) -> Vec<Phase> {
         match (&self.during, self.goal()) {

@@ -1,6 +1,6 @@
-//! `[params]`: typed values that a scenario leaves open, and `{ param = "x" }`, which may stand for any value.
+//! `[params]`: typed values that a scenario leaves open, and `{ param = "x" }`, which may replace any value.
 //!
-//! Values are put in place in the parsed tree, before it gets its types; never text into text.
+//! Values are filled into the parsed tree, before it is decoded; never into text.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Range};
 
@@ -21,18 +21,18 @@ use super::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Param {
-    /// What its values are.
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: Spot<Kind>,
-    /// Its value unless one is given.
+    /// Its value unless another is given.
     #[serde(default)]
     pub default: Option<Spot<Loose>>,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub about: Option<String>,
 }
 
-/// What a parameter's values are.
+/// The type of a parameter's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -59,7 +59,7 @@ impl Kind {
         }
     }
 
-    /// The text as it stands in plans, if it is one of this kind's values.
+    /// Returns the text for plans, if it is a valid value of this type.
     fn read(self, text: &str) -> Option<String> {
         match self {
             Self::Duration => text.parse::<Span>().ok().map(|span| span.to_string()),
@@ -71,7 +71,7 @@ impl Kind {
     }
 }
 
-/// A default as the file has it.
+/// A default value in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loose {
     /// In quotes.
@@ -127,14 +127,14 @@ impl JsonSchema for Loose {
     }
 }
 
-/// What each parameter stands for in this run; `None` where it has no value, which was reported.
+/// The values of parameters in this run; `None` for one without a value, which was reported.
 #[derive(Debug, Default)]
 pub(crate) struct Params {
     values: BTreeMap<String, (Kind, Option<String>)>,
 }
 
 impl Params {
-    /// Settles every parameter: the value that was given, else its default.
+    /// Determines the value of every parameter: the given one, otherwise its default.
     pub(crate) fn settle(
         items: &[Item<Param>],
         wrong: &[String],
@@ -196,14 +196,15 @@ impl Params {
         Self { values }
     }
 
-    /// The values, as text.
+    /// Returns the values as text.
     pub(crate) fn texts(&self) -> BTreeMap<String, String> {
         let settled =
             self.values.iter().filter_map(|(name, (_, value))| Some((name.clone(), value.clone()?)));
         settled.collect()
     }
 
-    /// Puts values in the place of every `{ param = "x" }` below. Those without a value go, and the answer is `true`.
+    /// Replaces every `{ param = "x" }` below by its value. Those without a value are removed; then it returns
+    /// `true`.
     pub(crate) fn fill<'v>(&'v self, node: &mut Spanned<DeValue<'v>>, file: FileId, sink: &mut Sink) -> bool {
         let at = node.span();
         match node.get_mut() {
@@ -237,7 +238,7 @@ impl Params {
         }
     }
 
-    /// Whether the value itself has to go, and whether something below it went.
+    /// Returns whether the value itself has to be removed, and whether something below it was removed.
     fn fill_one<'v>(
         &'v self,
         node: &mut Spanned<DeValue<'v>>,
@@ -262,7 +263,7 @@ impl Params {
     }
 }
 
-/// The parameter's name, where the value is `{ param = "x" }`.
+/// Returns the parameter's name, if the value is `{ param = "x" }`.
 fn reference(node: &Spanned<DeValue<'_>>) -> Option<(String, Range<usize>)> {
     let table = node.get_ref().as_table().filter(|table| table.len() == 1)?;
     let name = table.get("param")?;

@@ -1,4 +1,4 @@
-//! `[probes.X]`: what is measured, how often and from where.
+//! `[probes.X]`: measurements, their rate and their vantages.
 
 use firedrill_wire::{
     Span,
@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::spot::Spot;
 
-/// A measurement repeated at a fixed rate, open loop: a request is sent when it is due, whatever became of those before, so
-/// that a system that stalls cannot hide it. Exactly one of `http` and `tcp` is needed.
+/// An open-loop measurement at a fixed rate: each request is sent when it is due, without waiting for earlier ones,
+/// so that a stalled system cannot hide its stall. Exactly one of `http` and `tcp` is needed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
@@ -23,8 +23,8 @@ pub struct Probe {
     /// Requests a second at each vantage.
     #[schemars(range(min = 0.1, max = 20_000.0))]
     pub rate: Spot<f64>,
-    /// `poisson`: at random moments, as users come. `even`: at equal distances, which can keep in step with a balancer or
-    /// another probe and then measures one part of the system only.
+    /// `poisson`: at random moments, like real users. `even`: at equal distances, which can stay in step with a
+    /// balancer or another probe and then measures one part of the system only.
     #[serde(default)]
     pub arrivals: Arrivals,
     /// A request that takes longer, from when it was sent, is bad.
@@ -47,7 +47,7 @@ impl Probe {
         vec![Spot { value: crate::plan::model::COORDINATOR.to_owned(), at: 0..0 }]
     }
 
-    /// What is asked; `None` unless exactly one kind is given.
+    /// Returns the request; `None` unless exactly one kind is given.
     #[must_use]
     pub fn kind(&self) -> Option<ProbeKind> {
         match (&self.http, &self.tcp) {
@@ -57,7 +57,7 @@ impl Probe {
         }
     }
 
-    /// The probe as a vantage gets it, if that is what it asks; names are looked up by the vantage.
+    /// Returns the probe for a vantage, with that kind of request; the vantage resolves names.
     #[must_use]
     pub fn spec(&self, name: &str, kind: ProbeKind) -> ProbeSpec {
         ProbeSpec {

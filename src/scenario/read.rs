@@ -1,4 +1,4 @@
-//! Reads a scenario and what it includes, table by table.
+//! Reads a scenario and its includes, table by table.
 
 use std::{
     ops::Range,
@@ -23,26 +23,26 @@ use super::{
 };
 use crate::text::{self, Text};
 
-/// Files larger than this are not scenarios.
+/// Maximum size of a file, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Names a folder below which files may be included, besides the scenario's own.
+/// Environment variable with a folder below which files may be included, besides the scenario's own.
 const ROOT_VARIABLE: &str = "FIREDRILL_ROOT";
 
-/// Keys that only the file has that is run, not the files that it includes.
+/// Keys that are allowed only in the main file, not in included ones.
 const MAIN_ONLY: [&str; 4] = ["name", "hypothesis", "ci", "attack"];
 
-/// Reads a scenario with its includes; `given` are the parameters' values. All that is wrong goes to `sink`.
+/// Reads a scenario with its includes; `given` are the parameters' values. All errors go to `sink`.
 #[must_use]
 pub fn read(path: &Path, given: &[(String, String)], sink: &mut Sink) -> Scenario {
     let mut files = Files { roots: roots(path), ..Files::default() };
     files.load(path, None, sink);
-    // The texts leave the sink for as long as trees borrow from them, so that problems can be noted meanwhile.
+    // The texts are kept outside of the sink, because trees borrow from them while problems are added.
     let texts: Vec<_> = sink.sources.iter().map(|source| std::sync::Arc::clone(&source.text)).collect();
     let mut trees = Vec::new();
     for &id in &files.order {
         let (table, errors) = DeTable::parse_recoverable(&texts[id.0]);
-        // Errors of syntax were reported by `load`; a tree that is only half there would make more of them.
+        // Syntax errors were reported by `load`; a tree that was parsed only in part would cause misleading ones.
         if errors.is_empty() && version_is_known(id, table.get_ref(), sink) {
             trees.push((id, table.into_inner()));
         }
@@ -67,7 +67,7 @@ pub fn read(path: &Path, given: &[(String, String)], sink: &mut Sink) -> Scenari
     scenario
 }
 
-/// What the file that is run must have.
+/// Reports keys that the main file lacks.
 fn needed(file: FileId, table: &DeTable<'_>, sink: &mut Sink) {
     let examples = [
         ("name", "`name` is missing", "name = \"ci-checkout\""),
@@ -80,7 +80,7 @@ fn needed(file: FileId, table: &DeTable<'_>, sink: &mut Sink) {
     }
 }
 
-/// The files, in the order in which their tables count: what is included comes before what includes it.
+/// The files, in the order of their tables: included files come before the file that includes them.
 #[derive(Default)]
 struct Files {
     /// Every included file must lie below one of these folders.
@@ -145,7 +145,7 @@ impl Files {
     }
 }
 
-/// The files that a tree includes; what is wrong with the list is reported where the tree is read.
+/// Returns the files that a tree includes. Errors in the list are reported when the tree is read.
 fn includes(table: &Spanned<DeTable<'_>>) -> Vec<(String, Range<usize>)> {
     let Some(include) = table.get_ref().get("include") else { return Vec::new() };
     let one = std::slice::from_ref(include);
@@ -153,7 +153,7 @@ fn includes(table: &Spanned<DeTable<'_>>) -> Vec<(String, Range<usize>)> {
     list.iter().filter_map(|entry| Some((entry.get_ref().as_str()?.to_owned(), entry.span()))).collect()
 }
 
-/// The folders below which files are included: the scenario's own, and the one that the environment names.
+/// Returns the folders below which files may be included: the scenario's own, and the one from the environment.
 fn roots(scenario: &Path) -> Vec<PathBuf> {
     let own = std::fs::canonicalize(scenario).ok().and_then(|real| real.parent().map(Path::to_path_buf));
     let named = std::env::var_os(ROOT_VARIABLE).filter(|root| !root.is_empty());
@@ -350,7 +350,7 @@ impl<'v> Reader<'v, '_> {
         }
     }
 
-    /// The entries of a table of tables, in the file's order.
+    /// Returns the entries of a table of tables, in the file's order.
     fn table<'n>(
         &mut self,
         id: FileId,
@@ -369,7 +369,7 @@ impl<'v> Reader<'v, '_> {
         }
     }
 
-    /// An item with its parameters filled in.
+    /// Decodes an item with its parameters filled in.
     fn item<T: DeserializeOwned>(
         &mut self,
         file: FileId,
@@ -378,7 +378,7 @@ impl<'v> Reader<'v, '_> {
         node: &Spanned<DeValue<'v>>,
         what: &str,
     ) -> Option<Item<T>> {
-        // A wrapper, so that the whole value may be a parameter too.
+        // The wrapper lets a parameter replace the whole value.
         let mut holder = Spanned::new(node.span(), DeValue::Array(toml::de::DeArray::new()));
         if let DeValue::Array(array) = holder.get_mut() {
             array.push(node.clone());

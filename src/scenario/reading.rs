@@ -1,4 +1,4 @@
-//! Reading one table at a time, for files whose parameters need no filling in.
+//! Reads one table at a time, for files without parameters.
 
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ pub(crate) fn item<T: DeserializeOwned>(
     decoded.value.map(|value| Item { name, file, at, value, broken: decoded.broken, words })
 }
 
-/// Reads the value of a key, if it is there.
+/// Reads the value of a key, if it exists.
 pub(crate) fn key<T: DeserializeOwned>(
     table: &DeTable<'_>,
     key: &str,

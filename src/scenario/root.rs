@@ -1,7 +1,7 @@
-//! The whole of a scenario file, as its JSON Schema is made from it.
+//! The structure of a scenario file, from which its JSON Schema is generated.
 //!
-//! `read` goes through a file table by table with the types that stand here, so that one wrong table does not hide
-//! what is wrong in the next.
+//! `read` reads a file table by table with the types of this structure, so that an error in one table does not hide
+//! errors in the next.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::plan::model::Ci;
 
-/// A drill: what it is to show, on whom, what is measured, what must hold, and its attacks one after another.
+/// A drill: its hypothesis, targets, probes, objectives, and its attacks one after another.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is used; files are read table by table")]
@@ -27,44 +27,44 @@ pub struct ScenarioFile {
     /// The version of the language: 1.
     #[schemars(range(min = 1, max = 1))]
     schema: u32,
-    /// The drill's name: lower-case letters, digits and `-`. Needed, except in files that are only included.
+    /// The drill's name: lower-case letters, digits and `-`. Required, except in files that are only included.
     #[schemars(default, regex(pattern = r"^[a-z0-9][a-z0-9-]*$"))]
     name: Option<String>,
-    /// What the drill is to show, in a sentence. Needed where there are attacks.
+    /// The hypothesis: the expected behaviour of the system, in a sentence. Required if there are attacks.
     #[schemars(default)]
     hypothesis: Option<String>,
-    /// Other files whose tables are taken in, relative to this one; below the folder of the file that is run, or below the
-    /// one that `FIREDRILL_ROOT` names. They have no `name`, `attack` or `ci`.
+    /// Files whose tables are included, relative to this one; below the folder of the main file, or below the one in
+    /// `FIREDRILL_ROOT`. They have no `name`, `attack` or `ci`.
     #[schemars(default)]
     include: Values,
     /// The environment, for the hosts' policies.
     #[schemars(default)]
     environment: Option<String>,
-    /// Silence of the coordinator for so long heals everything; 10s unless given.
+    /// Agents heal everything after this time without a renewal by the coordinator; default 10s.
     #[schemars(default)]
     lease: Option<Span>,
     /// Free text about the drill: owner, ticket, …
     #[schemars(default)]
     meta: BTreeMap<String, String>,
-    /// Typed values that are given with `--param`; `{ param = "x" }` stands for them anywhere below.
+    /// Typed values that are given with `--param`; `{ param = "x" }` is replaced by them anywhere below.
     #[schemars(default)]
     params: BTreeMap<String, Param>,
-    /// Which hosts, by name.
+    /// Selectors of hosts, by name.
     #[schemars(default)]
     targets: BTreeMap<String, Target>,
-    /// What is measured, by name.
+    /// Measurements, by name.
     #[schemars(default)]
     probes: BTreeMap<String, Probe>,
-    /// What must hold, by name.
+    /// Objectives, by name.
     #[schemars(default)]
     objectives: BTreeMap<String, Objective>,
-    /// How much may be harmed at any instant, and what aborts the run.
+    /// Limits of the blast radius, and abort conditions.
     #[schemars(default)]
     guard: Option<Guard>,
     /// Settings for CI.
     #[schemars(default)]
     ci: Option<Ci>,
-    /// What attacks have unless they say otherwise.
+    /// Defaults of attacks.
     #[schemars(default)]
     attack_defaults: Option<AttackDefaults>,
     /// The attacks, in order.

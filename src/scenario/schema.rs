@@ -1,16 +1,17 @@
-//! The JSON Schema of scenario files (draft 2020-12), for editors: made from the types that files are read with.
+//! The JSON Schema of scenario files (draft 2020-12), for editors; generated from the types that files are decoded
+//! with.
 
 use serde_json::{Map, Value, json};
 
 use super::ScenarioFile;
 
-/// Keys at the top whose values are never a parameter.
+/// Top-level keys whose values are never a parameter.
 const FIXED: [&str; 3] = ["schema", "include", "params"];
 
-/// The version of JSON Schema that schemars writes.
+/// The version of JSON Schema that schemars generates.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// The schema of a scenario file.
+/// Returns the schema of a scenario file.
 #[must_use]
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(ScenarioFile).to_value();
@@ -36,10 +37,10 @@ pub fn schema() -> Value {
     schema
 }
 
-/// `{ param = "x" }` may stand for any value: every place for a value takes one of both.
+/// Lets `{ param = "x" }` replace any value: the schema of each value accepts both.
 fn or_parameter(value: &mut Value) {
     below(value);
-    // A description stays outside, where editors look for it.
+    // The description stays outside, where editors look for it.
     let mut outside = Map::new();
     if let Some(object) = value.as_object_mut() {
         outside.extend(["description", "default"].into_iter().filter_map(|key| object.remove_entry(key)));

@@ -1,4 +1,4 @@
-//! Values that remember where in a file they stand, so that a later refusal can still point at them.
+//! Values with their places in a file, so that later refusals can point at them.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer};
 
 use super::diagnose::{FileId, Place};
 
-/// A value and the bytes of its file that say it.
+/// A value and its bytes in the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spot<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// Its position.
     pub at: Range<usize>,
 }
 
@@ -90,61 +90,62 @@ impl JsonSchema for Values {
 /// A key or a value of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// The way to it from the table: keys, and places in lists, which count from 0.
+    /// The path to it from the table: keys, and indexes of lists from 0.
     pub(crate) path: Vec<String>,
-    /// The key, or the value where that is a text.
+    /// The key, or the value if it is a text.
     pub(crate) text: Option<String>,
     pub(crate) at: Range<usize>,
     pub(crate) key: bool,
 }
 
-/// A table of a scenario, with its name and where it stands.
+/// A table of a scenario, with its name and place.
 #[derive(Clone, Debug)]
 pub struct Item<T> {
     /// Its name.
     pub name: String,
-    /// The file that it stands in.
+    /// Its file.
     pub file: FileId,
-    /// Where its name stands.
+    /// Position of its name.
     pub at: Range<usize>,
-    /// What it says.
+    /// Its value.
     pub value: T,
-    /// Something of it was wrong already: what is missing of it may only have been misspelt.
+    /// Whether it had errors: keys that are missing may only have been misspelt.
     pub broken: bool,
     pub(crate) words: Vec<Word>,
 }
 
 impl<T> Item<T> {
-    /// Where the whole stands.
+    /// Returns the place of the whole item.
     #[must_use]
     pub fn place(&self) -> Place {
         self.place_of(&self.at)
     }
 
-    /// That span, in this item's file.
+    /// Returns the place of that span in this item's file.
     #[must_use]
     pub fn place_of(&self, at: &Range<usize>) -> Place {
         Place { file: self.file, at: at.clone() }
     }
 
-    /// Where that value stands in it; else its name.
+    /// Returns the place of that value; otherwise that of the item's name.
     #[must_use]
     pub fn place_of_value(&self, text: &str) -> Place {
         self.find(text, false)
     }
 
-    /// Where that key stands in it; else its name.
+    /// Returns the place of that key; otherwise that of the item's name.
     #[must_use]
     pub fn place_of_key(&self, key: &str) -> Place {
         self.find(key, true)
     }
 
-    /// Where the value at the end of that way stands, or with `key` the last key itself; else its name.
+    /// Returns the place of the value at that path, or with `key` of the path's last key; otherwise that of the
+    /// item's name.
     pub(crate) fn place_at(&self, path: &[&str], key: bool) -> Place {
         self.place_of(self.word_at(path, key).map_or(&self.at, |word| &word.at))
     }
 
-    /// The text that stands at the end of that way.
+    /// Returns the text at that path.
     pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
         self.word_at(path, false)?.text.as_deref()
     }

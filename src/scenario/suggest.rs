@@ -1,6 +1,6 @@
-//! Words that were probably meant.
+//! Suggestions for words that were probably misspelt.
 
-/// The known word that was probably meant.
+/// Returns the known word that was probably intended.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
@@ -8,7 +8,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)
 }
 
-/// What would be right for a word that nobody knows: the one that was probably meant, or all that there are.
+/// Suggests a correction of an unknown word: the word that was probably intended, or all known words.
 #[must_use]
 pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, what: &str) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
@@ -24,7 +24,7 @@ pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, what: &
     }
 }
 
-/// Edit distance; two neighbours swapped count as one edit.
+/// Returns the edit distance; a swap of two neighbours counts as one edit.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) =
         (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());

@@ -1,4 +1,4 @@
-//! `[targets.X]`: which hosts.
+//! `[targets.X]`: selectors of hosts.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::spot::{Spot, Values};
 
-/// Which hosts: those for which every clause of `where` holds, and of these as many as `pick` says.
+/// A selector of hosts: those for which every clause of `where` holds, limited to the number in `pick`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
@@ -16,8 +16,8 @@ pub struct Target {
     /// each with a value or a list of values of which one must match.
     #[serde(rename = "where")]
     pub clauses: BTreeMap<String, Spot<Values>>,
-    /// How many of them: a number, a share (`"50%"`, rounded up) or `"all"` (the default). Which ones follows from the
-    /// run's seed, so that a run can be repeated. With `group_by`, in each group.
+    /// The number of hosts: a number, a share (`"50%"`, rounded up) or `"all"` (the default). The run's seed decides
+    /// which ones, so that a run can be repeated. With `group_by`, the number is per group.
     #[serde(default)]
     pub pick: Option<Spot<Pick>>,
     /// A label; hosts with the same value form a group, for attacks with `for_each`.
@@ -26,19 +26,19 @@ pub struct Target {
 }
 
 impl Target {
-    /// How many.
+    /// Returns the number of hosts.
     #[must_use]
     pub fn pick(&self) -> Pick {
         self.pick.as_ref().map_or(Pick::All, |pick| pick.value)
     }
 }
 
-/// How many hosts of those that match.
+/// The number of selected hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Pick {
-    /// So many.
+    /// A fixed number.
     Count(u32),
-    /// This share of them, rounded up.
+    /// A share of them, rounded up.
     Share(Share),
     /// All of them.
     #[default]

@@ -1,4 +1,4 @@
-//! Ways through a parsed TOML tree whose every node knows its bytes.
+//! Paths through a parsed TOML tree whose nodes know their bytes.
 
 use std::ops::Range;
 
@@ -9,21 +9,21 @@ use toml::{
 
 use super::spot::Word;
 
-/// One step down a tree.
+/// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),
     Index(usize),
 }
 
-/// What stands at some bytes: the way to it, and whether it is the key rather than the value.
+/// The node at a position: its path, and whether it is the key rather than the value.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) path: Vec<Step>,
     pub(crate) key: bool,
 }
 
-/// What stands exactly at these bytes, a key before a value; else the smallest value around them.
+/// Returns the node with exactly these bytes, a key before a value; otherwise the smallest value around them.
 pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
     let mut best: (u8, usize, Found) = (0, usize::MAX, Found { path: Vec::new(), key: false });
     walk(root, &mut Vec::new(), &mut |path, key, span| {
@@ -41,7 +41,7 @@ pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
     best.2
 }
 
-/// Told of each key and value: the way to it, whether it is the key, and its bytes.
+/// A callback for each key and value: its path, whether it is the key, and its bytes.
 type See<'a> = dyn FnMut(&[Step], bool, &Range<usize>) + 'a;
 
 fn walk(node: &Spanned<DeValue<'_>>, path: &mut Vec<Step>, see: &mut See<'_>) {
@@ -66,7 +66,7 @@ fn walk(node: &Spanned<DeValue<'_>>, path: &mut Vec<Step>, see: &mut See<'_>) {
     }
 }
 
-/// The bytes of the key at the end of that way.
+/// Returns the bytes of the last key of that path.
 pub(crate) fn key_span(root: &Spanned<DeValue<'_>>, path: &[Step]) -> Option<Range<usize>> {
     let mut span = None;
     walk(root, &mut Vec::new(), &mut |here, key, at| {
@@ -77,8 +77,8 @@ pub(crate) fn key_span(root: &Spanned<DeValue<'_>>, path: &[Step]) -> Option<Ran
     span
 }
 
-/// Takes out what that way leads to, and the tables that are empty without it; `false` where it leads nowhere, or to
-/// the root.
+/// Removes the node at that path, and tables that are empty without it. Returns `false` if there is no such node, or
+/// if it is the root.
 pub(crate) fn prune(root: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     if !take_out(root, path) {
         return false;
@@ -131,7 +131,7 @@ fn take_out(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     }
 }
 
-/// All keys and values below, with the way to each and where it stands.
+/// Returns all keys and values below, with the path and position of each.
 pub(crate) fn words(root: &Spanned<DeValue<'_>>) -> Vec<Word> {
     fn gather(node: &Spanned<DeValue<'_>>, path: &mut Vec<String>, words: &mut Vec<Word>) {
         let text = node.get_ref().as_str().map(str::to_owned);

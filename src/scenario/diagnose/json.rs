@@ -9,9 +9,9 @@ use super::{Problem, Severity, Source, located};
 pub struct JsonProblem {
     /// Whether it prevents the run.
     pub severity: Severity,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What would be right.
+    /// The correction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// The file.
@@ -23,12 +23,12 @@ pub struct JsonProblem {
     /// The column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
-    /// Where it ends, not included.
+    /// Its end, exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<JsonEnd>,
 }
 
-/// Where a problem ends.
+/// The end of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct JsonEnd {
     /// The line.
@@ -54,7 +54,7 @@ impl JsonProblem {
     }
 }
 
-/// Line and column of a byte, both from 1.
+/// Returns line and column of a byte, both from 1.
 fn line_column(source: &Source, offset: usize) -> (usize, usize) {
     let text = &source.text;
     let end = text.floor_char_boundary(offset.min(text.len()));

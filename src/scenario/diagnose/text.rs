@@ -1,4 +1,4 @@
-//! A problem as text for people, in the look of rustc: message, lines of the file with carets, help.
+//! Formats a problem for people, in the style of rustc: message, lines of the file with carets, help.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Rende
 use super::{FileId, Problem, Severity, Source, located};
 use crate::terminal::{harmless, without_c1};
 
-/// How many lines apart two places of a file may be to share an excerpt.
+/// Maximum distance in lines between two places that share an excerpt.
 const NEAR: usize = 6;
 
-/// Renders a problem; there is no line break at the end.
+/// Formats a problem, without a line break at the end.
 pub(super) fn render(problem: &Problem, sources: &[Source], colour: bool, width: usize) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let (level, head) = match problem.severity {
@@ -20,7 +20,7 @@ pub(super) fn render(problem: &Problem, sources: &[Source], colour: bool, width:
     let title = level.primary_title(wrapped(&harmless(&problem.message), width.saturating_sub(head)));
     let excerpts = excerpts(problem, sources);
     let help = problem.help.as_ref().map(|help| {
-        // `help` stands to the right of the line numbers.
+        // `help` is printed to the right of the line numbers.
         let gutter = excerpts.iter().map(Excerpt::digits).max().unwrap_or(0);
         let width = width.saturating_sub(gutter + " = help: ".len());
         Element::from(Level::HELP.message(wrapped(&harmless(help), width)))
@@ -29,7 +29,7 @@ pub(super) fn render(problem: &Problem, sources: &[Source], colour: bool, width:
     renderer.term_width(width).render(&[Group::with_title(title).elements(elements)])
 }
 
-/// Lines of a file that are shown together.
+/// An excerpt: lines of a file that are shown together.
 struct Excerpt<'p> {
     file: FileId,
     source: &'p Source,
@@ -38,14 +38,14 @@ struct Excerpt<'p> {
     marks: Vec<Mark<'p>>,
 }
 
-/// What a caret points at, and what it says.
+/// A caret and its text.
 struct Mark<'p> {
     at: Range<usize>,
     label: &'p str,
     kind: AnnotationKind,
 }
 
-/// The problem's own place, together with the other places near it; then each of the others.
+/// Returns the excerpts: the problem's own place with the other places near it; then each of the others.
 fn excerpts<'p>(problem: &'p Problem, sources: &'p [Source]) -> Vec<Excerpt<'p>> {
     let own = problem.place.iter().map(|place| (place, problem.label.as_str(), AnnotationKind::Primary));
     let also = problem.also.iter().map(|(place, label)| (place, label.as_str(), AnnotationKind::Context));
@@ -76,7 +76,7 @@ impl<'p> Excerpt<'p> {
         self.source.line(self.lines.start)
     }
 
-    /// How wide the greatest line number is.
+    /// Returns the number of digits of the greatest line number.
     fn digits(&self) -> usize {
         self.source.line(self.lines.end).to_string().len()
     }
@@ -85,7 +85,7 @@ impl<'p> Excerpt<'p> {
         let shown = &self.source.text[self.lines.clone()];
         // The renderer replaces other control characters itself.
         let plain = without_c1(shown);
-        // Without the line break at its end, an empty last line would not be there to point at.
+        // Without its line break, an empty last line could not be pointed at.
         Snippet::source(format!("{plain}\n"))
             .path(harmless(&self.source.name).replace('\n', " "))
             .line_start(self.first_line())
@@ -97,7 +97,7 @@ impl<'p> Excerpt<'p> {
     }
 }
 
-/// The line of some bytes and the lines before and after it, without the last line break.
+/// Returns the line of some bytes and the lines around it, without the last line break.
 fn lines_around(text: &str, at: &Range<usize>) -> Range<usize> {
     let start_of = |byte: usize| text[..byte].rfind('\n').map_or(0, |line_break| line_break + 1);
     let end_of = |byte: usize| text[byte..].find('\n').map_or(text.len(), |length| byte + length);
@@ -108,7 +108,7 @@ fn lines_around(text: &str, at: &Range<usize>) -> Range<usize> {
     before..after
 }
 
-/// Breaks lines at spaces so that none is longer than `width`, unless one word is.
+/// Breaks lines at spaces so that none is longer than `width`, unless a single word is.
 fn wrapped(text: &str, width: usize) -> String {
     let mut wrapped = String::new();
     let mut length = 0;
