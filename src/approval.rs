@@ -1,11 +1,13 @@
-//! Approvals: what somebody signed who agrees to a plan.
+//! Approvals: signed statements of people who agree to a plan.
 //!
-//! An approval is a small file. It names the plan by its digest, the approver, and how long it counts. The plan shows `***` for
-//! what may be a secret, so there is a second, salted digest over all that probes send. Who approves a run that waits has only
-//! its log, which holds no secrets: such an approval names the run instead, and counts for that run alone.
+//! An approval is a small file. It names the plan by its digest, the approver, and its validity. The plan shows `***`
+//! in place of secrets, so there is a second, salted digest over everything that probes send. An approver of a
+//! waiting run has only its log, which contains no secrets: such an approval names the run instead, and counts for
+//! that run alone.
 //!
-//! The file carries the approver's certificate and signature. It counts if the certificate is a person's, of the coordinator's
-//! authority, in date, not revoked, and good for the plan's environments. Agents never see it: the coordinator asks for it.
+//! The file has the approver's certificate and signature. It counts if the certificate is a person's, of the
+//! coordinator's authority, in date, not revoked, and valid for the plan's environments. Agents never see it: the
+//! coordinator needs it.
 
 use std::{
     path::{Path, PathBuf},
@@ -30,9 +32,9 @@ use crate::{
 
 /// Maximum size of an approval's file, in bytes.
 const MOST_BYTES: u64 = 256 * 1024;
-/// Prefix of the signed message: no other signature by the same key can be taken for an approval.
+/// Prefix of the signed message, so that no other signature by the same key is valid as an approval.
 const PURPOSE: &str = "firedrill approval v1\n";
-/// Maximum difference between the clocks of two people.
+/// Maximum clock skew between two people.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
 /// The statement that an approver signs.
@@ -43,22 +45,22 @@ pub struct Statement {
     /// The scenario's name, for people.
     #[serde(deserialize_with = "short")]
     pub name: String,
-    /// The run that it counts for. Without one it counts for every run of that plan.
+    /// The run that it is valid for. Without one it is valid for every run of that plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// When it was given, RFC 3339 UTC.
+    /// Time of the approval, RFC 3339 UTC.
     pub given: String,
-    /// When it ends, RFC 3339 UTC.
+    /// End of its validity, RFC 3339 UTC.
     pub until: String,
-    /// What probes send, as far as the plan does not show it. Absent where the approver did not see it.
+    /// The requests of probes, as far as the plan hides them. Absent if the approver did not see them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
 }
 
-/// A digest over what probes send.
+/// A digest over the requests of probes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// A random value, so that equal secrets of two approvals are not seen to be equal.
+    /// A random value, so that equal secrets do not have equal digests.
     pub salt: String,
     /// [`Plan::requests`] with that salt.
     pub digest: String,
@@ -78,27 +80,27 @@ impl Requests {
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
     schema: u32,
-    /// A [`Statement`] in JSON, letter by letter as it was signed.
+    /// A [`Statement`] in JSON, exactly as it was signed.
     statement: String,
     scheme: String,
     /// In base64.
     signature: String,
-    /// DER in base64: the approver's, then those between it and the authority.
+    /// DER in base64: the approver's certificate, then the intermediate ones.
     certificates: Vec<String>,
 }
 
-/// Somebody who agreed.
+/// A valid approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
-    /// Their name, from the certificate.
+    /// The approver's name, from the certificate.
     pub by: String,
     /// The certificate's serial number.
     pub serial: String,
-    /// The statement that they signed.
+    /// The signed statement.
     pub statement: Statement,
 }
 
-/// An approval does not count.
+/// An approval is not valid.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}", path.display())]
 pub struct ApprovalError {
@@ -106,11 +108,11 @@ pub struct ApprovalError {
     why: String,
 }
 
-/// Signs that the identity's owner agrees to a plan; the text of the file. With a run, the plan is that of its log, which holds
-/// no secrets.
+/// Signs that the identity's owner agrees to a plan; returns the text of the file. With a run, the plan is that of
+/// its log, which contains no secrets.
 ///
 /// # Errors
-/// Its key cannot sign, or its certificate is not good for the plan's environments.
+/// Its key cannot sign, or its certificate is not valid for the plan's environments.
 pub fn sign(
     identity: &Identity,
     plan: &Plan,
@@ -143,10 +145,11 @@ pub fn sign(
     serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
-/// Reads an approval and says who gave it, if it counts for that plan and run now, by what the identity trusts.
+/// Reads an approval and returns the approver, if it is valid for that plan and run now, by the identity's trust
+/// anchors.
 ///
 /// # Errors
-/// It cannot be read, or does not count; why, and what to do.
+/// It cannot be read, or is not valid; with the reason and the next step.
 pub fn verify(path: &Path, identity: &Identity, plan: &Plan, run: &RunId) -> Result<Approval, ApprovalError> {
     check(path, identity, plan, run, SystemTime::now())
         .map_err(|why| ApprovalError { path: path.to_owned(), why: clean(&why, 1000).into_owned() })
@@ -175,7 +178,7 @@ fn check(
     let signature = BASE64_STANDARD
         .decode(&file.signature)
         .map_err(|error| format!("its signature cannot be read: {error}"))?;
-    // The signature comes first: a text that nobody signed must not be shown as anybody's.
+    // The signature is checked first, because an unsigned text must not be shown under a person's name.
     let by = identity.trusted_person(&chain)?;
     let message = format!("{PURPOSE}{}", file.statement);
     if !chain.first().is_some_and(|leaf| identity.signed(leaf, &file.scheme, message.as_bytes(), &signature))
@@ -228,7 +231,7 @@ fn check(
     Ok(Approval { by: by.name, serial: serial.unwrap_or_default(), statement })
 }
 
-/// Whoever is trusted in some environments only approves nothing in others.
+/// Checks that a person who is trusted only in some environments approves no plan of others.
 fn within_environments(person: &Person, plan: &Plan) -> Result<(), String> {
     match plan::left_out(person, plan).as_slice() {
         [] => Ok(()),

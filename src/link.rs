@@ -1,5 +1,5 @@
-//! How the coordinator talks to agents: HTTP/2, JSON and server-sent events over mutual TLS 1.3, on any duplex byte
-//! stream. There is no way to talk without TLS, and none to skip who the agent is.
+//! The coordinator's link to agents: HTTP/2, JSON and server-sent events over mutual TLS 1.3, on any duplex byte
+//! stream. TLS and the verification of the agent's name cannot be switched off.
 //!
 //! An [`Agent`] connects when it is first asked and again after a break; it never repeats a call that may have arrived.
 //! Commands and streams have a connection each, so that a renewal never waits behind measurements. A link that was cut
@@ -14,10 +14,10 @@
 //!
 //! TLS runs inside, from coordinator to agent: the bastion sees only bytes. The program gets a process group of its
 //! own, so that a Ctrl-C meant for Firedrill does not cut the links that healing needs; it must not ask for
-//! passwords. Only so many links are opened over one way at a time (`connect_at_once`), and one that was turned away is tried
-//! again, longest for an undo.
+//! passwords. The number of links that are opened over one way at a time is limited (`connect_at_once`). A link that was
+//! rejected is retried, longest for an undo.
 //!
-//! An agent whose certificate is out of date can still be looked at and healed; it is asked for no harm.
+//! An agent with an expired certificate is still asked for its status and healed, but never armed.
 
 mod agent;
 mod channel;

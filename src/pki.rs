@@ -1,4 +1,4 @@
-//! A small authority for people who have none: certificates that name hosts and people.
+//! A small certificate authority for users who have none: certificates that name hosts and people.
 //!
 //! A directory of readable PEM files; its owner is the authority. `ca.key` signs, and belongs nowhere else. Nothing here
 //! ever overwrites a key unless that was asked for, and no key is ever printed.
@@ -28,15 +28,15 @@ use firedrill_wire::identity::{IdentityError, Role};
 pub use authority::Pki;
 pub use index::{Entry, Kind};
 
-/// What went wrong with the authority.
+/// An error of the authority.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
-    /// Something is there already.
+    /// The file exists already.
     #[error("{} is there already; {hint}", path.display())]
     Exists {
-        /// What.
+        /// The file.
         path: PathBuf,
-        /// What to do.
+        /// The action to take.
         hint: &'static str,
     },
     /// There is no authority.
@@ -44,34 +44,34 @@ pub enum PkiError {
     NoAuthority {
         /// The directory.
         dir: PathBuf,
-        /// The file that was looked for.
+        /// The missing file.
         missing: PathBuf,
     },
     /// A file could not be read or written.
     #[error("cannot {what} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The failed operation.
         what: &'static str,
-        /// On what.
+        /// Its file.
         path: PathBuf,
-        /// Why it failed.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A name that a certificate cannot have.
+    /// The name is invalid in a certificate.
     #[error(transparent)]
     Name(#[from] IdentityError),
-    /// A name that TLS could not check.
+    /// TLS could not verify the name.
     #[error("`{0}` is not a DNS name; hosts are checked by it, so use letters, digits, `-` and `.`")]
     NotDns(String),
-    /// The authority's files or the wish make no certificate.
+    /// No certificate can be made of the authority's files or the request.
     #[error("cannot make {what}")]
     Make {
-        /// What was to be made.
+        /// The certificate.
         what: String,
-        /// Why it failed.
+        /// The reason.
         source: rcgen::Error,
     },
-    /// The key is not that of the certificate, so nothing would accept what it signs.
+    /// The key does not belong to the certificate, so its signatures would be rejected.
     #[error(
         "{} and {} do not belong together: the key is not that of {}; put the pair that `firedrill pki init` made \
          there again",
@@ -92,10 +92,10 @@ pub enum PkiError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// Nothing of that name can be revoked.
+    /// There is no certificate of that name to revoke.
     #[error(
         "there is no certificate of {kind} {name} that is not revoked; `firedrill pki list` shows those there are"
     )]
@@ -119,7 +119,7 @@ fn whose(authorities: &[String]) -> String {
     }
 }
 
-/// From when to when a certificate is good.
+/// The validity of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// Not before.
@@ -129,7 +129,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From now for so many days. It begins ten minutes ago, because clocks differ.
+    /// Returns a validity of `days` days from now. It begins ten minutes ago, because clocks differ.
     #[must_use]
     pub fn days(days: u32) -> Self {
         let now = SystemTime::now();
@@ -147,16 +147,16 @@ pub struct HostAsk {
     pub name: String,
     /// Further DNS names.
     pub dns: Vec<String>,
-    /// Addresses, for other clients than Firedrill's.
+    /// Addresses, for clients other than Firedrill.
     pub addresses: Vec<IpAddr>,
-    /// When it is good.
+    /// Its validity.
     pub valid: Validity,
-    /// Replace one that is there, with a new key.
+    /// Whether to replace an existing one, with a new key.
     pub renew: bool,
 }
 
 impl HostAsk {
-    /// For a host, good for so many days, with no other names.
+    /// Requests a certificate for a host, valid for `days` days, without further names.
     #[must_use]
     pub fn new(name: &str, days: u32) -> Self {
         let valid = Validity::days(days);
@@ -169,20 +169,20 @@ impl HostAsk {
 pub struct PersonAsk {
     /// The name.
     pub name: String,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
     /// Their team.
     pub team: Option<String>,
-    /// Environments that it is good for; empty means all.
+    /// Environments that it is valid for; empty means all.
     pub environments: Vec<String>,
-    /// When it is good.
+    /// Its validity.
     pub valid: Validity,
-    /// Replace one that is there, with a new key.
+    /// Whether to replace an existing one, with a new key.
     pub renew: bool,
 }
 
 impl PersonAsk {
-    /// For a person, good for so many days in all environments.
+    /// Requests a certificate for a person, valid for `days` days in all environments.
     #[must_use]
     pub fn new(name: &str, role: Role, days: u32) -> Self {
         let valid = Validity::days(days);
@@ -190,18 +190,18 @@ impl PersonAsk {
     }
 }
 
-/// Where a certificate and its key were written.
+/// The paths of a new certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// The certificate.
     pub cert: PathBuf,
-    /// Its key, readable by its owner alone.
+    /// Its key, readable only by its owner.
     pub key: PathBuf,
-    /// How long it is good.
+    /// The end of its validity.
     pub until: SystemTime,
 }
 
-/// Where certificates are unless somebody says otherwise: `$FIREDRILL_PKI`, else `~/.config/firedrill/pki`.
+/// Returns the default directory of certificates: `$FIREDRILL_PKI`, otherwise `~/.config/firedrill/pki`.
 ///
 /// # Errors
 /// There is neither that variable nor a home directory.
@@ -214,13 +214,13 @@ pub fn default_dir() -> Result<PathBuf, PkiError> {
     config.map(|dir| dir.join("firedrill/pki")).ok_or(PkiError::NoHome)
 }
 
-/// The authority's certificate within the directory.
+/// Returns the path of the authority's certificate in the directory.
 #[must_use]
 pub fn ca_file(dir: &Path) -> PathBuf {
     dir.join("ca.pem")
 }
 
-/// The revocation list within the directory; there only once something was revoked.
+/// Returns the path of the revocation list in the directory. It exists only after the first revocation.
 #[must_use]
 pub fn crl_file(dir: &Path) -> PathBuf {
     dir.join("crl.pem")

@@ -1,4 +1,4 @@
-//! Makes logs for tests: real records of a run that never was, the same ones each time.
+//! Makes logs for tests: deterministic records of simulated runs.
 
 mod records;
 
@@ -39,9 +39,9 @@ pub(crate) fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
     bin_with(probe, second, [good, bad, 0])
 }
 
-/// The same with good, bad and slipped requests; the slipped ones come last.
+/// A bin with good, bad and slipped requests; the slipped ones come last.
 pub(crate) fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3]) -> Bin {
-    // Two digits only, because tests decode very many of them.
+    // Two digits are enough, and tests decode very many of them.
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 1_000_000, 2).unwrap();
     for request in 0..good {
         histogram.record(9_000 + request * 130 + (second.unsigned_abs() % 7) * 400).unwrap();
@@ -49,7 +49,7 @@ pub(crate) fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3])
     let mut bytes = Vec::new();
     V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
     let due = good + bad + slipped;
-    // At equal distances at the drill's rate.
+    // Requests are at equal distances, at the drill's rate.
     let step = 1_000_000 / RATE;
     let ends = [(bad, End::Bad), (good, End::Good), (slipped, End::Slipped)];
     let ends: Vec<End> = ends
@@ -84,7 +84,7 @@ pub(crate) fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3])
     }
 }
 
-/// What one attack of a [`Drill`] does, in seconds after its fault's start.
+/// One attack of a [`Drill`], in seconds after its fault's start.
 #[derive(Clone)]
 pub(crate) struct Act {
     pub(crate) name: &'static str,
@@ -92,20 +92,20 @@ pub(crate) struct Act {
     pub(crate) fault: Fault,
     /// Seconds from the fault's start in which requests are bad, and how many of each second's.
     pub(crate) bad: Vec<(std::ops::Range<i64>, u64)>,
-    /// Why and when (seconds after the start) it is put back.
+    /// The reason and the time (seconds after the start) of its undo.
     pub(crate) reason: HealReason,
     pub(crate) lifted: i64,
     pub(crate) in_force: Seen,
     pub(crate) exercised: Seen,
     pub(crate) looks: bool,
-    /// How many meet it in a second.
+    /// Number of packets per second that it affects.
     pub(crate) packets: u64,
     pub(crate) outcome: Outcome,
     pub(crate) end: State,
 }
 
 impl Act {
-    /// Nine requests of a hundred fail in the first four seconds; all is well after that.
+    /// Nine of a hundred requests fail in the first four seconds, none after that.
     pub(crate) fn new(name: &'static str, hosts: &[&'static str], fault: Fault) -> Self {
         Self {
             name,
@@ -138,7 +138,7 @@ pub(crate) fn isolate() -> Fault {
     Fault::HostIsolate(HostIsolate::default())
 }
 
-/// A run to be: change what is to go wrong, then [`Drill::records`].
+/// A simulated run: change its fields, then call [`Drill::records`].
 pub(crate) struct Drill {
     pub(crate) acts: Vec<Act>,
     pub(crate) vantages: Vec<&'static str>,
@@ -150,7 +150,7 @@ pub(crate) struct Drill {
     pub(crate) ends: Vec<(&'static str, HostState)>,
     pub(crate) outcome: Option<RunOutcome>,
     pub(crate) goals: Vec<(&'static str, Goal, Vec<Phase>)>,
-    /// Each host has an address of its own; else all have the same.
+    /// Whether each host has an address of its own; otherwise all share one.
     pub(crate) own_addresses: bool,
 }
 
@@ -188,7 +188,8 @@ impl Drill {
         drill
     }
 
-    /// One attack on app1 by a fault about the canary's address, with what was exchanged before, during and after.
+    /// One attack on app1 by a fault about the canary's address, with the results of exchanges before, during and
+    /// after.
     pub(crate) fn exchanging(act: Act, all: [Option<Exchanged>; 3]) -> Self {
         let mut drill = Self::one();
         drill.acts[0] = act;

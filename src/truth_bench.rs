@@ -1,8 +1,9 @@
-//! Measures how often the judge is right: drills of made-up systems whose truth is known, measured by the shipped schedule,
-//! books and bins, and judged by [`crate::score::fold`] from a log. Only sockets and clocks are replaced.
+//! Measures how often the judge is right: simulated drills of systems whose truth is known. The shipped schedule,
+//! ledger and bins measure them, and [`crate::score::fold`] judges them from a log. Only sockets and clocks are
+//! replaced.
 //!
-//! A part of it runs with the tests; `just truth` runs all of it, 1,000 drills a cell. The limits are those of
-//! `docs/statistics.md`; what the number of drills explains is no breach of them.
+//! A part of it runs with the tests; `just truth` runs all of it, 1,000 drills per cell. The limits are those of
+//! `docs/statistics.md`; an excess that the number of drills explains does not count.
 
 mod cells;
 mod drill;
@@ -30,12 +31,12 @@ use drill::Setup;
 pub(crate) use shapes::Chance;
 use tally::Tally;
 
-/// Drills a cell: all of them where the environment says so, else as many as the tests have time for.
+/// Returns the number of drills per cell: the one in the environment, otherwise a small one for tests.
 fn drills() -> u64 {
     std::env::var("FIREDRILL_TRUTH").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
 }
 
-/// Runs cells side by side; each drill has a seed of its own.
+/// Runs cells in parallel; each drill has its own seed.
 fn run(cells: &[Cell]) -> Vec<Tally> {
     let (next, all) = (AtomicUsize::new(0), Mutex::new(vec![Tally::default(); cells.len()]));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -57,7 +58,7 @@ fn run(cells: &[Cell]) -> Vec<Tally> {
     all.into_inner().expect("no panic")
 }
 
-/// Prints all cells, and panics with those that are beyond the limits.
+/// Prints all cells, and panics with those that exceed the limits.
 fn judge(what: &str, cells: &[Cell]) {
     let tallies = run(cells);
     println!("{what}: {} drills a cell; in %", drills());
@@ -77,7 +78,7 @@ fn judge(what: &str, cells: &[Cell]) {
     assert!(beyond.is_empty(), "{what}:\n{}", beyond.join("\n"));
 }
 
-/// A healthy system, at the rate that `check` advises for a goal and a time.
+/// A healthy system, at the rate that `check` recommends for a goal and a time.
 #[test]
 fn what_check_advises_is_decided() {
     let share = |goal: f64| Goal::Good(drill::share(goal));

@@ -36,7 +36,7 @@ impl House {
         path
     }
 
-    /// The approver, or why the approval does not count.
+    /// Returns the approver, or the reason why the approval is not valid.
     fn says(&self, path: &Path) -> Result<String, String> {
         let counted = verify(path, &self.identity("alice"), &plan(), &run_id("friday-1"));
         counted.map(|approval| approval.by).map_err(|error| error.to_string())
@@ -57,7 +57,7 @@ fn other_plan() -> Plan {
     Plan { seed: 8, ..plan() }
 }
 
-/// The plan with that token in a header of its probe: the plan shows `***`.
+/// A plan with that token in a header of its probe; it is shown as `***`.
 fn sending(token: &str) -> Plan {
     let mut plan = plan();
     for probe in &mut plan.probes {
@@ -98,7 +98,7 @@ fn what_was_changed_or_signed_by_others_does_not() {
         &house.file(&text.replace(&other_plan().agreement(), &plan().agreement())),
         "bob has not signed what stands there",
     );
-    // The signature of one with the certificate of another.
+    // The signature of one person with the certificate of another.
     let of_alice =
         std::fs::read_to_string(house.signed(&house.identity("alice"), &plan(), None, 60)).expect("reads");
     let part = |text: &str| serde_json::from_str::<File>(text).expect("a file");
@@ -164,7 +164,7 @@ fn an_approval_covers_what_the_plan_does_not_show() {
     assert!(!text.contains("s3same"), "{text}");
     assert_ne!(text, std::fs::read_to_string(house.signed(&bob, &seen, None, 60)).expect("reads"), "salted");
 
-    // The log of a run has no tokens. What was read there is approved for that run alone.
+    // The log of a run has no tokens. An approval of it is valid for that run alone.
     let logged: Plan = serde_json::from_str(&serde_json::to_string(&seen).expect("prints")).expect("a plan");
     assert_eq!((logged.hiding(), seen.hiding(), plan().hiding()), (vec!["buy"], vec!["buy"], vec![]));
     let path = house.signed(&bob, &logged, Some("friday-1"), 60);
@@ -172,7 +172,7 @@ fn an_approval_covers_what_the_plan_does_not_show() {
     let path = house.signed(&bob, &logged, Some("friday-2"), 60);
     assert!(verdict(&path, &seen).expect_err("another run").contains("run friday-2 only"));
 
-    // A version that signed nothing about them approved nothing about them.
+    // A statement of a version that did not sign requests does not approve them.
     let resign = |plan: &Plan| {
         let text = sign(&bob, plan, None, Duration::from_secs(60)).expect("signed");
         let mut file: File = serde_json::from_str(&text).expect("a file");
@@ -195,7 +195,7 @@ fn an_approval_covers_what_the_plan_does_not_show() {
 #[test]
 fn who_is_trusted_is_read_again_for_each_approval() {
     let house = House::new();
-    // The run's: loaded before anybody was revoked.
+    // The operator's identity, loaded before any revocation.
     let operator = house.identity("alice");
     let path = house.signed(&house.identity("bob"), &plan(), None, 60);
     let verdict =
@@ -204,7 +204,7 @@ fn who_is_trusted_is_read_again_for_each_approval() {
     house.pki.revoke(Kind::Person, "bob", 9).expect("revoked");
     assert!(verdict().expect_err("revoked").contains("was revoked"));
 
-    // A list that was there must not disappear.
+    // A list that existed must not disappear.
     let operator = house.identity("alice");
     let path = house.signed(&operator, &plan(), None, 60);
     let crl = crate::pki::crl_file(house.dir.path());
@@ -229,7 +229,7 @@ fn an_approver_is_trusted_in_the_plans_environment() {
     assert_eq!(house.says(&house.signed(&carol, &plan(), None, 60)).as_deref(), Ok("carol"));
     let refused = sign(&dave, &plan(), None, Duration::from_secs(60)).expect_err("another environment");
     assert!(refused.contains("dave cannot approve this plan") && refused.contains("`ci`"), "{refused}");
-    // What a client that does not ask would make: a signature over the plan of another environment.
+    // An approval of a client that skips the check: a signature over the plan of another environment.
     let staging = Plan { environment: Some("staging".to_owned()), ..plan() };
     let text = sign(&dave, &staging, None, Duration::from_secs(60)).expect("signed");
     let mut file: File = serde_json::from_str(&text).expect("a file");

@@ -1,4 +1,4 @@
-//! One agent, and the calls that it answers once.
+//! An agent, and its calls with a single answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,13 +25,13 @@ use super::{
 };
 use crate::plan::model::Host;
 
-/// How long a call waits for its answer.
+/// Time-out of most calls.
 pub(super) const USUAL: Duration = Duration::from_secs(5);
-/// Maximum time of a call that puts back: an agent tries for its `undo_budget`, and waits until a service is up.
+/// Time-out of an undo: an agent tries for its `undo_budget`, and waits until a service is up.
 const UNDO: Duration = Duration::from_secs(130);
-/// Maximum time of a call that compares the host with its snapshot.
+/// Time-out of a comparison of the host with its snapshot.
 const COMPARE: Duration = Duration::from_secs(60);
-/// No honest answer is longer.
+/// Maximum size of an answer, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// The agent of a host. Cheap to clone; clones share their connections, which end when the last one is dropped.
@@ -45,11 +45,11 @@ struct Inner {
     streams: Channel,
 }
 
-/// An answer of which only the arrival counts.
+/// An answer without content.
 #[derive(Deserialize)]
 struct Empty {}
 
-/// One call: what is asked, and how long an answer may take.
+/// A call: its request, and its time-out.
 struct Call {
     name: &'static str,
     method: Method,
@@ -83,7 +83,7 @@ fn of_run(run: &RunId, what: &str) -> String {
 }
 
 impl Agent {
-    /// Connects to nobody yet.
+    /// Creates an agent without a connection.
     #[must_use]
     pub fn new(host: &Host, identity: Arc<Identity>) -> Self {
         let (reach, via) = (host.agent.clone(), host.via.clone());
@@ -91,13 +91,13 @@ impl Agent {
         Self(Arc::new(Inner { route, commands: Channel::default(), streams: Channel::default() }))
     }
 
-    /// The host's name.
+    /// Returns the host's name.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.0.route.host
     }
 
-    /// What is on the host now.
+    /// Returns the host's open injections.
     ///
     /// # Errors
     /// [`LinkError`], as all calls.
@@ -105,7 +105,7 @@ impl Agent {
         self.ask(Call::get("status", "/v1/status")).await
     }
 
-    /// Its clocks.
+    /// Returns the host's clocks.
     ///
     /// # Errors
     /// [`LinkError`].
@@ -113,7 +113,7 @@ impl Agent {
         self.ask(Call::get("clock", "/v1/clock")).await
     }
 
-    /// What the host can do.
+    /// Returns the host's capabilities.
     ///
     /// # Errors
     /// [`LinkError`].
@@ -121,16 +121,16 @@ impl Agent {
         self.ask(Call::get("doctor", "/v1/doctor").within(Duration::from_secs(15))).await
     }
 
-    /// What faults would do. Waits up to 15 s: hosts look many things up.
+    /// Returns the effects that faults would have. Waits up to 15 s, because hosts look up many things.
     ///
     /// # Errors
-    /// [`LinkError`]; a refusal of one injection stands in the answer.
+    /// [`LinkError`]; a refusal of a single injection is in the answer.
     pub async fn prepare(&self, run: &RunId, prepare: &Prepare) -> Result<PrepareAnswer, LinkError> {
         let call = Call::post("prepare", of_run(run, "prepare")).within(Duration::from_secs(15));
         self.tell(call.harming(), prepare).await
     }
 
-    /// Journals what was prepared. After an error that is not a refusal it may be armed or not: undo it.
+    /// Arms prepared injections. After an error other than a refusal they may be armed or not, so undo them.
     ///
     /// # Errors
     /// [`LinkError`].
@@ -138,18 +138,18 @@ impl Agent {
         self.tell(Call::post("arm", of_run(run, "arm")).harming(), arm).await
     }
 
-    /// The coordinator lives.
+    /// Renews the run's lease.
     ///
     /// # Errors
-    /// [`LinkError`]; refused when the lease had ended already.
+    /// [`LinkError`]; the agent refuses if the lease has ended already.
     pub async fn renew(&self, run: &RunId, renew: &Renew) -> Result<Renewed, LinkError> {
         self.tell(Call::post("renew", of_run(run, "renew")), renew).await
     }
 
-    /// Puts back; waits until it is done. A link that cannot be opened is tried again longer than for any other call.
+    /// Undoes faults and waits until that is done. Retries to open a link longer than any other call.
     ///
     /// # Errors
-    /// [`LinkError`]; after one nothing is known, and asking again is safe.
+    /// [`LinkError`]; the state is unknown then, and repeating the call is safe.
     pub async fn undo(&self, undo: &Undo) -> Result<UndoAnswer, LinkError> {
         self.tell(Call::post("undo", "/v1/undo").within(UNDO).persistent(), undo).await
     }
@@ -164,7 +164,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Compares the host with what it was before the run; waits up to 60 s.
+    /// Compares the host with its snapshot from before the run; waits up to 60 s.
     ///
     /// # Errors
     /// [`LinkError`].
@@ -172,7 +172,7 @@ impl Agent {
         self.tell(Call::post("finish", of_run(run, "finish")).within(COMPARE), &serde_json::json!({})).await
     }
 
-    /// Starts probes; replaces those of the run that are there.
+    /// Starts probes; replaces existing probes of the run.
     ///
     /// # Errors
     /// [`LinkError`].
@@ -181,7 +181,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Stops probes; what was measured stays to be read.
+    /// Stops probes; their measurements can still be read.
     ///
     /// # Errors
     /// [`LinkError`].
@@ -191,7 +191,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Exchanges packets with another host; waits until that is over.
+    /// Exchanges packets with another host; waits until the exchange is over.
     ///
     /// # Errors
     /// [`LinkError`].
@@ -226,7 +226,7 @@ impl Agent {
                     return text::from_json(&whole, Breaks::None)
                         .map_err(|error| self.nonsense(call.name, error.to_string()));
                 }
-                // The connection had ended before the request was sent: once more on a new one.
+                // The connection had ended before the request was sent, so it is sent again on a new one.
                 Ok(Err((_, Some(unsent)))) if tries == 0 => {
                     tries += 1;
                     request = unsent;
@@ -244,7 +244,7 @@ impl Agent {
         path: &str,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, LinkError> {
-        // First, because a name that cannot be proven makes no address either, and this says so.
+        // This comes first: a name that cannot be verified is no valid address either, and this error is clearer.
         server_name(&self.0.route)?;
         let builder = Request::builder().method(method).uri(format!("https://{}{path}", self.host()));
         let json = "application/json";
@@ -252,7 +252,7 @@ impl Agent {
         builder.body(Full::new(body)).map_err(|error| self.nonsense(call, error.to_string()))
     }
 
-    /// Opens a stream on the connection for streams; the answer's head must come in the usual time.
+    /// Opens a stream on the connection for streams. The head of the answer must arrive within the usual time-out.
     pub(super) async fn open(&self, call: &str, path: &str) -> Result<(Response<Incoming>, Fate), LinkError> {
         let mut request = self.request(call, Method::GET, path, Bytes::new())?;
         let mut tries = 0;
@@ -281,8 +281,8 @@ impl Agent {
         }
     }
 
-    /// The body of a good answer; any other is a refusal. An answer that has arrived whole counts, whatever becomes of its
-    /// stream: an agent may answer before it has read the request, and then end both.
+    /// Returns the body of a successful answer; any other answer is a refusal. An answer that has arrived completely
+    /// counts even if its stream breaks: an agent may answer before it has read the request, and then close both.
     async fn whole(&self, call: &str, response: Response<Incoming>, fate: &Fate) -> Result<Bytes, LinkError> {
         let status = response.status();
         let length = response.headers().get(header::CONTENT_LENGTH);
@@ -310,7 +310,7 @@ impl Agent {
         }
         let problem = match (text::from_json::<Problem>(&whole, Breaks::None), broken) {
             (Ok(problem), _) => problem,
-            // That it refused is known all the same.
+            // The refusal is known although its text is not.
             (Err(_), Some(error)) => Problem {
                 code: "unread".to_owned(),
                 title: format!("its reason was lost: {}", fate.error(&self.0.route, call, &error).await),

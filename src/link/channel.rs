@@ -1,4 +1,4 @@
-//! One HTTP/2 connection to an agent: made when it is needed, made again after a break.
+//! An HTTP/2 connection to an agent, opened when needed and reopened after a break.
 
 use std::{
     io,
@@ -36,7 +36,7 @@ use super::{
 };
 use crate::plan::model::{Reach, Way};
 
-/// Whom a channel leads to.
+/// The target of a channel.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) host: String,
@@ -45,7 +45,7 @@ pub(super) struct Route {
     pub(super) identity: Arc<Identity>,
 }
 
-/// A connection, or none yet.
+/// A connection that may not be open yet.
 #[derive(Debug, Default)]
 pub(super) struct Channel(Mutex<State>);
 
@@ -53,12 +53,12 @@ pub(super) struct Channel(Mutex<State>);
 enum State {
     #[default]
     None,
-    /// Goes on when a caller has lost its patience, such as a renewal: the next call finds it further on.
+    /// Continues when a caller gives up, such as a renewal, so that the next call does not start over.
     Opening(Opening),
     Live(Live),
 }
 
-/// A link on its way; ends with the channel.
+/// A link that is being opened; cancelled with the channel.
 type Opening = Shared<BoxFuture<'static, Result<Live, Box<Unopened>>>>;
 
 /// A link that could not be opened.
@@ -67,7 +67,7 @@ struct Unopened {
     error: LinkError,
     /// Duration of the attempts, without the wait at the gate.
     took: Duration,
-    /// Trying again makes no sense: no name that can be proven, no such program.
+    /// Whether another attempt is pointless: the name cannot be verified, or the program does not exist.
     hopeless: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Live {
     fate: Fate,
 }
 
-/// Why a connection ended, as far as it is known; complete only when it has.
+/// The reason why a connection ended, as far as it is known; complete only after the end.
 #[derive(Clone, Debug)]
 pub(super) struct Fate {
     first: Arc<OnceLock<Cause>>,
@@ -93,7 +93,7 @@ enum Cause {
 }
 
 impl Channel {
-    /// The connection, opened where there is none. What cannot be opened is tried again for as long as `persistence` says:
+    /// Returns the connection; opens it if needed. Opening is retried for as long as `persistence` allows, because
     /// nothing was sent yet.
     pub(super) async fn live(&self, route: &Arc<Route>, persistence: Persistence) -> Result<Live, LinkError> {
         let limit = persistence.limit(&route.reach);
@@ -133,7 +133,7 @@ impl Channel {
     }
 }
 
-/// Opens a link in a task of its own, when its way has a place for it.
+/// Opens a link in its own task, as soon as its way has a free place.
 fn begin(route: Arc<Route>) -> Opening {
     let opening = async move {
         let place = way::place(route.via.as_ref()).await;
@@ -153,7 +153,7 @@ fn begin(route: Arc<Route>) -> Opening {
     };
     let task = AbortOnDropHandle::new(tokio::spawn(opening));
     let ended = async move {
-        // A task that panicked has said so; whoever waits must not wait for ever.
+        // Passes a panic of the task on, so that a waiting caller does not wait for ever.
         task.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
     };
     ended.boxed().shared()
@@ -163,7 +163,7 @@ impl Live {
     /// Sends a request and waits for the head of the answer.
     ///
     /// # Errors
-    /// With the request, where it did not arrive because the connection had ended before it was sent.
+    /// Contains the request if it was not sent because the connection had ended before.
     pub(super) async fn send(
         mut self,
         route: &Route,
@@ -179,7 +179,7 @@ impl Live {
         }
     }
 
-    /// Harm is asked only of an agent whose certificate is in date now.
+    /// Checks that the agent's certificate is in date, which calls that may do harm need.
     pub(super) fn check_date(&self, route: &Route) -> Result<(), LinkError> {
         let name = server_name(route)?;
         match route.identity.verifier.in_date(&self.chain, &name, UnixTime::now()) {
@@ -190,7 +190,7 @@ impl Live {
     }
 }
 
-/// Opens a link; with an error, whether trying again makes no sense.
+/// Opens a link. An error tells whether another attempt is pointless.
 async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
     let passing = |error| Box::new((error, false));
     let name = server_name(route).map_err(|error| Box::new((error, true)))?;
@@ -239,7 +239,7 @@ async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
 }
 
 impl Fate {
-    /// What a broken connection means for a call: an agent that turned us away, or a link that broke.
+    /// Converts the error of a broken connection: either the agent rejected us, or the link broke.
     pub(super) async fn error(&self, route: &Route, call: &str, error: &hyper::Error) -> LinkError {
         let broken = |why: String| LinkError::Broken { host: route.host.clone(), call: call.to_owned(), why };
         match self.first.get() {
@@ -264,7 +264,7 @@ fn distrust(route: &Route, trust: Trust) -> LinkError {
     LinkError::Tls { host: route.host.clone(), at: describe(&route.reach), trust }
 }
 
-/// An end without a word is the most common one, and its usual text says little.
+/// Describes an error. The most common one is an end without an error message, whose usual text says little.
 fn plain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the connection was closed without an answer".to_owned(),
@@ -272,7 +272,7 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
-/// An error with its causes.
+/// Describes an error with its causes.
 fn reason(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
@@ -280,26 +280,25 @@ fn reason(error: &hyper::Error) -> String {
         text = format!("{text}: {cause}");
         next = cause.source();
     }
-    // hyper gives up a connection whose ping stays unanswered without an error of the stream: what was under way on it
-    // then ends with "broken pipe" where no write failed.
+    // If a ping is not answered, hyper closes the connection without an error of the stream. Requests in flight then
+    // end with "broken pipe" although no write failed.
     if error.is_timeout() || text.contains("broken pipe") {
         return "no answer to a ping within a second".to_owned();
     }
     text
 }
 
-/// Keeps the first thing that went wrong with the stream: hyper hides it, and TLS 1.3 turns clients away only after
-/// the handshake.
+/// Keeps the first error of the stream, because hyper hides it, and TLS 1.3 rejects clients only after the handshake.
 ///
-/// Once nothing can be written any more it says no word of it and goes on reading: hyper gives up at the first error, and what
-/// the agent said before it closed, an answer or why it turns us away, still lies there to be read. Of the end it tells a moment
-/// late, because hyper drops an answer that comes together with it and that nobody has taken yet.
+/// After a failed write it hides the error and continues to read: hyper would stop at the first error, but the
+/// agent's last data (an answer, or the reason of a rejection) can still be read. It reports the end of the stream
+/// with a delay, because hyper drops an answer that arrives together with the end and was not read yet.
 struct Watched<S> {
     inner: S,
     first: Arc<OnceLock<Cause>>,
-    /// Why nothing can be written.
+    /// The reason why nothing can be written.
     mute: Option<String>,
-    /// How reading ended, and when the end is reported.
+    /// The result of reading, and the time at which the end is reported.
     end: Option<(io::Result<()>, Pin<Box<Sleep>>)>,
 }
 
@@ -318,7 +317,7 @@ impl<S> Watched<S> {
         });
     }
 
-    /// The result of a write. An error is not reported: it ends writing, and reading says why the link broke.
+    /// Returns the result of a write. A write error is not reported: it ends writing, and reading finds the reason.
     fn written<T>(&mut self, done: io::Result<T>, as_if: T) -> io::Result<T> {
         done.or_else(|error| {
             self.mute.get_or_insert_with(|| plain(&error));
@@ -347,7 +346,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         let Some((how, later)) = &mut self.end else { return Poll::Ready(Ok(())) };
         ready!(later.as_mut().poll(cx));
-        // An error is told once; what is read after it is the end.
+        // An error is reported once; later reads return the end.
         Poll::Ready(std::mem::replace(how, Ok(())))
     }
 }

@@ -1,21 +1,22 @@
-//! How far an agent's clock is from this machine's. Both count through suspend; wall clocks are not looked at.
+//! Measures the offset of an agent's clock to this machine's. Both count through suspend; wall clocks are not used.
 
 use firedrill_probe::clock::boot_us;
 
 use super::{Agent, LinkError};
 
-/// An agent's clock against this machine's.
+/// The offset of an agent's clock to this machine's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offset {
     /// The agent's CLOCK_BOOTTIME less this machine's, in microseconds.
     pub boot_minus_local_us: i64,
-    /// The true value is no further from it than this, in microseconds: half of the shortest round trip.
+    /// Maximum error in microseconds: half of the shortest round trip.
     pub uncertainty_us: u64,
-    /// The agent's boot that this holds for.
+    /// The agent's boot id at the measurement.
     pub boot_id: String,
 }
 
-/// Asks so many times (at least once) and keeps the shortest round trip. One more is asked beforehand, to connect.
+/// Measures `rounds` times (at least once) and keeps the shortest round trip. An additional first call opens the
+/// connection.
 ///
 /// # Errors
 /// [`LinkError`] of the first call that failed.
@@ -24,7 +25,7 @@ pub async fn offset(agent: &Agent, rounds: u32) -> Result<Offset, LinkError> {
     let mut best = once(agent).await?;
     for _ in 1..rounds {
         let next = once(agent).await?;
-        // After a reboot what was measured before means nothing.
+        // Measurements from before a reboot are invalid.
         if next.boot_id != best.boot_id || next.uncertainty_us < best.uncertainty_us {
             best = next;
         }
@@ -44,7 +45,7 @@ async fn once(agent: &Agent) -> Result<Offset, LinkError> {
     })
 }
 
-/// `a - b`, cut off at the ends of the range.
+/// Returns `a - b`, saturating.
 fn difference(a: u64, b: u64) -> i64 {
     let size = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
     if a >= b { size } else { -size }

@@ -1,4 +1,4 @@
-//! What can be wrong with a link, apart by what to do about it.
+//! Errors of a link, distinguished by the action that they need.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub enum LinkError {
         host: String,
         /// Its address, or the program that leads there.
         at: String,
-        /// What happened.
+        /// The error.
         why: String,
     },
     /// There is a connection, but no answer came in time. The call may have arrived.
@@ -28,7 +28,7 @@ pub enum LinkError {
         host: String,
         /// The call.
         call: String,
-        /// How long was waited.
+        /// The time-out.
         limit: Duration,
     },
     /// One side does not trust the other. The call did not arrive.
@@ -38,7 +38,7 @@ pub enum LinkError {
         host: String,
         /// Its address, or the program that leads there.
         at: String,
-        /// Why.
+        /// The reason.
         trust: Trust,
     },
     /// The agent refused.
@@ -60,10 +60,10 @@ pub enum LinkError {
         host: String,
         /// The call.
         call: String,
-        /// What happened.
+        /// The error.
         why: String,
     },
-    /// What answered does not keep to the API.
+    /// The answer does not conform to the API.
     #[error(
         "the agent of {host} answered `{call}` with what is no answer: {why}; do versions of coordinator and agent match?"
     )]
@@ -72,7 +72,7 @@ pub enum LinkError {
         host: String,
         /// The call.
         call: String,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
 }
@@ -82,20 +82,20 @@ fn hint(problem: &Problem) -> String {
 }
 
 impl LinkError {
-    /// Whether the link itself failed, so that the same may go well later; an agent that refuses or makes no sense will
-    /// do so again.
+    /// Whether the link itself failed, so that a later attempt may succeed. An agent that refuses, or whose answer is
+    /// invalid, will do so again.
     #[must_use]
     pub const fn passing(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. })
     }
 
-    /// The agent had too many calls of this kind under way; it is worth asking again.
+    /// Whether the agent had too many such calls in progress, so that another attempt is worthwhile.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.problem().is_some_and(|problem| problem.code == "busy")
     }
 
-    /// The agent's reason, where it refused.
+    /// Returns the agent's reason, if it refused.
     #[must_use]
     pub const fn problem(&self) -> Option<&Problem> {
         match self {
@@ -105,7 +105,7 @@ impl LinkError {
     }
 }
 
-/// Why one side does not trust the other.
+/// The reason why one side does not trust the other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trust {
     /// The agent's certificate is out of date, and the call would harm.
@@ -137,13 +137,13 @@ pub enum Trust {
     /// The agent wanted a certificate.
     #[error("the agent wants a certificate, and none was shown")]
     NoCertificate,
-    /// What was there speaks no TLS 1.3, or something else went wrong.
+    /// The other side does not speak TLS 1.3, or there was another error.
     #[error("TLS failed: {0}")]
     Other(String),
 }
 
 impl Trust {
-    /// The reason in a TLS error, where there is one.
+    /// Returns the reason in a TLS error, if there is one.
     pub(super) fn of(error: &std::io::Error) -> Option<Self> {
         let tls = error.get_ref()?.downcast_ref::<Tls>()?;
         Some(match tls {

@@ -1,7 +1,7 @@
-//! The calls that keep answering: what an agent journals, and what its probes measure.
+//! Streaming calls: the events that an agent journals, and the bins of its probes.
 //!
-//! Each stream lasts as long as its connection. Whoever reads keeps the number of the last item and asks again from
-//! there; nothing is lost or seen twice.
+//! Each stream lasts as long as its connection. The reader remembers the number of the last item and continues from
+//! there, so nothing is lost or seen twice.
 
 use std::time::Duration;
 
@@ -20,18 +20,18 @@ use tokio::time::timeout;
 
 use super::{Agent, LinkError, channel::Fate, sse::Parser};
 
-/// Agents say something every second, if only that they are there.
+/// Agents send something every second, if only a keep-alive.
 const SILENCE: Duration = Duration::from_secs(10);
 
 impl Agent {
-    /// Events after that number, then those to come. After an error it ends: the link broke, and the next one goes on
-    /// from the last number that was seen.
+    /// Streams the events after that number, then those to come. Ends after an error, which means that the link
+    /// broke; the next stream continues at the last number that was seen.
     pub fn events(&self, after: u64) -> impl Stream<Item = Result<AgentEvent, LinkError>> + Send + use<> {
         self.follow("events", format!("/v1/events?after={after}"), after, |event: &AgentEvent| event.seq)
     }
 
-    /// Bins of a run after that number, then those to come. Ends without an error only when the run's probes have stopped
-    /// and everything was read.
+    /// Streams the bins of a run after that number, then those to come. Ends without an error only when the run's
+    /// probes have stopped and everything was read.
     pub fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<Bin, LinkError>> + Send + use<> {
         self.follow("bins", format!("/v1/runs/{run}/bins?after={after}"), after, |bin: &Bin| bin.seq)
     }
@@ -70,7 +70,7 @@ enum State {
 }
 
 impl<T: DeserializeOwned> Reader<T> {
-    /// The next item; none at the end.
+    /// Returns the next item; `None` at the end.
     async fn next(&mut self) -> Result<Option<T>, LinkError> {
         loop {
             let (body, fate, parser) = match &mut self.state {

@@ -1,19 +1,20 @@
-//! The number of files that links take, and the number of hosts that can therefore be asked at a time.
+//! The number of file descriptors that links need, and the number of hosts that can therefore be asked at a time.
 
 use std::sync::OnceLock;
 
 use crate::plan::model::{Host, Reach};
 
-/// Descriptors that everything else in the process may use meanwhile, links that are being opened too.
+/// Descriptors reserved for the rest of the process, including links that are being opened.
 const OTHERS: u64 = 128;
 
-/// The limit of open files, raised as far as it goes when it is first asked for; none where there is none.
+/// Returns the limit of open files, raised to its maximum at the first call; `None` if there is no limit.
 fn limit() -> Option<u64> {
     static LIMIT: OnceLock<Option<u64>> = OnceLock::new();
     *LIMIT.get_or_init(firedrill_probe::allow_all_files)
 }
 
-/// The files of one link: its socket; or a program's three streams and what tells of its end.
+/// Returns the number of descriptors of a link: its socket; or a program's three streams and the descriptor that
+/// reports its end.
 const fn of_link(host: &Host) -> u64 {
     match host.agent {
         Reach::Tcp(_) => 1,
@@ -21,7 +22,7 @@ const fn of_link(host: &Host) -> u64 {
     }
 }
 
-/// Maximum number of these hosts that can be asked at a time, with that many links to each: at least one.
+/// Returns the maximum number of these hosts that can be asked at a time, with that many links to each; at least one.
 #[must_use]
 pub fn hosts_at_once(hosts: &[Host], links: u64) -> usize {
     let most = hosts.iter().map(of_link).max().unwrap_or(1) * links.max(1);
@@ -30,7 +31,7 @@ pub fn hosts_at_once(hosts: &[Host], links: u64) -> usize {
     usize::try_from((spare / most).max(1)).unwrap_or(usize::MAX)
 }
 
-/// Whether this process may have so many links to all these hosts at once.
+/// Checks that this process may have that many links to all these hosts at once.
 ///
 /// # Errors
 /// A message: the number of files that they need, the limit, and what to do.

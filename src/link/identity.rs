@@ -1,4 +1,4 @@
-//! The person that this coordinator speaks for: certificate, key, and the authority that agents must be of.
+//! The identity of this coordinator: a person's certificate and key, and the authority of the agents.
 
 use std::{
     fs, io,
@@ -35,20 +35,20 @@ pub enum IdentityError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file has not what it should.
+    /// A file lacks its expected content.
     #[error("{} has no {wanted} in PEM: {why}", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// The expected content.
         wanted: &'static str,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// Nobody is there.
+    /// There is no person's certificate.
     #[error(
         "{} has no person's certificate; `firedrill pki issue person NAME --role operator` makes one, or copy yours to people/NAME.pem and people/NAME.key",
         dir.display()
@@ -62,7 +62,7 @@ pub enum IdentityError {
     Several {
         /// The directory.
         dir: PathBuf,
-        /// Who.
+        /// Their names.
         names: Vec<String>,
     },
     /// The certificate is not one of a person.
@@ -70,7 +70,7 @@ pub enum IdentityError {
     NoPerson {
         /// The file.
         path: PathBuf,
-        /// What it is instead.
+        /// The kind of certificate that it is.
         why: String,
     },
     /// Certificate, key or authority cannot be used.
@@ -78,7 +78,7 @@ pub enum IdentityError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: rustls::Error,
     },
     /// The authority cannot be used.
@@ -86,12 +86,12 @@ pub enum IdentityError {
     Authority {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: VerifierBuilderError,
     },
 }
 
-/// Who this coordinator is, and whom it trusts.
+/// The identity of this coordinator, and its trust anchors.
 #[derive(Debug)]
 pub struct Identity {
     name: String,
@@ -104,12 +104,12 @@ pub struct Identity {
     pub(crate) signer: Signer,
 }
 
-/// The files that say whom to trust. They are read again for each approval: a run may wait for hours.
+/// The files with trust anchors. They are read again for each approval, because a run may wait for hours.
 #[derive(Clone, Debug)]
 struct Trust {
     ca: PathBuf,
     crl: Option<PathBuf>,
-    /// Whether the revocation list must be there: one that disappears revokes nobody less.
+    /// Whether the revocation list must exist: if it disappears, its revocations must still hold.
     needs_crl: bool,
 }
 
@@ -125,14 +125,14 @@ impl Trust {
         let crls = CertificateRevocationListDer::pem_slice_iter(&read(path)?)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|why| not_pem(path, "revocation list", why.to_string()))?;
-        // A file that was cut or is being written would revoke nobody.
+        // A truncated list, or one that is being written, would revoke nobody.
         if crls.is_empty() {
             return Err(not_pem(path, "revocation list", "there is none".to_owned()));
         }
         Ok(crls)
     }
 
-    /// Verifies people's certificates by what the files hold now.
+    /// Returns a verifier of people's certificates by the current content of the files.
     fn people(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.roots()? {
@@ -149,11 +149,11 @@ impl Trust {
 }
 
 impl Identity {
-    /// From a directory as `firedrill pki` makes it: `ca.pem` and one person's `people/NAME.pem` and `.key`, where
-    /// `FIREDRILL_AS` may say which; a `crl.pem` beside them is heeded.
+    /// Loads an identity from a directory of `firedrill pki`: `ca.pem` and one person's `people/NAME.pem` and `.key`,
+    /// selected by `FIREDRILL_AS` if there are several. A `crl.pem` beside them is used.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it.
+    /// The file and its error.
     pub fn load(dir: &Path) -> Result<Self, IdentityError> {
         let wanted = std::env::var("FIREDRILL_AS").ok().filter(|name| !name.is_empty());
         let name = match wanted {
@@ -163,10 +163,10 @@ impl Identity {
         Self::load_as(dir, &name)
     }
 
-    /// From such a directory, as that person.
+    /// Loads the identity of that person from such a directory.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it.
+    /// The file and its error.
     pub fn load_as(dir: &Path, name: &str) -> Result<Self, IdentityError> {
         let people = dir.join("people");
         let (cert, key) = (people.join(format!("{name}.pem")), people.join(format!("{name}.key")));
@@ -180,11 +180,11 @@ impl Identity {
         }
     }
 
-    /// From PEM files anywhere. The name is the certificate's; the one that is given stands in for a certificate that
-    /// names no person, which agents let nowhere in.
+    /// Loads an identity from PEM files. Its name is that in the certificate; `name` is used for a certificate that
+    /// names no person, which all agents reject.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it.
+    /// The file and its error.
     pub fn from_files(
         name: &str,
         cert: &Path,
@@ -226,30 +226,30 @@ impl Identity {
             .with_client_auth_cert(chain, private)
             .map_err(unusable(key))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        // Every connection shows its certificates again.
+        // Certificates are sent again on every connection, without session resumption.
         config.resumption = Resumption::disabled();
         let authority = hex(digest.finish().as_ref());
         let config = Arc::new(config);
         Ok(Self { name, authority, person: whose, config, verifier, trust, provider, signer })
     }
 
-    /// A digest of the authority's certificates, which identifies it.
+    /// Returns a digest of the authority's certificates, which identifies the authority.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The person that the certificate names; `None` if it names none.
+    /// Returns the person in the certificate; `None` if it names none.
     #[must_use]
     pub const fn person(&self) -> Option<&Person> {
         self.person.as_ref()
     }
 
-    /// The person of a chain (their own certificate first) that the authority knows, in date and not revoked. `ca.pem` and
-    /// `crl.pem` are read for this question.
+    /// Returns the person of a chain (their own certificate first) that the authority has signed, that is in date and
+    /// not revoked. Reads `ca.pem` and `crl.pem` for that.
     ///
     /// # Errors
-    /// Why it is not trusted.
+    /// The reason why the chain is not trusted.
     pub(crate) fn trusted_person(&self, chain: &[CertificateDer<'_>]) -> Result<Person, String> {
         let (leaf, between) = chain.split_first().ok_or("it has no certificate")?;
         let people = self.trust.people(&self.provider).map_err(|error| {
@@ -280,7 +280,7 @@ impl Identity {
         signed(leaf, scheme, message, signature, &self.provider)
     }
 
-    /// The person's name.
+    /// Returns the person's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

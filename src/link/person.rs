@@ -6,10 +6,10 @@ use firedrill_wire::identity::{Identity, Person};
 use rustls::{SignatureScheme, crypto::CryptoProvider, sign::SigningKey};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 
-/// The person that a certificate names.
+/// Returns the person that a certificate names.
 ///
 /// # Errors
-/// It names none; why, in words.
+/// It names none; the reason in words.
 pub(crate) fn person(leaf: &CertificateDer<'_>) -> Result<Person, String> {
     let parsed = webpki::EndEntityCert::try_from(leaf).map_err(|error| error.to_string())?;
     match Identity::from_uris(parsed.valid_uri_names()) {
@@ -22,12 +22,12 @@ pub(crate) fn person(leaf: &CertificateDer<'_>) -> Result<Person, String> {
 /// A person's certificate with its key, to sign with.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    /// The certificate, then those between it and the authority.
+    /// The certificate, then the intermediate ones.
     pub(crate) chain: Vec<CertificateDer<'static>>,
     key: Arc<dyn SigningKey>,
 }
 
-/// The signature schemes that are taken, and how they are called in files.
+/// The accepted signature schemes, and their names in files.
 const SCHEMES: [(SignatureScheme, &str); 6] = [
     (SignatureScheme::ECDSA_NISTP256_SHA256, "ecdsa-p256-sha256"),
     (SignatureScheme::ECDSA_NISTP384_SHA384, "ecdsa-p384-sha384"),
@@ -42,10 +42,10 @@ impl Signer {
         Self { chain, key }
     }
 
-    /// Signs; the scheme's name and the signature.
+    /// Signs a message; returns the scheme's name and the signature.
     ///
     /// # Errors
-    /// The key is of a kind that is not taken here.
+    /// The key is of a kind that is not accepted here.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<(&'static str, Vec<u8>), String> {
         let offered = SCHEMES.map(|(scheme, _)| scheme);
         let signer =

@@ -21,19 +21,19 @@ use tokio::{
 
 use crate::plan::model::Reach;
 
-/// How much of a program's complaints is kept.
+/// Number of a program's last error lines that are kept.
 const COMPLAINTS: usize = 5;
 
-/// Any stream that TLS can run on.
+/// A stream that TLS can run on.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// Opens the stream. What the program had to say, where there is one, is in the other half.
+/// Opens the stream. The second part collects the error output of the program, if there is one.
 pub(super) async fn open(reach: &Reach) -> io::Result<(Box<dyn Duplex>, Complaints)> {
     match reach {
         Reach::Tcp(address) => {
             let tcp = TcpStream::connect(address).await?;
-            // A renewal must not wait for the acknowledgement of what was sent before it.
+            // A renewal must not wait for the acknowledgement of earlier data.
             tcp.set_nodelay(true)?;
             Ok((Box::new(tcp), Complaints::default()))
         }
@@ -44,7 +44,7 @@ pub(super) async fn open(reach: &Reach) -> io::Result<(Box<dyn Duplex>, Complain
     }
 }
 
-/// How long opening, TLS included, may take; a program may have to log in somewhere first.
+/// Returns the time-out of opening, including TLS; a program may have to log in somewhere first.
 pub(super) const fn patience(reach: &Reach) -> Duration {
     match reach {
         Reach::Tcp(_) => Duration::from_secs(4),
@@ -52,7 +52,7 @@ pub(super) const fn patience(reach: &Reach) -> Duration {
     }
 }
 
-/// Where it leads, for messages.
+/// Describes the target for messages.
 pub(super) fn describe(reach: &Reach) -> String {
     match reach {
         Reach::Tcp(_) => reach.shown(),
@@ -79,7 +79,7 @@ impl Piped {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        // Ctrl-C goes to the terminal's whole group; the links are what healing goes over.
+        // Ctrl-C is sent to the terminal's whole process group, but healing needs the links.
         #[cfg(unix)]
         command.process_group(0);
         let mut child =
@@ -145,7 +145,7 @@ impl Complaints {
         Self { lines, listener: Some(Arc::new(listener)) }
     }
 
-    /// `why`, and what the program said last; waits a moment for what a dying program still says.
+    /// Returns `why` with the program's last error output; waits a moment for the output of a program that is ending.
     pub(super) async fn with(&self, why: String) -> String {
         if let Some(listener) = &self.listener {
             let ended = async {

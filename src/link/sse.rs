@@ -1,24 +1,24 @@
-//! Server-sent events, as agents send them: bytes in, events out. Pure.
+//! Parses the server-sent events of agents. Pure.
 
 use std::collections::VecDeque;
 
-/// No honest line is longer.
+/// Maximum size of an event, in bytes.
 const LONGEST: usize = 4 * 1024 * 1024;
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
-    /// Its type; empty where none was given.
+    /// Its type; empty if none was given.
     pub(super) kind: String,
     /// Its data, lines joined.
     pub(super) data: String,
 }
 
-/// Takes bytes in any pieces.
+/// A parser that accepts bytes in any pieces.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     line: Vec<u8>,
-    /// The last byte ended a line by a carriage return, so a line feed that follows belongs to it.
+    /// Whether the last byte was a carriage return that ended a line, so that a following line feed belongs to it.
     after_return: bool,
     open: Event,
     has_data: bool,
@@ -26,15 +26,15 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    /// The next event that is complete.
+    /// Returns the next complete event.
     pub(super) fn next(&mut self) -> Option<Event> {
         self.done.pop_front()
     }
 
-    /// Takes what has arrived.
+    /// Adds received bytes.
     ///
     /// # Errors
-    /// It is no text, or has no end.
+    /// They are not UTF-8, or an event is too long.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), String> {
         for &byte in bytes {
             let second_half = std::mem::take(&mut self.after_return) && byte == b'\n';
@@ -70,7 +70,7 @@ impl Parser {
                 }
                 self.open.data.push_str(value);
             }
-            // Comments have an empty name; the id stands in the data too.
+            // Comments have an empty name; the id is in the data too.
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
-//! Whether an agent's certificate is this fleet's, and in date.
+//! Verifies that an agent's certificate is from this fleet's authority, and whether it is in date.
 //!
-//! Authority, name and revocation decide about the connection. Dates do not, because a host must not stay harmed for
-//! them: whoever asks for harm looks at [`Verifier::in_date`] first.
+//! Authority, name and revocation decide about the connection. Dates do not, because an expired certificate must not
+//! prevent healing. Calls that may do harm check [`Verifier::in_date`] first.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Verifier {
         crls: Vec<CertificateRevocationListDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
-        // An outdated list still revokes; what it does not cover is not held against an agent.
+        // An outdated list still revokes. A certificate that it does not cover is accepted.
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .with_crls(crls)
             .allow_unknown_revocation_status()
@@ -35,7 +35,7 @@ impl Verifier {
     /// Whether a chain (the agent's own certificate first) is in date.
     ///
     /// # Errors
-    /// It is not to be trusted at all.
+    /// The chain is not trusted for another reason.
     pub(super) fn in_date(
         &self,
         chain: &[CertificateDer<'_>],
@@ -44,7 +44,7 @@ impl Verifier {
     ) -> Result<bool, Error> {
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
         let mut at = now;
-        // Each certificate of a chain may ask for another time.
+        // Each certificate of a chain may need another time.
         for _ in 0..8 {
             match self.0.verify_server_cert(leaf, rest, name, &[], at) {
                 Ok(_) => return Ok(at == now),
@@ -55,7 +55,7 @@ impl Verifier {
     }
 }
 
-/// The nearest time at which what failed only for its date would not have.
+/// Returns the nearest time at which a certificate that failed only for its date would have been valid.
 fn time_inside(error: &Error) -> Option<UnixTime> {
     match error {
         Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),

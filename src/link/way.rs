@@ -1,9 +1,9 @@
 //! Limits the number of links that are opened at a time, and decides when a failed link is tried again.
 //!
-//! A bastion's sshd drops newcomers at random once more than `MaxStartups` of them (10) have not logged in yet. So each way has
-//! a gate: a link takes a place before it is opened, and gives it back when its TLS handshake is done, which is after the login.
-//! What was turned away all the same, because others use the bastion too, comes again after a pause that grows and is not
-//! the same for any two.
+//! A bastion's sshd drops new connections at random while more than `MaxStartups` of them (10) have not logged in
+//! yet. So each way has a gate: a link takes a place before it is opened, and returns it after its TLS handshake,
+//! which is after the login. Links that are still rejected, because others use the bastion too, are retried after a
+//! growing pause with jitter.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +16,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::plan::model::{Reach, Way};
 
-/// Direct links that this process opens at a time: more handshakes at once would each take longer than they may.
+/// Maximum number of direct links that this process opens at a time; with more handshakes at once, each could exceed
+/// its time-out.
 const DIRECT: usize = 512;
 
-/// The gates of this process, by way; a bastion counts all links of a process.
+/// The gates of this process, by way. A bastion counts all links of a process.
 static GATES: Mutex<BTreeMap<(String, usize), Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
 
-/// A place at the gate of a way; waits for one as long as it takes.
+/// Takes a place at the gate of a way; waits for one without a limit.
 pub(super) async fn place(via: Option<&Way>) -> Option<OwnedSemaphorePermit> {
     let (name, places) = via.map_or(("", DIRECT), |way| (way.connect.as_str(), way.at_once.max(1)));
     let gate = {
@@ -36,17 +37,18 @@ pub(super) async fn place(via: Option<&Way>) -> Option<OwnedSemaphorePermit> {
 /// Maximum duration of the attempts to open a link, without the time that it waits at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Persistence {
-    /// Where another call comes soon, or a person waits for a table.
+    /// For calls that are repeated soon, or whose result a person waits for.
     Usual,
-    /// For putting back.
+    /// For undo.
     Undo,
 }
 
 impl Persistence {
-    /// From the first try on; the first is always made.
+    /// Counts from the first try; the first is always made.
     pub(super) const fn limit(self, reach: &Reach) -> Duration {
         Duration::from_secs(match (reach, self) {
-            // Who refuses a direct link will do so in a second too, unless its agent is started anew.
+            // A direct link that is refused will be refused again within a second, unless the agent is being
+            // restarted.
             (Reach::Tcp(_), Self::Usual) => 0,
             (Reach::Tcp(_), Self::Undo) => 10,
             (Reach::Command(_), Self::Usual) => 8,
@@ -55,7 +57,7 @@ impl Persistence {
     }
 }
 
-/// Pauses between tries: each twice as long as the one before, up to a limit, and by chance half as long or half again.
+/// Returns the pauses between tries: each twice as long as the one before, up to a limit, with a jitter of one half.
 #[derive(Debug)]
 pub(super) struct Pauses(Duration);
 

@@ -1,6 +1,6 @@
-//! Making the authority, certificates and the revocation list.
+//! Creates the authority, certificates and the revocation list.
 //!
-//! Keys are on the curve P-256, which everything that speaks TLS knows.
+//! Keys are on the curve P-256, which all TLS implementations support.
 
 use std::{
     path::{Path, PathBuf},
@@ -43,7 +43,7 @@ fn make(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
 }
 
 impl Pki {
-    /// Makes an authority that is good for ten years.
+    /// Creates an authority that is valid for ten years.
     ///
     /// # Errors
     /// There is one already, or the files cannot be written.
@@ -54,7 +54,8 @@ impl Pki {
         let key = KeyPair::generate().map_err(make("a key"))?;
         let (serial, short) = serial(&key);
         let mut params = CertificateParams::default();
-        // Each authority has its own name, so that another's certificate is "unknown", not "badly signed".
+        // Each authority has its own name, so that the error for another's certificate is "unknown", not "badly
+        // signed".
         params.distinguished_name = common_name(&format!("Firedrill CA {short}"));
         params.serial_number = Some(serial);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -70,10 +71,10 @@ impl Pki {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// One that is there. Its key must be that of a certificate in `ca.pem`, of which there may be several.
+    /// Opens an existing authority. Its key must be that of a certificate in `ca.pem`, which may contain several.
     ///
     /// # Errors
-    /// There is none, or what it signed would be accepted by nobody.
+    /// There is none, or its signatures would be rejected.
     pub fn open(dir: &Path) -> Result<Self, PkiError> {
         for missing in [ca_file(dir), dir.join("ca.key")] {
             if !missing.is_file() {
@@ -85,7 +86,7 @@ impl Pki {
         Ok(pki)
     }
 
-    /// The name of the certificate in `ca.pem` that signs, and its place there, from 1, where there are several.
+    /// Returns the name of the signing certificate in `ca.pem`, and its place there, from 1, if there are several.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -94,16 +95,16 @@ impl Pki {
         Ok((signer.name, signer.place))
     }
 
-    /// Its directory.
+    /// Returns its directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A certificate for a host's agent: good for serving, never for asking.
+    /// Issues a certificate for a host's agent: for servers only, not for clients.
     ///
     /// # Errors
-    /// A name that cannot be, one that is there already, or files that cannot be written.
+    /// The name is invalid or exists already, or files cannot be written.
     pub fn issue_host(&self, ask: &HostAsk) -> Result<Issued, PkiError> {
         let mut names = vec![ask.name.clone()];
         names.extend(ask.dns.iter().filter(|name| **name != ask.name).cloned());
@@ -118,10 +119,10 @@ impl Pki {
         self.issue(Kind::Host, &ask.name, &identity, alternative, usage, ask.valid, ask.renew)
     }
 
-    /// A certificate for a person: good for asking, never for serving.
+    /// Issues a certificate for a person: for clients only, not for servers.
     ///
     /// # Errors
-    /// A name that cannot be, one that is there already, or files that cannot be written.
+    /// The name is invalid or exists already, or files cannot be written.
     pub fn issue_person(&self, ask: &PersonAsk) -> Result<Issued, PkiError> {
         for name in ask.team.iter().chain(&ask.environments) {
             check_name(name)?;
@@ -176,7 +177,7 @@ impl Pki {
         let what = format!("a certificate for {kind} {name}");
         let certificate = params.signed_by(&key, &issuer).map_err(make(&what))?;
 
-        // Recorded first: one that is not on record could never be revoked.
+        // The index comes first, because a certificate that is not in it could never be revoked.
         let entry = Entry {
             kind,
             name: name.to_owned(),
@@ -193,7 +194,7 @@ impl Pki {
         Ok(Issued { cert, key: key_file, until: valid.until })
     }
 
-    /// All that was ever issued, oldest first.
+    /// Returns all certificates that were ever issued, oldest first.
     ///
     /// # Errors
     /// The index cannot be read.
@@ -201,8 +202,8 @@ impl Pki {
         index::read(&self.index())
     }
 
-    /// Revokes every certificate of that name, those that were replaced too, and writes a new revocation list.
-    /// Says how many there were.
+    /// Revokes every certificate of that name, including replaced ones, and writes a new revocation list. Returns
+    /// their number.
     ///
     /// # Errors
     /// There is none, or files cannot be read or written.
@@ -222,8 +223,8 @@ impl Pki {
         Ok(found.len())
     }
 
-    /// Writes a fresh revocation list, good for so many days, and says where. Those whose time is over stay on it:
-    /// an expired certificate may still look and heal, a revoked one may not.
+    /// Writes a fresh revocation list, valid for `days` days, and returns its path. Expired certificates stay on it:
+    /// an expired certificate may still be used to look and heal, a revoked one may not.
     ///
     /// # Errors
     /// Files cannot be read or written.
@@ -257,17 +258,17 @@ impl Pki {
         Ok(path)
     }
 
-    /// Returns the authority as an issuer, for certificates of kinds that have no verb here.
+    /// Returns the authority as an issuer, for kinds of certificates that no command issues.
     ///
     /// # Errors
-    /// `ca.pem` or `ca.key` cannot be read, or is not what it should be.
+    /// `ca.pem` or `ca.key` cannot be read, or is invalid.
     pub fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
         let (key, certificate, _) = self.pair()?;
         let params = ca_cert::params(&certificate).map_err(make("anything with ca.pem"))?;
         Ok(Issuer::new(params, key))
     }
 
-    /// The key, and the certificate in `ca.pem` that is of that key.
+    /// Returns the key, and its certificate in `ca.pem`.
     fn pair(&self) -> Result<(KeyPair, CertificateDer<'static>, Signer), PkiError> {
         let (ca, key_file) = (ca_file(&self.dir), self.dir.join("ca.key"));
         let key = KeyPair::from_pem(&files::read(&key_file)?).map_err(make("anything with ca.key"))?;
@@ -306,10 +307,11 @@ fn common_name(name: &str) -> DistinguishedName {
     names
 }
 
-/// A serial number from the fresh key, which makes it as random as the key; and a short form for names.
+/// Returns a serial number derived from the fresh key, which makes it as random as the key; and a short form for
+/// names.
 fn serial(key: &KeyPair) -> (SerialNumber, String) {
     let mut bytes: Vec<u8> = digest(&SHA256, key.der_bytes()).as_ref()[..16].to_vec();
-    // Positive and of full length, as the standard wants it.
+    // Serial numbers must be positive and of full length.
     if let Some(first) = bytes.first_mut() {
         *first = (*first & 0x7f) | 0x40;
     }

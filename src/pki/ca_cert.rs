@@ -1,7 +1,7 @@
-//! Reads from an authority's certificate what signing in its name needs: its name, the identifier of its key, and what
-//! it may sign.
+//! Reads from an authority's certificate the fields that signing in its name needs: its name, the identifier of its
+//! key, and its key usage.
 //!
-//! Never decides whether the certificate is valid or trusted; whoever meets an issued certificate does that.
+//! Never decides whether the certificate is valid or trusted; the verifier of an issued certificate does that.
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, DnValue, Error, KeyIdMethod, KeyUsagePurpose,
@@ -22,10 +22,10 @@ const SUBJECT_KEY_IDENTIFIER: [u64; 4] = [2, 5, 29, 14];
 /// `id-ce-keyUsage`, RFC 5280 section 4.2.1.3.
 const KEY_USAGE: [u64; 4] = [2, 5, 29, 15];
 
-/// Returns the parameters of an issuer from its certificate in DER, as RFC 5280 section 4.1 defines it.
+/// Returns the parameters of an issuer from its certificate in DER (RFC 5280 section 4.1).
 ///
 /// # Errors
-/// The bytes are no certificate, or its name has a form that cannot be repeated in what it issues.
+/// The bytes are no certificate, or its name has a form that cannot be repeated in issued certificates.
 pub(super) fn params(certificate: &[u8]) -> Result<CertificateParams, Error> {
     let unreadable = |_: ASN1Error| Error::CouldNotParseCertificate;
     let fields = parse_der(certificate, |reader| {
@@ -55,7 +55,7 @@ pub(super) fn params(certificate: &[u8]) -> Result<CertificateParams, Error> {
     Ok(params)
 }
 
-/// The fields of a certificate that are of use here; identifiers as lists of numbers, values in DER.
+/// The fields of a certificate that are used here; identifiers as lists of numbers, values in DER.
 struct Fields {
     subject: Vec<(Vec<u64>, TaggedDerValue)>,
     extensions: Vec<(Vec<u64>, Vec<u8>)>,
@@ -104,7 +104,7 @@ fn extension(fields: &mut BERReaderSeq<'_, '_>) -> ASN1Result<(Vec<u64>, Vec<u8>
     Ok((kind, fields.next().read_bytes()?))
 }
 
-/// A text of a name, in the string type that the certificate has it in: verifiers compare names byte by byte.
+/// A text of a name, in the certificate's own string type, because verifiers compare names byte by byte.
 fn text(value: &TaggedDerValue) -> Result<DnValue, Error> {
     let bytes = value.value();
     let utf8 = || std::str::from_utf8(bytes).map_err(|_| Error::CouldNotParseCertificate);
@@ -119,7 +119,7 @@ fn text(value: &TaggedDerValue) -> Result<DnValue, Error> {
     })
 }
 
-/// Those usages that matter to an issuer; the first bit is the highest of the first byte.
+/// Returns the usages that matter to an issuer; the first bit is the highest of the first byte.
 fn usages(bits: &[u8]) -> Vec<KeyUsagePurpose> {
     let first = bits.first().copied().unwrap_or(0);
     let known = [(5, KeyUsagePurpose::KeyCertSign), (6, KeyUsagePurpose::CrlSign)];
@@ -139,7 +139,7 @@ mod tests {
     use rcgen::{BasicConstraints, IsCa, Issuer, KeyPair};
     use rustls_pki_types::{TrustAnchor, UnixTime};
 
-    /// An authority's certificate with names of several kinds, as a company may have one.
+    /// An authority's certificate with names of several kinds, as companies have them.
     fn company(key: &KeyPair, usages: &[KeyUsagePurpose]) -> (CertificateParams, Vec<u8>) {
         let mut params = CertificateParams::default();
         let mut name = DistinguishedName::new();

@@ -1,4 +1,4 @@
-//! Files of the authority: whole or not at all, and private from their first byte on.
+//! Files of the authority: written atomically, and private from their first byte on.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -26,7 +26,7 @@ fn mode(options: &mut OpenOptions, _: u32) -> &mut OpenOptions {
     options
 }
 
-/// A directory that only its owner can look into.
+/// Creates a directory that only its owner can open.
 pub(super) fn directory(path: &Path) -> Result<(), PkiError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<String, PkiError> {
     fs::read_to_string(path).map_err(failed("read", path))
 }
 
-/// Only where nothing is there yet.
+/// Creates a file only if it does not exist.
 pub(super) fn create_private(path: &Path, text: &str, hint: &'static str) -> Result<(), PkiError> {
     write(mode(OpenOptions::new().write(true).create_new(true), PRIVATE), path, text).map_err(|source| {
         match source.kind() {
@@ -49,7 +49,7 @@ pub(super) fn create_private(path: &Path, text: &str, hint: &'static str) -> Res
     })
 }
 
-/// The whole new one or the whole old one; never half.
+/// Replaces a file atomically.
 pub(super) fn replace(path: &Path, text: &str, private: bool) -> Result<(), PkiError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! `index.jsonl`: what was issued and revoked, appended and never changed.
+//! `index.jsonl`: all certificates that were issued, and their revocations; appended and never changed.
 
 use std::{fmt, path::Path, time::SystemTime};
 
@@ -35,7 +35,7 @@ impl Kind {
     }
 }
 
-/// One certificate that was issued, and what has become of it.
+/// A certificate that was issued, and its current state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Host or person.
@@ -50,16 +50,16 @@ pub struct Entry {
     pub from: String,
     /// Not after, RFC 3339 UTC.
     pub until: String,
-    /// When it was revoked, RFC 3339 UTC, if it was.
+    /// Time of its revocation, RFC 3339 UTC, if it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,
-    /// Whether a newer one of the same name is there.
+    /// Whether there is a newer one of the same name.
     #[serde(default)]
     pub replaced: bool,
 }
 
 impl Entry {
-    /// Whether its time is over.
+    /// Whether it has expired.
     #[must_use]
     pub fn expired(&self) -> bool {
         humantime::parse_rfc3339(&self.until).is_ok_and(|until| until < SystemTime::now())
@@ -82,7 +82,7 @@ pub(super) enum What {
     Revoked { serial: String, at: String },
 }
 
-/// Time as it stands in the file.
+/// Formats a time for the file.
 pub(super) fn text(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
@@ -94,7 +94,7 @@ pub(super) fn append(path: &Path, what: What) -> Result<(), PkiError> {
     files::append(path, &line)
 }
 
-/// All that was ever issued, oldest first.
+/// Returns all certificates that were ever issued, oldest first.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, PkiError> {
     let text = files::read(path)?;
     let mut entries: Vec<Entry> = Vec::new();

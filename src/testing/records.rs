@@ -17,7 +17,7 @@ impl Drill {
     pub(crate) fn records(&self) -> Vec<Record> {
         let plan = self.plan();
         let run: RunId = "20261120-1402-friday-7f3a".parse().unwrap();
-        // Each with its time and, among equals, its place.
+        // Each event with its time; equal times keep their order.
         let mut events: Vec<(i64, Event)> = vec![(
             0,
             Event::RunStarted {
@@ -69,7 +69,7 @@ impl Drill {
         events.into_iter().enumerate().map(number).collect()
     }
 
-    /// The second in which an attack's fault starts.
+    /// Returns the second in which an attack's fault starts.
     pub(crate) fn start(index: usize) -> i64 {
         1 + LENGTH * i64::try_from(index).unwrap() + BASELINE
     }
@@ -85,7 +85,7 @@ impl Drill {
 
     fn act(&self, events: &mut Vec<(i64, Event)>, run: &RunId, index: usize, act: &Act) {
         let start = Self::start(index);
-        // Nothing happens on a whole second of the run's clock: edges lie a little before the bins'.
+        // No event is on a full second of the run's clock: edges are a little before those of the bins.
         let near = |second: i64| second * S - 20_000;
         let end = near(start + HOLD + RECOVERY + SETTLE);
         let ended = Event::AttackEnded { attack: index, outcome: act.outcome.clone(), verdict: None };
@@ -127,7 +127,7 @@ impl Drill {
                     wall_us: 0,
                     what,
                 };
-                // What agents journal is read a moment later.
+                // Events of agents are read a moment after they happen.
                 events.push((at + 5_000, Event::Agent { host: host.clone(), happened_us: at, what: event }));
             };
             let changed = |to: State, reason: Option<HealReason>| What::Changed {

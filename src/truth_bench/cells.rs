@@ -1,4 +1,4 @@
-//! The cells of the bench: a system, a rate, a length; and what of a drill there is right and wrong.
+//! The cells of the bench: a system, a rate and a duration, with the right and wrong results of a drill.
 
 use firedrill_probe::{schedule::Schedule, simulate::Answer};
 use firedrill_wire::{Span, probe::Arrivals};
@@ -19,13 +19,14 @@ const GOOD: Answer = Answer::Good(5000);
 /// One cell.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cell {
-    /// Failures of that shape in the fault.
+    /// Failures with that shape during the fault.
     Share { shape: Shape, bad: f64, rate: f64, seconds: u32 },
-    /// One of three back ends fails behind a balancer that takes turns; users call too, evenly, so many times as often.
+    /// One of three back ends fails behind a round-robin balancer; users call too, at equal distances, at `users`
+    /// times the probe's rate.
     TurnTaking { users: f64, rate: f64 },
-    /// Half of a recovery of eight seconds is an outage; what is measured after its end is good, and no part of it.
+    /// Half of a recovery of eight seconds is an outage. Measurements after its end are good and must not count.
     Tail { rate: f64 },
-    /// A latency quantile of the fault.
+    /// A latency quantile during the fault.
     Latency { quantile: f64, slow: f64, rate: f64 },
     /// The time to mitigate.
     Mitigate { course: Course, rate: f64 },
@@ -120,7 +121,7 @@ impl Cell {
         }
     }
 
-    /// One drill.
+    /// Runs one drill.
     pub(super) fn judge(&self, seed: u64, tally: &mut Tally) {
         let mut chance = Chance::new(seed, 7);
         match *self {
@@ -181,7 +182,7 @@ impl Cell {
     }
 }
 
-/// How wide the range of a time may be on the median, in seconds: a fifth above what the method has by itself.
+/// Returns the maximum median width of a time's range, in seconds: a fifth above the method's own.
 fn width(course: &Course, rate: f64) -> Option<f64> {
     let at_ten = match course {
         Course::Step { first, noise, .. } if *first <= 0.0 && *noise < 0.01 => 5.2,
@@ -208,7 +209,7 @@ fn seconds_after(at_us: i64, zero_us: i64) -> f64 {
     (at_us - zero_us) as f64 / 1e6
 }
 
-/// `good`: whether a request is, by the second of the fault.
+/// `good` returns whether a request is good, by the second of the fault.
 fn share_cell(tally: &mut Tally, mut setup: Setup, truth: f64, far: bool, mut good: impl FnMut(f64) -> bool) {
     setup.recovery_us = 5_000_000;
     let bad = 1.0 - truth;
@@ -270,14 +271,14 @@ fn time_cell(
     }
 }
 
-/// Whether a range holds the truth, give or take a part of it.
+/// Whether a range contains the truth, within a tolerance.
 fn covers(measured: &Measured, truth: f64, part: f64) -> bool {
     let slack = truth.abs() * part;
     measured.low.is_none_or(|low| low <= truth + slack)
         && measured.high.is_none_or(|high| truth - slack <= high)
 }
 
-/// A balancer that sends each call to the next of three back ends; others call at equal distances.
+/// A round-robin balancer of three back ends; other users call at equal distances.
 struct Turns {
     others: Schedule,
     turn: u64,
@@ -289,7 +290,7 @@ impl Turns {
         Self { others, turn: seed }
     }
 
-    /// Which one answers a call at that second.
+    /// Returns the back end of a call at that second.
     fn take(&mut self, at: f64) -> u64 {
         self.turn += self.others.take_before(crate::score::whole(at * 1e6)) + 1;
         self.turn % 3

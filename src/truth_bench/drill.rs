@@ -1,4 +1,4 @@
-//! One drill: a log of one attack whose bins come from the shipped prober under made-up time, and its judgement.
+//! A drill: a log of one attack whose bins come from the shipped prober with a simulated clock, and its verdict.
 
 use firedrill_probe::simulate::{Answer, simulate};
 use firedrill_wire::{
@@ -20,10 +20,10 @@ use crate::{
     testing::Drill,
 };
 
-/// Phases begin within a second, not with one, in microseconds.
+/// Offset of the phases in microseconds, so that they do not begin on a full second.
 pub(super) const FAULT_US: i64 = 12_370_000;
 const BASELINE_US: i64 = 12_000_000;
-/// Probes go on for so long after the recovery, as they do until the last answer is there.
+/// Time for which probes continue after the recovery, until the last answers.
 const TAIL_US: i64 = 3_500_000;
 
 /// The parameters of one drill.
@@ -64,7 +64,7 @@ impl Setup {
         plan
     }
 
-    /// Runs it; `answer` is asked with the moment of each request on the run's clock, in microseconds.
+    /// Runs the drill; `answer` gets the time of each request on the run's clock, in microseconds.
     pub(super) fn judged(&self, mut answer: impl FnMut(i64) -> Answer) -> AttackCard {
         let plan = self.plan();
         let run: RunId = "20261120-1402-truth-7f3a".parse().expect("an id");
@@ -155,13 +155,13 @@ impl Setup {
                 assert_eq!(one.measured.value, figure.good, "one report says one thing");
             }
         }
-        // Only a lack of requests may leave a verdict undecided here.
+        // Only a lack of requests may cause an undecided verdict here.
         assert!(card.why.is_empty(), "{:?}", card.why);
         attack
     }
 }
 
-/// The log as it is written, in blocks, says the same as with a record for each bin.
+/// Checks that the log in blocks gives the same result as one with a record for each bin.
 fn as_written(records: &[Record]) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("events.jsonl");

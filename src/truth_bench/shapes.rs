@@ -1,6 +1,6 @@
-//! Made-up systems: how likely a request is good at a moment of a phase, and how long it takes.
+//! Simulated systems: the probability of a good request at a moment of a phase, and its latency.
 
-/// Even numbers from 0 up to 1 (SplitMix64, Steele et al. 2014).
+/// Uniform random numbers from 0 to 1 (SplitMix64, Steele et al. 2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
 
@@ -18,26 +18,26 @@ impl Chance {
     }
 }
 
-/// How failures lie in a phase, which have that share of its time.
+/// The distribution of failures over a phase, with a given share of failures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Shape {
-    /// Each request by itself.
+    /// Each request fails independently.
     Independent,
-    /// Total failure for so many seconds at a time, at random moments.
+    /// Total failure for that many seconds at a time, at random moments.
     Bursts(f64),
-    /// Total failure for a part of each period of so many seconds.
+    /// Total failure during a part of each period of that many seconds.
     Period(f64),
-    /// Total failure once.
+    /// A single total failure.
     Outage,
-    /// A chance that falls through the phase.
+    /// A probability that falls during the phase.
     Ramp,
-    /// An outage that has half of the failures, and stray ones.
+    /// An outage with half of the failures, and stray ones.
     OutageAndNoise,
 }
 
 impl Shape {
-    /// The chance of a good request, by the second of a phase, with a share of bad ones on the mean. `length` in
-    /// seconds.
+    /// Returns the probability of a good request by the second of a phase, for a mean share `bad` of failures.
+    /// `length` in seconds.
     pub(super) fn make(self, bad: f64, length: f64, chance: &mut Chance) -> Box<dyn Fn(f64) -> f64> {
         match self {
             Self::Independent => Box::new(move |_| 1.0 - bad),
@@ -56,7 +56,7 @@ impl Shape {
                 Box::new(move |at| if (begin..begin + outage).contains(&at) { 0.0 } else { 1.0 - noise })
             }
             Self::Bursts(each) => {
-                // As many as come by chance; this phase is what is judged, so its own share is the truth.
+                // The number of bursts is random. This phase is judged, so its own share is the truth.
                 let mut bursts = Vec::new();
                 let mut at = -each;
                 while at < length {
@@ -95,17 +95,17 @@ pub(super) fn mean(of: &dyn Fn(f64) -> f64, length: f64) -> f64 {
     (0..STEPS).map(|step| of(at(step))).sum::<f64>() / f64::from(STEPS)
 }
 
-/// How a system gets well after a fault or a heal: the chance of a good request by the second after it, and the
-/// moment from which on it is at 90 % or more.
+/// The recovery of a system after a fault or a heal: the probability of a good request by the second after it, and
+/// the moment from which it is at least 90 %.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Course {
-    /// So good for a time, then with stray failures.
+    /// A constant probability for a time, then stray failures.
     Step { first: f64, until: f64, noise: f64 },
-    /// From nothing to all, from the tenth second on.
+    /// A linear rise from 0 to 1, from the tenth second on.
     Ramp { takes: f64 },
-    /// Dead for ten seconds, and once more for three from the twentieth on.
+    /// A total outage of ten seconds, and another one of three seconds from the twentieth on.
     Relapse,
-    /// Good all the time.
+    /// Good all the time, except for stray failures.
     Fine { noise: f64 },
 }
 
@@ -125,7 +125,7 @@ impl Course {
         }
     }
 
-    /// Seconds.
+    /// Returns the moment from which the system is good, in seconds.
     pub(super) fn truth(self) -> f64 {
         match self {
             Self::Step { until, .. } => until,
@@ -147,11 +147,11 @@ impl Course {
     }
 }
 
-/// A latency in microseconds: log-logistic about its median, five times as long in an episode.
+/// A latency in microseconds: log-logistic around its median, five times as long during an episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Latency {
     pub(super) median_us: f64,
-    /// The share of the phase that is slow; one episode.
+    /// The share of the phase in a single slow episode.
     pub(super) slow: f64,
 }
 
@@ -164,13 +164,13 @@ impl Latency {
         crate::score::whole(self.median_us * factor * odds.powf(Self::SHAPE))
     }
 
-    /// The share of all requests that take at most so long.
+    /// Returns the share of all requests that take at most `us`.
     fn at_most(self, us: f64) -> f64 {
         let one = |median: f64| 1.0 / (1.0 + (median / us).powf(1.0 / Self::SHAPE));
         self.slow * one(self.median_us * 5.0) + (1.0 - self.slow) * one(self.median_us)
     }
 
-    /// The true quantile, in microseconds.
+    /// Returns the true quantile, in microseconds.
     pub(super) fn quantile(self, quantile: f64) -> f64 {
         let (mut low, mut high) = (1.0, self.median_us * 1000.0);
         for _ in 0..80 {

@@ -1,25 +1,25 @@
-//! Counts of drills that were judged right and wrong, and the limits.
+//! Counts drills that were judged right and wrong, and compares them with the limits.
 
 use std::fmt;
 
 use crate::statistics::at_most;
 
-/// Maximum (cover: minimum) shares that a cell may reach.
+/// Maximum shares of a cell (for `cover` the minimum).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     cover: f64,
     wrong: f64,
-    /// `None` where `check` does not call the size sufficient.
+    /// `None` if `check` does not call the size sufficient.
     undecided: Option<f64>,
-    /// The median of the ranges' widths, in the unit of what is measured.
+    /// The median width of ranges, in the unit of the measurement.
     width: Option<f64>,
 }
 
-/// A cell by itself.
+/// A single cell.
 pub(super) const CELL: Limits = Limits { cover: 0.95, wrong: 0.025, undecided: None, width: None };
 /// A cell whose size `check` calls sufficient for a system with half or twice the allowed failures.
 pub(super) const LARGE: Limits = Limits { undecided: Some(0.15), ..CELL };
-/// All cells together.
+/// The mean of all cells.
 pub(super) const MEAN: Limits = CELL;
 
 impl Limits {
@@ -28,15 +28,15 @@ impl Limits {
     }
 }
 
-/// Of a number of drills.
+/// The counts of some drills.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     drills: u64,
     covers: u64,
-    /// Goals just beyond the truth, that were called held; and violated just within it.
+    /// Goals just beyond the truth that were judged held, and goals just within it that were judged violated.
     held: u64,
     violated: u64,
-    /// Goals far from the truth, and those that were left undecided or judged the wrong way.
+    /// Goals far from the truth, and those that were undecided or judged wrongly.
     far: u64,
     undecided: u64,
     far_wrong: u64,
@@ -44,7 +44,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// One drill's range, and the verdicts on goals at the truth.
+    /// Adds a drill's range, and the verdicts on goals at the truth.
     pub(super) fn count(&mut self, covers: bool, false_held: bool, false_violated: bool) {
         self.drills += 1;
         self.covers += u64::from(covers);
@@ -52,7 +52,7 @@ impl Tally {
         self.violated += u64::from(false_violated);
     }
 
-    /// How wide a drill's range was.
+    /// Adds the width of a drill's range.
     pub(super) fn width(&mut self, width: f64) {
         self.widths.push(width);
     }
@@ -63,7 +63,7 @@ impl Tally {
         widths.get(widths.len() / 2).copied()
     }
 
-    /// A goal that is far from the truth: `right` is what had to be said.
+    /// Adds a goal that is far from the truth; `right` is the correct verdict.
     pub(super) fn far(&mut self, said: crate::verdict::Verdict, right: crate::verdict::Verdict) {
         self.far += 1;
         self.undecided += u64::from(said == crate::verdict::Verdict::Unknown);
@@ -80,7 +80,7 @@ impl Tally {
         self.far_wrong += other.far_wrong;
     }
 
-    /// Returns one sentence for each limit that is exceeded by more than chance: at the limit itself that happens in 1
+    /// Returns a sentence for each limit that is exceeded by more than chance. At the limit itself that happens in 1
     /// of 740 runs, as with three standard deviations.
     pub(super) fn beyond(&self, limits: Limits) -> impl Iterator<Item = String> {
         const CHANCE: f64 = 0.00135;
@@ -90,7 +90,7 @@ impl Tally {
             (as_many < CHANCE).then(|| format!("{what} {:.1} %", per_cent(count, of)))
         };
         let as_few = at_most(self.covers, self.drills, limits.cover);
-        // A median of few drills scatters.
+        // The median of few drills varies.
         let slack = 1.0 + 1.0 / (self.drills.max(1) as f64).sqrt();
         [
             (as_few < CHANCE).then(|| format!("cover {:.1} %", per_cent(self.covers, self.drills))),

@@ -4,8 +4,8 @@ use http_body_util::BodyExt as _;
 
 use super::*;
 
-/// A stream on which the answer can be read only when writing has failed: as the kernel orders it for a coordinator that is
-/// still sending when the agent has answered and closed.
+/// A stream whose answer can be read only after a write has failed: the order in which the kernel reports it to a
+/// coordinator that is still sending when the agent has answered and closed.
 struct Closed {
     /// Number of bytes that can be written.
     room: usize,
@@ -53,7 +53,7 @@ impl AsyncWrite for Closed {
 
 #[tokio::test]
 async fn what_was_said_before_the_end_is_read_though_nothing_can_be_written() {
-    // Settings; `:status: 403`, which has no place of its own in the static table; the body, which ends the stream.
+    // Settings; `:status: 403`, which is not in the static table; the body, which ends the stream.
     let mut answer = vec![0, 0, 0, 4, 0, 0, 0, 0, 0];
     answer.extend([0, 0, 5, 1, 4, 0, 0, 0, 1, 0x08, 3, b'4', b'0', b'3'].map(|byte| byte));
     answer.extend([0, 0, 2, 0, 1, 0, 0, 0, 1, b'n', b'o']);
