@@ -1,4 +1,4 @@
-//! The command line: parse, call, exit code. One file a verb.
+//! The command line: parses arguments, calls a command, returns its exit code. One file per command.
 
 mod approve;
 pub mod check;
@@ -84,7 +84,7 @@ enum Verb {
     Completions(completions::Args),
 }
 
-/// Parses, calls, and says how it ended.
+/// Parses the arguments, calls the command, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -121,7 +121,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A panic is a bug: say so, and end with the code that is documented for it.
+/// A panic is a bug. It is reported as one, with the exit code for bugs.
 fn bugs_say_so() {
     std::panic::set_hook(Box::new(|info| {
         errln!("firedrill: this is a bug, please report it: {info}");

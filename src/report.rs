@@ -1,6 +1,6 @@
-//! Reports from a log: one file a format, each a function from [`Input`] to bytes.
+//! Renders reports from a log: one file per format, each a function from [`Input`] to bytes.
 //!
-//! Nothing here judges, asks anyone or needs a network; the same log gives the same bytes at any time.
+//! Nothing here judges, asks a host or needs a network; the same log gives the same bytes at any time.
 
 mod chart;
 mod columns;
@@ -25,7 +25,7 @@ pub(crate) use view::{
     measured,
 };
 
-/// What a report is made of.
+/// The input of reports.
 pub struct Input<'a> {
     pub(crate) log: &'a Log,
     pub(crate) facts: Facts<'a>,
@@ -36,7 +36,8 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Judges a log, ready to be rendered. What was measured is read once, a part at a time, and drawn on the way.
+    /// Judges a log and prepares it for rendering. Measurements are read once, one block at a time, and drawn on the
+    /// way.
     #[must_use]
     pub fn new(log: &'a Log) -> Self {
         let facts = Facts::of(log);
@@ -46,33 +47,33 @@ impl<'a> Input<'a> {
         Self { log, facts, card, timelines, zooms }
     }
 
-    /// The verdicts and figures.
+    /// Returns the verdicts and figures.
     #[must_use]
     pub const fn card(&self) -> &Scorecard {
         &self.card
     }
 }
 
-/// A kind of report.
+/// A format of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Format {
-    /// One page for people, without any other file.
+    /// A single page for people.
     Html,
-    /// Everything, for programs.
+    /// All results, for programs.
     Json,
     /// A summary for tickets and pull requests.
     Markdown,
-    /// For CI: violated is a failure, unknown an error, not run skipped.
+    /// For CI: a violation is a failure, `unknown` an error, an attack that did not run is skipped.
     Junit,
 }
 
-/// A report could not be made.
+/// A report could not be rendered or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The template failed: a bug.
+    /// The template failed, which is a bug.
     #[error("cannot render the page")]
     Html(#[from] minijinja::Error),
-    /// A value could not be put into JSON: a bug.
+    /// A value could not be serialized, which is a bug.
     #[error("cannot render JSON")]
     Json(#[from] serde_json::Error),
     /// The file could not be written.
@@ -80,16 +81,16 @@ pub enum ReportError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl Format {
-    /// All kinds.
+    /// All formats.
     pub const ALL: [Self; 4] = [Self::Html, Self::Json, Self::Markdown, Self::Junit];
 
-    /// Its file's name beside the log.
+    /// Returns the name of its file beside the log.
     #[must_use]
     pub const fn file(self) -> &'static str {
         match self {
@@ -100,10 +101,10 @@ impl Format {
         }
     }
 
-    /// The report's bytes.
+    /// Renders the report.
     ///
     /// # Errors
-    /// Only where a template or serialiser fails, which would be a bug.
+    /// A template or serializer failed, which is a bug.
     pub fn render(self, input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
         match self {
             Self::Html => html::render(input),
@@ -114,7 +115,7 @@ impl Format {
     }
 }
 
-/// Renders some kinds into a folder; answers the files' paths, in the same order. A file is whole or not there.
+/// Renders some formats into a folder; returns the files' paths in the same order. Files are written atomically.
 ///
 /// # Errors
 /// A report could not be rendered or written.
@@ -129,7 +130,7 @@ pub fn write(folder: &Path, input: &Input<'_>, formats: &[Format]) -> Result<Vec
     Ok(paths)
 }
 
-/// Renders all kinds into a folder; answers the scorecard and the files' paths.
+/// Renders all formats into a folder; returns the scorecard and the files' paths.
 ///
 /// # Errors
 /// A report could not be rendered or written.

@@ -1,4 +1,4 @@
-//! `firedrill approve`: signs that somebody agrees to a plan.
+//! `firedrill approve`: signs that a person agrees to a plan.
 
 use std::{
     borrow::Cow,
@@ -47,10 +47,10 @@ pub(super) struct Args {
     what: PathBuf,
     #[command(flatten)]
     drill: DrillArgs,
-    /// How long it counts
+    /// Validity of the approval
     #[arg(long = "for", value_name = "TIME", default_value = "24h")]
     lasts: Span,
-    /// Where it is written [default: the run's folder, else approval-NAME.json here]
+    /// Path of the approval [default: the run's folder, else approval-NAME.json here]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (None, Some(_)) => args.what.join(name),
         (None, None) => PathBuf::from(name),
     };
-    // A run may be looking, in a folder that is somebody else's.
+    // A run may read it at the same time, and the folder may be another user's.
     whole::replace(&out, text.as_bytes()).wrap(format!("cannot write {}", out.display()))?;
     outln!(
         "{} approves \"{}\" for {}: plan {}, seed {}",
@@ -106,12 +106,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// A text of a plan that was read letter by letter, as it may be shown.
+/// Makes a text of an untrusted plan safe to show.
 fn shown(text: &str) -> Cow<'_, str> {
     clean(text, TEXT_MOST)
 }
 
-/// An attack's effect, in a line.
+/// Describes an attack in a line.
 fn headline(attack: &Attack) -> String {
     let of = |what: fn(&Injection) -> &str| attack.injections.iter().map(what).collect::<BTreeSet<_>>();
     let kinds: Vec<_> = of(|one| one.fault.kind()).into_iter().collect();
@@ -124,7 +124,7 @@ fn headline(attack: &Attack) -> String {
     shown(&format!("{}: {} on {hosts} for {hold}", attack.name, kinds.join(", "))).into_owned()
 }
 
-/// The plan of a run, letter by letter as it is in its log.
+/// Reads the plan of a run from its log, unchanged.
 fn of_run(folder: &Path) -> Result<(RunId, Plan)> {
     let path = folder.join("events.jsonl");
     let file = fs::File::open(&path).wrap(format!("{} is no run's folder", folder.display()))?;

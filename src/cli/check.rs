@@ -1,4 +1,4 @@
-//! `firedrill check`: is everything right with these scenarios? Offline; no host is asked.
+//! `firedrill check`: checks scenarios and fleets offline; no host is asked.
 
 use std::{
     fmt::Write as _,
@@ -24,7 +24,7 @@ use crate::{
     verdict::Exit,
 };
 
-/// Width of text where there is no terminal to ask.
+/// Width of text without a terminal.
 const WIDTH: usize = 110;
 
 /// Checks scenarios and fleets without asking any host.
@@ -53,7 +53,7 @@ pub struct Args {
     /// A parameter's value; may be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub params: Vec<(String, String)>,
-    /// What picks are made with.
+    /// The seed of random picks.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Print the whole plan.
@@ -78,10 +78,10 @@ pub fn parameter(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Checks all files and prints what was found.
+/// Checks all files and prints the results.
 ///
 /// # Errors
-/// What was found could not be put into text.
+/// The results could not be serialized.
 pub fn run(args: &Args) -> Result<Exit> {
     let fleet = args.fleet.source();
     let identity = args.identity.at_hand();
@@ -134,7 +134,7 @@ impl Found {
     }
 }
 
-/// One file's lines; `named` is how a fleet is named for what could not be checked without one.
+/// Writes one file's lines. `named` is the fleet's name in messages about checks that need one.
 fn say(out: &mut String, file: &Path, found: &Found, named: &Path, verbose: bool) -> std::fmt::Result {
     let file = file.display();
     let (errors, warnings) = found.report().counts();
@@ -168,7 +168,7 @@ fn say(out: &mut String, file: &Path, found: &Found, named: &Path, verbose: bool
     }
 }
 
-/// What was found out about a file, for machines.
+/// The result of a file's check, for machines.
 #[derive(Serialize)]
 struct Checked {
     file: String,
@@ -178,7 +178,7 @@ struct Checked {
     not_checked: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Summary>,
-    /// Names of the hosts, where the file is a fleet.
+    /// Names of the hosts, if the file is a fleet.
     #[serde(skip_serializing_if = "Option::is_none")]
     fleet: Option<Vec<String>>,
 }

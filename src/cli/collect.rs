@@ -1,4 +1,4 @@
-//! `firedrill collect`: finishes a run whose coordinator died, or asks hosts again that ended unproven.
+//! `firedrill collect`: finishes a run whose coordinator died, or asks its unproven hosts again.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What several verbs share: which fleet, as whom, and asking every host at once.
+//! Shared parts of commands: the fleet, the identity, and requests to all hosts at once.
 
 use std::{
     future::Future,
@@ -21,16 +21,16 @@ use crate::{
 /// The environment variable that names the fleet's file where the command line names no fleet.
 const FLEET_VARIABLE: &str = "FIREDRILL_FLEET";
 
-/// Which fleet: the same question, with the same answer, for every verb that has one.
+/// The options that select the fleet, with the same meaning for every command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FleetArgs {
-    /// The fleet's file; FIREDRILL_FLEET where no fleet is named
+    /// The fleet's file; default FIREDRILL_FLEET
     #[arg(long, value_name = "FILE", conflicts_with = "fleet_command")]
     pub fleet: Option<PathBuf>,
     /// A program that prints the fleet as JSON, with its arguments; quotes group words, no shell is involved
     #[arg(long, value_name = "COMMAND", value_parser = command)]
     pub fleet_command: Option<Command>,
-    /// The lab of that name that `firedrill lab up` started: its fleet, from inside its network
+    /// A lab that was started with `firedrill lab up`: its fleet, from inside its network
     #[cfg(feature = "lab")]
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab", conflicts_with_all = ["fleet", "fleet_command"])]
     pub lab: Option<String>,
@@ -44,7 +44,7 @@ fn command(text: &str) -> Result<Command, String> {
     split_command(text).map(Command)
 }
 
-/// As whom.
+/// The options that select the identity.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct IdentityArgs {
     /// The folder of certificates (`firedrill pki`)
@@ -56,7 +56,7 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
-    /// Reads the certificate.
+    /// Loads the certificate.
     pub(super) fn load(&self) -> Result<Identity> {
         let folder = match &self.pki {
             Some(folder) => folder.clone(),
@@ -69,7 +69,8 @@ impl IdentityArgs {
         loaded.wrap("no certificate to act with")
     }
 
-    /// The certificate that `run` would use, where that is at hand. One that was asked for and cannot be used is a warning.
+    /// Returns the certificate that `run` would use, if there is one. An explicitly selected one that cannot be used
+    /// is a warning.
     pub(super) fn at_hand(&self) -> Option<Identity> {
         let folder = self.pki.clone().or_else(|| crate::pki::default_dir().ok())?;
         let loaded = match &self.person {
@@ -87,7 +88,7 @@ impl IdentityArgs {
     }
 }
 
-/// Which drill, beside the scenario. Plans are equal, and approvals count, only where all of it is equal.
+/// The options of a drill, beside the scenario. Plans are equal, and approvals count, only if all of them are equal.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DrillArgs {
     #[command(flatten)]
@@ -97,20 +98,20 @@ pub(super) struct DrillArgs {
     /// A parameter of the scenario, as NAME=VALUE
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::check::parameter)]
     params: Vec<(String, String)>,
-    /// What picks are made with; the same seed picks the same hosts
+    /// The seed of random picks; the same seed picks the same hosts
     #[arg(long)]
     seed: Option<u64>,
 }
 
 impl DrillArgs {
-    /// The plan's options for a scenario and the fleet that was found.
+    /// Returns the plan's options for a scenario and a fleet.
     pub(super) fn options(&self, scenario: &Path, fleet: FleetSource) -> Options {
         let scenario = scenario.to_owned();
         Options { scenario, fleet, params: self.params.clone(), seed: self.seed }
     }
 }
 
-/// A fleet and the certificate to reach it with; inside the lab's network already, where it is a lab.
+/// A fleet and the certificate for it; for a lab, its network was entered already.
 pub(super) struct Reached {
     pub(super) source: FleetSource,
     pub(super) identity: Arc<Identity>,
@@ -118,7 +119,8 @@ pub(super) struct Reached {
 }
 
 impl FleetArgs {
-    /// Where the fleet comes from; `None` where nothing was given. The command line goes before the environment.
+    /// Returns the source of the fleet; `None` if there is none. The command line takes precedence over the
+    /// environment.
     pub(super) fn source(&self) -> Option<FleetSource> {
         #[cfg(feature = "lab")]
         if let Some(name) = &self.lab {
@@ -134,7 +136,7 @@ impl FleetArgs {
         }
     }
 
-    /// Where the fleet comes from; without one there is nothing to do.
+    /// Returns the source of the fleet; an error if there is none.
     pub(super) fn needed(&self) -> Result<FleetSource> {
         self.source().ok_or_else(|| {
             Failure::new("which fleet?").help(
@@ -143,7 +145,7 @@ impl FleetArgs {
         })
     }
 
-    /// Finds fleet and certificate. Call it before any thread exists: a lab's network is entered on the way.
+    /// Finds fleet and certificate. Must be called before any thread exists, because it may enter a lab's network.
     pub(super) fn reach(&self, identity: &IdentityArgs) -> Result<Reached> {
         #[cfg(feature = "lab")]
         if let Some(name) = &self.lab {
@@ -155,7 +157,7 @@ impl FleetArgs {
     }
 }
 
-/// Reads a fleet, or says all that is wrong with it.
+/// Reads a fleet, or fails with all its errors.
 pub(super) fn fleet(source: &FleetSource) -> Result<Fleet> {
     let mut sink = Sink::default();
     let fleet = Fleet::load(source, &mut sink);
@@ -169,12 +171,12 @@ pub(super) fn fleet(source: &FleetSource) -> Result<Fleet> {
 pub(super) struct ToHeal {
     /// The hosts that are asked.
     pub(super) hosts: Vec<Host>,
-    /// Entries of the fleet that name nobody who could be asked, and why.
+    /// Entries of the fleet that are no valid host, with their errors.
     pub(super) wrong: Vec<(String, String)>,
 }
 
-/// The fleet's hosts, or those named, as far as they can be made out: one wrong entry keeps nobody else from being asked. What
-/// is wrong is printed.
+/// Returns the fleet's hosts, or those in `only`, as far as they are valid: an error in one entry must not keep other
+/// hosts from being asked. Errors are printed.
 pub(super) fn to_heal(source: &FleetSource, only: &[String]) -> Result<ToHeal> {
     let mut sink = Sink::default();
     let Some(mut fleet) = Fleet::salvage(source, &mut sink) else { return Err(wrong(&sink.into_report())) };
@@ -204,22 +206,23 @@ pub(super) fn to_heal(source: &FleetSource, only: &[String]) -> Result<ToHeal> {
     Ok(ToHeal { hosts: asked, wrong })
 }
 
-/// All that is wrong with files, as one error.
+/// Returns all problems of files as one error.
 pub(super) fn wrong(report: &Report) -> Failure {
     crate::terminal::err(format_args!("{}", report.render(true, 110)));
     let (errors, _) = report.counts();
     Failure::new(format!("{errors} error{}; nothing was done", plural(errors)))
 }
 
-/// A runtime for the coordinator's work.
+/// Creates a runtime for the coordinator's work.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().wrap("cannot start")
 }
 
-/// The interval at which a person is told which hosts have not answered yet.
+/// Interval at which the hosts that have not answered yet are printed.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Asks every host of a fleet, as many at once as this process may have files for; the answers in the fleet's order.
+/// Asks every host of a fleet, as many at once as the limit of open files allows; returns the answers in the fleet's
+/// order.
 pub(super) async fn ask_all<T, F, C>(
     fleet: &[Host],
     identity: &Arc<Identity>,
@@ -257,7 +260,7 @@ where
     fleet.iter().map(|host| host.name.clone()).zip(answers).collect()
 }
 
-/// The first of some names, and how many more there are.
+/// Lists the first of some names, and the number of the others.
 pub(super) fn some_of(names: &[&str]) -> String {
     const MOST: usize = 10;
     match names.len().checked_sub(MOST) {
@@ -266,7 +269,7 @@ pub(super) fn some_of(names: &[&str]) -> String {
     }
 }
 
-/// The fleet's hosts, or those named.
+/// Returns the fleet's hosts, or those in `only`.
 pub(super) fn hosts(fleet: Fleet, only: &[String]) -> Result<Vec<Host>> {
     let unknown: Vec<&String> =
         only.iter().filter(|name| !fleet.hosts.iter().any(|host| host.name == **name)).collect();
@@ -278,7 +281,7 @@ pub(super) fn hosts(fleet: Fleet, only: &[String]) -> Result<Vec<Host>> {
     Ok(fleet.hosts.into_iter().filter(|host| only.is_empty() || only.contains(&host.name)).collect())
 }
 
-/// A table for people.
+/// Formats a table for people.
 pub(super) fn table(rows: Vec<Vec<String>>) -> String {
     use tabled::{builder::Builder, settings::Style};
     let padded = Builder::from_iter(rows).build().with(Style::blank()).to_string();
@@ -292,7 +295,7 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     Ok(())
 }
 
-/// How wide the terminal is; a usual width where there is none.
+/// Returns the width of the terminal, with a default.
 pub(super) fn width() -> usize {
     terminal_size::terminal_size().map_or(110, |(columns, _)| usize::from(columns.0).max(60))
 }

@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    // Into memory first: the generator panics where its output cannot be written.
+    // The text is generated in memory first, because the generator panics if it cannot write.
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "firedrill", &mut text);
     terminal::out(format_args!("{}", String::from_utf8_lossy(&text)));

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{plan, verdict::Exit};
 
-/// The name of the demo's lab: one demo at a time and user, beside any lab of theirs.
+/// The name of the demo's lab: one demo at a time per user, beside other labs.
 const NAME: &str = "demo";
 
 /// Options of `demo`.
@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Stop after prepare: print every effect on every host, and how it is undone
     #[arg(long)]
     plan: bool,
-    /// Where the run's folder is made
+    /// The directory in which the run's folder is created
     #[arg(long, value_name = "DIR", default_value = "reports")]
     out: PathBuf,
     /// For machines: the report on standard output
@@ -40,11 +40,11 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Broken {
-    /// The load balancer takes every backend for healthy, always
+    /// The load balancer treats every backend as healthy, always
     HealthCheck,
 }
 
-/// A line that shows on a terminal that something is under way, and for how long; it goes with the value.
+/// Shows on a terminal that something is in progress, and for how long, until the value is dropped.
 fn waiting(what: &'static str) -> impl Drop {
     struct Waiting(indicatif::ProgressBar);
     impl Drop for Waiting {
@@ -76,7 +76,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     fs::create_dir(folder.join("lib"))?;
     fs::write(folder.join("lib/shop.toml"), builtin::SHOP)?;
     fs::write(folder.join("demo.toml"), builtin::DEMO)?;
-    // Inside the lab's user namespace paths of others may be out of reach: the folder is made before.
+    // The folder is created before the lab's user namespace is entered, because other users' paths may be out of
+    // reach there.
     fs::create_dir_all(&args.out).wrap(format!("cannot make {}", args.out.display()))?;
     let progress = (!args.json).then(|| waiting("making the hosts, their agents and the shop"));
     let lab = setup.up(false)?;
@@ -92,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         seed: Some(1),
     })
     .map_err(|report| wrong(&report))?;
-    // Where a reader of the report finds it; the copy that was read goes with the lab.
+    // The path for readers of the report; the copy that was read is removed with the lab.
     plan.file = "scenarios/demo.toml".to_owned();
     let settings =
         Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };

@@ -1,4 +1,4 @@
-//! `firedrill doctor`: what each host can do, and what people should know about it.
+//! `firedrill doctor`: shows each host's capabilities, and findings about it.
 
 use std::fmt::Write as _;
 
@@ -45,7 +45,7 @@ struct Row {
 enum Answer {
     Reached {
         doctor: Doctor,
-        /// How well its clock is known from here.
+        /// Uncertainty of its clock, seen from here, in microseconds.
         clock_uncertainty_us: u64,
     },
     Error(String),
@@ -86,11 +86,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(if bad { Exit::Unknown } else { Exit::Held })
 }
 
-/// Maximum number of variants of one finding that are shown, unless something is wrong.
+/// Maximum number of variants of one finding that are shown, unless there are errors.
 const FORMS: usize = 4;
 
-/// Hosts with the same program and kernel together: what all of them have is said once, what differs with the names of the
-/// hosts.
+/// Formats hosts with the same program and kernel together: common findings are shown once, others with the names of
+/// the hosts.
 fn people(rows: &[Row]) -> String {
     let mut text = String::new();
     let mut reached = Vec::new();
@@ -125,7 +125,7 @@ fn people(rows: &[Row]) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-/// The findings of hosts, in the order in which the first host that has one tells it.
+/// Formats the findings of hosts, in the order in which they first appear.
 fn findings(doctors: &[(&str, &Doctor)]) -> String {
     let all = doctors.iter().flat_map(|(host, doctor)| doctor.findings.iter().map(move |one| (*host, one)));
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! Why a verb could not do its work, as it is told to a person.
+//! The error of a command, for people.
 
 use std::{error::Error, fmt};
 
@@ -6,12 +6,13 @@ use annotate_snippets::renderer::{DEFAULT_EMPHASIS_STYLE, DEFAULT_ERROR_STYLE, D
 
 use crate::terminal::harmless;
 
-/// What a verb returns.
+/// The result of a command.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// A message, the causes below it, and what to do. Any error becomes one by `?`, with its sources as causes.
+/// An error with a message, the causes below it, and the next step. Any error is converted by `?`, with its sources
+/// as causes.
 ///
-/// It is no [`Error`] itself: the conversion from every error forbids that.
+/// It does not implement [`Error`], because that would conflict with the conversion from every error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     message: String,
@@ -20,26 +21,26 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure without causes.
+    /// Creates an error without causes.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), causes: Vec::new(), help: None }
     }
 
-    /// Says what to do.
+    /// Adds the next step.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
-    /// Puts another message above; the message so far becomes the first cause.
+    /// Adds a message above; the message so far becomes the first cause.
     #[must_use]
     pub fn wrap(mut self, message: impl Into<String>) -> Self {
         self.causes.insert(0, std::mem::replace(&mut self.message, message.into()));
         self
     }
 
-    /// The causes, without those whose text a text above contains.
+    /// Returns the causes, without those that a text above contains.
     fn causes(&self) -> impl Iterator<Item = &str> {
         self.causes.iter().enumerate().filter_map(|(place, cause)| {
             let mut above = std::iter::once(&self.message).chain(&self.causes[..place]);
@@ -47,7 +48,7 @@ impl Failure {
         })
     }
 
-    /// As lines for a terminal, styled like the problems of files; without a line break at the end.
+    /// Formats it for a terminal, in the style of problems of files; without a line break at the end.
     pub(super) fn styled(&self) -> String {
         let (error, help, bold) = (DEFAULT_ERROR_STYLE, DEFAULT_HELP_STYLE, DEFAULT_EMPHASIS_STYLE);
         let mut text = format!("{error}error{error:#}{bold}: {}{bold:#}", hanging(&self.message, 7));
@@ -61,7 +62,7 @@ impl Failure {
     }
 }
 
-/// Text with all its lines but the first indented.
+/// Indents all lines but the first.
 fn hanging(text: &str, indent: usize) -> String {
     harmless(text.trim_end()).replace('\n', &format!("\n{:indent$}", ""))
 }
@@ -73,7 +74,7 @@ impl<E: Error> From<E> for Failure {
     }
 }
 
-/// The message and its causes on one line.
+/// Formats the message and its causes on one line.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
@@ -81,7 +82,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Says what was tried when it failed.
+/// Adds the failed operation to an error.
 pub(super) trait Wrap<T> {
     /// Puts a message above the error; see [`Failure::wrap`].
     fn wrap(self, message: impl Into<String>) -> Result<T>;
@@ -103,7 +104,7 @@ mod tests {
     #[error("cannot read fleet.toml")]
     struct Unread(#[source] io::Error);
 
-    /// As it looks without colours.
+    /// Formats a failure without colours.
     fn plain(failure: &Failure) -> String {
         anstream::adapter::strip_str(&failure.styled()).to_string()
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{fleet::FleetSource, link::Identity, verdict::Exit};
 
-/// The lab's name where none is given.
+/// The default name of a lab.
 const NAME: &str = "lab";
 
 /// Options of `lab`.
@@ -43,7 +43,7 @@ enum Verb {
         /// Its name
         #[arg(long, default_value = NAME)]
         name: String,
-        /// The load balancer takes every backend for healthy, always
+        /// The load balancer treats every backend as healthy, always
         #[arg(long)]
         no_health_check: bool,
     },
@@ -67,7 +67,7 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Show what a service of a host has written
+    /// Show the output of a host's service
     Log {
         /// The lab's name
         #[arg(long, default_value = NAME)]
@@ -150,7 +150,7 @@ fn attach(name: &str) -> Result<Lab> {
     Ok(Lab::attach(name)?)
 }
 
-/// A command's exit code as a shell gives it.
+/// Returns a command's exit code in the manner of a shell.
 fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255)
@@ -178,7 +178,7 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// The fleet of a lab.
+/// Returns the fleet of a lab.
 pub(super) fn fleet_of(name: &str) -> FleetSource {
     FleetSource::File(setup::folder(name).join("fleet.toml"))
 }
@@ -187,7 +187,7 @@ pub(super) fn fleet_of(name: &str) -> FleetSource {
 pub(super) fn enter(name: &str) -> Result<Reached> {
     let lab = attach(name)?;
     let folder = setup::folder(name);
-    // Read before entering: inside, files of others may be out of reach.
+    // Files are read before entering, because other users' files may be out of reach inside.
     let identity = Identity::load_as(&folder.join("pki"), setup::OPERATOR)
         .wrap(format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
     lab.enter()?;

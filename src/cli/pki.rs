@@ -1,4 +1,4 @@
-//! `firedrill pki`: makes and shows certificates. The work is done by [`crate::pki`].
+//! `firedrill pki`: creates and shows certificates. [`crate::pki`] does the work.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:
 Then copy ca.pem, hosts/app-1.pem and hosts/app-1.key to /etc/firedrill on app-1,
 and ca.pem, people/alice.pem and people/alice.key to ~/.config/firedrill/pki of alice.";
 
-/// Makes and shows the certificates that say who may do what.
+/// Creates and shows certificates, which grant rights.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -34,32 +34,32 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make an authority. Its key signs certificates; keep it where only you can read it.
+    /// Create an authority. Its key signs certificates; keep it where only you can read it.
     Init,
     /// Issue a certificate and its key.
     Issue {
         #[command(subcommand)]
         whom: Whom,
     },
-    /// Show all that was issued.
+    /// Show all certificates that were issued.
     List {
-        /// As JSON, one array.
+        /// Print JSON, one array.
         #[arg(long)]
         json: bool,
     },
     /// Revoke all certificates of a name, and write a new revocation list.
     Revoke {
-        /// Of a host or of a person.
+        /// The kind of certificate: of a host or of a person.
         kind: KindArg,
         /// The name.
         name: String,
-        /// How long the list is good; when it is outdated, agents refuse harm until they get a fresh one.
+        /// Validity of the list; when it has expired, agents refuse harm until they get a fresh one.
         #[arg(long, default_value_t = 90, value_name = "DAYS")]
         list_days: u32,
     },
     /// Write a fresh revocation list.
     Crl {
-        /// How long it is good.
+        /// Validity of the list.
         #[arg(long, default_value_t = 90, value_name = "DAYS")]
         days: u32,
     },
@@ -83,17 +83,17 @@ struct IssueHost {
     /// An address; may be repeated. Only needed for other clients, such as curl.
     #[arg(long, value_name = "IP")]
     address: Vec<IpAddr>,
-    /// How long it is good.
+    /// Validity of the certificate.
     #[arg(long, default_value_t = 365, value_name = "DAYS")]
     days: u32,
-    /// Replace the one that is there, with a new key.
+    /// Replace an existing one, with a new key.
     #[arg(long)]
     renew: bool,
 }
 
 #[derive(Debug, Parser)]
 struct IssuePerson {
-    /// The person's name, as it will stand in journals and reports.
+    /// The person's name, as shown in journals and reports.
     name: String,
     /// `viewer` may look and heal; `operator` may also harm.
     #[arg(long, default_value_t = Role::Viewer, value_name = "ROLE")]
@@ -101,13 +101,13 @@ struct IssuePerson {
     /// The person's team, for the policies on hosts.
     #[arg(long)]
     team: Option<String>,
-    /// An environment that it is good for; may be repeated; without it, all.
+    /// An environment that it is valid for; may be repeated; default all.
     #[arg(long = "env", value_name = "NAME")]
     environments: Vec<String>,
-    /// How long it is good. Expired, it still lets its owner look and heal.
+    /// Validity of the certificate. An expired one still lets its owner look and heal.
     #[arg(long, default_value_t = 90, value_name = "DAYS")]
     days: u32,
-    /// Replace the one that is there, with a new key.
+    /// Replace an existing one, with a new key.
     #[arg(long)]
     renew: bool,
 }
@@ -118,10 +118,10 @@ enum KindArg {
     Person,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// What was tried, on which file, and what is wrong.
+/// The failed operation, its file, and the error.
 pub fn run(args: &Args) -> Result<Exit> {
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
@@ -179,7 +179,7 @@ fn issued(issued: &Issued) {
     outln!("good until   {}", humantime::format_rfc3339_seconds(issued.until));
 }
 
-/// Says which certificate signs, where `ca.pem` has several.
+/// Prints the signing certificate, if `ca.pem` has several.
 fn signed_by(pki: &Pki) -> Result<()> {
     if let (name, Some(place)) = pki.signs_as()? {
         outln!("signed by    \"{name}\", certificate {place} of {}", ca_file(pki.dir()).display());

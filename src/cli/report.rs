@@ -1,4 +1,4 @@
-//! `firedrill report RUN`: renders a run's reports again from its log, and says how it went. Needs no host.
+//! `firedrill report RUN`: renders a run's reports again from its log, and prints the result. Needs no host.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +13,7 @@ use crate::{
     verdict::{Exit, Verdict},
 };
 
-/// Render a run's reports again from its log, and say how it went.
+/// Render a run's reports again from its log, and print the result.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill report reports/20261120-1402-friday-7f3a
@@ -24,7 +24,7 @@ Needs no host. The exit code is the run's.")]
 pub struct Args {
     /// The run: its folder, its events.jsonl, or its id under ./reports.
     pub run: PathBuf,
-    /// Which reports; all of them unless named. May be given more than once.
+    /// The formats; default all. May be given more than once.
     #[arg(long, value_enum)]
     pub format: Vec<Format>,
     /// Open the page in the browser afterwards.
@@ -44,10 +44,10 @@ pub enum Open {
     No,
 }
 
-/// Runs the verb. The exit code is the run's.
+/// Runs the command. The exit code is the run's.
 ///
 /// # Errors
-/// The run is not there, its log is damaged, or a report cannot be written.
+/// There is no such run, its log is damaged, or a report cannot be written.
 pub fn run(args: &Args) -> Result<Exit> {
     let path = find(&args.run)?;
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Exit> {
     Ok(exit(input.card()))
 }
 
-/// The scorecard's exit code as the program ends with it.
+/// Returns the scorecard's exit code.
 #[must_use]
 pub fn exit(card: &Scorecard) -> Exit {
     let known = [
@@ -91,7 +91,7 @@ pub fn exit(card: &Scorecard) -> Exit {
     known.into_iter().find(|exit| *exit as u8 == card.exit).unwrap_or(Exit::Bug)
 }
 
-/// Where a run's log is.
+/// Finds a run's log.
 fn find(run: &Path) -> Result<PathBuf> {
     const LOG: &str = "events.jsonl";
     let tried = [run.to_path_buf(), run.join(LOG), Path::new("reports").join(run).join(LOG)];
@@ -106,7 +106,7 @@ fn find(run: &Path) -> Result<PathBuf> {
     })
 }
 
-/// What the terminal shows of a scorecard: the verdict, the sentence, and what was judged.
+/// Formats a scorecard for the terminal: the verdict, the story, and the objectives.
 #[must_use]
 pub fn table(card: &Scorecard) -> String {
     let mut text = format!("{}  {}\n\n", paint(Some(card.verdict)), card.story);

@@ -1,4 +1,4 @@
-//! `firedrill run`: a scenario from plan to report.
+//! `firedrill run`: runs a scenario, from plan to report.
 
 use std::{
     io::IsTerminal as _,
@@ -36,10 +36,10 @@ pub(super) struct Args {
     /// Stop after prepare: print every effect on every host, and how it is undone
     #[arg(long)]
     plan: bool,
-    /// What somebody signed who approves the attacks that need it (`firedrill approve`)
+    /// A signed approval of attacks that need one (`firedrill approve`)
     #[arg(long, value_name = "FILE")]
     approve: Vec<PathBuf>,
-    /// Where the run's folder is made
+    /// The directory in which the run's folder is created
     #[arg(long, value_name = "DIR", default_value = "reports")]
     out: PathBuf,
     /// For machines: report.json of the last try (or, with --plan, the plan and the answers) on standard output; all else goes
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     execute(&plan, &reached, &settings)
 }
 
-/// How a plan is run, whoever made it.
+/// The settings of a run, whatever its plan comes from.
 pub(super) struct Settings {
     pub(super) approve: Vec<PathBuf>,
     pub(super) out: PathBuf,
@@ -72,11 +72,11 @@ pub(super) struct Settings {
     pub(super) json: bool,
 }
 
-/// Runs a plan, tries an unknown one again as often as it says, writes reports, prints the verdict.
+/// Runs a plan, retries it after `unknown` as often as it says, writes reports, prints the verdict.
 pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> Result<Exit> {
     let runtime = runtime()?;
     let ended = try_and_try_again(&runtime, plan, reached, settings);
-    // Nothing of it is waited for: what matters has ended, and what still reads a terminal never does.
+    // Remaining tasks are not waited for: everything important has ended, and a read from a terminal never ends.
     runtime.shutdown_background();
     ended
 }
@@ -89,7 +89,7 @@ fn try_and_try_again(
 ) -> Result<Exit> {
     let was_there = settings.out.is_dir();
     let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
-    // The conclusion of the try before, which was unknown.
+    // The conclusion of the previous try, which was `unknown`.
     let mut before: Option<Conclusion> = None;
     let mut attempt = 1;
     loop {
@@ -108,7 +108,7 @@ fn try_and_try_again(
         if settings.plan_only {
             let exit = planned(plan, &finished, settings)?;
             if !was_there {
-                // Only if nothing else is in it.
+                // The directory is removed only if it is empty.
                 let _ = std::fs::remove_dir(&settings.out);
             }
             return Ok(exit);
@@ -130,7 +130,7 @@ fn try_and_try_again(
     }
 }
 
-/// A run whose log broke: healed, or not. The report is made of what the coordinator saw, which the file lacks in part.
+/// Reports a run whose log failed. The report is made from the coordinator's memory, because the file is incomplete.
 pub(super) fn broken(error: RunError, json: bool) -> Result<Exit> {
     let RunError::Broken { whole, .. } = &error else { return Err(error.into()) };
     let conclusion = Conclusion::of(&report::Input::new(whole))?;
@@ -158,7 +158,7 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options
     }
 }
 
-/// Nothing was touched: what would have been, or who refused.
+/// Reports a run that touched nothing: the planned effects, or the refusals.
 fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit> {
     let answers: Vec<_> =
         finished.answers.iter().map(|one| (one.host.clone(), one.attack, one.prepared.clone())).collect();
@@ -175,7 +175,7 @@ fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit
     } else if refused.is_none() || !answers.is_empty() {
         outln!("{}", plan::print::text(plan, &answers, width()));
     }
-    // A folder with nothing but questions in it helps nobody.
+    // A folder of a run that was only planned is useless.
     let _ = std::fs::remove_dir_all(&finished.folder);
     Ok(if let Some(why) = refused {
         errln!("refused, nothing was touched: {why}");
@@ -185,7 +185,7 @@ fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit
     })
 }
 
-/// A run as its reports tell it.
+/// The result of a run, as in its reports.
 pub(super) struct Conclusion {
     /// For people.
     text: String,
@@ -219,12 +219,12 @@ impl Conclusion {
         Ok(conclusion)
     }
 
-    /// Ends with this conclusion after a further try was refused. Its table was printed already.
+    /// Returns this conclusion after a further try was refused. Its table was printed already.
     fn stand(&self, json: bool) -> Result<Exit> {
         if json { self.tell(true) } else { Ok(self.exit) }
     }
 
-    /// Prints it, and says how the program ends.
+    /// Prints it, and returns the program's exit code.
     pub(super) fn tell(&self, json: bool) -> Result<Exit> {
         crate::terminal::out(format_args!("{}", if json { &self.json } else { &self.text }));
         Ok(self.exit)

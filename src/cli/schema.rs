@@ -12,7 +12,7 @@ use crate::{fleet, scenario, verdict::Exit};
 In an editor with taplo (Even Better TOML), begin a scenario with:
   #:schema ./scenario.schema.json")]
 pub struct Args {
-    /// Which file's schema.
+    /// The file format.
     #[arg(required_unless_present = "all")]
     pub which: Option<Which>,
     /// Both, in one object by their names.
@@ -20,7 +20,7 @@ pub struct Args {
     pub all: bool,
 }
 
-/// Which file.
+/// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Which {
     /// Scenario files.
@@ -29,10 +29,10 @@ pub enum Which {
     Fleet,
 }
 
-/// Prints.
+/// Runs the command.
 ///
 /// # Errors
-/// The schema could not be put into text.
+/// The schema could not be serialized.
 pub fn run(args: &Args) -> Result<Exit> {
     let schema = match args.which {
         Some(Which::Scenario) => scenario::schema(),

@@ -1,4 +1,4 @@
-//! `firedrill status`: what is in force on the fleet now.
+//! `firedrill status`: shows the injections in force on the fleet.
 
 use firedrill_wire::{api::AgentStatus, journal::State};
 use serde::Serialize;
@@ -69,7 +69,7 @@ fn exit(row: &Row) -> Exit {
     }
 }
 
-/// Hosts with the same in force are one line; why others could not be asked stands below the table.
+/// Formats hosts with equal injections as one line; errors of hosts are below the table.
 fn people(rows: &[Row]) -> String {
     let mut lines: Vec<(&str, [String; 4])> = Vec::new();
     let mut errors = Vec::new();

@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// Everything, and halt until a person releases it
     #[arg(long, group = "what")]
     all: bool,
-    /// With --all: put back, but do not halt
+    /// With --all: undo, but do not halt
     #[arg(long, requires = "all")]
     no_halt: bool,
     /// Only on these hosts
@@ -59,18 +59,18 @@ struct Row {
     answer: Option<UndoAnswer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// When what is in force ends, on a host that was not heard.
+    /// The time at which faults end on a host that was not reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     meanwhile: Option<String>,
-    /// Set where no host had anything of it in force.
+    /// Set if no host had any of it in force.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     known: Option<Known>,
 }
 
-/// A host's knowledge of a run or an injection of which nothing was in force.
+/// A host's records of a run or an injection of which nothing was in force.
 #[derive(Serialize)]
 struct Known {
-    /// Whether it ever heard of it.
+    /// Whether it has any record of it.
     known: bool,
     /// Other injections in force there.
     open: Vec<OpenOne>,
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let unasked = wrong.into_iter().map(|(host, why)| Row::silent(host, Some(why)));
     let mut rows: Vec<Row> = answered.chain(unasked).collect();
     let bad = rows.iter().any(|row| row.answer.as_ref().is_none_or(|answer| !answer.stuck.is_empty()));
-    // Only after the undo: why was there nothing to put back?
+    // Finds out why there was nothing to undo; this comes after the undo.
     let nothing =
         rows.iter().all(|row| row.answer.as_ref().is_none_or(|answer| answer.injections.is_empty()));
     if undo.scope != UndoScope::All && nothing {
@@ -143,7 +143,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 }
 
 impl Row {
-    /// A host that has not answered.
+    /// Returns the row of a host that has not answered.
     const fn silent(host: String, error: Option<String>) -> Self {
         Self { host, answer: None, error, meanwhile: None, known: None }
     }
@@ -158,8 +158,8 @@ fn describe(Notified { run, other_user }: &Notified) -> String {
     }
 }
 
-/// What ends the faults on hosts that were not heard: a coordinator that lives and reaches them renews their lease, unless it
-/// knows of the undo. What programs of other users say does not count.
+/// Describes the end of faults on hosts that were not reached: a running coordinator that reaches them renews their
+/// lease, unless it knows of the undo. Answers of other users' processes do not count.
 fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
     let runs: Vec<&str> =
         told.iter().filter(|one| one.other_user.is_none()).map(|one| one.run.as_str()).collect();
@@ -185,7 +185,7 @@ fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
     }
 }
 
-/// Asks each host that answered whether it knows the run or the injection, and what is in force there.
+/// Asks each host that answered whether it knows the run or the injection, and for the injections in force there.
 async fn look_up(rows: &mut [Row], hosts: &[Host], identity: &Arc<Identity>, scope: &UndoScope) {
     // Rows of hosts come first, in the order of the hosts.
     let asked = rows.iter_mut().zip(hosts).filter(|(row, _)| row.answer.is_some()).map(|(row, host)| {
@@ -221,9 +221,9 @@ async fn known(agent: &Agent, scope: &UndoScope) -> Result<Known, LinkError> {
     Ok(Known { known, open: status.open })
 }
 
-/// Whether a host's journal tells of an injection.
+/// Whether a host's journal contains an injection.
 async fn was_armed(agent: &Agent, id: &InjectionId, last_seq: u64) -> Result<bool, LinkError> {
-    /// The longest wait for one agent's events.
+    /// Maximum wait for one agent's events.
     const PATIENCE: Duration = Duration::from_secs(10);
     let reading = async {
         let mut events = pin!(agent.events(0));
@@ -243,7 +243,7 @@ async fn was_armed(agent: &Agent, id: &InjectionId, last_seq: u64) -> Result<boo
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Ok(false))
 }
 
-/// The message if no host knows the run or the injection; `None` if one does, or if something was put back.
+/// Returns the message if no host knows the run or the injection; `None` if one does, or if something was undone.
 fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
     let what = match scope {
         UndoScope::All => return None,

@@ -30,16 +30,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let file = File::open(&path).wrap(format!("cannot follow {}", path.display()))?;
     let mut reader = BufReader::new(file);
     let mut screen = Plain::default();
-    // Bytes: half a line may end within a letter.
+    // Bytes, because half a line may end within a character.
     let mut line = Vec::new();
-    // Seen twice in a row, with nothing read between: else the end may just have been written.
+    // Whether the writer was gone at the last look too; otherwise the end may have just been written.
     let mut gone = false;
     let mut ended = false;
     loop {
         line.clear();
         let read = reader.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
-            // The end for now, or half a line: it is read again when there is more of it.
+            // The current end, or half a line, which is read again when there is more.
             reader.seek_relative(-i64::try_from(read).unwrap_or(0))?;
             if read == 0 && ended {
                 return Ok(Exit::Held);
@@ -54,16 +54,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             std::thread::sleep(AGAIN);
             continue;
         }
-        // What a newer version wrote and this one does not know is passed over.
+        // Records of newer versions that this one does not know are skipped.
         let Ok(record) = Record::of_line(&line) else { continue };
         screen.record(&record);
-        // Not the last record where hosts were asked again later (`collect`).
+        // It is not the last record if hosts were asked again later (`collect`).
         ended = matches!(record.event, Event::RunEnded { .. });
     }
 }
 
-/// Whether nobody holds the log's lock: its writer has ended. A file of its own is opened, so that the lock is let go of
-/// at once; a system without such locks says no.
+/// Whether no process holds the log's lock, so its writer has ended. The file is opened separately, so that the lock
+/// is released at once. Returns `false` on a system without such locks.
 fn is_writerless(path: &Path) -> bool {
     File::open(path).and_then(|file| file.try_lock_shared().map_err(std::io::Error::from)).is_ok()
 }

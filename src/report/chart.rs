@@ -1,7 +1,7 @@
-//! Draws what was measured, as SVG: good requests above, latency below, faults shaded, one time axis.
+//! Draws measurements as SVG: good requests above, latency below, faults shaded, on one time axis.
 //!
 //! Never smooths an outage away: where many bins fall on one pixel, the worst is drawn; where there are none, nothing
-//! is drawn, and a strip says so. Colours come from the page's style sheet, so that dark mode and paper work.
+//! is drawn, and a strip marks the gap. Colours come from the page's style sheet, so that dark mode and print work.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ const SHARE: f64 = 120.0;
 const BETWEEN: f64 = 26.0;
 const LATENCY: f64 = 96.0;
 const BELOW: f64 = 24.0;
-/// At most so many columns a line.
+/// Maximum number of columns per line.
 pub(crate) const COLUMNS: usize = 420;
 
 /// Measurements of one vantage, or the worst of several.
@@ -27,36 +27,36 @@ pub(crate) struct Line {
     pub(crate) columns: Columns,
 }
 
-/// A stretch of time that is shaded.
+/// A shaded stretch of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Band {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
     pub(crate) label: String,
     pub(crate) title: String,
-    /// A fault; else only a border is drawn.
+    /// Whether it is a fault; otherwise only its border is drawn.
     pub(crate) fault: bool,
 }
 
 /// A chart.
 #[derive(Clone, Debug)]
 pub(crate) struct Chart {
-    /// Unique on the page.
+    /// An id that is unique on the page.
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
-    /// What the axis calls zero.
+    /// The time at which the axis shows zero.
     pub(crate) zero_us: i64,
     pub(crate) lines: Vec<Line>,
     pub(crate) bands: Vec<Band>,
-    /// The share that is wanted, and the latency in microseconds.
+    /// The limits of the objectives: share, and latency in microseconds.
     pub(crate) good: Option<f64>,
     pub(crate) below_us: Option<u64>,
 }
 
 impl Chart {
-    /// The chart as an `<svg>` element.
+    /// Renders the chart as an `<svg>` element.
     pub(crate) fn svg(&self) -> String {
         let height = TOP + SHARE + BETWEEN + LATENCY + BELOW;
         let lines: Vec<(&Line, Vec<Dot>)> =
@@ -100,14 +100,15 @@ impl Chart {
     fn path(&self, svg: &mut String, dots: &[Dot], class: &str, y: impl Fn(&Dot) -> Option<f64>) {
         let mut d = String::new();
         let mut last: Option<(i64, String)> = None;
-        // Where the last step ends, and is still to be drawn to: equal steps are one.
+        // The end of the last step that was not drawn yet: equal steps are merged.
         let mut end = String::new();
         for dot in dots {
             let Some(y) = y(dot).map(short) else {
                 last = None;
                 continue;
             };
-            // Steps, because a bin is a stretch of time and not a moment; broken where bins are missing.
+            // The line has steps, because a bin is a stretch of time and not a moment. It is broken where bins are
+            // missing.
             let joined = last.filter(|(last, _)| dot.from_us.saturating_sub(*last).abs() < 200_000);
             match joined {
                 Some((_, height)) if height == y => {}
@@ -127,7 +128,7 @@ impl Chart {
         }
     }
 
-    /// A strip under the upper panel where a vantage has no bins.
+    /// Draws a strip under the upper panel where a vantage has no bins.
     fn holes(&self, svg: &mut String, line: &Line, place: usize, class: &str) {
         let y = TOP + SHARE + 3.0 + 5.0 * (place % 4) as f64;
         for (from, until) in line.columns.missing() {
@@ -186,7 +187,7 @@ impl Chart {
         }
     }
 
-    /// A strip above the lower panel where the 99th percentile has no answer.
+    /// Draws a strip above the lower panel where the 99th percentile is infinite.
     fn endless(&self, svg: &mut String, dots: &[Dot], place: usize, class: &str) {
         let y = TOP + SHARE + BETWEEN + 5.0 * (place % 4) as f64;
         let mut stretches: Vec<(i64, i64)> = Vec::new();
@@ -221,7 +222,7 @@ impl Chart {
                 (right - left).max(1.0),
                 bottom - TOP
             );
-            // A label that would run into a neighbour is cut to its number, and else left to the band's title.
+            // A label that would overlap its neighbour is reduced to its number; the band's title has the rest.
             let next = self.bands.get(place + 1).map_or(WIDTH, |next| self.x(next.from_us).max(left));
             let wide = |label: &str| 6.6 * label.chars().count() as f64;
             let short = band.label.split(' ').next().filter(|word| word.bytes().all(|b| b.is_ascii_digit()));
@@ -243,7 +244,7 @@ impl Chart {
         }
     }
 
-    /// Duration of a step of the lines, for people.
+    /// Returns the duration of a step of the lines, for people.
     pub(crate) fn resolution(&self) -> String {
         match self.lines.iter().map(|line| line.columns.step_us()).max() {
             None | Some(..=1_000_000) => "Each second is drawn.".to_owned(),
@@ -355,7 +356,7 @@ impl Chart {
     }
 }
 
-/// The largest round share that is below all that is drawn, so that one per cent of errors can be seen.
+/// Returns the largest round share below everything that is drawn, so that one per cent of errors is visible.
 fn floor(lines: &[(&Line, Vec<Dot>)]) -> f64 {
     let lowest = lines.iter().flat_map(|(_, dots)| dots).map(|dot| dot.share).fold(1.0, f64::min);
     [0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor <= lowest).unwrap_or(0.0)
@@ -377,7 +378,7 @@ impl Scale {
         if low > high {
             (low, high) = (1_000, 1_000_000);
         }
-        // Whole powers of ten, and room above for what is endless.
+        // The axis has whole powers of ten, and room above for infinite values.
         Self {
             low: (low as f64).log10().floor(),
             high: ((high as f64).log10() + 0.25).max((low as f64).log10() + 0.8),
@@ -408,7 +409,7 @@ fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
     );
 }
 
-/// A place with a digit after the point, where that is none of a whole number.
+/// Formats a coordinate with at most one decimal.
 fn short(place: f64) -> String {
     let text = format!("{place:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
@@ -431,7 +432,7 @@ fn seconds(us: u64) -> String {
     }
 }
 
-/// Text as it may stand in XML.
+/// Escapes text for XML.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

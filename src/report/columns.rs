@@ -1,22 +1,23 @@
-//! A vantage's measurements in columns of time. A column shows the worst of its seconds, so that drawing less hides no outage.
-//! Seconds come in any order, and none of them is held.
+//! A vantage's measurements in columns of time. A column shows the worst of its seconds, so that a coarse chart hides
+//! no outage. Seconds come in any order, and none of them is kept.
 
-/// So long without measurements is shown, in microseconds: bins do not begin with the chart.
+/// Minimum length of a gap without measurements that is shown, in microseconds, because bins do not begin with the
+/// chart.
 const HOLE_US: i64 = 1_200_000;
 
-/// A second, as far as it is drawn.
+/// A second, reduced to the values that are drawn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
     pub(crate) good: u64,
     pub(crate) bad: u64,
-    /// Latencies in microseconds; `None` where there is no answer.
+    /// Latencies in microseconds; `None` if infinite.
     pub(crate) p50: Option<u64>,
     pub(crate) p99: Option<u64>,
 }
 
-/// The worst of a column.
+/// The worst values of a column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Dot {
     pub(crate) from_us: i64,
@@ -33,12 +34,12 @@ pub(crate) struct Columns {
     until_us: i64,
     step_us: i64,
     dots: Vec<Option<Dot>>,
-    /// Where something was measured, but for holes that are too short to be shown; in order.
+    /// Times with measurements, in order; gaps that are too short to be shown are closed.
     covered: Vec<(i64, i64)>,
 }
 
 impl Columns {
-    /// Columns of whole seconds from one moment to another, at most so many.
+    /// Creates at most `most` columns of whole seconds from one moment to another.
     pub(crate) fn new(from_us: i64, until_us: i64, most: usize) -> Self {
         let most = i64::try_from(most).unwrap_or(i64::MAX).max(1);
         let seconds = until_us.saturating_sub(from_us).max(1).cast_unsigned();
@@ -48,12 +49,12 @@ impl Columns {
         Self { from_us, until_us, step_us, dots: Vec::new(), covered: Vec::new() }
     }
 
-    /// Duration of one column, in microseconds.
+    /// Returns the duration of a column, in microseconds.
     pub(crate) const fn step_us(&self) -> i64 {
         self.step_us
     }
 
-    /// Takes in a second.
+    /// Adds a second.
     pub(crate) fn put(&mut self, point: Point) {
         if point.until_us <= self.from_us || point.from_us >= self.until_us {
             return;
@@ -69,7 +70,7 @@ impl Columns {
             p50: point.p50,
             p99: point.p99,
         };
-        // What began before the chart has a column of its own.
+        // Seconds from before the chart have a column of their own.
         let after = point.from_us.saturating_sub(self.from_us).div_euclid(self.step_us).max(-1);
         self.mark(usize::try_from(after + 1).unwrap_or(0), dot);
     }
@@ -78,7 +79,7 @@ impl Columns {
         if self.dots.len() <= place {
             self.dots.resize(place + 1, None);
         }
-        // Endless is worse than any time.
+        // Infinite is worse than any time.
         let worse = |one: Option<u64>, other: Option<u64>| one.zip(other).map(|(one, other)| one.max(other));
         self.dots[place] = Some(self.dots[place].map_or(dot, |there| Dot {
             from_us: there.from_us.min(dot.from_us),
@@ -103,12 +104,12 @@ impl Columns {
         self.covered.splice(place..last, [(begin, end)]);
     }
 
-    /// The columns in which something was measured, in order.
+    /// Returns the columns with measurements, in order.
     pub(crate) fn dots(&self) -> impl Iterator<Item = &Dot> {
         self.dots.iter().flatten()
     }
 
-    /// Where nothing was measured.
+    /// Returns the times without measurements.
     pub(crate) fn missing(&self) -> Vec<(i64, i64)> {
         let mut missing = Vec::new();
         let mut covered = self.from_us;
@@ -121,7 +122,7 @@ impl Columns {
         missing
     }
 
-    /// The worst of some vantages in each column. A hole of any of them is one.
+    /// Merges vantages: the worst of each column. A gap of any of them is a gap of the result.
     pub(crate) fn worst(all: &[&Self]) -> Option<Self> {
         let (first, rest) = all.split_first()?;
         let mut worst = Self { covered: Vec::new(), ..(*first).clone() };

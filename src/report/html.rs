@@ -1,4 +1,4 @@
-//! `report.html`: one file for people. Works offline, without scripts, on a phone, in the dark and on paper.
+//! `report.html`: one file for people. Works offline, without scripts, on phones, in dark mode and in print.
 
 use minijinja::{Environment, Value, context, value::Serde};
 

@@ -1,4 +1,4 @@
-//! `report.json`: everything that was judged, for programs. Readers ignore fields that they do not know.
+//! `report.json`: all results, for programs. Readers ignore fields that they do not know.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ struct Report<'a> {
     attempt: u32,
     plan: Option<PlanRef<'a>>,
     scorecard: &'a Scorecard,
-    /// What was wrong with the log, if anything.
+    /// Defects of the log.
     warnings: &'a [String],
 }
 

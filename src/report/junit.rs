@@ -1,7 +1,7 @@
-//! `junit.xml`: a suite for each attack, a case for each objective. Violated is a failure, unknown an error, not run
-//! skipped; the hosts' end states are a suite of their own.
+//! `junit.xml`: a suite for each attack, a case for each objective. A violation is a failure, `unknown` an error, an
+//! attack that did not run is skipped; the hosts' final states are a suite of their own.
 //!
-//! Decides which cases there are and how they ended; [`xml`] writes them.
+//! Decides about the cases and their results; [`xml`] writes them.
 
 mod xml;
 
@@ -68,7 +68,7 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
     suite
 }
 
-/// The failed requests of a probe and their causes, a line for each phase and vantage.
+/// Returns the failed requests of a probe and their causes, a line for each phase and vantage.
 fn failures(attack: &AttackCard, probe: &str) -> String {
     let mut text = String::new();
     for one in attack.causes.iter().filter(|one| one.probe == probe) {

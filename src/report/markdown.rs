@@ -82,7 +82,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                     one.range.clone(),
                     one.samples.clone(),
                     one.verdict.to_owned(),
-                    // Reasons of a violation stand above the table.
+                    // The reasons of a violation are above the table.
                     if one.verdict == Verdict::Unknown.word() { one.why.clone() } else { String::new() },
                 ]
             }),
@@ -135,12 +135,12 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A text, where there is one.
+/// Writes a text, if there is one.
 fn said(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Why requests failed, where any did.
+/// Writes the causes of failed requests.
 fn failures(text: &mut String, attack: &AttackView) {
     if attack.causes.is_empty() {
         return;
@@ -178,7 +178,7 @@ fn table(text: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String
     }
 }
 
-/// Text that is no markup, in one line.
+/// Escapes markup and joins lines.
 fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! All formats from logs that never were; golden files for one of them.
+//! All formats from simulated logs; golden files for one of them.
 
 use firedrill_wire::{Fault, Span, exchange::Exchanged, fault::NetSlow};
 
@@ -13,7 +13,7 @@ fn log(drill: &Drill) -> Log {
     Log::of(&drill.records())
 }
 
-/// One attack that held, one that did not, one that did not run.
+/// A drill with an attack that held, one that was violated, and one that did not run.
 fn mixed() -> Drill {
     let mut drill = Drill::good();
     drill.vantages.push("app1");
@@ -22,7 +22,7 @@ fn mixed() -> Drill {
     third.name = "single host";
     third.outcome = Outcome::NotRun("nobody approved within 15m".to_owned());
     drill.acts.push(third);
-    // A vantage on a target suffers more than users do, and counts for nothing.
+    // A vantage on a target suffers more than users, and does not count.
     drill.bins = Box::new(|vantage, second, bin| {
         let on_target = vantage == "app1" && (22..80).contains(&second);
         (second < 280).then(|| if on_target { crate::testing::bin("buy", second, 20, 80) } else { bin })
@@ -46,7 +46,7 @@ fn markdown_junit_and_json_are_as_they_were() {
 fn the_page_needs_nothing_but_itself() {
     let page = text(Format::Html, &log(&mixed()));
     for outside in ["http://", "https://", "src=", "url(", "@import", "<script"] {
-        // The one address is the probe's, as text in the plan.
+        // The only address is the probe's, in the text of the plan.
         let found = page.replace("http://edge/buy", "").contains(outside);
         assert!(!found, "{outside}");
     }
@@ -99,7 +99,7 @@ fn what_hosts_exchanged_is_shown_with_the_fault_that_it_is_about() {
 
 #[test]
 fn an_unknown_objective_has_its_reason_in_every_format() {
-    // Beside one that is violated; and where one doubt is the reason of all of them.
+    // With a violated attack, and with a single doubt as the reason of all attacks.
     let mut doubted = Drill::one();
     doubted.acts[0].exercised = firedrill_wire::evidence::Seen::No;
     let mut close = mixed();

@@ -1,4 +1,5 @@
-//! A scorecard as people read it: every figure already a text, so that no template calculates. HTML and Markdown share it.
+//! A scorecard for people: every figure is formatted, so that templates calculate nothing. HTML and Markdown share
+//! it.
 
 pub(crate) mod alike;
 mod charts;
@@ -40,7 +41,7 @@ pub(crate) struct View {
     pub(crate) glyph: &'static str,
     pub(crate) story: String,
     pub(crate) hypothesis: String,
-    /// The loudest thing that there is to say; empty if all was put back.
+    /// The most urgent message; empty if everything was undone.
     pub(crate) alarm: String,
     pub(crate) why: Vec<String>,
     pub(crate) warnings: Vec<String>,
@@ -61,7 +62,7 @@ pub(crate) struct AttackView {
     pub(crate) score: String,
     pub(crate) course: String,
     pub(crate) why: Vec<String>,
-    /// What its faults came to together.
+    /// The joint effects of its faults.
     pub(crate) means: Vec<String>,
     pub(crate) when: String,
     pub(crate) errors: String,
@@ -73,7 +74,7 @@ pub(crate) struct AttackView {
     pub(crate) figures: Vec<FigureView>,
     pub(crate) disagreements: Vec<String>,
     pub(crate) causes: Vec<CauseView>,
-    /// A sentence where figures, disagreements or causes are too many to be shown.
+    /// A sentence if there are too many figures, disagreements or causes to show.
     pub(crate) fewer_figures: String,
     pub(crate) fewer_disagreements: String,
     pub(crate) fewer_causes: String,
@@ -94,7 +95,7 @@ pub(crate) struct ObjectiveView {
     pub(crate) samples: String,
     pub(crate) why: String,
     pub(crate) vantages: Vec<VantageView>,
-    /// A sentence where vantages are too many to be shown.
+    /// A sentence if there are too many vantages to show.
     pub(crate) fewer: String,
 }
 
@@ -185,7 +186,7 @@ impl View {
     }
 }
 
-/// Says which hosts may still have something of ours.
+/// Describes the hosts that may still have effects of our faults.
 pub(crate) fn alarm(hosts: &[HostCard]) -> String {
     let bad = hosts
         .iter()
@@ -215,7 +216,7 @@ fn score(score: Option<u8>) -> String {
     score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
 }
 
-/// A mark beside the word, for those who cannot tell the colours.
+/// A symbol beside the word, for people who cannot distinguish the colours.
 fn glyph(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Held) => "✓",
@@ -225,7 +226,7 @@ fn glyph(verdict: Option<Verdict>) -> &'static str {
     }
 }
 
-/// A figure as text.
+/// Formats a figure.
 pub(crate) fn measured(measured: &Measured) -> String {
     match (measured.value, measured.unit) {
         _ if measured.endless => match measured.low {
@@ -263,12 +264,12 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         Course::Cut => "the log ends before it does".to_owned(),
         Course::NotRun(why) => format!("not run: {why}"),
     };
-    // An attack's own figures are of what it is judged by, as the story's are.
+    // An attack's own figures are those of its judged probes, as in the story.
     let judged = || attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe));
     let worst = judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
     let slowest = |get: fn(&FigureCard) -> Option<i64>| {
         let all = judged().map(get);
-        // One vantage that is not known makes the whole not known.
+        // If one vantage is unknown, the whole is unknown.
         let worst = all.clone().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
         worst.map_or_else(|| NONE.to_owned(), took)
     };
@@ -312,7 +313,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
     }
 }
 
-/// How long until it was good again.
+/// Formats the time until requests were good again.
 fn took(us: i64) -> String {
     if us == 0 { "stayed good".to_owned() } else { format::time(us) }
 }
@@ -335,7 +336,7 @@ const fn seen(seen: Seen) -> &'static str {
 }
 
 fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> ObjectiveView {
-    // All vantages of all objectives together are about as many rows.
+    // The number of rows counts all vantages of all objectives together.
     let most = (rows / attack.objectives.len().max(1)).max(3);
     let rank = |verdict: Verdict| match verdict {
         Verdict::Held => 0.0,
@@ -353,7 +354,7 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> Obj
         measured: measured(&card.measured),
         range: range(&card.measured),
         samples: if card.measured.samples == 0 { NONE.to_owned() } else { card.measured.samples.to_string() },
-        // What the attack's own reasons say already is not said again for each objective; but `unknown` always has its reason.
+        // A reason of the attack is not repeated for each objective; but `unknown` always has its reason.
         why: if card.verdict != Verdict::Unknown && attack.why.contains(&card.why) {
             String::new()
         } else {

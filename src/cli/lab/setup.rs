@@ -1,5 +1,5 @@
-//! What a lab needs before it starts: certificates, agents' configurations, the fleet's file. All of it lies in one
-//! folder that only this user can enter.
+//! The setup of a lab: certificates, agents' configurations, the fleet's file. All of it is in one folder that only
+//! this user can open.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ use crate::{
     rehearsal::{self, DAYS},
 };
 
-/// Who runs drills on a lab.
+/// The person who runs drills on a lab.
 pub const OPERATOR: &str = "lab-operator";
 
 /// The scenario library's files that the demo needs, so that it also runs where the repository is not.
@@ -34,7 +34,7 @@ pub(in crate::cli) mod builtin {
     pub(in crate::cli) const FLEET: &str = include_str!("../../../scenarios/fleet.toml");
     /// The demo's scenario.
     pub(in crate::cli) const DEMO: &str = include_str!("../../../scenarios/demo.toml");
-    /// What it includes.
+    /// The library file that it includes.
     pub(in crate::cli) const SHOP: &str = include_str!("../../../scenarios/lib/shop.toml");
 }
 
@@ -42,28 +42,28 @@ pub(in crate::cli) mod builtin {
 pub struct Setup {
     name: String,
     spec: LabSpec,
-    /// Where each host's agent will listen.
+    /// The port of each host's agent.
     ports: Vec<(String, u16)>,
 }
 
-/// Where a lab's files lie.
+/// Returns the folder of a lab's files.
 pub fn folder(name: &str) -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     base.join(format!("firedrill-lab-{}-{name}", nix_uid()))
 }
 
-/// Removes them; what cannot be removed is replaced by the next lab of that name.
+/// Removes the files; those that cannot be removed are replaced by the next lab of that name.
 pub fn forget(name: &str) {
     let _ = fs::remove_dir_all(folder(name));
 }
 
-/// The user, as the owner of what this process makes.
+/// Returns the user who owns new files of this process.
 fn nix_uid() -> u32 {
     fs::metadata("/proc/self").map_or(0, |own| own.uid())
 }
 
 impl Setup {
-    /// The demo's six hosts.
+    /// Sets up the demo's six hosts.
     pub fn demo(name: &str, shop: &Shop) -> Result<Self> {
         let made = fresh(name)?;
         let file = made.join("fleet.toml");
@@ -72,7 +72,7 @@ impl Setup {
         Self::build(name, &made, &hosts, shop)
     }
 
-    /// The hosts of a fleet; `text` is its file.
+    /// Sets up the hosts of a fleet; `text` is its file.
     pub fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> Result<Self> {
         let made = fresh(name)?;
         fs::write(made.join("fleet.toml"), text)?;
@@ -90,7 +90,7 @@ impl Setup {
         Ok(Self { name: name.to_owned(), spec, ports })
     }
 
-    /// Starts it, and waits until every agent can be reached.
+    /// Starts the lab, and waits until every agent can be reached.
     pub fn up(&self, detach: bool) -> Result<Lab> {
         let lab = Lab::up(&self.spec, &Options { detach, program: None })
             .inspect_err(|_| forget(&self.name))
@@ -141,7 +141,7 @@ fn listens(lab: &Lab, host: &str, port: u16) -> bool {
         let (own, _, state) = (words.next(), words.next(), words.next());
         own.is_some_and(|own| own.ends_with(&wanted)) && state == Some(LISTEN)
     };
-    // The first process may just be going; any other of the host sees the same network.
+    // The first process may be ending; every process of the host sees the same network.
     lab.pids(host).unwrap_or_default().iter().any(|pid| {
         ["tcp", "tcp6"].iter().any(|table| {
             fs::read_to_string(format!("/proc/{pid}/net/{table}")).is_ok_and(|text| text.lines().any(row))
@@ -149,7 +149,7 @@ fn listens(lab: &Lab, host: &str, port: u16) -> bool {
     })
 }
 
-/// An empty folder of this user's.
+/// Creates an empty folder of this user.
 fn fresh(name: &str) -> Result<PathBuf> {
     let plain = Path::new(name).file_name().is_some_and(|file| file == name);
     if !plain || firedrill_lab::list()?.iter().any(|lab| lab.name == name) {

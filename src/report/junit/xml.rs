@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-/// How a case ended, with the reason where there is one.
+/// The result of a case, with its reason.
 #[derive(Debug)]
 pub(super) enum Status {
     Success,
@@ -28,7 +28,7 @@ pub(super) struct Case {
 #[derive(Debug)]
 pub(super) struct Suite {
     name: String,
-    /// The duration in microseconds, where it is known.
+    /// The duration in microseconds, if it is known.
     pub(super) took_us: Option<i64>,
     cases: Vec<Case>,
 }
@@ -120,18 +120,18 @@ fn write_case(text: &mut String, class: &str, case: &Case) {
     text.push_str("        </testcase>\n");
 }
 
-/// Microseconds as seconds with three digits.
+/// Formats microseconds as seconds with three decimals.
 fn seconds(us: i64) -> String {
     let ms = us.max(0) / 1000;
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// A text as it may stand in an attribute. Readers turn line breaks in attributes into blanks unless they are escaped.
+/// Escapes text for an attribute. Readers turn line breaks in attributes into blanks unless they are escaped.
 fn attribute(text: &str) -> String {
     escape(text).replace('\t', "&#9;").replace('\n', "&#10;")
 }
 
-/// A text as it may stand between tags.
+/// Escapes text for the content of an element.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Rows of reports of many hosts: those that are alike are one row. A report of a few hosts has a row for each.
+//! Rows of reports of many hosts: similar hosts share a row. A report of a few hosts has a row for each.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::{
 /// Maximum number of rows that are not grouped.
 pub(super) const FEW: usize = 8;
 
-/// The final states of hosts, as rows.
+/// Returns the final states of hosts, as rows.
 pub(crate) fn hosts(cards: &[HostCard]) -> Vec<HostView> {
     let groups: Vec<Vec<&HostCard>> = if cards.len() <= FEW {
         cards.iter().map(|host| vec![host]).collect()
@@ -43,7 +43,7 @@ pub(crate) fn hosts(cards: &[HostCard]) -> Vec<HostView> {
     views.collect()
 }
 
-/// The faults and whether they landed, as rows.
+/// Returns the faults and their efficacy, as rows.
 pub(super) fn injections(cards: &[InjectionCard]) -> Vec<InjectionView> {
     let groups: Vec<Vec<&InjectionCard>> = if cards.len() <= FEW {
         cards.iter().map(|one| vec![one]).collect()
@@ -51,7 +51,7 @@ pub(super) fn injections(cards: &[InjectionCard]) -> Vec<InjectionView> {
         alike::together(cards, |one| {
             let id = one.id.as_ref().map_or("", |id| id.as_str());
             let own = |text: &str| alike::without(text, &[&one.host, id]);
-            // Where all is well, what was seen last differs by numbers only.
+            // If everything is well, the last checks differ only by numbers.
             let well = one.in_force == Seen::Yes && one.exercised == Seen::Yes;
             let detail = if well { String::new() } else { own(&one.detail) };
             let said = own(&one.effects.iter().chain(&one.undo).cloned().collect::<Vec<_>>().join("\n"));
@@ -95,7 +95,8 @@ fn injection(group: &[&InjectionCard]) -> Option<InjectionView> {
     })
 }
 
-/// Reasons: of many that differ only by host and figures, the first stands with the other hosts' names.
+/// Returns reasons; of many that differ only by host and figures, the first is shown with the names of the other
+/// hosts.
 pub(crate) fn reasons(why: &[String], attacks: &[AttackCard]) -> Vec<String> {
     if why.len() <= FEW {
         return why.to_vec();
@@ -107,7 +108,7 @@ pub(crate) fn reasons(why: &[String], attacks: &[AttackCard]) -> Vec<String> {
         alike::together(why, |text| alike::masked(text, &|word| hosts.contains(word) || figure(word)));
     let lines = groups.into_iter().filter_map(|group| {
         let (first, others) = group.split_first()?;
-        // The host of a reason is the first that it names.
+        // A reason is about the first host that it names.
         let host = |text: &&String| {
             text.split(|c: char| !(c.is_alphanumeric() || ".-_".contains(c)))
                 .find(|word| hosts.contains(word))
@@ -124,7 +125,7 @@ pub(crate) fn reasons(why: &[String], attacks: &[AttackCard]) -> Vec<String> {
     lines.collect()
 }
 
-/// The faults of an attack: each kind with its hosts, where they are many.
+/// Returns the faults of an attack: each kind with its hosts, if there are many.
 pub(super) fn faults(attack: &Attack) -> Vec<String> {
     if attack.injections.len() <= FEW {
         return attack.injections.iter().map(|one| format!("{} on {}", one.fault.kind(), one.host)).collect();
@@ -137,7 +138,7 @@ pub(super) fn faults(attack: &Attack) -> Vec<String> {
     lines.collect()
 }
 
-/// The least and the greatest, or the one value that all have.
+/// Formats the minimum and the maximum, or the single value that all have.
 fn range<T: Ord + Copy>(values: impl Iterator<Item = T> + Clone, text: impl Fn(&T) -> String) -> String {
     let (Some(least), Some(most)) = (values.clone().min(), values.max()) else { return NONE.to_owned() };
     let (least, most) = (text(&least), text(&most));

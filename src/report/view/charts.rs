@@ -1,4 +1,4 @@
-//! Which charts a report has, and what is on them.
+//! Selects the charts of a report, and their lines.
 
 use std::cmp::Reverse;
 
@@ -19,24 +19,25 @@ use crate::{
     },
 };
 
-/// So many lines of a chart can be told from each other. Where there are more vantages, the worst are drawn by themselves, and
-/// the worst of the others as one line.
+/// Maximum number of lines of a chart that can be told apart. If there are more vantages, the worst have lines of
+/// their own, and the worst of the others share one.
 pub(super) const MOST_LINES: usize = 6;
 
-/// The lines of a chart: of vantages with their columns, and whether they count.
+/// The lines of a chart: vantages with their columns, and whether they count.
 fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
     let mut lines: Vec<Line> =
         all.map(|(name, counts, columns)| Line { name: name.to_owned(), counts, columns }).collect();
     if lines.len() <= MOST_LINES {
         return lines;
     }
-    // The worst first: what counts, the lowest share, what was not measured, what has no answer, what is slow.
+    // Order of lines: those that count first, then by lowest share, missing measurements, missing answers, and
+    // latency.
     lines.sort_by_cached_key(|line| {
         let unmeasured: i64 =
             line.columns.missing().iter().map(|(from, until)| until.saturating_sub(*from)).sum();
         let lowest = line.columns.dots().map(|dot| dot.share).fold(1.0, f64::min);
         let slowest = line.columns.dots().map(|dot| dot.p99.unwrap_or(u64::MAX)).max().unwrap_or(0);
-        // The bits of numbers that are not below 0 are in their order.
+        // The bits of non-negative floats are in the order of their values.
         (!line.counts, lowest.to_bits(), Reverse(unmeasured), Reverse(slowest))
     });
     let others = lines.split_off(MOST_LINES - 1);
@@ -55,7 +56,7 @@ fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
     lines
 }
 
-/// The limits that a probe's objectives set.
+/// The limits of a probe's objectives.
 fn limits(plan: &Plan, probe: &str) -> (Option<f64>, Option<u64>) {
     let goals = || plan.objectives.iter().filter(|one| one.probe == probe).map(|one| one.goal);
     let good = goals().filter_map(|goal| match goal {
@@ -83,11 +84,11 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
     Some(Band { from_us, until_us, label, title, fault: true })
 }
 
-/// A chart with the words above it.
+/// A chart with its caption.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ChartView {
     caption: String,
-    /// What it is called where it is not seen; no other chart of the page has this name.
+    /// Its accessible name, unique on the page.
     label: String,
     /// Duration of a step of its lines.
     resolution: String,
@@ -102,7 +103,7 @@ fn caption(probe: &Probe) -> String {
     format!("{}: {what}", probe.name)
 }
 
-/// The whole run, a chart for each probe.
+/// Returns charts of the whole run, one for each probe.
 pub(super) fn timelines(
     card: &Scorecard,
     plan: &Plan,
@@ -127,7 +128,7 @@ pub(super) fn timelines(
             from_us: 0,
             until_us: end_us,
             zero_us: 0,
-            // Over the whole run a vantage is a target's if any attack targets it.
+            // Over the whole run, a vantage counts as a target if any attack targets it.
             lines: lines(
                 probe
                     .from
@@ -150,7 +151,7 @@ pub(super) fn timelines(
     plan.probes.iter().enumerate().map(chart).collect()
 }
 
-/// One attack, a chart for each probe that is judged in it.
+/// Returns charts of one attack, one for each judged probe.
 pub(super) fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, most: usize) -> Vec<ChartView> {
     let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
     let mut bands: Vec<Band> = attack

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// One thing that happened.
+/// An event.
 #[derive(Debug, Serialize)]
 pub(crate) struct EventView {
     pub(crate) at: String,
@@ -19,7 +19,7 @@ pub(crate) struct EventView {
     pub(crate) what: String,
 }
 
-/// A row for what happened; samples and looks are drawn and summed up elsewhere.
+/// Returns the row of an event; measurements and checks are shown elsewhere.
 pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
     let row = |at: i64, who: &str, what: String| {
         Some(EventView { at: format::clock(at), who: who.to_owned(), what })
@@ -94,7 +94,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
     }
 }
 
-/// A value's own word, as it stands in the log: `hold-over`, `asked by bob`.
+/// Returns a value's name in the log: `hold-over`, `asked by bob`.
 fn json_word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,

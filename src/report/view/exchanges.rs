@@ -1,4 +1,4 @@
-//! What hosts exchanged over the paths of faults, as rows for people.
+//! Exchanges of packets over the paths of faults, as rows for people.
 
 use firedrill_wire::exchange::Exchanged;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::score::{
     format,
 };
 
-/// What hosts exchanged over the path of a fault.
+/// An exchange over the path of a fault.
 #[derive(Debug, Serialize)]
 pub(crate) struct ExchangeView {
     pub(crate) fault: String,
@@ -17,7 +17,7 @@ pub(crate) struct ExchangeView {
     pub(crate) before: String,
     pub(crate) during: String,
     pub(crate) after: String,
-    /// What contradicts the fault, or why it was not measured.
+    /// The contradiction to the fault, or the reason why it was not measured.
     pub(crate) says: String,
 }
 

@@ -1,16 +1,17 @@
-//! Selects the worst of very many rows, in their order, and counts the others, so that the page of a long day stays readable.
+//! Selects the worst of many rows, in their order, and counts the others, so that the report of a long run stays
+//! readable.
 
-/// Rows of one kind that all attacks together may have.
+/// Maximum number of rows of one kind for all attacks together.
 const ROWS: usize = 400;
-/// An attack has as many at least.
+/// Minimum of that for each attack.
 const LEAST: usize = 8;
 
-/// Maximum number of rows of one kind per attack, by the number of attacks.
+/// Returns the maximum number of rows of one kind per attack, by the number of attacks.
 pub(super) fn rows(attacks: usize) -> usize {
     (ROWS / attacks.max(1)).max(LEAST)
 }
 
-/// The worst of some rows, in their order, and a sentence where that is not all.
+/// Returns the worst rows, in their order, and a sentence if some are left out.
 pub(super) fn worst<T>(all: &[T], most: usize, badness: impl Fn(&T) -> f64) -> (Vec<&T>, String) {
     if all.len() <= most {
         return (all.iter().collect(), String::new());

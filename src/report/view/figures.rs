@@ -1,4 +1,4 @@
-//! Each vantage's measurements as texts: figures by phase, and why requests failed.
+//! Formats each vantage's measurements: figures by phase, and causes of failed requests.
 
 use serde::Serialize;
 
@@ -22,13 +22,13 @@ pub(crate) struct FigureView {
     pub(crate) recovered: String,
     pub(crate) outage: String,
     pub(crate) budget: String,
-    /// The 99th percentile of how late requests were sent, where any were.
+    /// The 99th percentile of how late requests were sent, if any were late.
     pub(crate) late: Option<String>,
     /// For baseline, fault and recovery: share, median, 99th percentile.
     pub(crate) phases: Vec<(&'static str, String, String, String)>,
 }
 
-/// Why requests of one probe failed in one phase at one vantage.
+/// Causes of failed requests of one probe in one phase at one vantage.
 #[derive(Debug, Serialize)]
 pub(crate) struct CauseView {
     pub(crate) phase: &'static str,
@@ -56,10 +56,10 @@ pub(super) fn cause_view(card: &CauseCard) -> CauseView {
     }
 }
 
-/// Less is what any busy machine has, in microseconds.
+/// Minimum lateness that is shown, in microseconds; less is normal on a busy machine.
 const LATE_US: u64 = 5000;
 
-/// The longest of some outages; one that is not known makes the whole not known.
+/// Returns the longest of some outages; unknown if any of them is.
 pub(super) fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> String {
     match all.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|one| one.high_us)) {
         None => NONE.to_owned(),

@@ -1,4 +1,5 @@
-//! Draws what is measured while a log is judged: the charts of an attack once it is judged, those of the whole run at the end.
+//! Draws measurements while a log is judged: the charts of an attack as soon as it is judged, those of the whole run
+//! at the end.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,30 +20,30 @@ use crate::{
     },
 };
 
-/// The bytes of a column of a line, at the most usual.
+/// Typical size of a column of a line, in bytes.
 const DOT_BYTES: usize = 30;
-/// The bytes that the lines of whole runs, and those of attacks, should not take much more than.
+/// Approximate maximum size of the lines of whole runs, and of those of attacks, in bytes.
 const BYTES: usize = 1_000_000;
 
-/// Number of columns of a line, by the number of lines on the page.
+/// Returns the number of columns of a line, by the number of lines on the page.
 fn columns(lines: usize) -> usize {
     (BYTES / DOT_BYTES / lines.max(1)).clamp(20, COLUMNS)
 }
 
-/// Draws what is measured while it is read.
+/// Draws measurements while they are read.
 pub(crate) struct Sketch<'a> {
     plan: Option<&'a Plan>,
     end_us: i64,
-    /// By probe and vantage, over the whole run.
+    /// Columns by probe and vantage, over the whole run.
     whole: BTreeMap<(String, String), Columns>,
-    /// Columns of the whole run, and of an attack.
+    /// Numbers of columns of the whole run, and of an attack.
     most: (usize, usize),
-    /// The charts of each attack that was judged.
+    /// The charts of each judged attack.
     zooms: Vec<Vec<ChartView>>,
 }
 
 impl<'a> Sketch<'a> {
-    /// An empty one of a run that ended so many microseconds after its begin.
+    /// Creates an empty sketch of a run that ended `end_us` after its beginning.
     pub(crate) fn new(plan: Option<&'a Plan>, end_us: i64) -> Self {
         let lines = |probe: &Probe| probe.from.len().min(MOST_LINES);
         let of_run: usize = plan.iter().flat_map(|plan| &plan.probes).map(lines).sum();
@@ -56,7 +57,7 @@ impl<'a> Sketch<'a> {
         }
     }
 
-    /// The charts of the whole run, and those of each attack.
+    /// Returns the charts of the whole run, and those of each attack.
     pub(crate) fn charts(mut self, card: &Scorecard) -> (Vec<ChartView>, Vec<Vec<ChartView>>) {
         let zooms = std::mem::take(&mut self.zooms);
         let empty = Columns::new(0, self.end_us, self.most.0);
