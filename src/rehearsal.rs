@@ -37,7 +37,7 @@ pub enum RehearsalError {
 /// It got no certificate, or one could not be read.
 pub fn host(pki: &Pki, host: &Host, more: &str) -> Result<HostSpec, RehearsalError> {
     let issued = pki.issue_host(&HostAsk::new(&host.name, DAYS))?;
-    // The host's word, as the fleet has it of the host.
+    // The agent's environment is the one that the fleet has for the host.
     let environment = host
         .labels
         .get("env")

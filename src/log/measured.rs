@@ -89,7 +89,7 @@ pub(crate) struct Damaged {
 }
 
 impl Log {
-    /// An empty log whose records lie in a file.
+    /// Returns an empty log whose records are in a file.
     pub(super) fn in_file(path: &Path) -> Self {
         Self { path: Some(path.to_owned()), ..Self::default() }
     }

@@ -1,7 +1,7 @@
-//! Vantages, or probes of one address, that saw one phase differently by more than chance. Judges nothing.
+//! Finds vantages, or probes of one address, whose results in one phase differ by more than chance. Judges nothing.
 //!
-//! Where they do, they saw different parts of the system (a balancer that takes turns, a cut between regions), and no
-//! share over both of them means anything.
+//! Such vantages reached different parts of the system (a round-robin balancer, a partition between regions), and a
+//! share over both of them would be meaningless.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ use crate::{
     statistics::apart,
 };
 
-/// Maximum chance of a false alarm in an attack.
+/// Maximum probability of a false alarm in an attack.
 const ALARMS: f64 = 0.01;
 
-/// Maximum number of sights of which each is compared with each other. Of more only the best and the worst are
-/// compared, so that neither the work nor the report grows with the square of the vantages.
+/// Maximum number of results that are compared pairwise. Of more, only the best and the worst are compared, so that
+/// neither the work nor the report grows quadratically with the number of vantages.
 const ALL_PAIRS: usize = 16;
 
 /// Returns the pairs of vantages that count and disagree, by phase.

@@ -104,7 +104,7 @@ fn named(one: &InjectionFacts<'_>) -> String {
     format!("{} on {}", one.planned.fault.kind(), one.planned.host)
 }
 
-/// `met`: something met it, or it is known to have worked in another way.
+/// `met` tells whether something was affected, or whether the effect is known in another way.
 fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, met: bool, doubts: &mut Vec<Doubt>) {
     let name = named(one);
     let reversible = one.fault().reversible();
@@ -236,7 +236,7 @@ fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Do
     }
 }
 
-/// The injections of an attack as reports show them.
+/// Returns the injections of an attack for reports.
 pub(crate) fn cards(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -> Vec<InjectionCard> {
     let exchanges = Exchanges::of(facts.plan, index);
     let met = Met::of(attack, &exchanges);
@@ -258,7 +258,7 @@ fn card(
         if all.contains(&decisive) {
             decisive
         } else {
-            // Else the other clear answer, if there was one.
+            // Otherwise the other definite answer, if there was one.
             all.into_iter().find(|seen| *seen != Seen::Unknown).unwrap_or(Seen::Unknown)
         }
     };

@@ -27,7 +27,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) operator: &'a str,
     pub(crate) version: &'a str,
     pub(crate) attempt: u32,
-    /// Numbers of records that should be there and are not.
+    /// Numbers of missing records.
     pub(crate) missing: Vec<String>,
     /// Names of records that this version does not know.
     pub(crate) unknown: BTreeSet<&'a str>,
@@ -36,7 +36,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) attacks: Vec<AttackFacts<'a>>,
     pub(crate) gaps: Vec<(i64, i64)>,
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
-    /// When a host's agent began to serve, and when its link broke and came back rebooted.
+    /// Times at which a host's agent started, and at which its link came back after a reboot.
     pub(crate) starts: Vec<(&'a str, i64)>,
     pub(crate) lost: Vec<(&'a str, i64)>,
     pub(crate) rebooted: Vec<(&'a str, i64)>,
@@ -47,21 +47,21 @@ pub(crate) struct Facts<'a> {
     index: Index<'a>,
 }
 
-/// Places of injections: their attack, and their place in it. Events are many, and so are injections.
+/// Indexes of injections: their attack, and their place in it. A map, because there are many events and injections.
 #[derive(Debug, Default)]
 struct Index<'a> {
     by_id: HashMap<&'a InjectionId, Vec<(usize, usize)>>,
-    /// By attack and host.
+    /// Indexes by attack and host.
     by_host: HashMap<(usize, &'a str), Vec<usize>>,
 }
 
 impl Index<'_> {
-    /// The first injection of that id.
+    /// Returns the first injection of that id.
     fn first(&self, id: &InjectionId) -> Option<(usize, usize)> {
         self.by_id.get(id)?.iter().min().copied()
     }
 
-    /// The place of that id in an attack.
+    /// Returns the index of that id in an attack.
     fn in_attack(&self, attack: usize, id: &InjectionId) -> Option<usize> {
         self.by_id.get(id)?.iter().find(|(of, _)| *of == attack).map(|(_, place)| *place)
     }
@@ -71,7 +71,7 @@ impl Index<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct AttackFacts<'a> {
     pub(crate) phases: Vec<(Phase, i64)>,
-    /// When its baseline and its recovery were planned to end.
+    /// Planned ends of its baseline and its recovery.
     pub(crate) baseline_until_us: Option<i64>,
     pub(crate) recovery_until_us: Option<i64>,
     pub(crate) ended: Option<(i64, Outcome)>,
@@ -111,15 +111,15 @@ impl InjectionFacts<'_> {
         self.changes.iter().find(|change| states.contains(&change.to)).map(|change| change.at_us)
     }
 
-    /// When harm may have begun: the effect was being made.
+    /// Returns the time at which the injection of the effect began, from which harm is possible.
     pub(crate) fn began_us(&self) -> Option<i64> {
         self.first(&[State::Injecting]).or_else(|| self.in_force_us())
     }
 
-    /// When the effect was made.
+    /// Returns the time at which the effect was in force.
     pub(crate) fn in_force_us(&self) -> Option<i64> {
         let made = self.first(&[State::InForce, State::Done]);
-        // A host that goes down cannot say that it did, or says so only when it is back.
+        // A host that goes down cannot report it, or reports it only when it is back.
         if self.fault().takes_host_down() { self.first(&[State::Injecting]).or(made) } else { made }
     }
 
@@ -135,7 +135,7 @@ impl InjectionFacts<'_> {
 impl<'a> Facts<'a> {
     pub(crate) fn of(log: &'a Log) -> Self {
         let mut facts = Self { missing: log.missing.clone(), last_us: log.last_us, ..Self::default() };
-        // The newest measurement of each clock at the time when something was logged.
+        // The newest measurement of each clock at the time of the record.
         let mut clocks: BTreeMap<&str, i64> = BTreeMap::new();
         for record in &log.records {
             match &record.event {
@@ -275,8 +275,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The plan's injection that an id belongs to: the one that has it already, else the first of that host (and
-    /// kind) that has none.
+    /// Returns the plan's injection of an id: the one that has the id already, otherwise the first of that host (and
+    /// kind) without an id.
     fn injection(
         &mut self,
         attack: usize,
@@ -299,7 +299,7 @@ impl<'a> Facts<'a> {
         Some(one)
     }
 
-    /// When an attack's last phase ended, as far as the log goes.
+    /// Returns the end of an attack's last phase, as far as the log goes.
     pub(crate) fn attack_end_us(&self, attack: usize) -> i64 {
         self.attacks.get(attack).and_then(|facts| facts.ended.as_ref()).map_or(self.last_us, |(at, _)| *at)
     }

@@ -1,49 +1,51 @@
-//! How sure a share is: the exact binomial range, on equal stretches of time.
+//! Exact binomial ranges of shares, on equal stretches of time.
 //!
-//! The quantity is the mean over the phase of the chance that a request is good: the share of good ones that callers who
-//! come evenly through this phase would have had. Requests that are sent at random moments (a Poisson process) sample it
-//! as independent draws, whatever the shape of the failures: given their number, the count of good ones is exactly
-//! binomial. The range says nothing about other phases: a system that fails in bursts may have none in the next.
+//! The quantity is the mean over the phase of the probability of a good request: the share of good requests of
+//! callers who come evenly through this phase. Requests at random moments (a Poisson process) are independent samples
+//! of it, whatever the shape of the failures: given their number, the count of good ones is exactly binomial. The
+//! range says nothing about other phases: a system that fails in bursts may have none in the next.
 //!
-//! Strata: the time is divided into equal stretches of about twenty requests. Only the variance inside the stretches is
-//! chance, so an outage with sharp edges leaves little to chance. The mean of the stretches, with the number of requests
-//! that their variance makes it worth, goes into the exact bounds; that number is never below the real one. The
-//! bounds cover at least 95 % in simulations of independent failures, bursts, outages and ramps (`coverage`).
+//! Strata: the time is divided into equal stretches of about twenty requests. Only the variance inside the stretches
+//! is chance, so an outage with sharp edges leaves little to chance. The mean of the stretches, with the effective
+//! number of requests by their variance, goes into the exact bounds; the effective number is never below the real
+//! one. The bounds cover at least 95 % in simulations of independent failures, bursts, outages and ramps
+//! (`coverage`).
 
 use crate::statistics::exact;
 
-/// About as many requests to a stretch.
+/// Approximate number of requests per stretch.
 const STRETCH: f64 = 20.0;
-/// The variance is never taken for smaller than this part of that of independent requests.
+/// Minimum variance, as a part of that of independent requests.
 const LEAST_EFFECT: f64 = 0.02;
-/// Nor for larger than this one: stretches count by their time, and have a few requests more or fewer.
+/// Maximum variance, as a part of that of independent requests: stretches are weighted by time, and their numbers of
+/// requests vary a little.
 const MOST_EFFECT: f64 = 1.1;
 
-/// The requests of a piece of time.
+/// The requests of a block of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Block {
-    /// Those that met the goal.
+    /// Number of requests that met the goal.
     pub good: f64,
-    /// All of them.
+    /// Number of all requests.
     pub all: f64,
     /// The length in microseconds.
     pub length_us: f64,
 }
 
-/// A share, and where the true one may lie.
+/// A share, and the range of the true one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// The measured share.
     pub share: f64,
-    /// The true share is below this with a chance of 2.5 % at most.
+    /// The true share is below this with a probability of at most 2.5 %.
     pub low: f64,
-    /// The true share is above this with a chance of 2.5 % at most.
+    /// The true share is above this with a probability of at most 2.5 %.
     pub high: f64,
-    /// The number of independent requests that this is worth.
+    /// The effective number of independent requests.
     pub effective: f64,
 }
 
-/// Estimates the share of good requests from consecutive pieces of time; `None` without any request.
+/// Estimates the share of good requests from consecutive blocks of time; `None` without any request.
 #[must_use]
 pub fn estimate(blocks: &[Block]) -> Option<Estimate> {
     let all: f64 = blocks.iter().map(|block| block.all).sum();
@@ -54,17 +56,17 @@ pub fn estimate(blocks: &[Block]) -> Option<Estimate> {
     let mut share = 0.0;
     let mut variance = 1.0 / (all * all);
     for stretch in stretches(blocks, all) {
-        // A stretch without requests says nothing of its own.
+        // A stretch without requests adds no information.
         let good = if stretch.all > 0.0 { (stretch.good / stretch.all).clamp(0.0, 1.0) } else { whole };
         share += stretch.length_us * good;
         if stretch.all > 1.0 {
             variance += stretch.length_us * stretch.length_us * good * (1.0 - good) / (stretch.all - 1.0);
         }
     }
-    // Exact where all were good or none was: a sum of parts may miss by a crumb.
+    // Exact if all or none were good: a sum of parts may have a rounding error.
     let share = if whole <= 0.0 || whole >= 1.0 { whole } else { share.clamp(0.0, 1.0) };
     let independent = share * (1.0 - share) / all;
-    // The variance is itself estimated, with a standard deviation of some √(2 / N) of it: taken as that much larger.
+    // The variance is an estimate with a relative standard deviation of about √(2 / N), so it is enlarged by that.
     let variance = variance * (1.0 + (2.0 / all).sqrt());
     let effect =
         if independent > 0.0 { (variance / independent).clamp(LEAST_EFFECT, MOST_EFFECT) } else { 1.0 };
@@ -73,7 +75,8 @@ pub fn estimate(blocks: &[Block]) -> Option<Estimate> {
     Some(Estimate { share, low, high, effective })
 }
 
-/// Divides the time into equal stretches, as well as whole blocks allow. Their lengths are parts of the whole.
+/// Divides the time into stretches of equal length, as far as whole blocks allow. Their lengths are parts of the
+/// whole.
 fn stretches(blocks: &[Block], all: f64) -> Vec<Block> {
     let total: f64 = blocks.iter().map(|block| block.length_us).sum();
     let total = if total > 0.0 { total } else { 1.0 };
@@ -81,7 +84,7 @@ fn stretches(blocks: &[Block], all: f64) -> Vec<Block> {
     let mut stretches: Vec<Block> = Vec::new();
     let (mut passed, mut last) = (0.0, f64::NEG_INFINITY);
     for block in blocks {
-        // A block belongs to the stretch in which its middle lies.
+        // A block belongs to the stretch that contains its middle.
         let place = ((passed + block.length_us / 2.0) / total * count).floor();
         passed += block.length_us;
         let part = block.length_us / total;
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn time_counts_and_not_how_many_happened_to_be_due() {
-        // Twice as many were due in the bad second.
+        // Twice as many requests were due in the bad second.
         let sure = estimate(&seconds(&[(30.0, 30.0), (0.0, 60.0)])).expect("measured");
         assert!((sure.share - 0.5).abs() < 1e-12, "{sure:?}");
     }

@@ -32,7 +32,7 @@ use crate::{
 /// `recover_within` without a good share.
 const DEFAULT_GOOD: f64 = 0.99;
 
-/// All that judging an attack needs.
+/// The context for judging an attack.
 pub(crate) struct Bench<'f, 'a> {
     pub(crate) facts: &'f Facts<'a>,
     pub(crate) plan: &'a Plan,
@@ -48,7 +48,7 @@ pub(crate) struct View<'f, 'a> {
     pub(crate) probe: &'a Probe,
     pub(crate) sight: Option<&'f Sight>,
     pub(crate) samples: &'f [Sample],
-    /// Its random moments; `None` where the log does not say of which run it is.
+    /// Its random moments; `None` if the log does not have the run's id.
     pub(crate) pace: Option<Pace>,
 }
 
@@ -59,8 +59,8 @@ pub(crate) struct Finding {
     pub(crate) measured: Measured,
 }
 
-/// The share of good requests from which on a probe is good: the strictest that an attack is judged by, else in the
-/// plan.
+/// Returns the share of good requests that a probe must reach: the strictest of the attack's objectives, otherwise of
+/// the plan's.
 #[must_use]
 pub fn good_enough(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
     let strictest = |judged_only: bool| {
@@ -76,8 +76,8 @@ pub fn good_enough(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
     strictest(true).or_else(|| strictest(false)).unwrap_or(DEFAULT_GOOD)
 }
 
-/// The share of good requests from which on a probe is good again: the strictest that an attack is judged by, else the
-/// default.
+/// Returns the share of good requests from which a probe is good again: the strictest of the attack's objectives,
+/// otherwise the default.
 fn good_again(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
     let timed = |goal: &Goal| matches!(goal, Goal::MitigateWithin(_) | Goal::RecoverWithin(_));
     let own = plan.objectives.iter().filter(|one| one.probe == probe && attack.judge.contains(&one.name));
@@ -92,7 +92,7 @@ impl<'f, 'a> Bench<'f, 'a> {
         self.plan.objectives.iter().filter(|objective| self.attack.judge.contains(&objective.name))
     }
 
-    /// Vantages on hosts that this attack targets are shown, and do not count.
+    /// Vantages on targets of this attack are shown and do not count.
     pub(crate) fn counts(&self, vantage: &str) -> bool {
         !self.attack.injections.iter().any(|one| one.host == vantage)
     }
@@ -115,7 +115,7 @@ impl<'f, 'a> Bench<'f, 'a> {
         good_again(self.plan, self.attack, probe)
     }
 
-    /// An attack says nothing about a system that was ill before it.
+    /// An attack on a system that was unhealthy before it shows nothing.
     pub(crate) fn baseline(&self) -> Option<Doubt> {
         if self.attack.baseline.is_zero() {
             return None;
@@ -166,7 +166,7 @@ impl View<'_, '_> {
         self.gaps(from, until).iter().map(|(from, until)| until.saturating_sub(*from)).sum()
     }
 
-    /// The parts of a stretch of time that have no bins.
+    /// Returns the gaps without bins in a stretch of time.
     pub(crate) fn gaps(&self, from: i64, until: i64) -> Vec<(i64, i64)> {
         const JITTER_US: i64 = 50_000;
         const END_US: i64 = 1_200_000;
@@ -185,7 +185,7 @@ impl View<'_, '_> {
             }
         };
         for bin in self.samples {
-            // Random moments leave seconds without any; equal distances do not.
+            // Random moments leave some seconds without requests; equal distances do not.
             let idle = bin.due() == 0
                 && self.probe.arrivals == Arrivals::Even
                 && self.probe.rate * bin.until_us.saturating_sub(bin.from_us) as f64 / 1e6 >= 1.0;
@@ -218,12 +218,12 @@ impl View<'_, '_> {
         if missing > 0 {
             return Some(format!("nothing was measured there for {} of the {what}", format::time(missing)));
         }
-        // A bin across an end may be cut short by the end of the probes themselves.
+        // A bin across an end may be shortened by the end of the probes.
         let whole = || inside().filter(|bin| bin.from_us >= from && bin.until_us <= until);
         let due: u64 = whole().map(Sample::due).sum();
         let time: i64 = whole().map(|bin| bin.until_us.saturating_sub(bin.from_us)).sum();
         let planned = self.probe.rate * time as f64 / 1e6;
-        // Random moments scatter: five standard deviations below their mean are no chance any more.
+        // Five standard deviations below the mean are no longer chance.
         let scatter = match self.probe.arrivals {
             Arrivals::Even => 0.02 * planned,
             Arrivals::Poisson => 5.0 * planned.sqrt(),
@@ -305,7 +305,7 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
     card
 }
 
-/// The phases that an objective is judged in.
+/// Returns the phases in which an objective is judged.
 pub(crate) fn phases(objective: &Objective) -> Vec<Phase> {
     if objective.during.is_empty() {
         vec![Phase::Baseline, Phase::Fault, Phase::Recovery]
@@ -314,7 +314,7 @@ pub(crate) fn phases(objective: &Objective) -> Vec<Phase> {
     }
 }
 
-/// An objective's goal as people read it.
+/// Describes an objective's goal.
 #[must_use]
 pub fn goal_text(objective: &Objective) -> String {
     let during = phases(objective).iter().map(|phase| phase_word(*phase)).collect::<Vec<_>>();

@@ -1,13 +1,13 @@
-//! Latencies as the vantages count them: HDR histograms, kept sparse, because a night of seconds must fit in memory.
+//! Latencies as counted by vantages: HDR histograms in sparse form, because many hours of seconds must fit in memory.
 
 use firedrill_wire::probe::Bin;
 
-/// Counted latencies in microseconds, sorted; the same buckets at every vantage, so that merging loses nothing.
+/// Counted latencies in microseconds, sorted. All vantages have the same buckets, so that merging loses nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latencies(Vec<(u64, u64)>);
 
 impl Latencies {
-    /// Those of a bin.
+    /// Reads the latencies of a bin.
     ///
     /// # Errors
     /// The bin's histogram cannot be read.
@@ -21,7 +21,7 @@ impl Latencies {
         ))
     }
 
-    /// Number of requests.
+    /// Returns the number of requests.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().fold(0, |sum, (_, count)| u64::saturating_add(sum, *count))
@@ -33,7 +33,7 @@ impl Latencies {
         self.0.iter().take_while(|(value, _)| *value <= us).map(|(_, count)| count).sum()
     }
 
-    /// All of them together.
+    /// Merges counts.
     #[must_use]
     pub fn merge<'a>(many: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = std::collections::BTreeMap::<u64, u64>::new();
@@ -43,7 +43,7 @@ impl Latencies {
         Self(all.into_iter().collect())
     }
 
-    /// The value of a rank, from 1 on, as they are sorted; `None` for rank 0 and above their number.
+    /// Returns the latency with a rank, from 1 on; `None` for rank 0 and above their number.
     #[must_use]
     pub fn ranked(&self, rank: u64) -> Option<u64> {
         let mut seen = 0_u64;
@@ -53,7 +53,8 @@ impl Latencies {
         })
     }
 
-    /// The quantile over these and `endless` more that never came; `None` if it is among the endless, or of nothing.
+    /// Returns the quantile over these and `endless` infinite latencies; `None` if it is infinite, or if there are
+    /// none.
     #[must_use]
     pub fn quantile(&self, quantile: f64, endless: u64) -> Option<u64> {
         let all = self.total() + endless;

@@ -1,4 +1,5 @@
-//! Did anything meet a fault but the packets by which the run itself tried it out, or did those show it?
+//! Whether a fault affected anything besides the packets of the run's own trial, or whether the trial shows its
+//! effect.
 
 use firedrill_wire::evidence::{Evidence, Seen};
 
@@ -7,15 +8,15 @@ use super::{
     facts::{AttackFacts, InjectionFacts},
 };
 
-/// Whether anything met the injections of an attack, by their places.
+/// Whether anything was affected by the injections of an attack, by their indexes.
 pub(crate) struct Met(Vec<One>);
 
 struct One {
-    /// Something that is not the run's own.
+    /// Whether something other than the run's own packets was affected.
     by_others: bool,
     /// Whether the trial shows that the fault has its effect.
     shown: bool,
-    /// It is met by packets, which are counted.
+    /// Whether the fault affects packets, which are counted.
     counts: bool,
 }
 
@@ -32,7 +33,7 @@ impl Met {
         )
     }
 
-    /// Whether something met it that is not the run's own.
+    /// Whether something other than the run's own packets was affected.
     pub(crate) fn by_others(&self, place: usize) -> bool {
         self.0.get(place).is_some_and(|one| one.by_others)
     }
@@ -59,7 +60,7 @@ fn of_one_fault(attack: &AttackFacts<'_>, one: usize, other: usize) -> bool {
     together || (this.fault.kind() == that.fault.kind() && number(one) == number(other))
 }
 
-/// Looks that were taken while the fault was to be there.
+/// Returns the checks that were made while the fault should be in force.
 pub(crate) fn looks<'f>(one: &'f InjectionFacts<'_>) -> impl Iterator<Item = (i64, &'f Evidence)> {
     let until = one.undoing_us().filter(|_| one.fault().reversible()).unwrap_or(i64::MAX);
     one.looks.iter().filter(move |(at, _)| *at < until).map(|(at, look)| (*at, *look))
@@ -75,7 +76,7 @@ fn by_others(attack: &AttackFacts<'_>, exchanges: &Exchanges, one: &InjectionFac
     for (at, look) in all {
         let met = look.exercised == Seen::Yes;
         let Some(count) = look.count else {
-            // Only kinds with a packet counter can be met by packets.
+            // Only kinds with a packet counter have affected packets.
             if met {
                 return true;
             }
@@ -84,7 +85,7 @@ fn by_others(attack: &AttackFacts<'_>, exchanges: &Exchanges, one: &InjectionFac
         if met && count > own.until(at.saturating_add(unsure)) {
             return true;
         }
-        // Between two looks that no trial lies between, the count has grown by others' packets alone.
+        // If no trial was between two checks, only packets of others increased the count.
         if met && !own.sends_between(last.0.saturating_sub(unsure), at.saturating_add(unsure)) {
             beside = beside.saturating_add(count.saturating_sub(last.1));
         }

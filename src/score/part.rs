@@ -1,8 +1,7 @@
-//! The part of a second that belongs to some phases. Seconds begin with the clock, phases do not.
+//! Finds the part of a second that belongs to some phases. Seconds begin with the clock, phases do not.
 //!
-//! Where the bin has its single requests, they are on one side of an edge or the other, or so near to it that the
-//! clocks cannot tell. Where it has not, good ones are divided by time, and bad ones by the first and the last of
-//! them.
+//! If the bin has its single requests, each is on one side of an edge, or so near to it that the clocks cannot tell.
+//! Otherwise good requests are divided by time, and bad ones by the first and the last of them.
 
 use super::{
     phases::Phases,
@@ -14,19 +13,19 @@ use crate::plan::model::Phase;
 /// The part of a bin that belongs to the requested phases.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'s> {
-    /// Nothing, or nothing that is needed.
+    /// No request, or none that is needed.
     None,
-    /// All of it.
+    /// All requests.
     Whole(&'s Sample),
     /// Some of its requests, one by one.
     Cut(&'s Sample, Cut),
     /// All its bad requests, and this share of all its requests.
     Side(&'s Sample, f64),
-    /// It lies across an edge, and which side its bad requests were on cannot be told.
+    /// It lies across an edge, and the side of its bad requests is unknown.
     Unsure(&'s Sample),
 }
 
-/// Requests by how they ended.
+/// Numbers of requests by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
     pub(crate) good: u64,
@@ -45,7 +44,7 @@ pub(crate) struct Cut {
     pub(crate) time: f64,
 }
 
-/// A stretch of time that is asked for, and how unsure its ends are.
+/// A requested stretch of time, with the uncertainty of its ends.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     from_us: i64,
@@ -55,17 +54,17 @@ struct Stretch {
 }
 
 impl Stretch {
-    /// Between these it certainly is.
+    /// Returns the range in which a second certainly lies in it.
     fn sure(&self) -> std::ops::Range<i64> {
         self.from_us.saturating_add(self.from_zone_us)..self.until_us.saturating_sub(self.until_zone_us)
     }
 
-    /// Whether a second certainly lies in it as a whole.
+    /// Whether a second is certainly completely in it.
     fn holds(&self, from: i64, until: i64) -> bool {
         self.sure().start <= from && until <= self.sure().end
     }
 
-    /// Whether a second may lie in it in part.
+    /// Whether a second may be partly in it.
     fn touches(&self, from: i64, until: i64) -> bool {
         self.perhaps().start < until && from < self.perhaps().end
     }
@@ -76,11 +75,12 @@ impl Stretch {
     }
 }
 
-/// The time of some phases; an edge between two of them is none. `unsure_us`: how well the vantage's clock is known.
+/// Returns the time of some phases; an edge between two of them does not count. `unsure_us` is the uncertainty of the
+/// vantage's clock.
 fn stretches(phases: &Phases, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
     for (place, span) in phases.all.iter().enumerate().filter(|(_, span)| during.contains(&span.phase)) {
-        // A phase that ends where the next one begins ends as surely as that begins.
+        // The end of a phase that is the start of the next one has the same uncertainty.
         let next = phases.all.get(place + 1).filter(|next| next.from_us == span.until_us);
         let until_zone_us = next.map_or(0, |next| next.edge_us).saturating_add(unsure_us);
         match all.last_mut() {
@@ -98,7 +98,7 @@ fn stretches(phases: &Phases, during: &[Phase], unsure_us: i64) -> Vec<Stretch> 
     all
 }
 
-/// Divides seconds by some phases.
+/// Divides seconds at the edges of some phases.
 pub(crate) struct Cutter<'b> {
     phases: &'b Phases,
     pace: Option<requests::Pace>,
@@ -112,7 +112,7 @@ impl<'b> Cutter<'b> {
         Self { phases, pace, during, unsure_us: 0, stretches: stretches(phases, during, 0) }
     }
 
-    /// The part of a bin that belongs to the phases.
+    /// Returns the part of a bin that belongs to the phases.
     pub(crate) fn part<'s>(&mut self, sample: &'s Sample) -> Part<'s> {
         let unsure_us = sample.uncertainty_us().unwrap_or(0);
         if unsure_us != self.unsure_us {
@@ -122,13 +122,13 @@ impl<'b> Cutter<'b> {
     }
 }
 
-/// On which side of the edges of all phases a second lies.
+/// Finds the phases that a second is in.
 pub(crate) struct Sides {
     each: Vec<(usize, Stretch)>,
 }
 
 impl Sides {
-    /// `unsure_us`: how well the vantage's clock is known.
+    /// `unsure_us` is the uncertainty of the vantage's clock.
     pub(crate) fn of(phases: &Phases, unsure_us: i64) -> Self {
         let of = |(place, phase): (usize, &Phase)| {
             stretches(phases, &[*phase], unsure_us)
@@ -139,12 +139,12 @@ impl Sides {
         Self { each: PHASES.iter().enumerate().flat_map(of).collect() }
     }
 
-    /// The phase, by its place in [`PHASES`], that a second certainly lies in as a whole.
+    /// Returns the index in [`PHASES`] of the phase that a second is certainly completely in.
     pub(crate) fn phase(&self, from: i64, until: i64) -> Option<usize> {
         self.each.iter().find(|(_, one)| one.holds(from, until)).map(|(place, _)| *place)
     }
 
-    /// Whether a second may lie in any phase in part.
+    /// Whether a second may be partly in any phase.
     pub(crate) fn touches(&self, from: i64, until: i64) -> bool {
         self.each.iter().any(|(_, one)| one.touches(from, until))
     }

@@ -6,10 +6,10 @@ use firedrill_probe::schedule;
 use super::{judge::View, samples::Sample};
 use crate::statistics::turning::Seen;
 
-/// One request: when it was due, in microseconds, and how it ended.
+/// One request: its due time in microseconds, and its outcome.
 pub(crate) type Request = (i64, Outcome);
 
-/// The requests of a second, in the order in which they were due; `None` where it does not have them.
+/// Returns the requests of a second, ordered by due time; `None` if it does not have them.
 pub(crate) fn exact(sample: &Sample, pace: Option<Pace>) -> Option<Vec<Request>> {
     let count = usize::try_from(sample.due()).ok()?;
     let dues = dues(sample, pace?, count)?;
@@ -18,7 +18,7 @@ pub(crate) fn exact(sample: &Sample, pace: Option<Pace>) -> Option<Vec<Request>>
     Some(dues.into_iter().zip(ends).collect())
 }
 
-/// When the first `count` of a second's requests were due.
+/// Returns the due times of the first `count` requests of a second.
 fn dues(sample: &Sample, pace: Pace, count: usize) -> Option<Vec<i64>> {
     let (first, first_us) = sample.single()?;
     let dues = schedule::follow(pace.rate, pace.arrivals, pace.key, first, first_us, count)?;
@@ -26,7 +26,7 @@ fn dues(sample: &Sample, pace: Pace, count: usize) -> Option<Vec<i64>> {
     Some(dues.into_iter().map(on_run).collect())
 }
 
-/// The outcomes of a second's single requests, in runs.
+/// Returns the outcomes of a second's single requests, in runs.
 fn ends(sample: &Sample) -> impl Iterator<Item = (Outcome, u64)> {
     let all_good = sample.ends().is_empty() && sample.due() > 0;
     let all_good = all_good.then(|| (Outcome::Good, sample.due()));
@@ -38,7 +38,7 @@ fn ends(sample: &Sample) -> impl Iterator<Item = (Outcome, u64)> {
 pub(crate) struct Requests<'s> {
     pieces: Vec<Piece>,
     sources: Vec<Source<'s>>,
-    /// By how much a due time may be wrong, because a bin did not have its single requests, in microseconds.
+    /// Maximum error of a due time in microseconds, if a bin did not have its single requests.
     pub(crate) unsure_us: i64,
 }
 
@@ -79,7 +79,7 @@ impl Source<'_> {
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         match self {
             Self::Second(sample, pace) => {
-                // No second has more.
+                // No second has more requests.
                 let dues = dues(sample, *pace, place.min(100_000) + 1);
                 dues.and_then(|dues| dues.last().copied()).unwrap_or(sample.from_us)
             }
@@ -93,17 +93,17 @@ impl Source<'_> {
 }
 
 impl<'s> Requests<'s> {
-    /// Returns the requests that were due in `from..until`. A bin without single requests has them spread out: the
-    /// bad ones from the first to the last of them, the others over the whole second. `None` where there are more
-    /// than the probe can have sent.
+    /// Returns the requests that were due in `from..until`. The requests of a bin without single ones are spread: the
+    /// bad ones from the first to the last of them, the others over the whole second. Returns `None` if there are
+    /// more than the probe can have sent.
     pub(crate) fn of(view: &View<'s, '_>, from: i64, until: i64) -> Option<Self> {
         let mut requests = Self::default();
-        // The seconds at the ends count as a whole here.
+        // The seconds at the ends count completely here.
         let planned = view.probe.rate * (until.saturating_sub(from) as f64 / 1e6 + 2.0);
         let most = super::whole(2.0 * planned + 10.0 * planned.sqrt() + 100.0);
         let mut claimed = 0_u64;
         let mut all = view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until).peekable();
-        // Seconds that lie over each other, as after a clock was measured anew.
+        // Seconds that overlap, for example after a new clock measurement.
         let mut together: Vec<&Sample> = Vec::new();
         let mut end_us = i64::MIN;
         while let Some(sample) = all.next() {
@@ -122,7 +122,7 @@ impl<'s> Requests<'s> {
         Some(requests)
     }
 
-    /// Puts in seconds that no other one lies over.
+    /// Adds seconds that do not overlap others.
     fn put(&mut self, together: &[&'s Sample], pace: Option<Pace>, from: i64, until: i64) {
         if let ([sample], Some(pace)) = (together, pace)
             && sample.single().is_some()
@@ -174,12 +174,12 @@ impl<'s> Requests<'s> {
         self.pieces.sort_by_key(|piece| sources[piece.source].begin_us());
     }
 
-    /// Whether there is none.
+    /// Whether there are no requests.
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// Number of requests that slipped.
+    /// Returns the number of slipped requests.
     pub(crate) fn slipped(&self) -> u64 {
         self.pieces.iter().filter(|piece| piece.outcome == Outcome::Slipped).map(|piece| piece.count).sum()
     }
@@ -198,7 +198,7 @@ impl<'s> Requests<'s> {
     }
 }
 
-/// Requests as good and bad ones.
+/// Requests with a good or bad outcome.
 pub(crate) struct Judged<'r> {
     requests: &'r Requests<'r>,
     runs: Vec<(bool, u64)>,
@@ -206,7 +206,7 @@ pub(crate) struct Judged<'r> {
 }
 
 impl Judged<'_> {
-    /// Number of requests.
+    /// Returns the number of requests.
     pub(crate) fn count(&self) -> u64 {
         self.runs.iter().map(|(_, count)| *count).sum()
     }
@@ -226,7 +226,7 @@ impl Seen for Judged<'_> {
 fn spread_out(sample: &Sample) -> Vec<Request> {
     let mut all = Vec::new();
     let mut put = |count: u64, from: i64, until: i64, outcome: Outcome| {
-        // A bin that claims more than a prober can send is not worth the memory.
+        // A bin that claims more requests than a prober can send is damaged, and must not use up the memory.
         let count = i64::try_from(count.min(100_000)).unwrap_or(0);
         let step = until.saturating_sub(from) as f64 / (count - 1).max(1) as f64;
         for k in 0..count {

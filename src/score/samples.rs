@@ -16,11 +16,11 @@ use crate::plan::model::{COORDINATOR, Phase};
 /// All phases, in the order in which whole seconds' latencies are counted.
 pub(crate) const PHASES: [Phase; 4] = [Phase::Baseline, Phase::Fault, Phase::Recovery, Phase::Settle];
 
-/// Stands for a latency that no cell has.
+/// Marks a missing latency.
 const ENDLESS: u16 = u16::MAX;
-/// Stands for a due time that is not known: the second does not have its single requests.
+/// Marks an unknown due time, if the second does not have its single requests.
 const NOT_SINGLE: u32 = u32::MAX;
-/// Stands for the uncertainty of a clock that was never measured.
+/// Marks the uncertainty of a clock that was never measured.
 const NOT_KNOWN: i64 = -1;
 
 /// One second at one vantage, prepared for judging.
@@ -32,9 +32,9 @@ pub(crate) struct Sample {
     good: u32,
     bad: u32,
     slipped: u32,
-    /// [`NOT_KNOWN`] where the clock never was measured.
+    /// [`NOT_KNOWN`] if the clock was never measured.
     uncertainty_us: i64,
-    /// The number of the first request, and when it was due, or [`NOT_SINGLE`].
+    /// The number of the first request, and its due time, or [`NOT_SINGLE`].
     first: u64,
     first_us: u32,
     start_boot_us: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Sample {
     detail: Option<Box<Detail>>,
 }
 
-/// Data that few seconds have.
+/// Data that only few seconds have.
 #[derive(Clone, Debug, Default)]
 struct Detail {
     first_bad_us: Option<i64>,
@@ -78,12 +78,12 @@ impl Sample {
         u64::from(self.bad)
     }
 
-    /// Neither good nor bad: the vantage's own fault.
+    /// Returns the number of slipped requests, which are neither good nor bad: the vantage did not send or time them.
     pub(crate) fn slipped(&self) -> u64 {
         u64::from(self.slipped)
     }
 
-    /// Uncertainty of the vantage's clock; `None` if it was never measured.
+    /// Returns the uncertainty of the vantage's clock; `None` if it was never measured.
     pub(crate) fn uncertainty_us(&self) -> Option<i64> {
         (self.uncertainty_us != NOT_KNOWN).then_some(self.uncertainty_us)
     }
@@ -100,12 +100,12 @@ impl Sample {
         self.detail.iter().flat_map(|detail| &detail.causes)
     }
 
-    /// The number of the first request, and when it was due, in microseconds after the start.
+    /// Returns the number of the first request, and its due time in microseconds after the start.
     pub(crate) fn single(&self) -> Option<(u64, u64)> {
         (self.first_us != NOT_SINGLE).then_some((self.first, u64::from(self.first_us)))
     }
 
-    /// Outcomes of single requests, in runs; all good where there are none.
+    /// Returns the outcomes of single requests, in runs; empty if all were good.
     pub(crate) fn ends(&self) -> &[(Outcome, u32)] {
         self.detail.as_deref().map_or(&[], |detail| &detail.ends)
     }
@@ -114,7 +114,7 @@ impl Sample {
         self.detail.as_deref().map_or(&Lateness::OnTime, |detail| &detail.lateness)
     }
 
-    /// The latencies, where the second lies across an edge.
+    /// Returns the latencies, if the second lies across an edge.
     pub(crate) fn cells(&self) -> &[u16] {
         self.detail.as_deref().map_or(&[], |detail| &detail.cells)
     }
@@ -125,7 +125,8 @@ impl Sample {
     }
 }
 
-/// The cells of a second's median and 99th percentile, bad requests last; [`u16::MAX`] where it has no answer, or no latencies.
+/// Returns the cells of a second's median and 99th percentile, with bad requests last; [`u16::MAX`] for one without
+/// an answer, or without latencies.
 pub(crate) fn quantiles(second: &Second) -> (u16, u16) {
     let cells = second.latencies.as_deref().unwrap_or_default();
     let all = (cells.len() as u64).saturating_add(second.bad);
@@ -136,7 +137,7 @@ pub(crate) fn quantiles(second: &Second) -> (u16, u16) {
     (at(0.5), at(0.99))
 }
 
-/// The value of a cell that [`quantiles`] gave, in microseconds; `None` for one without an answer.
+/// Returns the value of a cell of [`quantiles`], in microseconds; `None` for one without an answer.
 pub(crate) fn quantile_us(grid: &Grid, cell: u16) -> Option<u64> {
     (cell != ENDLESS).then(|| grid.end(cell))
 }
@@ -151,7 +152,7 @@ pub(crate) struct Sight {
     within: Vec<u32>,
     /// The boots of the vantage, and the newest second of each.
     boots: Vec<(String, u64)>,
-    /// The latencies of seconds that lie in one phase as a whole.
+    /// The latencies of seconds that are completely in one phase.
     whole: [Counts; 4],
 }
 
@@ -161,11 +162,12 @@ impl Sight {
         Self { grid, all: Vec::new(), within: Vec::new(), boots: Vec::new(), whole }
     }
 
-    /// Number of a second's good requests that took at most `limit_us`, which is a limit of an objective.
+    /// Returns the number of a second's good requests that took at most `limit_us`, which is a limit of an objective.
     pub(crate) fn within(&self, sample: &Sample, limit_us: u64) -> u64 {
         let cuts = self.grid.cuts();
         let Ok(cut) = cuts.binary_search(&limit_us) else {
-            // No latency is above the last cell. Any other limit was not counted, so nothing is known to be within it.
+            // No latency is above the last cell. Any other limit was not counted, so no request is known to be within
+            // it.
             let all = sample.readable && limit_us >= self.grid.end(u16::MAX);
             return if all { sample.good() } else { 0 };
         };
@@ -175,7 +177,7 @@ impl Sight {
             .map_or(0, |count| u64::from(*count))
     }
 
-    /// The latencies of the seconds that lie in one phase as a whole.
+    /// Returns the latencies of the seconds that are completely in one phase.
     pub(crate) fn whole(&self, phase: Phase) -> &Counts {
         &self.whole[PHASES.iter().position(|one| *one == phase).unwrap_or(0)]
     }
@@ -255,7 +257,7 @@ pub(crate) struct Samples<'a> {
 impl<'a> Samples<'a> {
     /// Creates an empty collection for an attack with these phases. `unsure_us` is the largest error of any clock.
     pub(crate) fn new(phases: &'a Phases, unsure_us: i64) -> Self {
-        /// Longer than a second, which may begin before an attack and end in it.
+        /// More than a second, which may begin before an attack and end in it.
         const AROUND_US: i64 = 2_000_000;
         let begins = phases.all.iter().map(|span| span.from_us).chain(phases.fault_us);
         let ends = phases.all.iter().map(|span| span.until_us).chain(phases.healed_us);
@@ -273,12 +275,12 @@ impl<'a> Samples<'a> {
         self.from_us <= until_us && from_us <= self.until_us
     }
 
-    /// After this nothing matters to it, in microseconds.
+    /// Time after which measurements do not matter to the attack, in microseconds.
     pub(crate) const fn until_us(&self) -> i64 {
         self.until_us
     }
 
-    /// Takes in a stream that came with a chunk of the log.
+    /// Adds a stream of one block of the log.
     pub(crate) fn take(&mut self, stream: &Stream, grid: &Arc<Grid>, uncertainty_us: Option<i64>) {
         let signed = |us: u64| i64::try_from(us).unwrap_or(i64::MAX / 8);
         let inside = |second: &&Second| {
@@ -305,25 +307,25 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Puts all in the order of time.
+    /// Sorts everything by time.
     pub(crate) fn close(&mut self) {
         for sight in self.sights.values_mut() {
             sight.all.sort_by_key(|sample| sample.from_us);
         }
     }
 
-    /// Lets go of all.
+    /// Frees everything.
     pub(crate) fn forget(&mut self) {
         self.sights.clear();
     }
 
-    /// A probe's measurements at a vantage.
+    /// Returns a probe's measurements at a vantage.
     pub(crate) fn get(&self, probe: &str, vantage: &str) -> Option<&Sight> {
         self.sights.get(&(probe.to_owned(), vantage.to_owned()))
     }
 }
 
-/// Uncertainty of a vantage's clock, where `clock` gives that of a host.
+/// Returns the uncertainty of a vantage's clock; `clock` returns that of a host.
 pub(crate) fn uncertainty(vantage: &str, clock: Option<i64>) -> Option<i64> {
     if vantage == COORDINATOR { Some(0) } else { clock }
 }
@@ -342,7 +344,7 @@ mod tests {
         sight.take(&stream.seconds[0], 0, Some(0), &Sides::of(&Phases::default(), 0));
         let within = |limit_us| sight.within(&sight.all[0], limit_us);
         assert_eq!([5_000, 300_000, last, u64::MAX].map(within), [0, 2, 2, 2]);
-        // Limits that the scale does not have were not counted.
+        // Limits outside of the scale were not counted.
         assert_eq!([0, 500_000, last - 1].map(within), [0, 0, 0]);
     }
 }

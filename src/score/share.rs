@@ -1,7 +1,7 @@
-//! Goals over a share of requests: good ones, or ones that were good and quick enough.
+//! Goals for a share of requests: good ones, or ones that were good and fast enough.
 //!
-//! A latency quantile is such a share too: "p99 at most 300 ms" is "99 % of all requests are good within 300 ms". So a
-//! request without an answer counts as infinitely slow, and both kinds share their intervals.
+//! A latency quantile is such a share too: "p99 at most 300 ms" means "99 % of all requests are good within 300 ms".
+//! So a request without an answer counts as infinitely slow, and both kinds share their intervals.
 
 use std::sync::Arc;
 
@@ -25,23 +25,23 @@ use crate::{
 /// The requests of some phases, counted for one goal.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    /// The share that is wanted.
+    /// The share that the goal needs.
     pub(crate) goal: f64,
-    /// For latencies: at most so long, in microseconds, at this quantile.
+    /// For latencies: the limit in microseconds, and the quantile.
     limit: Option<(u64, f64)>,
     /// The requests of each bin that certainly belong to the phases; those that meet the goal count as good.
     blocks: Vec<Block>,
-    /// The same with everything unsure taken as bad.
+    /// The same with everything uncertain counted as bad.
     worst: Vec<Block>,
-    /// The same with everything unsure taken as good.
+    /// The same with everything uncertain counted as good.
     best: Vec<Block>,
     /// The merged latencies of whole bins, and the number of requests without a good answer.
     latencies: Counts,
     endless: u64,
-    /// Bins whose latencies cannot be read; and of those the ones that the goal needs.
+    /// Number of bins with unreadable latencies, and the number of those that the goal needs.
     without_latencies: usize,
     unreadable: usize,
-    /// Requests that the vantage itself lost: bad in `worst`, good in `best`.
+    /// Slipped requests: bad in `worst`, good in `best`.
     slipped: u64,
     /// Bins across an edge whose bad requests may belong to either side.
     unsure: usize,
@@ -63,13 +63,13 @@ impl Tally {
         }
     }
 
-    /// Bad requests, and all of them.
+    /// Returns the numbers of bad requests, and of all requests.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let bad = self.blocks.iter().map(|block| block.all - block.good).sum::<f64>();
         (super::whole(bad), self.samples())
     }
 
-    /// A latency quantile in microseconds; `None` if it is among those without an answer, or was not measured.
+    /// Returns a latency quantile in microseconds; `None` if it is infinite or was not measured.
     pub(crate) fn quantile(&self, quantile: f64) -> Option<u64> {
         if self.without_latencies > 0 { None } else { self.latencies.quantile(quantile, self.endless) }
     }
@@ -106,7 +106,7 @@ impl Tally {
     }
 }
 
-/// Counts the good requests that a vantage saw in one phase.
+/// Counts the good requests of a vantage in one phase.
 pub(crate) fn good(view: &View<'_, '_>, phase: Phase) -> Tally {
     tally(view, Goal::Good(firedrill_wire::Share::ALL), &[phase])
 }
@@ -211,7 +211,7 @@ impl Tally {
         }
     }
 
-    /// Counts a part of a bin, of whose requests that many meet the goal. Slipped ones may all have been in it.
+    /// Adds a part of a bin of which `good` requests meet the goal. All slipped ones may have been in it.
     fn count(&mut self, good: f64, sample: &Sample, side: f64) {
         let (_, all) = counts(sample, side);
         let (slipped, length_us) = (sample.slipped() as f64, length_us(sample) * side);
@@ -223,8 +223,8 @@ impl Tally {
 }
 
 impl Tally {
-    /// Counts the requests of a bin that are inside. Which of the good ones were slow is not known: as many as can be
-    /// in `worst`, as few as can be in `best`.
+    /// Adds the requests of a bin that are inside. It is not known which of the good ones were slow, so `worst` gets
+    /// the maximum and `best` the minimum of them.
     fn cut(&mut self, sample: &Sample, cut: Cut, fit: u64) {
         let Cut { sure, near, time } = cut;
         let length_us = (length_us(sample) * time).max(1.0);
@@ -285,7 +285,8 @@ pub(crate) fn judge(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Findin
                 if let Some(why) = view.weakness(span.from_us, span.until_us, name) {
                     weak.get_or_insert(why);
                 }
-                // Baseline and recovery are cut short only by an abort, and a settle that is healthy at once may be.
+                // Only an abort shortens baseline and recovery; a settle phase ends early if the system is healthy at
+                // once.
                 if matches!(phase, Phase::Baseline | Phase::Recovery) && lasted < planned / 2 {
                     weak.get_or_insert_with(|| {
                         format!("the {name} lasted {} of {}", format::time(lasted), format::time(planned))

@@ -27,7 +27,7 @@ struct Slot {
 }
 
 impl Window {
-    /// Keeps bins for `keep`; a probe whose newest bin ended more than `fresh` ago is blind. A bin comes a time-out
+    /// Keeps bins for `keep`. A probe whose newest bin ended more than `fresh` ago is blind. A bin comes a time-out
     /// after its end at the earliest, so `fresh` must be longer than the longest time-out.
     #[must_use]
     pub fn new(keep: Span, fresh: Span) -> Self {
@@ -39,12 +39,12 @@ impl Window {
         }
     }
 
-    /// From now on these vantages do not count: they are on hosts that the attack targets.
+    /// Excludes these vantages from now on, because they are on targets of the attack.
     pub fn ignore(&mut self, vantages: BTreeSet<String>) {
         self.ignored = vantages;
     }
 
-    /// Takes a bin that began at `start_us` on the run's clock. One that is there already is left out.
+    /// Adds a bin that began at `start_us` on the run's clock. A duplicate is ignored.
     pub fn push(&mut self, vantage: &str, start_us: i64, bin: &Bin) {
         let slots = self.bins.entry(bin.probe.clone()).or_default().entry(vantage.to_owned()).or_default();
         let length = i64::try_from(bin.length_us).unwrap_or(i64::MAX);
@@ -55,7 +55,7 @@ impl Window {
             bad: bin.bad.values().fold(0, |sum, count| u64::saturating_add(sum, *count)),
             latencies: Latencies::of(bin).unwrap_or_default(),
         };
-        // After a broken link old bins come late, and some twice.
+        // After a broken link, old bins come late, and some come twice.
         let place = slots.partition_point(|other| other.from_us < start_us);
         if slots.get(place).is_some_and(|other| other.from_us == start_us) {
             return;
@@ -67,8 +67,9 @@ impl Window {
         }
     }
 
-    /// The share of good requests of a probe over the last `over` before its newest bin, and how many requests that
-    /// are, from all vantages that count and still report. `None`: blind; nothing newer than `fresh` is there.
+    /// Returns the share of good requests of a probe over the last `over` before its newest bin, and the number of
+    /// these requests, from all vantages that count and still report. `None`: blind; there is nothing newer than
+    /// `fresh`.
     #[must_use]
     pub fn good_share(&self, probe: &str, over: Span, now_us: i64) -> Option<(f64, u64)> {
         let (mut good, mut all) = (0_u64, 0_u64);
@@ -79,8 +80,8 @@ impl Window {
         (all > 0).then(|| (good as f64 / all as f64, all))
     }
 
-    /// A latency quantile in microseconds, in the same way; bad requests are infinitely slow. `None`: blind.
-    /// `Some(None)`: it is among those without an answer.
+    /// Returns a latency quantile in microseconds, in the same way; bad requests are infinitely slow. `None`: blind.
+    /// `Some(None)`: the quantile is infinite.
     #[must_use]
     pub fn latency(&self, probe: &str, quantile: f64, over: Span, now_us: i64) -> Option<Option<u64>> {
         let slots: Vec<&Slot> = self.recent(probe, over, now_us).collect();
@@ -89,7 +90,7 @@ impl Window {
         (all.total().saturating_add(bad) > 0).then(|| all.quantile(quantile, bad))
     }
 
-    /// Vantages that count and of which nothing fresh is there, although they reported before.
+    /// Returns vantages that count, have reported before, and have no fresh bins.
     #[must_use]
     pub fn silent(&self, probe: &str, now_us: i64) -> Vec<&str> {
         let vantages = self.bins.get(probe).into_iter().flatten();

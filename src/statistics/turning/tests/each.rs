@@ -1,4 +1,4 @@
-//! The same, request by request, as the definition has it: what runs are compared with.
+//! A direct implementation of the definition, request by request, as a reference for the one by runs.
 
 use super::{super::*, Request};
 
@@ -34,7 +34,7 @@ pub(super) fn turning(requests: &[Request], from: i64, threshold: f64) -> Turnin
     }
 }
 
-/// Which places between requests are refuted; place `i` is before request `i`.
+/// Returns which places between requests are refuted; place `i` is before request `i`.
 fn refuted(requests: &[Request], threshold: f64) -> Vec<bool> {
     let mut refuted = vec![false; requests.len() + 1];
     let rest = 1.0 - threshold;
