@@ -26,14 +26,14 @@ pub fn at_most(k: u64, n: u64, p: f64) -> f64 {
 #[must_use]
 pub fn exact(share: f64, count: f64) -> (f64, f64) {
     let (good, bad) = (share * count, (1.0 - share) * count);
-    // Exact at the ends, where rounding would leave a crumb.
+    // Exact at the ends, where rounding would leave a small error.
     let low = if share <= 0.0 { 0.0 } else { inverse(TAIL, good, bad + 1.0) };
     let high = if share >= 1.0 { 1.0 } else { inverse(1.0 - TAIL, good + 1.0, bad) };
     (low.min(share), high.max(share))
 }
 
-/// The fewest requests that show a chance of at least `p` when all of them are good: `pⁿ ≤ 0.025`. `u64::MAX` where no
-/// number can.
+/// Returns the minimum number of requests that show a probability of at least `p` if all of them are good: `pⁿ ≤
+/// 0.025`. Returns `u64::MAX` if no number can.
 #[must_use]
 pub fn all_good_show(p: f64) -> u64 {
     if p <= 0.0 {
@@ -58,8 +58,8 @@ pub fn best_shown(count: u64) -> f64 {
     if count == 0 { 0.0 } else { (TAIL.ln() / count as f64).exp() }
 }
 
-/// The ranks (from 1) of the order statistics of `n` values between which the quantile `q` lies in 95 %; the lower is 0
-/// and the upper above `n` where no value can be named.
+/// Returns the ranks (from 1) of the order statistics of `n` values between which the quantile `q` lies with 95 %
+/// confidence. The lower is 0 and the upper above `n` if there is no such value.
 #[must_use]
 pub fn quantile_ranks(n: u64, q: f64) -> (u64, u64) {
     // The largest r with P(at most r - 1 below) <= TAIL, and the smallest u with P(at most u - 1 below) >= 1 - TAIL.

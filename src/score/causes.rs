@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The moment that decides in which phase a bin counts.
+/// Returns the moment that decides about a bin's phase.
 pub(crate) const fn placed_us(from_us: i64, until_us: i64, last_bad_us: Option<i64>) -> i64 {
     match last_bad_us {
         Some(at) => at,
@@ -27,19 +27,19 @@ pub(crate) const fn placed_us(from_us: i64, until_us: i64, last_bad_us: Option<i
     }
 }
 
-/// Causes with their counts, the most frequent first: `timeout 10, status 503: 7`.
+/// Formats causes with their counts, the most frequent first: `timeout 10, status 503: 7`.
 pub(crate) fn text(causes: &BTreeMap<String, u64>) -> String {
     let mut all: Vec<(&String, &u64)> = causes.iter().collect();
     all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let one = |(cause, count): &(&String, &u64)| {
-        // Without the colon a status would run into its count.
+        // Without the colon, a status and its count would look like one number.
         let colon = if cause.ends_with(|last: char| last.is_ascii_digit()) { ":" } else { "" };
         format!("{cause}{colon} {count}")
     };
     all.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// All failures of one attack; only phases, probes and vantages with a request that was bad or slipped.
+/// Returns all failures of one attack: only phases, probes and vantages with bad or slipped requests.
 pub(super) fn all(
     samples: &Samples<'_>,
     plan: &Plan,

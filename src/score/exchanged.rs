@@ -20,7 +20,7 @@ use crate::{
 
 /// A packet that passes with less than this probability counts as one that the fault does not let through.
 const CHANCE: f64 = 1e-6;
-/// A path without a fault answers with this chance at least.
+/// Minimum probability of an answer over a path without a fault.
 const ANSWERS: f64 = 0.95;
 /// Packets of an exchange may arrive until this long after its end, in microseconds.
 const STRAY_US: i64 = 1_000_000;
@@ -38,10 +38,10 @@ pub(crate) struct ExchangeFacts<'a> {
     pub(crate) failed: Option<&'a str>,
 }
 
-/// The exchanges of an attack, as its plan has them, by injection.
+/// The exchanges of an attack in its plan, by injection.
 pub(crate) struct Exchanges(Vec<Result<Vec<Pair>, String>>);
 
-/// The packets of exchanges that faults on one host can have counted.
+/// The packets of exchanges that faults on one host may have counted.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     /// Time span of each exchange on the run's clock, and its maximum number of packets.
@@ -57,7 +57,7 @@ impl Own {
         begun.fold(0, |sum, (.., most)| sum.saturating_add(*most))
     }
 
-    /// Whether any may be on their way between two moments.
+    /// Whether any may be in flight between two moments.
     pub(crate) fn sends_between(&self, from_us: i64, until_us: i64) -> bool {
         self.all.iter().any(|(from, until, _)| *from <= until_us && from_us <= *until)
     }
@@ -73,7 +73,7 @@ impl Exchanges {
         self.0.get(place).and_then(|pairs| pairs.as_deref().ok()).unwrap_or_default()
     }
 
-    /// The packets of exchanges that faults on a host can have counted.
+    /// Returns the packets of exchanges that faults on a host may have counted.
     pub(crate) fn own(&self, attack: &AttackFacts<'_>, host: &str) -> Own {
         let mut own = Own::default();
         for (place, one) in attack.injections.iter().enumerate() {
@@ -83,7 +83,7 @@ impl Exchanges {
                 let most = pair.map_or(u64::from(met.ask.count) * 10, |pair| {
                     if met.asker == host { pair.counted } else { pair.counted_there }
                 });
-                // A handshake that is not refused is tried again, by either end and for long.
+                // A handshake without a refusal is retried for a long time, by either end.
                 let at_once = |pair: &Pair| pair.ask.way == Way::Echo || pair.expect == Expect::NoAnswer;
                 if !pair.is_some_and(at_once) {
                     own.late = own.late.saturating_add(most);
@@ -94,8 +94,8 @@ impl Exchanges {
         own
     }
 
-    /// Whether an exchange shows the fault: answered before and after, and while it was in force not as a path
-    /// without it answers.
+    /// Whether an exchange shows the fault: it was answered before and after, but not while the fault was in force,
+    /// as a path without the fault would be.
     pub(crate) fn shown(&self, place: usize, one: &InjectionFacts<'_>) -> bool {
         self.pairs(place).iter().any(|pair| shows(one, pair))
     }
@@ -163,7 +163,7 @@ fn at<'a>(one: &InjectionFacts<'a>, pair: &Pair, moment: Moment) -> Option<&'a E
     all.find(|met| moment != Moment::During || within(met))?.met
 }
 
-/// Whether the path was good enough to tell anything by it.
+/// Whether the path was good enough to be evidence.
 fn well(met: &Exchanged) -> bool {
     met.sent > 0 && u64::from(met.back()) * 5 >= u64::from(met.sent) * 4
 }
@@ -220,7 +220,8 @@ fn shows(one: &InjectionFacts<'_>, pair: &Pair) -> bool {
     }
 }
 
-/// The chance that at least `back` of `sent` come back, each with `chance`: the upper tail of the binomial.
+/// Returns the probability that at least `back` of `sent` come back, each with probability `chance`: the upper tail
+/// of the binomial.
 fn at_least(back: u32, sent: u32, chance: f64) -> f64 {
     let mut term = (1.0 - chance).powi(i32::try_from(sent).unwrap_or(i32::MAX));
     if chance >= 1.0 {

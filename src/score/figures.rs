@@ -1,4 +1,4 @@
-//! The figures that people quote, for every probe and vantage of an attack. Judges nothing.
+//! The key figures of every probe and vantage of an attack. Judges nothing.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::plan::model::{Goal, Phase};
 
-/// All figures of an attack.
+/// Returns all figures of an attack.
 pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
     let mut cards = Vec::new();
     for probe in &bench.plan.probes {
@@ -86,7 +86,7 @@ fn took(went: &time_goals::Went) -> Option<i64> {
     (!went.still).then_some(went.took_us)
 }
 
-/// The longest outage from the fault's start to the recovery's end.
+/// Returns the longest outage from the fault's start to the recovery's end.
 fn outage(view: &View<'_, '_>, threshold: f64) -> Option<OutageCard> {
     let fault = time_goals::of_fault(view)?;
     let recovery = time_goals::of_recovery(view)?;
@@ -96,7 +96,7 @@ fn outage(view: &View<'_, '_>, threshold: f64) -> Option<OutageCard> {
     Some(OutageCard { after_us, low_us: longest.low_us, high_us: longest.high_us })
 }
 
-/// The lateness of this vantage's requests. A lateness below a millisecond counts as a millisecond.
+/// Returns the lateness of this vantage's requests. A lateness below a millisecond counts as a millisecond.
 fn late(view: &View<'_, '_>) -> Option<u64> {
     let grid = Arc::new(Grid::new(&[]));
     let (mut all, mut in_time, mut any) = (Counts::new(grid), 0_u64, false);

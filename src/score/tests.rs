@@ -242,7 +242,7 @@ fn a_log_cut_at_every_record_is_never_held() {
     let records = Drill::good().records();
     for cut in (0..records.len() - 1).step_by(41) {
         never_held(&records[..cut]);
-        // Nor one with a record taken out of the middle.
+        // The same for a log without a record in the middle.
         never_held(&[&records[..cut], &records[cut + 1..]].concat());
     }
 }

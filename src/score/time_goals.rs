@@ -18,21 +18,21 @@ use crate::{
     verdict::Verdict,
 };
 
-/// A stretch of time in which a system is to be good again.
+/// A stretch of time in which a system should be good again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Course {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
-    /// The moment from which time is counted, for people.
+    /// The moment from which time is counted, in words.
     pub(crate) since: &'static str,
-    /// The phase, for people.
+    /// The phase, in words.
     pub(crate) phase: &'static str,
 }
 
 /// The assumed outcome of slipped requests, whose real outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slips {
-    /// Left out: the figure that is shown.
+    /// Left out, for the figure that is shown.
     Out,
     /// Good, and so is everything unmeasured. An attack that is bad even so is violated.
     Good,
@@ -40,14 +40,14 @@ enum Slips {
     Bad,
 }
 
-/// From the moment in which the fault began to be made to its end.
+/// Returns the stretch from the beginning of the injection to the end of the fault.
 pub(crate) fn of_fault(view: &View<'_, '_>) -> Option<Course> {
     let phases = view.bench.phases;
     let (from_us, until_us) = (phases.fault_us?, phases.get(Phase::Fault)?.until_us);
     Some(Course { from_us, until_us, since: "from the fault's start", phase: "fault" })
 }
 
-/// From the heal to the planned end of the recovery.
+/// Returns the stretch from the heal to the planned end of the recovery.
 pub(crate) fn of_recovery(view: &View<'_, '_>) -> Option<Course> {
     let phases = view.bench.phases;
     let (from_us, until_us) = (phases.healed_us?, phases.get(Phase::Recovery)?.until_us);
@@ -78,7 +78,7 @@ pub(crate) struct Went {
     /// Whether nothing shows that it was good again.
     pub(crate) still: bool,
     pub(crate) low_us: i64,
-    /// `None`: not shown.
+    /// `None` if it is not shown.
     pub(crate) high_us: Option<i64>,
     pub(crate) outage: Outage,
     /// Number of requests that the result is based on.
@@ -107,7 +107,7 @@ fn went_if(
         Slips::Bad => Some(false),
     });
     let Turning { at_us, low_us, high_us } = turning::turning(&all, course.from_us, threshold);
-    // A due time may be wrong by this, and so may the moment from which it is counted.
+    // Maximum error of a due time, and of the moment from which time is counted.
     let unsure = requests.unsure_us.saturating_add(view.unsure_us(course.from_us, course.until_us));
     let after = |us: i64| us.saturating_sub(course.from_us);
     Went {

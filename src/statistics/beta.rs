@@ -3,11 +3,12 @@
 //! The continued fraction of Lentz as in Press et al., *Numerical Recipes*, 3rd ed. 2007, section 6.4; the logarithm of
 //! the gamma function after Lanczos (1964) with the coefficients of Godfrey (2001), good to some 1e-13.
 
-/// Terms of the continued fraction at most; it needs about the square root of the larger parameter.
+/// Maximum number of terms of the continued fraction; it needs about the square root of the larger parameter.
 const TERMS: u32 = 100_000;
 const TINY: f64 = 1e-300;
 
-/// `I_x(a, b)`: the chance that a beta-distributed number with these parameters, both above 0, is at most `x`.
+/// Returns `I_x(a, b)`: the probability that a beta-distributed number with these parameters, both above 0, is at
+/// most `x`.
 pub(super) fn regularised(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -24,10 +25,10 @@ pub(super) fn regularised(x: f64, a: f64, b: f64) -> f64 {
     }
 }
 
-/// The `x` with `I_x(a, b) = p`.
+/// Returns the `x` with `I_x(a, b) = p`.
 pub(super) fn inverse(p: f64, a: f64, b: f64) -> f64 {
     let (mut low, mut high) = (0.0_f64, 1.0_f64);
-    // Halved until the ends are neighbours: never slower than 60 steps, and never lost, as Newton's method can be.
+    // Bisection down to neighbouring numbers takes 60 steps and always converges, unlike Newton's method.
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
         if regularised(middle, a, b) < p { low = middle } else { high = middle }
@@ -58,7 +59,7 @@ fn fraction(x: f64, a: f64, b: f64) -> f64 {
     result
 }
 
-/// The natural logarithm of the gamma function, for numbers above 0.
+/// Returns the natural logarithm of the gamma function, for numbers above 0.
 pub(super) fn ln_gamma(x: f64) -> f64 {
     const G: f64 = 7.0;
     const COEFFICIENTS: [f64; 9] = [

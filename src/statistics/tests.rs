@@ -1,10 +1,10 @@
-//! Against sums that need no special function, and against tables.
+//! Compares with sums that need no special function, and with tables.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// P(Bin(n, p) <= k), summed up term by term.
+/// Returns P(Bin(n, p) <= k), summed term by term.
 fn summed(k: u64, n: u64, p: f64) -> f64 {
     let mut term = (1.0 - p).powi(i32::try_from(n).expect("small"));
     let mut sum = term;

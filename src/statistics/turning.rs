@@ -1,33 +1,34 @@
-//! When was it good again? The moment from which on the share of good requests never falls below a threshold, and the
-//! range in which that moment lies. Looks at single requests; pure.
+//! Finds the moment from which on the share of good requests never falls below a threshold, and the range in which
+//! that moment lies. Looks at single requests; pure.
 //!
-//! With a threshold `c`, each bad request costs `c` and each good one saves `1 - c`. The moment `T` is where that sum is
-//! highest: every stretch that begins there has a share of at least `c`, every stretch that ends there at most `c`. The
-//! range leaves out each moment that the requests refute: because a stretch that begins there is shown to be worse than
-//! `c`, or one that ends there is shown to be better. A stretch is shown to be so where a betting process (a non-negative
-//! supermartingale, Ville's inequality) grows by 3/0.025, for one of three alternatives each; so the true moment is left
-//! out with a chance of at most 2.5 % a side, whatever the shape of the failures, and for all stretches at once.
+//! With a threshold `c`, each bad request costs `c` and each good one saves `1 - c`. The moment `T` is where that sum
+//! is highest: every stretch that begins there has a share of at least `c`, every stretch that ends there at most
+//! `c`. The range leaves out each moment that the requests refute: because a stretch that begins there is shown to be
+//! worse than `c`, or one that ends there is shown to be better. The evidence for a stretch is a betting process (a
+//! non-negative supermartingale, Ville's inequality) that grows by 3/0.025, for one of three alternatives each. So
+//! the true moment is left out with a probability of at most 2.5 % a side, whatever the shape of the failures, and
+//! for all stretches at once.
 
-/// Requests in the order in which they were due, in runs of equal outcomes: hours of good ones cost no more than one.
+/// Requests ordered by due time, in runs of equal outcomes: hours of good requests cost no more than one.
 pub(crate) trait Seen {
-    /// Whether the requests of a run were good, and how many they are. Neighbours may have the same outcome.
+    /// Returns, for each run, whether its requests were good, and their number. Neighbours may have the same outcome.
     fn runs(&self) -> &[(bool, u64)];
-    /// When a request of a run was due, counted from 0 in that run, in microseconds.
+    /// Returns the due time of a request of a run, counted from 0 in that run, in microseconds.
     fn due(&self, run: usize, number: u64) -> i64;
 }
 
 /// A moment and its range, in microseconds on the requests' clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turning {
-    /// When the last bad request before it was due; `None` where it never was bad enough.
+    /// Due time of the last bad request before it; `None` if the share never was bad enough.
     pub(crate) at_us: Option<i64>,
-    /// It is not before this.
+    /// Lower end of the range.
     pub(crate) low_us: i64,
-    /// It is not after this; `None` where that is not shown.
+    /// Upper end of the range; `None` if the requests do not show one.
     pub(crate) high_us: Option<i64>,
 }
 
-/// The natural logarithm of 3 / 0.025: three alternatives share the chance of a wrong side.
+/// The natural logarithm of 3 / 0.025: three alternatives share the error probability of a side.
 const SHOWN: f64 = 4.787_491_742_782_046;
 
 /// Finds the moment among requests that were due from `from` on; `threshold` is above 0 and below 1.
@@ -35,7 +36,7 @@ pub(crate) fn turning(requests: &impl Seen, from: i64, threshold: f64) -> Turnin
     let (mut sum, mut highest, mut best) = (0.0, 0.0, None);
     for (place, (good, count)) in requests.runs().iter().enumerate() {
         sum += *count as f64 * if *good { threshold - 1.0 } else { threshold };
-        // A little above, because sums of decimals are not exact. The highest is at the end of a bad run.
+        // The margin covers rounding errors of sums. The highest sum is at the end of a bad run.
         if sum > highest + 1e-9 {
             (highest, best) = (sum, Some((place, count - 1)));
         }
@@ -135,7 +136,7 @@ fn shown(height: f64, step: f64, count: u64) -> (u64, u64) {
     }
 }
 
-/// The walks that show that a share is below the threshold.
+/// Returns the walks that show that a share is below the threshold.
 fn worse(threshold: f64) -> [Step; 3] {
     let shares = if threshold > 0.7 {
         [0.1, 0.5, threshold - 1.5 * (1.0 - threshold)]
@@ -167,16 +168,16 @@ pub(crate) fn good_to_show(threshold: f64) -> f64 {
     SHOWN / Step::new(1.0 - (1.0 - threshold) / 50.0, threshold).good
 }
 
-/// The longest outage: the stretch in which bad requests outweigh good ones by most.
+/// The longest outage: the stretch in which bad requests most outweigh good ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outage {
-    /// When its first bad request was due; `None` without an outage.
+    /// Due time of its first bad request; `None` without an outage.
     pub(crate) from_us: Option<i64>,
-    /// From its first to its last bad request.
+    /// Time from its first to its last bad request.
     pub(crate) low_us: i64,
-    /// From the last good request before to the first after it.
+    /// Time from the last good request before it to the first after it.
     pub(crate) high_us: i64,
-    /// It is worse than the threshold by more than chance, also among as many stretches as there are.
+    /// Whether it is worse than the threshold by more than chance, given the number of possible stretches.
     pub(crate) shown: bool,
 }
 
@@ -211,7 +212,7 @@ pub(crate) fn longest_outage(requests: &impl Seen, from: i64, until: i64, thresh
     let all = runs.iter().map(|(_, count)| *count).sum::<u64>();
     let (first_us, last_us) = (requests.due(first, 0), end(last));
     Outage {
-        // A stretch may begin at any request, so the chance is shared among all of them.
+        // A stretch may begin at any request, so the error probability is divided among all of them.
         shown: walk >= SHOWN + (all as f64).ln(),
         from_us: Some(first_us),
         low_us: last_us.saturating_sub(first_us),

@@ -101,7 +101,7 @@ fn a_trial_alone_decides_where_it_shows_the_fault() {
     let card = quiet([well(), Some(met(0, 0)), well()]);
     assert_eq!(card.verdict, Some(Verdict::Held), "{:?}", card.why);
     assert_eq!(card.injections[0].exercised, Seen::No, "nobody else met it, and that is shown");
-    // An exchange that failed, or that got no answer after the fault either, shows nothing.
+    // An exchange that failed, or without an answer after the fault, is no evidence.
     for all in [[well(), None, well()], [well(), Some(met(0, 0)), None], [None, Some(met(0, 0)), well()]] {
         let card = quiet(all);
         assert_eq!((card.verdict, card.injections[0].exercised), (Some(Verdict::Unknown), Seen::No));
@@ -152,7 +152,7 @@ fn counted(at_most: u64, from_second: i64) -> AttackCard {
 
 #[test]
 fn what_is_counted_while_no_trial_was_on_its_way_is_not_its_own() {
-    // The trial is logged ten seconds after the start; looks are taken after 1, 6, 11, 16 s and so on.
+    // The trial is logged ten seconds after the start; checks are after 1, 6, 11, 16 s and so on.
     for (second, seen) in [(6, Seen::Yes), (11, Seen::No), (21, Seen::Yes)] {
         let card = counted(20, second);
         assert_eq!(card.injections[0].exercised, seen, "counted from second {second}: {:?}", card.why);

@@ -1,5 +1,5 @@
-//! Measures how often ranges hold the truth, over drills that are made up: the prober's own moments, a system whose chances
-//! are known, and the estimate that judges. The shapes are those that made earlier ranges fail.
+//! Measures how often ranges contain the truth, over simulated drills: the prober's own moments, a system with known
+//! probabilities, and the estimate of the judge. The shapes are those for which simpler ranges failed.
 
 use firedrill_probe::schedule::Schedule;
 use firedrill_wire::probe::Arrivals;
@@ -11,7 +11,7 @@ const DRILLS: u64 = 400;
 const RATE: f64 = 10.0;
 const SECONDS: u64 = 60;
 
-/// A chance of a good request at a moment, in seconds.
+/// The probability of a good request at a moment, in seconds.
 type Shape = fn(f64) -> f64;
 
 const SHAPES: [(&str, Shape); 5] = [
@@ -22,7 +22,7 @@ const SHAPES: [(&str, Shape); 5] = [
     ("ramp", |at| 1.0 - 0.2 * (at / SECONDS as f64)),
 ];
 
-/// A phase as the score sees it: counts by second.
+/// A phase as input of the score: counts by second.
 fn drill(seed: u64, arrivals: Arrivals, mut good: impl FnMut(f64) -> bool) -> Vec<Block> {
     let mut schedule = Schedule::new(0, SECONDS * 1_000_000, RATE, arrivals, seed).expect("a rate");
     let mut blocks =
@@ -35,7 +35,8 @@ fn drill(seed: u64, arrivals: Arrivals, mut good: impl FnMut(f64) -> bool) -> Ve
     blocks
 }
 
-/// The share of drills whose range holds the truth, and that in which the truth as a goal would have `held`.
+/// Returns the share of drills whose range contains the truth, and the share in which the truth as a goal would have
+/// `held`.
 fn run(shape: Shape) -> (f64, f64) {
     let steps = 60_000;
     let truth =
@@ -64,7 +65,7 @@ fn ranges_hold_the_truth_whatever_the_shape_of_failures() {
     assert!(mean >= 0.95, "{mean}");
 }
 
-/// One of three back ends fails, behind a balancer that takes turns, with two more probes of the same rate.
+/// One of three back ends fails behind a round-robin balancer, with two more probes of the same rate.
 fn behind_a_balancer(arrivals: Arrivals) -> f64 {
     let mut covers = 0_u32;
     for seed in 0..DRILLS {

@@ -27,7 +27,7 @@ fn a_late_outage_that_is_longer_than_the_goal_violates_it() {
 
 #[test]
 fn an_outage_beyond_the_goal_is_never_held_whatever_the_threshold() {
-    // Good for long, then 60 % bad for 30 s: the good time outweighs it, and users waited all the same.
+    // Good for long, then 60 % bad for 30 s: the good time outweighs the outage on the mean, but users still waited.
     let mut drill = Drill::one();
     drill.acts[0].bad = vec![(30..55, 60)];
     drill.goals = vec![("failover", Goal::MitigateWithin(Span::secs(10)), vec![])];
@@ -51,7 +51,7 @@ fn an_outage_over_the_heal_is_one() {
 
 #[test]
 fn a_time_goal_stands_by_itself() {
-    // A total outage of 2.2 s: whatever share another objective asks for.
+    // A total outage of 2.2 s exceeds the limit, whatever share another objective needs.
     let mut drill = Drill::one();
     drill.acts[0].bad = vec![(0..2, 100), (2..3, 20)];
     let time = ("failover", Goal::MitigateWithin(Span::millis(500)), vec![]);
@@ -84,7 +84,7 @@ fn phases_end_when_the_plan_says() {
 
 #[test]
 fn bad_requests_in_the_second_of_the_start_belong_to_the_fault() {
-    // All that is bad happens in the one bin that lies across the fault's start.
+    // All bad requests are in the one bin across the fault's start.
     let mut drill = Drill::one();
     drill.acts[0].bad.clear();
     drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.95).unwrap()), vec![Phase::Fault])];

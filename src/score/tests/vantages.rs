@@ -1,4 +1,4 @@
-//! Vantages that lost requests, were cut off, saw different systems, or wrote what cannot be.
+//! Vantages that lost requests, were disconnected, measured different systems, or wrote impossible values.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn a_starved_prober_is_unknown() {
         Some(if starved { crate::testing::bin_with("buy", second, [85, 0, 15]) } else { bin })
     });
     unknown(&drill, "could not keep its own schedule");
-    // A prober that does not even know what it owes is caught by the plan's rate.
+    // The plan's rate reveals the loss of a prober that does not know how many requests were due.
     drill.bins = Box::new(|vantage, second, bin| {
         if vantage == "canary" {
             Some(crate::testing::bin("buy", second, bin.good / 2, 0))
@@ -102,7 +102,7 @@ fn many_vantages_are_told_apart_by_the_best_and_the_worst() {
 #[test]
 fn latencies_that_cannot_be_read_violate_nothing() {
     let mut drill = Drill::one();
-    // If the half of the fault of which nothing is known was good, all of it was good enough.
+    // If the unmeasured half of the fault was good, the whole fault was good enough.
     drill.acts[0].bad = vec![(0..HOLD, 8)];
     drill.goals =
         vec![("fast", Goal::Latency { quantile: 0.95, below: Span::millis(300) }, vec![Phase::Fault])];

@@ -1,4 +1,4 @@
-//! The moment, its range, and how often the range holds the truth: simulated systems whose moment is known.
+//! The moment, its range, and the coverage of the range, for simulated systems with a known moment.
 
 use firedrill_probe::schedule::Schedule;
 use firedrill_wire::probe::Arrivals;
@@ -9,7 +9,7 @@ use crate::truth_bench::Chance;
 
 mod each;
 
-/// One request: when it was due in microseconds, and whether it was good.
+/// One request: its due time in microseconds, and whether it was good.
 type Request = (i64, bool);
 
 /// Requests one by one, in runs.
@@ -52,7 +52,7 @@ fn longest_outage(all: &[Request], from: i64, until: i64, threshold: f64) -> Out
 
 const S: i64 = 1_000_000;
 
-/// Ten requests a second: how each second's went.
+/// Ten requests a second, with the given number of good ones in each.
 fn seconds(good: &[u32]) -> Vec<Request> {
     let second = |(second, good): (i64, &u32)| {
         let good = *good;
@@ -68,7 +68,7 @@ fn the_moment_is_that_of_the_last_bad_request() {
     let found = turning(&seconds(&good), 0, 0.9);
     assert_eq!(found.at_us, Some(2 * S + 900_000));
     assert!(found.low_us <= 2 * S + 900_000 && found.high_us.unwrap() < 9 * S, "{found:?}");
-    // A stray failure much later is no relapse, and an outage that costs more than was saved since is one.
+    // A single later failure is no relapse, but an outage that costs more than was saved since is one.
     good[20] = 9;
     assert_eq!(turning(&seconds(&good), 0, 0.9).at_us, Some(2 * S + 900_000));
     good[22..26].fill(0);
@@ -131,7 +131,8 @@ fn as_many_good_ones_show_it_as_are_promised() {
     assert_eq!(crate::score::whole(good_to_show(0.9).ceil()), 47);
 }
 
-/// A system's chance of a good answer, in seconds after the fault's start; and the moment from which on it is good.
+/// A system's probability of a good answer, in seconds after the fault's start; and the moment from which on it is
+/// good.
 type Shape = (&'static str, i64, fn(f64) -> f64);
 
 /// 60 s each; the moment is where the summed shortfall against 90 % is highest.
@@ -159,7 +160,7 @@ fn cell(shape: &Shape, rate: f64, seeds: u64) -> (f64, f64) {
             .map(|due| (i64::try_from(due).unwrap(), chance.next() < good_at(due as f64 / 1e6)))
             .collect();
         let found = turning(&requests, 0, 0.9);
-        // Between two requests nothing was seen: the truth may lie at either end.
+        // Between two requests nothing is measured, so the truth may be at either end.
         if found.low_us <= truth && found.high_us.is_none_or(|high| truth <= high) {
             held += 1.0;
         }
