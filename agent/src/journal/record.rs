@@ -201,7 +201,7 @@ pub(super) fn decode(line: &[u8]) -> Result<Record, String> {
     serde_json::from_slice(json).map_err(|error| format!("not a record that this version knows ({error})"))
 }
 
-/// The record of a line, or those that stand whole within a damaged one: what [`replay`](super::replay::replay) counts.
+/// Returns the record of a line, or the complete ones in a damaged line: those that [`replay`](super::replay::replay) counts.
 #[must_use]
 pub(super) fn records_of(line: &[u8]) -> Vec<Record> {
     decode(line).map_or_else(|_| salvage(line), |record| vec![record])
