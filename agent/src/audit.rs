@@ -1,8 +1,8 @@
 //! The audit: a record of every request that could harm or heal, accepted or refused, with its caller and its result.
 //!
-//! A request goes to journald as structured fields, or to syslog where there is no journald, and into files in the state
-//! directory, beside the events of injections. The files are rotated and bounded in bytes; so is what repeated or
-//! refused requests can put into them. Nothing here blocks a request or makes it fail.
+//! A request goes to journald as structured fields, or to syslog if there is no journald, and to files in the state
+//! directory, beside the events of injections. The files are rotated and bounded in bytes, and so is the part that
+//! repeated or refused requests can fill. Nothing here blocks a request or makes it fail.
 
 mod limit;
 mod record;
@@ -41,7 +41,7 @@ struct Inner {
 }
 
 impl Audit {
-    /// Writes to files in that state directory from a thread of its own, and to the sockets of this machine.
+    /// Starts a thread that writes to files in that state directory and to the sockets of this machine.
     #[must_use]
     pub fn start(state: &Path) -> Self {
         Self::with(state, Sinks::default())
@@ -83,7 +83,7 @@ impl Audit {
     /// Copies events as they are journaled, so that they are kept when the journal is rewritten.
     pub async fn follow(self, mut events: Feed<AgentEvent>) {
         while let Some(event) = events.next().await {
-            // One look a second at each fault would be most of it, and says nothing of who did what.
+            // Evidence comes once a second for each fault. It would fill the files, and does not say who did what.
             if !matches!(event.what, What::Looked { .. }) {
                 self.put(Entry::Event(event));
             }
@@ -91,7 +91,7 @@ impl Audit {
     }
 }
 
-/// Records a request from a process that has no agent to do it.
+/// Records a request that is carried out by another process, because there is no agent.
 pub fn request_now(state: &Path, request: Request) {
     Sinks::default().send(&request);
     Store::new(state).append(&Entry::Request(request));

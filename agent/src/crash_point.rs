@@ -1,11 +1,11 @@
-//! Places at which a test can stop the agent, to end it exactly there.
+//! Crash points: places in the code at which a test can stop the agent and end it.
 //!
-//! Only in builds with debug assertions; releases contain nothing of it.
+//! Only in builds with debug assertions; releases contain none of it.
 
 use std::path::Path;
 
-/// Waits here for as long as the file `crash-point` in the run directory names this place, among others; says in
-/// `crash-point.reached` who waits.
+/// Waits while the file `crash-point` in the run directory names this place, possibly among others; writes the waiting
+/// process to `crash-point.reached`.
 #[cfg(debug_assertions)]
 pub(crate) fn at(run_dir: &Path, place: &str) {
     let wanted = || {

@@ -1,6 +1,7 @@
-//! A small exchange of packets with another host, asked for by the coordinator: what hosts answer anyway, timed.
+//! A small exchange of packets with another host, for the coordinator: times answers that every host gives.
 //!
-//! Opens no port, needs nothing on the other side, sends only what it was asked to and within limits. Judges nothing.
+//! Opens no port, needs nothing on the other side, sends only the requested packets, and only within limits. Judges
+//! nothing.
 
 mod connect;
 mod echo;
@@ -15,22 +16,22 @@ use firedrill_wire::{
 
 use crate::fault::refuse;
 
-/// What became of one packet or handshake.
+/// The result of one packet or handshake.
 enum Answer {
-    /// It was answered, after so long.
+    /// Answered, after this time.
     Answered(Duration),
-    /// It was refused, after so long.
+    /// Refused, after this time.
     Refused(Duration),
-    /// It could not be sent, or was told unreachable.
+    /// Not sent, or reported unreachable.
     Failed(String),
-    /// Nothing came in time.
+    /// No answer in time.
     Silent,
 }
 
-/// Exchanges packets; blocks for as long as [`Exchange::takes`] says.
+/// Exchanges packets; blocks for the time of [`Exchange::takes`].
 ///
 /// # Errors
-/// A refusal: more than what is allowed, or sockets that this host does not give.
+/// A refusal: more than is allowed, or the sockets cannot be opened on this host.
 pub fn exchange(ask: &Exchange) -> Result<Exchanged, Problem> {
     let wrong = |what: String| refuse("bad-exchange", format!("exchange with {}: {what}", ask.to), "");
     if ask.count == 0 || ask.count > Exchange::MOST {
@@ -108,7 +109,7 @@ mod tests {
         for to in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
             match exchange(&ask(to, Way::Echo)) {
                 Ok(met) => assert_eq!((met.answered, met.failed), (5, 0), "{to}: {met:?}"),
-                // Whoever runs this may be nobody.
+                // The test's user may have no rights.
                 Err(problem) => {
                     assert!(!nix::unistd::geteuid().is_root(), "{problem:?}");
                     eprintln!("skipped: {}", problem.title);

@@ -1,6 +1,6 @@
-//! The allocator's habits: an agent waits most of its life and is to be small meanwhile.
+//! Settings of the allocator: an agent is idle most of the time, and should use little memory meanwhile.
 
-/// Gives memory that nothing uses any more back to the kernel.
+/// Returns unused memory to the kernel.
 pub(crate) fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the allocator locks its own data.
@@ -9,17 +9,18 @@ pub(crate) fn trim() {
     }
 }
 
-/// Blocks from this size on, in bytes, are the kernel's again as soon as they are given back.
+/// Blocks of this size or more, in bytes, are returned to the kernel as soon as they are freed.
 #[cfg(target_env = "gnu")]
 const MAPPED_FROM: libc::c_int = 64 * 1024;
 
-/// Few heaps, whatever the number of threads: each would keep what its threads once used.
+/// Limits the number of heaps, because each keeps memory that its threads once used.
 pub(crate) fn few_heaps() {
     #[cfg(target_env = "gnu")]
     // SAFETY: sets numbers of the allocator, before there is a second thread.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);
-        // Fixed: it would grow with the largest block that was ever given back, and what is smaller stays in the heap then.
+        // Fixed: otherwise it grows with the largest block that was ever freed, and smaller blocks stay in the heap
+        // then.
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
         libc::mallopt(libc::M_TRIM_THRESHOLD, MAPPED_FROM);
     }

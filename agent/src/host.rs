@@ -1,4 +1,4 @@
-//! Narrow ports to the kernel and to what else a host has. Only code below here touches the host.
+//! Narrow ports to the kernel and to other parts of a host. Only code below here touches the host.
 
 pub mod cgroup;
 pub mod dbus;
@@ -19,19 +19,19 @@ use std::path::PathBuf;
 
 pub use firedrill_packets::{impair, queue};
 
-/// Ends a hash, in the form in which it is compared and kept.
+/// Finishes a hash, in the form in which it is compared and stored.
 fn sha256(hash: ring::digest::Context) -> [u8; 32] {
     let mut sum = [0; 32];
     sum.copy_from_slice(hash.finish().as_ref());
     sum
 }
 
-/// The host that this agent is on.
+/// The host of this agent.
 #[derive(Debug)]
 pub struct Host {
     /// Its name, from the agent's certificate.
     pub name: String,
-    /// Where things lie.
+    /// Directories.
     pub paths: Paths,
     /// The agent's own listening port, never blocked.
     pub agent_port: u16,
@@ -39,26 +39,26 @@ pub struct Host {
     pub ssh: ssh::Ssh,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
-    /// iptables, with the gates of what it made.
+    /// iptables, with the gates of the chains that it made.
     pub iptables: iptables::Iptables,
-    /// Which of the two faults on traffic are made with.
+    /// The configured engine of faults on traffic.
     pub firewall: Firewall,
-    /// Names of peers and cgroups of services that are looked up again while faults hold.
+    /// Follows names of peers and cgroups of services while faults hold.
     pub followers: followers::Followers,
     /// Interfaces through which packets take a detour.
     pub ifbs: ifb::Ifbs,
-    /// Queues of packets that this process works on.
+    /// Queues of packets that this process serves.
     pub queues: queue::Queues,
-    /// Which injection has which queue.
+    /// The queue numbers of injections.
     pub queue_numbers: queue_numbers::Numbers,
-    /// Whose packets faults choose.
+    /// The owners of packets that faults choose.
     pub packet_owners: packet_owner::PacketOwners,
     /// Connections that this process resets.
     pub resets: resets::Resets,
 }
 
 impl Host {
-    /// A host with its ports to the kernel, opened on first use.
+    /// Makes a host. Its ports to the kernel are opened on first use.
     #[must_use]
     pub fn new(name: impl Into<String>, paths: Paths, agent_port: u16, ssh_ports: Vec<u16>) -> Self {
         Self {
@@ -79,11 +79,11 @@ impl Host {
     }
 }
 
-/// What faults on traffic are made with, as the host's configuration says.
+/// The engine of faults on traffic, by the host's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Firewall {
-    /// nftables where the kernel can, else iptables.
+    /// nftables if the kernel has it, else iptables.
     #[default]
     Auto,
     /// nftables, or a refusal.
@@ -92,14 +92,14 @@ pub enum Firewall {
     Iptables,
 }
 
-/// Where things lie.
+/// Directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// Survives a reboot: the journal. `/var/lib/firedrill`.
+    /// Survives a reboot; holds the journal. `/var/lib/firedrill`.
     pub state: PathBuf,
-    /// Gone with a reboot: what is active. `/run/firedrill`.
+    /// Emptied by a reboot; holds the list of active injections. `/run/firedrill`.
     pub run: PathBuf,
-    /// Where runit's service directories are looked for, in this order.
+    /// The directories with runit's service directories, in the order in which they are searched.
     pub runit: Vec<PathBuf>,
 }
 

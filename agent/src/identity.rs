@@ -1,5 +1,5 @@
-//! Which machine and which boot this is. The boot alone decides what is to be put back: the kernel draws its id, while that of
-//! a machine is a file that people and clones change.
+//! Identifies the machine and its boot. Only the boot decides what has to be undone: the kernel generates its id,
+//! whereas a machine's id is a file that people and clones change.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of the machine that this runs on.
+    /// Returns the identity of this machine.
     #[must_use]
     pub fn here() -> Self {
         let machine_id = ["/etc/machine-id", "/var/lib/dbus/machine-id"]

@@ -1,6 +1,6 @@
-//! Firedrill's root daemon. It injects faults on its own host and always puts them back, whoever dies.
+//! Firedrill's root daemon. It injects faults on its own host and always undoes them, whichever process dies.
 //!
-//! The kernel is spoken to over netlink and `/proc`; no shell is ever run. Everything below `fault`, `undo` and `host`
+//! It talks to the kernel over netlink and `/proc`, and never runs a shell. Everything below `fault`, `undo` and `host`
 //! is blocking code without a runtime, so that the guardian's helper, which has none, runs the same undo.
 
 pub mod active;

@@ -1,5 +1,5 @@
-//! Metrics in the OpenMetrics text format. Off unless the configuration asks; served without encryption, and so only
-//! on a loopback address or a Unix socket.
+//! Metrics in the OpenMetrics text format. Off by default; not encrypted, and therefore only on a loopback address or a
+//! Unix socket.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::MetricsAt;
 
-/// What the format is called on the wire.
+/// The media type of the format.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,7 +27,7 @@ struct Labels {
     outcome: &'static str,
 }
 
-/// What the agent counts.
+/// The agent's counters.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -73,7 +73,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// An injection ended, or got stuck.
+    /// Counts an injection that ended or got stuck.
     pub fn ended(&self, kind: &'static str, how: State) {
         let outcome = match how {
             State::Undone => "undone",
@@ -85,12 +85,12 @@ impl Metrics {
         self.injections.get_or_create(&Labels { kind, outcome }).inc();
     }
 
-    /// Putting one back took so long.
+    /// Records the duration of an undo.
     pub fn undo_took(&self, time: Duration) {
         self.undo.observe(time.as_secs_f64());
     }
 
-    /// As text, with the gauges as they are now.
+    /// Formats them as text, with the present values of the gauges.
     #[must_use]
     pub fn text(&self, open: usize, stuck: usize, lease_age: Duration) -> String {
         self.open.set(i64::try_from(open).unwrap_or(i64::MAX));
@@ -106,7 +106,7 @@ impl Metrics {
 /// Serves a text at `/metrics` until told to stop.
 ///
 /// # Errors
-/// The address or the socket cannot be had.
+/// The address or the socket is not available.
 pub async fn serve(
     at: MetricsAt,
     text: Arc<dyn Fn() -> String + Send + Sync>,

@@ -1,4 +1,5 @@
-//! Probes of runs on this host: started, stopped, and what they measured kept until it was read. Measures nothing itself.
+//! Runs probes on this host: starts and stops them, and keeps their measurements until they are read. Measures nothing
+//! itself.
 
 use std::{
     collections::VecDeque,
@@ -18,25 +19,24 @@ use crate::{
     wiring::{Leave, Prober},
 };
 
-/// Maximum number of runs that measure at the same time.
+/// Maximum number of runs with active probes.
 const RUNNING: usize = 16;
-/// Maximum number of stopped runs, the newest, whose measurements are kept.
+/// Maximum number of stopped runs whose measurements are kept, the newest first.
 const STOPPED: usize = 4;
 
 /// The probes of the last few runs.
 #[derive(Default)]
 pub struct Probes {
-    /// Held while probes are started, which may take as long as their secrets take to be read. Whoever stops them does not
-    /// wait for it.
+    /// Held while probes are started, which may take as long as reading their secrets. Stopping does not wait for it.
     starting: Mutex<()>,
     runs: Mutex<VecDeque<OfRun>>,
 }
 
 struct OfRun {
     run: RunId,
-    /// The owner's name, also when the supervisor has forgotten the run.
+    /// The owner's name; kept here because the supervisor may forget the run.
     owner: String,
-    /// Requests a second.
+    /// Requests per second.
     rate: f64,
     running: Running,
 }
@@ -64,9 +64,9 @@ impl Prober for Probes {
             if others.len() >= RUNNING {
                 return Err(full(&others));
             }
-            // The numbers of the bins go on, so that who reads them notices nothing but the other probes.
+            // The bins' numbers continue, so that readers notice no break.
             let before = runs.iter().find(|known| known.run == *run);
-            // Whoever reads them takes them for the owner's.
+            // Readers take them for the owner's.
             before.map_or(Ok(()), |before| caller.must_be(&before.owner, run))?;
             let spool = before.map_or_else(Spool::new, |before| before.running.spool.clone());
             (spool, rate + others.iter().map(|known| known.rate).sum::<f64>())
@@ -90,7 +90,7 @@ impl Prober for Probes {
             before.running.stop();
         }
         runs.push_back(OfRun { run: run.clone(), owner: caller.name.clone(), rate, running });
-        // What measures is never given up for another run.
+        // A run with active probes is never dropped for another run.
         let stopped: Vec<RunId> =
             runs.iter().filter(|known| known.running.is_finished()).map(|known| known.run.clone()).collect();
         let old = &stopped[..stopped.len().saturating_sub(STOPPED)];
@@ -122,7 +122,7 @@ impl Prober for Probes {
     }
 }
 
-/// The refusal if the maximum number of runs measures already.
+/// Returns the refusal if the maximum number of runs has active probes.
 fn full(others: &[&OfRun]) -> Problem {
     let who: Vec<String> = others.iter().map(|one| format!("{} ({})", one.run, one.owner)).collect();
     refuse(
@@ -251,7 +251,7 @@ mod tests {
         let feeds = ["r1", "r2"].map(|run| probes.bins(&run.parse().unwrap(), 0).ok().unwrap());
         probes.stop_all();
         for mut feed in feeds {
-            // It ends, for nothing more is measured.
+            // It ends, because nothing more is measured.
             while feed.next().await.is_some() {}
         }
     }

@@ -1,7 +1,7 @@
 //! Restricts what probes may read on this host to files of listed directories and listed environment variables.
 //!
-//! Paths are compared after symbolic links are followed. Then the file is opened again from the listed directory on, one part of
-//! the path at a time and without following links, so that nobody can put another file in its place meanwhile.
+//! Paths are compared after symbolic links are resolved. Then the file is opened again from the listed directory, one
+//! path component at a time and without following links, so that nobody can replace it in between.
 
 use std::{
     fs::File,
@@ -53,7 +53,7 @@ impl Secrets {
     /// Checks the values.
     ///
     /// # Errors
-    /// The text names the wrong value and says what would be right.
+    /// Names the invalid value and its valid range.
     pub(crate) fn validate(&self) -> Result<(), String> {
         for (key, list) in [("directories", &self.directories), ("authorities", &self.authorities)] {
             if let Some(path) = list.iter().find(|path| !is_plain(path) || path.parent().is_none()) {
@@ -71,7 +71,7 @@ impl Secrets {
         }
     }
 
-    /// For `doctor`: directories that somebody else than root could put files into.
+    /// Returns the directories into which a user other than root could put files, for `doctor`.
     pub(crate) fn findings(&self, file: &Path) -> Vec<Finding> {
         let unsafe_ones = self.directories.iter().filter_map(|dir| {
             let why =
@@ -90,7 +90,7 @@ impl Secrets {
         unsafe_ones.collect()
     }
 
-    /// The directories that a file may lie in.
+    /// Returns the directories in which a file may be.
     fn listed(&self, what_for: Use) -> impl Iterator<Item = &PathBuf> {
         let authorities = match what_for {
             Use::Secret => &[][..],
@@ -118,7 +118,7 @@ impl Secrets {
 impl Reads for Secrets {
     fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String> {
         let path = Path::new(path);
-        // Before anything is looked up: the answer must not tell whether another file exists.
+        // Before any lookup: the answer must not reveal whether another file exists.
         if !is_plain(path) || !self.listed(what_for).any(|dir| path.starts_with(dir)) {
             return Err(self.not_listed(what_for));
         }
@@ -161,11 +161,11 @@ impl Reads for AllOf<'_> {
     }
 }
 
-/// Whether a path is whole and means what it says: no `.`, no `..`, no NUL.
+/// Whether a path is absolute and literal: no `.`, no `..`, no NUL.
 pub(crate) fn is_plain(path: &Path) -> bool {
     let text = path.as_os_str().as_encoded_bytes();
     let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
-    // `components` passes over `.` in the middle.
+    // `components` skips `.` in the middle.
     path.is_absolute()
         && path.components().all(plain)
         && !text.contains(&0)
@@ -178,7 +178,7 @@ fn open_dir(path: &Path) -> nix::Result<OwnedFd> {
     open(path, DIR, Mode::empty())
 }
 
-/// Opens a file whose whole path, links followed, lies below a directory.
+/// Opens a file whose resolved path is below a directory.
 fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
     let gone = |why: Errno| match why {
         Errno::ELOOP | Errno::ENOTDIR => "it became a symbolic link while it was opened".to_owned(),
@@ -199,7 +199,7 @@ fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
         at = openat(&at, part, DIR | OFlag::O_NOFOLLOW, Mode::empty()).map_err(gone)?;
         check(&at, Path::new(part))?;
     }
-    // A FIFO must not be waited for, and a terminal must not become the agent's.
+    // Opening must not wait for a FIFO, and must not make a terminal the agent's.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = File::from(openat(&at, name, flags, Mode::empty()).map_err(gone)?);
     let about = file.metadata().map_err(|why| why.to_string())?;

@@ -1,6 +1,6 @@
-//! Services, through the manager that the host has. One file a manager; this one picks.
+//! Services, through the host's service managers. One file per manager; this module picks one.
 //!
-//! Never runs a program, never starts anything by itself: what is started is what an undo names.
+//! Never runs a program, and never starts a service by itself: only an undo does.
 
 pub mod doctor;
 mod pick;
@@ -19,7 +19,7 @@ pub use pick::pick;
 
 use crate::host::{Host, process::Name};
 
-/// A service as its manager names it.
+/// A service, identified by its manager's name for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// Its manager; never `Auto`.
@@ -29,19 +29,19 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Its name for people: without the folder.
+    /// Returns its name for people: without the folder.
     #[must_use]
     pub fn name(&self) -> &str {
         self.id.rsplit('/').next().unwrap_or(&self.id)
     }
 
-    /// The key under which snapshots and claims know it, such as `unit:runit/checkout`.
+    /// Returns the key in snapshots and claims, such as `unit:runit/checkout`.
     #[must_use]
     pub fn key(&self) -> String {
         format!("unit:{}/{}", self.manager, self.name())
     }
 
-    /// The claim on it alone.
+    /// Returns the claim on it alone.
     #[must_use]
     pub fn claim(&self) -> Claim {
         Claim { what: self.key(), shared: false }
@@ -54,23 +54,23 @@ impl fmt::Display for Unit {
     }
 }
 
-/// What a service is doing.
+/// The activity of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// It runs.
+    /// It is up.
     Up,
-    /// It does not run.
+    /// It is down.
     Down,
-    /// It ended in a way that its manager calls a failure, and does not run.
+    /// It ended in a way that its manager calls a failure, and is down.
     Failed,
-    /// On its way up.
+    /// It is starting.
     Starting,
-    /// On its way down (`finish`, TERM sent).
+    /// It is stopping (`finish`, TERM sent).
     Stopping,
 }
 
 impl Phase {
-    /// The word, as in snapshots.
+    /// Returns the word in snapshots.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -89,32 +89,32 @@ impl Phase {
     }
 }
 
-/// How a service is.
+/// The state of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// What it is doing.
+    /// Its activity.
     pub phase: Phase,
-    /// Whether its manager means to have it up.
+    /// Whether its manager wants it up.
     pub wanted_up: bool,
-    /// The main process, where there is one.
+    /// The main process, if there is one.
     pub main: Option<i32>,
-    /// Which run of it this is, by a name that no other run has; nothing where none lives or the manager does not tell.
+    /// The id of its present run, which no other run has; `None` if it is down or the manager has no such id.
     pub run: Option<String>,
-    /// Nothing is under way that ends or changes this: no job waits, nothing was told to end, and what runs lives.
+    /// Whether nothing is about to change this: no job is queued, nothing was told to end, and its processes live.
     pub settled: bool,
-    /// Changes when somebody acts on it through its manager; what it shows differs by manager.
+    /// Changes when somebody acts on it through its manager; the contents differ by manager.
     pub mark: String,
 }
 
 impl State {
-    /// Whether it is up to stay, in another run than one that was told to end.
+    /// Whether it is up to stay, in a run other than one that was told to end.
     #[must_use]
     pub fn is_back(&self, told: Option<&str>) -> bool {
         let another = told.is_none_or(|told| self.run.as_deref() != Some(told));
         self.phase == Phase::Up && self.wanted_up && self.settled && another
     }
 
-    /// For messages.
+    /// Describes it for messages.
     #[must_use]
     pub fn sentence(&self) -> String {
         let wanted = if self.wanted_up { "up" } else { "down" };
@@ -125,121 +125,121 @@ impl State {
     }
 }
 
-/// What people should know about a service before it is harmed.
+/// Facts about a service that people should know before it is harmed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
-    /// Why it cannot be stopped and started again, where it cannot.
+    /// The reason why it cannot be stopped and started again; `None` if it can.
     pub not_stoppable: Option<String>,
-    /// Other units that go down with it and that are up now.
+    /// Other units that are up and go down with it.
     pub dependents: Vec<Unit>,
-    /// Worth saying: what would start it again by itself, for one.
+    /// Notes, such as units that would start it again by themselves.
     pub notes: Vec<String>,
 }
 
-/// Something about a service could not be done.
+/// An operation on a service failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The name cannot be one.
+    /// The name is not valid.
     #[error("`{service}` cannot be the name of a {manager} service: {why}")]
     Name {
         /// The name.
         service: String,
-        /// Of which manager.
+        /// The manager.
         manager: ServiceManager,
-        /// What is wrong with it.
+        /// The problem.
         why: &'static str,
     },
-    /// The manager does not know it (any more).
+    /// The manager does not know it, or no longer.
     #[error("there is no service `{service}` in {looked}")]
     Unknown {
         /// The name.
         service: String,
-        /// Where was looked.
+        /// The places that were searched.
         looked: String,
     },
-    /// The manager cannot be spoken to. May pass.
+    /// The manager does not answer. May be temporary.
     #[error("cannot speak to {manager}: {why}")]
     Unreachable {
-        /// Which.
+        /// The manager.
         manager: ServiceManager,
-        /// What was tried and what is wrong.
+        /// The attempt and the error.
         why: String,
     },
-    /// It was asked for and did not come about in time. May still come.
+    /// The operation did not complete in time. It may complete later.
     #[error("{what} took longer than {}; it is {seen}", humantime::format_duration(*.after))]
     Late {
-        /// What was asked.
+        /// The operation.
         what: String,
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
-        /// How the service is now.
+        /// The present state of the service.
         seen: String,
     },
-    /// It was asked for, and is no longer wanted before it came about.
+    /// The operation was called off before it completed.
     #[error("{what} was called off; it is {seen}")]
     CalledOff {
         /// The operation that was called off.
         what: String,
-        /// How the service is now.
+        /// The present state of the service.
         seen: String,
     },
     /// The manager refused, or something could not be read.
     #[error("cannot {what}: {why}")]
     Failed {
-        /// What was tried, on what.
+        /// The attempt and its object.
         what: String,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
 }
 
 impl ServiceError {
-    /// A stop that nobody wants any more.
+    /// Makes the error for a stop that was called off.
     fn stop_called_off(unit: &Unit, now: &State) -> Self {
         Self::CalledOff { what: format!("stopping {}", unit.id), seen: now.sentence() }
     }
 
-    /// Whether the same may go well later.
+    /// Whether a later try may succeed.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Late { .. } | Self::Failed { .. })
     }
 }
 
-/// What is asked of a service manager. Every call that waits gives up after `at_most`.
+/// A service manager. Every call that waits gives up after `at_most`.
 pub trait Manager {
-    /// Looks it up by the name that people use. `None`: this manager does not know it.
+    /// Finds a service by the name that people use; `None` if this manager does not know it.
     ///
     /// # Errors
-    /// The name cannot be one, or the manager could not be asked.
+    /// The name is not valid, or the manager could not be asked.
     fn find(&self, service: &str) -> Result<Option<Unit>, ServiceError>;
 
-    /// How it is.
+    /// Returns its state.
     ///
     /// # Errors
     /// It is gone ([`ServiceError::Unknown`]), or its state could not be read.
     fn state(&self, unit: &Unit) -> Result<State, ServiceError>;
 
-    /// What people should know about it.
+    /// Returns facts that people should know before it is harmed.
     ///
     /// # Errors
     /// It could not be read.
     fn about(&self, unit: &Unit) -> Result<About, ServiceError>;
 
-    /// Whether the manager brings it back when a signal has ended it, as a sentence.
+    /// Returns a sentence on whether the manager restarts it after a signal has ended it.
     ///
     /// # Errors
     /// It could not be read.
     fn comeback(&self, unit: &Unit, signal: Signal) -> Result<String, ServiceError>;
 
-    /// All its processes.
+    /// Returns all its processes.
     ///
     /// # Errors
     /// They could not be read.
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError>;
 
-    /// The control group that is its alone, as a path from the root of the hierarchy, where the manager makes one for
-    /// it and it is up.
+    /// Returns the control group that it has alone, as a path from the root of the hierarchy, if the manager makes one
+    /// for it and it is up.
     ///
     /// # Errors
     /// It could not be read.
@@ -247,7 +247,7 @@ pub trait Manager {
         Ok(None)
     }
 
-    /// Stops it and waits until it is down, or until that is called off.
+    /// Stops it and waits until it is down, or until this is called off.
     ///
     /// # Errors
     /// It is not down.
@@ -269,18 +269,18 @@ pub trait Manager {
         false
     }
 
-    /// Whether the run that there is now was told to end, and will.
+    /// Whether the present run was told to end, and will.
     fn is_leaving(&self, state: &State) -> bool {
         state.phase == Phase::Stopping
     }
 
-    /// Restarts it, and waits until the main process that it has now has ended.
+    /// Restarts it, and waits until its present main process has ended.
     ///
     /// # Errors
     /// It was not restarted.
     fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
 
-    /// What would be started with it, because it cannot be without.
+    /// Returns the services that would be started with it, because it requires them.
     ///
     /// # Errors
     /// It could not be read.
@@ -288,19 +288,19 @@ pub trait Manager {
         Ok(Vec::new())
     }
 
-    /// Asks the manager not to forget what the marks of a service are made of while it is down. To be called before it
-    /// is stopped; lasts until [`Manager::forget`], at most as long as this process.
+    /// Asks the manager to keep the values from which a service's marks are made, while it is down. Call this before it
+    /// is stopped; lasts until [`Manager::forget`], or until this process ends.
     ///
     /// # Errors
-    /// The manager refused; what others do to the service may then go unnoticed.
+    /// The manager refused; actions of others on the service may go unnoticed then.
     fn remember(&self, _unit: &Unit) -> Result<(), ServiceError> {
         Ok(())
     }
 
-    /// The marks of that service are no longer of interest.
+    /// Ends [`Manager::keep`] for a service.
     fn forget(&self, _unit: &Unit) {}
 
-    /// Of a service that is down: what somebody else did to it since it had that mark, or nothing.
+    /// Returns what somebody else did to a stopped service since it had that mark; `None` if nothing.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
 
     /// Returns a mark for the time in which a start that we asked for may still be running. By
@@ -309,17 +309,17 @@ pub trait Manager {
         mark.to_owned()
     }
 
-    /// Every service, with its state; those that are down may be left out where the manager forgets them.
+    /// Returns every service with its state. Stopped ones may be left out if the manager forgets them.
     ///
     /// # Errors
     /// They could not be listed.
     fn list(&self) -> Result<Vec<(Unit, Phase, bool)>, ServiceError>;
 
-    /// Where it looks, for messages.
+    /// Returns the places that it searches, for messages.
     fn looked(&self) -> String;
 }
 
-/// The manager of that name; `None` where this host does not have it (and for `Auto`).
+/// Returns the manager of that name; `None` if this host does not have it (and for `Auto`).
 #[must_use]
 pub fn manager(host: &Host, which: ServiceManager) -> Option<Box<dyn Manager>> {
     match which {
@@ -331,7 +331,7 @@ pub fn manager(host: &Host, which: ServiceManager) -> Option<Box<dyn Manager>> {
     }
 }
 
-/// All managers that this host has.
+/// Returns all managers that this host has.
 pub(crate) fn managers(host: &Host) -> Vec<(ServiceManager, Box<dyn Manager>)> {
     [ServiceManager::Runit, ServiceManager::Systemd]
         .into_iter()
@@ -339,7 +339,7 @@ pub(crate) fn managers(host: &Host) -> Vec<(ServiceManager, Box<dyn Manager>)> {
         .collect()
 }
 
-/// The first service of those wanted by name that one of some processes belongs to.
+/// Returns the first of the named services to which one of the processes belongs.
 ///
 /// # Errors
 /// The services, or the processes of one, could not be listed.

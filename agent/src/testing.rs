@@ -1,6 +1,6 @@
-//! For tests only: bodies that run in fresh namespaces, hosts of namespaces joined by links, all over netlink.
+//! For tests only: bodies that run in fresh namespaces, and hosts of namespaces joined by links, all over netlink.
 //!
-//! Works as root and as a user who may make namespaces; where neither is possible it says `skipped: why` on stderr.
+//! Works as root and as a user who may make namespaces; otherwise it prints `skipped: why` on stderr.
 //! Never touches the namespaces that the tests were started in.
 
 mod link;
@@ -29,7 +29,7 @@ use nix::{
 use crate::host::{Host, Paths};
 
 const SANDBOX: &str = "FIREDRILL_TEST_SANDBOX";
-/// What the kernel says where a user may not make namespaces: by policy, by limit, or because it has none.
+/// The errors of a kernel in which a user may not make namespaces: by policy, by limit, or because it has none.
 const NOT_ALLOWED: [i32; 4] = [libc::EPERM, libc::EACCES, libc::ENOSPC, libc::EINVAL];
 const ROLE: &str = "FIREDRILL_TEST_ROLE";
 
@@ -37,7 +37,7 @@ const ROLE: &str = "FIREDRILL_TEST_ROLE";
 /// up. `test` is the test's full name, as the harness prints it; [`crate::sandboxed`] writes it.
 ///
 /// # Panics
-/// The body did, or its process could not be started.
+/// The body panicked, or its process could not be started.
 pub fn sandboxed(test: &str, body: impl FnOnce()) {
     if std::env::var(SANDBOX).is_ok_and(|inside| inside == test) {
         Netns::current().settle();
@@ -46,13 +46,13 @@ pub fn sandboxed(test: &str, body: impl FnOnce()) {
     }
     let mut command = again(test, None);
     let maps = (format!("0 {} 1", getuid()), format!("0 {} 1", getgid()));
-    // SAFETY: between fork and exec this makes system calls only; what it formats was formatted before.
+    // SAFETY: between fork and exec this makes system calls only; its texts were formatted before.
     unsafe {
         command.pre_exec(move || separate(&maps.0, &maps.1));
     }
     match command.stdout(Stdio::piped()).stderr(Stdio::piped()).output() {
         Ok(output) if output.status.success() => {
-            // What the body skipped should be seen although it passed.
+            // A skip in the body should be visible although the test passed.
             for line in
                 String::from_utf8_lossy(&output.stderr).lines().filter(|line| line.contains("skipped: "))
             {
@@ -72,12 +72,12 @@ pub fn sandboxed(test: &str, body: impl FnOnce()) {
     }
 }
 
-/// Says on stderr, past the harness, that something was not tested.
+/// Reports on stderr, past the harness, that something was not tested.
 pub fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "skipped: {why}");
 }
 
-/// A test whose body runs in [`sandboxed`] namespaces.
+/// Defines a test whose body runs in [`sandboxed`] namespaces.
 #[macro_export]
 macro_rules! sandboxed {
     ($(#[$attr:meta])* fn $name:ident() $body:block) => {
@@ -91,13 +91,13 @@ macro_rules! sandboxed {
     };
 }
 
-/// The part that this process has to play in a test that starts itself again.
+/// Returns the role that this process has in a test that starts itself again.
 #[must_use]
 pub fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
 
-/// Starts the running test again, in the same namespaces, in a part of its own; its standard output is a pipe.
+/// Starts the running test again, in the same namespaces, in another role; its standard output is a pipe.
 ///
 /// # Panics
 /// It could not be started.
@@ -129,7 +129,8 @@ fn separate(uid_map: &str, gid_map: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves this process, which must have one thread, to a fresh network namespace, and to a user namespace where it is not root.
+/// Moves this process, which must have one thread, to a fresh network namespace, and to a user namespace if it is not
+/// root.
 ///
 /// # Errors
 /// This user may not make namespaces here.
@@ -137,10 +138,10 @@ pub fn leave() -> io::Result<()> {
     leave_for(CloneFlags::CLONE_NEWNET)
 }
 
-/// Removes a directory in which live processes may be making files. They find it gone at once, not emptied file by file.
+/// Removes a directory in which live processes may be making files. It disappears at once, not file by file.
 ///
 /// # Errors
-/// It is not there, or may not be removed.
+/// It does not exist, or may not be removed.
 pub fn remove_live_dir(dir: &std::path::Path) -> io::Result<()> {
     let gone = dir.with_extension("gone");
     std::fs::rename(dir, &gone)?;
@@ -167,16 +168,16 @@ pub fn leave_for(namespaces: CloneFlags) -> io::Result<()> {
 pub struct Netns(OwnedFd);
 
 impl Netns {
-    /// The one that the calling thread is in.
+    /// Returns the namespace of the calling thread.
     ///
     /// # Panics
-    /// `/proc` is not there.
+    /// `/proc` is not mounted.
     #[must_use]
     pub fn current() -> Self {
         Self(File::open("/proc/thread-self/ns/net").expect("/proc is there").into())
     }
 
-    /// A fresh one, with loopback up.
+    /// Makes a fresh one, with loopback up.
     ///
     /// # Panics
     /// It cannot be made.
@@ -192,7 +193,8 @@ impl Netns {
         fresh
     }
 
-    /// Loopback up, and addresses good at once: the search for duplicates would change the host for a second or two.
+    /// Sets loopback up, and makes addresses usable at once: duplicate address detection would change the host for a
+    /// second or two.
     pub fn settle(&self) {
         up(self, "lo");
         for which in ["default", "all"] {
@@ -201,10 +203,10 @@ impl Netns {
         }
     }
 
-    /// Runs something in it, on a thread of its own. Sockets that are made there stay there.
+    /// Runs a closure in it, on a thread of its own. Sockets that it opens stay in the namespace.
     ///
     /// # Panics
-    /// It did.
+    /// The closure panicked.
     pub fn run<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
@@ -218,7 +220,7 @@ impl Netns {
         })
     }
 
-    /// Its descriptor.
+    /// Returns its descriptor.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -233,10 +235,10 @@ pub fn host(below: &std::path::Path) -> Host {
     Host::new("under-test", paths, firedrill_wire::DEFAULT_PORT, vec![22])
 }
 
-/// Waits until something is so, at most ten seconds.
+/// Waits until a condition holds, at most ten seconds.
 ///
 /// # Panics
-/// It did not become so.
+/// The condition did not hold in time.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {

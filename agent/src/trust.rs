@@ -1,6 +1,7 @@
-//! For `doctor`: the host's certificate, its authorities, its revocation list and its policy, with ages and ends.
+//! Findings for `doctor`: the host's certificate, its authorities, its revocation list and its policy, with their
+//! dates.
 //!
-//! Reads the files as they are now. Never decides whether somebody is let in: the link's server does.
+//! Reads the files as they are now. Never decides whether somebody is let in: the server does.
 
 use std::{
     fs,
@@ -45,7 +46,7 @@ fn finding(what: &str, grade: Grade, detail: String, hint: String) -> Finding {
 
 type Read<T> = Result<Vec<T>, (Grade, String)>;
 
-/// Reads all of a kind from a file; a file that is not there is missing, any other that cannot be used is bad.
+/// Reads all objects of a kind from a file. An absent file is graded missing, any other unusable one bad.
 fn read<T>(path: &Path, parse: fn(&[u8]) -> Option<Vec<T>>) -> Read<T> {
     let bytes = fs::read(path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -88,7 +89,7 @@ fn times(from: SystemTime, until: Option<SystemTime>, now: SystemTime) -> (Grade
     }
 }
 
-/// The advice, where something is to be done.
+/// Returns the advice if something has to be done.
 fn hint(grade: Grade, advice: &str) -> String {
     if grade == Grade::Good { String::new() } else { advice.to_owned() }
 }
@@ -125,7 +126,7 @@ fn own(
     finding(what, grade, detail, hint(grade, RENEW))
 }
 
-/// Whether one of the authorities vouches for a host's certificate.
+/// Whether one of the authorities signed a host's certificate.
 fn is_of(
     leaf: &CertificateDer<'_>,
     between: &[CertificateDer<'_>],
@@ -284,7 +285,7 @@ mod tests {
     }
 
     fn in_days(days: i64) -> SystemTime {
-        // Half a day more, so that no count of days is just over.
+        // Half a day more, so that no count of days is at its edge.
         let distance = DAY * u32::try_from(days.abs()).unwrap();
         let half = SystemTime::now() + DAY / 2;
         if days < 0 { half - distance } else { half + distance }

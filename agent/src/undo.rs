@@ -1,7 +1,8 @@
-//! The closed set of ways to put one thing back. Data: journaled before the effect, carried out by whoever is left.
+//! The closed set of undo actions. They are data: journaled before the effect, and carried out by any process that is
+//! left.
 //!
-//! Each is idempotent and checked: absent is success; unreadable is an error. None starts what was down before, or
-//! what an administrator stopped meanwhile.
+//! Each is idempotent and verified: absent is success; unreadable is an error. None starts a service that was down
+//! before, or that an administrator stopped meanwhile.
 
 pub mod chains;
 pub mod ifb;
@@ -24,7 +25,7 @@ use crate::host::{
     nft::expr::Family,
 };
 
-/// How to put one thing back.
+/// An undo action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Undo {
@@ -39,15 +40,15 @@ pub enum Undo {
         injection: firedrill_wire::InjectionId,
         /// The table that they are in.
         table: Table,
-        /// The programs, by the beginning of the name of the IPv4 one.
+        /// The programs, by the prefix of the IPv4 one's name.
         program: String,
-        /// In whose tables there may be some. A journal that does not say is about both: too much is looked at rather
-        /// than too little put back.
+        /// The address families whose tables may have them. A journal without this field means both, since too much
+        /// effort is better than too little undone.
         #[serde(default = "both")]
         families: Vec<Family>,
     },
-    /// Remove the interfaces through which packets took a detour. They have no effect without the table that sends to
-    /// them.
+    /// Remove the interfaces through which packets took a detour. They have no effect without the table that redirects
+    /// to them.
     #[serde(rename = "remove-lines")]
     RemoveIfbs {
         /// The prefix of their names.
@@ -55,19 +56,19 @@ pub enum Undo {
         /// Maximum time to wait until the packets in them have left.
         patience: firedrill_wire::Span,
     },
-    /// Stop a queue of packets; what it holds is sent at once. It ends by itself with the process that works on it.
+    /// Stop a queue of packets and send the packets that it holds. It also ends with the process that serves it.
     StopQueue {
         /// Its number.
         number: u16,
     },
-    /// Reset no more connections. It ends by itself with the process that does it.
+    /// Stop resetting connections. This also ends with the process that does it.
     StopResets {
-        /// The injection that they are made for.
+        /// The injection for which they are reset.
         injection: firedrill_wire::InjectionId,
     },
-    /// Set an interface up, and put back what the kernel forgot when it went down.
+    /// Set an interface up, and restore the entries that the kernel deleted when it went down.
     RaiseLink {
-        /// What it was, and what it had.
+        /// The state of the interface before.
         was: crate::host::link::link_state::LinkState,
     },
     /// Start a service that was up before and that we stopped.
@@ -76,39 +77,39 @@ pub enum Undo {
         manager: firedrill_wire::fault::ServiceManager,
         /// The unit, or the absolute path of the service directory.
         unit: String,
-        /// A mark that the manager set when *we* stopped it (a time stamp, say). Another mark now: somebody else acted
-        /// since.
+        /// A mark that the manager set when *we* stopped it, such as a time stamp. If the mark differs now, somebody
+        /// else has acted since.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stopped_mark: Option<String>,
     },
-    /// Continue a process that we stopped. Gone, or another with the same pid: nothing to do.
+    /// Continue a process that we stopped. If it is gone, or another process has its pid, nothing is done.
     ContinueProcess {
         /// Its pid.
         pid: i32,
-        /// When it started, in clock ticks after boot (`/proc/PID/stat`, field 22).
+        /// Its start time, in clock ticks after boot (`/proc/PID/stat`, field 22).
         start_ticks: u64,
     },
 }
 
-/// How putting one thing back went.
+/// The result of an undo action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// What was done, or found to be done already.
+    /// The actions that were done, or had been done already.
     pub detail: String,
-    /// Changes by others meanwhile. An entry for an object that is left to them begins with the object's name in claims:
-    /// see [`Undone::left`].
+    /// Changes by others meanwhile. An entry for an object that is left to them begins with the object's name in
+    /// claims: see [`Undone::left`].
     pub foreign: Vec<String>,
 }
 
 impl Undone {
-    /// Leaves an object as somebody else wants it since. What `claim` names is no longer this run's.
+    /// Leaves an object as somebody else has set it since. The object of `claim` no longer belongs to this run.
     #[must_use]
     pub fn left(claim: &str, detail: String, why: &str) -> Self {
         Self { foreign: vec![format!("{claim}: {detail}: {why}")], detail }
     }
 }
 
-/// Whether one of these says that what a claim names was left to somebody else.
+/// Whether one of these entries says that the claimed object was left to somebody else.
 #[must_use]
 pub fn is_left(claim: &Claim, foreign: &[String]) -> bool {
     foreign
@@ -116,15 +117,15 @@ pub fn is_left(claim: &Claim, foreign: &[String]) -> bool {
         .any(|text| text.strip_prefix(claim.what.as_str()).is_some_and(|rest| rest.starts_with(": ")))
 }
 
-/// It could not be put back.
+/// An undo action failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}; by hand: {by_hand}")]
 pub struct UndoError {
-    /// What was tried, on what, and what went wrong.
+    /// The attempt, its object, and the error.
     pub what: String,
-    /// How a person can do it.
+    /// The command by which a person can do it.
     pub by_hand: String,
-    /// Whether the same may go well later (a bus that is down for a moment).
+    /// Whether a later try may succeed (a bus that is down for a moment).
     pub passing: bool,
 }
 
@@ -133,7 +134,7 @@ fn both() -> Vec<Family> {
 }
 
 impl Undo {
-    /// Whether a reboot has put it back already: what only lives in the kernel or in a process.
+    /// Whether a reboot undoes it, because the effect is only in the kernel or in a process.
     #[must_use]
     pub const fn ends_with_boot(&self) -> bool {
         match self {
@@ -148,8 +149,8 @@ impl Undo {
         }
     }
 
-    /// Whether what it takes away may be there before the start: [`Inject::stage`](crate::fault::Inject::stage) makes
-    /// it.
+    /// Whether it removes objects that may exist before the start, because
+    /// [`Inject::stage`](crate::fault::Inject::stage) makes them.
     #[must_use]
     pub const fn takes_away_staged(&self) -> bool {
         match self {
@@ -164,7 +165,7 @@ impl Undo {
         }
     }
 
-    /// What it does, as a sentence for plans.
+    /// Describes it as a sentence, for plans.
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
@@ -206,10 +207,10 @@ impl Undo {
         }
     }
 
-    /// Puts it back.
+    /// Carries it out.
     ///
     /// # Errors
-    /// It is not back, or that could not be read.
+    /// It failed, or its result could not be verified.
     pub fn apply(&self, host: &Host) -> Result<Undone, UndoError> {
         match self {
             Self::DeleteNftTable { table } => nft::apply(host, table),

@@ -21,11 +21,11 @@ const BURST: f64 = 600.0;
 /// Number of further requests that are recorded each second after that.
 const REFILL: f64 = 0.1;
 
-/// Name, request, run and result: requests that agree in all of them are of one kind.
+/// Name, request, run and result; requests that agree in all of them are of one kind.
 type Kind = (String, String, String, String);
 
-/// The key of a bucket: the name, and whether the request was refused, so that refusals take nothing from what was done. The
-/// empty name stands for all names beyond the maximum.
+/// The key of a bucket: the name, and whether the request was refused, so that refusals take no room from accepted
+/// requests. The empty name stands for all names beyond the maximum.
 type BucketKey = (String, bool);
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Seen {
 struct Bucket {
     left: f64,
     at: Instant,
-    /// Number of requests that were kept out.
+    /// Number of requests that were not recorded.
     more: u64,
 }
 
@@ -63,7 +63,7 @@ impl Bucket {
         self.at = now;
     }
 
-    /// Takes a token. Without one the request is counted.
+    /// Takes a token. Without one the request is only counted.
     fn take(&mut self, now: Instant) -> bool {
         self.refill(now);
         if self.left < 1.0 {
@@ -75,7 +75,7 @@ impl Bucket {
     }
 }
 
-/// Requests of the last minutes, by kind, and the buckets of those who made them.
+/// The requests of the last minutes, by kind, and the buckets of their callers.
 #[derive(Debug, Default)]
 pub(super) struct Limit {
     kinds: HashMap<Kind, Seen>,
@@ -102,7 +102,7 @@ impl Limit {
         }
         let key = self.bucket_key(&request, now);
         let bucket = self.buckets.entry(key.clone()).or_insert_with(|| Bucket::full(now));
-        // Before the kind is noted: a request that is kept out must not keep the next one of its kind out as well.
+        // Before the kind is noted: a request that is not recorded must not suppress the next one of its kind as well.
         if !bucket.take(now) {
             return None;
         }
@@ -117,7 +117,7 @@ impl Limit {
         Some(request)
     }
 
-    /// The bucket that a request takes from. Full buckets are forgotten first: a new one is full too.
+    /// Returns the bucket for a request. Full buckets are forgotten first, because a new one is full too.
     fn bucket_key(&mut self, request: &Request, now: Instant) -> BucketKey {
         let refused = request.outcome == Outcome::Refused;
         let own = (request.who.clone(), refused);
@@ -134,7 +134,8 @@ impl Limit {
         if are_many(&self.buckets) { (String::new(), refused) } else { own }
     }
 
-    /// Makes room: forgets the kinds whose window is over, or all if none is. The buckets take over their counts.
+    /// Makes room: forgets the kinds whose window is over, or all if there are none. The buckets take over their
+    /// counts.
     fn forget(&mut self, now: Instant) {
         let some_are_over = self.kinds.values().any(|seen| seen.is_over(now));
         for (_, seen) in self.kinds.extract_if(|_, seen| !some_are_over || seen.is_over(now)) {

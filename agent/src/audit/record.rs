@@ -12,35 +12,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::Caller;
 
-/// The longest detail, in characters: a request must not fill the files by itself.
+/// Maximum length of a detail, in characters, so that one request cannot fill the files.
 const DETAIL_MOST: usize = 500;
 
-/// One line of the files.
+/// An entry of the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
-    /// Somebody asked for something.
+    /// A request.
     Request(Request),
-    /// Something happened to an injection, a halt or the agent.
+    /// An event of an injection, a halt or the agent.
     Event(AgentEvent),
 }
 
 /// A request that could harm or heal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// When it was answered, microseconds since 1970 UTC.
+    /// The time of the answer, in microseconds since 1970 UTC.
     pub wall_us: u64,
-    /// The certificate's name; `root@HOST` for whoever is root on the host.
+    /// The certificate's name; `root@HOST` for root on the host.
     pub who: String,
     /// The certificate's serial number in hexadecimal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
-    /// The address that it came from.
+    /// The address of the caller.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub from: String,
     /// The operation: `prepare`, `arm`, `renew`, `probes`, `stop-probes`, `exchange`, `undo`, `release`, `connect`.
     pub what: String,
-    /// The run that it was for.
+    /// The run of the request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
     /// The result.
@@ -48,7 +48,7 @@ pub struct Request {
     /// The code of a refusal, as the caller got it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
-    /// More about it, for people.
+    /// Details, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
     /// Number of similar requests since the previous record that were not recorded.
@@ -65,9 +65,9 @@ const fn is_none(count: &u64) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was done.
+    /// It was accepted and done.
     Accepted,
-    /// It was not done.
+    /// It was refused or failed.
     Refused,
 }
 
@@ -83,7 +83,7 @@ impl Outcome {
 }
 
 impl Request {
-    /// A request that was done, now.
+    /// Makes an accepted request, with the present time.
     #[must_use]
     pub fn accepted(who: &str, what: &str) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Request {
         }
     }
 
-    /// Returns a request of a caller that was done, now.
+    /// Makes an accepted request of a caller, with the present time.
     #[must_use]
     pub fn by(caller: &Caller, what: &str) -> Self {
         let certificate =
@@ -122,7 +122,7 @@ impl Request {
 }
 
 impl Entry {
-    /// When, microseconds since 1970 UTC.
+    /// Returns its time, in microseconds since 1970 UTC.
     #[must_use]
     pub const fn wall_us(&self) -> u64 {
         match self {
@@ -131,7 +131,7 @@ impl Entry {
         }
     }
 
-    /// The run that it is about; empty where it is about none.
+    /// Returns its run; empty if there is none.
     #[must_use]
     pub fn run(&self) -> &str {
         match self {
@@ -148,7 +148,7 @@ impl Entry {
         }
     }
 
-    /// The person that it is about; empty where it is about none.
+    /// Returns its person; empty if there is none.
     #[must_use]
     pub fn who(&self) -> &str {
         match self {
@@ -203,7 +203,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// Describes an undo in one line: what was asked, and what was put back.
+/// Describes an undo in one line: the request, and the injections that were undone.
 #[must_use]
 pub fn undone(undo: &Undo, answer: &UndoAnswer) -> String {
     let scope = match &undo.scope {
@@ -262,7 +262,7 @@ fn why(reason: &HealReason) -> String {
     }
 }
 
-/// A unit variant's name as it is written, with spaces.
+/// Returns a unit variant's name as it is serialized, with spaces.
 fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word.replace('-', " "),

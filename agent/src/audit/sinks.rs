@@ -1,4 +1,4 @@
-//! To journald by its native protocol, or to syslog where there is no journald. Never waits, never fails.
+//! Sends requests to journald by its native protocol, or to syslog if there is no journald. Never waits, never fails.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use super::record::{Outcome, Request};
 
 /// The id of all audit records in journald: `journalctl MESSAGE_ID=5d7f4b6c0e6a4f0d9c1a8a2b3f4e5d6c`.
 const MESSAGE_ID: &str = "5d7f4b6c0e6a4f0d9c1a8a2b3f4e5d6c";
-/// Syslog's facility for what concerns security.
+/// Syslog's facility for security messages.
 const AUTHPRIV: u8 = 10;
 const WARNING: u8 = 4;
 const NOTICE: u8 = 5;
@@ -53,7 +53,7 @@ const fn priority(outcome: Outcome) -> u8 {
     }
 }
 
-/// `systemd.journal-fields(7)`: a field a line. No value has a line break.
+/// Formats `systemd.journal-fields(7)`: one field per line. No value has a line break.
 fn fields(request: &Request) -> String {
     let more = request.more.to_string();
     let priority = priority(request.outcome).to_string();
@@ -82,7 +82,7 @@ fn fields(request: &Request) -> String {
     text
 }
 
-/// A line of syslog, whose fields can be told apart.
+/// Formats a line for syslog with separable fields.
 fn line(request: &Request) -> String {
     let all = [
         ("who", &request.who),

@@ -1,5 +1,5 @@
-//! The files: a line of JSON each entry, in two series that are rotated and bounded, so that refused requests never
-//! push out what was done. Reading passes over what is damaged.
+//! The files: one line of JSON per entry, in two series that are rotated and bounded, so that refused requests never
+//! displace accepted ones. Readers skip damaged lines.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,7 +19,7 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 struct Series {
     name: &'static str,
-    /// A file is not longer than this, in bytes.
+    /// Maximum length of a file, in bytes.
     file_most: u64,
     /// Maximum number of older files.
     older: u32,
@@ -38,7 +38,7 @@ impl Series {
         }
     }
 
-    /// A file; 0 is the newest.
+    /// Returns the path of a file; 0 is the newest.
     fn file(self, folder: &Path, age: u32) -> PathBuf {
         folder.join(if age == 0 {
             format!("{}.jsonl", self.name)
@@ -47,7 +47,7 @@ impl Series {
         })
     }
 
-    /// Makes room for a new file; the oldest goes.
+    /// Makes room for a new file by deleting the oldest.
     fn rotate(self, folder: &Path) -> io::Result<()> {
         for age in (0..self.older).rev() {
             match fs::rename(self.file(folder, age), self.file(folder, age + 1)) {
@@ -63,9 +63,9 @@ impl Series {
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
-    /// The last append failed, and that was said.
+    /// Whether the last append failed, which was logged.
     failing: bool,
-    /// Whether the files are known to end with a line break: one that was cut off must not swallow the next line.
+    /// Whether the files are known to end with a line break: the next line must not be appended to one that was cut.
     whole: bool,
 }
 
@@ -74,7 +74,7 @@ impl Store {
         Self { folder: folder(state), failing: false, whole: false }
     }
 
-    /// Appends an entry. What cannot be written is lost, and said once.
+    /// Appends an entry. One that cannot be written is lost; the first loss is logged.
     pub(super) fn append(&mut self, entry: &Entry) {
         match self.try_append(entry) {
             Ok(()) => self.failing = false,
@@ -101,7 +101,7 @@ impl Store {
             }
             self.whole = true;
         }
-        // One write a line: others may append too. One that failed may have left half a line.
+        // One write per line, because other processes may append too. A failed one may have left half a line.
         open(&path, &self.folder)?.write_all(&line).inspect_err(|_| self.whole = false)
     }
 }
@@ -132,10 +132,10 @@ fn open(path: &Path, folder: &Path) -> io::Result<File> {
     }
 }
 
-/// All entries in order of time.
+/// Returns all entries in order of time.
 ///
 /// # Errors
-/// A file is there and cannot be read.
+/// A file exists and cannot be read.
 pub fn read(state: &Path) -> io::Result<Vec<Entry>> {
     let mut all = Vec::new();
     for series in [DONE, REFUSED] {
@@ -143,12 +143,12 @@ pub fn read(state: &Path) -> io::Result<Vec<Entry>> {
             all.extend(entries(&series.file(&folder(state), age))?);
         }
     }
-    // Stable: what one clock tick holds stays as it was written.
+    // Stable: entries of one clock tick stay in their order.
     all.sort_by_key(Entry::wall_us);
     Ok(all)
 }
 
-/// The number of the newest event that was copied, to go on from; 0 where none was.
+/// Returns the number of the newest event that was copied, to continue from; 0 if there is none.
 #[must_use]
 pub fn since_last_event(state: &Path) -> u64 {
     (0..=DONE.older)

@@ -80,9 +80,9 @@ fn without_journald_syslog_gets_a_line() {
 fn nobody_who_listens_and_no_disk_holds_anything_up() {
     let dir = tempfile::tempdir().unwrap();
     let sinks = Sinks { journald: dir.path().join("full"), syslog: dir.path().join("none") };
-    // It listens and never reads: its queue is full after some hundred.
+    // It listens and never reads, so its queue is full after some hundred messages.
     let _deaf = socket(&sinks.journald);
-    // The state directory is a file, so that nothing can be written.
+    // The state directory is a file, so nothing can be written.
     let state = dir.path().join("state");
     std::fs::write(&state, "").unwrap();
     let audit = Audit::with(&state, sinks);

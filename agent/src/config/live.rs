@@ -1,7 +1,7 @@
-//! The file while an agent runs: a policy that changed is used at once, for everything else the agent says that it is
-//! not used yet.
+//! The configuration's file while an agent runs. A changed policy applies at once; all other changes are reported as
+//! needing a restart.
 //!
-//! A file that cannot be used refuses harm, because nobody knows what it was meant to forbid. Healing never asks.
+//! An invalid file refuses harm, because nobody knows what it was meant to forbid. Healing never asks.
 
 use std::{
     io,
@@ -15,12 +15,12 @@ use firedrill_wire::api::{Finding, Grade, Problem};
 use super::{Config, ConfigError, Rules, rules::KEYS};
 use crate::fault::refuse;
 
-/// A file that was changed within that time may be half written: the policy from before counts too.
+/// A file that was changed within this time may be half written: the previous policy applies too.
 const SETTLED: Duration = Duration::from_secs(1);
 /// The advice for changed keys that only a restart applies.
 pub(super) const RESTART: &str = "restart the agent to use them";
 
-/// The configuration's file, read again whenever it is asked about.
+/// The configuration's file, which is checked for changes at each question.
 #[derive(Debug)]
 pub struct Live {
     file: PathBuf,
@@ -35,17 +35,17 @@ struct Now {
 }
 
 impl Live {
-    /// From what the agent started with.
+    /// Starts from the configuration with which the agent started.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let now = Now { text: config.text.clone(), rules: Arc::new(Rules::of(config)) };
         Self { file: config.file.clone(), started: config.text.clone(), now: Mutex::new(now) }
     }
 
-    /// The rules that must all allow what is asked: the file's, and for a second after a change those before.
+    /// Returns the rules that must all allow an act: the file's, and for a second after a change the previous ones.
     ///
     /// # Errors
-    /// The refusal: the file is there and cannot be used.
+    /// The refusal: the file exists and is invalid.
     pub fn rules(&self) -> Result<Vec<Arc<Rules>>, Problem> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let text = match std::fs::read_to_string(&self.file) {
@@ -91,7 +91,7 @@ impl Live {
         }
     }
 
-    /// For `doctor`: the file, and what it says about who may do what.
+    /// Returns the finding for `doctor` on the file: the acts and callers that it allows.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let mut all = vec![self.finding()];
@@ -99,7 +99,7 @@ impl Live {
         all
     }
 
-    /// For `doctor`: whether the file is used.
+    /// Returns the finding for `doctor` on whether the running agent uses the file.
     #[must_use]
     pub fn finding(&self) -> Finding {
         let file = self.file.display();
@@ -132,7 +132,7 @@ pub(super) fn finding(grade: Grade, detail: String, hint: String) -> Finding {
     Finding { what: "configuration".to_owned(), grade, detail, hint }
 }
 
-/// The keys in which two texts differ and that a running agent does not take.
+/// Returns the keys in which two texts differ and that a running agent does not apply.
 pub(super) fn unused(started: &str, now: &str) -> Vec<String> {
     let table = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
     let (started, now) = (table(started), table(now));
@@ -169,7 +169,7 @@ mod tests {
         write(&file, "[policy]\nmax_hold = \"10m\"\n", 60);
         let live = Live::new(&Config::load(&file).unwrap());
         assert_eq!(holds(&live), [Span::secs(600)]);
-        // An editor has cut the file and not yet written it: what held before holds on.
+        // An editor has truncated the file and not yet written it: the previous rules still apply.
         write(&file, "", 0);
         assert_eq!(holds(&live), [Span::secs(3600), Span::secs(600)]);
         write(&file, "[policy]\nmax_hold = \"1m\"\n", 2);

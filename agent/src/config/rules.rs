@@ -1,4 +1,4 @@
-//! The part of the configuration that says what is allowed on this host. A running agent uses changes of it at once.
+//! The part of the configuration that says what is allowed on this host. A running agent applies changes of it at once.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use firedrill_wire::{
 use super::Config;
 use crate::{policy::Policy, secrets::Secrets};
 
-/// The keys of the file that [`Rules`] are made of.
+/// The keys of the file that make up [`Rules`].
 pub(super) const KEYS: [&str; 3] = ["environment", "policy", "secrets"];
 
 /// The environment, the policy and the readable secrets of a host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
-    /// The environment that the host belongs to.
+    /// The environment to which the host belongs.
     pub environment: Option<String>,
-    /// The policy: who may do what.
+    /// The policy.
     pub policy: Policy,
     /// The files and variables that probes may read.
     pub secrets: Secrets,
@@ -38,7 +38,7 @@ impl Rules {
     /// Checks the values.
     ///
     /// # Errors
-    /// The text names the wrong value and says what would be right.
+    /// Names the invalid value and its valid range.
     pub(super) fn validate(&self) -> Result<(), String> {
         if let Some(name) = &self.environment {
             check_name(name).map_err(|error| {
@@ -49,7 +49,8 @@ impl Rules {
         self.policy.validate()
     }
 
-    /// For `doctor`: whether the host says its environment, and whether the directories of secrets are safe.
+    /// Returns the findings for `doctor`: whether the host names its environment, and whether the directories of
+    /// secrets are safe.
     #[must_use]
     pub fn findings(&self, file: &Path) -> Vec<Finding> {
         let mut all = vec![self.environment_finding(file)];

@@ -1,4 +1,4 @@
-//! A configuration for everything that heals, looks or releases: it always finds one, whatever became of the file.
+//! A configuration for healing, looking and releasing: one is always found, whatever the state of the file.
 
 use std::{
     fmt,
@@ -10,21 +10,21 @@ use firedrill_wire::api::{Finding, Grade};
 use super::{Config, ConfigError, LastGood, Places, Rules, live};
 use crate::local;
 
-/// A configuration that can be used, and what is wrong with the file.
+/// A usable configuration, and the file's problem.
 #[derive(Debug)]
 pub struct Usable {
     /// The configuration in the file, or, if the file is invalid, the host and the paths of the last good one.
     pub config: Config,
-    /// The last agent with this file had other paths, and may have left something there.
+    /// The paths of the last agent with this file, if they differ: it may have left something there.
     pub before: Option<Config>,
-    /// Why the file cannot be used.
+    /// The reason why the file is unusable.
     pub trouble: Option<Trouble>,
 }
 
-/// Why a file cannot be used, and what is used in its place.
+/// The reason why a file is unusable, and the replacement.
 #[derive(Debug)]
 pub struct Trouble {
-    /// Why.
+    /// The reason.
     pub error: ConfigError,
     instead: String,
 }
@@ -37,10 +37,10 @@ impl fmt::Display for Trouble {
 }
 
 impl Usable {
-    /// Reads a file. With `optional`, a file that does not exist says what is built in.
+    /// Reads a file. With `optional`, a missing file means the defaults.
     #[must_use]
     pub fn find(file: &Path, optional: bool) -> Self {
-        // The copies know the file by its whole path.
+        // The copies name the file by its whole path.
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let read = if optional && !file.exists() { Config::parse("", &file) } else { Config::load(&file) };
         let error = match read {
@@ -67,7 +67,7 @@ impl Usable {
         Self { config, before: None, trouble: Some(Trouble { error, instead }) }
     }
 
-    /// The configuration of the agent that lives, or the one that an agent would have now.
+    /// Returns the configuration of the running agent, or the one that an agent would start with now.
     #[must_use]
     pub fn of_whoever_lives(&self) -> &Config {
         match &self.before {
@@ -78,7 +78,7 @@ impl Usable {
         }
     }
 
-    /// For `doctor`: the file, and what it says about who may do what.
+    /// Returns the finding for `doctor` on the file: the acts and callers that it allows.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let mut all = vec![self.finding()];
@@ -88,7 +88,7 @@ impl Usable {
         all
     }
 
-    /// For `doctor`: whether the file can be used, and whether an agent that runs does use it.
+    /// Returns the finding for `doctor` on whether the file is valid, and whether the running agent uses it.
     #[must_use]
     pub fn finding(&self) -> Finding {
         let file = self.config.file.display();
@@ -108,7 +108,7 @@ impl Usable {
     }
 }
 
-/// The paths that can be read of a file that is wrong somewhere; the built-in ones for the rest.
+/// Returns the paths that can be read from an invalid file, and defaults for the rest.
 fn places_in(bytes: &[u8]) -> Places {
     let text = String::from_utf8_lossy(bytes);
     let (table, _) = toml::de::DeTable::parse_recoverable(&text);

@@ -1,4 +1,4 @@
-//! TCP handshakes, each on a thread of its own so that a slow one does not hold up the next.
+//! TCP handshakes, each on a thread of its own so that a slow one does not delay the next.
 
 use std::{
     io::ErrorKind,
@@ -11,7 +11,7 @@ use firedrill_wire::exchange::Exchange;
 
 use super::Answer;
 
-/// All handshakes; every connection is closed as soon as it is there.
+/// Makes all handshakes; every connection is closed once it is established.
 pub(super) fn all(ask: &Exchange, port: u16) -> Vec<Answer> {
     let to = SocketAddr::new(ask.to, port);
     let one = move |within| {

@@ -1,6 +1,6 @@
-//! ICMP echo requests over a raw socket, in one thread: sent when due, answers timed as they come.
+//! ICMP echo requests over a raw socket, in one thread: sent when due, answers timed as they arrive.
 //!
-//! Layouts: RFC 792 (echo is type 8, its answer 0), RFC 4443 (128 and 129). For ICMPv6 the kernel sums.
+//! Layouts: RFC 792 (echo is type 8, its answer 0), RFC 4443 (128 and 129). The kernel computes the checksum of ICMPv6.
 
 use std::{
     io,
@@ -26,10 +26,10 @@ use crate::host::queue::ip::checksum;
 
 const LENGTH: usize = 40;
 
-/// Tells exchanges of this process apart.
+/// Distinguishes exchanges of this process.
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// All echoes.
+/// Sends all echoes.
 pub(super) fn all(ask: &Exchange) -> io::Result<Vec<Answer>> {
     let socket = open(ask.to)?;
     #[expect(clippy::cast_possible_truncation, reason = "any 16 bits of it do")]
@@ -68,7 +68,7 @@ pub(super) fn all(ask: &Exchange) -> io::Result<Vec<Answer>> {
     }
 }
 
-/// A raw socket that gets what comes from that address only.
+/// Opens a raw socket that receives only from that address.
 fn open(to: IpAddr) -> io::Result<OwnedFd> {
     let (family, protocol) = match to {
         IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
@@ -81,7 +81,7 @@ fn open(to: IpAddr) -> io::Result<OwnedFd> {
 }
 
 fn wait(socket: &OwnedFd, at_most: Duration) -> io::Result<()> {
-    // Rounded up: a wait that ends too early would only turn in a circle.
+    // Rounded up, because a wait that ends too early would only be repeated.
     let timeout = at_most + Duration::from_micros(999);
     let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
     match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout) {
@@ -90,14 +90,14 @@ fn wait(socket: &OwnedFd, at_most: Duration) -> io::Result<()> {
     }
 }
 
-/// The next answer to one of ours, and when it was read.
+/// Returns the next answer to one of our requests, and when it was read.
 fn receive(socket: &OwnedFd, from: IpAddr, own: u16) -> Option<(u16, Instant)> {
     let mut room = [0; 256];
     loop {
         let length = recv(socket.as_raw_fd(), &mut room, MsgFlags::empty()).ok()?;
         let at = Instant::now();
         let packet = room.get(..length)?;
-        // Over IPv4 raw sockets give the IP header as well.
+        // Raw sockets over IPv4 include the IP header.
         let (icmp, answer) = match from {
             IpAddr::V4(_) => (packet.get(usize::from(packet.first()? & 15) * 4..)?, 0),
             IpAddr::V6(_) => (packet, 129),

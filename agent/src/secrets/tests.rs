@@ -69,7 +69,7 @@ fn authorities_lie_in_directories_of_their_own_and_are_never_sent() {
     let ca = place.at("authorities/ca.pem");
     assert!(place.secrets.file(ca.to_str().unwrap(), Use::Authorities).is_ok());
     place.refuses("authorities/ca.pem", "lets probes read files in");
-    // Many names in such directories are links to files of others of them.
+    // Many names in such directories are links to other files in them.
     symlink(place.at("authorities/ca.pem"), place.at("secrets/ca.pem")).unwrap();
     let linked = place.at("secrets/ca.pem");
     assert!(place.secrets.file(linked.to_str().unwrap(), Use::Authorities).is_ok());
@@ -92,7 +92,7 @@ fn links_that_stay_inside_are_followed_and_those_that_lead_out_are_not() {
 #[test]
 fn a_link_that_comes_after_the_comparison_is_not_followed() {
     let place = Place::new();
-    // As if the path had been compared before somebody put links there.
+    // Simulates links that were created after the path was compared.
     let dir = place.at("secrets");
     symlink(place.at("other/shadow"), dir.join("late")).unwrap();
     symlink(place.at("other"), dir.join("late-dir")).unwrap();

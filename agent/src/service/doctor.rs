@@ -1,4 +1,4 @@
-//! What `doctor` says about service managers: which are here, whether they answer, how much they run.
+//! Findings for `doctor` on service managers: which are present, whether they answer, and how many services they run.
 
 use firedrill_wire::{
     api::{Finding, Grade},
@@ -8,7 +8,7 @@ use firedrill_wire::{
 use super::{Phase, manager};
 use crate::host::Host;
 
-/// One line for each service manager, and for what is missing. Reads only.
+/// Returns a finding for each service manager, and for what is missing. Reads only.
 #[must_use]
 pub fn findings(host: &Host) -> Vec<Finding> {
     let mut findings: Vec<Finding> =

@@ -1,4 +1,4 @@
-//! From a service's name to the one manager that knows it. Refuses rather than guesses.
+//! Finds the one manager that knows a service by its name. Refuses rather than guesses.
 
 use firedrill_wire::{api::Problem, fault::ServiceManager};
 
@@ -8,8 +8,8 @@ use crate::{fault::refuse, host::Host};
 /// Finds a service for a fault.
 ///
 /// # Errors
-/// The refusal: not found (with where was looked and what has a similar name), found twice, or a manager that cannot
-/// be asked.
+/// The refusal: not found (with the places that were searched, and similar names), found twice, or a manager that
+/// cannot be asked.
 pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dyn Manager>, Unit), Problem> {
     let asked: Vec<_> = managers(host)
         .into_iter()
@@ -38,7 +38,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
     for (kind, manager) in asked {
         match manager.find(service) {
             Ok(Some(unit)) => found.push((manager, unit)),
-            // A name that one manager cannot have may be one of the other's.
+            // A name that is invalid for one manager may be valid for another.
             Ok(None) | Err(ServiceError::Name { .. }) if which == ServiceManager::Auto => {
                 looked.push(manager.looked());
                 similar.extend(names_near(service, &*manager));
@@ -78,7 +78,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
     })
 }
 
-/// Up to three services whose names are close to that.
+/// Returns up to three services with similar names.
 fn names_near(service: &str, manager: &dyn Manager) -> Vec<String> {
     let wanted = service.trim_end_matches(".service");
     let mut near: Vec<(usize, String)> = manager
@@ -96,7 +96,7 @@ fn names_near(service: &str, manager: &dyn Manager) -> Vec<String> {
     near.into_iter().map(|(_, name)| format!("`{name}`")).collect()
 }
 
-/// How many letters have to be changed, put in or left out to make one of the other.
+/// Returns the Levenshtein distance of two names.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,6 +1,6 @@
-//! runit, by the files in `supervise/` through which `sv` itself speaks to `runsv`.
+//! runit, through the files in `supervise/` by which `sv` itself controls `runsv`.
 //!
-//! `status` tells how a service is, `control` takes single letters. No program is run. The `log` service of a
+//! `status` holds a service's state, and `control` takes single letters. No program is run. The `log` service of a
 //! directory is left alone.
 
 use std::{
@@ -21,18 +21,18 @@ use crate::host::{
     process::{self, Name, Stat},
 };
 
-/// How often `status` is looked at while something is awaited; `runsv` offers nothing to wait on.
+/// The interval at which `status` is read during a wait; `runsv` offers nothing to wait on.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// runit on this host.
+/// The runit of this host.
 #[derive(Debug)]
 pub struct Runit {
-    /// Folders of service directories, in the order in which they are searched; only those that are there.
+    /// Folders of service directories, in the order in which they are searched; only existing ones.
     folders: Vec<PathBuf>,
 }
 
 impl Runit {
-    /// runit, if any of the folders that the host names is there.
+    /// Returns runit if any of the host's configured folders exists.
     #[must_use]
     pub fn of(host: &Host) -> Option<Self> {
         let folders: Vec<PathBuf> =
@@ -40,7 +40,7 @@ impl Runit {
         (!folders.is_empty()).then_some(Self { folders })
     }
 
-    /// The folders.
+    /// Returns the folders.
     #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
         &self.folders
@@ -51,7 +51,7 @@ impl Runit {
         control.write_all(commands).map_err(|error| unreachable(unit, "write to", "control", &error))
     }
 
-    /// Looks until it is as wanted.
+    /// Reads the state until it is as wanted.
     fn until(
         unit: &Unit,
         what: &str,
@@ -81,7 +81,7 @@ impl Manager for Runit {
     }
 
     fn state(&self, unit: &Unit) -> Result<State, ServiceError> {
-        // Asked first: a `status` that no runsv keeps reads as if all were well.
+        // First, because a `status` that no runsv updates reads as if all were well.
         open_control(unit)?;
         Ok(Status::of(unit)?.state())
     }
@@ -125,7 +125,7 @@ impl Manager for Runit {
             what: format!("list the processes of {}", unit.id),
             why: error.to_string(),
         })?;
-        // Children that were handed over to init stay in the group or session that the main process leads, if it does.
+        // Children that init has adopted stay in the group or session of the main process, if it leads one.
         let mut names: BTreeSet<Name> =
             process::family(main, &all).into_iter().map(|stat| stat.name).collect();
         names.extend(
@@ -151,7 +151,7 @@ impl Manager for Runit {
     }
 
     fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
-        // runsv rewrites `status` at every command: until then it has not read this one, nor those before it.
+        // runsv rewrites `status` at every command: until then it has read neither this command nor an earlier one.
         let before = Status::of(unit)?.mark;
         Self::send(unit, b"u")?;
         Self::until(unit, "starting", at_most, |status| {
@@ -159,24 +159,25 @@ impl Manager for Runit {
         })
     }
 
-    /// Commands wait in a pipe for a runsv that is busy.
+    /// Commands wait in a pipe while runsv is busy.
     fn commands_lag(&self) -> bool {
         true
     }
 
-    /// A `control/t` or `control/d` script takes the place of the TERM that `status` tells of.
+    /// A `control/t` or `control/d` script replaces the TERM that `status` reports.
     fn is_leaving(&self, state: &State) -> bool {
         state.phase == Phase::Stopping || (state.main.is_some() && !state.wanted_up)
     }
 
     fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
         let before = Status::of(unit)?.pid;
-        // As `sv restart`: TERM, CONT (a stopped process does not see TERM), and wanted up.
+        // As `sv restart`: TERM, CONT (a stopped process does not handle TERM), and wanted up.
         Self::send(unit, b"tcu")?;
         Self::until(unit, "restarting", at_most, |status| Ok(status.pid != before))
     }
 
-    /// runsv rewrites `status` at every command, also at a repeated `d`, so any later command shows. After our own
+    /// runsv rewrites `status` at every command, even at a repeated `d`, so any later command shows. After our own `u`
+    /// the service stays wanted up until somebody sends another command.
     /// `u` the service stays wanted up until somebody sends another command.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
         (mark != now.mark && !now.wanted_up)
@@ -194,11 +195,11 @@ impl Manager for Runit {
             for entry in fs::read_dir(folder).map_err(failed)? {
                 let dir = entry.map_err(failed)?.path();
                 let Some(unit) = unit_of(&dir).filter(|_| is_service(&dir)) else { continue };
-                // The same folder is often there by several names; the first one counts, as in `find`.
+                // The same folder often has several names; the first one counts, as in `find`.
                 if unit.name().starts_with('.') || !names.insert(unit.name().to_owned()) {
                     continue;
                 }
-                // Packages leave directories for a runit that does not run: nothing there is up, or comes up.
+                // Packages install directories for a runit that does not run; their services are never up.
                 if !is_kept(&unit) {
                     continue;
                 }
@@ -221,7 +222,7 @@ impl Manager for Runit {
     }
 }
 
-/// What a service directory runs now.
+/// The contents of a service directory's `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Running {
     Nothing,
@@ -247,11 +248,11 @@ impl Status {
         let path = Path::new(&unit.id).join("supervise/status");
         let file = fs::File::open(&path).map_err(|error| unreachable(unit, "open", "status", &error))?;
         let mut bytes = Vec::new();
-        // One more than there should be, so that a file of another format shows.
+        // One byte more than expected, to detect a file of another format.
         let limit = u64::try_from(Self::LENGTH + 1).unwrap_or(u64::MAX);
         let read = (&file).take(limit).read_to_end(&mut bytes).and_then(|_| file.metadata());
         let about = read.map_err(|error| unreachable(unit, "read", "status", &error))?;
-        // runsv puts a new file in place each time it writes, so the file itself tells of every command.
+        // runsv replaces the file each time it writes, so the file itself shows every command.
         let stamp = format!("{}:{}.{:09}", about.ino(), about.mtime(), about.mtime_nsec());
         Self::parse(&bytes, &stamp).ok_or_else(|| ServiceError::Failed {
             what: format!("read how {} is", unit.id),
@@ -269,7 +270,7 @@ impl Status {
         };
         let want_up = match bytes[17] {
             b'u' => true,
-            // 0 stands there before the first command of a service with a `down` file.
+            // The value is 0 before the first command for a service with a `down` file.
             b'd' | 0 => false,
             _ => return None,
         };
@@ -291,7 +292,7 @@ impl Status {
             Running::Service if self.term_sent => Phase::Stopping,
             Running::Service => Phase::Up,
             Running::Finish => Phase::Stopping,
-            // Wanted up and not running: runsv waits out its second before the next start.
+            // Wanted up and not running: runsv waits a second before the next start.
             Running::Nothing if self.want_up => Phase::Starting,
             Running::Nothing => Phase::Down,
         };
@@ -327,7 +328,7 @@ fn is_service(dir: &Path) -> bool {
     dir.join("run").exists() || dir.join("supervise").exists()
 }
 
-/// The unit of a directory; its path stays as it was found, so that a link which an administrator removes is gone.
+/// Makes the unit of a directory. Its path stays as found: if an administrator removes a link in it, the unit is gone.
 fn unit_of(dir: &Path) -> Option<Unit> {
     let id = std::path::absolute(dir).ok()?.into_os_string().into_string().ok()?;
     Some(Unit { manager: ServiceManager::Runit, id })
@@ -343,12 +344,12 @@ fn control(unit: &Unit) -> io::Result<fs::File> {
     OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)
 }
 
-/// Whether a runsv keeps it; taken to be so where that cannot be told.
+/// Whether a runsv supervises it; assumed if that is unknown.
 fn is_kept(unit: &Unit) -> bool {
     control(unit).map_or_else(|error| !nobody(&error), |_| true)
 }
 
-/// Nobody reads from the pipe, or it was never made.
+/// Whether nobody reads from the pipe, or it does not exist.
 fn nobody(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound
 }

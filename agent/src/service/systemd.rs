@@ -1,12 +1,12 @@
 //! systemd, over D-Bus.
 //!
-//! Only services are found by name; other kinds of units appear where they go down together with one. Jobs are queued
-//! with mode `replace`, as `systemctl` does.
+//! Only services are found by name; units of other kinds appear if they go down together with one. Jobs are queued with
+//! mode `replace`, as `systemctl` does.
 //!
-//! Whether somebody else acted on a unit that we stopped is told by when it last went down and which run was its last.
-//! systemd forgets both with the unit, so it is asked to keep it in memory for as long as this process lives. Where it
-//! has forgotten (this process died, the bus was restarted), only disabling and masking can be told, and the unit is
-//! started. A second `systemctl stop` of a unit that is down already leaves no trace at all.
+//! The time at which a unit last went down, and the id of its last run, show whether somebody else acted on a unit that
+//! we stopped. systemd forgets both when it unloads the unit, so it is asked to keep the unit in memory for as long as
+//! this process lives. If it has forgotten them (this process died, the bus was restarted), only disabling and masking
+//! can be detected, and the unit is started. A second `systemctl stop` of a stopped unit leaves no trace at all.
 
 mod about;
 mod bus;
@@ -33,9 +33,9 @@ use crate::host::{
     process::{Name, Stat},
 };
 
-/// How often a unit is looked at while a job runs.
+/// The interval at which a unit is read while a job runs.
 const LOOK: Duration = Duration::from_millis(30);
-/// For questions that nothing has to happen for.
+/// The time limit of calls that wait for no job.
 const QUESTION: Duration = Duration::from_secs(10);
 
 /// The units that systemd keeps in memory for us.
@@ -45,12 +45,12 @@ fn pins() -> MutexGuard<'static, BTreeMap<String, Pin>> {
     PINS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// systemd on this host.
+/// The systemd of this host.
 #[derive(Debug)]
 pub struct Systemd(());
 
 impl Systemd {
-    /// systemd, if it is what this host was booted with.
+    /// Returns systemd if this host was booted with it.
     #[must_use]
     pub fn here() -> Option<Self> {
         Path::new("/run/systemd/system").is_dir().then_some(Self(()))
@@ -62,7 +62,7 @@ impl Manager for Systemd {
         let name = unit_name(service)?;
         ask(QUESTION, |bus| {
             let unit = load(bus, &name)?.0;
-            // An alias is the unit that it stands for.
+            // An alias resolves to its unit.
             let known = unit.text("LoadState") != "not-found";
             Ok(known.then(|| Unit { manager: ServiceManager::Systemd, id: unit.text("Id") }))
         })
@@ -98,7 +98,7 @@ impl Manager for Systemd {
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError> {
         let what = format!("list the processes of {}", unit.id);
         let found = ask(QUESTION, |bus| {
-            // systemd does not know the processes of a unit that it has not loaded, which may be because it is down.
+            // systemd does not know the processes of a unit that is not loaded, possibly because it is down.
             if load(bus, &unit.id)?.1.text("ControlGroup").is_empty() {
                 return Ok(Vec::new());
             }
@@ -151,7 +151,7 @@ impl Manager for Systemd {
             if state.is_back(told) {
                 return Ok(state);
             }
-            // Many starts in a short time (by whomever) must not keep it down: that is a limit for crashes.
+            // The start limit must not keep it down: it is meant for crashes.
             if load(bus, &unit.id)?.1.text("Result") == "start-limit-hit" {
                 bus.manager("ResetFailedUnit", &[&unit.id]).map_err(failed)?;
                 bus.manager("StartUnit", &[&unit.id, "replace"]).map_err(failed)?;
@@ -203,7 +203,7 @@ impl Manager for Systemd {
         acted_since(mark, now)
     }
 
-    /// A queued start can make another run and end it, so only the unit file tells of others.
+    /// A queued start can make another run and end it, so only the unit file shows actions of others.
     fn mark_while_starting(&self, mark: &str) -> String {
         Mark::read(mark).of_any_run().text()
     }
@@ -220,9 +220,9 @@ impl Manager for Systemd {
     }
 }
 
-/// A service as `ListUnits` has it: name, description, load state, active state, sub-state, followed unit, path,
-/// job's number, job's type, job's path. `None` for other units, and for those that are down: systemd forgets them
-/// when it likes.
+/// Parses a service in `ListUnits`: name, description, load state, active state, sub-state, followed unit, path, job's
+/// number, job's type, job's path. `None` for other kinds of units, and for stopped ones, which systemd may forget at
+/// any time.
 fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
     let [id, _, _, active, _, _, _, job, job_type, ..] = unit.parts() else { return None };
     let (id, active) = (id.text()?, active.text()?);
@@ -234,7 +234,7 @@ fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
     Some((Unit { manager: ServiceManager::Systemd, id: id.to_owned() }, phase, wanted_up(phase, job)))
 }
 
-/// A unit's properties, and those that it has as a service (none for other kinds).
+/// A unit's properties, and its properties as a service (none for other kinds).
 fn load(bus: &mut Bus, id: &str) -> Result<(Properties, Properties), ServiceError> {
     let what = format!("load {id}");
     let failed = |error| of(&what, error);
@@ -256,7 +256,7 @@ fn state(bus: &mut Bus, id: &str) -> Result<State, ServiceError> {
             None => break (unit, service, None),
             Some(path) => match bus.properties(&path, "Job") {
                 Ok(job) => break (unit, service, Some(job.text("JobType"))),
-                // The job ended between the two questions, so the first answer is no longer true: ask again.
+                // The job ended between the two questions, so the first answer is outdated: ask again.
                 Err(DbusError::Refused { .. }) => thread::yield_now(),
                 Err(error) => return Err(of("look at a job", error)),
             },
@@ -312,7 +312,7 @@ fn phase(active: &str) -> Phase {
         "activating" => Phase::Starting,
         "failed" => Phase::Failed,
         "inactive" => Phase::Down,
-        // `deactivating`, and `maintenance`, in which something is being cleaned up.
+        // `deactivating`, or `maintenance`, in which something is being cleaned up.
         _ => Phase::Stopping,
     }
 }
@@ -325,9 +325,9 @@ fn wanted_up(phase: Phase, job: Option<&str>) -> bool {
     }
 }
 
-/// Whether `Restart=` starts a service again that died of that signal.
+/// Whether `Restart=` restarts a service that this signal has ended.
 fn restarts(restart: &str, signal: Signal) -> bool {
-    // systemd counts these as a clean end.
+    // systemd treats these as a clean exit.
     let clean = matches!(signal, Signal::Term | Signal::Int | Signal::Hup);
     match restart {
         "always" => true,
@@ -337,7 +337,7 @@ fn restarts(restart: &str, signal: Signal) -> bool {
     }
 }
 
-/// A service's unit name from what people write.
+/// Returns the service's unit name for a name as people write it.
 fn unit_name(service: &str) -> Result<String, ServiceError> {
     const OTHER_KINDS: [&str; 10] = [
         ".socket",

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::{Netns, wait_until};
 use crate::host::link;
 
-/// Asks the kernel in a namespace.
+/// Makes a request to the kernel in a namespace.
 fn ask(ns: &Netns, how: impl FnOnce(&mut Socket) -> Result<(), NetlinkError> + Send) {
     ns.run(|| how(&mut Socket::open(libc::NETLINK_ROUTE)?)).expect("the kernel does it");
 }
@@ -30,7 +30,7 @@ pub fn join(a: &Netns, a_name: &str, b: &Netns, b_name: &str) {
     }
 }
 
-/// Whether a link has its carrier and its queue; the kernel may take a second for that, and drops everything before.
+/// Whether a link has its carrier and its queue. The kernel may take a second for that, and drops every packet before.
 fn carries(ns: &Netns, name: &str) -> bool {
     const OPERATIONAL: [u8; 1] = [6];
     let request = Request { kind: libc::RTM_GETLINK, flags: 0, body: vec![0; 16] };
@@ -71,7 +71,7 @@ fn address_of(ns: &Netns, name: &str, network: &str) -> Address {
     Address { link: index(ns, name), address: network.addr(), prefix: network.prefix_len() }
 }
 
-/// Gives a link an address, at once usable.
+/// Gives a link an address that is usable at once.
 ///
 /// # Panics
 /// The text is no network, or the kernel refused.
@@ -80,7 +80,7 @@ pub fn address(ns: &Netns, name: &str, network: &str) {
     ask(ns, |socket| address.add(socket, "add an address"));
 }
 
-/// Takes an address from a link.
+/// Removes an address from a link.
 ///
 /// # Panics
 /// The text is no network, or the kernel refused.

@@ -1,4 +1,4 @@
-//! Putting back a fault that is iptables chains: its gates are closed at once, by writing to files; then the chains go.
+//! Undoes a fault made of iptables chains: closes its gates at once by writing to files, then removes the chains.
 
 use firedrill_wire::InjectionId;
 
@@ -12,8 +12,8 @@ use crate::host::{
     },
 };
 
-/// Closes gates, then removes chains and the jumps to them. That all is gone already is success. An error of one family
-/// does not keep the other from being put back.
+/// Closes gates, then removes chains and the jumps to them. Absent is success. An error of one family does not stop the
+/// undo of the other.
 ///
 /// # Errors
 /// A gate could not be closed, or chains could not be removed.

@@ -1,13 +1,13 @@
-//! Setting an interface up again, with what the kernel forgot when it went down.
+//! Sets an interface up, and restores the entries that the kernel deleted when it went down.
 
 use super::{UndoError, Undone};
 use crate::host::link::{self, link_state::LinkState};
 
-/// Sets it up, waits for what the kernel makes again by itself, and makes the rest. Up with all of it: nothing to do. Gone:
-/// left so, and reported.
+/// Sets it up, waits for the entries that the kernel makes again by itself, and makes the others. Does nothing if it is
+/// up and complete. A removed interface is reported and left removed.
 ///
 /// # Errors
-/// It is down and could not be set up, something of it is still missing after some seconds, or it could not be looked at.
+/// It is down and could not be set up, an entry is still missing after some seconds, or its state could not be read.
 pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
     let name = was.name();
     let failed = |what: String| UndoError {
@@ -31,7 +31,7 @@ pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
     };
     let was_down = !first.is_up();
     for (link, up) in &here {
-        // With its parent the kernel sets a VLAN up, also one that was down before.
+        // The kernel sets a VLAN up together with its parent, even if it was down before.
         if *up && !link.is_up() {
             link::set(link.index, &link.name, true).map_err(|error| failed(error.to_string()))?;
         } else if !up && was_down {

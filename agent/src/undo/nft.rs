@@ -1,12 +1,12 @@
-//! Putting back a fault that is one nftables table: deleting the table, wherever its owner may be.
+//! Undoes a fault made of one nftables table by deleting the table, whichever process owns it.
 
 use super::{UndoError, Undone};
 use crate::host::{Host, nft::Deleted};
 
-/// Deletes one of our tables. That it is gone already is success.
+/// Deletes one of our tables. Absent is success.
 ///
 /// # Errors
-/// It is there and could not be deleted, or nf_tables could not be asked.
+/// It exists and could not be deleted, or nf_tables could not be asked.
 pub fn apply(host: &Host, table: &str) -> Result<Undone, UndoError> {
     match host.nft.delete_table(table) {
         Ok(deleted) => {

@@ -1,4 +1,4 @@
-//! Continuing a process that we stopped.
+//! Continues a process that we stopped.
 
 use std::{
     io, thread,
@@ -16,10 +16,10 @@ use crate::host::{
 /// SIGCONT acts at once, but the process may not have been scheduled yet.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Continues it if it is still there and still stopped. Gone, or running: nothing to do.
+/// Continues it if it still exists and is still stopped. If it is gone or running, nothing is done.
 ///
 /// # Errors
-/// It is there and stopped and could not be continued, or it could not be looked at.
+/// It exists, is stopped and could not be continued, or its state could not be read.
 pub fn apply(_host: &Host, pid: i32, start_ticks: u64) -> Result<Undone, UndoError> {
     let name = Name { pid, start_ticks };
     let failed = |error: io::Error| UndoError {
@@ -45,7 +45,7 @@ pub fn apply(_host: &Host, pid: i32, start_ticks: u64) -> Result<Undone, UndoErr
             }
             Some(_) if was_stopped => return done(format!("process {name} was continued")),
             Some(_) if sent => return done(format!("process {name} runs")),
-            // It may be about to stop: SIGCONT also takes back a stop that was sent and has not taken effect yet.
+            // It may be about to stop: SIGCONT also cancels a stop signal that has not taken effect yet.
             Some(_) => sent = handle.signal(Signal::CONT).map_err(failed)?,
         }
         thread::sleep(Duration::from_millis(1));

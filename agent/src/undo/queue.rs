@@ -1,10 +1,10 @@
-//! Putting back a queue of packets: only the process that works on it can stop it, and it is gone with that process.
+//! Undoes a queue of packets. Only the process that serves it can stop it, and it ends with that process.
 
 use super::Undone;
 use crate::host::Host;
 
-/// Stops it, if it runs here; what it holds is sent at once. Elsewhere there is nothing to do: its owner has died, and
-/// with nobody at a queue the kernel lets packets pass.
+/// Stops it if it runs here, and sends the packets that it holds. Otherwise there is nothing to do: its owner has died,
+/// and the kernel lets packets pass if nobody listens to a queue.
 #[must_use]
 pub fn apply(host: &Host, number: u16) -> Undone {
     let detail = match host.queues.counts(number) {

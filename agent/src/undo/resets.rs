@@ -1,11 +1,11 @@
-//! Ending resets of connections: only the process that makes them can go on with them, and they are over with it.
+//! Ends resets of connections. Only the process that makes them can continue them, and they end with it.
 
 use firedrill_wire::InjectionId;
 
 use super::Undone;
 use crate::host::Host;
 
-/// Stops them, if they are made here. Elsewhere there is nothing to do: whoever made them has died.
+/// Stops them if they are made here. Otherwise there is nothing to do: the process that made them has died.
 #[must_use]
 pub fn apply(host: &Host, injection: &InjectionId) -> Undone {
     let detail = match host.resets.stop(injection) {

@@ -1,4 +1,4 @@
-//! Starting a service that was up before and that we stopped, unless somebody else has decided about it since.
+//! Starts a service that was up before and that we stopped, unless somebody else has acted on it since.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,27 +17,28 @@ use crate::{
 /// Maximum time that one try waits for the service to be up; the next try continues to wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The marks after our own starts that gave up, by service: the next try must not take what they did for somebody
+/// The marks after our own starts that timed out, by service: the next try must not take these starts for somebody
 /// else's act.
 static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// The runs that had been told to end when our tries found them, by service: none of them is the service that is back.
+/// The runs of a service that had been told to end when our tries found them, by service: none of them counts as the
+/// restarted service.
 static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// Services that undos left down, because somebody else stopped them: what needs one of them would start it, so it
-/// stays down as well. An entry counts only while its service is down.
+/// Services that undos left down because somebody else stopped them. A service that requires one of them would start
+/// it, so it stays down as well. An entry counts only while its service is down.
 static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts it and waits until it is back: another run of it than the one that was told to stop is seen up, to stay. Up
-/// already: nothing to do. Gone, or stopped by somebody else since: left so, and reported. Without a mark (the agent
-/// died while it was stopping it, or it did not stop in time) it is started.
+/// Starts it and waits until a new run of it, other than the one that was told to stop, is up to stay. Does nothing if
+/// it is up. A service that is gone, or that somebody else has stopped since, is reported and left so. Without a mark
+/// (the agent died while it was stopping it, or it did not stop in time) it is started.
 ///
 /// # Errors
-/// It is not back and could not be started, what was told to stop has not ended yet, or it could not be asked for.
+/// It could not be started, the stopped run has not ended yet, or its state could not be read.
 pub fn apply(
     host: &Host,
     which: ServiceManager,
@@ -55,7 +56,7 @@ pub fn apply(
     start_again(&*manager, &unit, stopped_mark)
 }
 
-/// [`apply`], through a manager.
+/// [`apply`], through a given manager.
 pub(crate) fn start_again(
     manager: &dyn Manager,
     unit: &Unit,
@@ -86,7 +87,7 @@ pub(crate) fn start_again(
         locked(&TOLD).insert(key.clone(), run);
     }
     let told = locked(&TOLD).get(&key).cloned();
-    // Without a mark, a stop of ours may be on its way; a start that follows it is carried out after it.
+    // Without a mark our stop may still be in progress; a start that follows it is carried out after it.
     let may_stop_yet = stopped_mark.is_none() && manager.commands_lag();
     if state.is_back(told.as_deref()) && !may_stop_yet {
         locked(&LEFT).remove(&unit.key());
@@ -108,12 +109,12 @@ pub(crate) fn start_again(
     if let Some(what) = theirs {
         locked(&LEFT).insert(unit.key());
         let detail = format!("{unit} is left {}", state.phase.word());
-        // Not forgotten: asked again, the answer must be the same.
+        // Kept, because a repeated call must give the same answer.
         return Ok(Undone::left(&unit.key(), detail, &what));
     }
     let state = manager.start(unit, PATIENCE, told.as_deref()).map_err(|error| {
         let left = manager.state(unit).ok();
-        // Where the start may still be under way, its end will leave another mark than there is now.
+        // If the start may still be in progress, its end will leave another mark.
         let after = match &left {
             Some(left) if left.phase.is_down() && !left.wanted_up => Some(left.mark.clone()),
             Some(left) => Some(manager.mark_while_starting(&left.mark)),
@@ -141,14 +142,14 @@ pub(crate) fn is_wanted_up(unit: &Unit) {
     locked(&LEFT).remove(&unit.key());
 }
 
-/// Whether somebody else stopped it and it is down since.
+/// Whether somebody else stopped it and it is still down.
 fn is_left_down(manager: &dyn Manager, unit: &Unit) -> Result<bool, ServiceError> {
     if !locked(&LEFT).contains(&unit.key()) {
         return Ok(false);
     }
     let down = match manager.state(unit) {
         Ok(state) => state.phase.is_down() && !state.wanted_up,
-        // A service that is gone cannot be started by what needs it.
+        // A service that is gone cannot be started by one that requires it.
         Err(ServiceError::Unknown { .. }) => false,
         Err(error) => return Err(error),
     };

@@ -1,4 +1,4 @@
-//! What stopping a unit would bring with it. Reads only.
+//! Finds the consequences of stopping a unit. Reads only.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use super::{
     load, phase,
 };
 
-/// More units than that do not go down with one; a bound against cycles.
+/// Maximum number of units that are followed; a bound against cycles.
 const DEPENDENTS: usize = 64;
-/// The agent reaches systemd through these.
+/// The units through which the agent reaches systemd.
 const BUSES: [&str; 3] = ["dbus.service", "dbus-broker.service", "dbus.socket"];
 
 pub(super) fn about(bus: &mut Bus, asked: &Unit) -> Result<About, ServiceError> {
@@ -56,7 +56,7 @@ pub(super) fn about(bus: &mut Bus, asked: &Unit) -> Result<About, ServiceError> 
     Ok(about)
 }
 
-/// The units that systemd stops when this one is stopped.
+/// Returns the units that systemd stops together with this one.
 fn falls_with(unit: &Properties) -> Vec<String> {
     ["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]
         .iter()

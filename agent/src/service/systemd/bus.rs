@@ -1,6 +1,6 @@
-//! The wire to systemd: one short-lived connection a question.
+//! The connection to systemd: one short-lived connection per question.
 //!
-//! Never asks over a connection that was kept: a bus that restarts would leave it dead.
+//! Never reuses a connection: a bus that restarts would leave it dead.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::host::dbus::{Connection, DbusError, Target, Value};
 
 /// The system bus.
 const BUS: &str = "/run/dbus/system_bus_socket";
-/// A call that takes longer gets no answer any more.
+/// Time limit of a call.
 const CALL: Duration = Duration::from_secs(10);
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER: Target<'_> = Target {
@@ -28,7 +28,7 @@ const MANAGER: Target<'_> = Target {
 #[derive(Debug)]
 pub(super) struct Bus {
     connection: Connection,
-    /// When all questions over this connection have to be answered.
+    /// The deadline for all answers over this connection.
     deadline: Instant,
 }
 
@@ -54,7 +54,7 @@ impl Properties {
         parts.iter().filter_map(Value::text).map(str::to_owned).collect()
     }
 
-    /// Bytes, as hexadecimal digits.
+    /// Formats bytes as hexadecimal digits.
     pub(super) fn hex(&self, key: &str) -> String {
         let parts = self.0.get(key).map(Value::parts).unwrap_or_default();
         let byte = |part: &Value| match part {
@@ -64,7 +64,7 @@ impl Properties {
         parts.iter().filter_map(byte).collect()
     }
 
-    /// The path of the job that is queued for a unit, if there is one.
+    /// Returns the path of the job that is queued for a unit, if there is one.
     pub(super) fn job(&self) -> Option<String> {
         match self.0.get("Job").map(Value::parts) {
             Some([Value::Unsigned(number), Value::Text(path)]) if *number != 0 => Some(path.clone()),
@@ -86,7 +86,7 @@ impl Bus {
         self.call(&MANAGER, method, arguments)
     }
 
-    /// All properties of an object, of one interface (`Unit`, `Service`, `Job`).
+    /// Returns all properties of an object for one interface (`Unit`, `Service`, `Job`).
     pub(super) fn properties(&mut self, path: &str, interface: &str) -> Result<Properties, DbusError> {
         let target = Target { destination: SYSTEMD, path, interface: "org.freedesktop.DBus.Properties" };
         let values = self.call(&target, "GetAll", &[&format!("{SYSTEMD}.{interface}")])?;
@@ -110,12 +110,12 @@ impl Bus {
     }
 }
 
-/// A connection that stays open and on which systemd was asked to keep a unit in memory. Closing it ends that.
+/// An open connection over which systemd was asked to keep a unit in memory. Closing it ends that.
 #[derive(Debug)]
 pub(super) struct Pin(#[expect(dead_code, reason = "kept open for what it does at the other end")] Bus);
 
 impl Pin {
-    /// Asks for it.
+    /// Asks systemd to keep a unit.
     pub(super) fn new(unit: &str) -> Result<Self, ServiceError> {
         let mut bus = Bus::connect(2 * CALL)?;
         let what = format!("keep {unit} in systemd's memory");
@@ -124,7 +124,7 @@ impl Pin {
     }
 }
 
-/// Asks systemd something, from any thread that may block. All answers have to come within `at_most` and some seconds.
+/// Asks systemd a question, from any thread that may block. All answers have to come within `at_most` and some seconds.
 pub(super) fn ask<T>(
     at_most: Duration,
     work: impl FnOnce(&mut Bus) -> Result<T, ServiceError>,
@@ -136,7 +136,7 @@ fn unreachable(why: String) -> ServiceError {
     ServiceError::Unreachable { manager: ServiceManager::Systemd, why }
 }
 
-/// What an error of the bus means.
+/// Classifies an error of the bus.
 pub(super) fn of(what: &str, error: DbusError) -> ServiceError {
     const NOBODY_ANSWERS: [&str; 6] =
         ["NoReply", "Timeout", "TimedOut", "Disconnected", "ServiceUnknown", "NameHasNoOwner"];

@@ -1,15 +1,15 @@
-//! What tells an administrator's stop from ours.
+//! Distinguishes an administrator's stop from ours.
 //!
-//! systemd forgets most of it with the unit; what was forgotten proves nothing.
+//! systemd forgets most of these values when it unloads the unit; a forgotten value proves nothing.
 
 use super::super::State;
 
-/// What systemd remembers of a unit that is down, as far as it tells that somebody acted.
+/// The values that systemd keeps for a stopped unit and that change when somebody acts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Which run was its last (the invocation's id).
+    /// The invocation id of its last run.
     pub(super) run: String,
-    /// When it last went down, in microseconds by CLOCK_MONOTONIC.
+    /// The time at which it last went down, in microseconds by CLOCK_MONOTONIC.
     pub(super) down_since: String,
     /// `enabled`, `disabled`, `masked`, …
     pub(super) file: String,
@@ -26,13 +26,13 @@ impl Mark {
         Self { run: next(), down_since: next(), file: next() }
     }
 
-    /// The same without what a start changes.
+    /// Returns the mark without the values that a start changes.
     pub(super) fn of_any_run(self) -> Self {
         Self { run: String::new(), down_since: String::new(), ..self }
     }
 }
 
-/// What somebody did to a unit that is down since it had that mark, or nothing.
+/// Returns what somebody did to a stopped unit since it had that mark; `None` if nothing.
 pub(super) fn acted_since(mark: &str, now: &State) -> Option<String> {
     if now.wanted_up {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn acted_since(mark: &str, now: &State) -> Option<String> {
     if then.file != seen.file && matches!(seen.file.as_str(), "disabled" | "masked" | "masked-runtime") {
         Some(format!("its unit file was made `{}` since", seen.file))
     } else if then.run.is_empty() || seen.run.is_empty() {
-        // Forgotten, at one time or the other.
+        // systemd had forgotten it, at one of the two times.
         None
     } else if then.run != seen.run || then.down_since != seen.down_since {
         Some("it was started by somebody else since, and went down again".to_owned())
@@ -98,11 +98,11 @@ mod tests {
         assert!(acted_since(&pending, &state(Phase::Failed, false, &masked)).is_some());
     }
 
-    /// A unit of systemd's, without systemd: what a start leads to is told beforehand.
+    /// A fake unit with predefined results of starts.
     struct Fake {
         now: RefCell<State>,
         starts: RefCell<VecDeque<(Option<ServiceError>, State)>>,
-        /// Units that it cannot be without, by name.
+        /// Names of the units that it requires.
         needs: RefCell<BTreeMap<String, State>>,
     }
 
@@ -169,7 +169,7 @@ mod tests {
         let fake = Fake {
             now: RefCell::new(state(Phase::Down, false, &stopped)),
             starts: RefCell::new(VecDeque::from([
-                // The job waits, or the unit is on its way up: its last run is still the one that we stopped.
+                // The job is queued, or the unit is starting: its last run is still the one that we stopped.
                 (Some(late), state(Phase::Starting, true, &stopped)),
                 (Some(failed), state(Phase::Failed, false, &mark("cc", "31"))),
                 (None, up),
@@ -179,7 +179,7 @@ mod tests {
         let unit = Unit { manager: ServiceManager::Systemd, id: "fd-late-start.service".into() };
         let undo = || start_again(&fake, &unit, Some(&stopped.text()));
         assert!(undo().expect_err("late").passing);
-        // The start that was given up comes and fails, while nobody looks.
+        // The start that timed out comes and fails, while nobody looks.
         fake.now.replace(state(Phase::Failed, false, &mark("bb", "29")));
         assert!(undo().expect_err("fails again").passing);
         assert_eq!(undo().expect("it is back").foreign, Vec::<String>::new());
@@ -209,7 +209,7 @@ mod tests {
             let undone = start_again(&fake(down("18")), &db, Some(&mark("17").text())).expect("left");
             assert_eq!(undone.foreign.len(), 1, "{undone:?}");
         };
-        // The undo of the app while the database is so.
+        // The undo of the app while the database is in the same state.
         let undo_app = |db_is: State| {
             let fake = fake(down("27"));
             fake.needs.borrow_mut().insert(db.id.clone(), db_is);
