@@ -297,7 +297,7 @@ pub trait Manager {
         Ok(())
     }
 
-    /// Ends [`Manager::keep`] for a service.
+    /// Ends [`Manager::remember`] for a service.
     fn forget(&self, _unit: &Unit) {}
 
     /// Returns what somebody else did to a stopped service since it had that mark; `None` if nothing.

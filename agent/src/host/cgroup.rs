@@ -1,6 +1,6 @@
-//! Control groups of version 2, by which the kernel's rules tell whose a packet is. Reads only.
+//! Control groups of version 2, by which the kernel's rules identify a packet's service. Reads only.
 //!
-//! A path here is as `/proc/PID/cgroup` has it: from the root of the hierarchy, which is `/`.
+//! A path is as in `/proc/PID/cgroup`: from the root of the hierarchy, which is `/`.
 
 use std::{
     collections::BTreeSet,
@@ -9,19 +9,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The inode of the first cgroup namespace, which every kernel has.
+/// The inode of the first cgroup namespace, which is the same in every kernel.
 const FIRST_NAMESPACE: u64 = 0xefff_fffb;
 
-/// The hierarchy of version 2, as it is mounted here.
+/// The mounted hierarchy of version 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchy {
     mount: PathBuf,
-    /// Which cgroup is mounted there; mostly the root.
+    /// The cgroup that is mounted there; mostly the root.
     root: PathBuf,
 }
 
 impl Hierarchy {
-    /// Where it is mounted; `None` where it is not.
+    /// Finds the mount; `None` if it is not mounted.
     ///
     /// # Errors
     /// The mounts could not be read.
@@ -29,7 +29,7 @@ impl Hierarchy {
         Ok(Self::among(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
-    /// Of several mounts the one that shows most.
+    /// Of several mounts takes the one that shows most.
     fn among(mounts: &str) -> Option<Self> {
         let all = mounts.lines().filter_map(|line| {
             let (about, kind) = line.split_once(" - ")?;
@@ -40,13 +40,13 @@ impl Hierarchy {
         all.min_by_key(|one| one.root.components().count())
     }
 
-    /// The folder of a cgroup; `None` where the mount does not show it.
+    /// Returns the folder of a cgroup; `None` if the mount does not show it.
     #[must_use]
     pub fn folder(&self, path: &str) -> Option<PathBuf> {
         Some(self.mount.join(Path::new(path).strip_prefix(&self.root).ok()?))
     }
 
-    /// The processes in a cgroup and in those below it.
+    /// Returns the processes in a cgroup and in those below it.
     ///
     /// # Errors
     /// One of them could not be read.
@@ -66,10 +66,10 @@ fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 
-/// The kernel's number of the cgroup that has a folder now; `None` where there is no such folder.
+/// Returns the kernel's number of the cgroup that has a folder now; `None` if there is no such folder.
 ///
 /// # Errors
-/// It could not be looked at.
+/// The folder could not be read.
 pub fn id(folder: &Path) -> io::Result<Option<u64>> {
     match fs::metadata(folder) {
         Ok(about) => Ok(Some(about.ino())),
@@ -78,10 +78,10 @@ pub fn id(folder: &Path) -> io::Result<Option<u64>> {
     }
 }
 
-/// The numbers of the cgroup that has a folder now and of those below it; none where there is no such folder.
+/// Returns the numbers of the cgroup that has a folder now and of those below it; none if there is no such folder.
 ///
 /// # Errors
-/// One of them could not be looked at.
+/// One of them could not be read.
 pub fn ids(folder: &Path) -> io::Result<BTreeSet<u64>> {
     let mut ids = BTreeSet::new();
     walk(folder.to_owned(), |folder| {
@@ -91,7 +91,7 @@ pub fn ids(folder: &Path) -> io::Result<BTreeSet<u64>> {
     Ok(ids)
 }
 
-/// Goes through a folder and those below it; what goes away meanwhile is left out.
+/// Visits a folder and those below it; folders that disappear meanwhile are left out.
 fn walk(top: PathBuf, mut visit: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut folders = vec![top];
     while let Some(folder) = folders.pop() {
@@ -113,7 +113,7 @@ fn walk(top: PathBuf, mut visit: impl FnMut(&Path) -> io::Result<()>) -> io::Res
     Ok(())
 }
 
-/// The cgroup that a process is in; `None` where it has ended, or its cgroup is being removed.
+/// Returns the cgroup of a process; `None` if it has ended, or its cgroup is being removed.
 ///
 /// # Errors
 /// It could not be read.
@@ -130,13 +130,13 @@ fn among(text: &str) -> Option<String> {
     (!path.ends_with(" (deleted)")).then(|| path.to_owned())
 }
 
-/// How far below the root a cgroup is: `/system.slice/checkout.service` is 2.
+/// Returns the depth of a cgroup below the root: `/system.slice/checkout.service` is 2.
 #[must_use]
 pub fn level(path: &str) -> u32 {
     u32::try_from(path.split('/').filter(|part| !part.is_empty()).count()).unwrap_or(u32::MAX)
 }
 
-/// The deepest cgroup that has all of these in it or below it.
+/// Returns the deepest cgroup that contains all of these, directly or indirectly.
 #[must_use]
 pub fn common(paths: &BTreeSet<String>) -> Option<String> {
     let mut paths = paths.iter().map(Path::new);
@@ -149,15 +149,15 @@ pub fn common(paths: &BTreeSet<String>) -> Option<String> {
     common.to_str().map(str::to_owned)
 }
 
-/// Whether this process sees the hierarchy of another root than the kernel's own. Kernels differ in from where they
-/// count levels then.
+/// Whether this process is in a cgroup namespace whose root is not the kernel's. Kernels differ in how they count
+/// levels then.
 ///
 /// # Errors
 /// It could not be read.
 pub fn is_namespaced() -> io::Result<bool> {
     match fs::metadata("/proc/self/ns/cgroup") {
         Ok(about) => Ok(about.ino() != FIRST_NAMESPACE),
-        // A kernel without such namespaces.
+        // The kernel has no such namespaces.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

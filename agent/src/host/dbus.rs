@@ -23,7 +23,7 @@ pub use value::Value;
 
 use message::{Answer, Call, Header};
 
-/// Where a method is: the service's bus name, the object's path, and the interface that has the method.
+/// The address of a method: the service's bus name, the object's path, and the interface that has the method.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// The bus name.
@@ -40,7 +40,7 @@ const BUS: Target<'_> = Target {
     interface: "org.freedesktop.DBus",
 };
 
-/// A call was not answered as wanted.
+/// A call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DbusError {
     /// The service answered with an error.
@@ -48,18 +48,18 @@ pub enum DbusError {
     Refused {
         /// The error's name, such as `org.freedesktop.systemd1.NoSuchUnit`.
         name: String,
-        /// Its text; its name where it has none.
+        /// Its text, or its name if it has none.
         text: String,
     },
     /// The connection failed, or no answer came in time.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The other side does not keep to the protocol.
+    /// The other side violates the protocol.
     #[error("the bus sent {0}")]
     Nonsense(String),
 }
 
-/// A connection to a message bus. Closing it ends what the service does for as long as the caller is connected.
+/// A connection to a message bus. The service frees the caller's resources when it is closed.
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
@@ -70,12 +70,12 @@ impl Connection {
     /// Connects to the bus at a socket's path, as the user of this process.
     ///
     /// # Errors
-    /// Nobody listens there, this user is not let in, or no answer came within `at_most`.
+    /// Nobody listens there, this user is refused, or no answer came within `at_most`.
     pub fn open(path: &Path, at_most: Duration) -> Result<Self, DbusError> {
         let deadline = Instant::now() + at_most;
         let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .map_err(io::Error::from)?;
-        // `connect` waits, for as long as sends may, where the bus has many callers in its queue.
+        // `connect` blocks, as long as sends may, if the bus has many callers in its queue.
         let seconds = i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX).max(1);
         setsockopt(&socket, sockopt::SendTimeout, &TimeVal::new(seconds, 0)).map_err(io::Error::from)?;
         let address = UnixAddr::new(path).map_err(io::Error::from)?;
@@ -113,7 +113,7 @@ impl Connection {
         }
     }
 
-    /// `EXTERNAL`: the kernel tells the bus who is at this end of the socket.
+    /// `EXTERNAL`: the kernel tells the bus the user of this end of the socket.
     fn authenticate(&mut self, deadline: Instant) -> Result<(), DbusError> {
         let user: String =
             nix::unistd::geteuid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
@@ -163,7 +163,7 @@ impl Connection {
     }
 }
 
-/// The time that is left; never zero, which sockets take for "for ever".
+/// Returns the time that is left; never zero, which sockets take for "for ever".
 fn left(deadline: Instant) -> Result<Duration, DbusError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(late()) } else { Ok(left) }

@@ -1,8 +1,8 @@
-//! What a fault's clauses stand for, looked up again while it holds: names of peers, and the cgroup of a service. What is
-//! new is added to the rules.
+//! Resolves a fault's clauses again while it holds: names of peers, and the cgroup of a service. New results are added
+//! to the rules.
 //!
-//! Only ever adds: an address that a name gave once may still have connections. Ends with the rules, and holds nothing up:
-//! each fault's look-ups have threads of their own.
+//! Only ever adds, because an address that a name once had may still have connections. Ends with the rules, and delays
+//! nothing: the look-ups of each fault have threads of their own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,35 +21,35 @@ use super::{
     nft::{Adder, interval::Intervals},
 };
 
-/// How often names are looked up.
+/// The interval at which names are resolved.
 pub const EVERY: Duration = Duration::from_secs(5);
-/// How often it is looked for another cgroup of a service: by one look at a folder.
+/// The interval at which the cgroup of a service is looked up, by one look at a folder.
 pub const SERVICE_EVERY: Duration = Duration::from_millis(100);
-/// Every so many of these it is looked whether there is a table still.
+/// Every this many look-ups it is checked whether the table still exists.
 const LOOKS: u32 = 10;
 
-/// Adds to the peers of rules that are in force. Never makes what is not there.
+/// Adds to the peers of rules that are in force. Never makes rules.
 pub trait Adds {
-    /// Whether the rules are there still.
+    /// Whether the rules still exist.
     ///
     /// # Errors
-    /// What could not be read, for people.
+    /// They could not be read; the text is for people.
     fn is_there(&self) -> Result<bool, String>;
     /// Adds to the peers.
     ///
     /// # Errors
-    /// What could not be added, for people.
+    /// An address could not be added; the text is for people.
     fn add(&self, networks: &[IpNet]) -> Result<(), String>;
 }
 
-/// What following has brought so far.
+/// The results of following so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Followed<T> {
-    /// How often was looked.
+    /// Number of look-ups.
     pub looks: u64,
-    /// What came.
+    /// The results that were added.
     pub added: Vec<T>,
-    /// What went wrong last, if the last look did.
+    /// The error of the last look-up, if that failed.
     pub failed: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl<T> Default for Followed<T> {
     }
 }
 
-/// Whose names and services are followed.
+/// The injections whose names and services are followed.
 #[derive(Debug, Default)]
 pub struct Followers {
     names: All<IpNet>,
@@ -67,7 +67,7 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Follows names, unless that is done already. `known` are the addresses that are among the rules' peers.
+    /// Starts to follow names, unless that is done already. `known` are the addresses among the rules' peers.
     pub fn follow(
         &self,
         id: &InjectionId,
@@ -90,8 +90,8 @@ impl Followers {
         });
     }
 
-    /// Follows the cgroup of a service, unless that is done already: whatever has that folder. `known` are the numbers that
-    /// are in the set.
+    /// Starts to follow the cgroup with a service's folder, unless that is done already. `known` are the numbers in the
+    /// set.
     pub fn follow_service(
         &self,
         id: &InjectionId,
@@ -113,13 +113,13 @@ impl Followers {
         });
     }
 
-    /// What following names has brought for an injection.
+    /// Returns the results of following an injection's names.
     #[must_use]
     pub fn followed(&self, id: &InjectionId) -> Option<Followed<IpNet>> {
         self.names.followed(id)
     }
 
-    /// What following its service has brought for an injection: each cgroup that came is a restart.
+    /// Returns the results of following an injection's service: each new cgroup is a restart.
     #[must_use]
     pub fn restarted(&self, id: &InjectionId) -> Option<Followed<u64>> {
         self.services.followed(id)
@@ -139,7 +139,7 @@ impl<T> Default for All<T> {
 impl<T: Clone + Send + 'static> All<T> {
     fn follow(&self, id: &InjectionId, what: &str, work: impl FnOnce(&Mutex<Followed<T>>) + Send + 'static) {
         let mut all = locked(&self.0);
-        // Those whose thread has ended have nobody else who knows them.
+        // An entry whose thread has ended is of no further use.
         all.retain(|_, followed| Arc::strong_count(followed) > 1);
         if all.contains_key(id) {
             return;
@@ -200,7 +200,7 @@ fn look_at(
     adder: &Adder,
     followed: &Mutex<Followed<u64>>,
 ) {
-    // Without a folder there is no service, and nothing of it to be chosen.
+    // Without a folder the service is down, and there is nothing to choose.
     let fresh = cgroup::id(folder).map(|id| id.filter(|id| !known.contains(id)));
     let added = match fresh {
         Ok(None) => Ok(None),

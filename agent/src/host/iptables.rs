@@ -1,10 +1,9 @@
 //! iptables and ip6tables: chains of our own in an administrator's tables, behind gates that the kernel closes by
 //! itself.
 //!
-//! Programs are run with arguments and a text on their standard input, never by a shell. Only ever adds chains of
-//! ours and jumps to them, and takes those away again; no other rule, no policy and no counter is touched, nothing is
-//! flushed that is not ours. Rules of this kind outlive their maker, so whoever puts back must take them away; until
-//! then their gates close by the kernel's own count.
+//! Programs are run with arguments and a text on their standard input, never by a shell. Only chains of ours and jumps
+//! to them are added and removed. No other rule, no policy and no counter is changed, and nothing else is flushed. The
+//! rules outlive their maker, so the undo has to remove them; until then their gates close by the kernel's own timer.
 
 mod adder;
 mod chains;
@@ -29,27 +28,27 @@ use ring::digest::{Context, SHA256};
 
 use super::{nft::expr::Family, sha256};
 
-/// So many sets of chains that the kernel would take are remembered.
+/// Maximum number of sets of chains in memory that the kernel would accept.
 const TAKEN_MOST: usize = 256;
 
 /// The port to iptables.
 #[derive(Debug)]
 pub struct Iptables {
-    /// Which program, by the beginning of its name: `iptables`, or one build of it, such as `iptables-legacy`.
+    /// The program, by the prefix of its name: `iptables`, or one build of it, such as `iptables-legacy`.
     pub program: String,
-    /// What was made by this process.
+    /// The chains that this process has made.
     made: Arc<Mutex<BTreeMap<InjectionId, Made>>>,
     taken: Mutex<VecDeque<[u8; 32]>>,
 }
 
-/// What this process has made for an injection.
+/// The chains that this process has made for an injection.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// Its gates, with what is known of them.
+    /// Its gates, with their known state.
     pub gates: Gates,
-    /// By family, the jumps to its chains.
+    /// The jumps to its chains, by family.
     pub jumps: BTreeMap<Family, Vec<(&'static str, String)>>,
-    /// By family, the names of its chains.
+    /// The names of its chains, by family.
     chains: BTreeMap<Family, Vec<String>>,
     table: Table,
 }
@@ -61,16 +60,16 @@ impl Default for Iptables {
 }
 
 impl Iptables {
-    /// The program for a family.
+    /// Returns the program for a family.
     #[must_use]
     pub fn program(&self, family: Family) -> Program {
         Program::new(&self.program, family)
     }
 
-    /// Has the kernel take chains where nothing sees it: in a network namespace that is thrown away. May load modules.
+    /// Tries out chains in a temporary network namespace. May load modules.
     ///
     /// # Errors
-    /// What could not be done, or what the program said.
+    /// The chains are not possible; the error has the program's output.
     pub fn try_out(&self, id: &InjectionId, chains: &Chains) -> Result<(), IptablesError> {
         let mut sum = Context::new(&SHA256);
         for (family, rules) in &chains.rules {
@@ -90,11 +89,11 @@ impl Iptables {
         Ok(())
     }
 
-    /// Makes the table and its built-in chains be there, as listing them by hand does: they stay, empty, where they
-    /// were not there before.
+    /// Creates the table and its built-in chains, as listing them by hand does: they stay, empty, if they did not exist
+    /// before.
     ///
     /// # Errors
-    /// What the program said.
+    /// The program failed; the error has its output.
     pub fn warm_up(&self, chains: &Chains) -> Result<(), IptablesError> {
         for (family, rules) in &chains.rules {
             let program = self.program(*family);
@@ -112,11 +111,11 @@ impl Iptables {
         Ok(())
     }
 
-    /// Installs chains with their gates closed: no packet is harmed. Those that this process has made are left as they
-    /// are.
+    /// Installs chains with their gates closed, so that no packet is affected. Chains that this process has made
+    /// already stay as they are.
     ///
     /// # Errors
-    /// Somebody else made chains of this name, or what the program said; nothing is left then.
+    /// Somebody else made chains of this name, or the program failed; nothing is left then.
     pub fn stage(&self, id: &InjectionId, chains: &Chains, gates: Gates) -> Result<(), IptablesError> {
         if self.made().contains_key(id) {
             return Ok(());
@@ -148,16 +147,16 @@ impl Iptables {
         Ok(())
     }
 
-    /// What this process has made.
+    /// Returns the chains that this process has made for an injection.
     #[must_use]
     pub fn look(&self, id: &InjectionId) -> Option<Made> {
         self.made().get(id).cloned()
     }
 
-    /// Changes the gates of what this process has made.
+    /// Changes the gates of chains that this process has made.
     ///
     /// # Errors
-    /// This process has made none, or what the change gave.
+    /// This process has made none, or the change failed.
     pub fn with_gates<T>(
         &self,
         id: &InjectionId,
@@ -187,19 +186,18 @@ impl Iptables {
         }
     }
 
-    /// What adds peers to the chains of an injection from elsewhere in this process.
+    /// Returns an object that adds peers to an injection's chains from elsewhere in this process.
     #[must_use]
     pub fn adder(&self, id: &InjectionId) -> Adder {
         Adder::new(self.made.clone(), id, &self.program)
     }
 
-    /// What was made is taken away.
+    /// Forgets chains that were removed.
     pub fn forget(&self, id: &InjectionId) {
         self.made().remove(id);
     }
 
-    /// Chains of ours that are there, whoever made them; in place of a table's what went wrong where it could not be
-    /// looked at.
+    /// Returns all existing chains of ours, whoever made them; for a table that could not be read, the error.
     #[must_use]
     pub fn leftovers(&self) -> Vec<Result<Left, IptablesError>> {
         let mut all = Vec::new();
@@ -224,7 +222,7 @@ impl Iptables {
     }
 }
 
-/// Chains of ours in a table.
+/// The chains of ours in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
     /// The program that manages the table.
@@ -236,7 +234,7 @@ pub struct Left {
 }
 
 impl Left {
-    /// Takes these chains away and all jumps to them, and no others; how many were there still.
+    /// Removes these chains and all jumps to them, and no others. Returns how many still existed.
     ///
     /// # Errors
     /// The program failed; the error has its output.
@@ -245,14 +243,14 @@ impl Left {
     }
 }
 
-/// Chains of ours in a table; `None` where there are none.
+/// Returns the chains of ours in a table; `None` if there are none.
 fn left_in(
     program: &Program,
     flavour: Flavour,
     family: Family,
     table: Table,
 ) -> Result<Option<Left>, IptablesError> {
-    // A table that is not there has none, and is not made by looking.
+    // An absent table has none, and must not be created by reading it.
     if !seen::has_table(flavour, family, table)? {
         return Ok(None);
     }
@@ -264,11 +262,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes chains away whose names begin so, and all jumps to them; how many chains there were. That there are none is
-/// success. What is put between looking and taking away makes it look again.
+/// Removes all chains whose names have this prefix, and all jumps to them. Returns the number of chains. Absent is
+/// success. If somebody adds a jump between reading and removing, it starts again.
 ///
 /// # Errors
-/// What the program said.
+/// The program failed; the error has its output.
 pub fn remove(program: &Program, table: Table, prefix: &str) -> Result<usize, IptablesError> {
     remove_which(program, table, |name| name.starts_with(prefix))
 }

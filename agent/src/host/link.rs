@@ -1,6 +1,6 @@
-//! Network interfaces: which there are, what rests on what, which one leads to a peer, and setting one down or up.
+//! Network interfaces: lists them, their dependencies, and the one that leads to a peer; sets one down or up.
 //!
-//! What the kernel forgets when an interface goes down, and putting that back, is [`link_state`].
+//! [`link_state`] restores the entries that the kernel deletes when an interface goes down.
 
 pub mod link_state;
 
@@ -19,33 +19,33 @@ const UP: u32 = 1;
 const LOOPBACK: u32 = 8;
 /// The operational state of a link that carries packets.
 const CARRIES: u8 = 6;
-/// Devices are stacked less deep than this.
+/// Maximum depth of stacked devices.
 const DEEPEST: u8 = 8;
 
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// Its number.
+    /// Its index.
     pub index: u32,
     /// Its name.
     pub name: String,
     flags: u32,
-    /// What it is (`veth`, `bridge`); empty for a machine's own.
+    /// Its kind (`veth`, `bridge`); empty for a physical one.
     pub kind: String,
-    /// The group that it is in; 0 unless somebody said otherwise.
+    /// Its group; 0 by default.
     pub group: u32,
     hardware: u16,
-    /// The one that it is made on (a VLAN's parent).
+    /// The lower interface on which it is made (a VLAN's parent).
     lower: Option<u32>,
-    /// The bridge or bond that it is a port of.
+    /// Its master: the bridge or bond of which it is a port.
     master: Option<u32>,
     state: u8,
-    /// Packets that it has sent and got since it was made.
+    /// Packets that it has sent and received since it was made.
     pub packets: u64,
 }
 
 impl Link {
-    /// Whether it is set up, whatever its cable.
+    /// Whether it is set up, with or without a carrier.
     #[must_use]
     pub const fn is_up(&self) -> bool {
         self.flags & UP != 0
@@ -57,13 +57,13 @@ impl Link {
         self.hardware == libc::ARPHRD_ETHER
     }
 
-    /// Whether it is part of another one (a bridge's port, a bond's leg), which gets its packets.
+    /// Whether it is a port of another one (a bridge, a bond), which gets its packets.
     #[must_use]
     pub const fn is_enslaved(&self) -> bool {
         self.master.is_some()
     }
 
-    /// Whether it is up with all that it needs, so that packets pass.
+    /// Whether it is up with all its dependencies, so that packets pass.
     #[must_use]
     pub const fn carries(&self) -> bool {
         self.state == CARRIES
@@ -76,7 +76,7 @@ impl Link {
     }
 }
 
-/// All interfaces.
+/// Returns all interfaces.
 ///
 /// # Errors
 /// The kernel could not list them.
@@ -94,7 +94,7 @@ fn link(message: &Message) -> Option<Link> {
     let (header, attrs) = message.body.split_at_checked(HEADER)?;
     let info = find(attrs, 18).unwrap_or_default();
     let kind = attr::text(info, 1).unwrap_or_default();
-    // The other end of a veth, and what is in another namespace, is nothing that it rests on.
+    // The other end of a veth, and an interface in another namespace, is not a dependency.
     let elsewhere = kind == "veth" || find(attrs, 37).is_some();
     let index = ne32(header, 4)?;
     let lower = find(attrs, 5).and_then(|value| ne32(value, 0));
@@ -121,13 +121,14 @@ pub(super) fn ne32(bytes: &[u8], at: usize) -> Option<u32> {
 /// Sets an interface up or down.
 ///
 /// # Errors
-/// It is not there, or the kernel refused.
+/// It does not exist, or the kernel refused.
 pub fn set(index: u32, name: &str, up: bool) -> Result<(), NetlinkError> {
     let what = format!("set interface {name} {}", if up { "up" } else { "down" });
     route::Link::numbered(index).up(up).change(&mut route_socket()?, &what)
 }
 
-/// The number of the interface over which packets go to an address, from one of this host's own if that is known.
+/// Returns the index of the interface over which packets go to an address, from one of this host's own if that is
+/// known.
 ///
 /// # Errors
 /// There is no route.
@@ -149,7 +150,7 @@ pub fn towards(to: IpAddr, from: Option<IpAddr>) -> Result<u32, NetlinkError> {
     })
 }
 
-/// Whether packets over an interface need another one: its parent, the bridge's port, the bond's only good port.
+/// Whether packets over an interface need another one: its parent, a bridge's port, a bond's only good port.
 #[must_use]
 pub fn rests_on(links: &[Link], index: u32, other: u32) -> bool {
     rests(links, index, other, 0)
@@ -167,13 +168,13 @@ fn rests(links: &[Link], index: u32, other: u32, depth: u8) -> bool {
     }
     let ports = || links.iter().filter(|port| port.master == Some(index));
     let needs = |port: &Link| rests(links, port.index, other, depth + 1);
-    // A bond lives on with one good port; each port of a bridge leads to somebody else.
+    // A bond works with one good port; each port of a bridge leads to other hosts.
     let spare =
         matches!(link.kind.as_str(), "bond" | "team") && ports().any(|port| port.carries() && !needs(port));
     !spare && ports().any(needs)
 }
 
-/// An interface and what was made on it, which goes down and up with it; itself first.
+/// Returns an interface, followed by those made on it, which go down and up with it.
 #[must_use]
 pub fn with_uppers(links: &[Link], index: u32) -> Vec<Link> {
     let mut found: Vec<Link> = links.iter().filter(|link| link.index == index).cloned().collect();

@@ -1,8 +1,9 @@
-//! nf_tables over netlink: tables that die with their owner, behind gates that the kernel closes by itself.
+//! nf_tables over netlink: tables that are deleted when their owner dies, behind gates that the kernel closes by
+//! itself.
 //!
-//! One socket owns all tables of this process. It is opened on first use and never again: when it is closed, by
-//! whatever death, the kernel deletes what it owns. It is closed on exec; a process that forks without exec must close
-//! it in the child, or the child would keep the tables alive. Nothing here touches a table that is not ours, and
+//! One socket owns all tables of this process. It is opened on first use and never again: when it is closed, however
+//! the process ends, the kernel deletes its tables. It is closed on exec; a process that forks without exec must close
+//! it in the child, which would otherwise keep the tables alive. Nothing here changes a table that is not ours, and
 //! nothing is ever flushed.
 
 mod adder;
@@ -35,38 +36,38 @@ use message::Kind;
 use table::{Gate, LEASE, Making, Of, Table};
 use transact::{is_elements, put, room, size, transact};
 
-/// Every kernel object of ours has a name that begins so.
+/// The prefix of the names of all our kernel objects.
 pub const PREFIX: &str = "fd_";
-/// How long a dying owner's table may take to go.
+/// Maximum time to wait until a dying owner's table is gone.
 const DYING: Duration = Duration::from_secs(1);
-/// Maximum number of tables in memory that the kernel would take.
+/// Maximum number of tables in memory that the kernel would accept.
 const TAKEN_MOST: usize = 256;
 
 type Sum = [u8; 32];
 
-/// The name of an injection's table. No two injections share one: ids have no `_`.
+/// Returns the name of an injection's table. It is unique, because ids have no `_`.
 #[must_use]
 pub fn table_name(id: &InjectionId) -> String {
     format!("{PREFIX}{}", id.as_str().replace('-', "_"))
 }
 
-/// How installing went.
+/// The result of installing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installed {
     /// It was made.
     New,
-    /// It was there already, ours and whole.
+    /// It existed already, ours and complete.
     WasThere,
-    /// It was there, ours but lifted or not whole; it was made anew in one transaction.
+    /// It existed, but with closed gates or incomplete; it was replaced in one transaction.
     Replaced,
 }
 
-/// How deleting went.
+/// The result of deleting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
     /// It was deleted.
     Now,
-    /// It was not there.
+    /// It did not exist.
     WasGone,
     /// Its owner was dying; the kernel deleted it.
     ByKernel,
@@ -79,11 +80,12 @@ type Owner = OnceLock<Mutex<Socket>>;
 #[derive(Debug, Default)]
 pub struct Nft {
     owner: Arc<Owner>,
-    /// What was tried out and taken: a try that is not carried out costs a grace period of the kernel, some 20 ms, and
-    /// would be repeated between arm and start.
+    /// Tables that were tried out successfully. A transaction that is not committed costs a grace period of the kernel,
+    /// some 20 ms, and would be repeated between arm and start.
     taken: Mutex<VecDeque<Sum>>,
     staged: Mutex<stage::Staged>,
-    /// Our tables that have a twin on interfaces. Ours go with this process, so it knows them all.
+    /// The names of our tables that have a twin in family `netdev`. They are deleted with this process, so it knows
+    /// them all.
     twins: Mutex<BTreeSet<String>>,
 }
 
@@ -103,20 +105,20 @@ impl Nft {
         let owner = match self.owner.get() {
             Some(owner) => owner,
             None => {
-                // Where two open one at once, one of them goes unused; it owns nothing yet.
+                // If two threads open one at the same time, one socket stays unused; it owns nothing yet.
                 let fresh = Mutex::new(Socket::open(libc::NETLINK_NETFILTER)?);
                 self.owner.get_or_init(|| fresh)
             }
         };
-        // A panic elsewhere leaves the socket whole; letting go of it would lift every fault.
+        // A panic elsewhere leaves the socket intact; dropping it would end every fault.
         Ok(owner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Checks that the kernel would take a table, all of it, and installs nothing. May load kernel modules. The very same
-    /// table is tried once; whether it can still be made is then for [`Nft::install`] to say.
+    /// Checks that the kernel would accept a complete table, and installs nothing. May load kernel modules. An equal
+    /// table is tried only once; [`Nft::install`] reports whether it can still be made.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel refused it.
     pub fn try_out(&self, table: &Table) -> Result<(), NetlinkError> {
         let what = format!("try out nftables table inet {}", table.name);
         let Making { material, mut effect, open } = making(&what, table)?;
@@ -128,7 +130,7 @@ impl Nft {
         let mut owner = self.socket()?;
         let socket = &mut *owner;
         let tail = size(&effect);
-        // Elements beyond what fits into one datagram are not tried: they are merged, and so they fit together.
+        // Elements beyond one datagram are not tried: they are merged ranges, so they are valid together.
         let room = room(socket, size(&material) + tail).saturating_sub(tail);
         let mut used = 0;
         let fits = |request: &Request| {
@@ -149,11 +151,11 @@ impl Nft {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Installs a table in one transaction. Where a datagram cannot hold it all, sets are filled first and the last
-    /// transaction makes all of the effect; a failure leaves nothing.
+    /// Installs a table in one transaction. If a datagram cannot hold all of it, sets are filled first and the last
+    /// transaction makes the whole effect; a failure leaves nothing.
     ///
     /// # Errors
-    /// What the kernel said; a table of that name belongs to another process.
+    /// The kernel refused, or a table of that name belongs to another process.
     pub fn install(&self, table: &Table) -> Result<Installed, NetlinkError> {
         let what = format!("install nftables table inet {}", table.name);
         let Making { material, mut effect, open } = making(&what, table)?;
@@ -163,7 +165,7 @@ impl Nft {
         let room = room(socket, size(&material) + size(&effect));
         self.remember(table);
         let error = match put(socket, &what, table, material.clone(), effect.clone(), room) {
-            // Another's table of that name is "not permitted", our own "exists".
+            // The kernel reports another's table of that name as "not permitted", and our own as "exists".
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EPERM)) => error,
             other => return other.map(|()| Installed::New),
         };
@@ -187,10 +189,10 @@ impl Nft {
         Ok(Installed::Replaced)
     }
 
-    /// Gives a table's lease that long from now on. One that has ended is not revived.
+    /// Renews a table's lease for that time from now on. An expired lease is not revived.
     ///
     /// # Errors
-    /// The lease has ended or the table is gone (`ENOENT`); what else the kernel said.
+    /// The lease has expired or the table is gone (`ENOENT`), or the kernel refused.
     pub fn renew(&self, table: &str, lease: Duration) -> Result<(), NetlinkError> {
         let what = format!("renew the lease of nftables table inet {table}");
         let gate = Gate { set: LEASE, left: lease };
@@ -210,7 +212,8 @@ impl Nft {
         self.twins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What keeps a gate of a table open from elsewhere in this process. It does not keep the tables alive.
+    /// Returns an object that keeps a gate of a table open from elsewhere in this process. It does not keep the tables
+    /// alive.
     ///
     /// # Errors
     /// The table's name is too long.
@@ -218,18 +221,18 @@ impl Nft {
         Keeper::new(Arc::downgrade(&self.owner), table, gate)
     }
 
-    /// What adds peers to a table from elsewhere in this process, to the sets of these names. It does not keep the tables
-    /// alive.
+    /// Returns an object that adds peers to a table's sets of these names from elsewhere in this process. It does not
+    /// keep the tables alive.
     #[must_use]
     pub fn adder(&self, table: &str, set: fn(expr::Family) -> String) -> Adder {
         Adder::new(Arc::downgrade(&self.owner), table, set)
     }
 
-    /// Deletes one of our tables, and its twin. That it is not there is success; so is that its owner dies and the kernel
-    /// deletes it.
+    /// Deletes one of our tables and its twin. Absent is success, and so is a dying owner, whose table the kernel
+    /// deletes.
     ///
     /// # Errors
-    /// The name is not one of ours, the table belongs to another process that lives, or what the kernel said.
+    /// The name is not one of ours, the table belongs to another live process, or the kernel refused.
     pub fn delete_table(&self, table: &str) -> Result<Deleted, NetlinkError> {
         if !table.starts_with(PREFIX) {
             let what = format!("delete nftables table {table}");
@@ -238,7 +241,7 @@ impl Nft {
         }
         self.staged().remove(table);
         let first = self.delete_in(Of::Traffic, table)?;
-        // Looked for, not tried: a transaction that fails costs a grace period of the kernel.
+        // Lists first, because a failed transaction costs a grace period of the kernel.
         let twin = named(table)?.iter().any(|seen| seen.family == Of::Interfaces.number());
         let second = if twin { self.delete_in(Of::Interfaces, table)? } else { Deleted::WasGone };
         self.twins().remove(table);
@@ -272,32 +275,32 @@ impl Nft {
         }
     }
 
-    /// Our tables that are there, whoever owns them.
+    /// Returns all existing tables of ours, whoever owns them.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel could not list them.
     pub fn our_tables(&self) -> Result<Vec<TableSeen>, NetlinkError> {
         Ok(look::tables()?.into_iter().filter(|seen| seen.name.starts_with(PREFIX)).collect())
     }
 
-    /// All tables that are there.
+    /// Returns all existing tables.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel could not list them.
     pub fn tables(&self) -> Result<Vec<TableSeen>, NetlinkError> {
         look::tables()
     }
 
-    /// Looks at one of our tables; `None` where it is not there.
+    /// Reads one of our tables; `None` if it does not exist.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel could not list it.
     pub fn look(&self, table: &str) -> Result<Option<Look>, NetlinkError> {
         look::look(table)
     }
 
-    /// Has the kernel load what rules need that hand packets to queues. Kernels before 6.2 look for that module only when
-    /// a table of one family asks, not one of both. Installs nothing; whether it went well is for [`Nft::try_out`] to say.
+    /// Makes the kernel load the module for rules with queues. Kernels before 6.2 look for it only if a table of one
+    /// family asks, and not one of both. Installs nothing; [`Nft::try_out`] reports whether it worked.
     pub fn load_queues(&self) {
         let (table, chain) = (format!("{PREFIX}queues"), "out");
         let rule = expr::Exprs::new().queue(super::queue::FIRST);
@@ -314,7 +317,7 @@ impl Nft {
         }
     }
 
-    /// Whether the kernel would take these messages in one transaction, which is never ended and so never happens.
+    /// Whether the kernel would accept these messages in one transaction, which is never committed.
     pub(crate) fn would_take(&self, what: &str, requests: Vec<Request>) -> Result<(), NetlinkError> {
         transact(&mut *self.socket()?, what, requests, false)
     }
@@ -333,7 +336,7 @@ fn delete(what: &str, family: u8, table: &str) -> Result<Request, NetlinkError> 
     message::in_family(family, Kind::DeleteTable, 0, &named).ok_or_else(|| too_long(what))
 }
 
-/// The tables of a name, of both families in which ours are.
+/// Returns the tables of a name in both families that we use.
 fn named(table: &str) -> Result<Vec<TableSeen>, NetlinkError> {
     let ours = |seen: &TableSeen| seen.name == table && Of::BOTH.iter().any(|of| of.number() == seen.family);
     Ok(look::tables()?.into_iter().filter(ours).collect())

@@ -1,22 +1,22 @@
-//! Numbers for whose packets faults choose, by user or service: what a queue sends again is the agent's own, and carries
-//! the number so that other faults on the same ones' packets know them.
+//! Numbers the owners (users, services) whose packets faults choose. A packet that a queue reinjects has the agent as
+//! its sender, so it carries the number of its owner, by which other faults recognise it.
 //!
-//! A number means the same for as long as this process lives, and so do the rules that ask for it.
+//! A number keeps its meaning for as long as this process lives, like the rules that use it.
 
 use std::sync::{Mutex, PoisonError};
 
-/// So many there can be; a packet's tag has room for no more.
+/// Maximum number of owners; a packet's tag has no room for more.
 const MOST: usize = 0x3ff;
 
-/// A user's number, and the cgroup of a service: one of them at least.
+/// A user's number or the cgroup of a service; at least one of them.
 type Owner = (Option<u32>, Option<String>);
 
-/// Who has which number.
+/// The owners; an owner's number is its position, counted from 1.
 #[derive(Debug, Default)]
 pub struct PacketOwners(Mutex<Vec<Owner>>);
 
 impl PacketOwners {
-    /// The number of what these choose, from 1 on; `None` where they choose everybody, or where none is left.
+    /// Returns the number of an owner, from 1 on; `None` for everybody, or if no number is left.
     pub fn of(&self, user: Option<u32>, cgroup: Option<&str>) -> Option<u16> {
         let owner = (user, cgroup.map(str::to_owned));
         if owner == (None, None) {

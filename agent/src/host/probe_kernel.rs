@@ -1,4 +1,5 @@
-//! What `doctor` says about the kernel and about who else filters and shapes packets here. Reads and dry runs only.
+//! Findings for `doctor` on the kernel, and on other programs that filter and shape packets here. Reads and dry runs
+//! only.
 
 mod dry_runs;
 mod iptables;
@@ -12,7 +13,7 @@ use firedrill_wire::api::{Finding, Grade};
 
 use super::Host;
 
-/// One line for each thing that was looked at.
+/// Returns one finding for each check.
 #[must_use]
 pub fn findings(host: &Host) -> Vec<Finding> {
     let mut findings = dry_runs::findings(host);

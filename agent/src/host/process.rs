@@ -1,6 +1,6 @@
-//! Processes as `/proc` shows them, and signals that cannot hit the wrong one.
+//! Processes in `/proc`, and signals that cannot reach a wrong one.
 //!
-//! A process is named by its pid and its start time. Never signals by pid alone, and never a process group.
+//! A process is identified by its pid and its start time. Never signals by pid alone, and never a process group.
 
 use std::{
     fs, io,
@@ -17,15 +17,15 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-/// The kernel's flag of its own threads (`PF_KTHREAD`).
+/// The flag of kernel threads (`PF_KTHREAD`).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-/// A process, and no other that gets its pid later.
+/// Identifies a process, and no other that gets its pid later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     /// The pid.
     pub pid: i32,
-    /// When it started, in clock ticks after boot (`/proc/PID/stat`, field 22).
+    /// Its start time, in clock ticks after boot (`/proc/PID/stat`, field 22).
     pub start_ticks: u64,
 }
 
@@ -43,10 +43,10 @@ impl std::str::FromStr for Name {
     }
 }
 
-/// What `/proc/PID/stat` says.
+/// The contents of `/proc/PID/stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Which process.
+    /// The process.
     pub name: Name,
     /// The program's name, cut to 15 bytes by the kernel.
     pub comm: String,
@@ -64,10 +64,10 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Reads the process that has this pid now; `None` where there is none.
+    /// Reads the process that has this pid now; `None` if there is none.
     ///
     /// # Errors
-    /// `/proc` could not be read, or says something that is not understood.
+    /// `/proc` could not be read, or has an unknown format.
     pub fn read(pid: i32) -> io::Result<Option<Self>> {
         Ok(match slurp(pid, "stat")? {
             Some(text) => Some(Self::parse(&text).ok_or_else(|| {
@@ -77,14 +77,14 @@ impl Stat {
         })
     }
 
-    /// From the text of `/proc/PID/stat`. The name in it may itself contain spaces and parentheses.
+    /// Parses the text of `/proc/PID/stat`. The name in it may contain spaces and parentheses.
     fn parse(text: &[u8]) -> Option<Self> {
         let open = text.iter().position(|byte| *byte == b'(')?;
         let close = text.iter().rposition(|byte| *byte == b')')?;
         let pid = std::str::from_utf8(text.get(..open)?).ok()?.trim().parse().ok()?;
         let comm = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
         let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
-        // From here on counted from field 3, the state.
+        // The following indices count from field 3, the state.
         let field: Vec<&str> = rest.split_ascii_whitespace().collect();
         let number = |index: usize| field.get(index)?.parse::<u64>().ok();
         let signed = |index: usize| field.get(index)?.parse::<i32>().ok();
@@ -100,7 +100,7 @@ impl Stat {
         })
     }
 
-    /// Whether it has ended, though its parent has not asked for its exit status yet.
+    /// Whether it is a zombie: it has ended, and its parent has not read its exit status yet.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')
@@ -112,14 +112,14 @@ impl Stat {
         self.state == 'T'
     }
 
-    /// Whether it is a thread of the kernel.
+    /// Whether it is a kernel thread.
     #[must_use]
     pub fn is_kernel_thread(&self) -> bool {
         self.flags & KERNEL_THREAD != 0
     }
 }
 
-/// The process of that name if it lives; `None` where it is gone, dead, or where another has its pid.
+/// Reads a process; `None` if it is gone or dead, or if another has its pid.
 ///
 /// # Errors
 /// `/proc` could not be read.
@@ -127,7 +127,7 @@ pub fn alive(name: Name) -> io::Result<Option<Stat>> {
     Ok(Stat::read(name.pid)?.filter(|stat| stat.name == name && !stat.is_dead()))
 }
 
-/// All processes that live, by pid.
+/// Returns all live processes, by pid.
 ///
 /// # Errors
 /// `/proc` could not be read.
@@ -143,7 +143,7 @@ pub fn all() -> io::Result<Vec<Stat>> {
     Ok(found)
 }
 
-/// Its command line, words joined by spaces; empty for kernel threads and for what is gone.
+/// Returns its command line, with words joined by spaces; empty for kernel threads and if it is gone.
 ///
 /// # Errors
 /// It could not be read.
@@ -154,7 +154,7 @@ pub fn command_line(pid: i32) -> io::Result<String> {
     Ok(words.join(" "))
 }
 
-/// The path of its program; `None` where it cannot be known. A program that was replaced since keeps its old path.
+/// Returns the path of its program; `None` if it is unknown. A program that was replaced since keeps its old path.
 #[must_use]
 pub fn executable(pid: i32) -> Option<PathBuf> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
@@ -165,7 +165,7 @@ pub fn executable(pid: i32) -> Option<PathBuf> {
     })
 }
 
-/// The user that it acts as (effective); `None` where it is gone.
+/// Returns its effective user; `None` if it is gone.
 ///
 /// # Errors
 /// It could not be read.
@@ -176,7 +176,7 @@ pub fn user(pid: i32) -> io::Result<Option<u32>> {
     Ok(line.and_then(|ids| ids.split_ascii_whitespace().nth(1)).and_then(|id| id.parse().ok()))
 }
 
-/// `processes` of which `root` is the ancestor, `root` included.
+/// Returns those of `processes` that descend from `root`, and `root`.
 #[must_use]
 pub fn family(root: i32, processes: &[Stat]) -> Vec<&Stat> {
     let mut known = std::collections::BTreeSet::from([root]);
@@ -197,7 +197,7 @@ pub fn family(root: i32, processes: &[Stat]) -> Vec<&Stat> {
     processes.iter().filter(|stat| known.contains(&stat.name.pid)).collect()
 }
 
-/// A hold on one process: its pid cannot be taken by another meanwhile.
+/// A pidfd: the process's pid cannot be reused meanwhile.
 #[derive(Debug)]
 pub struct Handle {
     name: Name,
@@ -205,7 +205,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Takes hold of the process of that name; `None` where it is gone, or where another has its pid.
+    /// Opens a process; `None` if it is gone, or if another has its pid.
     ///
     /// # Errors
     /// The kernel refused (no permission, no descriptors left).
@@ -216,17 +216,17 @@ impl Handle {
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        // Looked at only now: whatever has the pid at this moment is what the descriptor holds.
+        // Checked only now: the descriptor refers to the process that has the pid at this moment.
         Ok(alive(name)?.map(|_| Self { name, fd }))
     }
 
-    /// Which process.
+    /// Returns the process.
     #[must_use]
     pub fn name(&self) -> Name {
         self.name
     }
 
-    /// Sends a signal; false where the process has gone.
+    /// Sends a signal; false if the process is gone.
     ///
     /// # Errors
     /// The kernel refused (no permission).
@@ -238,7 +238,7 @@ impl Handle {
         }
     }
 
-    /// Waits until it has ended; false where it lives on after `at_most`.
+    /// Waits until it has ended; false if it still lives after `at_most`.
     ///
     /// # Errors
     /// The kernel refused.
@@ -256,11 +256,11 @@ impl Handle {
     }
 }
 
-/// Reads a file of a process; `None` where the process is gone.
+/// Reads a file of a process; `None` if the process is gone.
 fn slurp(pid: i32, file: &str) -> io::Result<Option<Vec<u8>>> {
     match fs::read(format!("/proc/{pid}/{file}")) {
         Ok(bytes) => Ok(Some(bytes)),
-        // A process that ends between open and read gives ESRCH.
+        // If a process ends between open and read, the read fails with ESRCH.
         Err(error)
             if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) =>
         {

@@ -1,7 +1,7 @@
-//! Which injection has which queue. Decided when it is prepared, because the number is part of what is journaled.
+//! Assigns queue numbers to injections. Done at prepare, because the number is part of the journaled undo.
 //!
-//! The same injection gets the same number again, and no two that are prepared at once get the same. What was prepared
-//! and never came is forgotten when nothing else is left.
+//! An injection gets the same number again, and no two that are prepared at the same time share one. A number whose
+//! injection was prepared and never armed is reused once no other is left.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -13,15 +13,15 @@ use firedrill_wire::InjectionId;
 
 use super::queue::{FIRST, MOST};
 
-/// The queues that the kernel knows in this network namespace, whoever works on them; not there before the first.
+/// The bound queues of this network namespace, whichever process serves them; the file does not exist before the first.
 const BOUND: &str = "/proc/thread-self/net/netfilter/nfnetlink_queue";
 
-/// Who has which number, the longest unused first.
+/// The injections and their numbers, the longest unused first.
 #[derive(Debug, Default)]
 pub struct Numbers(Mutex<VecDeque<(InjectionId, u16)>>);
 
 impl Numbers {
-    /// The number of an injection's queue; `None` where all are in use.
+    /// Returns the number of an injection's queue; `None` if all are in use.
     pub fn of(&self, id: &InjectionId) -> Option<u16> {
         self.choose(id, &bound())
     }
@@ -42,7 +42,7 @@ impl Numbers {
         Some(number)
     }
 
-    /// The injection that had it is over.
+    /// Frees the number of an injection that is over.
     pub fn release(&self, number: u16) {
         self.given().retain(|(_, other)| *other != number);
     }
@@ -52,7 +52,7 @@ impl Numbers {
     }
 }
 
-/// Reads what is bound; what cannot be read is found out by binding.
+/// Reads the bound queues; if they cannot be read, binding will find out.
 fn bound() -> BTreeSet<u16> {
     let text = fs::read_to_string(BOUND).unwrap_or_default();
     text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
@@ -71,7 +71,7 @@ mod tests {
         let (numbers, free) = (Numbers::default(), BTreeSet::new());
         assert_eq!(numbers.choose(&id(1), &BTreeSet::from([FIRST])), Some(FIRST + 1));
         assert_eq!(numbers.choose(&id(2), &free), Some(FIRST));
-        // Once its queue is bound, the number is still its own.
+        // Once its queue is bound, it keeps the number.
         assert_eq!(numbers.choose(&id(1), &BTreeSet::from([FIRST, FIRST + 1])), Some(FIRST + 1));
         numbers.release(FIRST);
         assert_eq!(numbers.choose(&id(3), &free), Some(FIRST));

@@ -1,6 +1,7 @@
-//! Resets of TCP connections, once or again and again: which ones, the thread that does it, and how many there were.
+//! Resets TCP connections, once or repeatedly: which ones, the thread that does it, and their number.
 //!
-//! The thread never acts once lease or hold is over, asks before every single connection, and dies with this process.
+//! The thread never acts once lease or hold is over, checks that before every single connection, and ends with this
+//! process.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -24,32 +25,32 @@ use super::{
     sockets::{Connection, Sockets},
 };
 
-/// A connection that comes while the fault holds is found within about this time.
+/// The interval at which new connections are looked for while the fault holds.
 pub const EVERY: Duration = Duration::from_millis(100);
-/// Looking takes at most about a tenth of the time, however many connections there are.
+/// Looking takes at most a tenth of the time, however many connections there are.
 const SHARE: u32 = 10;
-/// So many are remembered after they are over, for evidence.
+/// Maximum number of finished resets that are kept for evidence.
 const KEPT: usize = 512;
 
-/// Which connections.
+/// The chosen connections.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// Networks by the length of their prefix; none means all peers.
     networks: BTreeMap<u8, HashSet<IpNet>>,
     local_ports: Vec<(u16, u16)>,
     remote_ports: Vec<(u16, u16)>,
-    /// Ports of this host that are never touched: its agent's and SSH's.
+    /// Ports of this host that are never touched: those of its agent and of SSH.
     control: Vec<u16>,
-    /// The port of agents: this host may be the coordinator's, or a way to other hosts.
+    /// The port of agents: this host may be the coordinator's, or a jump host.
     agents: u16,
     /// Addresses that are never touched.
     spared: Vec<IpAddr>,
-    /// The folder of the cgroup in which the socket was made, or in one below it; none means any.
+    /// The folder of the cgroup in or below which the socket was made; `None` means any.
     service: Option<PathBuf>,
 }
 
 impl Choice {
-    /// Those with these peers (none: all) on these ports (none: all), except what is spared.
+    /// Chooses connections with these peers (none: all) on these ports (none: all), except the spared ones.
     #[must_use]
     pub fn new(peers: impl Iterator<Item = IpNet>, local: &[(u16, u16)], remote: &[(u16, u16)]) -> Self {
         let mut networks: BTreeMap<u8, HashSet<IpNet>> = BTreeMap::new();
@@ -66,21 +67,21 @@ impl Choice {
         self
     }
 
-    /// Only those of a service, by the folder of its cgroup, whatever cgroup has it.
+    /// Restricts the choice to a service, by the folder of its cgroup, whichever cgroup has it.
     #[must_use]
     pub fn of_service(mut self, folder: Option<PathBuf>) -> Self {
         self.service = folder;
         self
     }
 
-    /// The cgroups of the service now; `None` where any will do.
+    /// Returns the service's present cgroups; `None` if any will do.
     fn cgroups(&self) -> Result<Option<BTreeSet<u64>>, NetlinkError> {
         let Some(folder) = &self.service else { return Ok(None) };
         let what = format!("look for the cgroup {}", folder.display());
         cgroup::ids(folder).map(Some).map_err(|error| NetlinkError::io(&what, &error))
     }
 
-    /// Whether it is one of them. `own` are this host's addresses: what goes between them goes over loopback.
+    /// Whether a connection is chosen. `own` are this host's addresses: packets between them go over loopback.
     #[must_use]
     pub fn has(&self, connection: &Connection, own: &BTreeSet<IpAddr>) -> bool {
         let (local, remote) = (connection.local, connection.remote);
@@ -106,7 +107,7 @@ impl Choice {
     }
 }
 
-/// This host's own addresses.
+/// Returns this host's own addresses.
 fn own_addresses() -> BTreeSet<IpAddr> {
     let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
     all.filter_map(|one| {
@@ -117,47 +118,47 @@ fn own_addresses() -> BTreeSet<IpAddr> {
     .collect()
 }
 
-/// What was done so far.
+/// The progress so far.
 #[derive(Debug, Default)]
 struct Tally {
     /// Connections that were reset.
     reset: AtomicU64,
-    /// How often all connections were looked at.
+    /// Number of times that all connections were listed.
     sweeps: AtomicU64,
-    /// Nothing is done from then on: the end of the lease.
+    /// The end of the lease, after which nothing is done.
     until_us: AtomicU64,
     stop: AtomicBool,
-    /// Why the last look failed.
+    /// The error of the last look.
     failed: Mutex<Option<String>>,
 }
 
-/// What was done so far, as evidence shows it.
+/// The progress so far, for evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tallied {
     /// Connections that were reset.
     pub reset: u64,
-    /// How often all connections were looked at.
+    /// Number of times that all connections were listed.
     pub sweeps: u64,
-    /// Whether it goes on, and the last look went well.
+    /// Whether it continues, and the last look succeeded.
     pub running: bool,
-    /// Why the last look failed, if it did.
+    /// The error of the last look, if it failed.
     pub failed: Option<String>,
 }
 
 #[derive(Debug)]
 struct One {
     tally: Arc<Tally>,
-    /// None where it was done once.
+    /// `None` if it was done once.
     thread: Option<JoinHandle<()>>,
     began: u64,
 }
 
-/// The resets of this process. They end with this.
+/// The resets of this process, which end with it.
 #[derive(Debug, Default)]
 pub struct Resets(Mutex<HashMap<InjectionId, One>>);
 
 impl Resets {
-    /// Resets what is there now, unless this process has done so for this injection; how many there were.
+    /// Resets the existing connections, unless this process has done so for this injection. Returns their number.
     ///
     /// # Errors
     /// Connections could not be listed, or not be reset. Some may have been.
@@ -169,16 +170,16 @@ impl Resets {
         let tally = Arc::new(Tally { until_us: AtomicU64::new(until_us), ..Tally::default() });
         let swept = tally.sweep(&mut Sockets::open()?, choice, until_us);
         let reset = tally.reset.load(SeqCst);
-        // What was begun is not begun again, however it ended.
+        // A reset that was begun is not begun again, however it ended.
         keep(&mut all, id, One { tally, thread: None, began: boot_us() });
         swept.map(|()| reset)
     }
 
-    /// Resets what is there now, and goes on with what comes until lease or hold is over. Begun before: nothing to do.
+    /// Resets the existing connections, and new ones until lease or hold is over. Does nothing if it was begun before.
     /// The connections are those of the calling thread's network namespace.
     ///
     /// # Errors
-    /// Connections could not be listed or reset, or there is no thread to be had; then it has not begun.
+    /// Connections could not be listed or reset, or no thread could be made; then it has not begun.
     pub fn throughout(
         &self,
         id: &InjectionId,
@@ -203,7 +204,7 @@ impl Resets {
         Ok(reset)
     }
 
-    /// Moves the end of the lease; false where it is over or never began.
+    /// Moves the end of the lease; false if it is over or never began.
     pub fn renew(&self, id: &InjectionId, lease_until_us: u64) -> bool {
         let all = self.all();
         let Some(one) = all.get(id).filter(|one| one.runs()) else { return false };
@@ -211,7 +212,7 @@ impl Resets {
         true
     }
 
-    /// Ends it; how many were reset, or none where it does not run in this process.
+    /// Ends it. Returns the number of reset connections, or `None` if it does not run in this process.
     pub fn stop(&self, id: &InjectionId) -> Option<u64> {
         let mut all = self.all();
         let one = all.get_mut(id)?;
@@ -219,7 +220,7 @@ impl Resets {
         Some(one.tally.reset.load(SeqCst))
     }
 
-    /// What was done so far; none where this process has done nothing for it.
+    /// Returns the progress so far; `None` if this process has done nothing for it.
     #[must_use]
     pub fn tallied(&self, id: &InjectionId) -> Option<Tallied> {
         let all = self.all();
@@ -244,7 +245,7 @@ impl Drop for Resets {
     }
 }
 
-/// Remembers one, and forgets the oldest that is over where there are too many.
+/// Adds an entry; if there are too many, the oldest one that is over is dropped.
 fn keep(all: &mut HashMap<InjectionId, One>, id: &InjectionId, one: One) {
     if all.len() >= KEPT {
         let over = all.iter().filter(|(_, one)| !one.runs()).min_by_key(|(_, one)| one.began);
@@ -276,7 +277,7 @@ impl Tally {
         self.stop.load(SeqCst) || boot_us() >= self.until_us.load(SeqCst).min(hold_until_us)
     }
 
-    /// Looks at all connections and resets those that are chosen.
+    /// Lists all connections and resets the chosen ones.
     fn sweep(&self, sockets: &mut Sockets, choice: &Choice, hold_until_us: u64) -> Result<(), NetlinkError> {
         let own = own_addresses();
         let cgroups = choice.cgroups()?;
@@ -285,7 +286,7 @@ impl Tally {
             if cgroups.is_some() && !connection.cgroup.is_some_and(known) {
                 continue;
             }
-            // This process may have been stopped meanwhile, for longer than it was allowed to go on.
+            // This process may have been stopped meanwhile, until after the end of the lease.
             if self.is_over(hold_until_us) {
                 return Ok(());
             }

@@ -1,6 +1,6 @@
 //! TCP connections of this network namespace, listed and destroyed over sock_diag.
 //!
-//! Knows connections that are up only: a listening socket is never listed here, so none can be destroyed by mistake.
+//! Knows established connections only: a listening socket is never listed here, so none can be destroyed by mistake.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,10 +8,10 @@ use firedrill_netlink::{Message, NetlinkError, Request, Socket, find};
 
 const BY_FAMILY: u16 = 20;
 const DESTROY: u16 = 21;
-/// Established, both waits for the end, and the wait for our own end: data may flow in one direction at least.
+/// ESTABLISHED, FIN_WAIT1, FIN_WAIT2 and CLOSE_WAIT: data may flow in at least one direction.
 const LIVE: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8;
 const ID: usize = 48;
-/// Attributes follow so many bytes of a connection's description.
+/// The length of a connection's description, in bytes; attributes follow it.
 const ATTRIBUTES: usize = 72;
 const CGROUP: u16 = 21;
 const FAMILIES: [libc::c_int; 2] = [libc::AF_INET, libc::AF_INET6];
@@ -19,20 +19,20 @@ const FAMILIES: [libc::c_int; 2] = [libc::AF_INET, libc::AF_INET6];
 /// A TCP connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// This host's end; v4 addresses in a v6 coat are v4 here.
+    /// This host's end; IPv4-mapped addresses are IPv4 here.
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
-    /// The number of the cgroup in which its socket was made; kernels before 5.8 do not say.
+    /// The number of the cgroup in which its socket was made; kernels before 5.8 do not report it.
     pub cgroup: Option<u64>,
-    /// The kernel's own name for it, with a number that no other socket ever has.
+    /// The kernel's identification of the socket, with a cookie that no other socket ever has.
     family: u8,
     id: [u8; ID],
 }
 
 #[cfg(test)]
 impl Connection {
-    /// One that no kernel knows.
+    /// Makes a connection that no kernel has.
     pub(crate) const fn between(local: SocketAddr, remote: SocketAddr) -> Self {
         Self { local, remote, cgroup: None, family: 0, id: [0; ID] }
     }
@@ -51,10 +51,10 @@ impl Sockets {
         Socket::open(libc::NETLINK_SOCK_DIAG).map(Self)
     }
 
-    /// The connections that are up now, IPv4 and IPv6.
+    /// Returns the connections that are up now, IPv4 and IPv6.
     ///
     /// # Errors
-    /// The kernel could not list them (it lacks inet_diag or tcp_diag, for one).
+    /// The kernel could not list them, for instance because it lacks inet_diag or tcp_diag.
     pub fn connections(&mut self) -> Result<Vec<Connection>, NetlinkError> {
         let mut all = Vec::new();
         for family in FAMILIES {
@@ -68,7 +68,7 @@ impl Sockets {
         Ok(all)
     }
 
-    /// Resets one: its owner gets an error, the other end a RST. False where it was gone already.
+    /// Resets a connection: its owner gets an error, the other end a RST. Returns false if it was gone already.
     ///
     /// # Errors
     /// The kernel cannot (`EOPNOTSUPP`), or this process may not (`EPERM`).
@@ -77,18 +77,18 @@ impl Sockets {
         let what = format!("reset the connection {} with {}", connection.local, connection.remote);
         match self.0.request(&what, &Request { kind: DESTROY, flags: 0, body }) {
             Ok(()) => Ok(true),
-            // Gone, or another socket by now.
+            // It is gone, or is another socket by now.
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESTALE)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether the kernel can destroy sockets, tried on one that cannot be: from port 0 to port 0.
+    /// Checks that the kernel can destroy sockets, by trying one that cannot exist: from port 0 to port 0.
     ///
     /// # Errors
     /// It cannot: it was made without `CONFIG_INET_DIAG_DESTROY`, or lacks inet_diag or tcp_diag.
     pub fn able(&mut self) -> Result<(), NetlinkError> {
-        // Where listing goes, "not found" is about the socket and not about a module.
+        // Listing works, so "not found" is about the socket and not about a module.
         self.connections()?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut id = [0; ID];

@@ -1,5 +1,4 @@
-//! By which TCP ports people's SSH sessions come in: those that are configured, and those by which live ones came. Only
-//! looks.
+//! Finds the TCP ports of people's SSH sessions: the configured ones, and those of live sessions. Reads only.
 
 use std::{
     collections::BTreeSet,
@@ -9,12 +8,12 @@ use std::{
 
 use super::process;
 
-/// The beginnings of the names of servers of SSH.
+/// Prefixes of the names of SSH servers.
 const SERVERS: [&str; 2] = ["sshd", "dropbear"];
-/// As `/proc/net/tcp` writes the state of a socket that listens (`TCP_LISTEN`).
+/// The state of a listening socket (`TCP_LISTEN`) in `/proc/net/tcp`.
 const LISTENS: &str = "0A";
 
-/// The ports, as they were when last looked at.
+/// The ports, as of the last look.
 #[derive(Debug, Default)]
 pub struct Ssh {
     configured: Vec<u16>,
@@ -22,13 +21,13 @@ pub struct Ssh {
 }
 
 impl Ssh {
-    /// With the ports that are configured.
+    /// Starts with the configured ports.
     #[must_use]
     pub const fn new(configured: Vec<u16>) -> Self {
         Self { configured, live: Mutex::new(BTreeSet::new()) }
     }
 
-    /// All of them, sorted.
+    /// Returns all of them, sorted.
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,8 +35,8 @@ impl Ssh {
         all.into_iter().collect()
     }
 
-    /// Looks for servers of SSH, their sessions, and the ports that these came in by. A port that was seen once stays: its
-    /// sessions may still be there after its server is not.
+    /// Finds SSH servers, their sessions, and the ports of these. A port stays once it was seen: its sessions may
+    /// outlive its server.
     pub fn look(&self) {
         match listening() {
             Ok(found) => self.live.lock().unwrap_or_else(PoisonError::into_inner).extend(found),
@@ -46,8 +45,9 @@ impl Ssh {
     }
 }
 
-/// Ports that somebody listens on and that a server of SSH has a socket of, be it one that listens or a session's: under
-/// systemd it is not the server that listens. What a session has opened to others is at ports that nobody listens on.
+/// Returns the ports on which a socket listens and of which an SSH server has a socket, either listening or a
+/// session's: under systemd another process listens. The connections that a session has made to others use ports on
+/// which nothing listens.
 fn listening() -> io::Result<BTreeSet<u16>> {
     let servers = process::all()?;
     let servers = servers.iter().filter(|one| SERVERS.iter().any(|name| one.comm.starts_with(name)));
@@ -64,7 +64,7 @@ fn listening() -> io::Result<BTreeSet<u16>> {
                     of_servers.extend(owned.contains(&inode).then_some(port));
                 }
             }
-            // A kernel without that family.
+            // The kernel lacks that address family.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -72,7 +72,7 @@ fn listening() -> io::Result<BTreeSet<u16>> {
     Ok(&listened & &of_servers)
 }
 
-/// The sockets that a process has open, by inode; none of one that has gone.
+/// Returns the sockets that a process has open, by inode; none if it is gone.
 fn sockets(pid: i32) -> Vec<u64> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let names = open.filter_map(|entry| fs::read_link(entry.path()).ok());
@@ -87,7 +87,7 @@ struct Row {
     inode: u64,
 }
 
-/// A line of `/proc/net/tcp` (`Documentation/networking/proc_net_tcp.rst`).
+/// Parses a line of `/proc/net/tcp` (`Documentation/networking/proc_net_tcp.rst`).
 fn row(line: &str) -> Option<Row> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let (_, port) = words.get(1)?.rsplit_once(':')?;

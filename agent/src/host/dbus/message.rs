@@ -1,4 +1,4 @@
-//! Messages: a call as bytes, and the bytes of an answer as values.
+//! Messages: encodes a call, and decodes the values of an answer.
 
 use super::{
     DbusError, Target, Value,
@@ -18,7 +18,7 @@ const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
-/// The specification's bound on a message, in bytes.
+/// Maximum length of a message by the specification, in bytes.
 const LONGEST: usize = 128 << 20;
 
 /// A method call.
@@ -31,7 +31,7 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The message, little-endian.
+    /// Encodes the message, little-endian.
     pub(super) fn encode(&self) -> Result<Vec<u8>, DbusError> {
         let mut body = Vec::new();
         for argument in self.arguments {
@@ -81,18 +81,18 @@ fn length(bytes: usize) -> Result<u32, DbusError> {
     fits.ok_or_else(|| DbusError::Io(std::io::Error::other("the call is too long for a message")))
 }
 
-/// The first bytes of a message, which tell how long it is.
+/// The first bytes of a message, which give its length.
 #[derive(Debug)]
 pub(super) struct Header {
     big_endian: bool,
     kind: u8,
     fields: usize,
-    /// The number of bytes that follow.
+    /// Returns the number of bytes that follow.
     pub(super) rest: usize,
 }
 
 impl Header {
-    /// The length of a header in bytes.
+    /// Returns the length of a header in bytes.
     pub(super) const LENGTH: usize = 16;
 
     pub(super) fn decode(bytes: &[u8; Self::LENGTH]) -> Result<Self, DbusError> {
@@ -114,13 +114,13 @@ impl Header {
         Ok(Self { big_endian, kind: bytes[1], fields, rest })
     }
 
-    /// The message, with the bytes that followed.
+    /// Decodes the message from the bytes that followed.
     pub(super) fn complete(self, mut rest: Vec<u8>) -> Result<Message, DbusError> {
         let body = self.fields.next_multiple_of(8);
         if rest.len() < body {
             return Err(nonsense("a message that ends early"));
         }
-        // The fields are an array of structures; its length was in the header.
+        // The fields are an array of structures; the header has its length.
         let length = length(self.fields)?;
         let mut array = if self.big_endian { length.to_be_bytes() } else { length.to_le_bytes() }.to_vec();
         array.extend([0; 4]);
@@ -158,17 +158,17 @@ pub(super) struct Message {
     body: Vec<u8>,
 }
 
-/// How a call was answered.
+/// The answer to a call.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
-    /// With these values.
+    /// Values.
     Values(Vec<Value>),
-    /// With an error.
+    /// An error.
     Error { name: String, text: Option<String> },
 }
 
 impl Message {
-    /// The answer to the call of that number; `None` if this message is none.
+    /// Returns the answer to the call of that number; `None` if this message is not one.
     pub(super) fn answer_to(&self, serial: u32) -> Result<Option<Answer>, DbusError> {
         if self.reply_to != Some(serial.into()) {
             return Ok(None);

@@ -19,7 +19,7 @@ use super::{
 const SECOND: Duration = Duration::from_secs(1);
 const SOMEBODY: Target<'_> = Target { destination: "a.b", path: "/a", interface: "a.b.C" };
 
-/// Serves one connection: lets it in, then gives each call to `serve`.
+/// Serves one connection: authenticates it, then passes each call to `serve`.
 fn bus(
     serve: impl Fn(&mut UnixStream, u32, &[u8]) + Send + 'static,
 ) -> (tempfile::TempDir, PathBuf, JoinHandle<String>) {
@@ -54,7 +54,7 @@ fn bus(
     (dir, path, server)
 }
 
-/// A reply (kind 2) or an error (kind 3), big-endian, as a bus on another machine could send it.
+/// Makes a reply (kind 2) or an error (kind 3), big-endian, as a bus on another machine could send it.
 fn reply(serial: u32, kind: u8, signature: &str, body: &[u8]) -> Vec<u8> {
     let mut fields = vec![5, 1, b'u', 0];
     fields.extend(serial.to_be_bytes());

@@ -1,10 +1,11 @@
-//! D-Bus values: every type of the specification, read by a signature.
+//! D-Bus values: decodes every type of the specification by a signature.
 //!
-//! Reads what a bus sent, so nothing in it is trusted: lengths, signatures and depths are checked against what is there.
+//! The bytes come from a bus and are not trusted: lengths, signatures and depths are checked against the bytes that
+//! exist.
 
 use super::DbusError;
 
-/// Deeper than any message may be nested: 32 arrays and 32 structures.
+/// Maximum depth of nesting: 32 arrays and 32 structures.
 const DEEPEST: usize = 64;
 
 /// A value.
@@ -29,7 +30,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// Returns the text, if it is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -38,7 +39,7 @@ impl Value {
         }
     }
 
-    /// The number, if it is one without a sign.
+    /// Returns the number, if it is an unsigned one.
     #[must_use]
     pub const fn unsigned(&self) -> Option<u64> {
         match self {
@@ -47,7 +48,7 @@ impl Value {
         }
     }
 
-    /// The elements of an array or the fields of a structure; empty for everything else.
+    /// Returns the elements of an array or the fields of a structure; empty for everything else.
     #[must_use]
     pub fn parts(&self) -> &[Self] {
         match self {
@@ -57,7 +58,7 @@ impl Value {
     }
 }
 
-/// Reads values from bytes. Positions, and so alignments, count from the first of them.
+/// Reads values from bytes. Positions, and so alignments, are relative to the first byte.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
         self.text(length.into())
     }
 
-    /// Reads a text of that length and the zero byte behind it.
+    /// Reads a text of that length and its terminating zero byte.
     fn text(&mut self, length: u32) -> Result<String, DbusError> {
         let length = usize::try_from(length).map_err(|_| nonsense("a text without an end"))?;
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| nonsense("text that is not UTF-8"))?;
@@ -183,7 +184,7 @@ pub(super) fn nonsense(what: &str) -> DbusError {
     DbusError::Nonsense(what.to_owned())
 }
 
-/// The boundary, in bytes, at which values of a type begin.
+/// Returns the alignment of values of a type, in bytes.
 const fn alignment(signature: &[u8]) -> usize {
     match signature {
         [b'n' | b'q', ..] => 2,

@@ -1,4 +1,4 @@
-//! Adding peers to chains that are in force, from elsewhere in this process.
+//! Adds peers to chains that are in force, from elsewhere in this process.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::{Made, Program, locked, prefix};
 use crate::host::{followers::Adds, nft::expr::Family};
 
-/// Adds to the chains of one injection. Never makes what is not there.
+/// Adds to the chains of one injection. Never makes chains.
 #[derive(Debug)]
 pub struct Adder {
     made: Arc<Mutex<BTreeMap<InjectionId, Made>>>,
@@ -55,8 +55,8 @@ impl Adds for Adder {
     }
 }
 
-/// The rules that choose one more peer: one for each end at which a hook has it. The chain that goes on choosing is named
-/// for the hook, then for the end.
+/// Returns the rules that choose one more peer: one for each end at which a hook has it. The names of the chains that
+/// continue are made of the hook and the end.
 fn rules(prefix: &str, chains: &[String], peer: &IpNet) -> Vec<String> {
     let ends = chains.iter().filter_map(|chain| match chain.strip_prefix(prefix)?.as_bytes() {
         [hook, end @ (b's' | b'd')] => Some((char::from(*hook), char::from(*end), chain)),

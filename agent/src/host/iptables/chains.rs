@@ -1,4 +1,4 @@
-//! Chains of ours as a text for `iptables-restore --noflush`: one text makes or takes away all of them, or nothing.
+//! Formats chains of ours for `iptables-restore --noflush`: one text makes or removes all of them, or none.
 
 use std::{
     collections::BTreeMap,
@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 use super::seen::Listing;
 use crate::host::{ifb, nft::expr::Family};
 
-/// A table of iptables in which there may be chains of ours.
+/// A table of iptables that may have chains of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
-    /// Where packets are let through or not.
+    /// `filter`, which accepts or drops packets.
     Filter,
-    /// What comes first.
+    /// `raw`, which comes first.
     Raw,
 }
 
 impl Table {
     pub(super) const ALL: [Self; 2] = [Self::Filter, Self::Raw];
 
-    /// As iptables writes it.
+    /// Returns its name for iptables.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -40,34 +40,34 @@ impl fmt::Display for Table {
     }
 }
 
-/// How the names of an injection's chains begin. They have few characters, so it is a digest of its id.
+/// Returns the prefix of the names of an injection's chains. It is a digest of the id, because names are short.
 #[must_use]
 pub fn prefix(id: &InjectionId) -> String {
     ifb::prefix(id)
 }
 
-/// Chains of a fault, of all families that it is about.
+/// The chains of a fault, of all its families.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chains {
-    /// The table that they stand in.
+    /// Their table.
     pub table: Table,
-    /// How all their names begin.
+    /// The prefix of all their names.
     pub prefix: String,
-    /// By family.
+    /// The chains by family.
     pub rules: BTreeMap<Family, Rules>,
 }
 
 /// The chains of one family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Chains, by name, with their rules in order: what stands behind `-A NAME`.
+    /// Chains by name, each with its rules in order: the part after `-A NAME`.
     pub chains: Vec<(String, Vec<String>)>,
-    /// From which built-in chains to which of ours.
+    /// The jumps from built-in chains to ours.
     pub jumps: Vec<(&'static str, String)>,
 }
 
 impl Chains {
-    /// What makes the chains of one family: first all of them, then the jumps, in one transaction.
+    /// Formats the chains of one family: first all chains, then the jumps, in one transaction.
     #[must_use]
     pub fn text(&self, rules: &Rules) -> String {
         let mut text = format!("*{}\n", self.table);
@@ -86,7 +86,7 @@ impl Chains {
         text + "COMMIT\n"
     }
 
-    /// How many rules there are.
+    /// Returns the number of rules.
     #[must_use]
     pub fn count(&self) -> usize {
         let rules = self.rules.values();
@@ -96,7 +96,7 @@ impl Chains {
     }
 }
 
-/// What takes away the chains that were seen, and all jumps to them, in one transaction.
+/// Formats the removal of chains and of all jumps to them, in one transaction.
 pub(super) fn removal(table: Table, seen: &Listing) -> String {
     let mut text = format!("*{table}\n");
     for (from, rule, _) in &seen.jumps {
@@ -110,7 +110,7 @@ pub(super) fn removal(table: Table, seen: &Listing) -> String {
     text + "COMMIT\n"
 }
 
-/// What makes built-in chains be there, empty, with the policy that they have anyway.
+/// Formats the creation of built-in chains, empty and with their default policy.
 pub(super) fn empty(table: Table, chains: &[&str]) -> String {
     let mut text = format!("*{table}\n");
     for chain in chains {

@@ -1,8 +1,8 @@
-//! Gates: lists of the kernel's xt_recent, whose one entry counts only for so many seconds after it was written.
+//! Gates: lists of the kernel's xt_recent. Their one entry counts only for some seconds after it was written.
 //!
-//! The kernel counts them in ticks since boot, so that a clock that is set changes nothing. Opening and keeping open is
-//! writing the entry; closing is emptying the list. An entry that has run out would come back to life by being written
-//! again, so the time of the last writing is remembered here and asked first, and asked once more afterwards.
+//! The kernel counts in ticks since boot, so that setting a clock changes nothing. Writing the entry opens a gate and
+//! keeps it open; emptying the list closes it. Writing an expired entry would revive it, so the time of the last write
+//! is remembered here, and checked before each write and once more afterwards.
 
 use std::{
     fs, io,
@@ -14,26 +14,26 @@ use firedrill_wire::InjectionId;
 use super::program::IptablesError;
 use crate::host::nft::{expr::Family, table_name};
 
-/// Of the calling thread: threads may be in different network namespaces.
+/// Files of the calling thread, because threads may be in different network namespaces.
 const LISTS: &str = "/proc/thread-self/net/xt_recent";
 
-/// A gate: what it is called, and for how long it stays open after it was opened or kept open.
+/// A gate: its name, and the time for which it stays open after it was opened or kept open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// What it is called: `lease`, `hold`, `alive`.
+    /// Its name: `lease`, `hold`, `alive`.
     pub name: &'static str,
-    /// In whole seconds, the only unit that rules have.
+    /// The time in whole seconds, the only unit that rules have.
     pub seconds: u64,
 }
 
 impl Gate {
-    /// Open for so long, or up to a second longer.
+    /// Makes a gate that is open for this time, or up to a second longer.
     #[must_use]
     pub fn new(name: &'static str, left: Duration) -> Self {
         Self { name, seconds: (left.as_secs() + u64::from(left.subsec_nanos() > 0)).max(1) }
     }
 
-    /// The match that asks it, in a rule of an injection.
+    /// Returns the match for it in a rule of an injection.
     #[must_use]
     pub fn asked(&self, id: &InjectionId, family: Family) -> String {
         let mask = match family {
@@ -45,23 +45,23 @@ impl Gate {
     }
 }
 
-/// The gates of an injection, with what this process knows of them.
+/// The gates of an injection, with their state as far as this process knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gates {
-    /// For which families.
+    /// Their families.
     pub families: Vec<Family>,
-    /// All of them, and when each was written last.
+    /// All gates, with the time at which each was written last.
     all: Vec<(Gate, Option<Instant>)>,
 }
 
 impl Gates {
-    /// All closed.
+    /// Makes the gates, all closed.
     #[must_use]
     pub fn closed(families: Vec<Family>, gates: &[Gate]) -> Self {
         Self { families, all: gates.iter().map(|gate| (*gate, None)).collect() }
     }
 
-    /// By name, the time that each is open yet, if it is.
+    /// Returns the remaining time of each open gate, by name.
     pub fn left(&self) -> impl Iterator<Item = (&'static str, Option<Duration>)> + '_ {
         self.all.iter().map(|(gate, written)| {
             let whole = Duration::from_secs(gate.seconds);
@@ -75,16 +75,16 @@ impl Gates {
         self.left().all(|(_, left)| left.is_some_and(|left| !left.is_zero()))
     }
 
-    /// Whether that one is open.
+    /// Whether one gate is open.
     #[must_use]
     pub fn is_open(&self, name: &str) -> bool {
         self.left().any(|(gate, left)| gate == name && left.is_some_and(|left| !left.is_zero()))
     }
 
-    /// Opens all that were never opened, the first of them last.
+    /// Opens all gates that were never opened, the first of them last.
     ///
     /// # Errors
-    /// A list is not there or cannot be written to.
+    /// A list does not exist or cannot be written.
     pub fn open(&mut self, id: &InjectionId) -> Result<(), IptablesError> {
         for (gate, written) in self.all.iter_mut().rev() {
             if written.is_none() {
@@ -95,10 +95,10 @@ impl Gates {
         Ok(())
     }
 
-    /// Gives an open gate its whole time again. One that has run out stays closed.
+    /// Renews an open gate for its whole time. An expired one stays closed.
     ///
     /// # Errors
-    /// It has run out, or its list cannot be written to.
+    /// It has expired, or its list cannot be written.
     pub fn keep(&mut self, id: &InjectionId, name: &str) -> Result<(), IptablesError> {
         let over =
             |why: &str| IptablesError::of(format!("keep the {name} gate of {id} open"), why.to_owned());
@@ -111,7 +111,7 @@ impl Gates {
             return Err(over("it has closed already"));
         }
         open(id, &self.families, gate.name)?;
-        // Whoever was stopped between asking and writing has revived it.
+        // If this process was stopped between the check and the write, it has revived the gate.
         if before.elapsed() >= whole {
             shut(id, &self.families, gate.name)?;
             return Err(over("it has closed meanwhile"));
@@ -121,7 +121,7 @@ impl Gates {
     }
 }
 
-/// The list of a gate. Lists of both families stand in one directory.
+/// Returns the path of a gate's list. Lists of both families are in one directory.
 fn list(id: &InjectionId, family: Family, gate: &str) -> String {
     let table = table_name(id);
     let digit = match family {
@@ -151,7 +151,7 @@ impl Gates {
 /// Writes the entry of a gate.
 ///
 /// # Errors
-/// Its list is not there, or cannot be written to.
+/// Its list does not exist or cannot be written.
 pub fn open(id: &InjectionId, families: &[Family], gate: &str) -> Result<(), IptablesError> {
     families.iter().try_for_each(|family| {
         let entry = match family {
@@ -163,10 +163,10 @@ pub fn open(id: &InjectionId, families: &[Family], gate: &str) -> Result<(), Ipt
     })
 }
 
-/// Closes a gate at once. That its list is not there is success: no rule asks it.
+/// Closes a gate at once. An absent list is success, because no rule uses it.
 ///
 /// # Errors
-/// A list cannot be written to.
+/// A list cannot be written.
 pub fn shut(id: &InjectionId, families: &[Family], gate: &str) -> Result<(), IptablesError> {
     families.iter().try_for_each(|family| match write(&list(id, *family, gate), "/\n") {
         Err((path, error)) if error.kind() != io::ErrorKind::NotFound => {
@@ -179,7 +179,7 @@ pub fn shut(id: &InjectionId, families: &[Family], gate: &str) -> Result<(), Ipt
 fn write(list: &str, text: &str) -> Result<(), (String, io::Error)> {
     use std::io::Write as _;
     let path = format!("{LISTS}/{list}");
-    // Never made: a list is there as long as a rule asks it.
+    // Never created: a list exists as long as a rule uses it.
     let written =
         fs::OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| (path, error))

@@ -1,4 +1,4 @@
-//! Running `iptables-restore` and `iptables-save`: found once, with an environment of their own, and waited for.
+//! Runs `iptables-restore` and `iptables-save`: found once, run with an environment of their own, and waited for.
 
 use std::{
     env, fmt,
@@ -10,12 +10,12 @@ use std::{
 use super::Table;
 use crate::host::nft::expr::Family;
 
-/// Where programs of administrators are, beside `PATH`.
+/// Directories of administrators' programs, besides `PATH`.
 const PLACES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
-/// How many seconds the lock of all iptables programs is waited for.
+/// Maximum time to wait for the lock of all iptables programs, in seconds.
 const LOCK_WAIT: &str = "5";
 
-/// Something with iptables went wrong.
+/// An error of iptables.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("could not {what}: {why}")]
 pub struct IptablesError {
@@ -29,12 +29,12 @@ impl IptablesError {
     }
 }
 
-/// Which of the two there are.
+/// A build of iptables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
-    /// The old kernel interface.
+    /// `legacy`: the old kernel interface.
     Legacy,
-    /// nf_tables beneath.
+    /// `nft`: based on nf_tables.
     Nft,
 }
 
@@ -54,7 +54,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// By the beginning of the name of the IPv4 program.
+    /// The programs, by the prefix of the IPv4 program's name.
     #[must_use]
     pub fn new(of_v4: &str, family: Family) -> Self {
         let name = match (family, of_v4.strip_prefix("iptables")) {
@@ -64,7 +64,7 @@ impl Program {
         Self { name }
     }
 
-    /// `iptables`, `ip6tables-legacy`.
+    /// Returns their common name: `iptables`, `ip6tables-legacy`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -87,37 +87,37 @@ impl Program {
         IptablesError::of(format!("{what} ({})", self.name), why.to_owned())
     }
 
-    /// Which of the two it is.
+    /// Returns the build.
     ///
     /// # Errors
-    /// It is not there, or cannot be run.
+    /// It is not installed, or cannot be run.
     pub fn flavour(&self) -> Result<Flavour, IptablesError> {
         let output = self.run("restore", &["--version"], "", "ask for the version")?;
         let text = String::from_utf8_lossy(&output.stdout);
-        // Before there were two it said nothing.
+        // Old versions, before there were two builds, do not say it.
         Ok(if text.contains("nf_tables") { Flavour::Nft } else { Flavour::Legacy })
     }
 
-    /// Carries out a text, all of it or nothing; rules that it does not name stay.
+    /// Applies a text, all of it or nothing; rules that it does not name stay.
     ///
     /// # Errors
-    /// What the program said.
+    /// The program failed; the error has its output.
     pub fn restore(&self, text: &str) -> Result<(), IptablesError> {
         self.run("restore", &["-w", LOCK_WAIT, "--noflush"], text, "change rules").map(drop)
     }
 
-    /// Checks a text without carrying it out.
+    /// Checks a text without applying it.
     ///
     /// # Errors
-    /// What the program said.
+    /// The program failed; the error has its output.
     pub(super) fn test(&self, text: &str) -> Result<(), IptablesError> {
         self.run("restore", &["-w", LOCK_WAIT, "--noflush", "--test"], text, "check rules").map(drop)
     }
 
-    /// A table as `iptables-save -c` writes it.
+    /// Returns a table in the format of `iptables-save -c`.
     ///
     /// # Errors
-    /// What the program said; it cannot show the table.
+    /// The program failed or cannot show the table; the error has its output.
     pub fn save(&self, table: Table) -> Result<String, IptablesError> {
         let what = format!("list table {table}");
         let output = self.run("save", &["-c", "-t", table.word()], "", &what)?;
@@ -128,10 +128,10 @@ impl Program {
         }
     }
 
-    /// All tables that are there, as `iptables-save` writes them.
+    /// Returns all existing tables in the format of `iptables-save`.
     ///
     /// # Errors
-    /// What the program said.
+    /// The program failed; the error has its output.
     pub fn save_all(&self) -> Result<String, IptablesError> {
         let output = self.run("save", &[], "", "list all tables")?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -160,7 +160,7 @@ impl Program {
             .spawn()
             .map_err(|error| says(&format!("{} could not be started: {error}", path.display())))?;
         if let Some(mut stdin) = child.stdin.take() {
-            // One that has ended already says why on its way out.
+            // If it has ended already, its output says why.
             let _ = stdin.write_all(text.as_bytes());
         }
         let output = child
@@ -179,7 +179,7 @@ impl Program {
     }
 }
 
-/// Why a table is not shown although the program ended well: `nft` has put rules there that iptables cannot write.
+/// Returns why a table is not shown although the program succeeded: `nft` has added rules that iptables cannot express.
 fn hidden(saved: &str) -> Option<&str> {
     saved.lines().find(|line| line.starts_with('#') && line.contains("incompatible"))
 }

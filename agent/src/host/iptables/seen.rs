@@ -1,4 +1,4 @@
-//! Reading what iptables has of ours, from what `iptables-save -c` writes. Reads only.
+//! Finds our chains in the output of `iptables-save -c`. Reads only.
 
 use std::{fs, io::ErrorKind};
 
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::host::nft::{PREFIX, expr::Family, is_absent, list, message::Kind};
 
-/// What there is of ours in a table.
+/// Our chains and rules in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Chains whose names begin as asked.
+    /// Chains whose names have the prefix.
     pub chains: Vec<String>,
-    /// Rules elsewhere that lead to them: the chain, the rule, and how many rules of others stand before it there.
+    /// Rules elsewhere that lead to them: the chain, the rule, and the number of others' rules before it.
     pub jumps: Vec<(String, String, usize)>,
-    /// Their rules, and how many packets each saw.
+    /// Their rules, and the number of packets that each saw.
     pub rules: Vec<(String, u64)>,
 }
 
@@ -25,12 +25,12 @@ impl Listing {
     /// Reads a table.
     ///
     /// # Errors
-    /// What the program said.
+    /// The program failed; the error has its output.
     pub fn read(program: &Program, table: Table, prefix: &str) -> Result<Self, IptablesError> {
         Ok(Self::of(&program.save(table)?, prefix))
     }
 
-    /// Only those chains, their jumps and no rules.
+    /// Keeps only those chains and their jumps, and no rules.
     pub(super) fn only(self, which: impl Fn(&str) -> bool) -> Self {
         let Self { mut chains, mut jumps, rules: _ } = self;
         chains.retain(|chain| which(chain));
@@ -68,21 +68,21 @@ impl Listing {
     }
 }
 
-/// Whether a rule of an administrator's chain leads to one of ours. Only the last two words of a rule without options of
-/// its target are looked at: a comment may say anything.
+/// Whether a rule of an administrator's chain leads to one of ours. Only the last two words of a rule without target
+/// options are checked, because a comment may contain anything.
 fn leads_to(rule: &str, prefix: &str) -> bool {
     let mut words = rule.rsplit(' ');
     let (target, how) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     matches!(how, "-j" | "-g") && target.starts_with(prefix)
 }
 
-/// Whether a table is there, without making it be there.
+/// Whether a table exists, without creating it.
 ///
 /// # Errors
-/// Nobody can say.
+/// It is unknown.
 pub(super) fn has_table(flavour: Flavour, family: Family, table: Table) -> Result<bool, IptablesError> {
     match flavour {
-        // Whoever may not read this list may not write to those of the gates, and so has made no chains.
+        // A process that may not read this list may not write those of the gates either, and so has made no chains.
         Flavour::Legacy => {
             let tables = legacy_tables(family)?.unwrap_or_default();
             Ok(tables.iter().any(|name| name == table.word()))
@@ -91,8 +91,8 @@ pub(super) fn has_table(flavour: Flavour, family: Family, table: Table) -> Resul
     }
 }
 
-/// The tables of the old kernel interface, none where it was never used; `None` where this process may not know: in a
-/// user namespace in a network that belongs to another.
+/// Returns the tables of the old kernel interface, none if it was never used; `None` if this process may not read them,
+/// which is so in a user namespace whose network belongs to another.
 ///
 /// # Errors
 /// They cannot be read.
@@ -109,10 +109,10 @@ pub fn legacy_tables(family: Family) -> Result<Option<Vec<String>>, IptablesErro
     }
 }
 
-/// The built-in chains that are to be there and are not.
+/// Returns the built-in chains that should exist and do not.
 ///
 /// # Errors
-/// The kernel does not say.
+/// The kernel could not list them.
 pub(super) fn missing(
     family: Family,
     table: Table,
@@ -122,7 +122,7 @@ pub(super) fn missing(
     Ok(jumps.iter().map(|(from, _)| *from).filter(|from| !there.iter().any(|name| name == from)).collect())
 }
 
-/// What nf_tables has of chains in a table of iptables'; none where the kernel has no nf_tables at all.
+/// Returns the nf_tables chains of an iptables table; none if the kernel has no nf_tables at all.
 fn nft_chains(family: Family, table: Table) -> Result<Vec<String>, IptablesError> {
     let messages = match list(family.key(), Kind::GetChains, &Attrs::new()) {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! Trying chains out for real, in a network namespace that nothing else is in and that goes with the thread that made it.
+//! Tries out chains in an empty network namespace, which ends with the thread that made it.
 
 use std::thread;
 
@@ -9,7 +9,8 @@ use firedrill_wire::InjectionId;
 use super::{Chains, Iptables, open, program::IptablesError};
 use crate::host::nft::table::LEASE;
 
-/// Has the kernel take them. Where this process may not make network namespaces, the programs only check the text.
+/// Makes the kernel accept the chains. If this process may not make network namespaces, the programs only check the
+/// text.
 pub(super) fn take(iptables: &Iptables, id: &InjectionId, chains: &Chains) -> Result<(), IptablesError> {
     let trial = || {
         let apart = unshare(CloneFlags::CLONE_NEWNET).is_ok();

@@ -1,4 +1,4 @@
-//! Adding ranges to sets of a table that is in force, from elsewhere in this process.
+//! Adds ranges to sets of a table that is in force, from elsewhere in this process.
 
 use std::sync::{PoisonError, Weak};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::host::followers::Adds;
 
-/// Adds to the sets of one table and its twin. Does not keep them alive, and never makes what is not there.
+/// Adds to the sets of one table and its twin. Does not keep them alive, and never makes a table or set.
 #[derive(Debug)]
 pub struct Adder {
     owner: Weak<Owner>,
@@ -34,7 +34,7 @@ impl Adds for Adder {
     fn add(&self, networks: &[IpNet]) -> Result<(), String> {
         let mut outcome = Ok(());
         for (family, ranges) in Intervals::networks(networks.iter().copied()) {
-            // Those of one family are added even where those of the other cannot be.
+            // Those of one family are added even if those of the other cannot be.
             if let Err(error) = self.ranges(&(self.set)(family), &ranges) {
                 outcome = Err(error.to_string());
             }
@@ -51,7 +51,7 @@ impl Adder {
     /// Adds ranges to the sets of that name, of the table and its twin.
     ///
     /// # Errors
-    /// What the kernel said; there is no such set.
+    /// The kernel refused, or there is no such set.
     pub fn ranges(&self, set: &str, ranges: &Intervals) -> Result<(), NetlinkError> {
         let mut outcome = Ok(());
         let mut added = false;
@@ -68,7 +68,7 @@ impl Adder {
             let mut socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
             match transact(&mut socket, &what, requests, true) {
                 Ok(()) => added = true,
-                // Only one of the two may ask for peers.
+                // Only one of the two may match peers.
                 Err(error) if error.errno() == Some(libc::ENOENT) => outcome = Err(error),
                 Err(error) => return Err(error),
             }

@@ -1,6 +1,6 @@
 //! The expressions that nftables rules consist of, in the order in which the kernel evaluates them.
 //!
-//! Each load goes to one register and is judged by what follows it. Encodes only; never speaks to the kernel.
+//! Each load goes to one register, which the next expression evaluates. Encodes only; never talks to the kernel.
 
 use firedrill_netlink::Attrs;
 
@@ -11,7 +11,7 @@ const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
 const LIST_ELEM: u16 = 1;
 
-/// What `meta` can load.
+/// A value that `meta` can load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Meta {
@@ -27,7 +27,8 @@ pub enum Meta {
     InputType = 8,
     /// The output interface's hardware type, 2 bytes in the machine's order.
     OutputType = 9,
-    /// The number of the user whose socket sends it, 4 bytes in the machine's order; only what this host sends has one.
+    /// The number of the user whose socket sends it, 4 bytes in the machine's order; only packets of this host have
+    /// one.
     User = 10,
     /// The packet's family ([`Family`]), 1 byte.
     Family = 15,
@@ -35,19 +36,19 @@ pub enum Meta {
     Transport = 16,
 }
 
-/// Where `payload` counts from.
+/// The base of a `payload` offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Base {
-    /// The link layer's header; a VLAN tag that the hardware took off is there again.
+    /// The link layer's header; includes a VLAN tag that the hardware removed.
     Link = 0,
     /// The network header.
     Network = 1,
-    /// The transport header; a later fragment has none, and no rule that asks for it matches.
+    /// The transport header; later fragments have none, so a rule that uses it does not match them.
     Transport = 2,
 }
 
-/// How a register is compared; ranges are in network order.
+/// A comparison of a register; ranges are in network order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Compare {
@@ -76,7 +77,7 @@ impl Family {
     /// Both, in a fixed order.
     pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
 
-    /// As it stands in a register.
+    /// Returns its value in a register.
     #[must_use]
     pub const fn key(self) -> u8 {
         self as u8
@@ -90,13 +91,13 @@ pub struct Exprs {
 }
 
 impl Exprs {
-    /// None yet: matches every packet, does nothing.
+    /// Makes an empty list: matches every packet, does nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The list, as a rule holds it.
+    /// Encodes the list as an attribute of a rule.
     #[must_use]
     pub fn encoded(&self) -> &Attrs {
         &self.list
@@ -108,20 +109,20 @@ impl Exprs {
         self
     }
 
-    /// Loads something about the packet.
+    /// Loads a meta value of the packet.
     #[must_use]
     pub fn meta(self, key: Meta) -> Self {
         self.push("meta", &Attrs::new().be32(2, key as u32).be32(1, REGISTER))
     }
 
-    /// Makes the loaded value the packet's priority.
+    /// Sets the packet's priority to the loaded value.
     #[must_use]
     pub fn set_priority(self) -> Self {
         self.push("meta", &Attrs::new().be32(2, Meta::Priority as u32).be32(3, REGISTER))
     }
 
-    /// Sends the packet on by the interface of this index; only in family `netdev`. An ifb gives it back, after its
-    /// qdisc, to where it was.
+    /// Redirects the packet to the interface of this index; only in family `netdev`. After its qdisc, an ifb returns it
+    /// to the same place.
     #[must_use]
     pub fn forward_to(self, index: u32) -> Self {
         let value = Attrs::new().bytes(DATA_VALUE, &index.to_ne_bytes());
@@ -136,14 +137,14 @@ impl Exprs {
         self.push("payload", &data)
     }
 
-    /// Goes on only where the loaded value compares so.
+    /// Continues only if the loaded value compares so.
     #[must_use]
     pub fn compare(self, how: Compare, value: &[u8]) -> Self {
         let value = Attrs::new().bytes(DATA_VALUE, value);
         self.push("cmp", &Attrs::new().be32(1, REGISTER).be32(2, how as u32).nest(3, &value))
     }
 
-    /// Goes on only where the loaded value lies in a range, both ends included.
+    /// Continues only if the loaded value lies in a range, both ends included.
     #[must_use]
     pub fn between(self, first: &[u8], last: &[u8]) -> Self {
         self.compare(Compare::AtLeast, first).compare(Compare::AtMost, last)
@@ -157,15 +158,15 @@ impl Exprs {
         self.push("hash", &Attrs::new().be32(2, REGISTER).be32(4, parts).be32(7, SYMMETRIC))
     }
 
-    /// Goes on only with packets that answer. Switches connection tracking on for the network namespace.
+    /// Continues only with packets in reply direction. Enables connection tracking in the network namespace.
     #[must_use]
     pub fn is_reply(self) -> Self {
         const DIRECTION: u32 = 1;
         self.push("ct", &Attrs::new().be32(2, DIRECTION).be32(1, REGISTER)).compare(Compare::Is, &[1])
     }
 
-    /// Loads the number of the cgroup at that level (1 is below the root) in which the packet's socket was made, 8 bytes in
-    /// the machine's order. Goes on only with packets of a socket of this host; only at its input and output.
+    /// Loads the number of the cgroup at that level (1 is below the root) in which the packet's socket was made, 8
+    /// bytes in the machine's order. Continues only with packets of a socket of this host; only at input and output.
     #[must_use]
     pub fn cgroup(self, level: u32) -> Self {
         const CGROUP_V2: u32 = 3;
@@ -185,7 +186,7 @@ impl Exprs {
         self.mask_flip(bits, &vec![0; bits.len()])
     }
 
-    /// Keeps only some bits of the loaded value, then turns some over: bits that were cut away become set.
+    /// Keeps only some bits of the loaded value, then inverts some: inverted bits that were cleared become set.
     #[must_use]
     pub fn mask_flip(self, keep: &[u8], flip: &[u8]) -> Self {
         let length = u32::try_from(keep.len()).unwrap_or(u32::MAX);
@@ -196,13 +197,13 @@ impl Exprs {
         self.push("bitwise", &data)
     }
 
-    /// Goes on only where the loaded value is in a set of the same table.
+    /// Continues only if the loaded value is in a set of the same table.
     #[must_use]
     pub fn in_set(self, set: &str) -> Self {
         self.push("lookup", &Attrs::new().text(1, set).be32(2, REGISTER))
     }
 
-    /// Counts packets and bytes that come so far.
+    /// Counts the packets and bytes that reach it.
     #[must_use]
     pub fn counter(self) -> Self {
         self.push("counter", &Attrs::new())
@@ -217,19 +218,19 @@ impl Exprs {
         self.push("immediate", &Attrs::new().be32(1, VERDICT_REGISTER).nest(2, &data))
     }
 
-    /// Drops the packet: final, whatever other tables say.
+    /// Drops the packet; this is final, whatever other tables decide.
     #[must_use]
     pub fn drop(self) -> Self {
         self.verdict(0, None)
     }
 
-    /// Lets the packet leave this base chain; other tables still judge it.
+    /// Ends this base chain for the packet; other tables still judge it.
     #[must_use]
     pub fn accept(self) -> Self {
         self.verdict(1, None)
     }
 
-    /// Goes on in another chain of the table, and does not come back.
+    /// Continues in another chain of the table, and does not return.
     #[must_use]
     pub fn goto(self, chain: &str) -> Self {
         self.verdict(-4, Some(chain))
@@ -247,9 +248,9 @@ impl Exprs {
         self.push("reject", &Attrs::new().be32(1, 2).bytes(2, &[1]))
     }
 
-    /// Hands the packet to a program that serves the queue of this number; where none does, the packet goes on.
+    /// Queues the packet for the program that serves the queue of this number; without one the packet passes.
     ///
-    /// Said as the `NFQUEUE` target that iptables uses: kernels that have no `queue` expression have it.
+    /// Encoded as the `NFQUEUE` target of iptables, which kernels without a `queue` expression have too.
     #[must_use]
     pub fn queue(self, number: u16) -> Self {
         const REVISION: u32 = 3;

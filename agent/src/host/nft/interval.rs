@@ -1,4 +1,4 @@
-//! Ranges of addresses and ports, merged as the kernel wants them: it refuses ranges that overlap. And plain numbers.
+//! Ranges of addresses and ports, merged because the kernel refuses overlapping ranges. And plain numbers.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use ipnet::IpNet;
 
 use super::expr::Family;
 
-/// Nothing else that is chosen by has keys of so many bytes.
+/// The length of a cgroup's number as a key, in bytes, which no other kind of key has.
 const NUMBER: usize = 8;
 
-/// Ranges of big-endian keys of one length, merged and in order.
+/// Ranges of big-endian keys of one length, merged and sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Intervals {
-    /// First and last key of each.
+    /// First and last key of each range.
     ranges: Vec<(u128, u128)>,
-    /// Bytes of a key.
+    /// The length of a key, in bytes.
     width: usize,
 }
 
@@ -32,13 +32,13 @@ impl Intervals {
         Self { ranges: merged, width }
     }
 
-    /// Ranges of ports, ends included.
+    /// Makes ranges of ports, ends included.
     #[must_use]
     pub fn ports(ports: impl IntoIterator<Item = (u16, u16)>) -> Self {
         Self::merge(2, ports.into_iter().map(|(first, last)| (first.into(), last.into())).collect())
     }
 
-    /// Networks, by family; a family without any is left out.
+    /// Makes networks, by family; a family without any is left out.
     #[must_use]
     pub fn networks(networks: impl IntoIterator<Item = IpNet>) -> BTreeMap<Family, Self> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
@@ -59,7 +59,7 @@ impl Intervals {
             .collect()
     }
 
-    /// Numbers of 8 bytes in the machine's order, each for itself.
+    /// Makes single numbers of 8 bytes in the machine's order.
     #[must_use]
     pub fn numbers(numbers: impl IntoIterator<Item = u64>) -> Self {
         let mut ranges: Vec<_> = numbers
@@ -72,25 +72,25 @@ impl Intervals {
         Self { ranges, width: NUMBER }
     }
 
-    /// Whether these are no ranges.
+    /// Whether these are single numbers.
     #[must_use]
     pub fn are_numbers(&self) -> bool {
         self.width == NUMBER
     }
 
-    /// None yet, for addresses of a family.
+    /// Makes an empty set for addresses of a family.
     #[must_use]
     pub fn none_of(family: Family) -> Self {
         Self { ranges: Vec::new(), width: if family == Family::V4 { 4 } else { 16 } }
     }
 
-    /// Bytes of a key.
+    /// Returns the length of a key, in bytes.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// How many ranges there are after merging.
+    /// Returns the number of ranges after merging.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ranges.len()
@@ -102,7 +102,8 @@ impl Intervals {
         self.ranges.is_empty()
     }
 
-    /// First key of each range, and the key after its last; none where the range reaches to the end of all keys.
+    /// Returns the first key of each range, and the key after its last; `None` if the range extends to the end of all
+    /// keys.
     pub(super) fn keys(&self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
         let all = if self.width == 16 { u128::MAX } else { (1 << (8 * self.width)) - 1 };
         self.ranges.iter().map(move |&(first, last)| {

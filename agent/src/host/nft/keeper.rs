@@ -1,5 +1,4 @@
-//! Keeping one gate of a table open, from a loop that must not be held up: whoever works on packets proves in this way
-//! that it does.
+//! Keeps one gate of a table open, from a loop that must not be blocked: by that the loop proves that it is alive.
 
 use std::{
     sync::{Mutex, PoisonError, TryLockError, Weak},
@@ -15,10 +14,10 @@ use super::{
     transact::transact,
 };
 
-/// Keeps a gate open, once each time it is asked to. A gate that has closed stays closed.
+/// Renews a gate at each call. A gate that has closed stays closed.
 #[derive(Debug)]
 pub struct Keeper {
-    /// Only the owner may change its tables; weak, because a table must not outlive its owner for our sake.
+    /// Only the owner may change its tables. Weak, so that this does not keep the owner's tables alive.
     owner: Weak<Owner>,
     what: String,
     requests: Vec<Request>,
@@ -33,8 +32,7 @@ impl Keeper {
         Ok(Self { owner, what, requests, gate, kept: Instant::now() })
     }
 
-    /// Gives the gate its whole time from now on, if it is open. Waits for others only where the gate would close
-    /// otherwise.
+    /// Renews the gate for its whole time, if it is open. Waits for others only if the gate would close otherwise.
     pub fn keep(&mut self) {
         let Some(owner) = self.owner.upgrade() else { return };
         let Some(socket) = owner.get() else { return };

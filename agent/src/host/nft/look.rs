@@ -1,4 +1,4 @@
-//! Reading what nf_tables has. Opens a socket of its own each time, so that a long list never holds up a renewal.
+//! Reads objects of nf_tables. Opens a new socket each time, so that a long list never delays a renewal.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,30 +10,30 @@ use super::{
     table::Of,
 };
 
-/// A table that is there.
+/// An existing table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSeen {
     /// Its family's number.
     pub family: u8,
     /// Its name.
     pub name: String,
-    /// The netlink address of its owner, where it has one.
+    /// The netlink address of its owner, if it has one.
     pub owner: Option<u32>,
 }
 
-/// One of our tables, looked at.
+/// One of our tables, as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// How many rules it has.
+    /// The number of its rules.
     pub rules: usize,
     /// Packets that its counters saw.
     pub packets: u64,
-    /// Its gates by their sets' names, and how long each is open yet; none where it is closed.
+    /// The remaining time of each gate, by the name of its set; `None` if it is closed.
     pub gates: BTreeMap<String, Option<Duration>>,
 }
 
 impl Look {
-    /// Time left of a gate; none where it is closed, or where there is none of that name.
+    /// Returns the remaining time of a gate; `None` if it is closed or does not exist.
     #[must_use]
     pub fn left(&self, gate: &str) -> Option<Duration> {
         self.gates.get(gate).copied().flatten()
@@ -46,10 +46,10 @@ impl Look {
     }
 }
 
-/// Lists what nf_tables has of a kind; `family` 0 for all.
+/// Lists objects of a kind; `family` 0 is all.
 ///
 /// # Errors
-/// What the kernel said.
+/// The kernel could not list them.
 pub(crate) fn list(family: u8, kind: Kind, attrs: &Attrs) -> Result<Vec<Message>, NetlinkError> {
     let what = format!("list nftables ({kind:?})");
     let Some(request) = in_family(family, kind, 0, attrs) else {
@@ -58,10 +58,10 @@ pub(crate) fn list(family: u8, kind: Kind, attrs: &Attrs) -> Result<Vec<Message>
     Socket::open(libc::NETLINK_NETFILTER)?.dump(&what, &request)
 }
 
-/// All tables of all families.
+/// Returns all tables of all families.
 ///
 /// # Errors
-/// What the kernel said.
+/// The kernel could not list them.
 pub(super) fn tables() -> Result<Vec<TableSeen>, NetlinkError> {
     match list(ANY, Kind::GetTables, &Attrs::new()) {
         Err(error) if is_absent(&error) => Ok(Vec::new()),
@@ -69,7 +69,7 @@ pub(super) fn tables() -> Result<Vec<TableSeen>, NetlinkError> {
     }
 }
 
-/// Whether the kernel has no nf_tables at all, and so no tables: that is what it says to being asked for them.
+/// Whether this error means that the kernel has no nf_tables, and therefore no tables.
 pub(crate) fn is_absent(error: &NetlinkError) -> bool {
     matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT))
 }
@@ -79,10 +79,10 @@ fn table(message: &Message) -> Option<TableSeen> {
     Some(TableSeen { family: header[0], name: attr::text(attrs, 1)?, owner: attr::be32(attrs, 7) })
 }
 
-/// Looks at one of our tables; `None` where it is not there.
+/// Reads one of our tables; `None` if it does not exist.
 ///
 /// # Errors
-/// What the kernel said.
+/// The kernel could not list it.
 pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
     let there = named(table)?;
     if !there.iter().any(|seen| seen.family == Of::Traffic.number()) {
@@ -91,7 +91,7 @@ pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
     let mut look = Look { rules: 0, packets: 0, gates: BTreeMap::new() };
     for of in Of::BOTH.into_iter().filter(|of| there.iter().any(|seen| seen.family == of.number())) {
         match look_in(of, table, &mut look) {
-            // The table went away meanwhile.
+            // The table was deleted meanwhile.
             Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => return Ok(None),
             other => other?,
         }
@@ -108,20 +108,20 @@ fn look_in(of: Of, table: &str, look: &mut Look) -> Result<(), NetlinkError> {
             look.packets += counted(attr::find(attrs, 4).unwrap_or_default());
         }
     }
-    // All sets whose elements have times; of twins whose is up first.
+    // All sets whose elements have timeouts; of twins the one that expires first.
     for message in list(of.number(), Kind::GetSets, &Attrs::new().text(1, table))? {
         let attrs = message.body.get(4..).unwrap_or_default();
         let timed = attr::be32(attrs, 3).is_some_and(|flags| flags & SET_TIMEOUT != 0);
         if let (true, Some(set)) = (timed, attr::text(attrs, 2)) {
             let left = gate_left(of, table, &set)?;
-            // Nothing left is less than anything.
+            // `None` is less than any time.
             look.gates.entry(set).and_modify(|other| *other = left.min(*other)).or_insert(left);
         }
     }
     Ok(())
 }
 
-/// Packets that the counters among a rule's expressions saw.
+/// Returns the number of packets that the counters in a rule saw.
 fn counted(expressions: &[u8]) -> u64 {
     attr::attributes(expressions)
         .filter(|(_, expression)| attr::text(expression, 1).as_deref() == Some("counter"))
@@ -129,7 +129,8 @@ fn counted(expressions: &[u8]) -> u64 {
         .sum()
 }
 
-/// Time left of a gate: of the family whose time is up first, and none unless all families' elements are there.
+/// Returns the remaining time of a gate: the least of its families, and `None` unless the elements of all families
+/// exist.
 fn gate_left(of: Of, table: &str, set: &str) -> Result<Option<Duration>, NetlinkError> {
     let mut left = Vec::new();
     for message in list(of.number(), Kind::GetElements, &Attrs::new().text(1, table).text(2, set))? {

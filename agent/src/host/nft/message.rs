@@ -1,8 +1,8 @@
-//! The numbers of nf_tables' messages, and how a message is made.
+//! The types of nf_tables' messages, and their encoding.
 
 use firedrill_netlink::{Attrs, Request, flag};
 
-/// What nf_tables is asked to do.
+/// A request to nf_tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -54,18 +54,18 @@ pub(super) const IPV4: u8 = 2;
 /// One interface.
 pub(crate) const NETDEV: u8 = 5;
 
-/// A message for a family, with its attributes; `None` where one of them is too long.
+/// Encodes a message for a family, with its attributes; `None` if one of them is too long.
 pub(crate) fn in_family(family: u8, kind: Kind, flags: u16, attrs: &Attrs) -> Option<Request> {
     let kind = u16::from_be_bytes([SUBSYSTEM, kind as u8]);
     Some(Request { kind, flags, body: attrs.after(&[family, 0, 0, 0])? })
 }
 
-/// What begins a transaction.
+/// Encodes the begin of a transaction.
 pub(super) fn begin() -> Request {
     Request { kind: 0x10, flags: 0, body: vec![0, 0, 0, SUBSYSTEM] }
 }
 
-/// What ends a transaction and makes it happen.
+/// Encodes the end of a transaction, which commits it.
 pub(super) fn end() -> Request {
     Request { kind: 0x11, flags: 0, body: vec![0, 0, 0, SUBSYSTEM] }
 }

@@ -1,5 +1,5 @@
-//! A table in two steps: all of it with closed gates, then one small transaction that opens them. The first may take
-//! its time; the second is quick, so that many hosts begin at the same moment.
+//! Installs a table in two steps: first all of it with closed gates, then one small transaction that opens them. The
+//! first may take its time; the second is quick, so that many hosts start at the same moment.
 
 use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
@@ -12,14 +12,14 @@ use super::{
     transact::{put, room, size, transact},
 };
 
-/// How many rules each staged table has, its families and its gates, by its name.
+/// The number of rules of each staged table, with its families and gates, by its name.
 pub(super) type Staged = BTreeMap<String, (usize, Vec<Of>, Vec<Gate>)>;
 
 impl Nft {
-    /// Installs a table with its gates closed: no packet is chosen by it.
+    /// Installs a table with its gates closed, so that it matches no packet.
     ///
     /// # Errors
-    /// What the kernel said; nothing was installed.
+    /// The kernel refused; nothing was installed.
     pub fn stage(&self, table: &Table) -> Result<(), NetlinkError> {
         let what = format!("stage nftables table inet {}", table.name);
         let Making { material, effect, .. } = making(&what, table)?;
@@ -33,8 +33,9 @@ impl Nft {
         Ok(())
     }
 
-    /// Opens the gates of a table that was staged, lease and hold for so long and others for as long as was said then;
-    /// how many rules it has. `None` where it was not staged or is not as it was then: [`Nft::install`] makes it, whatever is there.
+    /// Opens the gates of a staged table: lease and hold for these times, others for the time with which they were
+    /// staged. Returns the number of rules. `None` if the table was not staged or has changed since: then
+    /// [`Nft::install`] makes it anew.
     pub fn open_gates(&self, table: &str, lease: Duration, hold: Duration) -> Option<usize> {
         let (rules, families, mut gates) = self.staged().remove(table)?;
         for gate in &mut gates {
@@ -97,7 +98,7 @@ mod tests {
             nft.stage(&drops("fd_c")).unwrap();
             assert_eq!(nft.delete_table("fd_b").unwrap(), Deleted::Now);
             assert_eq!(nft.open_gates("fd_b", minute, minute), None);
-            // Closed, so not whole.
+            // Its gates are closed, so it counts as incomplete.
             assert_eq!(nft.install(&drops("fd_c")).unwrap(), Installed::Replaced);
             let look = nft.look("fd_c").unwrap().unwrap();
             assert!(look.is_open());

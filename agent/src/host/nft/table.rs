@@ -1,4 +1,4 @@
-//! A table of ours, described whole: sets, chains, rules and the gates that the kernel closes by itself.
+//! A complete description of a table of ours: sets, chains, rules and the gates that the kernel closes by itself.
 
 use std::time::Duration;
 
@@ -15,32 +15,32 @@ use super::{
 pub const LEASE: &str = "lease";
 /// The set whose elements live as long as the hold.
 pub const HOLD: &str = "hold";
-/// The set whose elements live as long as whoever works on the packets says that it does.
+/// The set whose elements live as long as the process that serves the packets renews them.
 pub const ALIVE: &str = "alive";
-/// An attribute holds 64 KiB at most.
+/// Maximum length of an attribute's contents, in bytes.
 const CHUNK: usize = 60_000;
-/// Before everything that an administrator's tables usually do, and before connection tracking.
+/// Before the usual priorities of an administrator's tables, and before connection tracking.
 pub const EARLY: i32 = -300;
 
-/// A set whose elements the kernel takes away after a time; then no rule that asks for it matches any more.
+/// A set whose elements time out in the kernel; from then on no rule that uses it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
     /// The set's name.
     pub set: &'static str,
-    /// Open for so long, unless renewed.
+    /// The time for which it is open, unless renewed.
     pub left: Duration,
 }
 
 impl Gate {
-    /// What every table has: silence for as long as the lease lifts it, and it is lifted after the hold, whatever is
-    /// renewed.
+    /// Makes the gates of every table: one that closes with the lease unless renewed, and one that closes with the
+    /// hold, whatever is renewed.
     #[must_use]
     pub fn usual(lease: Duration, hold: Duration) -> Vec<Self> {
         vec![Self { set: LEASE, left: lease }, Self { set: HOLD, left: hold }]
     }
 }
 
-/// A hook's number as the kernel counts: each family from none.
+/// Returns a hook's number, which each family counts from zero.
 const fn number(hook: Hook) -> u32 {
     match hook {
         Hook::Ingress => 0,
@@ -50,19 +50,19 @@ const fn number(hook: Hook) -> u32 {
     }
 }
 
-/// Where packets enter a base chain.
+/// The hook of a base chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The hook.
     pub hook: Hook,
-    /// How early: lower is earlier ([`EARLY`]).
+    /// The priority: lower is earlier ([`EARLY`]).
     pub priority: i32,
-    /// The interfaces, where the hook asks for some.
+    /// The interfaces, if the hook is bound to some.
     pub interfaces: Vec<String>,
 }
 
 impl Place {
-    /// At a hook of all traffic.
+    /// Makes a hook for all traffic.
     #[must_use]
     pub const fn at(hook: Hook, priority: i32) -> Self {
         Self { hook, priority, interfaces: Vec::new() }
@@ -78,13 +78,13 @@ impl Place {
     }
 }
 
-/// Which family a table is of.
+/// The family of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Of {
     /// `inet`: IPv4 and IPv6 traffic.
     #[default]
     Traffic,
-    /// `netdev`: what interfaces send and get.
+    /// `netdev`: packets that interfaces send and receive.
     Interfaces,
 }
 
@@ -100,7 +100,7 @@ impl Of {
         }
     }
 
-    /// What `meta nfproto` may be there: the elements of gates.
+    /// Returns the values of `meta nfproto` in this family, which are the elements of gates.
     pub(super) const fn keys(self) -> &'static [u8] {
         const BOTH: [u8; 2] = [Family::V4.key(), Family::V6.key()];
         match self {
@@ -109,7 +109,7 @@ impl Of {
         }
     }
 
-    /// As `nft` writes it.
+    /// Returns the name that `nft` uses.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -124,57 +124,57 @@ impl Of {
 pub struct Chain {
     /// Its name.
     pub name: String,
-    /// Where packets enter it; none for one that rules go to.
+    /// Its hook; `None` for a chain that rules jump to.
     pub place: Option<Place>,
     /// Its rules, in order.
     pub rules: Vec<Exprs>,
 }
 
-/// A table of ours, whole. Rules of base chains that do harm begin with [`gated`].
+/// A complete table of ours. Rules of base chains that do harm begin with [`gated`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// Its name, as [`super::table_name`] gives it.
+    /// Its name, from [`super::table_name`].
     pub name: String,
     /// Its family.
     pub of: Of,
-    /// What `nft list ruleset` shows to people beside it.
+    /// The comment that `nft list ruleset` shows.
     pub comment: String,
     /// Sets of ranges and of numbers, by name.
     pub sets: Vec<(String, Intervals)>,
-    /// Chains; those that rules go to before the rules that do.
+    /// Chains; those that rules jump to come before those rules.
     pub chains: Vec<Chain>,
     /// Its gates; each closes by itself.
     pub gates: Vec<Gate>,
-    /// A table of the same name and the same gates in family `netdev`, made and opened in the same transactions.
+    /// A table of the same name with the same gates in family `netdev`, made and opened in the same transactions.
     pub twin: Option<Box<Table>>,
 }
 
-/// How the rules of a base chain begin: nothing matches once one of the gates has closed. Leaves the packet's family
-/// loaded.
+/// Returns the begin of a base chain's rules: nothing matches once one of the gates has closed. Leaves the packet's
+/// family in the register.
 #[must_use]
 pub fn gated(gates: &[Gate]) -> Exprs {
     gates.iter().fold(Exprs::new().meta(Meta::Family), |rule, gate| rule.in_set(gate.set))
 }
 
-/// Messages that make a table.
+/// The messages that make a table.
 pub(super) struct Making {
-    /// Sets and their elements: without effect until there are chains.
+    /// Sets and their elements, which have no effect until there are chains.
     pub(super) material: Vec<Request>,
     /// Closed gates, chains and rules.
     pub(super) effect: Vec<Request>,
-    /// What opens the gates; without it no packet is matched.
+    /// The elements that open the gates; without them no packet matches.
     pub(super) open: Vec<Request>,
 }
 
 impl Table {
-    /// How many rules it has, its twin's included.
+    /// Returns the number of its rules, including its twin's.
     #[must_use]
     pub fn rules(&self) -> usize {
         let twin = self.twin.as_ref().map_or(0, |twin| twin.rules());
         twin + self.chains.iter().map(|chain| chain.rules.len()).sum::<usize>()
     }
 
-    /// Its family and its twin's.
+    /// Returns its family and its twin's.
     #[must_use]
     pub fn families(&self) -> Vec<Of> {
         std::iter::once(self.of).chain(self.twin.iter().map(|twin| twin.of)).collect()
@@ -230,7 +230,7 @@ impl Table {
     }
 
     fn new_set(&self, name: &str, flags: u32, width: usize, id: u32) -> Option<Request> {
-        // What the key means is told only for people who list it.
+        // The key's type is used only for display.
         let meaning = match width {
             1 => 2,
             2 => 13,
@@ -261,7 +261,7 @@ fn element(key: &[u8]) -> Attrs {
     Attrs::new().nest(1, &Attrs::new().bytes(1, key))
 }
 
-/// What puts ranges into a set.
+/// Encodes the message that adds ranges to a set.
 pub(super) fn elements(of: Of, table: &str, set: &str, intervals: &Intervals) -> Option<Vec<Request>> {
     let mut requests = Vec::new();
     let mut list = Attrs::new();
@@ -286,7 +286,7 @@ fn elements_request(kind: Kind, of: Of, table: &str, set: &str, list: &Attrs) ->
     msg::in_family(of.number(), kind, create, &Attrs::new().text(1, table).text(2, set).nest(3, list))
 }
 
-/// What opens the gates of the tables of a name.
+/// Encodes the messages that open the gates of the tables of a name.
 pub(super) fn open_gates(families: &[Of], table: &str, gates: &[Gate]) -> Option<Vec<Request>> {
     families
         .iter()
@@ -294,8 +294,8 @@ pub(super) fn open_gates(families: &[Of], table: &str, gates: &[Gate]) -> Option
         .collect()
 }
 
-/// What keeps a gate open that is open, in all tables of a name. Adding does not prolong an element; deleting one that
-/// has ended fails, and with it all of the transaction.
+/// Encodes the messages that renew an open gate in all tables of a name. Adding does not extend an element; deleting
+/// one that has expired fails, and with it the whole transaction.
 pub(super) fn keep_open(families: &[Of], table: &str, gate: Gate) -> Option<Vec<Request>> {
     families
         .iter()
@@ -305,7 +305,7 @@ pub(super) fn keep_open(families: &[Of], table: &str, gate: Gate) -> Option<Vec<
         .collect()
 }
 
-/// The elements of a gate, to be made or (whatever its time) to be deleted.
+/// Encodes the elements of a gate, to be added or (whatever its time) to be deleted.
 fn gate_elements(kind: Kind, of: Of, table: &str, gate: Gate) -> Option<Request> {
     let milliseconds = u64::try_from(gate.left.as_millis()).ok()?.max(1);
     let mut list = Attrs::new();

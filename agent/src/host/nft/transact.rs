@@ -1,4 +1,4 @@
-//! Transactions: all of it or nothing, acknowledged or an error, in parts where one datagram cannot hold it.
+//! Transactions: all or nothing, acknowledged or an error, in several parts if one datagram cannot hold it.
 
 use firedrill_netlink::{NetlinkError, Reason, Request, Socket};
 
@@ -8,7 +8,7 @@ use super::{
     table::Table,
 };
 
-/// Beyond this a socket's usual buffer may not do.
+/// The size in bytes beyond which a socket's default buffer may not do.
 const USUAL_ROOM: usize = 100_000;
 
 pub(super) fn is_elements(request: &Request) -> bool {
@@ -19,12 +19,12 @@ pub(super) fn size(requests: &[Request]) -> usize {
     requests.iter().map(|request| request.body.len() + 20).sum()
 }
 
-/// Bytes that one datagram may have, after making as much room as is allowed.
+/// Returns the size of a datagram that the socket accepts, in bytes, after enlarging its buffer as far as allowed.
 pub(super) fn room(socket: &Socket, wanted: usize) -> usize {
     if wanted < USUAL_ROOM { USUAL_ROOM } else { socket.room_for(wanted + 1000).saturating_sub(200) }
 }
 
-/// Makes a table whose messages may be more than one datagram, of `room` bytes at most, holds.
+/// Makes a table whose messages may need more than one datagram of at most `room` bytes.
 pub(super) fn put(
     socket: &mut Socket,
     what: &str,
@@ -52,7 +52,7 @@ pub(super) fn put(
     let mut begun = false;
     let result = in_parts(socket, &mut begun);
     if result.is_err() && begun {
-        // What is there has no chains, so no effect; the first error is the one that matters.
+        // The part that exists has no chains, so no effect; the first error is the cause.
         for of in table.families() {
             let _ = transact(socket, what, vec![delete(what, of.number(), &table.name)?], true);
         }
@@ -60,7 +60,7 @@ pub(super) fn put(
     result
 }
 
-/// Sends one transaction. Without `commit` it is never ended: the kernel checks all of it and installs nothing.
+/// Sends one transaction. Without `commit` the kernel checks all of it and installs nothing.
 pub(super) fn transact(
     socket: &mut Socket,
     what: &str,

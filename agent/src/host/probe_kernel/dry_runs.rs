@@ -1,4 +1,4 @@
-//! What the kernel would take, tried in ways that it checks but never carries out.
+//! Finds features of the kernel by requests that it checks but never carries out.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::host::{
 };
 
 const TRIAL: &str = "fd_trial";
-/// What a kernel says to options that cannot be, of a qdisc that it has.
+/// The error of a kernel for impossible options of a qdisc that it has.
 const QDISC: [i32; 1] = [libc::EINVAL];
-/// What it says to an address that cannot be, of a kind of interface that it has.
+/// The error for an impossible address of a kind of interface that it has.
 const IFB: [i32; 1] = [libc::EADDRNOTAVAIL];
 pub(super) const OWNER_TABLES: &str = "nftables owner tables with timeouts";
-/// What delays, losses and their like are done with.
+/// The name of the finding on delays, losses and similar faults.
 const SHAPING: &str = "packet shaping: user space (NFQUEUE)";
 
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
@@ -99,8 +99,7 @@ fn graded(what: &str, tried: Result<(), NetlinkError>, hint: &str) -> Finding {
     }
 }
 
-/// Reads a request that was made so that it must fail: with one error where the kind is unknown, with another where it
-/// is known.
+/// Reads the result of a request that must fail: with one error if the kind is unknown, with another if it is known.
 fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: &[i32], hint: &str) -> Finding {
     match tried.as_ref().map_err(NetlinkError::errno) {
         Err(Some(errno)) if known.contains(&errno) => finding(what, Grade::Good, "the kernel has it", ""),
@@ -140,7 +139,7 @@ fn egress(host: &Host) -> Result<(), NetlinkError> {
 /// Whether the kernel has a qdisc, or a module that it could load for it.
 ///
 /// # Errors
-/// Why not, for people.
+/// It has not; the text says why.
 pub fn has_qdisc(kind: &str) -> Result<(), String> {
     known(kind, &try_qdisc(kind), &QDISC)
 }
@@ -148,7 +147,7 @@ pub fn has_qdisc(kind: &str) -> Result<(), String> {
 /// Whether the kernel has interfaces of kind `ifb`.
 ///
 /// # Errors
-/// Why not, for people.
+/// It has not; the text says why.
 pub fn has_ifb() -> Result<(), String> {
     known("ifb", &try_ifb(), &IFB)
 }
@@ -164,7 +163,7 @@ fn known(what: &str, tried: &Result<(), NetlinkError>, known: &[i32]) -> Result<
     }
 }
 
-/// A qdisc whose options are one byte long: the kernel looks the kind up, then refuses.
+/// Makes a request with options of one byte: the kernel looks the kind up, then refuses.
 fn try_qdisc(kind: &str) -> Result<(), NetlinkError> {
     let mut header = [0; 20];
     header[4..8].copy_from_slice(&1_u32.to_ne_bytes());
@@ -176,7 +175,7 @@ fn try_qdisc(kind: &str) -> Result<(), NetlinkError> {
     Socket::open(libc::NETLINK_ROUTE)?.request(&what, &request)
 }
 
-/// An ifb whose hardware address is a group's: the kernel looks the kind up, then refuses.
+/// Makes a request with a multicast hardware address: the kernel looks the kind up, then refuses.
 fn try_ifb() -> Result<(), NetlinkError> {
     let ifb = Link::named(TRIAL).hardware_address([1, 0, 0, 0, 0, 0]).of_kind("ifb", &Attrs::new());
     ifb.create(&mut Socket::open(libc::NETLINK_ROUTE)?, "try out ifb")

@@ -1,4 +1,4 @@
-//! Whether faults could be made by iptables here, tried in a network namespace that is thrown away.
+//! Checks whether faults could be made by iptables here, in a temporary network namespace.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         .collect()
 }
 
-/// What makes faults on traffic here, from what was found.
+/// Returns the finding on the engine of faults on traffic, from the other findings.
 pub(super) fn engine(host: &Host, findings: &[Finding]) -> Finding {
     let good = |what: &str| findings.iter().any(|one| one.what == what && one.grade == Grade::Good);
     let (nftables, iptables) = (good(OWNER_TABLES), good(WHAT));

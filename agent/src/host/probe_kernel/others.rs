@@ -1,4 +1,4 @@
-//! Who else filters and shapes packets on this host. Reads only.
+//! Finds other programs that filter and shape packets on this host. Reads only.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::{
     snapshot::{Snapshot, SnapshotError, legacy_program, qdisc_kinds},
 };
 
-/// Qdiscs that a kernel or a distribution puts on an interface by itself.
+/// Qdiscs that a kernel or a distribution installs by default.
 const USUAL: [&str; 7] = ["noqueue", "mq", "fq_codel", "fq", "pfifo_fast", "pfifo", "noop"];
 
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
@@ -77,7 +77,7 @@ fn unreadable(error: &SnapshotError) -> Finding {
     finding("proof of a clean host", Grade::Bad, error.to_string(), hint)
 }
 
-/// Tables that the old iptables has in the kernel, and why some cannot be read.
+/// Returns the tables of the old iptables in the kernel, and why some cannot be read.
 fn legacy() -> (Vec<String>, Vec<String>) {
     let (mut all, mut unread) = (Vec::new(), Vec::new());
     for (family, word) in [(Family::V4, "ip"), (Family::V6, "ip6")] {
@@ -95,7 +95,7 @@ fn legacy() -> (Vec<String>, Vec<String>) {
     (all, unread)
 }
 
-/// Which firewall programs left their marks.
+/// Returns the firewall programs that left objects.
 fn flavours(tables: &[String], chains: &[String], legacy: bool) -> String {
     let marks = [
         ("firewalld", "firewalld"),

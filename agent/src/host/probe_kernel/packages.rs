@@ -1,15 +1,15 @@
-//! Which package of a distribution has what its usual kernel lacks. Only reads.
+//! Names the package of a distribution that has what its default kernel lacks. Reads only.
 
 use std::fs;
 
-/// What to do to have netem, on this host.
+/// Returns the advice for getting netem on this host.
 pub(super) fn netem() -> &'static str {
     let text =
         ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|file| fs::read_to_string(file).ok());
     netem_by(&text.unwrap_or_default())
 }
 
-/// By `ID` and `ID_LIKE` (os-release(5)).
+/// Returns the advice by `ID` and `ID_LIKE` (os-release(5)).
 fn netem_by(os_release: &str) -> &'static str {
     let values = os_release.lines().filter_map(|line| {
         let (key, value) = line.split_once('=')?;

@@ -1,4 +1,4 @@
-//! Whether the kernel can reset connections. Tried on one that cannot be.
+//! Checks whether the kernel can reset connections, by trying one that cannot exist.
 
 use firedrill_wire::api::{Finding, Grade};
 
