@@ -1,5 +1,5 @@
-//! Holds the coordinator's network namespace open: a place in the lab with an address of its own, which is neither a host
-//! nor the router. It does nothing else.
+//! Keeps the coordinator's network namespace open: it has addresses of its own in the lab, and is neither a host nor
+//! the router. It does nothing else.
 
 use std::{fs::File, io::Read as _, net::IpAddr, process::ExitCode};
 
@@ -10,7 +10,7 @@ use crate::{
     sys::process,
 };
 
-/// Runs it: `addresses report`, both descriptors.
+/// Entry point: `addresses report`, both descriptors.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     let Some([addresses, report]) = inherited(words).and_then(|f| <[_; 2]>::try_from(f).ok()) else {
         eprintln!("the coordinator's place in a lab is made by the lab itself");

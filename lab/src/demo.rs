@@ -7,18 +7,18 @@ use crate::{
     shop::{Backend, Balancer, EdgeConfig},
 };
 
-/// Where the shop's hosts listen.
+/// The port of the shop's hosts.
 pub const CHECKOUT_PORT: u16 = 8080;
-/// Where the load balancer listens.
+/// The port of the load balancer.
 pub const EDGE_PORT: u16 = 80;
 const EDGE_CONFIG: &str = "/etc/shop/edge.json";
 
-/// How the shop is set up.
+/// The configuration of the shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shop {
-    /// What stands before it.
+    /// The load balancer before it.
     pub balancer: Balancer,
-    /// Whether that looks at the health of what it stands before; without, a fault shows.
+    /// Whether the load balancer checks the health of its backends; without checks, a fault shows.
     pub health_check: bool,
 }
 
@@ -28,22 +28,22 @@ impl Default for Shop {
     }
 }
 
-/// One host of the demonstration: what a fleet file says of it.
+/// One host of the demonstration, as in a fleet file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DemoHost {
     /// Its name.
     pub name: &'static str,
-    /// Whose machine it pretends to be.
+    /// Its provider in the demonstration.
     pub provider: &'static str,
     /// Its region.
     pub region: &'static str,
-    /// What it is for: `edge`, `app` or `client`.
+    /// Its role: `edge`, `app` or `client`.
     pub role: &'static str,
-    /// IPv4, then IPv6.
+    /// Its IPv4 address, then its IPv6 address.
     pub addresses: [IpAddr; 2],
 }
 
-/// The six.
+/// The six hosts.
 #[must_use]
 pub fn hosts() -> Vec<DemoHost> {
     let host = |name, provider, region, number: u8, last: u8, role| DemoHost {
@@ -53,7 +53,7 @@ pub fn hosts() -> Vec<DemoHost> {
         role,
         addresses: [
             IpAddr::from([10, 77, number, last]),
-            // fd77:1::10 and 10.77.1.10 look alike on purpose.
+            // fd77:1::10 and 10.77.1.10 are similar on purpose.
             IpAddr::from([
                 0xfd77,
                 number.into(),
@@ -76,7 +76,7 @@ pub fn hosts() -> Vec<DemoHost> {
     ]
 }
 
-/// The lab of the demonstration, without agents: the caller adds those with their certificates.
+/// Returns the lab of the demonstration, without agents: the caller adds those with their certificates.
 #[must_use]
 pub fn spec(name: &str, shop: &Shop) -> LabSpec {
     let hosts = hosts().into_iter().map(|host| HostSpec {
@@ -91,7 +91,7 @@ pub fn spec(name: &str, shop: &Shop) -> LabSpec {
     spec
 }
 
-/// Opens the shop on any fleet: a checkout on every host with role `app`, and before them a load balancer on every host
+/// Adds the shop to any fleet: a checkout on every host with role `app`, and a load balancer before them on every host
 /// with role `edge`. Other hosts stay as they are.
 pub fn add_shop(spec: &mut LabSpec, shop: &Shop) {
     let backends: Vec<Backend> = with_role(spec, "app")

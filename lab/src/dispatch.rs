@@ -1,6 +1,7 @@
-//! The one binary plays every part in a lab: root, host, supervisor's child, agent. A hidden first argument says which.
+//! The binary plays every part in a lab: root, host, supervisor's child, agent. A hidden first argument selects the
+//! part.
 //!
-//! Nothing here starts a thread before it is known that the process is an ordinary one.
+//! Nothing here starts a thread before the process is known to be an ordinary one.
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -9,16 +10,16 @@ use crate::{SELF_EXE, coordinator_ns, exec, host, root, shop};
 /// The hidden first argument.
 pub const HIDDEN: &str = "__lab";
 
-/// What a host's supervisor runs as the agent.
+/// The words by which a host's supervisor runs the agent.
 #[must_use]
 pub fn agent_argv(config: &Path) -> Vec<String> {
     [SELF_EXE, HIDDEN, "agent", "serve", "--config", &config.to_string_lossy()].map(String::from).to_vec()
 }
 
-/// Takes over when this process was started to play a part in a lab. `None`: it was not; go on.
+/// Takes over if this process was started as a part of a lab. Returns `None` if it was not.
 ///
-/// Call it first in `main`, before any thread exists. `agent` is the agent's `main`, for the hosts that run one; it gets
-/// its command line, the program's name first.
+/// Call it first in `main`, before any thread exists. `agent` is the agent's `main`, for the hosts that run one; its
+/// arguments are the command line, with the program's name first.
 #[must_use]
 pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);

@@ -1,48 +1,48 @@
-//! What can go wrong with a lab, in words for the person who started it.
+//! The errors of a lab, with texts for the user who started it.
 
 use std::io;
 
 use firedrill_netlink::{NetlinkError, Reason};
 
-/// Why a lab, or something asked of it, failed.
+/// An error of a lab or of a request to it.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    /// The description of the fleet cannot be built.
+    /// The description of the fleet is invalid.
     #[error("cannot build this lab: {0}")]
     Spec(String),
-    /// The kernel or its settings refuse what a lab is made of.
+    /// The kernel or its settings refuse something that a lab needs.
     #[error("this machine does not let a lab start: {what}\n{advice}")]
     NotAllowed {
         /// The step that failed, with the kernel's answer.
         what: String,
-        /// What to run or change.
+        /// The command or setting that helps.
         advice: String,
     },
-    /// A lab of that name runs.
+    /// A lab of that name is up.
     #[error("a lab named {0} is up already; end it with `firedrill lab down {0}`, or choose another name")]
     NameTaken(String),
-    /// No lab of that name runs.
+    /// No lab of that name is up.
     #[error("no lab named {0} is up; `firedrill lab status` lists those that are")]
     NotFound(String),
-    /// The lab's root answered that it cannot do this.
+    /// The lab's root refused a request.
     #[error("lab: {0}")]
     Refused(String),
-    /// The process has threads, and the kernel lets only a single-threaded one change its namespaces.
+    /// The process has several threads, and the kernel lets only a single-threaded one change its namespaces.
     #[error("cannot enter the lab from a process with {0} threads; enter before any runtime starts")]
     Threads(usize),
-    /// The machine said no.
+    /// A system call failed.
     #[error("failed to {doing}")]
     Os {
-        /// What was tried, and on what.
+        /// The attempt and its object.
         doing: String,
-        /// Its answer.
+        /// The error.
         #[source]
         source: io::Error,
     },
 }
 
 impl LabError {
-    /// An error of the machine while `doing` something.
+    /// Makes an error of a system call while `doing` something.
     pub(crate) fn os(doing: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Os { doing: doing.into(), source: source.into() }
     }
@@ -60,7 +60,7 @@ impl From<NetlinkError> for LabError {
     }
 }
 
-/// Adds what was being done to an error of the machine.
+/// Adds the attempt to an error of a system call.
 pub(crate) trait Doing<T> {
     /// `doing` completes "failed to …".
     fn doing(self, doing: impl Into<String>) -> Result<T, LabError>;

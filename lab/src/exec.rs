@@ -1,4 +1,4 @@
-//! Running a command in a host: this binary is run again, because only a single-threaded process can enter a user
+//! Runs a command in a host. This binary is run again, because only a single-threaded process can enter a user
 //! namespace; it enters, and stays the command's parent.
 
 use std::{
@@ -28,7 +28,7 @@ use crate::{
     sys::{process, seccomp},
 };
 
-/// The command, ready to be run.
+/// A prepared command.
 pub(crate) fn command(lab: &Lab, host: &str, argv: &[OsString]) -> Result<Command, LabError> {
     if argv.is_empty() {
         return Err(LabError::Spec("say what to run in the host".into()));
@@ -38,7 +38,8 @@ pub(crate) fn command(lab: &Lab, host: &str, argv: &[OsString]) -> Result<Comman
     let keep = [first.as_raw_fd(), control.as_raw_fd()];
     let mut command = Command::new(lab.program());
     command.arg(HIDDEN).arg("exec").args(keep.map(|fd: RawFd| fd.to_string())).arg(host).args(argv);
-    // SAFETY: only system calls between fork and exec. The descriptors live as long as the closure, so their numbers are
+    // SAFETY: only system calls between fork and exec. The descriptors live as long as the closure, so their numbers
+    // stay valid.
     // theirs.
     unsafe {
         command.pre_exec(move || {
@@ -51,7 +52,7 @@ pub(crate) fn command(lab: &Lab, host: &str, argv: &[OsString]) -> Result<Comman
     Ok(command)
 }
 
-/// Runs it: `first-process control host argv…`.
+/// Entry point: `first-process control host argv…`.
 pub(crate) fn main(rest: &[OsString]) -> ExitCode {
     let words: Vec<String> = rest.iter().take(3).map(|w| w.to_string_lossy().into_owned()).collect();
     let fds = words.get(..2).and_then(inherited).and_then(|fds| <[_; 2]>::try_from(fds).ok());
@@ -77,7 +78,7 @@ fn run(first: &OwnedFd, control: &UnixStream, host: &str, argv: &[OsString]) -> 
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::CONTROL_GROUP;
     move_into_thread_name_spaces(first.as_fd(), all).doing(format!("enter host {host}"))?;
-    // Refused where the user who started the lab may not drop groups; then these are that user's.
+    // Refused if the user who started the lab may not drop groups; the groups are that user's then.
     let _ = setgroups(&[]);
     setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).doing("become root in the host")?;
     setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).doing("become root in the host")?;
@@ -95,7 +96,7 @@ fn run(first: &OwnedFd, control: &UnixStream, host: &str, argv: &[OsString]) -> 
         }
         ForkResult::Parent { child } => {
             for ignored in [Signal::SIGINT, Signal::SIGQUIT] {
-                // SAFETY: no handler of this program's is involved. The terminal tells the command itself.
+                // SAFETY: no handler of this program is involved. The terminal signals the command itself.
                 let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
             }
             attend(child, listener, control, host)
@@ -103,7 +104,7 @@ fn run(first: &OwnedFd, control: &UnixStream, host: &str, argv: &[OsString]) -> 
     }
 }
 
-/// Waits for the command, and has the host's cable pulled if it is about to bring the host down.
+/// Waits for the command. Has the host's cable pulled if the command is about to bring the host down.
 fn attend(
     child: Pid,
     listener: Option<OwnedFd>,
@@ -131,7 +132,7 @@ fn attend(
                 let Some(listening) = listener.as_ref().map(OwnedFd::as_fd) else { continue };
                 let Ok(call) = seccomp::receive(listening) else { continue };
                 if call.ends_host {
-                    // Not pulled is less silent, and the host still goes down.
+                    // If the cable is not pulled the host is less silent, and still goes down.
                     let _ = ask::<Answer>(control, &Request::GoingDown(host.into()));
                 }
                 seccomp::let_go_on(listening, call).doing("let the command go on")?;
@@ -143,8 +144,8 @@ fn attend(
     Ok(match waitpid(child, None).doing("hear how the command ended")? {
         WaitStatus::Exited(_, code) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
         WaitStatus::Signaled(_, how, _) => {
-            // So that whoever waits for this one sees what became of the command.
-            // SAFETY: back to the kernel's own manner; no handler is involved.
+            // Ends with the same signal as the command, so that callers see it.
+            // SAFETY: restores the default action; no handler is involved.
             let _ = unsafe { signal(how, SigHandler::SigDfl) };
             let _ = raise(how);
             ExitCode::from(255)

@@ -1,4 +1,4 @@
-//! A host's first process: sets the host up, then runs its services for as long as it lives.
+//! A host's first process: sets the host up, then supervises its services for as long as the host is up.
 
 mod dev;
 pub(crate) mod reboot;
@@ -25,10 +25,10 @@ use crate::{
     sys::{copy::What, mounts, process, seccomp},
 };
 
-/// Where the service directories are, as runit's users know them.
+/// The directory with the service directories, as usual with runit.
 pub(crate) const SERVICES: &str = "/run/service";
 
-/// What a host is told about itself at each boot.
+/// The description that a host gets at each boot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Boot {
     pub(crate) name: String,
@@ -41,7 +41,7 @@ pub(crate) struct Boot {
     pub(crate) services: Vec<ServiceSpec>,
 }
 
-/// Runs the host: `description report`, both descriptors.
+/// Entry point of a host: `description report`, both descriptors.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     let Some([description, report]) = inherited(words).and_then(|f| <[_; 2]>::try_from(f).ok()) else {
         eprintln!("hosts of a lab are started by the lab itself");
@@ -70,7 +70,7 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
     nix::unistd::sethostname(&boot.name).doing("set the host's name")?;
     mount_all(&boot)?;
     configure_own_end(&boot.addresses)?;
-    // Only root of the namespace exists; it may ping without privilege where programs try that first.
+    // Only root of the namespace exists. It may ping without privilege, which some programs try first.
     let _ = mounts::sysctl("net/ipv4/ping_group_range", "0 0");
     let listener = seccomp::watch_reboot().ok();
     let supervisor = supervise::Supervisor::start(Path::new(SERVICES), boot.services)?;
@@ -79,8 +79,8 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
 
 fn mount_all(boot: &Boot) -> Result<(), LabError> {
     mounts::make_private()?;
-    // The disk lies below /run: lay it over before /run is covered.
-    // Of what the machine has in /var nothing is of use to a host.
+    // The disk is below /run: mount it before /run is covered.
+    // Nothing in the machine's /var is of use to a host.
     mounts::over(Path::new("/var"), &boot.var.0, &boot.var.1, What::Shape)?;
     mounts::over(Path::new("/etc"), &boot.etc.0, &boot.etc.1, What::All)?;
     mounts::tmpfs(Path::new("/run"), "755")?;
@@ -91,9 +91,9 @@ fn mount_all(boot: &Boot) -> Result<(), LabError> {
     dev::mount()?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mounts::virtual_fs("proc", Path::new("/proc"), quiet, "")?;
-    // Where a container lets it be mounted by the lab's root only, that one's stays: it shows too much, and harms nobody.
+    // If a container lets only the lab's root mount it, that mount stays: it shows too much, and does no harm.
     if mounts::virtual_fs("sysfs", Path::new("/sys"), quiet, "").is_ok() {
-        // Control groups of its own are for machines that delegate them; without, hosts do without.
+        // Only machines that delegate control groups have them; without, a host has none.
         let _ = mounts::virtual_fs("cgroup2", Path::new("/sys/fs/cgroup"), quiet, "");
     }
     let own_id = Path::new("/run/boot_id");
@@ -101,7 +101,7 @@ fn mount_all(boot: &Boot) -> Result<(), LabError> {
     mounts::bind(own_id, Path::new("/proc/sys/kernel/random/boot_id"))
 }
 
-/// What the supervisor of a host says of its services, read from outside.
+/// The state of a host's services by its supervisor, read from outside.
 pub(crate) fn services_of(pid: i32, host: &HostSpec) -> Vec<ServiceStatus> {
     let root = PathBuf::from(format!("/proc/{pid}/root{SERVICES}"));
     let read = |service: ServiceSpec| {

@@ -1,4 +1,4 @@
-//! A lab, as seen by those who start and use it.
+//! A lab, from the point of view of its users.
 
 use std::{
     ffi::OsString,
@@ -29,28 +29,28 @@ use crate::{
     },
 };
 
-/// A lab that has not started after this never will, in milliseconds.
+/// Maximum time for a lab to start, in milliseconds.
 const START_WITHIN_MS: u16 = 60_000;
-/// How long a killed lab may take to be gone, in milliseconds.
+/// Maximum time for a killed lab to be gone, in milliseconds.
 const GONE_WITHIN_MS: i32 = 30_000;
 
-/// How to start a lab.
+/// Options for starting a lab.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Let it outlive this process, until somebody ends it.
+    /// Whether it outlives this process, until somebody ends it.
     pub detach: bool,
-    /// The binary that plays the parts in it; this process's own where not given. It must call [`crate::dispatch()`].
+    /// The binary for all parts of the lab; by default this process's own. It must call [`crate::dispatch()`].
     pub program: Option<PathBuf>,
 }
 
-/// A lab that is up. The one that started it, not detached, ends it when dropped.
+/// A lab that is up. If it is not detached, dropping it in the process that started it ends the lab.
 #[derive(Debug)]
 pub struct Lab {
     name: String,
     dir: PathBuf,
     root: OwnedFd,
     program: PathBuf,
-    /// Held open for as long as the lab is to live, by the process that owns it.
+    /// Held open by the owning process for as long as the lab is to live.
     lifeline: Option<OwnedFd>,
     parent: bool,
 }
@@ -61,7 +61,7 @@ impl Lab {
     /// The lab dies with the *thread* that calls this, unless it is detached: call it from the main one.
     ///
     /// # Errors
-    /// The specification is wrong, the name is taken, or the machine does not allow it; the message says what to do.
+    /// The specification is invalid, the name is taken, or the machine does not allow it; the message has advice.
     pub fn up(spec: &LabSpec, options: &Options) -> Result<Self, LabError> {
         spec.validate()?;
         let claim = registry::claim(&spec.name)?;
@@ -72,7 +72,7 @@ impl Lab {
         let said = lab.read_report(report)?;
         match said.error {
             None => Ok(lab),
-            // Dropping it ends and forgets what there was of it.
+            // Dropping it ends the lab and removes its entry.
             Some(what) => {
                 lab.down()?;
                 Err(preflight::explain(what, said.errno))
@@ -135,23 +135,23 @@ impl Lab {
         Ok(Report::parse(&said))
     }
 
-    /// A lab that another invocation of this user started.
+    /// Finds a lab that another invocation of this user started.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// There is no lab of that name.
     pub fn attach(name: &str) -> Result<Self, LabError> {
         let (dir, root) = registry::find(name)?;
         let program = "/proc/self/exe".into();
         Ok(Self { name: name.into(), dir, root, program, lifeline: None, parent: false })
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The process that is its root, as this process's `/proc` numbers it.
+    /// Returns the pid of its root in this process's `/proc`.
     ///
     /// # Errors
     /// The lab is gone.
@@ -159,7 +159,7 @@ impl Lab {
         process::pid_of(&self.root).doing(format!("find the root of lab {}", self.name))
     }
 
-    /// How everything is.
+    /// Returns the lab's status.
     ///
     /// # Errors
     /// The lab is gone.
@@ -170,7 +170,7 @@ impl Lab {
         }
     }
 
-    /// Waits until the status is as wanted, at most that long; then returns the last one, as it is.
+    /// Waits until a condition on the status holds, or for this time; returns the last status.
     ///
     /// # Errors
     /// The lab is gone.
@@ -199,7 +199,7 @@ impl Lab {
         exec::command(self, host, argv)?.status().doing(format!("run a command in host {host}"))
     }
 
-    /// The same, with its output taken.
+    /// Runs a command as [`Lab::exec`] does, and returns its output.
     ///
     /// # Errors
     /// As [`Lab::exec`].
@@ -207,7 +207,7 @@ impl Lab {
         exec::command(self, host, argv)?.output().doing(format!("run a command in host {host}"))
     }
 
-    /// Cuts the power of a host: silent for its peers, and it stays off.
+    /// Cuts the power of a host: it is silent for its peers, and stays off.
     ///
     /// # Errors
     /// There is no such host.
@@ -223,7 +223,7 @@ impl Lab {
         self.tell(&Request::PowerOn(host.into()))
     }
 
-    /// Pulls a host's cable; it stays so over reboots.
+    /// Pulls a host's cable; it stays unplugged over reboots.
     ///
     /// # Errors
     /// There is no such host.
@@ -239,7 +239,7 @@ impl Lab {
         self.tell(&Request::Link { host: host.into(), up: true })
     }
 
-    /// All processes of a host, as this process's `/proc` numbers them.
+    /// Returns the pids of all processes of a host in this process's `/proc`.
     ///
     /// # Errors
     /// There is no such host, or it is not up.
@@ -250,7 +250,7 @@ impl Lab {
             .doing(format!("list the processes of host {host}"))
     }
 
-    /// What a service of a host has written so far.
+    /// Returns what a service of a host has written so far.
     ///
     /// # Errors
     /// There is no such host or service.
@@ -263,8 +263,8 @@ impl Lab {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Moves this process to the coordinator's place: from then on it has the lab's network, the lab's names in
-    /// `/etc/hosts`, and no other network. Its files stay as they are.
+    /// Moves this process into the coordinator's network namespace: from then on it has the lab's network and names
+    /// (`/etc/hosts`), and no other network. Its files stay as they are.
     ///
     /// # Errors
     /// The process has more than one thread, or the lab is gone.
@@ -272,7 +272,7 @@ impl Lab {
         enter::enter(&self.descriptor(&Request::Coordinator)?, &self.dir.join("hosts"))
     }
 
-    /// Enters and becomes another program, found in this process's `PATH`.
+    /// Enters and becomes another program, which is found by this process's `PATH`.
     ///
     /// # Errors
     /// As [`Lab::enter`], or the program cannot be run.
@@ -288,7 +288,7 @@ impl Lab {
     /// Waits until the lab ends, or until this process is told to end (SIGINT, SIGTERM, SIGHUP).
     ///
     /// # Errors
-    /// The kernel refuses to wait.
+    /// The kernel refused to wait.
     pub fn wait(&self) -> Result<(), LabError> {
         use nix::sys::{
             signal::{SigSet, Signal},
@@ -309,7 +309,7 @@ impl Lab {
     /// Ends the lab and everything in it, and returns when it is gone.
     ///
     /// # Errors
-    /// It does not go.
+    /// It is still there after the maximum time.
     pub fn down(self) -> Result<(), LabError> {
         self.end()
     }
@@ -320,7 +320,7 @@ impl Lab {
         let gone = process::wait_gone(&self.root, GONE_WITHIN_MS).doing(doing())?;
         if self.parent {
             use rustix::process::{WaitId, WaitIdOptions, waitid};
-            // Buried by somebody else already is as well.
+            // Another process may have reaped it already, which is fine.
             let _ = waitid(WaitId::PidFd(self.root.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         }
         if !gone {
@@ -364,13 +364,13 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if self.lifeline.take().is_some() {
-            // Whatever is still there dies of the cut lifeline.
+            // Processes that are left die when the lifeline is closed.
             let _ = self.end();
         }
     }
 }
 
-/// A file that exists in memory only, to be read from its start.
+/// Makes a file in memory, positioned at its start.
 fn in_memory(bytes: &[u8]) -> Result<OwnedFd, LabError> {
     let fd =
         rustix::fs::memfd_create("lab", rustix::fs::MemfdFlags::CLOEXEC).doing("make a file in memory")?;

@@ -1,4 +1,4 @@
-//! Two small ways to look at the network from inside a host, so that neither tests nor people need tools there.
+//! Two small tools to inspect the network from inside a host, so that neither tests nor people need others there.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -9,7 +9,7 @@ use std::{
 
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// One HTTP request; prints the status line's code and the body. Fails when there is no answer.
+/// Makes one HTTP request; prints the status code and the body. Fails if there is no answer.
 pub(crate) fn get(address: &str, path: &str) -> ExitCode {
     let ask = || -> io::Result<String> {
         let mut stream = connect(address)?;
@@ -31,7 +31,7 @@ pub(crate) fn get(address: &str, path: &str) -> ExitCode {
     }
 }
 
-/// Connects, says `connected`, and waits for the peer to say anything: `silent`, or what it did.
+/// Connects, prints `connected`, and waits for the peer to send anything. Prints `silent`, or what the peer did.
 pub(crate) fn hear(address: &str, at_most_ms: &str) -> ExitCode {
     let mut stream = match connect(address) {
         Ok(stream) => stream,

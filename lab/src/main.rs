@@ -1,4 +1,4 @@
-//! Labs by themselves, for tests and for looking around; `firedrill lab` is the one for people.
+//! A program for labs alone, for tests; users have `firedrill lab`.
 
 mod look;
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// This small binary carries no agent; hosts with one need `firedrill`.
+/// This small binary has no agent; hosts with one need `firedrill`.
 fn no_agent(_: Vec<OsString>) -> ExitCode {
     eprintln!("firedrill-lab carries no agent; build the lab with `firedrill lab up`");
     ExitCode::from(2)

@@ -1,5 +1,5 @@
-//! What a lab's root and those who use the lab say to each other: one length-prefixed JSON message each way, over a
-//! Unix socket in a directory that only the owner can enter.
+//! The messages between a lab's root and its users: one length-prefixed JSON message each way, over a Unix socket in a
+//! directory that only the owner can enter.
 
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
@@ -16,32 +16,32 @@ use nix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// No message is longer, in bytes; a longer one is a sign of another program on the socket.
+/// Maximum length of a message, in bytes; a longer one means that another program uses the socket.
 const LONGEST: usize = 16 << 20;
 
-/// What is asked.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Request {
-    /// How everything is.
+    /// Return the lab's status.
     Status,
-    /// A pidfd of the host's first process.
+    /// Return a pidfd of the host's first process.
     Host(String),
-    /// A pidfd of the process that holds the coordinator's network.
+    /// Return a pidfd of the process that holds the coordinator's network.
     Coordinator,
-    /// The host's cable: plugged in or not.
+    /// Plug or unplug the host's cable.
     Link { host: String, up: bool },
-    /// Power loss, at once and silent; stays off.
+    /// Cut the host's power, at once and silently; it stays off.
     Kill(String),
-    /// Power on.
+    /// Power the host on.
     PowerOn(String),
     /// The host is about to call `reboot(2)`: pull its cable first.
     GoingDown(String),
-    /// What a service has written: a descriptor to read from.
+    /// Return a descriptor to read a service's output from.
     Log { host: String, service: String },
 }
 
-/// What is answered. `Descriptor` comes with one.
+/// An answer. A descriptor comes with `Descriptor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
@@ -51,7 +51,7 @@ pub(crate) enum Answer {
     Refused(String),
 }
 
-/// How a lab is.
+/// The status of a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabStatus {
     /// Its name.
@@ -60,76 +60,76 @@ pub struct LabStatus {
     pub hosts: Vec<HostStatus>,
 }
 
-/// How a host is.
+/// The status of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStatus {
     /// Its name.
     pub name: String,
     /// Its region.
     pub region: String,
-    /// What it is for.
+    /// Its role.
     pub roles: Vec<String>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
-    /// Whether it runs.
+    /// Whether it is up.
     pub state: HostState,
     /// Whether its cable is plugged in.
     pub link: bool,
-    /// How often it has booted.
+    /// Number of its boots.
     pub boots: u32,
-    /// The boot id of this boot, or of the last one.
+    /// The boot id of its present boot, or of its last one.
     pub boot_id: String,
     /// Its services; empty while it is not up.
     pub services: Vec<ServiceStatus>,
 }
 
-/// Whether a host runs.
+/// The power state of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostState {
-    /// It starts.
+    /// It is booting.
     Booting,
-    /// It runs.
+    /// It is up.
     Up,
-    /// It restarts, and is dark until it boots.
+    /// It is restarting, and down until it boots.
     Restarting,
-    /// Off, until it is powered on.
+    /// It is off until it is powered on.
     Off,
 }
 
-/// How a service is.
+/// The status of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
-    /// What its supervisor says.
+    /// Its state, by its supervisor.
     pub state: ServiceState,
-    /// Its process, as the host numbers them.
+    /// Its pid in the host's namespace.
     pub pid: Option<i32>,
-    /// Whether it is to be up.
+    /// Whether it is wanted up.
     pub wanted: bool,
 }
 
-/// What a supervisor says of a service.
+/// The state of a service, by its supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceState {
-    /// It runs.
+    /// It is up.
     Run,
-    /// It does not.
+    /// It is down.
     Down,
     /// Its finish script runs.
     Finish,
 }
 
-/// Bytes of one message.
+/// Encodes a message.
 pub(crate) fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(message)?;
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
     Ok([&length.to_le_bytes()[..], &body].concat())
 }
 
-/// How long the body will be, from its first four bytes.
+/// Returns the length of a body from its first four bytes.
 pub(crate) fn body_length(head: [u8; 4]) -> io::Result<usize> {
     let length = usize::try_from(u32::from_le_bytes(head)).map_err(io::Error::other)?;
     if length > LONGEST {
@@ -138,7 +138,7 @@ pub(crate) fn body_length(head: [u8; 4]) -> io::Result<usize> {
     Ok(length)
 }
 
-/// Sends the message's first bytes, with a descriptor where there is one; says how many went.
+/// Sends the first bytes of a message, with a descriptor if there is one; returns how many were sent.
 pub(crate) fn send_first(socket: RawFd, bytes: &[u8], descriptor: Option<RawFd>) -> io::Result<usize> {
     let descriptors: Vec<RawFd> = descriptor.into_iter().collect();
     let rights = [ControlMessage::ScmRights(&descriptors)];
@@ -146,7 +146,7 @@ pub(crate) fn send_first(socket: RawFd, bytes: &[u8], descriptor: Option<RawFd>)
     Ok(sendmsg::<()>(socket, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None)?)
 }
 
-/// Asks and waits for the answer.
+/// Sends a request and waits for the answer.
 pub(crate) fn ask<T: DeserializeOwned>(
     mut socket: &UnixStream,
     request: &impl Serialize,

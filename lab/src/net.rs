@@ -1,4 +1,4 @@
-//! The lab's wires, over netlink: loopback, bridges, cables, routes. Only ever inside a lab's namespaces.
+//! The lab's network, over netlink: loopback, bridges, cables, routes. Only inside a lab's namespaces.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -13,16 +13,16 @@ use firedrill_netlink::{
 
 use crate::{LabError, sys::mounts::sysctl};
 
-/// The router's address towards every host, v4. Link-local, so that it is never a host's own.
+/// The router's IPv4 address on every bridge. Link-local, so that no host has it.
 pub(crate) const GATEWAY4: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
-/// The same, v6.
+/// The router's IPv6 address on every bridge.
 const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 /// The zone of the lab's name server, which is the router.
 pub(crate) const ZONE: &str = "lab.test";
-/// The interface of every host.
+/// The name of the interface of every host.
 const HOST_INTERFACE: &str = "eth0";
 
-/// The wires of the network namespace that the socket was opened in.
+/// A handle on the network namespace in which its socket was opened.
 pub(crate) struct Net {
     socket: Socket,
     v6: bool,
@@ -35,7 +35,7 @@ impl Net {
         Ok(Self { socket, v6: Path::new("/proc/sys/net/ipv6").exists() })
     }
 
-    /// Sysctls are copied from the machine when a namespace is made, so those that matter are set.
+    /// The kernel copies sysctls from the machine when a namespace is made, so the relevant ones are set.
     pub(crate) fn set_sysctls(&self, router: bool) -> Result<(), LabError> {
         for scope in ["all", "default"] {
             for (name, value) in
@@ -61,14 +61,14 @@ impl Net {
         Ok(())
     }
 
-    /// Loopback up.
+    /// Sets loopback up.
     pub(crate) fn loopback(&mut self) -> Result<(), LabError> {
         self.set_link("lo", true)
     }
 
-    /// A region's bridge with the router's addresses on it; its interface index.
+    /// Makes a region's bridge with the router's addresses; returns its index.
     pub(crate) fn bridge(&mut self, name: &str, mac: [u8; 6]) -> Result<u32, LabError> {
-        // A fixed address: else it would change with the ports, and hosts would remember the wrong one.
+        // A fixed hardware address: otherwise it would change with the ports, and hosts would cache an outdated one.
         Link::named(name)
             .hardware_address(mac)
             .up(true)
@@ -80,7 +80,7 @@ impl Net {
         Ok(index)
     }
 
-    /// A cable from a bridge to a new `eth0` in that network namespace; both ends up as far as they can be.
+    /// Makes a cable from a bridge to a new `eth0` in a network namespace; both ends are set up if possible.
     pub(crate) fn cable(
         &mut self,
         name: &str,
@@ -93,8 +93,8 @@ impl Net {
         Ok(cable.create(&mut self.socket, &format!("make cable {name}"))?)
     }
 
-    /// Sends what is for that address out of a bridge, to that hardware address. It never asks the network who has it:
-    /// a host without power must meet with silence, and "no such host" is not silence.
+    /// Adds a route for an address over a bridge to a fixed hardware address. ARP and NDP are not used: a host without
+    /// power must be silent, and "no such host" is not silence.
     pub(crate) fn reach(&mut self, address: IpAddr, bridge: u32, mac: [u8; 6]) -> Result<(), LabError> {
         if self.skips(address) {
             return Ok(());
@@ -105,7 +105,7 @@ impl Net {
         Ok(neighbour.add(&mut self.socket, &format!("fix the neighbour {address}"))?)
     }
 
-    /// Gives this namespace's `eth0` its addresses and the way to all others.
+    /// Gives this namespace's `eth0` its addresses and the routes to all others.
     pub(crate) fn configure_host(&mut self, addresses: &[IpAddr]) -> Result<(), LabError> {
         self.loopback()?;
         self.set_link(HOST_INTERFACE, true)?;
@@ -124,18 +124,18 @@ impl Net {
         Ok(())
     }
 
-    /// Link up or down. With the router's end down no packet of a host reaches anybody.
+    /// Sets a link up or down. While the router's end is down, no packet of the host reaches any other.
     pub(crate) fn set_link(&mut self, name: &str, up: bool) -> Result<(), LabError> {
         let what = format!("set link {name} {}", if up { "up" } else { "down" });
         Ok(Link::named(name).up(up).change(&mut self.socket, &what)?)
     }
 
-    /// Removes a cable; both ends. Gone already is success.
+    /// Removes both ends of a cable. Absent is success.
     pub(crate) fn remove(&mut self, name: &str) -> Result<(), LabError> {
         Ok(Link::named(name).remove(&mut self.socket, &format!("remove cable {name}"))?)
     }
 
-    /// Gives a link an address; one of IPv6 only where the kernel has IPv6.
+    /// Gives a link an address; an IPv6 one only if the kernel has IPv6.
     fn address(&mut self, index: u32, address: IpAddr, prefix: u8) -> Result<(), LabError> {
         if self.skips(address) {
             return Ok(());
@@ -153,7 +153,7 @@ impl Net {
     }
 }
 
-/// A locally administered hardware address.
+/// Makes a locally administered hardware address.
 pub(crate) fn mac(kind: u8, index: usize) -> [u8; 6] {
     let index = u32::try_from(index).unwrap_or(u32::MAX).to_be_bytes();
     [0x02, kind, index[0], index[1], index[2], index[3]]

@@ -1,4 +1,4 @@
-//! Finds out whether a lab can start here by starting the smallest one, and explains the machine's answer.
+//! Checks that a lab can start here by starting the smallest one, and explains the error otherwise.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use crate::{HostSpec, Lab, LabError, LabSpec, Options};
 /// Starts a lab of one host and ends it again (about 30 ms).
 ///
 /// # Errors
-/// What the machine does not allow, and what to do about it.
+/// The machine does not allow it; the message has advice.
 pub fn preflight() -> Result<(), LabError> {
     let addresses = [std::net::IpAddr::from([10, 77, 1, 1])].to_vec();
     let host = HostSpec { name: "preflight".into(), addresses, ..HostSpec::default() };
@@ -15,7 +15,7 @@ pub fn preflight() -> Result<(), LabError> {
     Lab::up(&spec, &Options::default())?.down()
 }
 
-/// What matters of this machine when a lab is refused.
+/// The settings of this machine that may prevent a lab.
 #[derive(Clone, Debug, Default)]
 struct Facts {
     root: bool,
@@ -46,7 +46,7 @@ impl Facts {
     }
 }
 
-/// The error of a lab that did not start, with advice where the machine's settings are why.
+/// Makes the error of a lab that did not start, with advice if the machine's settings are the cause.
 pub(crate) fn explain(what: String, errno: Option<i32>) -> LabError {
     match advise(&Facts::read(), errno) {
         Some(advice) => LabError::NotAllowed { what, advice },

@@ -1,5 +1,5 @@
-//! Which labs of this user are up, so that another invocation finds them: a directory a lab, that only the user can
-//! enter, in `$XDG_RUNTIME_DIR` or `/tmp`. What is left there by a lab that is gone is swept.
+//! The registry of this user's labs, by which other invocations find them: one directory per lab, that only the user
+//! can enter, in `$XDG_RUNTIME_DIR` or `/tmp`. Directories of labs that are gone are removed.
 
 use std::{
     fs::{self, File},
@@ -19,20 +19,20 @@ use crate::{LabError, error::Doing as _, sys::process};
 pub struct Entry {
     /// Its name.
     pub name: String,
-    /// The process that is its root, as this machine numbers it.
+    /// The pid of its root, in this machine's namespace.
     pub pid: i32,
-    /// When that process started, in clock ticks after boot: the number alone may be another's by now.
+    /// The start time of that process, in clock ticks after boot: another process may have the pid by now.
     start_ticks: u64,
 }
 
 impl Entry {
-    /// The lab's root, if it still is what this entry says.
+    /// Opens the lab's root, if it still is the process of this entry.
     pub(crate) fn open(&self) -> Result<Option<OwnedFd>, LabError> {
         process::open_if_same(self.pid, self.start_ticks).doing(format!("look at lab {}", self.name))
     }
 }
 
-/// All labs of this user that are up.
+/// Returns all labs of this user that are up.
 ///
 /// # Errors
 /// The directory is not this user's alone, or cannot be read.
@@ -52,13 +52,13 @@ pub fn list() -> Result<Vec<Entry>, LabError> {
     Ok(labs)
 }
 
-/// A place for a new lab, held until its process is known.
+/// A reservation of a name for a new lab, held until its process is known.
 pub(crate) struct Claim {
     pub(crate) dir: PathBuf,
     _lock: File,
 }
 
-/// Takes the name.
+/// Reserves the name.
 pub(crate) fn claim(name: &str) -> Result<Claim, LabError> {
     let base = base()?;
     let lock = lock(&base)?;
@@ -74,7 +74,7 @@ pub(crate) fn claim(name: &str) -> Result<Claim, LabError> {
 }
 
 impl Claim {
-    /// The lab's root runs: others may find it.
+    /// Completes the entry: from now on others find the lab.
     pub(crate) fn register(&self, name: &str, pid: i32) -> std::io::Result<()> {
         let start_ticks = process::start_ticks(pid).ok_or(std::io::ErrorKind::NotFound)?;
         let entry = Entry { name: name.into(), pid, start_ticks };
@@ -82,7 +82,7 @@ impl Claim {
     }
 }
 
-/// The lab of that name: its directory, and its root.
+/// Finds the lab of that name: its directory, and its root.
 pub(crate) fn find(name: &str) -> Result<(PathBuf, OwnedFd), LabError> {
     let base = base()?;
     let _lock = lock(&base)?;
@@ -94,9 +94,9 @@ pub(crate) fn find(name: &str) -> Result<(PathBuf, OwnedFd), LabError> {
     }
 }
 
-/// Forgets a lab that is gone.
+/// Removes the entry of a lab that is gone.
 pub(crate) fn remove(dir: &Path) {
-    // What cannot be removed now is swept by the next one who looks.
+    // If this fails, the next invocation removes it.
     let _ = fs::remove_dir_all(dir);
 }
 
@@ -109,7 +109,7 @@ fn read_live(dir: &Path) -> Result<Option<(Entry, OwnedFd)>, LabError> {
 fn base() -> Result<PathBuf, LabError> {
     let uid = nix::unistd::geteuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    // As root the variable may still be that of the user before `sudo`.
+    // With `sudo` the variable may still be that of the user.
     let runtime = runtime.filter(|dir| fs::metadata(dir).is_ok_and(|m| m.uid() == uid));
     let base = match runtime {
         Some(dir) => dir.join("firedrill-labs"),
@@ -121,7 +121,7 @@ fn base() -> Result<PathBuf, LabError> {
         }
         _ => {}
     }
-    // In /tmp anybody may have been there first.
+    // In /tmp another user may have made it first.
     let found = fs::symlink_metadata(&base).doing(format!("look at {}", base.display()))?;
     if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
         return Err(LabError::Spec(format!(

@@ -1,5 +1,5 @@
-//! The lab's first process: the router between the regions, and the power supply of the hosts. It makes hosts, sees
-//! them die, and brings back those that restart; when it ends, everything in the lab is gone.
+//! The lab's first process: the router between the regions, and the power supply of the hosts. It makes hosts, notices
+//! their ends, and boots those that restart; when it ends, everything in the lab is gone.
 //!
 //! It has no address outside the lab, and never touches anything outside its namespaces.
 
@@ -28,19 +28,19 @@ use crate::{
     sys::{mounts, process},
 };
 
-/// How a part of the lab says that it has started, or why it has not.
+/// The report of a part of the lab: it has started, or the reason why not.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// What failed.
+    /// The error.
     pub(crate) error: Option<String>,
-    /// The kernel's number for it.
+    /// Its errno.
     pub(crate) errno: Option<i32>,
-    /// The descriptor, in the host's first process, that listens for `reboot(2)`.
+    /// The number of the descriptor, in the host's first process, that listens for `reboot(2)`.
     pub(crate) reboot_listener: Option<RawFd>,
 }
 
 impl Report {
-    /// Of an error, with all its causes.
+    /// Makes the report of an error, with all its causes.
     pub(crate) fn of(error: &LabError) -> Self {
         let mut text = error.to_string();
         let mut errno = None;
@@ -56,26 +56,26 @@ impl Report {
     /// Sends it and closes the pipe.
     pub(crate) fn send(&self, to: OwnedFd) {
         if let Ok(json) = serde_json::to_vec(self) {
-            // Nobody left to hear it: then nobody is left to tell.
+            // If nobody reads, nobody is left to be told.
             let _ = File::from(to).write_all(&json);
         }
     }
 
-    /// From what was read from the pipe. Nothing read: it ended before it could say why.
+    /// Parses the bytes that were read from the pipe. Without any, the part ended before it could report.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes)
             .unwrap_or_else(|_| Self { error: Some("it ended without a word".into()), ..Self::default() })
     }
 }
 
-/// The descriptors that a part was started with, by number.
+/// Takes over the descriptors with which a part was started, by number.
 pub(crate) fn inherited(words: &[String]) -> Option<Vec<OwnedFd>> {
     words
         .iter()
         .map(|word| {
             let fd: RawFd = word.parse().ok()?;
             rustix::io::fcntl_getfd(
-                // SAFETY: only asks whether the number is an open descriptor.
+                // SAFETY: only checks whether the number is an open descriptor.
                 unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) },
             )
             .ok()?;
@@ -87,7 +87,7 @@ pub(crate) fn inherited(words: &[String]) -> Option<Vec<OwnedFd>> {
         .collect()
 }
 
-/// Runs the root: `spec listener report [lifeline]`, all descriptors.
+/// Entry point of the root: `spec listener report [lifeline]`, all descriptors.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     let Some(mut fds) = inherited(words).filter(|f| f.len() == 3 || f.len() == 4) else {
         eprintln!("the root of a lab is started by the lab itself");
@@ -111,7 +111,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
     }
 }
 
-/// A runtime without threads: the root forks.
+/// Makes a runtime without threads, because the root forks.
 fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().doing("start a runtime")
 }
@@ -120,14 +120,14 @@ fn prepare(spec: OwnedFd, dies_with_parent: bool) -> Result<LabSpec, LabError> {
     if dies_with_parent {
         process::die_with_parent().doing("tie the lab to the process that started it")?;
     }
-    // Else a Ctrl-C at the terminal would reach the services in the hosts.
+    // Otherwise a Ctrl-C at the terminal would reach the services in the hosts.
     nix::unistd::setsid().doing("leave the terminal")?;
     detach_streams()?;
     nix::unistd::chdir("/").doing("leave the directory")?;
     mounts::make_private()?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mounts::virtual_fs("proc", Path::new("/proc"), quiet, "")?;
-    // Read-only where a container's is: nothing here writes to it.
+    // It may be read-only, as in a container: nothing here writes to it.
     mounts::virtual_fs("sysfs", Path::new("/sys"), quiet, "")
         .or_else(|_| mounts::virtual_fs("sysfs", Path::new("/sys"), quiet | MsFlags::MS_RDONLY, ""))?;
     mounts::tmpfs(Path::new("/run"), "755")?;
@@ -136,7 +136,8 @@ fn prepare(spec: OwnedFd, dies_with_parent: bool) -> Result<LabSpec, LabError> {
     serde_json::from_slice(&json).doing("read the lab's description")
 }
 
-/// Standard streams to nowhere: whoever started the lab may have gone, and hosts must not write to its terminal.
+/// Redirects the standard streams to `/dev/null`: the process that started the lab may end, and hosts must not write to
+/// its terminal.
 fn detach_streams() -> Result<(), LabError> {
     let null = File::options().read(true).write(true).open("/dev/null").doing("open /dev/null")?;
     nix::unistd::dup2_stdin(&null).doing("leave the terminal")?;

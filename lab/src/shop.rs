@@ -1,5 +1,5 @@
-//! The shop that rehearsals break: `checkout`, a small service with real state, and `edge`, what stands before several of
-//! them. Both are ordinary programs of a host; nothing in them knows of faults.
+//! The shop of the rehearsals: `checkout`, a small service with real state, and `edge`, a load balancer before several
+//! of them. Both are ordinary programs of a host; neither knows of faults.
 
 pub(crate) mod balance;
 pub(crate) mod checkout;

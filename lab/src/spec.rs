@@ -1,4 +1,4 @@
-//! What a lab is built from: plain data, made by the coordinator from a fleet file or by [`crate::demo`].
+//! The specification of a lab: plain data, made by the coordinator from a fleet file or by [`crate::demo`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,10 +21,10 @@ pub struct LabSpec {
     pub name: String,
     /// The hosts.
     pub hosts: Vec<HostSpec>,
-    /// Addresses of the coordinator's own place in the lab.
+    /// Addresses of the coordinator in the lab.
     #[serde(default = "default_coordinator")]
     pub coordinator: Vec<IpAddr>,
-    /// How long a host that restarts stays dark, in milliseconds.
+    /// The time for which a host that restarts is down, in milliseconds.
     #[serde(default = "default_boot_delay_ms")]
     pub boot_delay_ms: u64,
 }
@@ -37,16 +37,16 @@ pub struct HostSpec {
     pub name: String,
     /// Its addresses, v4 and v6.
     pub addresses: Vec<IpAddr>,
-    /// The region: hosts of one share a bridge; between bridges there is a router.
+    /// Its region. Hosts of a region share a bridge; a router connects the bridges.
     #[serde(default)]
     pub region: String,
-    /// What it is for; only shown.
+    /// Its role, for display only.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// What its supervisor runs.
+    /// Its services.
     #[serde(default)]
     pub services: Vec<ServiceSpec>,
-    /// Files placed once, when the lab is built; they survive the host's reboots.
+    /// Files that are written once, when the lab is built; they survive the host's reboots.
     #[serde(default)]
     pub files: Vec<FileSpec>,
     /// The agent, run as the service `firedrill-agent`.
@@ -60,9 +60,9 @@ pub struct HostSpec {
 pub struct ServiceSpec {
     /// The service directory's name.
     pub name: String,
-    /// What to run; [`SELF_EXE`] as the first word is the binary that built the lab.
+    /// The command; [`SELF_EXE`] as the first word is the binary that built the lab.
     pub argv: Vec<String>,
-    /// Environment, beside `PATH` and `HOME`.
+    /// Environment, in addition to `PATH` and `HOME`.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Whether it stays down until it is started by hand (a `down` file).
@@ -76,7 +76,7 @@ pub struct ServiceSpec {
 pub struct FileSpec {
     /// Absolute path, below `/etc` or `/var`.
     pub path: PathBuf,
-    /// What is in it.
+    /// Its contents.
     pub content: String,
     /// Its permission bits.
     #[serde(default = "default_mode")]
@@ -87,7 +87,8 @@ pub struct FileSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentSpec {
-    /// Its configuration inside the host, such as `/etc/firedrill/agent.toml`; given by the caller as one of `files`.
+    /// The path of its configuration in the host, such as `/etc/firedrill/agent.toml`; the caller provides it as one of
+    /// `files`.
     pub config_path: PathBuf,
     /// Environment of the agent.
     #[serde(default)]
@@ -107,7 +108,7 @@ fn default_mode() -> u32 {
 }
 
 impl LabSpec {
-    /// A lab with the usual place for the coordinator (10.77.0.2 and fd77::2) and boot time (1.5 s).
+    /// Makes a lab with the default addresses of the coordinator (10.77.0.2 and fd77::2) and boot time (1.5 s).
     #[must_use]
     pub fn new(name: impl Into<String>, hosts: Vec<HostSpec>) -> Self {
         Self {
@@ -118,7 +119,7 @@ impl LabSpec {
         }
     }
 
-    /// The regions in order of first use.
+    /// Returns the regions in order of first use.
     #[must_use]
     pub fn regions(&self) -> Vec<&str> {
         let mut seen = Vec::new();
@@ -130,7 +131,7 @@ impl LabSpec {
         seen
     }
 
-    /// What every host's `/etc/hosts` says.
+    /// Returns the contents of every host's `/etc/hosts`.
     #[must_use]
     pub fn hosts_file(&self) -> String {
         let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost\n");
@@ -142,10 +143,10 @@ impl LabSpec {
         text
     }
 
-    /// Checks all that can be known before anything is built.
+    /// Checks everything that can be checked before the lab is built.
     ///
     /// # Errors
-    /// Everything that is wrong, in one go.
+    /// The specification is invalid; the error names all problems.
     pub fn validate(&self) -> Result<(), LabError> {
         let mut wrong = Vec::new();
         if !is_name(&self.name) {
@@ -182,7 +183,7 @@ impl LabSpec {
 }
 
 impl HostSpec {
-    /// All services, the agent's with them.
+    /// Returns all services, including the agent's.
     #[must_use]
     pub fn all_services(&self) -> Vec<ServiceSpec> {
         let agent = self.agent.iter().map(|agent| ServiceSpec {
@@ -222,7 +223,7 @@ impl HostSpec {
     }
 }
 
-/// Which overlay a path belongs to, and where in it.
+/// Returns the overlay to which a path belongs, and the path in it.
 pub(crate) fn upper_path(path: &Path) -> Option<(&'static str, &Path)> {
     let plain = path.components().skip(1).all(|c| matches!(c, Component::Normal(_)));
     let inside = |top: &str| path.strip_prefix(top).ok().filter(|p| p.file_name().is_some());

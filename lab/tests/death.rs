@@ -1,4 +1,4 @@
-//! A lab never outlives the process that started it, unless it was told to.
+//! A lab never outlives the process that started it, unless it is detached.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod common;
@@ -11,13 +11,13 @@ use std::{
 use common::{eventually, host, name, program, up};
 use firedrill_lab::{Lab, LabSpec, list};
 
-/// Whether it runs, or is still being taken apart by the kernel.
+/// Whether it is alive, or is still being taken apart by the kernel.
 fn alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// All processes of a lab, its root's with them.
+/// Returns all processes of a lab, including its root's.
 fn everything(lab: &Lab) -> Vec<i32> {
     let hosts = lab.status().unwrap().hosts;
     hosts.iter().flat_map(|h| lab.pids(&h.name).unwrap()).chain([lab.pid().unwrap()]).collect()
@@ -39,7 +39,7 @@ fn killing_its_parent_ends_it() {
     let lab = Lab::attach(&name).unwrap();
     let pids = everything(&lab);
     assert!(pids.len() > 10, "{pids:?}");
-    // In a session of its own, no Ctrl-C at this terminal reaches it.
+    // A session of its own, so that no Ctrl-C at this terminal reaches it.
     let session = |pid: i32| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid))).unwrap();
     let own = session(i32::try_from(std::process::id()).unwrap());
     assert!(pids.iter().all(|pid| session(*pid) != own));
@@ -65,7 +65,7 @@ fn a_detached_one_stays_until_it_is_ended() {
         let program = program();
         let words = ["enter", &name, program.to_str().unwrap(), "get", "edge1:80", "/checkout"];
         let output = Command::new(&program).args(words).output().unwrap();
-        // The balancer may be up before what it stands for.
+        // The balancer may be up before its backends.
         String::from_utf8_lossy(&output.stdout).starts_with("200 ").then_some(())
     };
     eventually("the coordinator's place reaches the shop", answer);

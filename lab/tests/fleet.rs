@@ -1,4 +1,4 @@
-//! A fleet comes up as described, its hosts reach each other and nothing else, and it goes without a trace.
+//! A fleet comes up as described, its hosts reach each other and nothing else, and it disappears without a trace.
 
 mod common;
 
@@ -55,7 +55,7 @@ fn each_host_is_its_own() {
         !Path::new("/etc/firedrill/agent.toml").exists() || machine("etc/firedrill/agent.toml") != "secret"
     );
     assert_eq!(read("a", "etc/hostname"), "a\n");
-    // No way out: the machine's loopback is another one.
+    // There is no way out: the machine's loopback is another one.
     let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = outside.local_addr().unwrap().port();
     assert!(run(&lab, "a", &["get", &format!("127.0.0.1:{port}"), "/"]).unwrap_err().contains("refused"));

@@ -1,4 +1,4 @@
-//! Hosts go down as machines do: silently, really, and with a new boot when they are back.
+//! Hosts go down as machines do: silently, completely, and with a new boot when they are back.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod common;
@@ -20,7 +20,7 @@ fn spec(test: &str) -> LabSpec {
     spec
 }
 
-/// What client1 hears on a connection to app1 while `act` is done to it.
+/// Returns what client1 sees on a connection to app1 while `act` is carried out.
 fn heard_while(lab: &Lab, act: impl FnOnce()) -> String {
     eventually("app1 answers", || get(lab, "client1", "app1:8080", "/health").ok());
     let mut child = Command::new(program())

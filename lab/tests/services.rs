@@ -1,4 +1,4 @@
-//! A host's supervisor keeps runit's files and manners, as the agent's driver expects them.
+//! A host's supervisor has runit's files and behaviour, as the agent's driver expects them.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod common;
@@ -29,7 +29,7 @@ impl Service {
         self.control().unwrap().write_all(&[command]).unwrap();
     }
 
-    /// State and wish as in the file, and the pid.
+    /// Returns state and wish as in the file, and the pid.
     fn status(&self) -> (u8, u8, u32) {
         let bytes = fs::read(self.0.join("status")).unwrap();
         assert_eq!(bytes.len(), 20);
@@ -104,7 +104,7 @@ fn a_crash_is_answered_by_a_start_but_not_at_once_again_and_again() {
         (state == 1 && now != pid).then_some(now)
     });
     assert!(pid > 1);
-    // This one ends as soon as it starts: at most a start a second, with a little for the machine's own pace.
+    // This one ends at its start: at most one start a second, with some tolerance for the machine.
     let begun = Instant::now();
     let starts = || lab.log("app", "broken").unwrap().matches("nonsense").count();
     let before = starts();

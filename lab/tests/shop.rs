@@ -1,4 +1,4 @@
-//! The shop's load balancer hides a dead host, and does not when it is broken on purpose.
+//! The shop's load balancer hides a dead host, but not if it is broken on purpose.
 
 mod common;
 
@@ -9,7 +9,7 @@ use firedrill_lab::{
     shop::Balancer,
 };
 
-/// Whether the edge believes that app1 is up.
+/// Whether the edge considers app1 to be up.
 fn app1_is_up(lab: &Lab) -> Option<bool> {
     let answer = get(lab, "client1", "edge1:80", "/_edge/status").ok()?;
     let status: serde_json::Value = serde_json::from_str(answer.strip_prefix("200 ")?).ok()?;

@@ -1,4 +1,4 @@
-//! A host's `/dev`: the few harmless devices, its own terminals and shared memory, and none of the machine's sockets.
+//! A host's `/dev`: a few harmless devices, its own terminals and shared memory, and none of the machine's sockets.
 
 use std::{
     os::unix::fs::symlink,
@@ -9,7 +9,7 @@ use nix::mount::MsFlags;
 
 use crate::{LabError, error::Doing as _, sys::mounts};
 
-/// Made elsewhere first, because the machine's own are bound from `/dev` itself.
+/// Made elsewhere first, because the machine's devices are bound from `/dev` itself.
 const STAGE: &str = "/run/dev";
 
 const NODES: [&str; 7] = ["null", "zero", "full", "random", "urandom", "tty", "net/tun"];
@@ -30,7 +30,7 @@ pub(super) fn mount() -> Result<(), LabError> {
     }
     for node in NODES {
         let from = Path::new("/dev").join(node);
-        // Containers have no tun; a machine without /dev/null has other worries than this lab.
+        // Containers have no tun. A machine without /dev/null would fail anyway.
         if from.exists() {
             mounts::file(&stage.join(node), b"", 0o644)?;
             mounts::bind(&from, &stage.join(node))?;

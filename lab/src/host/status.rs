@@ -1,27 +1,27 @@
-//! The 20 bytes of runit's `supervise/status`, to the letter.
+//! The 20 bytes of runit's `supervise/status`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::ServiceState;
 
-/// TAI64 label of the Unix epoch, with the ten seconds that runit adds.
+/// The TAI64 label of the Unix epoch, with the ten seconds that runit adds.
 const TAI_EPOCH: u64 = (1 << 62) + 10;
 
-/// How a service is.
+/// The state of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
-    /// Since when it is in its state.
+    /// The time of its last change of state.
     pub(crate) since: SystemTime,
     pub(crate) pid: Option<i32>,
     pub(crate) paused: bool,
     pub(crate) want_up: bool,
-    /// TERM was sent, and it has not ended yet.
+    /// Whether TERM was sent and it has not ended yet.
     pub(crate) got_term: bool,
     pub(crate) state: ServiceState,
 }
 
 impl Status {
-    /// The bytes.
+    /// Encodes the state.
     pub(crate) fn bytes(&self) -> [u8; 20] {
         let since = self.since.duration_since(UNIX_EPOCH).unwrap_or_default();
         let pid = self.pid.and_then(|p| u32::try_from(p).ok()).unwrap_or_default();
@@ -40,7 +40,7 @@ impl Status {
         bytes
     }
 
-    /// From the bytes; none where they are not such a status.
+    /// Decodes the state; `None` if the bytes are not such a status.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; 20] = bytes.try_into().ok()?;
         let seconds = u64::from_be_bytes(bytes[..8].try_into().ok()?).checked_sub(TAI_EPOCH)?;
@@ -62,7 +62,7 @@ impl Status {
         })
     }
 
-    /// What `supervise/stat` says.
+    /// Returns the contents of `supervise/stat`.
     pub(crate) fn words(&self) -> String {
         let mut text = String::from(match self.state {
             ServiceState::Down => "down",

@@ -1,4 +1,4 @@
-//! All services of a host, as `runsvdir` with its `runsv`s, and the burial of orphans: the loop of process 1.
+//! Supervises all services of a host, like `runsvdir` with its `runsv`s, and reaps orphans: the loop of process 1.
 
 use std::{
     os::fd::AsFd as _,
@@ -37,14 +37,14 @@ impl Supervisor {
         Ok(Self { services: services?, children })
     }
 
-    /// Runs until the host ends, which no service can make it do: only its kernel calls and its power supply.
+    /// Runs until the host ends. No service can cause that: only a kernel call or the power supply does.
     pub(super) fn run(&mut self) -> ExitCode {
         loop {
             let heard = self.wait();
             while let Ok(Some(_)) = self.children.read_signal() {}
             self.reap();
             for index in heard {
-                // Unless it has ended just now, and its commands are to wait.
+                // Unless it has ended just now, and its commands have to wait.
                 if self.services[index].control().is_some() {
                     self.services[index].obey();
                 }
@@ -54,7 +54,7 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until something happens; says which services have commands waiting.
+    /// Sleeps until something happens; returns the services that have commands waiting.
     fn wait(&self) -> Vec<usize> {
         let ports: Vec<_> =
             self.services.iter().enumerate().filter_map(|(i, s)| Some((i, s.control()?))).collect();

@@ -1,4 +1,4 @@
-//! One supervised service, with the files and the manners of runit's `runsv`.
+//! One supervised service, with the files and behaviour of runit's `runsv`.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,9 +20,9 @@ use nix::{
 use super::status::Status;
 use crate::{LabError, SELF_EXE, ServiceSpec, ServiceState, error::Doing as _, sys::mounts};
 
-/// A service that ended sooner than this after its start waits as long before the next.
+/// A service that ended sooner than this after its start waits for this time before the next start.
 const THROTTLE: Duration = Duration::from_secs(1);
-/// `runsvdir` looks this often for directories that nobody supervises.
+/// The interval at which `runsvdir` looks for unsupervised directories.
 const RESCAN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ enum Want {
     Exit,
 }
 
-/// The descriptors that show others that somebody supervises this directory.
+/// The open descriptors that show others that this directory is supervised.
 struct Ports {
     control: File,
     /// A writer of our own, so that the pipe never reports its end when others close theirs.
@@ -52,17 +52,17 @@ pub(super) struct Supervised {
     got_term: bool,
     since: SystemTime,
     started: Instant,
-    /// Nothing is read or started before: the throttle, or the time until the directory is looked at again.
+    /// Nothing is read or started before this time: the throttle, or the next look at an unsupervised directory.
     not_before: Option<Instant>,
 }
 
 impl Supervised {
-    /// Makes the directory, and starts the service unless it is to be down.
+    /// Makes the directory, and starts the service unless it has a `down` file.
     pub(super) fn new(services: &Path, spec: ServiceSpec) -> Result<Self, LabError> {
         let dir = services.join(&spec.name);
         mounts::directory(&dir, 0o755)?;
         mounts::directory(&dir.join("supervise"), 0o700)?;
-        // Real ones have a script here; this supervisor knows what to run, and leaves a note of it for people.
+        // With runit this is a script; this supervisor knows the command, and writes it here for people.
         mounts::file(&dir.join("run"), format!("{}\n", spec.argv.join(" ")).as_bytes(), 0o644)?;
         if spec.down {
             mounts::file(&dir.join("down"), b"", 0o644)?;
@@ -88,7 +88,7 @@ impl Supervised {
         Ok(service)
     }
 
-    /// Where commands arrive, while any are heard.
+    /// The pipe for commands, while the directory is supervised.
     pub(super) fn control(&self) -> Option<&File> {
         self.ports.as_ref().filter(|_| self.not_before.is_none()).map(|p| &p.control)
     }
@@ -97,12 +97,12 @@ impl Supervised {
         self.pid
     }
 
-    /// When to look at it again without being asked.
+    /// Returns the time at which it has to be looked at again.
     pub(super) fn due(&self) -> Option<Instant> {
         self.not_before
     }
 
-    /// Time has passed.
+    /// Handles the passing of time.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.not_before.is_some_and(|at| at <= now) {
             self.not_before = None;
@@ -114,7 +114,7 @@ impl Supervised {
         }
     }
 
-    /// Its process has ended.
+    /// Handles the end of its process.
     pub(super) fn ended(&mut self) {
         self.pid = None;
         self.got_term = false;
@@ -131,7 +131,7 @@ impl Supervised {
         }
     }
 
-    /// Reads and obeys what was written to `supervise/control`.
+    /// Reads and executes the commands that were written to `supervise/control`.
     pub(super) fn obey(&mut self) {
         let mut commands = [0; 64];
         while let Some(ports) = &mut self.ports {
@@ -204,7 +204,8 @@ impl Supervised {
 
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid {
-            // The pid is a child that was not waited for yet: it can be nobody else's. A zombie takes no harm.
+            // The pid is a child that was not reaped yet, so no other process can have it. A signal does not harm a
+            // zombie.
             let _ = kill(Pid::from_raw(pid), signal);
         }
     }
@@ -244,7 +245,7 @@ impl Supervised {
                 Ok(())
             });
         }
-        // Waited for by the host's first process, like every other.
+        // Reaped by the host's first process, like every other.
         Ok(i32::try_from(command.spawn()?.id()).unwrap_or(-1))
     }
 
@@ -258,7 +259,7 @@ impl Supervised {
         }
     }
 
-    /// Supervises the directory from now on, as a fresh `runsv` would.
+    /// Starts to supervise the directory, like a new `runsv`.
     fn open(&mut self) -> io::Result<()> {
         let supervise = self.dir.join("supervise");
         let open = |name: &str, write: bool| {
@@ -284,7 +285,7 @@ impl Supervised {
         Ok(())
     }
 
-    /// Leaves the directory alone, as a `runsv` that was told to exit; found again after a while.
+    /// Stops supervising the directory, like a `runsv` that was told to exit; it is found again after a while.
     fn exit(&mut self) {
         self.ports = None;
         self.not_before = Some(Instant::now() + RESCAN);
@@ -304,7 +305,7 @@ impl Supervised {
             [("status", status.bytes().to_vec()), ("stat", status.words().into()), ("pid", pid.into())];
         for (name, content) in files {
             let (new, whole) = (self.supervise(&format!("{name}.new")), self.supervise(name));
-            // Memory file system: fails only when the host's memory is full, and then there is nobody to tell.
+            // A file system in memory: fails only if the host's memory is full, and then nobody can be told.
             let _ = fs::write(&new, content).and_then(|()| fs::rename(&new, &whole));
         }
     }
@@ -314,6 +315,6 @@ impl Supervised {
     }
 }
 
-/// What services find in their environment.
+/// The environment of services.
 const BASE_ENVIRONMENT: [(&str, &str); 2] =
     [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];

@@ -1,4 +1,4 @@
-//! The network between the hosts: a bridge a region, the router between them, a cable to each host.
+//! The network between the hosts: one bridge per region, the router between them, a cable to each host.
 
 use std::{fs::File, net::IpAddr, os::fd::AsFd as _};
 
@@ -11,15 +11,15 @@ use crate::{
 const BRIDGE: u8 = 0xb0;
 const HOST: u8 = 0x10;
 
-/// The bridges, and where each host is plugged in. The coordinator is the last of them.
+/// The bridges, and the one to which each host is plugged. The coordinator is the last host.
 pub(super) struct Cables {
     net: Net,
-    /// Bridge of each host, the coordinator's last.
+    /// The bridge of each host, the coordinator's last.
     bridge_of: Vec<u32>,
 }
 
 impl Cables {
-    /// Makes bridges and routes; no cables yet.
+    /// Makes bridges and routes, without cables.
     pub(super) fn lay(spec: &LabSpec) -> Result<Self, LabError> {
         let mut net = Net::open()?;
         net.set_sysctls(true)?;
@@ -41,18 +41,18 @@ impl Cables {
         Ok(Self { net, bridge_of })
     }
 
-    /// Plugs the process's network namespace in as that host.
+    /// Plugs in the process's network namespace as that host.
     pub(super) fn plug(&mut self, index: usize, pid: i32) -> Result<(), LabError> {
         let namespace = File::open(format!("/proc/{pid}/ns/net")).doing("open the host's network")?;
         self.net.cable(&name(index), self.bridge_of[index], mac(HOST, index), namespace.as_fd())
     }
 
-    /// The router's end up or down.
+    /// Sets the router's end up or down.
     pub(super) fn set(&mut self, index: usize, up: bool) -> Result<(), LabError> {
         self.net.set_link(&name(index), up)
     }
 
-    /// Takes the cable away.
+    /// Removes the cable.
     pub(super) fn unplug(&mut self, index: usize) -> Result<(), LabError> {
         self.net.remove(&name(index))
     }
@@ -62,7 +62,7 @@ fn name(index: usize) -> String {
     format!("host{index}")
 }
 
-/// What a process in a network namespace of its own needs to set up its end.
+/// The settings that a process in a network namespace of its own needs for its end of the cable.
 pub(crate) fn configure_own_end(addresses: &[IpAddr]) -> Result<(), LabError> {
     let mut net = Net::open()?;
     net.set_sysctls(false)?;

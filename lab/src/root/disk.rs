@@ -1,5 +1,5 @@
-//! The hosts' disks: what each writes below `/etc` and `/var`, in the memory of the lab's root, so that it survives the
-//! host's reboots and goes with the lab.
+//! The hosts' disks: the files that each host writes below `/etc` and `/var`, in the memory of the lab's root, so that
+//! they survive the host's reboots and end with the lab.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{HostSpec, LabError, LabSpec, error::Doing as _, net::GATEWAY4, spec::upper_path, sys::mounts};
 
-/// Where the disks lie, in the root's own view.
+/// The directory of the disks, in the root's namespace.
 const DISKS: &str = "/run/disks";
 
 /// One host's disk.
@@ -18,14 +18,15 @@ const DISKS: &str = "/run/disks";
 pub(super) struct Disk(PathBuf);
 
 impl Disk {
-    /// A new disk with the host's files on it.
+    /// Makes a new disk with the host's files.
     pub(super) fn make(lab: &LabSpec, host: &HostSpec) -> Result<Self, LabError> {
         let disk = Self(Path::new(DISKS).join(&host.name));
         for top in ["etc", "var"] {
             mounts::directory(&disk.0.join(top).join("work"), 0o755)?;
             mounts::directory(&disk.0.join(top).join("upper"), 0o755)?;
         }
-        // Directories that hosts write to must be theirs: the machine's belong to a user that does not exist there.
+        // Directories to which hosts write must belong to them: the machine's belong to a user that does not exist
+        // there.
         for name in ["lib", "log", "cache", "spool", "tmp"] {
             mounts::directory(&disk.0.join("var/upper").join(name), 0o755)?;
         }
@@ -41,12 +42,12 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The layer of that top directory: upper and work directory.
+    /// Returns the layer of a top directory: upper and work directory.
     pub(super) fn layer(&self, top: &str) -> (PathBuf, PathBuf) {
         (self.0.join(top).join("upper"), self.0.join(top).join("work"))
     }
 
-    /// What a service has written, to be read.
+    /// Opens the output of a service for reading.
     pub(super) fn log(&self, service: &str) -> Result<File, LabError> {
         let plain = Path::new(service).file_name() == Some(OsStr::new(service));
         let path = self.0.join("var/upper/log").join(format!("{service}.log"));
@@ -62,13 +63,13 @@ impl Disk {
             mounts::directory(parent, 0o755)?;
         }
         mounts::file(&target, content.as_bytes(), mode)?;
-        // Once more, without the mask that the lab was started with.
+        // Again, because the umask of the process that started the lab was applied.
         fs::set_permissions(&target, fs::Permissions::from_mode(mode))
             .doing(format!("set the mode of {path}"))
     }
 }
 
-/// A random version 4 UUID, in the form of the kernel's own ids.
+/// Returns a random version 4 UUID, in the form of the kernel's own ids.
 pub(super) fn random_id() -> Result<String, LabError> {
     // The kernel makes a new one at each read.
     let id = fs::read_to_string("/proc/sys/kernel/random/uuid").doing("make a random id")?;

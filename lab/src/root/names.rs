@@ -1,7 +1,7 @@
-//! The lab's name server: every host by its name in the zone `lab.test`, asked over UDP at the router.
+//! The lab's name server: resolves every host's name in the zone `lab.test`, over UDP at the router.
 //!
-//! Names without a zone are in each host's `/etc/hosts`; those here are what a failure of DNS is tried with. Knows nothing
-//! else, and asks nobody.
+//! Names without a zone are in each host's `/etc/hosts`; those here are for trying out failures of DNS. Knows no other
+//! names, and asks no other server.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
@@ -18,12 +18,12 @@ use crate::{
 };
 
 const PORT: u16 = 53;
-/// Seconds for which an answer may be kept: none, as what is asked anew shows what is answered now.
+/// The time to live of answers, in seconds: 0, because a new query shows the present answer.
 const TTL: u32 = 0;
 
 type Names = BTreeMap<String, Vec<IpAddr>>;
 
-/// Answers from now on.
+/// Starts to answer.
 pub(super) async fn serve(spec: &LabSpec) -> Result<(), LabError> {
     let names = spec
         .hosts
@@ -39,7 +39,7 @@ pub(super) async fn serve(spec: &LabSpec) -> Result<(), LabError> {
                 continue;
             };
             if let Some(answer) = answer(&question[..length], &names) {
-                // Whoever cannot be reached asks again.
+                // A client that cannot be reached asks again.
                 let _ = socket.send_to(&answer, from).await;
             }
         }

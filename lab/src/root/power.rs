@@ -1,4 +1,4 @@
-//! The one loop of the lab's root: hosts boot, report, restart, lose power; people ask.
+//! The main loop of the lab's root: hosts boot, report, restart, lose power; users make requests.
 
 use std::{
     collections::BTreeMap,
@@ -41,24 +41,24 @@ use crate::{
     },
 };
 
-/// A host that asked to restart and is still there after this did not mean it, and gets its network back.
+/// A host that asked to restart and is still up after this time did not restart, and gets its network back.
 const CALL_FAILED_AFTER: Duration = Duration::from_millis(500);
 
-/// What happens to the lab.
+/// An event in the lab.
 pub(super) enum Event {
-    /// A host, at that boot, says how it started. The coordinator's place is the number after the last host.
+    /// A part has reported at a boot. The coordinator's number is the one after the last host.
     Reported { index: usize, boot: u32, report: Report },
-    /// A host is about to go down by its own will; answered when its cable is pulled.
+    /// A host is about to go down by itself; answered when its cable is pulled.
     GoingDown { index: usize, boot: u32, pulled: oneshot::Sender<()> },
-    /// It has had its time to.
+    /// The time for going down is over.
     StillThere { index: usize, boot: u32 },
-    /// Time to boot.
+    /// The time to boot.
     BootDue { index: usize, boot: u32 },
-    /// Somebody asks.
+    /// A user's request.
     Asked { request: Request, reply: oneshot::Sender<Reply> },
 }
 
-/// An answer, and what goes with it.
+/// An answer, with its descriptor.
 pub(super) type Reply = (Answer, Option<OwnedFd>);
 
 struct Host {
@@ -66,7 +66,7 @@ struct Host {
     disk: Disk,
     state: HostState,
     child: Option<Child>,
-    /// Pulled by somebody, and not plugged in again by a reboot.
+    /// A user has unplugged its cable; a reboot does not plug it in.
     cut: bool,
     boots: u32,
     boot_id: String,
@@ -79,13 +79,13 @@ struct Root {
     hosts: Vec<Host>,
     coordinator: Option<Child>,
     events: mpsc::UnboundedSender<Event>,
-    /// Where to say that all is up; taken when said.
+    /// The pipe on which to report that everything is up; taken when that is reported.
     report: Option<OwnedFd>,
-    /// What has not reported yet, by number.
+    /// The parts that have not reported yet, by number.
     awaited: BTreeMap<usize, ()>,
 }
 
-/// Runs until the lifeline is cut; without one, until it is killed.
+/// Runs until the lifeline is closed; without one, until it is killed.
 pub(super) async fn run(
     spec: LabSpec,
     listener: OwnedFd,
@@ -175,12 +175,12 @@ impl Root {
         }
         for index in 0..self.hosts.len() {
             self.boot(index);
-            // Those that have started ask for names meanwhile.
+            // Hosts that have started look up names meanwhile.
             tokio::task::yield_now().await;
         }
     }
 
-    /// The coordinator's place in the network.
+    /// Makes the coordinator's network namespace.
     fn make_coordinator(&mut self) -> Result<(), LabError> {
         let index = self.hosts.len();
         let (child, feed) = self.spawn(index, 0, "coordinator-ns", libc::CLONE_NEWNET, None)?;
@@ -222,7 +222,7 @@ impl Root {
         File::from(feed).write_all(&json).doing("describe the host to itself")
     }
 
-    /// Starts a part of the lab. It reads what it is from the pipe, so that its cable can be there before.
+    /// Starts a part of the lab. It reads its description from the pipe, so that its cable can be plugged in first.
     fn spawn(
         &self,
         index: usize,
@@ -279,7 +279,7 @@ impl Root {
         }
     }
 
-    /// A part has started, or says why not.
+    /// Handles the report of a part.
     fn reported(&mut self, index: usize, report: Report) {
         self.awaited.remove(&index);
         if let Some(host) = self.hosts.get_mut(index) {
@@ -318,7 +318,7 @@ impl Root {
         });
     }
 
-    /// Buries what has died, and learns from how it died what it wanted.
+    /// Reaps processes that have ended, and learns from their exit status what they wanted.
     fn reap(&mut self) {
         loop {
             let status = match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
@@ -331,7 +331,7 @@ impl Root {
             let _ = self.cables.unplug(index);
             let host = &mut self.hosts[index];
             host.child = None;
-            // The kernel's way to say what reboot(2) was asked for in a process-id namespace.
+            // The kernel reports a call of reboot(2) in a pid namespace by these signals.
             if matches!(status, WaitStatus::Signaled(_, Signal::SIGHUP, _)) {
                 host.state = HostState::Restarting;
                 let (events, boot) = (self.events.clone(), host.boots);
@@ -422,7 +422,7 @@ impl Root {
     }
 }
 
-/// This very program, so that it can be run again whatever has happened to its file.
+/// Opens this program, so that it can be run again whatever has happened to its file.
 fn open_self() -> Result<OwnedFd, LabError> {
     use rustix::fs::{Mode, OFlags};
     rustix::fs::open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
@@ -433,7 +433,7 @@ fn copy(fd: &OwnedFd) -> Result<OwnedFd, LabError> {
     fd.try_clone().doing("copy a descriptor")
 }
 
-/// All that an error says, in one line.
+/// Returns an error with its causes, in one line.
 fn chain(error: LabError) -> String {
     match error {
         LabError::Refused(why) => why,

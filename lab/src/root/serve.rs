@@ -1,4 +1,4 @@
-//! Answers those who use the lab, one question a message, as many as they like on a connection.
+//! Answers requests of the lab's users, one request per message, any number per connection.
 
 use std::{
     io,
@@ -21,20 +21,20 @@ use crate::{
     message::{Answer, Request, body_length, encode, send_first},
 };
 
-/// Takes connections from now on.
+/// Starts to accept connections.
 pub(super) fn listen(listener: OwnedFd, events: mpsc::UnboundedSender<Event>) -> Result<(), LabError> {
     let listener = StdListener::from(listener);
     listener.set_nonblocking(true).doing("listen for questions")?;
     let listener = UnixListener::from_std(listener).doing("listen for questions")?;
     tokio::spawn(async move {
         loop {
-            // Out of descriptors: wait for some to be closed rather than spin.
+            // No descriptors are left: wait for some to be closed rather than spin.
             let Ok((stream, _)) = listener.accept().await else {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };
             let events = events.clone();
-            // A broken connection concerns only whoever was at its other end.
+            // A broken connection concerns only its peer.
             tokio::spawn(async move { converse(stream, &events).await.ok() });
         }
     });

@@ -1,4 +1,4 @@
-//! Sees a host's calls of `reboot(2)` coming, and holds them until its cable is pulled.
+//! Intercepts a host's calls of `reboot(2)`, and holds them until its cable is pulled.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ pub(super) fn reboots(
     boot: u32,
     events: &mpsc::UnboundedSender<Event>,
 ) {
-    // Without it a restart still works; peers merely get a farewell.
+    // Without it a restart still works, but peers get a farewell.
     let Ok(listener) = pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()) else { return };
     let events = events.clone();
     tokio::spawn(async move { attend(listener, index, boot, &events).await.ok() });
@@ -39,7 +39,7 @@ async fn attend(
     let listener = unsafe { AsyncFd::register(listener) }?;
     loop {
         let mut ready = listener.readable().await?;
-        // Asked again, because taking a call where none waits would block the whole lab.
+        // Checked again, because receiving without a waiting call would block the whole lab.
         match seccomp::waiting(listener.get_ref())? {
             Waiting::Nothing => ready.clear_ready(),
             Waiting::Over => return Ok(()),

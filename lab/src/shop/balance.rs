@@ -1,14 +1,14 @@
-//! Which backend is next, and which are out: the load balancer's judgement, without its wires.
+//! Chooses backends and decides which are out: the load balancer's logic, without its connections.
 
 use super::edge::EdgeConfig;
 
-/// What is known of one backend.
+/// The state of one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) up: bool,
-    /// Failed checks in a row.
+    /// Number of failed checks in a row.
     fails: u32,
-    /// Good checks in a row.
+    /// Number of good checks in a row.
     passes: u32,
     pub(super) ejections: u64,
     pub(super) served: u64,
@@ -38,8 +38,8 @@ impl Balance {
         }
     }
 
-    /// The next one in turn that is up, other than `not`. Where none is, any other: a guess is better than a refusal,
-    /// and a machine that stood still for a moment made all of them look dead.
+    /// Returns the next backend in turn that is up, other than `not`. If none is, returns any other: all may look dead
+    /// because this machine stood still for a moment.
     pub(super) fn pick(&mut self, not: Option<usize>) -> Option<usize> {
         let count = self.states.len();
         let turn = || (0..count).map(|step| (self.next + step) % count).filter(|index| Some(*index) != not);
@@ -48,7 +48,8 @@ impl Balance {
         Some(found)
     }
 
-    /// A check, or a try that was as good as one, went like that. Says whether the backend went up or down by it.
+    /// Records the result of a check, or of a request that counts as one. Returns whether the backend went up or down
+    /// by it.
     pub(super) fn checked(&mut self, index: usize, good: bool) -> Option<bool> {
         if !self.judges {
             return None;
@@ -69,8 +70,8 @@ impl Balance {
         None
     }
 
-    /// Nobody could connect to it: out at once, unless fewer than half would be left (then the checks decide); checks
-    /// bring it back.
+    /// Records that nobody could connect to it: it is out at once, unless fewer than half would be left (then the
+    /// checks decide). Checks bring it back.
     pub(super) fn unreachable(&mut self, index: usize) -> Option<bool> {
         let left = self.states.iter().enumerate().filter(|(i, s)| *i != index && s.up).count();
         let enough = left * 2 >= self.states.len();

@@ -1,4 +1,4 @@
-//! `checkout`: takes orders and finds them again.
+//! `checkout`: takes orders and returns them.
 //!
 //! `GET` or `POST /checkout` takes one and answers `{"order": N, "host": …}`; `GET /orders/N`; `GET /health`.
 
@@ -17,14 +17,14 @@ use super::{
     orders::Orders,
 };
 
-/// Where it listens when nothing else is said.
+/// The default port.
 const PORT: u16 = 8080;
-/// Where the order book is when nothing else is said.
+/// The default path of the order book.
 const BOOK: &str = "/var/lib/shop/orders.jsonl";
-/// How long the bank takes.
+/// The time that the bank takes.
 const BANK: Duration = Duration::from_millis(2);
 
-/// Runs it: `[--port N] [--book FILE]`.
+/// Entry point: `[--port N] [--book FILE]`.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     http::run("checkout", async {
         let (port, book) = settings(words)?;

@@ -1,4 +1,4 @@
-//! `edge`: the load balancer before the shop. HAProxy where it is installed, a small built-in one elsewhere.
+//! `edge`: the load balancer before the shop. HAProxy if it is installed, a small built-in one otherwise.
 
 use std::{
     net::SocketAddr,
@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{haproxy, http, proxy};
 
-/// Which load balancer runs.
+/// The load balancer in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Balancer {
-    /// HAProxy, at that path.
+    /// HAProxy, at this path.
     Haproxy(PathBuf),
-    /// The one in this binary.
+    /// The built-in one.
     BuiltIn,
 }
 
 impl Balancer {
-    /// HAProxy if it is in the places where systems install it.
+    /// Returns HAProxy if it is in one of the usual places.
     #[must_use]
     pub fn find() -> Self {
         let places =
@@ -30,7 +30,7 @@ impl Balancer {
         found.map_or(Self::BuiltIn, Self::Haproxy)
     }
 
-    /// For people: what runs.
+    /// Describes it for people.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -40,27 +40,27 @@ impl Balancer {
     }
 }
 
-/// How a load balancer is set up; the same figures for both kinds.
+/// The configuration of a load balancer; the same for both kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EdgeConfig {
-    /// Where it listens, IPv4 and IPv6.
+    /// The port, for IPv4 and IPv6.
     pub port: u16,
-    /// What it stands before.
+    /// The backends.
     pub backends: Vec<Backend>,
-    /// Whether it looks at their health at all. Without, it also neither ejects nor retries: broken on purpose.
+    /// Whether it checks their health. If not, it also neither ejects nor retries: broken on purpose.
     pub health_check: bool,
-    /// Between two checks, in milliseconds.
+    /// The interval of checks, in milliseconds.
     pub interval_ms: u64,
-    /// How long a check may take, in milliseconds.
+    /// Maximum time of a check, in milliseconds.
     pub check_timeout_ms: u64,
-    /// Failed checks in a row until a backend is out.
+    /// Number of failed checks in a row until a backend is out.
     pub fall: u32,
-    /// Good checks in a row until it is back.
+    /// Number of good checks in a row until it is back.
     pub rise: u32,
-    /// How long connecting may take, in milliseconds.
+    /// Maximum time for connecting, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// How long one try may take until the answer begins, in milliseconds.
+    /// Maximum time of one try until the answer begins, in milliseconds.
     pub try_timeout_ms: u64,
 }
 
@@ -70,7 +70,7 @@ pub struct EdgeConfig {
 pub struct Backend {
     /// Its name, shown in the status.
     pub name: String,
-    /// Where it listens.
+    /// Its address and port.
     pub address: SocketAddr,
 }
 
@@ -91,7 +91,7 @@ impl Default for EdgeConfig {
 }
 
 impl EdgeConfig {
-    /// The usual figures.
+    /// Makes the default configuration.
     #[must_use]
     pub fn new(port: u16, backends: Vec<Backend>) -> Self {
         Self { port, backends, ..Self::default() }
@@ -102,7 +102,7 @@ impl EdgeConfig {
     }
 }
 
-/// Runs it: `--config FILE.json [--haproxy PATH]`.
+/// Entry point: `--config FILE.json [--haproxy PATH]`.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let read = |path: &str| {

@@ -1,4 +1,4 @@
-//! HAProxy with the same manners as the built-in load balancer.
+//! HAProxy with the same behaviour as the built-in load balancer.
 
 use std::{
     convert::Infallible, fmt::Write as _, fs, os::unix::process::CommandExt as _, path::Path,
@@ -9,7 +9,7 @@ use super::edge::EdgeConfig;
 
 const FILE: &str = "/run/haproxy.cfg";
 
-/// Writes its configuration and becomes it; returns only what went wrong.
+/// Writes its configuration and becomes it; returns only on an error.
 pub(super) fn become_it(program: &Path, config: &EdgeConfig) -> Result<Infallible, String> {
     fs::write(FILE, configuration(config)).map_err(|e| format!("failed to write {FILE}: {e}"))?;
     println!("edge: {} with {FILE}", program.display());
@@ -18,7 +18,7 @@ pub(super) fn become_it(program: &Path, config: &EdgeConfig) -> Result<Infallibl
     Err(format!("failed to run {}: {error}", program.display()))
 }
 
-/// The configuration file. Needs HAProxy 2.2.
+/// Returns the configuration file. Needs HAProxy 2.2.
 pub(super) fn configuration(config: &EdgeConfig) -> String {
     let EdgeConfig { port, interval_ms, check_timeout_ms, connect_timeout_ms, try_timeout_ms, .. } = config;
     let mut text = format!(

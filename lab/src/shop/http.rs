@@ -1,4 +1,4 @@
-//! What both programs of the shop need to serve HTTP/1.1 and to stop politely.
+//! HTTP/1.1 servers with a graceful stop, for both programs of the shop.
 
 use std::{
     convert::Infallible,
@@ -25,10 +25,10 @@ use tokio::{
 /// Any response's body.
 pub(super) type Body = BoxBody<Bytes, hyper::Error>;
 
-/// After SIGTERM, requests in flight get this long.
+/// The time for requests in flight after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A response of JSON.
+/// Makes a response of JSON.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     let text = serde_json::to_vec(value).unwrap_or_default();
     let mut response =
@@ -38,12 +38,12 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
     response
 }
 
-/// A response that says what is wrong.
+/// Makes a response with an error.
 pub(super) fn error(status: StatusCode, what: &str) -> Response<Body> {
     json(status, &serde_json::json!({ "error": what }))
 }
 
-/// Serves on a port, IPv4 and IPv6, until SIGTERM; then takes no more, and ends what is in flight.
+/// Serves on a port, IPv4 and IPv6, until SIGTERM; then accepts nothing new, and completes what is in flight.
 pub(super) async fn serve<F, R>(port: u16, answer: F) -> io::Result<()>
 where
     F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
@@ -51,7 +51,7 @@ where
 {
     let listener = match TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await {
         Ok(both) => both,
-        // A machine without IPv6.
+        // The machine has no IPv6.
         Err(_) => TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await?,
     };
     let mut stop = signal(SignalKind::terminate())?;
@@ -63,7 +63,7 @@ where
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // Out of descriptors, or the peer is gone already: others may still be served.
+                // No descriptors are left, or the peer is gone already: others may still be served.
                 Err(_) => { tokio::time::sleep(Duration::from_millis(10)).await; continue }
             },
         };

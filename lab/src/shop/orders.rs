@@ -11,9 +11,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Rounds of the receipt's chain: the work of one order.
+/// Number of rounds of the receipt's hash chain: the work of one order.
 const ROUNDS: u64 = 5000;
-/// What the shop sells, and for how many cents.
+/// The items of the shop, with their prices in cents.
 const CATALOGUE: [(&str, u64); 5] =
     [("extinguisher", 4999), ("blanket", 1250), ("axe", 7400), ("ladder", 15900), ("bell", 2100)];
 
@@ -33,7 +33,7 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) struct Orders {
     file: File,
-    /// Where each order begins in the file, and how long it is.
+    /// The offset and length of each order in the file.
     index: Vec<(u64, usize)>,
     end: u64,
     last_receipt: String,
@@ -62,7 +62,7 @@ impl Orders {
         Ok(book)
     }
 
-    /// Takes an order and writes it down.
+    /// Takes an order and appends it.
     pub(super) fn take(&mut self) -> io::Result<Order> {
         let number = u64::try_from(self.index.len()).map_err(io::Error::other)? + 1;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -80,7 +80,7 @@ impl Orders {
         let mut line = serde_json::to_vec(&order)?;
         line.push(b'\n');
         if let Err(e) = self.file.write_all(&line) {
-            // Half a line may be there: take it away, so that the next one starts well.
+            // Half a line may have been written: remove it, so that the next one is intact.
             self.file.set_len(self.end)?;
             return Err(e);
         }
@@ -88,7 +88,7 @@ impl Orders {
         Ok(order)
     }
 
-    /// Looks an order up.
+    /// Finds an order.
     pub(super) fn find(&self, number: u64) -> io::Result<Option<Order>> {
         let slot = number.checked_sub(1).and_then(|n| usize::try_from(n).ok());
         let Some((start, length)) = slot.and_then(|n| self.index.get(n)) else { return Ok(None) };
@@ -97,7 +97,7 @@ impl Orders {
         Ok(Some(serde_json::from_slice(&line)?))
     }
 
-    /// How many there are.
+    /// Returns the number of orders.
     pub(super) fn count(&self) -> usize {
         self.index.len()
     }

@@ -1,5 +1,5 @@
-//! The built-in load balancer: a reverse proxy for HTTP/1.1 with health checks, passive ejection, kept connections, and
-//! one second try for a request that did not leave.
+//! The built-in load balancer: a reverse proxy for HTTP/1.1 with health checks, passive ejection, connection reuse, and
+//! one retry for a request that was not sent.
 
 use std::{
     io,
@@ -26,8 +26,8 @@ use super::{
     http::{self, Body},
 };
 
-/// Connections kept for each backend. Few: each is a trap for one request when the backend dies without a word, while a
-/// new connection finds out in time for a second try.
+/// Maximum number of idle connections per backend. Few, because each one costs a request when the backend dies
+/// silently, whereas a new connection fails in time for a retry.
 const KEPT: usize = 4;
 
 struct Edge {
@@ -62,7 +62,7 @@ pub(super) async fn run(config: EdgeConfig) -> Result<(), String> {
     http::serve(port, answer).await.map_err(|e| format!("failed to listen on port {port}: {e}"))
 }
 
-/// Looks at one backend for ever.
+/// Checks one backend for ever.
 async fn check(edge: Arc<Edge>, index: usize) {
     let mut clock = tokio::time::interval(edge.config.interval());
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -90,14 +90,14 @@ async fn healthy(address: SocketAddr) -> Result<(), String> {
     let mut asked = std::pin::pin!(asked);
     tokio::select! {
         result = &mut asked => result,
-        // The connection's own end may come first; the answer is then there, or never will be.
+        // The connection may end first; the answer has arrived by then, or never will.
         _ = connection => asked.await,
     }
 }
 
-/// Why a try brought no answer.
+/// The reason why a try brought no answer.
 enum Failed {
-    /// The request is still whole: it never left.
+    /// The request was not sent and is intact.
     NotSent(Box<Request<Incoming>>),
     /// It may have been carried out.
     Sent(StatusCode, &'static str),
@@ -164,7 +164,7 @@ impl Edge {
                     return Ok(response);
                 }
                 Ok(Err(mut error)) => match error.take_message() {
-                    // The backend had closed a kept connection meanwhile: no fault of anybody's.
+                    // The backend had closed an idle connection meanwhile, which is no failure.
                     Some(whole) if was_kept => request = whole,
                     Some(whole) => return Err(Failed::NotSent(Box::new(whole))),
                     None => return Err(Failed::Sent(StatusCode::BAD_GATEWAY, "the backend broke off")),
@@ -212,7 +212,7 @@ impl Edge {
         });
     }
 
-    /// Applies a judgement, and says what came of it.
+    /// Applies a result of a check, and logs the change.
     fn changed(&self, index: usize, judge: impl FnOnce(&mut Balance) -> Option<bool>) {
         let mut inner = self.lock();
         if let Some(up) = judge(&mut inner.balance) {
@@ -241,7 +241,7 @@ impl Edge {
     }
 }
 
-/// As a client of the backend would write it: a path only, and nothing that is between the client and us alone.
+/// Rewrites a request as a client of the backend would send it: a path only, without hop-by-hop headers.
 fn make_forwardable(request: &mut Request<Incoming>) {
     let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).parse();
     *request.uri_mut() = path.unwrap_or_default();

@@ -1,17 +1,17 @@
-//! A directory of the machine's, copied where it cannot be laid over: the kernel makes no overlay of what has other mounts in
-//! it, as `/etc` has in containers and `/var` where a disk is mounted below it.
+//! Copies a directory of the machine if it cannot be an overlay's lower layer: the kernel refuses directories with
+//! other mounts in them, as `/etc` has in containers, and `/var` if a disk is mounted below it.
 //!
-//! What is there already stays as it is. What not everybody may read (passwords, private keys) is left out: nothing secret lies
-//! about twice.
+//! Existing files stay as they are. Files that are not world-readable (passwords, private keys) are left out, so that
+//! no secret is duplicated.
 
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use crate::{LabError, error::Doing as _};
 
-/// Larger files are not settings.
+/// Larger files, in bytes, are not settings.
 const LARGEST: u64 = 4 << 20;
 
-/// What of it is copied.
+/// The part of it that is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// Directories, links and files.
@@ -29,13 +29,13 @@ impl What {
     }
 }
 
-/// Copies what is not there yet.
+/// Copies files that do not exist yet.
 pub(crate) fn tree(from: &Path, to: &Path, what: What) -> Result<(), LabError> {
     directory(from, to, what, 0).doing(format!("copy {} to {}", from.display(), to.display()))
 }
 
 fn directory(from: &Path, to: &Path, what: What, depth: usize) -> io::Result<()> {
-    // Unreadable ones are as good as empty.
+    // Unreadable ones count as empty.
     let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
     for entry in entries.flatten() {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
@@ -44,7 +44,7 @@ fn directory(from: &Path, to: &Path, what: What, depth: usize) -> io::Result<()>
         if meta.is_dir() {
             if !there {
                 fs::create_dir(&target)?;
-                // Its owner writes into it, whoever that is on the machine.
+                // Its owner writes to it, whichever user that is on the machine.
                 let mode = meta.permissions().mode() & 0o7777 | 0o700;
                 fs::set_permissions(&target, fs::Permissions::from_mode(mode))?;
             }

@@ -1,4 +1,4 @@
-//! Which user of the outer namespace is root inside a lab.
+//! Chooses the user of the outer namespace that is root inside a lab.
 //!
 //! The machine's root is never root inside: a host could then write the machine's sysctls. An unused user takes its
 //! place.
@@ -14,11 +14,11 @@ pub(crate) struct Outer {
     pub(crate) may_drop_groups: bool,
 }
 
-/// Users that are likely to be nobody's, best first; a container's range often ends at 65535.
+/// Users that probably do not exist, best first; a container's range often ends at 65535.
 const LIKELY_UNUSED: [u32; 4] = [2_077_000_000, 1_077_000_000, 60_377, 30_377];
 
 impl Outer {
-    /// For a process of this user.
+    /// Chooses for a process of this user.
     pub(crate) fn for_lab_root() -> Self {
         let uid = nix::unistd::geteuid().as_raw();
         let gid = nix::unistd::getegid().as_raw();
@@ -31,12 +31,12 @@ impl Outer {
         }
     }
 
-    /// For a process inside the lab, where only 0 exists.
+    /// Chooses for a process inside the lab, where only 0 exists.
     pub(crate) const INSIDE: Self = Self { uid: 0, gid: 0, may_drop_groups: false };
 }
 
-/// A user that the process may map and nobody has. None where its namespace has only one user: that root is not the
-/// machine's, and may be mapped as it is.
+/// Returns a user that the process may map and that is unused; `None` if its namespace has only one user. That root is
+/// not the machine's, and may be mapped as it is.
 fn unused(uid_map: &str, passwd: &str) -> Option<u32> {
     let ranges: Vec<(u32, u32)> = uid_map
         .lines()

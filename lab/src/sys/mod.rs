@@ -1,4 +1,4 @@
-//! What a lab asks of the kernel, one kind a file. Only code below here is unsafe.
+//! The lab's system calls, one topic per file. Only code below here is unsafe.
 
 pub(crate) mod copy;
 pub(crate) mod ids;

@@ -1,4 +1,4 @@
-//! Mounts, each with words for its error.
+//! Mounts, each with a description for its error.
 
 use std::{
     fs, io,
@@ -11,7 +11,7 @@ use nix::mount::{MsFlags, mount};
 use super::copy::{self, What};
 use crate::{LabError, error::Doing as _};
 
-/// Keeps what is mounted here from then on away from the rest of the machine.
+/// Makes later mounts here private, so that the rest of the machine does not see them.
 pub(crate) fn make_private() -> Result<(), LabError> {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
         .doing("cut the mounts off from the machine's")
@@ -22,13 +22,13 @@ pub(crate) fn virtual_fs(kind: &str, at: &Path, flags: MsFlags, data: &str) -> R
     mount(Some(kind), at, Some(kind), flags, Some(data)).doing(format!("mount {kind} on {}", at.display()))
 }
 
-/// An empty directory in memory.
+/// Mounts an empty directory in memory.
 pub(crate) fn tmpfs(at: &Path, mode: &str) -> Result<(), LabError> {
     virtual_fs("tmpfs", at, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, &format!("mode={mode}"))
 }
 
-/// Lays a directory over one of the machine's: what is written goes there, what is not there is the machine's. Where the
-/// kernel cannot, the directory takes the other's place, with a copy of it.
+/// Mounts an overlay over a directory of the machine: writes go to the upper layer. If the kernel refuses, a directory
+/// with a copy of it is mounted instead.
 pub(crate) fn over(at: &Path, upper: &Path, work: &Path, what: What) -> Result<(), LabError> {
     match overlay(at, upper, work) {
         Err(LabError::Os { source, .. }) if source.kind() == io::ErrorKind::InvalidInput => {
@@ -49,7 +49,7 @@ fn overlay(at: &Path, upper: &Path, work: &Path) -> Result<(), LabError> {
     virtual_fs("overlay", at, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, &data)
 }
 
-/// Shows a file at another place too.
+/// Bind-mounts a file.
 pub(crate) fn bind(from: &Path, at: &Path) -> Result<(), LabError> {
     mount(Some(from), at, None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(format!(
         "bind {} to {}",

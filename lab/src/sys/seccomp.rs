@@ -1,7 +1,7 @@
-//! Lets the lab's root see `reboot(2)` in a host just before it happens, so that it can pull the cable first: a machine
-//! that loses its power sends no farewell to its peers.
+//! Lets the lab's root intercept `reboot(2)` in a host just before it happens, so that it can pull the cable first: a
+//! machine that loses its power sends no farewell to its peers.
 //!
-//! The call itself is never changed, answered or refused: it goes on to the kernel.
+//! The call itself is never changed, answered or refused: the kernel carries it out.
 
 use std::{
     io,
@@ -20,13 +20,13 @@ const SYSCALL_NUMBER_AT: u32 = 0;
 const ALLOW: u32 = 0x7fff_0000;
 const REBOOT_MAGIC: u64 = 0xfee1_dead;
 
-/// From here on `reboot(2)` of this process and its descendants waits for the holder of the descriptor.
+/// From now on `reboot(2)` of this process and its descendants waits for the holder of the returned descriptor.
 ///
 /// # Errors
-/// The kernel has no such filters, or an outer one listens already; then a reboot is merely less silent.
+/// The kernel has no such filters, or an outer one has a listener already; then a reboot is merely less silent.
 pub(crate) fn watch_reboot() -> io::Result<OwnedFd> {
     let number = u32::try_from(libc::SYS_reboot).map_err(io::Error::other)?;
-    // The architecture is not looked at: a false match on another one only costs a question that is waved through.
+    // The architecture is not checked: a false match on another one costs only a notification that is passed on.
     // SAFETY: these helpers only fill in structures.
     let mut program = unsafe {
         [
@@ -50,7 +50,7 @@ pub(crate) fn watch_reboot() -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: a new descriptor that is nobody else's; the kernel sets close-on-exec.
+    // SAFETY: a new descriptor that nobody else owns; the kernel sets close-on-exec.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -58,9 +58,9 @@ fn code(bits: u32) -> u16 {
     u16::try_from(bits).unwrap_or_default()
 }
 
-/// Takes the next call that waits.
+/// Receives the next waiting call.
 pub(crate) fn receive(listener: BorrowedFd<'_>) -> io::Result<Call> {
-    // SAFETY: all bytes zero is what the kernel wants to be given.
+    // SAFETY: the kernel expects all bytes to be zero.
     let mut seen: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel fills a structure of this layout, which it has not enlarged since it was introduced.
     let done = unsafe {
@@ -86,7 +86,7 @@ fn low32(value: u64) -> u32 {
     u32::try_from(value & 0xffff_ffff).unwrap_or_default()
 }
 
-/// Lets the call go on. A caller that is gone meanwhile is success.
+/// Lets the call continue. A caller that is gone is success.
 pub(crate) fn let_go_on(listener: BorrowedFd<'_>, call: Call) -> io::Result<()> {
     let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
     let mut answer = libc::seccomp_notif_resp { id: call.id, val: 0, error: 0, flags };
@@ -98,18 +98,18 @@ pub(crate) fn let_go_on(listener: BorrowedFd<'_>, call: Call) -> io::Result<()> 
     if done == 0 || error.raw_os_error() == Some(libc::ENOENT) { Ok(()) } else { Err(error) }
 }
 
-/// What a listener has for its holder.
+/// The state of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// No call now.
+    /// No call is waiting.
     Nothing,
-    /// A call.
+    /// A call is waiting.
     Call,
-    /// Nobody is left who could call.
+    /// No process is left that could call.
     Over,
 }
 
-/// Looks without waiting.
+/// Checks without waiting.
 pub(crate) fn waiting(listener: &OwnedFd) -> io::Result<Waiting> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd as _;

@@ -1,4 +1,4 @@
-//! Starts a program in new namespaces with one `clone3`, which leaves nothing half made when it fails.
+//! Starts a program in new namespaces with one `clone3`, which leaves nothing half made if it fails.
 
 use std::{
     ffi::{CStr, CString},
@@ -9,7 +9,7 @@ use std::{
 
 use super::ids::Outer;
 
-/// What every host gets of its own.
+/// The namespaces of every host.
 pub(crate) const HOST_NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWPID
@@ -18,17 +18,17 @@ pub(crate) const HOST_NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWCGROUP;
 
-/// What to start.
+/// The program to start, with its settings.
 pub(crate) struct Start<'a> {
-    /// The program, opened (a path may lie where the new user cannot look).
+    /// The program as an open descriptor (the new user may not be able to reach its path).
     pub(crate) program: &'a OwnedFd,
-    /// Its words.
+    /// Its arguments.
     pub(crate) argv: &'a [String],
     /// Descriptors that stay open in it, under the same numbers.
     pub(crate) keep: &'a [RawFd],
     /// `CLONE_NEW…` flags.
     pub(crate) namespaces: i32,
-    /// Who is root inside; needed with a new user namespace.
+    /// The outer user that is root inside; needed with a new user namespace.
     pub(crate) root: Option<Outer>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Child {
     pub(crate) pidfd: OwnedFd,
 }
 
-/// Why it was not; the step is part of what is said.
+/// The error of a start, with the step that failed.
 #[derive(Debug)]
 pub(crate) struct StartError {
     pub(crate) step: &'static str,
@@ -49,7 +49,7 @@ pub(crate) struct StartError {
 const STEPS: [&str; 4] =
     ["wait for its parent", "become root in the namespace", "keep a descriptor", "run the program"];
 
-/// As the kernel defines it (`CLONE_ARGS_SIZE_VER0`).
+/// The size of the structure in the kernel (`CLONE_ARGS_SIZE_VER0`).
 #[repr(C)]
 #[derive(Default)]
 struct CloneArgs {
@@ -63,13 +63,13 @@ struct CloneArgs {
     tls: u64,
 }
 
-/// Starts it. `before` runs in the parent once the namespaces exist and before the program does.
+/// Starts it. `before` runs in the parent when the namespaces exist and before the program runs.
 pub(crate) fn start(
     what: &Start<'_>,
     before: impl FnOnce(&Child) -> io::Result<()>,
 ) -> Result<Child, StartError> {
     let failed = |step: &'static str| move |source: io::Error| StartError { step, source };
-    // All memory that the child needs is made before it exists: after the clone it makes only system calls, because
+    // All memory that the child needs is allocated before: after the clone it makes only system calls, because
     // another thread may have held the allocator's lock.
     let words: Result<Vec<CString>, _> = what.argv.iter().map(|w| CString::new(w.as_str())).collect();
     let words = words.map_err(|e| failed("read the program's words")(e.into()))?;
@@ -118,7 +118,7 @@ pub(crate) fn start(
         before(&child).map_err(failed("prepare it"))?;
         File::from(gate_write).write_all(b"!").map_err(failed("release it"))
     });
-    // A child whose gate is closed without the word ends by itself; its pipe then closes too.
+    // If the parent closes the gate without the go-ahead, the child ends by itself; its pipe then closes too.
     let mut said = Vec::new();
     let read = File::from(error_read).read_to_end(&mut said);
     let result = opened.and_then(|()| {
@@ -181,9 +181,9 @@ impl InChild<'_> {
                 libc::_exit(125);
             }
             if self.become_root {
-                // Refused without privilege: then the groups are those of the user who started the lab.
+                // Refused without privilege: the groups are those of the user who started the lab then.
                 libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>());
-                // The C library's own calls would first tell threads that are not there in the child.
+                // The C library's own functions would first notify threads that do not exist in the child.
                 if libc::syscall(libc::SYS_setresgid, 0, 0, 0) != 0
                     || libc::syscall(libc::SYS_setresuid, 0, 0, 0) != 0
                 {

@@ -1,4 +1,4 @@
-//! What all tests of labs share.
+//! Helpers of all tests of labs.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part of this")]
 
@@ -21,12 +21,12 @@ pub fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_firedrill-lab").into()
 }
 
-/// A name that no other test has.
+/// Returns a name that no other test has.
 pub fn name(test: &str) -> String {
     format!("test-{test}-{}", std::process::id())
 }
 
-/// The lab, or nothing where the machine does not allow it, which is then said.
+/// Starts the lab; returns `None` if the machine does not allow it, and reports that.
 pub fn up(spec: &LabSpec) -> Option<Lab> {
     match Lab::up(spec, &Options { program: Some(program()), ..Options::default() }) {
         Ok(lab) => Some(lab),
@@ -51,7 +51,7 @@ pub fn host(name: &str, region: &str, addresses: &[&str]) -> HostSpec {
     }
 }
 
-/// Runs the tests' own binary in a host: what it printed, or what went wrong.
+/// Runs the tests' own binary in a host. Returns its output, or the error.
 pub fn run(lab: &Lab, host: &str, words: &[&str]) -> Result<String, String> {
     let words: Vec<OsString> = [SELF_EXE].iter().chain(words).map(OsString::from).collect();
     let output = lab.output(host, &words).map_err(|e| e.to_string())?;
@@ -63,7 +63,7 @@ pub fn get(lab: &Lab, host: &str, address: &str, path: &str) -> Result<String, S
     run(lab, host, &["get", address, path])
 }
 
-/// Waits for something to become true.
+/// Waits until a condition holds.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + LONG;
     loop {
@@ -81,7 +81,7 @@ pub fn wait_state(lab: &Lab, host: &str, state: HostState) {
     assert!(good, "host {host} is not {state:?}: {last:?}");
 }
 
-/// The host's own file system, seen from here.
+/// Returns the host's own file system, seen from here.
 pub fn root_of(lab: &Lab, host: &str) -> PathBuf {
     let first = lab.pids(host).unwrap().into_iter().min().unwrap();
     Path::new("/proc").join(first.to_string()).join("root")
