@@ -1,13 +1,13 @@
-//! Netlink attributes: writing them in order, and walking over what the kernel sent.
+//! Netlink attributes: encodes them in order, and walks over those that the kernel sent.
 //!
-//! Numbers have the byte order that the caller names: nf_tables wants big-endian, rtnetlink the machine's own.
+//! The caller chooses the byte order of numbers: nf_tables uses big-endian, rtnetlink the machine's own.
 
 /// An attribute's length has 16 bits.
 const LONGEST: usize = 65_531;
 const NESTED: u16 = 0x8000;
 const KIND: u16 = 0x3fff;
 
-/// Attributes, written in the order of the calls.
+/// Attributes, encoded in the order of the calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attrs {
     bytes: Vec<u8>,
@@ -15,7 +15,7 @@ pub struct Attrs {
 }
 
 impl Attrs {
-    /// None yet.
+    /// Makes an empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -25,7 +25,7 @@ impl Attrs {
     #[must_use]
     pub fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
         let Some(length) = u16::try_from(value.len() + 4).ok().filter(|_| value.len() <= LONGEST) else {
-            // An attribute that cannot be said is left out, and whoever sends this is told.
+            // An attribute that is too long is left out, and `after` reports it.
             self.too_long = true;
             return self;
         };
@@ -36,7 +36,7 @@ impl Attrs {
         self
     }
 
-    /// Adds a text with the zero byte that ends it.
+    /// Adds a text with its terminating zero byte.
     #[must_use]
     pub fn text(self, kind: u16, text: &str) -> Self {
         let mut bytes = text.as_bytes().to_vec();
@@ -76,32 +76,32 @@ impl Attrs {
         self.bytes(kind, &[header, &inner.bytes].concat())
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no attributes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Appends others.
+    /// Appends other attributes.
     pub fn extend(&mut self, others: &Self) {
         self.too_long |= others.too_long;
         self.bytes.extend(&others.bytes);
     }
 
-    /// What a message consists of: a header, then these. `None` where an attribute was longer than one can be.
+    /// Returns the body of a message: a header, followed by the attributes. `None` if an attribute was too long.
     #[must_use]
     pub fn after(&self, header: &[u8]) -> Option<Vec<u8>> {
         (!self.too_long).then(|| [header, &self.bytes].concat())
     }
 }
 
-/// Walks over attributes; a torn one ends the walk.
+/// Walks over attributes; a truncated one ends the walk.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let &[a, b, c, d] = bytes.first_chunk()?;
@@ -112,26 +112,26 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// The first attribute of a kind.
+/// Returns the first attribute of a kind.
 #[must_use]
 pub fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(other, _)| *other == kind).map(|(_, value)| value)
 }
 
-/// A text attribute without its zero byte.
+/// Returns a text attribute without its zero byte.
 #[must_use]
 pub fn text(bytes: &[u8], kind: u16) -> Option<String> {
     let value = find(bytes, kind)?;
     Some(String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned())
 }
 
-/// A 32-bit attribute, big-endian.
+/// Returns a 32-bit attribute, big-endian.
 #[must_use]
 pub fn be32(bytes: &[u8], kind: u16) -> Option<u32> {
     Some(u32::from_be_bytes(find(bytes, kind)?.try_into().ok()?))
 }
 
-/// A 64-bit attribute, big-endian.
+/// Returns a 64-bit attribute, big-endian.
 #[must_use]
 pub fn be64(bytes: &[u8], kind: u16) -> Option<u64> {
     Some(u64::from_be_bytes(find(bytes, kind)?.try_into().ok()?))

@@ -1,43 +1,43 @@
-//! What the kernel said when it refused, with its own words where it has some.
+//! Errors of requests, with the kernel's own text if it has one.
 
 use std::io;
 
 use crate::{attributes, flag};
 
-/// Where the kernel's own text stands in an error.
+/// The attribute with the kernel's own text in an error.
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
-/// A request over netlink was not done.
+/// A request over netlink failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("could not {what}: {reason}")]
 pub struct NetlinkError {
-    /// What was tried, on what, as completing "could not".
+    /// The attempt and its object; completes "could not".
     pub what: String,
-    /// Why it was not done.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// Why a request over netlink was not done.
+/// The reason why a request over netlink failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The kernel refused, or the socket failed.
     #[error("{}{}", io::Error::from_raw_os_error(*.errno), kernel_says(.text.as_deref()))]
     Refused {
-        /// The error's number.
+        /// The errno.
         errno: i32,
-        /// The kernel's own words.
+        /// The kernel's own text.
         text: Option<String>,
     },
-    /// Things changed while they were listed, each time it was tried.
+    /// The objects changed during each try to list them.
     #[error("it changed whenever it was read")]
     Disturbed,
-    /// It belongs to somebody else.
+    /// The object belongs to another owner.
     #[error("{0}")]
     Owned(String),
-    /// The answer could not be understood.
+    /// The answer could not be parsed.
     #[error("the kernel's answer makes no sense: {0}")]
     Nonsense(String),
-    /// The request is longer than one can be.
+    /// The request is too long.
     #[error("the request is too long ({0})")]
     TooLong(String),
 }
@@ -47,14 +47,14 @@ fn kernel_says(text: Option<&str>) -> String {
 }
 
 impl NetlinkError {
-    /// The error of a system call; `what` completes "could not". One without a number counts as `EIO`.
+    /// Makes the error of a system call; `what` completes "could not". One without an errno counts as `EIO`.
     #[must_use]
     pub fn io(what: &str, error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         Self { what: what.to_owned(), reason: Reason::Refused { errno, text: None } }
     }
 
-    /// The error's number, where there is one.
+    /// Returns the errno, if there is one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self.reason {
@@ -63,7 +63,7 @@ impl NetlinkError {
         }
     }
 
-    /// Reads NLMSG_ERROR or NLMSG_DONE.
+    /// Parses NLMSG_ERROR or NLMSG_DONE.
     pub(crate) fn check(what: &str, flags: u16, body: &[u8], kind: libc::c_int) -> Result<(), Self> {
         let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
         if code == 0 {

@@ -1,8 +1,8 @@
 //! Blocking netlink: a socket, messages and attributes, and the messages of links, addresses and routes ([`route`]).
 //!
-//! Never keeps a dump that the kernel says was disturbed, and never takes silence for success. Needs no runtime: the
-//! kernel answers a request before the send returns. A socket is closed on exec, so that no program that is started
-//! meanwhile can keep alive what the socket owns.
+//! Never returns a dump that the kernel reports as inconsistent, and never takes silence for success. Needs no runtime:
+//! the kernel answers a request before the send returns. Sockets are closed on exec, so that no program that is started
+//! meanwhile keeps a socket's objects alive.
 
 pub mod attr;
 mod error;

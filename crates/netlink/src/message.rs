@@ -1,4 +1,4 @@
-//! Messages as they are sent and received, with netlink's own header (`struct nlmsghdr`).
+//! Messages as sent and received, with netlink's own header (`struct nlmsghdr`).
 
 use libc::NLM_F_REQUEST;
 
@@ -12,11 +12,11 @@ const HEADER: usize = 16;
 pub struct Message {
     /// Its type.
     pub kind: u16,
-    /// What follows netlink's own header: the family's header, then attributes.
+    /// The part after netlink's own header: the family's header, then attributes.
     pub body: Vec<u8>,
 }
 
-/// A message to be sent: its type, its flags, and what follows netlink's own header.
+/// A request: its type, its flags, and the part after netlink's own header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Its type.
@@ -31,7 +31,7 @@ impl Request {
     /// Makes a message of a family's header and attributes. `flags` are libc's `NLM_F_…`; `what` completes "could not".
     ///
     /// # Errors
-    /// An attribute is longer than one can be.
+    /// An attribute is too long.
     pub fn new(
         what: &str,
         kind: u16,
@@ -52,12 +52,12 @@ pub const fn flag(bits: libc::c_int) -> u16 {
     u16::from_le_bytes([low, high])
 }
 
-/// Encodes a message as it is sent, padded to a multiple of 4 bytes; several make up a batch.
+/// Encodes a message, padded to a multiple of 4 bytes; several make up a batch.
 #[must_use]
 pub fn encode(request: &Request, seq: u32) -> Vec<u8> {
     let length = HEADER + request.body.len();
     let mut bytes = Vec::with_capacity(length + 3);
-    // A body beyond 4 GiB cannot be sent anyway; the kernel refuses the length.
+    // A body beyond 4 GiB cannot be sent anyway: the kernel refuses the length.
     bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
     bytes.extend(request.kind.to_ne_bytes());
     bytes.extend((request.flags | flag(NLM_F_REQUEST)).to_ne_bytes());
@@ -77,11 +77,11 @@ pub struct Part<'a> {
     pub flags: u16,
     /// The sequence number of the request that it answers.
     pub seq: u32,
-    /// What follows netlink's own header.
+    /// The part after netlink's own header.
     pub body: &'a [u8],
 }
 
-/// Walks over the messages of a datagram; a torn one ends the walk.
+/// Walks over the messages of a datagram; a truncated one ends the walk.
 pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Part<'_>> {
     std::iter::from_fn(move || {
         let header: [u8; HEADER] = datagram.get(..HEADER)?.try_into().ok()?;

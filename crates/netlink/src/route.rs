@@ -17,10 +17,10 @@ pub use neighbour::Neighbour;
 
 use crate::{Attrs, NetlinkError, Request, Socket};
 
-/// Makes what is not there yet; `EEXIST` if it is.
+/// Creates an object; `EEXIST` if it exists.
 const NEW: libc::c_int = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 
-/// The address family of an address, as headers hold it.
+/// Returns the address family of an address, for headers.
 #[must_use]
 pub const fn family(address: IpAddr) -> u8 {
     match address {
@@ -29,7 +29,7 @@ pub const fn family(address: IpAddr) -> u8 {
     }
 }
 
-/// The bytes of an address, as attributes hold them.
+/// Returns the bytes of an address, for attributes.
 #[must_use]
 pub fn octets(address: IpAddr) -> Vec<u8> {
     match address {
@@ -38,7 +38,7 @@ pub fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// The length in bits of a prefix that holds one address.
+/// Returns the length in bits of a prefix that contains one address.
 #[must_use]
 pub const fn host_prefix(address: IpAddr) -> u8 {
     match address {

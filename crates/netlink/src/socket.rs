@@ -1,4 +1,4 @@
-//! The socket: requests, dumps and batches, each answered or an error that says what was tried.
+//! A netlink socket: requests, dumps and batches. Each is answered or fails with an error that names the attempt.
 
 use std::{io, os::fd::AsFd, time::Instant};
 
@@ -8,15 +8,15 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::{Message, NetlinkError, Reason, Request, encode, flag, messages};
 
-/// How often a dump is taken again when the kernel says that it was disturbed.
+/// Maximum number of tries of a dump that the kernel reports as inconsistent.
 const DUMP_TRIES: u32 = 50;
-/// No datagram of the kernel is longer: it cuts dumps into pieces of at most 32 KiB.
+/// Maximum length of the kernel's datagrams, in bytes: it splits dumps into pieces of at most 32 KiB.
 const RECEIVE: usize = 128 << 10;
 
-/// The position of a message in a batch, and what the kernel said about it.
+/// The position of a message in a batch, and the kernel's error for it.
 pub type Answer = (usize, Result<(), NetlinkError>);
 
-/// A netlink socket with the kernel at its other end.
+/// A netlink socket, connected to the kernel.
 #[derive(Debug)]
 pub struct Socket {
     raw: Raw,
@@ -46,7 +46,7 @@ impl Socket {
         }
     }
 
-    /// The address that the kernel knows this socket by; owned objects carry it.
+    /// Returns the kernel's address of this socket, which objects carry that it owns.
     ///
     /// # Errors
     /// The socket could not be asked.
@@ -58,11 +58,12 @@ impl Socket {
         Ok(address.port_number())
     }
 
-    /// Makes room for sending that many bytes at once, as far as this process may. Gives the room there is then.
+    /// Enlarges the send buffer for this many bytes, as far as this process may. Returns the resulting size.
     pub fn room_for(&self, bytes: usize) -> usize {
-        // The kernel counts its own overhead too; what it is told is doubled for that.
+        // The kernel also counts its own overhead, and doubles the requested size for that.
         if setsockopt(&self.raw.as_fd(), sockopt::SndBufForce, &bytes).is_err() {
-            // Not privileged in the first namespace: up to the machine's limit then. An error leaves what was.
+            // Without privilege in the first namespace, up to the machine's limit. After an error the size is
+            // unchanged.
             let _ = setsockopt(&self.raw.as_fd(), sockopt::SndBuf, &bytes);
         }
         nix::sys::socket::getsockopt(&self.raw.as_fd(), sockopt::SndBuf).unwrap_or(0)
@@ -71,24 +72,24 @@ impl Socket {
     /// Sends one request and waits for its acknowledgement.
     ///
     /// # Errors
-    /// What the kernel said, with its own words where it has some.
+    /// The kernel's error, with its own text if it has one.
     pub fn request(&mut self, what: &str, request: &Request) -> Result<(), NetlinkError> {
         self.get(what, request).map(drop)
     }
 
-    /// Sends one request and gives what comes back before its acknowledgement.
+    /// Sends one request and returns the messages before its acknowledgement.
     ///
     /// # Errors
-    /// What the kernel said, with its own words where it has some.
+    /// The kernel's error, with its own text if it has one.
     pub fn get(&mut self, what: &str, request: &Request) -> Result<Vec<Message>, NetlinkError> {
         let flags = request.flags | flag(NLM_F_ACK);
         self.ask(what, &Request { flags, ..request.clone() })
     }
 
-    /// Sends one request and gives all that comes back, up to the end or the acknowledgement.
+    /// Sends one request and returns all messages up to the end or the acknowledgement.
     ///
     /// # Errors
-    /// What the kernel said; a dump that was disturbed each time it was tried.
+    /// The kernel's error, or a dump that was inconsistent at every try.
     pub fn dump(&mut self, what: &str, request: &Request) -> Result<Vec<Message>, NetlinkError> {
         let request = Request { flags: request.flags | flag(NLM_F_DUMP), ..request.clone() };
         let started = Instant::now();
@@ -133,12 +134,12 @@ impl Socket {
         }
     }
 
-    /// Sends messages as one datagram, and gives each error that comes back with the position of the message it is
-    /// about, and whether the message at `acknowledged` was acknowledged.
+    /// Sends messages as one datagram. Returns each error with the position of its message, and whether the message at
+    /// `acknowledged` was acknowledged.
     ///
     /// # Errors
-    /// The datagram could not be sent ([`NetlinkError::errno`] is `EMSGSIZE` where it was too long), or answers were
-    /// lost, so that the outcome is unknown.
+    /// The datagram could not be sent ([`NetlinkError::errno`] is `EMSGSIZE` if it was too long), or answers were lost,
+    /// so that the outcome is unknown.
     pub fn batch(
         &mut self,
         what: &str,
@@ -155,7 +156,7 @@ impl Socket {
         self.send(what, &bytes)?;
         let mut answers = Vec::new();
         loop {
-            // All answers are there by the time a send returns; an empty queue is the end.
+            // All answers have arrived when a send returns; an empty queue is the end.
             let datagram = match self.receive(what, libc::MSG_DONTWAIT) {
                 Err(error) if error.errno() == Some(libc::EAGAIN) => return Ok(answers),
                 other => other?,

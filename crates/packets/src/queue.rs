@@ -1,8 +1,7 @@
-//! Packets in user space: what a kernel without netem cannot do, done by this process from an NFQUEUE.
+//! Impairs packets in user space: this process does from an NFQUEUE what a kernel without netem cannot.
 //!
-//! Decides nothing about which packets: rules of an nftables table send them here. Never a reason for a packet to be
-//! held longer than asked: when this process dies the queue is bypassed, and when it is stopped the gate that it keeps
-//! open closes.
+//! Does not choose packets: rules of an nftables table queue them. Never holds a packet longer than asked: when this
+//! process dies the queue is bypassed, and when it is stopped the gate that it keeps open closes.
 
 pub mod ip;
 mod message;
@@ -35,121 +34,120 @@ use reinject::Reinjector;
 use serve::{Serve, State};
 use socket::Socket;
 
-/// So many queues a host can have at once; their numbers are [`FIRST`] and those that follow.
+/// Maximum number of queues on a host; their numbers start at [`FIRST`].
 pub const MOST: u16 = 64;
 /// The first queue's number.
 pub const FIRST: u16 = 0xfd00;
-/// Packets that were sent again carry this tag plus their queue's number minus [`FIRST`] as `SO_PRIORITY`
-/// (`meta priority`), so that the rules which sent them here let them pass.
+/// Reinjected packets carry this tag plus their queue's number minus [`FIRST`] as `SO_PRIORITY` (`meta priority`), so
+/// that the rules which queued them let them pass.
 pub const TAG: u32 = 0x00fd_0000;
-/// Of a packet's tag, what is not the place of its queue: the tag itself, and whose packet it was.
+/// The bits of a packet's tag without its queue: the tag itself, and the packet's owner.
 pub const OWNER_BITS: u32 = 0xffff_ffc0;
-/// Of a packet's tag, what is not whose it was.
+/// The bits of a packet's tag without its owner.
 pub const QUEUE_BITS: u32 = 0xffff_003f;
 
-/// The tag of what somebody's packets carry that were sent again, whatever the queue; bits of [`OWNER_BITS`].
+/// Returns the tag of an owner's reinjected packets, whatever the queue; bits of [`OWNER_BITS`].
 #[must_use]
 pub fn tag_of(owner: u16) -> u32 {
     TAG | u32::from(owner) << 6
 }
 
-/// Where rules cannot ask for that tag, the sockets belong to a user of this number, plus the queue's minus [`FIRST`]. No
-/// distribution gives such numbers to anybody, and no program runs as one.
+/// If rules cannot match that tag, the sockets belong to a user of this number, plus the queue's minus [`FIRST`]. No
+/// distribution assigns such numbers, and no program runs as one.
 pub const SENDER: u32 = 0xfd00_0000;
 
-/// The user that a queue's sockets can belong to.
+/// Returns the user to whom a queue's sockets can belong.
 #[must_use]
 pub const fn sender(number: u16) -> u32 {
     SENDER + number.saturating_sub(FIRST) as u32
 }
 
-/// Packets that the kernel may hold beyond those that are held on purpose, until they are received.
+/// Maximum number of packets that the kernel holds until they are received, beyond those that are held on purpose.
 const ON_THEIR_WAY: u32 = 4_096;
-/// No more often than this is a loop's pulse asked for.
+/// The shortest interval at which a loop calls `alive`.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// How long a loop may take to end.
+/// Maximum time for a loop to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a queue is to do.
+/// The specification of a queue.
 pub struct Spec {
     /// Its number, from [`FIRST`] on.
     pub number: u16,
-    /// Whose packets alone it gets, by the host's numbers (the caller's); 0 for anybody's.
+    /// The owner whose packets it gets, by the caller's numbers; 0 for all owners.
     pub owner: u16,
-    /// What becomes of its packets.
+    /// The impairments of its packets.
     pub impair: Impair,
-    /// Looks into packets first; without it all are treated.
+    /// Inspects packets first; without it all are treated.
     pub look: Option<Look>,
-    /// Where chance begins, so that a run can be repeated.
+    /// The seed of the random numbers, so that a run can be repeated.
     pub seed: u64,
-    /// Bytes of packets that may be held; more are dropped and counted.
+    /// Maximum size of all packets that are held, in bytes; further ones are dropped and counted.
     pub memory: usize,
-    /// Called so often from the queue's own loop, as long as it keeps up.
+    /// The interval at which the queue's own loop calls `alive`, as long as it keeps up.
     pub every: Duration,
-    /// Whose its sockets are that send packets again, where that is how rules know them.
+    /// The user to whom its raw sockets belong, if rules recognise reinjected packets by that.
     pub sender: Option<u32>,
     /// Keeps the gate open.
     pub alive: Box<dyn FnMut() + Send>,
 }
 
-/// Looks into a packet, from its IP header on.
+/// Inspects a packet, from its IP header on.
 pub type Look = Box<dyn FnMut(&[u8]) -> Looked + Send>;
 
-/// What a look into a packet found.
+/// The result of an inspection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Looked {
-    /// It is not meant, and passes at once.
+    /// It is not chosen, and passes at once.
     Other,
     /// It is treated.
     Meant,
-    /// It is treated, and goes on with these bytes in place of its own.
+    /// It is treated, and continues with these bytes instead of its own.
     Falsified(Vec<u8>),
 }
 
-/// What became of a queue's packets so far.
+/// The counts of a queue's packets so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// That came.
+    /// Received.
     pub seen: u64,
-    /// That were passed on.
+    /// Passed on.
     pub passed: u64,
     /// Lost on purpose.
     pub lost: u64,
-    /// Sent twice on purpose.
+    /// Duplicated on purpose.
     pub duplicated: u64,
-    /// Changed on purpose.
+    /// Corrupted on purpose.
     pub corrupted: u64,
-    /// Made to say something else on purpose.
+    /// Falsified on purpose: given other contents.
     pub falsified: u64,
-    /// That were looked into and not meant; they are counted nowhere else.
+    /// Inspected and not chosen; they are counted nowhere else.
     pub others: u64,
-    /// Sent ahead on purpose.
+    /// Reordered on purpose: sent ahead.
     pub reordered: u64,
     /// Dropped because too much was held, here or in the kernel.
     pub overflowed: u64,
-    /// That could not be received or sent on: an error that is no part of the fault.
+    /// Not received or not sent because of an error, which is no part of the fault.
     pub failed: u64,
     /// Held now.
     pub held: u64,
-    /// The sum of the delays that were added, in microseconds, of those passed on.
+    /// The sum of the delays that were added to packets that were passed on, in microseconds.
     pub delay_us: u64,
 }
 
-/// Whether packets at a hook can be treated so.
+/// Checks that packets at a hook can be treated so.
 ///
-/// What cannot be done at all: a packet that comes in or passes through cannot be doubled, because a verdict lets one
-/// packet go on and no raw socket can make another arrive. What differs from netem is told here so that nobody is
-/// surprised:
-/// - a flipped bit lies behind the IP header, and checksums are left as they were;
-/// - with nothing but a delay asked, what comes in may be held in frames of several segments, each one packet of the
-///   counts, as in netem; with anything else, or once a packet that this host sends is seen, they come segmented;
-/// - what this host sends beyond its interface's MTU (a datagram that the kernel is yet to cut) is held in the kernel, and
-///   not doubled;
-/// - what this host sends is sent again by a raw socket: the user and the cgroup of its sender are not seen by rules that
-///   it meets then; its mark is.
+/// Duplicating packets that come in or are forwarded is impossible, because a verdict passes one packet and no raw
+/// socket can make another arrive. Differences from netem:
+/// - a flipped bit is behind the IP header, and checksums are not updated;
+/// - with nothing but a delay, incoming packets may be held as frames of several segments, each of which counts as one
+///   packet, as in netem; otherwise, or once a packet that this host sends is seen, they come segmented;
+/// - a packet that this host sends beyond its interface's MTU (a datagram that the kernel has yet to fragment) is held
+///   in the kernel, and not duplicated;
+/// - other packets that this host sends are reinjected by a raw socket: rules that they meet then see their mark, but
+///   not the user and the cgroup of their sender.
 ///
 /// # Errors
-/// Why not, and what to do instead.
+/// They cannot; the text has the reason and the remedy.
 pub fn can(hook: Hook, impair: &Impair) -> Result<(), String> {
     if impair.rate.is_some_and(|rate| rate.bits == 0) {
         return Err("a rate of 0 bits a second lets nothing pass; block the traffic instead".to_owned());
@@ -162,7 +160,7 @@ pub fn can(hook: Hook, impair: &Impair) -> Result<(), String> {
     Ok(())
 }
 
-/// What a queue's loop shares with those who ask.
+/// The state that a queue's loop shares with its callers.
 #[derive(Debug)]
 struct Shared {
     counts: Mutex<Counts>,
@@ -170,14 +168,14 @@ struct Shared {
     wake: OwnedFd,
 }
 
-/// A queue that was started.
+/// A running queue.
 #[derive(Debug)]
 struct Running {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
     /// Nothing is ever sent; it closes when the loop has ended.
     ended: Mutex<Receiver<()>>,
-    /// What the kernel says about all queues of the namespace.
+    /// The kernel's statistics of all queues of the namespace.
     kernel: Option<File>,
 }
 
@@ -198,12 +196,12 @@ impl Running {
     }
 }
 
-/// The queues of this process. They end with this.
+/// The queues of this process, which end with it.
 #[derive(Debug, Default)]
 pub struct Queues(Mutex<HashMap<u16, Running>>);
 
 impl Queues {
-    /// Starts a queue in the calling thread's network namespace. It is there and serves when this comes back.
+    /// Starts a queue in the calling thread's network namespace. It serves when this returns.
     ///
     /// # Errors
     /// The number is taken, the kernel has no queues, or this process may not do it.
@@ -221,11 +219,12 @@ impl Queues {
         Ok(())
     }
 
-    /// Ends a queue: what it holds is sent at once, and no packet is lost that comes meanwhile. That there is none is
+    /// Ends a queue: packets that it holds are sent at once, and no packet is lost that comes meanwhile. Absent is
     /// success.
     ///
-    /// Rules that send packets to it let them pass from then on; delete them after this, not before: when a chain's hook
-    /// goes, the kernel drops all that any queue of the namespace holds (only what this host sends is held here).
+    /// Rules that queue packets to it let them pass from then on. Delete these rules after this, not before: when a
+    /// chain's hook is removed, the kernel drops all packets that any queue of the namespace holds (packets that this
+    /// host sends are held here).
     pub fn stop(&self, number: u16) {
         let queue = self.running().remove(&number);
         if let Some(queue) = queue {
@@ -233,7 +232,7 @@ impl Queues {
         }
     }
 
-    /// What it did; none where it does not run (it died, or never began).
+    /// Returns the counts; `None` if it does not run (it died, or never began).
     #[must_use]
     pub fn counts(&self, number: u16) -> Option<Counts> {
         let running = self.running();
@@ -263,20 +262,20 @@ fn begin(spec: Spec) -> io::Result<Running> {
     let Spec { number, owner, impair, look, seed, memory, every, sender, alive } = spec;
     let tag = tag_of(owner).saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
     let reinject = Reinjector::open_as(sender, tag)?;
-    // Frames of several segments are one packet here: only where that makes no difference.
+    // Frames of several segments count as one packet: only if that makes no difference.
     let unsegmented = impair.loss == Loss::None
         && impair.rate.is_none()
         && [impair.duplicate, impair.corrupt, impair.reorder.chance].iter().all(|chance| chance.share <= 0.0);
-    // As many as may be held, and those that are on their way.
+    // The packets that may be held on purpose, and those that wait to be received.
     let most = u32::try_from(memory / serve::OVERHEAD).unwrap_or(u32::MAX).saturating_add(ON_THEIR_WAY);
     let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
     let shared = Arc::new(Shared { counts: Mutex::default(), stop: AtomicBool::new(false), wake });
     let model = Model::new(&impair, seed);
-    // By this thread: the file shows the namespace of whoever opened it.
+    // By this thread, because the file shows the namespace of the thread that opened it.
     let kernel = File::open("/proc/thread-self/net/netfilter/nfnetlink_queue").ok();
     let mut early = Vec::new();
     let socket = Socket::bind(number, most, unsegmented, &mut early).map_err(|error| match error.kind() {
-        // The kernel says no more than that to either.
+        // The kernel does not accept a larger number for either.
         io::ErrorKind::PermissionDenied => {
             io::Error::new(error.kind(), "another program serves it, or CAP_NET_ADMIN is missing")
         }
@@ -306,7 +305,7 @@ fn begin(spec: Spec) -> io::Result<Running> {
     Ok(Running { shared, thread, ended: Mutex::new(ended), kernel })
 }
 
-/// The file from its beginning, as it is now.
+/// Reads the file from its beginning, as it is now.
 fn read(file: &File) -> String {
     let mut text = Vec::new();
     let mut piece = [0; 4096];

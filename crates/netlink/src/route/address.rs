@@ -14,24 +14,24 @@ pub struct Address {
     pub link: u32,
     /// The address.
     pub address: IpAddr,
-    /// How many bits of it are the network's.
+    /// The length of its prefix, in bits.
     pub prefix: u8,
 }
 
 impl Address {
-    /// Gives it to the link. It is usable at once: the kernel does not search for duplicates, which takes a second.
+    /// Adds it to the link. It is usable at once: without duplicate address detection, which takes a second.
     ///
     /// # Errors
-    /// What the kernel said: `EEXIST` where the link has it.
+    /// The kernel's error: `EEXIST` if the link has it.
     pub fn add(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
         let attrs = self.attrs().ne32(IFA_FLAGS, IFA_F_NODAD);
         ask(socket, what, (RTM_NEWADDR, NEW), &self.header(), &attrs)
     }
 
-    /// Takes it from the link.
+    /// Removes it from the link.
     ///
     /// # Errors
-    /// What the kernel said: `EADDRNOTAVAIL` where the link does not have it.
+    /// The kernel's error: `EADDRNOTAVAIL` if the link does not have it.
     pub fn remove(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
         ask(socket, what, (RTM_DELADDR, 0), &self.header(), &self.attrs())
     }
@@ -41,7 +41,7 @@ impl Address {
         [family(self.address), self.prefix, 0, 0, a, b, c, d]
     }
 
-    /// Without a peer both are the same.
+    /// Without a peer both attributes are the same.
     fn attrs(&self) -> Attrs {
         let bytes = octets(self.address);
         Attrs::new().bytes(IFA_LOCAL, &bytes).bytes(IFA_ADDRESS, &bytes)

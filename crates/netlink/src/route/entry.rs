@@ -10,7 +10,7 @@ use libc::{
 use super::{NEW, ask, family, octets};
 use crate::{Attrs, NetlinkError, Socket};
 
-/// The gateway is on the link, whatever other routes say; libc lacks it.
+/// The gateway is on the link, whatever other routes say; libc lacks this flag.
 const RTNH_F_ONLINK: u32 = 4;
 
 /// A static unicast route of the main table.
@@ -24,34 +24,35 @@ pub struct Route {
 }
 
 impl Route {
-    /// To a network, of which `prefix` is the length in bits; 0 is the default route of the address's family.
+    /// Makes a route to a network, of which `prefix` is the length in bits; 0 is the default route of the address's
+    /// family.
     #[must_use]
     pub const fn to(destination: IpAddr, prefix: u8) -> Self {
         Self { destination, prefix, gateway: None, link: None, flags: 0 }
     }
 
-    /// Through a gateway of the same family.
+    /// Sets a gateway of the same family.
     #[must_use]
     pub const fn through(self, gateway: IpAddr) -> Self {
         Self { gateway: Some(gateway), ..self }
     }
 
-    /// Over the link of that index.
+    /// Sets the link, by its index.
     #[must_use]
     pub const fn over(self, link: u32) -> Self {
         Self { link: Some(link), ..self }
     }
 
-    /// The gateway is reached on the link although no route leads to it.
+    /// Makes the gateway reachable on the link although no route leads to it.
     #[must_use]
     pub const fn on_link(self) -> Self {
         Self { flags: self.flags | RTNH_F_ONLINK, ..self }
     }
 
-    /// Adds it.
+    /// Adds the route.
     ///
     /// # Errors
-    /// What the kernel said: `EEXIST` where there is one to the same destination.
+    /// The kernel's error: `EEXIST` if there is one to the same destination.
     pub fn add(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
         ask(socket, what, (RTM_NEWROUTE, NEW), &self.header(), &self.attrs())
     }

@@ -10,13 +10,13 @@ use libc::{
 use super::{NEW, ask};
 use crate::{Attrs, NetlinkError, Reason, Request, Socket};
 
-/// The attribute of a veth pair that holds its other end; libc lacks it.
+/// The attribute of a veth pair with its other end; libc lacks it.
 const VETH_INFO_PEER: u16 = 1;
 const UP: u32 = libc::IFF_UP.cast_unsigned();
 /// The length of `struct ifinfomsg`, in bytes.
 const HEADER: usize = 16;
 
-/// A link, as a request describes it: which one, and the settings to make. A change leaves all other settings as they are.
+/// A link in a request: its identity, and the settings to make. A change leaves all other settings as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
     index: u32,
@@ -27,101 +27,101 @@ pub struct Link {
 }
 
 impl Link {
-    /// The link of that name.
+    /// Identifies a link by its name.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { attrs: Attrs::new().text(IFLA_IFNAME, name), ..Self::default() }
     }
 
-    /// The link of that index.
+    /// Identifies a link by its index.
     #[must_use]
     pub fn numbered(index: u32) -> Self {
         Self { index, ..Self::default() }
     }
 
-    /// Up or down.
+    /// Sets it up or down.
     #[must_use]
     pub fn up(self, up: bool) -> Self {
         let flags = if up { self.flags | UP } else { self.flags & !UP };
         Self { flags, change: self.change | UP, ..self }
     }
 
-    /// With that hardware address.
+    /// Sets its hardware address.
     #[must_use]
     pub fn hardware_address(self, address: [u8; 6]) -> Self {
         Self { attrs: self.attrs.bytes(IFLA_ADDRESS, &address), ..self }
     }
 
-    /// A port of the bridge or bond of that index.
+    /// Makes it a port of the bridge or bond of that index.
     #[must_use]
     pub fn port_of(self, master: u32) -> Self {
         Self { attrs: self.attrs.ne32(IFLA_MASTER, master), ..self }
     }
 
-    /// In the network namespace of that descriptor, which has to stay open until the request is sent.
+    /// Puts it into the network namespace of that descriptor, which has to stay open until the request is sent.
     #[must_use]
     pub fn within(self, namespace: BorrowedFd<'_>) -> Self {
         let descriptor = namespace.as_raw_fd().cast_unsigned();
         Self { attrs: self.attrs.ne32(IFLA_NET_NS_FD, descriptor), ..self }
     }
 
-    /// In the group of that number.
+    /// Puts it into the group of that number.
     #[must_use]
     pub fn group(self, group: u32) -> Self {
         Self { attrs: self.attrs.ne32(IFLA_GROUP, group), ..self }
     }
 
-    /// With a text for people beside its name.
+    /// Sets its alias, a text for people.
     #[must_use]
     pub fn alias(self, alias: &str) -> Self {
         Self { attrs: self.attrs.text(IFLA_IFALIAS, alias), ..self }
     }
 
-    /// Of a kind (`bridge`, `ifb`), with the attributes of that kind, which may be empty.
+    /// Sets its kind (`bridge`, `ifb`), with the attributes of that kind, which may be empty.
     #[must_use]
     pub fn of_kind(self, kind: &str, own: &Attrs) -> Self {
         let mut info = Attrs::new().text(IFLA_INFO_KIND, kind);
-        // Not `is_empty`: one that was too long is to be an error.
+        // Not `is_empty`, because an attribute that was too long has to cause an error.
         if *own != Attrs::new() {
             info = info.nest(IFLA_INFO_DATA, own);
         }
         Self { attrs: self.attrs.nest(IFLA_LINKINFO, &info), ..self }
     }
 
-    /// One end of a virtual cable (`veth`). The other end is made with it.
+    /// Makes it one end of a `veth` pair. The other end is made with it.
     #[must_use]
     pub fn joined_to(self, peer: &Self) -> Self {
         let own = Attrs::new().message(VETH_INFO_PEER, &peer.header(), &peer.attrs);
         self.of_kind("veth", &own)
     }
 
-    /// With attributes (`IFLA_…`) that have no method here.
+    /// Adds attributes (`IFLA_…`) that have no method here.
     #[must_use]
     pub fn with(mut self, attrs: &Attrs) -> Self {
         self.attrs.extend(attrs);
         self
     }
 
-    /// Makes it.
+    /// Creates the link.
     ///
     /// # Errors
-    /// What the kernel said: `EEXIST` where the name is taken, `EOPNOTSUPP` where the kernel has no such kind.
+    /// The kernel's error: `EEXIST` if the name is taken, `EOPNOTSUPP` if the kernel does not have the kind.
     pub fn create(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
         ask(socket, what, (RTM_NEWLINK, NEW), &self.header(), &self.attrs)
     }
 
-    /// Changes these settings of a link that is there.
+    /// Changes these settings of an existing link.
     ///
     /// # Errors
-    /// What the kernel said: `ENODEV` where it is not there.
+    /// The kernel's error: `ENODEV` if it does not exist.
     pub fn change(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
         ask(socket, what, (RTM_NEWLINK, 0), &self.header(), &self.attrs)
     }
 
-    /// Removes it, and the other end of a cable with it. That it is not there is success.
+    /// Removes it, and the other end of a `veth` pair. Absent is success.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel refused.
     pub fn remove(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
         match ask(socket, what, (RTM_DELLINK, 0), &self.header(), &self.attrs) {
             Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
@@ -129,10 +129,10 @@ impl Link {
         }
     }
 
-    /// Looks its index up.
+    /// Returns its index.
     ///
     /// # Errors
-    /// What the kernel said: `ENODEV` where it is not there.
+    /// The kernel's error: `ENODEV` if it does not exist.
     pub fn find(&self, socket: &mut Socket, what: &str) -> Result<u32, NetlinkError> {
         let request = Request::new(what, RTM_GETLINK, 0, &self.header(), &self.attrs)?;
         let answer = socket.get(what, &request)?;
@@ -165,7 +165,7 @@ mod tests {
         let namespace = std::fs::File::open("/proc/self/ns/net").unwrap();
         let far = Link::named("eth0").hardware_address([2, 0, 0, 0, 0, 7]).within(namespace.as_fd());
         let near = Link::named("host7").port_of(3).up(true).joined_to(&far);
-        // No index; the flag for up, and a mask of that flag.
+        // No index; the flag IFF_UP, and the mask with that flag.
         let up = libc::IFF_UP.to_ne_bytes();
         assert_eq!(near.header()[..], [&[0; 8][..], &up, &up].concat());
         let attrs = near.attrs.after(&[]).unwrap();

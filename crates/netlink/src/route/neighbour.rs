@@ -19,10 +19,10 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// Adds it as a permanent entry: the kernel never asks the network who has the address.
+    /// Adds it as a permanent entry: the kernel never resolves the address by ARP or NDP.
     ///
     /// # Errors
-    /// What the kernel said: `EEXIST` where the link has an entry for the address.
+    /// The kernel's error: `EEXIST` if the link has an entry for the address.
     pub fn add(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
         let attrs =
             Attrs::new().bytes(NDA_DST, &octets(self.address)).bytes(NDA_LLADDR, &self.hardware_address);

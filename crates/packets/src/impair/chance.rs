@@ -1,11 +1,11 @@
-//! Chance as netem has it: draws that depend on the one before, and the two ways of losing packets.
+//! Random draws as in netem: correlated ones, and the two models of loss.
 //!
 //! The formulas are those of Linux' net/sched/sch_netem.c (`get_crandom`, `loss_event`, `loss_gilb_ell`), so that the
-//! shares come out as they do there: with a correlation, draws crowd around the middle, and a small share gets smaller.
+//! shares are the same: with a correlation, draws crowd around the middle, and a small share gets smaller.
 
 use super::{Chance, Loss};
 
-/// A sequence of numbers that look random and come again from the same seed (splitmix64).
+/// A pseudo-random sequence that the seed determines (splitmix64).
 #[derive(Clone, Debug)]
 pub(super) struct Dice(u64);
 
@@ -14,7 +14,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Evenly among all 32-bit numbers.
+    /// Returns a uniform 32-bit number.
     pub(super) fn draw(&mut self) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -23,7 +23,7 @@ impl Dice {
         high(mixed ^ (mixed >> 31))
     }
 
-    /// Evenly among the numbers below one.
+    /// Returns a uniform number below one.
     pub(super) fn below(&mut self, most: u32) -> u32 {
         high(u64::from(self.draw()) * u64::from(most))
     }
@@ -35,7 +35,7 @@ pub(super) fn high(number: u64) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// A share, 0 to 1, as a part of all 32-bit numbers; what is outside counts as its nearer end.
+/// Converts a share, 0 to 1, to a part of all 32-bit numbers; values outside are clamped.
 pub(super) fn part(share: f64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -46,7 +46,7 @@ pub(super) fn part(share: f64) -> u32 {
     part
 }
 
-/// Draws that depend on the one before.
+/// Correlated draws.
 #[derive(Clone, Debug)]
 pub(super) struct Correlated {
     rho: u32,
@@ -70,7 +70,7 @@ impl Correlated {
     }
 }
 
-/// Something that happens to a share.
+/// An event that happens to a share of packets.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     share: u32,
@@ -87,7 +87,7 @@ impl Event {
     }
 }
 
-/// Which packets get lost.
+/// Decides which packets are lost.
 #[derive(Clone, Debug)]
 pub(super) enum Losing {
     Never,
@@ -116,7 +116,8 @@ impl Losing {
             Self::Never => false,
             Self::Random(event) => event.happens(dice),
             Self::Bursts { bad, to_bad, to_good, in_bad, in_good } => {
-                // The state is left before the packet is judged by it, as in netem: a stay lasts one packet at least.
+                // The state changes before the packet is judged by it, as in netem: each state lasts at least one
+                // packet.
                 let (leave, loss) = if *bad { (*to_good, *in_bad) } else { (*to_bad, *in_good) };
                 *bad ^= hit(dice, leave);
                 hit(dice, loss)
@@ -170,7 +171,7 @@ mod tests {
             let both: f64 = values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
             // The standard error of a lag-1 correlation is below 1/√n; five of them.
             assert!((both / spread - rho).abs() < 5.0 / f64::from(DRAWS).sqrt(), "{rho}: {}", both / spread);
-            // The mean's own error grows with the dependence; the middle is the middle.
+            // The mean's standard error grows with the correlation.
             assert!((mean / f64::from(u32::MAX) - 0.5).abs() < 0.03, "{rho}: {mean}");
         }
     }
@@ -190,7 +191,7 @@ mod tests {
         let margin = 5.0 * (1.0_f64 - to_good).sqrt() / to_good / count.sqrt();
         assert!((mean - 1.0 / to_good).abs() < margin, "{mean} ± {margin}");
         let wanted = to_bad / (to_bad + to_good);
-        // Each burst counts as one observation, no more.
+        // Each burst counts as one observation.
         assert!((share(&lost) - wanted).abs() < 5.0 * wanted / count.sqrt(), "{}", share(&lost));
     }
 

@@ -1,9 +1,9 @@
-//! What becomes of one packet after the other: lost, doubled, damaged, late, early; when each may go.
+//! Decides the fate of each packet: lost, duplicated, corrupted, late, early; and when it may go.
 //!
-//! Pure: the time comes from outside and nothing is done to any packet. The order of the draws and their formulas are
-//! those of Linux' net/sched/sch_netem.c (`netem_enqueue`, `tabledist`), but for two things. Where netem takes the
-//! remainder of a draw, which loses the correlation with the one before, the quotient is taken; the distribution is the
-//! same. And a rate has a burst: credit that grows while nothing is sent.
+//! Pure: the caller passes the time, and no packet is touched. The order of the draws and their formulas are those of
+//! Linux' net/sched/sch_netem.c (`netem_enqueue`, `tabledist`), with two differences. Where netem takes the remainder
+//! of a draw, which loses the correlation with the one before, the quotient is taken; the distribution is the same. And
+//! a rate has a burst: credit that grows while nothing is sent.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use super::{
     table,
 };
 
-/// What becomes of one packet. Times are nanoseconds on the clock that [`Model::fate`] was told.
+/// The fate of one packet. Times are nanoseconds on the clock of [`Model::fate`]'s caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
-    /// When it goes on; never if this is none.
+    /// When it is sent; `None` if never.
     pub first: Option<u64>,
-    /// When it goes on once more.
+    /// When its duplicate is sent.
     pub second: Option<u64>,
-    /// It was to be lost. If it was to be doubled as well, one remains.
+    /// It was to be lost. If it was to be duplicated as well, one remains.
     pub lost: bool,
-    /// It was to be doubled.
+    /// It was to be duplicated.
     pub duplicated: bool,
     /// One bit of it is to be flipped.
     pub corrupt: bool,
-    /// It goes ahead of those before it.
+    /// It overtakes the packets before it.
     pub reordered: bool,
 }
 
-/// The dice of one queue, and what they remember.
+/// The random state of one queue.
 #[derive(Clone, Debug)]
 pub struct Model {
     dice: Dice,
@@ -41,15 +41,15 @@ pub struct Model {
     losing: Losing,
     doubling: Event,
     damage: Event,
-    /// Only where packets are reordered at all.
+    /// Used only if packets are reordered at all.
     overtaking: Option<Event>,
     gap: u32,
     since: u32,
-    line: Option<Line>,
+    rate: Option<Pacer>,
 }
 
 impl Model {
-    /// The same parameters and the same seed give the same fates.
+    /// Makes a model. The same parameters and the same seed give the same fates.
     #[must_use]
     pub fn new(impair: &Impair, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
@@ -66,12 +66,12 @@ impl Model {
             overtaking,
             gap: impair.reorder.gap.max(1),
             since: 0,
-            line: impair.rate.map(Line::new),
+            rate: impair.rate.map(Pacer::new),
             dice,
         }
     }
 
-    /// What becomes of the next packet, which came `now` and is so many bytes long.
+    /// Decides about the next packet, which arrived at `now` and has this length in bytes.
     pub fn fate(&mut self, now: u64, bytes: usize) -> Fate {
         let duplicated = self.doubling.happens(&mut self.dice);
         let lost = self.losing.happens(&mut self.dice);
@@ -87,7 +87,7 @@ impl Model {
         fate
     }
 
-    /// One of the bits of so many bytes: which byte, and the bit in it.
+    /// Returns a random bit of a packet of this length: the byte, and the bit in it.
     pub fn bit(&mut self, bytes: usize) -> (usize, u8) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let byte = usize::try_from(self.dice.below(bytes)).unwrap_or(0);
@@ -103,7 +103,7 @@ impl Model {
         }
         self.since = self.since.saturating_add(1);
         let due = now.saturating_add(self.delay());
-        (Some(self.line.as_mut().map_or(due, |line| line.passed(due, bytes))), false)
+        (Some(self.rate.as_mut().map_or(due, |rate| rate.passed(due, bytes))), false)
     }
 
     fn delay(&mut self) -> u64 {
@@ -116,17 +116,17 @@ impl Model {
                 Some(table) => scattered(draw, self.sigma, table),
             })
         };
-        // What would have to go before it came goes at once, as in netem.
+        // A packet that would have to leave before it arrived leaves at once, as in netem.
         u64::try_from(delay).unwrap_or(0)
     }
 }
 
-/// No delay of years can be meant.
+/// Maximum delay: no delay of years can be meant.
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX).min(i64::MAX >> 16)
 }
 
-/// Evenly within ± sigma.
+/// Returns a uniform deviation within ± sigma.
 fn within(draw: u64, sigma: i64) -> i64 {
     let share = (u128::from(draw) * u128::from(sigma.unsigned_abs()) * 2) >> 32;
     i64::try_from(share).unwrap_or(i64::MAX) - sigma
@@ -141,24 +141,24 @@ fn scattered(draw: u64, sigma: i64, table: &[i16]) -> i64 {
     (small + rounding) / table::SCALE + (sigma / table::SCALE) * entry
 }
 
-/// A line that carries so many bits a second, one packet after the other.
+/// A link that carries this many bits per second, one packet after the other.
 #[derive(Clone, Debug)]
-struct Line {
+struct Pacer {
     bits: u64,
-    /// How far it may lag behind: the time that a burst takes.
+    /// The maximum lag: the time that a burst takes.
     credit: u64,
     free: u64,
     last: u64,
 }
 
-impl Line {
+impl Pacer {
     fn new(rate: Rate) -> Self {
         let bits = rate.bits.max(1);
         let burst = usize::try_from(rate.burst).unwrap_or(usize::MAX);
         Self { bits, credit: carried(burst, bits), free: 0, last: 0 }
     }
 
-    /// When a packet has passed that reaches the line at some time.
+    /// Returns when a packet has passed that reaches the link at this time.
     fn passed(&mut self, reached: u64, bytes: usize) -> u64 {
         let from = self.free.max(reached.saturating_sub(self.credit));
         self.free = from.saturating_add(carried(bytes, self.bits));
@@ -167,7 +167,7 @@ impl Line {
     }
 }
 
-/// How long a line is busy with so many bytes, in nanoseconds.
+/// Returns the time that the link needs for this many bytes, in nanoseconds.
 fn carried(bytes: usize, bits: u64) -> u64 {
     let bytes = u128::try_from(bytes).unwrap_or(u128::MAX >> 64);
     u64::try_from(bytes * 8 * 1_000_000_000 / u128::from(bits)).unwrap_or(u64::MAX)

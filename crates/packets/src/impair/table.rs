@@ -1,6 +1,6 @@
-//! How delays scatter: netem's tables, each the inverse of a cumulative distribution in equal steps, made here by the
-//! definitions that iproute2's generators state (a Pareto distribution of exponent 3; a quarter normal and three
-//! quarters Pareto).
+//! The tables of netem's distributions of delays. Each is the inverse of a cumulative distribution in equal steps,
+//! computed by the definitions of iproute2's generators (a Pareto distribution of exponent 3; a quarter normal and
+//! three quarters Pareto).
 
 use std::{f64::consts::TAU, sync::LazyLock};
 
@@ -21,7 +21,7 @@ static PARETO_NORMAL: LazyLock<Table> = LazyLock::new(|| {
     table(&mixed)
 });
 
-/// The table of a distribution; an even one needs none.
+/// Returns the table of a distribution; a uniform one needs none.
 pub(super) fn of(distribution: Distribution) -> Option<&'static [i16]> {
     match distribution {
         Distribution::Uniform => None,
@@ -31,7 +31,7 @@ pub(super) fn of(distribution: Distribution) -> Option<&'static [i16]> {
     }
 }
 
-/// In sigmas to table entries, which have 16 bits.
+/// Converts values in sigmas to table entries of 16 bits.
 fn table(sigmas: &[f64]) -> Table {
     #[expect(clippy::cast_possible_truncation, reason = "the tables saturate, as netem's do")]
     sigmas.iter().map(|sigma| (sigma * 8192.0).round() as i16).collect()
@@ -41,14 +41,14 @@ fn step(position: usize) -> f64 {
     f64::from(u32::try_from(position).unwrap_or(u32::MAX))
 }
 
-/// The normal distribution's quantiles, by adding up its density from far below.
+/// Returns the normal distribution's quantiles, by summing up its density from far below.
 fn quantiles() -> Vec<f64> {
     const WIDTH: f64 = 0.0002;
     let size = step(SIZE);
     let mut quantiles = Vec::with_capacity(SIZE);
     let (mut x, mut below) = (-8.0_f64, 0.0);
     while quantiles.len() < SIZE {
-        // iproute2 counts in steps of a quarter entry; half of one is its first.
+        // iproute2 counts in steps of a quarter entry, and starts with half of one.
         let wanted = (step(quantiles.len()) + 0.125) / size;
         while below < wanted && x < 8.0 {
             let middle = x + WIDTH / 2.0;
@@ -60,12 +60,12 @@ fn quantiles() -> Vec<f64> {
     quantiles
 }
 
-/// The Pareto distribution's quantiles, moved so that its mean is none.
+/// Returns the Pareto distribution's quantiles, shifted so that its mean is zero.
 fn pareto() -> Vec<f64> {
     const EXPONENT: f64 = 3.0;
     const MEAN: f64 = 1.5;
     let size = step(SIZE);
-    // The table ends where 16 bits do, also within the mixture.
+    // The table ends at the limit of 16 bits, also within the mixture.
     let most = f64::from(i16::MAX) / 8192.0;
     (0..SIZE)
         .map(|position| {

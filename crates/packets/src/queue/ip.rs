@@ -1,14 +1,14 @@
-//! As much about IP packets as sending them again wants: where their headers end, where they go, and the checksum that a
-//! network card would have computed.
+//! The parts of IP packets that reinjection needs: the ends of headers, the addresses, and the checksum that a network
+//! card would have computed.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// TCP's number, as IP headers have it. TCP and UDP have ports, and a checksum over both.
+/// The protocol number of TCP. TCP and UDP have ports, and a checksum over both.
 pub const TCP: u8 = 6;
-/// UDP's number.
+/// The protocol number of UDP.
 pub const UDP: u8 = 17;
 
-/// From and to whom a packet goes.
+/// The source and destination of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ends {
     V4(Ipv4Addr, Ipv4Addr),
@@ -19,7 +19,7 @@ fn octets<const N: usize>(packet: &[u8], at: usize) -> Option<[u8; N]> {
     packet.get(at..)?.first_chunk().copied()
 }
 
-/// `None` where it is no whole IP packet.
+/// Returns the addresses; `None` if it is not a complete IP packet.
 pub(super) fn ends(packet: &[u8]) -> Option<Ends> {
     let address4 = |at| octets::<4>(packet, at).map(Ipv4Addr::from);
     let address6 = |at| octets::<16>(packet, at).map(Ipv6Addr::from);
@@ -30,7 +30,7 @@ pub(super) fn ends(packet: &[u8]) -> Option<Ends> {
     }
 }
 
-/// Where the transport begins, and which it is; of a later fragment it is none that could be summed.
+/// Returns the offset and protocol of the transport header; a later fragment has no protocol with a checksum.
 #[must_use]
 pub fn transport(packet: &[u8]) -> Option<(usize, u8)> {
     match packet.first()? >> 4 {
@@ -72,7 +72,7 @@ fn folded(mut sum: u64) -> [u8; 2] {
     [high, low]
 }
 
-/// Makes the IP header tell the length that the packet has; `None` where it is none, or one piece of several.
+/// Sets the length in the IP header; `None` if it has none, or is a fragment.
 pub fn fit(packet: &mut [u8]) -> Option<()> {
     let length = u16::try_from(packet.len()).ok()?;
     match packet.first()? >> 4 {
@@ -93,7 +93,7 @@ pub fn fit(packet: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Computes the checksum of TCP or UDP; `false` where the packet has neither, and is as it was.
+/// Computes the checksum of TCP or UDP; `false` if the packet has neither, and is unchanged.
 pub fn sum(packet: &mut [u8]) -> bool {
     let (Some(ends), Some((at, protocol))) = (ends(packet), transport(packet)) else {
         return false;
@@ -117,7 +117,7 @@ pub fn sum(packet: &mut [u8]) -> bool {
     };
     let mut new = folded(add(pseudo, body));
     if protocol == UDP && new == [0, 0] {
-        // None at all would mean that nobody computed one.
+        // A checksum of 0 would mean that there is none.
         new = [0xff, 0xff];
     }
     packet[field..field + 2].copy_from_slice(&new);
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A packet with random contents whose headers say what they must.
+    /// Makes a packet with random contents and correct headers.
     fn packet(v6: bool, protocol: u8, mut bytes: Vec<u8>) -> Vec<u8> {
         if v6 {
             (bytes[0], bytes[6]) = (0x60, protocol);

@@ -1,4 +1,4 @@
-//! The messages of nfnetlink_queue: what it is told, what it hands over, and verdicts. Encodes and reads only.
+//! The messages of nfnetlink_queue: configuration, packets, and verdicts. Encodes and parses only.
 
 use firedrill_netlink::{Attrs, Request, attributes, flag};
 
@@ -10,21 +10,21 @@ const VERDICT_BATCH: u8 = 3;
 
 const BIND: u8 = 1;
 const UNBIND: u8 = 2;
-/// Packets come whole. Their attribute cannot be longer than this.
+/// Maximum length of a packet. Packets are copied completely, and their attribute cannot be longer.
 const WHOLE: u32 = 65_531;
 const COPY_PACKET: u8 = 2;
-/// Packets pass that meet a full queue.
+/// The flag by which packets pass that meet a full queue.
 const PASS_WHEN_FULL: u32 = 1;
-/// Frames that are to be segmented later come unsegmented.
+/// The flag by which frames come unsegmented that are to be segmented later.
 const UNSEGMENTED: u32 = 4;
 
 const VERDICT_HEADER: u16 = 2;
 const PAYLOAD: u16 = 10;
 
-/// The packet is sent by this host.
+/// The hook of packets that this host sends.
 pub(super) const LOCAL_OUT: u8 = 3;
 
-/// What is to become of a packet.
+/// A verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Verdict {
@@ -32,22 +32,22 @@ pub(super) enum Verdict {
     Accept = 1,
 }
 
-/// A packet that was handed over.
+/// A queued packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
-    /// What verdicts call it; later ones have greater numbers, up to a turn-over.
+    /// Its id for verdicts; later packets have greater ids, up to an overflow.
     pub(super) id: u32,
-    /// The hook that it is at.
+    /// Its hook.
     pub(super) hook: u8,
     /// Its mark.
     pub(super) mark: u32,
-    /// The index of the interface that it leaves by; 0 where none is known.
+    /// The index of its output interface; 0 if there is none.
     pub(super) out: u32,
-    /// A checksum of its transport is still to be computed.
+    /// Whether its transport checksum has yet to be computed.
     pub(super) unsummed: bool,
-    /// It is still to be segmented.
+    /// Whether it has yet to be segmented.
     pub(super) unsegmented: bool,
-    /// From the IP header on.
+    /// Its bytes from the IP header on.
     pub(super) bytes: &'a [u8],
 }
 
@@ -55,14 +55,14 @@ const fn kind(message: u8) -> u16 {
     u16::from_be_bytes([SUBSYSTEM, message])
 }
 
-/// What follows netlink's own header: any family, version 0, the queue's number.
+/// Returns the header after netlink's own: any family, version 0, the queue's number.
 fn header(number: u16) -> [u8; 4] {
     let [high, low] = number.to_be_bytes();
     [0, 0, high, low]
 }
 
 fn config(number: u16, attrs: &Attrs) -> Request {
-    // All of these are short.
+    // All of these attributes are short.
     let body = attrs.after(&header(number)).unwrap_or_default();
     Request { kind: kind(CONFIG), flags: flag(libc::NLM_F_ACK), body }
 }
@@ -71,7 +71,7 @@ fn segmentation(unsegmented: bool) -> Attrs {
     Attrs::new().be32(4, UNSEGMENTED).be32(5, if unsegmented { UNSEGMENTED } else { 0 })
 }
 
-/// Makes a queue that holds so many packets, all in one message: no packet meets a queue half made.
+/// Encodes the creation of a queue for this many packets in one message, so that no packet meets a half-made queue.
 pub(super) fn bind(number: u16, most: u32, unsegmented: bool) -> Request {
     let [a, b, c, d] = WHOLE.to_be_bytes();
     let mut attrs =
@@ -80,24 +80,24 @@ pub(super) fn bind(number: u16, most: u32, unsegmented: bool) -> Request {
     config(number, &attrs)
 }
 
-/// Lets frames come segmented from now on.
+/// Encodes that frames come segmented from now on.
 pub(super) fn segment(number: u16) -> Request {
     config(number, &segmentation(false))
 }
 
-/// Lets packets pass from now on as if there were no queue; those that are held stay so. Two messages: of one the kernel
-/// would make the queue full before it lets packets pass a full one, and drop what comes in between.
+/// Encodes that packets pass from now on as if there were no queue; those that are held stay so. Two messages: with
+/// one, the kernel would make the queue full before it lets packets pass a full one, and drop packets in between.
 pub(super) fn pass_by(number: u16) -> [Request; 2] {
     let when_full = Attrs::new().be32(4, PASS_WHEN_FULL).be32(5, PASS_WHEN_FULL);
     [when_full, Attrs::new().be32(3, 0)].map(|attrs| config(number, &attrs))
 }
 
-/// Gives a queue up; what it holds is dropped.
+/// Encodes the end of a queue; packets that it holds are dropped.
 pub(super) fn unbind(number: u16) -> Request {
     config(number, &Attrs::new().bytes(1, &[UNBIND, 0, 0, 0]))
 }
 
-/// Reads a message; `None` where it is not a packet.
+/// Parses a message; `None` if it is not a packet.
 pub(super) fn packet(message: u16, body: &[u8]) -> Option<Packet<'_>> {
     if message != kind(PACKET) {
         return None;
@@ -125,13 +125,13 @@ pub(super) fn packet(message: u16, body: &[u8]) -> Option<Packet<'_>> {
     seen.then_some(packet)
 }
 
-/// What the kernel said to a message of ours: its number, and 0 or an error's number.
+/// Parses the kernel's answer to a message of ours: its number, and 0 or an errno.
 pub(super) fn answer(message: u16, body: &[u8]) -> Option<i32> {
     (libc::c_int::from(message) == libc::NLMSG_ERROR)
         .then(|| body.first_chunk().map_or(libc::EIO, |code| i32::from_ne_bytes(*code).saturating_neg()))
 }
 
-/// Messages that say what becomes of packets, many in one datagram.
+/// Verdicts, many in one datagram.
 #[derive(Debug)]
 pub(super) struct Verdicts {
     number: u16,
@@ -157,7 +157,7 @@ impl Verdicts {
         self.bytes.extend((verdict as u32).to_be_bytes());
         self.bytes.extend(id.to_be_bytes());
         if !payload.is_empty() {
-            // What came in an attribute fits into one.
+            // The bytes came in an attribute, so they fit into one.
             self.bytes.extend(u16::try_from(4 + payload.len()).unwrap_or(u16::MAX).to_ne_bytes());
             self.bytes.extend(PAYLOAD.to_ne_bytes());
             self.bytes.extend(payload);
@@ -165,17 +165,17 @@ impl Verdicts {
         }
     }
 
-    /// About one packet.
+    /// Adds a verdict on one packet.
     pub(super) fn one(&mut self, verdict: Verdict, id: u32) {
         self.say(VERDICT, verdict, id, &[]);
     }
 
-    /// About one packet that goes on with other bytes.
+    /// Adds a verdict on one packet that continues with other bytes.
     pub(super) fn changed(&mut self, id: u32, bytes: &[u8]) {
         self.say(VERDICT, Verdict::Accept, id, bytes);
     }
 
-    /// All that are held up to one, that one included, go on.
+    /// Adds a verdict by which all held packets up to this one, inclusively, continue.
     pub(super) fn up_to(&mut self, id: u32) {
         self.say(VERDICT_BATCH, Verdict::Accept, id, &[]);
     }
@@ -189,8 +189,8 @@ impl Verdicts {
     }
 }
 
-/// How many packets a queue could not take: it was full, or nobody received them in time. From the text of
-/// `/proc/net/netfilter/nfnetlink_queue`.
+/// Returns the number of packets that a queue could not take, because it was full or they were not received in time.
+/// Parses `/proc/net/netfilter/nfnetlink_queue`.
 pub(super) fn dropped(text: &str, number: u16) -> u64 {
     let line = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     line.filter(|fields| fields.first().and_then(|field| field.parse().ok()) == Some(number))

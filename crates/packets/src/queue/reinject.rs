@@ -1,8 +1,9 @@
-//! Sending packets again that this host sent and that were held here: by raw sockets, which leave every byte as it is but
-//! an IPv4 header's own checksum.
+//! Reinjects packets that this host sent and that were held here, by raw sockets. They change no byte but an IPv4
+//! header's own checksum.
 //!
-//! The mark, the interface and the addresses decide the route as they did before. What a raw socket cannot say is lost:
-//! the user and the cgroup that sent it. Never fragments: a packet beyond the interface's MTU is not for here.
+//! The mark, the interface and the addresses decide the route as they did before. A raw socket cannot set the user and
+//! the cgroup of the sender, so these are lost. Never fragments: a packet beyond the interface's MTU is held in the
+//! kernel.
 
 use std::{
     collections::HashMap,
@@ -21,14 +22,14 @@ use super::{
     socket::MANY,
 };
 
-/// What may wait in the sockets for the interfaces to take it.
+/// The send buffer of a socket, in bytes, for packets that wait for an interface.
 const ROOM: usize = 8 << 20;
-/// Loopback has this index in every network namespace. Its packets find their way without being told.
+/// Loopback has this index in every network namespace. Its packets need no output interface.
 const LOOPBACK: u32 = 1;
-/// How long an interface's MTU is believed, in nanoseconds.
+/// The time for which an interface's MTU is cached, in nanoseconds.
 const BELIEVED: u64 = 1_000_000_000;
 
-/// A packet to be sent again.
+/// A packet to be reinjected.
 #[derive(Debug)]
 pub(super) struct Copy {
     pub(super) bytes: Vec<u8>,
@@ -36,13 +37,13 @@ pub(super) struct Copy {
     pub(super) out: u32,
 }
 
-/// How sending went.
+/// The result of sending.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     pub(super) passed: u64,
-    /// The sockets or the interface were full.
+    /// Not sent, because the sockets or the interface were full.
     pub(super) full: u64,
-    /// Anything else, and what.
+    /// Not sent, because of another error.
     pub(super) failed: u64,
     pub(super) error: Option<io::Error>,
 }
@@ -51,13 +52,13 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Reinjector {
     v4: OwnedFd,
-    /// A host may have no IPv6; then there are no such packets.
+    /// `None` on a host without IPv6, which has no such packets.
     v6: Option<OwnedFd>,
     mtus: HashMap<u32, (u64, usize)>,
 }
 
 fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
-    // Of this protocol: packets are sent with their own IP headers, and none is received.
+    // The protocol IPPROTO_RAW: packets are sent with their own IP headers, and none is received.
     // SAFETY: makes a descriptor that nothing else owns.
     let made = unsafe {
         libc::socket(family as libc::c_int, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW)
@@ -70,17 +71,17 @@ fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
     setsockopt(&made, sockopt::Priority, &tag)?;
     setsockopt(&made, sockopt::Broadcast, &true)?;
     if setsockopt(&made, sockopt::SndBufForce, &ROOM).is_err() {
-        // Not privileged in the first namespace: up to the machine's limit.
+        // Without privilege in the first namespace, up to the machine's limit.
         setsockopt(&made, sockopt::SndBuf, &ROOM)?;
     }
     Ok(made)
 }
 
-/// Runs something with files and sockets made as another user's. Only this thread's are, and only meanwhile.
+/// Runs a closure with this thread's files and sockets owned by another user.
 fn as_user<T>(user: u32, what: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let wanted = Uid::from_raw(user);
     let before = setfsuid(wanted);
-    // It says what was, and not whether it went well; asked for what cannot be, it changes nothing.
+    // setfsuid returns the old value and not whether it succeeded; an invalid value changes nothing.
     let now = setfsuid(Uid::from_raw(u32::MAX));
     let done = if now == wanted {
         what()
@@ -94,7 +95,7 @@ fn as_user<T>(user: u32, what: impl FnOnce() -> io::Result<T>) -> io::Result<T> 
 }
 
 impl Reinjector {
-    /// Opens the sockets, as another user's where one is given.
+    /// Opens the sockets, as another user if one is given.
     pub(super) fn open_as(user: Option<u32>, tag: u32) -> io::Result<Self> {
         match user {
             None => Self::open(tag),
@@ -110,7 +111,7 @@ impl Reinjector {
             Ok(made) => {
                 let on: libc::c_int = 1;
                 let length = libc::socklen_t::try_from(mem::size_of_val(&on)).map_err(io::Error::other)?;
-                // The source is said with each packet; it need not be an address of this host.
+                // Each packet has its own source, which need not be an address of this host.
                 // SAFETY: the value is an integer of that length, which outlives the call.
                 let set = unsafe {
                     libc::setsockopt(
@@ -132,12 +133,12 @@ impl Reinjector {
         Ok(Self { v4, v6, mtus: HashMap::new() })
     }
 
-    /// Whether a packet of so many bytes can be sent again through an interface.
+    /// Whether a packet of this length can be reinjected through an interface.
     pub(super) fn fits(&mut self, now: u64, out: u32, bytes: usize) -> bool {
         let mtu = match self.mtus.get(&out) {
             Some((asked, mtu)) if now.saturating_sub(*asked) < BELIEVED => *mtu,
             _ => {
-                // An interface that is gone carries nothing.
+                // An interface that is gone carries no packets.
                 let mtu = mtu(&self.v4, out).unwrap_or(0);
                 if self.mtus.len() > 1_000 {
                     self.mtus.clear();
@@ -149,7 +150,7 @@ impl Reinjector {
         bytes <= mtu
     }
 
-    /// Sends packets, as many as can be sent.
+    /// Sends packets, as many as possible.
     pub(super) fn send(&self, copies: &[Copy]) -> Sent {
         let mut sent = Sent::default();
         for some in copies.chunk_by(|a, b| a.bytes.first().map(|b| b >> 4) == b.bytes.first().map(|b| b >> 4))
@@ -223,7 +224,7 @@ impl Reinjector {
     }
 }
 
-/// Where a packet goes, and the control messages that tell its route.
+/// Returns the destination of a packet, and the control messages for its route.
 fn address(copy: &Copy) -> Option<(SockaddrStorage, Vec<u8>)> {
     let mut control = Vec::new();
     if copy.mark != 0 {
@@ -261,7 +262,7 @@ fn say(control: &mut Vec<u8>, level: libc::c_int, kind: libc::c_int, value: &[u8
     control.resize(end, 0);
 }
 
-/// The MTU of the interface of an index, in the namespace of a socket.
+/// Returns the MTU of the interface of an index, in the namespace of a socket.
 fn mtu(socket: &OwnedFd, index: u32) -> Option<usize> {
     // SAFETY: a structure of integers, for which zero is a value.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
@@ -272,6 +273,6 @@ fn mtu(socket: &OwnedFd, index: u32) -> Option<usize> {
             return None;
         }
     }
-    // SAFETY: that is the member which the second of them wrote.
+    // SAFETY: the second call has written this member.
     usize::try_from(unsafe { request.ifr_ifru.ifru_mtu }).ok()
 }

@@ -1,8 +1,9 @@
-//! The loop of one queue: receive, decide, hold, let go in time. One thread, which waits for nothing else.
+//! The loop of one queue: receives, decides, holds, and releases packets in time. One thread, which waits for nothing
+//! else.
 //!
-//! What this host sends is never held in the kernel, where it would stay charged to its sender's socket and stop TCP: it
-//! is copied, dropped and sent again. What comes in or passes through is held there, and let go by a verdict. So is what
-//! this host sends beyond an interface's MTU, which the kernel is yet to cut.
+//! Packets that this host sends are never held in the kernel, where they would stay charged to their sender's socket
+//! and stall TCP: they are copied, dropped and reinjected. Incoming and forwarded packets are held there, and released
+//! by a verdict. So are packets that this host sends beyond an interface's MTU, which the kernel has yet to fragment.
 
 use std::{
     io,
@@ -23,23 +24,23 @@ use super::{
 };
 use crate::impair::Model;
 
-/// What a held packet costs beyond its bytes, here or in the kernel.
+/// The cost of a held packet beyond its bytes, here or in the kernel, in bytes.
 pub(super) const OVERHEAD: usize = 1024;
-/// No more is said to the kernel at once.
+/// Maximum size of one datagram to the kernel, in bytes.
 const VERDICTS: usize = 32 << 10;
-/// Packets that come within so many nanoseconds of each other, some 20,000 a second, are many: waking up for each would
-/// cost more than the work on it.
+/// Packets with an interval below this, in nanoseconds (some 20,000 per second), are many: waking up for each would
+/// cost more than treating it.
 const CLOSE: u64 = 50_000;
-/// So many nanoseconds may pass between two wakings then; on average a packet is half of that late.
+/// Maximum time between two wakings then, in nanoseconds; on average a packet is late by half of that.
 const NAP: u64 = 25_000;
 /// The loop's niceness.
 const URGENT: i32 = -15;
-/// How long is waited after an error that may come again at once.
+/// The pause after an error that may recur at once.
 const BREATH: Duration = Duration::from_millis(5);
-/// How long packets may still come while a queue ends.
+/// Maximum time for which packets may still come while a queue ends.
 const ENDING: Duration = Duration::from_millis(200);
 
-/// A packet that is held.
+/// A held packet.
 struct Held {
     came: u64,
     length: usize,
@@ -47,11 +48,11 @@ struct Held {
 }
 
 enum Way {
-    /// By a verdict about the packet of this number.
+    /// By a verdict on the packet of this id.
     Accept(u32),
     /// By a verdict, with other bytes.
     Changed(u32, Vec<u8>),
-    /// Sent again.
+    /// By reinjection.
     Reinject(Copy),
 }
 
@@ -70,7 +71,7 @@ pub(super) struct Serve {
     pub(super) state: State,
 }
 
-/// What the loop remembers.
+/// The state of the loop.
 pub(super) struct State {
     began: Instant,
     waiting: Waiting<Held>,
@@ -102,12 +103,12 @@ impl State {
 }
 
 impl Serve {
-    /// Serves. `early` are datagrams that came before.
+    /// Runs the loop. `early` are datagrams that came before.
     pub(super) fn run(mut self, early: &[Vec<u8>]) {
         if let Err(error) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
             self.failed("ask for exact timers", &error.into(), 0);
         }
-        // A busy host is not to add to the delay. Without the right to it this thread takes its turn like any other.
+        // A busy host must not add to the delay. Without the permission this thread is scheduled like any other.
         let _ = rustix::process::setpriority_process(None, URGENT);
         let mut inbox = Inbox::new();
         let now = self.state.now();
@@ -138,7 +139,7 @@ impl Serve {
         self.finish(&mut inbox);
     }
 
-    /// Waits until something comes, or a time; where many come, a moment without looking.
+    /// Waits for a datagram or until a time; if packets are many, sleeps for a moment without polling.
     fn wait(&mut self, until: u64, many: bool) {
         let now = self.state.now();
         let until = if many { now.saturating_add(NAP) } else { until };
@@ -159,7 +160,7 @@ impl Serve {
         }
     }
 
-    /// Receives what is there, and decides about it; how many datagrams there were.
+    /// Receives the waiting datagrams, and decides about the packets; returns the number of datagrams.
     fn receive(&mut self, inbox: &mut Inbox, impaired: bool) -> usize {
         match self.socket.receive(inbox) {
             Ok(0) => 0,
@@ -199,11 +200,11 @@ impl Serve {
         }
     }
 
-    /// Decides about a packet; `falsified` are the bytes that it goes on with in place of its own.
+    /// Decides about a packet; `falsified` are the bytes with which it continues instead of its own.
     fn packet(&mut self, now: u64, packet: &Packet<'_>, falsified: Option<Vec<u8>>) {
         let leaving = packet.hook == LOCAL_OUT;
         if leaving && self.unsegmented {
-            // Frames cannot be sent again; from now on they come in pieces that can.
+            // Frames cannot be reinjected; from now on they come segmented.
             self.unsegmented = false;
             if let Err(error) = self.socket.tell(&message::segment(self.number)) {
                 self.failed("have frames segmented", &error, 1);
@@ -247,8 +248,8 @@ impl Serve {
         self.state.waiting.push(due, Held { came: now, length, way });
     }
 
-    /// The packet with one bit flipped behind its IP header: with a header that makes no sense it would not get far enough
-    /// to do damage. Checksums are left as they are, so that it is for the receiver to notice.
+    /// Flips one bit behind the IP header of a packet: with an invalid header it would be dropped too early to do
+    /// damage. Checksums are not updated, so that the receiver can notice.
     fn damaged(&mut self, packet: &Packet<'_>) -> Option<Vec<u8>> {
         let (at, _) = ip::transport(packet.bytes)?;
         let behind = packet.bytes.len().checked_sub(at).filter(|behind| *behind > 0)?;
@@ -269,7 +270,7 @@ impl Serve {
         self.state.waiting.push(due, Held { came: now, length, way });
     }
 
-    /// Whether there is room for a packet, which is then taken.
+    /// Reserves room for a packet; false if there is none.
     fn room(&mut self, length: usize) -> bool {
         let wanted = self.state.used.saturating_add(length + OVERHEAD);
         let fits = wanted <= self.memory;
@@ -281,7 +282,7 @@ impl Serve {
         fits
     }
 
-    /// Lets a packet go on at once.
+    /// Passes a packet at once.
     fn pass(&mut self, packet: &Packet<'_>, changed: Option<&[u8]>) {
         self.state.counts.passed += 1;
         match changed {
@@ -290,10 +291,11 @@ impl Serve {
         }
     }
 
-    /// Lets go what is due.
+    /// Releases the packets that are due.
     fn release(&mut self, now: u64) {
         let state = &mut self.state;
-        // What is held by verdicts was numbered as it came: where all goes in that order, one verdict does for many.
+        // Packets that are held for verdicts have ids in the order of arrival: if all are released in that order, one
+        // verdict is enough for many.
         let in_order = state.waiting.in_order();
         let went = state.now();
         let mut last = None;
@@ -311,7 +313,7 @@ impl Serve {
                 }
                 Way::Changed(id, bytes) => {
                     state.counts.passed += 1;
-                    // Those before it go before it, and not with it: it would go unchanged.
+                    // The ones before it go first and not with it, because they would go unchanged.
                     last.take().into_iter().for_each(|id| state.verdicts.up_to(id));
                     state.verdicts.changed(id, &bytes);
                 }
@@ -321,7 +323,7 @@ impl Serve {
         last.into_iter().for_each(|id| state.verdicts.up_to(id));
     }
 
-    /// Says and sends what was decided, and lets it be seen.
+    /// Sends the verdicts and packets, and publishes the counts.
     fn flush(&mut self) {
         self.say();
         if !self.state.copies.is_empty() {
@@ -349,7 +351,7 @@ impl Serve {
         self.state.verdicts.clear();
     }
 
-    /// Counts what went wrong; the first is told.
+    /// Counts errors; the first one is logged.
     fn failed(&mut self, what: &str, error: &io::Error, packets: u64) {
         self.state.counts.failed += packets;
         if !self.state.told {
@@ -361,8 +363,8 @@ impl Serve {
         }
     }
 
-    /// Lets all go that is held, and what still comes, and gives the queue up. Nothing new comes in between, or giving up
-    /// would drop it.
+    /// Releases all held packets, and those that still come, and ends the queue. No new packet may come in between,
+    /// because ending drops it.
     fn finish(&mut self, inbox: &mut Inbox) {
         for request in message::pass_by(self.number) {
             if let Err(error) = self.socket.tell(&request) {
@@ -382,7 +384,7 @@ impl Serve {
     }
 }
 
-/// A packet's bytes with its checksum computed; `None` where it has one that cannot be.
+/// Returns a packet's bytes with its checksum computed; `None` if that is impossible.
 fn whole(packet: &Packet<'_>) -> Option<Vec<u8>> {
     let mut bytes = packet.bytes.to_vec();
     (!packet.unsummed || ip::sum(&mut bytes)).then_some(bytes)

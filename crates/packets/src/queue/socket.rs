@@ -1,4 +1,4 @@
-//! The netlink socket of one queue: made with the queue, many messages received by one call, verdicts sent.
+//! The netlink socket of one queue: made with the queue, receives many messages by one call, sends verdicts.
 //!
 //! Never waits for anything: the loop does that.
 
@@ -13,11 +13,11 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::message;
 
-/// So many messages come by one call.
+/// Maximum number of messages that one call receives.
 pub(super) const MANY: usize = 64;
-/// A packet of 64 KiB and what is said about it.
+/// The size of a packet of 64 KiB with its attributes.
 const LONGEST: usize = 66_560;
-/// What may wait to be received: the kernel takes bursts, or this thread being kept from running for a moment.
+/// The receive buffer: for bursts, or while this thread is kept from running.
 const ROOM: usize = 16 << 20;
 
 /// A queue's socket. Closing it ends the queue.
@@ -27,7 +27,7 @@ pub(super) struct Socket {
     seq: u32,
 }
 
-/// Where datagrams are received.
+/// The buffers for datagrams.
 pub(super) struct Inbox {
     bytes: Vec<u8>,
     lengths: Vec<usize>,
@@ -38,7 +38,7 @@ impl Inbox {
         Self { bytes: vec![0; MANY * LONGEST], lengths: Vec::new() }
     }
 
-    /// What the last receiving brought.
+    /// The results of the last receiving.
     pub(super) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
         let whole = self.bytes.chunks(LONGEST).zip(&self.lengths);
         whole.map(|(bytes, length)| bytes.get(..*length).unwrap_or_default())
@@ -46,7 +46,7 @@ impl Inbox {
 }
 
 impl Socket {
-    /// Makes the queue. Packets that came at once, before the kernel's answer was read, are left in `early`.
+    /// Makes the queue. Packets that came before the kernel's answer was read are left in `early`.
     pub(super) fn bind(
         number: u16,
         most: u32,
@@ -57,13 +57,13 @@ impl Socket {
         raw.bind_auto()?;
         raw.set_no_enobufs(true)?;
         if setsockopt(&raw.as_fd(), sockopt::RcvBufForce, &ROOM).is_err() {
-            // Not privileged in the first namespace: up to the machine's limit.
+            // Without privilege in the first namespace, up to the machine's limit.
             setsockopt(&raw.as_fd(), sockopt::RcvBuf, &ROOM)?;
         }
         let mut socket = Self { raw, seq: 0 };
         socket.tell(&message::bind(number, most, unsegmented))?;
         let mut inbox = Inbox::new();
-        // The kernel has answered before a send returns.
+        // The kernel has answered when a send returns.
         while socket.receive(&mut inbox)? > 0 {
             for datagram in inbox.datagrams() {
                 for part in messages(datagram) {
@@ -78,7 +78,7 @@ impl Socket {
         Err(io::Error::other("the kernel did not answer"))
     }
 
-    /// Sends a request, whose answer comes among the packets.
+    /// Sends a request; its answer comes among the packets.
     pub(super) fn tell(&mut self, request: &Request) -> io::Result<()> {
         self.seq = self.seq.wrapping_add(1);
         self.send(&encode(request, self.seq))
@@ -93,7 +93,7 @@ impl Socket {
         }
     }
 
-    /// Receives what is there, at most [`MANY`] datagrams; how many.
+    /// Receives at most [`MANY`] waiting datagrams; returns their number.
     pub(super) fn receive(&self, inbox: &mut Inbox) -> io::Result<usize> {
         inbox.lengths.clear();
         // SAFETY: both are structures of integers and pointers, for which zero is a value.

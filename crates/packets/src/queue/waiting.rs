@@ -1,17 +1,17 @@
-//! What waits for its time, soonest first; what is due at once goes in the order in which it came.
+//! Items that wait for a time, the soonest first; items of the same time leave in the order of arrival.
 //!
-//! Most packets become due in the order in which they come: these wait in a line, which costs next to nothing. Only those
-//! that are due before others that came earlier are sorted.
+//! Most packets become due in the order of arrival: they wait in a FIFO, which is cheap. Only those that are due before
+//! earlier ones are sorted.
 
 use std::{
     cmp::{Ordering, Reverse},
     collections::{BinaryHeap, VecDeque},
 };
 
-/// Something that waits.
+/// Items that wait, each for its time.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
-    line: VecDeque<Item<T>>,
+    fifo: VecDeque<Item<T>>,
     sorted: BinaryHeap<Reverse<Item<T>>>,
     next: u64,
 }
@@ -51,14 +51,14 @@ impl<T> Ord for Item<T> {
 
 impl<T> Waiting<T> {
     pub(super) fn new() -> Self {
-        Self { line: VecDeque::new(), sorted: BinaryHeap::new(), next: 0 }
+        Self { fifo: VecDeque::new(), sorted: BinaryHeap::new(), next: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.line.len() + self.sorted.len()
+        self.fifo.len() + self.sorted.len()
     }
 
-    /// Whether everything became due in the order in which it came, so that what is due is all that came up to it.
+    /// Whether everything became due in the order of arrival, so that the due items are all those up to the last one.
     pub(super) fn in_order(&self) -> bool {
         self.sorted.is_empty()
     }
@@ -66,33 +66,33 @@ impl<T> Waiting<T> {
     pub(super) fn push(&mut self, due: u64, what: T) {
         let item = Item { due, order: self.next, what };
         self.next += 1;
-        if self.line.back().is_none_or(|last| last.due <= due) {
-            self.line.push_back(item);
+        if self.fifo.back().is_none_or(|last| last.due <= due) {
+            self.fifo.push_back(item);
         } else {
             self.sorted.push(Reverse(item));
         }
     }
 
-    /// When the next one is due.
+    /// Returns when the next one is due.
     pub(super) fn due(&self) -> Option<u64> {
-        let line = self.line.front().map(|item| item.due);
+        let fifo = self.fifo.front().map(|item| item.due);
         let sorted = self.sorted.peek().map(|item| item.0.due);
-        line.into_iter().chain(sorted).min()
+        fifo.into_iter().chain(sorted).min()
     }
 
     /// Takes the next one, if it is due.
     pub(super) fn pop(&mut self, now: u64) -> Option<T> {
         let sorted = self.sorted.peek().map(|item| item.0.key());
-        let line = self.line.front().map(Item::key);
-        let take_line = match (line, sorted) {
-            (Some(line), Some(sorted)) => line < sorted,
-            (line, _) => line.is_some(),
+        let fifo = self.fifo.front().map(Item::key);
+        let take_fifo = match (fifo, sorted) {
+            (Some(fifo), Some(sorted)) => fifo < sorted,
+            (fifo, _) => fifo.is_some(),
         };
-        if line.into_iter().chain(sorted).min()?.0 > now {
+        if fifo.into_iter().chain(sorted).min()?.0 > now {
             return None;
         }
-        if take_line {
-            self.line.pop_front().map(|item| item.what)
+        if take_fifo {
+            self.fifo.pop_front().map(|item| item.what)
         } else {
             self.sorted.pop().map(|item| item.0.what)
         }

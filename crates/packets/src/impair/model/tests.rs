@@ -1,4 +1,4 @@
-//! Thousands of fates against what their parameters promise. Bounds are five standard errors; seeds are fixed.
+//! Compares thousands of fates with their parameters. Bounds are five standard errors; seeds are fixed.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn chance(share: f64) -> Chance {
     Chance { share, correlation: 0.0 }
 }
 
-/// The delays of packets that come a millisecond apart, in milliseconds.
+/// Returns the delays of packets that arrive a millisecond apart, in milliseconds.
 fn delays(impair: &Impair, seed: u64) -> Vec<f64> {
     let mut model = Model::new(impair, seed);
     (0..u64::from(PACKETS))
@@ -30,7 +30,7 @@ fn mean_and_sigma(values: &[f64]) -> (f64, f64) {
     (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt())
 }
 
-/// The value below which a share lies.
+/// Returns a quantile.
 fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -80,11 +80,11 @@ fn normal_delays_have_their_mean_sigma_and_quantiles() {
 fn pareto_delays_are_heavy_on_one_side() {
     let seen = scattered_delays(Distribution::Pareto);
     let (mean, _) = mean_and_sigma(&seen);
-    // The table is cut at four sigmas, and so its mean is a little below.
+    // The table is cut at four sigmas, so its mean is a little below.
     assert!((mean - 497.5).abs() < 6.0, "{mean}");
     for share in [0.1, 0.5, 0.9, 0.99] {
         let wanted = 500.0 + 100.0 * ((1.0_f64 - share).powf(-1.0 / 3.0) - 1.5) * 4.0 / 3.0;
-        // The density at 0.99 is 0.0048 a millisecond by these units; five standard errors.
+        // The density at 0.99 is 0.0048 per millisecond in these units; five standard errors.
         let density = 3.0 * (1.0_f64 - share).powf(4.0 / 3.0) / (100.0 * 4.0 / 3.0);
         let margin = 5.0 * (share * (1.0 - share) / f64::from(PACKETS)).sqrt() / density + 1.0;
         let seen = quantile(&seen, share);
@@ -127,7 +127,7 @@ fn a_delay_is_never_negative() {
     assert!((9_000..11_000).contains(&none), "half of them would be: {none}");
 }
 
-/// How many of the fates have something, as a share.
+/// Returns the share of the fates with a property.
 fn share(impair: &Impair, has: impl Fn(&Fate) -> bool) -> f64 {
     let mut model = Model::new(impair, 5);
     let count = (0..u64::from(PACKETS)).filter(|&number| has(&model.fate(number, 100))).count();
@@ -175,10 +175,10 @@ fn some_overtake_and_at_most_one_in_a_gap() {
 fn a_rate_carries_so_much_and_no_more() {
     let rate = Some(Rate { bits: 8_000_000, burst: 0 });
     let mut model = Model::new(&Impair { rate, ..Impair::default() }, 1);
-    // 1,000 bytes take a millisecond; all come at once.
+    // 1,000 bytes take a millisecond; all arrive at once.
     let due: Vec<_> = (0..1_000).map(|_| model.fate(0, 1_000).first.unwrap()).collect();
     assert_eq!(due, (1..=1_000).map(|number| number * 1_000_000).collect::<Vec<_>>());
-    // After a pause the line is free, and no faster.
+    // After a pause the link is free, and no faster.
     assert_eq!(model.fate(5_000_000_000, 500).first, Some(5_000_500_000));
 }
 
