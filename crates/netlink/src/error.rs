@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{attributes, flag};
+use crate::{attr::attributes, flag::flag};
 
 /// The attribute with the kernel's own text in an error.
 const NLMSGERR_ATTR_MSG: u16 = 1;

@@ -6,11 +6,13 @@
 
 pub mod attr;
 mod error;
+mod flag;
 mod message;
 pub mod route;
 mod socket;
 
 pub use attr::{Attrs, attributes, find};
 pub use error::{NetlinkError, Reason};
-pub use message::{Message, Part, Request, encode, flag, messages};
+pub use flag::flag;
+pub use message::{Message, Part, Request, encode, messages};
 pub use socket::{Answer, Socket};

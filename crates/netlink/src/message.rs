@@ -2,7 +2,7 @@
 
 use libc::NLM_F_REQUEST;
 
-use crate::{Attrs, NetlinkError, Reason};
+use crate::{Attrs, NetlinkError, Reason, flag::flag};
 
 /// The length of netlink's own header, in bytes.
 const HEADER: usize = 16;
@@ -43,13 +43,6 @@ impl Request {
             || NetlinkError { what: what.to_owned(), reason: Reason::TooLong("an attribute".to_owned()) };
         Ok(Self { kind, flags: flag(flags), body: attrs.after(header).ok_or_else(too_long)? })
     }
-}
-
-/// Netlink's flags are 16 bits wide; libc has them as `c_int`.
-#[must_use]
-pub const fn flag(bits: libc::c_int) -> u16 {
-    let [low, high, ..] = bits.to_le_bytes();
-    u16::from_le_bytes([low, high])
 }
 
 /// Encodes a message, padded to a multiple of 4 bytes; several make up a batch.

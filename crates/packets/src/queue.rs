@@ -7,6 +7,7 @@ pub mod ip;
 mod message;
 mod reinject;
 mod serve;
+mod shared;
 mod socket;
 mod waiting;
 
@@ -14,7 +15,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io,
-    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    os::unix::fs::FileExt as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -30,8 +31,11 @@ use crate::{
     Hook,
     impair::{Impair, Loss, Model},
 };
+pub use shared::{Counts, Look, Looked};
+
 use reinject::Reinjector;
 use serve::{Serve, State};
+use shared::{Shared, count};
 use socket::Socket;
 
 /// Maximum number of queues on a host; their numbers start at [`FIRST`].
@@ -91,49 +95,6 @@ pub struct Spec {
     pub alive: Box<dyn FnMut() + Send>,
 }
 
-/// Inspects a packet, from its IP header on.
-pub type Look = Box<dyn FnMut(&[u8]) -> Looked + Send>;
-
-/// The result of an inspection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Looked {
-    /// It is not chosen, and passes at once.
-    Other,
-    /// It is treated.
-    Meant,
-    /// It is treated, and continues with these bytes instead of its own.
-    Falsified(Vec<u8>),
-}
-
-/// The counts of a queue's packets so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Received.
-    pub seen: u64,
-    /// Passed on.
-    pub passed: u64,
-    /// Lost on purpose.
-    pub lost: u64,
-    /// Duplicated on purpose.
-    pub duplicated: u64,
-    /// Corrupted on purpose.
-    pub corrupted: u64,
-    /// Falsified on purpose: given other contents.
-    pub falsified: u64,
-    /// Inspected and not chosen; they are counted nowhere else.
-    pub others: u64,
-    /// Reordered on purpose: sent ahead.
-    pub reordered: u64,
-    /// Dropped because too much was held, here or in the kernel.
-    pub overflowed: u64,
-    /// Not received or not sent because of an error, which is no part of the fault.
-    pub failed: u64,
-    /// Held now.
-    pub held: u64,
-    /// The sum of the delays that were added to packets that were passed on, in microseconds.
-    pub delay_us: u64,
-}
-
 /// Checks that packets at a hook can be treated so.
 ///
 /// Duplicating packets that come in or are forwarded is impossible, because a verdict passes one packet and no raw
@@ -158,14 +119,6 @@ pub fn can(hook: Hook, impair: &Impair) -> Result<(), String> {
             .to_owned());
     }
     Ok(())
-}
-
-/// The state that a queue's loop shares with its callers.
-#[derive(Debug)]
-struct Shared {
-    counts: Mutex<Counts>,
-    stop: AtomicBool,
-    wake: OwnedFd,
 }
 
 /// A running queue.
@@ -313,10 +266,6 @@ fn read(file: &File) -> String {
         text.extend(&piece[..length]);
     }
     String::from_utf8_lossy(&text).into_owned()
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use firedrill_netlink::messages;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    Counts, Look, Looked, Shared, count, ip,
+    ip,
     message::{self, LOCAL_OUT, Packet, Verdict, Verdicts},
     reinject::{Copy, Reinjector},
+    shared::{Counts, Look, Looked, Shared, count},
     socket::{Inbox, MANY, Socket},
     waiting::Waiting,
 };

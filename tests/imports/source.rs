@@ -1,0 +1,187 @@
+//! Which file of a crate imports which. Tests are left out: they may import anything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use syn::{
+    Attribute, File, Item, ItemUse, UseTree, Visibility,
+    visit::{self, Visit},
+};
+
+use super::circles::Graph;
+
+/// A module's path from the crate's root, which has none.
+pub(crate) type Module = Vec<String>;
+
+/// A crate's files by their modules.
+pub(crate) type Files = BTreeMap<Module, File>;
+
+/// The module of a path with slashes.
+pub(crate) fn module(path: &str) -> Module {
+    path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// Reads all files below a directory, without programs' roots and files of tests.
+pub(crate) fn read(src: &Path) -> Files {
+    let mut files = Files::new();
+    let mut left = vec![src.to_owned()];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = entry.strip_prefix(src).unwrap().with_extension("").to_str().unwrap().to_owned();
+            let module = module(if name == "lib" { "" } else { &name });
+            if module.iter().any(|part| part == "tests") || name == "main" {
+                continue;
+            }
+            if entry.is_dir() {
+                left.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&entry).unwrap();
+                files.insert(module, syn::parse_file(&text).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// Returns for each file those that it imports. A name that another file passes on (`pub use`) counts as that of the file which
+/// defines it.
+pub(crate) fn imports(files: &Files) -> Graph {
+    let paths: BTreeMap<&Module, Paths> = files
+        .iter()
+        .map(|(module, file)| {
+            let mut paths = Paths { module, files, all: Vec::new(), passed_on: BTreeMap::new() };
+            paths.visit_file(file);
+            (module, paths)
+        })
+        .collect();
+    let mut graph = Graph::new();
+    for (module, own) in &paths {
+        let targets = own.all.iter().filter_map(|path| defined_in(path, &paths, 0));
+        let targets: BTreeSet<String> =
+            targets.filter(|target| target != module).map(|target| target.join("/")).collect();
+        graph.insert(module.join("/"), targets);
+    }
+    graph
+}
+
+/// The file that defines what a path from the root names.
+fn defined_in<'f>(
+    path: &[String],
+    paths: &BTreeMap<&'f Module, Paths<'f>>,
+    steps: usize,
+) -> Option<&'f Module> {
+    let (module, own) =
+        (0..=path.len()).rev().find_map(|length| paths.get_key_value(&path[..length].to_vec()))?;
+    let rest = &path[module.len()..];
+    let further = rest.first().and_then(|name| own.passed_on.get(name));
+    match further {
+        // A glob of a glob may lead back.
+        Some(further) if steps < 8 && **further != *path => {
+            let whole = [further.as_slice(), &rest[1..]].concat();
+            defined_in(&whole, paths, steps + 1)
+        }
+        _ => Some(module),
+    }
+}
+
+/// The paths within the crate that a file names.
+struct Paths<'f> {
+    module: &'f Module,
+    files: &'f Files,
+    /// From the root.
+    all: Vec<Vec<String>>,
+    /// Names that the file passes on, and what they stand for.
+    passed_on: BTreeMap<String, Vec<String>>,
+}
+
+impl Paths<'_> {
+    /// A path from the crate's root; `None` for one of another crate.
+    fn from_root(&self, path: &[String]) -> Option<Vec<String>> {
+        let first = path.first()?;
+        let mut from = self.module.clone();
+        match first.as_str() {
+            "crate" => return Some(path[1..].to_vec()),
+            "self" => {}
+            "super" => {
+                let up = path.iter().take_while(|part| *part == "super").count();
+                from.truncate(from.len().checked_sub(up)?);
+                return Some([from.as_slice(), &path[up..]].concat());
+            }
+            _ => {
+                from.push(first.clone());
+                return self.files.contains_key(&from).then(|| [from.as_slice(), &path[1..]].concat());
+            }
+        }
+        Some([from.as_slice(), &path[1..]].concat())
+    }
+
+    fn tree(&mut self, before: &[String], tree: &UseTree, passes_on: bool) {
+        let mut named = |name: &syn::Ident, called: &syn::Ident| {
+            let mut path = before.to_vec();
+            if name != "self" {
+                path.push(name.to_string());
+            }
+            let Some(path) = self.from_root(&path) else { return };
+            // A module that passes on what its own parts define does not use it.
+            if passes_on && path.starts_with(self.module) && path.len() > self.module.len() {
+                self.passed_on.insert(called.to_string(), path);
+            } else {
+                if passes_on {
+                    self.passed_on.insert(called.to_string(), path.clone());
+                }
+                self.all.push(path);
+            }
+        };
+        match tree {
+            UseTree::Path(part) => {
+                let path = [before, &[part.ident.to_string()]].concat();
+                self.tree(&path, &part.tree, passes_on);
+            }
+            UseTree::Name(part) => named(&part.ident, &part.ident),
+            UseTree::Rename(part) => named(&part.ident, &part.rename),
+            UseTree::Glob(_) => self.all.extend(self.from_root(before)),
+            UseTree::Group(group) => {
+                group.items.iter().for_each(|tree| self.tree(before, tree, passes_on));
+            }
+        }
+    }
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|one| {
+        one.path().is_ident("test")
+            || one.path().is_ident("cfg")
+                && one.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+    })
+}
+
+impl<'ast> Visit<'ast> for Paths<'_> {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let attributes = match item {
+            Item::Mod(item) => &item.attrs,
+            Item::Fn(item) => &item.attrs,
+            Item::Use(item) => &item.attrs,
+            Item::Impl(item) => &item.attrs,
+            Item::Struct(item) => &item.attrs,
+            _ => return visit::visit_item(self, item),
+        };
+        if !is_test(attributes) {
+            visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        self.tree(&[], &item.tree, !matches!(item.vis, Visibility::Inherited));
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let parts: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
+        if ["crate", "super", "self"].contains(&parts[0].as_str()) && parts.len() > 1 {
+            self.all.extend(self.from_root(&parts));
+        }
+        visit::visit_path(self, path);
+    }
+}
