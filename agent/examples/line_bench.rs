@@ -1,8 +1,9 @@
-//! What a detour through the kernel costs those who take it and those who do not, beside netem on the interface by hand;
-//! how long it takes to install and to undo; how soon traffic is normal when its maker is killed or stopped.
+//! Measures a detour through the kernel: its cost for packets that take it and that do not, compared with netem on the
+//! interface by hand; the times to install and to undo it; and how soon traffic is normal when its maker is killed or
+//! stopped.
 //!
 //! `cargo run --release -p firedrill-agent --example line_bench`, as root or as a user who may make namespaces. All in
-//! fresh namespaces; nothing outside is touched. What this kernel has no netem for is said and left out.
+//! fresh namespaces; nothing outside is touched. Parts for which this kernel has no netem are reported and left out.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -30,7 +31,7 @@ type Failure = Box<dyn std::error::Error>;
 const CHOSEN: [u8; 4] = [10, 1, 0, 2];
 const NEIGHBOUR: [u8; 4] = [10, 1, 0, 3];
 const ASKED: Duration = Duration::from_millis(100);
-/// So long a fault that is timed is in force: the kernel is done with installing it.
+/// The time for which a measured fault is in force: the kernel has finished installing it by then.
 const HELD: Duration = Duration::from_millis(100);
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -103,7 +104,7 @@ fn slow(engine: &str) -> Result<Fault, Failure> {
     parse(&format!(r#"{{"net-slow":{{"to":"10.1.0.2","delay":"100ms","engine":"{engine}"}}}}"#))
 }
 
-/// That many networks that do not touch each other, so that none is merged with another.
+/// Returns that many networks that are not adjacent, so that none is merged with another.
 fn block(count: u32) -> Result<Fault, Failure> {
     let first = u32::from(Ipv4Addr::new(20, 0, 0, 0));
     let all = (0..count).map(|n| format!("\"{}/31\"", Ipv4Addr::from(first + 4 * n)));
@@ -117,7 +118,7 @@ fn live(host: &Host, fault: &Fault, id: &str) -> Result<Live, Failure> {
     Ok(Live { ask, prepared, ends_boot_us, lease: LEASE.into() })
 }
 
-/// The part of another process: makes the fault, keeps its lease, and waits for its end.
+/// The role of another process: makes the fault, keeps its lease, and waits for its end.
 fn own(engine: &str) -> Result<(), Failure> {
     let host = host(Path::new("/nonexistent"));
     let fault = slow(engine)?;
@@ -159,7 +160,7 @@ impl World {
         Ok(())
     }
 
-    /// netem as people put it: in place of the interface's own root.
+    /// netem as people use it: in place of the interface's own root.
     fn by_hand(&self, what: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         let index = self.here.run(|| nix::net::if_::if_nametoindex("eth0"))?;
         let mut header = [0; 20];
@@ -177,7 +178,7 @@ impl World {
         outcome
     }
 
-    /// What the chosen and their neighbour see.
+    /// Measures the delays of the chosen peer and of its neighbour.
     fn report(&self, what: &str) -> Result<(), Failure> {
         let (chosen, neighbour) = (self.latency(CHOSEN)?, self.latency(NEIGHBOUR)?);
         println!(
@@ -187,7 +188,7 @@ impl World {
         Ok(())
     }
 
-    /// One way, by the peer's kernel's note of the arrival, at 500 datagrams a second.
+    /// One way, by the arrival time stamp of the peer's kernel, at 500 datagrams a second.
     fn latency(&self, to: [u8; 4]) -> Result<String, Failure> {
         const COUNT: u32 = 1_500;
         let to = SocketAddr::from((to, 9000));
@@ -258,7 +259,7 @@ impl World {
         Ok(())
     }
 
-    /// The same taken away by hand: an interface such as a detour has, and two rules by the program that people type.
+    /// The same removed by hand: an interface like a detour's, and two rules by the usual program.
     fn undone_by_hand(&self) -> Result<(), Failure> {
         let typed = |words: &str| -> Result<(), Failure> {
             let mut words = words.split(' ');
@@ -293,7 +294,7 @@ impl World {
         Ok(())
     }
 
-    /// How long after a signal to its maker packets go straight again.
+    /// Measures how long after a signal to its maker packets take the direct way again.
     fn ended(&self, engine: &str, signal: Signal) -> Result<(), Failure> {
         let mut child = owner(engine)?;
         let to = SocketAddr::from((CHOSEN, 9002));
@@ -307,7 +308,7 @@ impl World {
         }
         kill(Pid::from_raw(i32::try_from(child.id())?), signal)?;
         let began = Instant::now();
-        // The one that was sent before comes in its own time.
+        // The one that was sent before arrives in its own time.
         let normal = loop {
             let sent = Instant::now();
             client.send(&u64::try_from(began.elapsed().as_nanos())?.to_ne_bytes())?;

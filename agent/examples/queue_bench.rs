@@ -1,4 +1,4 @@
-//! What a queue can keep: added delay against packets a second, how many it can serve at all, and TCP through it.
+//! Measures a queue: added delay against packets per second, the maximum rate, and TCP through it.
 //!
 //! `cargo run --release -p firedrill-agent --example queue_bench`, as root or as a user who may make namespaces. All in
 //! fresh namespaces; nothing outside is touched.
@@ -137,7 +137,7 @@ impl World {
         let server = at.run(|| UdpSocket::bind(to))?;
         let client = from.run(|| UdpSocket::bind("0.0.0.0:0"))?;
         client.connect(to)?;
-        // More than the machine's limit is not always to be had; what is missing for that is told.
+        // A buffer beyond the machine's limit is not always possible; a smaller one is reported.
         let _ = setsockopt(&server, sockopt::RcvBufForce, &(256 << 20));
         setsockopt(&server, sockopt::ReceiveTimestampns, &true)?;
         server.set_read_timeout(Some(Duration::from_millis(300)))?;
@@ -145,9 +145,9 @@ impl World {
     }
 }
 
-/// The errors of the latencies of all that has arrived, in nanoseconds, as the peer's kernel noted their arrival: this
-/// program's own waking up is no part of it. What comes in is noted before it meets the queue, so that there the reader's
-/// clock has to do.
+/// Returns the errors of the latencies of all arrived datagrams, in nanoseconds, by the arrival time stamp of the
+/// peer's kernel: so this program's own wake-up is not included. Incoming packets get their time stamp before they meet
+/// the queue, so there the reader's clock is used.
 fn receive(hook: Hook, server: &UdpSocket) -> Result<Vec<i64>, Failure> {
     let mut errors = Vec::new();
     let mut datagram = [0; 64];
@@ -170,13 +170,13 @@ fn receive(hook: Hook, server: &UdpSocket) -> Result<Vec<i64>, Failure> {
     Ok(errors)
 }
 
-/// The time of day, which is also the kernel's note of an arrival.
+/// Returns the time of day, which is also the clock of the kernel's time stamps.
 fn wall() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What the queue's thread used, and how long it was kept waiting for a CPU.
+/// The CPU time of the queue's thread, and the time for which it waited for a CPU.
 fn loop_used() -> (Duration, Duration) {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let queue = tasks
@@ -201,12 +201,12 @@ fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
     for number in 0..total {
         let due = Duration::from_secs(1) * number / total;
         let left = due.saturating_sub(began.elapsed());
-        // What is due within the next moment goes now: waking up for each would be the bench's own load.
+        // Packets that are due within the next moment are sent now: waking up for each would be the bench's own load.
         if left > Duration::from_micros(100) {
             thread::sleep(left);
         }
         behind = behind.max(began.elapsed().saturating_sub(due));
-        // What a full device cannot take is missing at the end.
+        // Packets that a full device cannot take are missing at the end.
         let _ = client.send(&[&wall().to_ne_bytes()[..], &[0; 56]].concat());
     }
     thread::sleep(ASKED * 5);
@@ -231,7 +231,7 @@ fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// As many as can be sent.
+/// Sends as many as possible.
 fn flood(world: &World, hook: Hook) -> Result<(), Failure> {
     let (client, _server) = world.sockets(hook)?;
     let began = Instant::now();

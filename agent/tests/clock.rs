@@ -1,4 +1,4 @@
-//! A clock that is stepped back an hour prolongs no fault: what ends them is counted by the kernel, not by the time of day.
+//! A clock that is stepped back an hour prolongs no fault: the kernel's timers end it, and not the time of day.
 //!
 //! Steps the machine's clock, and so runs in the emulated machine only (`tests/kernel/run.sh`), and alone.
 
@@ -20,7 +20,7 @@ use firedrill_agent::{
 use firedrill_wire::{Fault, Span};
 use world::{Injection, PEER4, Reach, World};
 
-/// By each engine, what nothing gets through: a connection is not waited for as long as two seconds.
+/// A fault for each engine that blocks all traffic: a connection is not waited for as long as two seconds.
 const FAULTS: [&str; 4] = [
     r#"{"net-block":{"to":"10.1.0.2","engine":"kernel"}}"#,
     r#"{"net-block":{"to":"10.1.0.2","engine":"iptables"}}"#,
@@ -31,7 +31,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const SHORT: Span = Span::secs(4);
 const LONG: Span = Span::secs(600);
 
-/// The clock an hour back, until this goes.
+/// The clock stays an hour back until this is dropped.
 struct Back;
 
 impl Back {

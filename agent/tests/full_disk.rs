@@ -1,6 +1,6 @@
-//! A full disk under the journal: injections are refused, undo works, and its outcome is journaled all the same.
+//! A full disk under the journal: injections are refused, undos work, and their outcomes are journaled all the same.
 //!
-//! The disk is a small tmpfs in a mount namespace of this program alone, which therefore has no test threads.
+//! The disk is a small tmpfs in a mount namespace of this program, which therefore has no test threads.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Mounts two MiB there, seen by this process only.
+/// Mounts a tmpfs of two MiB, seen by this process only.
 fn small_disk(at: &Path) -> io::Result<()> {
     firedrill_agent::testing::leave_for(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
@@ -85,7 +85,7 @@ fn test(dir: &Path) {
     let full = io::copy(&mut io::repeat(1), &mut fs::File::create(&ballast).unwrap()).unwrap_err();
     assert_eq!(full.kind(), io::ErrorKind::StorageFull);
 
-    // What was reserved for outcomes lets few through, then none.
+    // The space reserved for outcomes lets few injections through, then none.
     let mut open = vec!["a".to_owned()];
     let refused = (0..12).map(|at| format!("b{at}")).find_map(|name| {
         let refusal = agent.arm(&alice(), &run_id(), &prepared(&name)).err();

@@ -1,6 +1,6 @@
-//! Real processes, killed and stopped in every combination: whoever is left puts the effect back.
+//! Real processes, killed and stopped in every combination: a process that is left undoes the effect.
 //!
-//! By a harness of its own, because the agent forks.
+//! Has a harness of its own, because the agent forks.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -81,7 +81,7 @@ const TESTS: &[Test] = &[
     ("it_does_not_start_on_a_taken_address", taken_address),
 ];
 
-/// The coordinator, inside the worker: one fault, renewed for as long as the file `coordinator` is there.
+/// The coordinator, inside the worker: one fault, whose lease is renewed as long as the file `coordinator` exists.
 async fn drill(link: Link) -> Result<(), String> {
     let world = link.config.paths.run.join("world");
     if world.join("drill").exists() {
@@ -166,7 +166,7 @@ impl Agent {
         read(&self.config().paths()).unwrap()
     }
 
-    /// Everything is as before, and the journal says why.
+    /// Checks that everything is as before, and that the journal has the reason.
     fn assert_healed(&self, reason: &HealReason) {
         let log = fs::read_to_string(self.dir.path().join("stderr")).unwrap();
         assert!(!self.file("a").exists(), "{log}");
@@ -197,7 +197,7 @@ impl Drop for Agent {
 fn dies(who: &[Who], signal: Signal, reason: &HealReason) {
     let mut agent = Agent::in_force();
     if who.len() > 1 {
-        // So that none of them sees another die first.
+        // Stopped first, so that none of them sees another die.
         who.iter().for_each(|who| agent.signal(*who, Signal::STOP));
     }
     for who in who {
@@ -206,7 +206,7 @@ fn dies(who: &[Who], signal: Signal, reason: &HealReason) {
     wait("the effect to be put back", || !agent.file("a").exists());
     agent.wait_gone();
     agent.assert_healed(reason);
-    // Not 0, so that the service manager starts it again.
+    // Not 0, so that the service manager restarts it.
     assert!(!agent.guardian.wait().unwrap().success());
 }
 
@@ -239,7 +239,7 @@ fn start_that_never_ends() {
     let dir = new_dir();
     fs::write(dir.path().join("run/world/endless"), "").unwrap();
     let agent = Agent::in_force_in(dir);
-    // The lease is renewed all the time: what ends it is the limit of how long a start may take.
+    // The lease is renewed all the time: the fault is ended by the maximum time of a start.
     wait("the effect to be put back", || !agent.file("a").exists());
     agent.wait_gone();
     assert!(agent.file("coordinator").exists());
@@ -255,7 +255,7 @@ fn silence_heals() {
     assert!(!agent.is_gone(Who::Worker), "it serves on");
 }
 
-/// Like a suspend of the whole machine: to each process the others seem dead, and the deadline is long past.
+/// Simulates a suspend of the whole machine: to each process the others seem dead, and the deadline is long past.
 fn paused_and_continued() {
     let agent = Agent::in_force();
     Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
@@ -309,7 +309,7 @@ fn all_killed_then_started() {
     agent.assert_healed(&HealReason::FoundAtStart);
 }
 
-/// The journal ends with the intents; only the copy tells that the fault is in force.
+/// The journal ends with the intents; only the copy shows that the fault is in force.
 fn cut_after_the_intents(agent: &Agent) {
     let journal = agent.dir.path().join("state/journal");
     let text = fs::read_to_string(&journal).unwrap();
@@ -318,7 +318,7 @@ fn cut_after_the_intents(agent: &Agent) {
     fs::write(journal, lines.join("\n") + "\n").unwrap();
 }
 
-/// Says that records are lost, with the exit code for it.
+/// Reports that records are lost, with the exit code for it.
 fn assert_lost(output: &std::process::Output, agent: &Agent) {
     let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
     assert_eq!(output.status.code(), Some(7), "{log}");
@@ -373,7 +373,7 @@ fn both_damaged() {
     assert!(log.contains("more may be than the records tell"), "{log}");
 }
 
-/// It is there again within a second or two, and tells all.
+/// Checks that the lock is made again within a second or two, complete.
 fn journal_deleted() {
     let agent = Agent::in_force();
     agent.wait_copied();
@@ -388,7 +388,8 @@ fn journal_deleted() {
     agent.assert_healed(&HealReason::AgentStopping);
 }
 
-/// It is held again by all three, and names them, so that whoever heals in their place ends them first.
+/// Checks that all three hold the lock again and that it names them, so that a process that heals in their place ends
+/// them first.
 fn lock_deleted() {
     let mut agent = Agent::in_force();
     let lock = agent.dir.path().join("state/lock");
@@ -408,13 +409,13 @@ fn lock_deleted() {
     agent.guardian.wait().unwrap();
 }
 
-/// The second agent refuses also if the lock's file is gone.
+/// The second agent also refuses if the lock's file is gone.
 fn second_agent_beside_one_that_listens() {
     let dir = new_dir();
     let socket = dir.path().join("run/control.sock");
     let first = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let guardian = command(&dir, &["serve"]).spawn().unwrap();
-    // Ended with this test, also where it serves.
+    // Ended with this test, even if it serves.
     let mut second = Agent { dir, guardian, processes: Processes::default() };
     let mut code = None;
     wait("it to refuse", || {
@@ -429,7 +430,7 @@ fn second_agent_beside_one_that_listens() {
     drop(first);
 }
 
-/// The helper tells it by the guardian's exit code.
+/// The helper learns it from the guardian's exit code.
 fn worker_killed_with_its_journal_cut() {
     let mut agent = Agent::in_force();
     agent.wait_copied();

@@ -1,8 +1,8 @@
-//! A real agent that has blocked a peer by iptables, killed and stopped: rules of this kind outlive their maker, so
-//! here it is the guardian that puts back, and where nobody is left it is the kernel's lease that ends the fault.
+//! A real agent that has blocked a peer by iptables, killed and stopped. Rules of this kind outlive their maker, so the
+//! guardian has to undo them; if no process is left, the lease in the kernel ends the fault.
 //!
-//! By a harness of its own, because the agent forks. All in fresh namespaces. Says how long it took; nothing is
-//! asserted about that but that it was not the lease.
+//! Has a harness of its own, because the agent forks. All in fresh namespaces. Prints the times; asserts only that it
+//! was not the lease.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -72,7 +72,7 @@ const TESTS: &[Test] = &[
     ("chains_that_no_journal_knows_go", unknown_chains),
 ];
 
-/// Into namespaces of this program's own. Lists of the kernel can be written to by the machine's root only.
+/// Moves this program into namespaces of its own. Only the machine's root can write to the kernel's lists.
 fn apart() -> Result<(), String> {
     if !getuid().is_root() || !fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295") {
         return Err("only the machine's root may write to the kernel's lists".to_owned());
@@ -125,7 +125,7 @@ impl World {
         Self { peer, here }
     }
 
-    /// Sends until a datagram arrives; how long that took.
+    /// Sends until a datagram arrives; returns how long that took.
     fn until_normal(&self) -> Duration {
         let server = self.peer.run(|| UdpSocket::bind((PEER, 0))).unwrap();
         let client = self.here.run(|| UdpSocket::bind("0.0.0.0:0")).unwrap();
@@ -133,7 +133,7 @@ impl World {
         server.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let began = Instant::now();
         wait_until("packets pass", || {
-            // Refused as long as it is blocked.
+            // Refused while it is blocked.
             let _ = client.send(b"x");
             server.recv(&mut [0; 8]).is_ok()
         });
@@ -147,7 +147,7 @@ impl World {
     }
 }
 
-/// All rules, without counters and the time of day.
+/// Returns all rules, without counters and the time of day.
 fn saved() -> String {
     let mut all = String::new();
     for name in ["iptables-save", "ip6tables-save"] {
@@ -169,7 +169,7 @@ struct Agent {
 }
 
 impl Agent {
-    /// Starts one whose fault begins so many milliseconds after it was armed.
+    /// Starts an agent whose fault starts this many milliseconds after it was armed.
     fn drilling(ahead: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("agent.toml"), config_text(dir.path(), "start_tolerance = \"20s\"\n"))
@@ -184,7 +184,7 @@ impl Agent {
         Self { dir, guardian, processes: Processes::default() }
     }
 
-    /// Starts one and waits until its fault is in force.
+    /// Starts an agent and waits until its fault is in force.
     fn in_force(world: &World) -> Self {
         let mut agent = Self::drilling(200);
         let began = Instant::now();
@@ -215,7 +215,7 @@ fn by_guardian(world: &World, whom: &[Who], signal: Signal) {
     agent.guardian.wait().unwrap();
 }
 
-/// Nobody has started the fault, but its chains are there, with their gates closed.
+/// The fault has not started, but its chains exist, with their gates closed.
 fn staged(whom: &[Who], verb: Option<&[&str]>) {
     if !cfg!(debug_assertions) {
         skip("agents that die while a fault is staged: they need a build with debug assertions");

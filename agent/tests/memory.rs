@@ -1,7 +1,7 @@
-//! An agent's memory does not grow with use: after a hundred drills its three processes take no more than after ten.
+//! An agent's memory does not grow with use: after a hundred drills its three processes use no more than after ten.
 //!
-//! By a harness of its own, because the agent forks. The coordinator is played inside the worker; each drill is a run of its
-//! own, which is prepared, blocks a peer, is undone, and is compared with its snapshot.
+//! Has a harness of its own, because the agent forks. The coordinator runs inside the worker. Each drill is a run of
+//! its own, which is prepared, blocks a peer, is undone, and is compared with its snapshot.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -35,7 +35,7 @@ use harness::{Part, begin, command};
 use nix::sched::{CloneFlags, unshare};
 
 const FEW: u32 = 10;
-/// By `FIREDRILL_DRILLS` more.
+/// The default number of drills beyond those; `FIREDRILL_DRILLS` sets another.
 const MANY: u32 = 100;
 /// Tolerance in KiB for the kernel's granularity and for one busy thread more or less.
 const NOISE_KIB: u64 = 256;
@@ -100,7 +100,7 @@ fn drill(control: &dyn Control, number: u32) {
     assert_eq!(control.finish(&run).unwrap().state, HostState::Clean);
 }
 
-/// Returns the memory of the three processes together, in KiB: their own, and their parts of shared memory.
+/// Returns the memory of the three processes together, in KiB: private memory, and their parts of shared memory.
 fn memory(guardian: i32) -> u64 {
     let all = process::all().unwrap();
     let ours = all.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);
@@ -120,7 +120,7 @@ fn after(dir: &Path, guardian: i32, drills: u32) -> u64 {
         assert!(began.elapsed() < Duration::from_secs(600), "{}", log());
         thread::sleep(Duration::from_millis(20));
     }
-    // What the calls left over is given back when it has been quiet for some seconds.
+    // The memory of the calls is returned to the system after some quiet seconds.
     let mut least = u64::MAX;
     let mut same = 0;
     while same < 20 {

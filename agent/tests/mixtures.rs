@@ -1,9 +1,9 @@
-//! Real agents whose three processes run, are stopped or are killed, in every mixture, with no service manager: whoever
-//! is left puts back what is in force. Where nobody is left, the kernel ends what it gates, and the next agent that
-//! starts puts back the rest.
+//! Real agents whose three processes run, are stopped or are killed, in every combination, without a service manager: a
+//! process that is left undoes what is in force. If none is left, the kernel ends what it gates, and the next agent
+//! that starts undoes the rest.
 //!
-//! Each has stopped a process (user space) and blocked a peer by nftables (the kernel). By a harness of its own,
-//! because the agent forks; each agent has network namespaces of its own.
+//! Each has stopped a process (user space) and blocked a peer by nftables (kernel). Has a harness of its own, because
+//! the agent forks; each agent has network namespaces of its own.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -39,7 +39,7 @@ const AT_ONCE: usize = 6;
 const PEER: &str = "10.9.0.2";
 const TIMINGS: &str =
     "start_tolerance = \"20s\"\nstale_after = \"1s\"\ngrace = \"500ms\"\nundo_budget = \"2s\"\n";
-/// Longer than anybody here is waited for: what is put back before was put back by a process.
+/// Longer than every time-out of the processes: an undo before this was done by a process.
 const LONG: Span = Span::secs(300);
 /// The hold of faults that the kernel ends by itself.
 const SHORT: Span = Span::secs(3);
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     if failed.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// All but the one in which all run.
+/// All combinations but the one in which all run.
 fn mixtures() -> Vec<(&'static str, Mixture)> {
     let lots = [Runs, Stopped, Killed];
     let mut all = Vec::new();
@@ -145,7 +145,7 @@ impl Agent {
         join(&here, "eth0", &peer, "peer0");
         address(&here, "eth0", "10.9.0.1/24");
         address(&peer, "peer0", "10.9.0.2/24");
-        // So long, and a length that no other process sleeps.
+        // A length that no other process sleeps.
         let length = format!("{}.{:07}", 80_000 + number, std::process::id());
         let victim = Command::new("sleep").arg(&length).spawn().unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -182,7 +182,7 @@ impl Agent {
         fs::read_to_string(self.dir.path().join("stderr")).unwrap()
     }
 
-    /// Waits until both faults are gone, and says how long that took.
+    /// Waits until both faults are gone; returns how long that took.
     fn wait_healed(&self, who: &str) {
         let began = Instant::now();
         while self.is_stopped() || self.is_blocked() {
@@ -228,7 +228,7 @@ fn comes_back(mixture: Mixture) {
     }
     let who = format!("guardian {guardian:?}, worker {worker:?}, helper {helper:?}");
     match mixture {
-        // Nothing is wrong with those who heal: the agent is whole again, and the drill goes on.
+        // The processes that heal are all well: the agent is complete again, and the drill continues.
         (Runs, Runs, Stopped) => {
             wait("the helper to be stopped", || agent.stopped_children() == 1);
             wait("the helper to be continued", || agent.stopped_children() == 0);
@@ -239,7 +239,7 @@ fn comes_back(mixture: Mixture) {
         }
         _ if somebody_left => {
             agent.wait_healed(&who);
-            // Nobody stays who keeps the next agent out.
+            // No process stays that keeps the next agent out.
             agent.wait_gone();
             assert!(!agent.guardian.wait().unwrap().success());
         }

@@ -1,4 +1,4 @@
-//! The proof of a clean host is proven itself: dirt that was made by hand is seen, all of it.
+//! Proves the proof of a clean host: every change that is made by hand is found.
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
@@ -21,7 +21,7 @@ use firedrill_wire::api::{Claim, Grade};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How rules begin.
+/// The first expressions of rules.
 fn gate() -> Exprs {
     gated(&Gate::usual(MINUTE, MINUTE))
 }
@@ -36,7 +36,7 @@ fn snapshot() -> Snapshot {
     Snapshot::take(&host(Path::new("/nonexistent"))).unwrap()
 }
 
-/// What differs since `before`; `before` is what there is now, from then on.
+/// Returns the differences to `before`, which becomes the present state.
 fn since(before: &mut Snapshot) -> Difference {
     let now = snapshot();
     let difference = compare(before, &now, &[]);
@@ -44,7 +44,7 @@ fn since(before: &mut Snapshot) -> Difference {
     difference
 }
 
-/// A request of rtnetlink, by number.
+/// Makes a request of rtnetlink, by number.
 fn ask(kind: u16, flags: u16, header: &[u8], attrs: &Attrs) {
     let body = attrs.after(header).unwrap();
     Socket::open(libc::NETLINK_ROUTE).unwrap().request("make dirt", &Request { kind, flags, body }).unwrap();
@@ -67,7 +67,7 @@ sandboxed! {
             first == snapshot()
         });
         let mut before = snapshot();
-        // Packets count, and change nothing.
+        // Packets change counters, which make no difference.
         std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", "127.0.0.1:9").unwrap();
         let same = since(&mut before);
         assert!(same.ours.is_empty() && same.foreign.is_empty() && same.compared > 10, "{same:?}");
@@ -77,7 +77,7 @@ sandboxed! {
         assert!(extra.foreign.iter().any(|line| line == "nft-table:inet extra is new"), "{extra:?}");
         assert!(extra.ours.is_empty());
 
-        // Shown where it is, whatever the table's name: a rule more, a gate less.
+        // Reported under its own name, whatever the table's name: one rule more, one gate less.
         let mut more = table("admin", vec![gate().counter().accept(), gate().counter().drop()]);
         more.gates[0].left = Duration::from_secs(30);
         host.nft.install(&more).unwrap();
@@ -100,7 +100,7 @@ sandboxed! {
         let policy = since(&mut before);
         assert_eq!(policy.foreign, ["rule:ip priority 1000 is new"]);
 
-        // A qdisc of an administrator: ingress on eth0, with a filter that drops all.
+        // An administrator's qdisc: ingress on eth0, with a filter that drops all.
         let index = nix::net::if_::if_nametoindex("eth0").unwrap().to_ne_bytes();
         let htb: Vec<u8> = [3_u32, 10, 0, 0, 0].iter().flat_map(|number| number.to_ne_bytes()).collect();
         let tc = |handle: u32, parent: u32, info: u32| {
@@ -109,7 +109,7 @@ sandboxed! {
         ask(36, 0x600, &tc(0xffff_0000, 0xffff_fff1, 0), &Attrs::new().text(1, "ingress"));
         let qdisc = since(&mut before);
         assert!(qdisc.foreign.iter().any(|line| line.starts_with("qdisc:eth0 ingress is new")), "{qdisc:?}");
-        // Another one, which counts among its options what it has no class for.
+        // Another one, which counts packets without a class among its options.
         ask(36, 0x600, &tc(0x0001_0000, u32::MAX, 0), &Attrs::new().text(1, "htb").nest(2, &Attrs::new().bytes(2, &htb)));
         let root = since(&mut before);
         assert!(root.foreign.iter().any(|line| line.starts_with("qdisc:eth0 root changed: - handle 0:0 1=\"noqueue\"")), "{root:?}");

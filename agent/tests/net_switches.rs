@@ -1,4 +1,4 @@
-//! What the kernel itself does for us: a table dies with its owner, and lifts by its lease and by its hold.
+//! The kernel's own switches: a table dies with its owner, and its gates close with the lease and the hold.
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
@@ -53,7 +53,7 @@ fn owner(role: &str) -> Child {
     child
 }
 
-/// The owner's part: makes the table, says so, and stays.
+/// The owner's role: makes the table, reports that, and stays.
 fn own(lease: Duration) -> ! {
     let nft = Nft::default();
     assert_eq!(nft.install(&table(lease, LONG)).unwrap(), Installed::New);
@@ -124,7 +124,7 @@ sandboxed! {
         let pid = child.id();
         end(child, Signal::SIGSTOP);
         wait_until("the lease gate closes", || gates(&nft) == (false, true));
-        // Its owner lives, though it is stopped: nobody else can delete it, and the error says whose it is.
+        // Its owner lives, though it is stopped: nobody else can delete the table, and the error names the owner.
         let host = host(std::path::Path::new("/nonexistent"));
         let error = undo::nft::apply(&host, NAME).expect_err("another process owns it");
         assert!(error.passing && error.what.contains(&pid.to_string()), "{error}");

@@ -1,4 +1,4 @@
-//! `reboot(2)` for real, in a PID namespace that ends with it. Never outside of one.
+//! Calls `reboot(2)` in a PID namespace that ends with it. Never outside of one.
 
 #[expect(dead_code, reason = "nothing here comes back to be undone")]
 mod support;
@@ -15,9 +15,9 @@ use support::{Injection, host};
 
 /// Set in the process inside: the PID namespace that it must *not* be in.
 const OUTSIDE: &str = "FIREDRILL_TEST_OUTSIDE";
-/// Which of the two to call.
+/// The call to make.
 const KIND: &str = "FIREDRILL_TEST_KIND";
-/// What the process between says where the kernel does not let us make namespaces.
+/// The error of a kernel that does not let us make namespaces.
 const NOT_ALLOWED: i32 = 99;
 /// Added to the signal that ended the process inside.
 const SIGNALLED: i32 = 100;
@@ -29,7 +29,7 @@ fn namespace() -> String {
     fs::read_link("/proc/self/ns/pid").expect("proc").display().to_string()
 }
 
-/// Runs in the new namespace only; elsewhere it is an empty test.
+/// Runs in the new namespace only; otherwise it is an empty test.
 #[test]
 fn inside() {
     let Ok(outside) = std::env::var(OUTSIDE) else { return };
@@ -51,7 +51,7 @@ fn inside() {
 }
 
 /// Runs `inside` as the first process of a new PID namespace, in a new user namespace that has no power over this
-/// machine; says which signal ended it, or `None` where that cannot be made.
+/// machine. Returns the signal that ended it, or `None` if the namespaces cannot be made.
 fn run_inside(kind: &str) -> Option<i32> {
     let uid = format!("0 {} 1", nix::unistd::geteuid());
     let gid = format!("0 {} 1", nix::unistd::getegid());

@@ -1,4 +1,4 @@
-//! Faults on processes: real ones, made by the test.
+//! Faults on real processes, which the test starts.
 
 mod support;
 
@@ -20,7 +20,7 @@ use nix::{
 };
 use support::{Injection, host, until};
 
-/// A process that can be told from all others by its first word.
+/// A process that its first word distinguishes from all others.
 struct Victim {
     child: Child,
     word: String,
@@ -198,7 +198,7 @@ fn killed_once() {
 fn a_signal_that_does_not_end_it_is_no_evidence() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
-    // Stopped, it does not get to see TERM.
+    // A stopped process does not handle TERM.
     let victim = Victim::new("term");
     victim.signal(Signal::SIGSTOP);
     until("the stop", || victim.is_stopped());

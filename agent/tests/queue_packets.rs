@@ -1,4 +1,5 @@
-//! Real packets between namespaces, through real queues: late, lost, doubled, damaged, ahead, held and let go.
+//! Real packets between namespaces, through real queues: delayed, lost, duplicated, corrupted, reordered, held and
+//! released.
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
@@ -58,7 +59,7 @@ sandboxed! {
                 });
                 assert_eq!((stream.arrived, stream.overtaken), (600, 0));
                 assert!(stream.latencies.iter().all(|latency| *latency >= DELAY));
-                // Generous: the machine may be busy.
+                // Generous, because the machine may be busy.
                 assert!(stream.mean() < 2 * DELAY, "{hook:?} v6 {v6}: {:?}", stream.mean());
             }
         }
@@ -76,7 +77,7 @@ sandboxed! {
             assert!(stream.overtaken > 500, "{}", stream.overtaken);
             let mut latencies: Vec<_> = stream.latencies.iter().map(Duration::as_secs_f64).collect();
             latencies.sort_by(f64::total_cmp);
-            // Nothing goes too early: the lower quantiles hold up on a machine however busy, the upper ones need not.
+            // No packet is early: the lower quantiles hold on a machine however busy, the upper ones need not.
             // Φ(-1) = 0.159, five standard errors of that quantile are 5·√(0.159·0.841/2000)/0.242 = 0.17 sigmas.
             assert!(latencies[317] > 0.016 - 0.17 * 0.004, "{}", latencies[317]);
             assert!(latencies[0] < 0.016 && latencies[1_999] > 0.026, "{} {}", latencies[0], latencies[1_999]);
@@ -126,7 +127,7 @@ sandboxed! {
             for (v6, delay) in [(false, Duration::ZERO), (true, Duration::from_millis(2))] {
                 let impair = Impair { delay, corrupt: chance(0.2), ..Impair::default() };
                 world.with(hook, impair, || {
-                    // A wrong checksum never gets as far as a socket.
+                    // A packet with a wrong checksum never reaches a socket.
                     let stream = world.stream(&world.sockets(hook, v6), 2_000, 100);
                     let counts = world.counts();
                     near(counts.corrupted, 2_000, 0.2);
@@ -184,7 +185,7 @@ sandboxed! {
                 });
             }
         }
-        // Damage is noticed and made good.
+        // TCP notices damage and repairs it.
         let impair = Impair { corrupt: chance(0.02), loss: Loss::Random(chance(0.01)), ..Impair::default() };
         for hook in BOTH_WAYS {
             world.with(hook, impair, || world.tcp(hook, false, 1 << 20));
@@ -230,7 +231,7 @@ sandboxed! {
             for _ in 0..50 {
                 assert_eq!(server.recv(&mut [0; 9]).unwrap(), 4);
             }
-            // Although the rules are still there.
+            // Although the rules still exist.
             client.send(b"at once").unwrap();
             assert_eq!(server.recv(&mut [0; 9]).unwrap(), 7);
             world.no_rules();
@@ -306,7 +307,7 @@ sandboxed! {
             let queues = Queues::default();
             queues.start(spec(Impair { delay: AGES, ..Impair::default() })).unwrap();
             println!("serving");
-            // Until it is killed; in vain if the test has died.
+            // Until it is killed; ends by itself if the test has died.
             std::thread::sleep(Duration::from_secs(60));
             return;
         }
@@ -340,7 +341,7 @@ sandboxed! {
         wait_until("it beats", || pulse.load(Ordering::Relaxed) > 5);
         let taken = world.queues.start(spec(Impair::default())).unwrap_err();
         assert!(taken.to_string().contains(&NUMBER.to_string()), "{taken}");
-        // The kernel's word on it, for another process or another part of this one.
+        // The kernel's own statistics, as another process reads them.
         let busy = Queues::default().start(spec(Impair::default())).unwrap_err();
         assert!(busy.to_string().contains("another program serves it"), "{busy}");
         world.queues.stop(NUMBER);

@@ -1,4 +1,4 @@
-//! Faults on runit services: against a double that speaks runsv's protocol, and against runsv where it is installed.
+//! Faults on runit services: with a double that speaks runsv's protocol, and with runsv if it is installed.
 
 #[path = "support/runsv.rs"]
 mod runsv;
@@ -23,7 +23,7 @@ const STOP: &str = r#"{"service-stop":{"service":"checkout"}}"#;
 const KILL: &str = r#"{"service-kill":{"service":"checkout"}}"#;
 const RESTART: &str = r#"{"service-restart":{"service":"checkout"}}"#;
 const RUN: &str = "exec sleep 600";
-/// Ends when the test says so, whatever signal comes; the next one does not see that any more.
+/// Ends only when the test says so, whatever signal comes; the next run ends normally.
 const STUBBORN: &str = "trap '' TERM; rm -f end; : > deaf; until [ -e end ]; do sleep 0.02; done";
 
 fn each(test: impl Fn(Which, &std::path::Path)) {
@@ -75,7 +75,7 @@ fn an_agent_that_died_before_it_learnt_the_mark_starts_it_all_the_same() {
         let host = host(dir);
         let stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
         stop.kind.inject(&host, &stop.live).expect("injects");
-        // The outcome was never journaled: what is left is the undo from prepare.
+        // The outcome was never journaled: only the undo from prepare is left.
         stop.undo();
         assert!(service.main().is_some());
     });
@@ -112,7 +112,7 @@ fn a_stop_that_fails_is_put_back() {
         let error = stop.kind.inject(&host, &stop.live).expect_err("does not stop").to_string();
         assert!(error.contains("stopping"), "{error}");
         assert_eq!(stop.seen().in_force, Seen::No);
-        // It is meant to be up again; but what was told to stop may still do so, and is not the service that is back.
+        // It is wanted up again; but the run that was told to end may still do so, and does not count as back.
         let main = service.main().expect("lives on");
         let error = stop.try_undo().expect_err("nothing else runs");
         assert!(error.passing && error.what.contains(&format!("process {main} was told to stop")), "{error}");
@@ -163,7 +163,7 @@ fn what_is_slow_to_stop_is_back_when_another_one_runs() {
             let manager = ServiceManager::Runit;
             let unit = Unit { manager, id: service.dir.to_str().expect("text").to_owned() };
             let runit = firedrill_agent::service::manager(&host, manager).expect("runit");
-            // As an agent that died while it was stopping it: what is left is the undo from prepare.
+            // As after an agent that died while it was stopping it: only the undo from prepare is left.
             service.send(b"d");
             until("the stop to be under way", || !runit.state(&unit).expect("state").wanted_up);
             std::thread::scope(|scope| {
@@ -195,7 +195,7 @@ fn what_an_administrator_stopped_stays_stopped() {
                     until("the administrator's start", || service.main().is_some());
                 }
             }
-            // runsv answers nothing: its status is what shows that it has read the command.
+            // runsv does not answer: only its status shows that it has read the command.
             let Some(firedrill_agent::undo::Undo::StartService { stopped_mark: Some(mark), unit, manager }) =
                 stop.live.prepared.undo.first().cloned()
             else {
@@ -369,7 +369,7 @@ fn restarted_once() {
         assert_eq!(service.main(), second, "injecting twice is injecting once");
         assert_eq!(restart.seen().in_force, Seen::Yes, "{:?}", restart.seen());
 
-        // Stopped by somebody since it was prepared: a restart must not start it.
+        // Somebody has stopped it since it was prepared: a restart must not start it.
         let again = Injection::prepare(&host, &ServiceRestart, RESTART).expect("prepared");
         service.send(b"d");
         until("the stop", || service.is_down());
@@ -383,7 +383,7 @@ fn snapshots_tell_up_from_down() {
     each(|which, dir| {
         let _one = Supervised::start(which, dir, "checkout", RUN);
         let two = Supervised::start(which, dir, "cart", RUN);
-        // As packages leave them where runit does not run; Debian's lead to where nothing is.
+        // As packages leave them where runit does not run; Debian's links have no target.
         let idle = dir.join("service/idle");
         std::fs::create_dir_all(&idle).expect("folder");
         std::fs::write(idle.join("run"), "#!/bin/sh\nexec sleep 600\n").expect("run");

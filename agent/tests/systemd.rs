@@ -1,4 +1,4 @@
-//! Faults on systemd services: for real, as root under a systemd that may be harmed.
+//! Faults on real systemd services, as root under a systemd that may be harmed.
 //!
 //! Only with `FIREDRILL_VM=1`, which says that this is a virtual machine made for it: the bus is stopped on the way.
 
@@ -23,7 +23,7 @@ fn systemctl(words: &[&str]) {
 }
 
 fn install(name: &str, text: &str) {
-    // Where packages put theirs, so that masking works as on a real host.
+    // In the directory of packages, so that masking works as on a real host.
     fs::write(format!("/usr/lib/systemd/system/{name}"), text).expect("unit file");
 }
 

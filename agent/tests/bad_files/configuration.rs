@@ -1,4 +1,4 @@
-//! The configuration is broken, gone, or other than what the agent started with.
+//! The configuration is invalid, gone, or other than the one with which the agent started.
 
 use std::{fs, process::Stdio};
 
@@ -17,7 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("check_config_shows_the_place", check_config),
 ];
 
-/// Puts a line before all others that is wrong.
+/// Adds an invalid line before all others.
 fn break_it(agent: &Agent) {
     let text = fs::read_to_string(agent.config()).unwrap();
     fs::write(agent.config(), format!("nonsense = 1\n{text}")).unwrap();
@@ -47,7 +47,7 @@ fn live_agent_is_reached() {
     break_it(&agent);
     let status = agent.verb(&["status"]).ends_with(0).shows(&agent.config(), "line 1");
     assert!(status.stdout.contains("serves") && status.stdout.contains("nothing is injected"), "{status:?}");
-    // Another agent that cannot start leaves what is in force to the one that lives.
+    // Another agent that cannot start does not touch the faults of the one that lives.
     let second = agent.verb(&["serve"]).ends_with(2);
     assert!(second.stderr.contains("left to it") && agent.effect(), "{second:?}");
     assert!(agent.verb(&["undo", "--all"]).ends_with(0).stdout.contains("Undone"));
@@ -78,7 +78,7 @@ fn sweep_heals() {
     assert!(sweep.stderr.contains("cannot read") && sweep.stderr.contains("last good"), "{sweep:?}");
 }
 
-/// The file names other directories from now on.
+/// Makes the file name other directories from now on.
 fn move_it(agent: &Agent) {
     let text = fs::read_to_string(agent.config()).unwrap();
     let text = text.replace("/state\"", "/new-state\"").replace("/run\"", "/new-run\"");

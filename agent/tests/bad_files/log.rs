@@ -1,4 +1,4 @@
-//! `log` tells what happened on the host, with or without an agent.
+//! `log` shows what happened on the host, with or without an agent.
 
 use super::{Agent, Test, wait};
 
@@ -55,7 +55,7 @@ fn without_an_agent() {
 /// Returns the output of `log` once it has all of these texts, in this order and each once.
 fn told(agent: &Agent, all: &[&str]) -> String {
     let log = || agent.verb(&["log", "--since", "1h"]).ends_with(0).stdout;
-    // Files are written a moment after what they tell of.
+    // The files are written a moment after the events.
     wait("the last is recorded", || all.iter().all(|told| log().contains(told)));
     let log = log();
     let places: Vec<_> = all.iter().map(|told| log.find(told)).collect();

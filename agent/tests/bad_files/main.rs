@@ -1,7 +1,6 @@
-//! Real agents with a fault in force, whose files go bad: whoever is left still puts everything back and says what is
-//! wrong.
+//! Real agents with a fault in force, whose files go bad: the processes still undo everything and report the problem.
 //!
-//! By a harness of its own, because the agent forks. All in a mount namespace of this program.
+//! Has a harness of its own, because the agent forks. All in a mount namespace of this program.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -54,7 +53,7 @@ fn main() -> ExitCode {
 
 type Test = (&'static str, fn());
 
-/// Removes nothing, and writes down what it would have spared.
+/// Removes nothing, and records what it would have spared.
 fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     let live: Vec<String> = live().iter().map(ToString::to_string).collect();
     fs::create_dir_all(&host.paths.run).unwrap();
@@ -62,8 +61,8 @@ fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     Swept::default()
 }
 
-/// The coordinator, inside the worker: asks for a fault until it is not refused, then renews it. The code of each
-/// refusal stands in the file `refused`.
+/// The coordinator, inside the worker: asks for a fault until it is accepted, then renews it. Writes the code of each
+/// refusal to the file `refused`.
 async fn drill(link: Link) -> Result<(), String> {
     let world = link.config.paths.run.join("world");
     if world.join("drill").exists() {
@@ -105,7 +104,7 @@ impl Agent {
         agent
     }
 
-    /// Starts one that asks for a fault, with more at the end of its configuration.
+    /// Starts an agent that asks for a fault, with an addition at the end of its configuration.
     fn start(more: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), more)
     }
@@ -137,7 +136,7 @@ impl Agent {
         self.path("agent.toml")
     }
 
-    /// What the last sweep in a run directory spared; `None` where there was no sweep since this was asked for.
+    /// Returns what the last sweep in a run directory spared; `None` if there was no sweep since the last call.
     fn swept(&self, run: &str) -> Option<String> {
         let file = self.path(run).join("swept");
         let spared = fs::read_to_string(&file).ok()?;
@@ -153,7 +152,7 @@ impl Agent {
         self.path("run/world/a").exists()
     }
 
-    /// Kills all three processes, so that nobody is left to put anything back.
+    /// Kills all three processes, so that none is left to undo anything.
     fn kill_all(&mut self) {
         self.kill();
         assert!(self.effect(), "nobody was left to put it back");
@@ -186,7 +185,7 @@ impl Drop for Agent {
     }
 }
 
-/// What a verb said.
+/// The output of a verb.
 #[derive(Debug)]
 struct Said {
     code: Option<i32>,
@@ -208,7 +207,7 @@ impl Said {
         self
     }
 
-    /// The file, the line and the place in it stand on stderr.
+    /// Checks that stderr has the file, the line and the place in it.
     #[track_caller]
     fn shows(self, file: &Path, line: &str) -> Self {
         for wanted in [file.to_str().unwrap(), line, "^", "nonsense"] {

@@ -1,4 +1,4 @@
-//! The state directory is bad: what is in force is put back first, from whichever of journal and copy can be read.
+//! The state directory is bad: first everything in force is undone, from whichever of journal and copy can be read.
 
 use std::{
     fs::{self, File},
@@ -35,7 +35,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_live_agent_on_a_full_disk_says_so_and_is_believed", live_on_a_full_disk),
 ];
 
-/// All that is known was put back, and records cannot be read or are gone.
+/// The exit code if all that is known was undone, and records cannot be read or are gone.
 const LOST: i32 = 7;
 
 /// Makes a state directory bad.
@@ -71,10 +71,10 @@ fn removed(state: &Path) -> Mounted {
     Mounted(None)
 }
 
-/// The journal on a disk that takes nothing more, not even in the journal's last block.
+/// Puts the journal on a disk that takes nothing more, not even in the journal's last block.
 fn full(state: &Path) -> Mounted {
     let mut journal = fs::read(state.join("journal")).unwrap();
-    // A header says nothing new, and it is what the next agent would write first.
+    // A header has no new information, and it is the first record that the next agent would write.
     let header: Vec<u8> = journal.split_inclusive(|&byte| byte == b'\n').next().unwrap().to_vec();
     while journal.len() % 4096 + header.len() <= 4096 {
         journal.extend(&header);
@@ -90,7 +90,7 @@ fn fill(state: &Path) {
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }
 
-/// Reading the journal fails, as on a disk that gives errors.
+/// Makes reading the journal fail, as on a disk that returns errors.
 fn unreadable(state: &Path) -> Mounted {
     let journal = state.join("journal");
     fs::rename(&journal, state.join("journal.away")).unwrap();
@@ -98,13 +98,13 @@ fn unreadable(state: &Path) -> Mounted {
     Mounted(None)
 }
 
-/// Nothing in `/run` says that a drill is on, and `status` does not either.
+/// Checks that neither `/run` nor `status` says that a drill is on.
 #[track_caller]
 fn assert_over(agent: &Agent) {
     assert_over_after(agent, 0);
 }
 
-/// The same after a command that ended with a code: where records cannot be read, `status` says no more than it knows.
+/// The same after a command that ended with a code: if records cannot be read, `status` says no more than it knows.
 #[track_caller]
 fn assert_over_after(agent: &Agent, code: i32) {
     assert!(!agent.effect());
@@ -133,7 +133,7 @@ fn undo_all(bad: Bad, first: i32, later: i32) {
     assert_eq!(undo.stderr.contains("damaged or lost"), first == LOST, "{undo:?}");
     assert_eq!(agent.swept("run").as_deref(), Some(""), "swept without a journal");
     assert_over_after(&agent, later);
-    // Somebody may have put his own there since.
+    // An administrator may have put his own there since.
     let again = agent.verb(UNDO).ends_with(later);
     assert_eq!(again.stdout.contains("nothing was in force"), later == 0, "{again:?}");
     assert_eq!(undone(&agent), 1, "{again:?}");
@@ -166,8 +166,8 @@ fn worker_dies(bad: Bad, code: i32, later: i32) {
 
 const UNDO: &[&str] = &["undo", "--all", "--no-halt"];
 
-/// The lock, which names its holders, is gone with the state directory. What belongs to their sockets stays in the kernel as
-/// long as they are stopped, so they must be found by another file.
+/// The lock, which names its holders, is gone with the state directory. Objects of their sockets stay in the kernel as
+/// long as they are stopped, so another file has to lead to them.
 fn stopped(bad: Bad, verb: &[&str]) {
     let mut agent = Agent::in_force();
     let copy = agent.path("run/open.json");
@@ -175,7 +175,7 @@ fn stopped(bad: Bad, verb: &[&str]) {
     Processes::ALL.iter().for_each(|who| agent.processes.signal(*who, Signal::STOP));
     let _mounted = bad(&agent.path("state"));
     if verb != UNDO {
-        // Continued, the others put back because of this; an agent that is whole would go on.
+        // If the guardian is continued, the others undo everything because of this; a complete agent would continue.
         agent.processes.signal(Who::Guardian, Signal::KILL);
     }
     agent.verb(verb).ends_with(LOST);
@@ -237,7 +237,7 @@ fn live_on_a_full_disk() {
     let _mounted = Mounted(Some(state.clone()));
     let mut agent = Agent::start_in(dir, "");
     agent.wait_in_force();
-    // What is reserved behind the journal's end goes too.
+    // The space reserved behind the journal's end is cut as well.
     let journal = File::options().write(true).open(state.join("journal")).unwrap();
     journal.set_len(journal.metadata().unwrap().len()).unwrap();
     fill(&state);
@@ -251,7 +251,7 @@ fn live_on_a_full_disk() {
     wait("the files in /run to say so", || agent.active().is_empty());
     assert_over(&agent);
     assert_eq!(undone(&agent), 1);
-    // Killed now, it leaves a journal that calls open what is over.
+    // Killed now, it leaves a journal in which injections that are over are open.
     agent.kill();
     agent.verb(&["sweep"]).ends_with(0);
     assert_eq!(undone(&agent), 1);

@@ -1,8 +1,8 @@
-//! A host whose effects are files: recording fakes of the narrow ports, for tests of the agent's heart.
+//! Fakes of the agent's ports that record their calls: a host whose effects are files, for tests of the agent's core.
 //!
-//! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` says how the
-//! fault behaves (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`, `told`), `service` what it claims. Files beside the
-//! effect say how its undo behaves.
+//! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` selects the
+//! fault's behaviour (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`, `told`), `service` its claims. Files
+//! beside the effect select the behaviour of its undo.
 
 use std::{
     fs,
@@ -85,7 +85,7 @@ impl Inject for Files {
             fs::write(path.with_extension("asked"), "").unwrap();
         }
         let name = path.to_str().unwrap().to_owned();
-        // Of what is armed only that is put back which can have been staged.
+        // Of an armed injection, only actions are undone that may have been staged.
         let undo = match which.command.as_deref() {
             Some("staged") => Undo::DeleteNftTable { table: name },
             _ => Undo::StartService { manager: ServiceManager::Runit, unit: name, stopped_mark: None },
@@ -236,7 +236,7 @@ impl Prober for NoProbes {
     }
 }
 
-/// The text of a configuration in a directory of its own, with short pauses.
+/// Returns a configuration in a directory of its own, with short pauses.
 pub(crate) fn config_text(dir: &Path, more: &str) -> String {
     fs::create_dir_all(dir.join("run/world")).unwrap();
     format!(
@@ -255,7 +255,7 @@ pub(crate) fn run_id() -> RunId {
     "r1".parse().unwrap()
 }
 
-/// A fault that makes the file `name`.
+/// Returns a fault that makes the file `name`.
 pub(crate) fn pause(name: &str, behaviour: Option<&str>, claims: Option<&str>) -> Fault {
     Fault::ProcessPause(ProcessPause { which: matched(name, behaviour, claims) })
 }
@@ -278,7 +278,7 @@ pub(crate) fn ask_prepare(faults: &[(&str, Fault)], hold: Span) -> Prepare {
     Prepare { plan_digest: "d".into(), environment: None, injections, only_look: false }
 }
 
-/// An `arm` for what was prepared, starting so many milliseconds from now.
+/// Returns an `arm` for prepared injections, which start this many milliseconds from now.
 pub(crate) fn ask_arm(prepared: &[(String, String)], start_ms: u64, hold: Span, lease: Span) -> Arm {
     let start_boot_us = boot_us() + start_ms * 1000;
     Arm {
@@ -298,7 +298,7 @@ pub(crate) fn ask_arm(prepared: &[(String, String)], start_ms: u64, hold: Span, 
     }
 }
 
-/// Ids and fingerprints of what is ready; panics at a refusal.
+/// Returns the ids and fingerprints of ready injections; panics at a refusal.
 pub(crate) fn ready(answer: firedrill_wire::api::PrepareAnswer) -> Vec<(String, String)> {
     answer
         .injections
@@ -310,14 +310,14 @@ pub(crate) fn ready(answer: firedrill_wire::api::PrepareAnswer) -> Vec<(String, 
         .collect()
 }
 
-/// One probe.
+/// Returns one probe.
 pub(crate) fn probes() -> StartProbes {
     let text = r#"{"name":"p","rate":1.0,"timeout":"1s","kind":{"http":{"url":"http://127.0.0.1:9/"}}}"#;
     let probes = vec![serde_json::from_str(text).unwrap()];
     StartProbes { probes, at_most: Span::secs(60), environment: None }
 }
 
-/// Waits for something to become true; panics after a long time.
+/// Waits until a condition holds; panics after a long time.
 #[track_caller]
 pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..6000 {

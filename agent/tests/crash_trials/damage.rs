@@ -11,7 +11,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::{host::root, plan::Damage};
 
-/// Makes it bad. `rng` says where a journal is torn.
+/// Does the damage. `rng` chooses where a journal is torn.
 pub(crate) fn make(damage: Damage, rng: &mut fastrand::Rng) {
     let root = root();
     let (state, run, config) = (root.join("state"), root.join("run"), root.join("agent.toml"));
@@ -37,7 +37,7 @@ pub(crate) fn make(damage: Damage, rng: &mut fastrand::Rng) {
             mount(none, &state, none, flags, none).unwrap();
         }
         Damage::StateFull => {
-            // What is reserved behind the journal's end goes too.
+            // The space reserved behind the journal's end is cut as well.
             let text = fs::read(&journal).unwrap();
             let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
             File::options().write(true).open(&journal).unwrap().set_len(end.try_into().unwrap()).unwrap();
@@ -72,7 +72,7 @@ pub(crate) fn make(damage: Damage, rng: &mut fastrand::Rng) {
     }
 }
 
-/// Whether the copy in `/run` knows of everything that the journal calls open: then one of the two may be lost.
+/// Whether the copy in `/run` has everything that is open in the journal: then one of the two may be lost.
 pub(crate) fn is_copied(config: &Config) -> bool {
     let Ok(replayed) = journal::read(&config.paths()) else { return false };
     let copy = fs::read_to_string(config.paths.run.join("open.json")).unwrap_or_default();

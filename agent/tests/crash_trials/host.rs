@@ -1,5 +1,4 @@
-//! The host of one trial: fresh namespaces, links, a service under a supervisor, and what it looks like from outside of
-//! the agent.
+//! The host of one trial: fresh namespaces, links, a supervised service, and its state as seen without the agent.
 
 use std::{
     fs, io,
@@ -67,7 +66,7 @@ undo_budget = \"3s\"
 ";
 
 impl Host {
-    /// Furnishes the namespaces that this process is the first of. `more` stands first in the agent's configuration.
+    /// Sets up the namespaces whose first process this is. `more` comes first in the agent's configuration.
     pub(crate) fn new(iptables: bool, more: &str) -> Self {
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
@@ -104,7 +103,7 @@ impl Host {
         Self { config, victim, before, _peer: peer }
     }
 
-    /// Every difference to before, as somebody sees it who does not ask the agent.
+    /// Returns all differences to before, as seen without the agent.
     pub(crate) fn differences(&self) -> Vec<String> {
         let mut all = self.effects();
         let active = self.config.paths.run.join("active");
@@ -114,7 +113,7 @@ impl Host {
         all
     }
 
-    /// Differences that the host's users could feel.
+    /// Returns differences that the host's users could notice.
     pub(crate) fn effects(&self) -> Vec<String> {
         let now = match Snapshot::take(&self.config.host()) {
             Ok(now) => now,
@@ -161,8 +160,8 @@ fn text(root: &Path, more: &str) -> String {
     )
 }
 
-/// The host once it does not change by itself any more: the kernel gives links their own addresses and routes some
-/// time after they were made.
+/// Returns a snapshot once it does not change by itself any more: the kernel gives links their own addresses and routes
+/// some time after they were made.
 fn quiet(config: &Config) -> Snapshot {
     let mut last = Snapshot::default();
     loop {

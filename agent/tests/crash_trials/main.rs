@@ -1,9 +1,9 @@
 //! Random crash trials: each is a real agent with real faults in fresh namespaces, whose processes are killed and stopped
 //! at a random moment while journal, configuration or identity may go bad; then the host must be as it was before.
 //!
-//! The number of a trial decides everything that is chosen in it. `FIREDRILL_TRIALS` says how many there are,
-//! `FIREDRILL_SEED` the number of the first, `FIREDRILL_TRIALS_AT_ONCE` how many run at a time. Prints a line for each
-//! trial that left something, and a table at the end.
+//! The number of a trial determines all its choices. `FIREDRILL_TRIALS` is the number of trials, `FIREDRILL_SEED` the
+//! number of the first, `FIREDRILL_TRIALS_AT_ONCE` how many run at a time. Prints a line for each trial that left
+//! something, and a table at the end.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -36,11 +36,11 @@ use firedrill_agent::{built_in, testing::skip, wiring::Wiring};
 use harness::{Part, begin};
 use trial::Outcome;
 
-/// The hidden words that this program starts itself with: outside of a trial's namespaces, and inside.
+/// The hidden words with which this program starts itself: outside of a trial's namespaces, and inside.
 const OUTSIDE: &str = "__outside";
 const INSIDE: &str = "__inside";
 
-/// In the usual tests: enough to notice that something is broken everywhere.
+/// The default number: enough to notice that something is broken everywhere.
 const USUAL: u64 = 24;
 
 fn main() -> ExitCode {
@@ -102,7 +102,7 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
-/// Runs the trials, some at a time; whether nothing was left by any.
+/// Runs the trials, some at a time; returns whether none left anything.
 fn trials() -> bool {
     let first = number("FIREDRILL_SEED").unwrap_or(1);
     let count = number("FIREDRILL_TRIALS").unwrap_or(USUAL);

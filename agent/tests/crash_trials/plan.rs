@@ -1,4 +1,5 @@
-//! Chooses a trial by its number: faults, the moment, who dies and how, what goes bad besides, and who puts back.
+//! Chooses a trial by its number: the faults, the moment, the hits on processes, other damage, and the process that
+//! undoes.
 //!
 //! Pure: the same number gives the same trial.
 
@@ -17,7 +18,7 @@ pub(crate) struct Kind {
     pub(crate) json: &'static str,
     /// Whether only the machine's root can make it in a namespace.
     pub(crate) root_only: bool,
-    /// The resource that it needs alone: faults of one trial need different ones.
+    /// The resource that it needs exclusively: faults of one trial need different ones.
     takes: &'static str,
 }
 
@@ -29,10 +30,10 @@ const fn by_iptables(name: &'static str, takes: &'static str, json: &'static str
     Kind { name, json, root_only: true, takes }
 }
 
-/// The host says which engine isolates it.
+/// The engine of the isolation is set in the host's configuration.
 const ISOLATE_BY_IPTABLES: &str = "host-isolate by iptables";
 
-/// Every kind that can be put back, and every engine.
+/// Every kind that can be undone, with every engine.
 pub(crate) const KINDS: &[Kind] = &[
     kind("service-stop", "victim", r#"{"service-stop":{"service":"victim"}}"#),
     kind("process-pause", "victim", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
@@ -60,10 +61,10 @@ pub(crate) const KINDS: &[Kind] = &[
     ),
 ];
 
-/// When the first of the agent's processes is hit.
+/// The moment at which the first of the agent's processes is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// This long after the faults were armed; before, at or after their start.
+    /// This long after the faults were armed: before, at or after their start.
     After(u64),
     /// At a place in the agent's code.
     Place(&'static str),
@@ -73,7 +74,7 @@ pub(crate) enum Moment {
 const PLACES: [&str; 5] = ["staged", "before-inject", "injected", "before-undo", "put-back"];
 
 impl Moment {
-    /// Whether the run must be undone to come there.
+    /// Whether the run must be undone to get there.
     pub(crate) fn is_in_undo(self) -> bool {
         matches!(self, Self::Place("before-undo" | "put-back"))
     }
@@ -84,11 +85,11 @@ impl Moment {
 pub(crate) struct Hit {
     pub(crate) who: Who,
     pub(crate) signal: Signal,
-    /// Milliseconds since the hit before.
+    /// Milliseconds since the previous hit.
     pub(crate) pause: u64,
 }
 
-/// The damage besides the hits on the agent's processes, and all of it in a list.
+/// The damage besides the hits on the agent's processes, and a list of all kinds.
 macro_rules! damages {
     ($($damage:ident),+ $(,)?) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ damages!(
 );
 
 impl Damage {
-    /// Whether the journal is lost or shortened, so that only the copy tells all.
+    /// Whether the journal is lost or shortened, so that only the copy is complete.
     pub(crate) fn loses_the_journal(self) -> bool {
         matches!(
             self,
@@ -132,7 +133,7 @@ impl Damage {
     }
 }
 
-/// The command that puts back when no process of the agent is left.
+/// The command that undoes if no process of the agent is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Healer {
     Serve,
@@ -170,8 +171,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The trial of a number. `places` says whether the agent can be stopped at places, `root` whether this is the
-    /// machine's root.
+    /// Returns the trial of a number. `places` is whether the agent can be stopped at places, `root` whether this is
+    /// the machine's root.
     pub(crate) fn of(seed: u64, places: bool, root: bool) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let faults = choose_faults(&mut rng, root);
@@ -206,7 +207,7 @@ impl Plan {
         if isolates { "firewall = \"iptables\"\n" } else { "" }
     }
 
-    /// Whether no hit reaches this process.
+    /// Whether this process is not hit.
     pub(crate) fn is_left(&self, who: Who) -> bool {
         self.hits.iter().all(|hit| hit.who != who)
     }

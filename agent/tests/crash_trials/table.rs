@@ -1,4 +1,4 @@
-//! The table of results: trials by kind of fault and by what went bad besides.
+//! The table of results: trials by kind of fault and by damage.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 

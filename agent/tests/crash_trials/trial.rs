@@ -1,4 +1,4 @@
-//! One trial, from inside its host: a drill, deaths, damage, and whoever puts back; then the host must be as before.
+//! One trial, from inside its host: a drill, deaths, damage, and an undo; then the host must be as before.
 
 use std::{
     fs,
@@ -25,11 +25,11 @@ use super::{
     plan::{Damage, Healer, Moment, Plan},
 };
 
-/// On a machine that is busy. Nothing that puts back takes more than some seconds.
+/// For a busy machine. No undo takes more than some seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The lease of a coordinator that renews, in milliseconds: longer than the others take to notice a death, and short
-/// enough for an agent that was stopped and finds everything put back by somebody else when it is continued.
+/// enough for an agent that was stopped and finds everything undone by another when it is continued.
 const RENEWED: u64 = 6000;
 
 /// The result of a trial.
@@ -152,7 +152,7 @@ impl Trial {
             self.heal(&processes)?;
         }
         self.wait_clean()?;
-        // Who slept finds everything put back, and leaves it so.
+        // A process that was stopped finds everything undone, and leaves it so.
         let _ = fs::remove_file(run.join("coordinator"));
         for who in Processes::ALL {
             processes.signal(who, Signal::CONT);
@@ -198,7 +198,7 @@ impl Trial {
                 sleep(Duration::from_millis(pause));
                 Ok(())
             }
-            // A fault that ends before that place never comes there.
+            // A fault that ends before that place never gets there.
             Moment::Place(_) => {
                 let began = Instant::now();
                 let bound = Duration::from_millis(self.plan.ahead + 3000);
@@ -210,7 +210,7 @@ impl Trial {
         }
     }
 
-    /// Makes bad what the plan says; not where both records of what is open would be lost.
+    /// Does the planned damage, but not if both records of what is open would be lost.
     fn damage(&mut self) {
         let began = Instant::now();
         while self.plan.damage.loses_the_journal() && !damage::is_copied(&self.host.config) {
@@ -226,7 +226,7 @@ impl Trial {
         command(root(), words).stdout(Stdio::null()).process_group(0).spawn().unwrap()
     }
 
-    /// Nobody of the agent is left: an administrator or a service manager puts back.
+    /// No process of the agent is left: an administrator or a service manager undoes.
     fn heal(&mut self, processes: &Processes) -> Result<(), String> {
         if self.plan.healer != Healer::UndoAll {
             // As a service manager does.
@@ -261,7 +261,7 @@ impl Trial {
         fs::read_to_string(root().join("stderr")).unwrap_or_default()
     }
 
-    /// For whoever reads why a trial failed.
+    /// Returns the details for a person who looks into a failed trial.
     fn story(&self) -> String {
         let run = root().join("run");
         let journal = fs::read(root().join("state/journal")).unwrap_or_default();

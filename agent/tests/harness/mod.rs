@@ -1,5 +1,5 @@
-//! A harness for tests whose agents fork: an agent begins in a process with one thread, so the test program starts itself
-//! again as one. Knows `--list` and filters by name, as test runners ask.
+//! A harness for tests whose agents fork. An agent begins in a process with one thread, so the test program starts
+//! itself again as one. Supports `--list` and filters by name, as test runners use them.
 
 use std::{
     ffi::OsString,
@@ -25,18 +25,18 @@ use rustix::{
 
 use super::common::{alice, run_id};
 
-/// Tells the program to be an agent.
+/// The word that makes the program an agent.
 pub(crate) const AGENT: &str = "be-an-agent";
 
-/// What the program was started for.
+/// The part for which the program was started.
 pub(crate) enum Part<T: 'static> {
-    /// It was an agent, or has listed its tests.
+    /// Nothing is left to do: it was an agent, or has listed its tests.
     Done(ExitCode),
-    /// To run these tests.
+    /// Run these tests.
     Tests(Vec<&'static (&'static str, T)>),
 }
 
-/// Plays the agent if this program was started as one; else finds which tests are to run.
+/// Plays the agent if this program was started as one; otherwise selects the tests to run.
 pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce() -> Wiring) -> Part<T> {
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.get(1).is_some_and(|arg| arg == AGENT) {
@@ -64,7 +64,7 @@ pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce(
     Part::Tests(tests.iter().filter(|(name, _)| wanted(name)).collect())
 }
 
-/// Gives this program and its agents an empty `/run` and `/var/lib`: agents keep copies of their configuration there.
+/// Gives this program and its agents an empty `/run` and `/var/lib`, where agents keep copies of their configuration.
 /// Makes a user namespace too, unless this is root. Call it while the program has one thread.
 pub(crate) fn own_directories() -> io::Result<()> {
     leave_for(CloneFlags::CLONE_NEWNS)?;
@@ -76,7 +76,7 @@ pub(crate) fn own_directories() -> io::Result<()> {
     Ok(())
 }
 
-/// An agent's verb, by the configuration in a folder; what it says goes to a file `stderr` there.
+/// Returns a command with an agent's verb and the configuration in a folder; its stderr goes to a file `stderr` there.
 pub(crate) fn command(dir: impl AsRef<Path>, verb: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let dir = dir.as_ref();
@@ -99,14 +99,14 @@ pub(crate) enum Who {
     Helper,
 }
 
-/// The three processes of an agent, each held by a descriptor; they end when this does.
+/// The three processes of an agent, each held by a descriptor; dropping this kills them.
 #[derive(Default)]
 pub(crate) struct Processes(Vec<(Who, OwnedFd)>);
 
 impl Processes {
     pub(crate) const ALL: [Who; 3] = [Who::Helper, Who::Guardian, Who::Worker];
 
-    /// Those of an agent that serves, by its guardian.
+    /// Finds the processes of an agent that serves, by its guardian.
     pub(crate) fn of(guardian: u32) -> Self {
         let hold = |number: &str| {
             let pid = Pid::from_raw(number.parse().unwrap()).unwrap();
@@ -128,7 +128,7 @@ impl Processes {
     }
 
     pub(crate) fn signal(&self, who: Who, signal: Signal) {
-        // One that has gone already is as good.
+        // Absent is success.
         let _ = pidfd_send_signal(self.held(who), signal);
     }
 
@@ -151,7 +151,7 @@ impl Drop for Processes {
     }
 }
 
-/// Renews the lease of the one run, as a coordinator does, while `is_there` holds.
+/// Renews the lease of the one run, like a coordinator, while `is_there` holds.
 pub(crate) fn renew_while(control: &dyn Control, lease: Span, is_there: impl Fn() -> bool) {
     while is_there() && control.renew(&alice(), &run_id(), &Renew { lease }).is_ok() {
         thread::sleep(Duration::from_millis(50));

@@ -1,5 +1,5 @@
-//! What administrators and their programs have on a host before we come: made over netlink, so that no program of
-//! theirs has to be there.
+//! The objects of administrators and their programs that exist on a host before us: made over netlink, so that none of
+//! their programs is needed.
 
 use firedrill_agent::{
     host::nft::expr::{Base, Compare, Exprs, Meta},
@@ -23,7 +23,7 @@ fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// A request to traffic control: the kind of message, then handle, parent and info of the header.
+/// Makes a request to traffic control: the kind of message, then handle, parent and info of the header.
 fn try_tc(
     kind: u16,
     interface: &str,
@@ -39,7 +39,7 @@ fn tc(kind: u16, interface: &str, header: [u32; 3], attrs: &Attrs) {
     try_tc(kind, interface, header, attrs).unwrap();
 }
 
-/// An htb as the root of an interface: a default class with all that there is.
+/// Makes an htb the root of an interface, with a default class.
 pub(crate) fn htb(interface: &str) {
     // tc_htb_glob: version 3, rate to quantum 10, default class 10.
     let glob = Attrs::new().bytes(2, &words(&[3, 10, 0x10, 0, 0]));
@@ -55,7 +55,7 @@ fn class(interface: &str, handle: u32, parent: u32) {
     tc(40, interface, [handle, parent, 0], &Attrs::new().text(1, "htb").nest(2, &class));
 }
 
-/// A tree of classes, one of them with a leaf of its own, and a filter that sends a port there.
+/// Makes a tree of classes, one of them with a leaf qdisc, and a filter that sends a port there.
 pub(crate) fn htb_tree(interface: &str) {
     htb(interface);
     class(interface, 0x0001_0001, 0x0001_0000);
@@ -71,8 +71,8 @@ pub(crate) fn htb_tree(interface: &str) {
     tc(44, interface, [0, 0x0001_0000, info], &Attrs::new().text(1, "u32").nest(2, &options));
 }
 
-/// The root that network cards with several queues have, and a leaf of the administrator's under one queue. False where
-/// the interface has one queue, as cables have on a machine with one processor.
+/// Makes the root that network cards with several queues have, with an administrator's leaf qdisc under one queue.
+/// Returns false if the interface has one queue, as veths have on a machine with one processor.
 pub(crate) fn mq(interface: &str) -> bool {
     let root = [0x0001_0000, u32::MAX, 0];
     match try_tc(36, interface, root, &Attrs::new().text(1, "mq")) {
@@ -86,7 +86,7 @@ pub(crate) fn mq(interface: &str) -> bool {
     }
 }
 
-/// A ruleset in the making.
+/// A ruleset under construction.
 #[derive(Default)]
 struct Ruleset(Vec<Request>);
 
@@ -100,12 +100,12 @@ impl Ruleset {
         self.push(family, 0, CREATE, &Attrs::new().text(1, name));
     }
 
-    /// A chain that others jump to.
+    /// Adds a chain that others jump to.
     fn chain(&mut self, family: u8, table: &str, name: &str) {
         self.push(family, 3, CREATE, &Attrs::new().text(1, table).text(3, name));
     }
 
-    /// A chain at a hook, of a type, at a priority, with a policy.
+    /// Adds a chain at a hook, of a type, with a priority and a policy.
     fn base(
         &mut self,
         family: u8,
@@ -138,12 +138,12 @@ impl Ruleset {
     }
 }
 
-/// An expression that ours do not have.
+/// An expression that our own rules do not have.
 fn raw(name: &str, data: &Attrs) -> Attrs {
     Attrs::new().nest(1, &Attrs::new().text(1, name).nest(2, data))
 }
 
-/// Expressions one after another.
+/// Concatenates expressions.
 fn all(parts: &[Attrs]) -> Attrs {
     let mut rule = Attrs::new();
     parts.iter().for_each(|part| rule.extend(part));
@@ -185,7 +185,7 @@ fn by(name: Meta, how: Compare, interface: &str) -> Attrs {
     of(&Exprs::new().meta(name).compare(how, &padded))
 }
 
-/// `ct state`: one of some bits.
+/// `ct state`: any of some bits.
 fn state(bits: u32) -> Attrs {
     let load = raw("ct", &Attrs::new().be32(2, 0).be32(1, 1));
     all(&[load, of(&Exprs::new().mask(&bits.to_ne_bytes()).compare(Compare::IsNot, &[0; 4]))])
@@ -199,7 +199,7 @@ fn to_port(protocol: u8, port: u16) -> Attrs {
     of(&rule.payload(Base::Transport, 2, 2).compare(Compare::Is, &port.to_be_bytes()))
 }
 
-/// A host with Docker's bridge and rules, as Docker 26 writes them by iptables-nft, and a container's published port.
+/// Sets up Docker's bridge and rules, as Docker 26 writes them by iptables-nft, and a container's published port.
 pub(crate) fn docker(world: &World) {
     let bridge = Link::named("docker0").of_kind("bridge", &Attrs::new());
     bridge.create(&mut Socket::open(libc::NETLINK_ROUTE).unwrap(), "make Docker's bridge").unwrap();
@@ -291,7 +291,7 @@ pub(crate) fn docker(world: &World) {
     rules.load();
 }
 
-/// A host with ufw: what comes in is dropped unless allowed, by a chain of chains, in both families.
+/// Sets up ufw: incoming packets are dropped unless allowed, by a chain of chains, in both families.
 pub(crate) fn ufw() {
     let mut rules = Ruleset::default();
     for (family, prefix, icmp) in [(IP, "ufw", 1), (IP6, "ufw6", 58)] {
@@ -308,7 +308,7 @@ pub(crate) fn ufw() {
                 rules.rule(family, "filter", &name.to_uppercase(), &[jump(&way(name, when))]);
             }
             let before = way(name, "before");
-            // Loopback first of all, as ufw has it: what the kernel rejects with comes that way, and is INVALID.
+            // Loopback first, as in ufw: the kernel's rejects come that way, and are INVALID.
             for by in [by(Meta::InputName, Compare::Is, "lo"), by(Meta::OutputName, Compare::Is, "lo")] {
                 rules.rule(family, "filter", &before, &[by, accept()]);
             }
@@ -323,7 +323,7 @@ pub(crate) fn ufw() {
             rules.rule(family, "filter", &way("input", "user"), &[to_port(6, port), accept()]);
         }
     }
-    // And a table of the administrator's own, with a set and a counter by name.
+    // And a table of the administrator's own, with a named set and counter.
     rules.table(INET, "local");
     rules.push(
         INET,
@@ -344,10 +344,10 @@ pub(crate) fn ufw() {
     rules.load();
 }
 
-/// Where the peer is reached by two interfaces, each flow by one of them.
+/// A host that reaches the peer by two interfaces, each flow by one of them.
 pub(crate) const BY_TWO: &str = "10.77.0.2";
 
-/// A second cable to the peer, and a route with both as next hops.
+/// Adds a second cable to the peer, and a route with both as next hops.
 pub(crate) fn two_ways(world: &World) {
     join(&world.host_ns, "eth2", world.peer(), "peer2");
     address(&world.host_ns, "eth2", "10.4.0.1/24");
@@ -366,14 +366,14 @@ pub(crate) fn two_ways(world: &World) {
     Socket::open(libc::NETLINK_ROUTE).unwrap().request("make a route by two ways", &request).unwrap();
 }
 
-/// A host that has no IPv4 address but loopback's.
+/// Sets up a host that has no IPv4 address but loopback's.
 pub(crate) fn six_only(world: &World) {
     for (interface, network) in [("eth0", "10.1.0.1/24"), ("eth1", "10.2.0.1/24")] {
         firedrill_agent::testing::remove_address(&world.host_ns, interface, network);
     }
 }
 
-/// The bytes that each interface has sent, so that it shows by which ones packets went.
+/// Returns the bytes that each interface has sent, which show the interfaces that packets took.
 pub(crate) fn sent(ns: &Netns, interfaces: &[&str]) -> Vec<u64> {
     let text = ns.run(|| std::fs::read_to_string("/proc/thread-self/net/dev").unwrap());
     let bytes = |name: &&str| {

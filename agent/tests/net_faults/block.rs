@@ -1,4 +1,4 @@
-//! Real traffic between namespaces, blocked and let through as the faults say.
+//! Real traffic between namespaces, blocked and passed according to the faults.
 
 use std::{
     fs,
@@ -161,7 +161,7 @@ sandboxed! {
             assert_eq!(world.tcp_in(own, AGENT_PORT), Reach::Yes);
             assert_eq!(world.tcp_out(peer, AGENT_PORT), Reach::Yes, "it may be the coordinator's host");
             assert_eq!(world.tcp_in(own, 22), Reach::Yes);
-            // DHCP is let through, both ways.
+            // DHCP passes, both ways.
             let dhcp = if own == SELF4 { 67 } else { 547 };
             assert_eq!(world.udp_in(own, dhcp), Reach::Yes);
             assert_eq!(world.udp_out(peer, dhcp), Reach::Yes);
@@ -181,7 +181,7 @@ sandboxed! {
     fn an_isolated_host_still_finds_its_neighbours() {
         let world = World::new();
         let isolate = Injection::make(&world, &Fault::HostIsolate(HostIsolate::default()));
-        // Nothing has been sent yet, so that the neighbour has to be found under the fault.
+        // Nothing has been sent yet, so that the neighbour has to be resolved under the fault.
         assert_eq!(world.tcp_in(SELF6, AGENT_PORT), Reach::Yes);
         assert_eq!(world.tcp_in(SELF4, AGENT_PORT), Reach::Yes);
         isolate.undo();
@@ -254,7 +254,7 @@ sandboxed! {
         for fault in [Fault::NetBlock(block(&[PEER4])), Fault::HostIsolate(HostIsolate::default())] {
             let mut injection = Injection::prepare(&world, &fault);
             world.assert_same(&before); // preparing reads only
-            // Another holds the name, so that the kernel refuses the whole transaction.
+            // Another process has the name, so that the kernel refuses the whole transaction.
             let other = firedrill_agent::testing::host(std::path::Path::new("/nonexistent"));
             injection.fault().inject(&other, &injection.live).unwrap();
             let taken = world.snapshot();

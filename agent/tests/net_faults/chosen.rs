@@ -43,7 +43,7 @@ sandboxed! {
             let json = format!(r#"{{"net-block":{{"to":["10.1.0.2","fd00:1::2"],"user":"{user}","direction":"out"}}}}"#);
             let injection = Injection::make(&world, &fault(&json));
             assert_eq!(PEERS.map(|peer| world.tcp_out(peer, 8080)), [reach; 2], "{user}");
-            // What the kernel answers for a listener is its user's.
+            // The kernel's answers for a listener belong to the listener's user.
             assert_eq!(world.tcp_in(SELF4, 8080), reach, "{user}");
             injection.undo();
         }
@@ -72,7 +72,7 @@ sandboxed! {
                     some => panic!("{some} of 3 packets of one flow"),
                 }
             }
-            // 30 of 60, one standard deviation is 4.
+            // 30 of 60; one standard deviation is 4.
             assert!((10..=50).contains(&blocked), "{blocked} of 60 flows");
             injection.undo();
         }
@@ -106,7 +106,7 @@ sandboxed! {
         for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
             let json = format!(r#"{{"net-block":{{"to":"{peer}","connections":"replies","direction":"out"}}}}"#);
             let injection = Injection::make(&world, &fault(&json));
-            // What the host answers is lost; what it asks itself is answered by the peer.
+            // The host's answers are lost; the peer answers the host's own requests.
             assert_eq!(world.tcp_in(own, 8080), Reach::No, "{own}");
             assert_eq!(world.udp_in(own, 9999), Reach::Yes, "{own}");
             assert_eq!(world.tcp_out(peer, 8080), Reach::Yes, "{peer}");

@@ -1,5 +1,5 @@
-//! Hosts as administrators have them: every kind has its effect there, and leaves the host as it was, also when the
-//! agent dies in the middle.
+//! Hosts as administrators have them: every kind has its effect there, and leaves the host as it was, also if the agent
+//! dies in the middle.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -40,7 +40,7 @@ use super::{
     world::{Injection, PEER4, PEER6, Reach, World},
 };
 
-/// A kind: its parameters, what its kernel engine needs, if it has engines, and whether it has its effect.
+/// A kind: its parameters, what its kernel engine needs if it has engines, and the check of its effect.
 struct Kind {
     json: &'static str,
     qdisc: Option<&'static str>,
@@ -76,7 +76,7 @@ const KINDS: [Kind; 12] = [
         let all = some(world, peer).took;
         all.len() == 10 && all.values().all(|times| times.len() == 2)
     }),
-    // A bit that no checksum is about may be hit, too.
+    // The flipped bit may be one that no checksum covers.
     shape(r#"{"net-corrupt":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {
         some(world, peer).lost(10) >= 5
     }),
@@ -99,7 +99,7 @@ fn late(world: &World, peer: &str) -> bool {
     out(world, peer, 10).least() >= Duration::from_millis(115)
 }
 
-/// Ten datagrams, and not long waited for.
+/// Sends ten datagrams, with a short wait for their arrival.
 fn some(world: &World, peer: &str) -> Trip {
     let (near, far) = world.flow(peer);
     trip((&near, &far), 10, Duration::from_millis(300))
@@ -117,7 +117,7 @@ fn reset(world: &World, peer: &str) -> bool {
     })
 }
 
-/// Engines that this kernel can do a kind by. A kernel that the tests were given must have all.
+/// Returns the engines by which this kernel can do a kind. A kernel that the tests were given must have all.
 fn engines(kind: &Kind) -> Vec<&'static str> {
     let Some(qdisc) = kind.qdisc else { return vec![""] };
     let mut engines = vec!["user-space"];
@@ -137,14 +137,14 @@ fn fault(json: &str, peer: &str, engine: &str) -> Fault {
 
 fn is_untouched(world: &World, peer: &str) {
     assert_eq!(world.tcp_out(peer, 8080), Reach::Yes);
-    // Soon, except where the machine is busy with something else for a moment.
+    // Soon, unless the machine is busy with something else for a moment.
     wait_until("packets are neither lost nor late", || {
         let after = out(world, peer, 10);
         after.lost(10) == 0 && after.median() < SOON
     });
 }
 
-/// Each kind by each engine, then several at once, then several and a death: it works, and leaves what was there.
+/// Each kind with each engine, then several at once, then several and a death: it works, and leaves what was there.
 fn everything_works_and_leaves_nothing(world: &World, peer: &str) {
     let server = SocketAddr::new(peer.parse().unwrap(), 53);
     world.at_peer(|| dns::serve(server));
@@ -172,7 +172,7 @@ fn everything_works_and_leaves_nothing(world: &World, peer: &str) {
     is_untouched(world, peer);
 }
 
-/// Three at once on one peer, by the kernel where it can, and an interface down beside them.
+/// Three at once on one peer, by the kernel if it can, and an interface down beside them.
 fn several(peer: &str) -> [Fault; 4] {
     let by = |qdisc| if has_qdisc(qdisc).and_then(|()| has_ifb()).is_ok() { "kernel" } else { "user-space" };
     [
@@ -205,7 +205,7 @@ fn config(dir: &Path) -> Config {
     Config::parse(&text, &dir.join("agent.toml")).unwrap()
 }
 
-/// The part of an agent that has journaled four faults and made the first of them, until it is killed.
+/// The role of an agent that has journaled four faults and made the first of them, until it is killed.
 fn own(role: &str) -> ! {
     let mut words = role.split(' ');
     let [dir, peer, made] = std::array::from_fn(|_| words.next().unwrap());
@@ -278,7 +278,8 @@ fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     );
 }
 
-/// A world to furnish as an administrator would; in the agent that is to be killed, its part instead.
+/// Runs a test in a world that `furnish` has set up like an administrator; in the agent that will be killed, plays its
+/// role.
 fn furnished() -> World {
     if let Some(role) = role() {
         own(&role);

@@ -1,4 +1,4 @@
-//! DNS answers dropped, late, and falsified, asked of a real server over UDP and TCP.
+//! DNS answers dropped, delayed, and falsified, from a real server over UDP and TCP.
 
 use std::{
     io::{Read as _, Write as _},
@@ -76,7 +76,7 @@ fn ask(name: &str, kind: u8) -> Vec<u8> {
     question
 }
 
-/// What came: the response code, the last record's data if there is one, and after how long.
+/// The answer: the response code, the last record's data if there is one, and the time that it took.
 #[derive(Debug)]
 struct Said {
     code: u8,
@@ -96,7 +96,7 @@ fn read(message: &[u8], began: Instant) -> Said {
     Said { code: message[3] & 0xf, data, took: began.elapsed() }
 }
 
-/// The response code of a question about anything; none where no answer came.
+/// Returns the response code of a question; `None` if no answer came.
 pub(crate) fn code(world: &World, server: SocketAddr) -> Option<u8> {
     over_udp(world, server, "shop.example", 1).map(|said| said.code)
 }
@@ -127,7 +127,7 @@ fn over_tcp(world: &World, server: SocketAddr, name: &str) -> Option<Said> {
     Some(read(&message, began))
 }
 
-/// Servers on both addresses of the peer, and one on the host itself, as a local resolver is.
+/// Starts servers on both addresses of the peer, and one on the host itself, like a local resolver.
 fn servers(world: &World) -> [SocketAddr; 3] {
     let peers = [PEER4, PEER6].map(|peer| SocketAddr::new(peer.parse().unwrap(), 53));
     let own = SocketAddr::from(([127, 0, 0, 53], 53));
@@ -196,7 +196,7 @@ sandboxed! {
             assert!(over_udp(&world, server, "other.test", 1).unwrap().took < Duration::from_millis(250));
         }
         injection.undo();
-        // Only what the first server says.
+        // Only the answers of the first server.
         let json = format!(r#"{{"net-dns":{{"zones":["shop.test"],"how":"drop","to":"{PEER4}"}}}}"#);
         let injection = Injection::make(&world, &fault(&json));
         assert!(over_udp(&world, servers[0], "shop.test", 1).is_none());

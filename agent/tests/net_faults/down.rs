@@ -22,7 +22,7 @@ use super::{
     world::{AGENT_PORT, Injection, PEER4, PEER6, Reach, World},
 };
 
-/// More than an interface has by itself: routes through gateways, in both families, and addresses.
+/// Adds more than an interface has by default: routes through gateways, in both families, and addresses.
 fn furnish(world: &World) {
     let own = &world.host_ns;
     address(own, "eth0", "10.3.0.1/24");
@@ -31,14 +31,14 @@ fn furnish(world: &World) {
     route(own, "0.0.0.0/0", "10.2.0.2");
     route(own, "fd00:50::/32", PEER6);
     route(own, "::/0", PEER6);
-    // And one that leads nowhere, for fd99::/16.
+    // And one without a target, for fd99::/16.
     let to = [&[0xfd, 0x99][..], &[0; 14]].concat();
     ask(24, &[10, 16, 0, 0, 254, 4, 0, 7, 0, 0, 0, 0], &Attrs::new().bytes(1, &to)).unwrap();
     assert_eq!(world.tcp_out(PEER4, 8080), Reach::Yes);
     assert_eq!(world.tcp_out(PEER6, 8080), Reach::Yes);
 }
 
-/// A request of a kind that only these tests make.
+/// Makes a request of a kind that only these tests make.
 fn ask(kind: u16, header: &[u8], attrs: &Attrs) -> Result<(), NetlinkError> {
     let flags = u16::try_from(libc::NLM_F_CREATE | libc::NLM_F_EXCL).unwrap();
     let request = Request { kind, flags, body: attrs.after(header).unwrap() };
@@ -53,7 +53,7 @@ fn index(name: &str) -> u32 {
     nix::net::if_::if_nametoindex(name).unwrap()
 }
 
-/// A route with two next hops, one over each interface.
+/// Adds a route with two next hops, one over each interface.
 fn two_ways(family: u8, to: &[u8], hops: [(&str, &[u8]); 2]) {
     let hop = |(name, through): (&str, &[u8])| {
         let gateway = Attrs::new().bytes(5, through).after(&[]).unwrap();
@@ -70,12 +70,12 @@ sandboxed! {
         furnish(&world);
         address(&world.host_ns, "eth1", "fd00:2::1/64");
         let eth0 = index("eth0").to_ne_bytes();
-        // An address that ends by itself in ten minutes, as of a lease or of a router.
+        // An address that expires in ten minutes, like a leased one or a router's.
         let own = "fd00:4::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
         let life = [300_u32, 600, 0, 0].map(u32::to_ne_bytes).concat();
         let leased = Attrs::new().bytes(2, &own).bytes(1, &own).bytes(6, &life);
         ask(20, &[&[10, 64, 2, 0][..], &eth0].concat(), &leased).unwrap();
-        // A neighbour that somebody wrote down.
+        // A permanent neighbour.
         let written = Neighbour {
             link: index("eth0"),
             address: [10, 1, 0, 77].into(),
@@ -90,7 +90,7 @@ sandboxed! {
         let eth0_alone: Vec<_> = links.iter().filter(|link| link.name == "eth0").cloned().collect();
         let had = LinkState::now(&eth0_alone, false).unwrap();
         assert_eq!(had.count(Class::Neighbour), 1);
-        // By what was learnt in the moment of going down, then by what was prepared: both must do.
+        // With the undo from the moment of going down, then with the prepared one: both must work.
         for learnt in [true, false] {
             let injection = Injection::prepare(&world, &fault(ETH0));
             let better = injection.again().unwrap().undo.unwrap();
@@ -102,7 +102,7 @@ sandboxed! {
             let mut has = LinkState::now(&link::all().unwrap()[..], false).unwrap();
             has.entries.retain(|entry| had.entries.contains(entry));
             assert_eq!(has.entries.len(), had.entries.len(), "neighbours too");
-            // It must not outlive what gave it; one of which that is not known gets two hours.
+            // It must not outlive its lease; if its lifetime is unknown, it gets two hours.
             let left = lifetime(&own).expect("it is there");
             let most = if learnt { 600 } else { 7200 };
             assert!((most - 60..=most).contains(&left), "{left} s are left, learnt: {learnt}");
@@ -110,7 +110,7 @@ sandboxed! {
     }
 }
 
-/// For how many seconds an address is still valid.
+/// Returns the remaining lifetime of an address, in seconds.
 fn lifetime(address: &[u8]) -> Option<u32> {
     let request = Request { kind: 22, flags: 0, body: vec![0; 8] };
     let all = socket().dump("list addresses", &request).unwrap();
@@ -133,7 +133,7 @@ sandboxed! {
                 made => made.unwrap(),
             }
         }
-        // Both have been up, with all that comes with that; the second stays down.
+        // Both have been up, with everything that this brings; the second stays down.
         for name in ["eth0.7", "eth0.8"] {
             up(&world.host_ns, name);
             down(&world.host_ns, name);
@@ -151,7 +151,7 @@ sandboxed! {
         injection.undo();
         assert!(is_up("eth0.7") && !is_up("eth0.8"));
         world.assert_same(&before);
-        // The way to the agent may lead over what is on an interface.
+        // The route to the agent may go over an interface on top of this one.
         let (own, at) = (&world.host_ns, std::net::SocketAddr::from(([10, 7, 0, 1], AGENT_PORT)));
         assert_eq!(link::towards(at.ip(), None).map(|index| index == self::index("lo")), Ok(true));
         let links = link::all().unwrap();
@@ -182,7 +182,7 @@ sandboxed! {
             tried.expect_err("the way is cut");
         }
         assert_eq!(world.tcp_out("10.2.0.2", 8080), Reach::Yes, "the other interface");
-        // What was learnt in the moment of going down, as the journal has it.
+        // The undo from the moment of going down, as journaled.
         let better = injected.undo.expect("a better undo");
         let text = serde_json::to_string(&better).unwrap();
         let better: Vec<Undo> = serde_json::from_str(&text).unwrap();
@@ -212,7 +212,7 @@ sandboxed! {
         let again = injection.again().unwrap();
         assert!(again.undo.is_some_and(|undo| !undo.is_empty()), "its own work is not somebody else's");
         world.assert_same(&once);
-        // The agent died before it could journal what it had learnt.
+        // The agent died before it could journal the undo from that moment.
         let other = host(Path::new("/nonexistent"));
         for undo in injection.live.prepared.undo.iter().rev() {
             undo.apply(&other).unwrap();
@@ -235,7 +235,7 @@ sandboxed! {
             (r#""10.50.1.1""#, "eth0"),
             (r#""9.9.9.9""#, "eth1"),
             (r#"["10.1.0.2","fd00:1::2","fd00:50::/32"]"#, "eth0"),
-            // A route that leads nowhere is no way.
+            // A route without a target is no way.
             (r#"["10.2.0.2","fd99::1"]"#, "eth1"),
         ] {
             let injection = Injection::make(&world, &fault(&format!(r#"{{"net-down":{{"to":{to}}}}}"#)));
@@ -305,23 +305,23 @@ sandboxed! {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
-        // Down before its time came: somebody else's will, and left so.
+        // Down before its time: somebody else's will, so it stays down.
         let late = Injection::prepare(&world, &fault(ETH0));
         down(&world.host_ns, "eth0");
         let undo = late.again().unwrap().undo;
         assert_eq!(undo, Some(Vec::new()));
         assert_eq!(late.evidence().in_force, Seen::No);
-        // The one that was prepared puts it back, as nothing else was journaled.
+        // The prepared undo restores it, as nothing else was journaled.
         late.undo();
         world.assert_same(&before);
-        // Up before its time is over: the fault is not there any more, and all that was there comes back.
+        // Up before its time is over: the fault is gone, and everything comes back.
         let early = Injection::with(&world, &fault(ETH0), Span::secs(60), Span::secs(60));
         up(&world.host_ns, "eth0");
         let evidence = early.evidence();
         assert_eq!(evidence.in_force, Seen::No, "{}", evidence.detail);
         early.undo();
         world.assert_same(&before);
-        // An address that somebody removes is not given back, nor are its routes; all else is.
+        // An address that somebody removes is not restored, nor are its routes; everything else is.
         let meanwhile = Injection::with(&world, &fault(ETH0), Span::secs(60), Span::secs(60));
         remove_address(&world.host_ns, "eth0", "10.3.0.1/24");
         let undone = meanwhile.live.prepared.undo[0].apply(&world.host).unwrap();

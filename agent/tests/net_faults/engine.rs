@@ -1,4 +1,4 @@
-//! The same test by each engine that shapes traffic.
+//! Runs the same test with each engine that shapes traffic.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use firedrill_agent::{
     testing::skip,
 };
 
-/// Who treats packets.
+/// The engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Kernel,
@@ -26,7 +26,7 @@ impl Engine {
     }
 }
 
-/// The engine of this test; none where the test leaves it open.
+/// Returns the engine of this test; `None` if the test leaves it open.
 pub(crate) fn engine() -> Option<Engine> {
     ENGINE.get().copied()
 }
@@ -35,7 +35,7 @@ pub(crate) fn by_kernel() -> bool {
     engine() == Some(Engine::Kernel)
 }
 
-/// Runs a test by an engine, if this kernel has what it takes. A kernel that the tests were given must have it.
+/// Runs a test with an engine, if this kernel has what it needs. A kernel that the tests were given must have it.
 pub(crate) fn by(engine: Engine, qdisc: &str, test: &str, body: impl FnOnce()) {
     ENGINE.set(engine).unwrap();
     let has = if engine == Engine::Kernel { has_qdisc(qdisc).and_then(|()| has_ifb()) } else { Ok(()) };
@@ -46,7 +46,7 @@ pub(crate) fn by(engine: Engine, qdisc: &str, test: &str, body: impl FnOnce()) {
     }
 }
 
-/// A test that runs once by each engine; the kernel's needs the named qdisc.
+/// Defines a test that runs once with each engine; the kernel's needs the named qdisc.
 #[macro_export]
 macro_rules! on_engines {
     ($qdisc:literal fn $name:ident() $body:block) => {

@@ -107,7 +107,7 @@ sandboxed! {
                         let (near, far) = world.flow(peer);
                         if direction == "in" { far.send(b"x").unwrap() } else { near.send(b"x").unwrap() };
                     }
-                    // What goes to the other end of a cable is there at once.
+                    // Packets to the other end of a cable arrive at once.
                     let seen = injection.evidence().count.unwrap();
                     assert!(expected.contains(&seen), "{peer} {direction} {clause}: {seen} of 100");
                     injection.undo();
@@ -121,7 +121,7 @@ sandboxed! {
 sandboxed! {
     fn what_waits_in_a_line_is_waited_for() {
         in_the_kernel("what_waits_in_a_line_is_waited_for", || {
-            // As many as a socket holds that nobody reads from.
+            // As many as a socket holds that nobody reads.
             const COUNT: usize = 150;
             let world = World::new();
             let injection = Injection::make(&world, &throttle(PEER4, ""));

@@ -1,5 +1,5 @@
-//! Faults on traffic by iptables: the same traffic is reached and spared as by nftables, by each build of iptables that
-//! is installed, and an administrator's rules are after it what they were before.
+//! Faults on traffic by iptables: the same traffic is reached and spared as with nftables, with each installed build of
+//! iptables, and an administrator's rules are unchanged afterwards.
 
 mod others;
 mod reach;
@@ -22,7 +22,7 @@ use nix::mount::{MsFlags, mount};
 
 use super::{trip::fault, world::World};
 
-/// What Docker and ufw leave, cut short: chains of their own, counters, comments with every kind of word.
+/// The rules of Docker and ufw, shortened: chains of their own, counters, comments with every kind of word.
 const BEFORE4: &str = r#"*filter
 :INPUT DROP [12:3456]
 :FORWARD DROP [0:0]
@@ -83,7 +83,7 @@ impl Build {
         self.run(v6, "-restore", &["--noflush"], text).unwrap();
     }
 
-    /// All rules of both families, without counters and the time of day.
+    /// Returns all rules of both families, without counters and the time of day.
     pub(crate) fn saved(self) -> String {
         let both = [false, true].map(|v6| self.run(v6, "-save", &[], "").unwrap());
         let lines = both.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#'));
@@ -91,7 +91,7 @@ impl Build {
     }
 }
 
-/// The host as another process of an agent has it, with the same programs.
+/// Returns the host as another process of an agent has it, with the same programs.
 pub(super) fn another(world: &World) -> Host {
     let mut other = host(Path::new("/nonexistent"));
     other.iptables.program.clone_from(&world.host.iptables.program);
@@ -108,12 +108,12 @@ pub(crate) fn may_open_gates(test: &str) -> bool {
     may
 }
 
-/// Runs a test by each build that is installed, on a host whose administrator has rules.
+/// Runs a test with each installed build, on a host whose administrator has rules.
 pub(crate) fn on_builds(test: &str, body: impl Fn(&World, Build)) {
     if !may_open_gates(test) {
         return;
     }
-    // The lock of the old build: the machine's own is none of ours.
+    // The lock of the old build; the machine's own one is not used.
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
     let mut some = false;
     let mut world = World::new();

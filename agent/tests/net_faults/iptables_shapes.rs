@@ -1,4 +1,4 @@
-//! Packets that are let through, but not as they were, by queues that iptables chains send them to.
+//! Packets that are impaired by queues to which iptables chains send them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -25,7 +25,7 @@ use super::{
     world::{AGENT_PORT, Injection, OWNED, PEER4, PEERS, Reach, SELF4, World, own_on, owner},
 };
 
-/// Whether this user namespace has a user to spare, by whom packets are known that are sent again.
+/// Whether this user namespace has a spare user, by which reinjected packets are recognised.
 fn has_users(test: &str) -> bool {
     let has = std::fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295");
     if !has {
@@ -56,7 +56,7 @@ sandboxed! {
                 assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
                 assert_eq!((world.tcp_in(SELF4, AGENT_PORT), world.tcp_in(SELF4, 22)), (Reach::Yes, Reach::Yes));
                 assert!(began.elapsed() < LATE);
-                // Longer than the third gate is open by itself: the loop keeps it open.
+                // Longer than the third gate stays open by itself: the loop keeps it open.
                 std::thread::sleep(Duration::from_secs(3));
                 let evidence = injection.evidence();
                 assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
@@ -145,7 +145,7 @@ sandboxed! {
                 reader.join().unwrap();
             });
             assert_eq!(got, sent);
-            // A block comes after the queue, so that it judges what the queue sends again.
+            // A block comes after the queue, so that it judges the reinjected packets.
             let block = Injection::make(world, &fault(r#"{"net-block":{"to":"10.1.0.2"}}"#));
             assert_eq!(world.tcp_out(PEER4, 8080), Reach::No);
             block.undo();
@@ -193,7 +193,7 @@ sandboxed! {
             let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
             kill(pid, signal).unwrap();
             let ended = Instant::now();
-            // Lease and hold are a minute each; the gate that the loop keeps open is not.
+            // Lease and hold are a minute each; the gate that the loop keeps open is shorter.
             let (near, far) = world.flow(PEER4);
             far.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
             wait_until("packets pass", || {

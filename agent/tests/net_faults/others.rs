@@ -1,4 +1,4 @@
-//! What went wrong in other tools, each once for ours. The reports are named beside each.
+//! Known bugs of other tools, each tried with ours. Each names its report.
 
 use std::time::{Duration, Instant};
 
@@ -164,12 +164,12 @@ sandboxed! {
             r#"{"net-throttle":{"to":"10.1.0.2","rate":"400kbit","engine":"user-space"}}"#,
         ] {
             let injection = Injection::prepare(&world, &fault(json));
-            // The last step is impossible: another has a table of that name.
+            // The last step is impossible: another process has a table of that name.
             let other = Nft::default();
             other.install(&Table { name: injection.table(), ..Table::default() }).unwrap();
             let before = world.snapshot();
             injection.again().expect_err("the name is taken");
-            // What is another's is not deleted, and said so.
+            // Another's table is not deleted, and the error says so.
             let undone: Vec<_> =
                 injection.live.prepared.undo.iter().rev().map(|undo| undo.apply(&world.host).is_ok()).collect();
             assert!(undone.contains(&false), "{undone:?}");
@@ -183,7 +183,7 @@ sandboxed! {
 sandboxed! {
     fn neither_iptables_nor_its_lock_is_needed() {
         let world = World::new();
-        // Of this test's own mount namespace.
+        // A file of this test's own mount namespace.
         mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
         let lock = std::fs::File::create("/run/xtables.lock").unwrap();
         lock.lock().unwrap();

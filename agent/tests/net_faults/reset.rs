@@ -25,7 +25,7 @@ use super::{
     world::{AGENT_PORT, Injection, PEER4, PEER6, SELF4, SELF6, World},
 };
 
-/// Whether this kernel can do it at all.
+/// Whether this kernel can reset connections.
 fn able() -> bool {
     match Sockets::open().and_then(|mut sockets| sockets.able()) {
         Ok(()) => true,
@@ -36,14 +36,15 @@ fn able() -> bool {
     }
 }
 
-/// A connection with both its ends in hand.
+/// A connection with both its ends.
 struct Pair {
     opened: TcpStream,
     accepted: TcpStream,
 }
 
 impl Pair {
-    /// From one namespace to an address of another. `any` listens on the v6 wildcard, where v4 comes in a v6 coat.
+    /// Connects from one namespace to an address in another. `any` listens on the IPv6 wildcard, where IPv4 addresses
+    /// are mapped.
     fn new(from: &Netns, at: &Netns, to: &str, port: u16, any: bool) -> Self {
         let to = SocketAddr::new(to.parse().unwrap(), port);
         let on = if any { SocketAddr::from(([0; 16], port)) } else { to };
@@ -62,7 +63,7 @@ impl Pair {
         pass(&mut self.accepted, &mut self.opened, what);
     }
 
-    /// Fails unless both ends are told that it was reset.
+    /// Fails unless both ends report a reset.
     fn assert_reset(&mut self, what: &str) {
         for stream in [&mut self.opened, &mut self.accepted] {
             let error = stream.read(&mut [0]).expect_err(what);
@@ -120,7 +121,7 @@ sandboxed! {
         }
         let evidence = of(&reset).evidence(&agent, &live);
         assert_eq!((evidence.in_force, evidence.exercised, evidence.count), (Seen::Yes, Seen::Yes, Some(5)));
-        // Once is once, also when it is asked for again.
+        // It happens once, even if it is asked for again.
         let mut later = Pair::new(own, peer, PEER4, 5005, false);
         assert_eq!(of(&reset).inject(&agent, &live).unwrap().detail, said);
         later.assert_lives("came later");
@@ -172,7 +173,7 @@ sandboxed! {
         for (to, port) in [(PEER4, 5001), (PEER6, 5002)] {
             Pair::new(own, peer, to, port, false).assert_reset("came later");
         }
-        // A look is counted when it is over, and the last may still be under way.
+        // A look is counted when it is over, and the last may still be in progress.
         wait_until("all three are counted", || injection.evidence().count == Some(3));
         let evidence = injection.evidence();
         assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);

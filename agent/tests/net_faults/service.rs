@@ -1,6 +1,6 @@
-//! A service's packets are told from those of all others: by its cgroup, both ways, also after a restart.
+//! A service's packets are distinguished from all others by its cgroup, in both directions, also after a restart.
 //!
-//! A socket belongs to the cgroup in which it was made: this process steps into the service's to make some.
+//! A socket belongs to the cgroup in which it was made: this process moves into the service's to make some.
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ use super::{
     world::{Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, UNIT, World},
 };
 
-/// A service as runit has it, with a cgroup of its own.
+/// A runit service with a cgroup of its own.
 struct Service {
     cgroup: PathBuf,
     home: PathBuf,
@@ -39,7 +39,7 @@ struct Service {
 }
 
 impl Service {
-    /// One that runs; none where this user may not make cgroups.
+    /// Starts one; `None` if this user may not make cgroups.
     fn new(world: &mut World, test: &str) -> Option<Self> {
         let hierarchy = Hierarchy::here().unwrap();
         let home = hierarchy.as_ref().zip(cgroup::of(own_pid()).unwrap());
@@ -86,7 +86,7 @@ impl Service {
         }
     }
 
-    /// As systemd does it: the cgroup goes with the processes, and another one of the same name comes.
+    /// As systemd does it: the cgroup goes with the processes, and another one of the same name is made.
     fn restart(&mut self) {
         self.stop();
         wait_until("the cgroup is empty", || fs::remove_dir(&self.cgroup).is_ok());
@@ -94,7 +94,7 @@ impl Service {
         self.start();
     }
 
-    /// Does something as the service would: sockets that are made then are the service's.
+    /// Runs a closure in the service's cgroup: sockets that it makes are the service's.
     fn does<T>(&self, what: impl FnOnce() -> T) -> T {
         move_to(&self.cgroup, std::process::id());
         let done = what();
@@ -121,7 +121,7 @@ fn move_to(cgroup: &Path, pid: u32) {
     fs::write(cgroup.join("cgroup.procs"), pid.to_string()).unwrap();
 }
 
-/// The part of the service's process, which only has to be there.
+/// The role of the service's process, which only has to exist.
 fn be_there() -> ! {
     println!("\nready");
     loop {
@@ -157,7 +157,7 @@ sandboxed! {
             }
         };
         blocked(&service);
-        // Peers that are not meant.
+        // Peers that are not chosen.
         assert_eq!(service.does(|| world.tcp_out("10.2.0.2", 8080)), Reach::Yes);
         assert_eq!(world.tcp_through("10.2.0.2", 8080), Reach::Yes);
 
@@ -169,7 +169,7 @@ sandboxed! {
         injection.undo();
         assert_eq!(service.does(|| world.tcp_out(PEER4, 8080)), Reach::Yes);
         let out = Injection::make(&world, &fault(r#"{"net-block":{"to":["10.1.0.2","fd00:1::2"],"service":"web","direction":"out"}}"#));
-        // As the plan says: who takes a connection on is the kernel, and only what the service sends then is its own.
+        // As the plan says: the kernel accepts connections, and only packets that the service sends then are its own.
         assert_eq!([SELF4, SELF6].map(|own| world.tcp_in(own, 8081)), [Reach::Yes; 2]);
         out.undo();
         world.assert_same(&before);
@@ -253,7 +253,7 @@ sandboxed! {
             let json = kind.replace("WHOSE", r#""to":["10.1.0.2","fd00:1::2"],"service":"web""#);
             Injection::make(&world, &fault(&json))
         };
-        // What the first sends again is the agent's, and known as the service's all the same.
+        // Packets that the first queue reinjects are the agent's, and are recognised as the service's all the same.
         let all = [
             make(r#"{"net-slow":{WHOSE,"delay":"100ms","engine":"user-space"}}"#),
             make(r#"{"net-duplicate":{WHOSE,"share":"100%","engine":"user-space"}}"#),
@@ -270,7 +270,7 @@ sandboxed! {
             assert_eq!(service.does(|| world.tcp_out(peer, 9090)), Reach::No, "{peer}");
             assert_eq!(world.tcp_out(peer, 9090), Reach::Yes, "{peer}");
         }
-        // A line of the kernel's comes after all queues.
+        // The kernel's ifb comes after all queues.
         if has_qdisc("tbf").and_then(|()| has_ifb()).is_ok() {
             let line = make(r#"{"net-throttle":{WHOSE,"rate":"400kbit","burst":"2kB","engine":"kernel"}}"#);
             let own = service.does(|| world.flow(PEER4));

@@ -1,4 +1,4 @@
-//! Traffic delayed, lost, doubled, damaged, reordered and throttled, by each engine.
+//! Traffic delayed, lost, duplicated, corrupted, reordered and throttled, with each engine.
 //!
 //! Chances are asserted five standard deviations wide, times only as wide as a busy machine needs.
 
@@ -35,7 +35,7 @@ on_engines! {
             let there = out(&world, peer, 50);
             assert_eq!(there.lost(50), 0);
             assert!(there.least() >= LATE && there.median() < Duration::from_millis(250), "{:?}", there.median());
-            // What comes from the peer, and what goes to another, is not.
+            // Packets from the peer, and packets to another, are not delayed.
             let (near, far) = world.flow(peer);
             assert!(trip((&far, &near), 20, SOON * 5).median() < SOON);
             assert!(out(&world, "10.2.0.2", 20).median() < SOON);
@@ -190,7 +190,7 @@ on_engines! {
         let injection = Injection::make(&world, &fault(&json));
         let there = rush_out(&world, PEER4);
         assert_eq!(there.lost(COUNT), 0);
-        // 228 bytes each; what is beyond the burst has to wait for its turn at 50 bytes a millisecond.
+        // 228 bytes each; those beyond the burst have to wait for their turn at 50 bytes a millisecond.
         assert!(slowed(&there), "all took {:?}", there.lasted);
         assert!(there.order.is_sorted(), "nothing overtakes");
         injection.undo();
@@ -202,7 +202,7 @@ on_engines! {
         let world = World::new();
         let before = world.snapshot();
         let lose = fault(r#"{"net-lose":{"to":"10.1.0.2","share":"30%"}}"#);
-        // In either order: a packet that was sent again must meet the other, and none twice.
+        // In either order: a reinjected packet must meet the other queue, and none twice.
         for faults in [[slow(PEER4, "150ms"), lose.clone()], [lose, slow(PEER4, "150ms")]] {
             let [one, other] = faults.map(|fault| Injection::make(&world, &fault));
             assert_ne!(one.live.prepared.undo, other.live.prepared.undo, "queues or lines of their own");

@@ -1,4 +1,5 @@
-//! What ends a fault that shapes traffic, whoever dies or hangs; and that it is made once and leaves nothing.
+//! The ends of a fault that shapes traffic, whichever process dies or hangs; and that it is made once and leaves
+//! nothing.
 
 use std::{
     thread,
@@ -25,7 +26,7 @@ use super::{
     world::{Injection, PEER4, World, own, owner},
 };
 
-/// A kind each, all on the first peer.
+/// One fault of each kind, all on the first peer.
 const KINDS: [&str; 6] = [
     r#"{"net-slow":{"to":["10.1.0.2","fd00:1::2"],"delay":"20ms","jitter":"5ms"}}"#,
     r#"{"net-lose":{"to":["10.1.0.2","fd00:1::2"],"share":"50%"}}"#,
@@ -35,7 +36,7 @@ const KINDS: [&str; 6] = [
     r#"{"net-throttle":{"to":["10.1.0.2","fd00:1::2"],"rate":"1mbit","burst":"3kB"}}"#,
 ];
 
-/// Those that this kernel has an engine for.
+/// Those for which this kernel has an engine.
 fn kinds() -> impl Iterator<Item = &'static str> {
     let netem = !by_kernel() || has_qdisc("netem").is_ok();
     KINDS.into_iter().filter(move |json| netem || json.contains("net-throttle"))
@@ -61,7 +62,7 @@ sandboxed! {
     fn the_loop_keeps_its_gate_open() {
         let world = World::new();
         let injection = Injection::make(&world, &by_queue());
-        // Longer than the gate is open by itself.
+        // Longer than the gate stays open by itself.
         thread::sleep(Duration::from_secs(3));
         let evidence = injection.evidence();
         assert_eq!(evidence.in_force, Seen::Yes, "{}", evidence.detail);
@@ -102,7 +103,7 @@ on_engines! {
         for json in kinds() {
             let mut injection = Injection::prepare(&world, &fault(json));
             world.assert_same(&before); // preparing reads only
-            // Another has the queue and the name, so that neither can be had.
+            // Another process has the queue and the name, so that neither is available.
             let other = host(std::path::Path::new("/nonexistent"));
             injection.fault().inject(&other, &injection.live).unwrap();
             let taken = world.snapshot();
@@ -145,7 +146,7 @@ sandboxed! {
         child.wait().unwrap();
         wait_until("packets are as before", || out(&world, PEER4, 1).took.get(&0).is_some_and(|took| took[0] < SOON));
         wait_until("the table is gone", || world.host.nft.our_tables().unwrap().is_empty());
-        // Whoever is left has nothing to do, and may say so as often as it likes.
+        // Another process has nothing to undo, and may say so as often as it likes.
         for _ in 0..2 {
             let undone = Undo::StopQueue { number: FIRST }.apply(&world.host).unwrap();
             assert!(undone.detail.contains("ends with its owner"), "{}", undone.detail);
@@ -163,7 +164,7 @@ sandboxed! {
         assert!(out(&world, PEER4, 20).least() >= LATE);
         kill(pid(&child), Signal::SIGSTOP).unwrap();
         let stopped = Instant::now();
-        // Lease and hold are a minute each; the gate that the loop keeps open is not.
+        // Lease and hold are a minute each; the gate that the loop keeps open is shorter.
         let (near, far) = world.flow(PEER4);
         far.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         wait_until("packets pass", || {

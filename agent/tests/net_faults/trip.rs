@@ -1,4 +1,4 @@
-//! Numbered datagrams on their way, and what became of them.
+//! Numbered datagrams in transit, and their results.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,10 +14,10 @@ use super::world::World;
 use super::engine::engine;
 
 const LENGTH: usize = 200;
-/// A copy comes this soon after the first.
+/// The maximum time between a datagram and its copy.
 const COPIES: Duration = Duration::from_millis(200);
 
-/// A fault; one that shapes traffic by the engine of the test.
+/// Parses a fault; one that shapes traffic gets the engine of the test.
 pub(crate) fn fault(json: &str) -> Fault {
     let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
     let (kind, parameters) = value.as_object_mut().unwrap().iter_mut().next().unwrap();
@@ -30,7 +30,7 @@ pub(crate) fn fault(json: &str) -> Fault {
     serde_json::from_value(value).unwrap()
 }
 
-/// So many datagrams of 228 bytes, and 14 of Ethernet, take 0.7 s beyond the burst of [`throttle`].
+/// The number of datagrams of 228 bytes, and 14 of Ethernet, that take 0.7 s beyond the burst of [`throttle`].
 pub(crate) const COUNT: u32 = 150;
 
 pub(crate) fn throttle(to: &str, more: &str) -> Fault {
@@ -46,11 +46,12 @@ pub(crate) fn slow(to: &str, delay: &str) -> Fault {
     fault(&format!(r#"{{"net-slow":{{"to":"{to}","delay":"{delay}"}}}}"#))
 }
 
-/// What came of a flow of numbered datagrams: how long each arrival took, by number; and the numbers as they came.
+/// The result of a flow of numbered datagrams: how long each arrival took, by number; and the numbers in order of
+/// arrival.
 pub(crate) struct Trip {
     pub(crate) took: BTreeMap<u32, Vec<Duration>>,
     pub(crate) order: Vec<u32>,
-    /// From the first that was sent to the last that came.
+    /// From the first that was sent to the last that arrived.
     pub(crate) lasted: Duration,
 }
 
@@ -70,7 +71,7 @@ impl Trip {
     }
 }
 
-/// Sends so many from one to the other, as a program would, and waits until nothing has come for `silence`.
+/// Sends this many from one to the other, like a program, and waits until nothing has arrived for `silence`.
 pub(crate) fn trip(ends: (&UdpSocket, &UdpSocket), count: u32, silence: Duration) -> Trip {
     paced(ends, count, silence, Duration::from_micros(200))
 }
@@ -98,7 +99,7 @@ fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pa
                 assert!(intact && number < count, "what the receiver's checksum let through is whole");
                 got.push((number, Instant::now()));
                 if missing.remove(&number) && missing.is_empty() {
-                    // Only copies of what has come can still come.
+                    // Only copies of arrived ones can still arrive.
                     to.set_read_timeout(Some(silence.min(COPIES))).unwrap();
                 }
             }

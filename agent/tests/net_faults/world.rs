@@ -1,4 +1,4 @@
-//! A host between two peers, and what can be tried between them.
+//! A host between two peers, and the traffic that can be tried between them.
 //!
 //! peer (10.1.0.2, fd00:1::2, and the metadata addresses) ── host (10.1.0.1, fd00:1::1; 10.2.0.1) ── second (10.2.0.2).
 //! The host is the sandbox's own namespace, so that faults are made and undone by the test's own process.
@@ -30,15 +30,15 @@ pub(crate) const SELF6: &str = "fd00:1::1";
 pub(crate) const PEER4: &str = "10.1.0.2";
 pub(crate) const PEER6: &str = "fd00:1::2";
 pub(crate) const PEERS: [&str; 2] = [PEER4, PEER6];
-/// A unit that one test has, where it may give the machine one.
+/// A unit that one test makes, if it may change the machine's systemd.
 pub(crate) const UNIT: &str = "fd-net.service";
-/// Long enough for an answer on a busy machine; no answer at all takes as long.
+/// Long enough for an answer on a busy machine; no answer takes this long.
 const PATIENCE: Duration = Duration::from_millis(600);
 
-/// How far something came.
+/// The result of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// There and back.
+    /// It arrived, and so did the answer.
     Yes,
     /// Silence.
     No,
@@ -75,7 +75,7 @@ impl World {
         let mut servers = Vec::new();
         for ns in [&host_ns, &peer, &second] {
             for port in [22, 8080, 9090, AGENT_PORT] {
-                // Both families; a queue that accepts without anybody asking.
+                // Both families; its queue accepts connections without a call.
                 servers.push(ns.run(|| TcpListener::bind(("::", port)).unwrap()));
             }
         }
@@ -83,13 +83,13 @@ impl World {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        // Processes and units are the whole machine's, and other tests stop some.
+        // Processes and units belong to the whole machine, and other tests stop some.
         let take = || {
             let mut snapshot = Snapshot::take(&self.host).unwrap();
             snapshot.seen.retain(|key, _| !key.starts_with("stopped:") && !key.contains(UNIT));
             snapshot
         };
-        // Links tell of their carrier a moment after they have it.
+        // Links report their carrier with a short delay.
         let mut last = take();
         for _ in 0..50 {
             std::thread::sleep(Duration::from_millis(20));
@@ -102,14 +102,14 @@ impl World {
         last
     }
 
-    /// Fails with what differs, if anything does.
+    /// Fails with the differences, if there are any.
     pub(crate) fn assert_same(&self, before: &Snapshot) {
         let difference = compare(before, &self.snapshot(), &[]);
         assert!(difference.ours.is_empty() && difference.foreign.is_empty(), "{difference:#?}");
         assert!(difference.compared > 20);
     }
 
-    /// Fails unless whoever sends in this direction between the host and the first peer is told at once that it is refused.
+    /// Fails unless a sender in this direction between the host and the first peer gets a refusal at once.
     pub(crate) fn assert_rejected(&self, direction: Direction) {
         for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
             if direction == Direction::Both {
@@ -126,9 +126,9 @@ impl World {
         }
     }
 
-    /// Waits until no connection of before has anything left to say, such as that its end was received.
+    /// Waits until no earlier connection has packets left to send, such as the acknowledgement of its end.
     pub(crate) fn quiet(&self) {
-        // As `/proc/net/tcp` writes TCP_FIN_WAIT1: its end is sent, and nobody has said that it came.
+        // TCP_FIN_WAIT1 in `/proc/net/tcp`: its end was sent, and is not acknowledged.
         let ends = |table: &str| {
             let text = fs::read_to_string(table).unwrap();
             text.lines().any(|line| line.split_ascii_whitespace().nth(3) == Some("04"))
@@ -139,7 +139,7 @@ impl World {
         });
     }
 
-    /// Fails unless a block of the name `db.example` is about whatever the name comes to mean while it holds.
+    /// Fails unless a block of the name `db.example` follows the addresses of the name while it holds.
     pub(crate) fn assert_followed(&self, fault: &Fault) {
         let folder = tempfile::tempdir().unwrap();
         let hosts = folder.path().join("hosts");
@@ -176,18 +176,18 @@ impl World {
         tcp(&self.host_ns, to, port)
     }
 
-    /// From the first peer to the second.
+    /// Connects from the first peer to the second.
     pub(crate) fn tcp_through(&self, to: &str, port: u16) -> Reach {
         tcp(&self.peer, to, port)
     }
 
-    /// Two sockets that know each other: one on the host, one where `to` is.
+    /// Makes two connected UDP sockets: one on the host, one at `to`.
     pub(crate) fn flow(&self, to: &str) -> (UdpSocket, UdpSocket) {
         let at = if to.starts_with("10.2.") { &self.second } else { &self.peer };
         pair(&self.host_ns, at, to)
     }
 
-    /// Two sockets that know each other: one at the first peer, one at the second; the host forwards between them.
+    /// Makes two connected UDP sockets: one at the first peer, one at the second; the host forwards between them.
     pub(crate) fn flow_through(&self) -> (UdpSocket, UdpSocket) {
         pair(&self.peer, &self.second, "10.2.0.2")
     }
@@ -200,7 +200,7 @@ impl World {
         &self.second
     }
 
-    /// Runs something where the first peer is.
+    /// Runs a closure in the first peer's namespace.
     pub(crate) fn at_peer<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.peer.run(what)
     }
@@ -221,7 +221,7 @@ fn tcp(from: &Netns, to: &str, port: u16) -> Reach {
         Ok(mut stream) => {
             stream.write_all(b"x").unwrap();
             stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-            // Nobody accepts, so there is nothing to read; an error would show that the connection is no real one.
+            // Nobody accepts, so there is nothing to read; an error would show that the connection is not real.
             assert!(stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
             Reach::Yes
         }
@@ -243,7 +243,7 @@ fn pair(from: &Netns, at: &Netns, to: &str) -> (UdpSocket, UdpSocket) {
     (near, far)
 }
 
-/// One datagram, one way: whether it arrives, or an ICMP error, or nothing.
+/// Sends one datagram, one way: it arrives, or an ICMP error comes, or nothing.
 fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
     let to = SocketAddr::new(to.parse::<IpAddr>().unwrap(), port);
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -334,7 +334,7 @@ impl<'a> Injection<'a> {
     }
 }
 
-/// Another process, in the same namespaces, that has made a fault: it plays its part by [`own`].
+/// Starts another process, in the same namespaces, that has made a fault: it plays its role by [`own`].
 pub(crate) fn owner() -> Child {
     let mut child = play("owner");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -342,7 +342,7 @@ pub(crate) fn owner() -> Child {
     child
 }
 
-/// The part of that process, with a host of its own in the namespace that the first has furnished.
+/// The role of that process, with a host of its own in the namespace that the first has set up.
 pub(crate) fn own(fault: &Fault) -> ! {
     own_on(&host(Path::new("/nonexistent")), fault, Span::secs(60))
 }

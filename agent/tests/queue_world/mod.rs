@@ -25,7 +25,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const TABLE: &str = "fd_queue_test";
 const UDP: u8 = 17;
 const TCP: u8 = 6;
-/// So many datagrams are on their way at once at most, which fits into any socket's buffer.
+/// Maximum number of datagrams in transit, which fits into any socket's buffer.
 const WINDOW: usize = 100;
 pub(crate) const NUMBER: u16 = FIRST + 3;
 
@@ -34,15 +34,15 @@ pub(crate) struct World {
     pub(crate) peer: Netns,
     pub(crate) nft: Nft,
     pub(crate) queues: Queues,
-    /// One at a time is what a namespace can have of these.
+    /// A namespace can have only one of these at a time.
     ports: Mutex<u16>,
 }
 
-/// What came of a stream.
+/// The result of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) arrived: usize,
-    /// Of each that arrived.
+    /// The delays of those that arrived.
     pub(crate) latencies: Vec<Duration>,
     /// Of those that arrived, how many came after one that was sent later.
     pub(crate) overtaken: usize,
@@ -95,7 +95,7 @@ impl World {
         self.queues.counts(NUMBER).unwrap()
     }
 
-    /// A queue at a hook while something is done.
+    /// Runs a closure with a queue at a hook.
     pub(crate) fn with<T>(&self, hook: Hook, impair: Impair, what: impl FnOnce() -> T) -> T {
         self.start(impair);
         self.rules(hook);
@@ -105,7 +105,7 @@ impl World {
         value
     }
 
-    /// The ends of a flow through the host at a hook: who sends, and where to.
+    /// Returns the ends of a flow through the host at a hook: the sender, and the destination.
     pub(crate) fn ends(&self, hook: Hook, v6: bool) -> (&Netns, &Netns, SocketAddr) {
         let mut port = self.ports.lock().unwrap();
         *port += 1;
@@ -152,7 +152,7 @@ impl World {
                 let less = done(counts.lost, before.lost)
                     + done(counts.corrupted, before.corrupted)
                     + done(counts.overflowed, before.overflowed);
-                // What has arrived may not be counted as passed yet.
+                // An arrived datagram may not be counted as passed yet.
                 let all = done(counts.seen, before.seen) == sent && counts.held == 0;
                 if all && stream.arrived + less >= sent + more {
                     break;
@@ -170,8 +170,8 @@ impl World {
         stream
     }
 
-    /// Sends so many bytes through TCP; how long that took, from the connection on, and whether all of them arrived as
-    /// they were.
+    /// Sends this many bytes through TCP. Returns how long that took, from the connection on, and whether all of them
+    /// arrived unchanged.
     pub(crate) fn tcp(&self, hook: Hook, v6: bool, bytes: usize) -> Duration {
         let (from, at, to) = self.ends(hook, v6);
         let listener = at.run(|| TcpListener::bind(to)).unwrap();

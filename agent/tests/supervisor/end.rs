@@ -1,4 +1,4 @@
-//! How a run ends on a host: who changed what.
+//! The end of a run on a host: who changed what.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ fn differences_in_what_was_claimed_are_ours() {
     assert_eq!(agent.supervisor.finish(&run_id()).unwrap_err().code, "unknown-run");
 }
 
-/// Makes a fault that changes the host, as another run; gives the end of that run.
+/// Makes a fault that changes the host, as another run; returns the end of that run.
 fn another_run(agent: &Agent) -> impl Fn(&Agent) + use<> {
     let run: RunId = "r2".parse().unwrap();
     let ask = ask_prepare(&[("z", pause("z", None, Some("value")))], HOLD);
@@ -57,7 +57,7 @@ fn what_another_run_does_is_not_this_runs() {
     finish(&agent, "open true");
     end(&agent);
     assert_eq!(agent.supervisor.finish(&run_id()).unwrap().foreign, Vec::<String>::new());
-    // It was in force before this run's snapshot, and has ended since; also by an agent that was not there.
+    // It was in force before this run's snapshot, and has ended since; also under an agent that has ended.
     let agent = Agent::new();
     let end = another_run(&agent);
     agent.in_force(&[("a", pause("a", None, None))]);

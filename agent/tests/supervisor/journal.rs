@@ -1,4 +1,4 @@
-//! The journal: damage to it, its length, and who reads it.
+//! The journal: damage to it, its length, and its readers.
 
 use std::{fs, sync::atomic::AtomicBool, sync::atomic::Ordering, time::Duration};
 
@@ -72,7 +72,7 @@ fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
         agent.supervisor.tidy();
         let said = agent.supervisor.status().warnings.join("; ");
         assert!(said.contains(&format!("was {word} while the agent ran; it was made anew")), "{said}");
-        // Without the copy in /run, so that the journal has to tell it all.
+        // Without the copy in /run, so that only the journal is left.
         fs::remove_file(agent.dir.path().join("run/open.json")).unwrap();
         let agent = agent.restart();
         assert!(!agent.file("a").exists(), "{word}: it was put back");
@@ -113,7 +113,7 @@ fn an_arm_that_finds_the_journal_cut_writes_its_intents_once() {
     agent.arm(&arm).unwrap();
     let intents = fs::read_to_string(&file).unwrap().matches("{\"intent\":").count();
     assert_eq!(intents, 1);
-    // A cut that comes later loses none of it.
+    // A later cut loses nothing of it.
     drop(fs::File::create(&file).unwrap());
     agent.supervisor.tidy();
     let known = id("a");
@@ -137,7 +137,7 @@ fn undos_of_unknown_runs_fill_no_disk_and_still_count() {
     let asked =
         agent.supervisor.prepare(&alice(), &"no-such-run-999".parse().unwrap(), &ask_prepare(&a(), HOLD));
     assert_eq!(asked.unwrap_err().code, "tombstone");
-    // What is known is journaled all the same.
+    // Known injections are journaled all the same.
     agent.undo(UndoScope::Run(run_id()), false);
     let replayed = read(&agent.config.paths()).unwrap();
     assert!(replayed.tombstones.bar_run(&run_id()) && replayed.open().next().is_none());

@@ -1,4 +1,4 @@
-//! The supervisor over recording fakes: what starts, what never starts, and that everything is put back.
+//! The supervisor with recording fakes: what starts, what never starts, and that everything is undone.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[path = "../common/mod.rs"]
@@ -22,7 +22,7 @@ use firedrill_wire::{
     journal::What,
 };
 
-/// The deadline that the guardian was told last.
+/// The last deadline that the guardian was given.
 #[derive(Default)]
 struct Deadline(AtomicU64);
 impl Guard for Deadline {
@@ -64,11 +64,11 @@ impl Agent {
         Supervisor::start(Arc::clone(config), host, wiring, guard, prober, recovered).unwrap()
     }
 
-    /// Another agent on the same disk, as after a crash; the old one's threads stay asleep.
+    /// Starts another agent on the same disk, as after a crash; the old one's threads stay asleep.
     fn restart(self) -> Self {
         let Self { dir, config, guard, supervisor } = self;
         std::mem::forget(supervisor);
-        // The old agent's threads live on, which those of a dead one do not: they write to a file that nobody reads.
+        // Unlike those of a dead agent, the old one's threads live on: they write to a file that nobody reads.
         let (journal, copy) = (dir.path().join("state/journal"), dir.path().join("state/journal.copy"));
         if journal.exists() {
             fs::copy(&journal, &copy).unwrap();
@@ -98,7 +98,7 @@ impl Agent {
         }
     }
 
-    /// The states that an injection went through, the last reason, and the details.
+    /// Returns the states of an injection, the last reason, and the details.
     fn history(&self, wanted: &str) -> (Vec<State>, Option<HealReason>, String) {
         let (mut states, mut last, mut details) = (Vec::new(), None, String::new());
         for event in self.events() {
@@ -113,7 +113,7 @@ impl Agent {
         (states, last, details)
     }
 
-    /// When an injection got into a state, by the agent's own journal.
+    /// Returns when an injection got into a state, by the agent's own journal.
     fn when(&self, wanted: &str, state: State) -> Option<u64> {
         self.events().into_iter().find_map(|event| match event.what {
             What::Changed { injection, to, .. } if injection.as_str() == wanted && to == state => {
@@ -123,7 +123,7 @@ impl Agent {
         })
     }
 
-    /// Prepares and arms injections of another hold than the usual, and renews.
+    /// Prepares and arms injections with another hold than the default, and renews.
     fn armed_for(&self, faults: &[(&str, Fault)], hold: Span) {
         let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, hold)).unwrap();
         self.arm(&ask_arm(&ready(answer), 50, hold, LEASE)).unwrap();
@@ -146,7 +146,7 @@ impl Agent {
             .map_err(|problem| problem.code)
     }
 
-    /// Prepares, arms, renews, and waits until the files are there.
+    /// Prepares, arms, renews, and waits until the files exist.
     fn in_force(&self, faults: &[(&str, Fault)]) {
         self.arm(&self.prepared(faults, 0)).unwrap();
         self.renew().unwrap();
@@ -168,7 +168,7 @@ fn id(text: &str) -> InjectionId {
     text.parse().unwrap()
 }
 
-/// A fault that makes the file `name`, and that nothing undoes.
+/// Returns a fault that makes the file `name`, and that nothing undoes.
 fn kill(name: &str) -> Fault {
     let Fault::ProcessPause(fault) = pause(name, None, None) else { unreachable!() };
     Fault::ProcessKill(ProcessKill { which: fault.which, signal: Signal::Kill })
@@ -178,7 +178,7 @@ fn a() -> [(&'static str, Fault); 1] {
     [("a", pause("a", None, None))]
 }
 
-/// A person whose certificate has that serial number.
+/// Returns a person whose certificate has that serial number.
 fn with_certificate(name: &str, serial: &str) -> Caller {
     let certificate = Certificate { serial: serial.into(), chain: Vec::new() };
     Caller { name: name.into(), certificate: Some(Arc::new(certificate)), ..alice() }

@@ -1,4 +1,4 @@
-//! Whose runs are whose: certificates, leases, claims, and the policy.
+//! The owners of runs: certificates, leases, claims, and the policy.
 
 use std::fs;
 
@@ -59,7 +59,7 @@ fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
     });
     let expected = (run.clone(), "mallory".into(), "mallory".into(), "it was revoked".into());
     assert_eq!(told.collect::<Vec<_>>(), [expected]);
-    // Nobody goes on with that run, its owner with another certificate neither.
+    // Nobody continues that run, not even its owner with another certificate.
     let again = with_certificate("mallory", "another");
     let ask = ask_prepare(&[("r1-c-1", pause("c", None, None))], HOLD);
     for problem in [
@@ -70,7 +70,7 @@ fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
         assert_eq!(problem.code, "distrusted");
         assert!(problem.title.contains("the certificate of mallory is not trusted"), "{}", problem.title);
     }
-    // A second look ends nothing again.
+    // A second look does not end it again.
     agent.supervisor.distrust(&judge);
     assert_eq!(
         agent.events().iter().filter(|event| matches!(event.what, What::Distrusted { .. })).count(),
@@ -147,7 +147,7 @@ fn questions_about_other_runs_cost_a_run_in_force_nothing() {
     assert_eq!(unknown.code, "unknown-run", "a look is not remembered");
     assert_eq!(agent.supervisor.finish(&run(0, "look")).unwrap_err().code, "unknown-run");
 
-    // With permission to all of it, too: what was prepared waits for its arm, what is in force for its proof.
+    // Also with permission for all of it: prepared runs keep their asks, and runs in force their proof.
     let waiting = run(0, "waiting");
     let answer =
         agent.supervisor.prepare(&alice(), &waiting, &ask_prepare(&[("w", pause("w", None, None))], HOLD));
@@ -164,7 +164,7 @@ fn questions_about_other_runs_cost_a_run_in_force_nothing() {
     assert!(kept() <= 100, "{} snapshots are kept", kept());
 }
 
-/// Somebody else's measurements would be read as those of the run's owner.
+/// Another person's measurements would be read as those of the run's owner.
 #[test]
 fn a_run_that_measures_stays_its_owners_whatever_else_is_asked() {
     let agent = Agent::new();
@@ -256,7 +256,7 @@ fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
     let (probes, none) = (probes(), StartProbes { probes: Vec::new(), ..probes() });
     assert_eq!(agent.supervisor.start_probes(&bob, &run_id(), &probes).unwrap_err().code, "not-allowed");
     assert_eq!(agent.supervisor.start_probes(&alice(), &run_id(), &probes), Ok(()));
-    // Whom nothing was allowed owns nothing.
+    // A person to whom nothing was allowed owns nothing.
     let other = "r2".parse().unwrap();
     assert_eq!(agent.supervisor.start_probes(&bob, &other, &none).unwrap_err().code, "bad-probes");
     let refused = ask_prepare(&[("c", pause("c", Some("refused"), None))], HOLD);

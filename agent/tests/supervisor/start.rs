@@ -1,4 +1,4 @@
-//! What starts, when it starts, and what never starts.
+//! Starts: which injections start, when, and which never do.
 
 use std::{fs, sync::atomic::Ordering, time::Duration};
 
@@ -36,7 +36,7 @@ fn the_guardian_and_people_are_told_the_end_that_counts() {
     let told = || agent.guard.0.load(Ordering::SeqCst);
     wait("the effect to begin", || agent.file("a.begun").exists());
     let begun = agent.when("a", State::Injecting).expect("it has begun");
-    // The hold as long again for the start, and some seconds for the answers of whoever makes it.
+    // The start may take as long as the hold, and its thread has some seconds more to report.
     assert!((begun + 10_000_000..begun + 16_000_000).contains(&told()), "{} {begun}", told());
     agent.wait_for("a", State::InForce);
     let ends = agent.when("a", State::InForce).expect("it is in force") + hold.as_micros();
@@ -109,7 +109,7 @@ fn what_was_staged_is_put_back_when_the_start_never_comes() {
     let agent = Agent::new();
     agent.arm(&agent.prepared(&[("a", pause("a", Some("staged"), None))], 60_000)).unwrap();
     agent.renew().unwrap();
-    // A minute ahead nothing is made; half a second ahead all that has no effect is.
+    // A minute ahead nothing is made; half a second ahead everything that has no effect is staged.
     assert!(agent.log().is_empty());
     let arm = agent.prepared(&[("b", pause("b", Some("staged"), None))], 400);
     agent.arm(&arm).unwrap();

@@ -1,4 +1,4 @@
-//! How effects are put back: at the end of a hold, on request, and after errors.
+//! Undos: at the end of a hold, on request, and after errors.
 
 use std::{fs, sync::atomic::Ordering};
 
@@ -252,7 +252,7 @@ fn an_undo_tells_all_that_it_put_back_though_some_of_it_is_past_by_then() {
         (0..8).map(|number| (format!("f{number}"), pause(&format!("f{number}"), None, None))).collect();
     let faults: Vec<(&str, Fault)> = faults.iter().map(|(id, fault)| (id.as_str(), fault.clone())).collect();
     agent.in_force(&faults);
-    // One takes a while, in which the run is compared and what is over is forgotten.
+    // One takes a while. Meanwhile the run is compared, and older entries are forgotten.
     fs::write(agent.file("f0.broken"), "").unwrap();
     let answer = std::thread::scope(|scope| {
         let undo = scope.spawn(|| agent.undo(UndoScope::All, false));

@@ -1,4 +1,4 @@
-//! What the tests on services and processes share.
+//! Helpers for tests of services and processes.
 
 use std::{
     path::Path,
@@ -12,7 +12,7 @@ use firedrill_agent::{
 };
 use firedrill_wire::{Fault, Span, api::Problem};
 
-/// A host whose runit services lie in `dir`.
+/// Returns a host whose runit services are in `dir`.
 pub(crate) fn host(dir: &Path) -> Host {
     let paths = Paths { state: dir.join("state"), run: dir.join("run"), runit: vec![dir.join("service")] };
     Host::new("test-host", paths, 7790, vec![22])
@@ -29,7 +29,7 @@ pub(crate) fn ask(fault: Fault, hold: Span) -> Ask {
     Ask { id: id.parse().expect("an id"), fault, hold }
 }
 
-/// An injection from prepare to undo, as the supervisor would carry it.
+/// An injection from prepare to undo, as the supervisor carries it out.
 pub(crate) struct Injection<'a> {
     pub(crate) host: &'a Host,
     pub(crate) kind: &'a dyn Inject,
@@ -49,7 +49,7 @@ impl<'a> Injection<'a> {
         Ok(Self { host, kind, live })
     }
 
-    /// Injects; keeps the better undo as the journal does.
+    /// Injects; keeps the more exact undo as the journal does.
     pub(crate) fn inject(&mut self) -> Injected {
         let injected = self.kind.inject(self.host, &self.live).expect("injects");
         if let Some(undo) = &injected.undo {
@@ -81,7 +81,7 @@ pub(crate) fn put_back(host: &Host, undo: &Undo) -> Result<Undone, UndoError> {
     }
 }
 
-/// Waits until it is so.
+/// Waits until a condition holds.
 pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !so() {

@@ -1,5 +1,5 @@
-//! Something that supervises a service directory: a small double that speaks runsv's protocol, or runsv itself where
-//! it is installed, so that the same tests also prove the double.
+//! Supervises a service directory: a small double that speaks runsv's protocol, or runsv itself if it is installed, so
+//! that the same tests also prove the double.
 
 use firedrill_agent::host::process::Handle;
 use std::{
@@ -16,14 +16,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Which supervisor.
+/// A supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     Double,
     Real,
 }
 
-/// Those that can be used here; says so where the real one cannot.
+/// Returns the usable ones; reports if the real one is not.
 pub(crate) fn supervisors() -> Vec<Which> {
     let real = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .any(|folder| folder.join("runsv").is_file());
@@ -35,7 +35,7 @@ pub(crate) fn supervisors() -> Vec<Which> {
     }
 }
 
-/// A supervised service; it and its supervisor are gone when this is dropped.
+/// A supervised service; dropping this ends it and its supervisor.
 pub(crate) struct Supervised {
     pub(crate) dir: PathBuf,
     kind: Kind,
@@ -65,7 +65,7 @@ impl Supervised {
         supervised
     }
 
-    /// The supervisor ends, and the service with all its processes.
+    /// Ends the supervisor, and the service with all its processes.
     pub(crate) fn kill_supervisor(&mut self) {
         match &mut self.kind {
             Kind::Double { end, thread, .. } => {
@@ -88,17 +88,17 @@ impl Supervised {
         sweep(&self.dir);
     }
 
-    /// Another supervisor takes over, as runsvdir would see to.
+    /// Starts another supervisor, as runsvdir would.
     pub(crate) fn new_supervisor(&mut self, which: Which) {
         self.kind = supervise(which, &self.dir);
     }
 
-    /// As an administrator's `sv`.
+    /// Writes a command, as an administrator's `sv` does.
     pub(crate) fn send(&self, commands: &[u8]) {
         send_raw(&self.dir, commands).expect("a runsv reads");
     }
 
-    /// Whether the supervisor, as on a busy machine, leaves commands in its pipe.
+    /// Sets whether the supervisor leaves commands in its pipe, as on a busy machine.
     pub(crate) fn is_deaf(&self, yes: bool) {
         use rustix::process::{Pid, Signal, kill_process};
         match &self.kind {
@@ -121,7 +121,7 @@ impl Supervised {
         fs::read(self.dir.join("supervise/status")).unwrap_or_default()
     }
 
-    /// The pid of the service.
+    /// Returns the pid of the service.
     pub(crate) fn main(&self) -> Option<i32> {
         let status = self.status();
         let pid = i32::from_le_bytes(status.get(12..16)?.try_into().ok()?);
@@ -140,7 +140,7 @@ impl Drop for Supervised {
     }
 }
 
-/// Ends what a service has left behind; all of it works in the service's directory.
+/// Kills processes that a service has left behind; all of them work in the service's directory.
 fn sweep(dir: &Path) {
     for stat in firedrill_agent::host::process::all().unwrap_or_default() {
         let works_there = fs::read_link(format!("/proc/{}/cwd", stat.name.pid)).is_ok_and(|cwd| cwd == dir);
@@ -184,7 +184,7 @@ fn supervise(which: Which, dir: &Path) -> Kind {
     }
 }
 
-/// The protocol from the other side.
+/// The supervisor's side of the protocol.
 struct Double {
     dir: PathBuf,
     control: fs::File,
@@ -281,7 +281,7 @@ impl Double {
         self.write();
     }
 
-    /// A script `control/t` that succeeds takes the place of the signal, and nothing tells of it.
+    /// A script `control/t` that succeeds replaces the signal, and nothing reports it.
     fn terminate(&mut self) {
         let own = self.dir.join("control/t");
         if own.exists() && Command::new(own).status().expect("control/t").success() {

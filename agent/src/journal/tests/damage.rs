@@ -109,7 +109,7 @@ fn what_is_over_stays_over_also_where_records_are_damaged() {
     let over = |id: &str, state| Closed::of(&intent(id), state, String::new(), Vec::new());
     let closed = [over("b", State::Undone), over("c", State::Disarmed), over("x", State::Undone)];
     keep_closed(&disk.paths.run, &here(), closed.clone()).unwrap();
-    // The copy is of an earlier time, and by its number the journal was cut: without the list all of it would be open.
+    // The copy is older, and its number proves that the journal was cut: without the list all of it would be open.
     let copied =
         [(&intent("b"), State::InForce), (&intent("c"), State::Armed), (&intent("x"), State::InForce)];
     write_copy(&disk.paths.run, &here(), 99, copied.into_iter()).unwrap();
@@ -121,7 +121,7 @@ fn what_is_over_stays_over_also_where_records_are_damaged() {
     assert_eq!((open(&replayed), news), (vec![], closed.to_vec()));
     assert!(!replayed.damage.is_empty());
 
-    // The same by the copy alone.
+    // The same with the copy alone.
     fs::remove_file(disk.file()).unwrap();
     fs::create_dir(disk.file()).unwrap();
     let (replayed, news) = read_any(&disk.paths, &here());
@@ -135,12 +135,12 @@ fn what_somebody_cut_is_not_made_shorter_and_loses_nothing_of_what_is_open() {
     disk.filled();
     let (mut journal, _) = disk.open();
     let empty = || fs::File::options().write(true).open(disk.file()).unwrap().set_len(0).unwrap();
-    // Cut before it begins, and what is written next makes it long again.
+    // Cut before the rewrite begins; later records make the journal long again.
     let [long, again] = [(); 2].map(|()| journal.begin_compaction(true).unwrap().unwrap());
     empty();
     journal.event(changed("b", State::Undoing));
     assert!(journal.begin_compaction(true).unwrap().is_none(), "it has a hole");
-    // Cut after it began, so that what is read has one.
+    // Cut after the rewrite began, so that the bytes that are read have a hole.
     assert!(again.shorten(&[], &["b".parse().unwrap()]).unwrap_err().chain().contains("it lacks b"));
     journal.take_shorter(long.shorten(&[], &[]).unwrap()).unwrap();
     assert_eq!(journal.lost(), Some(Lost::Cut), "the next look makes it anew");

@@ -1,4 +1,4 @@
-//! Rules of administrators and of other faults beside ours.
+//! Rules of administrators and of other faults together with ours.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -20,7 +20,7 @@ sandboxed! {
     fn what_others_put_in_meanwhile_stays() {
         on_builds("foreign rules", |world, build| {
             let injection = Injection::make(world, &block(r#"{"to":"10.1.0.2"}"#));
-            // Before ours, and behind it; and ours once more, as a firewall's reload from a saved file has it.
+            // Before and after ours; and ours once more, as after a firewall's reload from a saved file.
             let chain = format!("{}i", prefix(&injection.live.ask.id));
             let text = format!(
                 "*filter\n-I INPUT 1 -s 10.9.9.9/32 -j DROP\n-A INPUT -s 10.9.9.8/32 -j DROP\n-A FORWARD -j {chain}\nCOMMIT\n"
@@ -32,7 +32,7 @@ sandboxed! {
             injection.undo();
             let saved = build.saved();
             assert!(saved.contains("10.9.9.9/32") && saved.contains("10.9.9.8/32") && !saved.contains(&chain), "{saved}");
-            // An administrator who flushes takes the fault away, and it is said.
+            // An administrator who flushes removes the fault, and this is reported.
             let injection = Injection::make(world, &block(r#"{"to":"10.1.0.2"}"#));
             build.restore(false, "*filter\n-F INPUT\n-A INPUT -j ACCEPT\nCOMMIT\n");
             let evidence = injection.evidence();
@@ -74,7 +74,7 @@ sandboxed! {
 sandboxed! {
     fn what_fails_for_one_family_is_taken_back_for_the_other() {
         on_builds("a family that fails", |world, build| {
-            // Programs of a build that fails when it is told to, for IPv6 only.
+            // Programs of a build that fails on request, for IPv6 only.
             let folder = tempfile::tempdir().unwrap();
             let program = |name: &str, of: &str, first: &str| {
                 let file = folder.path().join(name);
@@ -90,7 +90,7 @@ sandboxed! {
             let mut ask = ask(&block(r#"{"to":["10.1.0.2","fd00:1::2"],"engine":"iptables"}"#), Span::secs(60));
             let refused = of(&ask.fault).prepare(&odd, &ask).expect_err("no ip6tables");
             assert!(refused.title.contains("no ip6tables-odd-restore"), "{}", refused.title);
-            // Without IPv6 among the peers it is not asked for.
+            // Without IPv6 peers it is not run.
             ask.fault = block(r#"{"to":"10.1.0.2","engine":"iptables"}"#);
             of(&ask.fault).prepare(&odd, &ask).unwrap();
             let six = build.0.replacen("iptables", "ip6tables", 1);

@@ -1,4 +1,4 @@
-//! Whom faults by iptables reach and whom they spare: the same as by nftables.
+//! The traffic that faults by iptables reach and spare: the same as with nftables.
 
 use firedrill_agent::sandboxed;
 use firedrill_wire::{
@@ -94,7 +94,7 @@ sandboxed! {
                 assert_eq!((world.tcp_in(SELF4, 8080), world.tcp_out(PEER4, 8080)), (Reach::No, Reach::Yes));
                 assert_eq!((world.tcp_in(SELF6, 8080), world.tcp_out(PEER6, 8080)), (Reach::No, Reach::Yes));
             });
-            // A sandbox knows no user but its own.
+            // A sandbox has no user but its own.
             with(r#"{"to":["10.1.0.2","fd00:1::2"],"user":"0","direction":"out"}"#, &|| {
                 assert_eq!(PEERS.map(|peer| world.tcp_out(peer, 8080)), [Reach::No; 2]);
             });

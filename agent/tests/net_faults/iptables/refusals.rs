@@ -1,4 +1,4 @@
-//! What iptables cannot do is refused, and which of the two makes a fault is said.
+//! Faults that iptables cannot make are refused, and the plan names the engine of a fault.
 
 use firedrill_agent::{
     fault::{Live, of},
@@ -49,7 +49,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    // A user of a rule's text cannot write a second rule.
+    // A text from a user cannot add a second rule.
     fn an_interface_s_name_is_no_way_into_the_rules() {
         on_builds("names", |world, _| {
             for name in ["eth0\\n-A", "eth+", "-eth0", "!eth0"] {
@@ -91,7 +91,7 @@ sandboxed! {
         on_builds("iptables in place of nftables", |world, build| {
             let first = another(world);
             let mut ask = ask(&block(r#"{"to":"10.1.0.2"}"#), Span::secs(60));
-            // Whoever has the name keeps the kernel from taking our table.
+            // The process that has the name keeps the kernel from accepting our table.
             let by_nftables = of(&ask.fault).prepare(&first, &ask).unwrap();
             assert!(matches!(by_nftables.undo[0], Undo::DeleteNftTable { .. }));
             let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;

@@ -1,4 +1,4 @@
-//! What ends faults by iptables: their undo, the lease, the hold, and another process after their maker's death.
+//! The ends of faults by iptables: their undo, the lease, the hold, and another process after their maker's death.
 
 use std::{
     fs::OpenOptions,
@@ -50,7 +50,7 @@ sandboxed! {
             let error = injection.fault().inject(&other, &injection.live).expect_err("they are another's");
             assert!(error.to_string().contains("not made"), "{error}");
             assert_eq!(build.saved(), once);
-            // What puts back need not be what made it.
+            // The process that undoes need not be the one that made it.
             for undo in injection.live.prepared.undo.iter().rev() {
                 undo.apply(&other).unwrap();
             }
@@ -66,7 +66,7 @@ sandboxed! {
     fn lease_and_hold_lift_by_themselves() {
         on_builds("lease and hold by iptables", |world, _| {
             let fault = block(r#"{"to":["10.1.0.2","fd00:1::2"]}"#);
-            // Long enough for a machine that is emulated and busy to renew it in time.
+            // Long enough for an emulated and busy machine to renew it in time.
             let lease = Span::secs(5);
             let by_lease = Injection::with(world, &fault, lease, Span::secs(60));
             let made = Instant::now();
@@ -93,7 +93,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    // A clock that is set changes nothing that ends a fault: each rule that harms asks lists that the kernel counts in ticks.
+    // Setting a clock changes no end of a fault: each rule that harms uses lists that the kernel counts in ticks.
     fn no_rule_harms_by_the_wall_clock_alone() {
         on_builds("gates of iptables", |world, build| {
             let injection = Injection::make(world, &block(r#"{"to":["10.1.0.2","fd00:1::2"],"how":"reject"}"#));
@@ -139,7 +139,7 @@ sandboxed! {
                 kill(pid, Signal::SIGKILL).unwrap();
             }
             child.wait().unwrap();
-            // What a guardian does.
+            // As a guardian does.
             let undo = Undo::RemoveChains {
                 injection: OWNED.parse().unwrap(),
                 table: Table::Filter,
@@ -168,7 +168,7 @@ sandboxed! {
             let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno).unwrap();
             let undone = std::thread::scope(|scope| {
                 let undo = scope.spawn(|| injection.undo());
-                // The gates are closed although the rules cannot be taken away yet.
+                // The gates are closed although the rules cannot be removed yet.
                 wait_until("traffic is as before", || world.tcp_out(PEER4, 8080) == Reach::Yes);
                 assert!(!undo.is_finished());
                 drop(lock);
