@@ -199,11 +199,11 @@ proptest! {
         burst in 0_u32..200_000,
         packets in proptest::collection::vec((0_u64..50_000_000, 1_usize..65_536), 1..100),
     ) {
-        let mut line = Line::new(Rate { bits, burst });
+        let mut pacer = Pacer::new(Rate { bits, burst });
         let (mut now, mut gone) = (1_000_000_000_000, Vec::new());
         for (pause, bytes) in packets {
             now += pause;
-            let passed = line.passed(now, bytes);
+            let passed = pacer.passed(now, bytes);
             prop_assert!(passed >= now, "not before it came");
             gone.push((passed, bytes));
         }
