@@ -4,11 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
-mod common;
+#[path = "helpers/fakes.rs"]
+mod fakes;
 
 use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 
-use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use fakes::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
     control::Control,

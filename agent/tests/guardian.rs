@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
-mod common;
+#[path = "helpers/fakes.rs"]
+mod fakes;
+#[path = "helpers/harness.rs"]
 mod harness;
 
 use std::{
@@ -14,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use fakes::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
     guardian::Lock,

@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
-mod common;
+#[path = "helpers/fakes.rs"]
+mod fakes;
+#[path = "helpers/harness.rs"]
 mod harness;
 
 use std::{
@@ -17,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{alice, ask_arm, ask_prepare, config_text, ready, run_id};
+use fakes::{alice, ask_arm, ask_prepare, config_text, ready, run_id};
 use firedrill_agent::{
     built_in,
     testing::{Netns, address, join, skip, up, wait_until},

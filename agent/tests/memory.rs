@@ -5,8 +5,10 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
-mod common;
+#[path = "helpers/fakes.rs"]
+mod fakes;
 #[expect(dead_code, reason = "what other tests need of it")]
+#[path = "helpers/harness.rs"]
 mod harness;
 
 use std::{
@@ -18,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{alice, ask_arm, ask_prepare, config_text, ready};
+use fakes::{alice, ask_arm, ask_prepare, config_text, ready};
 use firedrill_agent::{
     built_in,
     control::Control,

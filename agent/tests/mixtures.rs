@@ -7,7 +7,9 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
-mod common;
+#[path = "helpers/fakes.rs"]
+mod fakes;
+#[path = "helpers/harness.rs"]
 mod harness;
 
 use std::{
@@ -22,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{alice, ask_arm, ask_prepare, config_text, ready, run_id, wait};
+use fakes::{alice, ask_arm, ask_prepare, config_text, ready, run_id, wait};
 use firedrill_agent::{
     built_in,
     host::process::{self, Stat},

@@ -1,7 +1,8 @@
 //! Calls `reboot(2)` in a PID namespace that ends with it. Never outside of one.
 
 #[expect(dead_code, reason = "nothing here comes back to be undone")]
-mod support;
+#[path = "helpers/services.rs"]
+mod services;
 
 use std::{
     fs,
@@ -11,7 +12,7 @@ use std::{
 
 use firedrill_agent::fault::{Inject, host_poweroff::HostPoweroff, host_reboot::HostReboot};
 use firedrill_wire::evidence::Seen;
-use support::{Injection, host};
+use services::{Injection, host};
 
 /// Set in the process inside: the PID namespace that it must *not* be in.
 const OUTSIDE: &str = "FIREDRILL_TEST_OUTSIDE";

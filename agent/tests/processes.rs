@@ -1,6 +1,7 @@
 //! Faults on real processes, which the test starts.
 
-mod support;
+#[path = "helpers/services.rs"]
+mod services;
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use support::{Injection, host, until};
+use services::{Injection, host, until};
 
 /// A process that its first word distinguishes from all others.
 struct Victim {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
+#[path = "helpers/queue_world.rs"]
 mod queue_world;
 
 use std::{

@@ -1,8 +1,9 @@
 //! Faults on runit services: with a double that speaks runsv's protocol, and with runsv if it is installed.
 
-#[path = "support/runsv.rs"]
+#[path = "helpers/runsv.rs"]
 mod runsv;
-mod support;
+#[path = "helpers/services.rs"]
+mod services;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use firedrill_agent::{
 };
 use firedrill_wire::{evidence::Seen, fault::ServiceManager};
 use runsv::{Supervised, Which, supervisors};
-use support::{Injection, host, until};
+use services::{Injection, host, until};
 
 const STOP: &str = r#"{"service-stop":{"service":"checkout"}}"#;
 const KILL: &str = r#"{"service-kill":{"service":"checkout"}}"#;

@@ -2,7 +2,8 @@
 //!
 //! Only with `FIREDRILL_VM=1`, which says that this is a virtual machine made for it: the bus is stopped on the way.
 
-mod support;
+#[path = "helpers/services.rs"]
+mod services;
 
 use std::{collections::BTreeMap, fs, process::Command};
 
@@ -13,7 +14,7 @@ use firedrill_agent::{
     snapshot,
 };
 use firedrill_wire::{evidence::Seen, fault::ServiceManager};
-use support::{Injection, host, until};
+use services::{Injection, host, until};
 
 const STOP: &str = r#"{"service-stop":{"service":"fd-shop"}}"#;
 

@@ -3,11 +3,11 @@
 //! Has a harness of its own, because the agent forks. All in a mount namespace of this program.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
-#[expect(dead_code, reason = "what other tests need of it")]
-#[path = "../common/mod.rs"]
-mod common;
 mod configuration;
-#[path = "../harness/mod.rs"]
+#[expect(dead_code, reason = "what other tests need of it")]
+#[path = "../helpers/fakes.rs"]
+mod fakes;
+#[path = "../helpers/harness.rs"]
 mod harness;
 mod log;
 mod state;
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use common::{alice, ask_arm, ask_prepare, config_text, pause, run_id, wait, wiring};
+use fakes::{alice, ask_arm, ask_prepare, config_text, pause, run_id, wait, wiring};
 use firedrill_agent::{
     host::Host,
     sweep::Swept,

@@ -6,20 +6,20 @@
 //! something, and a table at the end.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
-#[expect(dead_code, reason = "what other tests need of it")]
-#[path = "../common/mod.rs"]
-mod common;
 mod damage;
-#[path = "../harness/mod.rs"]
+#[expect(dead_code, reason = "what other tests need of it")]
+#[path = "../helpers/fakes.rs"]
+mod fakes;
+#[path = "../helpers/harness.rs"]
 mod harness;
 mod host;
 mod plan;
 #[expect(dead_code, reason = "what other tests need of it")]
-#[path = "../support/runsv.rs"]
+#[path = "../helpers/runsv.rs"]
 mod runsv;
 #[expect(dead_code, reason = "what other tests need of it")]
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../helpers/services.rs"]
+mod services;
 mod table;
 mod trial;
 

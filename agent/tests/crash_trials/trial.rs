@@ -18,8 +18,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    common::{alice, ask_arm, ask_prepare, ready, run_id},
     damage,
+    fakes::{alice, ask_arm, ask_prepare, ready, run_id},
     harness::{Processes, command, renew_while},
     host::{Host, root},
     plan::{Damage, Healer, Moment, Plan},

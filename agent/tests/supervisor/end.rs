@@ -6,8 +6,8 @@ use firedrill_agent::control::Control;
 use firedrill_wire::{RunId, api::HostState, api::Renew, api::UndoScope, journal::State};
 
 use super::{
-    Agent, HOLD, LEASE, common::alice, common::ask_arm, common::ask_prepare, common::pause, common::ready,
-    common::run_id, id,
+    Agent, HOLD, LEASE, fakes::alice, fakes::ask_arm, fakes::ask_prepare, fakes::pause, fakes::ready,
+    fakes::run_id, id,
 };
 
 #[test]

@@ -5,7 +5,7 @@ use std::{fs, sync::atomic::AtomicBool, sync::atomic::Ordering, time::Duration};
 use firedrill_agent::{control::Caller, control::Control, journal::read};
 use firedrill_wire::{api::HostState, api::UndoScope, journal::HealReason, journal::State, journal::What};
 
-use super::{Agent, HOLD, a, common::alice, common::ask_prepare, common::pause, common::run_id, id};
+use super::{Agent, HOLD, a, fakes::alice, fakes::ask_prepare, fakes::pause, fakes::run_id, id};
 
 #[test]
 fn what_was_open_is_put_back_before_a_new_agent_serves() {

@@ -1,9 +1,9 @@
 //! The supervisor with recording fakes: what starts, what never starts, and that everything is undone.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod end;
+#[path = "../helpers/fakes.rs"]
+mod fakes;
 mod journal;
 mod people;
 mod start;
@@ -11,7 +11,7 @@ mod undo;
 
 use std::{fs, path::PathBuf, sync::Arc, sync::atomic::AtomicU64, sync::atomic::Ordering};
 
-use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use fakes::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config, control::Caller, control::Certificate, control::Control, journal::Tail,
     supervisor::Guard, supervisor::Supervisor, supervisor::recover,

@@ -9,8 +9,8 @@ use firedrill_wire::{
 };
 
 use super::{
-    Agent, HOLD, LEASE, a, common::alice, common::ask_arm, common::ask_prepare, common::config_text,
-    common::pause, common::probes, common::ready, common::run_id, common::wait, id, with_certificate,
+    Agent, HOLD, LEASE, a, fakes::alice, fakes::ask_arm, fakes::ask_prepare, fakes::config_text,
+    fakes::pause, fakes::probes, fakes::ready, fakes::run_id, fakes::wait, id, with_certificate,
 };
 
 #[test]

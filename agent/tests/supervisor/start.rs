@@ -5,9 +5,7 @@ use std::{fs, sync::atomic::Ordering, time::Duration};
 use firedrill_agent::{control::Control, journal::read};
 use firedrill_wire::{Span, api::Renew, api::UndoScope, journal::HealReason, journal::State};
 
-use super::{
-    Agent, HOLD, a, common::alice, common::ask_prepare, common::pause, common::run_id, common::wait, id,
-};
+use super::{Agent, HOLD, a, fakes::alice, fakes::ask_prepare, fakes::pause, fakes::run_id, fakes::wait, id};
 
 #[test]
 fn the_hold_is_counted_from_when_each_fault_is_in_force() {

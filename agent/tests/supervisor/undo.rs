@@ -10,8 +10,8 @@ use firedrill_wire::{
 };
 
 use super::{
-    Agent, HOLD, LEASE, a, common::alice, common::ask_arm, common::ask_prepare, common::pause, common::ready,
-    common::run_id, common::wait, id, kill,
+    Agent, HOLD, LEASE, a, fakes::alice, fakes::ask_arm, fakes::ask_prepare, fakes::pause, fakes::ready,
+    fakes::run_id, fakes::wait, id, kill,
 };
 
 #[test]

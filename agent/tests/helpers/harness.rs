@@ -23,7 +23,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use super::common::{alice, run_id};
+use super::fakes::{alice, run_id};
 
 /// The word that makes the program an agent.
 pub(crate) const AGENT: &str = "be-an-agent";

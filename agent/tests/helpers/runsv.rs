@@ -61,7 +61,7 @@ impl Supervised {
         }
         let kind = supervise(which, &dir);
         let supervised = Self { dir, kind };
-        super::support::until("the service", || supervised.main().is_some());
+        super::services::until("the service", || supervised.main().is_some());
         supervised
     }
 
