@@ -9,7 +9,7 @@ use crate::{
     host::{Host, probe_kernel},
     prober::Probes,
     serve, service, snapshot, sweep,
-    wiring::{Compared, Link, Snapshot, Wiring},
+    wiring::{Compared, ServerParts, Snapshot, Wiring},
 };
 
 /// The ports of this build.
@@ -22,7 +22,7 @@ pub fn wiring() -> Wiring {
         prober: |_| Arc::new(Probes::default()),
         findings,
         sweep: sweep::sweep,
-        server: |link| Box::pin(serve_link(link)),
+        server: |parts| Box::pin(serve_control(parts)),
     }
 }
 
@@ -55,10 +55,10 @@ fn findings(host: &Host) -> Vec<Finding> {
     all
 }
 
-async fn serve_link(link: Link) -> Result<(), String> {
-    let crl = link.config.crl.as_deref().map(Path::to_path_buf);
-    let tls = serve::Tls::load(&link.config.cert, &link.config.key, &link.config.ca, crl.as_deref())
+async fn serve_control(parts: ServerParts) -> Result<(), String> {
+    let crl = parts.config.crl.as_deref().map(Path::to_path_buf);
+    let tls = serve::Tls::load(&parts.config.cert, &parts.config.key, &parts.config.ca, crl.as_deref())
         .map_err(|error| error.to_string())?;
-    serve::serve(link.listener, tls, link.control, link.stop).await;
+    serve::serve(parts.listener, tls, parts.control, parts.stop).await;
     Ok(())
 }

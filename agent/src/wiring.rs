@@ -68,10 +68,10 @@ impl Wiring {
 }
 
 /// Serves the control API until told to stop. Called in the worker, on its runtime.
-pub type Server = fn(Link) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
+pub type Server = fn(ServerParts) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
 
 /// The inputs of the server.
-pub struct Link {
+pub struct ServerParts {
     /// Certificates and related files.
     pub config: Arc<Config>,
     /// A socket that already listens.

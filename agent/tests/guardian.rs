@@ -22,7 +22,7 @@ use firedrill_agent::{
     guardian::Lock,
     journal::{Replayed, Tail, read},
     testing::remove_live_dir,
-    wiring::{Link, Wiring},
+    wiring::{ServerParts, Wiring},
 };
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
@@ -33,7 +33,7 @@ use harness::{Part, Processes, Who, begin, command, renew_while};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 fn main() -> ExitCode {
-    let tests = match begin(TESTS, || Wiring { server: |link| Box::pin(drill(link)), ..wiring() }) {
+    let tests = match begin(TESTS, || Wiring { server: |parts| Box::pin(drill(parts)), ..wiring() }) {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,
     };
@@ -84,10 +84,10 @@ const TESTS: &[Test] = &[
 ];
 
 /// The coordinator, inside the worker: one fault, whose lease is renewed as long as the file `coordinator` exists.
-async fn drill(link: Link) -> Result<(), String> {
-    let world = link.config.paths.run.join("world");
+async fn drill(parts: ServerParts) -> Result<(), String> {
+    let world = parts.config.paths.run.join("world");
     if world.join("drill").exists() {
-        let control = link.control;
+        let control = parts.control;
         let lease = Span::secs(2);
         let endless = world.join("endless").exists();
         let hold = if endless { Span::secs(1) } else { Span::secs(100) };
@@ -99,7 +99,7 @@ async fn drill(link: Link) -> Result<(), String> {
             renew_while(&*control, lease, || world.join("coordinator").exists());
         });
     }
-    link.stop.cancelled().await;
+    parts.stop.cancelled().await;
     Ok(())
 }
 

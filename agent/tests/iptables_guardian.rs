@@ -23,7 +23,7 @@ use fakes::{alice, ask_arm, ask_prepare, config_text, ready, run_id};
 use firedrill_agent::{
     built_in,
     testing::{Netns, address, join, skip, up, wait_until},
-    wiring::{Link, Wiring},
+    wiring::{ServerParts, Wiring},
 };
 use firedrill_wire::{Fault, Span};
 use harness::{Part, Processes, Who, begin, command, renew_while};
@@ -39,12 +39,12 @@ const PEER: &str = "10.9.0.2";
 const FAULT: &str = r#"{"net-block":{"to":["10.9.0.2","fd09::2"],"engine":"iptables"}}"#;
 
 fn main() -> ExitCode {
-    let chosen = match begin(TESTS, || Wiring { server: |link| Box::pin(drill(link)), ..built_in::wiring() })
-    {
-        Part::Done(code) => return code,
-        Part::Tests(tests) if tests.is_empty() => return ExitCode::SUCCESS,
-        Part::Tests(tests) => tests,
-    };
+    let chosen =
+        match begin(TESTS, || Wiring { server: |parts| Box::pin(drill(parts)), ..built_in::wiring() }) {
+            Part::Done(code) => return code,
+            Part::Tests(tests) if tests.is_empty() => return ExitCode::SUCCESS,
+            Part::Tests(tests) => tests,
+        };
     if let Err(why) = apart() {
         skip(&format!("agents that block by iptables: {why}"));
         return ExitCode::SUCCESS;
@@ -93,10 +93,10 @@ fn apart() -> Result<(), String> {
 }
 
 /// The coordinator, inside the worker.
-async fn drill(link: Link) -> Result<(), String> {
-    let run = link.config.paths.run.clone();
+async fn drill(parts: ServerParts) -> Result<(), String> {
+    let run = parts.config.paths.run.clone();
     if run.join("drill").exists() {
-        let control = link.control;
+        let control = parts.control;
         tokio::task::spawn_blocking(move || {
             let fault: Fault = serde_json::from_str(FAULT).unwrap();
             let hold = Span::secs(100);
@@ -107,7 +107,7 @@ async fn drill(link: Link) -> Result<(), String> {
             renew_while(&*control, LEASE, || true);
         });
     }
-    link.stop.cancelled().await;
+    parts.stop.cancelled().await;
     Ok(())
 }
 

@@ -26,7 +26,7 @@ use firedrill_agent::{
     control::Control,
     host::process,
     testing::{Netns, skip, up},
-    wiring::{Link, Wiring},
+    wiring::{ServerParts, Wiring},
 };
 use firedrill_wire::{
     Fault, RunId, Span,
@@ -43,7 +43,7 @@ const MANY: u32 = 100;
 const NOISE_KIB: u64 = 256;
 
 fn main() -> ExitCode {
-    let wiring = || Wiring { server: |link| Box::pin(drills(link)), ..built_in::wiring() };
+    let wiring = || Wiring { server: |parts| Box::pin(drills(parts)), ..built_in::wiring() };
     let tests = match begin(&[("many_drills", many_drills as fn())], wiring) {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,
@@ -62,9 +62,9 @@ fn main() -> ExitCode {
 }
 
 /// The coordinator, inside the worker: as many drills as the file `wanted` says.
-async fn drills(link: Link) -> Result<(), String> {
-    let dir = link.config.paths.run.clone();
-    let control = link.control;
+async fn drills(parts: ServerParts) -> Result<(), String> {
+    let dir = parts.config.paths.run.clone();
+    let control = parts.control;
     tokio::task::spawn_blocking(move || {
         let mut done = 0;
         loop {
@@ -80,7 +80,7 @@ async fn drills(link: Link) -> Result<(), String> {
             }
         }
     });
-    link.stop.cancelled().await;
+    parts.stop.cancelled().await;
     Ok(())
 }
 

@@ -29,7 +29,7 @@ use firedrill_agent::{
     built_in,
     host::process::{self, Stat},
     testing::{Netns, address, join, skip},
-    wiring::{Link, Wiring},
+    wiring::{ServerParts, Wiring},
 };
 use firedrill_wire::{Fault, Span};
 use harness::{Part, Processes, Who, begin, command, renew_while};
@@ -62,7 +62,7 @@ type Mixture = (Lot, Lot, Lot);
 fn main() -> ExitCode {
     let tests: Vec<(&'static str, Mixture)> = mixtures();
     let tests: &'static [(&'static str, Mixture)] = tests.leak();
-    let wiring = || Wiring { server: |link| Box::pin(drill(link)), ..built_in::wiring() };
+    let wiring = || Wiring { server: |parts| Box::pin(drill(parts)), ..built_in::wiring() };
     let chosen = match begin(tests, wiring) {
         Part::Done(code) => return code,
         Part::Tests(tests) if tests.is_empty() => return ExitCode::SUCCESS,
@@ -107,10 +107,10 @@ fn mixtures() -> Vec<(&'static str, Mixture)> {
 }
 
 /// The coordinator, inside the worker.
-async fn drill(link: Link) -> Result<(), String> {
-    let run = link.config.paths.run.clone();
+async fn drill(parts: ServerParts) -> Result<(), String> {
+    let run = parts.config.paths.run.clone();
     if let Ok(text) = fs::read_to_string(run.join("drill")) {
-        let control = link.control;
+        let control = parts.control;
         tokio::task::spawn_blocking(move || {
             let (victim, lease) = text.split_once(' ').unwrap();
             let lease: Span = lease.parse().unwrap();
@@ -124,7 +124,7 @@ async fn drill(link: Link) -> Result<(), String> {
             renew_while(&*control, lease, || run.join("drill").exists());
         });
     }
-    link.stop.cancelled().await;
+    parts.stop.cancelled().await;
     Ok(())
 }
 

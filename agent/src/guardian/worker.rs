@@ -21,7 +21,7 @@ use super::{
 use crate::{
     local, metrics,
     supervisor::{Guard, Supervisor, recover},
-    wiring::Link,
+    wiring::ServerParts,
 };
 
 /// Interval between two checks of the files of lock and journal.
@@ -122,8 +122,8 @@ fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), Str
         page.ready.store(1, SeqCst);
         page.bells().guardian.ring();
         tracing::info!("{} serves on {}", config.host, config.listen);
-        let link = Link { config: Arc::clone(config), listener, control: Arc::new(supervisor), stop };
-        (wiring.server)(link).await
+        let parts = ServerParts { config: Arc::clone(config), listener, control: Arc::new(supervisor), stop };
+        (wiring.server)(parts).await
     })
 }
 

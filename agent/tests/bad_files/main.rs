@@ -24,7 +24,7 @@ use firedrill_agent::{
     host::Host,
     sweep::Swept,
     testing::skip,
-    wiring::{Link, Wiring},
+    wiring::{ServerParts, Wiring},
 };
 use firedrill_wire::{InjectionId, Span, api::Prepared};
 use harness::{Part, Processes, Who, begin, command, own_directories, renew_while};
@@ -32,7 +32,7 @@ use rustix::process::Signal;
 
 fn main() -> ExitCode {
     let all = [configuration::TESTS, log::TESTS, state::TESTS].concat().leak();
-    let tests = match begin(all, || Wiring { server: |link| Box::pin(drill(link)), sweep, ..wiring() }) {
+    let tests = match begin(all, || Wiring { server: |parts| Box::pin(drill(parts)), sweep, ..wiring() }) {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,
     };
@@ -63,10 +63,10 @@ fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
 
 /// The coordinator, inside the worker: asks for a fault until it is accepted, then renews it. Writes the code of each
 /// refusal to the file `refused`.
-async fn drill(link: Link) -> Result<(), String> {
-    let world = link.config.paths.run.join("world");
+async fn drill(parts: ServerParts) -> Result<(), String> {
+    let world = parts.config.paths.run.join("world");
     if world.join("drill").exists() {
-        let control = link.control;
+        let control = parts.control;
         let (hold, lease) = (Span::secs(100), Span::secs(20));
         tokio::task::spawn_blocking(move || {
             loop {
@@ -85,7 +85,7 @@ async fn drill(link: Link) -> Result<(), String> {
             renew_while(&*control, lease, || true);
         });
     }
-    link.stop.cancelled().await;
+    parts.stop.cancelled().await;
     Ok(())
 }
 

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     let tests = match begin(TESTS, || Wiring {
-        server: |link| Box::pin(trial::coordinator(link)),
+        server: |parts| Box::pin(trial::coordinator(parts)),
         ..built_in::wiring()
     }) {
         Part::Done(code) => return code,

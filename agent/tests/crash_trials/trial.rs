@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_agent::wiring::Link;
+use firedrill_agent::wiring::ServerParts;
 use firedrill_wire::{
     RunId, Span,
     api::{Undo, UndoScope},
@@ -56,11 +56,11 @@ struct Drill {
 }
 
 /// The coordinator, inside the worker.
-pub(crate) async fn coordinator(link: Link) -> Result<(), String> {
-    let run = link.config.paths.run.clone();
+pub(crate) async fn coordinator(parts: ServerParts) -> Result<(), String> {
+    let run = parts.config.paths.run.clone();
     if let Ok(text) = fs::read_to_string(run.join("drill")) {
         let drill: Drill = serde_json::from_str(&text).unwrap();
-        let control = link.control;
+        let control = parts.control;
         tokio::task::spawn_blocking(move || {
             let names: Vec<String> = (0..drill.faults.len()).map(|number| format!("t{number}")).collect();
             let faults = drill.faults.iter().map(|json| serde_json::from_str(json).unwrap());
@@ -86,7 +86,7 @@ pub(crate) async fn coordinator(link: Link) -> Result<(), String> {
             renew_while(&*control, lease, || run.join("coordinator").exists());
         });
     }
-    link.stop.cancelled().await;
+    parts.stop.cancelled().await;
     Ok(())
 }
 

@@ -42,9 +42,9 @@ pub(crate) fn wiring() -> Wiring {
         prober: |_| Arc::new(NoProbes),
         findings: |_| Vec::new(),
         sweep: |_, _| Swept::default(),
-        server: |link| {
+        server: |parts| {
             Box::pin(async move {
-                link.stop.cancelled().await;
+                parts.stop.cancelled().await;
                 Ok(())
             })
         },
