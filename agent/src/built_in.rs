@@ -12,7 +12,7 @@ use crate::{
     wiring::{Compared, ServerParts, Snapshot, Wiring},
 };
 
-/// The ports of this build.
+/// Returns the ports of this build.
 #[must_use]
 pub fn wiring() -> Wiring {
     Wiring {

@@ -205,7 +205,7 @@ struct Guardian {
     signals: SignalFd,
 }
 
-/// How the watch ended.
+/// The end of the watch.
 enum End {
     /// The worker left by itself, with this code.
     Left(i32),

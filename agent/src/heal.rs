@@ -80,7 +80,7 @@ impl Tries {
         self.pause_after(self.began.elapsed(), self.tried.elapsed(), longest)
     }
 
-    /// The same, with the time since the first try began and since the last one did.
+    /// Returns the same, for the given time since the first try began and since the last one did.
     fn pause_after(&mut self, all: Duration, took: Duration, longest: Duration) -> Option<Duration> {
         if took < WAITED {
             self.counted += 1;
@@ -149,7 +149,7 @@ impl PutBack {
         self.left.is_empty()
     }
 
-    /// Maximum time that one try of the remaining undo may wait.
+    /// Returns the maximum time that one try of the remaining undo may wait.
     fn longest(&self) -> Duration {
         self.left.iter().map(Undo::longest).sum()
     }

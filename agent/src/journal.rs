@@ -174,7 +174,7 @@ impl Journal {
         }
     }
 
-    /// The number of the newest event that is safe on disk, as a value to wait for.
+    /// Returns the number of the newest event that is safe on disk, as a value to wait for.
     #[must_use]
     pub fn published(&self) -> watch::Receiver<u64> {
         self.published.subscribe()

@@ -200,7 +200,7 @@ impl Supervisor {
         drop(lock(&self.0.state));
     }
 
-    /// The metrics as text.
+    /// Returns the metrics as text.
     #[must_use]
     pub fn metrics(&self) -> String {
         let (open, stuck, oldest) = {

@@ -227,7 +227,7 @@ impl Netns {
     }
 }
 
-/// A host for tests, with its state below a directory.
+/// Returns a host for tests, with its state below a directory.
 #[must_use]
 pub fn host(below: &std::path::Path) -> Host {
     let paths =

@@ -38,7 +38,7 @@ impl Step {
     pub const ALL: [Self; 7] =
         [Self::Start, Self::Take, Self::TakeForGood, Self::Heal, Self::PutBack, Self::GiveUp, Self::Disarm];
 
-    /// The state that the step leads to.
+    /// Returns the state to which the step leads.
     #[must_use]
     pub const fn to(self) -> State {
         match self {
@@ -69,7 +69,7 @@ impl Step {
     }
 }
 
-/// How far along an injection is. Of two records of it, the further one was written later.
+/// Returns the progress of an injection. Of two records of it, the further one was written later.
 #[must_use]
 pub const fn progress(state: State) -> u8 {
     match state {

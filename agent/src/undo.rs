@@ -192,7 +192,7 @@ impl Undo {
         }
     }
 
-    /// Maximum time that one try may wait for the effect of its request.
+    /// Returns the maximum time that one try may wait for the effect of its request.
     #[must_use]
     pub fn longest(&self) -> Duration {
         match self {

@@ -43,7 +43,7 @@ pub struct DemoHost {
     pub addresses: [IpAddr; 2],
 }
 
-/// The six hosts.
+/// Returns the six hosts.
 #[must_use]
 pub fn hosts() -> Vec<DemoHost> {
     let host = |name, provider, region, number: u8, last: u8, role| DemoHost {

@@ -23,17 +23,17 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// A child of this process.
+    /// Opens a child of this process.
     pub(super) fn of(pid: nix::unistd::Pid) -> io::Result<Self> {
         Self::open(Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?, true)
     }
 
-    /// Another process. The caller knows that the pid is the right one.
+    /// Opens another process. The caller knows that the pid is the right one.
     pub(super) fn other(pid: Pid) -> io::Result<Self> {
         Self::open(pid, false)
     }
 
-    /// The same process, for a caller that is not its parent.
+    /// Opens the same process, for a caller that is not its parent.
     pub(super) fn as_other(&self) -> io::Result<Self> {
         Ok(Self { pid: self.pid, fd: self.fd.try_clone()?, ended: None, own: false })
     }

@@ -10,7 +10,7 @@ use super::*;
 use crate::fault::{Ask, Live, Prepared};
 
 thread_local! {
-    /// What was applied, and how often each is still to fail.
+    /// The undo actions that were applied, and how often each has yet to fail.
     static LOG: RefCell<(Vec<String>, BTreeMap<String, u32>)> = RefCell::default();
 }
 

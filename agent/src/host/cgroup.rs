@@ -29,7 +29,7 @@ impl Hierarchy {
         Ok(Self::among(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
-    /// Of several mounts takes the one that shows most.
+    /// Finds the mount in the text of `/proc/self/mountinfo`; of several, the one that shows most.
     fn among(mounts: &str) -> Option<Self> {
         let all = mounts.lines().filter_map(|line| {
             let (about, kind) = line.split_once(" - ")?;

@@ -37,7 +37,7 @@ pub const FAULTS: u32 = 0xffff_fff0;
 /// The interval at which an ifb is checked that is to run empty.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// The bit of a fault in the marks of its packets.
+/// Returns the bit of a fault in the marks of its packets.
 const fn bit(slot: u8) -> u32 {
     1 << (4 + slot)
 }

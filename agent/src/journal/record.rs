@@ -67,7 +67,7 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// The injection's id.
+    /// Returns the injection's id.
     #[must_use]
     pub const fn id(&self) -> &InjectionId {
         &self.live.ask.id

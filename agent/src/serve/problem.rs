@@ -23,13 +23,13 @@ impl Refusal {
         Self { status, problem: Problem { code: code.to_owned(), title: title.into(), hint: hint.into() } }
     }
 
-    /// The agent is too busy.
+    /// Makes the problem of an agent that is too busy.
     pub(super) fn busy(what: &str) -> Self {
         let title = format!("{what}: the agent has too many calls of this kind under way");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title, "try again in a moment")
     }
 
-    /// An error of the agent itself.
+    /// Makes the problem of an error of the agent itself.
     pub(super) fn bug(what: &str, why: &str) -> Self {
         let hint = "this is a bug in the agent; `status` says what is in force, `undo` puts it back";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", format!("{what} failed: {why}"), hint)

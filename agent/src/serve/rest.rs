@@ -28,7 +28,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(body)))
     }
 
-    /// The half for the call.
+    /// Returns the half for the call.
     pub(super) fn lent(&self) -> Self {
         Self(Arc::clone(&self.0))
     }

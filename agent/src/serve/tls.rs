@@ -228,7 +228,7 @@ impl Tls {
         let _ = self.reload_if_changed();
     }
 
-    /// The files.
+    /// Returns the files.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         self.0.files.all().map(Path::to_path_buf).to_vec()
     }

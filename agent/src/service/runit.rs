@@ -222,7 +222,7 @@ impl Manager for Runit {
     }
 }
 
-/// The contents of a service directory's `status`.
+/// The process that a service directory runs now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Running {
     Nothing,

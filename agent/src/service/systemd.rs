@@ -234,7 +234,7 @@ fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
     Some((Unit { manager: ServiceManager::Systemd, id: id.to_owned() }, phase, wanted_up(phase, job)))
 }
 
-/// A unit's properties, and its properties as a service (none for other kinds).
+/// Loads a unit. Returns its properties, and its properties as a service (none for other kinds).
 fn load(bus: &mut Bus, id: &str) -> Result<(Properties, Properties), ServiceError> {
     let what = format!("load {id}");
     let failed = |error| of(&what, error);

@@ -33,7 +33,7 @@ pub(super) fn parts(bytes: &[u8], mask: fn(u16) -> Mask) -> Vec<String> {
         .collect()
 }
 
-/// The same in one line.
+/// Formats the same in one line.
 pub(super) fn canonical(bytes: &[u8], mask: fn(u16) -> Mask) -> String {
     parts(bytes, mask).join(" ")
 }

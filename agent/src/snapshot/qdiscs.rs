@@ -52,7 +52,7 @@ pub(crate) fn kinds() -> Result<Vec<(String, String)>, SnapshotError> {
     Ok(all()?.iter().map(|qdisc| (name(&names, qdisc.u32(4)), kind(qdisc))).collect())
 }
 
-/// All queueing disciplines.
+/// Returns all queueing disciplines.
 pub(super) fn all() -> Result<Vec<Seen>, SnapshotError> {
     dump("queueing disciplines", QDISCS, &[0; TC_HEADER])
 }

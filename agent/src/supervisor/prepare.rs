@@ -156,7 +156,7 @@ impl Core {
         Ok(prepared)
     }
 
-    /// The code of a fault's kind.
+    /// Returns the code of a fault's kind.
     pub(super) fn kind<'a>(&self, ask: &'a Ask) -> Result<&'a dyn Inject, Problem> {
         (self.wiring.kinds)(&ask.fault).ok_or_else(|| {
             refuse(

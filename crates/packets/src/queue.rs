@@ -228,7 +228,7 @@ fn begin(spec: Spec) -> io::Result<Running> {
     let kernel = File::open("/proc/thread-self/net/netfilter/nfnetlink_queue").ok();
     let mut early = Vec::new();
     let socket = Socket::bind(number, most, unsegmented, &mut early).map_err(|error| match error.kind() {
-        // The kernel does not accept a larger number for either.
+        // The kernel reports both causes by the same error.
         io::ErrorKind::PermissionDenied => {
             io::Error::new(error.kind(), "another program serves it, or CAP_NET_ADMIN is missing")
         }

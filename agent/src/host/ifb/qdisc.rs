@@ -81,7 +81,7 @@ fn header(index: u32, handle: u32, parent: u32) -> [u8; HEADER] {
     header
 }
 
-/// A share as netem takes it: 2³² − 1 is all.
+/// Converts a share to netem's format, in which 2³² − 1 is all.
 fn part(share: f64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,

@@ -54,7 +54,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// The programs, by the prefix of the IPv4 program's name.
+    /// Returns the programs, by the prefix of the IPv4 program's name.
     #[must_use]
     pub fn new(of_v4: &str, family: Family) -> Self {
         let name = match (family, of_v4.strip_prefix("iptables")) {

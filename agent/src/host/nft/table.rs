@@ -92,7 +92,7 @@ impl Of {
     /// Both, in the order in which tables of one name are made and deleted.
     pub(crate) const BOTH: [Self; 2] = [Self::Traffic, Self::Interfaces];
 
-    /// The family's number.
+    /// Returns the family's number.
     pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Traffic => msg::INET,

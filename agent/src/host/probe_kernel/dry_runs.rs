@@ -117,7 +117,7 @@ fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: &[i32]
     }
 }
 
-/// The smallest table that has everything a block has.
+/// Returns the smallest table that has everything a block has.
 fn trial(harm: fn(Exprs) -> Exprs) -> Table {
     let gates = Gate::usual(Duration::from_secs(1), Duration::from_secs(1));
     let rules = vec![harm(gated(&gates).counter())];

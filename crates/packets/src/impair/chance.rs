@@ -29,7 +29,7 @@ impl Dice {
     }
 }
 
-/// The upper half.
+/// Returns the upper half.
 pub(super) fn high(number: u64) -> u32 {
     let [a, b, c, d, ..] = number.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])

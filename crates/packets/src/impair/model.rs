@@ -121,7 +121,7 @@ impl Model {
     }
 }
 
-/// Maximum delay: no delay of years can be meant.
+/// Converts a duration to nanoseconds, limited to 1.6 days so that products do not overflow.
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX).min(i64::MAX >> 16)
 }

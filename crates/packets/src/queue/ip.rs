@@ -52,7 +52,7 @@ pub fn transport(packet: &[u8]) -> Option<(usize, u8)> {
     }
 }
 
-/// The Internet checksum (RFC 1071).
+/// Returns the Internet checksum (RFC 1071).
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> [u8; 2] {
     folded(add(0, bytes))

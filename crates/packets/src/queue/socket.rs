@@ -38,7 +38,7 @@ impl Inbox {
         Self { bytes: vec![0; MANY * LONGEST], lengths: Vec::new() }
     }
 
-    /// The results of the last receiving.
+    /// Returns the datagrams of the last call.
     pub(super) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
         let whole = self.bytes.chunks(LONGEST).zip(&self.lengths);
         whole.map(|(bytes, length)| bytes.get(..*length).unwrap_or_default())
