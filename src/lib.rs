@@ -13,6 +13,7 @@ pub mod link;
 pub mod log;
 pub mod pki;
 pub mod plan;
+pub mod reference;
 #[cfg(feature = "lab")]
 pub mod rehearsal;
 pub mod report;

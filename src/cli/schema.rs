@@ -1,13 +1,14 @@
-//! `firedrill schema`: JSON Schemas of the files that people write, for editors and for other programs.
+//! `firedrill schema`: JSON Schemas of the files that people write, for editors and for other programs; and the same for people.
 
 use super::failure::Result;
-use crate::{fleet, scenario, verdict::Exit};
+use crate::{fleet, reference, scenario, verdict::Exit};
 
-/// Prints the JSON Schema (draft 2020-12) of scenario or fleet files.
+/// Prints the JSON Schema (draft 2020-12) of scenario or fleet files, or their reference page.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill schema scenario > scenario.schema.json
   firedrill schema --all
+  firedrill schema scenario --format markdown | less
 
 In an editor with taplo (Even Better TOML), begin a scenario with:
   #:schema ./scenario.schema.json")]
@@ -18,6 +19,18 @@ pub struct Args {
     /// Both, in one object by their names.
     #[arg(long, conflicts_with = "which")]
     pub all: bool,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+}
+
+/// How it is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// JSON Schema, for editors and programs.
+    Json,
+    /// A page with every table and key, for people.
+    Markdown,
 }
 
 /// A file format.
@@ -34,6 +47,15 @@ pub enum Which {
 /// # Errors
 /// The schema could not be serialized.
 pub fn run(args: &Args) -> Result<Exit> {
+    if args.format == Format::Markdown {
+        let pages = match args.which {
+            Some(Which::Scenario) => vec![reference::scenario()],
+            Some(Which::Fleet) => vec![reference::fleet()],
+            None => vec![reference::scenario(), reference::fleet()],
+        };
+        outln!("{}", pages.join("\n").trim_end());
+        return Ok(Exit::Held);
+    }
     let schema = match args.which {
         Some(Which::Scenario) => scenario::schema(),
         Some(Which::Fleet) => fleet::schema(),

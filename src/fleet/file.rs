@@ -57,16 +57,18 @@ pub struct Defaults {
     /// Labels; a host's own are added to them.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// The agents' port; default 7790.
+    /// The agents' port.
     #[serde(default)]
+    #[schemars(extend("default" = firedrill_wire::DEFAULT_PORT))]
     pub agent_port: Option<u16>,
     /// A program whose standard streams are the link, as an argument vector; `%h` becomes the host's address, `%p` the
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Vec<String>,
-    /// Maximum number of links that are opened at a time through that program; default 8. A bastion's sshd drops new
-    /// connections at random beyond its `MaxStartups`.
+    /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops newcomers at random
+    /// beyond its `MaxStartups`.
     #[serde(default)]
+    #[schemars(extend("default" = crate::plan::model::Way::AT_ONCE))]
     pub connect_at_once: Option<NonZeroU16>,
 }
 
@@ -110,8 +112,8 @@ pub struct HostFile {
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Option<Vec<String>>,
-    /// Maximum number of links that are opened at a time through that program; default 8. A bastion's sshd drops new
-    /// connections at random beyond its `MaxStartups`.
+    /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops newcomers at random
+    /// beyond its `MaxStartups`.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,
 }

@@ -7,6 +7,7 @@ use firedrill_wire::Span;
 use super::clock::signed;
 use crate::{
     plan::{Plan, model::AbortWhen},
+    scenario::guard::BLIND_FOR,
     score::window::Window,
 };
 
@@ -37,9 +38,6 @@ fn keep(plan: &Plan) -> Span {
 fn fresh(plan: &Plan) -> Span {
     plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default() + Span::millis(2_500)
 }
-
-/// Time of blindness after which the run aborts, unless the plan sets another.
-const BLIND_FOR: Span = Span::secs(10);
 
 impl Watch {
     pub(super) fn new(plan: &Arc<Plan>) -> Self {

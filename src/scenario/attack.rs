@@ -40,32 +40,38 @@ pub struct Attack {
     /// Several faults at once: each a kind with its parameters, and its own `at` and `hold`.
     #[serde(default)]
     pub faults: Vec<Spot<FaultAt>>,
-    /// Time before the fault in which objectives must hold; default 10s.
+    /// How long objectives must hold before the fault.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::BASELINE))]
     pub baseline: Option<Spot<Span>>,
-    /// Duration of the fault.
+    /// How long the fault holds. Needed here or in `[attack_defaults]`, but for kinds that say it themselves (`host-reboot`).
     #[serde(default)]
     pub hold: Option<Spot<Span>>,
-    /// Time in which recovery is measured; default 30s.
+    /// How long recovery is measured.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::RECOVERY))]
     pub recovery: Option<Spot<Span>>,
-    /// Time in which the system must be healthy before the next attack; default 0s.
+    /// How long the system must be healthy before the next attack.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::SETTLE))]
     pub settle: Option<Spot<Span>>,
-    /// Maximum time until the system has settled; otherwise the run stops. Default 5m.
+    /// The system must have become healthy within this time, or the run stops.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::SETTLE_WITHIN))]
     pub settle_within: Option<Spot<Span>>,
     /// The objectives that judge this attack; default all.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
-    /// Earlier attacks that must have run without being violated; otherwise this one does not run.
+    /// Earlier attacks, by name. Each must have run and not been violated; else this one is not run.
     #[serde(default)]
     pub needs: Vec<Spot<String>>,
-    /// The next step after a violated verdict; default `continue`.
+    /// What follows a violated verdict.
     #[serde(default)]
+    #[schemars(extend("default" = Then::Continue))]
     pub on_violated: Option<Then>,
-    /// The next step after an unknown verdict; default `continue`.
+    /// What follows an unknown verdict.
     #[serde(default)]
+    #[schemars(extend("default" = Then::Continue))]
     pub on_unknown: Option<Then>,
     /// The approval that is needed just before this attack.
     #[serde(default)]
@@ -88,16 +94,16 @@ pub struct AttackDefaults {
     /// Time in which the system must be healthy before the next attack.
     #[serde(default)]
     pub settle: Option<Spot<Span>>,
-    /// Maximum time until the system has settled; otherwise the run stops.
+    /// The system must have become healthy within this time, or the run stops.
     #[serde(default)]
     pub settle_within: Option<Spot<Span>>,
     /// The objectives that judge attacks.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
-    /// The next step after a violated verdict.
+    /// What follows a violated verdict.
     #[serde(default)]
     pub on_violated: Option<Then>,
-    /// The next step after an unknown verdict.
+    /// What follows an unknown verdict.
     #[serde(default)]
     pub on_unknown: Option<Then>,
     /// The approval that is needed just before each attack.
@@ -110,7 +116,7 @@ pub struct AttackDefaults {
 pub struct FaultAt {
     /// The fault.
     pub fault: Fault,
-    /// Offset from the start of the fault phase.
+    /// It begins this long after the fault phase.
     pub at: Span,
     /// Duration of the fault; default: to the end of the attack's hold.
     pub hold: Option<Span>,
@@ -156,7 +162,7 @@ impl JsonSchema for FaultAt {
         let variants = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut);
         for properties in variants.into_iter().flatten().filter_map(|variant| variant.get_mut("properties")) {
             if let Some(properties) = properties.as_object_mut() {
-                span.insert("description".to_owned(), "So long after the fault phase began.".into());
+                span.insert("description".to_owned(), "It begins this long after the fault phase.".into());
                 properties.insert("at".to_owned(), span.clone().to_value());
                 span.insert(
                     "description".to_owned(),

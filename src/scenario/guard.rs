@@ -8,32 +8,36 @@ use serde::Deserialize;
 
 use super::spot::Spot;
 
-/// Limits of the blast radius, and conditions that abort the run and heal everything.
+/// How long a condition may go without being evaluated, unless the scenario says otherwise.
+pub(crate) const BLIND_FOR: Span = Span::secs(10);
+
+/// How much may be harmed at any instant, and what aborts the run and heals everything.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// Maximum share of each group of hosts that may be under a fault at any instant.
+    /// How large a share of each group of hosts may be under a fault at any instant.
     #[serde(default)]
     pub max_share: Option<Spot<MaxShare>>,
-    /// Minimum number of hosts of a role that stay without a fault at any instant.
+    /// How many hosts of a role stay without a fault at any instant, by role. Other runs' faults count, too.
     #[serde(default)]
     pub keep: BTreeMap<String, Spot<u32>>,
     /// Conditions, each of which aborts the run.
     #[serde(default)]
     pub abort: Vec<Spot<Abort>>,
-    /// A condition that could not be evaluated for this time aborts the run too.
+    /// A condition that cannot be evaluated for this long aborts too.
     #[serde(default)]
+    #[schemars(extend("default" = BLIND_FOR))]
     pub blind_for: Option<Spot<Span>>,
 }
 
-/// Maximum share of each group of hosts.
+/// How large a share of each group of hosts may be under a fault at any instant.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaxShare {
     /// The label that makes the groups: `role`, `provider`, `region`, `zone` or any other; `fleet` is one group of
     /// all hosts.
     pub of: Spot<String>,
-    /// The share.
+    /// The largest share of a group that may be under a fault.
     pub share: Spot<Share>,
 }
 
@@ -41,10 +45,10 @@ pub struct MaxShare {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {
-    /// Its probe.
+    /// The probe that it is about, by name.
     pub probe: Spot<String>,
-    /// The run is aborted if the share of good requests is below this …
+    /// The run is aborted when less than this share of requests is good, over the time `over`.
     pub good_below: Spot<Share>,
-    /// … over this time.
+    /// The time over which the share is taken.
     pub over: Spot<Span>,
 }

@@ -7,21 +7,24 @@ use serde::Deserialize;
 use super::spot::Spot;
 use crate::plan::model::{GOOD_AT, Goal, Phase};
 
-/// An objective for a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
+/// The phases in which an objective is judged, unless it says otherwise.
+const JUDGED: [Phase; 2] = [Phase::Fault, Phase::Recovery];
+
+/// Something that must hold of a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
 /// `recover_within`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
-    /// Its probe.
+    /// The probe that measures it, by name.
     pub probe: Spot<String>,
     /// Minimum share of good requests.
     #[serde(default)]
     pub good: Option<Spot<Share>>,
-    /// This quantile of the latency of good requests (between 0 and 1) …
+    /// Together with `below`: this quantile of the latency of good requests stays below that time.
     #[serde(default)]
     #[schemars(range(min = 0.01, max = 0.9999))]
     pub quantile: Option<Spot<f64>>,
-    /// … is below this time.
+    /// Together with `quantile`: the time.
     #[serde(default)]
     pub below: Option<Spot<Span>>,
     /// Maximum time from the fault's start until the share of good requests is back at `good_at`, while the fault
@@ -32,13 +35,13 @@ pub struct Objective {
     /// last longer.
     #[serde(default)]
     pub recover_within: Option<Spot<Span>>,
-    /// For `mitigate_within` and `recover_within`: the share of good requests from which the system counts as good
-    /// again; default 90 %.
+    /// For `mitigate_within` and `recover_within`: the system is good again from this share of good requests on.
     #[serde(default)]
+    #[schemars(extend("default" = GOOD_AT))]
     pub good_at: Option<Spot<Share>>,
-    /// The phases in which it is judged; default fault and recovery. Without meaning for `mitigate_within` and
-    /// `recover_within`.
+    /// The phases in which it is judged. Of no meaning for `mitigate_within` and `recover_within`.
     #[serde(default)]
+    #[schemars(extend("default" = JUDGED))]
     pub during: Option<Spot<Vec<Phase>>>,
 }
 
@@ -78,7 +81,7 @@ impl Objective {
             (_, Some(Goal::MitigateWithin(_))) => vec![Phase::Fault],
             (_, Some(Goal::RecoverWithin(_))) => vec![Phase::Recovery],
             (Some(during), _) => during.value.clone(),
-            (None, _) => vec![Phase::Fault, Phase::Recovery],
+            (None, _) => JUDGED.to_vec(),
         }
     }
 }

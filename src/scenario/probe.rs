@@ -8,6 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::spot::Spot;
+use crate::plan::model::COORDINATOR;
+
+/// How long a request may take, unless the probe says otherwise.
+const TIMEOUT: Span = Span::secs(1);
 
 /// An open-loop measurement at a fixed rate: each request is sent when it is due, without waiting for earlier ones,
 /// so that a stalled system cannot hide its stall. Exactly one of `http` and `tcp` is needed.
@@ -29,22 +33,24 @@ pub struct Probe {
     pub arrivals: Arrivals,
     /// A request that takes longer, from when it was sent, is bad.
     #[serde(default = "Probe::second")]
+    #[schemars(extend("default" = TIMEOUT))]
     pub timeout: Spot<Span>,
     /// `new` opens a connection for every request; `reuse` keeps them, which can hide an outage.
     #[serde(default)]
     pub connection: Connection,
     /// The vantages: `coordinator`, names of targets, names of hosts.
     #[serde(default = "Probe::coordinator")]
+    #[schemars(extend("default" = [COORDINATOR]))]
     pub from: Vec<Spot<String>>,
 }
 
 impl Probe {
     fn second() -> Spot<Span> {
-        Spot { value: Span::secs(1), at: 0..0 }
+        Spot { value: TIMEOUT, at: 0..0 }
     }
 
     fn coordinator() -> Vec<Spot<String>> {
-        vec![Spot { value: crate::plan::model::COORDINATOR.to_owned(), at: 0..0 }]
+        vec![Spot { value: COORDINATOR.to_owned(), at: 0..0 }]
     }
 
     /// Returns the request; `None` unless exactly one kind is given.

@@ -37,16 +37,16 @@ pub struct ScenarioFile {
     /// `FIREDRILL_ROOT`. They have no `name`, `attack` or `ci`.
     #[schemars(default)]
     include: Values,
-    /// The environment, for the hosts' policies.
+    /// The environment that the drill is for. A host whose `agent.toml` says another one refuses it.
     #[schemars(default)]
     environment: Option<String>,
-    /// Agents heal everything after this time without a renewal by the coordinator; default 10s.
-    #[schemars(default)]
+    /// How long the coordinator may be silent: after that agents put everything back.
+    #[schemars(default, extend("default" = super::LEASE))]
     lease: Option<Span>,
     /// Free text about the drill: owner, ticket, …
     #[schemars(default)]
     meta: BTreeMap<String, String>,
-    /// Typed values that are given with `--param`; `{ param = "x" }` is replaced by them anywhere below.
+    /// Typed values that are given with `--param`, by name; `{ param = "x" }` stands for them anywhere below.
     #[schemars(default)]
     params: BTreeMap<String, Param>,
     /// Selectors of hosts, by name.

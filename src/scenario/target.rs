@@ -16,9 +16,10 @@ pub struct Target {
     /// each with a value or a list of values of which one must match.
     #[serde(rename = "where")]
     pub clauses: BTreeMap<String, Spot<Values>>,
-    /// The number of hosts: a number, a share (`"50%"`, rounded up) or `"all"` (the default). The run's seed decides
-    /// which ones, so that a run can be repeated. With `group_by`, the number is per group.
+    /// How many of them. Which ones follows from the run's seed, so that a run can be repeated. With `group_by`, in each
+    /// group.
     #[serde(default)]
+    #[schemars(extend("default" = "all"))]
     pub pick: Option<Spot<Pick>>,
     /// A label; hosts with the same value form a group, for attacks with `for_each`.
     #[serde(default)]

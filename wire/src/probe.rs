@@ -47,7 +47,7 @@ pub enum ProbeKind {
 pub struct HttpProbe {
     /// `http://…` or `https://…`.
     pub url: String,
-    /// The method.
+    /// The request's method.
     #[serde(default = "HttpProbe::get")]
     pub method: String,
     /// The status that is good; none means any of 200 to 299.
@@ -56,10 +56,10 @@ pub struct HttpProbe {
     /// A text that the body must contain, within its first 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
-    /// Headers.
+    /// The request's headers, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// The body.
+    /// The request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// A bearer token, resolved where the probe runs.

@@ -1,0 +1,29 @@
+//! The reference pages of the files that people write, in Markdown: made from the JSON Schemas, whose texts are the doc comments
+//! of the types that files are read with. So a key that is new, or a default that changes, changes the page.
+
+mod anchors;
+mod examples;
+mod page;
+mod shape;
+
+pub use examples::Example;
+use page::Page;
+
+use crate::{fleet, scenario};
+
+/// The scenario whose parts are the examples of its page.
+pub const SCENARIO_EXAMPLE: &str = include_str!("reference/scenario.toml");
+/// The fleet whose parts are the examples of its page; the scenario is for it.
+pub const FLEET_EXAMPLE: &str = include_str!("reference/fleet.toml");
+
+/// Returns the page on scenario files.
+#[must_use]
+pub fn scenario() -> String {
+    Page::new(&scenario::schema(), Example::all(SCENARIO_EXAMPLE)).text(include_str!("reference/scenario.md"))
+}
+
+/// Returns the page on fleet files.
+#[must_use]
+pub fn fleet() -> String {
+    Page::new(&fleet::schema(), Example::all(FLEET_EXAMPLE)).text(include_str!("reference/fleet.md"))
+}

@@ -1,0 +1,97 @@
+//! The form of a value, as a schema has it, in the few forms that a page tells apart.
+
+use serde_json::{Map, Value};
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape<'s> {
+    /// A table with given keys.
+    Table(&'s Value),
+    /// A table whose keys are names, with the form of its values.
+    Named(&'s Value),
+    /// A list.
+    List(&'s Value),
+    /// One, or a list of them.
+    OneOrMany(&'s Value),
+    /// One of some words, each with its description.
+    Words(&'s [Value]),
+    /// A table of which one key says the kind: its schema, and the variants.
+    Kinds(&'s Value, &'s [Value]),
+    /// A value that is written in its own way, by the name of its type.
+    Own(&'s str, &'s Value),
+    /// A text, a number and so on.
+    Plain(&'s Value),
+}
+
+/// A schema, with its definitions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schema<'s>(pub(super) &'s Value);
+
+impl<'s> Schema<'s> {
+    /// Returns the form of a value; `null` and parameters, which may stand for any value, are left out.
+    pub(super) fn shape(self, schema: &'s Value) -> Shape<'s> {
+        let (schema, name) = self.resolve(schema, None);
+        if let Some(all) = alternatives(schema, "oneOf") {
+            if all.iter().all(|one| one.get("const").is_some()) {
+                return Shape::Words(all);
+            }
+            if all.iter().all(|one| one.get("properties").is_some()) {
+                return Shape::Kinds(schema, all);
+            }
+        }
+        if let Some(all) = alternatives(schema, "anyOf") {
+            let many = all.iter().find(|one| one["type"] == "array").map(|one| &one["items"]);
+            if let (2, Some(items)) = (all.len(), many) {
+                return Shape::OneOrMany(items);
+            }
+        }
+        if schema.get("properties").is_some() || schema["additionalProperties"] == false {
+            return Shape::Table(schema);
+        }
+        match (schema.get("additionalProperties"), schema.get("items"), name) {
+            (Some(values), _, _) => Shape::Named(values),
+            (_, Some(items), _) => Shape::List(items),
+            (_, _, Some(name)) => Shape::Own(name, schema),
+            _ => Shape::Plain(schema),
+        }
+    }
+
+    fn resolve(self, schema: &'s Value, name: Option<&'s str>) -> (&'s Value, Option<&'s str>) {
+        if let Some(name) = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")) {
+            return self.0["$defs"].get(name).map_or((schema, None), |found| self.resolve(found, Some(name)));
+        }
+        let nothing =
+            |one: &&Value| one["type"] == "null" || one["$ref"].as_str() == Some("#/$defs/ParamRef");
+        let all = alternatives(schema, "anyOf").unwrap_or_default();
+        let mut left = all.iter().filter(|one| !nothing(one));
+        match (left.next(), left.next()) {
+            (Some(one), None) => self.resolve(one, name),
+            _ => (schema, name),
+        }
+    }
+}
+
+/// Returns the keys of a table with their schemas.
+pub(super) fn keys(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let all: Option<&Map<String, Value>> = table["properties"].as_object();
+    all.into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+}
+
+/// Whether a table cannot do without a key.
+pub(super) fn is_needed(table: &Value, key: &str) -> bool {
+    table["required"].as_array().is_some_and(|all| all.iter().any(|one| one == key))
+}
+
+/// Returns the description of a schema, on one line.
+pub(super) fn description(schema: &Value) -> String {
+    schema["description"].as_str().unwrap_or_default().replace('\n', " ")
+}
+
+/// Returns the key that says the kind of a variant, and the schema of its value.
+pub(super) fn kind(variant: &Value) -> Option<(&str, &Value)> {
+    keys(variant).find(|(key, _)| is_needed(variant, key))
+}
+
+fn alternatives<'s>(schema: &'s Value, keyword: &str) -> Option<&'s [Value]> {
+    schema[keyword].as_array().map(Vec::as_slice)
+}

@@ -1,0 +1,137 @@
+//! The reference pages say what the types say, and their examples are right and use every key.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use firedrill::{
+    fleet::{self, FleetSource},
+    plan::inspect,
+    reference, scenario,
+};
+use serde_json::Value;
+
+/// Compares a page with what the source says; `INSTA_UPDATE=always` writes it, as it does other golden files.
+fn same(file: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var("INSTA_UPDATE").is_ok_and(|how| how == "always") {
+        fs::write(&path, page).expect("written");
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let differs = committed.lines().zip(page.lines()).position(|(old, new)| old != new);
+    let line = differs.unwrap_or_else(|| committed.lines().count().min(page.lines().count()));
+    assert!(
+        committed == page,
+        "{file} is stale from line {}: INSTA_UPDATE=always cargo test --test reference writes it anew\n  it has:  {}\n  \
+         should be: {}",
+        line + 1,
+        committed.lines().nth(line).unwrap_or_default(),
+        page.lines().nth(line).unwrap_or_default(),
+    );
+}
+
+#[test]
+fn the_page_on_scenarios_is_what_the_source_says() {
+    same("docs/scenario.md", &reference::scenario());
+}
+
+#[test]
+fn the_page_on_fleets_is_what_the_source_says() {
+    same("docs/fleet.md", &reference::fleet());
+}
+
+#[test]
+fn the_examples_pass_check() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/reference");
+    let fleet = FleetSource::File(folder.join("fleet.toml"));
+    let found = inspect(&folder.join("scenario.toml"), Some(&fleet), &[], Some(1));
+    assert!(!found.report.failed(), "{}", found.report.render(false, 110));
+}
+
+#[test]
+fn every_part_of_the_example_files_stands_in_a_page() {
+    for (file, page) in
+        [(reference::SCENARIO_EXAMPLE, reference::scenario()), (reference::FLEET_EXAMPLE, reference::fleet())]
+    {
+        for part in reference::Example::all(file) {
+            assert!(page.contains(part.text.trim()), "`#: {}` is the heading of no section", part.heading);
+        }
+    }
+}
+
+/// The keys that a value uses, each with the table that it stands in.
+fn used(schema: &Value, value: &Value, root: &Value, name: &str, found: &mut BTreeSet<String>) {
+    if let Some(path) = schema["$ref"].as_str() {
+        let inner = root.pointer(path.trim_start_matches('#')).expect("refers to something");
+        used(inner, value, root, path.trim_start_matches("#/$defs/"), found);
+    }
+    for keyword in ["anyOf", "oneOf"] {
+        for one in schema[keyword].as_array().into_iter().flatten() {
+            used(one, value, root, name, found);
+        }
+    }
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        if let Some(schema) = schema["properties"].get(key) {
+            found.insert(format!("{name}.{key}"));
+            used(schema, inner, root, "", found);
+        } else if schema["additionalProperties"].is_object() {
+            used(&schema["additionalProperties"], inner, root, name, found);
+        }
+    }
+    for inner in value.as_array().into_iter().flatten() {
+        used(&schema["items"], inner, root, name, found);
+    }
+}
+
+fn all_keys(schema: &Value) -> BTreeSet<String> {
+    let definitions = schema["$defs"].as_object().into_iter().flatten();
+    let tables = definitions.map(|(name, table)| (name.as_str(), table)).chain([("", schema)]);
+    let mut all = BTreeSet::new();
+    for (name, table) in tables.filter(|(name, _)| *name != "ParamRef") {
+        let variants = table["oneOf"].as_array().into_iter().flatten();
+        for table in variants.chain([table]) {
+            let keys = table["properties"].as_object().into_iter().flatten();
+            all.extend(keys.map(|(key, _)| format!("{name}.{key}")));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_examples_use_every_key() {
+    for (schema, file) in
+        [(scenario::schema(), reference::SCENARIO_EXAMPLE), (fleet::schema(), reference::FLEET_EXAMPLE)]
+    {
+        let example: Value = toml::from_str(file).expect("TOML");
+        let mut found = BTreeSet::new();
+        used(&schema, &example, &schema, "", &mut found);
+        // Kinds are shown by `fault` and by some of `faults`; a key that many kinds share is shown by one of them.
+        let keys: Vec<String> =
+            found.iter().filter_map(|one| one.split('.').nth(1)).map(str::to_owned).collect();
+        let nets = |one: &String| one.starts_with("Net") || one.starts_with("FaultAt");
+        let missing: Vec<String> = all_keys(&schema)
+            .into_iter()
+            .filter(|one| !found.contains(one))
+            .filter(|one| {
+                !(nets(one) && one.split('.').nth(1).is_some_and(|key| keys.iter().any(|it| it == key)))
+            })
+            .collect();
+        assert!(missing.is_empty(), "no example has {missing:?}");
+    }
+}
+
+#[test]
+fn links_of_the_pages_lead_somewhere() {
+    for page in [reference::scenario(), reference::fleet()] {
+        let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| {
+            let kept = line
+                .trim_start_matches('#')
+                .trim()
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
+        });
+        let headings: BTreeSet<String> = headings.collect();
+        for link in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(headings.contains(link), "#{link} leads nowhere");
+        }
+    }
+}
