@@ -84,7 +84,13 @@ enum Verb {
     Completions(completions::Args),
 }
 
-/// Parses the arguments, calls the command, and returns its exit code.
+/// Returns the command line, for man pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+/// Parses, calls, and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -109,6 +109,12 @@ enum Verb {
     Sweep,
 }
 
+/// Returns the command line, for man pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// Runs the command line with what this build is put together from. Call it from a process with one thread.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     run(args, built_in::wiring())
