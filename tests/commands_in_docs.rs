@@ -1,0 +1,124 @@
+//! What the pages tell people to type is what the programs take, and their links lead to files that are there.
+#![cfg(feature = "lab")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| root().join(name)).to_vec();
+    for folder in ["docs", "docs/faults", "docs/decisions"] {
+        let entries =
+            fs::read_dir(root().join(folder)).expect(folder).map(|entry| entry.expect("an entry").path());
+        all.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    all
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A line of a shell as words, up to what belongs to the shell: a comment, a pipe, a redirection, the next command.
+fn words(line: &str) -> Vec<String> {
+    let (mut all, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '#') if word.is_empty() => break,
+            (None, '|' | '>' | '<' | '&' | ';') => break,
+            (None, ' ') => all.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+            _ => word.push(c),
+        }
+    }
+    all.extend(Some(word).filter(|word| !word.is_empty()));
+    all
+}
+
+#[test]
+fn commands_are_such_that_the_programs_take_them() {
+    let (mut count, mut wrong) = (0, Vec::new());
+    for path in pages() {
+        for (number, line) in read(&path).lines().enumerate() {
+            let Some(line) = line.strip_prefix("    ") else { continue };
+            let words = words(line.trim());
+            let command = match words.first().map(String::as_str) {
+                Some("firedrill") => firedrill::cli::command(),
+                Some("firedrill-agent") => firedrill_agent::cli::command(),
+                _ => continue,
+            };
+            // Where a page leaves something out.
+            if words.iter().any(|word| word.contains('…')) {
+                continue;
+            }
+            count += 1;
+            // A run's id is written in lower case.
+            let words = words.iter().map(|word| if word == "RUN" { "run" } else { word.as_str() });
+            if let Err(error) = command.try_get_matches_from(words) {
+                wrong.push(format!("{}:{}: {line}\n{error}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 50, "{count} commands were found");
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    for path in pages() {
+        let text = read(&path);
+        // In code a bracket is no link.
+        let prose = text.split("```").step_by(2).collect::<String>();
+        for link in prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            assert!(file.exists(), "{}: no file {link}", path.display());
+            if !heading.is_empty() {
+                let known = headings(&read(&file));
+                assert!(known.iter().any(|one| one == heading), "{}: no heading {link}", path.display());
+            }
+        }
+    }
+}
+
+/// The anchors of a page's headings, by GitHub's rule.
+fn headings(text: &str) -> Vec<String> {
+    let lines = text.split("```").step_by(2).flat_map(str::lines).filter(|line| line.starts_with('#'));
+    let anchors = lines.map(|line| {
+        let title = line.trim_start_matches('#').trim();
+        // A heading that is a link counts by its words.
+        let title = title.split("](").next().unwrap_or(title);
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+    });
+    anchors.collect()
+}
+
+#[test]
+fn the_tutorials_files_pass_check() {
+    let page = read(&root().join("docs/tutorial.md"));
+    let blocks: Vec<&str> =
+        page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [fleet, scenario, ci] = blocks[..] else { panic!("a fleet, a scenario, and what CI adds") };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path
+    };
+    let fleet = firedrill::fleet::FleetSource::File(file("fleet.toml", fleet.to_owned()));
+    for (name, text) in [("shop-crash.toml", scenario.to_owned()), ("gate.toml", format!("{scenario}{ci}"))] {
+        let found = firedrill::plan::inspect(&file(name, text), Some(&fleet), &[], Some(1));
+        assert!(!found.report.failed(), "{}", found.report.render(false, 110));
+    }
+}
