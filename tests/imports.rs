@@ -20,13 +20,9 @@ const CRATES: [(&str, &[&str]); 7] = [
     (
         "agent/src",
         &[
-            "audit audit/store",
-            "audit/record control",
             "fault/net/detour fault/net/rules/choice fault/net/rules/choosing fault/net/rules/exempt",
             "fault/net/iptables fault/net/table_fault",
             "fault/net/kernel fault/net/shape fault/net/user_space",
-            "host/dbus host/dbus/message host/dbus/value",
-            "host/followers host/nft/adder",
             "host/iptables/chains host/iptables/program host/iptables/seen",
             "host/link/link_state host/link/link_state/entry",
             "host/nft host/nft/transact",

@@ -10,7 +10,7 @@ mod sinks;
 mod store;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{SyncSender, TrySendError, sync_channel},
@@ -95,11 +95,6 @@ impl Audit {
 pub fn request_now(state: &Path, request: Request) {
     Sinks::default().send(&request);
     Store::new(state).append(&Entry::Request(request));
-}
-
-/// Returns the directory of the files.
-fn folder(state: &Path) -> PathBuf {
-    state.join("audit")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod iptables;
 pub mod link;
 pub mod nft;
 pub mod packet_owner;
+pub mod peer_set;
 pub mod probe_kernel;
 pub mod process;
 pub mod queue_numbers;

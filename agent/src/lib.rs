@@ -7,6 +7,7 @@ pub mod active;
 pub mod audit;
 pub mod bell;
 pub mod built_in;
+pub mod caller;
 pub mod cli;
 pub mod config;
 pub mod control;

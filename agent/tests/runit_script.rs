@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
-mod common;
+#[path = "helpers/fakes.rs"]
+mod fakes;
 #[expect(dead_code, reason = "what other tests need of it")]
+#[path = "helpers/harness.rs"]
 mod harness;
 
 use std::{
@@ -16,11 +18,11 @@ use std::{
     process::{Child, Command, ExitCode},
 };
 
-use common::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use fakes::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
     journal::{Tail, read},
-    wiring::{Link, Wiring},
+    wiring::{ServerParts, Wiring},
 };
 use firedrill_wire::{
     Span,
@@ -56,7 +58,7 @@ const TESTS: &[(&str, fn())] = &[
 ];
 
 /// The coordinator, inside the worker: one fault, renewed for as long as the file `drill` is there.
-async fn drill(link: Link) -> Result<(), String> {
+async fn drill(link: ServerParts) -> Result<(), String> {
     let world = link.config.paths.run.join("world");
     if world.join("drill").exists() {
         let control = link.control;

@@ -10,7 +10,7 @@ use firedrill_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::control::Caller;
+use crate::caller::Caller;
 
 /// Maximum length of a detail, in characters, so that one request cannot fill the files.
 const DETAIL_MOST: usize = 500;

@@ -10,10 +10,12 @@ use std::{
 
 use firedrill_wire::text::{Breaks, from_json};
 
-use super::{
-    folder,
-    record::{Entry, Outcome},
-};
+use super::record::{Entry, Outcome};
+
+/// Returns the directory of the files.
+fn folder(state: &Path) -> PathBuf {
+    state.join("audit")
+}
 
 /// A series of files.
 #[derive(Clone, Copy, Debug)]

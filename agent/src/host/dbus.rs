@@ -4,6 +4,7 @@
 //! arguments only and reads every type. Never serves calls, never subscribes to signals, and trusts no length that the
 //! other side names.
 
+mod error;
 mod message;
 mod value;
 
@@ -19,45 +20,17 @@ use nix::sys::{
     time::TimeVal,
 };
 
+pub use error::DbusError;
+pub use message::Target;
 pub use value::Value;
 
 use message::{Answer, Call, Header};
-
-/// The address of a method: the service's bus name, the object's path, and the interface that has the method.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// The bus name.
-    pub destination: &'a str,
-    /// The object's path.
-    pub path: &'a str,
-    /// The interface.
-    pub interface: &'a str,
-}
 
 const BUS: Target<'_> = Target {
     destination: "org.freedesktop.DBus",
     path: "/org/freedesktop/DBus",
     interface: "org.freedesktop.DBus",
 };
-
-/// A call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum DbusError {
-    /// The service answered with an error.
-    #[error("{text}")]
-    Refused {
-        /// The error's name, such as `org.freedesktop.systemd1.NoSuchUnit`.
-        name: String,
-        /// Its text, or its name if it has none.
-        text: String,
-    },
-    /// The connection failed, or no answer came in time.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The other side violates the protocol.
-    #[error("the bus sent {0}")]
-    Nonsense(String),
-}
 
 /// A connection to a message bus. The service frees the caller's resources when it is closed.
 #[derive(Debug)]

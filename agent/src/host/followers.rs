@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use super::{
     cgroup,
     nft::{Adder, interval::Intervals},
+    peer_set::Adds,
 };
 
 /// The interval at which names are resolved.
@@ -27,20 +28,6 @@ pub const EVERY: Duration = Duration::from_secs(5);
 pub const SERVICE_EVERY: Duration = Duration::from_millis(100);
 /// Every this many look-ups it is checked whether the table still exists.
 const LOOKS: u32 = 10;
-
-/// Adds to the peers of rules that are in force. Never makes rules.
-pub trait Adds {
-    /// Whether the rules still exist.
-    ///
-    /// # Errors
-    /// They could not be read; the text is for people.
-    fn is_there(&self) -> Result<bool, String>;
-    /// Adds to the peers.
-    ///
-    /// # Errors
-    /// An address could not be added; the text is for people.
-    fn add(&self, networks: &[IpNet]) -> Result<(), String>;
-}
 
 /// The results of following so far.
 #[derive(Clone, Debug, PartialEq, Eq)]

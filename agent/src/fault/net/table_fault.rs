@@ -19,11 +19,11 @@ use crate::{
     fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
     host::{
         Firewall, Host,
-        followers::Adds,
         nft::{
             self, Installed,
             table::{HOLD, LEASE},
         },
+        peer_set::Adds,
     },
     undo::Undo,
 };

@@ -1,8 +1,8 @@
 //! Messages: encodes a call, and decodes the values of an answer.
 
 use super::{
-    DbusError, Target, Value,
-    value::{Reader, nonsense},
+    error::DbusError,
+    value::{Reader, Value, nonsense},
 };
 
 const METHOD_CALL: u8 = 1;
@@ -20,6 +20,17 @@ const SIGNATURE: u8 = 8;
 
 /// Maximum length of a message by the specification, in bytes.
 const LONGEST: usize = 128 << 20;
+
+/// The address of a method: the service's bus name, the object's path, and the interface that has the method.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The bus name.
+    pub destination: &'a str,
+    /// The object's path.
+    pub path: &'a str,
+    /// The interface.
+    pub interface: &'a str,
+}
 
 /// A method call.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! The bytes come from a bus and are not trusted: lengths, signatures and depths are checked against the bytes that
 //! exist.
 
-use super::DbusError;
+use super::error::DbusError;
 
 /// Maximum depth of nesting: 32 arrays and 32 structures.
 const DEEPEST: usize = 64;

@@ -10,7 +10,7 @@ use firedrill_wire::InjectionId;
 use ipnet::IpNet;
 
 use super::{Made, Program, locked, prefix};
-use crate::host::{followers::Adds, nft::expr::Family};
+use crate::host::{nft::expr::Family, peer_set::Adds};
 
 /// Adds to the chains of one injection. Never makes chains.
 #[derive(Debug)]

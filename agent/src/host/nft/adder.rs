@@ -14,7 +14,7 @@ use super::{
     too_long,
     transact::transact,
 };
-use crate::host::followers::Adds;
+use crate::host::peer_set::Adds;
 
 /// Adds to the sets of one table and its twin. Does not keep them alive, and never makes a table or set.
 #[derive(Debug)]
