@@ -165,7 +165,7 @@ fn check(
     let make = "an approver makes one with `firedrill approve`";
     let text = read(path, MOST_BYTES).map_err(|error| format!("no approval can be read: {error}; {make}"))?;
     let file: File = text::from_json(text.text.as_bytes(), Breaks::None)
-        .map_err(|error| format!("it is no approval ({error}); {make}"))?;
+        .map_err(|error| format!("it is not an approval ({error}); {make}"))?;
     if file.schema != 1 {
         return Err(format!("it has the schema {}, and this version reads 1", file.schema));
     }
@@ -183,7 +183,7 @@ fn check(
     let message = format!("{PURPOSE}{}", file.statement);
     if !chain.first().is_some_and(|leaf| identity.signed(leaf, &file.scheme, message.as_bytes(), &signature))
     {
-        return Err(format!("{} has not signed what stands there", by.name));
+        return Err(format!("{} did not sign this text", by.name));
     }
     let statement: Statement = text::from_json(file.statement.as_bytes(), Breaks::None)
         .map_err(|error| format!("what was signed cannot be read: {error}"))?;
@@ -192,10 +192,13 @@ fn check(
     };
     let (given, until) = (time(&statement.given)?, time(&statement.until)?);
     if given > now + CLOCKS_DIFFER {
-        return Err(format!("it was given at {}, which is still to come; do clocks agree?", statement.given));
+        return Err(format!(
+            "it was given at {}, which is in the future; do the clocks agree?",
+            statement.given
+        ));
     }
     if until < now {
-        return Err(format!("it counted until {}; {} approves again", statement.until, by.name));
+        return Err(format!("it expired at {}; {} must approve again", statement.until, by.name));
     }
     let digest = plan.agreement();
     if statement.plan != digest {
@@ -212,14 +215,14 @@ fn check(
     match &statement.requests {
         Some(requests) if plan.requests(&requests.salt) != requests.digest => {
             return Err(format!(
-                "{} approved other requests: the probes send something else than the plan had that was signed, in places \
+                "{} approved other requests: the probes send other data than in the signed plan, in places \
                  that it shows as `***` ({probes}); {} reads the scenario and approves again",
                 by.name, by.name
             ));
         }
         None if statement.run.is_none() && !probes.is_empty() => {
             return Err(format!(
-                "{} signed nothing about what the probes {probes} send where the plan shows `***`; approve again with \
+                "{} did not sign the secrets that the probes {probes} send in place of `***`; approve again with \
                  this version",
                 by.name
             ));

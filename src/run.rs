@@ -96,7 +96,7 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The log does not begin like that of a run.
-    #[error("{0} holds no log of a run: its first record is missing")]
+    #[error("{0} is not the log of a run: its first record is missing")]
     NotALog(PathBuf),
     /// The log failed during the run; everything was undone, as far as that was possible.
     #[error(

@@ -83,10 +83,10 @@ fn what_a_known_person_signed_counts_for_what_it_says() {
     let path = house.signed(&bob, &plan(), None, 60);
     let later = SystemTime::now() + Duration::from_secs(120);
     let lapsed = check(&path, &house.identity("alice"), &plan(), &run_id("friday-1"), later);
-    assert!(lapsed.expect_err("too late").contains("bob approves again"));
+    assert!(lapsed.expect_err("too late").contains("bob must approve again"));
     let before = SystemTime::now() - Duration::from_secs(3600);
     let early = check(&path, &house.identity("alice"), &plan(), &run_id("friday-1"), before);
-    assert!(early.expect_err("too early").contains("still to come"));
+    assert!(early.expect_err("too early").contains("in the future"));
 }
 
 #[test]
@@ -96,16 +96,16 @@ fn what_was_changed_or_signed_by_others_does_not() {
     let text = std::fs::read_to_string(house.signed(&bob, &other_plan(), None, 60)).expect("reads");
     house.refuses(
         &house.file(&text.replace(&other_plan().agreement(), &plan().agreement())),
-        "bob has not signed what stands there",
+        "bob did not sign this text",
     );
     // The signature of one person with the certificate of another.
     let of_alice =
         std::fs::read_to_string(house.signed(&house.identity("alice"), &plan(), None, 60)).expect("reads");
     let part = |text: &str| serde_json::from_str::<File>(text).expect("a file");
     let mixed = File { certificates: part(&text).certificates, ..part(&of_alice) };
-    house.refuses(&house.file(&serde_json::to_string(&mixed).expect("prints")), "bob has not signed");
+    house.refuses(&house.file(&serde_json::to_string(&mixed).expect("prints")), "bob did not sign");
     house.refuses(&house.signed(&other.identity("bob"), &plan(), None, 60), "is not trusted");
-    house.refuses(&house.file("mickey-mouse"), "it is no approval");
+    house.refuses(&house.file("mickey-mouse"), "it is not an approval");
     house.refuses(&house.dir.path().join("no-approval.json"), "no approval can be read");
 }
 
@@ -187,7 +187,7 @@ fn an_approval_covers_what_the_plan_does_not_show() {
     assert!(
         verdict(&resign(&seen), &seen)
             .expect_err("nothing")
-            .contains("signed nothing about what the probes buy")
+            .contains("did not sign the secrets that the probes buy")
     );
     assert_eq!(verdict(&resign(&plan()), &plan()).as_deref(), Ok("bob"), "nothing is hidden there");
 }
@@ -211,7 +211,7 @@ fn who_is_trusted_is_read_again_for_each_approval() {
     std::fs::remove_file(crl).expect("removed");
     let refused = verify(&path, &operator, &plan(), &run_id("friday-1")).expect_err("no list").to_string();
     assert!(
-        refused.contains("nobody's certificate can be verified now") && refused.contains("crl.pem"),
+        refused.contains("certificates cannot be verified now") && refused.contains("crl.pem"),
         "{refused}"
     );
 }

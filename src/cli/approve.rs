@@ -39,9 +39,10 @@ const RECORD_MOST: u64 = 256 << 20;
   firedrill approve scenarios/region.toml --fleet fleet.toml --seed 7 --as bob
   firedrill run scenarios/region.toml --fleet fleet.toml --seed 7 --approve approval-bob.json
 
-What is signed is the plan and what its probes send: scenario, fleet, parameters and seed must be the same in `run`. Read
-the plan before: `firedrill run … --plan`. The log of a run does not hold what the plan shows as `***`: an approval of a
-run counts for that run only, and does not cover those texts. Where several people are asked for, the one who runs it is none of them.")]
+An approval covers the plan and the data that its probes send: scenario, fleet, parameters and seed must be the same in
+`run`. Read the plan first: `firedrill run … --plan`. The log of a run does not contain the secrets that the plan shows
+as `***`: an approval of a run is valid for that run only, and does not cover them. If several approvals are needed,
+they must come from people other than the one who runs the drill.")]
 pub(super) struct Args {
     /// The folder of a run that waits for approval, or a scenario
     what: PathBuf,
@@ -65,8 +66,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (plan::load(&options).map_err(|report| wrong(&report))?, None)
     };
     if plan.attacks.iter().all(|attack| attack.approve.is_none()) {
-        return Err(Failure::new(format!("\"{}\" asks nobody for approval", shown(&plan.name)))
-            .help("`approve = { people = 2 }` in an attack, or in [attack_defaults], asks"));
+        return Err(Failure::new(format!("\"{}\" needs no approval", shown(&plan.name)))
+            .help("`approve = { people = 2 }` in an attack, or in [attack_defaults], requires approvals"));
     }
     let text = approval::sign(&identity, &plan, run.as_ref(), args.lasts.into())
         .map_err(|why| Failure::new(shown(&why)))?;
@@ -93,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if run.is_some() && !hiding.is_empty() {
         let hiding = shown(&hiding);
         outln!(
-            "not seen: what the probes {hiding} send where the plan shows `***`; the log of a run holds no secrets. This \
+            "not seen: the secrets that the probes {hiding} send in place of `***`; the log of a run contains no secrets. This \
              approval counts for this run only. To approve those texts, too, approve the scenario"
         );
     }
@@ -134,7 +135,7 @@ fn of_run(folder: &Path) -> Result<(RunId, Plan)> {
         .wrap(format!("cannot read {}", path.display()))?;
     match serde_json::from_slice::<Record>(&line).map(|record| record.event) {
         Ok(Event::RunStarted { run, plan, .. }) => Ok((run, *plan)),
-        Ok(_) => Err(Failure::new(format!("{} does not begin like the log of a run", path.display()))),
+        Ok(_) => Err(Failure::new(format!("{} is not the log of a run", path.display()))),
         Err(error) => Err(Failure::from(error).wrap(format!("cannot read {}", path.display()))),
     }
 }

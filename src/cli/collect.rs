@@ -17,7 +17,7 @@ use crate::{
 /// Options of `collect`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. What nobody saw is unknown.\nOf a run that has ended, the hosts that are unproven are asked again."
+    after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. Missing data is unknown.\nOf a run that has ended, the hosts that are unproven are asked again."
 )]
 pub(super) struct Args {
     /// The run's folder
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let ended = log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. }));
     if ended && run::unproven(&score::judge(&log)).is_empty() {
         return Err(Failure::new(format!(
-            "{} is the log of a run that ended, and no host of it is unproven; there is nothing to collect",
+            "{} is the log of a run that has ended, and all its hosts are proven; there is nothing to collect",
             path.display()
         ))
         .help(format!("`firedrill report {}` renders it again", args.run.display())));

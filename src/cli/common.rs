@@ -66,7 +66,7 @@ impl IdentityArgs {
             Some(person) => Identity::load_as(&folder, person),
             None => Identity::load(&folder),
         };
-        loaded.wrap("no certificate to act with")
+        loaded.wrap("no certificate was found")
     }
 
     /// Returns the certificate that `run` would use, if there is one. An explicitly selected one that cannot be used
@@ -81,7 +81,7 @@ impl IdentityArgs {
         loaded
             .inspect_err(|error| {
                 if asked_for {
-                    errln!("warning: no certificate was compared with the environments: {error}");
+                    errln!("warning: the environments were not compared with your certificate: {error}");
                 }
             })
             .ok()
@@ -186,7 +186,7 @@ pub(super) fn to_heal(source: &FleetSource, only: &[String]) -> Result<ToHeal> {
             return Err(wrong(&report));
         }
         crate::terminal::err(format_args!("{}", report.render(true, 110)));
-        errln!("the fleet is wrong; all hosts that it names are asked all the same");
+        errln!("the fleet has errors; all hosts that can be read are asked anyway");
     }
     let meant = |name: &String| only.is_empty() || only.contains(name);
     let entries: Vec<_> =
@@ -200,7 +200,7 @@ pub(super) fn to_heal(source: &FleetSource, only: &[String]) -> Result<ToHeal> {
     for entry in entries {
         match entry.host {
             Some(host) => asked.push(host),
-            None => wrong.push((entry.name, format!("its entry in the fleet is wrong: {}", entry.why))),
+            None => wrong.push((entry.name, format!("its entry in the fleet is invalid: {}", entry.why))),
         }
     }
     Ok(ToHeal { hosts: asked, wrong })
@@ -235,7 +235,7 @@ where
     let at_once = hosts_at_once(fleet, 1);
     if at_once < fleet.len() {
         errln!(
-            "this process may open files for the links to {at_once} hosts at a time, so {} hosts are asked by turns; a higher hard limit (`ulimit -Hn`, LimitNOFILE=) lets all be asked at once",
+            "this process may open files for the links to {at_once} hosts at a time, so {} hosts are asked in turns; a higher hard limit (`ulimit -Hn`, LimitNOFILE=) allows all to be asked at once",
             fleet.len()
         );
     }

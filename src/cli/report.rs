@@ -97,7 +97,7 @@ fn find(run: &Path) -> Result<PathBuf> {
     let tried = [run.to_path_buf(), run.join(LOG), Path::new("reports").join(run).join(LOG)];
     tried.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
         Failure::new(format!(
-            "there is no log of a run at {}, {} or {}",
+            "no run's log was found at {}, {} or {}",
             tried[0].display(),
             tried[1].display(),
             tried[2].display()

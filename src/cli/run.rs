@@ -26,8 +26,8 @@ use crate::{
   firedrill run scenarios/region.toml --fleet fleet.toml --seed 7 --approve approval-bob.json --approve approval-carol.json
   firedrill run scenarios/demo.toml --lab                            on the lab that `firedrill lab up` started
 
-Ctrl-C heals every host and exits 5, and so does `firedrill undo` by anybody: neither is tried again. A run that is refused
-exits 4 and is not tried again. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.")]
+Ctrl-C heals every host and exits 5, and so does `firedrill undo` by anybody. Such a run is not retried, nor is one that
+is refused, which exits 4. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.")]
 pub(super) struct Args {
     /// The scenario
     scenario: PathBuf,
@@ -115,7 +115,7 @@ fn try_and_try_again(
         }
         let conclusion = Conclusion::of_folder(&finished.folder)?;
         if let (RunOutcome::Refused(why), Some(before)) = (&finished.outcome, &before) {
-            errln!("try {attempt} of {tries} was refused, so the try before stands: {why}");
+            errln!("try {attempt} of {tries} was refused, so the result of the previous try counts: {why}");
             return before.stand(settings.json);
         }
         if conclusion.exit != Exit::Unknown || attempt >= tries {

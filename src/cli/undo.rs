@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).multiple(false),
-    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run that is under way ends when somebody undoes it, is not tried again, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or was not heard (what is in force on it ends with its hold, and with its lease once its coordinator has ended, which is told to) · 7 all that is known is back, and a host's records of what was in force are damaged or lost"
+    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run in progress ends when a person undoes it, is not retried, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or did not answer (its faults end with their hold, or with the lease once their coordinator, which is notified, has ended) · 7 all known faults are undone, but a host's records of its faults are damaged or lost"
 )]
 pub(super) struct Args {
     /// One injection
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (Some(id), _) => UndoScope::Injection(id.clone()),
         (None, Some(run)) => UndoScope::Run(run.clone()),
         (None, None) if args.all => UndoScope::All,
-        (None, None) => return Err(Failure::new("say what to undo: --injection, --run or --all")),
+        (None, None) => return Err(Failure::new("one of --injection, --run or --all is needed")),
     };
     let undo = Undo { halt: scope == UndoScope::All && !args.no_halt, scope };
     let reached = args.fleet.reach(&args.identity)?;
@@ -151,9 +151,9 @@ impl Row {
 
 fn describe(Notified { run, other_user }: &Notified) -> String {
     match other_user {
-        None => format!("the coordinator of run {run}, on this machine, was told and ends it"),
+        None => format!("the coordinator of run {run}, on this machine, was notified and ends it"),
         Some(user) => format!(
-            "a program of user {user}, on this machine, says that it is the coordinator of run {run} and ends it; that is theirs to say, and proves nothing"
+            "a process of user {user}, on this machine, claims to be the coordinator of run {run} and to end it; this is not verified"
         ),
     }
 }
@@ -165,7 +165,7 @@ fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
         told.iter().filter(|one| one.other_user.is_none()).map(|one| one.run.as_str()).collect();
     if !runs.is_empty() {
         return format!(
-            "the coordinator of {} was told, so what is in force on it of that run ends with its lease",
+            "the coordinator of {} was notified, so its faults on this host end with the lease",
             runs.join(", ")
         );
     }
@@ -175,11 +175,11 @@ fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
     };
     match rows.iter().find(knew) {
         Some(row) => format!(
-            "what is in force on it ends with its lease once the run's coordinator has heard of this from {}, and with its hold at the latest",
+            "its faults end with the lease as soon as the run's coordinator learns of this undo from {}, and with their hold at the latest",
             row.host
         ),
         None => {
-            "what is in force on it ends with its hold, and with its lease only if no coordinator lives that still renews it: end that too, or run `firedrill-agent undo --all` on the host"
+            "its faults end with their hold; they end with the lease only if no running coordinator renews it: stop that coordinator, or run `firedrill-agent undo --all` on the host"
                 .to_owned()
         }
     }
@@ -272,10 +272,10 @@ fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
         runs.sort();
         runs.dedup();
         for run in runs {
-            text += &format!("\n`firedrill undo --run {run}` puts back what is in force of it");
+            text += &format!("\n`firedrill undo --run {run}` undoes its faults");
         }
     }
-    Some(text + "\nthe hosts remember the id, and refuse to arm anything of it later")
+    Some(text + "\nthe hosts remember the id and refuse to arm it later")
 }
 
 fn line(row: &Row, halted: bool) -> String {
@@ -302,10 +302,7 @@ fn state(row: &Row, halted: bool) -> String {
             format!("{}: STUCK{halt}: {}", row.host, answer.stuck.join("; "))
         }
         (Some(answer), _) if answer.injections.is_empty() && !answer.lost.is_empty() => {
-            format!(
-                "{}: nothing is known to have been in force{halt}, but more may be than its records tell",
-                row.host
-            )
+            format!("{}: no fault is recorded{halt}, but its records are incomplete", row.host)
         }
         (Some(answer), _) if answer.injections.is_empty() => {
             format!("{}: nothing was in force{halt}", row.host)
@@ -317,7 +314,7 @@ fn state(row: &Row, halted: bool) -> String {
         (None, error) => {
             let error = error.as_deref().unwrap_or("no answer");
             let meanwhile = row.meanwhile.as_deref().unwrap_or_default();
-            format!("{}: NOT HEARD: {error}; {meanwhile}", row.host)
+            format!("{}: NO ANSWER: {error}; {meanwhile}", row.host)
         }
     }
 }
@@ -373,18 +370,18 @@ mod tests {
     fn that_a_lease_ends_is_said_only_where_nobody_renews_it() {
         let mut rows = [Row::silent("db1".to_owned(), Some("no way".to_owned())), row("app1", false, vec![])];
         let nobody = meanwhile(&rows, &[]);
-        assert!(nobody.contains("only if no coordinator lives"), "{nobody}");
+        assert!(nobody.contains("only if no running coordinator renews it"), "{nobody}");
         rows[1].answer.as_mut().unwrap().injections = vec![stopped()];
         let heard = meanwhile(&rows, &[]);
-        assert!(heard.contains("once the run's coordinator has heard of this from app1"), "{heard}");
+        assert!(heard.contains("as soon as the run's coordinator learns of this undo from app1"), "{heard}");
         let by = |other_user| Notified { run: "friday-7f3a".parse().unwrap(), other_user };
         let foreign = by(Some(1000));
         assert_eq!(meanwhile(&rows[..1], std::slice::from_ref(&foreign)), nobody);
-        assert!(describe(&foreign).contains("user 1000") && describe(&foreign).contains("proves nothing"));
+        assert!(describe(&foreign).contains("user 1000") && describe(&foreign).contains("not verified"));
         let told = meanwhile(&rows[..1], &[foreign, by(None)]);
-        assert!(told.contains("friday-7f3a was told, so"), "{told}");
+        assert!(told.contains("friday-7f3a was notified, so"), "{told}");
         rows[0].meanwhile = Some(told);
-        assert!(line(&rows[0], false).starts_with("db1: NOT HEARD: no way; the coordinator"));
+        assert!(line(&rows[0], false).starts_with("db1: NO ANSWER: no way; the coordinator"));
     }
 
     #[test]
@@ -402,7 +399,7 @@ mod tests {
         let mut damaged = row("app1", true, vec![]);
         damaged.answer.as_mut().unwrap().lost = vec!["line 4: its checksum does not match".to_owned()];
         let text = line(&damaged, true);
-        assert!(text.contains("more may be than its records tell"), "{text}");
+        assert!(text.contains("its records are incomplete"), "{text}");
         assert!(text.contains("lost: line 4") && !text.contains("nothing was in force"), "{text}");
     }
 

@@ -17,7 +17,7 @@ use crate::{
 /// Options of `watch`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  firedrill watch reports/20261120-1402-friday-7f3a\n\nExit codes: 0 the run ended · 3 its coordinator is gone and the log has no end"
+    after_help = "Examples:\n  firedrill watch reports/20261120-1402-friday-7f3a\n\nExit codes: 0 the run ended · 3 its coordinator has died and the log has no end"
 )]
 pub(super) struct Args {
     /// The run's folder
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             }
             if read == 0 && std::mem::replace(&mut gone, is_writerless(&path)) {
                 errln!(
-                    "its coordinator is gone and the log has no end; `firedrill collect {}` heals, reads on and reports",
+                    "its coordinator has died and the log has no end; `firedrill collect {}` heals the hosts, completes the log and writes the reports",
                     args.run.display()
                 );
                 return Ok(Exit::Unknown);

@@ -72,7 +72,7 @@ fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
             building
                 .fleet
                 .wrong
-                .push(Wrong::new("the fleet", "it is no TOML, so hosts of it may be missing"));
+                .push(Wrong::new("the fleet", "it is not valid TOML, so some of its hosts may be missing"));
             &mut nobody
         }
     };
@@ -149,7 +149,7 @@ pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
         && let Some((shown, flaw)) = serde_json::from_str(text).ok().as_ref().and_then(flaws::of_json)
     {
         sink.push(Problem::error(format!(
-            "the fleet that `{name}` printed has the text `{shown}`, which cannot be shown to people as it is: it has \
+            "the fleet that `{name}` printed has the text `{shown}`, which cannot be shown safely: it has \
              {flaw}"
         )));
         return None;
@@ -195,7 +195,7 @@ impl Building {
             let problem = Problem::error(format!("the name `{name}` has no address"));
             let problem = problem.help(format!("{name} = [\"10.0.0.1\"], or leave the name out"));
             sink.push(match here(name) {
-                Some(place) => problem.at(place, "stands for nothing"),
+                Some(place) => problem.at(place, "has no address"),
                 None => problem,
             });
         }
@@ -246,7 +246,7 @@ impl Building {
         }
         for key in ["name", "role", "tag", "provider", "region", "zone", "env"] {
             if host.labels.contains_key(key) {
-                let message = format!("`{key}` is no label of host `{name}`: it has a key of its own");
+                let message = format!("`{key}` cannot be in the labels of host `{name}`: it has its own key");
                 let place = item.map(|item| item.place_of_key(key));
                 sink.push(at(Problem::error(message), place, "give it outside of `labels`"));
             }

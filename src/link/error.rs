@@ -65,7 +65,7 @@ pub enum LinkError {
     },
     /// The answer does not conform to the API.
     #[error(
-        "the agent of {host} answered `{call}` with what is no answer: {why}; do versions of coordinator and agent match?"
+        "the agent of {host} sent an invalid answer to `{call}`: {why}; do the versions of coordinator and agent match?"
     )]
     Protocol {
         /// The host.
@@ -135,7 +135,7 @@ pub enum Trust {
     #[error("this coordinator's certificate was revoked")]
     CoordinatorRevoked,
     /// The agent wanted a certificate.
-    #[error("the agent wants a certificate, and none was shown")]
+    #[error("the agent requires a certificate, and none was sent")]
     NoCertificate,
     /// The other side does not speak TLS 1.3, or there was another error.
     #[error("TLS failed: {0}")]

@@ -254,14 +254,15 @@ impl Identity {
         let (leaf, between) = chain.split_first().ok_or("it has no certificate")?;
         let people = self.trust.people(&self.provider).map_err(|error| {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
-            format!("nobody's certificate can be verified now: {error}{}", source.unwrap_or_default())
+            format!("certificates cannot be verified now: {error}{}", source.unwrap_or_default())
         })?;
         people.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| match error {
             rustls::Error::InvalidCertificate(CertificateError::Revoked) => {
                 "the approver's certificate was revoked".to_owned()
             }
             rustls::Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext { .. }) => {
-                "crl.pem is out of date, so nobody knows who was revoked; get a fresh one (`firedrill pki crl`)".to_owned()
+                "crl.pem has expired, so revocations are unknown; get a fresh one (`firedrill pki crl`)"
+                    .to_owned()
             }
             error => format!("the approver's certificate is not trusted ({error})"),
         })?;

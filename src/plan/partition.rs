@@ -175,26 +175,32 @@ fn grouped(
     for name in &names {
         if *name == NetPartition::REST {
             if members(name).is_some() {
-                let message = "`rest` is all others, and also the name of a target, role or host".to_owned();
-                return Err(wrong(name, message, "give that one another name"));
+                let message =
+                    "`rest` stands for all other hosts, and is also the name of a target, role or host"
+                        .to_owned();
+                return Err(wrong(name, message, "rename the target, role or host"));
             }
             sides.push(Vec::new());
             continue;
         }
         let Some(known) = members(name) else {
-            let message = format!("there is no target, role or host `{name}` to be a side");
-            return Err(wrong(name, message, "name targets, roles or hosts; `rest` is all others"));
+            let message = format!("there is no target, role or host `{name}` for a side");
+            return Err(wrong(
+                name,
+                message,
+                "name targets, roles or hosts; `rest` stands for all other hosts",
+            ));
         };
         let mut side: Vec<usize> =
             known.iter().filter_map(|name| places.get(name.as_str()).copied()).collect();
         side.sort_unstable();
         if side.is_empty() {
-            let message = format!("no host of `{name}` is among those that the attack is on");
+            let message = format!("no host of `{name}` is a target of the attack");
             return Err(wrong(name, message, "`on` names all hosts of the partition, of all sides"));
         }
         if let Some((at, other)) = side.iter().find_map(|&at| Some((at, side_of[at]?))) {
             let message = format!("host `{}` is both in `{}` and in `{name}`", hosts[at].name, names[other]);
-            return Err(wrong(name, message, "a host is on one side only"));
+            return Err(wrong(name, message, "a host can be on one side only"));
         }
         side.iter().for_each(|&at| side_of[at] = Some(sides.len()));
         sides.push(side);
@@ -202,7 +208,7 @@ fn grouped(
     if let Some(rest) = names.iter().position(|name| *name == NetPartition::REST) {
         let others: Vec<usize> = (0..hosts.len()).filter(|&at| side_of[at].is_none()).collect();
         if others.is_empty() {
-            let message = format!("`{}` is all that the attack is on: there is no rest", names[0]);
+            let message = format!("`{}` contains all hosts of the attack, so `rest` is empty", names[0]);
             return Err(wrong(names[0], message, "`on` names all hosts of the partition, of all sides"));
         }
         sides[rest] = others;
@@ -213,8 +219,11 @@ fn grouped(
 /// Divides hosts into sides by the seed, each in the fleet's order.
 fn shaped(shape: PartitionShape, hosts: &[&Host], seed: u64, salt: &str) -> Result<Layout, Unparted> {
     if hosts.len() < shape.least() {
-        let message =
-            format!("{} hosts make no such partition: it takes {} or more", hosts.len(), shape.least());
+        let message = format!(
+            "this partition needs at least {} hosts, and the attack has {}",
+            shape.least(),
+            hosts.len()
+        );
         let help = "`on` names all hosts of the partition, of all sides".to_owned();
         return Err(Unparted { name: None, message, help });
     }
@@ -341,11 +350,11 @@ mod tests {
         };
         for (json, count, name, said) in [
             (r#"{"groups":["left","nobody"]}"#, 4, "nobody", "there is no target"),
-            (r#"{"groups":["left","abroad"]}"#, 4, "abroad", "is among those"),
+            (r#"{"groups":["left","abroad"]}"#, 4, "abroad", "is a target of the attack"),
             (r#"{"groups":["left","also-h1"]}"#, 4, "also-h1", "both in `left` and in `also-h1`"),
-            (r#"{"groups":"left"}"#, 2, "left", "there is no rest"),
-            (r#"{"shape":"ring"}"#, 3, "", "takes 4 or more"),
-            (r#"{"shape":"one"}"#, 1, "", "takes 2 or more"),
+            (r#"{"groups":"left"}"#, 2, "left", "`rest` is empty"),
+            (r#"{"shape":"ring"}"#, 3, "", "needs at least 4 hosts"),
+            (r#"{"shape":"one"}"#, 1, "", "needs at least 2 hosts"),
         ] {
             let (about, message) = told(json, count);
             assert_eq!(about, name, "{message}");

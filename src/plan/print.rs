@@ -132,7 +132,7 @@ fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
         (Phase::Baseline, attack.baseline, "all objectives must hold".to_owned()),
         (Phase::Fault, attack.hold, faults),
         (Phase::Recovery, attack.recovery, "healed; the system recovers".to_owned()),
-        (Phase::Settle, attack.settle, format!("healthy for so long, within {}", attack.settle_within)),
+        (Phase::Settle, attack.settle, format!("healthy for this time, within {}", attack.settle_within)),
     ];
     for (phase, time, what) in phases.into_iter().filter(|(_, time, _)| !time.is_zero()) {
         let row = [at.to_string(), word(phase).to_owned(), time.to_string(), what, judged(phase)];

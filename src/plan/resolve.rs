@@ -225,7 +225,7 @@ impl Resolver<'_> {
                 members.iter().map(String::as_str).filter(|member| !on.contains(member)).collect();
             if !out.is_empty() {
                 let message = format!(
-                    "attack `{attack}` leaves out hosts of `{name}` that it is not on: {}",
+                    "attack `{attack}` ignores hosts of `{name}` that it does not target: {}",
                     alike::names(&out)
                 );
                 let problem = Problem::warning(message).at(item.place_of_value(name), "not all of it");
@@ -237,7 +237,8 @@ impl Resolver<'_> {
             let message =
                 format!("attack `{attack}` has hosts on no side, which reach both: {}", alike::names(&free));
             let problem = Problem::warning(message).at(item.place_of_key("groups"), "not in it");
-            self.sink.push(problem.help("well where a bridge is meant; else add them, or `rest`"));
+            self.sink
+                .push(problem.help("correct if it is a bridge on purpose; otherwise add them, or `rest`"));
         }
     }
 
@@ -261,7 +262,7 @@ impl Resolver<'_> {
                 Some(peers) => *list = peers,
                 None => {
                     let name = list.iter().next().cloned().unwrap_or_default();
-                    let message = format!("`{name}` is nobody but host `{}` itself", host.name);
+                    let message = format!("`{name}` is only host `{}` itself", host.name);
                     let place = item.place_of_value(&name);
                     self.sink.push(Problem::error(message).at(place, "no peer is left"));
                 }

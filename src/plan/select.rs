@@ -47,9 +47,9 @@ pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut
     let matching: Vec<&Host> = fleet.hosts.iter().filter(|host| matches(host, &clauses)).collect();
     if matching.is_empty() {
         sink.push(
-            Problem::error(format!("target `{}` is empty: no host fits all its clauses", target.name))
-                .at(target.place_of_key("where"), "fits no host")
-                .help("each clause alone fits some host; together they fit none"),
+            Problem::error(format!("target `{}` is empty: no host matches all its clauses", target.name))
+                .at(target.place_of_key("where"), "matches no host")
+                .help("each clause alone matches some host; together they match none"),
         );
         return Selected::default();
     }
@@ -101,14 +101,14 @@ fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> b
         for value in each {
             sink.push(
                 Problem::error(format!("no host has {key} `{value}`"))
-                    .at(target.place_of_value(value), "fits no host")
+                    .at(target.place_of_value(value), "matches no host")
                     .help(suggest(value, known.iter().copied(), &format!("values of {key}"))),
             );
         }
         if !rest.is_empty() {
             let message =
                 format!("no host has any of {} more values of {key}: {}", rest.len(), alike::names(rest));
-            sink.push(Problem::error(message).at(target.place_of_key(key), "fit no host"));
+            sink.push(Problem::error(message).at(target.place_of_key(key), "match no host"));
         }
         well &= unknown.is_empty();
     }

@@ -150,7 +150,7 @@ impl Run {
             Some(identity) => approval::verify(path, identity, &self.plan, &self.id)
                 .map_err(|error| error.to_string())
                 .and_then(|approval| self.is_another(attack, approval, path)),
-            None => Err("nobody's certificate is known to verify it with".to_owned()),
+            None => Err("no trusted certificate is known to verify it".to_owned()),
         };
         match verified {
             Err(why) => {
@@ -170,7 +170,7 @@ impl Run {
     fn is_another(&self, attack: usize, approval: Approval, path: &Path) -> Result<Approval, String> {
         if self.wants_others(attack) && approval.by == self.operator {
             return Err(format!(
-                "{}: {} runs this, and where several people are asked for, others must approve",
+                "{}: {} runs this drill; if several approvals are needed, they must come from other people",
                 path.display(),
                 approval.by
             ));

@@ -62,7 +62,7 @@ impl Run {
             return Ok(self.stop.clone().map_or(Ok(()), Err));
         }
         if self.anything_open() {
-            let why = format!("an earlier fault was not seen to end: {}", self.waiting_for());
+            let why = format!("the end of an earlier fault is not confirmed: {}", self.waiting_for());
             self.ended(index, Outcome::NotRun(why.clone()), None)?;
             return Ok(Err(Stop::Failed(why)));
         }

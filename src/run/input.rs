@@ -116,8 +116,9 @@ impl Run {
                     self.recorder.say(&waiting);
                 } else {
                     self.stop = Some(Stop::Person(format!("stopped by {name}")));
-                    self.recorder
-                        .say(&format!("{name}: putting everything back; once more says what it waits for"));
+                    self.recorder.say(&format!(
+                        "{name}: putting everything back; repeat it to see what the run is waiting for"
+                    ));
                 }
                 Ok(())
             }
@@ -258,8 +259,9 @@ impl Run {
             "n" | "no" | "stop" => ("terminal".to_owned(), false),
             "y" | "yes" if self.wants_others(attack) => {
                 let by = &self.operator;
-                self.recorder
-                    .say(&format!("{by} runs this; where several people are asked for, others must approve"));
+                self.recorder.say(&format!(
+                    "{by} runs this drill; if several approvals are needed, they must come from other people"
+                ));
                 return Ok(());
             }
             "y" | "yes" => (self.operator.clone(), true),
@@ -274,7 +276,7 @@ impl Run {
         if gap > signed(self.plan.lease.as_micros()) {
             let seconds = gap / 1_000_000;
             let why = format!(
-                "the coordinator did not run for {seconds} s, longer than the lease of {}",
+                "the coordinator was not running for {seconds} s, longer than the lease of {}",
                 self.plan.lease
             );
             self.stop.get_or_insert(Stop::Slept(why));

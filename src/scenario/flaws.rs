@@ -57,11 +57,11 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
 fn check(text: &str, most: usize, at: std::ops::Range<usize>, file: FileId, sink: &mut Sink) {
     let Some(flaw) = flaw(text, most) else { return };
     let start = clean(text, 40);
-    let message = format!("`{start}` cannot be shown to people as it is: it has {flaw}");
+    let message = format!("`{start}` cannot be shown safely: it has {flaw}");
     let help = if flaw.starts_with("a line break") {
         "write it in one line; in a text within \"\"\", a `\\` at the end of a line joins it with the next"
     } else {
-        "leave it out: terminals, syslog and reports would show something else than what stands there"
+        "remove it: terminals, syslog and reports would not show the text of the file"
     };
     sink.push(Problem::error(message).at(Place { file, at }, "this text").help(help));
 }

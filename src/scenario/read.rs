@@ -99,7 +99,7 @@ impl Files {
         };
         if !self.stack.is_empty() && !self.roots.iter().any(|root| real.starts_with(root)) {
             let problem =
-                Problem::error(format!("{name} lies outside of the scenario's folder, and was not read"));
+                Problem::error(format!("{name} is outside of the scenario's folder and was not read"));
             let help = format!("move it below that folder, or name a folder above both in {ROOT_VARIABLE}");
             return sink.push(match from {
                 Some(place) => problem.at(place, "included here").help(help),

@@ -123,7 +123,7 @@ fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, met: boo
     if !down {
         for (host, at) in &facts.starts {
             if *host == one.planned.host && (in_force..=end).contains(at) {
-                doubts.push(void(format!("the agent on {host} was started anew while the attack ran")));
+                doubts.push(void(format!("the agent on {host} was restarted during the attack")));
             }
         }
         for (host, at) in &facts.rebooted {
@@ -166,7 +166,7 @@ fn ended_early(
             Some(HealReason::NotAllowed) => "the host's policy changed and allows it no more",
             Some(HealReason::WorkerDied) => "the agent's worker died and the guardian healed",
             Some(HealReason::GuardianDied) => "the agent's guardian died and the worker healed",
-            Some(HealReason::FoundAtStart) => "the agent started anew and healed what it found",
+            Some(HealReason::FoundAtStart) => "the agent was restarted and healed the fault",
             Some(HealReason::AgentStopping) => "the agent was stopped or upgraded and healed",
             // These reasons end a fault early, but the agent stays trustworthy: measurements until then count.
             Some(HealReason::LeaseExpired) => {
@@ -222,7 +222,7 @@ fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Do
         }
     }
     if !any {
-        doubts.push(void(format!("{name}: nobody looked whether it was there")));
+        doubts.push(void(format!("{name}: no check shows whether it was in force")));
     } else if one.fault().reversible() && !looks(one).any(|(_, look)| look.in_force == Seen::Yes) {
         doubts.push(void(format!("{name}: it could not be seen whether it was there")));
     } else if !met {

@@ -107,7 +107,7 @@ fn a_fault_that_did_not_land_is_unknown_even_if_users_suffered() {
     drill.acts[0].in_force = Seen::Unknown;
     unknown(&drill, "could not be seen");
     drill.acts[0].looks = false;
-    unknown(&drill, "nobody looked");
+    unknown(&drill, "no check shows");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn an_agent_that_died_is_unknown() {
     for (reason, why) in [
         (HealReason::WorkerDied, "worker died"),
         (HealReason::GuardianDied, "guardian died"),
-        (HealReason::FoundAtStart, "started anew"),
+        (HealReason::FoundAtStart, "restarted"),
         (HealReason::AgentStopping, "stopped or upgraded"),
         (HealReason::InjectFailed, "could not be made wholly"),
         (HealReason::NotAllowed, "policy changed"),

@@ -218,9 +218,12 @@ fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Fi
         (Some(weak), _) => Finding { verdict: Verdict::Unknown, why: weak, measured },
         (None, Verdict::Unknown) => {
             let more = if went.high_us.is_none() {
-                format!("{figure}: that it stayed good is not shown; a longer {} would", course.phase)
+                format!(
+                    "{figure}: it is not shown that it stayed good; a longer {} would show it",
+                    course.phase
+                )
             } else {
-                format!("{figure}: too close to tell; a higher rate would show it")
+                format!("{figure}: too close to decide; a higher rate would show it")
             };
             Finding { verdict, why: more, measured }
         }

@@ -22,7 +22,7 @@ fn only_files_below_the_scenario_are_included() {
     for include in ["../secret.toml", "link.toml", outside.to_str().expect("text"), "/dev/zero"] {
         fs::write(&file, format!("{REST}include = [\"near.toml\", \"{include}\"]\n")).expect("written");
         let said = said(&file, None);
-        assert!(said.contains("lies outside of the scenario's folder, and was not read"), "{said}");
+        assert!(said.contains("is outside of the scenario's folder and was not read"), "{said}");
         assert!(said.contains("any.toml:4:25") && !said.contains("hash"), "{said}");
     }
 }

@@ -23,7 +23,7 @@ fn approvals_can_be_given_beforehand() {
     // A name is nobody's word, nor is what another authority's person signed.
     bench.file("mickey-mouse", "mickey-mouse");
     let output = bench.run(&asking, &["--approve", "mickey-mouse"]);
-    assert_ends(&output, 3, "it is no approval");
+    assert_ends(&output, 3, "it is not an approval");
     bench.issue(&["ann", "bob"]);
     let pki = bench.pki();
     let pki = pki.to_str().unwrap();
@@ -97,7 +97,7 @@ fn people_approve_while_a_run_waits() {
         assert_ends(
             &bench.firedrill(&[&words[..], more].concat()).output().unwrap(),
             0,
-            "service-stop on app1 for 1s not seen: what the probes door send",
+            "service-stop on app1 for 1s not seen: the secrets that the probes door send",
         );
     };
     // Revoked while the run waits, which has read the list before.

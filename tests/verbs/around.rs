@@ -127,7 +127,7 @@ secrets = { key = { secret_file = "KEYFILE" } } }"#;
     let fleet = ["check", "scenario.toml", "--fleet", "fleet.toml"];
     for words in [&[][..], &["--json"]] {
         let output = bench.firedrill(&[&fleet, words, &given].concat()).output().unwrap();
-        assert!(said(&output).contains("looks like a secret in clear"), "{}", said(&output));
+        assert!(said(&output).contains("looks like a secret in clear text"), "{}", said(&output));
         clean("check", &said(&output));
     }
 }

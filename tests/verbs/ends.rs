@@ -103,7 +103,7 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     end(&mut child, Signal::KILL);
     assert_eq!(wait(&mut child).signal(), Some(9));
     let folder = folder.to_str().unwrap();
-    assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 3, "its coordinator is gone");
+    assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 3, "its coordinator has died");
     let collected = bench.on(&["collect", folder]).output().unwrap();
     assert_ends(&collected, 3, "app1 ended clean");
     assert!(Path::new(folder).join("report.html").is_file());
@@ -144,9 +144,9 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     let pki = pki.join(format!("firedrill-lab-{}-{}/pki", nix::unistd::geteuid(), bench.lab));
     let words = ["undo", "--run", run, "--fleet", "nowhere.toml", "--pki", pki.to_str().unwrap()];
     let undo = bench.firedrill(&words).output().unwrap();
-    assert_ends(&undo, 6, "on this machine, was told and ends it");
+    assert_ends(&undo, 6, "on this machine, was notified and ends it");
     assert!(
-        said(&undo).contains("app1: NOT HEARD") && said(&undo).contains("ends with its lease"),
+        said(&undo).contains("app1: NO ANSWER") && said(&undo).contains("end with the lease"),
         "{}",
         said(&undo)
     );
@@ -154,7 +154,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     assert!(bench.logs()[0].contains("undid the run on this machine"), "{}", bench.stderr());
     bench.assert_quiet();
     // Another fleet's undo of everything is none of its business; see `undo_socket.rs`.
-    assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no coordinator lives");
+    assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no running coordinator renews it");
 }
 
 #[test]

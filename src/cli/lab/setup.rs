@@ -116,7 +116,7 @@ impl Setup {
                         "the agent of {host} does not listen on port {port} after {} s; it said:\n{said}",
                         LONG.as_secs()
                     ))
-                    .help("on a machine that is very busy, try again; else look at what the agent said"));
+                    .help("on a busy machine, try again; otherwise read the agent's output above"));
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -153,7 +153,7 @@ fn listens(lab: &Lab, host: &str, port: u16) -> bool {
 fn fresh(name: &str) -> Result<PathBuf> {
     let plain = Path::new(name).file_name().is_some_and(|file| file == name);
     if !plain || firedrill_lab::list()?.iter().any(|lab| lab.name == name) {
-        return Err(Failure::new(format!("a lab called `{name}` is up, or that is no name for one"))
+        return Err(Failure::new(format!("a lab called `{name}` is up already, or the name is invalid"))
             .help(format!("end it with `firedrill lab down --name {name}`, or choose another name")));
     }
     let folder = folder(name);

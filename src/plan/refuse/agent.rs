@@ -37,7 +37,7 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
         let most = at_once.values().max().copied().unwrap_or(0);
         if !crowded.is_empty() {
             let message = format!(
-                "attack `{}` has {most} faults on one host ({}); an agent takes {} at once",
+                "attack `{}` has {most} faults on one host ({}); an agent accepts {} at once",
                 placed.attack.name,
                 alike::names(&crowded),
                 Arm::MOST
@@ -59,7 +59,7 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
         if let Some(host) = over.filter(|_| !told) {
             told = true;
             let message = format!(
-                "with attack `{}` host `{host}` has more than {} faults in this scenario, and an agent takes so many in a run",
+                "up to attack `{}`, host `{host}` has more than {} faults in this scenario, the maximum of an agent in a run",
                 placed.attack.name,
                 Prepare::MOST_OF_RUN
             );
@@ -81,7 +81,7 @@ fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, u
     let most = faults().map(weight).max().unwrap_or(0);
     if most > PeerTable::MOST {
         let message = format!(
-            "a fault of attack `{}` has {most} peers; an agent takes {} in one question",
+            "a fault of attack `{}` has {most} peers; an agent accepts {} in one request",
             placed.attack.name,
             PeerTable::MOST
         );
@@ -98,7 +98,7 @@ fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, u
     let longest = longest.max().unwrap_or(0);
     if longest + REST_OF_QUESTION > Prepare::MOST_BYTES {
         let message = format!(
-            "the peers of attack `{}` take {} MiB; an agent takes {} MiB in one question",
+            "the peers of attack `{}` take {} MiB; an agent accepts {} MiB in one request",
             placed.attack.name,
             longest.div_ceil(1 << 20),
             Prepare::MOST_BYTES >> 20
@@ -125,7 +125,7 @@ fn many_rules(item: &Item<Attack>, placed: &Placed, sink: &mut Sink) {
         lists.find_map(|peers| Some(peers.weight()).filter(too_many).map(|_| peers.len()).filter(too_many));
     if let Some(most) = most {
         let message = format!(
-            "a fault of attack `{}` has {most} peers; iptables takes a rule for each, {} at most",
+            "a fault of attack `{}` has {most} peers; iptables needs a rule for each, {} at most",
             placed.attack.name,
             Engine::IPTABLES_PEERS
         );

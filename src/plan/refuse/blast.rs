@@ -46,7 +46,7 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
         && max.of.value != radius::FLEET
         && radius::groups(&fleet.hosts, &max.of).is_empty()
     {
-        let message = format!("no host has a label `{}`, so the guard would guard nothing", max.of.value);
+        let message = format!("no host has a label `{}`, so the guard would have no effect", max.of.value);
         let help = suggest(&max.of, fleet.label_keys().into_iter().chain([radius::FLEET]), "labels");
         sink.push(
             Problem::error(message).at(guard.place_of(&max.of.at), "not a label in this fleet").help(help),
@@ -59,7 +59,8 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
         let keep = usize::try_from(count.value).unwrap_or(usize::MAX);
         if there == 0 {
             let help = suggest(role, roles.keys().copied(), "roles");
-            let problem = Problem::error(format!("no host has the role `{role}`, so there is none to keep"));
+            let problem =
+                Problem::error(format!("no host has the role `{role}`, so the guard would have no effect"));
             sink.push(problem.at(guard.place_of_key(role), "not a role in this fleet").help(help));
             well = false;
         } else if there < keep {

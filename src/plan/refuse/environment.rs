@@ -32,7 +32,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
             continue;
         };
         let message = format!(
-            "the scenario is for `{}`, and by the fleet {} `{environment}`",
+            "the scenario is for `{}`, but in the fleet {} `{environment}`",
             wanted.value,
             belong(&hosts)
         );

@@ -22,9 +22,9 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
     let nothing_to_judge_by = scenario.objectives.is_empty() && scenario.lost.is_empty();
     if judged.is_empty() && !attack.broken && (nothing_to_judge_by || attack.value.judge.is_some()) {
         sink.push(
-            Problem::error(format!("attack `{}` is judged by nothing", attack.name))
+            Problem::error(format!("attack `{}` has no objective to be judged by", attack.name))
                 .at(attack.place(), "no objective")
-                .help("define and judge by an objective: without one, nothing can be said to have held"),
+                .help("define an objective and judge by it; without one, the attack has no verdict"),
         );
     }
     let timing = timing::timing(attack, scenario);
@@ -116,16 +116,14 @@ fn decidable(
     let longer =
         longer.filter(|(_, time)| *time <= LONGEST_HOLD).map(|(key, time)| format!("{key} = \"{time}\""));
     let help = match [faster, longer].into_iter().flatten().collect::<Vec<_>>() {
-        all if all.is_empty() => {
-            "ask for less: no rate and no time that a scenario can have would do".to_owned()
-        }
-        all => format!("{} would do", all.join(" or ")),
+        all if all.is_empty() => "lower the goal; no valid rate or time is enough for this one".to_owned(),
+        all => format!("{} would be enough", all.join(" or ")),
     };
     let at = super::time::place_of(attack, scenario, key.unwrap_or("hold"));
     sink.push(
         Problem::error(format!("attack `{}` cannot decide `{}`: {problem}", attack.name, objective.name))
             .at(at, "too few samples")
-            .also(objective.place(), "what it is to show")
+            .also(objective.place(), "the objective")
             .help(help),
     );
 }
@@ -147,8 +145,8 @@ fn barely(
             attack.name, objective.name
         ))
         .at(at, "few samples")
-        .also(objective.place(), "what it is to show")
-        .help("with 13 or more allowed failures (a higher rate, or longer) a system that has a quarter of them is told in 9 of 10 drills"),
+        .also(objective.place(), "the objective")
+        .help("with 13 or more allowed failures (a higher rate, or longer) a system with a quarter of them is judged good in 9 of 10 drills"),
     );
 }
 

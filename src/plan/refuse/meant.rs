@@ -108,9 +108,9 @@ fn short_hold(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink:
     let timeout = &probe.value.timeout.at;
     let problem = Problem::warning(message).at(at, "shorter than a time-out").help(help);
     sink.push(if timeout.is_empty() {
-        problem.also(probe.place(), "waits a second")
+        problem.also(probe.place(), "the time-out is 1s")
     } else {
-        problem.also(probe.place_of(timeout), "waits so long")
+        problem.also(probe.place_of(timeout), "the time-out")
     });
 }
 
@@ -120,10 +120,10 @@ fn blinks(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mu
         if span.is_zero() || span >= least {
             return;
         }
-        let message = format!("{what} of attack `{}` is {span}, too short to be meant", attack.name);
+        let message = format!("{what} of attack `{}` is {span}, probably shorter than intended", attack.name);
         let help =
             alike(text, |span| span >= least).unwrap_or_else(|| format!("{key} = \"{least}\" or more"));
-        sink.push(Problem::warning(message).at(place, "over at once").help(help));
+        sink.push(Problem::warning(message).at(place, "very short").help(help));
     };
     let own_hold = attack.value.fault.as_ref().and_then(|fault| fault.own_hold());
     let phases = [

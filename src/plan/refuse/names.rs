@@ -44,7 +44,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
         }
     }
     for target in scenario.targets.iter().filter(|target| target.name == COORDINATOR) {
-        let message = "a target cannot be called `coordinator`: that is a vantage";
+        let message = "a target cannot be called `coordinator`, the name of a vantage";
         sink.push(Problem::error(message).at(target.place(), "another name"));
     }
 }
@@ -74,7 +74,7 @@ fn host_or_target(
     let Some(fleet) = fleet else {
         // It may be a host's name, so only a probable typing error is worth a warning.
         if let Some(near) = nearest(name, targets) {
-            let message = format!("there is no target `{name}`; whether there is a host was not checked");
+            let message = format!("there is no target `{name}`; hosts were not checked");
             sink.push(Problem::warning(message).at(place, key).help(format!("did you mean `{near}`?")));
         }
         return;
@@ -119,7 +119,7 @@ fn for_each(scenario: &Scenario, attack: &Item<Attack>, sink: &mut Sink) {
     let on = &attack.value.on;
     let Some(target) = scenario.target(on) else {
         if scenario.target(for_each).is_some() {
-            let problem = Problem::error("an attack `for_each` group is `on` the target that has the groups");
+            let problem = Problem::error("an attack with `for_each` must be `on` the target with the groups");
             sink.push(
                 problem
                     .at(attack.place_of(&on.at), "not a target")
@@ -132,7 +132,7 @@ fn for_each(scenario: &Scenario, attack: &Item<Attack>, sink: &mut Sink) {
     if for_each.value != target.name && group_by.is_none_or(|label| label.value != for_each.value) {
         sink.push(
             Problem::error(format!(
-                "`for_each` goes through the groups of `{}`, on which the attack is",
+                "`for_each` must name the attack's own target `{}` or its `group_by`",
                 target.name
             ))
             .at(place, "not that target")
@@ -141,7 +141,7 @@ fn for_each(scenario: &Scenario, attack: &Item<Attack>, sink: &mut Sink) {
     } else if group_by.is_none() && !target.broken {
         sink.push(
             Problem::error(format!("target `{}` has no groups to go through", target.name))
-                .at(place, "wants groups")
+                .at(place, "needs groups")
                 .also(target.place(), "has no group_by")
                 .help("for example group_by = \"zone\""),
         );

@@ -33,7 +33,7 @@ pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
         });
         if alone {
             let message = format!(
-                "objective `{}` rests on connections that open: a service that accepts them and answers nothing counts as \
+                "objective `{}` is judged only by connections that open: a service that accepts them and answers nothing counts as \
                  good, for instance a database without quorum",
                 objective.name
             );

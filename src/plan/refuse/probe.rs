@@ -60,7 +60,7 @@ pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink
     let heaviest = all.iter().max_by(|(_, one), (_, other)| weight(one).total_cmp(&weight(other)));
     if let (Some((item, _)), Err(error)) = (heaviest, fits_here(all.iter().map(|(_, spec)| spec))) {
         let problem = Problem { severity: elsewhere, ..Problem::error(error.to_string()) };
-        sink.push(problem.at(item.place_at(&["rate"], false), "the most of them"));
+        sink.push(problem.at(item.place_at(&["rate"], false), "this probe needs most of them"));
     }
 }
 
@@ -82,14 +82,14 @@ fn problem(item: &Item<Probe>, refusal: &Refusal, severity: Severity) -> Problem
 fn kinds(item: &Item<Probe>, sink: &mut Sink) {
     match (&item.value.http, &item.value.tcp) {
         (None, None) if !item.broken => sink.push(
-            Problem::error(format!("probe `{}` does not say what it asks", item.name))
+            Problem::error(format!("probe `{}` has no request", item.name))
                 .at(item.place(), "neither `http` nor `tcp`")
                 .help("http = { url = \"http://edge/\" }, or tcp = { address = \"edge:80\" }"),
         ),
         (Some(_), Some(tcp)) => sink.push(
-            Problem::error(format!("probe `{}` asks two things", item.name))
+            Problem::error(format!("probe `{}` has two requests", item.name))
                 .at(item.place_of(&tcp.at), "besides `http`")
-                .help("give each a probe of its own"),
+                .help("make a probe for each"),
         ),
         _ => {}
     }
@@ -103,7 +103,7 @@ fn asked_in_vain(item: &Item<Probe>, sink: &mut Sink) {
         sink.push(Problem::warning(message).at(place, "has no effect").help(help));
     };
     if http.ca_file.is_some() && http.url.starts_with("http://") {
-        let message = format!("probe `{}` names authorities, and asks without TLS", item.name);
+        let message = format!("probe `{}` has `ca_file`, but its URL is not https", item.name);
         vain("ca_file", message, "an https:// URL, or leave `ca_file` out");
     }
     if http.body.as_deref().is_some_and(|body| !body.is_empty()) && ["GET", "HEAD"].contains(&&*http.method) {

@@ -16,7 +16,8 @@ pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
             if clear.part == Part::User {
                 continue;
             }
-            let message = format!("{} of probe `{}` looks like a secret in clear", clear.part, item.name);
+            let message =
+                format!("{} of probe `{}` looks like a secret in clear text", clear.part, item.name);
             let example = match &clear.part {
                 Part::Header(name) => format!("headers.{name} = \"{{key}}\""),
                 Part::Body => "body = \"… {key} …\"".to_owned(),
@@ -25,7 +26,7 @@ pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
             let help =
                 format!("secrets.key = {{ secret_file = \"/etc/firedrill/secrets/key\" }}, and {example}");
             let place = item.place_at(&way(&clear.part), false);
-            sink.push(Problem::warning(message).at(place, "whoever reads the file has it").help(help));
+            sink.push(Problem::warning(message).at(place, "readable by anyone with the file").help(help));
         }
         unnamed(item, sink);
     }
@@ -53,10 +54,8 @@ fn unnamed(item: &Item<Probe>, sink: &mut Sink) {
             let word =
                 !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
             if word && !http.secrets.contains_key(name) {
-                let message = format!(
-                    "`{{{name}}}` names no secret of probe `{}`, and is sent as it stands",
-                    item.name
-                );
+                let message =
+                    format!("`{{{name}}}` is no secret of probe `{}`, so it is sent literally", item.name);
                 let help = format!("secrets.{name} = {{ secret_env = \"NAME\" }}, in the probe's `http`");
                 let place = item.place_at(&way, false);
                 sink.push(Problem::warning(message).at(place, "no such secret").help(help));

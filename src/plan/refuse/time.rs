@@ -79,7 +79,7 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let parts = timing::parts(attack, scenario);
     if parts.iter().any(|part| part.hold.is_none()) && !attack.broken {
         sink.push(
-            Problem::error(format!("attack `{}` does not say how long its fault holds", attack.name))
+            Problem::error(format!("attack `{}` does not set the duration of its fault", attack.name))
                 .at(attack.place(), "has no `hold`")
                 .help("hold = \"30s\", here or in [attack_defaults]"),
         );
@@ -88,10 +88,8 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
         && !parts.is_empty()
         && parts.iter().all(|part| part.fault.own_hold().is_some())
     {
-        let message = format!(
-            "the fault of attack `{}` brings its own time, which takes the place of `hold`",
-            attack.name
-        );
+        let message =
+            format!("the fault of attack `{}` has its own duration, which replaces `hold`", attack.name);
         sink.push(Problem::warning(message).at(attack.place_of(&hold.at), "has no effect"));
     }
     for part in parts {
@@ -109,7 +107,7 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
             );
             sink.push(Problem::error(message).at(place, "too long"));
         } else if hold.is_zero() {
-            let message = format!("{} that holds for no time shows nothing", part.fault.kind());
+            let message = format!("{} with a duration of zero shows nothing", part.fault.kind());
             sink.push(Problem::error(message).at(hold_place(attack, scenario, place), "zero"));
         } else if hold > LONGEST_HOLD {
             let message = format!("{} for {hold} is more than agents allow (24h)", part.fault.kind());
@@ -161,7 +159,7 @@ fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut
             sink.push(
                 Problem::error(message)
                     .at(at, "too short")
-                    .also(objective.place(), "what it is to show")
+                    .also(objective.place(), "the objective")
                     .help(help),
             );
         }

@@ -16,7 +16,8 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     guard(scenario, sink);
     for target in &scenario.targets {
         for (key, values) in target.value.clauses.iter().filter(|(_, values)| values.0.is_empty()) {
-            let message = format!("`{key}` of target `{}` lists no value, so no host fits", target.name);
+            let message =
+                format!("`{key}` of target `{}` lists no value, so it matches no host", target.name);
             sink.push(Problem::error(message).at(target.place_of(&values.at), "empty"));
         }
     }
@@ -27,8 +28,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
                 Problem::error(message).at(lease.place(), "too short").help("at least 2s; 10s is usual"),
             );
         } else if lease.value > Span::secs(60) {
-            let message =
-                format!("with a lease of {}, a fault outlives a dead coordinator for so long", lease.value);
+            let message = format!("if its coordinator dies, a fault stays for the lease of {}", lease.value);
             sink.push(Problem::warning(message).at(lease.place(), "unusually long"));
         }
     }
@@ -63,7 +63,8 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
                 problem.at(item.place_of(&good_at.at), "from \"1%\" to \"99.9%\"").help("\"90%\" is usual"),
             );
         } else if objective.mitigate_within.is_none() && objective.recover_within.is_none() {
-            let problem = Problem::warning("`good_at` is about `mitigate_within` and `recover_within`");
+            let problem =
+                Problem::warning("`good_at` applies only to `mitigate_within` and `recover_within`");
             sink.push(problem.at(item.place_of(&good_at.at), "has no effect"));
         }
     }
@@ -79,15 +80,18 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
         let message = format!("objective `{}` is judged while the system settles", item.name);
         sink.push(
             Problem::error(message)
-                .at(item.place_of(&during.at), "settling is waited for, and not judged")
-                .help("baseline, fault, recovery; a longer `recovery` for what takes its time"),
+                .at(
+                    item.place_of(&during.at),
+                    "the run waits until the system has settled; this phase is not judged",
+                )
+                .help("baseline, fault, recovery; give a longer `recovery` to a slow system"),
         );
     }
     for span in
         [&objective.below, &objective.mitigate_within, &objective.recover_within].into_iter().flatten()
     {
         if span.is_zero() {
-            sink.push(Problem::error("no time at all cannot be met").at(item.place_of(&span.at), "zero"));
+            sink.push(Problem::error("a time of zero cannot be met").at(item.place_of(&span.at), "zero"));
         }
     }
 }
@@ -96,7 +100,8 @@ fn guard(scenario: &Scenario, sink: &mut Sink) {
     let Some(item) = &scenario.guard else { return };
     for abort in &item.value.abort {
         if abort.over.value < Span::secs(1) {
-            let problem = Problem::error("a guard looks over at least 1s: probes are counted by the second");
+            let problem =
+                Problem::error("a guard's window is at least 1s, because probes are counted by the second");
             sink.push(problem.at(item.place_of(&abort.over.at), "too short"));
         }
         if abort.good_below.fraction() <= 0.0 {
@@ -106,10 +111,10 @@ fn guard(scenario: &Scenario, sink: &mut Sink) {
     }
     if let Some(blind) = &item.value.blind_for {
         if blind.value < Span::secs(2) {
-            let message = "a guard that may be blind for less than 2s aborts by chance";
+            let message = "a guard that aborts after less than 2s of blindness aborts by chance";
             sink.push(Problem::error(message).at(item.place_of(&blind.at), "too short"));
         } else if item.value.abort.is_empty() {
-            let message = "`blind_for` is about conditions of `abort`, and there are none";
+            let message = "`blind_for` applies only to conditions in `abort`, and there are none";
             sink.push(Problem::warning(message).at(item.place_of(&blind.at), "has no effect"));
         }
     }

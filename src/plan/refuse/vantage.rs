@@ -50,7 +50,7 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
                     placed.attack.name,
                     alike::names(&lost)
                 );
-                sink.push(Problem::warning(message).at(on, "attacks a witness"));
+                sink.push(Problem::warning(message).at(on, "a vantage under attack does not count"));
             } else if !lost.is_empty() {
                 let which = alike::names(&planned.from);
                 sink.push(
@@ -58,7 +58,7 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
                         "attack `{}` hits every vantage of probe `{probe}`: {which}",
                         placed.attack.name
                     ))
-                    .at(on, "attacks its own witnesses")
+                    .at(on, "no vantage would count")
                     .also(said.place_of_key("from"), "measured from here only")
                     .help("add a vantage that is not attacked, such as \"coordinator\""),
                 );

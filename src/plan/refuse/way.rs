@@ -29,14 +29,14 @@ pub(super) fn warn(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut
         let hit: BTreeSet<&str> = placed.attack.injections.iter().map(|one| one.host.as_str()).collect();
         for (way, others) in hit.into_iter().filter_map(|host| behind.get_key_value(host)) {
             let message = format!(
-                "attack `{}` is on `{way}`, which is the way to {}",
+                "attack `{}` targets `{way}`, through which other hosts are reached: {}",
                 placed.attack.name,
                 alike::names(others)
             );
             sink.push(
                 Problem::warning(message)
-                    .at(item.place_of(&item.value.on.at), "the way to others")
-                    .help("while it cannot pass links on, their probes, `status` and `undo` do not reach them; their faults end with the lease"),
+                    .at(item.place_of(&item.value.on.at), "others are reached through it")
+                    .help("while it is down, probes, `status` and `undo` do not reach them; faults on them end with the lease"),
             );
         }
     }

@@ -79,7 +79,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         Event::GuardTripped { why, .. } => (Tone::Bad, format!("{why}; aborting")),
         Event::Gap { from_us, to_us } => {
             let gap = (to_us - from_us) / 100_000;
-            (Tone::Bad, format!("the coordinator did not run for {}.{} s", gap / 10, gap % 10))
+            (Tone::Bad, format!("the coordinator was not running for {}.{} s", gap / 10, gap % 10))
         }
         Event::AttackEnded { attack, outcome, verdict } => {
             let name = attack_name(plan, *attack);
@@ -160,7 +160,7 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
         ),
         What::Halted { by } => (Tone::Bad, format!("{host}: halted by {by}")),
         What::Unknown { text } => {
-            (Tone::Bad, format!("{host}: the agent said what this version does not know: {text}"))
+            (Tone::Bad, format!("{host}: the agent sent an event that this version does not know: {text}"))
         }
         What::Released { by } => (Tone::Good, format!("{host}: halt released by {by}")),
     })

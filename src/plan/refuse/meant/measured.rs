@@ -62,7 +62,7 @@ fn guard(scenario: &Scenario, sink: &mut Sink) {
     for (index, abort) in item.value.abort.iter().enumerate().filter(|(_, abort)| abort.over.value > longest)
     {
         let message = format!(
-            "a guard that looks over {} sees the time around a fault too: the longest hold is {longest}",
+            "a guard with a window of {} also covers the time around a fault: the longest hold is {longest}",
             abort.over.value
         );
         let help = alike(item.text_at(&["abort", &index.to_string(), "over"]), |span| fits(span, longest))
@@ -105,8 +105,8 @@ fn seldom(probe: &Item<Probe>, scenario: &Scenario, sink: &mut Sink) {
     );
     sink.push(
         Problem::warning(message)
-            .at(probe.place_of(&probe.value.rate.at), "too seldom to tell")
-            .also(time::place_of(attack, scenario, key), "judged by so few")
-            .help("give a higher rate; 10 to 100 a second are little for most services"),
+            .at(probe.place_of(&probe.value.rate.at), "too few requests to judge")
+            .also(time::place_of(attack, scenario, key), "judged by these requests")
+            .help("give a higher rate; 10 to 100 a second are a small load for most services"),
     );
 }
