@@ -241,9 +241,11 @@ fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec
 }
 
 fn powered_off(facts: &Facts<'_>, host: &str) -> bool {
-    facts.attacks.iter().flat_map(|attack| &attack.injections).any(|one| {
-        one.planned.host == host && one.fault().takes_host_down() && one.fault().own_hold().is_none()
-    })
+    facts
+        .attacks
+        .iter()
+        .flat_map(|attack| &attack.injections)
+        .any(|one| one.planned.host == host && one.fault().powers_off())
 }
 
 /// Every host that was or may have been touched. A host that was not compared at the end is `unproven`.

@@ -13,10 +13,12 @@ use std::{
 };
 
 use firedrill_wire::{
-    Fault, Span,
+    Span,
     exchange::{Exchange, Way},
-    fault::{Direction, NetBlock, NetLose, NetSlow, OnTraffic, PeerSet, Protocol, Refuse, Traffic},
+    fault::{Direction, PeerSet, Protocol, Traffic, Trial},
 };
+
+pub(crate) use firedrill_wire::fault::Expect;
 
 use self::networks::Networks;
 use super::model::{Attack, COORDINATOR, Host, Injection, Plan};
@@ -33,21 +35,6 @@ const PATIENCE: Span = Span::millis(900);
 pub(crate) const AFTER_START: Span = Span::millis(500);
 /// It must be over so long before the fault ends.
 const BEFORE_END: Span = Span::millis(300);
-
-/// What is to be seen while the fault is in force.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Expect {
-    /// Nothing comes back at all.
-    Silence,
-    /// Nothing is answered; a refusal is what the fault itself may send.
-    NoAnswer,
-    /// The median round trip takes at least so long, in microseconds, whatever it took before: that can be noise.
-    AtLeast(u64),
-    /// Each is answered with this chance at most.
-    Answers(f64),
-    /// Nothing that a few packets could tell.
-    Anything,
-}
 
 /// An exchange for one injection.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,15 +89,19 @@ impl<'p> Finder<'p> {
             .injections
             .iter()
             .map(|injection| {
-                let Some(traffic) = traffic(injection)? else { return Ok(Vec::new()) };
+                let wanted = match injection.fault.about().trial {
+                    Trial::None => return Ok(Vec::new()),
+                    Trial::Impossible(why) => return Err(why.to_owned()),
+                    Trial::Path { traffic, expect, count, adds } => Wanted { traffic, expect, count, adds },
+                };
                 let Some(host) = self.by_name.get(injection.host.as_str()).copied() else {
                     return Ok(Vec::new());
                 };
-                let way = way(&traffic)?;
+                let way = way(&wanted.traffic)?;
                 if left == 0 {
                     return Err(enough());
                 }
-                let pairs = self.of(injection, &traffic, way, host)?;
+                let pairs = self.of(injection, &wanted, way, host)?;
                 if pairs.len() > left {
                     return Err(enough());
                 }
@@ -123,15 +114,16 @@ impl<'p> Finder<'p> {
     fn of(
         &mut self,
         injection: &Injection,
-        traffic: &Traffic<'p>,
+        wanted: &Wanted<'p>,
         way: (Way, bool),
         host: &'p Host,
     ) -> Result<Vec<Pair>, String> {
+        let traffic = &wanted.traffic;
         let meant = Meant { to: self.selection(traffic.to), except: self.selection(traffic.except) };
         let mut pairs = Vec::new();
         for other in self.peers(traffic, way.1, &meant).iter().filter(|other| other.name != host.name) {
             let addresses = addresses(other, host, &meant);
-            pairs.extend(addresses.filter_map(|address| pair(injection, traffic, way, host, other, address)));
+            pairs.extend(addresses.filter_map(|address| pair(wanted, way, host, other, address)));
             if pairs.iter().map(|pair: &Pair| (&pair.asker, &pair.other)).collect::<BTreeSet<_>>().len()
                 == PEERS
             {
@@ -178,16 +170,12 @@ impl<'p> Finder<'p> {
     }
 }
 
-/// Which traffic a fault is about; `None` for kinds that are not about traffic.
-fn traffic(injection: &Injection) -> Result<Option<Traffic<'_>>, String> {
-    match &injection.fault {
-        Fault::HostIsolate(isolate) => {
-            Ok(Some(Traffic { except: &isolate.except, ..Traffic::all(Direction::Both) }))
-        }
-        Fault::NetReset(_) => Err("resets meet connections that are open already".to_owned()),
-        Fault::NetDns(_) => Err("only answers of name servers are meant".to_owned()),
-        fault => Ok(fault.on_traffic().map(OnTraffic::traffic)),
-    }
+/// What a fault's kind asks to be tried out ([`Trial::Path`]).
+struct Wanted<'a> {
+    traffic: Traffic<'a>,
+    expect: Expect,
+    count: u32,
+    adds: Span,
 }
 
 /// Which addresses a fault is about.
@@ -259,25 +247,16 @@ fn addresses<'a>(other: &'a Host, host: &'a Host, meant: &'a Meant) -> impl Iter
 }
 
 fn pair(
-    injection: &Injection,
-    traffic: &Traffic<'_>,
+    wanted: &Wanted<'_>,
     (way, turned): (Way, bool),
     host: &Host,
     other: &Host,
     address: IpAddr,
 ) -> Option<Pair> {
-    let ways = if traffic.direction == Direction::Both { 2 } else { 1 };
+    let Wanted { traffic, expect, count, adds } = *wanted;
     // A share of flows, or packets of some connections only: a handshake may or may not be among them.
     let whole = traffic.flows.is_none() && traffic.connections.is_none();
-    let (expect, count, adds) = match &injection.fault {
-        _ if !whole => (Expect::Anything, 5, Span::ZERO),
-        Fault::HostIsolate(_) => (Expect::Silence, 5, Span::ZERO),
-        Fault::NetBlock(NetBlock { how: Refuse::Drop, .. }) => (Expect::Silence, 5, Span::ZERO),
-        Fault::NetBlock(_) => (Expect::NoAnswer, 5, Span::ZERO),
-        Fault::NetSlow(slow) => slower(slow, ways),
-        Fault::NetLose(lose) => (answers(lose, ways), 20, Span::ZERO),
-        _ => (Expect::Anything, 10, Span::ZERO),
-    };
+    let (expect, count, adds) = if whole { (expect, count, adds) } else { (Expect::Anything, 5, Span::ZERO) };
     let to = if turned {
         host.addresses.iter().copied().find(|own| own.is_ipv4() == address.is_ipv4())?
     } else {
@@ -286,7 +265,7 @@ fn pair(
     let (asker, other) = if turned { (other, host) } else { (host, other) };
     let within = (PATIENCE + adds).min(Exchange::LONGEST);
     let (every, packets) = match way {
-        Way::Echo => (Span::millis(25), ways),
+        Way::Echo => (Span::millis(25), traffic.ways()),
         // SYN, SYN-ACK, ACK and two FINs with their ACKs, and once more what was not answered at first.
         Way::Connect(_) => (Span::millis(50), 10),
     };
@@ -305,23 +284,6 @@ fn pair(
     Some(Pair { asker: asker.name.clone(), other: other.name.clone(), ask, expect, counted, counted_there })
 }
 
-/// Half of the delay, at the median, is less than chance can take away while the jitter is not above the delay.
-fn slower(slow: &NetSlow, ways: u64) -> (Expect, u32, Span) {
-    let delay = slow.delay.as_micros().saturating_mul(ways);
-    let most = delay.saturating_add(slow.jitter.as_micros().saturating_mul(4 * ways));
-    let expect = if slow.jitter <= slow.delay { Expect::AtLeast(delay / 2) } else { Expect::Anything };
-    (expect, 5, Span::micros(most))
-}
-
-fn answers(lose: &NetLose, ways: u64) -> Expect {
-    match lose.share {
-        Some(share) if lose.correlation.is_none() => {
-            Expect::Answers((1.0 - share.fraction()).powi(if ways == 2 { 2 } else { 1 }))
-        }
-        _ => Expect::Anything,
-    }
-}
-
 /// For people, beforehand: `app3 to edge (10.77.1.10) by ICMP echo, 5 times`.
 pub(crate) fn words(pair: &Pair) -> String {
     let Exchange { to, way, count, .. } = &pair.ask;
@@ -330,7 +292,10 @@ pub(crate) fn words(pair: &Pair) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firedrill_wire::fault::{HostIsolate, PortRange};
+    use firedrill_wire::{
+        Fault,
+        fault::{HostIsolate, NetBlock, NetSlow, PortRange, Refuse},
+    };
 
     use super::*;
     use crate::testing::Drill;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firedrill_wire::{Fault, Share};
+use firedrill_wire::Share;
 
 use super::model::{Attack, Host};
 use crate::fleet::values_of;
@@ -35,9 +35,10 @@ pub(crate) fn name(label: &str, value: &str) -> String {
 pub(crate) fn instants(attack: &Attack) -> Vec<BTreeSet<&str>> {
     let starts: BTreeSet<_> = attack.injections.iter().map(|one| one.at).collect();
     let at = |instant| {
-        let holds = attack.injections.iter().filter(move |one| {
-            one.at <= instant && (instant < one.at + one.hold || matches!(one.fault, Fault::HostPoweroff(_)))
-        });
+        let holds = attack
+            .injections
+            .iter()
+            .filter(move |one| one.at <= instant && (instant < one.at + one.hold || one.fault.powers_off()));
         holds.map(|one| one.host.as_str()).collect()
     };
     starts.into_iter().map(at).collect()
@@ -45,7 +46,7 @@ pub(crate) fn instants(attack: &Attack) -> Vec<BTreeSet<&str>> {
 
 /// Returns the hosts that an attack powers off. They stay off for the rest of the run.
 pub(crate) fn powered_off(attack: &Attack) -> impl Iterator<Item = &str> {
-    let off = attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
+    let off = attack.injections.iter().filter(|one| one.fault.powers_off());
     off.map(|one| one.host.as_str())
 }
 

@@ -167,7 +167,7 @@ impl Resolver<'_> {
         part: &timing::Part,
     ) -> Option<Parted> {
         // An invalid fault has been reported already.
-        if hosts.is_empty() || part.fault.misfit().is_some() {
+        if hosts.is_empty() || part.fault.invalid().is_some() {
             return None;
         }
         let members = |name: &str| self.members(name);

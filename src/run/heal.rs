@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use firedrill_wire::{
-    Fault, InjectionId,
+    InjectionId,
     api::{EndState, HostState, Undo, UndoScope},
     journal::State,
 };
@@ -175,9 +175,12 @@ impl Run {
     }
 
     fn no_proof(&self, host: &str, why: String) -> EndState {
-        let off = self.plan.attacks.iter().flat_map(|attack| &attack.injections).any(|one| {
-            one.host == host && matches!(one.fault, Fault::HostPoweroff(_) | Fault::HostReboot(_))
-        });
+        let off = self
+            .plan
+            .attacks
+            .iter()
+            .flat_map(|attack| &attack.injections)
+            .any(|one| one.host == host && one.fault.takes_host_down());
         let reachable = self.peers.get(host).is_some_and(|peer| peer.reachable);
         let state = if off && !reachable { HostState::Gone } else { HostState::Unproven };
         EndState { state, ours: vec![why], foreign: Vec::new(), compared: 0 }

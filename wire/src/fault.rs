@@ -3,184 +3,214 @@
 //! Externally tagged (`service-stop = { … }`), so that errors point at the exact spot. In a scenario a peer may be
 //! the name of a target; the planner puts addresses in its place before an agent sees it.
 
+mod block;
+mod corrupt;
 mod dns;
 mod down;
+mod duplicate;
 mod host;
-mod misfit;
+mod invalid;
+mod kind;
+mod lose;
 mod net;
 mod partition;
 mod peers;
 mod process;
+mod reorder;
 mod reset;
 mod service;
 mod shape;
+mod slow;
+mod throttle;
 mod traffic;
 
+pub use block::NetBlock;
+pub use corrupt::NetCorrupt;
 pub use dns::{DnsHow, NetDns};
 pub use down::NetDown;
+pub use duplicate::NetDuplicate;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
-pub use misfit::{Misfit, is_service};
-pub use net::{Connections, Direction, NetBlock, PortRange, PortRangeError, Protocol, Refuse};
+pub use invalid::{Invalid, is_service};
+pub use kind::{About, Effect, End, Expect, HostMeanwhile, Kind, Late, On, Scope, Trial};
+pub use lose::{GilbertElliott, NetLose};
+pub use net::{Connections, Direction, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
 pub use peers::{PeerSet, PeerTable, PeersError, list_bytes};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
+pub use reorder::NetReorder;
 pub use reset::{NetReset, ResetHow};
 pub use service::{ServiceKill, ServiceManager, ServiceRestart, ServiceStop, Signal};
-pub use shape::{
-    Distribution, Engine, GilbertElliott, NetCorrupt, NetDuplicate, NetLose, NetReorder, NetSlow, NetThrottle,
-};
+pub use shape::Engine;
+pub use slow::{Distribution, NetSlow};
+pub use throttle::NetThrottle;
 pub use traffic::{OnTraffic, Traffic};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Span;
+use crate::{Span, Touches};
 
-/// Making an effect is given the hold, within these limits; a service may take its time to stop.
-const RAMP: (Span, Span) = (Span::secs(5), Span::secs(120));
-/// The upper limit for kinds that wait for nobody.
-const RAMP_QUICK: Span = Span::secs(30);
+/// Makes all that goes by kind from one list: the enum, the names, and every match over all kinds.
+///
+/// An entry is the kind's type, its name in files, its class, and the fields of its parameters that are lists of peers.
+/// The class is `traffic` (it chooses traffic: [`OnTraffic`]), `paths` (it cuts paths without choosing traffic) or `local`.
+/// The rest a kind says of itself, by [`Kind`].
+macro_rules! faults {
+    ($($(#[$about:meta])* $kind:ident: $name:literal, $class:ident [$($peers:ident),*];)*) => {
+        /// One kind of harm with its parameters.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum Fault {
+            $($(#[$about])* #[serde(rename = $name)] $kind($kind),)*
+        }
 
-/// One kind of harm with its parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
-pub enum Fault {
-    /// Stop a service through its manager; started again afterwards.
-    ServiceStop(ServiceStop),
-    /// Kill the processes of a service by signal; its manager is expected to bring it back. Cannot be undone.
-    ServiceKill(ServiceKill),
-    /// Restart a service through its manager. Cannot be undone.
-    ServiceRestart(ServiceRestart),
-    /// Kill processes by signal. Cannot be undone.
-    ProcessKill(ProcessKill),
-    /// Freeze processes (SIGSTOP); continued afterwards.
-    ProcessPause(ProcessPause),
-    /// Drop or reject traffic with some peers.
-    NetBlock(NetBlock),
-    /// Cut hosts into sides that cannot reach each other.
-    NetPartition(NetPartition),
-    /// Delay traffic with some peers.
-    NetSlow(NetSlow),
-    /// Lose some of the traffic with some peers.
-    NetLose(NetLose),
-    /// Send some of the traffic with some peers twice.
-    NetDuplicate(NetDuplicate),
-    /// Damage some of the traffic with some peers.
-    NetCorrupt(NetCorrupt),
-    /// Let some of the traffic with some peers overtake the rest.
-    NetReorder(NetReorder),
-    /// Let only so much traffic with some peers through.
-    NetThrottle(NetThrottle),
-    /// Reset live TCP connections with some peers. Done once, it cannot be undone.
-    NetReset(NetReset),
-    /// Drop, delay or falsify the DNS answers that the host gets.
-    NetDns(NetDns),
-    /// Set a network interface down; up again afterwards.
-    NetDown(NetDown),
-    /// Cut a host off from everything but its agent and SSH.
-    HostIsolate(HostIsolate),
-    /// Reboot the host. Cannot be undone.
-    HostReboot(HostReboot),
-    /// Power the host off. Cannot be undone: somebody has to switch it on.
-    HostPoweroff(HostPoweroff),
-    /// Take out every host of a region together.
-    RegionKill(RegionKill),
+        impl Fault {
+            /// All kinds' names.
+            pub const KINDS: [&'static str; [$($name),*].len()] = [$($name),*];
+
+            /// The kind's name as it stands in files, such as `net-block`.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $name,)*
+                }
+            }
+
+            /// The names of kinds that act on paths to peers: who may inject one of them may also try out the path.
+            pub fn on_paths() -> impl Iterator<Item = &'static str> {
+                [$(faults!(@on_path $class $name)),*].into_iter().flatten()
+            }
+
+            /// The descriptor of its kind.
+            #[must_use]
+            pub const fn as_kind(&self) -> &dyn Kind {
+                match self {
+                    $(Self::$kind(kind) => kind,)*
+                }
+            }
+
+            /// As a kind that is about some traffic; `None` for all other kinds.
+            #[must_use]
+            pub const fn on_traffic(&self) -> Option<&dyn OnTraffic> {
+                match self {
+                    $(Self::$kind(_kind) => faults!(@on_traffic $class _kind),)*
+                }
+            }
+
+            /// The lists of peers in its parameters, whatever they mean to the kind.
+            #[must_use]
+            pub fn selectors(&self) -> Vec<&PeerSet> {
+                match self {
+                    $(Self::$kind(_kind) => vec![$(&_kind.$peers),*],)*
+                }
+            }
+
+            /// The same, for who knows more exactly what they are.
+            pub fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
+                match self {
+                    $(Self::$kind(_kind) => vec![$(&mut _kind.$peers),*],)*
+                }
+            }
+        }
+    };
+    (@on_path local $name:literal) => { None };
+    (@on_path paths $name:literal) => { Some($name) };
+    (@on_path traffic $name:literal) => { Some($name) };
+    (@on_traffic local $kind:ident) => { None };
+    (@on_traffic paths $kind:ident) => { None };
+    (@on_traffic traffic $kind:ident) => { Some($kind) };
 }
 
-impl Fault {
-    /// The kind's name as it stands in files, such as `net-block`.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::ServiceStop(_) => "service-stop",
-            Self::ServiceKill(_) => "service-kill",
-            Self::ServiceRestart(_) => "service-restart",
-            Self::ProcessKill(_) => "process-kill",
-            Self::ProcessPause(_) => "process-pause",
-            Self::NetBlock(_) => "net-block",
-            Self::NetPartition(_) => "net-partition",
-            Self::NetSlow(_) => "net-slow",
-            Self::NetLose(_) => "net-lose",
-            Self::NetDuplicate(_) => "net-duplicate",
-            Self::NetCorrupt(_) => "net-corrupt",
-            Self::NetReorder(_) => "net-reorder",
-            Self::NetThrottle(_) => "net-throttle",
-            Self::NetReset(_) => "net-reset",
-            Self::NetDns(_) => "net-dns",
-            Self::NetDown(_) => "net-down",
-            Self::HostIsolate(_) => "host-isolate",
-            Self::HostReboot(_) => "host-reboot",
-            Self::HostPoweroff(_) => "host-poweroff",
-            Self::RegionKill(_) => "region-kill",
-        }
-    }
+faults! {
+    /// Stop a service through its manager; started again afterwards.
+    ServiceStop: "service-stop", local [];
+    /// Kill the processes of a service by signal; its manager is expected to bring it back. Cannot be undone.
+    ServiceKill: "service-kill", local [];
+    /// Restart a service through its manager. Cannot be undone.
+    ServiceRestart: "service-restart", local [];
+    /// Kill processes by signal. Cannot be undone.
+    ProcessKill: "process-kill", local [];
+    /// Freeze processes (SIGSTOP); continued afterwards.
+    ProcessPause: "process-pause", local [];
+    /// Drop or reject traffic with some peers.
+    NetBlock: "net-block", traffic [to, except];
+    /// Cut hosts into sides that cannot reach each other.
+    NetPartition: "net-partition", paths [];
+    /// Delay traffic with some peers.
+    NetSlow: "net-slow", traffic [to, except];
+    /// Lose some of the traffic with some peers.
+    NetLose: "net-lose", traffic [to, except];
+    /// Send some of the traffic with some peers twice.
+    NetDuplicate: "net-duplicate", traffic [to, except];
+    /// Damage some of the traffic with some peers.
+    NetCorrupt: "net-corrupt", traffic [to, except];
+    /// Let some of the traffic with some peers overtake the rest.
+    NetReorder: "net-reorder", traffic [to, except];
+    /// Let only so much traffic with some peers through.
+    NetThrottle: "net-throttle", traffic [to, except];
+    /// Reset live TCP connections with some peers. Done once, it cannot be undone.
+    NetReset: "net-reset", traffic [to];
+    /// Drop, delay or falsify the DNS answers that the host gets.
+    NetDns: "net-dns", traffic [to];
+    /// Set a network interface down; up again afterwards.
+    NetDown: "net-down", paths [to];
+    /// Cut a host off from everything but its agent and SSH.
+    HostIsolate: "host-isolate", paths [except];
+    /// Reboot the host. Cannot be undone.
+    HostReboot: "host-reboot", local [];
+    /// Power the host off. Cannot be undone: somebody has to switch it on.
+    HostPoweroff: "host-poweroff", local [];
+    /// Take out every host of a region together.
+    RegionKill: "region-kill", paths [];
+}
 
-    /// All kinds' names.
-    pub const KINDS: [&'static str; 20] = [
-        "service-stop",
-        "service-kill",
-        "service-restart",
-        "process-kill",
-        "process-pause",
-        "net-block",
-        "net-partition",
-        "net-slow",
-        "net-lose",
-        "net-duplicate",
-        "net-corrupt",
-        "net-reorder",
-        "net-throttle",
-        "net-reset",
-        "net-dns",
-        "net-down",
-        "host-isolate",
-        "host-reboot",
-        "host-poweroff",
-        "region-kill",
-    ];
+/// The least time that making an effect is given, however short the hold is.
+const RAMP_LEAST: Span = Span::secs(5);
+
+impl Fault {
+    /// What its kind says of it.
+    #[must_use]
+    pub fn about(&self) -> About<'_> {
+        self.as_kind().about()
+    }
 
     /// Whether the agent can put back what this kind does.
     #[must_use]
-    pub const fn reversible(&self) -> bool {
-        match self {
-            Self::ServiceStop(_)
-            | Self::ProcessPause(_)
-            | Self::NetBlock(_)
-            | Self::NetPartition(_)
-            | Self::NetSlow(_)
-            | Self::NetLose(_)
-            | Self::NetDuplicate(_)
-            | Self::NetCorrupt(_)
-            | Self::NetReorder(_)
-            | Self::NetThrottle(_)
-            | Self::NetDns(_)
-            | Self::NetDown(_)
-            | Self::HostIsolate(_) => true,
-            Self::NetReset(reset) => matches!(reset.how, ResetHow::Throughout),
-            Self::RegionKill(kill) => matches!(kill.how, RegionHow::Isolate),
-            Self::ServiceKill(_)
-            | Self::ServiceRestart(_)
-            | Self::ProcessKill(_)
-            | Self::HostReboot(_)
-            | Self::HostPoweroff(_) => false,
-        }
+    pub fn reversible(&self) -> bool {
+        matches!(self.about().end, End::PutBack)
+    }
+
+    /// What is wrong with its parameters, as far as they tell by themselves; `None` where all is well.
+    #[must_use]
+    pub fn invalid(&self) -> Option<Invalid> {
+        self.as_kind().invalid()
+    }
+
+    /// Returns the objects that it names, for the host that carries it out.
+    #[must_use]
+    pub fn touches(&self) -> Touches {
+        self.as_kind().touches()
     }
 
     /// Whether the host goes away under this fault, agent included.
     #[must_use]
-    pub const fn takes_host_down(&self) -> bool {
-        match self {
-            Self::HostReboot(_) | Self::HostPoweroff(_) => true,
-            Self::RegionKill(kill) => matches!(kill.how, RegionHow::Poweroff),
-            _ => false,
+    pub fn takes_host_down(&self) -> bool {
+        match self.about().host {
+            HostMeanwhile::Up | HostMeanwhile::Unreachable => false,
+            HostMeanwhile::Reboots { .. } | HostMeanwhile::Off => true,
         }
+    }
+
+    /// Whether the host stays down until somebody switches it on.
+    #[must_use]
+    pub fn powers_off(&self) -> bool {
+        matches!(self.about().host, HostMeanwhile::Off)
     }
 
     /// How long the fault stays by its own parameters, where that takes the place of the attack's hold.
     #[must_use]
-    pub const fn own_hold(&self) -> Option<Span> {
-        match self {
-            Self::HostReboot(reboot) => Some(reboot.back_within),
-            _ => None,
+    pub fn own_hold(&self) -> Option<Span> {
+        match self.about().host {
+            HostMeanwhile::Reboots { back_within } => Some(back_within),
+            HostMeanwhile::Up | HostMeanwhile::Unreachable | HostMeanwhile::Off => None,
         }
     }
 
@@ -188,45 +218,16 @@ impl Fault {
     /// moment at which the effect is made.
     #[must_use]
     pub fn ramp(&self, hold: Span) -> Span {
-        let (least, most) = RAMP;
-        match self {
-            Self::ServiceStop(_) | Self::ServiceRestart(_) => hold.clamp(least, most),
-            _ => hold.clamp(least, RAMP_QUICK),
-        }
+        hold.clamp(RAMP_LEAST, self.about().ramp)
     }
 
     /// What one host has to do for it: a fault on a region becomes the same fault on each of its hosts. A partition
     /// stays one: what a host has to do for it depends on who the others are.
     #[must_use]
     pub fn on_host(self) -> Self {
-        match self {
-            Self::RegionKill(RegionKill { how: RegionHow::Isolate }) => {
-                Self::HostIsolate(HostIsolate::default())
-            }
-            Self::RegionKill(RegionKill { how: RegionHow::Poweroff }) => Self::HostPoweroff(HostPoweroff {}),
-            other => other,
-        }
+        if let Scope::Region(each) = self.about().scope { *each } else { self }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_named_as_in_files() {
-        let fault: Fault =
-            serde_json::from_str(r#"{"service-stop":{"service":"checkout"}}"#).expect("parses");
-        assert_eq!(fault.kind(), "service-stop");
-        assert!(Fault::KINDS.contains(&fault.kind()));
-        assert!(fault.reversible() && !fault.takes_host_down());
-        let region: Fault = serde_json::from_str(r#"{"region-kill":{"how":"isolate"}}"#).expect("parses");
-        assert_eq!(region.on_host().kind(), "host-isolate");
-    }
-
-    #[test]
-    fn unknown_keys_are_refused() {
-        let error = serde_json::from_str::<Fault>(r#"{"net-block":{"too":["db"]}}"#).expect_err("typo");
-        assert!(error.to_string().contains("too"), "{error}");
-    }
-}
+mod tests;

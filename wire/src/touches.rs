@@ -1,15 +1,11 @@
-//! The objects that an act names, on the host that carries it out and beyond. A host's policy decides by this table alone.
+//! The objects that an act names, on the host that carries it out and beyond. A host's policy decides by them alone.
 //!
-//! Faults say it here, probes in the prober, both in matches without a wildcard: a kind that is new, or a parameter that a
-//! kind gets, does not compile before it stands in the table.
+//! Fault kinds say it beside their parameters (`Kind::touches`), probes in the prober, both without a wildcard: a kind that
+//! is new, or a parameter that a kind gets, does not compile before it has said so.
 
 use crate::{
-    Fault,
     exchange::Exchange,
-    fault::{
-        HostIsolate, HostPoweroff, HostReboot, NetDown, NetPartition, PeerSet, ProcessKill, ProcessMatch,
-        ProcessPause, RegionKill, ServiceKill, ServiceRestart, ServiceStop, Traffic,
-    },
+    fault::{PeerSet, ProcessMatch, Traffic},
 };
 
 /// The objects that an act reads, runs, changes and reaches.
@@ -36,15 +32,15 @@ pub struct Touches {
 }
 
 impl Touches {
-    fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self { everything: true, ..Self::default() }
     }
 
-    fn service(name: &str) -> Self {
+    pub(crate) fn service(name: &str) -> Self {
         Self { services: vec![name.to_owned()], ..Self::default() }
     }
 
-    fn processes(which: &ProcessMatch) -> Self {
+    pub(crate) fn processes(which: &ProcessMatch) -> Self {
         // A part of the command line and a user narrow a match down; alone they may mean any process.
         let ProcessMatch { name, command: _, user: _, service, at_most: _ } = which;
         Self {
@@ -55,13 +51,13 @@ impl Touches {
         }
     }
 
-    fn peers(peers: PeerSet) -> Self {
+    pub(crate) fn peers(peers: PeerSet) -> Self {
         // A list of which all is taken out names nobody.
         let everything = peers.iter().next().is_none();
         Self { everything, peers, ..Self::default() }
     }
 
-    fn traffic(traffic: &Traffic<'_>) -> Self {
+    pub(crate) fn traffic(traffic: &Traffic<'_>) -> Self {
         // All but the peers narrows down what is touched of the traffic with them.
         let Traffic {
             to,
@@ -80,41 +76,6 @@ impl Touches {
     }
 }
 
-impl Fault {
-    /// Returns the objects that it names, for the host that carries it out.
-    #[must_use]
-    pub fn touches(&self) -> Touches {
-        match self {
-            Self::ServiceStop(ServiceStop { service, manager: _ })
-            | Self::ServiceKill(ServiceKill { service, manager: _, signal: _ })
-            | Self::ServiceRestart(ServiceRestart { service, manager: _ }) => Touches::service(service),
-            Self::ProcessKill(ProcessKill { which, signal: _ })
-            | Self::ProcessPause(ProcessPause { which }) => Touches::processes(which),
-            Self::NetBlock(_)
-            | Self::NetSlow(_)
-            | Self::NetLose(_)
-            | Self::NetDuplicate(_)
-            | Self::NetCorrupt(_)
-            | Self::NetReorder(_)
-            | Self::NetThrottle(_)
-            | Self::NetReset(_)
-            | Self::NetDns(_) => {
-                self.on_traffic().map_or_else(Touches::all, |kind| Touches::traffic(&kind.traffic()))
-            }
-            Self::NetDown(NetDown { interface: Some(name), to: _, cut_off: _ }) => {
-                Touches { interfaces: vec![name.clone()], ..Touches::default() }
-            }
-            // Which interface leads to some peers is not known before the host has looked.
-            Self::NetDown(NetDown { interface: None, to: _, cut_off: _ })
-            | Self::NetPartition(NetPartition { groups: _, shape: _, one_way: _, how: _, engine: _ })
-            | Self::HostIsolate(HostIsolate { except: _ })
-            | Self::HostReboot(HostReboot { back_within: _ })
-            | Self::HostPoweroff(HostPoweroff {})
-            | Self::RegionKill(RegionKill { how: _ }) => Touches::all(),
-        }
-    }
-}
-
 impl Exchange {
     /// Its name in policies.
     pub const KIND: &'static str = "exchange";
@@ -130,6 +91,7 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Fault;
 
     fn of(json: &str) -> Touches {
         serde_json::from_str::<Fault>(json).expect("parses").touches()

@@ -43,11 +43,8 @@ impl Act<'_> {
 
     /// Returns the names by which a rule may allow it: a rule for a fault on traffic also allows to try out its paths.
     pub(super) fn names(&self) -> Vec<&'static str> {
-        let tried = |kind: &&str| kind.starts_with("net-") || ["host-isolate", "region-kill"].contains(kind);
         match self {
-            Self::Exchange(_) => {
-                [Exchange::KIND].into_iter().chain(Fault::KINDS.into_iter().filter(tried)).collect()
-            }
+            Self::Exchange(_) => [Exchange::KIND].into_iter().chain(Fault::on_paths()).collect(),
             one => vec![one.kind()],
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::{
     Fault, Span,
-    fault::{Misfit, ProcessMatch, is_service},
+    fault::{End, HostMeanwhile, Invalid, Scope},
 };
 
 use crate::{
@@ -40,32 +40,13 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
     }
     for part in timing::parts(attack, scenario) {
         let place = attack.place_of(&part.span);
-        let wrong = match &part.fault {
-            Fault::ServiceStop(fault) => service(&fault.service),
-            Fault::ServiceKill(fault) => service(&fault.service),
-            Fault::ServiceRestart(fault) => service(&fault.service),
-            Fault::ProcessKill(fault) => processes(&fault.which),
-            Fault::ProcessPause(fault) => processes(&fault.which),
-            Fault::RegionKill(_) => region(attack, scenario),
-            Fault::NetBlock(_)
-            | Fault::NetPartition(_)
-            | Fault::NetSlow(_)
-            | Fault::NetLose(_)
-            | Fault::NetDuplicate(_)
-            | Fault::NetCorrupt(_)
-            | Fault::NetReorder(_)
-            | Fault::NetThrottle(_)
-            | Fault::NetReset(_)
-            | Fault::NetDns(_)
-            | Fault::NetDown(_)
-            | Fault::HostIsolate(_)
-            | Fault::HostReboot(_)
-            | Fault::HostPoweroff(_) => {
-                // What could not be read has been reported, and is not missing as well.
-                let misfit =
-                    part.fault.misfit().filter(|one| !(attack.broken && one.code == Misfit::NO_LOSS));
-                misfit.map(|misfit| (misfit.what.to_owned(), misfit.help))
-            }
+        let about = part.fault.about();
+        // What could not be read has been reported, and is not missing as well.
+        let invalid = part.fault.invalid().filter(|one| !(attack.broken && one.code == Invalid::NO_LOSS));
+        let wrong = match (invalid, &about.scope) {
+            (Some(invalid), _) => Some((invalid.what.into_owned(), invalid.help)),
+            (None, Scope::Region(_)) => region(attack, scenario),
+            (None, Scope::Host) => None,
         };
         if let Some((message, help)) = wrong {
             let kind = part.fault.kind();
@@ -73,14 +54,13 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
                 Problem::error(format!("{kind}: {message}")).at(place.clone(), "this fault").help(help),
             );
         }
-        if let (Fault::NetDown(down), Some(hold)) = (&part.fault, part.hold)
-            && down.cut_off
-        {
+        if let (HostMeanwhile::Unreachable, Some(hold)) = (about.host, part.hold) {
             let lease = scenario.lease.as_ref().map_or(LEASE, |lease| lease.value);
             let needed = hold + RENEWED;
             if lease < needed {
+                let kind = part.fault.kind();
                 let message = format!(
-                    "net-down: nobody can renew the lease of {lease} while the host is cut off for {hold}"
+                    "{kind}: nobody can renew the lease of {lease} while the host is cut off for {hold}"
                 );
                 sink.push(
                     Problem::error(message)
@@ -89,45 +69,14 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
                 );
             }
         }
-        if !part.fault.reversible() {
+        if let End::Irreversible(aftermath) = about.end {
             let message = format!("attack `{}`: {} cannot be undone", attack.name, part.fault.kind());
-            sink.push(Problem::warning(message).at(place, "irreversible").help(aftermath(&part.fault)));
+            sink.push(Problem::warning(message).at(place, "irreversible").help(aftermath));
         }
-    }
-}
-
-/// What is left behind by what cannot be undone.
-const fn aftermath(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::HostPoweroff(_) | Fault::RegionKill(_) => "somebody has to switch the host on again",
-        Fault::HostReboot(_) => {
-            "what the host had only in memory is lost; the agent must answer again in time"
-        }
-        Fault::ServiceKill(_) => "the service's manager is expected to bring it back",
-        Fault::NetReset(_) => "whoever was connected is expected to connect again",
-        Fault::ProcessKill(_) => "whatever started the processes is expected to start them again",
-        _ => "it happens once, and is over",
     }
 }
 
 type Wrong = Option<(String, &'static str)>;
-
-fn service(name: &str) -> Wrong {
-    (!is_service(name)).then(|| {
-        (format!("`{name}` cannot be a service's name"), "for example \"checkout\" or \"checkout.service\"")
-    })
-}
-
-fn processes(which: &ProcessMatch) -> Wrong {
-    let clauses = [&which.name, &which.command, &which.service];
-    if clauses.iter().all(|clause| clause.is_none()) {
-        return Some(("says not which processes".to_owned(), "give `match` a name, command or service"));
-    }
-    if clauses.into_iter().chain([&which.user]).flatten().any(String::is_empty) {
-        return Some(("an empty text would match every process".to_owned(), "leave the key out"));
-    }
-    (which.at_most == 0).then(|| ("may match no process at all".to_owned(), "at_most is 1 or more"))
-}
 
 fn region(attack: &Item<Attack>, scenario: &Scenario) -> Wrong {
     let Some(target) = scenario.target(&attack.value.on) else {
@@ -170,7 +119,7 @@ pub(super) fn refuse_with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draf
                     .help("firedrill cannot switch a host on: put the power-off last"),
             );
         }
-        let off = placed.attack.injections.iter().filter(|one| matches!(one.fault, Fault::HostPoweroff(_)));
+        let off = placed.attack.injections.iter().filter(|one| one.fault.powers_off());
         gone.extend(off.map(|one| (one.host.as_str(), placed.attack.name.as_str())));
         together(item, placed, sink);
         spared(item, scenario, fleet, &mut regions, placed, sink);
@@ -215,7 +164,7 @@ fn spared<'f>(
     placed: &crate::plan::resolve::Placed,
     sink: &mut Sink,
 ) {
-    let region_wide = |fault: &Fault| matches!(fault, Fault::RegionKill(_));
+    let region_wide = |fault: &Fault| matches!(fault.about().scope, Scope::Region(_));
     if !timing::parts(item, scenario).iter().any(|part| region_wide(&part.fault)) {
         return;
     }

@@ -5,7 +5,7 @@
 mod measured;
 mod unit;
 
-use firedrill_wire::{Fault, Span, fault::DnsHow};
+use firedrill_wire::{Span, fault::Late};
 
 pub(super) use self::measured::ask;
 use self::unit::alike;
@@ -37,12 +37,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
 
 /// Checks a delay: it is an error from the hold on, a warning from a time-out on.
 fn delay(attack: &Item<Attack>, part: &Part, index: usize, scenario: &Scenario, sink: &mut Sink) {
-    let (delay, jitter) = match &part.fault {
-        Fault::NetSlow(slow) => (slow.delay, slow.jitter),
-        Fault::NetReorder(reorder) => (reorder.delay, Span::ZERO),
-        Fault::NetDns(dns) if dns.how == DnsHow::Delay => (dns.delay.unwrap_or_default(), Span::ZERO),
-        _ => return,
-    };
+    let Some(Late { delay, jitter }) = part.fault.about().late else { return };
     let kind = part.fault.kind();
     let number = index.saturating_sub(usize::from(attack.value.fault.is_some())).to_string();
     let path = |key| match index {

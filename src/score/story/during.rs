@@ -1,9 +1,8 @@
 //! What an attack did, as a clause of the story: `app1 was cut off`. Only what is shown to have landed is told as done.
 
 use firedrill_wire::{
-    Fault,
     evidence::Seen,
-    fault::{DnsHow, RegionHow},
+    fault::{Effect, NetPartition, On},
 };
 
 use crate::{
@@ -20,25 +19,6 @@ use crate::{
 
 /// More clauses than this say less than the attack's name.
 const CLAUSES: usize = 3;
-
-/// The object of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum On {
-    Host,
-    Service,
-    Process,
-    Traffic,
-    Connections,
-    Answers,
-    Interface,
-}
-
-/// The effect of a fault, in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Effect {
-    on: On,
-    done: &'static str,
-}
 
 /// The clause: what landed on which hosts, and what nothing shows to have landed.
 pub(super) fn during(attack: &AttackCard, plan: &Plan) -> String {
@@ -132,35 +112,6 @@ fn whole_region<'a>(hosts: &[&str], plan: &'a Plan) -> Option<&'a str> {
 }
 
 fn effect(planned: &Injection) -> Effect {
-    let (on, done) = match &planned.fault {
-        Fault::ServiceStop(_) => (On::Service, "stopped"),
-        Fault::ServiceKill(_) => (On::Service, "killed"),
-        Fault::ServiceRestart(_) => (On::Service, "restarted"),
-        Fault::ProcessKill(_) => (On::Process, "killed"),
-        Fault::ProcessPause(_) => (On::Process, "frozen"),
-        Fault::NetBlock(_) if planned.together.is_some() => (On::Host, "partitioned"),
-        Fault::NetBlock(_) => (On::Traffic, "blocked"),
-        Fault::NetPartition(_) => (On::Host, "partitioned"),
-        Fault::NetSlow(_) => (On::Traffic, "delayed"),
-        Fault::NetLose(_) => (On::Traffic, "lost"),
-        Fault::NetDuplicate(_) => (On::Traffic, "duplicated"),
-        Fault::NetCorrupt(_) => (On::Traffic, "damaged"),
-        Fault::NetReorder(_) => (On::Traffic, "reordered"),
-        Fault::NetThrottle(_) => (On::Traffic, "throttled"),
-        Fault::NetReset(_) => (On::Connections, "reset"),
-        Fault::NetDns(dns) => match dns.how {
-            DnsHow::Drop => (On::Answers, "dropped"),
-            DnsHow::Delay => (On::Answers, "delayed"),
-            DnsHow::Nxdomain | DnsHow::Servfail | DnsHow::WrongAddress => (On::Answers, "falsified"),
-        },
-        Fault::NetDown(_) => (On::Interface, "down"),
-        Fault::HostIsolate(_) => (On::Host, "cut off"),
-        Fault::HostReboot(_) => (On::Host, "rebooted"),
-        Fault::HostPoweroff(_) => (On::Host, "powered off"),
-        Fault::RegionKill(kill) => match kill.how {
-            RegionHow::Isolate => (On::Host, "cut off"),
-            RegionHow::Poweroff => (On::Host, "powered off"),
-        },
-    };
-    Effect { on, done }
+    // The blocks that are a partition together are told as what they are for.
+    if planned.together.is_some() { NetPartition::EFFECT } else { planned.fault.about().effect }
 }

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Engine, Misfit, OnTraffic, PeerSet, PortRange, Traffic, is_service};
-use crate::Span;
+use super::{
+    About, Direction, Effect, End, Engine, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, PeerSet,
+    PortRange, Scope, Traffic, Trial, invalid::wrong, is_service,
+};
+use crate::{Span, Touches};
 
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -56,8 +59,31 @@ impl NetDns {
     /// Servers answer from there.
     const PORTS: [PortRange; 1] = [PortRange { first: 53, last: 53 }];
 
-    pub(super) fn misfit(&self) -> Option<Misfit> {
-        let wrong = |code, what, help| Some(Misfit { code, what, help });
+    const fn done(&self) -> &'static str {
+        match self.how {
+            DnsHow::Drop => "dropped",
+            DnsHow::Delay => "delayed",
+            DnsHow::Nxdomain | DnsHow::Servfail | DnsHow::WrongAddress => "falsified",
+        }
+    }
+}
+
+impl Kind for NetDns {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Answers, done: self.done() },
+            late: (self.how == DnsHow::Delay)
+                .then(|| Late { delay: self.delay.unwrap_or_default(), jitter: Span::ZERO }),
+            trial: Trial::Impossible("only answers of name servers are meant"),
+            page: Some("net-dns"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
         if self.zones.is_empty() {
             return wrong(
                 "no-zones",
@@ -73,7 +99,7 @@ impl NetDns {
             );
         }
         if self.service.as_deref().is_some_and(|name| !is_service(name)) {
-            return Some(Misfit::BAD_SERVICE);
+            return Some(Invalid::BAD_SERVICE);
         }
         match (self.how, self.delay) {
             (DnsHow::Delay, None) => wrong("no-delay", "says not how late answers come", "delay = \"2s\""),
@@ -90,6 +116,10 @@ impl NetDns {
             ),
             _ => None,
         }
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
     }
 }
 
@@ -114,9 +144,6 @@ impl OnTraffic for NetDns {
         // The kernel knows nothing about names.
         Engine::UserSpace
     }
-    fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
-        vec![&mut self.to]
-    }
 }
 
 #[cfg(test)]
@@ -125,8 +152,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_told() {
-        let code =
-            |json: &str| serde_json::from_str::<NetDns>(json).expect(json).misfit().map(|misfit| misfit.code);
+        let code = |json: &str| {
+            serde_json::from_str::<NetDns>(json).expect(json).invalid().map(|invalid| invalid.code)
+        };
         assert_eq!(code(r#"{"zones":"db.example.","how":"drop"}"#), None);
         assert_eq!(code(r#"{"zones":".","how":"delay","delay":"2s"}"#), None);
         assert_eq!(code(r#"{"zones":"a.b","how":"wrong-address","address":["10.0.0.1"]}"#), None);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Misfit, PeerSet};
+use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Trial, invalid::wrong};
+use crate::Touches;
 
 /// The kernel's limit for an interface's name, without the zero byte that ends it.
 const LONGEST: usize = 15;
@@ -24,10 +25,21 @@ pub struct NetDown {
     pub cut_off: bool,
 }
 
-impl NetDown {
-    /// What cannot be in the parameters.
-    pub(super) fn misfit(&self) -> Option<Misfit> {
-        let wrong = |code, what, help| Some(Misfit { code, what, help });
+impl Kind for NetDown {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: if self.cut_off { HostMeanwhile::Unreachable } else { HostMeanwhile::Up },
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Interface, done: "down" },
+            late: None,
+            trial: Trial::None,
+            page: Some("net-down"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
         match (self.interface.as_deref(), self.to.is_empty()) {
             (None, true) => wrong(
                 "no-interface",
@@ -50,6 +62,15 @@ impl NetDown {
                 "at most 15 characters, no blanks, `/` or `:`, for example \"eth1\"",
             ),
             _ => None,
+        }
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { interface, to: _, cut_off: _ } = self;
+        match interface {
+            Some(name) => Touches { interfaces: vec![name.clone()], ..Touches::default() },
+            // Which interface leads to some peers is not known before the host has looked.
+            None => Touches::all(),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::PeerSet;
-use crate::Span;
+use super::{
+    About, Direction, Effect, End, Fault, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Traffic, Trial,
+    kind::Expect,
+};
+use crate::{Span, Touches};
 
 /// `host-isolate`: cut a host off, in both directions, from everything but the control path and SSH.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -15,6 +18,34 @@ pub struct HostIsolate {
     pub except: PeerSet,
 }
 
+impl Kind for HostIsolate {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Host, done: "cut off" },
+            late: None,
+            trial: Trial::of(
+                Traffic { except: &self.except, ..Traffic::all(Direction::Both) },
+                Expect::Silence,
+                5,
+            ),
+            page: Some("host-isolate"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        None
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { except: _ } = self;
+        Touches::all()
+    }
+}
+
 /// `host-reboot`: reboot the host, at once and without stopping its services first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,10 +54,60 @@ pub struct HostReboot {
     pub back_within: Span,
 }
 
+impl Kind for HostReboot {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::Irreversible(
+                "what the host had only in memory is lost; the agent must answer again in time",
+            ),
+            host: HostMeanwhile::Reboots { back_within: self.back_within },
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Host, done: "rebooted" },
+            late: None,
+            trial: Trial::None,
+            page: None,
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        None
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { back_within: _ } = self;
+        Touches::all()
+    }
+}
+
 /// `host-poweroff`: power the host off. Firedrill cannot switch it on again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostPoweroff {}
+
+impl Kind for HostPoweroff {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::Irreversible("somebody has to switch the host on again"),
+            host: HostMeanwhile::Off,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Host, done: "powered off" },
+            late: None,
+            trial: Trial::None,
+            page: None,
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        None
+    }
+
+    fn touches(&self) -> Touches {
+        let Self {} = self;
+        Touches::all()
+    }
+}
 
 /// How a region goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -46,4 +127,41 @@ pub struct RegionKill {
     /// How.
     #[serde(default)]
     pub how: RegionHow,
+}
+
+impl RegionKill {
+    /// What each host of the region does.
+    #[must_use]
+    pub fn each(&self) -> Fault {
+        match self.how {
+            RegionHow::Isolate => Fault::HostIsolate(HostIsolate::default()),
+            RegionHow::Poweroff => Fault::HostPoweroff(HostPoweroff {}),
+        }
+    }
+}
+
+impl Kind for RegionKill {
+    fn about(&self) -> About<'_> {
+        let each = self.each();
+        let About { end, host, scope: _, ramp, effect, late, trial: _, page } = each.about();
+        About {
+            end,
+            host,
+            ramp,
+            effect,
+            late,
+            page,
+            trial: Trial::None,
+            scope: Scope::Region(Box::new(each)),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        None
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { how: _ } = self;
+        Touches::all()
+    }
 }

@@ -4,8 +4,6 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{shape::Engine, traffic::on_traffic};
-
 /// Which way packets go, seen from the host that has the fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -141,21 +139,6 @@ impl schemars::JsonSchema for PortRange {
     }
 }
 
-on_traffic! {
-    /// `net-block`: drop or reject traffic with some peers. The control path, SSH, loopback, neighbour discovery and DHCP
-    /// are never blocked.
-    NetBlock, "Direction::default" => Direction::Both, |block: &Self| block.connections;
-    /// What becomes of the packets.
-    #[serde(default)]
-    how: Refuse,
-    /// Only packets of some connections: `new` ones, or `replies`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    connections: Option<Connections>,
-    /// What drops or rejects: `kernel` (nftables), `iptables`, or `auto`, the first of them that the host can do.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
-}
-
 /// A value, or a list of them: only its schema.
 pub(crate) struct OneOrMany<T>(std::marker::PhantomData<T>);
 
@@ -210,6 +193,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::NetBlock;
 
     #[test]
     fn one_peer_reads_like_a_list_of_one() {

@@ -3,7 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Misfit, Refuse, misfit::NOT_BLOCKED};
+use super::{
+    About, Effect, End, Engine, HostMeanwhile, Invalid, Kind, On, Refuse, Scope, Trial,
+    invalid::{NOT_BLOCKED, wrong},
+};
+use crate::Touches;
 
 /// `net-partition`: cut the attack's hosts into sides that cannot reach each other, by `groups` or by `shape`. Each host
 /// drops what it would send to the other sides and what comes from them. The control path, SSH, loopback, neighbour
@@ -68,9 +72,25 @@ impl NetPartition {
         said.chain(rest).collect()
     }
 
-    /// What cannot be in the parameters.
-    pub(super) fn misfit(&self) -> Option<Misfit> {
-        let wrong = |code, what, help| Some(Misfit { code, what, help });
+    /// Its effect in words, also of the blocks that the plan makes of it.
+    pub const EFFECT: Effect = Effect { on: On::Host, done: "partitioned" };
+}
+
+impl Kind for NetPartition {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Self::EFFECT,
+            late: None,
+            trial: Trial::None,
+            page: Some("net-partition"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
         match (self.shape, &self.groups[..]) {
             _ if self.engine == Engine::UserSpace => Some(NOT_BLOCKED),
             (None, []) => wrong(
@@ -101,5 +121,10 @@ impl NetPartition {
             ),
             _ => None,
         }
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { groups: _, shape: _, one_way: _, how: _, engine: _ } = self;
+        Touches::all()
     }
 }

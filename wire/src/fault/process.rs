@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Signal;
+use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, Scope, Signal, Trial, invalid::wrong};
+use crate::Touches;
 
 /// Which processes; every clause that is given must hold. At least one of `name`, `command` and `service` is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -29,6 +30,20 @@ impl ProcessMatch {
     const fn default_at_most() -> u32 {
         32
     }
+
+    fn invalid(&self) -> Option<Invalid> {
+        let clauses = [&self.name, &self.command, &self.service];
+        if clauses.iter().all(|clause| clause.is_none()) {
+            return wrong("no-match", "says not which processes", "give `match` a name, command or service");
+        }
+        if clauses.into_iter().chain([&self.user]).flatten().any(String::is_empty) {
+            return wrong("empty-match", "an empty text would match every process", "leave the key out");
+        }
+        if self.at_most == 0 {
+            return wrong("no-process", "may match no process at all", "at_most is 1 or more");
+        }
+        None
+    }
 }
 
 /// `process-kill`: signal the processes that match, once.
@@ -43,6 +58,30 @@ pub struct ProcessKill {
     pub signal: Signal,
 }
 
+impl Kind for ProcessKill {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::Irreversible("whatever started the processes is expected to start them again"),
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Process, done: "killed" },
+            late: None,
+            trial: Trial::None,
+            page: None,
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        self.which.invalid()
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { which, signal: _ } = self;
+        Touches::processes(which)
+    }
+}
+
 /// `process-pause`: SIGSTOP to the processes that match; SIGCONT afterwards to those that we stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,4 +89,28 @@ pub struct ProcessPause {
     /// Which processes.
     #[serde(rename = "match")]
     pub which: ProcessMatch,
+}
+
+impl Kind for ProcessPause {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Process, done: "frozen" },
+            late: None,
+            trial: Trial::None,
+            page: None,
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        self.which.invalid()
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { which } = self;
+        Touches::processes(which)
+    }
 }

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Engine, OnTraffic, PeerSet, PortRange, Protocol, Traffic};
+use super::{
+    About, Direction, Effect, End, Engine, HostMeanwhile, Invalid, Kind, On, OnTraffic, PeerSet, PortRange,
+    Protocol, Scope, Traffic, Trial, invalid::chosen,
+};
+use crate::Touches;
 
 /// How often connections are reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -56,7 +60,36 @@ impl OnTraffic for NetReset {
     fn engine(&self) -> Engine {
         Engine::Auto
     }
-    fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
-        vec![&mut self.to]
+}
+
+impl Kind for NetReset {
+    fn about(&self) -> About<'_> {
+        About {
+            end: self.end(),
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Connections, done: "reset" },
+            late: None,
+            trial: Trial::Impossible("resets meet connections that are open already"),
+            page: Some("net-reset"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        chosen(&self.traffic())
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}
+
+impl NetReset {
+    const fn end(&self) -> End {
+        match self.how {
+            ResetHow::Once => End::Irreversible("whoever was connected is expected to connect again"),
+            ResetHow::Throughout => End::PutBack,
+        }
     }
 }

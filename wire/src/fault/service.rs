@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, Scope, Trial, is_service};
+use crate::Touches;
+
 /// Which service manager to ask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +74,30 @@ pub struct ServiceStop {
     pub manager: ServiceManager,
 }
 
+impl Kind for ServiceStop {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_SERVICE,
+            effect: Effect { on: On::Service, done: "stopped" },
+            late: None,
+            trial: Trial::None,
+            page: None,
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        Invalid::of_service(&self.service)
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { service, manager: _ } = self;
+        Touches::service(service)
+    }
+}
+
 /// `service-kill`: signal every process of the service; its manager is expected to bring it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +112,30 @@ pub struct ServiceKill {
     pub signal: Signal,
 }
 
+impl Kind for ServiceKill {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::Irreversible("the service's manager is expected to bring it back"),
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Service, done: "killed" },
+            late: None,
+            trial: Trial::None,
+            page: None,
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        Invalid::of_service(&self.service)
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { service, manager: _, signal: _ } = self;
+        Touches::service(service)
+    }
+}
+
 /// `service-restart`: restart the service through its manager, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -94,4 +145,35 @@ pub struct ServiceRestart {
     /// The service manager.
     #[serde(default)]
     pub manager: ServiceManager,
+}
+
+impl Kind for ServiceRestart {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::Irreversible("it happens once, and is over"),
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_SERVICE,
+            effect: Effect { on: On::Service, done: "restarted" },
+            late: None,
+            trial: Trial::None,
+            page: None,
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        Invalid::of_service(&self.service)
+    }
+
+    fn touches(&self) -> Touches {
+        let Self { service, manager: _ } = self;
+        Touches::service(service)
+    }
+}
+
+impl Invalid {
+    fn of_service(name: &str) -> Option<Self> {
+        let what = || format!("`{name}` cannot be a service's name").into();
+        (!is_service(name)).then(|| Self { what: what(), ..Self::BAD_SERVICE })
+    }
 }

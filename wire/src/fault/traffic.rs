@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    Engine, Fault, PeerSet, PortRange, Protocol,
+    Engine, PeerSet, PortRange, Protocol,
     net::{Connections, Direction},
 };
 use crate::Share;
@@ -53,6 +53,12 @@ impl<'a> Traffic<'a> {
             connections: None,
         }
     }
+
+    /// The number of times that a round trip meets it.
+    #[must_use]
+    pub fn ways(&self) -> u64 {
+        if self.direction == Direction::Both { 2 } else { 1 }
+    }
 }
 
 fn nobody() -> &'static PeerSet {
@@ -66,69 +72,6 @@ pub trait OnTraffic {
     fn traffic(&self) -> Traffic<'_>;
     /// The engine that is asked for; `auto` for kinds that have only one.
     fn engine(&self) -> Engine;
-    /// The lists of peers, for who knows more exactly what they are.
-    fn selectors_mut(&mut self) -> Vec<&mut PeerSet>;
-}
-
-/// The kinds that are about some traffic, listed once, for looking and for changing.
-macro_rules! as_traffic {
-    ($fault:expr) => {
-        match $fault {
-            Fault::NetBlock(kind) => Some(kind),
-            Fault::NetSlow(kind) => Some(kind),
-            Fault::NetLose(kind) => Some(kind),
-            Fault::NetDuplicate(kind) => Some(kind),
-            Fault::NetCorrupt(kind) => Some(kind),
-            Fault::NetReorder(kind) => Some(kind),
-            Fault::NetThrottle(kind) => Some(kind),
-            Fault::NetReset(kind) => Some(kind),
-            Fault::NetDns(kind) => Some(kind),
-            Fault::ServiceStop(_)
-            | Fault::ServiceKill(_)
-            | Fault::ServiceRestart(_)
-            | Fault::ProcessKill(_)
-            | Fault::ProcessPause(_)
-            | Fault::NetPartition(_)
-            | Fault::NetDown(_)
-            | Fault::HostIsolate(_)
-            | Fault::HostReboot(_)
-            | Fault::HostPoweroff(_)
-            | Fault::RegionKill(_) => None,
-        }
-    };
-}
-
-impl Fault {
-    /// As a kind that is about some traffic; `None` for all other kinds.
-    #[must_use]
-    pub fn on_traffic(&self) -> Option<&dyn OnTraffic> {
-        as_traffic!(self)
-    }
-
-    fn on_traffic_mut(&mut self) -> Option<&mut dyn OnTraffic> {
-        as_traffic!(self)
-    }
-
-    /// The lists of peers in its parameters, whatever they mean to the kind.
-    #[must_use]
-    pub fn selectors(&self) -> Vec<&PeerSet> {
-        match self {
-            Self::NetDown(kind) => vec![&kind.to],
-            Self::HostIsolate(kind) => vec![&kind.except],
-            other => {
-                other.on_traffic().map(OnTraffic::traffic).map_or_else(Vec::new, |t| vec![t.to, t.except])
-            }
-        }
-    }
-
-    /// The same, for who knows more exactly what they are.
-    pub fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
-        match self {
-            Self::NetDown(kind) => vec![&mut kind.to],
-            Self::HostIsolate(kind) => vec![&mut kind.except],
-            other => other.on_traffic_mut().map(OnTraffic::selectors_mut).unwrap_or_default(),
-        }
-    }
 }
 
 /// A kind with the clauses of [`Traffic`] and parameters of its own. The clauses stand in the kind's own table, so
@@ -232,9 +175,6 @@ macro_rules! on_traffic {
             }
             fn engine(&self) -> crate::fault::Engine {
                 self.engine
-            }
-            fn selectors_mut(&mut self) -> Vec<&mut crate::fault::PeerSet> {
-                vec![&mut self.to, &mut self.except]
             }
         }
     };

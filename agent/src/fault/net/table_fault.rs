@@ -45,7 +45,7 @@ const SWITCHES: [&str; 2] =
 /// # Errors
 /// The refusal.
 pub fn check(ask: &Ask) -> Result<(), Problem> {
-    match ask.fault.misfit() {
+    match ask.fault.invalid() {
         Some(wrong) => Err(refuse(wrong.code, format!("{}: {}", ask.fault.kind(), wrong.what), wrong.help)),
         None => Ok(()),
     }

@@ -1,123 +1,84 @@
-//! Parameters of faults on traffic that cannot be. The coordinator says it with a place in the file, an agent says it
+//! Invalid parameters of faults, and those of the clauses that choose traffic. The coordinator says it with a place in the file, an agent says it
 //! again: it trusts no coordinator.
 
-use super::{
-    Connections, Direction, Fault, NetLose, NetSlow, Protocol, Traffic,
-    shape::{Distribution, Engine, GilbertElliott},
-};
-use crate::{ByteSize, Share};
+use std::borrow::Cow;
 
-/// The least burst that lets a full frame of an Ethernet through, with its header and a VLAN's tag.
-const BURST_LEAST: ByteSize = ByteSize(1_600);
+use super::{Connections, Direction, Protocol, Traffic};
+use crate::Share;
 
 /// Parameters that cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Misfit {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
     /// Short and stable, for programs.
     pub code: &'static str,
     /// What is wrong.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// What would be right.
     pub help: &'static str,
 }
 
-impl Misfit {
+impl Invalid {
     /// Something is missing that may be there and only be unreadable.
     pub const NO_LOSS: &'static str = "no-loss";
 
     pub(super) const BAD_SERVICE: Self = Self {
         code: "bad-service",
-        what: "a service's name that cannot be one",
+        what: Cow::Borrowed("a service's name that cannot be one"),
         help: "for example \"checkout\" or \"checkout.service\"",
     };
 }
 
 /// An engine that blocks nothing is asked to.
-pub(super) const NOT_BLOCKED: Misfit = Misfit {
+pub(super) const NOT_BLOCKED: Invalid = Invalid {
     code: "bad-engine",
-    what: "nothing is blocked in user space",
+    what: Cow::Borrowed("nothing is blocked in user space"),
     help: "\"kernel\", \"iptables\", or leave `engine` out",
 };
 
-const fn misfit(code: &'static str, what: &'static str, help: &'static str) -> Option<Misfit> {
-    Some(Misfit { code, what, help })
+/// What is wrong, short to write.
+pub(super) const fn wrong(code: &'static str, what: &'static str, help: &'static str) -> Option<Invalid> {
+    Some(Invalid { code, what: Cow::Borrowed(what), help })
 }
 
-impl Fault {
-    /// What cannot be in the parameters of a fault on traffic; `None` where all is well, and for other kinds.
-    #[must_use]
-    pub fn misfit(&self) -> Option<Misfit> {
-        match self {
-            Self::NetPartition(partition) => return partition.misfit(),
-            Self::NetDown(down) => return down.misfit(),
-            Self::NetDns(dns) => return dns.misfit(),
-            _ => {}
-        }
-        let traffic = self.on_traffic()?.traffic();
-        let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
-        if traffic.protocol == Some(Protocol::Icmp) && ports {
-            return misfit("no-ports", "ICMP has no ports", "leave the ports out, or take tcp or udp");
-        }
-        if traffic.to.is_empty() && !ports {
-            return misfit(
-                "no-peers",
-                "says neither peers nor ports",
-                "name peers with `to`, or ports; host-isolate cuts a host off from everybody",
-            );
-        }
-        if let Some(wrong) = chosen(&traffic) {
-            return Some(wrong);
-        }
-        match self {
-            Self::NetBlock(block) if block.engine == Engine::UserSpace => Some(NOT_BLOCKED),
-            Self::NetSlow(slow) => late(slow),
-            Self::NetLose(lose) => lost(lose),
-            Self::NetDuplicate(kind) => some(kind.share),
-            Self::NetCorrupt(kind) => some(kind.share),
-            Self::NetReorder(kind) if kind.delay.is_zero() => misfit(
-                "no-delay",
-                "without a delay nothing can be overtaken",
-                "give the others a `delay`, for example \"50ms\"",
-            ),
-            Self::NetReorder(kind) => some(kind.share),
-            Self::NetThrottle(kind) if kind.rate.0 == 0 => misfit(
-                "no-rate",
-                "a rate of nothing lets nothing through",
-                "for example \"10mbit\"; to let nothing through take net-block",
-            ),
-            Self::NetThrottle(kind) if kind.burst.is_some_and(|burst| burst < BURST_LEAST) => misfit(
-                "bad-burst",
-                "no full frame fits into the burst",
-                "\"1600B\" or more; leave it out for 32kB",
-            ),
-            _ => None,
-        }
+/// What is wrong with the clauses by which a kind chooses traffic.
+pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
+    let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
+    if traffic.protocol == Some(Protocol::Icmp) && ports {
+        return wrong("no-ports", "ICMP has no ports", "leave the ports out, or take tcp or udp");
     }
+    if traffic.to.is_empty() && !ports {
+        return wrong(
+            "no-peers",
+            "says neither peers nor ports",
+            "name peers with `to`, or ports; host-isolate cuts a host off from everybody",
+        );
+    }
+    narrowed(traffic)
 }
 
-/// What cannot be among the clauses that choose more narrowly.
-fn chosen(traffic: &Traffic<'_>) -> Option<Misfit> {
+/// What is wrong with the clauses that choose more narrowly.
+fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
     if traffic.user.is_some() && traffic.direction != Direction::Out {
-        return misfit(
+        return wrong(
             "user-inwards",
             "chooses by user what comes in, of which the kernel does not know whose it will be",
             "say direction = \"out\", or choose by `local_ports`",
         );
     }
     if traffic.service.is_some_and(|name| !is_service(name)) {
-        return Some(Misfit::BAD_SERVICE);
+        return Some(Invalid::BAD_SERVICE);
     }
     if traffic.flows.is_some_and(|share| share.is_none()) {
-        return misfit("no-share", "a share of 0% touches no flow", "more than 0%, such as \"30%\"");
+        return wrong("no-share", "a share of 0% touches no flow", "more than 0%, such as \"30%\"");
     }
     if traffic.connections == Some(Connections::New)
         && !matches!(traffic.protocol, None | Some(Protocol::Tcp))
     {
-        return misfit("not-tcp", "only TCP opens connections", "leave `protocol` out, or say \"tcp\"");
+        return wrong("not-tcp", "only TCP opens connections", "leave `protocol` out, or say \"tcp\"");
     }
     let bad = |name: &String| name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\0']);
     if traffic.interfaces.iter().any(bad) {
-        return misfit(
+        return wrong(
             "bad-interface",
             "an interface's name that cannot be one",
             "up to 15 characters, such as \"eth0\"; a host's own: ip link",
@@ -132,73 +93,22 @@ pub fn is_service(name: &str) -> bool {
     !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n'])
 }
 
-fn some(share: Share) -> Option<Misfit> {
+/// A share of nothing touches no packet.
+pub(super) fn some(share: Share) -> Option<Invalid> {
     if share.is_none() {
-        misfit("no-share", "a share of 0% touches no packet", "more than 0%, such as \"5%\"")
+        wrong("no-share", "a share of 0% touches no packet", "more than 0%, such as \"5%\"")
     } else {
         None
     }
 }
 
-fn late(slow: &NetSlow) -> Option<Misfit> {
-    match (slow.delay.is_zero(), slow.jitter.is_zero()) {
-        (true, true) => misfit("no-delay", "a delay of no time slows nothing", "for example \"300ms\""),
-        (true, false) => misfit(
-            "no-delay",
-            "a jitter without a delay",
-            "jitter scatters around `delay`: give both, such as delay = \"500ms\", jitter = \"100ms\"",
-        ),
-        (false, true) if slow.distribution != Distribution::Uniform => {
-            misfit("no-jitter", "a distribution without a jitter", "give `jitter`, which it scatters by")
-        }
-        (false, true) if !slow.correlation.is_none() => misfit(
-            "no-jitter",
-            "a correlation without a jitter",
-            "delays that do not scatter have none: give `jitter`, or leave it out",
-        ),
-        _ => None,
-    }
-}
-
-fn lost(lose: &NetLose) -> Option<Misfit> {
-    match (lose.share, lose.gilbert_elliott) {
-        (Some(_), Some(_)) => misfit(
-            "two-losses",
-            "loses both by `share` and by `gilbert_elliott`",
-            "one of them: `share` loses each packet by chance, `gilbert_elliott` loses in bursts",
-        ),
-        (None, None) => misfit(
-            Misfit::NO_LOSS,
-            "says not how many packets get lost",
-            "for example share = \"5%\", or gilbert_elliott = { to_bad = \"1%\", to_good = \"25%\" }",
-        ),
-        (Some(share), None) => some(share),
-        (None, Some(_)) if !lose.correlation.is_none() => misfit(
-            "two-losses",
-            "a correlation with `gilbert_elliott`",
-            "bursts come from its own chances: leave `correlation` out",
-        ),
-        (None, Some(GilbertElliott { to_bad, in_bad, in_good, .. })) => {
-            let nothing = in_good.is_none() && (to_bad.is_none() || in_bad.is_none());
-            if !nothing {
-                return None;
-            }
-            misfit(
-                "no-share",
-                "its `gilbert_elliott` loses no packet",
-                "`to_bad` and `in_bad` above 0%, or `in_good` above 0%",
-            )
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::Fault;
 
     fn code(text: &str) -> Option<&'static str> {
         let fault: Fault = serde_json::from_str(text).expect(text);
-        fault.misfit().map(|misfit| misfit.code)
+        fault.invalid().map(|invalid| invalid.code)
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! `net-block`: packets are dropped or rejected.
+
+use super::{
+    About, Connections, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic,
+    Refuse, Scope, Trial,
+    invalid::{NOT_BLOCKED, chosen},
+    traffic::on_traffic,
+};
+use crate::Touches;
+
+on_traffic! {
+    /// `net-block`: drop or reject traffic with some peers. The control path, SSH, loopback, neighbour discovery and DHCP
+    /// are never blocked.
+    NetBlock, "Direction::default" => Direction::Both, |block: &Self| block.connections;
+    /// What becomes of the packets.
+    #[serde(default)]
+    how: Refuse,
+    /// Only packets of some connections: `new` ones, or `replies`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connections: Option<Connections>,
+    /// What drops or rejects: `kernel` (nftables), `iptables`, or `auto`, the first of them that the host can do.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
+}
+
+impl Kind for NetBlock {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done: "blocked" },
+            late: None,
+            trial: Trial::of(self.traffic(), self.how.expected(), 5),
+            page: Some("net-block"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        let in_user_space = || (self.engine == Engine::UserSpace).then_some(NOT_BLOCKED);
+        chosen(&self.traffic()).or_else(in_user_space)
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}
+
+impl Refuse {
+    const fn expected(self) -> Expect {
+        match self {
+            Self::Drop => Expect::Silence,
+            Self::Reject => Expect::NoAnswer,
+        }
+    }
+}

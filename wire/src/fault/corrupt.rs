@@ -1,0 +1,45 @@
+//! `net-corrupt`: some packets have a bit flipped.
+
+use super::{
+    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    invalid::{chosen, some},
+    traffic::on_traffic,
+};
+use crate::{Share, Touches};
+
+on_traffic! {
+    /// `net-corrupt`: flip one bit in some packets, so that the receiver's checksum finds them. The control path, SSH,
+    /// loopback, neighbour discovery, DHCP and cloud metadata are never touched.
+    NetCorrupt, "Direction::outward" => Direction::Out, |_: &Self| None;
+    /// How many packets are damaged.
+    share: Share,
+    /// How much each draw depends on the one before.
+    #[serde(default, skip_serializing_if = "Share::is_none")]
+    correlation: Share,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
+}
+
+impl Kind for NetCorrupt {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done: "damaged" },
+            late: None,
+            trial: Trial::of(self.traffic(), Expect::Anything, 10),
+            page: Some("net-corrupt"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        chosen(&self.traffic()).or_else(|| some(self.share))
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}

@@ -1,0 +1,45 @@
+//! `net-duplicate`: some packets come twice.
+
+use super::{
+    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    invalid::{chosen, some},
+    traffic::on_traffic,
+};
+use crate::{Share, Touches};
+
+on_traffic! {
+    /// `net-duplicate`: send some packets twice. The control path, SSH, loopback, neighbour discovery, DHCP and cloud
+    /// metadata are never touched.
+    NetDuplicate, "Direction::outward" => Direction::Out, |_: &Self| None;
+    /// How many packets come twice.
+    share: Share,
+    /// How much each draw depends on the one before.
+    #[serde(default, skip_serializing_if = "Share::is_none")]
+    correlation: Share,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
+}
+
+impl Kind for NetDuplicate {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done: "duplicated" },
+            late: None,
+            trial: Trial::of(self.traffic(), Expect::Anything, 10),
+            page: Some("net-duplicate"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        chosen(&self.traffic()).or_else(|| some(self.share))
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}

@@ -1,0 +1,118 @@
+//! `net-lose`: some packets never come, each by chance or in bursts.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    invalid::{chosen, some, wrong},
+    traffic::on_traffic,
+};
+use crate::{Share, Touches};
+
+/// Loss in bursts (Gilbert-Elliott): a good and a bad state, and at each packet a chance of passing to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GilbertElliott {
+    /// The chance of passing from good to bad, at each packet.
+    pub to_bad: Share,
+    /// The chance of passing from bad to good, at each packet; a burst is 1 / `to_good` packets long on average.
+    pub to_good: Share,
+    /// How many packets get lost in the bad state.
+    #[serde(default = "GilbertElliott::default_in_bad")]
+    pub in_bad: Share,
+    /// How many packets get lost in the good state.
+    #[serde(default)]
+    pub in_good: Share,
+}
+
+impl GilbertElliott {
+    const fn default_in_bad() -> Share {
+        Share::ALL
+    }
+}
+
+on_traffic! {
+    /// `net-lose`: lose some packets, by chance (`share`) or in bursts (`gilbert_elliott`). The control path, SSH, loopback,
+    /// neighbour discovery, DHCP and cloud metadata are never touched.
+    NetLose, "Direction::outward" => Direction::Out, |_: &Self| None;
+    /// How many packets get lost, each by chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<Share>,
+    /// How much each loss depends on the one before; only with `share`.
+    #[serde(default, skip_serializing_if = "Share::is_none")]
+    correlation: Share,
+    /// Loss in bursts, in place of `share`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gilbert_elliott: Option<GilbertElliott>,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
+}
+
+impl Kind for NetLose {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done: "lost" },
+            late: None,
+            trial: Trial::of(self.traffic(), self.answers(), 20),
+            page: Some("net-lose"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        chosen(&self.traffic()).or_else(|| lost(self))
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}
+
+impl NetLose {
+    /// The chance of an answer is known where packets get lost one by one.
+    fn answers(&self) -> Expect {
+        match self.share {
+            Some(share) if self.correlation.is_none() => {
+                let both = self.direction == Direction::Both;
+                Expect::Answers((1.0 - share.fraction()).powi(if both { 2 } else { 1 }))
+            }
+            _ => Expect::Anything,
+        }
+    }
+}
+
+fn lost(lose: &NetLose) -> Option<Invalid> {
+    match (lose.share, lose.gilbert_elliott) {
+        (Some(_), Some(_)) => wrong(
+            "two-losses",
+            "loses both by `share` and by `gilbert_elliott`",
+            "one of them: `share` loses each packet by chance, `gilbert_elliott` loses in bursts",
+        ),
+        (None, None) => wrong(
+            Invalid::NO_LOSS,
+            "says not how many packets get lost",
+            "for example share = \"5%\", or gilbert_elliott = { to_bad = \"1%\", to_good = \"25%\" }",
+        ),
+        (Some(share), None) => some(share),
+        (None, Some(_)) if !lose.correlation.is_none() => wrong(
+            "two-losses",
+            "a correlation with `gilbert_elliott`",
+            "bursts come from its own chances: leave `correlation` out",
+        ),
+        (None, Some(GilbertElliott { to_bad, in_bad, in_good, .. })) => {
+            let nothing = in_good.is_none() && (to_bad.is_none() || in_bad.is_none());
+            if !nothing {
+                return None;
+            }
+            wrong(
+                "no-share",
+                "its `gilbert_elliott` loses no packet",
+                "`to_bad` and `in_bad` above 0%, or `in_good` above 0%",
+            )
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `net-reorder`: some packets overtake the others.
+
+use super::{
+    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope,
+    Trial,
+    invalid::{chosen, some, wrong},
+    traffic::on_traffic,
+};
+use crate::{Share, Span, Touches};
+
+on_traffic! {
+    /// `net-reorder`: delay packets, but let some overtake: those go at once. The control path, SSH, loopback, neighbour
+    /// discovery, DHCP and cloud metadata are never touched.
+    NetReorder, "Direction::outward" => Direction::Out, |_: &Self| None;
+    /// How long the others are delayed; only what waits can be overtaken.
+    delay: Span,
+    /// How many packets overtake.
+    share: Share,
+    /// How much each draw depends on the one before.
+    #[serde(default, skip_serializing_if = "Share::is_none")]
+    correlation: Share,
+    /// Only every so-manieth packet may overtake; each unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gap: Option<u32>,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
+}
+
+impl Kind for NetReorder {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done: "reordered" },
+            late: Some(Late { delay: self.delay, jitter: Span::ZERO }),
+            trial: Trial::of(self.traffic(), Expect::Anything, 10),
+            page: Some("net-reorder"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        if let Some(invalid) = chosen(&self.traffic()) {
+            return Some(invalid);
+        }
+        if self.delay.is_zero() {
+            return wrong(
+                "no-delay",
+                "without a delay nothing can be overtaken",
+                "give the others a `delay`, for example \"50ms\"",
+            );
+        }
+        some(self.share)
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}

@@ -1,0 +1,110 @@
+//! `net-slow`: packets come late.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope,
+    Trial,
+    invalid::{chosen, wrong},
+    traffic::on_traffic,
+};
+use crate::{Share, Span, Touches};
+
+/// How delays scatter around their mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Distribution {
+    /// Evenly between delay - jitter and delay + jitter.
+    #[default]
+    Uniform,
+    /// Bell-shaped; the jitter is one sigma.
+    Normal,
+    /// With a long tail on the late side.
+    Pareto,
+    /// A quarter normal, three quarters Pareto.
+    ParetoNormal,
+}
+
+impl Distribution {
+    fn is_uniform(&self) -> bool {
+        *self == Self::Uniform
+    }
+}
+
+fn no_time(span: &Span) -> bool {
+    span.is_zero()
+}
+
+on_traffic! {
+    /// `net-slow`: delay packets. The control path, SSH, loopback, neighbour discovery, DHCP and cloud metadata are never
+    /// touched.
+    NetSlow, "Direction::outward" => Direction::Out, |_: &Self| None;
+    /// The mean delay of a packet, each way that `direction` names.
+    delay: Span,
+    /// How much delays scatter: half the width, or one sigma (see `distribution`).
+    #[serde(default, skip_serializing_if = "no_time")]
+    jitter: Span,
+    /// How much each delay depends on the one before.
+    #[serde(default, skip_serializing_if = "Share::is_none")]
+    correlation: Share,
+    /// How delays scatter.
+    #[serde(default, skip_serializing_if = "Distribution::is_uniform")]
+    distribution: Distribution,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
+}
+
+impl Kind for NetSlow {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done: "delayed" },
+            late: Some(Late { delay: self.delay, jitter: self.jitter }),
+            trial: self.trial(),
+            page: Some("net-slow"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        chosen(&self.traffic()).or_else(|| late(self))
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}
+
+impl NetSlow {
+    /// Half of the delay, at the median, is less than chance can take away while the jitter is not above the delay.
+    fn trial(&self) -> Trial<'_> {
+        let ways = self.traffic().ways();
+        let delay = self.delay.as_micros().saturating_mul(ways);
+        let most = delay.saturating_add(self.jitter.as_micros().saturating_mul(4 * ways));
+        let expect = if self.jitter <= self.delay { Expect::AtLeast(delay / 2) } else { Expect::Anything };
+        Trial::Path { traffic: self.traffic(), expect, count: 5, adds: Span::micros(most) }
+    }
+}
+
+fn late(slow: &NetSlow) -> Option<Invalid> {
+    match (slow.delay.is_zero(), slow.jitter.is_zero()) {
+        (true, true) => wrong("no-delay", "a delay of no time slows nothing", "for example \"300ms\""),
+        (true, false) => wrong(
+            "no-delay",
+            "a jitter without a delay",
+            "jitter scatters around `delay`: give both, such as delay = \"500ms\", jitter = \"100ms\"",
+        ),
+        (false, true) if slow.distribution != Distribution::Uniform => {
+            wrong("no-jitter", "a distribution without a jitter", "give `jitter`, which it scatters by")
+        }
+        (false, true) if !slow.correlation.is_none() => wrong(
+            "no-jitter",
+            "a correlation without a jitter",
+            "delays that do not scatter have none: give `jitter`, or leave it out",
+        ),
+        _ => None,
+    }
+}

@@ -1,0 +1,109 @@
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::*;
+
+/// One of each kind, in the order of the list.
+const ONE_OF_EACH: [&str; Fault::KINDS.len()] = [
+    r#"{"service-stop":{"service":"checkout"}}"#,
+    r#"{"service-kill":{"service":"checkout"}}"#,
+    r#"{"service-restart":{"service":"checkout"}}"#,
+    r#"{"process-kill":{"match":{"name":"java"}}}"#,
+    r#"{"process-pause":{"match":{"name":"java"}}}"#,
+    r#"{"net-block":{"to":"10.0.0.1","except":"10.0.0.2"}}"#,
+    r#"{"net-partition":{"shape":"halves"}}"#,
+    r#"{"net-slow":{"to":"10.0.0.1","except":"10.0.0.2","delay":"1s"}}"#,
+    r#"{"net-lose":{"to":"10.0.0.1","except":"10.0.0.2","share":"5%"}}"#,
+    r#"{"net-duplicate":{"to":"10.0.0.1","except":"10.0.0.2","share":"5%"}}"#,
+    r#"{"net-corrupt":{"to":"10.0.0.1","except":"10.0.0.2","share":"5%"}}"#,
+    r#"{"net-reorder":{"to":"10.0.0.1","except":"10.0.0.2","share":"5%","delay":"1s"}}"#,
+    r#"{"net-throttle":{"to":"10.0.0.1","except":"10.0.0.2","rate":"1mbit"}}"#,
+    r#"{"net-reset":{"to":"10.0.0.1"}}"#,
+    r#"{"net-dns":{"to":"10.0.0.1","zones":".","how":"drop"}}"#,
+    r#"{"net-down":{"to":"10.0.0.1"}}"#,
+    r#"{"host-isolate":{"except":"10.0.0.2"}}"#,
+    r#"{"host-reboot":{"back_within":"60s"}}"#,
+    r#"{"host-poweroff":{}}"#,
+    r#"{"region-kill":{"how":"isolate"}}"#,
+];
+
+fn one_of_each() -> Vec<Fault> {
+    let all: Vec<Fault> = ONE_OF_EACH.iter().map(|json| serde_json::from_str(json).expect(json)).collect();
+    assert_eq!(all.iter().map(Fault::kind).collect::<Vec<_>>(), Fault::KINDS);
+    all
+}
+
+#[test]
+fn kinds_are_named_as_in_files() {
+    for fault in one_of_each() {
+        let json = serde_json::to_value(&fault).expect("prints");
+        assert_eq!(json.as_object().expect("a table").keys().collect::<Vec<_>>(), [fault.kind()]);
+        assert_eq!(fault.invalid(), None, "{json}");
+    }
+}
+
+#[test]
+fn the_list_names_every_list_of_peers() {
+    for (json, mut fault) in ONE_OF_EACH.iter().zip(one_of_each()) {
+        // The samples give each list one address.
+        let wanted = json.matches("\"10.0.0.").count();
+        assert_eq!(fault.selectors().len(), wanted, "{json}");
+        assert!(fault.selectors().iter().all(|peers| !peers.is_empty()), "{json}");
+        assert_eq!(fault.selectors_mut().len(), wanted, "{json}");
+        let value = serde_json::to_value(schemars::schema_for!(Fault)).expect("prints");
+        let name = value["oneOf"]
+            .as_array()
+            .expect("kinds")
+            .iter()
+            .find_map(|one| one["properties"][fault.kind()]["$ref"].as_str())
+            .and_then(|reference| reference.strip_prefix("#/$defs/"))
+            .expect("parameters");
+        let keys = value["$defs"][name]["properties"].as_object().cloned().unwrap_or_default();
+        let peers = keys.keys().filter(|key| ["to", "except"].contains(&key.as_str())).count();
+        assert_eq!(peers, wanted, "{name} has lists of peers that its sample or its entry in the list lacks");
+    }
+}
+
+#[test]
+fn kinds_on_paths_have_a_page_and_pages_have_a_kind() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/faults");
+    let mut pages = BTreeSet::new();
+    for fault in one_of_each() {
+        let page = fault.about().page;
+        assert_eq!(page.is_some(), Fault::on_paths().any(|kind| kind == fault.kind()), "{}", fault.kind());
+        pages.extend(page.map(|page| format!("{page}.md")));
+    }
+    let index = fs::read_to_string(folder.join("README.md")).expect("the index of pages");
+    let names = fs::read_dir(folder).expect("pages").map(|entry| entry.expect("a page").file_name());
+    let there: BTreeSet<String> = names.filter_map(|name| name.into_string().ok()).collect();
+    for page in &pages {
+        assert!(there.contains(page), "docs/faults/{page} is missing");
+        assert!(index.contains(&format!("({page})")), "docs/faults/README.md has no link to {page}");
+    }
+    let others: Vec<_> = there.difference(&pages).filter(|name| *name != "README.md").collect();
+    assert!(others.is_empty(), "pages that no kind names: {others:?}");
+}
+
+#[test]
+fn what_becomes_of_the_host_is_told_by_kind() {
+    let of = |json: &str| serde_json::from_str::<Fault>(json).expect(json);
+    let reboot = of(r#"{"host-reboot":{"back_within":"60s"}}"#);
+    assert!(reboot.takes_host_down() && !reboot.powers_off() && !reboot.reversible());
+    assert_eq!(reboot.own_hold(), Some(Span::secs(60)));
+    let region = of(r#"{"region-kill":{"how":"poweroff"}}"#);
+    assert!(region.takes_host_down() && region.powers_off() && !region.reversible());
+    assert_eq!((region.own_hold(), region.on_host().kind()), (None, "host-poweroff"));
+    let region = of(r#"{"region-kill":{"how":"isolate"}}"#);
+    assert!(region.reversible() && !region.takes_host_down());
+    assert_eq!(region.on_host().kind(), "host-isolate");
+    let stop = of(ONE_OF_EACH[0]);
+    assert!(stop.reversible() && !stop.takes_host_down());
+    let ramp = |fault: &Fault| [1, 60, 600].map(|hold| fault.ramp(Span::secs(hold)));
+    assert_eq!(ramp(&stop), [5, 60, 120].map(Span::secs));
+    assert_eq!(ramp(&reboot), [5, 30, 30].map(Span::secs));
+}
+
+#[test]
+fn unknown_keys_are_refused() {
+    let error = serde_json::from_str::<Fault>(r#"{"net-block":{"too":["db"]}}"#).expect_err("typo");
+    assert!(error.to_string().contains("too"), "{error}");
+}

@@ -1,0 +1,70 @@
+//! `net-throttle`: only so much passes in a second.
+
+use super::{
+    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    invalid::{chosen, wrong},
+    traffic::on_traffic,
+};
+use crate::{BitRate, ByteSize, Touches};
+
+/// The least burst that lets a full frame of an Ethernet through, with its header and a VLAN's tag.
+const BURST_LEAST: ByteSize = ByteSize(1_600);
+
+on_traffic! {
+    /// `net-throttle`: let only so much through a second; the rest waits. The control path, SSH, loopback, neighbour
+    /// discovery, DHCP and cloud metadata are never touched.
+    NetThrottle, "Direction::outward" => Direction::Out, |_: &Self| None;
+    /// How much, all chosen traffic together.
+    rate: BitRate,
+    /// So much may go at once after a pause; 32kB unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    burst: Option<ByteSize>,
+    /// Who treats the packets.
+    #[serde(default, skip_serializing_if = "Engine::is_auto")]
+    engine: Engine,
+}
+
+impl NetThrottle {
+    /// The burst unless one is given.
+    pub const BURST: ByteSize = ByteSize(32_000);
+}
+
+impl Kind for NetThrottle {
+    fn about(&self) -> About<'_> {
+        About {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: About::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done: "throttled" },
+            late: None,
+            trial: Trial::of(self.traffic(), Expect::Anything, 10),
+            page: Some("net-throttle"),
+        }
+    }
+
+    fn invalid(&self) -> Option<Invalid> {
+        if let Some(invalid) = chosen(&self.traffic()) {
+            return Some(invalid);
+        }
+        if self.rate.0 == 0 {
+            return wrong(
+                "no-rate",
+                "a rate of nothing lets nothing through",
+                "for example \"10mbit\"; to let nothing through take net-block",
+            );
+        }
+        if self.burst.is_some_and(|burst| burst < BURST_LEAST) {
+            return wrong(
+                "bad-burst",
+                "no full frame fits into the burst",
+                "\"1600B\" or more; leave it out for 32kB",
+            );
+        }
+        None
+    }
+
+    fn touches(&self) -> Touches {
+        Touches::traffic(&self.traffic())
+    }
+}
