@@ -10,7 +10,6 @@ use std::{
     process::Command,
 };
 
-use firedrill_agent::fault::{Inject, host_poweroff::HostPoweroff, host_reboot::HostReboot};
 use firedrill_wire::evidence::Seen;
 use services::{Injection, host};
 
@@ -38,16 +37,12 @@ fn inside() {
     assert_ne!(namespace(), outside, "not in a namespace of its own");
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
-    let (kind, json): (&dyn Inject, _) = if std::env::var(KIND).as_deref() == Ok("reboot") {
-        (&HostReboot, REBOOT)
-    } else {
-        (&HostPoweroff, POWEROFF)
-    };
-    let injection = Injection::prepare(&host, kind, json).expect("prepared");
+    let json = if std::env::var(KIND).as_deref() == Ok("reboot") { REBOOT } else { POWEROFF };
+    let injection = Injection::prepare(&host, json).expect("prepared");
     assert!(injection.live.prepared.undo.is_empty());
     assert!(injection.live.prepared.notes.iter().any(|note| note.contains("PID namespace")));
     assert_eq!(injection.seen().in_force, Seen::No, "it is still here");
-    let error = kind.inject(&host, &injection.live).expect_err("does not return where it works");
+    let error = injection.try_inject().expect_err("does not return where it works");
     panic!("{error}");
 }
 
@@ -116,7 +111,7 @@ fn who_may_not_reboot_is_refused() {
     }
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
-    let refused = Injection::prepare(&host, &HostReboot, REBOOT).err().expect("refused");
+    let refused = Injection::prepare(&host, REBOOT).err().expect("refused");
     assert_eq!(refused.code, "may-not-reboot");
     assert!(refused.title.contains("CAP_SYS_BOOT"), "{}", refused.title);
 }

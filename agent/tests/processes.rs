@@ -10,7 +10,6 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::{process_kill::ProcessKill, process_pause::ProcessPause},
     host::process::{Name, Stat, alive, command_line},
     snapshot,
 };
@@ -74,8 +73,7 @@ fn paused_and_continued() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let victim = Victim::new("pause");
-    let mut pause =
-        Injection::prepare(&host, &ProcessPause, &victim.json("process-pause")).expect("prepared");
+    let mut pause = Injection::prepare(&host, &victim.json("process-pause")).expect("prepared");
     assert!(!victim.is_stopped(), "prepare only reads");
     let prepared = pause.live.prepared.undo.clone();
     let first = pause.inject();
@@ -103,7 +101,7 @@ fn what_was_stopped_before_stays_stopped() {
     let (before, ours) = (Victim::new("twin"), Victim::new("twin"));
     before.signal(Signal::SIGSTOP);
     until("the stop", || before.is_stopped());
-    let mut pause = Injection::prepare(&host, &ProcessPause, &ours.json("process-pause")).expect("prepared");
+    let mut pause = Injection::prepare(&host, &ours.json("process-pause")).expect("prepared");
     assert_eq!(pause.live.prepared.undo.len(), 1);
     assert!(pause.live.prepared.notes.iter().any(|note| note.contains(&before.pid().to_string())));
     pause.inject();
@@ -112,8 +110,7 @@ fn what_was_stopped_before_stays_stopped() {
     assert!(before.is_stopped() && !ours.is_stopped());
     ours.signal(Signal::SIGSTOP);
     until("the stop", || ours.is_stopped());
-    let refused =
-        Injection::prepare(&host, &ProcessPause, &ours.json("process-pause")).err().expect("refused");
+    let refused = Injection::prepare(&host, &ours.json("process-pause")).err().expect("refused");
     assert_eq!(refused.code, "already-stopped");
 }
 
@@ -122,7 +119,7 @@ fn stopped_by_somebody_between_prepare_and_inject() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let (theirs, ours) = (Victim::new("pair"), Victim::new("pair"));
-    let mut pause = Injection::prepare(&host, &ProcessPause, &ours.json("process-pause")).expect("prepared");
+    let mut pause = Injection::prepare(&host, &ours.json("process-pause")).expect("prepared");
     theirs.signal(Signal::SIGSTOP);
     until("the stop", || theirs.is_stopped());
     pause.inject();
@@ -135,10 +132,10 @@ fn a_pause_that_fails_is_put_back() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let mut gone = Victim::new("gone");
-    let pause = Injection::prepare(&host, &ProcessPause, &gone.json("process-pause")).expect("prepared");
+    let pause = Injection::prepare(&host, &gone.json("process-pause")).expect("prepared");
     gone.child.kill().expect("kill");
     gone.child.wait().expect("wait");
-    pause.kind.inject(&host, &pause.live).expect_err("nothing is left to stop");
+    pause.try_inject().expect_err("nothing is left to stop");
     assert_ne!(pause.seen().in_force, Seen::Yes);
     assert_eq!(pause.undo()[0].foreign, Vec::<String>::new(), "absent is success");
     pause.undo();
@@ -149,8 +146,7 @@ fn lifted_early_or_dead_is_no_evidence() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let mut victim = Victim::new("early");
-    let mut pause =
-        Injection::prepare(&host, &ProcessPause, &victim.json("process-pause")).expect("prepared");
+    let mut pause = Injection::prepare(&host, &victim.json("process-pause")).expect("prepared");
     pause.inject();
     victim.signal(Signal::SIGCONT);
     until("the continue", || !victim.is_stopped());
@@ -182,11 +178,8 @@ fn killed_once() {
     let host = host(dir.path());
     let (one, two) = (Victim::new("kill"), Victim::new("kill"));
     let narrow = format!(r#"{{"process-kill":{{"match":{{"command":"{}","at_most":1}}}}}}"#, one.word);
-    assert_eq!(
-        Injection::prepare(&host, &ProcessKill, &narrow).err().expect("refused").code,
-        "too-many-processes"
-    );
-    let mut killing = Injection::prepare(&host, &ProcessKill, &one.json("process-kill")).expect("prepared");
+    assert_eq!(Injection::prepare(&host, &narrow).err().expect("refused").code, "too-many-processes");
+    let mut killing = Injection::prepare(&host, &one.json("process-kill")).expect("prepared");
     assert!(killing.live.prepared.undo.is_empty());
     assert_eq!(killing.seen().in_force, Seen::No);
     let first = killing.inject();
@@ -204,7 +197,7 @@ fn a_signal_that_does_not_end_it_is_no_evidence() {
     victim.signal(Signal::SIGSTOP);
     until("the stop", || victim.is_stopped());
     let json = format!(r#"{{"process-kill":{{"match":{{"command":"{}"}},"signal":"TERM"}}}}"#, victim.word);
-    let mut killing = Injection::prepare(&host, &ProcessKill, &json).expect("prepared");
+    let mut killing = Injection::prepare(&host, &json).expect("prepared");
     killing.inject();
     assert_eq!(killing.seen().in_force, Seen::No, "{:?}", killing.seen());
 }

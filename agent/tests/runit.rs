@@ -8,9 +8,7 @@ mod services;
 use std::collections::BTreeMap;
 
 use firedrill_agent::{
-    fault::{
-        self, Inject, service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop,
-    },
+    fault,
     host::process::{Stat, alive},
     service::Unit,
     snapshot,
@@ -52,7 +50,7 @@ fn stopped_and_started_again() {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
         let before = service.main().expect("up");
-        let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let mut stop = Injection::prepare(&host, STOP).expect("prepared");
         assert_eq!(stop.live.prepared.claims[0].what, "unit:runit/checkout");
         assert_eq!(service.main(), Some(before), "prepare only reads");
         assert_eq!(stop.seen().in_force, Seen::No);
@@ -74,8 +72,8 @@ fn an_agent_that_died_before_it_learnt_the_mark_starts_it_all_the_same() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
-        let stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
-        stop.kind.inject(&host, &stop.live).expect("injects");
+        let stop = Injection::prepare(&host, STOP).expect("prepared");
+        stop.try_inject().expect("injects");
         // The outcome was never journaled: only the undo from prepare is left.
         stop.undo();
         assert!(service.main().is_some());
@@ -87,7 +85,7 @@ fn a_stop_that_was_sent_and_not_read_yet_is_put_back() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
-        let stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let stop = Injection::prepare(&host, STOP).expect("prepared");
         service.is_deaf(true);
         // Sent by an agent that died before it saw the service end.
         service.send(b"d");
@@ -108,9 +106,9 @@ fn a_stop_that_fails_is_put_back() {
         // It is not down within the hold.
         let service = stubborn(which, dir, "checkout");
         let host = host(dir);
-        let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let mut stop = Injection::prepare(&host, STOP).expect("prepared");
         stop.live.ask.hold = firedrill_wire::Span::secs(1);
-        let error = stop.kind.inject(&host, &stop.live).expect_err("does not stop").to_string();
+        let error = stop.try_inject().expect_err("does not stop").to_string();
         assert!(error.contains("stopping"), "{error}");
         assert_eq!(stop.seen().in_force, Seen::No);
         // It is wanted up again; but the run that was told to end may still do so, and does not count as back.
@@ -130,13 +128,13 @@ fn a_stop_that_is_called_off_is_not_waited_for() {
     each(|which, dir| {
         let service = stubborn(which, dir, "checkout");
         let host = host(dir);
-        let stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let stop = Injection::prepare(&host, STOP).expect("prepared");
         let manager = ServiceManager::Runit;
         let unit = Unit { manager, id: service.dir.to_str().expect("text").to_owned() };
         let runit = firedrill_agent::service::manager(&host, manager).expect("runit");
         let main = service.main();
         std::thread::scope(|scope| {
-            let injecting = scope.spawn(|| stop.kind.inject(&host, &stop.live));
+            let injecting = scope.spawn(|| stop.try_inject());
             until("the stop to be under way", || !runit.state(&unit).expect("state").wanted_up);
             fault::call_off(&stop.live.ask.id);
             let error = injecting.join().expect("no panic").expect_err("it is not down").to_string();
@@ -159,7 +157,7 @@ fn what_is_slow_to_stop_is_back_when_another_one_runs() {
             }
             let host = host(dir);
             let json = STOP.replace("checkout", name);
-            let stop = Injection::prepare(&host, &ServiceStop, &json).expect("prepared");
+            let stop = Injection::prepare(&host, &json).expect("prepared");
             let main = service.main();
             let manager = ServiceManager::Runit;
             let unit = Unit { manager, id: service.dir.to_str().expect("text").to_owned() };
@@ -188,7 +186,7 @@ fn what_an_administrator_stopped_stays_stopped() {
         for commands in [b"d".as_slice(), b"ud"] {
             let service = Supervised::start(which, dir, "checkout", RUN);
             let host = host(dir);
-            let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+            let mut stop = Injection::prepare(&host, STOP).expect("prepared");
             stop.inject();
             for command in commands {
                 service.send(&[*command]);
@@ -223,7 +221,7 @@ fn stopped_by_somebody_between_prepare_and_inject() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
-        let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let mut stop = Injection::prepare(&host, STOP).expect("prepared");
         service.send(b"d");
         until("the administrator's stop", || service.is_down());
         let injected = stop.inject();
@@ -239,7 +237,7 @@ fn runsv_gone_for_a_moment_is_passing_and_a_service_gone_for_good_is_not_ours() 
     each(|which, dir| {
         let mut service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
-        let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let mut stop = Injection::prepare(&host, STOP).expect("prepared");
         stop.inject();
         service.kill_supervisor();
         let error = stop.try_undo().expect_err("nobody reads");
@@ -249,7 +247,7 @@ fn runsv_gone_for_a_moment_is_passing_and_a_service_gone_for_good_is_not_ours() 
         until("its start", || service.main().is_some());
         stop.undo();
 
-        stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        stop = Injection::prepare(&host, STOP).expect("prepared");
         stop.inject();
         service.kill_supervisor();
         std::fs::remove_dir_all(&service.dir).expect("removed");
@@ -262,8 +260,7 @@ fn what_is_down_or_unknown_is_refused() {
     each(|which, dir| {
         let mut service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
-        let code =
-            |json: &str| Injection::prepare(&host, &ServiceStop, json).err().map(|problem| problem.code);
+        let code = |json: &str| Injection::prepare(&host, json).err().map(|problem| problem.code);
         service.send(b"d");
         until("the stop", || service.is_down());
         assert_eq!(code(STOP).as_deref(), Some("service-down"));
@@ -277,7 +274,7 @@ fn what_is_down_or_unknown_is_refused() {
             code(r#"{"service-stop":{"service":"..","manager":"runit"}}"#).as_deref(),
             Some("service-manager")
         );
-        let near = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"chekout"}}"#);
+        let near = Injection::prepare(&host, r#"{"service-stop":{"service":"chekout"}}"#);
         assert!(near.err().expect("refused").hint.contains("`checkout`"));
         service.kill_supervisor();
         assert_eq!(code(STOP).as_deref(), Some("service-manager"), "no runsv");
@@ -294,12 +291,8 @@ fn the_service_that_the_agent_runs_in_is_refused() {
     let mut status = std::fs::read(&path).expect("status");
     status[12..16].copy_from_slice(&std::process::id().to_le_bytes());
     std::fs::write(&path, status).expect("status");
-    for (kind, json) in [
-        (&ServiceStop as &dyn Inject, STOP),
-        (&ServiceKill as &dyn Inject, KILL),
-        (&ServiceRestart as &dyn Inject, RESTART),
-    ] {
-        assert_eq!(Injection::prepare(&host, kind, json).err().expect("refused").code, "own-service");
+    for json in [STOP, KILL, RESTART] {
+        assert_eq!(Injection::prepare(&host, json).err().expect("refused").code, "own-service");
     }
 }
 
@@ -308,7 +301,7 @@ fn a_finish_script_is_waited_for() {
     each(|which, dir| {
         let service = Supervised::start_with(which, dir, "checkout", RUN, Some("sleep 0.3"));
         let host = host(dir);
-        let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+        let mut stop = Injection::prepare(&host, STOP).expect("prepared");
         stop.inject();
         assert!(service.is_down());
         stop.undo();
@@ -322,7 +315,7 @@ fn killed_with_all_its_children() {
         let service = Supervised::start(which, dir, "checkout", "sleep 600 & sleep 600 & wait");
         let host = host(dir);
         let main = name_of(service.main().expect("up"));
-        let mut kill = Injection::prepare(&host, &ServiceKill, KILL).expect("prepared");
+        let mut kill = Injection::prepare(&host, KILL).expect("prepared");
         assert!(kill.live.prepared.undo.is_empty());
         assert!(kill.live.prepared.notes[0].contains("again"), "{:?}", kill.live.prepared.notes);
         assert_eq!(kill.seen().in_force, Seen::No);
@@ -344,13 +337,13 @@ fn a_service_that_died_before_is_not_killed() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
-        let kill = Injection::prepare(&host, &ServiceKill, KILL).expect("prepared");
+        let kill = Injection::prepare(&host, KILL).expect("prepared");
         let main = service.main().expect("up");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), nix::sys::signal::Signal::SIGKILL)
             .expect("kill");
         until("its return", || service.main().is_some_and(|pid| pid != main));
         let back = service.main();
-        kill.kind.inject(&host, &kill.live).expect_err("it is another process");
+        kill.try_inject().expect_err("it is another process");
         assert_eq!(service.main(), back);
     });
 }
@@ -361,7 +354,7 @@ fn restarted_once() {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
         let main = service.main().expect("up");
-        let mut restart = Injection::prepare(&host, &ServiceRestart, RESTART).expect("prepared");
+        let mut restart = Injection::prepare(&host, RESTART).expect("prepared");
         assert_eq!(restart.seen().in_force, Seen::No);
         restart.inject();
         until("its return", || service.main().is_some_and(|pid| pid != main));
@@ -371,10 +364,10 @@ fn restarted_once() {
         assert_eq!(restart.seen().in_force, Seen::Yes, "{:?}", restart.seen());
 
         // Somebody has stopped it since it was prepared: a restart must not start it.
-        let again = Injection::prepare(&host, &ServiceRestart, RESTART).expect("prepared");
+        let again = Injection::prepare(&host, RESTART).expect("prepared");
         service.send(b"d");
         until("the stop", || service.is_down());
-        again.kind.inject(&host, &again.live).expect_err("it is down");
+        again.try_inject().expect_err("it is down");
         assert!(service.is_down());
     });
 }

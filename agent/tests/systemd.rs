@@ -8,7 +8,6 @@ mod services;
 use std::{collections::BTreeMap, fs, process::Command};
 
 use firedrill_agent::{
-    fault::{service_kill::ServiceKill, service_restart::ServiceRestart, service_stop::ServiceStop},
     host::Host,
     service::{Phase, State, Unit, manager},
     snapshot,
@@ -95,7 +94,7 @@ fn everything_in_turn() {
     ]);
     let before = observe();
     eprintln!("{before:#?}");
-    let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+    let mut stop = Injection::prepare(&host, STOP).expect("prepared");
     eprintln!("{:#?}", stop.live.prepared);
     assert_eq!(stop.live.prepared.undo.len(), 2);
     let first = stop.inject();
@@ -111,13 +110,13 @@ fn everything_in_turn() {
     assert_eq!(observe(), before);
 
     step("the agent died before it learnt the mark");
-    let crashed = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
-    crashed.kind.inject(&host, &crashed.live).expect("injects");
+    let crashed = Injection::prepare(&host, STOP).expect("prepared");
+    crashed.try_inject().expect("injects");
     crashed.undo();
     assert_eq!(observe(), before);
 
     step("an administrator starts and stops it meanwhile");
-    let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+    let mut stop = Injection::prepare(&host, STOP).expect("prepared");
     stop.inject();
     systemctl(&["start", "fd-shop"]);
     assert_eq!(stop.seen().in_force, Seen::No);
@@ -134,8 +133,8 @@ fn everything_in_turn() {
     systemctl(&["start", "fd-shop", "fd-cart"]);
 
     step("an administrator masks it meanwhile");
-    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-mortal"}}"#)
-        .expect("prepared");
+    let mut stop =
+        Injection::prepare(&host, r#"{"service-stop":{"service":"fd-mortal"}}"#).expect("prepared");
     stop.inject();
     systemctl(&["mask", "fd-mortal"]);
     let undone = stop.undo();
@@ -145,8 +144,8 @@ fn everything_in_turn() {
     systemctl(&["start", "fd-mortal"]);
 
     step("an administrator stops again what is down already: what changes?");
-    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-mortal"}}"#)
-        .expect("prepared");
+    let mut stop =
+        Injection::prepare(&host, r#"{"service-stop":{"service":"fd-mortal"}}"#).expect("prepared");
     stop.inject();
     let show = || {
         let out = Command::new("systemctl").args(["show", "fd-mortal"]).output().expect("systemctl").stdout;
@@ -160,18 +159,17 @@ fn everything_in_turn() {
     assert_eq!(phase(&host, "fd-mortal.service"), Phase::Up);
 
     step("a slow start is waited for");
-    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-slow"}}"#)
-        .expect("prepared");
+    let mut stop = Injection::prepare(&host, r#"{"service-stop":{"service":"fd-slow"}}"#).expect("prepared");
     stop.inject();
     stop.undo();
     assert_eq!(phase(&host, "fd-slow.service"), Phase::Up);
 
     step("what is slow to stop is back when another one runs");
-    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-stubborn"}}"#)
-        .expect("prepared");
+    let mut stop =
+        Injection::prepare(&host, r#"{"service-stop":{"service":"fd-stubborn"}}"#).expect("prepared");
     stop.live.ask.hold = firedrill_wire::Span::secs(1);
     let old = state(&host, "fd-stubborn.service");
-    let error = stop.kind.inject(&host, &stop.live).expect_err("it does not stop").to_string();
+    let error = stop.try_inject().expect_err("it does not stop").to_string();
     eprintln!("{error}");
     let now = state(&host, "fd-stubborn.service");
     assert_eq!((now.phase, now.run), (Phase::Stopping, old.run.clone()));
@@ -186,7 +184,7 @@ fn everything_in_turn() {
     step("refusals");
     let code = |name: &str| {
         let json = format!(r#"{{"service-stop":{{"service":"{name}"}}}}"#);
-        Injection::prepare(&host, &ServiceStop, &json).err().map(|problem| {
+        Injection::prepare(&host, &json).err().map(|problem| {
             eprintln!("{name}: {problem:?}");
             problem.code
         })
@@ -196,8 +194,7 @@ fn everything_in_turn() {
     assert_eq!(code("fd-shopp").as_deref(), Some("no-service"));
     assert_eq!(code("dbus").as_deref(), Some("not-stoppable"));
     assert!(code("vm-job").is_some(), "what this test itself runs in");
-    let sock = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-sock"}}"#)
-        .expect("prepared");
+    let sock = Injection::prepare(&host, r#"{"service-stop":{"service":"fd-sock"}}"#).expect("prepared");
     assert!(
         sock.live.prepared.notes.iter().any(|note| note.contains("fd-sock.socket")),
         "{:?}",
@@ -206,7 +203,7 @@ fn everything_in_turn() {
 
     step("killed, and systemd brings it back");
     let kill_json = r#"{"service-kill":{"service":"fd-phoenix"}}"#;
-    let mut kill = Injection::prepare(&host, &ServiceKill, kill_json).expect("prepared");
+    let mut kill = Injection::prepare(&host, kill_json).expect("prepared");
     eprintln!("{:?} {:?}", kill.live.prepared.effects, kill.live.prepared.notes);
     let killed = kill.inject();
     eprintln!("{killed:?}");
@@ -217,8 +214,7 @@ fn everything_in_turn() {
 
     step("restarted");
     let mut restart =
-        Injection::prepare(&host, &ServiceRestart, r#"{"service-restart":{"service":"fd-shop"}}"#)
-            .expect("prepared");
+        Injection::prepare(&host, r#"{"service-restart":{"service":"fd-shop"}}"#).expect("prepared");
     assert_eq!(restart.seen().in_force, Seen::No);
     eprintln!("{:?}", restart.inject());
     until("its return", || phase(&host, "fd-shop.service") == Phase::Up);
@@ -227,12 +223,12 @@ fn everything_in_turn() {
     until("the return of what requires it", || phase(&host, "fd-cart.service") == Phase::Up);
 
     step("the bus is down during undo");
-    let mut stop = Injection::prepare(&host, &ServiceStop, STOP).expect("prepared");
+    let mut stop = Injection::prepare(&host, STOP).expect("prepared");
     stop.inject();
     systemctl(&["stop", "dbus.socket", "dbus.service"]);
     let result = stop.try_undo();
     eprintln!("without the bus: {result:?}");
-    let refused = Injection::prepare(&host, &ServiceStop, STOP).err().map(|problem| problem.code);
+    let refused = Injection::prepare(&host, STOP).err().map(|problem| problem.code);
     assert_eq!(refused.as_deref(), Some("service-manager"));
     assert_eq!(stop.seen().in_force, Seen::Unknown, "who cannot look does not know");
     eprintln!("{:?}", firedrill_agent::service::findings(&host));
@@ -246,8 +242,8 @@ fn everything_in_turn() {
     runtime.block_on(async { assert_eq!(phase(&host, "fd-shop.service"), Phase::Up) });
 
     step("an own start that fails is not taken for an administrator's");
-    let mut stop = Injection::prepare(&host, &ServiceStop, r#"{"service-stop":{"service":"fd-mortal"}}"#)
-        .expect("prepared");
+    let mut stop =
+        Injection::prepare(&host, r#"{"service-stop":{"service":"fd-mortal"}}"#).expect("prepared");
     stop.inject();
     install("fd-mortal.service", "[Service]\nType=exec\nExecStart=/nonexistent\n");
     systemctl(&["daemon-reload"]);

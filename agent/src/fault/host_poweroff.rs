@@ -1,18 +1,13 @@
 //! `host-poweroff`: power the host off at once. Cannot be undone: somebody has to switch it on again.
 
-use firedrill_wire::{Fault, api::Problem, evidence::Evidence};
+use firedrill_wire::{api::Problem, evidence::Evidence, fault::HostPoweroff};
 use nix::sys::reboot::RebootMode;
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, power, service_stop::other_kind};
+use super::{Ask, Inject, InjectError, Injected, Live, Prepared, power};
 use crate::host::Host;
 
-/// The kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HostPoweroff;
-
 impl Inject for HostPoweroff {
-    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let Fault::HostPoweroff(_) = &ask.fault else { return Err(other_kind(ask)) };
+    fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
         let effect = format!("power {} off at once", host.name);
         power::prepare(host, effect, vec!["it stays off until somebody switches it on".into()])
     }

@@ -1,22 +1,15 @@
 //! `host-reboot`: reboot the host at once, without stopping its services first. Cannot be undone.
 
-use firedrill_wire::{Fault, api::Problem, evidence::Evidence};
+use firedrill_wire::{api::Problem, evidence::Evidence, fault::HostReboot};
 use nix::sys::reboot::RebootMode;
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, power, service_stop::other_kind};
+use super::{Ask, Inject, InjectError, Injected, Live, Prepared, power};
 use crate::host::Host;
 
-/// The kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HostReboot;
-
 impl Inject for HostReboot {
-    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let Fault::HostReboot(reboot) = &ask.fault else { return Err(other_kind(ask)) };
-        let effect = format!(
-            "reboot {} at once; its agent must answer again within {}",
-            host.name, reboot.back_within
-        );
+    fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
+        let effect =
+            format!("reboot {} at once; its agent must answer again within {}", host.name, self.back_within);
         power::prepare(host, effect, Vec::new())
     }
 

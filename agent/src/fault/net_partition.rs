@@ -4,16 +4,13 @@
 use firedrill_wire::{
     api::Problem,
     evidence::{Evidence, Seen},
+    fault::NetPartition,
 };
 
 use super::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
 use crate::host::Host;
 
 const WHOM: &str = "a partition names hosts of the fleet, which an agent does not know";
-
-/// The kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct NetPartition;
 
 impl Inject for NetPartition {
     fn prepare(&self, _host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {

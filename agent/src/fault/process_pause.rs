@@ -6,16 +6,13 @@ use std::{
 };
 
 use firedrill_wire::{
-    Fault,
     api::Problem,
     evidence::{Evidence, Seen},
+    fault::ProcessPause,
 };
 use rustix::process::Signal;
 
-use super::{
-    Ask, Inject, InjectError, Injected, Live, Prepared, made, made::Made, matching, refuse,
-    service_stop::other_kind, signal,
-};
+use super::{Ask, Inject, InjectError, Injected, Live, Prepared, made, made::Made, matching, refuse, signal};
 use crate::{
     host::{
         Host,
@@ -27,15 +24,10 @@ use crate::{
 /// A stop takes effect when each thread next leaves the kernel; one that waits for a disk may take its time.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ProcessPause;
-
 impl Inject for ProcessPause {
-    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let Fault::ProcessPause(pause) = &ask.fault else { return Err(other_kind(ask)) };
+    fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
         let (stopped, found): (Vec<Stat>, Vec<Stat>) =
-            matching::find(host, &pause.which)?.into_iter().partition(Stat::is_stopped);
+            matching::find(host, &self.which)?.into_iter().partition(Stat::is_stopped);
         if found.is_empty() {
             return Err(refuse(
                 "already-stopped",

@@ -1,10 +1,10 @@
 //! `service-kill`: signal every process of a service. Its manager is expected to bring it back; Firedrill does not.
 
-use firedrill_wire::{Fault, api::Problem, evidence::Evidence};
+use firedrill_wire::{api::Problem, evidence::Evidence, fault::ServiceKill};
 
 use super::{
     Ask, Inject, InjectError, Injected, Live, Prepared, made, refuse,
-    service_stop::{not_our_own, other_kind, plainly_up, unreadable},
+    service_stop::{not_our_own, plainly_up, unreadable},
     signal,
 };
 use crate::{
@@ -15,27 +15,22 @@ use crate::{
     service::{self, State},
 };
 
-/// The kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ServiceKill;
-
 impl Inject for ServiceKill {
-    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let Fault::ServiceKill(kill) = &ask.fault else { return Err(other_kind(ask)) };
-        let (manager, unit) = service::pick(host, kill.manager, &kill.service)?;
+    fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
+        let (manager, unit) = service::pick(host, self.manager, &self.service)?;
         let state = plainly_up(&*manager, &unit)?;
         not_our_own(&*manager, &unit)?;
         let members = manager.processes(&unit).map_err(|error| unreadable(&unit, &error))?;
         if members.is_empty() {
             return Err(refuse("no-process", format!("{unit} has no process that could be killed"), ""));
         }
-        let back = manager.comeback(&unit, kill.signal).map_err(|error| unreadable(&unit, &error))?;
+        let back = manager.comeback(&unit, self.signal).map_err(|error| unreadable(&unit, &error))?;
         let main = main(&state, &members);
         Ok(Prepared {
             claims: vec![unit.claim()],
             effects: vec![format!(
                 "send {} to all processes of {unit}: {} now, main process {}",
-                kill.signal,
+                self.signal,
                 members.len(),
                 main.first().map_or_else(|| "none".to_owned(), |name| name.pid.to_string()),
             )],
@@ -49,9 +44,6 @@ impl Inject for ServiceKill {
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
         made::once(live, || {
-            let Fault::ServiceKill(kill) = &live.ask.fault else {
-                return Err(InjectError(other_kind(&live.ask).title));
-            };
             for name in signal::names(&live.prepared.basis) {
                 if alive(name)
                     .map_err(|error| InjectError(format!("cannot look at process {name}: {error}")))?
@@ -61,10 +53,10 @@ impl Inject for ServiceKill {
                     return Err(InjectError(format!("process {name} {what}")));
                 }
             }
-            let (manager, unit) = service::pick(host, kill.manager, &kill.service)
+            let (manager, unit) = service::pick(host, self.manager, &self.service)
                 .map_err(|problem| InjectError(problem.title))?;
             let members = manager.processes(&unit).map_err(|error| InjectError(error.to_string()))?;
-            signal::send(&members, kill.signal, live.ask.hold)
+            signal::send(&members, self.signal, live.ask.hold)
         })
     }
 
@@ -74,8 +66,7 @@ impl Inject for ServiceKill {
             None => signal::names(&live.prepared.basis),
         };
         let mut evidence = signal::look(&killed);
-        let Fault::ServiceKill(kill) = &live.ask.fault else { return evidence };
-        if let Ok((manager, unit)) = service::pick(host, kill.manager, &kill.service)
+        if let Ok((manager, unit)) = service::pick(host, self.manager, &self.service)
             && let Ok(state) = manager.state(&unit)
         {
             evidence.detail = format!("{}; {unit} is {}", evidence.detail, state.sentence());

@@ -1,9 +1,9 @@
 //! `service-restart`: restart a service through its manager, once.
 
 use firedrill_wire::{
-    Fault,
     api::Problem,
     evidence::{Evidence, Seen},
+    fault::ServiceRestart,
 };
 
 use super::{
@@ -11,19 +11,14 @@ use super::{
     made::Made,
     refuse,
     service_kill::main,
-    service_stop::{not_our_own, other_kind, plainly_up, unreadable},
+    service_stop::{not_our_own, plainly_up, unreadable},
     signal,
 };
 use crate::{host::Host, service};
 
-/// The kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ServiceRestart;
-
 impl Inject for ServiceRestart {
-    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let Fault::ServiceRestart(restart) = &ask.fault else { return Err(other_kind(ask)) };
-        let (manager, unit) = service::pick(host, restart.manager, &restart.service)?;
+    fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
+        let (manager, unit) = service::pick(host, self.manager, &self.service)?;
         let state = plainly_up(&*manager, &unit)?;
         not_our_own(&*manager, &unit)?;
         let about = manager.about(&unit).map_err(|error| unreadable(&unit, &error))?;
@@ -50,10 +45,7 @@ impl Inject for ServiceRestart {
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
         made::once(live, || {
-            let Fault::ServiceRestart(restart) = &live.ask.fault else {
-                return Err(InjectError(other_kind(&live.ask).title));
-            };
-            let (manager, unit) = service::pick(host, restart.manager, &restart.service)
+            let (manager, unit) = service::pick(host, self.manager, &self.service)
                 .map_err(|problem| InjectError(problem.title))?;
             // A service that somebody stopped since is not to be started by a restart.
             plainly_up(&*manager, &unit).map_err(|problem| InjectError(problem.title))?;
@@ -67,8 +59,7 @@ impl Inject for ServiceRestart {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let mut evidence = signal::look(&signal::names(&live.prepared.basis));
-        let Fault::ServiceRestart(restart) = &live.ask.fault else { return evidence };
-        let now = service::pick(host, restart.manager, &restart.service)
+        let now = service::pick(host, self.manager, &self.service)
             .map_err(|problem| problem.title)
             .and_then(|(manager, unit)| manager.state(&unit).map_err(|error| error.to_string()));
         match now {

@@ -3,9 +3,9 @@
 //! Never stops what is not plainly up, and takes what is down when its time comes for somebody else's will.
 
 use firedrill_wire::{
-    Fault,
     api::Problem,
     evidence::{Evidence, Seen},
+    fault::ServiceStop,
 };
 
 use super::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, made, made::Made, refuse};
@@ -15,14 +15,9 @@ use crate::{
     undo::{Undo, service::is_wanted_up},
 };
 
-/// The kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ServiceStop;
-
 impl Inject for ServiceStop {
-    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let Fault::ServiceStop(stop) = &ask.fault else { return Err(other_kind(ask)) };
-        let (manager, unit) = service::pick(host, stop.manager, &stop.service)?;
+    fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
+        let (manager, unit) = service::pick(host, self.manager, &self.service)?;
         let state = plainly_up(&*manager, &unit)?;
         let about = manager.about(&unit).map_err(|error| unreadable(&unit, &error))?;
         if let Some(why) = about.not_stoppable {
@@ -177,14 +172,5 @@ pub(super) fn unreadable(unit: &Unit, error: &service::ServiceError) -> Problem 
         "service-manager",
         format!("cannot tell how {unit} is: {error}"),
         "see `firedrill doctor` for this host",
-    )
-}
-
-/// The refusal of a fault of another kind, which only a mistake in the program can bring here.
-pub(super) fn other_kind(ask: &Ask) -> Problem {
-    refuse(
-        "wrong-kind",
-        format!("{} was sent to the code of another kind", ask.fault.kind()),
-        "report this as a bug",
     )
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::{Ask, Inject, Injected, Live, Prepared},
+    fault::{Ask, InjectError, Injected, Live, Prepared, of},
     host::{Host, Paths},
     undo::{self, Undo, UndoError, Undone},
 };
@@ -32,13 +32,13 @@ pub(crate) fn ask(fault: Fault, hold: Span) -> Ask {
 /// An injection from prepare to undo, as the supervisor carries it out.
 pub(crate) struct Injection<'a> {
     pub(crate) host: &'a Host,
-    pub(crate) kind: &'a dyn Inject,
     pub(crate) live: Live,
 }
 
 impl<'a> Injection<'a> {
-    pub(crate) fn prepare(host: &'a Host, kind: &'a dyn Inject, json: &str) -> Result<Self, Problem> {
+    pub(crate) fn prepare(host: &'a Host, json: &str) -> Result<Self, Problem> {
         let ask = ask(fault(json), Span::secs(20));
+        let kind = of(&ask.fault);
         let prepared = kind.prepare(host, &ask)?;
         assert_eq!(kind.prepare(host, &ask)?.basis, prepared.basis, "the basis must not change by itself");
         assert!(!prepared.effects.is_empty() && !prepared.claims.is_empty());
@@ -46,16 +46,20 @@ impl<'a> Injection<'a> {
         let read: Prepared = serde_json::from_str(&text).expect("reads back");
         assert_eq!(read, prepared, "what is journaled is what was prepared");
         let live = Live { ask, prepared, ends_boot_us: 0, lease: Span::secs(10) };
-        Ok(Self { host, kind, live })
+        Ok(Self { host, live })
     }
 
     /// Injects; keeps the more exact undo as the journal does.
     pub(crate) fn inject(&mut self) -> Injected {
-        let injected = self.kind.inject(self.host, &self.live).expect("injects");
+        let injected = self.try_inject().expect("injects");
         if let Some(undo) = &injected.undo {
             self.live.prepared.undo.clone_from(undo);
         }
         injected
+    }
+
+    pub(crate) fn try_inject(&self) -> Result<Injected, InjectError> {
+        of(&self.live.ask.fault).inject(self.host, &self.live)
     }
 
     pub(crate) fn undo(&self) -> Vec<Undone> {
@@ -67,7 +71,7 @@ impl<'a> Injection<'a> {
     }
 
     pub(crate) fn seen(&self) -> firedrill_wire::evidence::Evidence {
-        self.kind.evidence(self.host, &self.live)
+        of(&self.live.ask.fault).evidence(self.host, &self.live)
     }
 }
 
