@@ -1,6 +1,6 @@
 //! Every kind that can be put back × every moment × every death.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use firedrill_agent::snapshot::compare;
 use firedrill_wire::{
@@ -14,10 +14,10 @@ use super::{
     Case,
     drill::{Drill, SHORT, fault},
     host::{Host, Who, World, states, wait},
+    irreversible,
 };
 
-/// Kinds, each with parameters that make its effect show in a snapshot. What `net-reset` does shows in none, and ends with
-/// the process that does it.
+/// Kinds, each with parameters that make its effect show in a snapshot.
 pub(crate) const KINDS: [(&str, &str); 8] = [
     ("service-stop", r#"{"service-stop":{"service":"victim"}}"#),
     ("process-pause", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
@@ -32,6 +32,19 @@ pub(crate) const KINDS: [(&str, &str); 8] = [
     ("net-down", r#"{"net-down":{"interface":"spare0"}}"#),
     ("net-dns", r#"{"net-dns":{"zones":".","how":"nxdomain","to":["10.77.0.99","fd77::99"]}}"#),
 ];
+
+/// Kinds without a cell of their own, the kind whose cells count for them, and why. [`every_kind_has_a_cell`] checks them.
+const LIKE: [(&str, &str, &str); 7] = [
+    ("net-lose", "net-slow", "the same engines carry it out, and the same undo puts it back"),
+    ("net-duplicate", "net-slow", "as net-lose"),
+    ("net-corrupt", "net-slow", "as net-lose"),
+    ("net-reorder", "net-slow", "as net-lose"),
+    ("net-partition", "net-block", "a host of a partition has a net-block"),
+    ("host-poweroff", "host-reboot", "the same system call, without an undo"),
+    ("region-kill", "host-isolate", "a host of a region is isolated or powered off"),
+];
+/// Kinds whose effect no snapshot shows, and why that leaves nothing to put back.
+const WITHOUT: [(&str, &str); 1] = [("net-reset", "it ends with the process that does it")];
 
 /// So far ahead that all that happens after the intent happens before the start.
 const AHEAD: Span = Span::secs(20);
@@ -100,6 +113,7 @@ const ALL_KILLED: (&str, Death) =
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (kind, json) in KINDS {
+        assert_eq!(fault(json).kind(), kind, "the cell's name and its fault");
         let mut add = |moment: Moment, (name, death): (&str, Death)| {
             let case = move |world: &World, host: &Host<'_>| {
                 world.runtime.block_on(dies(world, host, fault(json), moment, death));
@@ -119,7 +133,37 @@ pub(crate) fn cases() -> Vec<Case> {
         add(BeforeInject, DEATHS[0]);
         add(PutBack, DEATHS[0]);
     }
+    every_kind_has_a_cell(&cases);
     cases
+}
+
+/// Compares the cells, here and of what cannot be put back, with the list of all kinds. It runs before any case, and also
+/// when they are only listed.
+fn every_kind_has_a_cell(cases: &[Case]) {
+    let irreversible = irreversible::cases();
+    // The second part of a case's name is its kind.
+    let cells: BTreeSet<&str> =
+        cases.iter().chain(&irreversible).filter_map(|case| case.name.split("::").nth(1)).collect();
+    for kind in Fault::KINDS {
+        let like = LIKE.iter().find(|(one, ..)| *one == kind);
+        let without = WITHOUT.iter().find(|(one, _)| *one == kind);
+        match (cells.contains(kind), like, without) {
+            (true, None, None) | (false, None, Some(_)) => {}
+            (false, Some((_, other, _)), None) => {
+                assert!(cells.contains(other), "{kind} counts on the cells of {other}, which has none");
+            }
+            (false, None, None) => panic!(
+                "{kind} is in no cell of the crash matrix: add it to `KINDS`, here or in irreversible.rs, or say in `LIKE` whose cells \
+                 count for it"
+            ),
+            _ => panic!(
+                "{kind} is in the crash matrix in two ways: keep one of its cells, `LIKE` and `WITHOUT`"
+            ),
+        }
+    }
+    let unknown = LIKE.iter().map(|(kind, ..)| *kind).chain(WITHOUT.iter().map(|(kind, _)| *kind));
+    let unknown: Vec<_> = unknown.filter(|kind| !Fault::KINDS.contains(kind)).collect();
+    assert!(unknown.is_empty(), "no kinds of faults: {unknown:?}");
 }
 
 async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, death: Death) {

@@ -120,7 +120,7 @@ fn blinks(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mu
             alike(text, |span| span >= least).unwrap_or_else(|| format!("{key} = \"{least}\" or more"));
         sink.push(Problem::warning(message).at(place, "very short").help(help));
     };
-    let own_hold = attack.value.fault.as_ref().and_then(|fault| fault.own_hold());
+    let own_hold = attack.value.fault.as_ref().and_then(|fault| Some((fault.kind(), fault.own_hold()?)));
     let phases = [
         ("baseline", "the baseline", Some(timing.baseline)),
         ("hold", "the hold", if own_hold.is_some() { None } else { timing.hold }),
@@ -130,8 +130,8 @@ fn blinks(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mu
         let place = super::time::place_of(attack, scenario, key);
         ask(key, what, span.unwrap_or_default(), SECOND, place, text_of(attack, scenario, key));
     }
-    if let Some(back) = own_hold {
-        let path = ["fault", "host-reboot", "back_within"];
+    if let Some((kind, back)) = own_hold {
+        let path = ["fault", kind, "back_within"];
         let place = attack.place_at(&path, false);
         ask("back_within", "the time to be back", back, SECOND, place, attack.text_at(&path));
     }

@@ -33,7 +33,6 @@ impl Kind for NetBlock {
             effect: Effect { on: On::Traffic, done: "blocked" },
             late: None,
             trial: Trial::of(self.traffic(), self.how.expected(), 5),
-            page: Some("net-block"),
         }
     }
 

@@ -31,7 +31,6 @@ impl Kind for NetCorrupt {
             effect: Effect { on: On::Traffic, done: "damaged" },
             late: None,
             trial: Trial::of(self.traffic(), Expect::Anything, 10),
-            page: Some("net-corrupt"),
         }
     }
 

@@ -79,7 +79,6 @@ impl Kind for NetDns {
             late: (self.how == DnsHow::Delay)
                 .then(|| Late { delay: self.delay.unwrap_or_default(), jitter: Span::ZERO }),
             trial: Trial::Impossible("only answers of name servers are meant"),
-            page: Some("net-dns"),
         }
     }
 

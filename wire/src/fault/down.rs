@@ -35,7 +35,6 @@ impl Kind for NetDown {
             effect: Effect { on: On::Interface, done: "down" },
             late: None,
             trial: Trial::None,
-            page: Some("net-down"),
         }
     }
 

@@ -31,7 +31,6 @@ impl Kind for NetDuplicate {
             effect: Effect { on: On::Traffic, done: "duplicated" },
             late: None,
             trial: Trial::of(self.traffic(), Expect::Anything, 10),
-            page: Some("net-duplicate"),
         }
     }
 

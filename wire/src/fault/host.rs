@@ -32,7 +32,6 @@ impl Kind for HostIsolate {
                 Expect::Silence,
                 5,
             ),
-            page: Some("host-isolate"),
         }
     }
 
@@ -66,7 +65,6 @@ impl Kind for HostReboot {
             effect: Effect { on: On::Host, done: "rebooted" },
             late: None,
             trial: Trial::None,
-            page: None,
         }
     }
 
@@ -95,7 +93,6 @@ impl Kind for HostPoweroff {
             effect: Effect { on: On::Host, done: "powered off" },
             late: None,
             trial: Trial::None,
-            page: None,
         }
     }
 
@@ -143,14 +140,13 @@ impl RegionKill {
 impl Kind for RegionKill {
     fn about(&self) -> About<'_> {
         let each = self.each();
-        let About { end, host, scope: _, ramp, effect, late, trial: _, page } = each.about();
+        let About { end, host, scope: _, ramp, effect, late, trial: _ } = each.about();
         About {
             end,
             host,
             ramp,
             effect,
             late,
-            page,
             trial: Trial::None,
             scope: Scope::Region(Box::new(each)),
         }

@@ -35,8 +35,6 @@ pub struct About<'a> {
     pub late: Option<Late>,
     /// How its effect is tried out.
     pub trial: Trial<'a>,
-    /// Its page in `docs/faults`, without `.md`. Kinds that act on paths to peers have one.
-    pub page: Option<&'static str>,
 }
 
 impl About<'_> {

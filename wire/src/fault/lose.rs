@@ -59,7 +59,6 @@ impl Kind for NetLose {
             effect: Effect { on: On::Traffic, done: "lost" },
             late: None,
             trial: Trial::of(self.traffic(), self.answers(), 20),
-            page: Some("net-lose"),
         }
     }
 

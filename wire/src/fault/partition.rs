@@ -86,7 +86,6 @@ impl Kind for NetPartition {
             effect: Self::EFFECT,
             late: None,
             trial: Trial::None,
-            page: Some("net-partition"),
         }
     }
 

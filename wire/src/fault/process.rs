@@ -68,7 +68,6 @@ impl Kind for ProcessKill {
             effect: Effect { on: On::Process, done: "killed" },
             late: None,
             trial: Trial::None,
-            page: None,
         }
     }
 
@@ -101,7 +100,6 @@ impl Kind for ProcessPause {
             effect: Effect { on: On::Process, done: "frozen" },
             late: None,
             trial: Trial::None,
-            page: None,
         }
     }
 

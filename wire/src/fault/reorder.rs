@@ -37,7 +37,6 @@ impl Kind for NetReorder {
             effect: Effect { on: On::Traffic, done: "reordered" },
             late: Some(Late { delay: self.delay, jitter: Span::ZERO }),
             trial: Trial::of(self.traffic(), Expect::Anything, 10),
-            page: Some("net-reorder"),
         }
     }
 

@@ -72,7 +72,6 @@ impl Kind for NetReset {
             effect: Effect { on: On::Connections, done: "reset" },
             late: None,
             trial: Trial::Impossible("resets meet connections that are open already"),
-            page: Some("net-reset"),
         }
     }
 

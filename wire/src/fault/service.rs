@@ -84,7 +84,6 @@ impl Kind for ServiceStop {
             effect: Effect { on: On::Service, done: "stopped" },
             late: None,
             trial: Trial::None,
-            page: None,
         }
     }
 
@@ -122,7 +121,6 @@ impl Kind for ServiceKill {
             effect: Effect { on: On::Service, done: "killed" },
             late: None,
             trial: Trial::None,
-            page: None,
         }
     }
 
@@ -157,7 +155,6 @@ impl Kind for ServiceRestart {
             effect: Effect { on: On::Service, done: "restarted" },
             late: None,
             trial: Trial::None,
-            page: None,
         }
     }
 

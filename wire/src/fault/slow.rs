@@ -65,7 +65,6 @@ impl Kind for NetSlow {
             effect: Effect { on: On::Traffic, done: "delayed" },
             late: Some(Late { delay: self.delay, jitter: self.jitter }),
             trial: self.trial(),
-            page: Some("net-slow"),
         }
     }
 

@@ -43,13 +43,13 @@ fn kinds_are_named_as_in_files() {
 
 #[test]
 fn the_list_names_every_list_of_peers() {
+    let value = serde_json::to_value(schemars::schema_for!(Fault)).expect("prints");
     for (json, mut fault) in ONE_OF_EACH.iter().zip(one_of_each()) {
         // The samples give each list one address.
         let wanted = json.matches("\"10.0.0.").count();
         assert_eq!(fault.selectors().len(), wanted, "{json}");
         assert!(fault.selectors().iter().all(|peers| !peers.is_empty()), "{json}");
         assert_eq!(fault.selectors_mut().len(), wanted, "{json}");
-        let value = serde_json::to_value(schemars::schema_for!(Fault)).expect("prints");
         let name = value["oneOf"]
             .as_array()
             .expect("kinds")
@@ -64,14 +64,9 @@ fn the_list_names_every_list_of_peers() {
 }
 
 #[test]
-fn kinds_on_paths_have_a_page_and_pages_have_a_kind() {
+fn every_kind_has_a_page_and_every_page_a_kind() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/faults");
-    let mut pages = BTreeSet::new();
-    for fault in one_of_each() {
-        let page = fault.about().page;
-        assert_eq!(page.is_some(), Fault::on_paths().any(|kind| kind == fault.kind()), "{}", fault.kind());
-        pages.extend(page.map(|page| format!("{page}.md")));
-    }
+    let pages: BTreeSet<String> = Fault::KINDS.iter().map(|kind| format!("{kind}.md")).collect();
     let index = fs::read_to_string(folder.join("README.md")).expect("the index of pages");
     let names = fs::read_dir(folder).expect("pages").map(|entry| entry.expect("a page").file_name());
     let there: BTreeSet<String> = names.filter_map(|name| name.into_string().ok()).collect();
@@ -80,7 +75,78 @@ fn kinds_on_paths_have_a_page_and_pages_have_a_kind() {
         assert!(index.contains(&format!("({page})")), "docs/faults/README.md has no link to {page}");
     }
     let others: Vec<_> = there.difference(&pages).filter(|name| *name != "README.md").collect();
-    assert!(others.is_empty(), "pages that no kind names: {others:?}");
+    assert!(others.is_empty(), "pages without a kind: {others:?}");
+}
+
+/// Files outside of `wire/src/fault/` and `agent/src/fault/` that name a kind, because they are about it alone.
+const ABOUT_ONE_KIND: [(&str, &str); 4] = [
+    ("src/plan/partition.rs", "NetBlock"),
+    ("src/plan/partition.rs", "NetPartition"),
+    ("src/plan/resolve.rs", "NetPartition"),
+    // The blocks of a partition have its words.
+    ("src/score/story/during.rs", "NetPartition"),
+];
+
+/// The two lists of all kinds, and how a kind stands in each.
+fn lists(variant: &str) -> [(&'static str, String); 2] {
+    [
+        ("wire/src/fault.rs", format!("    {variant}: \"")),
+        ("agent/src/fault.rs", format!("Fault::{variant}(")),
+    ]
+}
+
+#[test]
+fn a_kind_stands_in_each_list_once_and_nowhere_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = Vec::new();
+    for folder in ["src", "wire/src", "agent/src", "probe/src", "lab/src", "crates"] {
+        gather(&root, folder, &mut sources);
+    }
+    assert!(sources.len() > 100, "found only {} files", sources.len());
+    let mut used: BTreeSet<&(&str, &str)> = BTreeSet::new();
+    for kind in Fault::KINDS {
+        let variant: String = kind.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+        for (list, entry) in lists(&variant) {
+            let text = &sources.iter().find(|(file, _)| file == list).expect(list).1;
+            assert_eq!(text.matches(&entry).count(), 1, "{variant} in {list}");
+        }
+        for (file, text) in sources.iter().filter(|(file, _)| lists("").iter().all(|(list, _)| list != file))
+        {
+            let named = text.match_indices(&variant).any(|(at, _)| {
+                let part = |c: char| c.is_alphanumeric() || c == '_';
+                !text[..at].ends_with(part) && !text[at + variant.len()..].starts_with(part)
+            });
+            let quoted = text.contains(&format!("\"{kind}\""));
+            let allowed = ABOUT_ONE_KIND.iter().find(|(at, of)| at == file && *of == variant);
+            used.extend(allowed);
+            assert!(
+                !quoted && (!named || allowed.is_some()),
+                "{file} goes by the kind {kind}: have the kind say what is wanted in `About`, and ask that"
+            );
+        }
+    }
+    assert_eq!(used.len(), ABOUT_ONE_KIND.len(), "exceptions that nothing needs any more; needed: {used:?}");
+}
+
+/// Gathers the code of a folder, by path from the root: without tests, comments, and the folders of the kinds.
+fn gather(root: &Path, folder: &str, sources: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(root.join(folder)).expect(folder) {
+        let entry = entry.expect(folder);
+        let name = entry.file_name().into_string().expect("a name in UTF-8");
+        let path = format!("{folder}/{name}");
+        if entry.file_type().expect("a type").is_dir() {
+            let other = ["tests", "testing", "benches", "examples"].contains(&name.as_str());
+            if !other && !["wire/src/fault", "agent/src/fault"].contains(&path.as_str()) {
+                gather(root, &path, sources);
+            }
+        } else if name.ends_with(".rs") && !["tests.rs", "testing.rs"].contains(&name.as_str()) {
+            let text = fs::read_to_string(entry.path()).expect("a source");
+            // Tests stand at the end of a file.
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            sources.push((path, lines.collect::<Vec<_>>().join("\n")));
+        }
+    }
 }
 
 #[test]

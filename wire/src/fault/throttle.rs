@@ -39,7 +39,6 @@ impl Kind for NetThrottle {
             effect: Effect { on: On::Traffic, done: "throttled" },
             late: None,
             trial: Trial::of(self.traffic(), Expect::Anything, 10),
-            page: Some("net-throttle"),
         }
     }
 
