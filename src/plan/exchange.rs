@@ -170,7 +170,7 @@ impl<'p> Finder<'p> {
     }
 }
 
-/// What a fault's kind asks to be tried out ([`Trial::Path`]).
+/// The trial that a fault's descriptor asks for ([`Trial::Path`]).
 struct Wanted<'a> {
     traffic: Traffic<'a>,
     expect: Expect,

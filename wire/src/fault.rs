@@ -49,11 +49,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Span, Touches};
 
-/// Makes all that goes by kind from one list: the enum, the names, and every match over all kinds.
+/// Generates the enum, the names, and every match over all kinds from one list.
 ///
 /// An entry is the kind's type, its name in files, its class, and the fields of its parameters that are lists of peers.
-/// The class is `traffic` (it chooses traffic: [`OnTraffic`]), `paths` (it cuts paths without choosing traffic) or `local`.
-/// The rest a kind says of itself, by [`Kind`].
+/// The class is `traffic` (it chooses traffic: [`OnTraffic`]), `paths` (it cuts paths and chooses no traffic) or `local`.
+/// Everything else is in the kind's descriptor ([`Kind`]).
 macro_rules! faults {
     ($($(#[$about:meta])* $kind:ident: $name:literal, $class:ident [$($peers:ident),*];)*) => {
         /// One kind of harm with its parameters.
@@ -79,7 +79,7 @@ macro_rules! faults {
                 [$(faults!(@on_path $class $name)),*].into_iter().flatten()
             }
 
-            /// The descriptor of its kind.
+            /// Returns its parameters as a [`Kind`].
             #[must_use]
             pub const fn as_kind(&self) -> &dyn Kind {
                 match self {
@@ -166,7 +166,7 @@ faults! {
 const RAMP_LEAST: Span = Span::secs(5);
 
 impl Fault {
-    /// What its kind says of it.
+    /// Returns its descriptor.
     #[must_use]
     pub fn about(&self) -> About<'_> {
         self.as_kind().about()
@@ -178,7 +178,7 @@ impl Fault {
         matches!(self.about().end, End::PutBack)
     }
 
-    /// What is wrong with its parameters, as far as they tell by themselves; `None` where all is well.
+    /// Returns the first error in its parameters that needs no other input to be found; `None` where they are valid.
     #[must_use]
     pub fn invalid(&self) -> Option<Invalid> {
         self.as_kind().invalid()

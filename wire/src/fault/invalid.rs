@@ -1,12 +1,12 @@
-//! Invalid parameters of faults, and those of the clauses that choose traffic. The coordinator says it with a place in the file, an agent says it
-//! again: it trusts no coordinator.
+//! Invalid parameters of faults, and the checks that kinds share. The coordinator reports them with a place in the file. An agent
+//! checks again: it trusts no coordinator.
 
 use std::borrow::Cow;
 
 use super::{Connections, Direction, Protocol, Traffic};
 use crate::Share;
 
-/// Parameters that cannot be.
+/// Invalid parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
     /// Short and stable, for programs.
@@ -35,12 +35,12 @@ pub(super) const NOT_BLOCKED: Invalid = Invalid {
     help: "\"kernel\", \"iptables\", or leave `engine` out",
 };
 
-/// What is wrong, short to write.
+/// Returns an error, short to write.
 pub(super) const fn wrong(code: &'static str, what: &'static str, help: &'static str) -> Option<Invalid> {
     Some(Invalid { code, what: Cow::Borrowed(what), help })
 }
 
-/// What is wrong with the clauses by which a kind chooses traffic.
+/// Checks the clauses by which a kind chooses traffic.
 pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
     let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
     if traffic.protocol == Some(Protocol::Icmp) && ports {
@@ -56,7 +56,7 @@ pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
     narrowed(traffic)
 }
 
-/// What is wrong with the clauses that choose more narrowly.
+/// Checks the clauses that choose more narrowly.
 fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
     if traffic.user.is_some() && traffic.direction != Direction::Out {
         return wrong(
@@ -93,7 +93,7 @@ pub fn is_service(name: &str) -> bool {
     !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n'])
 }
 
-/// A share of nothing touches no packet.
+/// Checks a share: one of 0% touches no packet.
 pub(super) fn some(share: Share) -> Option<Invalid> {
     if share.is_none() {
         wrong("no-share", "a share of 0% touches no packet", "more than 0%, such as \"5%\"")

@@ -1,31 +1,32 @@
-//! What a kind of fault says of itself. Beside the list in [`super`], this is all that goes by kind outside of an agent.
+//! The descriptor of a fault kind. Together with the list in [`super`] it is the only thing that differs by kind outside of an
+//! agent.
 //!
-//! Nothing here has a default: a kind that is new does not compile before it has said everything.
+//! Nothing here has a default, so a new kind compiles only when its descriptor is complete.
 
 use super::{Fault, Invalid, Traffic};
 use crate::{Span, Touches};
 
-/// One kind of fault, by its parameters.
+/// A fault kind, implemented by its parameters.
 pub trait Kind {
     /// Describes it.
     fn about(&self) -> About<'_>;
 
-    /// What is wrong with the parameters, as far as they tell by themselves. The coordinator and the agent both ask.
+    /// Returns the first error in the parameters that needs no other input to be found. Coordinator and agent both ask.
     fn invalid(&self) -> Option<Invalid>;
 
-    /// The objects that it names, which a host's policy decides by. Takes the parameters apart without `..`, so that a new
-    /// parameter does not compile before it is considered.
+    /// Returns the objects that it names, by which a host's policy decides. Implementations destructure the parameters without
+    /// `..`, so that a new parameter does not compile before it is considered.
     fn touches(&self) -> Touches;
 }
 
 /// The descriptor of a fault.
 #[derive(Clone, Debug)]
 pub struct About<'a> {
-    /// What is left when it is over.
+    /// The state after the fault.
     pub end: End,
-    /// What becomes of the host while it holds.
+    /// The state of the host while the fault holds.
     pub host: HostMeanwhile,
-    /// Whom it is about.
+    /// The hosts that it needs together.
     pub scope: Scope,
     /// The longest that making its effect may take: [`About::RAMP_QUICK`] or [`About::RAMP_SERVICE`].
     pub ramp: Span,
@@ -44,16 +45,16 @@ impl About<'_> {
     pub const RAMP_SERVICE: Span = Span::secs(120);
 }
 
-/// What is left when a fault is over.
+/// The state after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Nothing: the agent puts it back.
+    /// The agent puts everything back.
     PutBack,
-    /// It cannot be undone. The text says what is expected of whom, as a clause.
+    /// The fault cannot be undone. The text says who is expected to repair the rest, as a clause.
     Irreversible(&'static str),
 }
 
-/// What becomes of a host while a fault holds.
+/// The state of a host while a fault holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostMeanwhile {
     /// It runs, and its agent can be reached.
@@ -69,25 +70,25 @@ pub enum HostMeanwhile {
     Off,
 }
 
-/// Whom a fault is about.
+/// The hosts that a fault needs together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Each host by itself.
     Host,
-    /// All hosts of a region, each of which does this for it.
+    /// All hosts of a region. Each of them carries out this fault.
     Region(Box<Fault>),
 }
 
-/// What a fault does, in words: `app1 was cut off`, `some traffic of app1 was lost`.
+/// The effect of a fault, in words: `app1 was cut off`, `some traffic of app1 was lost`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// What it acts on.
+    /// The object.
     pub on: On,
-    /// What was done to that, as a participle.
+    /// The effect on it, as a participle.
     pub done: &'static str,
 }
 
-/// What a fault acts on.
+/// The object of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     /// The host as a whole.
@@ -115,20 +116,20 @@ pub struct Late {
     pub jitter: Span,
 }
 
-/// How a fault's effect is tried out with a few packets over the path that it is about.
+/// The trial of a fault's effect: a few packets over the path that the fault is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trial<'a> {
-    /// Not at all: it is not about traffic that hosts could exchange.
+    /// No trial: the fault is not about traffic that hosts could exchange.
     None,
-    /// It is about traffic, but packets of our own cannot show it; says why.
+    /// The fault is about traffic, but packets of our own cannot show its effect. The text is the reason.
     Impossible(&'static str),
-    /// By packets that it chooses.
+    /// Packets that the fault chooses.
     Path {
-        /// What it chooses.
+        /// The traffic that it chooses.
         traffic: Traffic<'a>,
-        /// What is to be seen while it is in force.
+        /// The expected observation while it is in force.
         expect: Expect,
-        /// The number of exchanges that tell it.
+        /// The number of exchanges that this observation needs.
         count: u32,
         /// The longest that it adds to a round trip.
         adds: Span,
@@ -136,13 +137,13 @@ pub enum Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// By packets that are not delayed.
+    /// Returns a trial whose packets are not delayed.
     pub(super) const fn of(traffic: Traffic<'a>, expect: Expect, count: u32) -> Self {
         Self::Path { traffic, expect, count, adds: Span::ZERO }
     }
 }
 
-/// What is to be seen of a trial while the fault is in force.
+/// The expected observation of a trial while the fault is in force.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expect {
     /// Nothing comes back at all.
@@ -153,6 +154,6 @@ pub enum Expect {
     AtLeast(u64),
     /// Each is answered with this chance at most.
     Answers(f64),
-    /// Nothing that a few packets could tell.
+    /// No expectation: a few packets cannot show the effect.
     Anything,
 }

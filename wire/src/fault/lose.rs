@@ -72,7 +72,7 @@ impl Kind for NetLose {
 }
 
 impl NetLose {
-    /// The chance of an answer is known where packets get lost one by one.
+    /// Returns the chance of an answer, which is known where packets get lost one by one.
     fn answers(&self) -> Expect {
         match self.share {
             Some(share) if self.correlation.is_none() => {
