@@ -3,6 +3,8 @@
 
 mod anchors;
 mod examples;
+mod faults;
+mod keys;
 mod page;
 mod shape;
 

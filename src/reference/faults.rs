@@ -1,0 +1,90 @@
+//! The section on kinds of faults, the same ones wherever a fault may stand.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{
+    anchors::link,
+    keys::{cell, head},
+    page::{KINDS, Page, Section},
+    shape::{description, keys},
+};
+
+/// The heading of the section on keys that many kinds of faults have.
+const SHARED: &str = "Which packets";
+/// A key of so many kinds is explained once for all of them.
+const MANY: usize = 5;
+
+impl<'s> Page<'s> {
+    pub(super) fn faults(&self, out: &mut String, nested: &[&Section<'_>]) {
+        let _ = write!(
+            out,
+            "\n## {KINDS}\n`fault` is a table with one of these keys; [`[[attack.faults]]`](#attackfaults) has several of them. \
+             Each kind has a page that says what happens, and how it ends.\n\n| kind | what it does |\n|---|---|\n"
+        );
+        for (name, _, what) in &self.kinds {
+            let _ = writeln!(out, "| {} ([page](faults/{name}.md)) | {} |", link(name, name), cell(what));
+        }
+        let shared = self.shared();
+        if !shared.is_empty() {
+            let _ = write!(
+                out,
+                "\n### {SHARED}\nMany kinds choose the packets that they are about by the same keys; what is not given narrows \
+                 nothing down ([more](faults/README.md#which-packets)).\n"
+            );
+            head(out);
+            shared.iter().for_each(|(table, key)| self.rows(out, table, &|name| name == *key));
+            let mut words = String::new();
+            shared.iter().for_each(|(table, key)| self.words(&mut words, table, &|name| name == *key));
+            if !words.is_empty() {
+                let _ = write!(out, "\n{words}");
+            }
+        }
+        for (name, table, _) in &self.kinds {
+            let _ = write!(out, "\n### `{name}`\n{}\n", said(name, table));
+            let common: Vec<String> = keys(table)
+                .filter(|(key, value)| is_shared(&shared, key, value))
+                .map(|(key, _)| format!("`{key}`"))
+                .collect();
+            self.keys(out, table, &|key| !is_shared(&shared, key, &table["properties"][key]));
+            if !common.is_empty() {
+                let _ =
+                    writeln!(out, "\nAnd of {}: {}.", link("those of many kinds", SHARED), common.join(", "));
+            }
+            self.example(out, name);
+            for one in nested.iter().filter(|one| self.kind_of(&one.heading) == Some(*name)) {
+                let heading = one.heading.trim_matches(['[', ']']);
+                let _ = write!(out, "\n#### `{heading}`\n{}\n", description(one.table));
+                self.keys(out, one.table, &|_| true);
+            }
+        }
+    }
+
+    /// Returns the keys that many kinds have, each with the first table that has it.
+    fn shared(&self) -> Vec<(&'s Value, &'s str)> {
+        let mut all: Vec<(&'s Value, &'s str)> = Vec::new();
+        for (_, table, _) in &self.kinds {
+            for (key, value) in keys(table) {
+                let same = |other: &&(&str, &Value, String)| other.1["properties"].get(key) == Some(value);
+                let count = self.kinds.iter().filter(same).count();
+                if count >= MANY && !is_shared(&all, key, value) {
+                    all.push((table, key));
+                }
+            }
+        }
+        all
+    }
+}
+
+/// What a kind does, without the name that its description begins with.
+fn said(name: &str, table: &Value) -> String {
+    let text = description(table);
+    let rest = text.strip_prefix(&format!("`{name}`: ")).unwrap_or(&text);
+    let mut letters = rest.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn is_shared(shared: &[(&Value, &str)], key: &str, value: &Value) -> bool {
+    shared.iter().any(|(table, name)| *name == key && table["properties"].get(key) == Some(value))
+}
