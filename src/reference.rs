@@ -5,6 +5,7 @@ mod anchors;
 mod examples;
 mod faults;
 mod keys;
+mod names;
 mod page;
 mod shape;
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     anchors::link,
-    keys::{cell, head},
+    keys::head,
+    names::cell,
     page::{KINDS, Page, Section},
     shape::{description, keys},
 };

@@ -6,19 +6,10 @@ use serde_json::Value;
 
 use super::{
     anchors::link,
+    names::{called, cell},
     page::{KINDS, OWN, Page},
     shape::{Schema, Shape, description, is_needed, keys, kind},
 };
-
-/// What types of values are called in a table of keys. Others are called by the type's name.
-const CALLED: [(&str, &str); 6] = [
-    ("Span", "duration"),
-    ("Share", "share"),
-    ("BitRate", "rate"),
-    ("ByteSize", "size"),
-    ("PortRange", "port"),
-    ("Pick", "number of hosts"),
-];
 
 impl Page<'_> {
     /// A table of keys, and below it what their words mean.
@@ -111,10 +102,6 @@ pub(super) fn head(out: &mut String) {
     out.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
 }
 
-pub(super) fn called(name: &str) -> &str {
-    CALLED.iter().find(|(of, _)| *of == name).map_or(name, |(_, word)| word)
-}
-
 /// A number, a text and so on, with the bounds that are not those of the machine's numbers.
 fn plain(schema: &Value) -> String {
     let types = match &schema["type"] {
@@ -146,9 +133,4 @@ fn default(value: &Value) -> String {
         Value::Object(all) if all.is_empty() => String::new(),
         other => format!("`{other}`"),
     }
-}
-
-/// A text that may stand in a cell of a table.
-pub(super) fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
 }

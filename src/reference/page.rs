@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Example,
-    keys::{called, cell},
+    names::{called, cell},
     shape::{Schema, Shape, description, is_needed, keys, kind},
 };
 

@@ -99,7 +99,7 @@ struct Paths<'f> {
 
 impl Paths<'_> {
     /// A path from the crate's root; `None` for one of another crate.
-    fn from_root(&self, path: &[String]) -> Option<Vec<String>> {
+    fn absolute(&self, path: &[String]) -> Option<Vec<String>> {
         let first = path.first()?;
         let mut from = self.module.clone();
         match first.as_str() {
@@ -124,7 +124,7 @@ impl Paths<'_> {
             if name != "self" {
                 path.push(name.to_string());
             }
-            let Some(path) = self.from_root(&path) else { return };
+            let Some(path) = self.absolute(&path) else { return };
             // A module that passes on what its own parts define does not use it.
             if passes_on && path.starts_with(self.module) && path.len() > self.module.len() {
                 self.passed_on.insert(called.to_string(), path);
@@ -142,7 +142,7 @@ impl Paths<'_> {
             }
             UseTree::Name(part) => named(&part.ident, &part.ident),
             UseTree::Rename(part) => named(&part.ident, &part.rename),
-            UseTree::Glob(_) => self.all.extend(self.from_root(before)),
+            UseTree::Glob(_) => self.all.extend(self.absolute(before)),
             UseTree::Group(group) => {
                 group.items.iter().for_each(|tree| self.tree(before, tree, passes_on));
             }
@@ -180,7 +180,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let parts: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
         if ["crate", "super", "self"].contains(&parts[0].as_str()) && parts.len() > 1 {
-            self.all.extend(self.from_root(&parts));
+            self.all.extend(self.absolute(&parts));
         }
         visit::visit_path(self, path);
     }

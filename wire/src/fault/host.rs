@@ -141,15 +141,7 @@ impl Kind for RegionKill {
     fn about(&self) -> About<'_> {
         let each = self.each();
         let About { end, host, scope: _, ramp, effect, late, trial: _ } = each.about();
-        About {
-            end,
-            host,
-            ramp,
-            effect,
-            late,
-            trial: Trial::None,
-            scope: Scope::Region(Box::new(each)),
-        }
+        About { end, host, ramp, effect, late, trial: Trial::None, scope: Scope::Region(Box::new(each)) }
     }
 
     fn invalid(&self) -> Option<Invalid> {
