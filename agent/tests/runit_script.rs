@@ -1,6 +1,7 @@
-//! The scripts of `packaging/runit`, under a real runsv: the agent serves, is started again, and nothing stays in force without it.
+//! The scripts of `packaging/runit`, under a real runsv: the agent serves, is restarted, and nothing stays in force
+//! without it.
 //!
-//! By a harness of its own, because the agent forks.
+//! Has a harness of its own, because the agent forks.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -34,7 +35,7 @@ use rustix::process::Signal;
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/runit");
 
 fn main() -> ExitCode {
-    let tests = match begin(TESTS, || Wiring { server: |link| Box::pin(drill(link)), ..wiring() }) {
+    let tests = match begin(TESTS, || Wiring { server: |parts| Box::pin(drill(parts)), ..wiring() }) {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,
     };
@@ -57,11 +58,11 @@ const TESTS: &[(&str, fn())] = &[
     ("all_killed_with_a_broken_configuration", all_killed_with_a_broken_configuration),
 ];
 
-/// The coordinator, inside the worker: one fault, renewed for as long as the file `drill` is there.
-async fn drill(link: ServerParts) -> Result<(), String> {
-    let world = link.config.paths.run.join("world");
+/// The coordinator, inside the worker: one fault, whose lease is renewed as long as the file `drill` exists.
+async fn drill(parts: ServerParts) -> Result<(), String> {
+    let world = parts.config.paths.run.join("world");
     if world.join("drill").exists() {
-        let control = link.control;
+        let control = parts.control;
         let (lease, hold) = (Span::secs(2), Span::secs(100));
         tokio::task::spawn_blocking(move || {
             let ask = ask_prepare(&[("a", pause("a", None, None))], hold);
@@ -70,11 +71,11 @@ async fn drill(link: ServerParts) -> Result<(), String> {
             renew_while(&*control, lease, || world.join("drill").exists());
         });
     }
-    link.stop.cancelled().await;
+    parts.stop.cancelled().await;
     Ok(())
 }
 
-/// An agent under runsv, with a fault in force. All of it is gone when this is dropped.
+/// An agent under runsv, with a fault in force. Dropping this ends all of it.
 struct Service {
     dir: tempfile::TempDir,
     runsv: Child,
@@ -147,7 +148,7 @@ impl Service {
         reasons.collect()
     }
 
-    /// Kills all three processes, so that nobody of them can put anything back.
+    /// Kills all three processes, so that none is left to undo anything.
     fn kill_all(&self) {
         let processes = Processes::of(self.guardian().unwrap());
         for signal in [Signal::STOP, Signal::KILL] {
@@ -184,7 +185,7 @@ fn all_killed() {
     fs::remove_file(service.path("run/world/drill")).unwrap();
     service.kill_all();
     wait("another agent", || service.says("run") && service.guardian().is_some_and(|now| now != before));
-    // `finish` did it: whatever starts next finds nothing.
+    // `finish` has undone everything: the next agent that starts finds nothing.
     assert!(!service.effect().exists(), "{}", service.log());
     let config = Config::load(&service.path("agent.toml")).unwrap();
     assert_eq!(read(&config.paths()).unwrap().open().count(), 0);
