@@ -65,8 +65,8 @@ pub struct Defaults {
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Vec<String>,
-    /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops newcomers at random
-    /// beyond its `MaxStartups`.
+    /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops new connections
+    /// at random beyond its `MaxStartups`.
     #[serde(default)]
     #[schemars(extend("default" = crate::plan::model::Way::AT_ONCE))]
     pub connect_at_once: Option<NonZeroU16>,
@@ -112,8 +112,8 @@ pub struct HostFile {
     /// agent's port, `%n` the host's name.
     #[serde(default)]
     pub connect: Option<Vec<String>>,
-    /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops newcomers at random
-    /// beyond its `MaxStartups`.
+    /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops new connections
+    /// at random beyond its `MaxStartups`.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,
 }

@@ -40,36 +40,37 @@ pub struct Attack {
     /// Several faults at once: each a kind with its parameters, and its own `at` and `hold`.
     #[serde(default)]
     pub faults: Vec<Spot<FaultAt>>,
-    /// How long objectives must hold before the fault.
+    /// Time before the fault in which objectives must hold.
     #[serde(default)]
     #[schemars(extend("default" = defaults::BASELINE))]
     pub baseline: Option<Spot<Span>>,
-    /// How long the fault holds. Needed here or in `[attack_defaults]`, but for kinds that say it themselves (`host-reboot`).
+    /// Duration of the fault. Required here or in `[attack_defaults]`, except for kinds with a duration of their own
+    /// (`host-reboot`).
     #[serde(default)]
     pub hold: Option<Spot<Span>>,
-    /// How long recovery is measured.
+    /// Time in which recovery is measured.
     #[serde(default)]
     #[schemars(extend("default" = defaults::RECOVERY))]
     pub recovery: Option<Spot<Span>>,
-    /// How long the system must be healthy before the next attack.
+    /// Time in which the system must be healthy before the next attack.
     #[serde(default)]
     #[schemars(extend("default" = defaults::SETTLE))]
     pub settle: Option<Spot<Span>>,
-    /// The system must have become healthy within this time, or the run stops.
+    /// Maximum time until the system has settled; otherwise the run stops.
     #[serde(default)]
     #[schemars(extend("default" = defaults::SETTLE_WITHIN))]
     pub settle_within: Option<Spot<Span>>,
     /// The objectives that judge this attack; default all.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
-    /// Earlier attacks, by name. Each must have run and not been violated; else this one is not run.
+    /// Earlier attacks, by name, that must have run without being violated; otherwise this one does not run.
     #[serde(default)]
     pub needs: Vec<Spot<String>>,
-    /// What follows a violated verdict.
+    /// The next step after a violated verdict.
     #[serde(default)]
     #[schemars(extend("default" = Then::Continue))]
     pub on_violated: Option<Then>,
-    /// What follows an unknown verdict.
+    /// The next step after an unknown verdict.
     #[serde(default)]
     #[schemars(extend("default" = Then::Continue))]
     pub on_unknown: Option<Then>,
@@ -94,16 +95,16 @@ pub struct AttackDefaults {
     /// Time in which the system must be healthy before the next attack.
     #[serde(default)]
     pub settle: Option<Spot<Span>>,
-    /// The system must have become healthy within this time, or the run stops.
+    /// Maximum time until the system has settled; otherwise the run stops.
     #[serde(default)]
     pub settle_within: Option<Spot<Span>>,
     /// The objectives that judge attacks.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
-    /// What follows a violated verdict.
+    /// The next step after a violated verdict.
     #[serde(default)]
     pub on_violated: Option<Then>,
-    /// What follows an unknown verdict.
+    /// The next step after an unknown verdict.
     #[serde(default)]
     pub on_unknown: Option<Then>,
     /// The approval that is needed just before each attack.
@@ -116,7 +117,7 @@ pub struct AttackDefaults {
 pub struct FaultAt {
     /// The fault.
     pub fault: Fault,
-    /// It begins this long after the fault phase.
+    /// Offset from the start of the fault phase.
     pub at: Span,
     /// Duration of the fault; default: to the end of the attack's hold.
     pub hold: Option<Span>,

@@ -8,17 +8,17 @@ use serde::Deserialize;
 
 use super::spot::Spot;
 
-/// How long a condition may go without being evaluated, unless the scenario says otherwise.
+/// Default time for which a condition may stay without evaluation.
 pub(crate) const BLIND_FOR: Span = Span::secs(10);
 
-/// How much may be harmed at any instant, and what aborts the run and heals everything.
+/// Limits of the blast radius, and conditions that abort the run and heal everything.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// How large a share of each group of hosts may be under a fault at any instant.
+    /// Maximum share of each group of hosts that may be under a fault at any instant.
     #[serde(default)]
     pub max_share: Option<Spot<MaxShare>>,
-    /// How many hosts of a role stay without a fault at any instant, by role. Other runs' faults count, too.
+    /// Minimum number of hosts of each role that stay without a fault at any instant. Faults of other runs count too.
     #[serde(default)]
     pub keep: BTreeMap<String, Spot<u32>>,
     /// Conditions, each of which aborts the run.
@@ -30,14 +30,14 @@ pub struct Guard {
     pub blind_for: Option<Spot<Span>>,
 }
 
-/// How large a share of each group of hosts may be under a fault at any instant.
+/// Maximum share of each group of hosts that may be under a fault at any instant.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaxShare {
     /// The label that makes the groups: `role`, `provider`, `region`, `zone` or any other; `fleet` is one group of
     /// all hosts.
     pub of: Spot<String>,
-    /// The largest share of a group that may be under a fault.
+    /// Maximum share of a group that may be under a fault.
     pub share: Spot<Share>,
 }
 
@@ -45,7 +45,7 @@ pub struct MaxShare {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {
-    /// The probe that it is about, by name.
+    /// The probe, by name.
     pub probe: Spot<String>,
     /// The run is aborted when less than this share of requests is good, over the time `over`.
     pub good_below: Spot<Share>,

@@ -10,7 +10,7 @@ use crate::plan::model::{GOOD_AT, Goal, Phase};
 /// The phases in which an objective is judged, unless it says otherwise.
 const JUDGED: [Phase; 2] = [Phase::Fault, Phase::Recovery];
 
-/// Something that must hold of a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
+/// An objective for a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
 /// `recover_within`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +39,7 @@ pub struct Objective {
     #[serde(default)]
     #[schemars(extend("default" = GOOD_AT))]
     pub good_at: Option<Spot<Share>>,
-    /// The phases in which it is judged. Of no meaning for `mitigate_within` and `recover_within`.
+    /// The phases in which it is judged. Without meaning for `mitigate_within` and `recover_within`.
     #[serde(default)]
     #[schemars(extend("default" = JUDGED))]
     pub during: Option<Spot<Vec<Phase>>>,

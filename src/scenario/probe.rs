@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::spot::Spot;
 use crate::plan::model::COORDINATOR;
 
-/// How long a request may take, unless the probe says otherwise.
+/// Default time-out of a request.
 const TIMEOUT: Span = Span::secs(1);
 
 /// An open-loop measurement at a fixed rate: each request is sent when it is due, without waiting for earlier ones,

@@ -40,7 +40,7 @@ pub struct ScenarioFile {
     /// The environment that the drill is for. A host whose `agent.toml` says another one refuses it.
     #[schemars(default)]
     environment: Option<String>,
-    /// How long the coordinator may be silent: after that agents put everything back.
+    /// Time without a renewal by the coordinator after which agents put everything back.
     #[schemars(default, extend("default" = super::LEASE))]
     lease: Option<Span>,
     /// Free text about the drill: owner, ticket, …

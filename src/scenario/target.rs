@@ -16,8 +16,8 @@ pub struct Target {
     /// each with a value or a list of values of which one must match.
     #[serde(rename = "where")]
     pub clauses: BTreeMap<String, Spot<Values>>,
-    /// How many of them. Which ones follows from the run's seed, so that a run can be repeated. With `group_by`, in each
-    /// group.
+    /// Number of hosts. The run's seed decides which ones, so that a run can be repeated. With `group_by`, the number
+    /// is per group.
     #[serde(default)]
     #[schemars(extend("default" = "all"))]
     pub pick: Option<Spot<Pick>>,
