@@ -309,7 +309,7 @@ fn few_open_files() {
     };
     let status = limited(&["status", "--json"], 60);
     assert_eq!(rows(&status, 0).len(), 25);
-    assert!(said(&status).contains("by turns") && said(&status).contains("ulimit -Hn"), "{}", said(&status));
+    assert!(said(&status).contains("in turns") && said(&status).contains("ulimit -Hn"), "{}", said(&status));
     let scenario = r#"
 schema = 1
 name = "files"
