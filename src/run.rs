@@ -4,15 +4,18 @@
 //! nothing that it does not see: everything goes into `events.jsonl` first.
 
 mod approve;
+mod arm;
 mod attack;
 mod baseline;
 mod bounds;
 mod clock;
 mod collect;
+mod error;
 mod exchange;
 mod guard;
 mod heal;
 mod input;
+mod options;
 mod prepare;
 mod recorder;
 pub mod screen;
@@ -37,81 +40,19 @@ pub use approve::Approvals;
 pub(crate) use approve::FILE as APPROVAL_FILE;
 pub use clock::RunClock;
 pub use collect::{collect, unproven};
+pub use error::RunError;
+pub use options::{Finished, Options};
 pub use prepare::Answer;
 pub use undo_socket::{Notified, UndoNotice, notify};
 
 use crate::{
     link::{Agent, Identity},
-    log::{Event, Log, LogError, Outcome, RunOutcome},
+    log::{Event, Outcome, RunOutcome},
     plan::{Plan, model::COORDINATOR},
 };
 use input::{Input, Stop};
 use recorder::Recorder;
-use screen::Observer;
 use tracked::Tracked;
-
-/// The parameters of a run besides its plan.
-pub struct Options {
-    /// The person who runs it.
-    pub operator: String,
-    /// The certificate of that person.
-    pub identity: Arc<Identity>,
-    /// The directory in which the run's folder is created.
-    pub out: PathBuf,
-    /// Whether to stop after prepare.
-    pub plan_only: bool,
-    /// The sources of approvals.
-    pub approvals: Approvals,
-    /// The screen.
-    pub observer: Box<dyn Observer>,
-    /// Number of this try, from 1.
-    pub attempt: u32,
-}
-
-/// A run that ended.
-#[derive(Debug)]
-pub struct Finished {
-    /// The run.
-    pub run: RunId,
-    /// Its folder.
-    pub folder: PathBuf,
-    /// Its outcome.
-    pub outcome: RunOutcome,
-    /// The agents' answers to prepare.
-    pub answers: Vec<Answer>,
-}
-
-/// The run could not begin.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The log could not be made, read or written.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The run's folder could not be made.
-    #[error("cannot make the run's folder {}", path.display())]
-    Folder {
-        /// Its path.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The log does not begin like that of a run.
-    #[error("{0} is not the log of a run: its first record is missing")]
-    NotALog(PathBuf),
-    /// The log failed during the run; everything was undone, as far as that was possible.
-    #[error(
-        "the run's log broke, so the run was stopped and {}",
-        if left.is_empty() { "everything was put back".to_owned() } else { format!("healed, but {} may not be as before", left.join(", ")) }
-    )]
-    Broken {
-        /// The log's error.
-        source: LogError,
-        /// Hosts that are not proven to be as before.
-        left: Vec<String>,
-        /// The log as the coordinator has it in memory, with records that the file lacks.
-        whole: Box<Log>,
-    },
-}
 
 /// A host of the run.
 struct Peer {

@@ -50,7 +50,7 @@ const CRATES: [(&str, &[&str]); 7] = [
             "log/measured log/read",
             "plan/load plan/refuse",
             "report/view report/view/alike report/view/figures",
-            "run run/input run/recorder",
+            "run run/input",
             "scenario/diagnose scenario/hidden scenario/spot scenario/tree",
             "score score/judge score/part score/requests score/samples score/share score/stream score/time_goals statistics/turning",
             "score/exchanged score/facts",

@@ -10,15 +10,17 @@ mod check_config;
 mod doctor;
 mod log;
 mod serve;
+mod shared;
+mod undo;
 
-use std::{borrow::Cow, ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use firedrill_probe::clock;
 use firedrill_wire::{
-    api::{AgentStatus, Clock, OpenOne, Undo, UndoAnswer, UndoScope},
-    journal::{HealReason, State, What},
-    text::{TEXT_MOST, clean},
+    api::{AgentStatus, Clock},
+    journal::What,
+    text::clean,
 };
 use tracing_subscriber::{
     Layer as _,
@@ -27,29 +29,22 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+use shared::{DYING, EXIT_USAGE, NONE_KNOWN, plain};
+use undo::{answer_of, root, undo_everywhere};
+
 use crate::{
     audit, built_in,
     config::{Config, DEFAULT_FILE, Usable},
-    guardian::{EXIT_LOST, EXIT_STUCK, Lock},
+    guardian::Lock,
     heal::Healed,
     identity::Identity,
     journal::{Replayed, read_any},
-    local::{Answer, Call, ask, listens},
-    supervisor::heal,
+    local::{Answer, Call, ask},
     wiring::Wiring,
 };
 
-const EXIT_USAGE: u8 = 2;
 /// The longest line of a log, in characters.
 const LOG_MOST: usize = 16_000;
-/// Where records are damaged, nothing open is not the same as nothing in force.
-const NONE_KNOWN: &str = "nothing is known to be in force, but more may be than the records tell";
-/// An agent that lives says how it is within that time.
-const ALIVE: Duration = Duration::from_secs(3);
-/// So long a dying agent may still put things back before somebody else does it too.
-const DYING: Duration = Duration::from_secs(60);
-/// One that listens and does not answer is given only so long to die.
-const HUNG: Duration = Duration::from_secs(2);
 
 /// Injects faults on this host for drills, and always puts them back.
 #[derive(Debug, Parser)]
@@ -176,194 +171,9 @@ impl io::Write for Plain {
     }
 }
 
-/// A text of somebody else in one line, as it may be shown on a terminal.
-fn plain(text: &str) -> Cow<'_, str> {
-    clean(text, TEXT_MOST)
-}
-
 fn fail(what: &str) -> ExitCode {
     eprintln!("firedrill-agent: {what}");
     ExitCode::from(EXIT_USAGE)
-}
-
-/// Undo with the configuration of the agent that lives, and where an agent with other paths may have left something.
-fn undo_everywhere(usable: &Usable, wiring: Wiring, halt: bool, loud: bool) -> io::Result<ExitCode> {
-    let config = usable.of_whoever_lives();
-    let left = usable.before.as_ref().filter(|before| before.paths != config.paths);
-    let before = left.map(|before| {
-        put_back_without_agent(before, Some(config), wiring, DYING, &HealReason::FoundAtStart, false)
-    });
-    let none_before = before.as_ref().is_none_or(PutBack::found_none);
-    let code_before = before.map_or(0, |done| done.said(false));
-    let code = undo(config, left, wiring, halt, loud && none_before, loud);
-    Ok(ExitCode::from(worst(code, code_before)))
-}
-
-/// Of two exit codes the one that counts.
-fn worst(one: u8, other: u8) -> u8 {
-    let known = [EXIT_STUCK, EXIT_LOST, EXIT_USAGE];
-    known.into_iter().find(|code| *code == one || *code == other).unwrap_or(one)
-}
-
-fn undo(
-    config: &Config,
-    left: Option<&Config>,
-    wiring: Wiring,
-    halt: bool,
-    tell_none: bool,
-    loud: bool,
-) -> u8 {
-    let paths = config.paths();
-    let patience = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
-    // One that does not even say how it is hangs, or was stopped: it is not waited for while things stay broken.
-    let asked = ask(&paths, Call::Status, ALIVE).and_then(|alive| match alive {
-        Some(_) => ask(&paths, Call::UndoAll { halt }, patience),
-        None => Ok(None),
-    });
-    let dying = match asked {
-        Ok(Some(Answer::Undone(answer))) => return said(&answer, tell_none),
-        Ok(None) => DYING,
-        Ok(Some(answer)) => {
-            tracing::warn!("the running agent answered {answer:?}; putting back without it");
-            HUNG
-        }
-        Err(error) => {
-            tracing::warn!("the running agent does not answer ({error}); putting back without it");
-            HUNG
-        }
-    };
-    // Without a halt it is systemd or the package that asks, when the agent has ended or goes.
-    let reason = match (loud, halt) {
-        (true, true) => HealReason::Asked { by: root(config) },
-        (true, false) => HealReason::AgentStopping,
-        (false, _) => HealReason::FoundAtStart,
-    };
-    put_back_without_agent(config, left, wiring, dying, &reason, halt).said(tell_none)
-}
-
-fn root(config: &Config) -> String {
-    format!("root@{}", config.host)
-}
-
-/// The result of putting back without a running agent.
-struct PutBack {
-    answer: UndoAnswer,
-    /// A halt was asked for, and nobody will remember it.
-    halt_lost: bool,
-}
-
-impl PutBack {
-    /// Whether nothing was in force, and all records could be read.
-    fn found_none(&self) -> bool {
-        self.answer.injections.is_empty() && self.answer.lost.is_empty()
-    }
-
-    /// Says it; the exit code.
-    fn said(&self, tell_none: bool) -> u8 {
-        worst(said(&self.answer, tell_none), if self.halt_lost { EXIT_USAGE } else { 0 })
-    }
-}
-
-/// Puts back all that is open, when no agent answers; one that is dying is given that time for it. Nothing that is
-/// wrong with the state directory keeps it from that. What is in force by the journal of the configuration
-/// `elsewhere` is not swept.
-fn put_back_without_agent(
-    config: &Config,
-    elsewhere: Option<&Config>,
-    wiring: Wiring,
-    dying: Duration,
-    reason: &HealReason,
-    halt: bool,
-) -> PutBack {
-    let paths = config.paths();
-    let lock = Lock::replace(&paths, dying);
-    let healing = heal(config, &config.host(), &wiring, elsewhere, || {});
-    let answer = UndoAnswer {
-        swept: healing.swept.removed.clone(),
-        lost: healing.replayed.damage.clone(),
-        ..answer_of(healing.healed.clone())
-    };
-    let journaled = match lock {
-        Ok(_lock) => healing.journal(config, reason).map_err(|error| error.chain()).map(|mut done| {
-            if halt {
-                done.journal.event(What::Halted { by: root(config) });
-                done.journal.sync();
-            }
-            !done.journal.is_behind()
-        }),
-        Err(error) => {
-            // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
-            if error.kind() != io::ErrorKind::WouldBlock && !listens(&paths) {
-                healing.keep(config);
-            }
-            Err(error.to_string())
-        }
-    };
-    if let Err(error) = &journaled {
-        tracing::error!("{error}; what could be read was put back without journaling it");
-    }
-    if matches!(reason, HealReason::Asked { .. }) {
-        let undo = Undo { scope: UndoScope::All, halt };
-        let request = audit::Request::accepted(&root(config), "undo").detail(&audit::undone(&undo, &answer));
-        audit::request_now(&paths.state, request);
-    }
-    let halt_lost = halt && journaled != Ok(true);
-    if halt_lost {
-        tracing::error!(
-            "the halt could not be journaled in {}: an agent that starts would inject again; mend that directory, \
-             then `firedrill-agent undo --all` again",
-            paths.state.display()
-        );
-    }
-    PutBack { answer, halt_lost }
-}
-
-fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
-    let stuck = healed
-        .iter()
-        .filter(|one| one.state == State::Stuck)
-        .map(|one| format!("{}: {}", one.intent.id(), one.detail))
-        .collect();
-    let injections = healed
-        .into_iter()
-        .map(|one| OpenOne {
-            id: one.intent.id().clone(),
-            run: one.intent.run,
-            kind: one.intent.live.ask.fault.kind().to_owned(),
-            state: one.state,
-            ends_boot_us: one.intent.live.ends_boot_us,
-            effects: one.intent.live.prepared.effects,
-            about: one.intent.about,
-            due: false,
-        })
-        .collect();
-    UndoAnswer { injections, runs: Vec::new(), stuck, swept: Vec::new(), lost: Vec::new() }
-}
-
-/// Says what was put back; the exit code.
-fn said(answer: &UndoAnswer, loud: bool) -> u8 {
-    for one in &answer.injections {
-        println!("{} ({}, run {}): {:?}", one.id, plain(&one.kind), one.run, one.state);
-    }
-    for stuck in &answer.stuck {
-        eprintln!("could NOT be put back: {}", plain(stuck));
-    }
-    for what in &answer.swept {
-        println!("removed, because it belonged to no live injection: {}", plain(what));
-    }
-    for lost in &answer.lost {
-        eprintln!("records of drills are damaged or lost: {}", plain(lost));
-    }
-    match (answer.lost.is_empty(), answer.injections.is_empty()) {
-        (false, true) => eprintln!("{NONE_KNOWN}; look at services, processes and rules by hand"),
-        (true, true) if loud => println!("nothing was in force"),
-        _ => {}
-    }
-    match (answer.stuck.is_empty(), answer.lost.is_empty()) {
-        (false, _) => EXIT_STUCK,
-        (true, false) => EXIT_LOST,
-        (true, true) => 0,
-    }
 }
 
 fn release(config: &Config) -> io::Result<ExitCode> {

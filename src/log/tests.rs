@@ -319,14 +319,6 @@ fn the_decoder_of_the_docs_reads_what_is_written() {
     assert!((15.0..17.0).contains(&median), "{median}");
 }
 
-/// Writes the old form of a drill for a golden file; the card beside it was made by the version before blocks.
-#[test]
-#[ignore = "makes a golden file"]
-fn golden() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/log/golden/mixed.jsonl");
-    std::fs::write(path, one_by_one(&mixed().records())).expect("writes");
-}
-
 #[test]
 fn no_text_of_a_log_begins_a_line_of_its_own() {
     let mut drill = Drill::one();

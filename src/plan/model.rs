@@ -1,6 +1,9 @@
 //! The types of a plan: a scenario resolved against a fleet. `plan::resolve` makes plans; nothing here decides
 //! anything.
 
+mod digest;
+mod host;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
@@ -9,13 +12,11 @@ use std::{
 use firedrill_wire::{
     Fault, Share, Span,
     fault::PeerTable,
-    hide::{self, HIDDEN},
     probe::{Arrivals, Connection, ProbeKind},
 };
-use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::text::hex;
+pub use host::{Host, Reach, Way};
 
 /// Everything that a run will do and measure. A run does nothing that is not in its plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,66 +65,6 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-/// A host of the fleet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
-    /// Its name; also the name in its agent's certificate.
-    pub name: String,
-    /// Its addresses, as peers see it; names resolve to the first one first.
-    pub addresses: Vec<IpAddr>,
-    /// All labels by which it can be selected: `provider`, `region`, `zone`, `env`, and any other.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-    /// Its roles.
-    #[serde(default)]
-    pub roles: Vec<String>,
-    /// Its tags.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// The connection to its agent. It is serialized without secrets.
-    #[serde(serialize_with = "hidden::write_reach")]
-    pub agent: Reach,
-    /// The shared way to it, usually a bastion. `None` if it is reached directly.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub via: Option<Way>,
-}
-
-/// A way to hosts, such as a bastion, which accepts only a limited number of new connections at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Way {
-    /// The fleet's `connect` with its placeholders: the same for all hosts that are reached this way.
-    pub connect: String,
-    /// Maximum number of links that are opened over it at a time.
-    pub at_once: usize,
-}
-
-impl Way {
-    /// The default. By default sshd drops new connections at random from 10 on (`MaxStartups`); two are left for
-    /// others.
-    pub const AT_ONCE: usize = 8;
-}
-
-/// The connection to an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reach {
-    /// TCP to `host:port`.
-    Tcp(String),
-    /// A program whose standard streams are the link; an argument vector, `%h` and `%p` already filled in.
-    Command(Vec<String>),
-}
-
-impl Reach {
-    /// Formats the connection for people, without secrets.
-    #[must_use]
-    pub fn shown(&self) -> String {
-        match self {
-            Self::Tcp(address) => address.clone(),
-            Self::Command(words) => hide::argv(words).join(" "),
-        }
-    }
-}
-
 /// A probe and where it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
@@ -148,20 +89,11 @@ pub struct Probe {
     pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// Serializes the request of a probe, and the connection to a host, without secrets, for a log, a report or a digest.
-/// Requests are parsed without secrets too, because older logs had them.
+/// Serializes the request of a probe without secrets, for a log, a report or a digest. Parses it without secrets too, because
+/// older logs had them.
 mod hidden {
-    use firedrill_wire::{hide, probe::ProbeKind};
+    use firedrill_wire::probe::ProbeKind;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use super::Reach;
-
-    pub(super) fn write_reach<S: Serializer>(reach: &Reach, serializer: S) -> Result<S::Ok, S::Error> {
-        match reach {
-            Reach::Tcp(_) => reach.serialize(serializer),
-            Reach::Command(words) => Reach::Command(hide::argv(words)).serialize(serializer),
-        }
-    }
 
     pub(super) fn write<S: Serializer>(kind: &ProbeKind, serializer: S) -> Result<S::Ok, S::Error> {
         kind.without_secrets().serialize(serializer)
@@ -341,54 +273,10 @@ impl Plan {
     /// The format's version that this build writes.
     pub const SCHEMA: u32 = 1;
 
-    /// Returns a digest over the whole plan, which agents get. Equal plans have equal digests.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        let mut hash = std::io::BufWriter::with_capacity(1 << 16, Hash(Context::new(&SHA256)));
-        let written = serde_json::to_writer(&mut hash, self).is_ok();
-        let Some(Hash(hash)) = hash.into_inner().ok().filter(|_| written) else { return String::new() };
-        hex(hash.finish().as_ref().get(..16).unwrap_or_default())
-    }
-
-    /// Returns a digest over everything that the probes send, in clear text; salted, because it is shown. Meaningless
-    /// for a plan that was read, because that has no secrets.
-    #[must_use]
-    pub fn requests(&self, salt: &str) -> String {
-        let mut hash = Context::new(&SHA256);
-        for part in std::iter::once(Ok(salt.as_bytes().to_vec()))
-            .chain(self.probes.iter().map(|probe| serde_json::to_vec(&(&probe.name, &probe.kind))))
-        {
-            let Ok(part) = part else { return String::new() };
-            hash.update(&(part.len() as u64).to_be_bytes());
-            hash.update(&part);
-        }
-        hex(hash.finish().as_ref())
-    }
-
-    /// Returns the probes whose requests the plan does not show completely.
-    #[must_use]
-    pub fn hiding(&self) -> Vec<&str> {
-        let hides = |probe: &&Probe| match &probe.kind {
-            ProbeKind::Http(http) => {
-                !http.in_clear().is_empty()
-                    || serde_json::to_string(http).is_ok_and(|text| text.contains(HIDDEN))
-            }
-            ProbeKind::Tcp(_) => false,
-        };
-        self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect()
-    }
-
     /// Moves lists of peers that several injections have into a table, so that each is written once. Injections must
     /// not change afterwards.
     pub fn share_peers(&mut self) {
         self.peer_sets = PeerTable::gather(self.attacks.iter_mut().flat_map(Attack::faults_mut));
-    }
-
-    /// Returns a digest over everything that people approve. It does not depend on the scenario's path and on
-    /// warnings.
-    #[must_use]
-    pub fn agreement(&self) -> String {
-        Self { file: String::new(), warnings: Vec::new(), ..self.clone() }.digest()
     }
 
     /// Returns the host of that name. For many names, use [`Plan::by_name`].
@@ -433,19 +321,6 @@ impl<'de> Deserialize<'de> for Plan {
         let faults = plan.attacks.iter_mut().flat_map(Attack::faults_mut);
         plan.peer_sets.bind(faults).map_err(de::Error::custom)?;
         Ok(plan)
-    }
-}
-
-/// A writer that computes a digest.
-struct Hash(Context);
-
-impl std::io::Write for Hash {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -3,19 +3,16 @@
 //! Never smooths an outage away: where many bins fall on one pixel, the worst is drawn; where there are none, nothing
 //! is drawn, and a strip marks the gap. Colours come from the page's style sheet, so that dark mode and print work.
 
+mod axes;
+mod frame;
+
 use std::fmt::Write as _;
+
+use frame::{BELOW, BETWEEN, LATENCY, LEFT, RIGHT, SHARE, Scale, TOP, WIDTH, latency};
 
 use super::columns::{Columns, Dot};
 use crate::score::format;
 
-const WIDTH: f64 = 860.0;
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = 12.0;
-const TOP: f64 = 52.0;
-const SHARE: f64 = 120.0;
-const BETWEEN: f64 = 26.0;
-const LATENCY: f64 = 96.0;
-const BELOW: f64 = 24.0;
 /// Maximum number of columns per line.
 pub(crate) const COLUMNS: usize = 420;
 
@@ -73,7 +70,8 @@ impl Chart {
         self.bands(&mut svg);
         let floor = floor(&lines);
         self.share_axis(&mut svg, floor);
-        let scale = Scale::of(&lines, self.below_us);
+        let dots: Vec<&[Dot]> = lines.iter().map(|(_, dots)| dots.as_slice()).collect();
+        let scale = Scale::of(&dots, self.below_us);
         self.latency_axis(&mut svg, &scale);
         self.time_axis(&mut svg);
         for (place, (line, dots)) in lines.iter().enumerate() {
@@ -255,76 +253,6 @@ impl Chart {
         }
     }
 
-    fn share_axis(&self, svg: &mut String, floor: f64) {
-        for share in [floor, f64::midpoint(floor, 1.0), 1.0] {
-            let y = TOP + SHARE * (1.0 - (share - floor) / (1.0 - floor));
-            rule(svg, y, &format::percent(share), "grid");
-        }
-        if let Some(good) = self.good.filter(|good| *good > floor) {
-            let y = TOP + SHARE * (1.0 - (good - floor) / (1.0 - floor));
-            let _ = write!(
-                svg,
-                "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: {}</title></line>",
-                WIDTH - RIGHT,
-                format::percent(good)
-            );
-        }
-        let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP - 13.0);
-    }
-
-    fn latency_axis(&self, svg: &mut String, scale: &Scale) {
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"2\" y=\"{:.1}\">latency</text>",
-            TOP + SHARE + BETWEEN - 5.0
-        );
-        for us in scale.ticks() {
-            rule(svg, scale.y(us), &latency(us), "grid");
-        }
-        if let Some(below) = self.below_us {
-            let y = scale.y(below);
-            let _ = write!(
-                svg,
-                "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: at most {}</title></line>",
-                WIDTH - RIGHT,
-                latency(below)
-            );
-        }
-    }
-
-    fn time_axis(&self, svg: &mut String) {
-        const STEPS: [i64; 15] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
-        let span = self.until_us.saturating_sub(self.from_us) / 1_000_000;
-        let step =
-            STEPS.into_iter().find(|step| span / step <= 9).unwrap_or(86_400).saturating_mul(1_000_000);
-        let y = TOP + SHARE + BETWEEN + LATENCY;
-        let mut tick = self.from_us.saturating_sub(self.zero_us).div_euclid(step).saturating_mul(step);
-        for _ in 0..32 {
-            let at = self.zero_us.saturating_add(tick);
-            if at > self.until_us {
-                break;
-            }
-            if at >= self.from_us {
-                let x = self.x(at);
-                let label = match (self.zero_us, tick) {
-                    (0, _) => format::clock(tick).trim_end_matches(".0").to_owned(),
-                    (_, 0) => "fault".to_owned(),
-                    (_, tick) => {
-                        format!("{}{}", if tick > 0 { "+" } else { "−" }, seconds(tick.unsigned_abs()))
-                    }
-                };
-                let _ = write!(
-                    svg,
-                    "<line class=\"tick\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{:.1}\"/><text class=\"time\" \
-                     x=\"{x:.1}\" y=\"{:.1}\">{label}</text>",
-                    y + 4.0,
-                    y + 18.0
-                );
-            }
-            tick = tick.saturating_add(step);
-        }
-    }
-
     fn describe(&self, lines: &[(&Line, Vec<Dot>)]) -> String {
         let mut text = String::from(
             "Share of good requests, and below it median and 99th percentile of latency, over time.",
@@ -362,74 +290,10 @@ fn floor(lines: &[(&Line, Vec<Dot>)]) -> f64 {
     [0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor <= lowest).unwrap_or(0.0)
 }
 
-struct Scale {
-    low: f64,
-    high: f64,
-}
-
-impl Scale {
-    fn of(lines: &[(&Line, Vec<Dot>)], below: Option<u64>) -> Self {
-        let all =
-            lines.iter().flat_map(|(_, dots)| dots).flat_map(|dot| [dot.p50, dot.p99]).flatten().chain(below);
-        let (mut low, mut high) = (u64::MAX, 0);
-        for us in all {
-            (low, high) = (low.min(us.max(1)), high.max(us));
-        }
-        if low > high {
-            (low, high) = (1_000, 1_000_000);
-        }
-        // The axis has whole powers of ten, and room above for infinite values.
-        Self {
-            low: (low as f64).log10().floor(),
-            high: ((high as f64).log10() + 0.25).max((low as f64).log10() + 0.8),
-        }
-    }
-
-    fn y(&self, us: u64) -> f64 {
-        let part = ((us.max(1) as f64).log10() - self.low) / (self.high - self.low);
-        TOP + SHARE + BETWEEN + LATENCY * (1.0 - part.clamp(0.0, 1.0))
-    }
-
-    fn ticks(&self) -> Vec<u64> {
-        (0..10)
-            .map(|power| 10_u64.pow(power))
-            .filter(|us| (self.low..=self.high).contains(&(*us as f64).log10()))
-            .collect()
-    }
-}
-
-fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
-    let _ = write!(
-        svg,
-        "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"scale\" x=\"{}\" \
-         y=\"{:.1}\">{label}</text>",
-        WIDTH - RIGHT,
-        LEFT - 6.0,
-        y + 4.0
-    );
-}
-
 /// Formats a coordinate with at most one decimal.
 fn short(place: f64) -> String {
     let text = format!("{place:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
-}
-
-fn latency(us: u64) -> String {
-    match us {
-        0..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => format!("{} ms", us / 1_000),
-        _ => format!("{} s", us / 1_000_000),
-    }
-}
-
-fn seconds(us: u64) -> String {
-    let seconds = us / 1_000_000;
-    if seconds < 60 || !seconds.is_multiple_of(60) {
-        format!("{seconds} s")
-    } else {
-        format!("{} min", seconds / 60)
-    }
 }
 
 /// Escapes text for XML.

@@ -130,14 +130,7 @@ impl Drill {
                 // Events of agents are read a moment after they happen.
                 events.push((at + 5_000, Event::Agent { host: host.clone(), happened_us: at, what: event }));
             };
-            let changed = |to: State, reason: Option<HealReason>| What::Changed {
-                injection: id.clone(),
-                run: run.clone(),
-                to,
-                reason,
-                detail: String::new(),
-                foreign: vec![],
-            };
+            let changed = |to: State, reason: Option<HealReason>| What::changed(&id, run, to, reason);
             say(near(start) - S, changed(State::Armed, None));
             say(near(start), changed(State::Injecting, None));
             say(near(start) + 3_000, changed(State::InForce, None));

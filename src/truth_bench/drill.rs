@@ -84,11 +84,8 @@ impl Setup {
         let until = (end + TAIL_US).unsigned_abs();
         let bins = simulate(&spec, 1, until, |due| answer(due.cast_signed())).expect("a probe");
         let host = "app1".to_owned();
-        let changed = |at: i64, to: State, reason: Option<HealReason>| {
-            let (injection, run) = (id.clone(), run.clone());
-            let what = What::Changed { injection, run, to, reason, detail: String::new(), foreign: vec![] };
-            agent(at, what)
-        };
+        let changed =
+            |at: i64, to: State, reason: Option<HealReason>| agent(at, What::changed(&id, &run, to, reason));
         let phase = |phase: Phase, until_us: i64| Event::Phase { attack: 0, phase, until_us };
         let evidence =
             Evidence { in_force: Seen::Yes, exercised: Seen::Yes, count: None, detail: String::new() };

@@ -21,7 +21,7 @@ pub struct Evidence {
     pub in_force: Seen,
     /// Something met it: a packet hit the rule, a service that was to be down was down.
     pub exercised: Seen,
-    /// How often something met it since the start, where that can be counted (packets).
+    /// Number of times that something met it since the start, where that can be counted (packets).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// The object that was observed and the observation, for people.

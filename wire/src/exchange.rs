@@ -31,15 +31,15 @@ impl std::fmt::Display for Way {
 /// The request: `POST /v1/runs/{run}/exchange`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
-    /// Who.
+    /// The address of the peer.
     pub to: IpAddr,
-    /// How.
+    /// The kind of packets.
     pub way: Way,
-    /// How often, at most [`Exchange::MOST`].
+    /// Number of packets, at most [`Exchange::MOST`].
     pub count: u32,
-    /// One after another, so far apart; at most a second.
+    /// Interval between packets; at most a second.
     pub every: Span,
-    /// No answer within this time is none; at most [`Exchange::LONGEST`].
+    /// Maximum time to wait for an answer; at most [`Exchange::LONGEST`].
     pub within: Span,
 }
 

@@ -205,7 +205,7 @@ impl Fault {
         matches!(self.about().host, HostMeanwhile::Off)
     }
 
-    /// How long the fault stays by its own parameters, where that takes the place of the attack's hold.
+    /// Returns the hold that its own parameters give in place of the attack's; `None` where they give none.
     #[must_use]
     pub fn own_hold(&self) -> Option<Span> {
         match self.about().host {
@@ -221,7 +221,7 @@ impl Fault {
         hold.clamp(RAMP_LEAST, self.about().ramp)
     }
 
-    /// What one host has to do for it: a fault on a region becomes the same fault on each of its hosts. A partition
+    /// Returns the fault that one host carries out for it: a fault on a region becomes the same fault on each of its hosts. A partition
     /// stays one: what a host has to do for it depends on who the others are.
     #[must_use]
     pub fn on_host(self) -> Self {

@@ -82,7 +82,7 @@ pub struct AgentEvent {
     pub what: What,
 }
 
-/// Whoever follows an agent of another version must not lose the rest over one event.
+/// Reads an event, also one of another version: a reader must not lose the other events because of it.
 fn known_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<What, D::Error> {
     let value = serde_json::Value::Object(serde_json::Map::deserialize(deserializer)?);
     Ok(What::deserialize(&value).unwrap_or_else(|_| What::Unknown { text: value.to_string() }))
@@ -104,13 +104,13 @@ pub enum What {
     },
     /// An injection went from one state to another.
     Changed {
-        /// Which.
+        /// The injection.
         injection: InjectionId,
-        /// Of which run.
+        /// Its run.
         run: RunId,
         /// Its state from now on.
         to: State,
-        /// Why it is being put back, where it is.
+        /// The reason for the undo, if it is being undone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<HealReason>,
         /// Details for people: the action, the finding or the error.
@@ -122,20 +122,20 @@ pub enum What {
     },
     /// An undo failed and will be tried again.
     UndoRetry {
-        /// Which.
+        /// The injection.
         injection: InjectionId,
-        /// Of which run.
+        /// Its run.
         run: RunId,
-        /// The how-manieth try failed, from 1.
+        /// The number of the try that failed, from 1.
         attempt: u32,
-        /// Why.
+        /// The error.
         error: String,
     },
     /// One look at a fault in force.
     Looked {
-        /// Which.
+        /// The injection.
         injection: InjectionId,
-        /// Of which run.
+        /// Its run.
         run: RunId,
         /// The observation.
         evidence: Evidence,
@@ -179,6 +179,15 @@ pub enum What {
         /// As it came, in JSON.
         text: String,
     },
+}
+
+impl What {
+    /// A change of an injection's state, without details.
+    #[must_use]
+    pub fn changed(injection: &InjectionId, run: &RunId, to: State, reason: Option<HealReason>) -> Self {
+        let (injection, run) = (injection.clone(), run.clone());
+        Self::Changed { injection, run, to, reason, detail: String::new(), foreign: Vec::new() }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::{io, process::ExitCode};
 
 use firedrill_wire::journal::HealReason;
 
-use super::{DYING, EXIT_USAGE, put_back_without_agent};
+use super::{
+    shared::{DYING, EXIT_USAGE},
+    undo::put_back_without_agent,
+};
 use crate::{
     config::{Config, Usable},
     guardian::{self, EXIT_STUCK},

@@ -46,14 +46,7 @@ fn intent(id: &str) -> Intent {
 }
 
 fn changed(id: &str, to: State) -> What {
-    What::Changed {
-        injection: id.parse::<InjectionId>().unwrap(),
-        run: "r1".parse::<RunId>().unwrap(),
-        to,
-        reason: None,
-        detail: String::new(),
-        foreign: Vec::new(),
-    }
+    What::changed(&id.parse::<InjectionId>().unwrap(), &"r1".parse::<RunId>().unwrap(), to, None)
 }
 
 fn tombstone(run: &str, stray: bool) -> Record {

@@ -109,14 +109,7 @@ impl Core {
             return Err(unwritten(&error));
         }
         for id in &armed {
-            self.event(What::Changed {
-                injection: id.clone(),
-                run: run.clone(),
-                to: State::Armed,
-                reason: None,
-                detail: String::new(),
-                foreign: Vec::new(),
-            });
+            self.event(What::changed(id, run, State::Armed, None));
         }
         self.write_status_files();
         for gate in ready {

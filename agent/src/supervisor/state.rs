@@ -1,18 +1,17 @@
 //! The supervisor's state: live injections, runs and their leases, claims, tombstones, the halt. Data only.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+mod run;
+
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
-    Fault, InjectionId, RunId, Span,
+    InjectionId, RunId,
     api::{Claim, OpenOne, Problem},
-    fault::{PeerSet, list_bytes},
     journal::{AgentEvent, HealReason, State},
 };
+
+pub(super) use run::{Asked, Run};
 
 use super::{past::Past, permit::Allowed};
 use crate::{
@@ -80,50 +79,6 @@ pub(super) struct Entry {
     /// When it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
     alarm: Arc<Alarm>,
-}
-
-/// One run, from its first prepare on.
-#[derive(Default)]
-pub(super) struct Run {
-    pub(super) plan_digest: String,
-    pub(super) environment: Option<String>,
-    pub(super) asks: BTreeMap<InjectionId, Asked>,
-    /// The bytes that the asks take.
-    asks_bytes: usize,
-    /// Lists of peers of the asks, each once.
-    lists: HashSet<Arc<[String]>>,
-    pub(super) lease: Span,
-    pub(super) lease_until: u64,
-    pub(super) renewals: u64,
-    pub(super) heard_boot_us: u64,
-    /// The lease ended while something was open.
-    pub(super) over: bool,
-    /// Its snapshot was taken by this process, which therefore has seen the whole run.
-    pub(super) began_here: bool,
-    /// The owner: the first person who was allowed something in it. Only the owner may continue the run; anybody may
-    /// end it.
-    pub(super) owner: Option<String>,
-    /// The people who took part in it, one for each certificate.
-    pub(super) held_by: Vec<Caller>,
-    /// The name of the person whose certificate is no longer trusted, if the run was ended for that.
-    pub(super) distrusted: Option<String>,
-}
-
-impl Run {
-    /// Records that a person took part.
-    pub(super) fn taken_by(&mut self, caller: &Caller) {
-        let known = self.held_by.iter().any(|other| other.certificate == caller.certificate);
-        if !known && caller.certificate.is_some() {
-            self.held_by.push(caller.clone());
-        }
-    }
-}
-
-/// A fault for which prepare was asked, with its fingerprint.
-#[derive(Clone)]
-pub(super) struct Asked {
-    pub(super) fault: Fault,
-    pub(super) fingerprint: String,
 }
 
 impl Entry {
@@ -208,44 +163,6 @@ impl Entry {
             about: self.intent.about.clone(),
             due: self.due && self.state == State::Armed,
         }
-    }
-}
-
-impl Run {
-    /// Remembers the faults that were asked. Equal lists of peers are held once.
-    pub(super) fn remember(&mut self, asks: Vec<(InjectionId, Asked)>) {
-        for (id, mut ask) in asks {
-            for peers in ask.fault.selectors_mut() {
-                peers.share(&mut self.lists);
-            }
-            self.asks.insert(id, ask);
-        }
-        self.weigh();
-    }
-
-    /// Forgets the faults that were asked, and frees their memory.
-    pub(super) fn forget_asks(&mut self) {
-        self.asks = BTreeMap::new();
-        self.weigh();
-        self.lists.shrink_to_fit();
-    }
-
-    fn weigh(&mut self) {
-        // Drops lists that only an earlier answer to the same question held.
-        self.lists.retain(|list| Arc::strong_count(list) > 1);
-        self.asks_bytes = self.asks.values().map(Asked::bytes).sum::<usize>()
-            + self.lists.iter().map(|list| list_bytes(list)).sum::<usize>();
-    }
-}
-
-impl Asked {
-    /// Returns its size in bytes without its lists of peers.
-    fn bytes(&self) -> usize {
-        let mut fault = self.fault.clone();
-        for peers in fault.selectors_mut() {
-            *peers = PeerSet::default();
-        }
-        size_of::<Self>() + serde_json::to_vec(&fault).map_or(0, |json| json.len()) + self.fingerprint.len()
     }
 }
 
@@ -411,66 +328,4 @@ pub(super) fn clash(one: &Claim, other: &Claim) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use firedrill_wire::fault::NetBlock;
-
-    use super::*;
-
-    /// Asks for net-blocks with a list of this many bytes each, at this time.
-    fn asked(
-        state: &mut SupervisorState,
-        run: &str,
-        heard_boot_us: u64,
-        lists: &[(&str, usize)],
-    ) -> Result<(), usize> {
-        let (run, ids): (RunId, Vec<InjectionId>) =
-            (run.parse().unwrap(), lists.iter().map(|(id, _)| id.parse().unwrap()).collect());
-        let ask = |bytes: usize| Asked {
-            fault: Fault::NetBlock(NetBlock { to: vec!["x".repeat(bytes)].into(), ..NetBlock::default() }),
-            fingerprint: String::new(),
-        };
-        let known = state.runs.entry(run.clone()).or_default();
-        known.heard_boot_us = heard_boot_us;
-        known.remember(ids.iter().cloned().zip(lists.iter().map(|(_, bytes)| ask(*bytes))).collect());
-        state.keep_asks(&run, ids.iter(), &[])
-    }
-
-    #[test]
-    fn what_is_forgotten_takes_no_memory_from_later_questions() {
-        let mut state = SupervisorState::default();
-        assert_eq!(asked(&mut state, "done", 1, &[("done-1-1", ASKS_MOST_BYTES / 2)]), Ok(()));
-        let known = state.runs.get_mut(&"done".parse().unwrap()).unwrap();
-        known.forget_asks();
-        assert_eq!(known.asks_bytes, 0);
-        assert!(known.lists.iter().all(|list| list.is_empty()));
-        assert_eq!(asked(&mut state, "new", 2, &[("new-1-1", ASKS_MOST_BYTES - 1000)]), Ok(()));
-        assert!(state.runs.contains_key(&"done".parse().unwrap()), "it had nothing to give");
-    }
-
-    #[test]
-    fn what_was_asked_takes_no_more_memory_than_the_bound() {
-        const HALF: usize = ASKS_MOST_BYTES / 2;
-        let mut state = SupervisorState::default();
-        let runs = |state: &SupervisorState| state.runs.keys().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(asked(&mut state, "old", 1, &[("old-1-1", HALF)]), Ok(()));
-        // The same list again is not counted twice.
-        assert_eq!(asked(&mut state, "old", 1, &[("old-1-2", HALF), ("old-1-3", HALF)]), Ok(()));
-        assert_eq!(asked(&mut state, "small", 2, &[("small-1-1", 10)]), Ok(()));
-        assert_eq!(runs(&state), ["old", "small"]);
-        assert_eq!(asked(&mut state, "new", 3, &[("new-1-1", HALF)]), Ok(()));
-        assert_eq!(runs(&state), ["new", "small"], "the oldest made room");
-        let told = asked(&mut state, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
-        assert!(told > ASKS_MOST_BYTES, "{told}");
-        assert_eq!(state.runs[&"new".parse().unwrap()].asks.len(), 1, "the earlier ask stays");
-        // A repeated ask replaces its earlier one.
-        assert_eq!(asked(&mut state, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
-        // Nobody's asks displace those of a person who has less.
-        for run in state.runs.values_mut() {
-            run.owner = Some("alice".to_owned());
-        }
-        state.runs.entry("bobs".parse().unwrap()).or_default().owner = Some("bob".to_owned());
-        assert!(asked(&mut state, "bobs", 6, &[("bobs-1-1", ASKS_MOST_BYTES + 1)]).is_err());
-        assert!(state.runs.contains_key(&"new".parse().unwrap()));
-        assert_eq!(asked(&mut state, "bobs", 7, &[("bobs-1-2", HALF - 1000)]), Ok(()));
-    }
-}
+mod tests;

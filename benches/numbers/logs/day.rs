@@ -185,14 +185,7 @@ fn events(plan: &Plan) -> Result<Vec<(i64, Event)>, Failure> {
             let what = AgentEvent { seq, boot_us, boot_id: "boot".to_owned(), wall_us: 0, what };
             (at_us + 5_000, Event::Agent { host: "app".to_owned(), happened_us: at_us, what })
         };
-        let changed = |to: State, reason: Option<HealReason>| What::Changed {
-            injection: id.clone(),
-            run: run.clone(),
-            to,
-            reason,
-            detail: String::new(),
-            foreign: vec![],
-        };
+        let changed = |to: State, reason: Option<HealReason>| What::changed(&id, &run, to, reason);
         events.extend([
             (near(from) - span(attack.baseline), phase(Phase::Baseline, near(from))),
             (

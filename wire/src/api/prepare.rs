@@ -149,7 +149,7 @@ pub enum Prepared {
 /// Something on a host that an injection touches, such as `unit:checkout`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Claim {
-    /// What, as `class:name`.
+    /// The object, as `class:name`.
     pub what: String,
     /// Whether others may touch it at the same time.
     #[serde(default)]

@@ -41,9 +41,9 @@ pub struct Doctor {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What: `nftables owner tables`, `foreign qdisc on eth0`, `runit`, …
+    /// The object: `nftables owner tables`, `foreign qdisc on eth0`, `runit`, …
     pub what: String,
-    /// How it is.
+    /// Its grade.
     pub grade: Grade,
     /// The observation.
     pub detail: String,

@@ -12,15 +12,12 @@ on_traffic! {
     /// `net-block`: drop or reject traffic with some peers. The control path, SSH, loopback, neighbour discovery and DHCP
     /// are never blocked.
     NetBlock, "Direction::default" => Direction::Both, |block: &Self| block.connections;
-    /// What becomes of the packets.
+    /// The fate of the packets: dropped, or rejected with an answer.
     #[serde(default)]
     how: Refuse,
     /// Only packets of some connections: `new` ones, or `replies`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     connections: Option<Connections>,
-    /// What drops or rejects: `kernel` (nftables), `iptables`, or `auto`, the first of them that the host can do.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
 }
 
 impl Kind for NetBlock {

@@ -1,7 +1,7 @@
 //! `net-corrupt`: some packets have a bit flipped.
 
 use super::{
-    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
     invalid::{chosen, some},
     traffic::on_traffic,
 };
@@ -11,14 +11,11 @@ on_traffic! {
     /// `net-corrupt`: flip one bit in some packets, so that the receiver's checksum finds them. The control path, SSH,
     /// loopback, neighbour discovery, DHCP and cloud metadata are never touched.
     NetCorrupt, "Direction::outward" => Direction::Out, |_: &Self| None;
-    /// How many packets are damaged.
+    /// Share of the packets that are damaged.
     share: Share,
-    /// How much each draw depends on the one before.
+    /// Correlation of each draw with the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
-    /// Who treats the packets.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
 }
 
 impl Kind for NetCorrupt {

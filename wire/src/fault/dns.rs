@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Span, Touches};
 
-/// What becomes of an answer.
+/// The fate of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsHow {
@@ -35,7 +35,7 @@ pub struct NetDns {
     #[serde(deserialize_with = "super::net::one_or_many")]
     #[schemars(with = "super::net::OneOrMany<String>")]
     pub zones: Vec<String>,
-    /// What becomes of answers about them.
+    /// The fate of answers about them.
     pub how: DnsHow,
     /// How late they come; only with `how = "delay"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

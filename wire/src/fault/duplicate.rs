@@ -1,7 +1,7 @@
 //! `net-duplicate`: some packets come twice.
 
 use super::{
-    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
     invalid::{chosen, some},
     traffic::on_traffic,
 };
@@ -11,14 +11,11 @@ on_traffic! {
     /// `net-duplicate`: send some packets twice. The control path, SSH, loopback, neighbour discovery, DHCP and cloud
     /// metadata are never touched.
     NetDuplicate, "Direction::outward" => Direction::Out, |_: &Self| None;
-    /// How many packets come twice.
+    /// Share of the packets that come twice.
     share: Share,
-    /// How much each draw depends on the one before.
+    /// Correlation of each draw with the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
-    /// Who treats the packets.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
 }
 
 impl Kind for NetDuplicate {

@@ -121,13 +121,13 @@ pub enum RegionHow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegionKill {
-    /// How.
+    /// The way in which each host of the region goes.
     #[serde(default)]
     pub how: RegionHow,
 }
 
 impl RegionKill {
-    /// What each host of the region does.
+    /// The fault that each host of the region carries out.
     #[must_use]
     pub fn each(&self) -> Fault {
         match self.how {

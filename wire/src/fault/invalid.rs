@@ -11,9 +11,9 @@ use crate::Share;
 pub struct Invalid {
     /// Short and stable, for programs.
     pub code: &'static str,
-    /// What is wrong.
+    /// The error.
     pub what: Cow<'static, str>,
-    /// What would be right.
+    /// The remedy.
     pub help: &'static str,
 }
 

@@ -112,7 +112,7 @@ pub enum On {
 pub struct Late {
     /// The mean.
     pub delay: Span,
-    /// How much it scatters.
+    /// Its scatter.
     pub jitter: Span,
 }
 

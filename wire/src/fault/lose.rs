@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
     invalid::{chosen, some, wrong},
     traffic::on_traffic,
 };
@@ -17,10 +17,10 @@ pub struct GilbertElliott {
     pub to_bad: Share,
     /// The chance of passing from bad to good, at each packet; a burst is 1 / `to_good` packets long on average.
     pub to_good: Share,
-    /// How many packets get lost in the bad state.
+    /// Share of the packets that are lost in the bad state.
     #[serde(default = "GilbertElliott::default_in_bad")]
     pub in_bad: Share,
-    /// How many packets get lost in the good state.
+    /// Share of the packets that are lost in the good state.
     #[serde(default)]
     pub in_good: Share,
 }
@@ -35,18 +35,15 @@ on_traffic! {
     /// `net-lose`: lose some packets, by chance (`share`) or in bursts (`gilbert_elliott`). The control path, SSH, loopback,
     /// neighbour discovery, DHCP and cloud metadata are never touched.
     NetLose, "Direction::outward" => Direction::Out, |_: &Self| None;
-    /// How many packets get lost, each by chance.
+    /// Share of the packets that are lost, each by chance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Share>,
-    /// How much each loss depends on the one before; only with `share`.
+    /// Correlation of each loss with the one before; only with `share`.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
     /// Loss in bursts, in place of `share`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gilbert_elliott: Option<GilbertElliott>,
-    /// Who treats the packets.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
 }
 
 impl Kind for NetLose {

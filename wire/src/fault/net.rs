@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Which way packets go, seen from the host that has the fault.
+/// The direction of packets, seen from the host that has the fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
@@ -18,7 +18,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// What faults that only shape traffic have unless told otherwise.
+    /// The default of faults that only shape traffic.
     pub(super) const fn outward() -> Self {
         Self::Out
     }
@@ -46,7 +46,7 @@ pub enum Connections {
     Replies,
 }
 
-/// What becomes of a blocked packet.
+/// The fate of a blocked packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refuse {

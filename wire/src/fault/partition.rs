@@ -26,10 +26,10 @@ pub struct NetPartition {
     /// Only the first side cannot send to the second, which can still send to the first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_way: bool,
-    /// What becomes of the packets.
+    /// The fate of the packets: dropped, or rejected with an answer.
     #[serde(default)]
     pub how: Refuse,
-    /// What drops or rejects, as with `net-block`: `kernel` (nftables), `iptables`, or `auto`.
+    /// The engine that drops or rejects, as with `net-block`: `kernel` (nftables), `iptables`, or `auto`.
     #[serde(default, skip_serializing_if = "Engine::is_auto")]
     pub engine: Engine,
 }
@@ -49,7 +49,7 @@ pub enum PartitionShape {
 }
 
 impl PartitionShape {
-    /// So many hosts make a partition of this shape at least.
+    /// Minimum number of hosts for a partition of this shape.
     #[must_use]
     pub const fn least(self) -> usize {
         match self {

@@ -1,8 +1,7 @@
 //! `net-reorder`: some packets overtake the others.
 
 use super::{
-    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope,
-    Trial,
+    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope, Trial,
     invalid::{chosen, some, wrong},
     traffic::on_traffic,
 };
@@ -12,19 +11,16 @@ on_traffic! {
     /// `net-reorder`: delay packets, but let some overtake: those go at once. The control path, SSH, loopback, neighbour
     /// discovery, DHCP and cloud metadata are never touched.
     NetReorder, "Direction::outward" => Direction::Out, |_: &Self| None;
-    /// How long the others are delayed; only what waits can be overtaken.
+    /// Delay of the other packets; only a packet that waits can be overtaken.
     delay: Span,
-    /// How many packets overtake.
+    /// Share of the packets that overtake.
     share: Share,
-    /// How much each draw depends on the one before.
+    /// Correlation of each draw with the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
-    /// Only every so-manieth packet may overtake; each unless given.
+    /// Only one packet in this number may overtake; 1 unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gap: Option<u32>,
-    /// Who treats the packets.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
 }
 
 impl Kind for NetReorder {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::Touches;
 
-/// How often connections are reset.
+/// Whether connections are reset once or throughout the hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetHow {
@@ -41,7 +41,7 @@ pub struct NetReset {
     /// when it is restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// How often.
+    /// Whether connections are reset once or throughout the hold.
     #[serde(default)]
     pub how: ResetHow,
 }

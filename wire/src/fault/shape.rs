@@ -1,4 +1,4 @@
-//! Who treats the packets of faults that let traffic through, but not as it was: late, thinned out, doubled, damaged, out of
+//! The engines that treat packets of faults that let traffic through, but not as it was: late, thinned out, doubled, damaged, out of
 //! order, or slowly.
 //!
 //! Meanings are netem's (tc-netem(8)). Unlike a block they go one way unless told otherwise: what this host sends. So
@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who treats the packets.
+/// The engine that treats packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {

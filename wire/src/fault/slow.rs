@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope,
-    Trial,
+    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope, Trial,
     invalid::{chosen, wrong},
     traffic::on_traffic,
 };
@@ -41,18 +40,15 @@ on_traffic! {
     NetSlow, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// The mean delay of a packet, each way that `direction` names.
     delay: Span,
-    /// How much delays scatter: half the width, or one sigma (see `distribution`).
+    /// Scatter of the delays: half the width, or one sigma (see `distribution`).
     #[serde(default, skip_serializing_if = "no_time")]
     jitter: Span,
-    /// How much each delay depends on the one before.
+    /// Correlation of each delay with the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
     /// How delays scatter.
     #[serde(default, skip_serializing_if = "Distribution::is_uniform")]
     distribution: Distribution,
-    /// Who treats the packets.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
 }
 
 impl Kind for NetSlow {

@@ -1,7 +1,7 @@
 //! `net-throttle`: only so much passes in a second.
 
 use super::{
-    About, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
     invalid::{chosen, wrong},
     traffic::on_traffic,
 };
@@ -14,14 +14,11 @@ on_traffic! {
     /// `net-throttle`: let only so much through a second; the rest waits. The control path, SSH, loopback, neighbour
     /// discovery, DHCP and cloud metadata are never touched.
     NetThrottle, "Direction::outward" => Direction::Out, |_: &Self| None;
-    /// How much, all chosen traffic together.
+    /// Maximum rate of all chosen traffic together.
     rate: BitRate,
-    /// So much may go at once after a pause; 32kB unless given.
+    /// Maximum size of a burst after a pause; 32kB unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     burst: Option<ByteSize>,
-    /// Who treats the packets.
-    #[serde(default, skip_serializing_if = "Engine::is_auto")]
-    engine: Engine,
 }
 
 impl NetThrottle {

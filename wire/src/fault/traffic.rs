@@ -19,15 +19,15 @@ pub struct Traffic<'a> {
     pub remote_ports: &'a [PortRange],
     /// The protocol; none means all, or TCP and UDP where ports are given.
     pub protocol: Option<Protocol>,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
     /// Peers that are spared.
     pub except: &'a PeerSet,
     /// Interfaces that packets come or go by; none means all.
     pub interfaces: &'a [String],
-    /// Whose programs' packets, those that this host sends; none means everybody's.
+    /// A user of the host: only packets that this user's programs send; none means all users.
     pub user: Option<&'a str>,
-    /// Whose processes' packets, both ways; none means everybody's.
+    /// A service of the host: only packets that its processes send or receive; none means all processes.
     pub service: Option<&'a str>,
     /// This share of the flows, each wholly or not at all.
     pub flows: Option<Share>,
@@ -68,7 +68,7 @@ fn nobody() -> &'static PeerSet {
 
 /// A kind whose parameters say which traffic.
 pub trait OnTraffic {
-    /// Which.
+    /// Returns the traffic.
     fn traffic(&self) -> Traffic<'_>;
     /// The engine that is asked for; `auto` for kinds that have only one.
     fn engine(&self) -> Engine;
@@ -111,7 +111,7 @@ macro_rules! on_traffic {
             /// The protocol; none means all. Ports without a protocol mean both TCP and UDP.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub protocol: Option<crate::fault::Protocol>,
-            /// Which way.
+            /// The direction of the packets, seen from this host.
             #[serde(default = $direction)]
             pub direction: crate::fault::Direction,
             /// Peers that are spared, of those that `to` and the ports choose; as in `to`.
@@ -137,6 +137,9 @@ macro_rules! on_traffic {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub flows: Option<crate::Share>,
             $($(#[$own_meta])* pub $own: $type,)*
+            /// The engine that treats the packets; `auto` takes the first one that the host can use for all that is asked.
+            #[serde(default, skip_serializing_if = "crate::fault::Engine::is_auto")]
+            pub engine: crate::fault::Engine,
         }
 
         impl Default for $name {
@@ -153,6 +156,7 @@ macro_rules! on_traffic {
                     service: None,
                     flows: None,
                     $($own: Default::default(),)*
+                    engine: crate::fault::Engine::Auto,
                 }
             }
         }

@@ -1,14 +1,11 @@
 //! A lab never outlives the process that started it, unless it is detached.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
-
-mod common;
 
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
 };
 
-use common::{eventually, host, name, program, up};
+use super::common::{eventually, host, name, program, up};
 use firedrill_lab::{Lab, LabSpec, list};
 
 /// Whether it is alive, or is still being taken apart by the kernel.

@@ -1,7 +1,4 @@
 //! A host's supervisor has runit's files and behaviour, as the agent's driver expects them.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
-
-mod common;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{eventually, host, name, root_of, up};
+use super::common::{eventually, host, name, root_of, up};
 use firedrill_lab::{HIDDEN, Lab, LabSpec, SELF_EXE, ServiceSpec};
 
 struct Service(PathBuf);

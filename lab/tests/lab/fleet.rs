@@ -1,10 +1,8 @@
 //! A fleet comes up as described, its hosts reach each other and nothing else, and it disappears without a trace.
 
-mod common;
-
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
-use common::{demo_spec, eventually, get, host, name, root_of, run, up};
+use super::common::{demo_spec, eventually, get, host, name, root_of, run, up};
 use firedrill_lab::{FileSpec, HostState, Lab, LabError, LabSpec, Options};
 
 #[test]
@@ -67,9 +65,9 @@ fn two_labs_with_equal_addresses_do_not_meet() {
     let two = LabSpec { name: name("two"), ..one.clone() };
     let Some(first) = up(&one) else { return };
     let Some(second) = up(&two) else { return };
-    let ids = [&first, &second].map(|lab| common::status_of(lab, "only").boot_id);
+    let ids = [&first, &second].map(|lab| super::common::status_of(lab, "only").boot_id);
     assert_ne!(ids[0], ids[1]);
-    let options = Options { program: Some(common::program()), ..Options::default() };
+    let options = Options { program: Some(super::common::program()), ..Options::default() };
     assert!(matches!(Lab::up(&one, &options), Err(LabError::NameTaken(_))));
     first.down().unwrap();
     assert!(matches!(Lab::attach(&one.name), Err(LabError::NotFound(_))));

@@ -1,14 +1,11 @@
 //! Hosts go down as machines do: silently, completely, and with a new boot when they are back.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
-
-mod common;
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
 };
 
-use common::{demo_spec, eventually, get, program, root_of, run, status_of, up, wait_state};
+use super::common::{demo_spec, eventually, get, program, root_of, run, status_of, up, wait_state};
 use firedrill_lab::{HIDDEN, HostState, Lab, LabSpec, SELF_EXE, ServiceSpec};
 
 fn spec(test: &str) -> LabSpec {

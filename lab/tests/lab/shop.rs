@@ -1,8 +1,6 @@
 //! The shop's load balancer hides a dead host, but not if it is broken on purpose.
 
-mod common;
-
-use common::{demo_spec, eventually, get, name, up};
+use super::common::{demo_spec, eventually, get, name, up};
 use firedrill_lab::{
     Lab,
     demo::{self, Shop},

@@ -4,24 +4,22 @@
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
-#[path = "helpers/fakes.rs"]
+#[path = "../helpers/fakes.rs"]
 mod fakes;
-#[path = "helpers/harness.rs"]
+#[path = "../helpers/harness.rs"]
 mod harness;
+mod records;
 
 use std::{
     fs,
     path::PathBuf,
     process::{Child, ExitCode},
-    time::Duration,
 };
 
 use fakes::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
-    guardian::Lock,
     journal::{Replayed, Tail, read},
-    testing::remove_live_dir,
     wiring::{ServerParts, Wiring},
 };
 use firedrill_probe::clock::boot_us;
@@ -33,7 +31,10 @@ use harness::{Part, Processes, Who, begin, command, renew_while};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 fn main() -> ExitCode {
-    let tests = match begin(TESTS, || Wiring { server: |parts| Box::pin(drill(parts)), ..wiring() }) {
+    let tests = match begin([TESTS, records::TESTS].concat().leak(), || Wiring {
+        server: |parts| Box::pin(drill(parts)),
+        ..wiring()
+    }) {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,
     };
@@ -69,14 +70,6 @@ const TESTS: &[Test] = &[
     ("a_pause_of_all_is_nobodys_fault", paused_and_continued),
     ("all_killed_then_undo_all", all_killed_then_undo),
     ("all_killed_then_started_again", all_killed_then_started),
-    ("journal_cut_then_undo_all", || journal_cut(&["undo", "--all", "--no-halt"])),
-    ("journal_cut_then_swept", || journal_cut(&["sweep"])),
-    ("journal_cut_then_started_again", journal_cut_then_started),
-    ("journal_and_copy_are_damaged", both_damaged),
-    ("journal_deleted_under_a_live_agent", journal_deleted),
-    ("lock_deleted_under_a_live_agent", lock_deleted),
-    ("a_second_agent_leaves_one_that_listens_alone", second_agent_beside_one_that_listens),
-    ("worker_killed_with_its_journal_cut", worker_killed_with_its_journal_cut),
     ("undo_all_halts_a_live_agent", undo_all_on_a_live_agent),
     ("undo_all_does_without_an_agent_that_hangs", undo_all_on_an_agent_that_hangs),
     ("a_second_agent_waits_for_the_first", a_second_agent_waits),
@@ -309,138 +302,6 @@ fn all_killed_then_started() {
     wait("the effect to be put back", || !agent.file("a").exists());
     wait("the journal to say so", || agent.reasons().contains(&HealReason::FoundAtStart));
     agent.assert_healed(&HealReason::FoundAtStart);
-}
-
-/// The journal ends with the intents; only the copy shows that the fault is in force.
-fn cut_after_the_intents(agent: &Agent) {
-    let journal = agent.dir.path().join("state/journal");
-    let text = fs::read_to_string(&journal).unwrap();
-    let intent = text.lines().position(|line| line.contains("{\"intent\":")).unwrap();
-    let lines: Vec<&str> = text.lines().take(intent + 1).collect();
-    fs::write(journal, lines.join("\n") + "\n").unwrap();
-}
-
-/// Reports that records are lost, with the exit code for it.
-fn assert_lost(output: &std::process::Output, agent: &Agent) {
-    let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
-    assert_eq!(output.status.code(), Some(7), "{log}");
-    assert!(log.contains("records of drills are damaged or lost"), "{log}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!said.contains("nothing was in force") && !said.contains("Disarmed"), "{said}");
-}
-
-fn journal_cut(verb: &[&str]) {
-    let agent = Agent::in_force();
-    agent.wait_copied();
-    kill_all(&agent);
-    cut_after_the_intents(&agent);
-    let healed = command(&agent.dir, verb).output().unwrap();
-    assert!(!agent.file("a").exists(), "it was put back");
-    assert!(String::from_utf8_lossy(&healed.stdout).contains("Undone"));
-    assert_lost(&healed, &agent);
-    assert!(command(&agent.dir, verb).output().unwrap().status.success(), "it was told");
-}
-
-fn journal_cut_then_started() {
-    let mut agent = Agent::in_force();
-    agent.wait_copied();
-    kill_all(&agent);
-    cut_after_the_intents(&agent);
-    fs::remove_file(agent.file("drill")).unwrap();
-    agent.guardian.wait().unwrap();
-    agent.guardian = command(&agent.dir, &["serve"]).spawn().unwrap();
-    wait("the effect to be put back", || !agent.file("a").exists());
-    wait("the agent to serve", || {
-        let status = command(&agent.dir, &["status"]).output().unwrap();
-        String::from_utf8(status.stdout).unwrap().contains("serves")
-    });
-    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
-    assert_lost(&undo, &agent);
-}
-
-fn both_damaged() {
-    let agent = Agent::in_force();
-    agent.wait_copied();
-    kill_all(&agent);
-    let journal = agent.dir.path().join("state/journal");
-    let text = fs::read_to_string(&journal).unwrap();
-    let without: Vec<&str> = text.lines().filter(|line| !line.contains("{\"intent\":")).collect();
-    fs::write(journal, without.join("\n") + "\n").unwrap();
-    fs::write(agent.dir.path().join("run/open.json"), "{").unwrap();
-    let status = command(&agent.dir, &["status"]).output().unwrap();
-    let status = String::from_utf8(status.stdout).unwrap();
-    assert!(status.contains("more may be than the records tell"), "{status}");
-    assert_lost(&command(&agent.dir, &["undo", "--all"]).output().unwrap(), &agent);
-    let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
-    assert!(log.contains("more may be than the records tell"), "{log}");
-}
-
-/// Checks that the lock is made again within a second or two, complete.
-fn journal_deleted() {
-    let agent = Agent::in_force();
-    agent.wait_copied();
-    let journal = agent.dir.path().join("state/journal");
-    fs::remove_file(&journal).unwrap();
-    wait("the journal to be made anew", || journal.exists());
-    kill_all(&agent);
-    fs::remove_file(agent.dir.path().join("run/open.json")).unwrap();
-    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
-    assert_eq!(undo.status.code(), Some(0), "{undo:?}");
-    assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
-    agent.assert_healed(&HealReason::AgentStopping);
-}
-
-/// Checks that all three hold the lock again and that it names them, so that a process that heals in their place ends
-/// them first.
-fn lock_deleted() {
-    let mut agent = Agent::in_force();
-    let lock = agent.dir.path().join("state/lock");
-    remove_live_dir(&agent.dir.path().join("state")).unwrap();
-    wait("the lock to name its holders", || {
-        fs::read_to_string(&lock).is_ok_and(|text| text.lines().count() == Processes::ALL.len())
-    });
-    wait("the journal to be made anew", || agent.dir.path().join("state/journal").exists());
-    let taken = Lock::take(&agent.config().paths(), Duration::ZERO).unwrap_err();
-    assert_eq!(taken.kind(), std::io::ErrorKind::WouldBlock, "{taken}");
-    assert!(agent.file("a").exists(), "nothing was put back");
-    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
-    let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
-    assert!(undo.status.success(), "{undo:?}");
-    assert!(!agent.file("a").exists(), "put back although nobody answers");
-    agent.wait_gone();
-    agent.guardian.wait().unwrap();
-}
-
-/// The second agent also refuses if the lock's file is gone.
-fn second_agent_beside_one_that_listens() {
-    let dir = new_dir();
-    let socket = dir.path().join("run/control.sock");
-    let first = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let guardian = command(&dir, &["serve"]).spawn().unwrap();
-    // Ended with this test, even if it serves.
-    let mut second = Agent { dir, guardian, processes: Processes::default() };
-    let mut code = None;
-    wait("it to refuse", || {
-        code = second.guardian.try_wait().unwrap();
-        code.is_some()
-    });
-    assert_eq!(code.and_then(|code| code.code()), Some(2));
-    let log = fs::read_to_string(second.dir.path().join("stderr")).unwrap();
-    assert!(log.contains("an agent listens in"), "{log}");
-    assert!(!second.dir.path().join("state/journal").exists(), "it recovers nothing");
-    std::os::unix::net::UnixStream::connect(&socket).unwrap();
-    drop(first);
-}
-
-/// The helper learns it from the guardian's exit code.
-fn worker_killed_with_its_journal_cut() {
-    let mut agent = Agent::in_force();
-    agent.wait_copied();
-    agent.signal(Who::Worker, Signal::STOP);
-    cut_after_the_intents(&agent);
-    agent.signal(Who::Worker, Signal::KILL);
-    assert_eq!(agent.guardian.wait().unwrap().code(), Some(7));
-    assert!(!agent.file("a").exists(), "it was put back");
 }
 
 fn undo_all_on_a_live_agent() {

@@ -1,6 +1,4 @@
 //! Helpers of all tests of labs.
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
-#![allow(dead_code, unreachable_pub, reason = "each test uses its own part of this")]
 
 use std::{
     ffi::OsString,
@@ -15,19 +13,19 @@ use firedrill_lab::{
 };
 
 /// Long enough for anything that happens at all, on a busy machine.
-pub const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_firedrill-lab").into()
 }
 
 /// Returns a name that no other test has.
-pub fn name(test: &str) -> String {
+pub(crate) fn name(test: &str) -> String {
     format!("test-{test}-{}", std::process::id())
 }
 
 /// Starts the lab; returns `None` if the machine does not allow it, and reports that.
-pub fn up(spec: &LabSpec) -> Option<Lab> {
+pub(crate) fn up(spec: &LabSpec) -> Option<Lab> {
     match Lab::up(spec, &Options { program: Some(program()), ..Options::default() }) {
         Ok(lab) => Some(lab),
         Err(LabError::NotAllowed { what, advice }) => {
@@ -38,11 +36,11 @@ pub fn up(spec: &LabSpec) -> Option<Lab> {
     }
 }
 
-pub fn demo_spec(test: &str) -> LabSpec {
+pub(crate) fn demo_spec(test: &str) -> LabSpec {
     demo::spec(&name(test), &Shop { balancer: Balancer::BuiltIn, health_check: true })
 }
 
-pub fn host(name: &str, region: &str, addresses: &[&str]) -> HostSpec {
+pub(crate) fn host(name: &str, region: &str, addresses: &[&str]) -> HostSpec {
     HostSpec {
         name: name.into(),
         region: region.into(),
@@ -52,19 +50,19 @@ pub fn host(name: &str, region: &str, addresses: &[&str]) -> HostSpec {
 }
 
 /// Runs the tests' own binary in a host. Returns its output, or the error.
-pub fn run(lab: &Lab, host: &str, words: &[&str]) -> Result<String, String> {
+pub(crate) fn run(lab: &Lab, host: &str, words: &[&str]) -> Result<String, String> {
     let words: Vec<OsString> = [SELF_EXE].iter().chain(words).map(OsString::from).collect();
     let output = lab.output(host, &words).map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() { Ok(said) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-pub fn get(lab: &Lab, host: &str, address: &str, path: &str) -> Result<String, String> {
+pub(crate) fn get(lab: &Lab, host: &str, address: &str, path: &str) -> Result<String, String> {
     run(lab, host, &["get", address, path])
 }
 
 /// Waits until a condition holds.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + LONG;
     loop {
         if let Some(found) = look() {
@@ -75,18 +73,18 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-pub fn wait_state(lab: &Lab, host: &str, state: HostState) {
+pub(crate) fn wait_state(lab: &Lab, host: &str, state: HostState) {
     let is = |s: &firedrill_lab::LabStatus| s.hosts.iter().any(|h| h.name == host && h.state == state);
     let (good, last) = lab.wait_until(LONG, is).unwrap();
     assert!(good, "host {host} is not {state:?}: {last:?}");
 }
 
 /// Returns the host's own file system, seen from here.
-pub fn root_of(lab: &Lab, host: &str) -> PathBuf {
+pub(crate) fn root_of(lab: &Lab, host: &str) -> PathBuf {
     let first = lab.pids(host).unwrap().into_iter().min().unwrap();
     Path::new("/proc").join(first.to_string()).join("root")
 }
 
-pub fn status_of(lab: &Lab, host: &str) -> firedrill_lab::HostStatus {
+pub(crate) fn status_of(lab: &Lab, host: &str) -> firedrill_lab::HostStatus {
     lab.status().unwrap().hosts.into_iter().find(|h| h.name == host).unwrap()
 }

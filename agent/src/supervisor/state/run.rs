@@ -1,0 +1,95 @@
+//! One run as the supervisor knows it: its lease, the people who took part, and the faults that were asked.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use firedrill_wire::{
+    Fault, InjectionId, Span,
+    fault::{PeerSet, list_bytes},
+};
+
+use crate::control::Caller;
+
+/// One run, from its first prepare on.
+#[derive(Default)]
+pub(in crate::supervisor) struct Run {
+    pub(in crate::supervisor) plan_digest: String,
+    pub(in crate::supervisor) environment: Option<String>,
+    pub(in crate::supervisor) asks: BTreeMap<InjectionId, Asked>,
+    /// The bytes that the asks take.
+    pub(super) asks_bytes: usize,
+    /// Lists of peers of the asks, each once.
+    pub(super) lists: HashSet<Arc<[String]>>,
+    pub(in crate::supervisor) lease: Span,
+    pub(in crate::supervisor) lease_until: u64,
+    pub(in crate::supervisor) renewals: u64,
+    pub(in crate::supervisor) heard_boot_us: u64,
+    /// The lease ended while something was open.
+    pub(in crate::supervisor) over: bool,
+    /// Its snapshot was taken by this process, which therefore has seen the whole run.
+    pub(in crate::supervisor) began_here: bool,
+    /// The owner: the first person who was allowed something in it. Only the owner may continue the run; anybody may
+    /// end it.
+    pub(in crate::supervisor) owner: Option<String>,
+    /// The people who took part in it, one for each certificate.
+    pub(in crate::supervisor) held_by: Vec<Caller>,
+    /// The name of the person whose certificate is no longer trusted, if the run was ended for that.
+    pub(in crate::supervisor) distrusted: Option<String>,
+}
+
+impl Run {
+    /// Records that a person took part.
+    pub(in crate::supervisor) fn taken_by(&mut self, caller: &Caller) {
+        let known = self.held_by.iter().any(|other| other.certificate == caller.certificate);
+        if !known && caller.certificate.is_some() {
+            self.held_by.push(caller.clone());
+        }
+    }
+}
+
+/// A fault for which prepare was asked, with its fingerprint.
+#[derive(Clone)]
+pub(in crate::supervisor) struct Asked {
+    pub(in crate::supervisor) fault: Fault,
+    pub(in crate::supervisor) fingerprint: String,
+}
+
+impl Run {
+    /// Remembers the faults that were asked. Equal lists of peers are held once.
+    pub(in crate::supervisor) fn remember(&mut self, asks: Vec<(InjectionId, Asked)>) {
+        for (id, mut ask) in asks {
+            for peers in ask.fault.selectors_mut() {
+                peers.share(&mut self.lists);
+            }
+            self.asks.insert(id, ask);
+        }
+        self.weigh();
+    }
+
+    /// Forgets the faults that were asked, and frees their memory.
+    pub(in crate::supervisor) fn forget_asks(&mut self) {
+        self.asks = BTreeMap::new();
+        self.weigh();
+        self.lists.shrink_to_fit();
+    }
+
+    pub(super) fn weigh(&mut self) {
+        // Drops lists that only an earlier answer to the same question held.
+        self.lists.retain(|list| Arc::strong_count(list) > 1);
+        self.asks_bytes = self.asks.values().map(Asked::bytes).sum::<usize>()
+            + self.lists.iter().map(|list| list_bytes(list)).sum::<usize>();
+    }
+}
+
+impl Asked {
+    /// Returns its size in bytes without its lists of peers.
+    pub(super) fn bytes(&self) -> usize {
+        let mut fault = self.fault.clone();
+        for peers in fault.selectors_mut() {
+            *peers = PeerSet::default();
+        }
+        size_of::<Self>() + serde_json::to_vec(&fault).map_or(0, |json| json.len()) + self.fingerprint.len()
+    }
+}

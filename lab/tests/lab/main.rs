@@ -1,0 +1,9 @@
+//! Labs for real: fleets of namespaces on this machine.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod common;
+mod death;
+mod fleet;
+mod power;
+mod services;
+mod shop;

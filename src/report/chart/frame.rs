@@ -1,0 +1,71 @@
+//! The frame of a chart: its measures in pixels, its scale of latencies, and its horizontal rules.
+
+use std::fmt::Write as _;
+
+use super::super::columns::Dot;
+
+pub(super) const WIDTH: f64 = 860.0;
+pub(super) const LEFT: f64 = 58.0;
+pub(super) const RIGHT: f64 = 12.0;
+pub(super) const TOP: f64 = 52.0;
+pub(super) const SHARE: f64 = 120.0;
+pub(super) const BETWEEN: f64 = 26.0;
+pub(super) const LATENCY: f64 = 96.0;
+pub(super) const BELOW: f64 = 24.0;
+
+/// A logarithmic scale of latencies.
+pub(super) struct Scale {
+    low: f64,
+    high: f64,
+}
+
+impl Scale {
+    pub(super) fn of(dots: &[&[Dot]], below: Option<u64>) -> Self {
+        let all = dots.iter().copied().flatten().flat_map(|dot| [dot.p50, dot.p99]).flatten().chain(below);
+        let (mut low, mut high) = (u64::MAX, 0);
+        for us in all {
+            (low, high) = (low.min(us.max(1)), high.max(us));
+        }
+        if low > high {
+            (low, high) = (1_000, 1_000_000);
+        }
+        // The axis has whole powers of ten, and room above for infinite values.
+        Self {
+            low: (low as f64).log10().floor(),
+            high: ((high as f64).log10() + 0.25).max((low as f64).log10() + 0.8),
+        }
+    }
+
+    pub(super) fn y(&self, us: u64) -> f64 {
+        let part = ((us.max(1) as f64).log10() - self.low) / (self.high - self.low);
+        TOP + SHARE + BETWEEN + LATENCY * (1.0 - part.clamp(0.0, 1.0))
+    }
+
+    pub(super) fn ticks(&self) -> Vec<u64> {
+        (0..10)
+            .map(|power| 10_u64.pow(power))
+            .filter(|us| (self.low..=self.high).contains(&(*us as f64).log10()))
+            .collect()
+    }
+}
+
+/// Draws a horizontal rule with a label.
+pub(super) fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
+    let _ = write!(
+        svg,
+        "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"scale\" x=\"{}\" \
+         y=\"{:.1}\">{label}</text>",
+        WIDTH - RIGHT,
+        LEFT - 6.0,
+        y + 4.0
+    );
+}
+
+/// Formats a latency in the largest whole unit.
+pub(super) fn latency(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{} ms", us / 1_000),
+        _ => format!("{} s", us / 1_000_000),
+    }
+}

@@ -1,0 +1,39 @@
+//! The parameters and the result of a run.
+
+use std::{path::PathBuf, sync::Arc};
+
+use firedrill_wire::RunId;
+
+use super::{approve::Approvals, prepare::Answer, screen::Observer};
+use crate::{link::Identity, log::RunOutcome};
+
+/// The parameters of a run besides its plan.
+pub struct Options {
+    /// The person who runs it.
+    pub operator: String,
+    /// The certificate of that person.
+    pub identity: Arc<Identity>,
+    /// The directory in which the run's folder is created.
+    pub out: PathBuf,
+    /// Whether to stop after prepare.
+    pub plan_only: bool,
+    /// The sources of approvals.
+    pub approvals: Approvals,
+    /// The screen.
+    pub observer: Box<dyn Observer>,
+    /// Number of this try, from 1.
+    pub attempt: u32,
+}
+
+/// A run that ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run.
+    pub run: RunId,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its outcome.
+    pub outcome: RunOutcome,
+    /// The agents' answers to prepare.
+    pub answers: Vec<Answer>,
+}
