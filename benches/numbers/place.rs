@@ -147,7 +147,10 @@ fn separate(run: &Path) -> Result<(), Failure> {
     fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
-    mount(Some("tmpfs"), run, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, none)?;
+    // Agents also keep their last good configuration in the built-in directories, which belong to this machine's own agent.
+    for at in [run, Path::new("/run"), Path::new("/var/lib")] {
+        mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, none)?;
+    }
     if Path::new("/dev/log").exists() {
         mount(Some("/dev/null"), "/dev/log", none, MsFlags::MS_BIND, none)?;
     }

@@ -22,7 +22,7 @@ use crate::{
     HostSpec, LabError, ServiceSpec, ServiceStatus,
     error::Doing as _,
     root::{Report, configure_own_end, inherited},
-    sys::{copy::What, mounts, process, seccomp},
+    sys::{mounts, process, seccomp},
 };
 
 /// The directory with the service directories, as usual with runit.
@@ -36,8 +36,8 @@ pub(crate) struct Boot {
     pub(crate) boot_id: String,
     /// The disk: upper and work directory of the layer over `/etc`.
     pub(crate) etc: (PathBuf, PathBuf),
-    /// The same for `/var`.
-    pub(crate) var: (PathBuf, PathBuf),
+    /// The directory of `/var` on the disk.
+    pub(crate) var: PathBuf,
     pub(crate) services: Vec<ServiceSpec>,
 }
 
@@ -80,9 +80,10 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
 fn mount_all(boot: &Boot) -> Result<(), LabError> {
     mounts::make_private()?;
     // The disk is below /run: mount it before /run is covered.
-    // Nothing in the machine's /var is of use to a host.
-    mounts::over(Path::new("/var"), &boot.var.0, &boot.var.1, What::Shape)?;
-    mounts::over(Path::new("/etc"), &boot.etc.0, &boot.etc.1, What::All)?;
+    // The files in the machine's /var are of no use to a host, and belong to users that do not exist there. An agent of the
+    // machine has its own in /var/lib.
+    mounts::shape_of(Path::new("/var"), &boot.var)?;
+    mounts::over(Path::new("/etc"), &boot.etc.0, &boot.etc.1)?;
     mounts::tmpfs(Path::new("/run"), "755")?;
     mounts::tmpfs(Path::new("/tmp"), "1777")?;
     if Path::new("/root").is_dir() {

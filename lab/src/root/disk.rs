@@ -21,14 +21,13 @@ impl Disk {
     /// Makes a new disk with the host's files.
     pub(super) fn make(lab: &LabSpec, host: &HostSpec) -> Result<Self, LabError> {
         let disk = Self(Path::new(DISKS).join(&host.name));
+        mounts::directory(&disk.layer("etc").1, 0o755)?;
         for top in ["etc", "var"] {
-            mounts::directory(&disk.0.join(top).join("work"), 0o755)?;
-            mounts::directory(&disk.0.join(top).join("upper"), 0o755)?;
+            mounts::directory(&disk.directory(top), 0o755)?;
         }
-        // Directories to which hosts write must belong to them: the machine's belong to a user that does not exist
-        // there.
+        // Directories that hosts need, also where the machine has none.
         for name in ["lib", "log", "cache", "spool", "tmp"] {
-            mounts::directory(&disk.0.join("var/upper").join(name), 0o755)?;
+            mounts::directory(&disk.directory("var").join(name), 0o755)?;
         }
         disk.put("/etc/hosts", &lab.hosts_file(), 0o644)?;
         disk.put("/etc/hostname", &format!("{}\n", host.name), 0o644)?;
@@ -42,15 +41,20 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Returns the layer of a top directory: upper and work directory.
+    /// Returns the directory of a top directory, to which hosts write.
+    pub(super) fn directory(&self, top: &str) -> PathBuf {
+        self.0.join(top).join("upper")
+    }
+
+    /// Returns the layer over a top directory: upper and work directory.
     pub(super) fn layer(&self, top: &str) -> (PathBuf, PathBuf) {
-        (self.0.join(top).join("upper"), self.0.join(top).join("work"))
+        (self.directory(top), self.0.join(top).join("work"))
     }
 
     /// Opens the output of a service for reading.
     pub(super) fn log(&self, service: &str) -> Result<File, LabError> {
         let plain = Path::new(service).file_name() == Some(OsStr::new(service));
-        let path = self.0.join("var/upper/log").join(format!("{service}.log"));
+        let path = self.directory("var").join("log").join(format!("{service}.log"));
         let file = if plain { File::open(path) } else { Err(std::io::ErrorKind::NotFound.into()) };
         file.doing(format!("read the log of service {service}"))
     }
@@ -58,7 +62,7 @@ impl Disk {
     fn put(&self, path: &str, content: &str, mode: u32) -> Result<(), LabError> {
         let (top, inside) = upper_path(Path::new(path))
             .ok_or_else(|| LabError::Spec(format!("{path} is not below /etc or /var")))?;
-        let target = self.layer(top).0.join(inside);
+        let target = self.directory(top).join(inside);
         if let Some(parent) = target.parent() {
             mounts::directory(parent, 0o755)?;
         }

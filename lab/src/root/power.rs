@@ -207,7 +207,7 @@ impl Root {
             addresses: host.spec.addresses.clone(),
             boot_id: host.boot_id.clone(),
             etc: host.disk.layer("etc"),
-            var: host.disk.layer("var"),
+            var: host.disk.directory("var"),
             services: host.spec.all_services(),
         };
         let boots = host.boots;

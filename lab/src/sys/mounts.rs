@@ -29,14 +29,20 @@ pub(crate) fn tmpfs(at: &Path, mode: &str) -> Result<(), LabError> {
 
 /// Mounts an overlay over a directory of the machine: writes go to the upper layer. If the kernel refuses, a directory
 /// with a copy of it is mounted instead.
-pub(crate) fn over(at: &Path, upper: &Path, work: &Path, what: What) -> Result<(), LabError> {
+pub(crate) fn over(at: &Path, upper: &Path, work: &Path) -> Result<(), LabError> {
     match overlay(at, upper, work) {
         Err(LabError::Os { source, .. }) if source.kind() == io::ErrorKind::InvalidInput => {
-            copy::tree(at, upper, what)?;
+            copy::tree(at, upper, What::All)?;
             bind(upper, at)
         }
         other => other,
     }
+}
+
+/// Mounts a directory with the shape of one of the machine's: its upper directories, which belong to the host, without any file.
+pub(crate) fn shape_of(at: &Path, directory: &Path) -> Result<(), LabError> {
+    copy::tree(at, directory, What::Shape)?;
+    bind(directory, at)
 }
 
 fn overlay(at: &Path, upper: &Path, work: &Path) -> Result<(), LabError> {

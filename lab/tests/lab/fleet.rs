@@ -1,6 +1,6 @@
 //! A fleet comes up as described, its hosts reach each other and nothing else, and it disappears without a trace.
 
-use std::{collections::BTreeSet, path::Path, time::Instant};
+use std::{collections::BTreeSet, ffi::OsString, path::Path, time::Instant};
 
 use super::common::{demo_spec, eventually, get, host, name, root_of, run, up};
 use firedrill_lab::{FileSpec, HostState, Lab, LabError, LabSpec, Options};
@@ -53,6 +53,11 @@ fn each_host_is_its_own() {
         !Path::new("/etc/firedrill/agent.toml").exists() || machine("etc/firedrill/agent.toml") != "secret"
     );
     assert_eq!(read("a", "etc/hostname"), "a\n");
+    // All of /var is its own: an agent of the machine may have a directory there too.
+    let owners =
+        ["/bin/sh", "-c", "find /var -maxdepth 2 ! -type l | xargs stat -c %u | sort -u"].map(OsString::from);
+    let owners = lab.output("a", &owners).unwrap();
+    assert_eq!(String::from_utf8_lossy(&owners.stdout), "0\n", "{owners:?}");
     // There is no way out: the machine's loopback is another one.
     let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = outside.local_addr().unwrap().port();
