@@ -1,7 +1,8 @@
-//! Fault kinds: what each would do, doing it, and looking at it. One file a kind.
+//! Fault kinds. Each kind says what it would do (`prepare`), does it (`inject`) and looks at the result (`evidence`).
+//! Each kind has a file of its own.
 //!
-//! Putting back is not here: `prepare` says it as data ([`Undo`]), which is journaled before anything is touched and
-//! which needs no fault kind to be carried out.
+//! This module does not put faults back. `prepare` describes the undo as data ([`Undo`]). The agent journals that data
+//! before it touches anything, and carries it out without the code of the fault kind.
 
 mod called_off;
 mod host_isolate;
@@ -41,112 +42,116 @@ use serde::{Deserialize, Serialize};
 
 use crate::{host::Host, undo::Undo};
 
-/// What is asked of a fault kind.
+/// The request to a fault kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
     /// The injection; names of kernel objects derive from it.
     pub id: InjectionId,
-    /// The fault, as for one host.
+    /// The fault, with its parameters for this one host.
     pub fault: Fault,
-    /// How long it is to stay.
+    /// The planned time in force.
     pub hold: Span,
 }
 
-/// What an injection will touch and do, and exactly how it is put back.
+/// A prepared injection: the objects that it will touch, its effects, and exactly how it is put back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
-    /// What it touches.
+    /// The objects that it touches.
     pub claims: Vec<Claim>,
-    /// What will happen, each a sentence.
+    /// The effects, each as a sentence.
     pub effects: Vec<String>,
-    /// How to put it back; carried out in reverse order. Empty: it cannot be.
+    /// The steps that put it back, carried out in reverse order. Empty if the fault cannot be undone.
     pub undo: Vec<Undo>,
-    /// What holds the fault if the agent dies: `kernel`, `guardian`, `service manager`.
+    /// The parts that still end the fault if the agent dies: `kernel`, `guardian`, `service manager`.
     pub switches: Vec<String>,
-    /// What people should know beforehand.
+    /// Notes that people should read before the run.
     pub notes: Vec<String>,
-    /// What this is based on (pids, unit states, addresses that names gave), as text; hashed into the fingerprint.
-    /// Must not change while nothing relevant changes.
+    /// The facts that the preparation rests on (pids, unit states, addresses that names resolved to), as text. It is
+    /// hashed into the fingerprint, so it must not change while nothing relevant changes.
     pub basis: String,
 }
 
 /// An injection as it was journaled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Live {
-    /// What was asked.
+    /// The request.
     pub ask: Ask,
-    /// What was prepared.
+    /// The result of `prepare`.
     pub prepared: Prepared,
-    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds: planned start and hold, and once it is in force the moment
-    /// of that and the hold.
+    /// The time at which it ends by itself, by CLOCK_BOOTTIME in microseconds: the planned start plus the hold. Once it
+    /// is in force: the moment at which it came into force plus the hold.
     pub ends_boot_us: u64,
-    /// The lease at the time of injecting, for what the kernel itself is to end.
+    /// The lease at the time of injecting, for faults that the kernel ends by itself.
     pub lease: Span,
 }
 
-/// What making the effect gave.
+/// The result of making the effect.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Injected {
-    /// What was done, for people.
+    /// A description, for people, of what was done.
     pub detail: String,
-    /// A better undo than the one prepared, where making the effect taught something; journaled in its place.
+    /// A more exact undo than the prepared one, if more is known once the effect is made. It is journaled in place of
+    /// the prepared one.
     pub undo: Option<Vec<Undo>>,
 }
 
-/// The effect could not be made, or not wholly. What was made of it is undone; it is never tried again.
+/// The effect could not be made, or only in part. The part that was made is undone, and the injection is never tried
+/// again.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InjectError(pub String);
 
 /// One kind of fault.
 pub trait Inject: Send + Sync {
-    /// Reads only. Refuses, or says what it claims, what it will do, and exactly how that is undone.
+    /// Reads only. Refuses the request, or returns what the injection claims, what it will do, and exactly how that is
+    /// undone.
     ///
     /// # Errors
     /// The refusal.
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem>;
 
-    /// Shortly before the start: makes all that the effect needs and that has no effect by itself, so that the start
-    /// itself is one small step, at the same moment on every host. Optional: [`Inject::inject`] must do without. What
-    /// is made here is put back by the same undo, also when the start never comes.
+    /// Makes, shortly before the start, everything that the effect needs and that has no effect by itself. The start
+    /// itself is then one small step, at the same moment on every host. Optional: [`Inject::inject`] must work without
+    /// it. The same undo puts back what is made here, also if the start never comes.
     ///
     /// # Errors
-    /// Something could not be made; `inject` will say whether that matters.
+    /// Something could not be made. `inject` will report whether that matters.
     fn stage(&self, _host: &Host, _live: &Live) -> Result<(), InjectError> {
         Ok(())
     }
 
-    /// Makes the effect. Must be safe to call twice. Gives up waiting once [`is_called_off`].
+    /// Makes the effect. Must be safe to call twice. Stops waiting as soon as [`is_called_off`] returns true.
     ///
     /// # Errors
-    /// The effect was not made, or not wholly; what was made stays for undo.
+    /// The effect was not made, or only in part. The part that was made stays until the undo.
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError>;
 
-    /// Looks: is it there, and did anything meet it?
+    /// Looks whether the effect is there, and whether anything met it.
     fn evidence(&self, host: &Host, live: &Live) -> Evidence;
 
-    /// The lease was renewed: move the kernel's own switch. Called often; does nothing where there is none.
+    /// Moves the kernel's own switch, because the lease was renewed. It is called often. Does nothing if the kernel has
+    /// no switch for this fault.
     ///
     /// # Errors
-    /// The kernel's switch could not be moved (it has fired already, for one).
+    /// The kernel's switch could not be moved, for example because it has fired already.
     fn renew(&self, _host: &Host, _live: &Live, _lease: Span) -> Result<(), InjectError> {
         Ok(())
     }
 }
 
-/// The injection is over: another that has the same id later begins anew.
+/// Forgets an injection that is over. A later one with the same id begins anew.
 pub(crate) fn forget(id: &InjectionId) {
     made::forget(id);
     called_off::forget(id);
 }
 
-/// A refusal, short to write.
+/// Builds a refusal.
 #[must_use]
 pub fn refuse(code: &str, title: impl Into<String>, hint: impl Into<String>) -> Problem {
     Problem { code: code.to_owned(), title: title.into(), hint: hint.into() }
 }
 
-/// The code that carries a fault out: the `impl Inject` of its parameters. A new kind adds its line here.
+/// Returns the code that carries out a fault: the `impl Inject` of its parameters. A new kind adds its line here.
 #[must_use]
 pub const fn of(fault: &Fault) -> &dyn Inject {
     match fault {

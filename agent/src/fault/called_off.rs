@@ -1,6 +1,7 @@
-//! Injections that are to be put back while their effect is still being made: whoever waits for it gives up.
+//! Injections that are to be put back while their effect is still being made. Code that waits for such an effect stops
+//! waiting.
 //!
-//! Only ever in memory: what another process takes over is put back, never made.
+//! They are kept in memory only: a process that takes over an injection puts it back and never makes it.
 
 use std::{
     collections::BTreeSet,
@@ -15,18 +16,19 @@ fn all() -> MutexGuard<'static, BTreeSet<InjectionId>> {
     CALLED_OFF.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Its effect is no longer wanted.
+/// Marks an injection as called off: its effect is no longer wanted.
 pub fn call_off(id: &InjectionId) {
     all().insert(id.clone());
 }
 
-/// Whether its effect is no longer wanted. Anything in [`super::Inject::inject`] that waits for long asks this again and again.
+/// Whether an injection was called off: its effect is no longer wanted. Any code in [`super::Inject::inject`] that
+/// waits for long must ask this again and again.
 #[must_use]
 pub fn is_called_off(id: &InjectionId) -> bool {
     all().contains(id)
 }
 
-/// The injection is over: another that has the same id later begins anew.
+/// Forgets an injection that is over. A later one with the same id begins anew.
 pub(super) fn forget(id: &InjectionId) {
     all().remove(id);
 }

@@ -1,6 +1,7 @@
-//! `host-isolate`: cut the host off, both ways, from everything but the control path and SSH.
+//! `host-isolate`: cuts the host off in both directions from everything but the control path and SSH.
 //!
-//! One nftables table or a set of iptables chains, behind gates that the kernel closes by itself; no interface, no route and no rule of others is touched.
+//! It uses one nftables table or one set of iptables chains, behind gates that the kernel closes by itself. It touches
+//! no interface, no route and no rule of others.
 
 use firedrill_wire::{
     Span,

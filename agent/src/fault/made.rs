@@ -1,7 +1,7 @@
-//! What this process has made already, so that a second `inject` of the same injection makes nothing twice and, above
-//! all, does not take its own work for somebody else's.
+//! The effects that this process has made already. A second `inject` of the same injection then makes nothing twice
+//! and, above all, does not take its own work for somebody else's.
 //!
-//! Only ever in memory: an injection is never tried again by another process.
+//! They are kept in memory only, because another process never tries an injection again.
 
 use std::{
     collections::VecDeque,
@@ -13,19 +13,20 @@ use firedrill_wire::InjectionId;
 use super::{InjectError, Injected, Live};
 use crate::host::process::Name;
 
-/// Far more than a host can have in force at once.
+/// Maximum number of effects that are remembered; far more than a host can have in force at once.
 const KEPT: usize = 512;
 
 static MADE: Mutex<VecDeque<(Key, Made)>> = Mutex::new(VecDeque::new());
 
 type Key = (String, String);
 
-/// What making an effect gave, and what evidence compares with.
+/// The result of making an effect, and the values that evidence compares with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Made {
     /// The answer to `inject`.
     pub(super) injected: Injected,
-    /// The processes that were signalled, each with the processor time that it had used right after.
+    /// The processes that were signalled, each with the CPU time (in clock ticks) that it had used right after the
+    /// signal.
     pub(super) processes: Vec<(Name, u64)>,
 }
 
@@ -33,20 +34,20 @@ fn key(live: &Live) -> Key {
     (live.ask.id.to_string(), live.prepared.basis.clone())
 }
 
-/// What was made for this injection by this process.
+/// Returns what this process made for an injection; `None` if it made nothing.
 pub(super) fn before(live: &Live) -> Option<Made> {
     let key = key(live);
     let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.iter().find(|(one, _)| *one == key).map(|(_, made)| made.clone())
 }
 
-/// Forgets all of an injection.
+/// Forgets everything about an injection.
 pub(super) fn forget(id: &InjectionId) {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.retain(|((of, _), _)| of != id.as_str());
 }
 
-/// Makes it unless it is made; what failed is not kept.
+/// Makes an effect, unless it is made already. A failure is not remembered.
 pub(super) fn once(
     live: &Live,
     make: impl FnOnce() -> Result<Made, InjectError>,

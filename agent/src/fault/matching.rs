@@ -1,4 +1,4 @@
-//! Which processes a pattern means, and which of them must never be touched.
+//! Finds the processes that match a pattern, and refuses patterns that match a process that must never be touched.
 
 use std::{collections::BTreeSet, io};
 
@@ -16,10 +16,11 @@ use crate::{
     service,
 };
 
-/// The processes that match, by pid.
+/// Returns the processes that match, by pid.
 ///
 /// # Errors
-/// The refusal: nothing to go by, nothing matches, too many match, or one matches that is never touched.
+/// The refusal: the pattern names neither a name, a command nor a service; no process matches; too many match; or one
+/// matches that is never touched.
 pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Problem> {
     let empty = |clause: &Option<String>| clause.as_deref().is_none_or(str::is_empty);
     if empty(&which.name) && empty(&which.command) && empty(&which.service) {
@@ -51,7 +52,7 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
     let mut found = Vec::new();
     for stat in &processes {
         let pid = stat.name.pid;
-        // The cheap questions first.
+        // The cheap comparisons come first.
         if members.as_ref().is_some_and(|members| !members.contains(&stat.name)) {
             continue;
         }
@@ -99,12 +100,12 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
     Ok(found)
 }
 
-/// The claims on them.
+/// Returns the claims on these processes.
 pub(super) fn claims(found: &[Stat]) -> Vec<Claim> {
     found.iter().map(|stat| Claim { what: format!("process:{}", stat.name), shared: false }).collect()
 }
 
-/// For effects: `42 (nginx), 43 (nginx)`, cut where it gets long.
+/// Returns the list for an effect's sentence, `42 (nginx), 43 (nginx)`. Long lists are cut.
 pub(super) fn list(found: &[Stat]) -> String {
     const SHOWN: usize = 8;
     let mut shown: Vec<String> =
@@ -119,7 +120,8 @@ fn has_name(stat: &Stat, name: &str) -> bool {
     if stat.comm == name {
         return true;
     }
-    // The kernel cuts its own name for it to 15 bytes, and a program may rename itself.
+    // The kernel cuts a process's name to 15 bytes, and a program may rename itself, so the executable's file name
+    // counts too.
     executable(stat.name.pid).is_some_and(|path| path.file_name().is_some_and(|last| last == name))
 }
 
@@ -152,7 +154,7 @@ fn sentence(which: &ProcessMatch) -> String {
     given.join(", ")
 }
 
-/// Says of a process why it is never touched, if it is not to be.
+/// Returns a function that says why a process is never touched; `None` for a process that may be touched.
 fn untouchable(processes: &[Stat]) -> impl Fn(&Stat) -> Option<&'static str> {
     let of = |pid: i32| processes.iter().find(|stat| stat.name.pid == pid);
     let ours = own(processes);
@@ -176,13 +178,13 @@ fn untouchable(processes: &[Stat]) -> impl Fn(&Stat) -> Option<&'static str> {
     }
 }
 
-/// The agent's own processes and those above them.
+/// Returns the agent's own processes and their ancestors.
 pub(super) fn own(processes: &[Stat]) -> BTreeSet<i32> {
     let of = |pid: i32| processes.iter().find(|stat| stat.name.pid == pid);
     let me = rustix::process::getpid().as_raw_nonzero().get();
     let about = |pid: i32| (executable(pid), command_line(pid).unwrap_or_default());
     let mine = about(me);
-    // Guardian, worker and helper are forks of one program: same file, same command line.
+    // Guardian, worker and helper are forks of one program, so they have the same executable and the same command line.
     let is_agent = |pid: i32| pid == me || (mine.0.is_some() && about(pid) == mine);
     let mut ours = BTreeSet::new();
     let mut top = me;

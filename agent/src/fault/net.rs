@@ -1,4 +1,4 @@
-//! What faults on traffic share: who the peers are, what is never touched, and the rules themselves.
+//! The common parts of faults on traffic: the peers, the traffic that is never touched, and the rules themselves.
 
 use firedrill_wire::Share;
 
@@ -16,7 +16,7 @@ pub mod table_fault;
 pub mod user_space;
 pub mod words;
 
-/// A share of packets, as engines take it.
+/// Converts a share of packets to the form that engines take.
 pub(super) fn chance(share: Share, correlation: Share) -> Chance {
     Chance { share: share.fraction(), correlation: correlation.fraction() }
 }

@@ -1,4 +1,4 @@
-//! `net-block`: drop or reject traffic with some peers, behind gates that the kernel closes by itself.
+//! `net-block`: drops or rejects traffic with some peers, behind gates that the kernel closes by itself.
 //!
 //! Never touches other tables, never blocks what [`super::net::rules`] exempts, never starts connection tracking.
 

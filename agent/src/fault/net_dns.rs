@@ -1,7 +1,7 @@
-//! `net-dns`: answers about names in some zones are dropped, come late, or say something else.
+//! `net-dns`: answers about names in some zones are dropped, delayed or falsified.
 //!
-//! A queue that looks into DNS answers and lets all others pass at once. Where a local resolver answers over loopback it is
-//! reached too; what anybody has in a cache is not.
+//! A queue looks into DNS answers and lets all other packets pass at once. The fault also reaches a local resolver that
+//! answers over loopback. It does not reach answers that a program has cached.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +16,7 @@ use crate::host::{
     queue::Look,
 };
 
-/// Addresses that documentation has for itself.
+/// Addresses of the networks that are reserved for documentation, so no host has them.
 const NOBODYS: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 

@@ -1,7 +1,9 @@
-//! `net-down`: an interface goes down, and up again with the addresses and routes that the kernel dropped.
+//! `net-down`: sets an interface down. Afterwards sets it up again and restores the addresses and routes that the
+//! kernel dropped.
 //!
-//! Never takes loopback, never one that it cannot put back whole, and never the way to this agent or of an SSH session
-//! unless that is asked for. No kernel switch holds it: the agent and its guardian do.
+//! It refuses loopback and any interface that it cannot put back completely. Unless the scenario asks for it, it also
+//! refuses an interface that carries the connection to this agent or an SSH session. No switch in the kernel ends this
+//! fault: the agent and its guardian do.
 
 use std::collections::BTreeSet;
 
@@ -98,11 +100,12 @@ impl Inject for NetDown {
             })?;
             let name = &link.name;
             if !link.is_up() {
-                // Not ours to set up again, so the undo goes; the evidence will say that nothing landed.
+                // Somebody else set it down, so it is not ours to set up again and the undo is dropped. The evidence
+                // will say that nothing landed.
                 let detail = format!("interface {name} was down already, by somebody else; it is left alone");
                 return Ok(Made { injected: Injected { detail, undo: Some(Vec::new()) }, ..Made::default() });
             }
-            // As it is in this moment, with what is left of the lives of its addresses.
+            // The state at this moment, with the lifetimes that its addresses have left.
             let was = LinkState::now(&link::with_uppers(&links, link.index), true)
                 .map_err(|error| failed(&error))?;
             link::set(link.index, name, false).map_err(|error| failed(&error))?;
@@ -126,7 +129,8 @@ impl Inject for NetDown {
             Some(link) if link.is_up() => {
                 seen(Seen::No, Seen::Unknown, format!("interface {} is up", link.name))
             }
-            // Nothing can be counted on what is down; what had never carried a packet is missed by nobody.
+            // An interface that is down counts no packets, so the packets before count: if it had never carried one,
+            // nobody misses it.
             Some(link) => {
                 let used = if link.packets > 0 { Seen::Yes } else { Seen::No };
                 let detail =
@@ -145,14 +149,14 @@ fn unreadable(error: &NetlinkError) -> Problem {
     )
 }
 
-/// The interface as it was prepared: the same number, whatever its name is now.
+/// Returns the interface that was prepared: the one with the same index, whatever its name is now.
 fn prepared<'l>(live: &Live, links: &'l [Link]) -> Option<&'l Link> {
     let index: u32 = live.prepared.basis.split(' ').next()?.parse().ok()?;
     links.iter().find(|link| link.index == index)
 }
 
 trait Find {
-    /// The interface that is meant.
+    /// Returns the interface that the parameters name.
     fn find<'l>(&self, links: &'l [Link]) -> Result<&'l Link, Problem>;
 }
 
@@ -170,7 +174,7 @@ impl Find for NetDown {
             });
         }
         let peers = Peers::find(&self.to)?;
-        // A host may lack one of the families in which a peer has addresses; one way to it is enough.
+        // A host may lack an address family that the peer has. One route to the peer is enough.
         let (found, none): (Vec<_>, Vec<_>) =
             peers.all().map(|network| link::towards(network.addr(), None)).partition(Result::is_ok);
         let found: BTreeSet<u32> = found.into_iter().flatten().collect();
@@ -195,7 +199,7 @@ impl Find for NetDown {
     }
 }
 
-/// Which connection of the agent or of SSH would be cut, if one would be.
+/// Returns a connection of the agent or of SSH that the fault would cut; `None` if it would cut none.
 fn control_path(host: &Host, links: &[Link], down: &Link) -> Result<Option<String>, NetlinkError> {
     host.ssh.look();
     let ports = rules::control_ports(host);
@@ -204,7 +208,7 @@ fn control_path(host: &Host, links: &[Link], down: &Link) -> Result<Option<Strin
         if !ports.contains(&local.port()) || remote.ip().is_loopback() {
             continue;
         }
-        // No route to it: it is cut already, and not by this.
+        // There is no route to it, so it is cut already, and not by this fault.
         let Ok(over) = link::towards(remote.ip(), Some(local.ip())) else { continue };
         if link::rests_on(links, over, down.index) {
             let whose = if local.port() == host.agent_port { "the agent's" } else { "an SSH" };

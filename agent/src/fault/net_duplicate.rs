@@ -1,4 +1,5 @@
-//! `net-duplicate`: some of the chosen packets arrive twice. Only what this host sends: user space cannot double others.
+//! `net-duplicate`: some of the chosen packets arrive twice. In user space only packets that this host sends can be
+//! duplicated.
 
 use firedrill_wire::fault::NetDuplicate;
 

@@ -1,5 +1,6 @@
-//! `net-partition` as no coordinator of ours sends it: a partition is a matter of the plan, and what one host has to do
-//! for it is a `net-block`. Refused, because who is on the other side stands in the fleet, which an agent does not know.
+//! `net-partition` is refused by agents. Only the plan knows partitions, and our coordinators send each host a
+//! `net-block` instead. An agent cannot carry out a partition, because only the fleet says which hosts are on the other
+//! side, and an agent does not know the fleet.
 
 use firedrill_wire::{
     api::Problem,

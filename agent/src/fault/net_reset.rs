@@ -1,7 +1,8 @@
-//! `net-reset`: live TCP connections are reset, those of the start or all that come while it holds.
+//! `net-reset`: resets live TCP connections, either once those that exist at the start, or throughout the hold also new
+//! ones.
 //!
-//! Destroys sockets over sock_diag: no rule, no packet of our own, nothing that could be left behind. Never touches what
-//! [`super::net::rules`] exempts, and no socket that only listens.
+//! Destroys sockets over sock_diag. It makes no rule and sends no packet of its own, so nothing can be left behind.
+//! Never touches connections that [`super::net::rules`] exempts, nor listening sockets.
 
 use firedrill_probe::clock;
 use firedrill_wire::{
@@ -100,7 +101,8 @@ impl Inject for NetReset {
             }
             ResetHow::Throughout => {
                 let lease = now.saturating_add(live.lease.as_micros());
-                // The agent's own end comes first, with a last look at what resets.
+                // The resets would go on for longer than the hold. So the agent ends the fault first, and its last look
+                // still finds the resets running.
                 let hold = live.ask.hold + table_fault::BEHIND.into();
                 let until = now.saturating_add(hold.as_micros());
                 let reset = host.resets.throughout(&live.ask.id, choice, lease, until);
@@ -113,7 +115,7 @@ impl Inject for NetReset {
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let Some(tallied) = host.resets.tallied(&live.ask.id) else {
             let detail = "this process has reset nothing for it".to_owned();
-            // What was done once by a process that is gone cannot be counted any more.
+            // If a process that is gone reset connections once, their number is lost.
             let seen = if self.how == ResetHow::Once { Seen::Unknown } else { Seen::No };
             return Evidence { in_force: seen, exercised: Seen::Unknown, count: None, detail };
         };

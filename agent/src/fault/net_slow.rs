@@ -1,4 +1,4 @@
-//! `net-slow`: every chosen packet comes late, by as much as chance says around a mean.
+//! `net-slow`: delays every chosen packet by a random time around a mean.
 
 use firedrill_wire::fault::{self, Direction, NetSlow};
 

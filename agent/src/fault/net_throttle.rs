@@ -1,4 +1,4 @@
-//! `net-throttle`: only so much of the chosen traffic passes in a second; the rest waits its turn.
+//! `net-throttle`: limits the rate of the chosen traffic. Packets beyond the rate wait.
 
 use firedrill_wire::fault::NetThrottle;
 

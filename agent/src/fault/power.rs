@@ -1,7 +1,7 @@
-//! What rebooting and powering off have in common: `reboot(2)`, at once, as a power cut would.
+//! The common part of `host-reboot` and `host-poweroff`: a call of `reboot(2)` that acts at once, as a power cut would.
 //!
-//! Nothing is stopped, flushed or said goodbye to first; the journal was synced before anyone gets here. In a PID
-//! namespace the kernel ends that namespace instead of the machine.
+//! No service is stopped, no data is flushed and no connection is closed first. The journal was synced before this code
+//! runs. In a PID namespace the kernel ends that namespace instead of the machine.
 
 use std::{
     fs, io,
@@ -20,12 +20,12 @@ use nix::sys::reboot::{RebootMode, reboot};
 use super::{InjectError, Injected, Live, Prepared, refuse};
 use crate::host::{Host, process::Stat};
 
-/// The kernel's number of the capability to reboot.
+/// The kernel's number of the capability `CAP_SYS_BOOT`, which `reboot(2)` needs.
 const CAP_SYS_BOOT: u32 = 22;
 /// The inode that the machine's own PID namespace always has.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// What both kinds prepare; `effect` says what will happen.
+/// Prepares either of the two kinds. `effect` is the sentence that says what will happen.
 pub(super) fn prepare(host: &Host, effect: String, mut notes: Vec<String>) -> Result<Prepared, Problem> {
     let unreadable = |error: io::Error| {
         refuse("unreadable", format!("cannot tell whether {} may be rebooted: {error}", host.name), "")
@@ -53,11 +53,11 @@ pub(super) fn prepare(host: &Host, effect: String, mut notes: Vec<String>) -> Re
     })
 }
 
-/// Does not return where the kernel does as it is told.
+/// Calls `reboot(2)`. It does not return if the kernel obeys.
 pub(super) fn call(live: &Live, how: RebootMode) -> Result<Injected, InjectError> {
     let now = boot().map_err(|error| InjectError(format!("cannot tell which boot this is: {error}")))?;
     if now != live.prepared.basis {
-        // Also what a second call would find: the first one has done it.
+        // A second call also ends here, because the first one has rebooted the host.
         return Err(InjectError("the host has booted since this was prepared; nothing was done".into()));
     }
     match reboot(how) {
@@ -66,7 +66,7 @@ pub(super) fn call(live: &Live, how: RebootMode) -> Result<Injected, InjectError
     }
 }
 
-/// Whether the host went down since.
+/// Looks whether the host went down since the injection was prepared.
 pub(super) fn evidence(live: &Live) -> Evidence {
     let (seen, detail) = match boot() {
         Ok(now) if now == live.prepared.basis => {
@@ -78,14 +78,15 @@ pub(super) fn evidence(live: &Live) -> Evidence {
     Evidence { in_force: seen, exercised: seen, count: None, detail }
 }
 
-/// Which boot: the kernel's id, and when the first process began, which tells the boots of a PID namespace apart.
+/// Returns an identifier of the current boot: the kernel's boot id, and the start time of process 1, which
+/// distinguishes the boots of a PID namespace.
 fn boot() -> io::Result<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let first = Stat::read(1)?.ok_or_else(|| io::Error::other("there is no process 1 in /proc"))?;
     Ok(format!("{} {}", id.trim(), first.name))
 }
 
-/// Why `reboot(2)` would be refused, if it would.
+/// Returns the reason why the kernel would refuse `reboot(2)`; `None` if it would not.
 fn forbidden() -> io::Result<Option<String>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let effective = status
@@ -96,14 +97,15 @@ fn forbidden() -> io::Result<Option<String>> {
     if effective & (1 << CAP_SYS_BOOT) == 0 {
         return Ok(Some("it lacks CAP_SYS_BOOT".into()));
     }
-    // The capability counts in the user namespace that owns the PID namespace, not in ours.
+    // The kernel checks the capability in the user namespace that owns the PID namespace, not in ours.
     let owner = owner_of_pid_namespace()?;
     let ours = fs::metadata("/proc/self/ns/user")?.ino();
     Ok((owner != Some(ours))
         .then(|| "it has CAP_SYS_BOOT only in a user namespace that does not own its PID namespace".into()))
 }
 
-/// The inode of the user namespace that owns our PID namespace; `None` where it lies outside of what we may see.
+/// Returns the inode of the user namespace that owns our PID namespace; `None` if that namespace lies outside of those
+/// that we may see.
 fn owner_of_pid_namespace() -> io::Result<Option<u64>> {
     const NS_GET_USERNS: libc::Ioctl = 0xb701;
     let pids = fs::File::open("/proc/self/ns/pid")?;

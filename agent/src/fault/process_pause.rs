@@ -1,4 +1,5 @@
-//! `process-pause`: SIGSTOP to the processes that match; SIGCONT afterwards to those that we stopped, and to no other.
+//! `process-pause`: sends SIGSTOP to the processes that match. Afterwards sends SIGCONT to those that this fault
+//! stopped, and to no other.
 
 use std::{
     io, thread,
@@ -21,7 +22,8 @@ use crate::{
     undo::Undo,
 };
 
-/// A stop takes effect when each thread next leaves the kernel; one that waits for a disk may take its time.
+/// Maximum wait for a process to stop. A stop takes effect when each thread next leaves the kernel, which can take long
+/// for a thread that waits for a disk.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Inject for ProcessPause {
@@ -87,7 +89,8 @@ fn stop(names: &[Name]) -> Result<Made, InjectError> {
     let mut stopped = Vec::new();
     let mut left = 0_usize;
     for name in names {
-        // One that somebody else has stopped since it was prepared is theirs to continue.
+        // A process that somebody else has stopped since `prepare` is left to them: it is neither stopped nor continued
+        // here.
         let runs = alive(*name).map_err(|error| failed(*name, error))?.is_some_and(|stat| !stat.is_stopped());
         let handle = if runs { Handle::open(*name).map_err(|error| failed(*name, error))? } else { None };
         match handle {
@@ -131,7 +134,7 @@ fn stop(names: &[Name]) -> Result<Made, InjectError> {
     Ok(Made { injected: Injected { detail, undo: Some(undo) }, processes })
 }
 
-/// How many processes below those run on.
+/// Returns the number of descendants of the stopped processes that still run.
 fn children(stopped: &[(Name, u64)]) -> io::Result<usize> {
     let all = all()?;
     let below: std::collections::BTreeSet<Name> = stopped

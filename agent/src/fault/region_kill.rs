@@ -1,4 +1,5 @@
-//! `region-kill`, for one host of the region: a region is a matter of the plan, and what a host does for it is another kind.
+//! `region-kill`, for one host of the region. Only the plan knows regions; on each host another kind carries the fault
+//! out.
 
 use firedrill_wire::{Span, api::Problem, evidence::Evidence, fault::RegionKill};
 

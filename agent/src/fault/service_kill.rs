@@ -1,4 +1,5 @@
-//! `service-kill`: signal every process of a service. Its manager is expected to bring it back; Firedrill does not.
+//! `service-kill`: signals every process of a service. Firedrill does not start the service again; its manager is
+//! expected to.
 
 use firedrill_wire::{api::Problem, evidence::Evidence, fault::ServiceKill};
 
@@ -37,7 +38,8 @@ impl Inject for ServiceKill {
             undo: Vec::new(),
             switches: Vec::new(),
             notes: vec![back],
-            // Workers may come and go; another main process is another service as far as this is concerned.
+            // Only the main process is in the basis: workers may come and go, but with another main process the service
+            // counts as another one.
             basis: signal::basis(&main),
         })
     }
@@ -75,7 +77,7 @@ impl Inject for ServiceKill {
     }
 }
 
-/// What a service stands and falls with: its main process; all of them where it has none.
+/// Returns the main process of a service; all of its processes if it has no main process.
 pub(super) fn main(state: &State, members: &[Name]) -> Vec<Name> {
     let main: Vec<Name> = members.iter().copied().filter(|name| Some(name.pid) == state.main).collect();
     if main.is_empty() { members.to_vec() } else { main }

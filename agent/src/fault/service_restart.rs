@@ -1,4 +1,4 @@
-//! `service-restart`: restart a service through its manager, once.
+//! `service-restart`: restarts a service once, through its manager.
 
 use firedrill_wire::{
     api::Problem,
@@ -47,7 +47,7 @@ impl Inject for ServiceRestart {
         made::once(live, || {
             let (manager, unit) = service::pick(host, self.manager, &self.service)
                 .map_err(|problem| InjectError(problem.title))?;
-            // A service that somebody stopped since is not to be started by a restart.
+            // If somebody has stopped the service since `prepare`, a restart must not start it.
             plainly_up(&*manager, &unit).map_err(|problem| InjectError(problem.title))?;
             let state = manager
                 .restart(&unit, live.ask.fault.ramp(live.ask.hold).into())
@@ -63,7 +63,7 @@ impl Inject for ServiceRestart {
             .map_err(|problem| problem.title)
             .and_then(|(manager, unit)| manager.state(&unit).map_err(|error| error.to_string()));
         match now {
-            // Ended, and not even meant to come back: that was no restart.
+            // The service is down and its manager is not to start it: that was no restart.
             Ok(state) if state.phase.is_down() && !state.wanted_up => {
                 evidence.in_force = Seen::No;
                 evidence.detail = format!("{}; the service is {}", evidence.detail, state.sentence());

@@ -1,6 +1,7 @@
-//! `service-stop`: stop a service through its manager; started again afterwards.
+//! `service-stop`: stops a service through its manager, and starts it again afterwards.
 //!
-//! Never stops what is not plainly up, and takes what is down when its time comes for somebody else's will.
+//! Never stops a service that is not clearly up. If the service is already down when the fault starts, somebody else
+//! wanted that, and the fault leaves it alone.
 
 use firedrill_wire::{
     api::Problem,
@@ -43,7 +44,7 @@ impl Inject for ServiceStop {
         Ok(Prepared {
             claims: units.iter().map(Unit::claim).collect(),
             effects,
-            // Undone from the end: the service itself first, then what needs it.
+            // The undo runs from the end: it starts the service itself first, then the units that need it.
             undo: units.iter().rev().map(|one| start(one, None)).collect(),
             switches: vec!["guardian".into()],
             notes,
@@ -62,7 +63,8 @@ impl Inject for ServiceStop {
             let look = |one: &Unit| manager.state(one).map_err(|error| InjectError(error.to_string()));
             let state = look(unit)?;
             if state.phase.is_down() || !state.wanted_up {
-                // Not ours to start again, so the undo goes; the evidence will say that nothing landed.
+                // Somebody else stopped it, so it is not ours to start again and the undo is dropped. The evidence will
+                // say that nothing landed.
                 let detail =
                     format!("{unit} was {} already, by somebody else; it is left alone", state.sentence());
                 return Ok(Made { injected: Injected { detail, undo: Some(Vec::new()) }, ..Made::default() });
@@ -114,7 +116,7 @@ impl Inject for ServiceStop {
     }
 }
 
-/// The units that an injection is about, the service itself first.
+/// Returns the units that an injection stops, the service itself first.
 fn units(live: &Live) -> Vec<Unit> {
     let unit = |undo: &Undo| match undo {
         Undo::StartService { manager, unit, .. } => Some(Unit { manager: *manager, id: unit.clone() }),
@@ -127,7 +129,7 @@ fn start(unit: &Unit, stopped_mark: Option<String>) -> Undo {
     Undo::StartService { manager: unit.manager, unit: unit.id.clone(), stopped_mark }
 }
 
-/// Refuses what is not up, or not meant to be.
+/// Returns the state of a unit; refuses one that is not up or that is not meant to be up.
 pub(super) fn plainly_up(manager: &dyn Manager, unit: &Unit) -> Result<State, Problem> {
     let state = manager.state(unit).map_err(|error| unreadable(unit, &error))?;
     match state.phase {
@@ -150,7 +152,7 @@ pub(super) fn plainly_up(manager: &dyn Manager, unit: &Unit) -> Result<State, Pr
     }
 }
 
-/// Refuses the service that the agent itself runs in.
+/// Refuses the service in which the agent itself runs.
 pub(super) fn not_our_own(manager: &dyn Manager, unit: &Unit) -> Result<(), Problem> {
     let members = manager.processes(unit).map_err(|error| unreadable(unit, &error))?;
     let all = crate::host::process::all().map_err(|error| {

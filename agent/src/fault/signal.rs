@@ -1,4 +1,4 @@
-//! Sending a signal that ends processes, and looking whether they ended. Shared by the kinds that kill.
+//! Sends a signal that ends processes, and looks whether they ended. All kinds that kill use it.
 
 use std::{io, time::Duration};
 
@@ -11,10 +11,11 @@ use firedrill_wire::{
 use super::{InjectError, Injected, made::Made};
 use crate::host::process::{Handle, Name, alive};
 
-/// How long is waited for processes to end before `inject` answers; what ends later shows in the evidence.
+/// Maximum time that `inject` waits for the processes to end before it answers. Processes that end later show in the
+/// evidence.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The kernel's signal.
+/// Returns the kernel's signal.
 const fn number(signal: Signal) -> rustix::process::Signal {
     use rustix::process::Signal as Kernel;
     match signal {
@@ -27,7 +28,7 @@ const fn number(signal: Signal) -> rustix::process::Signal {
     }
 }
 
-/// Takes hold of all first, then signals all, then waits a little for them to end.
+/// Opens handles of all processes first, then signals all, then waits a little for them to end.
 pub(super) fn send(names: &[Name], signal: Signal, hold: Span) -> Result<Made, InjectError> {
     let failed = |name: Name, error: io::Error| {
         InjectError(format!("cannot send {signal} to process {name}: {error}"))
@@ -89,12 +90,12 @@ pub(super) fn look(names: &[Name]) -> Evidence {
     Evidence { in_force: seen, exercised: seen, count: None, detail }
 }
 
-/// Names as they stand in a basis, separated by spaces.
+/// Reads the names of processes from a basis, where spaces separate them.
 pub(super) fn names(basis: &str) -> Vec<Name> {
     basis.split_ascii_whitespace().filter_map(|name| name.parse().ok()).collect()
 }
 
-/// As a basis.
+/// Writes the names of processes as a basis.
 pub(super) fn basis(names: &[Name]) -> String {
     names.iter().map(Name::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,10 @@
-//! The rules by which chosen packets take a line: a mark in their priority, and what sends the marked on.
+//! The rules that redirect chosen packets to an ifb. One part marks packets in their priority, another part redirects
+//! the marked ones.
 //!
-//! Packets that this host sends or forwards are marked by the table of family `inet` and sent by a chain at the egress
-//! of every interface; those that arrive are marked and sent at the ingress of the interfaces that get them first. What
-//! the priority was, up to 15, is put back before the line; interfaces' own qdiscs see the packet as it was.
+//! Packets that this host sends or forwards are marked by the table of family `inet` and redirected by a chain at the
+//! egress of every interface. Packets that arrive are marked and redirected at the ingress of the interfaces that
+//! receive them first. A priority from 0 to 15 is restored before the packet gets to the ifb, so the interfaces' own
+//! qdiscs see the packet as it was.
 
 use std::collections::BTreeMap;
 
@@ -23,33 +25,34 @@ use crate::host::{
 
 const OUTER_BYTE: u32 = 0xff00_0000;
 const JUDGE: &str = "judge_ingress";
-/// After every fault has marked what it chooses.
+/// The priority of chains that redirect: after every fault has marked its packets.
 const LATE: i32 = 300;
-/// A chain can have so many interfaces.
+/// Maximum number of interfaces of a chain.
 const INTERFACES: usize = 256;
 
-/// Where packets take a line.
+/// The ifbs of a fault, and the interfaces at which packets are redirected to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detour {
-    /// The fault's lines, its own first.
+    /// The fault's ifbs, its own first.
     pub ways: Vec<Way>,
     /// Interfaces that may send chosen packets.
     pub sending: Vec<String>,
-    /// Interfaces with Ethernet headers that may get some.
+    /// Interfaces with Ethernet headers that may receive chosen packets.
     pub ethernet: Vec<String>,
-    /// Interfaces without that may get some.
+    /// Interfaces without Ethernet headers that may receive chosen packets.
     pub bare: Vec<String>,
 }
 
 impl Detour {
-    /// By these lines, to all interfaces that there are now, and from those of them that are meant; none means all.
+    /// Returns the detour by these ifbs. It covers packets that leave by any interface that exists now, and packets
+    /// that arrive at the given interfaces; none given means all.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel did not list the interfaces.
     pub fn by(ways: Vec<Way>, interfaces: &[String]) -> Result<Self, NetlinkError> {
         let mut all = link::all()?;
         all.retain(|one| !one.is_loopback() && !is_ifb(one));
-        // Those that others are made of come last, should there be too many.
+        // Interfaces that are parts of others (of a bridge or a bond) come last, in case there are too many.
         all.sort_by_key(Link::is_enslaved);
         let meant = |one: &Link| interfaces.is_empty() || interfaces.contains(&one.name);
         let names = |wanted: &dyn Fn(&Link) -> bool| {
@@ -64,7 +67,7 @@ impl Detour {
         })
     }
 
-    /// Marks packets as this fault's, beside what they are marked already.
+    /// Returns the rules that mark packets as this fault's. They keep the marks of other faults.
     pub(super) fn marking(&self) -> Vec<Exprs> {
         let own = self.ways.first().map_or(0, |way| way.mark & !MARK);
         let priority = || Exprs::new().meta(Meta::Priority);
@@ -74,7 +77,7 @@ impl Detour {
         [add, begin].map(|rule| rule.set_priority().counter().accept()).to_vec()
     }
 
-    /// Sends the marked on, each to the line of all its faults.
+    /// Returns the rules that redirect marked packets, each to the ifb for exactly the set of its faults.
     fn sending_on(&self, gates: &[Gate]) -> Vec<Exprs> {
         let rule = |way: &Way| {
             gated(gates)
@@ -89,7 +92,7 @@ impl Detour {
         self.ways.iter().map(rule).collect()
     }
 
-    /// What is on interfaces; its name and sets are for the caller to fill in.
+    /// Returns the table with the chains on interfaces. The caller fills in its name and sets.
     pub(super) fn twin(
         &self,
         host: &Host,
@@ -123,7 +126,8 @@ impl Detour {
     }
 }
 
-/// Lets frames with a VLAN tag pass: they come again, without it, at the VLAN's own interface.
+/// Returns the rules that let frames with a VLAN tag pass. These frames appear again, without the tag, at the VLAN's
+/// own interface.
 fn untagged() -> impl Iterator<Item = Exprs> {
     [libc::ETH_P_8021Q, libc::ETH_P_8021AD].into_iter().map(|tag| {
         let [_, _, high, low] = tag.to_be_bytes();

@@ -1,6 +1,8 @@
-//! Looking into DNS answers (RFC 1035), over UDP and over TCP where a segment has all of one, and changing what they say.
+//! Parses DNS answers (RFC 1035) and falsifies them. Handles answers over UDP, and over TCP if one segment has the
+//! whole answer.
 //!
-//! What cannot be read is somebody else's: it passes as it is. Lengths and checksums are those of what goes on.
+//! A packet that cannot be parsed is left alone and passes unchanged. A falsified packet has the right lengths and
+//! checksums.
 
 use std::net::IpAddr;
 
@@ -9,25 +11,25 @@ use crate::host::queue::{
     ip::{self, TCP, UDP},
 };
 
-/// How long a wrong address is believed, in seconds.
+/// The TTL of falsified addresses, in seconds.
 const BELIEVED: u32 = 1;
-/// A message's header.
+/// The size of a DNS message's header, in bytes.
 const HEADER: usize = 12;
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
-/// Zones, in lower case and without the last dot; the empty one is everything.
+/// DNS zones in lower case, without the last dot. The empty zone contains every name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zones(Vec<String>);
 
 impl Zones {
-    /// As they are written in a scenario.
+    /// Takes zones as they are written in a scenario.
     #[must_use]
     pub fn new(zones: &[String]) -> Self {
         Self(zones.iter().map(|zone| zone.strip_suffix('.').unwrap_or(zone).to_ascii_lowercase()).collect())
     }
 
-    /// Whether a name, in lower case and without a last dot, is in one of them.
+    /// Whether a name, in lower case and without the last dot, is in one of the zones.
     fn have(&self, name: &str) -> bool {
         self.0.iter().any(|zone| {
             zone.is_empty()
@@ -36,16 +38,17 @@ impl Zones {
     }
 }
 
-/// What answers are made to say.
+/// The content that falsified answers get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Falsify {
     /// A response code, and no records.
     Code(u8),
-    /// These addresses in place of all others of their family; where none is of it, none at all.
+    /// These addresses in place of all others of their family. If none of these is of that family, the answer gets no
+    /// records at all.
     Addresses(Vec<IpAddr>),
 }
 
-/// What looks into packets for answers about some zones.
+/// Returns the function that looks into packets for answers about names in these zones.
 #[must_use]
 pub fn look(zones: Zones, falsify: Option<Falsify>) -> Look {
     Box::new(move |packet| looked(packet, &zones, falsify.as_ref()).unwrap_or(Looked::Other))
@@ -55,7 +58,7 @@ fn looked(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Loo
     let (at, protocol) = ip::transport(packet)?;
     let start = match protocol {
         UDP => at + 8,
-        // Each message is led by its length.
+        // Over TCP two bytes with its length precede each message.
         TCP => at + usize::from(*packet.get(at + 12)? >> 4) * 4 + 2,
         _ => return None,
     };
@@ -75,11 +78,12 @@ fn looked(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Loo
         Falsify::Addresses(addresses) => readdress(&mut said, end, addresses)?,
     }
     if protocol == TCP {
-        // The stream's numbering wants as many bytes as there were; what is beyond the records is looked at by nobody.
+        // The sequence numbers of the stream demand the same number of bytes as before. Nobody reads the bytes after
+        // the records.
         said.resize(message.len(), 0);
     }
     if said == message {
-        // It says so by itself; nothing was done to it.
+        // The answer says the same by itself, so it is not changed.
         return Some(Looked::Other);
     }
     Some(Looked::Falsified(packed(packet, at, start, protocol, &said)?))
@@ -89,7 +93,8 @@ fn word(message: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?))
 }
 
-/// The name that an answer is about, and where its one question ends; `None` for anything but an answer to one.
+/// Returns the name that an answer is about, and the offset at which its question ends. `None` for anything but an
+/// answer to exactly one question.
 fn question(message: &[u8]) -> Option<(String, usize)> {
     const ANSWER: u8 = 0x80;
     if message.get(2)? & ANSWER == 0 || word(message, 4)? != 1 {
@@ -108,7 +113,7 @@ fn question(message: &[u8]) -> Option<(String, usize)> {
                 name.extend(label.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
                 at += 1 + length;
             }
-            // In a question nothing is there to be pointed at.
+            // Nothing precedes the question, so a compression pointer in it is invalid.
             _ => return None,
         }
     }
@@ -116,7 +121,7 @@ fn question(message: &[u8]) -> Option<(String, usize)> {
     (end <= message.len()).then_some((name, end))
 }
 
-/// No records, and a code; recursion, identity and question are as they were.
+/// Removes all records and sets a response code. The id, the recursion flags and the question stay as they were.
 fn empty(message: &mut Vec<u8>, end: usize, code: u8) -> Option<()> {
     const TRUNCATED: u8 = 0x02;
     *message.get_mut(2)? &= !TRUNCATED;
@@ -127,7 +132,8 @@ fn empty(message: &mut Vec<u8>, end: usize, code: u8) -> Option<()> {
     Some(())
 }
 
-/// Other addresses in the answer's records, for a second only: caches must not keep them for longer than the fault.
+/// Replaces the addresses in the answer's records. Their TTL becomes [`BELIEVED`], so that no cache keeps them much
+/// longer than the fault.
 fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<()> {
     let octets = |wanted: fn(&IpAddr) -> bool| -> Vec<Vec<u8>> {
         let octets = |one: &IpAddr| match one {
@@ -155,7 +161,7 @@ fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<
                     message.get_mut(at + 4..at + 8)?.copy_from_slice(&BELIEVED.to_be_bytes());
                 }
                 Some(_) => {}
-                // None of this family: the name has no address of it.
+                // There is no false address of this family: the answer says that the name has no address of it.
                 None => return empty(message, end, 0),
             }
         }
@@ -164,7 +170,7 @@ fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<
     Some(())
 }
 
-/// Where a record's name ends.
+/// Returns the offset at which a record's name ends.
 fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = *message.get(at)?;
@@ -177,7 +183,7 @@ fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The packet with another message in it.
+/// Returns the packet with another message in it.
 fn packed(packet: &[u8], at: usize, start: usize, protocol: u8, message: &[u8]) -> Option<Vec<u8>> {
     let mut new = [packet.get(..start)?, message].concat();
     if protocol == UDP {
@@ -193,7 +199,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// An answer over UDP and IPv4 with a record that points to the question's name.
+    /// Returns an answer over UDP and IPv4 whose records point to the question's name.
     fn answer(name: &[&str], records: &[(u16, &[u8])]) -> Vec<u8> {
         let mut message =
             vec![7, 7, 0x85, 0x80, 0, 1, 0, u8::try_from(records.len()).expect("few"), 0, 0, 0, 0];
@@ -265,10 +271,10 @@ mod tests {
             said.windows(4).filter(|four| *four == [192, 0, 2, 7]).count() == 2
                 && !said.ends_with(&[10, 0, 0, 8])
         );
-        // No record, no address that could be wrong.
+        // Without a record the answer has no address to falsify.
         let none = answer(&["db", "example"], &[]);
         assert_eq!(looked(&none, &zones(&["example"]), Some(&wrong)), Some(Looked::Other));
-        // No address of the other family: none at all rather than the right one.
+        // Without a false address of the other family, the answer has no record rather than the right one.
         let about = answer(&["db", "example"], &[(AAAA, &v6)]);
         let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&wrong)) else {
             panic!("falsified");

@@ -1,7 +1,8 @@
-//! Faults on traffic by iptables: where nf_tables cannot be used, or where this host or the scenario says so.
+//! Faults on traffic by iptables, used if nf_tables cannot be used, or if this host or the scenario asks for it.
 //!
-//! The same choice, the same exemptions and the same ends as by nftables, or a refusal: nothing is approximated. Unlike a
-//! table, chains outlive their maker, so somebody must take them away; until then it is their gates that end the fault.
+//! Choice, exemptions and ends are the same as by nftables. If that is not possible, the fault is refused; nothing is
+//! approximated. Unlike an nftables table, chains outlive the process that made them, so somebody must remove them.
+//! Until then their gates end the fault.
 
 mod evidence;
 mod render;
@@ -38,19 +39,19 @@ use crate::{
 };
 use render::Render;
 
-/// A time that rules can have, far from now.
+/// An end for rules that are only tried out: a time far from now that rules can name.
 const SOME_TIME: &str = "2037-01-01T00:00:00";
-/// The last second that a rule can name, and a little less.
+/// The last end that a rule is given, in seconds since 1970: one hour before the last second that iptables can name.
 const LAST: u64 = (1 << 31) - 3_600;
 
-/// What was decided when an injection was prepared.
+/// The decisions that were made when an injection was prepared.
 pub(super) struct Decided {
     table: Table,
     program: String,
     families: Vec<Family>,
 }
 
-/// What was decided for an injection, if it is by iptables.
+/// Returns the decisions for an injection; `None` if it is not by iptables.
 pub(super) fn of(live: &Live) -> Option<Decided> {
     live.prepared.undo.iter().find_map(|undo| match undo {
         Undo::RemoveChains { table, program, families, .. } => {
@@ -60,15 +61,15 @@ pub(super) fn of(live: &Live) -> Option<Decided> {
     })
 }
 
-/// What keeps a gate of the chains open, once they are made.
+/// Returns the function that keeps a gate of the chains open once they are made.
 pub(super) fn keeper(host: &Host, live: &Live, gate: &'static str) -> impl FnMut() + Send + use<> {
     host.iptables.keeper(&live.ask.id, gate)
 }
 
-/// Tries the chains out where nothing sees them, and says what they will be.
+/// Tries the chains out in a temporary network namespace, and returns what will be installed.
 ///
 /// # Errors
-/// A refusal: something cannot be said in iptables rules, or the kernel or the programs lack something.
+/// A refusal: iptables rules cannot express the fault, or the kernel or the programs lack something.
 pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
     let Wanted { ask, harm, peers, effect, .. } = *wanted;
     let unable = |why: String| {
@@ -96,7 +97,7 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
     let chains = tried.map_err(|error| unable(error.to_string()))?;
     host.iptables.warm_up(&chains).map_err(|error| unable(error.to_string()))?;
     for family in &families {
-        // What cannot be read back could not be put back either.
+        // The undo has to read the chains. If they cannot be read now, they could not be put back either.
         let program = host.iptables.program(*family);
         Listing::read(&program, chains.table, &chains.prefix).map_err(|error| unable(error.to_string()))?;
     }
@@ -139,7 +140,7 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
     })
 }
 
-/// What people should know about packets that are let through.
+/// Returns the notes for people about faults that let packets through (queues).
 fn of_queues(harm: &Harm) -> Vec<String> {
     let mut notes = vec![
         "one fault that lets packets through can be made by iptables at a time; what its queue has let go on is not judged \
@@ -158,7 +159,7 @@ fn of_queues(harm: &Harm) -> Vec<String> {
 
 const BECAUSE: &str = ": iptables cannot do it: ";
 
-/// Why not, where a harm cannot be said in iptables rules.
+/// Checks that iptables rules can express a harm; the error says why they cannot.
 fn sayable(harm: &Harm) -> Result<(), String> {
     let rules::Choice {
         peers,
@@ -189,7 +190,7 @@ fn sayable(harm: &Harm) -> Result<(), String> {
     if flows.is_some() {
         return Err("a share of the flows needs nftables: iptables draws anew for each packet".to_owned());
     }
-    // What stands in a rule is text.
+    // Rules are text, so only names without special characters can stand in them.
     let plain = |name: &String| {
         name.starts_with(|first: char| first.is_ascii_alphanumeric())
             && name.chars().all(|one| one.is_ascii_alphanumeric() || "._-@".contains(one))
@@ -200,7 +201,7 @@ fn sayable(harm: &Harm) -> Result<(), String> {
     }
 }
 
-/// Which families it is about: those of the peers, or all that the host has.
+/// Returns the address families that the fault is about: those of the peers, or all that the host has.
 fn families(harm: &Harm) -> Vec<Family> {
     let all = harm.choice.peers.is_empty();
     let named = |v4: bool| harm.choice.peers.iter().any(|peer| peer.addr().is_ipv4() == v4);
@@ -209,7 +210,7 @@ fn families(harm: &Harm) -> Vec<Family> {
     if all || harm.choice.followed || named(true) {
         families.push(Family::V4);
     }
-    // A name may come to have addresses of the other family.
+    // A name may get addresses of the other family later.
     if named(false) || (all || harm.choice.followed) && has_v6() {
         families.push(Family::V6);
     }
@@ -224,8 +225,8 @@ fn gates(how: &Fate, lease: Duration, hold: Duration) -> Vec<Gate> {
     gates
 }
 
-/// With the wall clock's end in the rules, or without it where the kernel has no such match: it is only the second of
-/// two ends of the hold.
+/// Tries it with the hold's end by the wall clock in the rules, then without it, in case the kernel has no such match.
+/// That end is only the second of the two ends of the hold.
 fn with_time_or_without<T>(
     mut what: impl FnMut(bool) -> Result<T, IptablesError>,
 ) -> Result<T, IptablesError> {
@@ -243,7 +244,7 @@ fn chains(
     Render { host, id, harm, families, gates, until }.chains()
 }
 
-/// A time from now, as rules name it; none where they could not.
+/// Returns the time that is this far from now, as rules name it; `None` if they cannot name it.
 fn until(left: Duration) -> Option<String> {
     let end = SystemTime::now() + left + Duration::from_secs(1);
     let seconds = end.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
@@ -251,10 +252,10 @@ fn until(left: Duration) -> Option<String> {
     text.strip_suffix('Z').map(str::to_owned)
 }
 
-/// Installs the chains with their gates closed: no packet is harmed.
+/// Installs the chains with closed gates, so that no packet is harmed.
 ///
 /// # Errors
-/// What the programs said.
+/// The error of the iptables programs.
 pub(super) fn stage(
     host: &Host,
     live: &Live,
@@ -269,7 +270,7 @@ pub(super) fn stage(
         )));
     }
     let gates = gates(&harm.how, live.lease.into(), hold);
-    // The hold is counted from the start, which is still to come; or this is the start.
+    // The hold counts from the start. Either the start is still to come, or it is now.
     let planned = Duration::from_micros(live.ends_boot_us.saturating_sub(clock::boot_us()));
     let left = planned.max(live.ask.hold.into());
     let staged = with_time_or_without(|with| {
@@ -283,7 +284,7 @@ pub(super) fn stage(
 /// Opens the gates of the staged chains, or installs them and then opens the gates.
 ///
 /// # Errors
-/// What the programs said; a gate could not be opened.
+/// The error of the iptables programs, or a gate could not be opened.
 pub(super) fn inject(
     host: &Host,
     live: &Live,
@@ -305,7 +306,7 @@ pub(super) fn inject(
     Ok(Injected { detail, undo: None })
 }
 
-/// Moves the lease gate.
+/// Extends the lease gate.
 ///
 /// # Errors
 /// The lease has ended, or there are no chains of this process.

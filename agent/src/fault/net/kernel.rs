@@ -1,8 +1,8 @@
-//! Treating packets in the kernel: a table that marks the chosen ones and sends them through lines, where netem and tbf
-//! do the rest.
+//! The kernel's engine: a table marks the chosen packets and redirects them to ifbs, where netem or tbf shapes them.
 //!
-//! When the table goes, by its owner's death or by a gate, new packets are as ever at once; the lines stay, idle, until
-//! they are removed. Refuses where the kernel lacks something; leaves all qdiscs of others alone.
+//! When the table goes because its owner died, or when a gate closes, new packets pass as ever at once. The ifbs stay,
+//! idle, until they are removed. The engine refuses if the kernel lacks something, and leaves all qdiscs of others
+//! alone.
 
 use std::time::Duration;
 
@@ -32,13 +32,13 @@ use crate::{
     undo::Undo,
 };
 
-/// What still waits in a line is waited for so long when it is removed, and no longer.
+/// Maximum time that the removal of an ifb waits for the packets that it still holds.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// netem would cut it off here and say nothing (`sch_netem.c`, `INT_MAX` nanoseconds).
+/// Maximum jitter of netem. It cuts longer ones off and says nothing (`sch_netem.c`, `INT_MAX` nanoseconds).
 const JITTER_MOST: Duration = Duration::from_nanos(i32::MAX as u64);
 
-/// What it will do, and how that is undone.
+/// Prepares the fault: its effects, and the undo.
 pub(super) fn prepare(
     shape: &(impl Shape + ?Sized),
     host: &Host,
@@ -65,7 +65,8 @@ pub(super) fn prepare(
     let harm = harm(shape, &peers, detour);
     let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
     let mut prepared = table_fault::prepare(host, &wanted).map_err(|problem| unable(ask, &problem.title))?;
-    // In reverse: first the table, so that nothing more comes; then the lines, once they have run empty.
+    // The undo runs in reverse order: first the table, so that no more packets come; then the ifbs, once they have run
+    // empty.
     let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
     let patience = if impair.rate.is_some() { PATIENCE } else { waits };
     prepared.undo.insert(0, Undo::RemoveIfbs { prefix, patience: patience.into() });
@@ -73,7 +74,7 @@ pub(super) fn prepare(
     Ok(prepared)
 }
 
-/// What is done to packets. The lines are there; nothing comes to them before the gates are open.
+/// Makes the ifbs and returns the harm for the rules. No packet comes to the ifbs before the gates are open.
 pub(super) fn begin(
     shape: &(impl Shape + ?Sized),
     host: &Host,
@@ -89,8 +90,8 @@ pub(super) fn begin(
     Ok(harm(shape, peers, detour))
 }
 
-/// What the lines saw, beside what the table did. Packets that were marked and never came to a line are no fault that
-/// landed.
+/// Adds the counts of the ifbs to the table's evidence. Packets that were marked but never came to an ifb do not show
+/// that the fault landed.
 pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
     let counts = match host.ifbs.counts(&live.ask.id) {
         Ok(Some(counts)) => counts,
@@ -132,7 +133,7 @@ fn qdiscs(impair: &Impair) -> &'static str {
     if impair.rate.is_some() { "tbf" } else { "netem" }
 }
 
-/// Refuses what this kernel cannot do.
+/// Refuses parameters that this kernel cannot carry out.
 fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), Problem> {
     if impair.jitter > JITTER_MOST {
         return Err(unable(ask, &format!("netem's jitter ends at {}", Span::from(JITTER_MOST))));
@@ -152,7 +153,7 @@ fn unable(ask: &Ask, why: &str) -> Problem {
 
 const BECAUSE: &str = ": the kernel's engine cannot do it: ";
 
-/// Why the kernel's engine refused, for a sentence.
+/// Returns the reason why the kernel's engine refused, as a part of a sentence.
 pub(super) fn reason(refused: &Problem) -> &str {
     refused.title.split_once(BECAUSE).map_or(&refused.title, |(_, why)| why)
 }

@@ -1,7 +1,8 @@
-//! Peers as networks: addresses and CIDRs as they are, names looked up where the fault will be, once, at prepare.
+//! Peers as networks. Addresses and CIDRs are taken as they are. Names are looked up once, at `prepare`, on the host
+//! where the fault will be.
 //!
-//! What was found is the basis of the injection, and is read back from there. Following names while a fault holds is
-//! [`crate::host::followers`]' work.
+//! The result is the injection's basis and is read back from there. [`crate::host::followers`] follows names while a
+//! fault is in force.
 
 use std::{
     collections::BTreeMap,
@@ -21,24 +22,24 @@ use crate::{
     host::{Host, link},
 };
 
-/// What each peer stands for; the injection's basis, as JSON.
+/// The networks of each peer. As JSON it is the injection's basis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peers {
-    /// By the text that was asked for: its networks, in order.
+    /// The networks of each text that the scenario names, in order.
     pub networks: BTreeMap<String, Vec<IpNet>>,
     /// The networks that are spared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<IpNet>,
-    /// The number of the user whose packets are meant.
+    /// The number of the user whose packets the fault is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<u32>,
-    /// The service whose packets are meant.
+    /// The service whose packets the fault is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
 }
 
 impl Peers {
-    /// Finds out all that a fault's clauses stand for on this host.
+    /// Resolves all clauses of a fault on this host: peers, exceptions, user and service.
     ///
     /// # Errors
     /// A refusal: a name that gives no address, a user, a service or an interface that is not there.
@@ -50,7 +51,7 @@ impl Peers {
         Ok(Self { except, user, service, ..Self::find(traffic.to)? })
     }
 
-    /// Finds out what each text stands for.
+    /// Resolves each text to its networks.
     ///
     /// # Errors
     /// A refusal: a name that gives no address.
@@ -62,37 +63,38 @@ impl Peers {
         Ok(Self { networks, ..Self::default() })
     }
 
-    /// The number of whose packets are meant; none where anybody's are.
+    /// Returns the number of the owner (user, service or both) whose packets the fault is about; `None` if it is about
+    /// everybody's, or if no number is left.
     pub fn whose(&self, host: &Host) -> Option<u16> {
         host.packet_owners.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
     }
 
-    /// As it stands in an injection's basis.
+    /// Writes the peers as an injection's basis.
     #[must_use]
     pub fn basis(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// From an injection's basis.
+    /// Reads the peers from an injection's basis.
     ///
     /// # Errors
-    /// The text is not one of [`Peers::basis`].
+    /// The text was not written by [`Peers::basis`].
     pub fn from_basis(basis: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(basis)
     }
 
-    /// Those that are names, whose addresses may change.
+    /// Returns the peers that are names, whose addresses may change.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let plain = |text: &str| text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok();
         self.networks.keys().map(String::as_str).filter(move |text| !plain(text))
     }
 
-    /// All networks.
+    /// Returns all networks.
     pub fn all(&self) -> impl Iterator<Item = IpNet> + '_ {
         self.networks.values().flatten().copied()
     }
 
-    /// For people: `10.9.0.2, db.example (10.0.0.1, fd00::1)`; long lists are cut.
+    /// Describes the peers for people: `10.9.0.2, db.example (10.0.0.1, fd00::1)`. Long lists are cut.
     #[must_use]
     pub fn describe(&self) -> String {
         const SHOWN: usize = 8;
@@ -115,7 +117,7 @@ impl Peers {
     }
 }
 
-/// A user's number.
+/// Returns the number of a user.
 fn number(user: &str) -> Result<u32, Problem> {
     if let Ok(number) = user.parse() {
         return Ok(number);
@@ -131,7 +133,7 @@ fn number(user: &str) -> Result<u32, Problem> {
     }
 }
 
-/// Refuses interfaces that are not there.
+/// Refuses interfaces that this host does not have.
 fn interfaces(names: &[String]) -> Result<(), Problem> {
     if names.is_empty() {
         return Ok(());
@@ -184,7 +186,8 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
     if networks.is_empty() { Err(nothing("the look-up gave nothing".to_owned())) } else { Ok(networks) }
 }
 
-/// One address. A v4 address in a v6 coat is v4 on the wire.
+/// Returns the network of one address. An IPv4-mapped IPv6 address becomes an IPv4 one, because that is what packets
+/// carry.
 fn single(address: IpAddr) -> IpNet {
     IpNet::from(address.to_canonical())
 }

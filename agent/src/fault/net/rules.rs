@@ -1,9 +1,9 @@
-//! The rules of faults on traffic: which packets are chosen, what is exempt, what becomes of the rest.
+//! The rules of faults on traffic: they choose packets, let the exempt ones pass and harm the rest.
 //!
-//! Each hook has a base chain that chooses packets and a second chain that judges those: exemptions first, then the
-//! harm with its counter. Traffic that is not chosen pays for the choice only. An exemption accepts for our chain
-//! alone; other tables still judge. Only `replies` asks for connection tracking, which
-//! switches it on for the host.
+//! Each hook has a base chain that chooses packets and a second chain that judges the chosen ones: exemptions first,
+//! then the harm with its counter. Traffic that is not chosen costs only the choice. An exemption accepts a packet for
+//! our chain alone; other tables still judge it. Only `replies` uses connection tracking, which switches tracking on
+//! for the whole host.
 
 mod choice;
 mod choosing;
@@ -33,22 +33,22 @@ use crate::host::{
 };
 use choosing::{ICMP, ICMP6, LOCAL_PORTS, REMOTE_PORTS, TCP, of_family, set_name, transport};
 
-/// Queues come before all that drops, so that a packet that is sent again meets that then, and one after another, the
-/// lowest number first.
+/// The priority of the first queue's chains. Queues come before faults that drop, so that a packet that a queue
+/// reinjects still meets those. A packet meets the queues one after another, the lowest number first.
 const QUEUES: i32 = EARLY - 100;
-/// After connection tracking, before an administrator's tables; for rules that ask it.
+/// The priority of rules that use connection tracking: after tracking, before an administrator's tables.
 const TRACKED: i32 = -190;
-/// How long packets go on to a queue whose loop does not say that it is alive.
+/// Time for which packets still go to a queue after the last sign of life of its loop.
 pub const ALIVE_FOR: Duration = Duration::from_secs(2);
 
-/// A hook, and where packets come from there that go a direction.
+/// The hooks, each with the names of its base chain and of its chain that judges.
 const HOOKS: [(Hook, &str, &str); 3] = [
     (Hook::Input, "input", "judge_input"),
     (Hook::Output, "output", "judge_output"),
     (Hook::Forward, "forward", "judge_forward"),
 ];
 
-/// The table that does a harm, with its gates.
+/// Returns the table that does a harm, with its gates.
 #[must_use]
 pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: Duration) -> Table {
     let mut sets = Vec::new();
@@ -78,7 +78,8 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
         gates.push(Gate { set: ALIVE, left: ALIVE_FOR });
         priority = QUEUES + i32::from(number.saturating_sub(queue::FIRST));
     }
-    // A packet that a queue sends again is the agent's. What only drops looks at it before; others by its tag.
+    // A packet that a queue reinjects belongs to the agent, not to its first owner. So faults by owner that drop or
+    // reject look at packets before the queues. Other faults recognise the owner by the packet's tag.
     let service = harm.choice.service.as_ref().map(|service| service.path.as_str());
     let whose = host.packet_owners.of(harm.choice.user, service);
     if whose.is_some() && matches!(harm.how, Fate::Drop | Fate::Reject) && priority == EARLY {
@@ -87,7 +88,7 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
     let mut twin = None;
     if let Fate::Line(detour) = &harm.how {
         twin = Some(Box::new(detour.twin(host, harm, &peers, &except, &gates)));
-        // What arrives is marked on the interfaces.
+        // Arriving packets are marked at the interfaces, by the twin.
         direction = Direction::Out;
     }
     let mut judges = Vec::new();
@@ -141,7 +142,8 @@ fn comment(id: &InjectionId) -> String {
     format!("firedrill {id}")
 }
 
-/// Lets pass what a queue sent again that is this one or comes after it: it has been here.
+/// Returns the rule that lets packets pass which this queue or a later one reinjected: they have been in this queue
+/// already.
 fn done_already(number: u16) -> Exprs {
     let own = queue::TAG + u32::from(number.saturating_sub(queue::FIRST));
     let last = queue::TAG + u32::from(queue::MOST) - 1;
@@ -149,7 +151,7 @@ fn done_already(number: u16) -> Exprs {
     rule.between(&own.to_be_bytes(), &last.to_be_bytes()).accept()
 }
 
-/// What becomes of what is left.
+/// Returns the rules that harm the packets that no exemption let pass.
 fn harming(how: &Fate) -> Vec<Exprs> {
     match how {
         Fate::Line(detour) => detour.marking(),
@@ -164,7 +166,7 @@ fn harming(how: &Fate) -> Vec<Exprs> {
                     .accept()
             };
             vec![
-                // The answers themselves must get out, or the sender would never be told.
+                // The rejecting answers themselves must pass, or the sender would never be told.
                 reset.mask(&[4]).compare(Compare::IsNot, &[0]).accept(),
                 unreachable(Family::V4, ICMP, &[3, 3]),
                 unreachable(Family::V6, ICMP6, &[1, 4]),
@@ -198,7 +200,8 @@ mod tests {
                 .collect()
         };
         let dropped = table(Fate::Drop);
-        // Nothing that passes through has one; and before a queue that sends packets again as its own.
+        // Forwarded packets belong to no service, so there is no forward hook. The chains come before the queues, which
+        // reinject packets as their own.
         assert_eq!(places(&dropped), [(Hook::Input, QUEUES - 1), (Hook::Output, QUEUES - 1)]);
         let sets: Vec<_> = dropped.sets.iter().map(|(name, of)| (name.as_str(), of.clone())).collect();
         assert_eq!(sets, [("service", Intervals::numbers([7, 196]))]);

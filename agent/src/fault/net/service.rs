@@ -1,6 +1,7 @@
-//! The service whose packets are meant: told by its cgroup, which must be its alone.
+//! The service whose packets a fault is about. Its packets are recognised by its cgroup, which must hold only this
+//! service.
 //!
-//! Reads only. The cgroup's path stays where the service is restarted, its number does not.
+//! This module only reads. If the service is restarted, its cgroup keeps the path but gets a new number.
 
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
@@ -17,23 +18,23 @@ use crate::{
     service,
 };
 
-/// A service and its cgroup, as they were found.
+/// A service and its cgroup, as they were found at `prepare`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Its name for people.
     pub name: String,
-    /// Its cgroup, from the root of the hierarchy.
+    /// The path of its cgroup from the root of the hierarchy.
     pub path: String,
     /// The cgroup's folder.
     pub folder: PathBuf,
-    /// The cgroup's number then.
+    /// The number (inode) that the cgroup had at `prepare`.
     pub number: u64,
 }
 
-/// The cgroups of a service, as rules have them.
+/// The cgroups of a service, in the form that rules need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
-    /// From the root of the hierarchy: the same for all of them.
+    /// The path from the root of the hierarchy, the same for all of them.
     pub path: String,
     /// Their numbers.
     pub numbers: BTreeSet<u64>,
@@ -46,7 +47,7 @@ impl fmt::Display for Service {
 }
 
 impl Cgroup {
-    /// How far below the root they are.
+    /// Returns the number of levels below the root.
     #[must_use]
     pub fn level(&self) -> u32 {
         cgroup::level(&self.path)
@@ -54,10 +55,10 @@ impl Cgroup {
 }
 
 impl Service {
-    /// The cgroup that was found, and the one that has its folder now, if that is another.
+    /// Returns the cgroup that was found at `prepare`, and the one that has its folder now if that is another.
     #[must_use]
     pub fn cgroup(&self) -> Cgroup {
-        // Where it cannot be looked at, those who follow it say so.
+        // An error is ignored here: the followers of the service report it.
         let now = cgroup::id(&self.folder).ok().flatten();
         Cgroup { path: self.path.clone(), numbers: now.into_iter().chain([self.number]).collect() }
     }
@@ -66,7 +67,7 @@ impl Service {
 /// Finds the cgroup of a service that runs.
 ///
 /// # Errors
-/// A refusal: there is no such service, it does not run, or its cgroup is not its alone.
+/// A refusal: there is no such service, it does not run, or its cgroup also holds other processes.
 pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     let unreadable = |what: &str, error: &dyn fmt::Display| {
         refuse("unreadable", format!("cannot read {what} on {}: {error}", host.name), "run the agent as root")
@@ -141,14 +142,14 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     };
     let folder = hierarchy.folder(&path).ok_or_else(gone)?;
     let members = hierarchy.members(&path).map_err(|error| unreadable(&path, &error))?;
-    // Those that came meanwhile are its own as well.
+    // Processes that the service started meanwhile are its own as well.
     let after = processes()?;
     for stranger in members.difference(&before).filter(|pid| !after.contains(pid)) {
         match Stat::read(*stranger) {
             Ok(Some(stat)) if !stat.is_dead() => {
                 return Err(shared(&format!("process {stranger} ({}), which is not its own", stat.comm)));
             }
-            // 0 stands for one of another PID namespace.
+            // Pid 0 stands for a process of another PID namespace.
             Err(_) | Ok(None) if *stranger == 0 => {
                 return Err(shared("a process that is not seen from here"));
             }

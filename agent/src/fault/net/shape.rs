@@ -1,7 +1,7 @@
-//! Faults that let traffic through, but not as it was: the engines that do it, and which of them does.
+//! Faults that let traffic through but change how it arrives, and the choice of the engine that carries them out.
 //!
-//! All that differs between the kinds is what becomes of a packet ([`Shape::impair`]) and the words for it. Engines do
-//! the same by the same parameters; one that cannot do what is asked refuses, and nothing is approximated.
+//! The kinds differ only in how a packet is changed ([`Shape::impair`]) and in the words for it. Engines do the same
+//! for the same parameters. An engine that cannot do what is asked refuses; nothing is approximated.
 
 use firedrill_wire::{
     Span,
@@ -17,27 +17,28 @@ use crate::{
     host::{Firewall, Host, impair::Impair, queue::Look},
 };
 
-/// A kind of fault that lets traffic through, but not as it was.
+/// A kind of fault that lets traffic through but changes how it arrives.
 pub trait Shape: OnTraffic + Send + Sync {
-    /// What becomes of packets.
+    /// Returns how packets are impaired.
     fn impair(&self) -> Impair;
-    /// Whether loopback is reached too.
+    /// Whether the fault reaches loopback too.
     fn loopback(&self) -> bool {
         false
     }
-    /// What looks into packets first, to tell which are meant; only user space can. Without it all are.
+    /// Returns the function that looks into packets and decides which of them the fault is about. Only the engine in
+    /// user space can do so. Without it the fault is about all chosen packets.
     fn look(&self) -> Option<Look> {
         None
     }
-    /// The words before and after those for the packets: `delay`, `by 500ms`.
+    /// Returns the words before and after the description of the packets: `delay`, `by 500ms`.
     fn words(&self) -> (String, String);
-    /// What people should know beforehand about this kind.
+    /// Returns notes about this kind that people should read before the run.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// What an injection is based on.
+/// The facts that an injection is based on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Basis {
     #[serde(flatten)]
@@ -45,11 +46,11 @@ pub(super) struct Basis {
     pub(super) engine: Engine,
 }
 
-/// Which engine was chosen.
+/// The engine that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Engine {
-    /// Lines with the kernel's qdiscs.
+    /// The kernel's qdiscs, on ifbs.
     Kernel,
     /// A queue of this process.
     UserSpace {
@@ -83,7 +84,7 @@ impl<T: Shape> Inject for T {
                     Ok(prepared)
                 })
             }
-            // What iptables can do to packets that are let through is hand them to user space.
+            // For packets that are let through, iptables can only hand them to user space.
             (fault::Engine::Auto | fault::Engine::UserSpace | fault::Engine::Iptables, _) => {
                 user_space::prepare(self, host, ask, peers)
             }
@@ -117,13 +118,14 @@ impl<T: Shape> Inject for T {
     }
 }
 
-/// What will happen, and who does it, as a sentence.
+/// Returns a sentence with the effect and the engine that makes it.
 pub(super) fn effect(shape: &(impl Shape + ?Sized), peers: &Peers, by: &str) -> String {
     let (before, after) = shape.words();
     format!("{before} {}{after}, {by}", words::packets(&shape.traffic(), peers))
 }
 
-/// What people should know beforehand: how far it reaches, about the kind, about the engine.
+/// Returns the notes that people should read before the run: on the reach, on the service if there is one, on the kind
+/// and on the engine.
 pub(super) fn notes(
     shape: &(impl Shape + ?Sized),
     peers: &Peers,
@@ -134,7 +136,7 @@ pub(super) fn notes(
     std::iter::once(reaches.to_owned()).chain(service).chain(shape.notes()).chain(engine).collect()
 }
 
-/// What is done to packets, with all ready that does it.
+/// Prepares the engine and returns the harm for the rules.
 fn begin(shape: &impl Shape, host: &Host, live: &Live) -> Result<Harm, InjectError> {
     let Basis { peers, engine } = Basis::of(live)?;
     match engine {

@@ -1,4 +1,4 @@
-//! A fault that is one nftables table: preparing, installing, looking at and renewing are the same for all of them.
+//! Faults that are one nftables table. All of them prepare, install, look and renew in the same way.
 
 use std::time::Duration;
 
@@ -28,19 +28,19 @@ use crate::{
     undo::Undo,
 };
 
-/// The kernel counts the hold from when its gates open, the agent from when the fault is in force, which it journals a
-/// moment later. The kernel's end comes so much later: it is for an agent that cannot act, and must not race with the last
-/// look of one that can.
+/// Time by which the kernel's end of the hold comes after the agent's. The kernel counts the hold from the moment at
+/// which its gates open. The agent counts it from the moment at which the fault is in force, which it journals a little
+/// later. The kernel's end is for an agent that cannot act. It must not race with the last look of an agent that can.
 pub(in crate::fault) const BEHIND: Duration = Duration::from_secs(1);
 
-/// The kernel does not take our tables.
+/// The code of a refusal because the kernel does not accept our tables.
 pub(super) const UNABLE: &str = "nftables-unable";
 
-/// What holds the fault if the agent dies.
+/// The switches that still end the fault if the agent dies.
 const SWITCHES: [&str; 2] =
     ["kernel: the table goes with its owner", "kernel: lease and hold end in the table"];
 
-/// Refuses parameters that cannot be.
+/// Refuses invalid parameters.
 ///
 /// # Errors
 /// The refusal.
@@ -51,23 +51,23 @@ pub fn check(ask: &Ask) -> Result<(), Problem> {
     }
 }
 
-/// What is to be prepared.
+/// A fault that is to be prepared.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
-    /// What was asked.
+    /// The request.
     pub ask: &'a Ask,
-    /// What the rules do.
+    /// The harm that the rules do.
     pub harm: &'a Harm,
-    /// Whose traffic it is about.
+    /// The peers whose traffic it is about.
     pub peers: &'a Peers,
-    /// What comes of it, as a sentence.
+    /// The effect, as a sentence.
     pub effect: &'a str,
-    /// What people should know before they agree.
+    /// Notes that people should read before they agree.
     pub notes: Vec<String>,
 }
 
 impl Wanted<'_> {
-    /// The notes, what is spared first.
+    /// Returns all notes; the first one says which traffic is spared.
     pub(super) fn all_notes(&self, host: &Host) -> Vec<String> {
         let mut notes = vec![rules::exempt(host, self.harm.loopback)];
         notes.extend_from_slice(&self.notes);
@@ -75,10 +75,11 @@ impl Wanted<'_> {
     }
 }
 
-/// Prepares it by nftables, or by iptables chains where the kernel cannot do it or where this host or the scenario says so.
+/// Prepares the fault by nftables. Uses iptables chains if the kernel cannot do it by nftables, or if this host or the
+/// scenario asks for them.
 ///
 /// # Errors
-/// A refusal: neither can do it, or they say that it is not to be used.
+/// A refusal: neither can do it, or this host and the scenario do not allow the one that can.
 pub fn prepare_by(asked: Engine, host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
     host.ssh.look();
     match chosen(asked, host, wanted.ask)? {
@@ -98,10 +99,10 @@ pub fn prepare_by(asked: Engine, host: &Host, wanted: &Wanted<'_>) -> Result<Pre
     }
 }
 
-/// What both the host's configuration and the scenario allow.
+/// Returns the firewall that both the host's configuration and the scenario allow.
 ///
 /// # Errors
-/// The refusal, where that is nothing.
+/// The refusal, if they allow none in common.
 pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem> {
     let no = |configured: &str, other: &str| {
         Err(refuse(
@@ -122,13 +123,14 @@ pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem
     }
 }
 
-/// Tries the table out without installing it, and says what it will be.
+/// Tries the table out without installing it, and returns what will be installed.
 ///
 /// # Errors
-/// A refusal: the kernel would not take the table.
+/// A refusal: the kernel would not accept the table.
 pub fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
     let Wanted { ask, harm, peers, effect, .. } = *wanted;
-    // The hold is the only time known here; the kernel takes or refuses any timeout alike.
+    // Here only the hold is known, so it also stands for the lease. The timeout does not matter to whether the kernel
+    // accepts the table.
     let table = rules::table(host, &ask.id, harm, ask.hold.into(), ask.hold.into());
     let mut tried = host.nft.try_out(&table);
     if tried.is_err() && matches!(harm.how, Fate::Queue(_)) {
@@ -149,7 +151,8 @@ pub fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
     })
 }
 
-/// The kernel does not take the table: it lacks the queues, or more than that.
+/// Returns the refusal of a table that the kernel does not accept. Finds out whether the kernel lacks only queues, only
+/// the match for services, or more.
 fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
     let plain = Harm { how: Fate::Drop, ..harm.clone() };
     let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
@@ -179,16 +182,16 @@ fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
     )
 }
 
-/// The peers that were found at prepare.
+/// Returns the peers that were resolved at `prepare`.
 ///
 /// # Errors
-/// The journal's basis is not one of ours.
+/// The basis in the journal cannot be parsed.
 pub fn peers(live: &Live) -> Result<Peers, InjectError> {
     Peers::from_basis(&live.prepared.basis)
         .map_err(|error| InjectError(format!("could not read the peers that were prepared: {error}")))
 }
 
-/// Installs the table with its gates closed: no packet is judged.
+/// Installs the table with closed gates, so that no packet is judged.
 ///
 /// # Errors
 /// The kernel refused.
@@ -200,8 +203,8 @@ pub fn stage(host: &Host, live: &Live, harm: &Harm) -> Result<(), InjectError> {
     host.nft.stage(&table).map_err(|error| InjectError(error.to_string()))
 }
 
-/// Opens the gates of the staged table, or installs it; the kernel lifts it at the end of the lease or of the hold,
-/// whichever is first.
+/// Opens the gates of the staged table, or installs the table. The kernel ends the fault at the end of the lease or of
+/// the hold, whichever comes first.
 ///
 /// # Errors
 /// The hold is over, or the kernel refused.
@@ -239,7 +242,7 @@ pub fn inject(
     Ok(Injected { detail, undo: None })
 }
 
-/// Has names among the peers looked up again while the rules are there.
+/// Starts to look up names among the peers again and again while the rules exist.
 fn follow(host: &Host, live: &Live, adder: impl Adds + Send + 'static) {
     if live.ask.fault.on_traffic().is_none() {
         return;
@@ -250,7 +253,7 @@ fn follow(host: &Host, live: &Live, adder: impl Adds + Send + 'static) {
     }
 }
 
-/// Has the service's cgroup looked up again as well, which only tables can ask for.
+/// Like [`follow`], and also starts to look up the service's cgroup again and again. Only tables can match cgroups.
 fn follow_all(host: &Host, live: &Live, table: &str) {
     let adder = || host.nft.adder(table, rules::peers_set);
     follow(host, live, adder());
@@ -262,7 +265,8 @@ fn follow_all(host: &Host, live: &Live, table: &str) {
     }
 }
 
-/// What following them has brought, for people; empty where there are none, or where nothing is new.
+/// Returns, in words for people, the changes of names and services that were followed. Empty if none are followed or
+/// nothing is new.
 fn followed(host: &Host, live: &Live) -> String {
     let mut text = String::new();
     if let Some(restarted) = host.followers.restarted(&live.ask.id) {
@@ -287,7 +291,7 @@ fn followed(host: &Host, live: &Live) -> String {
     text
 }
 
-/// Whether the table is there with both gates open, and what its counters saw.
+/// Looks whether the table exists with all gates open, and reads its counters.
 #[must_use]
 pub fn evidence(host: &Host, live: &Live) -> Evidence {
     if let Some(made) = iptables::of(live) {
@@ -302,7 +306,7 @@ pub fn evidence(host: &Host, live: &Live) -> Evidence {
         Ok(None) => return unknown(Seen::No, format!("table inet {name} is not there")),
         Ok(Some(look)) => look,
     };
-    // The two that people wait for first, then the others.
+    // The gates of lease and hold come first, because people wait for them; then the others.
     let mut names = vec![LEASE, HOLD];
     names.extend(look.gates.keys().map(String::as_str).filter(|name| ![LEASE, HOLD].contains(name)));
     let gates = |left: Option<Duration>| match left {
@@ -326,7 +330,7 @@ pub fn evidence(host: &Host, live: &Live) -> Evidence {
     }
 }
 
-/// Moves the lease gate.
+/// Extends the lease gate.
 ///
 /// # Errors
 /// The lease has ended or the table is gone.

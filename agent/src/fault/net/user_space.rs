@@ -1,7 +1,7 @@
-//! Treating packets in user space: a table that sends the chosen ones to a queue, and the queue.
+//! The engine in user space: a table that sends the chosen packets to a queue, and the queue itself.
 //!
-//! A packet is never in the hands of this process for longer than its loop runs: the rules ask a third gate, which only
-//! the loop keeps open, and with nobody at the queue the kernel lets packets pass.
+//! This process holds packets only while its loop runs. The rules depend on a third gate, which only the loop keeps
+//! open. If no process serves the queue, the kernel lets packets pass.
 
 use std::time::Duration;
 
@@ -34,12 +34,12 @@ use crate::{
     undo::Undo,
 };
 
-/// The loop shows so often that it is alive.
+/// The interval at which the loop shows that it is alive.
 const EVERY: Duration = Duration::from_millis(500);
-/// Packets of one fault that wait take so many bytes at most.
+/// Maximum memory for the waiting packets of one fault, in bytes.
 const MEMORY: usize = 64 << 20;
 
-/// What it will do, and how that is undone.
+/// Prepares the fault: its effects, and the undo.
 pub(super) fn prepare(
     shape: &(impl Shape + ?Sized),
     host: &Host,
@@ -61,8 +61,8 @@ pub(super) fn prepare(
     let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
     let mut prepared = table_fault::prepare_by(shape.engine(), host, &wanted)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
-    // In reverse: first the queue lets go of what it holds, and packets pass it by. When a chain goes, the kernel drops
-    // what any queue holds.
+    // The undo runs in reverse order: first the queue releases the packets that it holds, and further packets bypass
+    // it. This order matters because the kernel drops the packets in all queues when it removes a chain.
     prepared.undo.push(Undo::StopQueue { number });
     prepared.switches.push(format!(
         "kernel: packets pass at once if the agent dies, and {} after it hangs",
@@ -72,7 +72,7 @@ pub(super) fn prepare(
     Ok(prepared)
 }
 
-/// What is done to packets. The queue runs; nothing comes to it before the gates are open.
+/// Starts the queue and returns the harm for the rules. No packet comes to the queue before the gates are open.
 pub(super) fn begin(
     shape: &(impl Shape + ?Sized),
     host: &Host,
@@ -84,7 +84,7 @@ pub(super) fn begin(
     Ok(harm(shape, peers, number))
 }
 
-/// What the queue saw, beside what the table did.
+/// Adds the counts of the queue to the table's evidence.
 pub(super) fn evidence(host: &Host, number: u16, mut evidence: Evidence) -> Evidence {
     match host.queues.counts(number) {
         Some(counts) => {
@@ -108,7 +108,7 @@ fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> Harm {
     harm
 }
 
-/// Refuses what user space cannot do.
+/// Refuses parameters that the engine in user space cannot carry out.
 fn able(shape: &(impl Shape + ?Sized), ask: &Ask) -> Result<(), Problem> {
     let direction = shape.traffic().direction;
     [(Hook::Input, Direction::Out), (Hook::Output, Direction::In)]
@@ -124,7 +124,7 @@ fn able(shape: &(impl Shape + ?Sized), ask: &Ask) -> Result<(), Problem> {
         })
 }
 
-/// Starts the queue unless it runs. Nothing comes to it before the gates are open.
+/// Starts the queue unless it runs. No packet comes to it before the gates are open.
 fn start_queue(
     shape: &(impl Shape + ?Sized),
     host: &Host,
@@ -152,7 +152,8 @@ fn start_queue(
         seed: seed(host, &live.ask),
         memory: MEMORY,
         every: EVERY,
-        // Rules of iptables cannot ask for the tag that the others ask for.
+        // nftables rules recognise reinjected packets by their tag. iptables rules cannot match it, so they recognise
+        // the sender.
         sender: by_iptables.then(|| queue::sender(number)),
         alive,
     };
@@ -161,7 +162,8 @@ fn start_queue(
     host.queues.start(spec).map_err(failed)
 }
 
-/// The same chances for the same fault on the same host, so that a run can be repeated; others on other hosts.
+/// Returns the seed of the random numbers. The same fault on the same host gets the same seed, so that a run can be
+/// repeated. Other hosts get other seeds.
 fn seed(host: &Host, ask: &Ask) -> u64 {
     let fault = serde_json::to_vec(&ask.fault).unwrap_or_default();
     let mut hash = Context::new(&SHA256);
@@ -180,7 +182,7 @@ fn about() -> [String; 2] {
     ]
 }
 
-/// What the queue did, for people.
+/// Returns the counts of the queue in words for people.
 fn seen(counts: &Counts) -> String {
     let mut text =
         format!("engine: user space (NFQUEUE), {} packets seen, {} passed", counts.seen, counts.passed);

@@ -1,4 +1,4 @@
-//! Which traffic, in words for people: the same for every kind.
+//! Descriptions of traffic for people, the same for every kind.
 
 use firedrill_wire::{
     Span,
@@ -8,21 +8,22 @@ use firedrill_wire::{
 use super::peers::Peers;
 use crate::host::followers::SERVICE_EVERY;
 
-/// What a fault reaches that leaves forwarded packets alone.
+/// The reach of a fault that leaves forwarded packets alone.
 pub const REACHES_NOT: &str =
     "reaches what the host itself sends and gets, not what it forwards (containers, guests, routed traffic)";
 
-/// What most faults on traffic reach.
+/// The reach of most faults on traffic.
 pub const REACHES: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
      forwarded packets are judged by the addresses and ports they have after destination NAT";
 
-/// How far a fault reaches that does to forwarded packets what it does to others.
+/// Returns the reach of a fault that treats forwarded packets like others. Packets of one user or service are never
+/// forwarded ones.
 #[must_use]
 pub fn reaches(traffic: &Traffic<'_>) -> &'static str {
     if traffic.user.is_some() || traffic.service.is_some() { REACHES_NOT } else { REACHES }
 }
 
-/// What people should know where a service's packets are meant.
+/// Returns the note for people about faults on the packets of one service; `None` for other faults.
 #[must_use]
 pub fn about_service(peers: &Peers) -> Option<String> {
     peers.service.as_ref().map(|service| {
@@ -36,11 +37,11 @@ pub fn about_service(peers: &Peers) -> Option<String> {
     })
 }
 
-/// What the same faults reach where packets are chosen before anything else is done to them.
+/// The reach of the same faults if packets are chosen before anything else is done to them.
 pub const REACHES_BEFORE_NAT: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
      packets that come in or pass through are judged by the addresses and ports they have before destination NAT";
 
-/// `TCP packets to and from 10.9.0.2, remote ports 5432`.
+/// Returns the chosen packets in words: `TCP packets to and from 10.9.0.2, remote ports 5432`.
 #[must_use]
 pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
     let some_ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
@@ -60,7 +61,7 @@ pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
     format!("{what} {way} {whom}{}{}", ports(traffic), narrowed(traffic, peers))
 }
 
-/// `, except with 10.9.0.3`; nothing where no such clause is given.
+/// Returns the clauses that narrow the choice: `, except with 10.9.0.3`. Empty if the fault has no such clause.
 fn narrowed(traffic: &Traffic<'_>, peers: &Peers) -> String {
     let mut text = String::new();
     let also = [
@@ -85,7 +86,7 @@ fn spared(peers: &Peers) -> String {
     all.join(", ")
 }
 
-/// `, remote ports 5432`; nothing where all ports are meant.
+/// Returns the ports: `, remote ports 5432`. Empty if the fault is about all ports.
 #[must_use]
 pub fn ports(traffic: &Traffic<'_>) -> String {
     let mut text = String::new();

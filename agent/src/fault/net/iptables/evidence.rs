@@ -1,4 +1,4 @@
-//! Whether chains of iptables are in force, and what their rules saw. Only looks.
+//! Looks whether iptables chains are in force, and reads the counters of their rules. Changes nothing.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Whether the chains are there and jumped to, with all gates open, and what their rules saw.
+/// Looks whether the chains exist, are jumped to and have all gates open, and reads the counters of their rules.
 #[must_use]
 pub(in crate::fault::net) fn evidence(host: &Host, live: &Live, decided: &Decided) -> Evidence {
     let id = &live.ask.id;
@@ -56,7 +56,7 @@ pub(in crate::fault::net) fn evidence(host: &Host, live: &Live, decided: &Decide
         }
     }
     let rules = || seen.values().flat_map(|listing| &listing.rules);
-    // Those that harm are those that ask the gates.
+    // The rules that harm are exactly those that match the gates.
     let packets = rules().filter(|(rule, _)| rule.contains("-m recent ")).map(|(_, packets)| packets).sum();
     if rules().any(|(rule, _)| is_past(rule)) {
         whole = false;
@@ -84,7 +84,7 @@ pub(in crate::fault::net) fn evidence(host: &Host, live: &Live, decided: &Decide
     }
 }
 
-/// Whether a rule names an end by the wall clock that is over.
+/// Whether a rule's end by the wall clock has passed.
 fn is_past(rule: &str) -> bool {
     let end = rule.split_once("--datestop ").and_then(|(_, rest)| rest.split(' ').next());
     let end = end.and_then(|end| humantime::parse_rfc3339(&format!("{end}Z")).ok());

@@ -1,8 +1,9 @@
-//! A harm as iptables rules: for each built-in chain one of ours that chooses, one that goes on choosing, one that spares,
-//! and for all of them one that harms, behind the gates.
+//! Renders a harm as iptables rules. Each built-in chain gets chains of ours: one that chooses by peer, further ones
+//! that choose by the other conditions, and one that spares the exempt traffic. All of them share one chain that harms,
+//! behind the gates.
 //!
-//! Choosing is in two steps so that peers and ports add up instead of multiplying. What is spared is the list that the
-//! nftables rules are made of too.
+//! Choosing takes two steps, so that the number of rules is the sum of peers and ports instead of their product. The
+//! list of spared traffic is the one from which the nftables rules are made, too.
 
 use std::collections::BTreeMap;
 
@@ -20,29 +21,29 @@ use crate::host::{
     queue,
 };
 
-/// So many ports fit into one rule; a range counts for two.
+/// Maximum number of ports in one rule; a range counts as two.
 const PORTS: usize = 15;
 
-/// What the rules of a fault are made of.
+/// The input from which the rules of a fault are rendered.
 pub(super) struct Render<'a> {
     pub(super) host: &'a Host,
     pub(super) id: &'a InjectionId,
     pub(super) harm: &'a Harm,
     pub(super) families: &'a [Family],
     pub(super) gates: &'a [Gate],
-    /// The hold's end by the wall clock, as iptables writes it, where there is such a match.
+    /// The hold's end by the wall clock, as iptables writes it, if the kernel has such a match.
     pub(super) until: Option<&'a str>,
 }
 
 impl Render<'_> {
     pub(super) fn chains(&self) -> Chains {
-        // Queues come first of all, before any address is changed.
+        // Queues come first, in table raw, before NAT changes any address.
         let table = if matches!(self.harm.how, Fate::Queue(_)) { Table::Raw } else { Table::Filter };
         let rules = self.families.iter().map(|family| (*family, self.rules(*family, table)));
         Chains { table, prefix: prefix(self.id), rules: rules.collect::<BTreeMap<_, _>>() }
     }
 
-    /// Whether forwarded packets are not reached on their way to the peers, although they are meant.
+    /// Whether the rules miss forwarded packets on their way to the peers although the fault is about them.
     pub(super) fn leaves_out_leaving(harm: &Harm) -> bool {
         let Choice { direction, interfaces, user, forwarded, .. } = &harm.choice;
         let meant = *forwarded && user.is_none() && *direction != Direction::In;
@@ -71,7 +72,8 @@ impl Render<'_> {
             rules.jumps = hooks.into_iter().map(|(_, from, short)| (from, self.name(short))).collect();
             return rules;
         }
-        // What comes in and what passes through enter by one built-in chain here.
+        // In table raw, packets for this host and packets to forward come through the same built-in chain, so a chain
+        // of ours separates them.
         let mut parting = Vec::new();
         let has = |wanted| hooks.iter().any(|(hook, ..)| *hook == wanted);
         if has(Hook::Forward) || has(Hook::Input) {
@@ -90,10 +92,10 @@ impl Render<'_> {
         rules
     }
 
-    /// The chains that choose at a hook, if anything is chosen there.
+    /// Adds the chains that choose at a hook. Returns whether anything is chosen there.
     fn choosing(&self, rules: &mut Rules, family: Family, hook: Hook, short: &str) -> bool {
         let choice = &self.harm.choice;
-        // What passes through has no user here.
+        // Forwarded packets have no user on this host.
         if hook == Hook::Forward && (!choice.forwarded || choice.user.is_some()) {
             return false;
         }
@@ -107,7 +109,7 @@ impl Render<'_> {
         let judge = self.name(&format!("{short}j"));
         let mut first = Vec::new();
         if let (&Fate::Queue(number), Hook::Output) = (&self.harm.how, hook) {
-            // What the queue has sent again has been there.
+            // Packets that the queue reinjected have been in it already.
             first.push(format!("-m owner --uid-owner {} -j RETURN", queue::sender(number)));
         }
         for end in &ends {
@@ -133,7 +135,8 @@ impl Render<'_> {
         all.iter().filter(move |network| network.addr().is_ipv4() == (family == Family::V4))
     }
 
-    /// What chooses beside the peers, one or more rules, each ending in a space.
+    /// Returns the conditions other than the peers, as one or more beginnings of rules. Each is empty or ends in a
+    /// space.
     fn narrow(&self, family: Family, end: End) -> Vec<String> {
         let Choice { local_ports, remote_ports, interfaces, user, connections, .. } = &self.harm.choice;
         let opening = *connections == Some(Connections::New);
@@ -161,7 +164,8 @@ impl Render<'_> {
         all
     }
 
-    /// What is spared, then the way to what harms.
+    /// Returns the rules of the chain that spares: first those for the exempt traffic, then the jump to the chain that
+    /// harms.
     fn judging(&self, family: Family, hook: Hook) -> Vec<String> {
         let (interface, own, peer) = match hook {
             Hook::Output | Hook::Egress => ("-o", "--sport", "--dport"),
@@ -202,7 +206,7 @@ impl Render<'_> {
         rules
     }
 
-    /// What becomes of what is left, while all gates are open.
+    /// Returns the rules that harm the remaining packets while all gates are open.
     fn harming(&self, family: Family) -> Vec<String> {
         let mut open: String = self.gates.iter().map(|gate| gate.asked(self.id, family) + " ").collect();
         if let Some(until) = self.until {
@@ -216,7 +220,7 @@ impl Render<'_> {
                     Family::V6 => "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4",
                 };
                 vec![
-                    // The answers themselves must get out, or the sender would never be told.
+                    // The rejecting answers themselves must pass, or the sender would never be told.
                     "-p tcp -m tcp --tcp-flags RST RST -j RETURN".to_owned(),
                     format!("{told} -j RETURN"),
                     format!("-p tcp {open}-j REJECT --reject-with tcp-reset"),
@@ -224,13 +228,13 @@ impl Render<'_> {
                 ]
             }
             Fate::Queue(number) => vec![format!("{open}-j NFQUEUE --queue-num {number} --queue-bypass")],
-            // Refused before this.
+            // [`super::prepare`] has refused this already.
             Fate::Line(_) => Vec::new(),
         }
     }
 }
 
-/// Each rule with each clause; as it is where there are none.
+/// Returns each rule combined with each clause; the rules unchanged if there is no clause.
 fn each(rules: Vec<String>, clauses: &[String]) -> Vec<String> {
     if clauses.is_empty() {
         return rules;
@@ -238,7 +242,7 @@ fn each(rules: Vec<String>, clauses: &[String]) -> Vec<String> {
     rules.iter().flat_map(|rule| clauses.iter().map(move |clause| format!("{rule}{clause}"))).collect()
 }
 
-/// Ports as clauses, as many in each as fit.
+/// Returns ports as clauses, with as many ports in each as fit.
 fn chunks(ports: &[(u16, u16)], side: &str) -> Vec<String> {
     let mut clauses = Vec::new();
     let (mut list, mut used) = (Vec::new(), 0);

@@ -1,4 +1,4 @@
-//! What a fault on traffic is about: which packets, and what becomes of them.
+//! The subject of a fault on traffic: the packets that it chooses, and their fate.
 
 use firedrill_wire::{
     Share,
@@ -12,10 +12,10 @@ use crate::fault::net::{
     service::{Cgroup, Service},
 };
 
-/// Flows are chosen by so many parts.
+/// The number of parts into which flows are hashed. A share of flows is a number of these parts.
 pub(super) const FLOWS: u32 = 10_000;
 
-/// Which packets, seen from this host.
+/// The packets that a fault chooses, seen from this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The peers; none means all.
@@ -26,28 +26,28 @@ pub struct Choice {
     pub remote_ports: Vec<(u16, u16)>,
     /// The protocol; none means all, or TCP and UDP where ports are given.
     pub protocol: Option<Protocol>,
-    /// Which way.
+    /// The direction, seen from this host.
     pub direction: Direction,
-    /// Interfaces that packets come or go by; none means all.
+    /// Interfaces by which packets arrive or leave; none means all.
     pub interfaces: Vec<String>,
-    /// The number of the user whose packets are meant, of those that this host sends.
+    /// The number of the user whose packets are chosen, among those that this host sends.
     pub user: Option<u32>,
-    /// The service whose packets are meant, by its cgroup.
+    /// The cgroup of the service whose packets are chosen.
     pub service: Option<Cgroup>,
-    /// Only what queues sent again of somebody's packets, by its tag.
+    /// The tag of an owner's packets that queues have reinjected. If given, only packets with this tag are chosen.
     pub again: Option<u32>,
-    /// How many of 10,000 flows.
+    /// The number of flows that are chosen, out of 10,000; `None` means all.
     pub flows: Option<u32>,
-    /// Which packets of connections.
+    /// The packets of connections that are chosen (those that open one, or replies); `None` means all.
     pub connections: Option<Connections>,
-    /// Whether peers of either family may come later: names are among them.
+    /// Whether peers of either family may be added later, because names are among the peers.
     pub followed: bool,
-    /// Whether what passes through the host is chosen too.
+    /// Whether packets that the host forwards are chosen too.
     pub forwarded: bool,
 }
 
 impl Choice {
-    /// As a fault's parameters say, with the peers that were found.
+    /// Returns the choice of a fault's parameters, with the peers as they were resolved.
     #[must_use]
     pub fn of(traffic: &Traffic<'_>, peers: &Peers) -> Self {
         let pairs = |ports: &[PortRange]| ports.iter().map(|range| (range.first, range.last)).collect();
@@ -70,13 +70,13 @@ impl Choice {
 }
 
 impl Default for Choice {
-    /// All of it.
+    /// Chooses all packets.
     fn default() -> Self {
         Self::of(&Traffic::all(Direction::Both), &Peers::default())
     }
 }
 
-/// Of 10,000, and at least one.
+/// Returns the number of flows out of 10,000, at least one.
 fn flows(share: Share) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -87,16 +87,16 @@ fn flows(share: Share) -> u32 {
     flows.clamp(1, FLOWS)
 }
 
-/// What becomes of packets.
+/// The fate of chosen packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// They go, and nobody is told.
+    /// They are dropped, and the sender is not told.
     Drop,
-    /// They go, and the sender is told.
+    /// They are dropped, and the sender is told.
     Reject,
-    /// They go to the queue of that number, which decides. The queue keeps a third gate open itself.
+    /// They go to the queue with this number, which decides. The queue itself keeps a third gate open.
     Queue(u16),
-    /// They take a line, whose qdiscs decide.
+    /// They are redirected to an ifb, whose qdiscs decide.
     Line(Detour),
 }
 
@@ -109,21 +109,22 @@ impl From<Refuse> for Fate {
     }
 }
 
-/// What is done to traffic.
+/// A harm: the packets, those that are exempt, and the fate of the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Harm {
-    /// To which packets.
+    /// The packets that it is done to.
     pub choice: Choice,
     /// Peers that stay reachable.
     pub except: Vec<IpNet>,
     /// Whether loopback is reached too.
     pub loopback: bool,
-    /// What becomes of the packets.
+    /// The fate of the packets.
     pub how: Fate,
 }
 
 impl Harm {
-    /// To the traffic that a fault's parameters choose, with what they were found to stand for; loopback spared.
+    /// Returns a harm to the traffic that a fault's parameters choose, with the peers as they were resolved. It spares
+    /// loopback.
     #[must_use]
     pub fn on(traffic: &Traffic<'_>, peers: &Peers, how: Fate) -> Self {
         Self { choice: Choice::of(traffic, peers), except: peers.except.clone(), loopback: false, how }

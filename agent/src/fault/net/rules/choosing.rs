@@ -1,4 +1,4 @@
-//! Rules that choose: which packets at a hook are meant. Traffic that is not chosen pays for these only.
+//! The rules that choose packets at a hook. Traffic that is not chosen costs only these rules.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -19,18 +19,18 @@ pub(super) const UDP: u8 = 17;
 pub(super) const ICMP: u8 = 1;
 pub(super) const ICMP6: u8 = 58;
 pub(super) const REMOTE_PORTS: &str = "remote_ports";
-/// The set of the cgroups of a service.
+/// The name of the set of a service's cgroups.
 pub(in crate::fault::net) const SERVICE: &str = "service";
 pub(super) const LOCAL_PORTS: &str = "local_ports";
 
-/// Which end of a packet.
+/// An end of a packet's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::fault::net) enum End {
     Source,
     Destination,
 }
 
-/// The set of the peers of a family.
+/// Returns the name of the set of the peers of a family.
 pub(in crate::fault::net) fn peers_set(family: Family) -> String {
     set_name("peers", family)
 }
@@ -42,7 +42,7 @@ pub(super) fn set_name(of: &str, family: Family) -> String {
     }
 }
 
-/// The ends at which a hook has the peer, for a direction.
+/// Returns the ends at which the peer stands in packets at a hook, for a direction.
 pub(in crate::fault::net) fn peer_ends(hook: Hook, direction: Direction) -> Vec<End> {
     let inward = direction != Direction::Out;
     let outward = direction != Direction::In;
@@ -57,7 +57,7 @@ pub(in crate::fault::net) fn peer_ends(hook: Hook, direction: Direction) -> Vec<
     }
 }
 
-/// The protocols of which there must be a rule each; one rule without any where all are meant.
+/// Returns the protocols that need a rule each; a single `None` if one rule chooses all protocols.
 pub(in crate::fault::net) fn protocols(choice: &Choice, family: Family) -> &'static [Option<u8>] {
     let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
     match (choice.protocol, family) {
@@ -71,7 +71,7 @@ pub(in crate::fault::net) fn protocols(choice: &Choice, family: Family) -> &'sta
     }
 }
 
-/// The rules of a base chain: each sends what it chooses to the chain that judges.
+/// Returns the rules of a base chain. Each sends the packets that it chooses to the chain that judges.
 pub(in crate::fault::net) fn choosing(
     hook: Hook,
     judge: &str,
@@ -82,7 +82,8 @@ pub(in crate::fault::net) fn choosing(
 ) -> Vec<Exprs> {
     let ends = peer_ends(hook, direction);
     let mut rules = Vec::new();
-    // What passes through has no user and no socket here, and at interfaces nobody has looked for one.
+    // A forwarded packet has no user and no socket on this host. At interfaces the kernel has not looked for a socket
+    // yet.
     let whose = choice.user.is_some() || choice.service.is_some();
     if hook == Hook::Forward && (!choice.forwarded || whose) {
         return rules;
@@ -109,7 +110,7 @@ pub(in crate::fault::net) fn choosing(
                 rule = port(rule, other).in_set(LOCAL_PORTS);
             }
             if opening {
-                // SYN without ACK: the first packet of a connection, whoever sends it.
+                // SYN without ACK marks the first packet of a connection, whichever side sends it.
                 rule = rule.payload(Base::Transport, 13, 1).mask(&[0x12]).compare(Compare::Is, &[0x02]);
             }
             rules.extend(narrowed(rule, hook, end, choice).map(|rule| rule.goto(judge)));
@@ -118,7 +119,7 @@ pub(in crate::fault::net) fn choosing(
     rules
 }
 
-/// The rule once for each interface, with what else chooses more narrowly.
+/// Adds the narrower conditions to a rule, and returns it once for each interface.
 fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iterator<Item = Exprs> {
     if let Some(user) = choice.user {
         rule = rule.meta(Meta::User).compare(Compare::Is, &user.to_ne_bytes());
@@ -140,7 +141,7 @@ fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iter
         End::Source => Meta::InputName,
         End::Destination => Meta::OutputName,
     };
-    // At an interface's own hook the chain has only those that are meant.
+    // At the ingress hook the chain is attached to the chosen interfaces only.
     let names = if hook == Hook::Ingress { &[][..] } else { &choice.interfaces };
     let all = names.is_empty().then(|| rule.clone());
     all.into_iter().chain(names.iter().map(move |name| {
@@ -150,7 +151,7 @@ fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iter
     }))
 }
 
-/// Goes on with one family only.
+/// Adds to a rule that the packet must be of one family.
 pub(super) fn of_family(rule: Exprs, hook: Hook, family: Family) -> Exprs {
     match hook {
         Hook::Input | Hook::Forward | Hook::Output => {

@@ -1,4 +1,4 @@
-//! What is never harmed: at a hook, and in words.
+//! The traffic that is never harmed, as rules for a hook and in words for people.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -18,10 +18,10 @@ use crate::host::{
 
 /// The hardware type of loopback interfaces.
 const LOOPBACK: u16 = 772;
-/// The cloud's metadata service, never touched.
+/// The addresses of the cloud's metadata service, which is never touched.
 pub const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 
-/// What is exempt, for people.
+/// Returns the exempt traffic in words for people.
 #[must_use]
 pub fn exempt(host: &Host, loopback: bool) -> String {
     let ports: Vec<_> = control_ports(host).iter().map(u16::to_string).collect();
@@ -35,7 +35,7 @@ pub fn exempt(host: &Host, loopback: bool) -> String {
     )
 }
 
-/// TCP ports of this host that are never touched: the agent's and SSH's.
+/// Returns the TCP ports of this host that are never touched: the agent's and SSH's.
 #[must_use]
 pub fn control_ports(host: &Host) -> Vec<u16> {
     let mut ports: Vec<_> =
@@ -45,43 +45,43 @@ pub fn control_ports(host: &Host) -> Vec<u16> {
     ports
 }
 
-/// Something that is never harmed, whichever engine writes the rule for it.
+/// A sort of traffic that is never harmed, whichever engine writes the rule for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::fault::net) enum Spared {
-    /// What goes by a loopback interface.
+    /// Packets on a loopback interface.
     Loopback,
-    /// An address, as the peer.
+    /// Packets from or to this peer.
     Peer(IpAddr),
     /// A TCP port of this host.
     OwnPort(u16),
-    /// A TCP port of others.
+    /// A TCP port of a peer.
     PeerPort(u16),
-    /// UDP of a family to these ports.
+    /// UDP packets of a family to these ports, first and last.
     Udp(Family, u16, u16),
-    /// Types of ICMPv6.
+    /// ICMPv6 packets of these types, first and last.
     Icmp6(u8, u8),
 }
 
-/// All that is never harmed at a hook, in order.
+/// Returns all traffic that is never harmed at a hook, in the order of the rules.
 pub(in crate::fault::net) fn spared(host: &Host, hook: Hook, loopback: bool) -> Vec<Spared> {
     let metadata = METADATA.iter().filter_map(|text| Some(Spared::Peer(text.parse().ok()?)));
     if hook == Hook::Forward {
-        // What passes through is neither loopback nor the host's own control traffic.
+        // Forwarded packets are neither loopback nor the host's own control traffic.
         return metadata.collect();
     }
     let mut all: Vec<_> = (!loopback).then_some(Spared::Loopback).into_iter().chain(metadata).collect();
     all.extend(control_ports(host).into_iter().map(Spared::OwnPort));
     if host.agent_port != 0 {
-        // The agents of others: the coordinator may be on this host, or its way to them lead over it.
+        // The agents of other hosts: the coordinator may run on this host, or reach them through it.
         all.push(Spared::PeerPort(host.agent_port));
     }
     all.extend([Spared::Udp(Family::V4, 67, 68), Spared::Udp(Family::V6, 546, 547)]);
-    // Neighbour discovery, and the multicast reports without which a switch stops carrying it.
+    // Neighbour discovery, and the multicast reports without which a switch stops forwarding neighbour discovery.
     all.extend([Spared::Icmp6(130, 137), Spared::Icmp6(143, 143)]);
     all
 }
 
-/// The rules for what is never harmed at a hook.
+/// Returns the rules for traffic that is never harmed at a hook.
 pub(in crate::fault::net) fn exemptions(host: &Host, hook: Hook, loopback: bool) -> Vec<Exprs> {
     let (ends, interface): (&[End], _) = match hook {
         Hook::Input | Hook::Ingress => (&[End::Source], Meta::InputType),
@@ -110,7 +110,7 @@ pub(in crate::fault::net) fn exemptions(host: &Host, hook: Hook, loopback: bool)
     spared(host, hook, loopback).into_iter().flat_map(rule).map(Exprs::accept).collect()
 }
 
-/// Peers that the scenario itself exempts.
+/// Returns the rules for peers that the scenario itself exempts.
 pub(in crate::fault::net) fn exceptions(hook: Hook, except: &BTreeMap<Family, Intervals>) -> Vec<Exprs> {
     let ends = peer_ends(hook, Direction::Both);
     except
