@@ -1,9 +1,10 @@
-//! What comes before anything else: read the journal, put back all that was open, journal that.
+//! Recovery, the first step before anything else: it reads the journal, puts back everything that was open, and
+//! journals that.
 //!
-//! Putting back needs no journal that can be written, and neither of journal and copy as long as the other can be read.
+//! Putting back does not need a writable journal. It needs only one of the journal and its copy to be readable.
 //!
-//! Done by a starting agent, by the guardian's helper, and by `firedrill-agent undo --all` on a host without a live
-//! agent. Runs no fault kind.
+//! A starting agent, the guardian's helper, and `firedrill-agent undo --all` on a host without a live agent run it. It
+//! runs no code of a fault kind.
 
 use firedrill_wire::journal::{HealReason, State, What};
 
@@ -22,10 +23,10 @@ use crate::{
     wiring::Wiring,
 };
 
-/// What recovery did.
+/// The result of recovery.
 #[derive(Debug)]
 pub struct Recovered {
-    /// The journal, for what comes.
+    /// The journal, open for further records.
     pub journal: Journal,
     /// Each injection that was open, and how it ended.
     pub healed: Vec<Healed>,
@@ -35,7 +36,7 @@ pub struct Recovered {
     pub swept: Swept,
 }
 
-/// The result of putting back, before it is journaled.
+/// The result of putting faults back, before it is journaled.
 #[derive(Debug)]
 pub struct Healing {
     /// Each injection that was open, and how it ended.
@@ -44,15 +45,15 @@ pub struct Healing {
     pub replayed: Replayed,
     /// The objects that were removed although no journal listed them.
     pub swept: Swept,
-    /// Injections that are over and still open in the journal.
+    /// Injections that are over although the journal calls them open.
     closed: Vec<Closed>,
 }
 
-/// Puts back all that the journal and its copy call open, removes from the kernel what has our name, and journals it.
-/// `tick` is called often, for heartbeats.
+/// Puts back everything that the journal and its copy call open, removes kernel objects with our names, and journals
+/// the result. `tick` is called often, for heartbeats.
 ///
 /// # Errors
-/// The journal cannot be opened for writing. What could be read of it was put back all the same.
+/// The journal cannot be opened for writing. Everything in its readable part was put back all the same.
 pub fn recover(
     config: &Config,
     host: &Host,
@@ -63,9 +64,9 @@ pub fn recover(
     heal(config, host, wiring, None, tick).journal(config, reason)
 }
 
-/// Puts back all that the journal and its copy call open, whichever can be read, and takes back what the files in
-/// `/run` say. Then removes from the kernel what has our name, except what is open by the journal of the
-/// configuration `elsewhere`. Needs nothing that can be written.
+/// Puts back everything that the journal and its copy call open; one of them is enough. Then removes the kernel objects
+/// with our names, except those that are open in the journal of the configuration `elsewhere`. If nothing is stuck,
+/// clears the files in `/run` that list faults in force. It also works if no file can be written.
 pub fn heal(
     config: &Config,
     host: &Host,
@@ -98,7 +99,7 @@ pub fn heal(
     let swept = sweep(wiring, host, &healed, elsewhere);
     let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
     if stuck.is_empty() {
-        // Each by itself: one that cannot be changed is no reason to leave the other.
+        // Each file is changed by itself: an error with one must not keep the other from being changed.
         for told in [write_copy(&paths.run, &here, 0, std::iter::empty()), active::write(&paths.run, &[], 0)]
         {
             if let Err(error) = told {
@@ -116,7 +117,7 @@ impl Healing {
         self.healed.iter().any(|one| one.state == State::Stuck)
     }
 
-    /// Journals what was put back. What cannot be journaled is kept in `/run`, so that it is not put back again.
+    /// Journals what was put back. If that cannot be journaled, it is kept in `/run`, so that it is not put back again.
     ///
     /// # Errors
     /// The journal cannot be opened for writing.
@@ -131,7 +132,7 @@ impl Healing {
             }
         };
         journal.number_after(self.replayed.last_seq);
-        // The journal is to tell the whole story, and each of its steps is to be a legal one.
+        // The journal must have the whole history of each injection, and each change of state in it must be legal.
         for found in &self.replayed.injections {
             if found.journaled.is_none()
                 && let Err(error) = journal.intents(std::slice::from_ref(&found.intent))
@@ -178,7 +179,8 @@ impl Healing {
         Ok(Recovered { journal, healed, replayed, swept })
     }
 
-    /// Keeps in `/run` what was put back, in place of the journal. Not while another agent may still act.
+    /// Keeps in `/run`, in place of the journal, what was put back. Must not be called while another agent may still
+    /// act.
     pub fn keep(&self, config: &Config) {
         let run_dir = &config.paths.run;
         let news = self.healed.iter().filter(|one| one.state != State::Stuck);
@@ -190,7 +192,8 @@ impl Healing {
     }
 }
 
-/// Removes what has our name and belongs neither to what is stuck nor to what is open elsewhere, and says so.
+/// Removes kernel objects with our names that belong neither to a stuck injection nor to one that is open elsewhere,
+/// and logs them.
 fn sweep(wiring: &Wiring, host: &Host, healed: &[Healed], elsewhere: Option<&Config>) -> Swept {
     let live = || {
         let stuck = healed.iter().filter(|one| one.state == State::Stuck);
@@ -206,7 +209,7 @@ fn sweep(wiring: &Wiring, host: &Host, healed: &[Healed], elsewhere: Option<&Con
     swept
 }
 
-/// Says what a sweep did, where people look who know of no drill.
+/// Writes the result of a sweep to the log and to syslog, where people look who know of no drill.
 pub(super) fn tell_swept(swept: &Swept) {
     for what in &swept.removed {
         let line = format!("removed {what}, which belonged to no live injection");
@@ -218,7 +221,7 @@ pub(super) fn tell_swept(swept: &Swept) {
     }
 }
 
-/// Whether the journal by itself does not know that it may have started.
+/// Whether an injection may have started although the journal, without its copy, does not show that.
 fn is_behind(found: &Found) -> bool {
     !matches!(found.state, State::Armed | State::Disarmed)
         && matches!(found.journaled, None | Some(State::Armed))
