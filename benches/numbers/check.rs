@@ -1,4 +1,4 @@
-//! `firedrill check`: what a person or a gate waits for before anything is asked of a host.
+//! Measures `firedrill check`: the time that a person or a gate waits before any host is asked.
 
 use std::{
     path::{Path, PathBuf},
@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// An experiment about as large as the scenario.
+/// A Chaos Toolkit experiment of about the size of the scenario.
 const EXPERIMENT: &str = r#"{
   "version": "1.0.0", "title": "The app cannot reach its peers", "description": "Users see fewer than 1 % errors.",
   "steady-state-hypothesis": { "title": "checkout answers", "probes": [
@@ -54,11 +54,11 @@ fn chaos() -> Option<PathBuf> {
     })
 }
 
-/// Runs a program again and again, from start to end.
+/// Runs a program several times, each from its start to its end, and prints the times.
 fn show(what: &str, words: &[PathBuf], targets: [&str; 2]) -> Result<(), Failure> {
     let [program, arguments @ ..] = words else { return Err("no program".into()) };
     let (mut took, mut worked, mut peak) = (Vec::new(), Vec::new(), 0);
-    // The first one only brings files into the page cache.
+    // The first run only brings files into the page cache.
     for number in 0..=RUNS {
         let run = once(Command::new(program).args(arguments), &[0])?;
         if number > 0 {
@@ -76,18 +76,18 @@ fn show(what: &str, words: &[PathBuf], targets: [&str; 2]) -> Result<(), Failure
 /// One run of a program.
 pub(crate) struct Run {
     pub(crate) took: Duration,
-    /// CPU time, which others' work on the machine changes little.
+    /// The CPU time, which other work on the machine changes little.
     pub(crate) worked: Duration,
     pub(crate) peak_kib: u64,
 }
 
-/// Runs a program to its end, which must be by one of these exit codes.
+/// Runs a program to its end. It must end with one of these exit codes.
 pub(crate) fn once(command: &mut Command, good: &[i32]) -> Result<Run, Failure> {
     let began = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let pid = i32::try_from(child.id())?;
     let mut status = 0;
-    // SAFETY: plain numbers, for which all zero is a value.
+    // SAFETY: the struct has only numbers, for which all bytes zero is a valid value.
     let mut used: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live values of the right types; the child is this process's own and not yet waited for.
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut used) };

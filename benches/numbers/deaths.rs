@@ -1,4 +1,5 @@
-//! Whoever dies, the block goes: how soon, seen from the other end of a flow that it blocked.
+//! Measures how soon a block ends after a process of the agent or the coordinator dies. The time is measured at the
+//! other end of a flow that was blocked.
 
 use std::{
     io::{BufRead as _, BufReader, ErrorKind},
@@ -29,22 +30,22 @@ use crate::{
     say::{Times, line, millis, note},
 };
 
-/// The hidden first argument of a coordinator that is made to be killed.
+/// The hidden first argument by which this program is a coordinator that is started only to be killed.
 pub(crate) const COORDINATOR: &str = "__coordinator";
 
 const ROUNDS: u32 = 20;
 const LEASE: Span = Span::secs(2);
 const HOLD: Span = Span::secs(30);
-/// Where the lab has its coordinator, which is who is blocked here; its way to the agent is exempt.
+/// The address of the lab's coordinator. Traffic with it is blocked, except its connection to the agent.
 const PEER: &str = "10.77.0.2";
-/// How long one try of the flow waits: what is measured is at most so much too long.
+/// Maximum wait of one try of the flow. A measured time is too long by at most this.
 const TRY: Duration = Duration::from_millis(3);
 const LONG: Duration = Duration::from_secs(30);
 
 struct Bench {
     rig: Rig,
     host: Host,
-    /// A port that nobody listens on: reset at once when packets pass, silence when they do not.
+    /// A port that nobody listens on. If packets pass, a connection is reset at once; otherwise no answer comes.
     flow: SocketAddr,
     runs: u32,
 }
@@ -91,7 +92,7 @@ impl Bench {
         Ok(procs::agent(&pids).ok_or("the agent's three processes are not there")?)
     }
 
-    /// Waits until packets pass: how long that took.
+    /// Waits until packets pass, and returns the time from `since` on.
     fn wait(&self, since: Instant) -> Result<Duration, Failure> {
         while !passes(self.flow) {
             if since.elapsed() > LONG {
@@ -107,11 +108,11 @@ impl Bench {
     }
 
     fn must_be_blocked(&self) -> Result<(), Failure> {
-        // Of several tries: on a busy machine a short one proves nothing.
+        // Makes several tries, because one short try proves nothing on a busy machine.
         if (0..5).any(|_| passes(self.flow)) { Err("the block does not block".into()) } else { Ok(()) }
     }
 
-    /// Blocks; when the lease was renewed last, just before that call was sent.
+    /// Blocks the flow. Returns the time just before the last renewal of the lease was sent.
     fn block(&mut self) -> Result<Instant, Failure> {
         let run = self.run_name();
         let agent = self.agent();
@@ -137,7 +138,7 @@ impl Bench {
         Ok(took)
     }
 
-    /// Waits until another agent serves.
+    /// Waits until a new worker serves in place of the dead one.
     fn back(&self, dead: &[Part; 3]) -> Result<(), Failure> {
         let since = Instant::now();
         while self.parts().map_or(true, |parts| parts[0].pid == dead[0].pid) {
@@ -169,7 +170,7 @@ impl Bench {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut said = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        // In force, and renewed some times.
+        // After four lines the block is in force and its lease was renewed several times.
         let mut renewed = 0;
         for _ in 0..4 {
             renewed = said.next().ok_or("the coordinator ended by itself")??.parse()?;
@@ -212,7 +213,7 @@ impl Bench {
     }
 }
 
-/// Makes a block and waits until it is in force.
+/// Injects a block and waits until it is in force.
 async fn in_force(drill: &mut Drill, peer: &str) -> Result<crate::drill::Ready, Failure> {
     let ready = drill.prepare(block(peer), HOLD).await?;
     drill.arm(&ready, boot_us()).await?;
@@ -224,7 +225,7 @@ async fn in_force(drill: &mut Drill, peer: &str) -> Result<crate::drill::Ready, 
 fn signal<'a>(parts: impl Iterator<Item = &'a Part>, signal: Signal) -> Result<(), Failure> {
     for part in parts {
         match kill(Pid::from_raw(part.pid), signal) {
-            // Whoever sees another die may have left before its own turn came.
+            // A process that sees another die may have left before its own signal came.
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => return Err(error.into()),
         }
@@ -232,7 +233,8 @@ fn signal<'a>(parts: impl Iterator<Item = &'a Part>, signal: Signal) -> Result<(
     Ok(())
 }
 
-/// The coordinator's part: blocks, then renews until it is killed, and prints when it did (microseconds).
+/// The part of the coordinator: blocks, then renews the lease until it is killed. Prints the time of each renewal
+/// (CLOCK_BOOTTIME, microseconds).
 pub(crate) fn coordinator(words: &[&str]) -> Result<(), Failure> {
     let [run, host, at, pki] = words else {
         return Err("run, host, address and certificates are wanted".into());

@@ -1,4 +1,4 @@
-//! A coordinator's calls to one agent, one injection after another, and what the agent journaled of them.
+//! A coordinator's calls to one agent, one injection after another, and the times that the agent journaled.
 
 use std::{pin::Pin, time::Duration};
 
@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 
 use crate::Failure;
 
-/// Nothing that is measured here takes longer, on any machine that is up.
+/// Maximum wait for any answer. Nothing that is measured here takes longer, on any machine that works.
 const PATIENCE: Duration = Duration::from_secs(180);
 const DIGEST: &str = "bench";
 
@@ -24,7 +24,7 @@ pub(crate) struct Drill {
     lease: Span,
     boot_id: String,
     events: Pin<Box<dyn Stream<Item = Result<AgentEvent, LinkError>> + Send>>,
-    /// The newest event that was read.
+    /// The number of the newest event that was read.
     seen: u64,
     made: u32,
 }
@@ -36,13 +36,13 @@ pub(crate) struct Ready {
     fingerprint: String,
 }
 
-/// Drops all traffic with a peer.
+/// Returns a fault that drops all traffic with a peer.
 pub(crate) fn block(peer: &str) -> Fault {
     Fault::NetBlock(NetBlock { to: vec![peer.to_owned()].into(), ..NetBlock::default() })
 }
 
 impl Drill {
-    /// Waits until the agent serves.
+    /// Waits until the agent serves, and begins a run on it.
     pub(crate) async fn begin(agent: Agent, run: &str, lease: Span) -> Result<Self, Failure> {
         let end = tokio::time::Instant::now() + PATIENCE;
         let status = loop {
@@ -76,7 +76,7 @@ impl Drill {
         }
     }
 
-    /// Arms it to start then, by the host's clock in microseconds.
+    /// Arms an injection to start at this time, by the host's CLOCK_BOOTTIME in microseconds.
     pub(crate) async fn arm(&self, ready: &Ready, start_boot_us: u64) -> Result<(), Failure> {
         let (id, hold, fingerprint) = (ready.id.clone(), ready.hold, ready.fingerprint.clone());
         let arm = Arm {
@@ -101,12 +101,13 @@ impl Drill {
         if stuck.is_empty() { Ok(()) } else { Err(format!("stuck: {}", stuck.join("; ")).into()) }
     }
 
-    /// Waits until the agent says that it is in that state: when that was, by the host's clock in microseconds.
+    /// Waits until the agent reports that an injection is in this state. Returns the time of that, by the host's
+    /// CLOCK_BOOTTIME in microseconds.
     pub(crate) async fn until(&mut self, ready: &Ready, wanted: State) -> Result<u64, Failure> {
         let id = &ready.id;
         let wait = async {
             loop {
-                // Where the link was cut, what the agent did meanwhile is read when it is back.
+                // If the link was cut, the events of the meantime are read when it is back.
                 let Some(Ok(event)) = self.events.next().await else {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     self.events = Box::pin(self.agent.events(self.seen));

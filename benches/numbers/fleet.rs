@@ -1,4 +1,4 @@
-//! Many agents on one machine: how soon all are armed, and how near to one another they start.
+//! Measures many agents on one machine: the time until all are armed, and the spread of their starts.
 
 use std::time::Instant;
 
@@ -15,14 +15,15 @@ use crate::{
 
 const HOSTS: u8 = 200;
 const FEW: usize = 4;
-/// From the moment that all are armed to the start.
+/// Time from arming to the start, in microseconds.
 const LEAD_US: u64 = 3_000_000;
 const PEER: &str = "192.0.2.1";
 
 pub(crate) fn run() -> Result<(), Failure> {
     let rig = Rig::up("fleet", HOSTS)?;
     line(&format!("a lab of {HOSTS} hosts is up"), &millis(rig.took), "");
-    // A few first: what many have to wait for is each other, on this one machine's cores.
+    // A few agents are measured first, for comparison: many agents have to wait for each other, because they share this
+    // machine's cores.
     runtime()?.block_on(drill(&rig, "bench-few", FEW))?;
     runtime()?.block_on(drill(&rig, "bench-all", rig.hosts.len()))
 }

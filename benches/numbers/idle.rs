@@ -1,4 +1,4 @@
-//! What an agent costs that has nothing to do: memory, CPU, and the size of its program.
+//! Measures the cost of an agent that has nothing to do: memory, CPU, and the size of its program.
 
 use std::{fs, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     say::{line, mib},
 };
 
-/// So long CPU time is added up.
+/// Time over which CPU time is summed.
 const WATCH: Duration = Duration::from_secs(20);
 
 pub(crate) fn run() -> Result<(), Failure> {
@@ -25,7 +25,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         procs::agent(&procs::family(alone.pid()?)).ok_or("the agent's three processes are not there")?;
     show("started, asked for its status", &parts)?;
     let before = cpu(&parts)?;
-    // On the runtime, so that the connection lives.
+    // The wait runs on the runtime, so that the connection stays alive.
     runtime.block_on(async { tokio::time::sleep(WATCH).await });
     let used = cpu(&parts)?.saturating_sub(before);
     let share = 100.0 * used.as_secs_f64() / WATCH.as_secs_f64();
@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     for (drills, when) in [(10, "after ten drills"), (1000, "after a thousand drills")] {
         drilled(&alone, done..drills)?;
         done = drills;
-        // Longer than idle threads are kept, and until the agent has given back what they left.
+        // By then idle threads have ended, and the agent has returned their memory.
         std::thread::sleep(Duration::from_secs(12));
         show(when, &parts)?;
     }
@@ -48,7 +48,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Each drill is a run of its own.
+/// Runs drills, each as a run of its own.
 fn drilled(alone: &Alone, numbers: std::ops::Range<u32>) -> Result<(), Failure> {
     runtime()?.block_on(async {
         for number in numbers {

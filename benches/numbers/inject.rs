@@ -1,4 +1,5 @@
-//! From `arm` sent to in force, and from `undo` sent to put back: one host, its journal synced to a disk and to memory.
+//! Measures the time from sending `arm` to in force, and from sending `undo` to normal traffic and to removed rules.
+//! There is one host, whose journal is on this machine's disk.
 
 use std::{
     io::Write as _,
@@ -22,9 +23,9 @@ use crate::{
 };
 
 const ROUNDS: usize = 200;
-/// How long each is left in force.
+/// Time for which each fault is left in force.
 const HELD: Duration = Duration::from_millis(50);
-/// Of a network for documentation: nobody is there.
+/// An address of a network for documentation, so no host has it.
 const PEER: &str = "192.0.2.1";
 const RULES: &str = "table inet bench {
   chain in { type filter hook input priority -150; policy accept; ip saddr 192.0.2.1 counter drop; }
@@ -45,7 +46,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A way to the peer, by which is seen when packets leave again.
+/// A virtual link to the peer. It shows when packets leave again.
 struct Way {
     _far: Netns,
 }
@@ -59,7 +60,8 @@ impl Way {
         Self { _far: far }
     }
 
-    /// Sends until a packet leaves, on a thread of its own; when that was, by CLOCK_BOOTTIME in microseconds.
+    /// Sends packets on a thread of its own until one leaves. The thread returns the time of that, by CLOCK_BOOTTIME in
+    /// microseconds.
     fn until_normal(&self) -> Result<JoinHandle<u64>, Failure> {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.connect((PEER, 9))?;
@@ -75,7 +77,7 @@ impl Way {
     }
 }
 
-/// When traffic was normal and when the table was gone, after `undo` was sent.
+/// Returns two series of times from sending `undo`: until traffic was normal, and until the table was gone.
 async fn rounds(agent: &Agent, way: &Way) -> Result<(Times, Times), Failure> {
     let mut drill = Drill::begin(agent.clone(), "bench-inject", Span::secs(10)).await?;
     let (mut arms, mut forces, mut gone, mut heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -85,10 +87,10 @@ async fn rounds(agent: &Agent, way: &Way) -> Result<(Times, Times), Failure> {
         let sent = boot_us();
         drill.arm(&ready, sent).await?;
         arms.push(boot_us() - sent);
-        // A fault starts only after its coordinator was heard once more.
+        // A fault starts only after its coordinator has renewed the lease once more.
         drill.renew().await?;
         forces.push(drill.until(&ready, State::InForce).await?.saturating_sub(sent));
-        // The look that follows every start is not what undo is measured by.
+        // Every start is followed by a look. The wait keeps it out of the undo's time.
         tokio::time::sleep(HELD).await;
         let passes = way.until_normal()?;
         let sent = boot_us();
@@ -106,7 +108,8 @@ async fn rounds(agent: &Agent, way: &Way) -> Result<(Times, Times), Failure> {
     Ok((Times::micros(&normal), Times::micros(&gone)))
 }
 
-/// The same rules by a program, in this process's network, and what the agent takes beside it.
+/// Measures the same rules by the `nft` program, in this process's network namespace, and prints the agent's times in
+/// comparison.
 fn by_hand(way: &Way, normal: &Times, gone: &Times) -> Result<(), Failure> {
     let Some(nft) = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"]
         .map(PathBuf::from)

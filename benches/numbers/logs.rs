@@ -1,5 +1,5 @@
-//! The log of a long game day: how large it is, and how long its report takes. The run is made up; what is written and read is
-//! what a run writes and reads.
+//! Measures the log of a long game day: its size, and the time that its report takes. The run is invented, but the log
+//! is written and read by the code that real runs use.
 
 mod day;
 
@@ -15,7 +15,7 @@ use crate::{
     say::{line, mib, note},
 };
 
-/// A group's numbers of a game day.
+/// The parameters of a game day.
 struct Day {
     what: &'static str,
     attacks: u32,
@@ -38,7 +38,7 @@ const DAYS: [Day; 2] = [
     },
 ];
 
-/// A report ends with the exit code of its run: held, violated, unknown.
+/// The exit codes of a report, which are those of its run: held, violated, unknown.
 const ENDS: [i32; 3] = [0, 1, 3];
 
 pub(crate) fn run() -> Result<(), Failure> {
@@ -56,7 +56,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         let firedrill = Path::new(env!("CARGO_BIN_EXE_firedrill"));
         let mut report = Command::new(firedrill);
         report.arg("report").arg(folder.path()).stdin(Stdio::null());
-        // Once for the page cache.
+        // The first run fills the page cache.
         once(&mut report, &ENDS)?;
         let run = once(&mut report, &ENDS)?;
         line(

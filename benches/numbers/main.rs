@@ -1,7 +1,8 @@
-//! The numbers that Firedrill promises, measured on this machine, each beside its target. Prints; never judges.
+//! Measures the numbers that Firedrill promises on this machine, and prints each beside its target. It never judges
+//! them.
 //!
-//! `cargo bench --bench numbers [-- NAME…]`, or `tests/bench.sh [NAME…]`, which also builds the programs that are
-//! measured. Needs no root where the kernel lets users make namespaces. Faults are made in namespaces only.
+//! Run `cargo bench --bench numbers [-- NAME…]`, or `tests/bench.sh [NAME…]`, which also builds the programs that are
+//! measured. It needs no root if the kernel lets users make namespaces. Faults are made in namespaces only.
 
 mod check;
 mod deaths;
@@ -19,7 +20,7 @@ mod scale;
 
 use std::process::{Command, ExitCode};
 
-/// What goes wrong in a bench is only ever shown.
+/// An error of a bench. It is only printed, so its type does not matter.
 type Failure = Box<dyn std::error::Error>;
 
 /// One group of numbers.
@@ -46,7 +47,7 @@ const SECTIONS: [Section; 10] = [
 const SECTION: &str = "__section";
 
 fn main() -> ExitCode {
-    // Hosts of a lab are this same program; they must take over before any thread exists.
+    // This program is also the lab's hosts, and their code must start before any thread exists.
     if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
@@ -72,7 +73,8 @@ fn ended(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Each section in a process of its own: some change their namespaces, and none shall meet another's memory.
+/// Runs each section in a process of its own, because some change their namespaces, and because memory of one must not
+/// count for another.
 fn all(names: &[&str]) -> ExitCode {
     let known = |name: &&&str| SECTIONS.iter().any(|section| section.name == **name);
     if let Some(odd) = names.iter().find(|name| !known(name)) {

@@ -1,4 +1,4 @@
-//! What treating packets costs, by each engine: the agent's own benches, run from here.
+//! Measures the cost of shaping packets by each engine. The agent's own benches do the work; they are run from here.
 
 use crate::{
     Failure,
@@ -8,7 +8,7 @@ use crate::{
 
 const HOW: &str = "-p firedrill-agent --examples";
 
-/// The kernel's engine, and how long things take.
+/// Measures the kernel's engine: delay and its accuracy, and the time of install and undo.
 pub(crate) fn lines() -> Result<(), Failure> {
     let target = "delay within 1 ms; the neighbour within 0.1 ms and 5 %; install and undo under 10 ms";
     tell("by a detour", target, &other("examples/line_bench", HOW, &[])?);
@@ -18,7 +18,7 @@ pub(crate) fn lines() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The engine in user space.
+/// Measures the engine in user space.
 pub(crate) fn queues() -> Result<(), Failure> {
     let target =
         "mean error 0.04 ms at 50,000 a second; some 200,000 a second at most; TCP at 5 ms over 1 Gbit/s";

@@ -1,4 +1,5 @@
-//! Where faults are made: one agent alone in fresh namespaces with its journal on this machine's disk, or a lab.
+//! The places in which faults are made: a single agent in fresh namespaces with its journal on this machine's disk, or
+//! a lab.
 
 use std::{
     fs,
@@ -25,7 +26,7 @@ use nix::{
 
 use crate::{Failure, say::line};
 
-/// A program of this build that lies beside `firedrill`.
+/// Returns the path of a program of this build that lies beside `firedrill`.
 pub(crate) fn built(name: &str, how: &str) -> Result<PathBuf, Failure> {
     let path = folder()?.join(name);
     if path.is_file() {
@@ -38,7 +39,7 @@ pub(crate) fn built(name: &str, how: &str) -> Result<PathBuf, Failure> {
     .into())
 }
 
-/// What another program of this build prints.
+/// Runs another program of this build and returns its output.
 pub(crate) fn other(name: &str, how: &str, words: &[&str]) -> Result<String, Failure> {
     let output = Command::new(built(name, how)?).args(words).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
@@ -47,7 +48,7 @@ pub(crate) fn other(name: &str, how: &str, words: &[&str]) -> Result<String, Fai
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Shows it beside its target.
+/// Prints a program's output under its name and target.
 pub(crate) fn tell(what: &str, target: &str, said: &str) {
     line(what, "", target);
     said.lines().for_each(|said| line("", said, ""));
@@ -57,7 +58,7 @@ fn folder() -> Result<&'static Path, Failure> {
     Ok(Path::new(env!("CARGO_BIN_EXE_firedrill")).parent().ok_or("the program is in no folder")?)
 }
 
-/// The agent's program, of the same profile as this one.
+/// Returns the path of the agent's program, built with the same profile as this one.
 pub(crate) fn agent_program() -> Result<PathBuf, Failure> {
     built("firedrill-agent", "-p firedrill-agent")
 }
@@ -67,13 +68,13 @@ pub(crate) fn agent_program() -> Result<PathBuf, Failure> {
 pub(crate) struct Alone {
     child: Child,
     pub(crate) agent: Agent,
-    /// What kind of file system the journal lies on.
+    /// The kind of the file system that the journal lies on.
     pub(crate) disk: String,
     dir: tempfile::TempDir,
 }
 
 impl Alone {
-    /// Starts it. Call it while this process has one thread.
+    /// Starts the agent. Call this while the process has one thread.
     pub(crate) fn start() -> Result<Self, Failure> {
         const NAME: &str = "bench";
         let program = agent_program()?;
@@ -119,7 +120,7 @@ impl Alone {
         Ok(Self { child, agent, disk, dir })
     }
 
-    /// The agent's first process.
+    /// Returns the pid of the agent's first process.
     pub(crate) fn pid(&self) -> Result<i32, Failure> {
         Ok(i32::try_from(self.child.id())?)
     }
@@ -128,7 +129,7 @@ impl Alone {
 impl Drop for Alone {
     fn drop(&mut self) {
         if let Ok(pid) = self.pid() {
-            // Told to stop it puts everything back, which its own death would do as well.
+            // On this signal the agent puts everything back, as it also would after its death.
             let _ =
                 nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
             let _ = self.child.wait();
@@ -137,7 +138,8 @@ impl Drop for Alone {
     }
 }
 
-/// Namespaces of its own for this process: loopback and nothing else, `run` in memory, no way to the machine's syslog.
+/// Moves this process to namespaces of its own. They have only the loopback interface, `run` in memory, and no access
+/// to the machine's syslog.
 fn separate(run: &Path) -> Result<(), Failure> {
     let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
@@ -154,12 +156,12 @@ fn separate(run: &Path) -> Result<(), Failure> {
     if Path::new("/dev/log").exists() {
         mount(Some("/dev/null"), "/dev/log", none, MsFlags::MS_BIND, none)?;
     }
-    // Loopback is always the first.
+    // Loopback always has index 1.
     firedrill_agent::host::link::set(1, "lo", true)?;
     Ok(())
 }
 
-/// What a path lies on, from the mounts that this process sees.
+/// Returns the kind of the file system that a path lies on, by the mounts that this process sees.
 fn file_system(path: &Path) -> String {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let of = |line: &str| {
@@ -167,7 +169,7 @@ fn file_system(path: &Path) -> String {
         let (at, kind) = (words.next()?.to_owned(), words.next()?.to_owned());
         path.starts_with(&at).then_some((at.len(), kind))
     };
-    // Of two on the same place the later one covers the other.
+    // Of two mounts at the same place the later one covers the other.
     mounts
         .lines()
         .filter_map(of)
@@ -175,17 +177,17 @@ fn file_system(path: &Path) -> String {
         .map_or_else(|| "unknown".to_owned(), |(_, kind)| kind)
 }
 
-/// A lab of hosts that run only an agent; this process is in its network.
+/// A lab whose hosts run only an agent. This process is in the lab's network.
 pub(crate) struct Rig {
     pub(crate) lab: Lab,
     pub(crate) hosts: Vec<Host>,
-    /// How long it took to start.
+    /// The time that the lab took to start.
     pub(crate) took: Duration,
     identity: Arc<Identity>,
 }
 
 impl Rig {
-    /// Starts it and enters. Call it while this process has one thread.
+    /// Starts the lab and enters its network. Call this while the process has one thread.
     pub(crate) fn up(what: &str, count: u8) -> Result<Self, Failure> {
         let name = format!("bench-{what}-{}", std::process::id());
         let hosts: Vec<Host> = (0..count)
@@ -205,7 +207,7 @@ impl Rig {
         Ok(Self { lab, hosts, took, identity })
     }
 
-    /// The folder of its certificates.
+    /// Returns the folder of the lab's certificates.
     pub(crate) fn pki(&self) -> PathBuf {
         files(self.lab.name()).join("pki")
     }
@@ -221,7 +223,7 @@ impl Drop for Rig {
     }
 }
 
-/// A host of nothing but an address.
+/// Returns a host that has only an address.
 pub(crate) fn host_of(name: &str, address: Ipv4Addr, agent: Reach) -> Host {
     let (labels, roles, tags) =
         ([("region".to_owned(), address.octets()[2].to_string())].into(), Vec::new(), Vec::new());
@@ -236,7 +238,7 @@ pub(crate) fn host_of(name: &str, address: Ipv4Addr, agent: Reach) -> Host {
     }
 }
 
-/// What a coordinator runs on: one thread.
+/// Returns the runtime of a coordinator, which has one thread.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

@@ -1,4 +1,4 @@
-//! The prober's own bench, run from here.
+//! Runs the prober's own bench.
 
 use crate::{
     Failure,

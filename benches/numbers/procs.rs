@@ -1,4 +1,4 @@
-//! Processes, as `/proc` shows them.
+//! Reads processes from `/proc`.
 
 use std::{fs, io, time::Duration};
 
@@ -9,7 +9,7 @@ pub(crate) struct Part {
     pub(crate) role: Role,
 }
 
-/// What it is for.
+/// The role of one of the agent's processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Guardian,
@@ -17,7 +17,7 @@ pub(crate) enum Role {
     Worker,
 }
 
-/// An agent's three processes, of those given; none while it is not complete.
+/// Returns the agent's three processes among the given ones; `None` while they are not complete.
 pub(crate) fn agent(pids: &[i32]) -> Option<[Part; 3]> {
     let mut found: Vec<(i32, i32, usize)> = Vec::new();
     for pid in pids {
@@ -39,7 +39,7 @@ pub(crate) fn agent(pids: &[i32]) -> Option<[Part; 3]> {
     ])
 }
 
-/// A process and all that it has started, with theirs.
+/// Returns a process and all its descendants.
 pub(crate) fn family(first: i32) -> Vec<i32> {
     let mut all = vec![first];
     let mut at = 0;
@@ -62,14 +62,15 @@ fn number(text: &str, field: &str) -> Option<u64> {
     })
 }
 
-/// Memory in KiB: resident, its share of it (shared pages divided among those who share), and what is its own alone.
+/// Returns the memory of a process in KiB: resident (RSS), proportional (PSS: shared pages are divided among the
+/// processes that share them), and private.
 pub(crate) fn memory(pid: i32) -> io::Result<(u64, u64, u64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let of = |field| number(&text, field).unwrap_or(0);
     Ok((of("Rss"), of("Pss"), of("Private_Dirty") + of("Private_Clean")))
 }
 
-/// CPU time of all its threads so far.
+/// Returns the CPU time that all threads of a process have used so far.
 pub(crate) fn cpu(pid: i32) -> io::Result<Duration> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

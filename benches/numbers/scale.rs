@@ -1,4 +1,4 @@
-//! `firedrill check` on fleets of 100 to 100,000 hosts, for faults whose peers have different forms.
+//! Measures `firedrill check` on fleets of 100 to 100,000 hosts, for faults whose peers have different forms.
 
 use std::{
     fmt::Write as _,
@@ -13,10 +13,10 @@ use crate::{
 };
 
 const SIZES: [u32; 4] = [100, 1_000, 10_000, 100_000];
-/// The best of so many runs counts: others' work on the machine only makes it longer.
+/// The number of runs, of which the shortest counts: other work on the machine only makes a run longer.
 const RUNS: u32 = 3;
 
-/// A fault: its name here, and what its attack says.
+/// The faults, each with its name here and the lines of its attack.
 const FAULTS: [(&str, &str); 7] = [
     ("service-stop on half of them", "on = \"green\"\nfault.service-stop = { service = \"checkout\" }"),
     ("host-isolate on a seventh", "on = \"region3\"\nfault.host-isolate = {}"),
@@ -114,7 +114,7 @@ hold = "60s"
     )
 }
 
-/// A host's name, address, role, region, zone and group.
+/// Returns the name, address, role, region, zone and group of a host.
 fn host(n: u32) -> [String; 6] {
     let role = ["app", "db", "cache", "edge", "queue"][n as usize % 5];
     let [_, a, b, c] = (n + 1).to_be_bytes();
@@ -128,7 +128,7 @@ fn host(n: u32) -> [String; 6] {
     ]
 }
 
-/// A fleet in groups, roles, regions and zones.
+/// Returns a fleet file with groups, roles, regions and zones.
 fn toml(hosts: u32) -> Result<String, Failure> {
     let mut text = String::from("schema = 1\n");
     for [name, address, role, region, zone, group] in (0..hosts).map(host) {
@@ -141,7 +141,7 @@ fn toml(hosts: u32) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The same as a program prints it.
+/// Returns the same fleet as JSON, as an inventory program prints it.
 fn json(hosts: u32) -> String {
     let one = |[name, address, role, region, zone, group]: [String; 6]| {
         serde_json::json!({ "name": name, "address": address, "roles": [role], "region": region, "zone": zone,

@@ -1,4 +1,4 @@
-//! A game day that never was, written as a coordinator writes it.
+//! Writes the log of an invented game day, by the code with which a coordinator writes its log.
 
 use std::{path::Path, sync::mpsc::sync_channel};
 
@@ -36,15 +36,15 @@ const VANTAGES: u64 = 10;
 const RATE: u64 = 100;
 const RUN: &str = "20261120-0800-gameday-7f3a";
 
-/// What was written.
+/// The counts and sizes of the written log.
 pub(super) struct Made {
     pub(super) bins: u64,
     pub(super) requests: u64,
-    /// The size as one record a bin, from every hundredth.
+    /// The size in bytes if each bin were a record of its own, estimated from every hundredth bin.
     pub(super) plain_bytes: u64,
 }
 
-/// Writes the log of attacks of so many minutes each.
+/// Writes the log of a number of attacks that take `minutes` each.
 pub(super) fn write(log: &Path, attacks: u32, minutes: u32) -> Result<Made, Failure> {
     let plan = plan(attacks, minutes)?;
     let mut writer = Writer::create(log)?;
@@ -63,7 +63,7 @@ pub(super) fn write(log: &Path, attacks: u32, minutes: u32) -> Result<Made, Fail
             })
         });
         for (second, bins) in (0..length).zip(receiver) {
-            // A bin comes a time-out after its end.
+            // A bin is complete one time-out after its end.
             let at_us = (second + 2) * S;
             while let Some((at, event)) = events.next_if(|(at, _)| *at <= at_us) {
                 writer.append(at, event)?;
@@ -91,7 +91,7 @@ fn plain(at_us: i64, vantage: &str, start_us: i64, bin: &Bin) -> Result<u64, Fai
     Ok(serde_json::to_vec(&record)?.len() as u64 + 1)
 }
 
-/// Ten probes at ten vantages, and a service that is stopped again and again.
+/// Returns a plan with ten probes at ten vantages, in which each attack stops a service.
 fn plan(attacks: u32, minutes: u32) -> Result<Plan, Failure> {
     let hold = minutes * 60 / 2;
     let judged: Vec<String> = (0..PROBES)
@@ -142,7 +142,7 @@ fn vantage(number: u64) -> String {
     if number == 0 { COORDINATOR.to_owned() } else { format!("client-{number}") }
 }
 
-/// The second in which an attack's fault begins, and the one in which it ends.
+/// Returns the second in which an attack's fault begins, and the second in which it ends.
 fn fault(plan: &Plan, index: usize) -> (i64, i64) {
     let seconds = |span: Span| i64::try_from(span.as_micros()).unwrap_or(0) / S;
     let whole = |attack: &Attack| seconds(attack.hold) * 2;
@@ -152,7 +152,7 @@ fn fault(plan: &Plan, index: usize) -> (i64, i64) {
     (from, from + seconds(attack.hold))
 }
 
-/// All that happens besides measuring.
+/// Returns all events other than measurements, with their times.
 fn events(plan: &Plan) -> Result<Vec<(i64, Event)>, Failure> {
     let run: RunId = RUN.parse()?;
     let started = Event::RunStarted {
@@ -174,7 +174,7 @@ fn events(plan: &Plan) -> Result<Vec<(i64, Event)>, Failure> {
     for (index, attack) in plan.attacks.iter().enumerate() {
         let id: InjectionId = format!("{run}-{index}-0").parse()?;
         let (from, until) = fault(plan, index);
-        // Nothing happens on a whole second.
+        // No event happens on a whole second.
         let near = |second: i64| second * S + 370_000;
         let span = |span: Span| i64::try_from(span.as_micros()).unwrap_or(0);
         let phase = |phase: Phase, until_us: i64| Event::Phase { attack: index, phase, until_us };
@@ -237,7 +237,7 @@ struct Stream {
     number: u64,
     schedule: Schedule,
     chance: Chance,
-    /// The faults, in seconds.
+    /// The begin and end of each fault, in seconds.
     faults: Vec<(i64, i64)>,
 }
 
@@ -261,8 +261,8 @@ fn streams(plan: &Plan) -> Vec<Stream> {
 }
 
 impl Stream {
-    /// The chance that a request fails in a second: an outage of some seconds where a fault begins, noise in it, shorter
-    /// outages where it ends; most probes notice less.
+    /// Returns the chance that a request fails in a second: an outage of some seconds after a fault begins, noise while
+    /// it lasts, a shorter outage after it ends. Most probes notice less.
     fn bad(&self, second: i64) -> f64 {
         let hit = self.number % 10 < 3;
         let of = |(from, until): &(i64, i64)| match (second - from, second - until) {
@@ -278,7 +278,7 @@ impl Stream {
     fn second(&mut self, second: i64) -> (String, Bin) {
         let start_us = (second * S).unsigned_abs();
         let bad = self.bad(second);
-        // The median of its latencies moves a little with the time of day.
+        // The median of the latencies varies a little with the time of day.
         let median = 4_000.0 + (self.number * 90) as f64 + 200.0 * (second as f64 / 700.0).sin();
         let mut latencies = Histogram::<u64>::new(3).ok();
         let (first, mut first_us, mut ends, mut dues) =
@@ -344,11 +344,11 @@ fn whole(number: f64) -> u64 {
     number as u64
 }
 
-/// Random numbers (SplitMix64).
+/// A generator of random numbers (SplitMix64).
 struct Chance(u64);
 
 impl Chance {
-    /// From 0 up to, but not, 1.
+    /// Returns a number from 0 up to, but not including, 1.
     fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
@@ -357,7 +357,7 @@ impl Chance {
         ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Normally distributed (Box and Muller).
+    /// Returns a normally distributed number (Box and Muller).
     fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (-self.next()).ln_1p()).sqrt();
         radius * (std::f64::consts::TAU * self.next()).cos()
