@@ -1,4 +1,4 @@
-//! Whom an HTTPS probe trusts. Never trusts everybody: there is no switch for that.
+//! TLS of HTTPS probes, and the certificate authorities that they trust. There is no switch to trust every certificate.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use crate::{
     refusal::{Field, Refusal},
 };
 
-/// TLS 1.2 and 1.3, HTTP/1.1. Handshakes are whole ones unless `resume`: new users have no session to resume.
+/// Returns the configuration for TLS 1.2 and 1.3 with HTTP/1.1. Unless `resume` is set, every handshake is a full one,
+/// because new users have no session to resume.
 pub(crate) fn config(
     ca_file: Option<&str>,
     resume: bool,
@@ -42,7 +43,7 @@ fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
     let mut roots = RootCertStore::empty();
     let bytes = reads.file(path, Use::Authorities).map_err(refuse)?;
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        // The error's own text would print lines of the file, which may be another than was meant.
+        // The error's own text would print lines of the file, and that may be the wrong file.
         let certificate = certificate.map_err(|_| refuse("it is not PEM".to_owned()))?;
         roots.add(certificate).map_err(|why| refuse(why.to_string()))?;
     }
@@ -55,7 +56,7 @@ fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
 fn of_the_system() -> Result<RootCertStore, Refusal> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // Old systems keep a few that cannot be parsed any more; what can be used is used.
+    // Old systems keep a few certificates that cannot be parsed any more. The others are used.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
