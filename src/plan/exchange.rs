@@ -1,8 +1,9 @@
-//! Which packets hosts of a run exchange over a path that a fault is about, and what the fault must make of them.
+//! Exchanges of packets between hosts of a run. They try out the paths that a fault is about, and each has an expected
+//! result under the fault.
 //!
-//! The plan alone decides, so that the run and the judgement mean the same. Only what hosts answer anyway is used: an
-//! ICMP echo, or a handshake with a TCP port that the fault chooses. What cannot be tried in this way is said, not
-//! guessed: traffic of one user, UDP, names that only the agent looks up.
+//! Exchanges follow from the plan alone, so that the run and the judgement use the same ones. They use only packets
+//! that hosts answer anyway: an ICMP echo, or a handshake with a TCP port that the fault chooses. Traffic that cannot
+//! be tried in this way is reported, not guessed: traffic of one user, UDP, names that only the agent looks up.
 
 mod networks;
 
@@ -23,17 +24,17 @@ pub(crate) use firedrill_wire::fault::Expect;
 use self::networks::Networks;
 use super::model::{Attack, COORDINATOR, Host, Injection, Plan};
 
-/// So many exchanges at most are made at one moment of an attack.
+/// Maximum number of exchanges at one moment of an attack.
 const MOST: usize = 24;
-/// With so many hosts each injection is tried out.
+/// Maximum number of other hosts with which one injection is tried out.
 const PEERS: usize = 2;
 /// Maximum number of excluded texts that are compared one by one.
 const FEW: usize = 8;
-/// Waited for an answer, beside what the fault adds.
+/// Maximum wait for an answer, without the delay that the fault adds.
 const PATIENCE: Span = Span::millis(900);
-/// An exchange begins so long after the fault.
+/// Time from the start of the fault to the start of an exchange.
 pub(crate) const AFTER_START: Span = Span::millis(500);
-/// It must be over so long before the fault ends.
+/// Minimum time from the end of an exchange to the end of the fault.
 const BEFORE_END: Span = Span::millis(300);
 
 /// An exchange for one injection.
@@ -43,17 +44,18 @@ pub(crate) struct Pair {
     pub(crate) asker: String,
     /// The host that is asked.
     pub(crate) other: String,
-    /// What.
+    /// The packets to send.
     pub(crate) ask: Exchange,
-    /// What is to be seen.
+    /// The expected result.
     pub(crate) expect: Expect,
-    /// So many of its packets the counters of one fault on the asker can have seen.
+    /// Maximum number of its packets that the counters of one fault on the asker can have seen.
     pub(crate) counted: u64,
-    /// The same on the host that is asked.
+    /// The same for a fault on the host that is asked.
     pub(crate) counted_there: u64,
 }
 
-/// For each injection of an attack: its exchanges, none where the kind is not about traffic, or why there are none.
+/// Returns, for each injection of an attack, its exchanges or the reason why it cannot be tried out. The list is empty
+/// if the kind is not about traffic.
 pub(crate) fn all(plan: &Plan, attack: &Attack) -> Vec<Result<Vec<Pair>, String>> {
     Finder::new(plan).all(attack)
 }
@@ -62,11 +64,11 @@ pub(crate) fn all(plan: &Plan, attack: &Attack) -> Vec<Result<Vec<Pair>, String>
 pub(crate) struct Finder<'p> {
     plan: &'p Plan,
     by_name: HashMap<&'p str, &'p Host>,
-    /// Hosts whose agents the run deals with.
+    /// Hosts with whose agents the run has a link: targets and vantages.
     linked: Vec<&'p Host>,
-    /// Lists of peers by their key. A list lives as long as the plan.
+    /// Lists of peers, by their key. A list lives as long as the plan.
     lists: HashMap<usize, Rc<Networks>>,
-    /// Hosts that may be peers, by what [`Finder::peers`] looks at.
+    /// Hosts that may be peers, by the key that [`Finder::peers`] makes.
     peers: HashMap<[usize; 4], Rc<[&'p Host]>>,
 }
 
@@ -81,7 +83,8 @@ impl<'p> Finder<'p> {
         Self { plan, by_name, linked, lists: HashMap::new(), peers: HashMap::new() }
     }
 
-    /// For each injection of an attack: its exchanges, none where the kind is not about traffic, or why there are none.
+    /// Returns, for each injection of an attack, its exchanges or the reason why it cannot be tried out. The list is
+    /// empty if the kind is not about traffic.
     pub(crate) fn all(&mut self, attack: &'p Attack) -> Vec<Result<Vec<Pair>, String>> {
         let mut left = MOST;
         let enough = || format!("{MOST} exchanges of this attack are enough");
@@ -140,14 +143,14 @@ impl<'p> Finder<'p> {
         Ok(pairs)
     }
 
-    /// Hosts with an address that the fault may choose, in the fleet's order; for all injections with the same lists. What
-    /// a few words take out of a list is left to [`Meant`].
+    /// Returns the hosts with an address that the fault may choose, in the fleet's order. All injections with the same
+    /// lists share the result. [`Meant`] handles exclusions of only a few texts.
     fn peers(&mut self, traffic: &Traffic<'p>, linked: bool, meant: &Meant) -> Rc<[&'p Host]> {
         let out = if meant.to.without.is_some() { traffic.to.but().as_ptr().addr() } else { 0 };
         let key = [traffic.to.key(), out, traffic.except.key(), usize::from(linked)];
         let (plan, all) = (self.plan, &self.linked);
         let found = self.peers.entry(key).or_insert_with(|| {
-            // Only who asks needs an agent.
+            // Only the host that asks needs an agent.
             let may = |host: &&Host| host.addresses.iter().any(|address| meant.may(*address));
             if linked {
                 all.iter().copied().filter(may).collect()
@@ -178,7 +181,7 @@ struct Wanted<'a> {
     adds: Span,
 }
 
-/// Which addresses a fault is about.
+/// The addresses that a fault is about.
 struct Meant {
     to: Selection,
     except: Selection,
@@ -189,8 +192,8 @@ impl Meant {
         (self.to.all.is_empty() || self.to.holds(address)) && !self.except.holds(address)
     }
 
-    /// Whether it may hold the address, whatever few texts are taken out. Those taken out of `except` are the host's own
-    /// addresses, and no host is its own peer.
+    /// Whether the fault may be about an address, if exclusions of only a few texts are ignored. Such exclusions from
+    /// `except` are the host's own addresses, and no host is its own peer.
     fn may(&self, address: IpAddr) -> bool {
         (self.to.all.is_empty() || self.to.lists_hold(address)) && !self.except.lists_hold(address)
     }
@@ -213,7 +216,8 @@ impl Selection {
     }
 }
 
-/// How traffic that the fault chooses can be made, and whether it is for the other host to make it.
+/// Returns the kind of exchange that makes traffic which the fault chooses, and whether the other host must be the one
+/// that asks.
 fn way(traffic: &Traffic<'_>) -> Result<(Way, bool), String> {
     if let Some(user) = traffic.user {
         return Err(format!("only packets of user {user} are meant"));
@@ -236,7 +240,7 @@ fn way(traffic: &Traffic<'_>) -> Result<(Way, bool), String> {
     }
 }
 
-/// One address of the other host in each family that both have and that the fault chooses.
+/// Returns one address of the other host in each family that both hosts have and that the fault chooses.
 fn addresses<'a>(other: &'a Host, host: &'a Host, meant: &'a Meant) -> impl Iterator<Item = IpAddr> + 'a {
     [true, false].into_iter().filter_map(move |v4| {
         host.addresses.iter().find(|own| own.is_ipv4() == v4)?;
@@ -254,7 +258,8 @@ fn pair(
     address: IpAddr,
 ) -> Option<Pair> {
     let Wanted { traffic, expect, count, adds } = *wanted;
-    // A share of flows, or packets of some connections only: a handshake may or may not be among them.
+    // If the fault chooses only a share of flows, or packets of some connections only, a handshake may or may not be
+    // among them.
     let whole = traffic.flows.is_none() && traffic.connections.is_none();
     let (expect, count, adds) = if whole { (expect, count, adds) } else { (Expect::Anything, 5, Span::ZERO) };
     let to = if turned {
@@ -266,10 +271,10 @@ fn pair(
     let within = (PATIENCE + adds).min(Exchange::LONGEST);
     let (every, packets) = match way {
         Way::Echo => (Span::millis(25), traffic.ways()),
-        // SYN, SYN-ACK, ACK and two FINs with their ACKs, and once more what was not answered at first.
+        // SYN, SYN-ACK, ACK, two FINs with their ACKs, and retransmissions of packets that were not answered at first.
         Way::Connect(_) => (Span::millis(50), 10),
     };
-    // What is dropped is seen once; but an answer that is dropped on its way is sent again, up to five times.
+    // A dropped packet is seen once. But an answer that is dropped on its way is sent again, up to five times.
     let packets = match (expect, way, traffic.direction) {
         (Expect::Silence, Way::Connect(_), Direction::In) if !turned => 6,
         (Expect::Silence, Way::Connect(_), Direction::Out) if turned => 6,
@@ -277,14 +282,14 @@ fn pair(
         _ => packets,
     };
     let counted = u64::from(count) * packets;
-    // What does not leave the asker is seen nowhere else.
+    // A packet that does not leave the asker is seen nowhere else.
     let stays = !turned && expect == Expect::Silence && traffic.direction != Direction::In;
     let counted_there = if stays { 0 } else { counted };
     let ask = Exchange { to, way, count, every, within };
     Some(Pair { asker: asker.name.clone(), other: other.name.clone(), ask, expect, counted, counted_there })
 }
 
-/// For people, beforehand: `app3 to edge (10.77.1.10) by ICMP echo, 5 times`.
+/// Describes an exchange for people, before the run: `app3 to edge (10.77.1.10) by ICMP echo, 5 times`.
 pub(crate) fn words(pair: &Pair) -> String {
     let Exchange { to, way, count, .. } = &pair.ask;
     format!("{} to {} ({to}) by {way}, {count} times", pair.asker, pair.other)
@@ -300,7 +305,7 @@ mod tests {
     use super::*;
     use crate::testing::Drill;
 
-    /// A fault on app1; all hosts have an address of their own.
+    /// Returns the exchanges for a fault on app1. All hosts have addresses of their own.
     fn pairs(fault: Fault) -> Result<Vec<Pair>, String> {
         let mut plan = Drill { own_addresses: true, ..Drill::one() }.plan();
         plan.attacks[0].injections.truncate(1);
@@ -335,7 +340,8 @@ mod tests {
             one(block(|block| block.remote_ports = port(5432))),
             own("app1", "db2", "10.9.0.3", Way::Connect(5432), Expect::Silence, 5)
         );
-        // The peer has to ask for a port of this host; app2 is linked, because it is attacked later or measures.
+        // For a port of this host the peer has to ask. The run has a link with app2, because app2 is attacked later or
+        // measures.
         assert_eq!(
             one(block(|block| {
                 block.to = vec!["10.9.0.4/31".to_owned()].into();
