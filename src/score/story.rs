@@ -1,5 +1,5 @@
-//! Tells the run in a few sentences, for readers who were not there. Uses the figures of judged probes only; names
-//! what is not known, and the probes that are not judged.
+//! Tells the run in a few sentences, for readers who were not there. Uses the figures of judged probes only. Says what
+//! is not known, and names the probes that are not judged.
 
 mod during;
 
@@ -14,13 +14,13 @@ use crate::{
 use during::during;
 
 impl AttackCard {
-    /// Whether an objective judges that probe in this attack.
+    /// Whether an objective of this attack judges a probe.
     pub(crate) fn judges(&self, probe: &str) -> bool {
         self.objectives.iter().any(|one| one.probe == probe)
     }
 }
 
-/// The sentences.
+/// Returns the sentences.
 pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let Some(plan) = plan else {
         return "The log does not say what was to be done, so nothing is known.".to_owned();
@@ -71,7 +71,7 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
         worst.map_or_else(|| (None, String::new()), |attack| (Some(attack.index), sentence(attack, plan)));
     let mut story = format!("{failures}, {tally}: {detail}.");
     let open = card.attacks.iter().find(|one| one.verdict == Some(Verdict::Unknown));
-    // An attack of which nothing but the reason can be told has it in its sentence already.
+    // If an attack has nothing to tell but the reason, its sentence has the reason already.
     if violated == 0
         && let Some(open) = open.filter(|open| told != Some(open.index) || figure(open).is_some())
     {
@@ -79,7 +79,7 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
         let more = if unknown > 1 { ", to name the first of them" } else { "" };
         story.push_str(&format!(" “{}” is unknown{more}: {why}.", open.name));
     }
-    // Only where every attack held can the run still be unknown for reasons of its own.
+    // If every attack held, the run can still be unknown for a reason of its own.
     if card.verdict == Verdict::Unknown && held == planned {
         let why = card.why.first().map_or("something was not measured", String::as_str);
         story = format!("{failures}, {tally}, but the run is unknown: {why}.");
@@ -88,7 +88,8 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     story
 }
 
-/// Names each probe that no objective judged in any attack that ran: its figures are in the report, and decide nothing.
+/// Names the probes that no objective judged in any attack that ran. Their figures are in the report, but decide
+/// nothing.
 fn unjudged(card: &Scorecard, plan: &Plan) -> String {
     let ran = || card.attacks.iter().filter(|attack| attack.verdict.is_some());
     let names: Vec<String> = plan
@@ -100,7 +101,7 @@ fn unjudged(card: &Scorecard, plan: &Plan) -> String {
     match names.split_last() {
         None => String::new(),
         Some((only, [])) => format!(" The probe {only} was not judged."),
-        // All of them, however many: `format::list` would leave some out.
+        // All names are listed, however many; `format::list` would leave some out.
         Some((last, rest)) => format!(" The probes {} and {last} were not judged.", rest.join(", ")),
     }
 }
@@ -135,7 +136,7 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
     text
 }
 
-/// The figure of an attack whose fault was in force.
+/// Returns the most important figure of an attack whose fault was in force.
 fn figure(attack: &AttackCard) -> Option<&FigureCard> {
     attack.fault_from_us.and_then(|_| telling(attack))
 }

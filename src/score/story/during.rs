@@ -1,4 +1,5 @@
-//! What an attack did, as a clause of the story: `app1 was cut off`. Only what is shown to have landed is told as done.
+//! Writes the effects of an attack as a clause of the story: `app1 was cut off`. Tells only those faults as done that
+//! are shown to have landed.
 
 use firedrill_wire::{
     evidence::Seen,
@@ -17,10 +18,10 @@ use crate::{
     verdict::Verdict,
 };
 
-/// More clauses than this say less than the attack's name.
+/// Maximum number of clauses. If there are more, the attack's name says more than they would.
 const CLAUSES: usize = 3;
 
-/// The clause: what landed on which hosts, and what nothing shows to have landed.
+/// Returns the clause: the faults that landed and their hosts, and the faults of which nothing shows that they landed.
 pub(super) fn during(attack: &AttackCard, plan: &Plan) -> String {
     let planned = plan.attacks.get(attack.index).map_or(&[][..], |attack| &attack.injections);
     let all: Vec<(&InjectionCard, &Injection)> = attack.injections.iter().zip(planned).collect();
@@ -41,11 +42,11 @@ pub(super) fn during(attack: &AttackCard, plan: &Plan) -> String {
     format!("{done} (nothing shows that {} landed)", format::list(&names))
 }
 
-/// Whether an injection is shown to have had its effect: it was there, something met it, and no trial contradicts it.
+/// Whether an injection is shown to have landed: its effect was there, something met it, and no trial contradicts it.
 fn landed(card: &InjectionCard, planned: &Injection, all: &[(&InjectionCard, &Injection)]) -> bool {
     let there = match card.in_force {
         Seen::Yes => true,
-        // What is over in an instant is not there any more when one looks.
+        // An effect that is over in an instant is not there any more at a look.
         Seen::No | Seen::Unknown => !planned.fault.reversible(),
     };
     let contradicted = card.exchanges.iter().any(|trial| trial.contradiction.is_some());
@@ -55,7 +56,8 @@ fn landed(card: &InjectionCard, planned: &Injection, all: &[(&InjectionCard, &In
     card.in_force_us.is_some() && there && met && !contradicted
 }
 
-/// Whether something met it, or the trial's packets did: answered before, lost while it was in force.
+/// Whether something met the fault. Packets of a trial count too, if they were answered before and lost while it was in
+/// force.
 fn met(card: &InjectionCard) -> bool {
     card.exercised == Seen::Yes
         || card.exchanges.iter().any(|trial| match (&trial.before, &trial.during) {
@@ -64,7 +66,7 @@ fn met(card: &InjectionCard) -> bool {
         })
 }
 
-/// One clause for each thing that was done, with all hosts that it was done to.
+/// Returns a clause for each effect, with all hosts that had it.
 fn clauses(landed: &[&(&InjectionCard, &Injection)], plan: &Plan) -> Vec<String> {
     let mut by_effect: Vec<(Effect, Vec<&str>)> = Vec::new();
     for (card, planned) in landed {
@@ -74,7 +76,7 @@ fn clauses(landed: &[&(&InjectionCard, &Injection)], plan: &Plan) -> Vec<String>
             None => by_effect.push((effect, vec![&card.host])),
         }
     }
-    // Several things done to the same part of the same hosts are one clause: `delayed and lost`.
+    // Several effects on the same part of the same hosts become one clause: `delayed and lost`.
     let mut merged: Vec<(On, Vec<&str>, Vec<&str>)> = Vec::new();
     for (effect, mut hosts) in by_effect {
         hosts.sort_unstable();
@@ -102,7 +104,7 @@ fn clause(on: On, hosts: &[&str], done: &str, plan: &Plan) -> String {
     }
 }
 
-/// The region whose hosts these are, all of them: its name says more than theirs.
+/// Returns the region whose hosts are exactly these, because its name says more than theirs; `None` if there is none.
 fn whole_region<'a>(hosts: &[&str], plan: &'a Plan) -> Option<&'a str> {
     let region = |host: &'a Host| host.labels.get("region").map(String::as_str);
     let name = hosts.first().and_then(|first| plan.host(first)).and_then(region)?;
@@ -112,6 +114,6 @@ fn whole_region<'a>(hosts: &[&str], plan: &'a Plan) -> Option<&'a str> {
 }
 
 fn effect(planned: &Injection) -> Effect {
-    // The blocks that are a partition together are told as what they are for.
+    // Blocks that form a partition together are told as a partition.
     if planned.together.is_some() { NetPartition::EFFECT } else { planned.fault.about().effect }
 }

@@ -1,4 +1,4 @@
-//! What the story says of each kind of fault, of faults that did not land, and of probes that nothing judges.
+//! Tests of the story: for each kind of fault, for faults that did not land, and for probes that no objective judges.
 
 use firedrill_wire::{
     Fault, Span,
@@ -20,7 +20,7 @@ fn block() -> Fault {
     Fault::NetBlock(NetBlock { to: vec!["10.9.0.4".to_owned()].into(), ..NetBlock::default() })
 }
 
-/// The clause for an attack that held, if its faults had been these, all on app1.
+/// Returns the clause for an attack that held, as if its faults had been these, all on app1.
 fn clause(faults: &[Fault]) -> String {
     let drill = Drill::one();
     let mut attack = fold(&drill.records()).attacks.remove(0);
@@ -117,7 +117,7 @@ fn hosts_where_it_did_not_land_are_named() {
         {
             evidence.in_force = Seen::No;
         }
-        // The other attack is not worse.
+        // Without bad requests, the other attack is not the worse one.
         if let Event::Bin { start_us, bin, .. } = &mut record.event
             && *start_us < Drill::start(1) * crate::testing::S
         {
@@ -145,7 +145,7 @@ fn a_fault_that_never_was_in_force_is_told_once() {
     assert_eq!(story, "One failure, unknown: in “stop checkout” service-stop on app1 was never in force.");
 }
 
-/// The same run with more probes, every request of which failed.
+/// Returns the records of the same run with more probes, whose requests all failed.
 fn with_probes(drill: &Drill, names: &[&str]) -> Vec<Record> {
     let mut records = Vec::new();
     for mut record in drill.records() {
@@ -181,7 +181,7 @@ fn probes_that_nothing_judges_are_named_and_tell_nothing() {
     let many = fold(&with_probes(&drill, &["a", "b", "c", "d", "e", "f"])).story;
     let wanted = " The probes “a”, “b”, “c”, “d”, “e” and “f” were not judged.";
     assert_eq!(many, format!("{plain}{wanted}"));
-    // Nor does one that some goal of the plan is over, if the attack is not judged by it.
+    // A probe of an objective counts as not judged, too, if the attack is not judged by that objective.
     drill.goals.push(("slow", Goal::MitigateWithin(Span::secs(1)), vec![]));
     let mut records = with_probes(&drill, &["door"]);
     for record in &mut records {
