@@ -1,5 +1,6 @@
-//! The reference pages of the files that people write, in Markdown: made from the JSON Schemas, whose texts are the doc comments
-//! of the types that files are read with. So a key that is new, or a default that changes, changes the page.
+//! Makes the reference pages of the files that people write, in Markdown. They are made from the JSON Schemas, whose
+//! texts are the doc comments of the types with which the files are read. So a new key or a changed default changes the
+//! page.
 
 mod anchors;
 mod examples;
@@ -14,9 +15,9 @@ use page::Page;
 
 use crate::{fleet, scenario};
 
-/// The scenario whose parts are the examples of its page.
+/// The scenario whose parts are the examples on the page on scenarios.
 pub const SCENARIO_EXAMPLE: &str = include_str!("reference/scenario.toml");
-/// The fleet whose parts are the examples of its page; the scenario is for it.
+/// The fleet whose parts are the examples on the page on fleets. The scenario is for this fleet.
 pub const FLEET_EXAMPLE: &str = include_str!("reference/fleet.toml");
 
 /// Returns the page on scenario files.

@@ -1,6 +1,6 @@
-//! The examples of a page: the parts of one file, each with the heading of the section that it stands in.
+//! The examples of a page. They are the parts of one file, each with the heading of its section.
 
-/// A part of an example file: from its line `#: HEADING` to the next one.
+/// A part of an example file, from its line `#: HEADING` to the next such line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
     /// The heading of its section, without marks.
@@ -10,7 +10,7 @@ pub struct Example {
 }
 
 impl Example {
-    /// Returns the parts of a file, in its order. What stands before the first heading is in none.
+    /// Returns the parts of a file, in the order of the file. Lines before the first heading are in none of them.
     #[must_use]
     pub fn all(file: &str) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();

@@ -1,4 +1,4 @@
-//! The section on kinds of faults, the same ones wherever a fault may stand.
+//! The section on kinds of faults. The kinds are the same wherever a fault may stand.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use super::{
 
 /// The heading of the section on keys that many kinds of faults have.
 const SHARED: &str = "Which packets";
-/// A key of so many kinds is explained once for all of them.
+/// Minimum number of kinds with the same key for which the key is explained once for all of them.
 const MANY: usize = 5;
 
 impl<'s> Page<'s> {
@@ -62,7 +62,7 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// Returns the keys that many kinds have, each with the first table that has it.
+    /// Returns the keys that at least [`MANY`] kinds have, each with the first table that has it.
     fn shared(&self) -> Vec<(&'s Value, &'s str)> {
         let mut all: Vec<(&'s Value, &'s str)> = Vec::new();
         for (_, table, _) in &self.kinds {
@@ -78,7 +78,7 @@ impl<'s> Page<'s> {
     }
 }
 
-/// What a kind does, without the name that its description begins with.
+/// Returns the description of a kind without the name at its beginning.
 fn said(name: &str, table: &Value) -> String {
     let text = description(table);
     let rest = text.strip_prefix(&format!("`{name}`: ")).unwrap_or(&text);

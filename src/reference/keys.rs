@@ -1,4 +1,4 @@
-//! The keys of a table, each on a line: what its value is, its default, and its meaning.
+//! The keys of a table, each on a line with the form of its value, its default and its meaning.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use super::{
 };
 
 impl Page<'_> {
-    /// A table of keys, and below it what their words mean.
+    /// Writes a table of keys, and below it the meanings of the words that their values may be.
     pub(super) fn keys(&self, out: &mut String, table: &Value, wanted: &dyn Fn(&str) -> bool) {
         let mut rows = String::new();
         self.rows(&mut rows, table, wanted);
@@ -54,7 +54,7 @@ impl Page<'_> {
         }
     }
 
-    /// The form of a value in words.
+    /// Returns the form of a value in words.
     fn form(&self, value: &Value) -> String {
         match Schema(self.schema.0).shape(value) {
             Shape::Table(_) => self.section_link(value).unwrap_or_else(|| "table".to_owned()),
@@ -81,7 +81,7 @@ impl Page<'_> {
         }
     }
 
-    /// A link to the section of a value that is a table.
+    /// Returns a link to the section of a value that is a table.
     fn section_link(&self, value: &Value) -> Option<String> {
         let Shape::Table(table) = Schema(self.schema.0).shape(value) else { return None };
         let section = self.sections.iter().find(|one| std::ptr::eq(one.table, table))?;
@@ -102,7 +102,8 @@ pub(super) fn head(out: &mut String) {
     out.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
 }
 
-/// A number, a text and so on, with the bounds that are not those of the machine's numbers.
+/// Returns the form of a plain value (a number, a text and so on) in words, with its bounds. Bounds of the integer
+/// types themselves are left out.
 fn plain(schema: &Value) -> String {
     let types = match &schema["type"] {
         Value::Array(all) => all.iter().filter_map(Value::as_str).filter(|one| *one != "null").collect(),
@@ -125,7 +126,7 @@ fn plain(schema: &Value) -> String {
     }
 }
 
-/// The default where there is one that says something.
+/// Returns the default; empty if there is none, or if it is an empty list or table.
 fn default(value: &Value) -> String {
     match &value["default"] {
         Value::Null => String::new(),

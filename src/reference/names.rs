@@ -1,6 +1,6 @@
-//! Names and texts as they stand in a table of keys.
+//! Names and texts in the form that tables of keys need.
 
-/// Names of types of values for people. Other types are called by their own name.
+/// The names for people of some types of values. Other types keep their own name.
 const CALLED: [(&str, &str); 6] = [
     ("Span", "duration"),
     ("Share", "share"),
@@ -15,7 +15,7 @@ pub(super) fn called(name: &str) -> &str {
     CALLED.iter().find(|(of, _)| *of == name).map_or(name, |(_, word)| word)
 }
 
-/// A text that may stand in a cell of a table.
+/// Escapes a text so that it may stand in a cell of a table.
 pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -1,4 +1,4 @@
-//! A page: a section for each table that a file may have, with its keys and an example.
+//! Builds a page, with a section for each table that a file may have. A section has the table's keys and an example.
 
 use std::fmt::Write as _;
 
@@ -12,24 +12,24 @@ use super::{
 
 /// The heading of the section on kinds of faults.
 pub(super) const KINDS: &str = "Faults";
-/// The heading of the section on values that are written in their own way.
+/// The heading of the section on values with a notation of their own.
 pub(super) const OWN: &str = "Values";
 
 /// A table that a file may have.
 pub(super) struct Section<'s> {
     pub(super) heading: String,
-    /// The places at which the same table may stand as well.
+    /// The other places at which the same table may stand.
     also: Vec<String>,
     level: usize,
     pub(super) table: &'s Value,
 }
 
-/// A page in the making.
+/// A page while it is built.
 pub(super) struct Page<'s> {
     pub(super) schema: Schema<'s>,
     pub(super) sections: Vec<Section<'s>>,
     pub(super) kinds: Vec<(&'s str, &'s Value, String)>,
-    /// Keys that a kind has beside the one that names it, and the section that they stand in.
+    /// The schema with the keys that stand beside the key that names a kind, and the heading of their section.
     beside: Option<(String, &'s Value)>,
     own: Vec<(&'s str, &'s Value)>,
     examples: Vec<Example>,
@@ -44,7 +44,7 @@ impl<'s> Page<'s> {
         page
     }
 
-    /// The page, beginning with a text of one's own.
+    /// Returns the page. It begins with the given text.
     pub(super) fn text(&self, head: &str) -> String {
         let mut out = head.trim_end().to_owned();
         out.push_str("\n\n## Top of the file\n");
@@ -92,8 +92,8 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// The kinds of faults get sections of their own, the same ones wherever a fault may stand. What else has kinds
-    /// (a secret) is told where it stands.
+    /// Visits the kinds of a value. Kinds of faults get sections of their own, which are the same wherever a fault may
+    /// stand. Other values with kinds (a secret) are described where they stand.
     fn variants(&mut self, schema: &'s Value, variants: &'s [Value], place: &str, listed: bool) {
         let tables = variants.iter().filter_map(|one| {
             let (name, value) = kind(one)?;

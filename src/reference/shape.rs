@@ -1,4 +1,4 @@
-//! The form of a value, as a schema has it, in the few forms that a page tells apart.
+//! Finds the form of a value in a schema. A page distinguishes only a few forms.
 
 use serde_json::{Map, Value};
 
@@ -11,13 +11,13 @@ pub(super) enum Shape<'s> {
     Named(&'s Value),
     /// A list.
     List(&'s Value),
-    /// One, or a list of them.
+    /// One value, or a list of them.
     OneOrMany(&'s Value),
     /// One of some words, each with its description.
     Words(&'s [Value]),
-    /// A table of which one key says the kind: its schema, and the variants.
+    /// A table in which one key names the kind: its schema and the variants.
     Kinds(&'s Value, &'s [Value]),
-    /// A value that is written in its own way, by the name of its type.
+    /// A value with a notation of its own: the name of its type and its schema.
     Own(&'s str, &'s Value),
     /// A text, a number and so on.
     Plain(&'s Value),
@@ -77,7 +77,7 @@ pub(super) fn keys(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
     all.into_iter().flatten().map(|(key, value)| (key.as_str(), value))
 }
 
-/// Whether a table cannot do without a key.
+/// Whether a table must have a key.
 pub(super) fn is_needed(table: &Value, key: &str) -> bool {
     table["required"].as_array().is_some_and(|all| all.iter().any(|one| one == key))
 }
@@ -87,7 +87,7 @@ pub(super) fn description(schema: &Value) -> String {
     schema["description"].as_str().unwrap_or_default().replace('\n', " ")
 }
 
-/// Returns the key that says the kind of a variant, and the schema of its value.
+/// Returns the key that names the kind of a variant, and the schema of its value.
 pub(super) fn kind(variant: &Value) -> Option<(&str, &Value)> {
     keys(variant).find(|(key, _)| is_needed(variant, key))
 }
