@@ -1,11 +1,12 @@
-//! Whatever stands in a file: an answer, never a panic, and every place that is pointed at is in the file.
+//! Files with any content: reading them gives an answer and never panics, and every place that a message points at is
+//! in the file.
 
 use std::path::Path;
 
 use firedrill::{fleet::FleetSource, plan::inspect};
 use proptest::prelude::*;
 
-/// Reads a text as scenario and as fleet.
+/// Reads a text as a scenario and as a fleet.
 fn read(text: &[u8]) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("any.toml");

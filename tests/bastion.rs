@@ -1,6 +1,7 @@
-//! The panic button through a bastion, and with a fleet that is wrong in part: the program itself against servers of agents.
-//! This test is also the program that fleets name in `connect`, so it has a `main`: `--bastion GATE ADDRESS` asks the gate,
-//! which stands for sshd and its `MaxStartups`, for a way to the address.
+//! Tests the undo of everything through a bastion, and with a fleet file that is wrong in part. They run the program
+//! itself against servers of agents. This test is also the program that fleets name in `connect`, so it has a `main`:
+//! `--bastion GATE ADDRESS` asks the gate for a connection to the address. The gate stands for sshd and its
+//! `MaxStartups`.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -78,7 +79,7 @@ fn through(gate: &str, address: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Agents of many hosts, and a person who may ask them.
+/// Agents of many hosts, and a person who may call them.
 struct Fleet {
     house: House,
     agents: Vec<(String, Served)>,
@@ -106,7 +107,7 @@ impl Fleet {
         path
     }
 
-    /// The hosts of a fleet's file; each is reached at its own port.
+    /// Returns the hosts for a fleet's file. Each is reached at a port of its own.
     fn hosts(&self) -> String {
         let host = |(number, (name, served)): (usize, &(String, Served))| {
             format!(
@@ -117,7 +118,7 @@ impl Fleet {
         self.agents.iter().enumerate().map(host).collect()
     }
 
-    /// A fleet's file whose hosts are behind a gate.
+    /// Writes a fleet's file whose hosts are behind a gate.
     fn behind(&self, gate: &Gate) -> PathBuf {
         self.file("fleet.toml", &format!("schema = 1\n[defaults]\n{}\n{}", gate.connect(), self.hosts()))
     }
@@ -134,7 +135,7 @@ impl Fleet {
     }
 }
 
-/// The rows that a verb printed, once it has ended with that code.
+/// Checks the exit code of a verb, and returns the rows that it printed.
 #[track_caller]
 fn rows(output: &Output, code: i32) -> Vec<Value> {
     assert_eq!(output.status.code(), Some(code), "{}", said(output));
@@ -153,7 +154,7 @@ fn every_host_is_reached() {
     assert!(gate.most() <= 8, "{} links were being opened at a time", gate.most());
     assert_eq!(gate.dropped(), 0);
 
-    // Who says so opens fewer or more.
+    // A fleet can set how many connections are opened at once.
     let text = fs::read_to_string(file).unwrap().replace("[defaults]", "[defaults]\nconnect_at_once = 2");
     let gate = Gate::sshd();
     let text = text.replace(
@@ -171,7 +172,7 @@ fn every_host_is_reached() {
 
 fn turned_away_is_tried_again() {
     let fleet = Fleet::new(4);
-    // Every host twice; one of them more often than a person waits for a table.
+    // The gate drops every host twice, and one of them more often than a person waits for a table.
     let often = fleet.agents[2].1.at.to_string();
     let gate = Gate::dropping(move |address, before| before < if address == often { 6 } else { 2 });
     let file = fleet.behind(&gate);
@@ -190,7 +191,7 @@ fn turned_away_is_tried_again() {
 
 fn a_link_on_its_way_outlives_a_call() {
     let fleet = Fleet::new(1);
-    // The login takes longer than a renewal waits.
+    // The login takes longer than the wait of a renewal.
     let gate = Gate::slow(Duration::from_millis(1500));
     fleet.runtime.block_on(async {
         let (name, served) = &fleet.agents[0];
@@ -226,7 +227,7 @@ name = "odd"
 address = "10.0.0.12"
 connect = ["/no/such/program"]
 "#;
-    // The same private address behind two bastions is two hosts.
+    // The same private address behind two bastions means two hosts.
     let (name, served) = &fleet.agents[0];
     let twin = format!(
         "[[host]]\nname = \"{name}-twin\"\naddress = \"10.1.0.0\"\nagent = \"{}\"\n{}\n",
@@ -244,7 +245,7 @@ connect = ["/no/such/program"]
         let file = fleet.file("fleet.toml", &broken);
         let file = file.to_str().unwrap();
         let run = |words: &[&str]| fleet.firedrill(&[words, &["--fleet", file]].concat()).output().unwrap();
-        // Whoever would harm goes on with nothing of it.
+        // Verbs other than `undo`, `status` and `release` refuse the whole fleet file.
         assert_eq!(run(&["doctor"]).status.code(), Some(2));
         (1..=3).for_each(|host| drop(fleet.calls(host)));
         let undo = run(&["undo", "--all", "--json"]);
@@ -262,7 +263,7 @@ connect = ["/no/such/program"]
         assert!(said(&undo).contains("adress"), "what is wrong is shown: {}", said(&undo));
         rows(&run(&["status", "--json"]), 3);
         rows(&run(&["release", "--json"]), 3);
-        // Whoever names sound hosts has nothing to do with the others.
+        // If a person names only valid hosts, the invalid ones do not matter.
         assert_eq!(rows(&run(&["undo", "--all", "--host", "app2", "--json"]), 0).len(), 1);
         for host in 1..=3 {
             let calls = fleet.calls(host);

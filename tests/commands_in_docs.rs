@@ -1,4 +1,4 @@
-//! What the pages tell people to type is what the programs take, and their links lead to files that are there.
+//! The programs accept the commands that the pages tell people to type, and the pages' links lead to files that exist.
 #![cfg(feature = "lab")]
 
 use std::{
@@ -25,7 +25,8 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A line of a shell as words, up to what belongs to the shell: a comment, a pipe, a redirection, the next command.
+/// Splits a shell line into words. Stops where the shell's own syntax begins: at a comment, a pipe, a redirection or
+/// the next command.
 fn words(line: &str) -> Vec<String> {
     let (mut all, mut word, mut quote) = (Vec::new(), String::new(), None);
     for c in line.chars() {
@@ -54,7 +55,7 @@ fn commands_are_such_that_the_programs_take_them() {
                 Some("firedrill-agent") => firedrill_agent::cli::command(),
                 _ => continue,
             };
-            // Where a page leaves something out.
+            // The page leaves something out of this command.
             if words.iter().any(|word| word.contains('…')) {
                 continue;
             }
@@ -74,7 +75,7 @@ fn commands_are_such_that_the_programs_take_them() {
 fn links_lead_to_files_and_headings() {
     for path in pages() {
         let text = read(&path);
-        // In code a bracket is no link.
+        // In code blocks brackets are not links.
         let prose = text.split("```").step_by(2).collect::<String>();
         for link in prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
@@ -91,12 +92,12 @@ fn links_lead_to_files_and_headings() {
     }
 }
 
-/// The anchors of a page's headings, by GitHub's rule.
+/// Returns the anchors of a page's headings, by GitHub's rule.
 fn headings(text: &str) -> Vec<String> {
     let lines = text.split("```").step_by(2).flat_map(str::lines).filter(|line| line.starts_with('#'));
     let anchors = lines.map(|line| {
         let title = line.trim_start_matches('#').trim();
-        // A heading that is a link counts by its words.
+        // The anchor of a heading that is a link comes from the link's text.
         let title = title.split("](").next().unwrap_or(title);
         let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()

@@ -1,4 +1,4 @@
-//! Messages about wrong files: all errors in one go, each with its place and the remedy.
+//! Messages about wrong files: all errors at once, each with its place and its remedy.
 
 #[path = "diagnostics/command.rs"]
 mod command;
@@ -25,7 +25,7 @@ fn rendered(file: &str, fleet: Option<&str>) -> String {
     found.report.render(false, 110)
 }
 
-/// The questions about a file that may be run as it is.
+/// Returns the questions about a file that may be run as it is.
 fn asked(file: &str, fleet: Option<&str>) -> String {
     let found = check(file, fleet);
     let text = found.report.render(false, 110);
@@ -80,7 +80,7 @@ golden! {
     way: "tests/wrong/way.toml", Some("tests/right/bastion-fleet.toml");
 }
 
-/// Messages and excerpts may end in a CI system's log.
+/// Messages and excerpts may end up in the log of a CI system, so they must not show secrets.
 #[test]
 fn secrets_of_a_file_are_not_repeated() {
     let text = std::fs::read_to_string("tests/wrong/secrets.toml").expect("there");

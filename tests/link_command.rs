@@ -1,5 +1,6 @@
-//! Agents reached through a program's standard streams. This test is its own such program, so it has a `main`:
-//! `--pipe ADDRESS` joins the standard streams to a TCP connection, as `ssh -W` does; `--complain` dies with a word.
+//! Agents that are reached through a program's standard streams. This test is also that program, so it has a `main`:
+//! `--pipe ADDRESS` joins the standard streams to a TCP connection, as `ssh -W` does. `--complain` writes an error and
+//! dies.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -88,7 +89,7 @@ fn a_program_can_be_the_link() {
         served.control.events.send_replace(200);
         let events: Vec<_> = agent.events(0).take(200).map(|event| event.unwrap().seq).collect().await;
         assert_eq!(events, (1..=200).collect::<Vec<u64>>());
-        // Trust is between the ends, whatever lies between.
+        // Trust is between coordinator and agent, whatever carries the connection.
         let stranger = House::new().person("olga", Role::Operator);
         let wrong = house::agent(HOST, itself(&["--pipe", &served.at.to_string()]), &stranger);
         assert!(matches!(wrong.status().await, Err(LinkError::Tls { .. })));
@@ -115,7 +116,7 @@ fn what_a_program_says_as_it_dies_is_in_the_error() {
     });
 }
 
-/// The children of this process.
+/// Returns the children of this process.
 fn children() -> Vec<u32> {
     let own = std::process::id().to_string();
     let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();

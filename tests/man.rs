@@ -1,4 +1,4 @@
-//! Each program and verb has a man page, and the units name one that is there.
+//! Each program and verb has a man page, and the units name pages that exist.
 #![cfg(feature = "lab")]
 
 #[path = "../examples/man/pages.rs"]
@@ -36,7 +36,7 @@ fn every_program_and_verb_has_a_page() {
     well_formed(folder.path(), &names);
 }
 
-/// The file of a page, in the folder of its section.
+/// Returns the file of a page, in the folder of its section.
 fn file(folder: &Path, name: &str) -> PathBuf {
     let section = name.rsplit('.').next().unwrap_or_default();
     folder.join(format!("man{section}")).join(name)
@@ -46,7 +46,7 @@ fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(file(folder, name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// By groff, where it is installed.
+/// Checks the pages with groff, if it is installed.
 fn well_formed(folder: &Path, names: &BTreeSet<String>) {
     for name in names {
         let groff = Command::new("groff")

@@ -1,4 +1,5 @@
-//! Every kind of fault has a page, a line in the list of pages, and a line in the guide; and no page is of a kind that is gone.
+//! Every kind of fault has a page, a line in the list of pages, and a line in the guide. No page is about a kind that
+//! no longer exists.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -34,7 +35,8 @@ fn pages_have_one_form() {
     }
 }
 
-/// What stands before the attacks of a page, so that they are a scenario: the shop, and the hosts that partitions name.
+/// The text before the attacks of a page. It makes them a scenario: it has the target `shop`, and the target whose
+/// hosts partitions name.
 const TARGETS: &str = r#"
 [targets.shop]
 where = { role = ["edge", "app", "client"] }
@@ -47,7 +49,7 @@ fn examples_pass_check() {
     let folder = tempfile::tempdir().expect("a folder");
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let shop = fs::read_to_string(scenarios.join("lib/shop.toml")).expect("the shop");
-    // The guard is about this shop; pages are about all sizes of attacks.
+    // The shop's guard is left out, because pages show attacks of all sizes.
     let shop = shop.split("[guard]").next().expect("before the guard");
     fs::write(folder.path().join("shop.toml"), shop).expect("written");
     let fleet = FleetSource::File(scenarios.join("fleet.toml"));

@@ -1,4 +1,4 @@
-//! `firedrill pki`, as it is typed.
+//! `firedrill pki`, as people type it.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -72,7 +72,7 @@ fn a_key_that_is_not_the_authoritys_signs_nothing() {
     }
     let (own, other) =
         (std::fs::read(one.join("ca.pem")).unwrap(), std::fs::read(two.join("ca.pem")).unwrap());
-    // Another authority's certificate beside this one's key.
+    // The certificate of another authority beside the key of this one.
     std::fs::write(one.join("ca.pem"), &other).unwrap();
     for line in ["issue host app-1", "issue person alice", "crl", "list", "revoke person alice"] {
         let error = typed(&one, line).unwrap_err();
@@ -82,7 +82,7 @@ fn a_key_that_is_not_the_authoritys_signs_nothing() {
         );
     }
     assert!(!one.join("hosts/app-1.pem").exists() && !one.join("crl.pem").exists());
-    // Both, as while one authority takes over from another: the one that fits the key signs.
+    // Both certificates, as while one authority replaces another. The one that fits the key signs.
     std::fs::write(one.join("ca.pem"), [other, own].concat()).unwrap();
     let (name, place) = Pki::open(&one).unwrap().signs_as().unwrap();
     assert!(name.starts_with("Firedrill CA") && place == Some(2), "{name} {place:?}");
@@ -102,7 +102,7 @@ fn a_key_that_is_not_the_authoritys_signs_nothing() {
     assert_eq!(authorities.iter().map(verified).collect::<Vec<_>>(), [false, true]);
 }
 
-/// Reads the files with other programs.
+/// Checks that other programs can read the files.
 fn others_accept_them(dir: &Path) {
     let openssl = |line: &str| {
         Command::new("openssl").args(line.split_whitespace()).current_dir(dir).output().map(|output| {

@@ -1,4 +1,4 @@
-//! The library's scenarios and the language's examples become plans, again and again the same ones.
+//! The library's scenarios and the language's examples become plans, the same ones each time.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -41,7 +41,7 @@ fn every_scenario_of_the_library_has_a_plan_and_the_same_one_twice() {
         }
         digests.insert(file, plan.digest());
     }
-    // Digests change when a file or the plan's form changes, and for no other reason.
+    // A digest changes only if a file or the plan's form changes.
     insta::assert_json_snapshot!("digests", digests);
 }
 

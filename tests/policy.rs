@@ -1,7 +1,8 @@
-//! Tests which calls the agents of a lab allow to several people: faults, probes that send secrets, exchanges of packets, the release of a
-//! halt. Everybody here has a certificate of the right authority; who may do what is the hosts' word.
+//! Tests which calls the agents of a lab allow to several people: faults, probes that send secrets, exchanges of
+//! packets, the release of a halt. Everybody here has a certificate of the right authority. The hosts decide who may do
+//! what.
 //!
-//! This program is also the lab's hosts and agents, so it has a main. Takes the usual words of a test program.
+//! This program is also the lab's hosts and agents, so it has a `main`. It takes the usual arguments of a test program.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -36,7 +37,7 @@ use firedrill_wire::{
 use futures_util::StreamExt as _;
 use libtest_mimic::{Arguments, Trial};
 
-/// The hosts: their environments and what stands in their `agent.toml` besides.
+/// The hosts, their environments, and further lines of their `agent.toml`.
 const HOSTS: [(&str, Option<&str>, &str); 5] = [
     ("free", None, ""),
     ("halted", None, ""),
@@ -62,7 +63,7 @@ kinds = [\"release\"]
 /// Contents of the file in each host's directory of secrets.
 const TOKEN: &str = "s3cret-token";
 
-/// The word by which this program is a service that does nothing.
+/// The argument by which this program is a service that does nothing.
 const NAP: &str = "policy-nap";
 
 struct World {
@@ -137,12 +138,12 @@ impl World {
     }
 }
 
-/// The run of all probes here.
+/// Returns the run of all probes here.
 fn run() -> RunId {
     "r1".parse().unwrap()
 }
 
-/// A run that no host knows yet.
+/// Returns a run that no host knows yet.
 fn new_run() -> RunId {
     static NEXT: AtomicU32 = AtomicU32::new(2);
     format!("r{}", NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
@@ -160,12 +161,12 @@ fn to_host(host: &str) -> Exchange {
     Exchange { to: model(host).addresses[0], way: Way::Connect(7790), count: 2, every, within }
 }
 
-/// A host's answer to a `net-block` of another, in a scenario for an environment.
+/// Returns a host's answer to a `net-block` of another host, in a scenario for an environment.
 async fn block(agent: &Agent, environment: Option<&str>) -> Result<(), Problem> {
     prepare(agent, environment, r#"{"net-block":{"to":"10.77.1.200"}}"#).await
 }
 
-/// A host's answer to a fault.
+/// Returns a host's answer to a fault.
 async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Result<(), Problem> {
     let fault = serde_json::from_str(fault).unwrap();
     let one = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5) };
@@ -181,7 +182,7 @@ async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Resul
     }
 }
 
-/// The reason of a refusal, with what to do.
+/// Checks the code of a refusal, and returns its reason and its hint.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(answer: Result<T, LinkError>, code: &str) -> String {
     match answer {
@@ -192,7 +193,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, LinkError>, code: &str) -> Stri
     }
 }
 
-/// A server that tells what it is asked, at an address of the lab's coordinator.
+/// Starts a server that reports the requests that it gets, at an address of the lab's coordinator.
 fn listener() -> (SocketAddr, mpsc::Receiver<String>) {
     let look = UdpSocket::bind("0.0.0.0:0").unwrap();
     look.connect((model("free").addresses[0], 9)).unwrap();
@@ -212,7 +213,7 @@ fn listener() -> (SocketAddr, mpsc::Receiver<String>) {
     (at, told)
 }
 
-/// The next request that the server got; none within ten seconds is a failure.
+/// Returns the next request that the server got. Fails if none comes within ten seconds.
 fn next(told: &mpsc::Receiver<String>) -> String {
     told.recv_timeout(Duration::from_secs(10)).unwrap()
 }
@@ -223,7 +224,7 @@ fn secrets_come_from_listed_directories_only(world: &World) {
     let url = format!("http://{at}/");
     world.runtime.block_on(async {
         for (more, why) in [
-            // The agent's own key, which root alone may read.
+            // The agent's own key, which only root may read.
             (r#","bearer":{"secret_file":"/etc/firedrill/host.key"}"#, "/etc/firedrill/secrets only"),
             (
                 r#","bearer":{"secret_file":"/etc/firedrill/secrets/../host.key"}"#,
@@ -270,7 +271,7 @@ fn a_halt_is_for_probes_and_exchanges_too(world: &World) {
         agent.start_probes(&run(), &all).await.unwrap();
         next(&told);
         agent.undo(&Undo { scope: UndoScope::All, halt: true }).await.unwrap();
-        // What ran has stopped, and what it measured can be read to its end.
+        // The probes have stopped, and their bins can be read to the end.
         let mut bins = std::pin::pin!(agent.bins(&run(), 0));
         while let Some(bin) = bins.next().await {
             bin.unwrap();
@@ -306,7 +307,7 @@ fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {
         bob.doctor().await.unwrap();
         bob.undo(&Undo { scope: UndoScope::All, halt: true }).await.unwrap();
         refused(bob.release().await, "not-allowed");
-        // Her rule lets her measure, and not let harm in again.
+        // Her rule allows her to measure, but not to release a halt.
         let shop = world.agent("shop", "ruled");
         refused(shop.release().await, "not-allowed");
         world.agent("sre", "ruled").release().await.unwrap();
@@ -322,7 +323,7 @@ fn a_service_is_protected_by_whatever_its_processes_are_found(world: &World) {
         for fault in [
             r#"{"service-stop":{"service":"victim"}}"#,
             r#"{"process-kill":{"match":{"service":"victim"}}}"#,
-            // By a part of the command line, which names no service.
+            // The match is a part of the command line, which names no service.
             r#"{"process-kill":{"match":{"command":"policy-nap"}}}"#,
             r#"{"process-pause":{"match":{"command":"policy-nap"}}}"#,
         ] {
@@ -361,7 +362,7 @@ fn the_environment_is_the_hosts_word(world: &World) {
         alice.stop_probes(&run()).await.unwrap();
         let (stage, hers) = (world.agent("stage", "ruled"), new_run());
         stage.start_probes(&hers, &measure).await.unwrap();
-        // By the rules shop may measure here too, and not in the place of others.
+        // The rules allow shop to measure here too, but not in a run of somebody else.
         let shop = world.agent("shop", "ruled");
         assert!(refused(shop.start_probes(&hers, &measure).await, "not-allowed").contains("stage's"));
         stage.stop_probes(&hers).await.unwrap();
@@ -387,7 +388,7 @@ fn main() -> ExitCode {
         }
     }
     let mut args = Arguments::from_args();
-    // They share hosts, and each leaves them as it found them.
+    // One at a time, because the tests share hosts. Each leaves them as it found them.
     args.test_threads = Some(1);
     let cases: [Case; 6] = [
         ("secrets_come_from_listed_directories_only", secrets_come_from_listed_directories_only),

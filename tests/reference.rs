@@ -1,4 +1,4 @@
-//! The reference pages say what the types say, and their examples are right and use every key.
+//! The reference pages agree with the types, and their examples are valid and use every key.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -9,7 +9,7 @@ use firedrill::{
 };
 use serde_json::Value;
 
-/// Compares a page with what the source says; `INSTA_UPDATE=always` writes it, as it does other golden files.
+/// Compares a page with the one made from the source. `INSTA_UPDATE=always` writes it, like other golden files.
 fn same(file: &str, page: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var("INSTA_UPDATE").is_ok_and(|how| how == "always") {
@@ -57,7 +57,7 @@ fn every_part_of_the_example_files_stands_in_a_page() {
     }
 }
 
-/// The keys that a value uses, each with the table that it stands in.
+/// Collects the keys that a value uses, each with the table that it stands in.
 fn used(schema: &Value, value: &Value, root: &Value, name: &str, found: &mut BTreeSet<String>) {
     if let Some(path) = schema["$ref"].as_str() {
         let inner = root.pointer(path.trim_start_matches('#')).expect("refers to something");
@@ -103,7 +103,8 @@ fn the_examples_use_every_key() {
         let example: Value = toml::from_str(file).expect("TOML");
         let mut found = BTreeSet::new();
         used(&schema, &example, &schema, "", &mut found);
-        // Kinds are shown by `fault` and by some of `faults`; a key that many kinds share is shown by one of them.
+        // Examples show kinds by `fault` and some by `faults`. A key that many kinds share needs an example with only
+        // one of them.
         let keys: Vec<String> =
             found.iter().filter_map(|one| one.split('.').nth(1)).map(str::to_owned).collect();
         let nets = |one: &String| one.starts_with("Net") || one.starts_with("FaultAt");

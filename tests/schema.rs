@@ -1,8 +1,9 @@
-//! The JSON Schemas say what the parser says: every scenario and fleet that is right fits them, typos do not.
+//! The JSON Schemas agree with the parser: every valid scenario and fleet fits them, and typos do not.
 
 use serde_json::Value;
 
-/// As much of JSON Schema as ours use. A keyword that it does not know fails the test.
+/// Checks a value against a schema. It knows the part of JSON Schema that our schemas use; an unknown keyword fails the
+/// test.
 fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
     let Some(schema) = schema.as_object() else {
         return if schema == &Value::Bool(false) { Err("nothing fits".to_owned()) } else { Ok(()) };
@@ -115,7 +116,7 @@ fn every_key_is_explained() {
         let Some(object) = schema.as_object() else { return };
         for (key, inner) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let here = format!("{path}.{key}");
-            // One variant of an enumeration of kinds is explained at the variant, or by the table that it refers to.
+            // A variant of an enumeration of kinds is explained at the variant, or by the table that it refers to.
             if inner.get("description").is_none() && object.get("description").is_none() {
                 missing.push(here.clone());
             }

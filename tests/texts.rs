@@ -1,5 +1,5 @@
-//! Texts of others: whatever a scenario, a fleet or a log says, nothing of it moves a cursor, begins a line of its own or
-//! reverses what is read.
+//! Texts of others: no text in a scenario, a fleet or a log can move the cursor, begin a line of its own or reverse the
+//! reading direction.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,14 +11,15 @@ use std::{
 
 use firedrill_wire::text::is_plain;
 
-/// Escaped as in JSON: ESC, NUL, BEL, a mark that reverses the direction, a control character beyond ASCII.
+/// Dangerous characters, escaped as in JSON: ESC, NUL, BEL, a mark that reverses the direction, a control character
+/// beyond ASCII.
 const EVIL: &str = r"\u001b[2J\u0000nul\u0007 \u202egpj \u009b1m";
 
 fn firedrill(folder: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_firedrill")).args(words).current_dir(folder).output().unwrap()
 }
 
-/// The first character that should not be there.
+/// Returns the first character that must not be in an output.
 fn odd(bytes: &[u8]) -> Option<char> {
     String::from_utf8_lossy(bytes).chars().find(|c| !is_plain(*c) && *c != '\n')
 }
@@ -46,7 +47,7 @@ fn a_report_of_any_log_is_harmless() {
     }
     for file in ["report.html", "report.md", "report.json", "junit.xml"] {
         let text = fs::read(folder.path().join(file)).unwrap();
-        // The page draws with what is not text for people.
+        // Tabs are allowed, because the page has code for drawing, which is not text for people.
         assert_eq!(odd(&text).filter(|c| *c != '\t'), None, "{file}");
         let escaped = ["\\u001b", "\\u0000", "\\u202e", "&#27;", "&#x1b;"];
         let text = String::from_utf8(text).unwrap().to_lowercase();
@@ -91,7 +92,7 @@ fn a_fleet_that_a_command_prints_is_refused_for_what_nobody_could_read() {
             String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" "),
         )
     };
-    // Which certificate to use is asked before which fleet.
+    // The program looks for the certificate before it reads the fleet, so there has to be one.
     let pki = ["pki", "--dir", "none"];
     for words in [&["init"][..], &["issue", "person", "ann"]] {
         assert!(firedrill(folder.path(), &[&pki[..], words].concat()).status.success());

@@ -1,5 +1,6 @@
-//! The verdicts that a run may give, end to end: real agents in a lab, coordinators as processes of their own, and one thing after
-//! another that goes wrong. What did not land or was not measured is never `held`, and the report says why.
+//! Tests the verdicts of runs end to end, with real agents in a lab and coordinators as separate processes. In each
+//! case something else goes wrong. A fault that did not land, or an objective that was not measured, is never `held`,
+//! and the report says why.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -48,7 +49,8 @@ const CASES: &[Case] = &[
 ];
 
 fn main() -> ExitCode {
-    // The lab's hosts are started from the product's own program; this is for those who look from inside.
+    // The product's own program starts the lab's hosts. Here this program handles only the calls that look from inside
+    // a host.
     if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
         return code;
     }
@@ -60,7 +62,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut args = Arguments::from_args();
-    // Each case waits far more than it works.
+    // Cases run in parallel, because each waits far more than it computes.
     args.test_threads.get_or_insert(8);
     let trial = |&(name, case): &(&'static str, fn(&Ground))| {
         Trial::test(name, move || {
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, CASES.iter().map(trial).collect()).exit_code()
 }
 
-/// Another attack in the same drill.
+/// Adds another attack to the same drill.
 macro_rules! then {
     ($name:literal, $more:literal) => {
         concat!(
@@ -110,7 +112,7 @@ fn what_was_violated_is_said_to_be(ground: &Ground) {
 }
 
 fn a_rule_that_no_packet_met(ground: &Ground) {
-    // The shop and its client have nothing to say to each other but through the balancer, and nothing answers UDP.
+    // The shop and its client exchange packets only through the balancer, and nothing answers UDP.
     let drill = Drill { fault: IDLE, ..Drill::new() };
     ground.start(&drill).report().expect("unknown", 3, "was never exercised, nothing met it").clean();
 }
@@ -152,13 +154,13 @@ fn a_run_that_somebody_undid_before_its_fault(ground: &Ground) {
     assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
 }
 
-/// Nothing is in force any more, so that no event tells of it.
+/// No fault is in force any more, so no event reports the undo.
 fn a_run_that_somebody_undid_after_its_fault(ground: &Ground) {
     let mut run = ground.start(&Drill { recovery: "15s", more: AGAIN, ..Drill::new() });
     run.until(|event| matches!(event, Event::Phase { phase: Phase::Recovery, .. }));
     undo(ground, &run.run_id());
     let (report, tries) = run.report_and_tries();
-    // Whoever is told first says so: the coordinator on this machine, or the host.
+    // The reason comes from the one that learns of the undo first: the coordinator on this machine, or the host.
     report.expect("unknown", 5, "the run was stopped: ").clean();
     assert!(report.pages.contains("lab-operator undid the run"), "{}", report.pages);
     assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
@@ -232,7 +234,7 @@ fn a_vantage_that_is_attacked_is_no_witness(ground: &Ground) {
     let refused = ground.check(&blind);
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     assert!(said(&refused).contains("hits every vantage of probe `buy`"), "{}", said(&refused));
-    // Beside another one it is shown, however bad it looks from there.
+    // Beside another vantage, an attacked one is shown but does not count, however bad its figures are.
     let drill = Drill { from: r#"["app1", "coordinator"]"#, url: SHOP, ..blind };
     let report = ground.start(&drill).report();
     report.expect("held", 0, "One failure, held").clean();
@@ -296,7 +298,7 @@ fn what_stays_unknown_is_tried_again_and_stays_unknown(ground: &Ground) {
 fn a_try_that_is_refused_leaves_the_one_before(ground: &Ground) {
     let mut run = ground.start(&Drill { fault: IDLE, hold: "2s", more: AGAIN, ..Drill::new() });
     run.until(|event| matches!(event, Event::AttackEnded { .. }));
-    // The next baseline cannot hold.
+    // Without edge1 the next baseline cannot hold.
     ground.lab().cut("edge1").unwrap();
     let (report, tries) = run.standing(|_| 0);
     report.expect("unknown", 3, "was never exercised").clean();
@@ -306,7 +308,8 @@ fn a_try_that_is_refused_leaves_the_one_before(ground: &Ground) {
 }
 
 fn a_drill_that_takes_too_long_is_stopped(ground: &Ground) {
-    // Just what it takes if all goes as planned; the coordinator sleeps for some of that.
+    // The time limit is just enough if everything goes as planned, and the coordinator is stopped for some of that
+    // time.
     let more = "[ci]\ntime_limit = \"26s\"\n";
     let mut run = ground.start(&Drill { hold: "20s", lease: "30s", more, ..Drill::new() });
     run.in_force().signal(Signal::STOP);
@@ -315,7 +318,8 @@ fn a_drill_that_takes_too_long_is_stopped(ground: &Ground) {
     run.report().expect("unknown", 3, "the time limit of 26s is over").clean();
 }
 
-/// From inside a host: whether each address answers. Nobody listens there, so that an answer is a refusal.
+/// Runs inside a host and finds out whether each address answers. Nobody listens on the port, so a refused connection
+/// is an answer.
 fn knock() -> Option<ExitCode> {
     let mut words = std::env::args().skip(1);
     if words.next()? != "__knock" {
@@ -330,10 +334,10 @@ fn knock() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// The hosts of the lab, each with the last part of its addresses.
+/// The hosts of the lab, each with the last number of its addresses.
 const HOSTS: [(&str, u8); 4] = [("edge1", 10), ("app1", 11), ("app2", 12), ("client1", 20)];
 
-/// Whom a host reaches. Both families at once: all addresses of another host, or none.
+/// Returns the hosts that a host reaches. Checks that it reaches another host in both address families or in none.
 fn reached(lab: &firedrill_lab::Lab, from: &str) -> Vec<&'static str> {
     let others = || HOSTS.into_iter().filter(|(name, _)| *name != from);
     let addresses = others().flat_map(|(_, n)| [format!("10.78.1.{n}"), format!("fd78:1::{n}")]);
@@ -350,7 +354,7 @@ fn reached(lab: &firedrill_lab::Lab, from: &str) -> Vec<&'static str> {
     others().zip(answers.chunks(2)).filter(|(_, pair)| both(pair)).map(|((name, _), _)| name).collect()
 }
 
-/// Partitions the shop, and gives whom each host reaches meanwhile.
+/// Partitions the shop, and returns the hosts that each host reaches meanwhile.
 fn parted(ground: &Ground, on: &'static str, fault: &'static str) -> (Vec<Vec<&'static str>>, Report) {
     let lab = ground.lab();
     let all = || HOSTS.iter().map(|(name, _)| reached(&lab, name)).collect::<Vec<_>>();
@@ -358,7 +362,7 @@ fn parted(ground: &Ground, on: &'static str, fault: &'static str) -> (Vec<Vec<&'
     let drill = Drill { on, fault, hold: "15s", share: "100%", ..Drill::new() };
     let mut run = ground.start(&drill);
     run.in_force();
-    // They start together; their words of it come one after another.
+    // The faults start together, but the agents report them one after another.
     sleep(Duration::from_secs(1));
     let meanwhile = all();
     let report = run.report();
@@ -370,7 +374,7 @@ fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
     let (reached, report) = parted(ground, "shop", r#"net-partition = { groups = ["app1", "rest"] }"#);
     let wanted = [&["app2", "client1"][..], &["client1"], &["edge1", "client1"], &["edge1", "app1", "app2"]];
     assert_eq!(reached, wanted);
-    // What app1 and edge1 dropped is the same traffic; app2 and app1 had nothing to say to each other.
+    // app1 and edge1 dropped the same traffic. app2 and app1 exchange no packets by themselves.
     report.expect("held", 0, "were partitioned").clean();
     let sides = "no packet passes between app1 | edge1, app2";
     assert!(report.pages.contains(sides), "{}", report.pages);
@@ -390,7 +394,7 @@ fn hosts_in_a_ring_reach_two_neighbours_each(ground: &Ground) {
     assert!(report.pages.contains(ring), "{}", report.pages);
 }
 
-/// It cannot be undone, and the report does not wait for that.
+/// The fault cannot be undone, and the report does not wait for an undo.
 fn connections_that_are_kept_and_reset_once(ground: &Ground) {
     let fault = r#"net-reset = { local_ports = 8080 }"#;
     let drill = Drill { url: APP1, connection: "reuse", fault, ..Drill::new() };
@@ -407,7 +411,7 @@ fn connections_that_are_reset_throughout(ground: &Ground) {
     assert!(injection["undoing_us"].is_i64(), "it ends with the hold: {injection}");
 }
 
-/// Nobody can tell it to, and it comes back; what it journaled meanwhile is what counts.
+/// While cut off, the host gets no calls and comes back by itself. The events that it journaled meanwhile count.
 fn a_host_that_is_cut_off_on_purpose(ground: &Ground) {
     let refused = ground.check(&Drill { fault: DOWN, hold: "15s", ..Drill::new() });
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));

@@ -1,4 +1,4 @@
-//! A gate that stands for a bastion's sshd: newcomers wait for their login, and some are dropped before it.
+//! A gate that stands for a bastion's sshd. New connections wait for their login, and some are dropped before it.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,8 @@ use std::{
 
 use firedrill::plan::model::Reach;
 
-/// Whether a newcomer is dropped: whom it wants to reach, how often that one was dropped before, how many have not logged in.
+/// Decides whether a new connection is dropped. Arguments: the address that it wants to reach, the number of earlier
+/// drops for that address, and the number of connections that have not logged in.
 type Drops = Box<dyn Fn(&str, u32, usize) -> bool + Send + Sync>;
 
 #[derive(Default)]
@@ -24,14 +25,14 @@ struct Counts {
     by_address: BTreeMap<String, u32>,
 }
 
-/// The gate; its threads end with the process.
+/// The gate. Its threads end with the process.
 pub(crate) struct Gate {
     at: String,
     counts: Arc<Mutex<Counts>>,
 }
 
 impl Gate {
-    /// With sshd's default `MaxStartups`, 10:30:100.
+    /// Returns a gate with sshd's default `MaxStartups`, 10:30:100.
     pub(crate) fn sshd() -> Self {
         Self::new(Duration::from_millis(150), |_, _, unknown| {
             let Some(beyond) = unknown.checked_sub(10) else { return false };
@@ -62,7 +63,7 @@ impl Gate {
         Self { at, counts }
     }
 
-    /// The line for a fleet's file.
+    /// Returns the `connect` line for a fleet's file.
     pub(crate) fn connect(&self) -> String {
         let own = std::env::current_exe().unwrap();
         format!("connect = [{:?}, \"--bastion\", \"{}\", \"%h:%p\"]", own, self.at)
@@ -73,7 +74,7 @@ impl Gate {
         Reach::Command(vec![own, "--bastion".to_owned(), self.at.clone(), address.to_owned()])
     }
 
-    /// The most that had not logged in at a time.
+    /// Returns the maximum number of connections that had not logged in at one time.
     pub(crate) fn most(&self) -> usize {
         self.counts.lock().unwrap().most
     }
@@ -86,7 +87,7 @@ impl Gate {
         self.counts.lock().unwrap().opened
     }
 
-    /// Forgets whom it dropped.
+    /// Forgets its drops.
     pub(crate) fn forget(&self) {
         self.counts.lock().unwrap().by_address.clear();
     }

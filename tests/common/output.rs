@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-/// Status and both streams of a program that has ended.
+/// Returns the status and both output streams of a program that has ended, as text.
 pub(crate) fn said(output: &Output) -> String {
     format!(
         "{}\n{}\n{}",

@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 use super::host::{Host, World, wait};
 
 const DIGEST: &str = "the plan";
-/// Never ends in a test, however busy the machine is.
+/// A lease that never ends during a test, however busy the machine is.
 const LEASE: Span = Span::secs(60);
-/// For tests that wait for its end.
+/// The lease of tests that wait for its end.
 pub(crate) const SHORT: Span = Span::millis(1500);
-/// Longer than any test: nothing heals because its time is over.
+/// A hold that is longer than any test, so that no fault ends because its hold is over.
 const HOLD: Span = Span::secs(300);
 
 pub(crate) struct Drill {
@@ -30,7 +30,7 @@ pub(crate) struct Drill {
     lease: Span,
 }
 
-/// A fault as a scenario has it.
+/// Parses a fault as it stands in a plan.
 pub(crate) fn fault(json: &str) -> Fault {
     serde_json::from_str(json).unwrap()
 }
@@ -76,7 +76,7 @@ impl Drill {
         Ok(())
     }
 
-    /// Arms these of them, to start so long after now.
+    /// Arms these injections of the drill, to start `start_in` from now.
     pub(crate) async fn arm(&mut self, which: &[usize], start_in: Span) -> Result<Armed, LinkError> {
         let now = self.agent.clock().await?.boot_us;
         let start_boot_us = now + start_in.as_micros();
@@ -96,7 +96,7 @@ impl Drill {
         self.agent.arm(&self.run, &arm).await
     }
 
-    /// Renews the lease from now on.
+    /// Renews the lease again and again from now on.
     pub(crate) async fn renew(&mut self) {
         let (agent, run, lease) = (self.agent.clone(), self.run.clone(), self.lease);
         agent.renew(&run, &Renew { lease }).await.unwrap();
@@ -104,20 +104,20 @@ impl Drill {
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(Duration::from_millis(150)).await;
-                    // Whether the agent still is, is what the test is about.
+                    // The agent may be dead: that is the test's subject, so an error is ignored.
                     let _ = agent.renew(&run, &Renew { lease }).await;
                 }
             })
         });
     }
 
-    /// Arms these and renews.
+    /// Arms these injections and renews the lease from now on.
     pub(crate) async fn begin(&mut self, which: &[usize], start_in: Span) {
         self.arm(which, start_in).await.unwrap();
         self.renew().await;
     }
 
-    /// Arms these and waits until they are in force.
+    /// Arms these injections and waits until they are in force.
     pub(crate) async fn in_force(&mut self, which: &[usize]) {
         self.begin(which, Span::millis(50)).await;
         for at in which {
@@ -125,7 +125,7 @@ impl Drill {
         }
     }
 
-    /// The coordinator is gone.
+    /// Ends the renewals, as if the coordinator were gone.
     pub(crate) fn silence(&mut self) {
         if let Some(renewing) = self.renewing.take() {
             renewing.abort();

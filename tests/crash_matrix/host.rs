@@ -1,4 +1,4 @@
-//! The lab, its hosts, and what a test does to one of them.
+//! The lab, its hosts, and the actions of a test on one of them.
 
 use std::{
     collections::BTreeMap,
@@ -36,12 +36,12 @@ use super::inside::{INSIDE, Look};
 
 /// Number of tests that run at once, each on a host of its own.
 pub(crate) const HOSTS: usize = 16;
-/// The service that faults are aimed at.
+/// The service that faults attack.
 pub(crate) const VICTIM: &str = "victim";
-/// An agent that has died is back within this time, on a machine that is busy.
+/// Maximum time until a dead agent is back, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Little patience, so that tests are quick; a start may be late, because the machine is busy.
+/// Timings with short waits, so that tests are quick. A start may be late, because the machine is busy.
 const TIMINGS: &str = "
 [timings]
 start_tolerance = \"2s\"
@@ -110,7 +110,7 @@ impl World {
         lab.down().unwrap();
     }
 
-    /// A host that nobody else uses until it is dropped.
+    /// Returns a host that no other test uses until it is dropped.
     pub(crate) fn host(&self) -> Host<'_> {
         let mut free = self.back.wait_while(self.free.lock().unwrap(), |free| free.is_empty()).unwrap();
         let number = free.pop().unwrap();
@@ -131,7 +131,7 @@ pub(crate) struct Host<'w> {
 impl Drop for Host<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // Whatever it left, the next test is not to find it.
+            // The next test must not find anything that this one left.
             let _ = self.world.lab.plug(&self.model.name);
             self.switch_off_and_on();
         }
@@ -148,7 +148,7 @@ pub(crate) enum Who {
     Helper,
 }
 
-/// They are held by descriptors, so that no other process is ever hit.
+/// The agent's processes. Descriptors (pidfds) hold them, so that a signal never hits another process.
 #[derive(Debug)]
 pub(crate) struct Processes(Vec<(Who, OwnedFd)>);
 
@@ -160,7 +160,7 @@ impl Processes {
             }
         };
         if signal == Signal::KILL && whom.len() > 1 {
-            // None of them is to act on the death of another.
+            // All are stopped first, so that none acts on the death of another.
             send(Signal::STOP);
         }
         send(signal);
@@ -168,7 +168,7 @@ impl Processes {
 }
 
 impl Processes {
-    /// Sends a signal to a process, if it has not left by itself.
+    /// Sends a signal to a process, unless it has ended by itself.
     pub(crate) fn signal_if_there(&self, whom: Who, signal: Signal) {
         let (_, process) = self.0.iter().find(|(who, _)| *who == whom).unwrap();
         match pidfd_send_signal(process, signal) {
@@ -183,7 +183,7 @@ impl Host<'_> {
         &self.model.name
     }
 
-    /// A new connection to its agent.
+    /// Returns a new connection to the host's agent.
     pub(crate) fn agent(&self) -> Agent {
         Agent::new(&self.model, Arc::clone(&self.world.identity))
     }
@@ -192,7 +192,7 @@ impl Host<'_> {
         &self.world.lab
     }
 
-    /// Has this program do something in the host; what it printed.
+    /// Runs this program inside the host with these words, and returns its output.
     pub(crate) fn inside(&self, words: &[&str]) -> String {
         let argv: Vec<OsString> = [SELF_EXE, INSIDE].iter().chain(words).map(OsString::from).collect();
         let output = self.world.lab.output(&self.model.name, &argv).unwrap();
@@ -205,7 +205,7 @@ impl Host<'_> {
         serde_json::from_str(&self.inside(&["look"])).unwrap()
     }
 
-    /// The host when it is quiet: agent and service are up, nothing is open.
+    /// Waits until the host is quiet (agent and service are up, nothing is open), and returns its state.
     pub(crate) async fn quiet(&self) -> Look {
         self.healed().await;
         let mut before = self.look();
@@ -239,11 +239,12 @@ impl Host<'_> {
         .unwrap_or_else(|late| panic!("{late}: {last}\n{:?}\n{}", self.find(), self.story()));
     }
 
-    /// All is as before: by the agent's own proof, and from outside.
+    /// Checks that the host is as before: by the agent's own proof, and by a comparison from outside.
     pub(crate) async fn clean(&self, before: &Look, run: &RunId) -> Look {
         self.healed().await;
         let (mut last, mut after) = (Vec::new(), None);
-        // A cable that was plugged in again takes a moment to be what it was, and so does a service that starts.
+        // A cable that was plugged in again takes a moment until its interface is as before, and so does a service that
+        // starts.
         wait_or("the host to be as before", PATIENCE / 4, async || {
             let now = self.look();
             let difference = compare(&before.snapshot, &now.snapshot, &[]);
@@ -253,7 +254,8 @@ impl Host<'_> {
         })
         .await
         .unwrap_or_else(|late| panic!("{late}; it differs: {last:#?}\n{}", self.story()));
-        // A worker that has healed may be on its way out, because its guardian hangs; the next one answers.
+        // A worker that has put everything back may be about to end, because its guardian hangs. Then the next worker
+        // answers.
         let mut answer = None;
         wait_or("an answer to finish", PATIENCE / 4, async || {
             let end = self.agent().finish(run).await;
@@ -274,7 +276,7 @@ impl Host<'_> {
         after.unwrap()
     }
 
-    /// The agent's journal and log, for the message of a failed test.
+    /// Returns the agent's journal and log, for the message of a failed test.
     pub(crate) fn story(&self) -> String {
         let log = self.world.lab.log(&self.model.name, "firedrill-agent").unwrap_or_default();
         let log: Vec<&str> = log.lines().rev().take(30).collect();
@@ -288,7 +290,7 @@ impl Host<'_> {
         self.world.lab.status().unwrap()
     }
 
-    /// How often it was booted.
+    /// Returns the number of the host's boots.
     pub(crate) fn boots(&self) -> u32 {
         let status = self.status();
         status.hosts.iter().find(|host| host.name == self.model.name).unwrap().boots
@@ -297,13 +299,13 @@ impl Host<'_> {
     fn switch_off_and_on(&self) {
         let lab = &self.world.lab;
         lab.kill(&self.model.name).unwrap();
-        // Refused until it is off.
+        // The call is refused until the host is off.
         while lab.power_on(&self.model.name).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Switches it off and on.
+    /// Switches the host off and on, and waits until it is healed.
     pub(crate) async fn power_cycle(&self) {
         self.switch_off_and_on();
         self.healed().await;
@@ -315,12 +317,12 @@ impl Host<'_> {
         host.services.iter().find(|service| service.name == name)?.pid
     }
 
-    /// The pid, in the host, of the service that faults are aimed at, if it is up.
+    /// Returns the pid, in the host, of the service that faults attack; `None` if it is down.
     pub(crate) fn victim(&self) -> Option<i32> {
         self.service(VICTIM)
     }
 
-    /// The agent's processes.
+    /// Waits until the agent has its three processes, and returns them.
     pub(crate) async fn processes(&self) -> Processes {
         let mut found = None;
         wait("the agent to have its three processes", async || {
@@ -364,7 +366,7 @@ impl Host<'_> {
     }
 }
 
-/// The history of an injection in the journal: its states in order, and the changes by others.
+/// Returns the history of an injection in the journal: its states in order, and the changes by others.
 pub(crate) fn states(look: &Look, id: &InjectionId) -> (Vec<State>, Vec<String>) {
     let changes = look.events.iter().filter_map(|event| match &event.what {
         What::Changed { injection, to, foreign, .. } if injection == id => Some((*to, foreign.clone())),

@@ -1,5 +1,5 @@
-//! The parts that this program plays inside a host: look at it from outside of the agent, be a service, be an administrator, stop
-//! the agent at a place.
+//! The roles of this program inside a host: it looks at the host independently of the agent, is a service, acts as an
+//! administrator, or stops the agent at a place.
 
 use std::{
     fs,
@@ -22,10 +22,10 @@ use firedrill_netlink::{
 use firedrill_wire::journal::AgentEvent;
 use serde::{Deserialize, Serialize};
 
-/// The hidden first argument.
+/// The hidden first argument that selects these roles.
 pub(crate) const INSIDE: &str = "__inside";
 
-/// A host as seen from inside it, but not by its agent.
+/// The state of a host, seen from inside it but not by its agent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Look {
     pub(crate) snapshot: Snapshot,
@@ -82,7 +82,8 @@ fn run(words: &[&str]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Waits until a process of the agent other than `not_by` is at the place; its pid, or `None` after that time.
+/// Waits until a process of the agent other than `not_by` is at the place. Returns its pid, or `None` after the time
+/// `at_most`.
 fn reached(config: &Config, not_by: &str, at_most: Duration) -> Option<String> {
     let file = config.paths.run.join("crash-point.reached");
     let began = Instant::now();
@@ -106,11 +107,11 @@ fn look(config: &Config) -> Look {
     Look { snapshot: Snapshot::take(&config.host()).unwrap(), events }
 }
 
-/// A cable from the host to itself, with addresses and with routes that the kernel does not make by itself: an interface
-/// that can go down while the agent is reached over the other one. Made once in each boot.
+/// Makes a cable from the host to itself, with addresses, and with routes that the kernel does not make by itself. Its
+/// interface can go down while the agent is reached over another one. It is made once in each boot.
 fn spare() {
     let mut socket = Socket::open(libc::NETLINK_ROUTE).unwrap();
-    // The same in every boot, as of real cards.
+    // The hardware addresses are the same in every boot, like those of real cards.
     let card = |name: &str, last: u8| Link::named(name).hardware_address([2, 0, 0, 0x99, 0, last]);
     if card("spare0", 1).joined_to(&card("spare1", 2)).create(&mut socket, "furnish a host").is_err() {
         return; // it is there already
@@ -129,9 +130,9 @@ fn spare() {
     }
 }
 
-/// An administrator's table, which nobody owns.
+/// Makes a table as an administrator would, without an owner.
 fn table() {
-    // Each begins with the family: unspecified for the batch, `inet` for the table.
+    // Each message begins with the address family: unspecified for the batch, `inet` for the table.
     let message = |kind, family, resource: u16, attrs: &Attrs| Request {
         kind,
         flags: 0,
@@ -149,7 +150,7 @@ fn table() {
 }
 
 fn address() {
-    // Of the loopback interface.
+    // The address is for the loopback interface.
     let own = Address { link: 1, address: [10, 99, 0, 1].into(), prefix: 32 };
     own.add(&mut Socket::open(libc::NETLINK_ROUTE).unwrap(), "add an address").unwrap();
 }

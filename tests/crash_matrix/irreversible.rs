@@ -1,4 +1,5 @@
-//! Faults that cannot be undone: each is done once, never again at a replay, and the host is clean all the same.
+//! Faults that cannot be undone. Each is carried out once and never again when the journal is replayed, and the host is
+//! clean all the same.
 
 use firedrill_wire::{Span, journal::State};
 use rustix::process::Signal;
@@ -68,7 +69,7 @@ async fn reboot(world: &World, host: &Host<'_>) {
     host.healed().await;
     let after = host.clean(&before, &drill.run).await;
     assert_ne!(after.snapshot.boot_id, before.snapshot.boot_id);
-    // Nor does another start of the agent do it again.
+    // A further start of the agent does not carry it out again either.
     host.processes().await.signal(ALL, Signal::KILL);
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(host.boots(), boots + 1);

@@ -1,7 +1,9 @@
-//! Real faults by real agents in real lab hosts; then whoever matters dies, at a known moment, and the host must be as
-//! it was. That is not taken on the agent's word: the host is compared from outside of it, and every difference counts.
+//! Real agents inject real faults in real lab hosts. Then a process that matters dies, at a known moment, and the host
+//! must be as before. The tests do not trust the agent for that: they compare the host independently of it, and every
+//! difference counts.
 //!
-//! This program is also the lab's hosts, agents and services, so it has a main. Takes the usual words of a test program.
+//! This program is also the lab's hosts, agents and services, so it has a `main`. It takes the usual arguments of a
+//! test program.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -25,7 +27,7 @@ type Run = Box<dyn FnOnce(&World, &Host<'_>) + Send>;
 /// One test.
 pub(crate) struct Case {
     name: String,
-    /// Needs the agent to stop at a named place.
+    /// Whether the case needs an agent that stops at a named place.
     points: bool,
     run: Run,
 }

@@ -1,4 +1,4 @@
-//! Every kind that can be put back × every moment × every death.
+//! The matrix: every kind that can be put back × every moment × every death.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,14 +17,14 @@ use super::{
     irreversible,
 };
 
-/// Kinds, each with parameters that make its effect show in a snapshot.
+/// Kinds of faults, each with parameters that make its effect show in a snapshot.
 pub(crate) const KINDS: [(&str, &str); 8] = [
     ("service-stop", r#"{"service-stop":{"service":"victim"}}"#),
     ("process-pause", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
     ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
     ("host-isolate", r#"{"host-isolate":{}}"#),
     ("net-slow", r#"{"net-slow":{"to":["10.77.0.99","fd77::99"],"delay":"200ms","jitter":"50ms"}}"#),
-    // By the kernel: a rate is what every kernel can do.
+    // This one is by the kernel's engine, because every kernel can limit a rate.
     (
         "net-throttle",
         r#"{"net-throttle":{"to":["10.77.0.99","fd77::99"],"rate":"10mbit","direction":"both","engine":"kernel"}}"#,
@@ -46,13 +46,14 @@ const LIKE: [(&str, &str, &str); 7] = [
 /// Kinds whose effect no snapshot shows, and why that leaves nothing to put back.
 const WITHOUT: [(&str, &str); 1] = [("net-reset", "it ends with the process that does it")];
 
-/// So far ahead that all that happens after the intent happens before the start.
+/// Time from arming to the start. It is so long that everything that happens after the intent happens before the start.
 const AHEAD: Span = Span::secs(20);
 
-/// So far ahead that it is armed before staging begins, however busy the machine is.
+/// Time from arming to the start in cases of staging. It is so long that the injection is armed before staging begins,
+/// however busy the machine is.
 const STAGED_AHEAD: Span = Span::secs(3);
 
-/// When.
+/// The moment of the death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     /// The intent is journaled, and the start is still to come.
@@ -61,12 +62,12 @@ enum Moment {
     Staged,
     /// The start is journaled, and nothing was made yet.
     BeforeInject,
-    /// The effect is made, and not a word of it is journaled.
+    /// The effect is made, and nothing of it is journaled yet.
     DuringInject,
     InForce,
     /// The undo is journaled as begun, and nothing was put back yet.
     DuringUndo,
-    /// All was put back, and not a word of it is journaled.
+    /// Everything was put back, and nothing of it is journaled yet.
     PutBack,
 }
 
@@ -85,7 +86,7 @@ impl Moment {
     }
 }
 
-/// Who.
+/// The processes that die or the link that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
     Of(&'static [Who], Signal),
@@ -103,9 +104,10 @@ const DEATHS: [(&str, Death); 8] = [
     ("coordinator_gone", Death::Coordinator),
     ("link_cut", Death::LinkCut),
 ];
-/// Whoever is left does not wait for the start, which would end the moment of staging.
+/// The deaths while staged: only those after which the remaining processes act at once. Otherwise they would wait for
+/// the start, which ends this moment.
 const DEATHS_WHILE_STAGED: [(&str, Death); 4] = [DEATHS[0], DEATHS[2], DEATHS[4], ALL_KILLED];
-/// Kinds that make something before their start.
+/// Kinds that make kernel objects before their start (staging).
 const STAGING: [&str; 5] = ["net-block", "host-isolate", "net-slow", "net-throttle", "net-dns"];
 const ALL_KILLED: (&str, Death) =
     ("all_three_killed", Death::Of(&[Who::Worker, Who::Guardian, Who::Helper], Signal::KILL));
@@ -137,8 +139,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Compares the cells, here and of what cannot be put back, with the list of all kinds. It runs before any case, and also
-/// when they are only listed.
+/// Compares the cells with the list of all kinds: those here and those of faults that cannot be put back. It runs
+/// before any case, and also if cases are only listed.
 fn every_kind_has_a_cell(cases: &[Case]) {
     let irreversible = irreversible::cases();
     // The second part of a case's name is its kind.
@@ -179,7 +181,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
         if matches!(moment, DuringUndo | PutBack) {
             drill.in_force(&[0]).await;
             let (agent, scope) = (drill.agent.clone(), UndoScope::Injection(id.clone()));
-            // Its answer is lost with the agent.
+            // The answer to this call is lost with the agent.
             tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
         } else {
             let ahead = if moment == Staged { STAGED_AHEAD } else { Span::millis(50) };
@@ -206,7 +208,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
         host.inside(&["go-on"]);
     }
     if death == Death::LinkCut {
-        // It heals while nobody can reach it.
+        // The host heals while nobody can reach it.
         tokio::time::sleep(SHORT.into()).await;
         wait("the host to heal by itself", async || {
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -1,4 +1,4 @@
-//! Several faults on one host at once, put back in every order; and the proof that dirt is found.
+//! Several faults on one host at once, put back in every order. Also proves that the comparison finds leftovers.
 
 use firedrill_agent::snapshot::compare;
 use firedrill_wire::{
@@ -15,13 +15,13 @@ use super::{
     matrix::KINDS,
 };
 
-/// Peers that overlap, so that the same packet meets both.
+/// Two blocks whose peers overlap, so that the same packet meets both.
 const BLOCKS: [&str; 2] = [
     r#"{"net-block":{"to":["10.77.0.99","10.77.0.98"]}}"#,
     r#"{"net-block":{"to":["10.77.0.98"],"protocol":"tcp"}}"#,
 ];
 
-/// The same packets go through both.
+/// Two faults through which the same packets go.
 const SHAPES: [&str; 2] = [
     r#"{"net-slow":{"to":["10.77.0.99","10.77.0.98"],"delay":"500ms","jitter":"100ms"}}"#,
     r#"{"net-lose":{"to":["10.77.0.98"],"share":"5%"}}"#,
@@ -96,6 +96,6 @@ async fn dirt(world: &World, host: &Host<'_>) {
         let end = drill.agent.finish(&drill.run).await.unwrap();
         assert!(end.foreign.iter().any(|line| line == wanted), "{end:?}");
     }
-    // The next test is not to find it: hosts forget such things when they are booted.
+    // The next test must not find the leftovers. A boot removes them.
     host.power_cycle().await;
 }

@@ -1,5 +1,5 @@
-//! Races: undo before arm, a cut before the start, a pause over the start, a halt between attacks, an
-//! administrator in the hold, deaths while others put back.
+//! Races: an undo before arming, a link cut before the start, an agent stopped during the start, a halt between
+//! attacks, an administrator who acts during the hold, and deaths while other processes put back.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn refused(result: Result<impl std::fmt::Debug, LinkError>) -> String {
     }
 }
 
-/// Kills all of the agent, and waits until it is another one.
+/// Kills all processes of the agent, and waits until new ones serve.
 async fn restart(host: &Host<'_>) {
     host.processes().await.signal(ALL, Signal::KILL);
     host.healed().await;
@@ -62,13 +62,13 @@ async fn undo_overtakes_arm(world: &World, host: &Host<'_>) {
     let mut drill = Drill::prepare(world, host, &stop).await;
     assert!(drill.undo(0).await.injections.is_empty());
     assert_eq!(refused(drill.arm(&[0], Span::millis(100)).await), "tombstone");
-    // All or none: what was not undone is not armed with what was.
+    // Arming is all or nothing: an injection that was not undone is not armed together with one that was.
     assert_eq!(refused(drill.arm(&[1, 0], Span::millis(100)).await), "tombstone");
     restart(host).await;
     drill.prepare_again(&stop).await.unwrap();
     assert_eq!(refused(drill.arm(&[0], Span::millis(100)).await), "tombstone", "after a restart");
     drill.in_force(&[1]).await;
-    // The whole run.
+    // Now the undo of the whole run.
     let whole = Undo { scope: UndoScope::Run(drill.run.clone()), halt: false };
     assert_eq!(drill.agent.undo(&whole).await.unwrap().stuck, [""; 0]);
     assert_eq!(refused(drill.prepare_again(&stop).await), "tombstone");
@@ -100,7 +100,7 @@ async fn paused_across_start(world: &World, host: &Host<'_>) {
     let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
     drill.begin(&[0], Span::millis(900)).await;
     processes.signal(ALL, Signal::STOP);
-    // Past the start, and past what a start may be late.
+    // The wait passes the start and the time by which a start may be late.
     tokio::time::sleep(Duration::from_millis(3500)).await;
     processes.signal(ALL, Signal::CONT);
     let after = host.clean(&before, &drill.run).await;
@@ -132,7 +132,7 @@ async fn administrator(world: &World, host: &Host<'_>) {
     let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
     drill.in_force(&[0]).await;
     host.inside(&["control", VICTIM, "d"]);
-    // The supervisor reads its pipe by itself; the mark of the stop is then another one.
+    // The supervisor reads its pipe a little later. Then the mark of the stop is another one.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let answer = drill.undo(0).await;
     assert_eq!(answer.stuck, [""; 0]);
@@ -143,12 +143,13 @@ async fn administrator(world: &World, host: &Host<'_>) {
     assert!(foreign.iter().any(|line| line.contains(VICTIM)), "{foreign:?}\n{}", host.story());
     let end = drill.agent.finish(&drill.run).await.unwrap();
     assert!(end.state == HostState::Dirty || !end.foreign.is_empty(), "it is told: {end:?}");
-    // As the administrator would.
+    // The administrator starts it again.
     host.inside(&["control", VICTIM, "u"]);
     host.clean(&before, &drill.run).await;
 }
 
-/// In the same boot the next agent puts back what was of this one, in another boot what outlives one: so does a clone.
+/// In the same boot the next agent puts back all effects of this boot; in another boot, those that outlive a boot. The
+/// machine id does not matter to this, so a clone of the machine does the same.
 async fn another_machine_id(world: &World, host: &Host<'_>, booted: bool) {
     let before = host.quiet().await;
     let mut drill =
@@ -166,7 +167,8 @@ async fn another_machine_id(world: &World, host: &Host<'_>, booted: bool) {
     }
 }
 
-/// Nobody of the agent can do anything: only what the kernel holds ends by itself, the rest when somebody wakes.
+/// All processes of the agent are stopped, so none can act. Faults with a switch in the kernel end by themselves, the
+/// others when the processes run again.
 async fn frozen(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
@@ -180,7 +182,8 @@ async fn frozen(world: &World, host: &Host<'_>) {
     host.clean(&before, &drill.run).await;
 }
 
-/// The worker dies in the undo, then the helper in its place, then the guardian, then the next agent as it starts.
+/// The worker dies during the undo, then the helper that took its place, then the guardian, then the next agent during
+/// its start.
 async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     let before = host.quiet().await;
     let first = host.processes().await;
@@ -197,7 +200,7 @@ async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     next(&first, Who::Worker).await;
     next(&first, Who::Helper).await;
     next(&first, Who::Guardian).await;
-    // Its processes are there before it has put anything back.
+    // The processes of the next agent exist before it has put anything back.
     let second = host.processes().await;
     next(&second, Who::Worker).await;
     next(&second, Who::Helper).await;
@@ -207,7 +210,7 @@ async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     assert_eq!(states(&after, &drill.ids[0]).0.last(), Some(&State::Undone), "{}", host.story());
 }
 
-/// Each dies while another may be putting back already, some milliseconds after the one before.
+/// The processes die one after another, some milliseconds apart, while another may already be putting back.
 async fn one_after_the_other(world: &World, host: &Host<'_>, json: &str) {
     use Who::{Guardian, Helper, Worker};
     for (order, pause_ms) in [

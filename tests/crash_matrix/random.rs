@@ -1,5 +1,5 @@
-//! Trials at random: faults, a moment and a death that the trial's number chooses. `FIREDRILL_TRIALS` says how many there
-//! are, `FIREDRILL_SEED` the number of the first; without them there are none.
+//! Random trials. The number of a trial chooses its faults, its moment and its death. `FIREDRILL_TRIALS` is the number
+//! of trials and `FIREDRILL_SEED` the number of the first one. Without `FIREDRILL_TRIALS` there are none.
 
 use std::{env, time::Duration};
 
@@ -18,10 +18,10 @@ use super::{
     matrix::KINDS,
 };
 
-/// The process that is killed.
+/// The death: the processes that are killed or stopped, or the connection or power that is cut.
 #[derive(Clone, Copy, Debug)]
 enum Death {
-    /// Processes of the agent, one after the other.
+    /// Processes of the agent, one after another.
     Of([(Who, Signal, u64); 3], usize),
     Coordinator,
     LinkCut,
@@ -36,12 +36,12 @@ struct Plan {
     ahead: u64,
     /// Milliseconds from arming to the death.
     after: u64,
-    /// Where the agent is stopped first.
+    /// The place at which the agent is stopped first; `None` if it is not.
     place: Option<&'static str>,
     death: Death,
 }
 
-/// Places before an undo, then those in one.
+/// The places before an undo, then the places in an undo.
 const PLACES: [&str; 5] = ["staged", "before-inject", "injected", "before-undo", "put-back"];
 
 fn number(name: &str) -> Option<u64> {
@@ -49,7 +49,7 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
-/// The trials that were asked for; `None` where none were.
+/// Returns the trials that the environment asks for; `None` if it asks for none.
 pub(crate) fn cases() -> Option<Vec<Case>> {
     let count = number("FIREDRILL_TRIALS")?;
     let first = number("FIREDRILL_SEED").unwrap_or(1);
@@ -65,7 +65,7 @@ impl Plan {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let first = rng.usize(..KINDS.len());
         let mut faults = vec![KINDS[first].1];
-        // What stops or pauses the service, and what shapes other packets, goes together.
+        // Only a fault that stops or pauses the service and a fault on packets are combined.
         let second = rng.usize(..KINDS.len());
         if (first < 2) != (second < 2) {
             faults.push(KINDS[second].1);
@@ -78,7 +78,7 @@ impl Plan {
         };
         let hits = whom.map(|who| hit(who, &mut rng));
         let count = rng.usize(1..=3);
-        // A service manager makes an agent anew whose main process has ended, not one whose main process sleeps.
+        // A service manager restarts an agent whose main process has ended, but not one whose main process is stopped.
         let sleeps = count == 3
             && hits.iter().any(|(who, signal, _)| *who == Who::Guardian && *signal == Signal::STOP);
         let death = match rng.u8(..100) {
@@ -121,7 +121,7 @@ async fn trial(world: &World, host: &Host<'_>, seed: u64) {
             tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
             host.inside(&["reached", "-"]);
         }
-        // What stages nothing never comes there.
+        // A fault that stages nothing never comes to this place.
         Some(_) => {
             host.inside(&["reached-or", &(plan.ahead + 1500).to_string()]);
         }

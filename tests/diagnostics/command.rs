@@ -1,4 +1,4 @@
-//! `firedrill check` as a program: which files, which fleet, which exit code.
+//! `firedrill check` as a program: the files that it reads, the fleet that it uses, and its exit codes.
 
 use std::process::{Command, Output};
 
@@ -13,7 +13,7 @@ fn check(words: &[&str], fleet: Option<&str>) -> (Option<i32>, String) {
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-/// The commands of the guide.
+/// Runs the commands of the guide.
 #[test]
 fn all_files_of_the_library_at_once() {
     let mut files: Vec<String> = std::fs::read_dir("scenarios")
@@ -44,7 +44,7 @@ fn a_fleet_among_the_files_that_is_wrong() {
     assert!(said.contains("the name `shop` has no address") && said.contains("fleet.toml:5:1"), "{said}");
 }
 
-/// As `run` does: the command line, else the environment.
+/// The fleet comes from the command line, otherwise from the environment, as for `run`.
 #[test]
 fn the_fleet_of_the_environment_counts() {
     let (code, said) = check(&["tests/wrong/blast.toml"], Some("scenarios/fleet.toml"));
@@ -60,7 +60,7 @@ fn the_fleet_of_the_environment_counts() {
     assert!(code == Some(0) && said.contains("not checked without a fleet"), "{said}");
 }
 
-/// A person's certificate is good for some environments only: said before any host is asked.
+/// A person's certificate is valid for some environments only. `check` says so before any host is asked.
 #[test]
 fn the_certificate_is_compared_with_the_environments() {
     use firedrill::pki::{PersonAsk, Pki};
@@ -96,7 +96,7 @@ fn the_certificate_is_compared_with_the_environments() {
     assert!(code == Some(0) && said.contains("were not compared with your certificate"), "{said}");
 }
 
-/// More than an agent takes: the plan would be refused by every host.
+/// The fault has more peers than an agent accepts, so every host would refuse the plan.
 #[test]
 fn a_fault_with_more_peers_than_an_agent_takes_is_said_before_the_run() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! Which files are read, and how encodings are named.
+//! The files that are read, and the names of encodings in messages.
 
 use std::{fs, path::Path};
 

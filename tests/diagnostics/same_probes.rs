@@ -1,4 +1,4 @@
-//! Who checks a scenario and who measures accept the same probes.
+//! `check` and the prober accept the same probes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,7 +12,7 @@ use firedrill_wire::{
 };
 use proptest::prelude::*;
 
-/// A scenario with a probe that judges nothing.
+/// Returns a scenario with a probe that no objective judges.
 fn with_probe(spec: &ProbeSpec) -> String {
     #[derive(serde::Serialize)]
     struct Table<'s> {
@@ -48,7 +48,7 @@ fault.host-isolate = {{}}
     )
 }
 
-/// Texts that are often right and often wrong, and any others.
+/// Generates texts: mostly the given ones, of which many are valid and many are not, and sometimes any others.
 fn one_of(some: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop_oneof![3 => proptest::sample::select(some).prop_map(str::to_owned), 1 => "[ -~]{0,12}"]
 }
@@ -106,7 +106,7 @@ fn secret() -> impl Strategy<Value = Secret> {
         Just(Secret::SecretEnv("FIREDRILL_NO_SUCH_VARIABLE".to_owned())),
         Just(Secret::SecretEnv("A=B".to_owned())),
         Just(Secret::SecretFile("tests/wrong/asked.toml".to_owned())),
-        // No header can carry what it says, a URL can.
+        // A header must not have the content of this file, but a URL may.
         Just(Secret::SecretFile("tests/wrong/bell.txt".to_owned())),
         Just(Secret::SecretFile(String::new())),
     ]
@@ -149,8 +149,8 @@ fn spec() -> impl Strategy<Value = ProbeSpec> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// A plan is made exactly where the prober can be made; `check` may leave to the machine that runs the drill only what
-    /// that one reads.
+    /// A plan can be made exactly if the prober can be made. `check` may leave to the machine that runs the drill only
+    /// those errors that come from files which that machine reads.
     #[test]
     fn who_checks_and_who_measures_say_the_same(spec in spec()) {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! The ends of a package and of a boot: the agent is removed, and the power is cut, in the middle of a fault.
+//! In the middle of a fault the agent's package is removed, or the machine loses its power.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use crate::{
     machine::{OUT, call, check_clean, is_up, link, open, packaging, property, step, systemctl, told, until},
 };
 
-/// The steps of the package's script before the files are removed.
+/// Takes the steps that the package's script takes before the files are removed.
 pub(crate) fn package_removed() {
     step("the package is removed");
     let drill = Drill::start("removed", &[STOP], "40s").in_force();
@@ -17,28 +17,29 @@ pub(crate) fn package_removed() {
     assert!(is_up("checkout") && told().is_none());
     assert!(!is_up("firedrill-agent"));
     systemctl(&["start", "firedrill-agent"]);
-    // Whoever removes the package stops the drill, and that is final.
+    // The removal of the package stops the drill, and that is final.
     drill.end().check(5, "clean");
     check_clean();
 }
 
-/// Does not return: the machine goes off as if its power was cut. What it leaves is looked at after the next boot.
+/// Switches the machine off as if its power were cut, and does not return. Its leftovers are looked at after the next
+/// boot.
 pub(crate) fn power_lost() {
     step("the power is cut");
     let drill = Drill::start("power", &[STOP], "600s").in_force();
     assert!(!is_up("checkout"));
     fs::write(Path::new(OUT).join("run"), drill.folder().display().to_string()).expect("written");
-    // The runner expects this file, and that the machine goes off without having ended in order.
+    // The runner expects this file, and that the machine goes off without a regular end.
     fs::write(Path::new(OUT).join("power-lost"), "").expect("written");
     fs::write("/proc/sys/kernel/sysrq", "1").expect("sysrq");
-    // No syncing, no stopping of anything.
+    // Nothing is synced or stopped first.
     fs::write("/proc/sysrq-trigger", "o").expect("sysrq");
     loop {
         std::thread::park();
     }
 }
 
-/// After the next boot: what was open was put back before the agent served.
+/// After the next boot: checks that open faults were put back before the agent served.
 pub(crate) fn swept() {
     step("the next boot");
     until("the agent", || is_up("firedrill-agent"));

@@ -1,4 +1,4 @@
-//! Drills, run by the real coordinator from the peer's side of the link.
+//! Drills. The real coordinator runs them from the peer's side of the link.
 
 use std::{
     fs::{self, File},
@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::machine::{OUT, program, told, until};
 
-/// A fault's name and its parameters, as they stand in a scenario.
+/// A fault: its name and its parameters, as they stand in a scenario.
 pub(crate) type Fault<'a> = (&'a str, &'a str);
 
-/// The service stopped, which only an agent can put back.
+/// Stops the service, which only an agent can put back.
 pub(crate) const STOP: Fault<'_> = ("service-stop", "{ service = \"checkout\" }");
 
 fn scenario(name: &str, faults: &[Fault<'_>], hold: &str) -> PathBuf {
@@ -45,7 +45,7 @@ recovery = "5s"
     path
 }
 
-/// Any verb of the coordinator, against the one host.
+/// Runs any verb of the coordinator against the one host.
 pub(crate) fn firedrill(words: &[&str]) -> Output {
     command(words).output().expect("firedrill")
 }
@@ -82,7 +82,7 @@ impl Drill {
         Self { name: name.to_owned(), child }
     }
 
-    /// Up to the middle of its fault.
+    /// Waits until the drill's fault is in force.
     pub(crate) fn in_force(mut self) -> Self {
         until("the fault", || {
             assert!(self.child.try_wait().expect("child").is_none(), "it ended early:\n{}", self.log());
@@ -102,12 +102,12 @@ impl Drill {
         fs::read_to_string(Path::new(OUT).join(format!("{}.log", self.name))).unwrap_or_default()
     }
 
-    /// Waits for its end; the exit code.
+    /// Waits for the end of the drill, and returns the exit code.
     pub(crate) fn code(mut self) -> Option<i32> {
         self.child.wait().expect("child").code()
     }
 
-    /// Waits for its end: what the report says, and the exit code.
+    /// Waits for the end of the drill, and returns its report and exit code.
     pub(crate) fn end(mut self) -> Ended {
         let status = self.child.wait().expect("child");
         let log = self.log();
@@ -118,7 +118,7 @@ impl Drill {
     }
 }
 
-/// How a drill ended.
+/// The result of a drill.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) card: Value,
@@ -126,7 +126,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// The one host's state, proven by comparison with before.
+    /// Checks the exit code and the one host's state, which the drill proves by comparison with the state before.
     pub(crate) fn check(&self, code: i32, host: &str) {
         assert_eq!(self.code, Some(code), "{}\n{:#}", self.log, self.card);
         assert_eq!(self.card["hosts"][0]["state"], host, "{}\n{:#}", self.log, self.card["hosts"]);

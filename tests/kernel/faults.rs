@@ -1,4 +1,4 @@
-//! Drills in which nothing goes wrong, and drills in which somebody or something gets in the way.
+//! Drills in which nothing goes wrong, and drills that somebody or something disturbs.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 
@@ -27,7 +27,7 @@ const SLOW: Fault<'_> = (
 const BY_IPTABLES: Fault<'_> =
     ("net-block", "{ to = \"10.9.0.2\", local_ports = 8080, engine = \"iptables\" }");
 
-/// The unit's hardening is in the way of none.
+/// Checks that the hardening of the agent's unit hinders no kind of fault.
 pub(crate) fn every_kind_lands_and_is_put_back() {
     step("every kind that leaves the machine up, one after another");
     let faults = [
@@ -50,7 +50,7 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         let attack = &ended.card["attacks"][0];
         step(&format!("{}: {} {}", fault.0, attack["verdict"], attack["why"]));
         assert_eq!(attack["injections"][0]["in_force"], "yes", "{attack:#}");
-        // Stopping something takes long in emulation, and what was in force too short is not called held.
+        // Stopping a service takes long in emulation. A fault that was in force too short is not called `held`.
         let late = attack["why"].as_array().is_some_and(|why| {
             !why.is_empty()
                 && why.iter().all(|why| why.as_str().is_some_and(|why| why.contains("was in force for")))
@@ -60,8 +60,8 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
     check_clean();
 }
 
-/// Runs a drill until its fault began in time, three times at most. An agent that was kept from beginning in time refuses
-/// to, and says so; in emulation that happens.
+/// Runs a drill until its fault began in time, at most three times. An agent that is too late refuses to begin and says
+/// so, which happens in emulation.
 fn begun_in_time(name: &str, fault: Fault<'_>) -> Ended {
     let mut tries = 1;
     loop {
@@ -111,7 +111,7 @@ pub(crate) fn killed_by_systemctl() {
     check_clean();
 }
 
-/// Chains outlive who made them, so somebody must come and take them away.
+/// Chains outlive the process that made them, so a later process must remove them.
 pub(crate) fn killed_with_iptables() {
     step("all of the agent is killed while iptables drops packets");
     let drill = Drill::start("killed-iptables", &[BY_IPTABLES], "40s").in_force();
@@ -153,7 +153,7 @@ pub(crate) fn guardian_stopped() {
 
 pub(crate) fn watchdog() {
     step("all of the agent is stopped: the watchdog");
-    // Only to wait less: the unit's own is 30 s.
+    // A shorter watchdog only shortens the test. The unit's own is 30 s.
     fs::create_dir_all("/run/systemd/system/firedrill-agent.service.d").expect("folder");
     fs::write("/run/systemd/system/firedrill-agent.service.d/vm.conf", "[Service]\nWatchdogSec=6\n")
         .expect("drop-in");
@@ -212,7 +212,7 @@ pub(crate) fn bus_down() {
     check_clean();
 }
 
-/// Somebody who logs in while a drill is in force is told, and so is somebody who asks.
+/// People who log in while a fault is in force are told of it, and so are people who ask.
 pub(crate) fn people_are_told() {
     step("people who log in are told");
     let script = packaging("motd");

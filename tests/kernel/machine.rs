@@ -1,4 +1,5 @@
-//! The machine: the agent installed as its package does it, a service to break, and a peer with a network of its own.
+//! The machine. It has an agent that is installed as by its package, a service to attack, and a peer with a network of
+//! its own.
 
 use std::{
     fs,
@@ -12,14 +13,14 @@ use std::{
 use firedrill_agent::host::{Host, Paths, ifb, link};
 use serde_json::Value;
 
-/// Where the authority, the fleet and the runs lie; survives this boot.
+/// The directory of the authority, the fleet and the runs. It survives this boot.
 pub(crate) const OUT: &str = "/vm-out";
-/// The content of the disk that the next boot finds, as if this one had written it.
+/// The directory with the content of the disk that the next boot finds, as if this boot had written it.
 const NEXT: &str = "/vm-out/root";
 const AGENT: &str = "/usr/bin/firedrill-agent";
 
-/// The target of faults: the lab's demo service, one process. It is not enabled: after a boot it is up only if somebody
-/// starts it.
+/// Returns the unit of the faults' target: the lab's demo service, one process. It is not enabled, so after a boot it
+/// is up only if somebody starts it.
 fn checkout() -> String {
     format!(
         "[Unit]\nDescription=what is broken\n\
@@ -35,7 +36,7 @@ pub(crate) fn step(what: &str) {
     eprintln!("--- {:>6} s  {what}", up.split(' ').next().expect("a number"));
 }
 
-/// Runs a program and expects that it goes well; what it printed.
+/// Runs a program, expects that it succeeds, and returns its output.
 pub(crate) fn call(program: &str, words: &[&str]) -> String {
     let done = output(program, words);
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -52,12 +53,12 @@ pub(crate) fn systemctl(words: &[&str]) -> String {
     call("systemctl", words)
 }
 
-/// One property of a unit.
+/// Returns one property of a unit.
 pub(crate) fn property(unit: &str, name: &str) -> String {
     systemctl(&["show", "--value", "-p", name, unit]).trim().to_owned()
 }
 
-/// Waits for something that should come about soon; this machine is emulated and slow.
+/// Waits for something that should happen soon, and returns the time that it took. This machine is emulated and slow.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) -> Duration {
     let from = Instant::now();
     while !condition() {
@@ -77,37 +78,37 @@ pub(crate) fn is_up(unit: &str) -> bool {
     property(unit, "ActiveState") == "active"
 }
 
-/// The injections in force, as people at the machine are told.
+/// Returns the injections in force as people at the machine see them; `None` if there are none.
 pub(crate) fn told() -> Option<String> {
     fs::read_to_string("/run/firedrill/active").ok()
 }
 
-/// The firewall's tables that are the agent's, by what the kernel says.
+/// Returns the agent's nftables tables that the kernel has.
 pub(crate) fn tables() -> Vec<String> {
     let host = Host::new("vm1", Paths::default(), 7790, Vec::new());
     let tables = host.nft.our_tables().expect("the kernel answers");
     tables.into_iter().map(|table| table.name).collect()
 }
 
-/// Rules of the agent's that iptables has, and what leads to them, a line each.
+/// Returns the agent's iptables rules, and the rules that jump to them, one on each line.
 pub(crate) fn chains() -> Vec<String> {
     let saved = call("iptables-save", &[]);
     saved.lines().filter(|line| line.contains("fd_")).map(str::to_owned).collect()
 }
 
-/// How many interfaces of the agent's there are.
+/// Returns the number of the agent's ifbs.
 pub(crate) fn lines() -> usize {
     let all = link::all().expect("the kernel answers");
     all.iter().filter(|one| ifb::is_ifb(one)).count()
 }
 
-/// The agent's own word on what is in force.
+/// Returns the injections that are open according to the agent.
 pub(crate) fn open() -> Vec<Value> {
     let status: Value = serde_json::from_str(&call(AGENT, &["status", "--json"])).expect("JSON");
     status["open"].as_array().expect("a list").clone()
 }
 
-/// After a failure: as it was, so that the next test can begin.
+/// Puts the machine back after a failure, so that the next test can begin.
 pub(crate) fn reset() {
     eprintln!("{}", String::from_utf8_lossy(&output("journalctl", &["-n", "40", "--no-pager"]).stdout));
     for words in [
@@ -122,7 +123,7 @@ pub(crate) fn reset() {
     output("systemctl", &["start", "checkout"]);
 }
 
-/// Everything is as it was, and the agent serves.
+/// Checks that everything is as before, and that the agent serves.
 pub(crate) fn check_clean() {
     until("the agent", || is_up("firedrill-agent"));
     until("checkout", || is_up("checkout"));
@@ -147,7 +148,8 @@ pub(crate) fn packaging(file: &str) -> PathBuf {
     repository().join("packaging").join(file)
 }
 
-/// A program as it is installed: this machine is emulated, a debug build would be too slow for its own promises.
+/// Returns the path of an optimised program, as it is installed. This machine is emulated, so a debug build would be
+/// too slow to keep its own promises.
 pub(crate) fn program(name: &str) -> PathBuf {
     let folder = std::env::var_os("FIREDRILL_PROGRAMS").expect("the runner says where they lie");
     let path = Path::new(&folder).join(name);
@@ -159,7 +161,7 @@ fn firedrill(words: &[&str]) -> String {
     call(&program("firedrill").display().to_string(), words)
 }
 
-/// As a person with root does it by hand.
+/// Installs the agent as a person with root does it by hand.
 pub(crate) fn install() {
     step("a peer, a service, certificates");
     link();
@@ -177,7 +179,7 @@ pub(crate) fn install() {
         {
             put(root, &format!("/etc/firedrill/{to}"), &read(&Path::new(pki).join(from)));
         }
-        // The example as it is shipped, with the one thing that each host has of its own.
+        // The shipped example, changed only in the host's name, which differs on each host.
         let example = read(&packaging("agent.toml"));
         let named = example.replace("# host = \"app-1\"", "host = \"vm1\"");
         assert_ne!(example, named, "the example names no host");
@@ -189,7 +191,7 @@ pub(crate) fn install() {
         put(root, "/usr/bin/.keep", "");
         symlink(program("firedrill-agent"), format!("{root}{AGENT}")).expect("the program");
     }
-    // What `systemctl enable` does, for the target that this machine boots to.
+    // Does the same as `systemctl enable`, for the target to which this machine boots.
     let wants = format!("{NEXT}/etc/systemd/system/vm.target.wants");
     fs::create_dir_all(&wants).expect("folder");
     for unit in ["firedrill-agent.service", "firedrill-sweep.service"] {
@@ -200,7 +202,7 @@ pub(crate) fn install() {
     check_clean();
 }
 
-/// A link to a peer, from which the coordinator works.
+/// Makes a link to a peer, where the coordinator runs.
 pub(crate) fn link() {
     let ip = |words: &str| call("ip", &words.split(' ').collect::<Vec<_>>());
     ip("netns add peer");

@@ -1,7 +1,8 @@
-//! The product on a stock kernel with systemd as PID 1, installed as its package installs it: real binaries, real units,
-//! real certificates, and a peer behind a link of its own. `tests/kernel/run.sh` makes the machine and runs this in it.
+//! Tests the product on a stock kernel with systemd as PID 1. It is installed as by its package: real binaries, real
+//! units and real certificates. The peer is behind a link of its own. `tests/kernel/run.sh` makes the machine and runs
+//! this program in it.
 //!
-//! Elsewhere it does nothing: it stops services, isolates the machine and cuts its power.
+//! Elsewhere the program does nothing, because it stops services, isolates the machine and cuts its power.
 
 mod boot;
 mod drill;
@@ -9,7 +10,7 @@ mod faults;
 mod machine;
 mod scenarios;
 
-/// Which boot of the machine this is; nothing anywhere else.
+/// Returns which boot of the test machine this is; `None` on any other machine.
 fn boot() -> Option<String> {
     let boot = std::env::var("FIREDRILL_VM").ok();
     if boot.is_none() {
@@ -40,7 +41,7 @@ fn under_systemd() {
                 ("removed", boot::package_removed),
             ]
             .into_iter()
-            // One boot costs a minute: it is to show all that is wrong.
+            // A boot takes a minute, so one boot runs all tests and shows all failures.
             .filter(|(_, test)| std::panic::catch_unwind(test).inspect_err(|_| machine::reset()).is_err())
             .map(|(name, _)| name)
             .collect();

@@ -1,8 +1,8 @@
-//! The scenarios that everybody gets, in a lab on a kernel that has netem: every fault lands, by the kernel's engine where it
-//! can, and every host is as it was.
+//! Runs the scenarios of the library in a lab on a kernel that has netem. Every fault must land, by the kernel's engine
+//! if that can make it, and every host must be as before.
 //!
-//! The lab's hosts share an emulated machine some thirty times slower than hosts are, so probes ask seldom and wait long, and
-//! what users saw there is printed, not judged.
+//! The lab's hosts share an emulated machine that is about thirty times slower than real hosts. So probes send few
+//! requests and wait long, and the figures of users are printed, not judged.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::machine::{OUT, call, program, step};
 
 const ALL: [&str; 5] = ["slowness", "partition", "flaky-link", "slow-database", "dns-failure"];
 
-/// Slowness, for a machine that is busy enough with being emulated.
+/// A scenario of delay and loss with few requests, because the emulated machine is slow.
 const LATE: &str = r#"schema = 1
 name = "late"
 hypothesis = "Packets are late and lost as they are on a kernel that has netem."
@@ -44,10 +44,10 @@ hold = { param = "hold" }
 recovery = "10s"
 "#;
 
-/// A scenario is run so often at most.
+/// Maximum number of runs of a scenario.
 const TRIES: u32 = 3;
 
-/// All of them, and one without netem, or those that `FIREDRILL_SCENARIOS` names.
+/// Runs all scenarios, and one without netem; or those that `FIREDRILL_SCENARIOS` names.
 pub(crate) fn in_the_lab() {
     let folder = slowed();
     let named = std::env::var("FIREDRILL_SCENARIOS").unwrap_or_default();
@@ -66,7 +66,8 @@ pub(crate) fn in_the_lab() {
     assert!(firedrill(&["lab", "down"]).status().expect("firedrill").success());
 }
 
-/// As on Red Hat's kernels and their kin, where netem is in a package of its own: `doctor` and the plan say so, and it works.
+/// Runs a scenario without netem, as on kernels of Red Hat and its derivatives, where netem is in a separate package.
+/// `doctor` and the plan must say so, and the fault must work.
 fn without_netem(folder: &Path) {
     step("a kernel without netem");
     call("modprobe", &["-r", "sch_netem"]);
@@ -82,7 +83,7 @@ fn without_netem(folder: &Path) {
     };
     let doctor = said(&["doctor", "--lab", "--host", "app1"]);
     assert!(doctor.contains("user space, because this kernel has no netem"), "{doctor}");
-    // And by hand, on the host itself.
+    // `doctor` is also run by hand, on the host itself.
     fs::write("/etc/os-release", "NAME=\"Rocky Linux\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n")
         .expect("a copy of this machine's alone");
     let doctor = call(&program("firedrill-agent").display().to_string(), &["doctor"]);
@@ -100,7 +101,7 @@ fn firedrill(words: &[&str]) -> Command {
     command
 }
 
-/// Copies whose probes ask seldom and wait long, and whose objectives ask for little.
+/// Makes copies of the scenarios whose probes send few requests and wait long, and whose objectives demand little.
 fn slowed() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let target = Path::new(OUT).join("scenarios");
@@ -109,7 +110,7 @@ fn slowed() -> PathBuf {
         for entry in fs::read_dir(source.join(folder)).expect("scenarios").flatten() {
             if entry.path().extension().is_some_and(|ending| ending == "toml") {
                 let text = fs::read_to_string(entry.path()).expect("a scenario");
-                // Two probes from four places ask there.
+                // In that scenario two probes from four vantages send requests.
                 let rate = if entry.file_name() == "dns-failure.toml" { "rate = 1" } else { "rate = 4" };
                 let slow = |line: &str| match line.split_once(" = ") {
                     Some(("rate", number)) if number.trim().parse::<u32>().is_ok() => rate.to_owned(),
@@ -129,8 +130,8 @@ fn slowed() -> PathBuf {
     target
 }
 
-/// Runs a scenario until its faults began in time. An agent that was kept from beginning in time refuses to, and says so;
-/// in emulation that happens.
+/// Runs a scenario until its faults began in time. An agent that is too late refuses to begin and says so, which
+/// happens in emulation.
 fn run(folder: &Path, name: &str, engine: &str) {
     for attempt in 1..=TRIES {
         let report = report(folder, name);
@@ -172,7 +173,7 @@ fn look(report: &Value, engine: &str) {
         assert!(!injections.is_empty(), "{attack:#}");
         for one in injections {
             let detail = one["detail"].as_str().unwrap_or_default();
-            // In emulation the last look can come after the kernel has ended the hold by itself.
+            // In emulation the last look can come after the kernel has already ended the hold.
             let late = detail.contains("hold over") && one["looks"].as_u64() > Some(5);
             assert!(one["in_force"] == "yes" || late, "{one:#}");
             let shapes =

@@ -32,7 +32,7 @@ async fn curl_can_ask() {
     let status: AgentStatus = serde_json::from_slice(&answer.stdout).unwrap();
     assert_eq!(status.host, HOST);
 
-    // As people do it, without a content type of JSON.
+    // People call it like this, without the content type of JSON.
     let answer = curl(&["--data", "{\"scope\":\"all\"}", &url("/v1/undo")]).output().await.unwrap();
     assert_eq!(String::from_utf8_lossy(&answer.stdout), "{\"injections\":[],\"stuck\":[]}");
 

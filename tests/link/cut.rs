@@ -1,4 +1,4 @@
-//! Links that are cut, and what comes after.
+//! Links that are cut, and their recovery.
 
 use std::{
     net::SocketAddr,
@@ -16,7 +16,8 @@ use tokio::{
 
 use super::house::{HOST, House, agent, until};
 
-/// Passes bytes on while told so; then keeps every connection open and says nothing, as a dropped route does.
+/// Starts a proxy that passes bytes on while its switch is on. While the switch is off it keeps every connection open
+/// and passes nothing on, as if a route dropped all packets.
 async fn proxy(to: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
@@ -62,7 +63,7 @@ async fn a_cut_link_is_seen_soon_and_comes_back_by_itself() {
 
     passing.send_replace(false);
     let cut = Instant::now();
-    // The design's figure is about 2 s; a busy machine gets four times that.
+    // By design this takes about 2 s. A busy machine gets four times that.
     let seen = tokio::time::timeout(Duration::from_secs(8), events.next()).await;
     match seen {
         Ok(Some(Err(LinkError::Broken { why, .. }))) => assert!(why.contains("ping"), "{why}"),
@@ -88,7 +89,7 @@ async fn an_agent_that_restarts_is_found_again() {
     until("the first server has ended", || first.task.is_finished()).await;
     let second = house.serve().await;
     route.send_replace(second.at);
-    // The end of the old connection may still be on its way to this side: then, and only then, the call breaks.
+    // This side may not have received the end of the old connection yet. Only in this case the call breaks.
     if let Err(error) = agent.status().await {
         assert!(matches!(error, LinkError::Broken { .. }), "{error}");
         agent.status().await.unwrap();
@@ -96,7 +97,7 @@ async fn an_agent_that_restarts_is_found_again() {
     assert!(!second.control.taken().is_empty());
 }
 
-/// Passes connections to wherever it is told.
+/// Starts a relay that passes new connections to an address that can be changed.
 async fn relay(to: SocketAddr) -> (SocketAddr, watch::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();

@@ -1,4 +1,5 @@
-//! Strangers and clumsy friends: the agent keeps its memory and serves on.
+//! Many connections of strangers, and invalid input of people with certificates. The agent's memory stays small, and it
+//! keeps serving.
 
 use std::time::Duration;
 
@@ -16,15 +17,15 @@ use tokio::{
 
 use super::house::{HOST, House, Served, client_config, until};
 
-/// Resident memory of this process, client and server together, in KiB.
+/// Returns the resident memory of this process (client and server together) in KiB.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Whether the test is to go on here: it measures memory, which belongs to the whole process. Otherwise it has run in a
-/// process of its own.
+/// Whether the test is to run in this process. It needs a process of its own, because it measures the memory of the
+/// whole process. If this returns false, the test has already run in another process.
 fn is_alone(test: &str) -> bool {
     const ALONE: &str = "FIREDRILL_TEST_ALONE";
     if std::env::var(ALONE).is_ok_and(|alone| alone == test) {
@@ -37,7 +38,7 @@ fn is_alone(test: &str) -> bool {
     false
 }
 
-/// How many connections this process may open, both ends of each being its own.
+/// Returns the number of connections that this process may open, at most `wanted`. It has both ends of each.
 fn room_for(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -68,7 +69,7 @@ async fn thousands_of_idle_strangers_do_not_keep_a_friend_out() {
     for number in 0..room_for(2_000) {
         let mut tcp = open(&served).await;
         if number % 2 == 0 {
-            // The beginning of a handshake, and then nothing.
+            // Only the beginning of a handshake is sent.
             let _ = tcp.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00]).await;
         }
         idle.push(tcp);
@@ -81,7 +82,7 @@ async fn thousands_of_idle_strangers_do_not_keep_a_friend_out() {
     }
     let grown = resident_kib().saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB more for {} idle connections", idle.len());
-    // All but a few were let go of: reading from them ends.
+    // The agent has closed all but a few of them, so reading from them ends.
     let count = idle.len();
     let (mut ended, mut buffer) = (0, [0; 64]);
     for tcp in &mut idle {
@@ -116,7 +117,7 @@ async fn garbage_is_turned_away() {
         }
         served.agent(&olga).status().await.expect("it serves on");
     }
-    // Garbage inside of TLS, from somebody with a certificate.
+    // Garbage inside a TLS connection, from somebody with a certificate.
     let config = std::sync::Arc::new(client_config(&house, Some("olga")));
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096]] {
         let name = ServerName::try_from(HOST).unwrap();
@@ -137,7 +138,7 @@ async fn a_slow_handshake_is_ended() {
     let served = house.serve().await;
     let mut tcp = open(&served).await;
     let slow = async {
-        // One byte of a record now and then.
+        // The client sends a record byte by byte, with long pauses.
         for byte in [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03].into_iter().cycle() {
             if tcp.write_all(&[byte]).await.is_err() {
                 break;

@@ -1,4 +1,4 @@
-//! HTTP/2 by hand: frames in exactly the order that a test wants.
+//! Frames of HTTP/2 that tests send by hand, in exactly the order that they want.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -12,7 +12,7 @@ pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// The first bytes of a client.
+/// The first bytes that a client sends.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[derive(Debug)]
@@ -28,11 +28,11 @@ impl Frame {
         Self { kind, flags, stream, body: body.into() }
     }
 
-    /// The head of a request or an answer, its fields as they are.
+    /// Returns the HEADERS frame of a request or an answer, with the fields as they are given.
     pub(crate) fn head(flags: u8, stream: u32, fields: &[(&str, &str)]) -> Self {
         let mut block = Vec::new();
         for (name, value) in fields {
-            // A literal with a new name that is not kept.
+            // The field is a literal with a new name, and is not added to the dynamic table (HPACK).
             block.push(0);
             for text in [name, value] {
                 block.push(u8::try_from(text.len()).unwrap());

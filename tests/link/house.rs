@@ -1,4 +1,4 @@
-//! An authority, agents with a recorder behind them, and ways to talk to them.
+//! An authority, servers of agents with a recorder behind them, and clients for them.
 
 use std::{
     net::SocketAddr,
@@ -69,14 +69,14 @@ impl House {
         self.identity(name)
     }
 
-    /// Without a revocation list of its own, which is the agent's business.
+    /// Returns a person's identity. It has no revocation list, because the agent checks revocations.
     pub(crate) fn identity(&self, name: &str) -> Arc<Identity> {
         let people = self.dir.path().join("people");
         let (cert, key) = (people.join(format!("{name}.pem")), people.join(format!("{name}.key")));
         Arc::new(Identity::from_files(name, &cert, &key, &self.ca(), None).unwrap())
     }
 
-    /// A certificate with any URI names and for any use, signed by this authority.
+    /// Returns an identity with any URI names, for any use, signed by this authority.
     pub(crate) fn odd(&self, name: &str, uris: &[&str]) -> Arc<Identity> {
         use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SanType};
         let issuer = self.pki.issuer().unwrap();
@@ -105,7 +105,7 @@ impl House {
     }
 }
 
-/// Two days until one day ago.
+/// Returns a validity that began two days ago and ended one day ago.
 pub(crate) fn past() -> Validity {
     let day = Duration::from_secs(86_400);
     Validity { from: SystemTime::now() - 2 * day, until: SystemTime::now() - day }
@@ -138,7 +138,7 @@ impl Served {
         agent(HOST, Reach::Tcp(self.at.to_string()), identity)
     }
 
-    /// A bare HTTP/2 connection with a person's certificate.
+    /// Opens a bare HTTP/2 connection with a person's certificate.
     pub(crate) async fn bare(&self, house: &House, person: &str) -> SendRequest<Full<Bytes>> {
         let config = client_config(house, Some(person));
         let tcp = TcpStream::connect(self.at).await.unwrap();
@@ -170,7 +170,7 @@ pub(crate) fn agent(host: &str, reach: Reach, identity: &Arc<Identity>) -> Agent
     Agent::new(&host, Arc::clone(identity))
 }
 
-/// A plain client's TLS, with or without a certificate.
+/// Returns the TLS configuration of a plain client, with or without a certificate.
 pub(crate) fn client_config(house: &House, person: Option<&str>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(house.ca()).unwrap()).unwrap();
@@ -267,7 +267,7 @@ pub(crate) fn bin(seq: u64) -> Bin {
     }
 }
 
-/// Waits until it is so, for 20 s at most.
+/// Waits until a condition is true, at most 20 s.
 pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = tokio::time::Instant::now() + Duration::from_secs(20);
     while !so() {

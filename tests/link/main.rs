@@ -1,5 +1,5 @@
-//! Coordinator and agent over the real link: real certificates, real TLS, loopback. What the agent would do to a host
-//! is a recorder; everything between is the product.
+//! Tests of coordinator and agent over the real link: real certificates and real TLS, on loopback. A recorder stands in
+//! place of the agent's actions on a host. Everything between is the product's own code.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 

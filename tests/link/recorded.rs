@@ -7,7 +7,7 @@ use http_body_util::Full;
 
 use super::house::{House, Recorder, Served, arm, prepare, probes, renew, run, undo_all, until};
 
-/// Caller, call, run, outcome and code of all requests since the last time.
+/// Returns caller, call, run, outcome and code of all requests since the last call of this function.
 fn recorded(served: &Served) -> Vec<(String, String, String, &'static str, String)> {
     let requests = std::mem::take(&mut *served.control.requests.lock().unwrap());
     let of = |one: Request| (one.who, one.what, one.run, one.outcome.word(), one.code);
@@ -44,7 +44,7 @@ async fn every_call_that_could_harm_or_heal_is_recorded() {
     vera.arm(&run, &arm()).await.unwrap_err();
     vera.undo(&undo_all()).await.unwrap();
     olga.arm(&"tombstone".parse().unwrap(), &arm()).await.unwrap_err();
-    // A body that is none, and a run that cannot be.
+    // One request has an invalid body, the other an invalid run id.
     let mut bare = served.bare(&house, "olga").await;
     for path in ["/v1/runs/a/arm", "/v1/runs/a%20b/arm"] {
         let request = hyper::Request::post(format!("https://app-1{path}"));
@@ -62,7 +62,7 @@ async fn every_call_that_could_harm_or_heal_is_recorded() {
             line("olga", "arm", "", "refused", "bad-id"),
         ]
     );
-    // Whose certificate is not trusted is recorded when they come.
+    // People whose certificates are not trusted are recorded when they connect.
     let other = House::new();
     let stranger = other.person("olga", Role::Operator);
     served.agent(&stranger).status().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! A refusal reaches whoever asked, also when it comes before all of the request was sent.
+//! A refusal reaches the caller, even if it comes before the whole request was sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use super::{
     house::{HOST, House, Served, agent, client_config, prepare, run},
 };
 
-/// A question that takes long to send.
+/// Returns a request that takes long to send.
 fn long() -> Prepare {
     Prepare { plan_digest: "d".repeat(900_000), ..prepare() }
 }
@@ -43,7 +43,7 @@ async fn an_answer_ends_after_its_request_and_nothing_is_reset() {
     ];
     Frame::head(0, 1, &head).send(&mut tls).await;
     Frame::new(DATA, 0, 1, vec![b' '; 10_000]).send(&mut tls).await;
-    // The answer comes while the request is under way.
+    // The answer comes while the request is still being sent.
     let (mut ended, mut resets, mut said) = (false, 0, Vec::new());
     while !String::from_utf8_lossy(&said).contains("not-allowed") {
         let frame = Frame::read(&mut tls).await.unwrap();
@@ -71,7 +71,8 @@ async fn an_answer_ends_after_its_request_and_nothing_is_reset() {
     assert_eq!(resets, 0);
 }
 
-/// An agent that answers the first request with these frames, and then closes with the rest of the request unread.
+/// Starts an agent that answers the first request with these frames, and then closes without reading the rest of the
+/// request.
 async fn by_hand(house: &House, frames: Vec<Frame>) -> Reach {
     use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
     let cert = house.dir.path().join("hosts").join(format!("{HOST}.pem"));
@@ -88,14 +89,14 @@ async fn by_hand(house: &House, frames: Vec<Frame>) -> Reach {
     let at = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (tcp, _) = listener.accept().await.unwrap();
-        // What is held back is lost when it closes.
+        // Without this option the kernel could hold data back, which would be lost when the connection is closed.
         tcp.set_nodelay(true).unwrap();
         let mut tls = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(tcp).await.unwrap();
         let mut preface = [0; 24];
         tls.read_exact(&mut preface).await.unwrap();
         Frame::new(SETTINGS, 0, 0, []).send(&mut tls).await;
         while Frame::read(&mut tls).await.unwrap().kind != HEADERS {}
-        // At once, so that the client finds all of it together.
+        // All frames are written at once, so that the client receives them together.
         let all: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
         tls.write_all(&all).await.unwrap();
         tls.flush().await.unwrap();
@@ -128,7 +129,7 @@ async fn a_refusal_counts_more_than_what_becomes_of_its_stream() {
     }
 }
 
-/// A way with little room and little speed towards the agent: 64 KiB/s for each link.
+/// Returns a way to the agent with small buffers and a low rate, 64 KiB/s for each link.
 async fn slowly(served: &Served) -> Reach {
     let (listener, at) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), served.at);
     let here = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Every sort of person × every call.
+//! Tests every role of a person × every call.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -21,7 +21,7 @@ enum Sort {
     Harm,
 }
 
-/// Every call of the API, by what it takes.
+/// Returns every call of the API, each with its sort: a look, or possible harm.
 fn calls() -> Vec<Call> {
     macro_rules! call {
         ($sort:ident $name:literal $agent:ident $does:expr) => {
@@ -46,7 +46,8 @@ fn calls() -> Vec<Call> {
     ]
 }
 
-/// Asks every call; says which went through, and that all others were refused with a reason and without effect.
+/// Makes every call, and returns those that were allowed. Checks that all others were refused with a reason and had no
+/// effect.
 async fn gone_through(served: &Served, identity: &Arc<Identity>, reason: &str) -> Vec<&'static str> {
     let mut through = Vec::new();
     for (name, _, call) in calls() {

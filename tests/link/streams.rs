@@ -1,4 +1,4 @@
-//! Events and bins: nothing lost, nothing twice, and an end that can be told from a break.
+//! Streams of events and bins: nothing is lost, nothing comes twice, and the end differs from a break.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn events_go_on_after_a_break_without_loss_or_repetition() {
     let control = Recorder::new();
     control.events.send_replace(5);
     let mut seen = Vec::new();
-    // Each server is stopped in the middle of the stream; the next one knows more.
+    // Each server is stopped in the middle of the stream. The next one has more events.
     for newest in [20, 40, 60] {
         let served = Served::new(house.tls(None), control.clone()).await;
         let agent = served.agent(&olga);
@@ -109,7 +109,7 @@ async fn renewals_and_healing_pass_by_slow_calls() {
     }
 }
 
-/// Calls that everybody who may look may make as often as they like.
+/// An undo does not wait for calls that every viewer may make as often as they like.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_undo_waits_for_no_comparison() {
     let house = House::new();
@@ -129,14 +129,14 @@ async fn an_undo_waits_for_no_comparison() {
         })
         .collect();
     let agent = served.agent(&olga);
-    // Until some have waited in vain: then the places of all were taken.
+    // The loop ends when some calls have waited in vain, because then all places were taken.
     let mut at_once = true;
     while at_once && !ends.iter().any(tokio::task::JoinHandle::is_finished) {
         let all = super::house::undo_all();
         let undo = tokio::time::timeout(Duration::from_secs(20), agent.undo(&all)).await;
         at_once = undo.is_ok_and(|answer| answer.is_ok());
     }
-    // Before anything can fail: the test would never end.
+    // The calls are released before an assertion can fail, or the test would never end.
     served.control.endless.send_replace(false);
     assert!(at_once, "an undo waits for other calls");
     for call in ends {

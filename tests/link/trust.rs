@@ -1,4 +1,4 @@
-//! Who is let in at all, by either side, and what is said to those who are not.
+//! Tests of trust: whom each side accepts, and the errors for everybody else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,13 +28,13 @@ fn trust<T: std::fmt::Debug>(result: Result<T, LinkError>) -> Trust {
     }
 }
 
-/// The alert that a bare client gets, and that nothing else comes.
+/// Returns the alert that a bare client gets, and checks that it gets nothing else.
 async fn alert(served: &Served, config: rustls::ClientConfig) -> AlertDescription {
     let tcp = TcpStream::connect(served.at).await.unwrap();
     let name = ServerName::try_from(HOST).unwrap();
     let error = match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
         Err(error) => error,
-        // With TLS 1.3 a client learns what the server thinks of it when it reads.
+        // With TLS 1.3 a client learns only when it reads whether the server accepts it.
         Ok(mut tls) => {
             let _ = tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
             tls.read_u8().await.expect_err("nothing but the alert")
@@ -52,7 +52,7 @@ async fn strangers_are_turned_away_with_the_reason() {
     let served = house.serve().await;
     assert_eq!(alert(&served, client_config(&house, None)).await, AlertDescription::CertificateRequired);
 
-    // Another authority's person who even knows this fleet's authority.
+    // A person of another authority, who has this fleet's authority file.
     other.person("olga", Role::Operator);
     let people = other.dir.path().join("people");
     let stranger = firedrill::link::Identity::from_files(
@@ -66,9 +66,9 @@ async fn strangers_are_turned_away_with_the_reason() {
     for _ in 0..20 {
         assert_eq!(trust(served.agent(&stranger).status().await), Trust::CoordinatorUnknown);
     }
-    // This coordinator's authority did not sign that agent.
+    // The authority of this coordinator did not sign the agent's certificate.
     assert_eq!(trust(served.agent(&other.identity("olga")).status().await), Trust::AgentUnknown);
-    // A host's certificate is good for serving only.
+    // A host's certificate is valid for servers only.
     let hosts = house.dir.path().join("hosts");
     let (cert, key) = (hosts.join("app-1.pem"), hosts.join("app-1.key"));
     let host = firedrill::link::Identity::from_files("app-1", &cert, &key, &house.ca(), None).unwrap();
@@ -143,7 +143,7 @@ async fn the_revoked_are_cut_off_and_kept_out() {
     house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
     served.tls.reload().unwrap();
     assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
-    // The first calls may still meet the connection that is being cut, which refuses them.
+    // The first calls may still use the connection that is being cut, which refuses them.
     let end = tokio::time::Instant::now() + Duration::from_secs(20);
     let last = loop {
         let last = mallory.status().await;
@@ -160,7 +160,7 @@ async fn the_revoked_are_cut_off_and_kept_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_revocation_list_is_noticed_and_ends_what_the_revoked_hold() {
     let house = House::new();
-    // As where a link leads to a directory that something else keeps up to date.
+    // The revocation list is a symbolic link to a directory that another program keeps up to date.
     let kept = tempfile::tempdir().unwrap();
     house.pki.write_crl(10).unwrap();
     let (crl, elsewhere) = (crl_file(house.dir.path()), kept.path().join("list.pem"));
@@ -184,7 +184,7 @@ async fn a_new_revocation_list_is_noticed_and_ends_what_the_revoked_hold() {
         served.control.taken().contains(&"distrust mallory: it was revoked".to_owned())
     })
     .await;
-    // She learns what became of it, on the stream that is open, and then nothing more.
+    // On the open stream she still gets the next event, and then nothing more.
     served.control.events.send_replace(2);
     following.next().await.unwrap().unwrap();
     assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
@@ -219,7 +219,7 @@ async fn a_list_that_is_empty_takes_no_revocation_back() {
     let crl = crl_file(house.dir.path());
     let served = Served::new(house.tls(Some(&crl)), Recorder::new()).await;
     assert_eq!(trust(served.agent(&mallory).status().await), Trust::CoordinatorRevoked);
-    // As a disk that is full leaves it, or a copy that is under way.
+    // The file is empty, as on a full disk or during a copy.
     std::fs::write(&crl, "").unwrap();
     let error = served.tls.reload().unwrap_err().to_string();
     assert!(error.contains("revocation list") && error.contains("there is none"), "{error}");
@@ -249,7 +249,7 @@ async fn an_outdated_revocation_list_stops_harm_and_not_healing() {
     let house = House::new();
     let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));
     house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
-    // Good for no day: outdated as soon as the second is over.
+    // The list is valid for no day, so it is outdated after one second.
     house.pki.write_crl(0).unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let crl = crl_file(house.dir.path());
@@ -264,7 +264,7 @@ async fn an_outdated_revocation_list_stops_harm_and_not_healing() {
         other => panic!("{other:?}"),
     }
     assert_eq!(trust(served.agent(&mallory).status().await), Trust::CoordinatorRevoked, "it still revokes");
-    // A fresh list is found without a restart, on the connection that is there.
+    // The agent reads a fresh list without a restart, and the open connection continues.
     house.pki.write_crl(10).unwrap();
     served.tls.reload_if_changed().unwrap();
     agent.arm(&run(), &arm()).await.unwrap();

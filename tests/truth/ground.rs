@@ -1,4 +1,4 @@
-//! A small lab, a coordinator in it as a process of its own, and what its report says.
+//! A small lab, a coordinator in it as a separate process, and its report.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_firedrill");
-/// Long enough for anything that happens at all, on a busy machine.
+/// Maximum wait for an event, long enough for a busy machine.
 const LONG: Duration = Duration::from_secs(90);
 
 const FLEET: &str = r#"
@@ -44,17 +44,17 @@ roles = ["client"]
 addresses = ["10.78.1.20", "fd78:1::20"]
 "#;
 
-/// The option that names a lab.
+/// Returns the option that names a lab.
 pub(crate) fn by_lab(name: &str) -> String {
     format!("--lab={name}")
 }
 
-/// Through the balancer, which routes around one app host.
+/// The shop's URL through the balancer, which routes around an app host that fails.
 pub(crate) const SHOP: &str = "http://edge1/checkout";
-/// The one app host itself.
+/// The URL of one app host itself.
 pub(crate) const APP1: &str = "http://app1:8080/checkout";
 
-/// A drill of one attack that takes about ten seconds. What a case does not say is as in [`Drill::new`].
+/// A drill of one attack that takes about ten seconds. Cases set some fields and take the others from [`Drill::new`].
 pub(crate) struct Drill {
     pub(crate) url: &'static str,
     pub(crate) connection: &'static str,
@@ -68,12 +68,12 @@ pub(crate) struct Drill {
     pub(crate) guard: &'static str,
     /// The guard's share of each role.
     pub(crate) share: &'static str,
-    /// More of the attack, and whatever comes after it.
+    /// Further lines of the attack, and the text after it.
     pub(crate) more: &'static str,
 }
 
 impl Drill {
-    /// The service on one of two app hosts is stopped; users come through the balancer.
+    /// Returns a drill that stops the service on one of two app hosts. Users come through the balancer.
     pub(crate) fn new() -> Self {
         Self {
             url: SHOP,
@@ -133,7 +133,7 @@ recovery = "{recovery}"
     }
 }
 
-/// A lab of one case, which ends with it.
+/// The lab of one case. It ends with the case.
 pub(crate) struct Ground {
     name: String,
     folder: tempfile::TempDir,
@@ -162,23 +162,23 @@ impl Ground {
         command
     }
 
-    /// Runs the program to its end.
+    /// Runs `firedrill` to its end, and returns its output.
     pub(crate) fn firedrill(&self, words: &[&str]) -> Output {
         self.command().args(words).output().unwrap()
     }
 
-    /// The lab itself, to look into it or to hurt it.
+    /// Returns the lab itself, for looks into it and for disturbances.
     pub(crate) fn lab(&self) -> Lab {
         Lab::attach(&self.name).unwrap()
     }
 
-    /// The output of `check` for a drill, on the same fleet.
+    /// Returns the output of `check` for a drill, on the same fleet.
     pub(crate) fn check(&self, drill: &Drill) -> Output {
         fs::write(self.path("drill.toml"), drill.text()).unwrap();
         self.firedrill(&["check", "drill.toml", "--fleet", "fleet.toml"])
     }
 
-    /// Starts a coordinator.
+    /// Starts a coordinator that runs a drill.
     pub(crate) fn start(&self, drill: &Drill) -> Running<'_> {
         fs::write(self.path("drill.toml"), drill.text()).unwrap();
         let errors = fs::File::create(self.path("stderr")).unwrap();
@@ -193,7 +193,7 @@ impl Ground {
         Running { ground: self, child }
     }
 
-    /// The process of a host's agent that does the work, as this process may call it.
+    /// Returns the pid, as this process sees it, of the worker of a host's agent.
     pub(crate) fn worker(&self, host: &str) -> i32 {
         let does_work = |pid: &i32| {
             let of = |file: &str| PathBuf::from(format!("/proc/{pid}/{file}"));
@@ -227,7 +227,7 @@ pub(crate) struct Running<'g> {
 }
 
 impl Running<'_> {
-    /// The run's folder, which is also its name.
+    /// Returns the folder of the newest try; its name is the run's id.
     pub(crate) fn folder(&self) -> PathBuf {
         self.tries().pop().unwrap()
     }
@@ -244,7 +244,7 @@ impl Running<'_> {
         })
     }
 
-    /// Waits until something happened.
+    /// Waits until an event has happened.
     pub(crate) fn until(&mut self, happened: impl Fn(&Event) -> bool) -> &mut Self {
         let end = Instant::now() + LONG;
         loop {
@@ -263,11 +263,11 @@ impl Running<'_> {
         }
     }
 
-    /// The folders of all tries, oldest first.
+    /// Returns the folders of all tries, oldest first.
     pub(crate) fn tries(&self) -> Vec<PathBuf> {
         let inside = fs::read_dir(self.ground.path("out")).unwrap();
         let mut all: Vec<_> = inside.flatten().map(|entry| entry.path()).collect();
-        // Ids of the same minute are in no order.
+        // Ids from the same minute have no order, so the start in the log decides.
         all.sort_by_key(|folder| {
             let log = log::read(&folder.join("events.jsonl")).ok();
             match log.and_then(|log| log.records.into_iter().next()).map(|first| first.event) {
@@ -283,23 +283,23 @@ impl Running<'_> {
         self
     }
 
-    /// Waits until the coordinator is gone, without any word of it about the run.
+    /// Waits until the coordinator is gone, does not look at its report, and returns the run's folder.
     pub(crate) fn gone(mut self) -> PathBuf {
         self.wait();
         self.folder()
     }
 
-    /// Waits until it ended by itself; gives its report.
+    /// Waits until the coordinator has ended by itself, and returns its report.
     pub(crate) fn report(self) -> Report {
         self.report_and_tries().0
     }
 
-    /// The report of the last try, and the folders of all of them.
+    /// Returns the report of the last try, and the folders of all tries.
     pub(crate) fn report_and_tries(self) -> (Report, Vec<PathBuf>) {
         self.standing(|tries| tries.len() - 1)
     }
 
-    /// The report of the try that stands in the end, and the folders of all of them.
+    /// Returns the report of the try that counts in the end, and the folders of all tries.
     pub(crate) fn standing(mut self, which: fn(&[PathBuf]) -> usize) -> (Report, Vec<PathBuf>) {
         let code = self.wait();
         let tries = self.tries();
@@ -342,13 +342,13 @@ impl Report {
         Self {
             code,
             card: json["scorecard"].clone(),
-            // Marks that keep text from being markup are no part of it.
+            // Backslashes only keep text from being markup, so they are removed.
             pages: text("report.md").replace('\\', ""),
             said,
         }
     }
 
-    /// The verdict, the exit code, and the reason in both reports.
+    /// Checks the verdict, the exit code, and the reason in both reports.
     pub(crate) fn expect(&self, verdict: &str, code: i32, reason: &str) -> &Self {
         let card = serde_json::to_string_pretty(&self.card).unwrap();
         assert_eq!(self.card["verdict"], verdict, "{card}\n{}", self.said);
@@ -358,7 +358,7 @@ impl Report {
         self
     }
 
-    /// Every host that was touched is as it was before.
+    /// Checks that every host that was touched is as before.
     pub(crate) fn clean(&self) {
         let hosts = self.card["hosts"].as_array().unwrap();
         assert!(!hosts.is_empty(), "no host was touched: {}", self.card);

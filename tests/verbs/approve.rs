@@ -1,4 +1,4 @@
-//! Approvals: given beforehand, and while a run waits for them.
+//! Approvals that people give before a run, and while a run waits for them.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ fn approvals_can_be_given_beforehand() {
     let asking = scenario(1, "2s", "", "approve = { people = 1, expires = \"5s\" }");
     let output = bench.run(&asking, &[]);
     assert_ends(&output, 3, "no terminal to ask on");
-    // A name is nobody's word, nor is what another authority's person signed.
+    // A mere name is not an approval, nor is one signed by a person of another authority.
     bench.file("mickey-mouse", "mickey-mouse");
     let output = bench.run(&asking, &["--approve", "mickey-mouse"]);
     assert_ends(&output, 3, "it is not an approval");
@@ -38,7 +38,7 @@ fn approvals_can_be_given_beforehand() {
     let output = bench.run(&asking, &["--seed", "1", "--approve", &ann]);
     assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
     assert_ends(&bench.run(&asking, &["--seed", "2", "--approve", &ann]), 3, "approved another plan");
-    // What the plan shows as `***` is approved, too.
+    // An approval also covers the values that the plan shows as `***`.
     let door = "http = { url = \"http://edge1/checkout\",";
     let sending = |key: &str| asking.replace(door, &format!("{door} headers = {{ X-Api-Key = \"{key}\" }},"));
     bench.file("scenario.toml", &sending("KEY1"));
@@ -50,7 +50,7 @@ fn approvals_can_be_given_beforehand() {
     );
     let output = bench.run(&sending("KEY1"), &["--seed", "1", "--approve", &ann]);
     assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
-    // Where two are asked for, the one who runs it is none of them.
+    // If two approvals are needed, the person who runs the drill does not count as one of them.
     let asking = scenario(1, "2s", "", "approve = { people = 2, expires = \"5s\" }");
     bench.file("scenario.toml", &asking);
     let (ann, own) = (approve("ann"), approve("lab-operator"));
@@ -87,7 +87,7 @@ fn people_approve_while_a_run_waits() {
         }
     };
     until(&mut window, "needs 2 more within 40s");
-    // Names and a yes of the one who runs it are nobody's approval.
+    // A mere name, or a `yes` of the person who runs the drill, is not an approval.
     window.write_all(b"mickey-mouse\nyes\n").unwrap();
     until(&mut window, "mickey-mouse: no approval can be read");
     until(&mut window, "lab-operator runs this");
@@ -100,7 +100,7 @@ fn people_approve_while_a_run_waits() {
             "service-stop on app1 for 1s not seen: the secrets that the probes door send",
         );
     };
-    // Revoked while the run waits, which has read the list before.
+    // The certificate is revoked while the run waits, after the run has read the revocation list.
     approve("mallory", &["--out", "mallorys-word"]);
     let revoke = ["pki", "--dir", pki, "revoke", "person", "mallory"];
     assert_ends(&bench.firedrill(&revoke).output().unwrap(), 0, "");

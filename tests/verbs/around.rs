@@ -1,4 +1,4 @@
-//! A whole drill, the verbs that look at it afterwards, and the secrets that none of them shows.
+//! A whole drill, the verbs that look at it afterwards, and secrets, which none of them may show.
 
 use std::{fs, path::PathBuf};
 
@@ -42,7 +42,7 @@ fn a_run_and_the_verbs_around_it() {
     let again = bench.firedrill(&["report", folder]).output().unwrap();
     assert_eq!(again.status.code(), held.status.code(), "{}", said(&again));
 
-    // As if the host could not have been asked at the end: it is asked now.
+    // The log is changed as if the host could not have been asked at the end, so it is asked now.
     let text_of_log = fs::read_to_string(&log).unwrap();
     assert!(text_of_log.contains("\"state\":\"clean\""), "{text_of_log}");
     fs::write(&log, text_of_log.replace("\"state\":\"clean\"", "\"state\":\"unproven\"")).unwrap();
@@ -57,7 +57,7 @@ fn a_run_and_the_verbs_around_it() {
     assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 0, "collected by lab-operator");
     assert_ends(&bench.on(&["collect", folder]).output().unwrap(), 2, "nothing to collect");
 
-    // A week later somebody asks the host what it did.
+    // Somebody asks the host later for its records of the run.
     let words =
         ["lab", "exec", "--name", &bench.lab, "app1", "--", "cat", "/var/lib/firedrill/audit/done.jsonl"];
     let record = bench.firedrill(&words).output().unwrap();
@@ -77,14 +77,15 @@ fn a_run_and_the_verbs_around_it() {
         assert!(record.contains(told), "no {told} in {record}");
     }
 
-    // Halted: nothing runs until it is released.
+    // The hosts are halted: nothing runs until they are released.
     assert_ends(&bench.on(&["undo", "--all"]).output().unwrap(), 0, "halted");
     assert_ends(&bench.run(&text, &[]), 4, "firedrill release");
     assert_ends(&bench.on(&["release"]).output().unwrap(), 0, "app1: may be attacked again");
     bench.assert_quiet();
 }
 
-/// Neither what stands in clear in a scenario nor what is read from a file stands in anything that a drill writes.
+/// Secrets that stand in a scenario in plain text, and secrets that are read from a file, stand in nothing that a drill
+/// writes.
 #[test]
 fn secrets_stand_in_nothing_that_a_drill_writes() {
     if !labs() {

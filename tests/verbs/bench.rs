@@ -1,4 +1,4 @@
-//! A lab with a scratch folder, and ways to start `firedrill` on it.
+//! A lab with a scratch folder, and functions that start `firedrill` on it.
 
 use std::{
     fs,
@@ -35,7 +35,8 @@ roles = ["app"]
 addresses = ["10.78.1.12"]
 "#;
 
-/// A scenario of one attack after another on app1, all short. `more` goes to the top level, `attack` to each attack.
+/// Returns a scenario with a number of short attacks on app1, one after another. `more` goes to the top level, `attack`
+/// to each attack.
 pub(crate) fn scenario(attacks: usize, hold: &str, more: &str, attack: &str) -> String {
     let mut text = format!(
         r#"
@@ -69,7 +70,7 @@ settle = "0s"
     text
 }
 
-/// A lab and a scratch folder; both go when this is dropped.
+/// A lab and a scratch folder. Both are removed when this is dropped.
 pub(crate) struct Bench {
     pub(crate) lab: String,
     pub(crate) folder: tempfile::TempDir,
@@ -100,7 +101,7 @@ impl Bench {
         command
     }
 
-    /// A verb on the lab.
+    /// Returns the command of a verb on the lab.
     pub(crate) fn on(&self, words: &[&str]) -> Command {
         let mut command = self.firedrill(words);
         command.arg(format!("--lab={}", self.lab));
@@ -134,14 +135,14 @@ impl Bench {
         (child, folder)
     }
 
-    /// The folder of the lab's authority.
+    /// Returns the folder of the lab's authority.
     pub(crate) fn pki(&self) -> PathBuf {
         let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let uid = rustix::process::getuid().as_raw();
         base.join(format!("firedrill-lab-{uid}-{}/pki", self.lab))
     }
 
-    /// A certificate of the lab's authority for each of these people.
+    /// Issues a certificate of the lab's authority to each of these people.
     pub(crate) fn issue(&self, names: &[&str]) {
         let pki = self.pki();
         for name in names {
@@ -163,7 +164,7 @@ impl Bench {
         runs.filter_map(|run| fs::read_to_string(run.path().join("events.jsonl")).ok()).collect()
     }
 
-    /// Nothing is in force anywhere.
+    /// Checks that no fault is in force on any host.
     pub(crate) fn assert_quiet(&self) {
         let status = self.on(&["status", "--json"]).output().unwrap();
         let rows: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
@@ -183,7 +184,7 @@ impl Drop for Bench {
 pub(crate) fn assert_ends(output: &Output, code: i32, words: &str) {
     let said = said(output);
     assert_eq!(output.status.code(), Some(code), "{said}");
-    // Tables and problems of files are wrapped.
+    // Tables and messages about files are wrapped, so all white space becomes one blank.
     let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains(words), "no `{words}` in {said}");
 }
@@ -203,7 +204,7 @@ pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Whether labs can be made here; if not, says why.
+/// Whether labs can be made here. If not, prints the reason.
 pub(crate) fn labs() -> bool {
     use std::os::unix::process::CommandExt as _;
     let mut command = Command::new("/bin/true");
@@ -224,7 +225,7 @@ pub(crate) fn labs() -> bool {
     }
 }
 
-/// Starts a program on a terminal of its own, and gives the terminal's other side.
+/// Starts a program on a terminal of its own, and returns the other side of the terminal.
 pub(crate) fn on_a_terminal(command: &mut Command) -> (fs::File, Child) {
     use std::os::{
         fd::AsRawFd as _,
@@ -255,12 +256,12 @@ pub(crate) fn on_a_terminal(command: &mut Command) -> (fs::File, Child) {
         });
     }
     let child = command.spawn().unwrap();
-    // The parent's copies of the inside would keep the terminal open.
+    // The parent's copies of the program's side would keep the terminal open.
     command.stdin(Stdio::null()).stderr(Stdio::null());
     (window, child)
 }
 
-/// The command, unable to write files that are longer.
+/// Limits the size of the files that a command can write.
 pub(crate) fn limit_files(command: &mut Command, bytes: u64) -> &mut Command {
     use nix::sys::{
         resource::{Resource, setrlimit},

@@ -32,7 +32,7 @@ fn a_revoked_operators_run_is_ended_at_once() {
         let words = ["lab", "exec", "--name", &bench.lab, host, "--", "sh", "-c", put];
         assert_ends(&bench.firedrill(&words).stdin(list).output().unwrap(), 0, "");
     };
-    // An expired list is told, and stops harm.
+    // An expired revocation list is reported, and prevents harm.
     put("app2", pki(&["crl", "--days", "0"]));
     let end = Instant::now() + Duration::from_secs(20);
     loop {
@@ -48,7 +48,7 @@ fn a_revoked_operators_run_is_ended_at_once() {
     let (mut child, _) = bench.until_in_force(&scenario(1, "40s", "", ""));
     let since = Instant::now();
     put("app1", pki(&["revoke", "person", "lab-operator"]));
-    // It could not prove that all is as before: nobody answers it any more.
+    // The run could not prove that everything is as before, because no agent answers it any more.
     assert_eq!(wait(&mut child).code(), Some(6), "{}", bench.stderr());
     let took = since.elapsed();
     assert!(
@@ -96,7 +96,7 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
         assert_eq!((json.status.code(), &app1["known"]), (Some(3), &false.into()), "{app1}");
         assert_eq!(app1["open"][0]["kind"], "service-stop", "{app1}");
     }
-    // Another run cannot have what this one has.
+    // Another run cannot attack the service that this run holds.
     fs::create_dir(bench.folder.path().join("other")).unwrap();
     let second = bench.on(&["run", "scenario.toml", "--out", "other"]).output().unwrap();
     assert!(matches!(second.status.code(), Some(3 | 4)), "{}", said(&second));
@@ -110,7 +110,8 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     bench.assert_quiet();
 }
 
-/// The coordinator reaches hosts that an undo does not: it must learn of it all the same, and renew nothing any more.
+/// The coordinator reaches hosts that the undo does not reach. It must learn of the undo all the same, and renew no
+/// lease any more.
 #[test]
 fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     if !labs() {
@@ -120,7 +121,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     let text = scenario(1, "60s", "", "").replace("[\"coordinator\"]", "[\"coordinator\", \"edge1\"]");
     let runs = |bench: &Bench| fs::read_dir(bench.reports()).unwrap().count();
 
-    // From the events of a host that only measures.
+    // It learns from the events of a host that only measures.
     let (mut child, folder) = bench.until_in_force(&text);
     let run = folder.file_name().unwrap().to_str().unwrap();
     for folder in
@@ -135,7 +136,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     bench.assert_quiet();
     fs::rename(bench.reports(), bench.folder.path().join("first")).unwrap();
 
-    // On the coordinator's own machine, with no host in reach.
+    // It learns on its own machine, although no host is in reach of the undo.
     let (mut child, folder) = bench.until_in_force(&text);
     assert_eq!(runs(&bench), 1);
     let run = folder.file_name().unwrap().to_str().unwrap();
@@ -153,7 +154,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
     assert!(bench.logs()[0].contains("undid the run on this machine"), "{}", bench.stderr());
     bench.assert_quiet();
-    // Another fleet's undo of everything is none of its business; see `undo_socket.rs`.
+    // The undo of everything by another fleet does not concern it; see `undo_socket.rs`.
     assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no running coordinator renews it");
 }
 
@@ -186,7 +187,7 @@ fn a_log_that_cannot_be_written_heals_first() {
     }
     let bench = Bench::up("disk");
     bench.file("scenario.toml", &scenario(1, "40s", "", ""));
-    // A limit on the size of files is as good as a full disk, and needs no right to mount one.
+    // A limit on the size of files has the effect of a full disk, and needs no right to mount one.
     let mut command = bench.on(&["run", "scenario.toml", "--json"]);
     let limited = limit_files(&mut command, 9 * 1024);
     let output = limited.output().unwrap();

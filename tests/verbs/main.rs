@@ -1,5 +1,6 @@
-//! The program as people use it: real `firedrill` processes against real labs. Each lab has a name of its own and is
-//! ended whatever happens; where this machine lets nobody make namespaces, that is said and the rest still runs.
+//! Tests the program as people use it: real `firedrill` processes against real labs. Each lab has a name of its own and
+//! is ended in any case. If this machine does not let users make namespaces, the tests say so, and the others still
+//! run.
 
 #![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]

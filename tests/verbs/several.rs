@@ -10,7 +10,7 @@ use crate::{
     output::said,
 };
 
-/// A run does not count another's faults as its own, and together they keep the guard of each.
+/// A run does not count the faults of another run as its own, and together they obey the guard of each.
 #[test]
 fn several_runs_on_one_fleet() {
     if !labs() {
@@ -32,7 +32,7 @@ fn several_runs_on_one_fleet() {
             said(&refused)
         );
     }
-    // On the same host, begun and ended while the other run's fault is in force.
+    // A run on the same host begins and ends while the other run's fault is in force.
     let slow = scenario(1, "3s", "", "").replace("name = \"verbs\"", "name = \"slow\"").replace(
         "service-stop = { service = \"checkout\" }",
         "net-slow = { to = \"edge1\", delay = \"20ms\" }",
@@ -50,7 +50,7 @@ fn several_runs_on_one_fleet() {
         .collect();
     assert!(ends.len() == 2 && ends.iter().all(|line| line.contains("\"clean\"")), "{ends:?}");
 
-    // At once: one of them loses.
+    // Both start at once, and one of them loses.
     fs::rename(bench.reports(), bench.folder.path().join("before")).unwrap();
     let mut both: Vec<Child> = ["app1", "app2"]
         .iter()

@@ -1,4 +1,4 @@
-//! Tests that need no lab: help, output that nobody reads, and questions that are asked wrongly.
+//! Tests that need no lab: help, output that cannot be written, and wrong arguments.
 
 use std::{
     fs,

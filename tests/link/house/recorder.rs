@@ -1,4 +1,4 @@
-//! An agent's inside that only writes down what it is asked.
+//! A recorder in place of the agent's inside. It only writes down the calls.
 
 use std::{
     sync::{
@@ -28,14 +28,14 @@ use tokio::sync::watch;
 
 use super::{HOST, bin, event};
 
-/// Writes down what it was asked, and answers.
+/// Writes down the calls and answers them.
 pub(crate) struct Recorder {
     pub(crate) calls: Mutex<Vec<String>>,
     /// Records of requests.
     pub(crate) requests: Mutex<Vec<Request>>,
     /// The callers that armed something.
     held_by: Mutex<Vec<Caller>>,
-    /// How far events have come; bins too, and whether they have ended.
+    /// The number of the newest event. `bins` has the same for bins, and whether they have ended.
     pub(crate) events: watch::Sender<u64>,
     pub(crate) bins: watch::Sender<(u64, bool)>,
     /// Calls of `doctor` and `prepare` block while this is true.
