@@ -225,8 +225,8 @@ fn gates(how: &Fate, lease: Duration, hold: Duration) -> Vec<Gate> {
     gates
 }
 
-/// Tries it with the hold's end by the wall clock in the rules, then without it, in case the kernel has no such match.
-/// That end is only the second of the two ends of the hold.
+/// Calls `what` for rules with the hold's end by the wall clock, then without it if that fails, because the kernel may
+/// have no such match. That end is only the second of the two ends of the hold.
 fn with_time_or_without<T>(
     mut what: impl FnMut(bool) -> Result<T, IptablesError>,
 ) -> Result<T, IptablesError> {
@@ -244,7 +244,8 @@ fn chains(
     Render { host, id, harm, families, gates, until }.chains()
 }
 
-/// Returns the time that is this far from now, as rules name it; `None` if they cannot name it.
+/// Returns the time one second after the end of a hold that has `left` left, as rules name it; `None` if they cannot
+/// name it.
 fn until(left: Duration) -> Option<String> {
     let end = SystemTime::now() + left + Duration::from_secs(1);
     let seconds = end.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
