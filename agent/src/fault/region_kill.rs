@@ -1,29 +1,31 @@
-//! `region-kill`, for one host of the region. Only the plan knows regions; on each host another kind carries the fault
-//! out.
+//! `region-kill` is never carried out by an agent. The coordinator resolves it to `host-isolate` or `host-poweroff` for each
+//! host, and the host's policy is asked for that kind. Carried out under this name, it would bypass the policy.
 
-use firedrill_wire::{Span, api::Problem, evidence::Evidence, fault::RegionKill};
+use firedrill_wire::{
+    api::Problem,
+    evidence::{Evidence, Seen},
+    fault::RegionKill,
+};
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, of};
+use super::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
 use crate::host::Host;
 
+const WHY: &str = "only the plan knows regions; an agent carries out host-isolate or host-poweroff";
+
 impl Inject for RegionKill {
-    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        of(&self.each()).prepare(host, ask)
+    fn prepare(&self, _host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
+        Err(refuse(
+            "not-resolved",
+            format!("region-kill: {WHY}"),
+            "send it through `firedrill run`, which makes one of them for each host of the region",
+        ))
     }
 
-    fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        of(&self.each()).stage(host, live)
+    fn inject(&self, _host: &Host, _live: &Live) -> Result<Injected, InjectError> {
+        Err(InjectError(WHY.to_owned()))
     }
 
-    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        of(&self.each()).inject(host, live)
-    }
-
-    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        of(&self.each()).evidence(host, live)
-    }
-
-    fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
-        of(&self.each()).renew(host, live, lease)
+    fn evidence(&self, _host: &Host, _live: &Live) -> Evidence {
+        Evidence { in_force: Seen::No, exercised: Seen::No, count: None, detail: WHY.to_owned() }
     }
 }

@@ -14,7 +14,7 @@ use std::{fs, path::PathBuf, sync::Arc, sync::atomic::AtomicU64, sync::atomic::O
 use fakes::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config, control::Caller, control::Certificate, control::Control, journal::Tail,
-    supervisor::Guard, supervisor::Supervisor, supervisor::recover,
+    supervisor::Guard, supervisor::Supervisor, supervisor::recover, wiring::Wiring,
 };
 use firedrill_wire::{
     Fault, InjectionId, Span, api::Arm, api::Renew, api::Undo, api::UndoAnswer, api::UndoScope,
@@ -47,16 +47,19 @@ impl Agent {
     }
 
     fn with(more: &str) -> Self {
+        Self::with_wiring(more, wiring())
+    }
+
+    fn with_wiring(more: &str, wiring: Wiring) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let text = config_text(dir.path(), more);
         let config = Arc::new(Config::parse(&text, &dir.path().join("agent.toml")).unwrap());
         let guard = Arc::default();
-        let supervisor = Self::start(&config, &guard);
+        let supervisor = Self::start(&config, &guard, wiring);
         Self { dir, config, guard, supervisor }
     }
 
-    fn start(config: &Arc<Config>, guard: &Arc<Deadline>) -> Supervisor {
-        let wiring = wiring();
+    fn start(config: &Arc<Config>, guard: &Arc<Deadline>, wiring: Wiring) -> Supervisor {
         let host = Arc::new(config.host());
         let recovered = recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).unwrap();
         let prober = (wiring.prober)(config);
@@ -74,7 +77,7 @@ impl Agent {
             fs::copy(&journal, &copy).unwrap();
             fs::rename(&copy, &journal).unwrap();
         }
-        let supervisor = Self::start(&config, &guard);
+        let supervisor = Self::start(&config, &guard, wiring());
         Self { dir, config, guard, supervisor }
     }
 

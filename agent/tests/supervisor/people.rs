@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use firedrill_agent::{config::Config, control::Caller, control::Certificate, control::Control};
+use firedrill_agent::{
+    config::Config, control::Caller, control::Certificate, control::Control, fault, wiring::Wiring,
+};
 use firedrill_wire::{
     Fault, RunId, Span, api::Arm, api::HostState, api::Prepare, api::Prepared, api::Problem, api::Renew,
     api::StartProbes, api::Undo, api::UndoScope, journal::HealReason, journal::State, journal::What,
@@ -10,7 +12,8 @@ use firedrill_wire::{
 
 use super::{
     Agent, HOLD, LEASE, a, fakes::alice, fakes::ask_arm, fakes::ask_prepare, fakes::config_text,
-    fakes::pause, fakes::probes, fakes::ready, fakes::run_id, fakes::wait, id, with_certificate,
+    fakes::pause, fakes::probes, fakes::ready, fakes::run_id, fakes::wait, fakes::wiring, id,
+    with_certificate,
 };
 
 #[test]
@@ -287,4 +290,24 @@ fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
     );
     let two = [("c", pause("c", None, None)), ("d", pause("d", None, None))];
     assert_eq!(agent.arm(&agent.prepared(&two, 100)), Err("not-allowed".into()));
+}
+
+/// The coordinator resolves `region-kill`, and policies are asked for what a host carries out. Asked for by its own name, it would
+/// reach a fault that the policy does not allow.
+#[test]
+fn region_kill_bypasses_no_policy() {
+    let policy = "[[policy.allow]]\nname = \"regions\"\nkinds = [\"region-kill\"]\n";
+    let real = Wiring { kinds: |fault| Some(fault::of(fault)), ..wiring() };
+    let agent = Agent::with_wiring(policy, real);
+    for (json, code) in [
+        (r#"{"region-kill":{"how":"poweroff"}}"#, "not-resolved"),
+        (r#"{"region-kill":{"how":"isolate"}}"#, "not-resolved"),
+        (r#"{"host-poweroff":{}}"#, "not-allowed"),
+        (r#"{"host-isolate":{}}"#, "not-allowed"),
+    ] {
+        let asks = [("a", serde_json::from_str(json).unwrap())];
+        let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
+        let answer = &answer.injections[0].answer;
+        assert!(matches!(answer, Prepared::Refused(problem) if problem.code == code), "{json}: {answer:?}");
+    }
 }

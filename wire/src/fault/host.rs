@@ -128,8 +128,7 @@ pub struct RegionKill {
 
 impl RegionKill {
     /// The fault that each host of the region carries out.
-    #[must_use]
-    pub fn each(&self) -> Fault {
+    fn each(&self) -> Fault {
         match self.how {
             RegionHow::Isolate => Fault::HostIsolate(HostIsolate::default()),
             RegionHow::Poweroff => Fault::HostPoweroff(HostPoweroff {}),
