@@ -104,7 +104,7 @@ pub struct InjectError(pub String);
 /// One kind of fault.
 pub trait Inject: Send + Sync {
     /// Reads only. Refuses the request, or returns what the injection claims, what it will do, and exactly how that is
-    /// undone.
+    /// undone. The parameters are valid by themselves ([`Fault::invalid`]): the supervisor asks that first.
     ///
     /// # Errors
     /// The refusal.

@@ -19,17 +19,8 @@ use crate::{
 /// Returns the processes that match, by pid.
 ///
 /// # Errors
-/// The refusal: the pattern names neither a name, a command nor a service; no process matches; too many match; or one
-/// matches that is never touched.
+/// The refusal: no process matches; too many match; or one matches that is never touched.
 pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Problem> {
-    let empty = |clause: &Option<String>| clause.as_deref().is_none_or(str::is_empty);
-    if empty(&which.name) && empty(&which.command) && empty(&which.service) {
-        return Err(refuse(
-            "match-too-wide",
-            "a match needs a name, a command or a service: a user alone would mean everything that the user runs",
-            "say which with `name`, `command` or `service`",
-        ));
-    }
     let unreadable = |error: io::Error| {
         refuse(
             "unreadable",
@@ -218,9 +209,6 @@ mod tests {
 
     #[test]
     fn what_is_never_touched_is_refused() {
-        assert_eq!(refusal(&pattern()).code, "match-too-wide");
-        assert_eq!(refusal(&ProcessMatch { user: Some("root".into()), ..pattern() }).code, "match-too-wide");
-        assert_eq!(refusal(&ProcessMatch { name: Some(String::new()), ..pattern() }).code, "match-too-wide");
         let nothing = ProcessMatch { name: Some("no-such-program".into()), ..pattern() };
         assert_eq!(refusal(&nothing).code, "no-process");
         let me = command_line(i32::try_from(std::process::id()).expect("a pid")).expect("proc");

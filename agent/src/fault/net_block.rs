@@ -22,7 +22,6 @@ use crate::host::Host;
 
 impl Inject for NetBlock {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        table_fault::check(ask)?;
         let peers = Peers::of(host, &self.traffic())?;
         let verb = match self.how {
             Refuse::Drop => "drop",

@@ -30,7 +30,6 @@ const OWNER: &str = "the agent itself: what resets dies with it, and stops at th
 
 impl Inject for NetReset {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        table_fault::check(ask)?;
         let peers = Peers::of(host, &self.traffic())?;
         host.ssh.look();
         let able = |sockets: &mut Sockets| sockets.able().and_then(|()| sockets.connections());

@@ -151,7 +151,13 @@ impl Core {
     ) -> Result<Prepared, Problem> {
         let ask = Ask { id: one.id.clone(), fault: one.fault.clone(), hold: one.hold };
         self.allowed(caller, environment, &ask, clock::wall_us())?;
-        let prepared = self.kind(&ask)?.prepare(&self.host, &ask)?;
+        let kind = self.kind(&ask)?;
+        // The only place where an agent asks: what is armed was prepared, and cannot be another fault.
+        if let Some(invalid) = ask.fault.invalid() {
+            let title = format!("{}: {}", ask.fault.kind(), invalid.what);
+            return Err(refuse(invalid.code, title, invalid.help));
+        }
+        let prepared = kind.prepare(&self.host, &ask)?;
         self.allowed_claims(caller, environment, &ask, &prepared.claims)?;
         Ok(prepared)
     }

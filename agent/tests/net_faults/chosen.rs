@@ -48,7 +48,6 @@ sandboxed! {
             injection.undo();
         }
         let refused = |json: &str| world.prepare(&fault(json)).expect_err("refused").code;
-        assert_eq!(refused(r#"{"net-block":{"to":"10.1.0.2","user":"root"}}"#), "user-inwards");
         assert_eq!(refused(r#"{"net-block":{"to":"10.1.0.2","user":"no-such","direction":"out"}}"#), "no-user");
     }
 }
@@ -95,8 +94,6 @@ sandboxed! {
             far.read_exact(&mut [0; 10]).unwrap();
             injection.undo();
         }
-        let udp = fault(r#"{"net-block":{"to":"10.1.0.2","connections":"new","protocol":"udp"}}"#);
-        assert_eq!(world.prepare(&udp).expect_err("refused").code, "not-tcp");
     }
 }
 

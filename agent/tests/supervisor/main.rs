@@ -17,9 +17,9 @@ use firedrill_agent::{
     supervisor::Guard, supervisor::Supervisor, supervisor::recover, wiring::Wiring,
 };
 use firedrill_wire::{
-    Fault, InjectionId, Span, api::Arm, api::Renew, api::Undo, api::UndoAnswer, api::UndoScope,
-    fault::ProcessKill, fault::Signal, journal::AgentEvent, journal::HealReason, journal::State,
-    journal::What,
+    Fault, InjectionId, Span, api::Arm, api::Prepared, api::Renew, api::Undo, api::UndoAnswer,
+    api::UndoScope, fault::ProcessKill, fault::Signal, journal::AgentEvent, journal::HealReason,
+    journal::State, journal::What,
 };
 
 /// The last deadline that the guardian was given.
@@ -136,6 +136,16 @@ impl Agent {
     fn prepared(&self, faults: &[(&str, Fault)], start_ms: u64) -> Arm {
         let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, HOLD)).unwrap();
         ask_arm(&ready(answer), start_ms, HOLD, LEASE)
+    }
+
+    /// Prepares a fault that must be refused; returns the code.
+    fn refusal_of(&self, json: &str) -> String {
+        let asks = [("a", serde_json::from_str(json).unwrap())];
+        let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
+        match &answer.injections[0].answer {
+            Prepared::Refused(problem) => problem.code.clone(),
+            ready @ Prepared::Ready { .. } => panic!("{json} is {ready:?}"),
+        }
     }
 
     fn arm(&self, arm: &Arm) -> Result<(), String> {

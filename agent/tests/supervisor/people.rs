@@ -292,6 +292,21 @@ fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
     assert_eq!(agent.arm(&agent.prepared(&two, 100)), Err("not-allowed".into()));
 }
 
+/// Asked for all kinds alike, before the kind's own code: that of these tests would take everything.
+#[test]
+fn invalid_parameters_are_refused_before_a_kind_prepares() {
+    let agent = Agent::new();
+    for (json, code) in [
+        (r#"{"process-pause":{"match":{"name":""}}}"#, "match-too-wide"),
+        (r#"{"process-kill":{"match":{"name":"a","at_most":0}}}"#, "no-process"),
+        (r#"{"service-stop":{"service":"../etc"}}"#, "bad-service"),
+        (r#"{"net-block":{}}"#, "no-peers"),
+        (r#"{"net-down":{"interface":"eth0; reboot"}}"#, "bad-interface"),
+    ] {
+        assert_eq!(agent.refusal_of(json), code, "{json}");
+    }
+}
+
 /// The coordinator resolves `region-kill`, and policies are asked for what a host carries out. Asked for by its own name, it would
 /// reach a fault that the policy does not allow.
 #[test]
@@ -305,9 +320,6 @@ fn region_kill_bypasses_no_policy() {
         (r#"{"host-poweroff":{}}"#, "not-allowed"),
         (r#"{"host-isolate":{}}"#, "not-allowed"),
     ] {
-        let asks = [("a", serde_json::from_str(json).unwrap())];
-        let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
-        let answer = &answer.injections[0].answer;
-        assert!(matches!(answer, Prepared::Refused(problem) if problem.code == code), "{json}: {answer:?}");
+        assert_eq!(agent.refusal_of(json), code, "{json}");
     }
 }

@@ -11,7 +11,8 @@ pub trait Kind {
     /// Describes it.
     fn about(&self) -> About<'_>;
 
-    /// Returns the first error in the parameters that needs no other input to be found. Coordinator and agent both ask.
+    /// Returns the first error in the parameters that needs no other input to be found. `check` asks, and every agent asks again
+    /// before it prepares a fault.
     fn invalid(&self) -> Option<Invalid>;
 
     /// Returns the objects that it names, by which a host's policy decides. Implementations destructure the parameters without

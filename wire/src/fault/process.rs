@@ -34,10 +34,14 @@ impl ProcessMatch {
     fn invalid(&self) -> Option<Invalid> {
         let clauses = [&self.name, &self.command, &self.service];
         if clauses.iter().all(|clause| clause.is_none()) {
-            return wrong("no-match", "says not which processes", "give `match` a name, command or service");
+            return wrong(
+                "match-too-wide",
+                "says not which processes",
+                "give `match` a name, command or service",
+            );
         }
         if clauses.into_iter().chain([&self.user]).flatten().any(String::is_empty) {
-            return wrong("empty-match", "an empty text would match every process", "leave the key out");
+            return wrong("match-too-wide", "an empty text would match every process", "leave the key out");
         }
         if self.at_most == 0 {
             return wrong("no-process", "may match no process at all", "at_most is 1 or more");

@@ -72,7 +72,6 @@ impl Basis {
 
 impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        table_fault::check(ask)?;
         let peers = Peers::of(host, &self.traffic())?;
         let asked = self.engine();
         match (asked, table_fault::chosen(asked, host, ask)?) {

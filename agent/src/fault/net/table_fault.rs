@@ -40,17 +40,6 @@ pub(super) const UNABLE: &str = "nftables-unable";
 const SWITCHES: [&str; 2] =
     ["kernel: the table goes with its owner", "kernel: lease and hold end in the table"];
 
-/// Refuses invalid parameters.
-///
-/// # Errors
-/// The refusal.
-pub fn check(ask: &Ask) -> Result<(), Problem> {
-    match ask.fault.invalid() {
-        Some(wrong) => Err(refuse(wrong.code, format!("{}: {}", ask.fault.kind(), wrong.what), wrong.help)),
-        None => Ok(()),
-    }
-}
-
 /// A fault that is to be prepared.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
