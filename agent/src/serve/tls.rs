@@ -1,7 +1,8 @@
 //! The agent's own certificate and the authorities that it trusts, read from files and read again when these change.
 //!
-//! Unusable files never replace usable ones. Authorities and revocations are read separately from the agent's own
-//! certificate: a revocation applies even if the new certificate is unusable.
+//! Unusable files never replace usable ones. Authorities and revocations are one part, the agent's own certificate and key
+//! another. Both are read each time, and each is used whatever is wrong with the other: a revocation does not wait for a
+//! valid certificate, nor a renewed certificate for a valid revocation list.
 
 use std::{
     fs, io,
@@ -15,6 +16,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use firedrill_wire::identity::{Identity, IdentityError};
+use ring::digest::{Context, Digest, SHA256};
 use rustls::{
     RootCertStore, ServerConfig,
     server::{NoServerSessionStorage, VerifierBuilderError},
@@ -107,6 +109,7 @@ struct Inner {
     loaded: ArcSwap<Loaded>,
     /// The files as they were last read; locked while they are read.
     stamps: Mutex<Known>,
+    /// The number of changes of authorities and revocations since the start.
     changes: watch::Sender<u64>,
 }
 
@@ -138,7 +141,16 @@ struct Files {
 pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
     pub(super) verifier: Arc<Verifier>,
+    /// Of the files that the verifier was built from.
+    trusted: Digest,
     own: Arc<Own>,
+}
+
+/// The authorities and revocations, as they were read.
+#[derive(Debug)]
+struct Trust {
+    verifier: Arc<Verifier>,
+    digest: Digest,
 }
 
 /// The agent's own certificate, with its intermediates, and its key.
@@ -165,8 +177,8 @@ impl Tls {
             crl_needed: AtomicBool::new(crl.is_some()),
         };
         let known = Known { read: files.stamps(), complained: None };
-        let verifier = files.verifier()?;
-        let loaded = files.server(verifier, Arc::new(files.own()?))?;
+        let trust = files.trust()?;
+        let loaded = files.server(&trust, Arc::new(files.own()?))?;
         Ok(Self(Arc::new(Inner {
             files,
             loaded: ArcSwap::from_pointee(loaded),
@@ -184,8 +196,8 @@ impl Tls {
     /// Reads the files again. New connections use them; connections of peers that are no longer trusted are closed.
     ///
     /// # Errors
-    /// Names the file and the problem. The part to which the file belongs stays as it was: trust, or the agent's own
-    /// certificate.
+    /// Names the first file that cannot be used and the problem. The part to which it belongs stays as it was: trust, or
+    /// the agent's own certificate. The other part is used as read.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.read_again(&mut self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -209,7 +221,7 @@ impl Tls {
             // Logged once for the same files, however often they are tried.
             if known.complained.replace(now) != Some(now) {
                 let line = format!(
-                    "{told} changed and cannot all be used ({}); what was read of it before stays in use",
+                    "{told} changed and cannot all be used ({}); in its place, what was read before stays in use",
                     error.chain()
                 );
                 tracing::error!("{line}");
@@ -223,7 +235,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// Reads changed files. An error is logged and changes nothing.
+    /// Reads changed files. An error is logged; only the part that could be read is replaced.
     pub(super) fn look_again(&self) {
         let _ = self.reload_if_changed();
     }
@@ -236,24 +248,35 @@ impl Tls {
     fn read_again(&self, known: &mut Known) -> Result<(), TlsError> {
         let files = &self.0.files;
         let stamps = files.stamps();
-        let verifier = files.verifier().inspect_err(|error| known.seen(stamps, error))?;
-        let own = files.own().and_then(|own| files.server(Arc::clone(&verifier), Arc::new(own)));
-        let (loaded, wrong) = match own {
-            Ok(loaded) => (loaded, None),
-            // Revocations do not wait for a valid certificate.
-            Err(error) => (files.server(verifier, Arc::clone(&self.loaded().own))?, Some(error)),
+        let before = Arc::clone(&self.loaded());
+        let mut wrong = Vec::new();
+        let trust = files.trust().unwrap_or_else(|error| {
+            wrong.push(error);
+            Trust { verifier: Arc::clone(&before.verifier), digest: before.trusted }
+        });
+        let loaded = match files.own().and_then(|own| files.server(&trust, Arc::new(own))) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                wrong.push(error);
+                files.server(&trust, Arc::clone(&before.own))?
+            }
         };
+        let trusts_others = loaded.trusted.as_ref() != before.trusted.as_ref();
         self.0.loaded.store(Arc::new(loaded));
-        self.0.changes.send_modify(|generation| *generation += 1);
-        match wrong {
+        // Every connection verifies its peer because of this.
+        if trusts_others {
+            self.0.changes.send_modify(|generation| *generation += 1);
+        }
+        // Files with invalid contents are tried again when they have changed; a file that could not be read, each time.
+        if !wrong.iter().any(|error| matches!(error, TlsError::Read { .. })) {
+            known.read = stamps;
+        }
+        match wrong.into_iter().next() {
             None => {
-                *known = Known { read: stamps, complained: None };
+                known.complained = None;
                 Ok(())
             }
-            Some(error) => {
-                known.seen(stamps, &error);
-                Err(error)
-            }
+            Some(error) => Err(error),
         }
     }
 
@@ -261,17 +284,9 @@ impl Tls {
         self.0.loaded.load()
     }
 
+    /// Tells of changes of authorities and revocations.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
-    }
-}
-
-impl Known {
-    /// Files with invalid contents are tried again when they have changed; a file that could not be read, each time.
-    fn seen(&mut self, stamps: Stamps, error: &TlsError) {
-        if !matches!(error, TlsError::Read { .. }) {
-            self.read = stamps;
-        }
     }
 }
 
@@ -288,19 +303,26 @@ impl Files {
     }
 
     /// Reads the authorities and revocations.
-    fn verifier(&self) -> Result<Arc<Verifier>, TlsError> {
+    fn trust(&self) -> Result<Trust, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let authority = |source| TlsError::Authority { path: self.ca.clone(), source };
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(&self.ca)? {
+        let mut hash = Context::new(&SHA256);
+        let ca = read(&self.ca)?;
+        hash.update(&ca.len().to_le_bytes());
+        hash.update(&ca);
+        for certificate in certificates(&self.ca, &ca)? {
             roots.add(certificate).map_err(authority)?;
         }
         let crls = match read(&self.crl) {
-            Ok(pem) => Some(
-                CertificateRevocationListDer::pem_slice_iter(&pem)
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|why| not_pem(&self.crl, "revocation list", why.to_string()))?,
-            ),
+            Ok(pem) => {
+                hash.update(&pem);
+                Some(
+                    CertificateRevocationListDer::pem_slice_iter(&pem)
+                        .collect::<Result<Vec<_>, _>>()
+                        .map_err(|why| not_pem(&self.crl, "revocation list", why.to_string()))?,
+                )
+            }
             Err(TlsError::Read { source, .. })
                 if source.kind() == io::ErrorKind::NotFound && !self.crl_needed.load(Relaxed) =>
             {
@@ -316,12 +338,12 @@ impl Files {
         let verifier = Verifier::new(&Arc::new(roots), &crls, &provider)
             .map_err(|source| TlsError::Verifier { path: self.ca.clone(), source })?;
         self.crl_needed.fetch_or(!crls.is_empty(), Relaxed);
-        Ok(Arc::new(verifier))
+        Ok(Trust { verifier: Arc::new(verifier), digest: hash.finish() })
     }
 
     /// Reads the agent's own certificate and key.
     fn own(&self) -> Result<Own, TlsError> {
-        let chain = certificates(&self.cert)?;
+        let chain = certificates(&self.cert, &read(&self.cert)?)?;
         let host = host_of(&chain)
             .map_err(|why| TlsError::NoHost { path: self.cert.clone(), why: why.to_string() })?;
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
@@ -330,19 +352,20 @@ impl Files {
     }
 
     /// Builds the configuration that the server uses from now on.
-    fn server(&self, verifier: Arc<Verifier>, own: Arc<Own>) -> Result<Loaded, TlsError> {
+    fn server(&self, trust: &Trust, own: Arc<Own>) -> Result<Loaded, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .map_err(TlsError::Version)?
-            .with_client_cert_verifier(Arc::clone(&verifier) as _)
+            .with_client_cert_verifier(Arc::clone(&trust.verifier) as _)
             .with_single_cert(own.chain.clone(), own.key.clone_key())
             .map_err(|source| TlsError::Pair { cert: self.cert.clone(), key: self.key.clone(), source })?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         // A resumed session would bypass the verifier, and with it revocation and expiry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Loaded { config: Arc::new(config), verifier, own })
+        let (verifier, trusted) = (Arc::clone(&trust.verifier), trust.digest);
+        Ok(Loaded { config: Arc::new(config), verifier, trusted, own })
     }
 }
 
@@ -358,8 +381,8 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read { path: path.into(), source })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found = CertificateDer::pem_slice_iter(&read(path)?)
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|why| not_pem(path, "certificate", why.to_string()))?;
     if found.is_empty() {
@@ -371,3 +394,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn not_pem(path: &Path, wanted: &'static str, why: String) -> TlsError {
     TlsError::Pem { path: path.into(), wanted, why }
 }
+
+#[cfg(test)]
+mod tests;
