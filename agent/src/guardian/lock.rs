@@ -3,31 +3,31 @@
 //! Somebody may delete the file while they live, alone or with its directory: each of them then makes it again, or takes the
 //! one that is there, beside the others. So they hold it shared; whoever wants it takes it for itself alone.
 //!
-//! The file names them, and so does a copy in `/run` for when the state directory is gone or bad. An agent that starts and
-//! finds the lock taken continues those of them that are stopped, so that they put back what is theirs; `undo --all` kills
-//! them and puts back itself. Stopped processes would hold lock and faults for ever.
+//! The file names the boot and them, and so does a copy in `/run` for when the state directory is gone or bad. Stopped
+//! processes would hold lock and faults for ever. Whoever wants the lock signals those of them that are stopped, before the
+//! first try and while it waits: `serve` continues them, so that they put back what is theirs; `undo --all`, `sweep` and
+//! whoever else heals without an agent kill them and put back in their place.
 
 use std::{
     collections::BTreeSet,
     fs::{File, OpenOptions},
     io,
-    os::fd::OwnedFd,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use firedrill_probe::clock::boot_id;
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, flock},
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::Signal,
 };
 
 use crate::{
     host::{
         Paths,
-        process::{Name, Stat},
+        process::{Handle, Name, Stat, alive},
     },
     journal::replace,
 };
@@ -61,7 +61,9 @@ impl Lock {
         // Before the lock: where it is gone or cannot be opened it keeps nobody waiting, and what belongs to the sockets of
         // stopped processes stays in the kernel until these end.
         if let Some(signal) = to_stopped {
-            wait_gone(&signal_stopped_holders(paths, signal), until);
+            for process in signal_stopped_holders(paths, signal, Believe::OfThisBoot) {
+                let _ = process.ended_within(until.saturating_duration_since(Instant::now()));
+            }
         }
         let mut file = open(&path)?;
         let mut said = false;
@@ -78,7 +80,7 @@ impl Lock {
                     }
                     // Each time: one may be stopped later.
                     if let Some(signal) = to_stopped {
-                        signal_stopped_holders(paths, signal);
+                        signal_stopped_holders(paths, signal, Believe::WithoutBoot);
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
@@ -96,8 +98,8 @@ impl Lock {
         }
     }
 
-    /// Takes it for an agent that starts. Continues those of the holders that are stopped, so that they put back what is
-    /// theirs and leave.
+    /// Takes it for `serve`. First continues those of the holders that are stopped, and waits until they have put back what
+    /// is theirs and left, but not longer than `patience`.
     ///
     /// # Errors
     /// As [`Lock::take`].
@@ -105,7 +107,7 @@ impl Lock {
         Self::take_with(paths, patience, Some(Signal::CONT))
     }
 
-    /// Takes it for whoever puts back in the agent's place. Kills those of the holders that are stopped: the kernel then
+    /// Takes it for whoever puts back in an agent's place. First kills those of the holders that are stopped: the kernel then
     /// removes what belongs to their sockets, and none of them wakes up later and acts.
     ///
     /// # Errors
@@ -114,10 +116,11 @@ impl Lock {
         Self::take_with(paths, patience, Some(Signal::KILL))
     }
 
-    /// Names the processes that hold it, in the file and in its copy. One that cannot be written names nobody.
+    /// Names the boot and the processes that hold it, in the file and in its copy. One that cannot be written names nobody.
     pub(super) fn name_holders(&self, pids: &[i32]) {
         let names = pids.iter().filter_map(|pid| Stat::read(*pid).ok().flatten());
-        let text: String = names.map(|stat| format!("{}\n", stat.name)).collect();
+        let names = names.map(|stat| stat.name.to_string());
+        let text: String = std::iter::once(boot_id()).chain(names).map(|line| line + "\n").collect();
         let file = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0));
         let _ = replace(&self.holders, text.as_bytes(), 0o600);
@@ -166,42 +169,52 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Sends a signal to those who hold the lock and are stopped. Returns them.
-fn signal_stopped_holders(paths: &Paths, signal: Signal) -> Vec<OwnedFd> {
-    let mut signalled = Vec::new();
+/// The files of holders that are believed. A process is named by its pid and its start after boot, and in another boot that
+/// can be a stranger: a file of another boot is never believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Believe {
+    /// Files that name this boot.
+    OfThisBoot,
+    /// Also files that name no boot, as older agents wrote them. Only for a lock that somebody holds: then they are recent.
+    WithoutBoot,
+}
+
+/// Returns the processes that a file names.
+fn named(text: &str, believe: Believe) -> impl Iterator<Item = Name> {
+    let first = text.lines().next().unwrap_or_default();
+    let is_name = first.parse::<Name>().is_ok();
+    let believed = if is_name { believe == Believe::WithoutBoot } else { first == boot_id() };
+    text.lines().filter(move |_| believed).filter_map(|line| line.parse().ok())
+}
+
+/// Sends a signal to those who hold the lock and are stopped. Returns those that it was sent to.
+fn signal_stopped_holders(paths: &Paths, signal: Signal, believe: Believe) -> Vec<Handle> {
     let files = [paths.state.join(FILE), paths.run.join(HOLDERS)];
     let texts = files.map(|file| std::fs::read_to_string(file).unwrap_or_default());
-    let names = texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.parse::<Name>().ok());
-    for name in names.collect::<BTreeSet<_>>() {
-        let Some(held) = Pid::from_raw(name.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
-        else {
+    let names: BTreeSet<Name> = texts.iter().flat_map(|text| named(text, believe)).collect();
+    let mut signalled = Vec::new();
+    for process in names.into_iter().filter_map(|name| Handle::open(name).ok().flatten()) {
+        let pid = process.name().pid;
+        if !alive(process.name()).ok().flatten().is_some_and(|stat| stat.is_stopped()) {
             continue;
-        };
-        // Looked at while it is held, so that it cannot be another by the time of the signal.
-        let stopped =
-            Stat::read(name.pid).ok().flatten().is_some_and(|stat| stat.name == name && stat.is_stopped());
-        if stopped {
-            let what = if signal == Signal::KILL {
-                "killed, and what it made is put back in its place"
-            } else {
-                "continued, so that it puts back what it made"
-            };
-            tracing::warn!("process {} of the agent before was stopped (SIGSTOP); it is {what}", name.pid);
-            let _ = pidfd_send_signal(&held, signal);
-            signalled.push(held);
+        }
+        match process.signal(signal) {
+            Ok(true) => {
+                let what = if signal == Signal::KILL {
+                    "killed, and what it made is put back in its place"
+                } else {
+                    "continued, so that it puts back what it made"
+                };
+                tracing::warn!("process {pid} of the agent before was stopped (SIGSTOP); it is {what}");
+                signalled.push(process);
+            }
+            Ok(false) => {}
+            Err(error) => tracing::warn!(
+                "process {pid} of the agent before is stopped (SIGSTOP) and cannot be sent a signal: {error}"
+            ),
         }
     }
     signalled
-}
-
-/// Waits until these processes have ended, but not longer than that.
-fn wait_gone(processes: &[OwnedFd], until: Instant) {
-    for process in processes {
-        let left = until.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).unwrap_or_default();
-        // Readable once the process has ended.
-        let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left));
-    }
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> io::Error {
@@ -211,6 +224,7 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::wait_until;
 
     fn paths(dir: &Path) -> Paths {
         Paths { state: dir.join("state"), run: dir.join("run"), runit: Vec::new() }
@@ -255,5 +269,73 @@ mod tests {
         assert_eq!(lock.keep().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(other);
         assert!(lock.keep().unwrap());
+    }
+    /// A child, stopped like an agent that somebody sent SIGSTOP.
+    struct Stopped(std::process::Child);
+
+    impl Stopped {
+        fn new() -> Self {
+            let child = Self(std::process::Command::new("sleep").arg("600").spawn().unwrap());
+            let process = Handle::open(child.name()).unwrap().unwrap();
+            process.signal(Signal::STOP).unwrap();
+            wait_until("it is stopped", || child.is_stopped());
+            child
+        }
+
+        fn name(&self) -> Name {
+            Stat::read(self.0.id().cast_signed()).unwrap().unwrap().name
+        }
+
+        fn is_stopped(&self) -> bool {
+            alive(self.name()).unwrap().is_some_and(|stat| stat.is_stopped())
+        }
+    }
+
+    impl Drop for Stopped {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn names_of_another_boot_are_believed_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let stopped = Stopped::new();
+        let write = |boot: &str| {
+            for file in [paths.state.join(FILE), paths.run.join(HOLDERS)] {
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, format!("{boot}{}\n", stopped.name())).unwrap();
+            }
+        };
+        write("0b5f2a3e-6c1d-4f7a-9e57-3d5e8c1f2a44\n");
+        drop(Lock::replace(&paths, Duration::ZERO).unwrap());
+        drop(Lock::take_over(&paths, Duration::ZERO).unwrap());
+        assert!(stopped.is_stopped(), "another boot's");
+        let holder = Lock::take(&paths, Duration::ZERO).unwrap();
+        Lock::replace(&paths, Duration::from_millis(100)).unwrap_err();
+        assert!(stopped.is_stopped(), "another boot's, although somebody holds the lock");
+
+        // As older agents wrote it.
+        write("");
+        drop(holder);
+        drop(Lock::replace(&paths, Duration::ZERO).unwrap());
+        assert!(stopped.is_stopped(), "whose boot is not known");
+        let _holder = Lock::take(&paths, Duration::ZERO).unwrap();
+        Lock::replace(&paths, Duration::from_millis(100)).unwrap_err();
+        wait_until("it is killed", || !stopped.is_stopped());
+    }
+
+    #[test]
+    fn stopped_holders_of_this_boot_are_ended_before_the_first_try() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let stopped = Stopped::new();
+        Lock::take(&paths, Duration::ZERO).unwrap().name_holders(&[stopped.0.id().cast_signed()]);
+        let text = std::fs::read_to_string(paths.state.join(FILE)).unwrap();
+        assert_eq!(text, format!("{}\n{}\n", boot_id(), stopped.name()));
+        drop(Lock::replace(&paths, Duration::from_secs(10)).unwrap());
+        assert_eq!(alive(stopped.name()).unwrap(), None);
     }
 }
