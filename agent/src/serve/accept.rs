@@ -130,7 +130,6 @@ impl Door {
 
     /// Records a peer whose certificate is not trusted. Connections without a certificate are not recorded, because any
     /// stranger can make them.
-    /// recorded: any stranger can make them.
     fn turned_away(&self, from: SocketAddr, error: &io::Error) {
         let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
         let Some(error @ rustls::Error::InvalidCertificate(_)) = tls else { return };

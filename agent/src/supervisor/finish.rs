@@ -36,7 +36,7 @@ impl Core {
         {
             let mut state = lock(&self.state);
             if let Some(known) = state.runs.get_mut(run) {
-                // Injections that are armed later were prepared earlier.
+                // Whatever is armed after this has to be prepared again first.
                 known.forget_asks();
             }
             state.prune(&measured);

@@ -14,7 +14,7 @@ pub(super) struct Past {
     pub(super) run: RunId,
     /// For people: run, drill and operator.
     label: String,
-    /// Its claims. Empty if it has nothing to undo, because it found everything as it wanted.
+    /// Its claims. Empty if it has nothing to undo, because everything was already as somebody else had set it.
     pub(super) claims: Vec<Claim>,
     pub(super) state: State,
     /// Changes by others that its undo found.
