@@ -24,9 +24,20 @@ const REFILL: f64 = 0.1;
 /// Name, request, run and result; requests that agree in all of them are of one kind.
 type Kind = (String, String, String, String);
 
-/// The key of a bucket: the name, and whether the request was refused, so that refusals take no room from accepted
-/// requests. The empty name stands for all names beyond the maximum.
-type BucketKey = (String, bool);
+/// The callers that share a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Callers {
+    /// One name.
+    Name(String),
+    /// All whose certificates are not trusted: they have no name.
+    Strangers,
+    /// All names beyond the maximum.
+    Others,
+}
+
+/// The key of a bucket: the callers, and whether the request was refused, so that refusals take no room from accepted
+/// requests.
+type BucketKey = (Callers, bool);
 
 #[derive(Debug)]
 struct Seen {
@@ -120,9 +131,13 @@ impl Limit {
     /// Returns the bucket for a request. Full buckets are forgotten first, because a new one is full too.
     fn bucket_key(&mut self, request: &Request, now: Instant) -> BucketKey {
         let refused = request.outcome == Outcome::Refused;
-        let own = (request.who.clone(), refused);
+        if request.who.is_empty() {
+            return (Callers::Strangers, refused);
+        }
+        let own = (Callers::Name(request.who.clone()), refused);
         let are_many = |buckets: &HashMap<BucketKey, Bucket>| {
-            buckets.keys().filter(|(_, of_refused)| *of_refused == refused).count() >= NAMES_MOST
+            let named = |key: &&BucketKey| matches!(key, (Callers::Name(_), of) if *of == refused);
+            buckets.keys().filter(named).count() >= NAMES_MOST
         };
         if self.buckets.contains_key(&own) || !are_many(&self.buckets) {
             return own;
@@ -131,7 +146,7 @@ impl Limit {
             bucket.refill(now);
             bucket.left < BURST || bucket.more > 0
         });
-        if are_many(&self.buckets) { (String::new(), refused) } else { own }
+        if are_many(&self.buckets) { (Callers::Others, refused) } else { own }
     }
 
     /// Makes room: forgets the kinds whose window is over, or all if there are none. The buckets take over their
@@ -139,7 +154,7 @@ impl Limit {
     fn forget(&mut self, now: Instant) {
         let some_are_over = self.kinds.values().any(|seen| seen.is_over(now));
         for (_, seen) in self.kinds.extract_if(|_, seen| !some_are_over || seen.is_over(now)) {
-            let shared = (String::new(), seen.bucket.1);
+            let shared = (Callers::Others, seen.bucket.1);
             let key = if self.buckets.contains_key(&seen.bucket) { seen.bucket } else { shared };
             self.buckets.entry(key).or_insert_with(|| Bucket::full(now)).more += seen.more;
         }
@@ -201,9 +216,11 @@ mod tests {
         let kept = (0..5000).filter(|n| limit.take_at(of(&format!("v{n}"), 1), now).is_some()).count();
         assert_eq!(kept, NAMES_MOST - 2 + 600);
         assert!(limit.buckets.len() <= NAMES_MOST + 1);
+        // Strangers, who have no name, take nothing from them.
+        assert_eq!(limit.take_at(of("", 1), now).map(|one| one.more), Some(0));
         // A bucket that is full again makes room for another name.
         assert!(limit.take_at(of("oscar", 1), now + Duration::from_secs(60)).is_some());
-        assert!(limit.buckets.contains_key(&("oscar".to_owned(), false)));
+        assert!(limit.buckets.contains_key(&(Callers::Name("oscar".to_owned()), false)));
     }
 
     #[test]
