@@ -113,10 +113,14 @@ pub(super) fn shorter(bytes: &[u8], now: &Replayed, header: Record, keep: &[RunI
     let whole = usize::try_from(now.whole).unwrap_or(bytes.len()).min(bytes.len());
     for line in bytes[..whole].split(|&byte| byte == b'\n') {
         for record in records_of(line) {
-            match &record {
-                Record::Intent(intent) if kept.contains(intent.id()) => records.push(record),
-                Record::BetterUndo { injection, .. } if open.contains(injection) => records.push(record),
-                Record::Event(event) => events.push((event.clone(), line.len())),
+            let stays = match &record {
+                Record::Intent(intent) => kept.contains(intent.id()),
+                Record::BetterUndo { injection, .. } => open.contains(injection),
+                Record::Header { .. } | Record::Tombstone { .. } | Record::Event(_) => false,
+            };
+            match record {
+                Record::Event(event) => events.push((event, line.len())),
+                record if stays => records.push(record),
                 _ => {}
             }
         }
