@@ -112,13 +112,16 @@ pub struct ApprovalError {
 /// its log, which contains no secrets.
 ///
 /// # Errors
-/// Its key cannot sign, or its certificate is not valid for the plan's environments.
+/// Its key cannot sign, its certificate is not valid for the plan's environments, or revocations are unknown.
 pub fn sign(
     identity: &Identity,
     plan: &Plan,
     run: Option<&RunId>,
     lasts: Duration,
 ) -> Result<String, String> {
+    identity.revocations().map_err(|why| {
+        format!("nothing can be approved while revocations are unknown: {why}; copy a fresh crl.pem there")
+    })?;
     if let Some(person) = identity.person() {
         within_environments(person, plan)?;
     }

@@ -17,7 +17,8 @@
 //! passwords. The number of links that are opened over one way at a time is limited (`connect_at_once`). A link that was
 //! rejected is retried, longest for an undo.
 //!
-//! An agent with an expired certificate is still asked for its status and healed, but never armed.
+//! An agent with an expired certificate is still asked for its status and healed, but never armed. The same applies to
+//! all agents while the coordinator's revocation list cannot be read.
 
 mod agent;
 mod channel;

@@ -198,16 +198,31 @@ fn who_is_trusted_is_read_again_for_each_approval() {
     // The operator's identity, loaded before any revocation.
     let operator = house.identity("alice");
     let path = house.signed(&house.identity("bob"), &plan(), None, 60);
-    let verdict =
-        || verify(&path, &operator, &plan(), &run_id("friday-1")).map_err(|error| error.to_string());
-    assert_eq!(verdict().map(|approval| approval.by).as_deref(), Ok("bob"));
+    let verdict_of = |path: &Path, by: &Identity| {
+        verify(path, by, &plan(), &run_id("friday-1")).map_err(|error| error.to_string())
+    };
+    assert_eq!(verdict_of(&path, &operator).map(|approval| approval.by).as_deref(), Ok("bob"));
     house.pki.revoke(Kind::Person, "bob", 9).expect("revoked");
-    assert!(verdict().expect_err("revoked").contains("was revoked"));
+    assert!(verdict_of(&path, &operator).expect_err("revoked").contains("was revoked"));
+
+    // An empty list does not prevent healing, but nobody approves anything meanwhile.
+    let crl = crate::pki::crl_file(house.dir.path());
+    let list = std::fs::read(&crl).expect("reads");
+    let path = house.signed(&operator, &plan(), None, 60);
+    std::fs::write(&crl, "").expect("written");
+    let refused = verdict_of(&path, &house.identity("alice")).expect_err("no list");
+    assert!(
+        refused.contains("certificates cannot be verified now") && refused.contains("crl.pem"),
+        "{refused}"
+    );
+    let refused =
+        sign(&house.identity("alice"), &plan(), None, Duration::from_secs(60)).expect_err("no list");
+    assert!(refused.contains("revocations are unknown") && refused.contains("crl.pem"), "{refused}");
+    std::fs::write(&crl, list).expect("written");
 
     // A list that existed must not disappear.
     let operator = house.identity("alice");
     let path = house.signed(&operator, &plan(), None, 60);
-    let crl = crate::pki::crl_file(house.dir.path());
     std::fs::remove_file(crl).expect("removed");
     let refused = verify(&path, &operator, &plan(), &run_id("friday-1")).expect_err("no list").to_string();
     assert!(

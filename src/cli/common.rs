@@ -145,8 +145,30 @@ impl FleetArgs {
         })
     }
 
-    /// Finds fleet and certificate. Must be called before any thread exists, because it may enter a lab's network.
+    /// Finds fleet and certificate for a command that looks or heals: a revocation list that cannot be used is a
+    /// warning. Must be called before any thread exists, because it may enter a lab's network.
     pub(super) fn reach(&self, identity: &IdentityArgs) -> Result<Reached> {
+        let reached = self.found(identity)?;
+        if let Err(why) = reached.identity.revocations() {
+            errln!(
+                "warning: revocations are unknown, so a revoked host is not recognized, and only what looks or heals \
+                 goes on: {why}"
+            );
+        }
+        Ok(reached)
+    }
+
+    /// Like [`Self::reach`], for a command that may do harm: refuses if revocations are unknown.
+    pub(super) fn reach_to_harm(&self, identity: &IdentityArgs) -> Result<Reached> {
+        let reached = self.found(identity)?;
+        match reached.identity.revocations() {
+            Ok(()) => Ok(reached),
+            Err(why) => Err(Failure::new(format!("revocations are unknown: {why}"))
+                .help("copy a fresh crl.pem there (`firedrill pki crl` writes one); `status` and `undo` work meanwhile")),
+        }
+    }
+
+    fn found(&self, identity: &IdentityArgs) -> Result<Reached> {
         #[cfg(feature = "lab")]
         if let Some(name) = &self.lab {
             return super::lab::enter(name);

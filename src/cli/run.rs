@@ -49,7 +49,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let reached = args.drill.fleet.reach(&args.drill.identity)?;
+    let reached = args.drill.fleet.reach_to_harm(&args.drill.identity)?;
     let options = args.drill.options(&args.scenario, reached.source.clone());
     let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {

@@ -215,7 +215,7 @@ impl Agent {
         loop {
             let live = self.0.commands.live(&self.0.route, call.persistence).await?;
             if call.harm {
-                live.check_date(&self.0.route)?;
+                live.check_harm(&self.0.route)?;
             }
             let exchange = async {
                 let (response, fate) = live.send(&self.0.route, call.name, request).await?;

@@ -179,8 +179,12 @@ impl Live {
         }
     }
 
-    /// Checks that the agent's certificate is in date, which calls that may do harm need.
-    pub(super) fn check_date(&self, route: &Route) -> Result<(), LinkError> {
+    /// Checks that the agent's certificate is in date and that revocations are known, which calls that may do harm
+    /// need.
+    pub(super) fn check_harm(&self, route: &Route) -> Result<(), LinkError> {
+        if let Err(why) = route.identity.revocations() {
+            return Err(distrust(route, Trust::RevocationsUnknown(why.to_owned())));
+        }
         let name = server_name(route)?;
         match route.identity.verifier.in_date(&self.chain, &name, UnixTime::now()) {
             Ok(true) => Ok(()),

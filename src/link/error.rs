@@ -113,6 +113,11 @@ pub enum Trust {
         "the agent's certificate has expired or is not valid yet; issue a new one (status and undo work meanwhile)"
     )]
     AgentOutOfDate,
+    /// The coordinator's revocation list cannot be used, and the call would harm.
+    #[error(
+        "revocations are unknown: {0}; copy a fresh crl.pem there, `firedrill pki crl` writes one (status and undo work meanwhile)"
+    )]
+    RevocationsUnknown(String),
     /// The agent's certificate is of an authority that this coordinator does not know.
     #[error(
         "the agent's certificate is signed by an unknown authority; is it the right fleet, and the right ca.pem?"

@@ -100,6 +100,8 @@ pub struct Identity {
     pub(super) config: Arc<ClientConfig>,
     pub(super) verifier: Arc<Verifier>,
     trust: Trust,
+    /// The reason why revocations are unknown.
+    unlisted: Option<String>,
     provider: Arc<CryptoProvider>,
     pub(crate) signer: Signer,
 }
@@ -119,7 +121,7 @@ impl Trust {
     }
 
     fn crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, IdentityError> {
-        let Some(path) = self.crl.as_deref().filter(|path| self.needs_crl || path.exists()) else {
+        let Some(path) = self.crl.as_deref().filter(|path| self.needs_crl || is_there(path)) else {
             return Ok(Vec::new());
         };
         let crls = CertificateRevocationListDer::pem_slice_iter(&read(path)?)
@@ -150,7 +152,8 @@ impl Trust {
 
 impl Identity {
     /// Loads an identity from a directory of `firedrill pki`: `ca.pem` and one person's `people/NAME.pem` and `.key`,
-    /// selected by `FIREDRILL_AS` if there are several. A `crl.pem` beside them is used.
+    /// selected by `FIREDRILL_AS` if there are several. A `crl.pem` beside them is used; one that cannot be used is no
+    /// error here, but see [`Self::revocations`].
     ///
     /// # Errors
     /// The file and its error.
@@ -171,7 +174,7 @@ impl Identity {
         let people = dir.join("people");
         let (cert, key) = (people.join(format!("{name}.pem")), people.join(format!("{name}.key")));
         let crl = crl_file(dir);
-        let needs_crl = crl.is_file();
+        let needs_crl = is_there(&crl);
         let loaded =
             Self::trusting(name, &cert, &key, Trust { ca: ca_file(dir), crl: Some(crl), needs_crl })?;
         match loaded.signer.chain.first().map(person) {
@@ -210,7 +213,16 @@ impl Identity {
             roots.add(certificate).map_err(unusable(ca))?;
         }
         let authority = |source| IdentityError::Authority { path: ca.into(), source };
-        let verifier = Arc::new(Verifier::new(roots, trust.crls()?, &provider).map_err(authority)?);
+        let listed =
+            trust.crls().and_then(|crls| Verifier::new(roots.clone(), crls, &provider).map_err(authority));
+        let (verifier, unlisted) = match listed {
+            Ok(verifier) => (verifier, None),
+            // A bad list must not prevent healing, so only calls that may do harm need it.
+            Err(error) => {
+                (Verifier::new(roots, Vec::new(), &provider).map_err(authority)?, Some(with_source(&error)))
+            }
+        };
+        let verifier = Arc::new(verifier);
         let chain = certificates(cert)?;
         let whose = chain.first().and_then(|leaf| person(leaf).ok());
         let private = PrivateKeyDer::from_pem_slice(&read(key)?)
@@ -230,7 +242,7 @@ impl Identity {
         config.resumption = Resumption::disabled();
         let authority = hex(digest.finish().as_ref());
         let config = Arc::new(config);
-        Ok(Self { name, authority, person: whose, config, verifier, trust, provider, signer })
+        Ok(Self { name, authority, person: whose, config, verifier, trust, unlisted, provider, signer })
     }
 
     /// Returns a digest of the authority's certificates, which identifies the authority.
@@ -245,6 +257,15 @@ impl Identity {
         self.person.as_ref()
     }
 
+    /// Checks that the revocation list could be read, if there is one. Without it, revoked agents are not recognized:
+    /// they are still healed, but nothing that may do harm is begun.
+    ///
+    /// # Errors
+    /// The list, and the reason why it cannot be used.
+    pub fn revocations(&self) -> Result<(), &str> {
+        self.unlisted.as_deref().map_or(Ok(()), Err)
+    }
+
     /// Returns the person of a chain (their own certificate first) that the authority has signed, that is in date and
     /// not revoked. Reads `ca.pem` and `crl.pem` for that.
     ///
@@ -252,10 +273,10 @@ impl Identity {
     /// The reason why the chain is not trusted.
     pub(crate) fn trusted_person(&self, chain: &[CertificateDer<'_>]) -> Result<Person, String> {
         let (leaf, between) = chain.split_first().ok_or("it has no certificate")?;
-        let people = self.trust.people(&self.provider).map_err(|error| {
-            let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
-            format!("certificates cannot be verified now: {error}{}", source.unwrap_or_default())
-        })?;
+        let people = self
+            .trust
+            .people(&self.provider)
+            .map_err(|error| format!("certificates cannot be verified now: {}", with_source(&error)))?;
         people.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| match error {
             rustls::Error::InvalidCertificate(CertificateError::Revoked) => {
                 "the approver's certificate was revoked".to_owned()
@@ -310,6 +331,16 @@ fn only_person(dir: &Path) -> Result<String, IdentityError> {
         1 => Ok(names.remove(0)),
         _ => Err(IdentityError::Several { dir: dir.into(), names }),
     }
+}
+
+fn with_source(error: &IdentityError) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
+/// Whether there is something of that name, also if it cannot be read: a directory, or a link that leads nowhere.
+fn is_there(path: &Path) -> bool {
+    !matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {

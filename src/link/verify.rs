@@ -1,7 +1,7 @@
 //! Verifies that an agent's certificate is from this fleet's authority, and whether it is in date.
 //!
 //! Authority, name and revocation decide about the connection. Dates do not, because an expired certificate must not
-//! prevent healing. Calls that may do harm check [`Verifier::in_date`] first.
+//! prevent healing. Calls that may do harm check [`Verifier::in_date`] first, and that the revocation list could be read.
 
 use std::sync::Arc;
 

@@ -1,8 +1,15 @@
 use std::collections::VecDeque;
 
+use firedrill_wire::api::{Undo, UndoScope};
 use http_body_util::BodyExt as _;
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 
 use super::*;
+use crate::{
+    link::Agent,
+    pki::{HostAsk, PersonAsk, Pki, crl_file},
+    plan::model::Host,
+};
 
 /// A stream whose answer can be read only after a write has failed: the order in which the kernel reports it to a
 /// coordinator that is still sending when the agent has answered and closed.
@@ -68,4 +75,75 @@ async fn what_was_said_before_the_end_is_read_though_nothing_can_be_written() {
     assert_eq!(response.status(), 403);
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "no");
     assert!(matches!(first.get(), None | Some(Cause::Io(_))));
+}
+
+/// Serves an agent of `app-1` that answers each call with the answer to an undo. Returns its address.
+async fn answering(pki: &Pki) -> String {
+    let issued = pki.issue_host(&HostAsk::new("app-1", 9)).unwrap();
+    let chain = vec![CertificateDer::from_pem_file(&issued.cert).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(&issued.key).unwrap();
+    let mut config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(tls) = acceptor.accept(tcp).await else { continue };
+            let answer = hyper::service::service_fn(|_| async {
+                let body = Full::new(Bytes::from(r#"{"injections": [], "stuck": []}"#));
+                Ok::<_, std::convert::Infallible>(Response::new(body))
+            });
+            let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(tls), answer);
+            tokio::spawn(serving);
+        }
+    });
+    at
+}
+
+#[tokio::test]
+async fn a_bad_revocation_list_stops_harm_and_not_healing() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = Pki::init(dir.path()).unwrap();
+    pki.issue_person(&PersonAsk::new("olga", firedrill_wire::identity::Role::Operator, 9)).unwrap();
+    let at = answering(&pki).await;
+    let agent = || {
+        let identity = Arc::new(Identity::load_as(dir.path(), "olga").unwrap());
+        let (addresses, labels) = (Vec::new(), Default::default());
+        let (agent, name) = (Reach::Tcp(at.clone()), "app-1".to_owned());
+        let host = Host { name, addresses, labels, roles: Vec::new(), tags: Vec::new(), agent, via: None };
+        Agent::new(&host, identity)
+    };
+    let undo = Undo { scope: UndoScope::All, halt: false };
+    agent().release().await.unwrap();
+
+    let crl = crl_file(dir.path());
+    // PEM around something that is no list is found later than the others.
+    let no_list = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+    for content in [Some(""), Some("half a li"), Some(no_list), None] {
+        match content {
+            Some(text) => std::fs::write(&crl, text).unwrap(),
+            None => {
+                std::fs::remove_file(&crl).unwrap();
+                std::fs::create_dir(&crl).unwrap();
+            }
+        }
+        let agent = agent();
+        agent.undo(&undo).await.unwrap();
+        let refused = agent.release().await.unwrap_err();
+        assert!(
+            matches!(&refused, LinkError::Tls { trust: Trust::RevocationsUnknown(why), .. } if why.contains("crl.pem") || why.contains("list")),
+            "{content:?}: {refused}"
+        );
+    }
+    std::fs::remove_dir(&crl).unwrap();
+    pki.write_crl(9).unwrap();
+    agent().release().await.unwrap();
 }
