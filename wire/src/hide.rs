@@ -244,6 +244,14 @@ const WORDS: [&str; 22] = [
 /// Whether something that is called so is most likely a secret: `X-Api-Key`, `access_token`, `clientSecret`.
 #[must_use]
 pub fn names_secret(name: &str) -> bool {
+    let ends = ["token", "secret", "password", "passwd", "apikey"];
+    words_of(name)
+        .iter()
+        .any(|word| WORDS.contains(&word.as_str()) || ends.iter().any(|end| word.ends_with(end)))
+}
+
+/// Returns the words of a name, in lower case: `client`, `secret` of `clientSecret`.
+fn words_of(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut lower = false;
     for c in name.chars() {
@@ -257,8 +265,7 @@ pub fn names_secret(name: &str) -> bool {
             word.extend(c.to_lowercase());
         }
     }
-    let ends = ["token", "secret", "password", "passwd", "apikey"];
-    words.iter().any(|word| WORDS.contains(&word.as_str()) || ends.iter().any(|end| word.ends_with(end)))
+    words
 }
 
 fn begins_like_a_token(text: &str) -> bool {
