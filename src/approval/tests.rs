@@ -244,6 +244,12 @@ fn an_approver_is_trusted_in_the_plans_environment() {
     assert_eq!(house.says(&house.signed(&carol, &plan(), None, 60)).as_deref(), Ok("carol"));
     let refused = sign(&dave, &plan(), None, Duration::from_secs(60)).expect_err("another environment");
     assert!(refused.contains("dave cannot approve this plan") && refused.contains("`ci`"), "{refused}");
+    // A plan whose environment nobody says may be of any.
+    let mut nowhere = Plan { environment: None, ..plan() };
+    nowhere.hosts.iter_mut().for_each(|host| drop(host.labels.remove("env")));
+    let refused = sign(&carol, &nowhere, None, Duration::from_secs(60)).expect_err("no environment");
+    assert!(refused.contains("neither the scenario (`environment`) nor the fleet (`env`)"), "{refused}");
+    sign(&house.identity("bob"), &nowhere, None, Duration::from_secs(60)).expect("bob is trusted everywhere");
     // An approval of a client that skips the check: a signature over the plan of another environment.
     let staging = Plan { environment: Some("staging".to_owned()), ..plan() };
     let text = sign(&dave, &staging, None, Duration::from_secs(60)).expect("signed");

@@ -69,9 +69,23 @@ pub(super) fn refuse_person(
 }
 
 /// Returns the environments of a plan that a person's certificate does not cover, each with its hosts, as a sentence.
+/// An environment that neither scenario nor fleet says is not covered: the hosts, which decide in the end, are not
+/// asked who approved.
 pub(crate) fn left_out(person: &Person, plan: &Plan) -> Vec<String> {
     let environments = environments_of(&plan.hosts, plan.attacks.iter(), &plan.probes);
-    beyond(person, plan.environment.as_deref(), &environments)
+    let mut reasons = beyond(person, plan.environment.as_deref(), &environments);
+    if let (None, [_, ..], Some(hosts)) =
+        (&plan.environment, person.environments.as_slice(), environments.get(&None))
+    {
+        reasons.push(format!(
+            "{}'s certificate is good for {} only, and neither the scenario (`environment`) nor the fleet (`env`) says the \
+             environment of {}",
+            person.name,
+            person.environments.join(", "),
+            some(hosts)
+        ));
+    }
+    reasons
 }
 
 /// Hosts by their environment in the fleet; `None` contains hosts without one.
@@ -122,8 +136,13 @@ fn environments_of<'a>(
 
 /// `app1, app2 belong to`.
 fn belong(hosts: &BTreeSet<&str>) -> String {
+    format!("{} belong{} to", some(hosts), if hosts.len() == 1 { "s" } else { "" })
+}
+
+/// `app1, app2 and 3 more`.
+fn some(hosts: &BTreeSet<&str>) -> String {
     let shown: Vec<&str> = hosts.iter().copied().take(NAMED).collect();
     let more = hosts.len() - shown.len();
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("{}{more} belong{} to", shown.join(", "), if hosts.len() == 1 { "s" } else { "" })
+    shown.join(", ") + &more
 }
