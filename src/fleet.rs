@@ -186,3 +186,6 @@ pub fn values_of<'h>(host: &'h Host, key: &str) -> Vec<&'h str> {
         label => host.labels.get(label).map(String::as_str).into_iter().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

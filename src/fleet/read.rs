@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use firedrill_wire::{DEFAULT_PORT, hide};
+use firedrill_wire::DEFAULT_PORT;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -173,7 +173,7 @@ struct Building {
     defaults: Defaults,
     fleet: Fleet,
     /// For each way to an address: the index of the host that has it.
-    owners: HashMap<(Option<String>, IpAddr), usize>,
+    owners: HashMap<(Vec<String>, IpAddr), usize>,
 }
 
 impl Building {
@@ -235,7 +235,7 @@ impl Building {
             sink.push(at(problem, here.clone(), "this host").help(help));
         }
         // A private address means another host behind another bastion.
-        let via = self.via(host, &addresses).map(|way| way.connect);
+        let via = self.via(host, &addresses).map(|way| way.connect).unwrap_or_default();
         for address in &addresses {
             if let Some(other) = self.owners.get(&(via.clone(), *address)) {
                 let other = &self.fleet.hosts[*other].name;
@@ -300,7 +300,7 @@ impl Building {
             let named = own.iter().fold(word.clone(), |word, address| word.replace(address, "%h"));
             if named == host.name { "%n".to_owned() } else { named }
         };
-        let connect = hide::argv(&connect.iter().map(plain).collect::<Vec<_>>()).join(" ");
+        let connect = connect.iter().map(plain).collect();
         let at_once = host
             .connect_at_once
             .or(self.defaults.connect_at_once)

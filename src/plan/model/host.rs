@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use firedrill_wire::hide;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A host of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,10 @@ pub struct Host {
 /// A way to hosts, such as a bastion, which accepts only a limited number of new connections at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Way {
-    /// The fleet's `connect` with its placeholders: the same for all hosts that are reached this way.
-    pub connect: String,
+    /// The words of the fleet's `connect` with its placeholders: the same for all hosts that are reached this way. They
+    /// are serialized as one text without secrets, and read from it as one word.
+    #[serde(serialize_with = "as_text", deserialize_with = "of_text")]
+    pub connect: Vec<String>,
     /// Maximum number of links that are opened over it at a time.
     pub at_once: usize,
 }
@@ -63,6 +65,15 @@ impl Reach {
             Self::Command(words) => hide::argv(words).join(" "),
         }
     }
+}
+
+/// Serializes the words of a command as one text without secrets.
+fn as_text<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    hide::argv(words).join(" ").serialize(serializer)
+}
+
+fn of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    String::deserialize(deserializer).map(|text| vec![text])
 }
 
 /// Serializes a connection without secrets, for a log, a report or a digest.
