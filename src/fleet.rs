@@ -18,6 +18,8 @@ use std::{
     path::PathBuf,
 };
 
+use firedrill_wire::hide;
+
 use crate::{
     plan::model::Host,
     scenario::diagnose::{Place, Problem, Sink},
@@ -113,7 +115,7 @@ impl Fleet {
             FleetSource::Command(command) => match command::output(command, command::TIME_OUT) {
                 Ok(text) => {
                     note_mark(&text, sink);
-                    read::from_json(&command.join(" "), &text.text, care, sink)
+                    read::from_json(&hide::argv(command).join(" "), &text.text, care, sink)
                 }
                 Err(error) => {
                     sink.push(Problem::error(format!("the fleet's command failed: {error}")));

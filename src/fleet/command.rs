@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_wire::text::clean_lines;
+use firedrill_wire::{hide, text::clean_lines};
 
 use crate::text::{self, Text};
 
@@ -20,9 +20,9 @@ const MAX_BYTES: u64 = super::MAX_BYTES;
 /// Returns the standard output of the program.
 ///
 /// # Errors
-/// The command, and the reason of its failure with its standard error.
+/// The command without its secrets, and the reason of its failure with its standard error.
 pub(super) fn output(command: &[String], time_out: Duration) -> Result<Text, String> {
-    let shown = command.join(" ");
+    let shown = hide::argv(command).join(" ");
     let (program, arguments) = command.split_first().ok_or("no program is named")?;
     let mut child = Command::new(program)
         .args(arguments)

@@ -27,3 +27,20 @@ fn ways_that_differ_in_a_secret_are_two_ways() {
     let read: crate::plan::model::Way = serde_json::from_str(&json).expect("reads");
     assert_eq!(serde_json::to_string(&read).expect("prints"), json);
 }
+
+#[test]
+fn a_failed_command_is_told_without_its_secrets() {
+    let command = ["cat", "--token", "s3same", "/does/not/exist"].map(str::to_owned).to_vec();
+    let mut sink = Sink::default();
+    assert!(Fleet::load(&FleetSource::Command(command), &mut sink).is_none());
+    // What the program said is its own.
+    let told = sink.into_report().render(false, 200);
+    assert!(told.contains("`cat --token *** /does/not/exist`"), "{told}");
+    for output in ["{}", "{\"schema\": 2}", "no JSON"] {
+        let command = ["sh", "-c", "echo \"$2\"", "--token", "s3same", output].map(str::to_owned).to_vec();
+        let mut sink = Sink::default();
+        drop(Fleet::load(&FleetSource::Command(command), &mut sink));
+        let told = sink.into_report().render(false, 200);
+        assert!(!told.contains("s3same"), "{told}");
+    }
+}
