@@ -1,8 +1,8 @@
 //! Approvals: signed statements of people who agree to a plan.
 //!
 //! An approval is a small file. It names the plan by its digest, the approver, and its validity. The plan shows `***`
-//! in place of secrets, so there is a second, salted digest over everything that probes send. An approver of a
-//! waiting run has only its log, which contains no secrets: such an approval names the run instead, and counts for
+//! in place of secrets, so there is a second, salted digest over everything that probes send and over the commands that
+//! lead to agents. An approver of a waiting run has only its log, which contains no secrets: such an approval names the run instead, and counts for
 //! that run alone.
 //!
 //! The file has the approver's certificate and signature. It counts if the certificate is a person's, of the
@@ -52,12 +52,13 @@ pub struct Statement {
     pub given: String,
     /// End of its validity, RFC 3339 UTC.
     pub until: String,
-    /// The requests of probes, as far as the plan hides them. Absent if the approver did not see them.
+    /// The requests of probes and the commands that lead to agents, which the plan does not show completely. Absent if the
+    /// approver did not see them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
 }
 
-/// A digest over the requests of probes.
+/// A digest over what the plan does not show completely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// A random value, so that equal secrets do not have equal digests.
@@ -214,19 +215,22 @@ fn check(
     if let Some(other) = statement.run.as_ref().filter(|other| *other != run) {
         return Err(format!("{} approved run {other} only, this is {run}", by.name));
     }
-    let probes = plan.hiding().join(", ");
+    let hiding = plan.hiding();
     match &statement.requests {
         Some(requests) if plan.requests(&requests.salt) != requests.digest => {
             return Err(format!(
-                "{} approved other requests: the probes send other data than in the signed plan, in places \
-                 that it shows as `***` ({probes}); {} reads the scenario and approves again",
-                by.name, by.name
+                "{} approved other requests: the signed plan has other secrets than those that {} in place of `***`; \
+                 {} reads the scenario and the fleet and approves again",
+                by.name,
+                hiding.as_deref().unwrap_or("the probes send and `connect` has"),
+                by.name
             ));
         }
-        None if statement.run.is_none() && !probes.is_empty() => {
+        None if statement.run.is_none()
+            && let Some(hiding) = hiding =>
+        {
             return Err(format!(
-                "{} did not sign the secrets that the probes {probes} send in place of `***`; approve again with \
-                 this version",
+                "{} did not sign the secrets that {hiding} in place of `***`; approve again with this version",
                 by.name
             ));
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     pki::{Kind, PersonAsk, Pki, Validity},
+    plan::model::{Reach, Way},
     testing::Drill,
 };
 use firedrill_wire::{identity::Role, probe::ProbeKind};
@@ -159,14 +160,18 @@ fn an_approval_covers_what_the_plan_does_not_show() {
     let path = house.signed(&bob, &seen, None, 60);
     assert_eq!(verdict(&path, &seen).as_deref(), Ok("bob"));
     let refused = verdict(&path, &other).expect_err("another token");
-    assert!(refused.contains("bob approved other requests") && refused.contains("(buy)"), "{refused}");
+    assert!(
+        refused.contains("bob approved other requests") && refused.contains("the probes buy send"),
+        "{refused}"
+    );
     let text = std::fs::read_to_string(&path).expect("reads");
     assert!(!text.contains("s3same"), "{text}");
     assert_ne!(text, std::fs::read_to_string(house.signed(&bob, &seen, None, 60)).expect("reads"), "salted");
 
     // The log of a run has no tokens. An approval of it is valid for that run alone.
     let logged: Plan = serde_json::from_str(&serde_json::to_string(&seen).expect("prints")).expect("a plan");
-    assert_eq!((logged.hiding(), seen.hiding(), plan().hiding()), (vec!["buy"], vec!["buy"], vec![]));
+    let hiding = Some("the probes buy send".to_owned());
+    assert_eq!((logged.hiding(), seen.hiding(), plan().hiding()), (hiding.clone(), hiding, None));
     let path = house.signed(&bob, &logged, Some("friday-1"), 60);
     assert_eq!(verdict(&path, &seen).as_deref(), Ok("bob"));
     let path = house.signed(&bob, &logged, Some("friday-2"), 60);
@@ -190,6 +195,37 @@ fn an_approval_covers_what_the_plan_does_not_show() {
             .contains("did not sign the secrets that the probes buy")
     );
     assert_eq!(verdict(&resign(&plan()), &plan()).as_deref(), Ok("bob"), "nothing is hidden there");
+}
+
+#[test]
+fn an_approval_covers_the_commands_that_lead_to_agents() {
+    let house = House::new();
+    let through = |token: &str| {
+        let mut plan = plan();
+        for host in &mut plan.hosts[..2] {
+            let words = ["relay", "--token", token, &host.name].map(str::to_owned).to_vec();
+            host.via = Some(Way { connect: words.clone(), at_once: Way::AT_ONCE });
+            host.agent = Reach::Command(words);
+        }
+        plan
+    };
+    let verdict = |path: &Path, plan: &Plan| {
+        verify(path, &house.identity("alice"), plan, &run_id("friday-1"))
+            .map(|approval| approval.by)
+            .map_err(|error| error.to_string())
+    };
+    let (seen, other) = (through("s3same"), through("0ther"));
+    assert_eq!(seen.agreement(), other.agreement(), "the plan shows neither token");
+    assert_eq!(seen.hiding().as_deref(), Some("`connect` of app1, app2 has"));
+    let path = house.signed(&house.identity("bob"), &seen, None, 60);
+    assert_eq!(verdict(&path, &seen).as_deref(), Ok("bob"));
+    let refused = verdict(&path, &other).expect_err("another token");
+    assert!(refused.contains("bob approved other requests") && refused.contains("app1, app2"), "{refused}");
+
+    let logged: Plan = serde_json::from_str(&serde_json::to_string(&seen).expect("prints")).expect("a plan");
+    assert_eq!((logged.hiding(), logged.agreement()), (seen.hiding(), seen.agreement()));
+    let path = house.signed(&house.identity("bob"), &logged, Some("friday-1"), 60);
+    assert_eq!(verdict(&path, &seen).as_deref(), Ok("bob"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ const RECORD_MOST: u64 = 256 << 20;
   firedrill approve scenarios/region.toml --fleet fleet.toml --seed 7 --as bob
   firedrill run scenarios/region.toml --fleet fleet.toml --seed 7 --approve approval-bob.json
 
-An approval covers the plan and the data that its probes send: scenario, fleet, parameters and seed must be the same in
+An approval covers the plan, the data that its probes send and the fleet's `connect`: scenario, fleet, parameters and seed must be the same in
 `run`. Read the plan first: `firedrill run … --plan`. The log of a run does not contain the secrets that the plan shows
 as `***`: an approval of a run is valid for that run only, and does not cover them. If several approvals are needed,
 they must come from people other than the one who runs the drill.")]
@@ -90,11 +90,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     for (number, attack) in plan.attacks.iter().enumerate() {
         outln!("  attack {}: {}", number + 1, headline(attack));
     }
-    let hiding = plan.hiding().join(", ");
-    if run.is_some() && !hiding.is_empty() {
+    if run.is_some()
+        && let Some(hiding) = plan.hiding()
+    {
         let hiding = shown(&hiding);
         outln!(
-            "not seen: the secrets that the probes {hiding} send in place of `***`; the log of a run contains no secrets. This \
+            "not seen: the secrets that {hiding} in place of `***`; the log of a run contains no secrets. This \
              approval counts for this run only. To approve those texts, too, approve the scenario"
         );
     }

@@ -1,10 +1,13 @@
-//! Digests of a plan: what agents get, what people approve, and what probes send.
+//! Digests of a plan: what agents get, what people approve, and the secrets that a plan shows as `***`.
 
-use firedrill_wire::{hide::HIDDEN, probe::ProbeKind};
+use firedrill_wire::{
+    hide::{self, HIDDEN},
+    probe::ProbeKind,
+};
 use ring::digest::{Context, SHA256};
 
-use super::{Plan, Probe};
-use crate::text::hex;
+use super::{Host, Plan, Probe, Reach};
+use crate::{alike, text::hex};
 
 impl Plan {
     /// Returns a digest over the whole plan, which agents get. Equal plans have equal digests.
@@ -16,13 +19,18 @@ impl Plan {
         hex(hash.finish().as_ref().get(..16).unwrap_or_default())
     }
 
-    /// Returns a digest over everything that the probes send, in clear text; salted, because it is shown. Meaningless
-    /// for a plan that was read, because that has no secrets.
+    /// Returns a digest over everything that the probes send and over the commands that lead to agents, in clear text;
+    /// salted, because it is shown. Meaningless for a plan that was read, because that has no secrets.
     #[must_use]
     pub fn requests(&self, salt: &str) -> String {
         let mut hash = Context::new(&SHA256);
+        let commands = self.hosts.iter().filter_map(|host| match &host.agent {
+            Reach::Tcp(_) => None,
+            Reach::Command(words) => Some(serde_json::to_vec(&(&host.name, words))),
+        });
         for part in std::iter::once(Ok(salt.as_bytes().to_vec()))
             .chain(self.probes.iter().map(|probe| serde_json::to_vec(&(&probe.name, &probe.kind))))
+            .chain(commands)
         {
             let Ok(part) = part else { return String::new() };
             hash.update(&(part.len() as u64).to_be_bytes());
@@ -31,9 +39,10 @@ impl Plan {
         hex(hash.finish().as_ref())
     }
 
-    /// Returns the probes whose requests the plan does not show completely.
+    /// Returns the places that the plan does not show completely, in words: the probes, and the hosts whose `connect`
+    /// has a secret. `None` if it shows everything.
     #[must_use]
-    pub fn hiding(&self) -> Vec<&str> {
+    pub fn hiding(&self) -> Option<String> {
         let hides = |probe: &&Probe| match &probe.kind {
             ProbeKind::Http(http) => {
                 !http.in_clear().is_empty()
@@ -41,7 +50,19 @@ impl Plan {
             }
             ProbeKind::Tcp(_) => false,
         };
-        self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect()
+        let probes: Vec<_> = self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect();
+        let leads = |host: &&Host| match &host.agent {
+            Reach::Tcp(_) => false,
+            Reach::Command(words) => {
+                let shown = hide::argv(words);
+                shown != *words || shown.iter().any(|word| word.contains(HIDDEN))
+            }
+        };
+        let hosts: Vec<_> = self.hosts.iter().filter(leads).map(|host| host.name.as_str()).collect();
+        let probes = (!probes.is_empty()).then(|| format!("the probes {} send", probes.join(", ")));
+        let hosts = (!hosts.is_empty()).then(|| format!("`connect` of {} has", alike::names(&hosts)));
+        let all: Vec<String> = probes.into_iter().chain(hosts).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
     }
 
     /// Returns a digest over everything that people approve. It does not depend on the scenario's path and on
