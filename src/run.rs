@@ -76,6 +76,10 @@ struct Run {
     id: RunId,
     plan: Arc<Plan>,
     digest: String,
+    /// The hosts that faults of the plan touch.
+    targets: BTreeSet<String>,
+    /// The hosts that faults of the plan take down.
+    down: BTreeSet<String>,
     clock: RunClock,
     recorder: Recorder,
     peers: BTreeMap<String, Peer>,
@@ -170,8 +174,12 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
 impl Run {
     fn new(id: RunId, plan: &Arc<Plan>, clock: RunClock, recorder: Recorder, operator: String) -> Self {
         let (mail, inbox) = mpsc::unbounded_channel();
+        let injections = plan.attacks.iter().flat_map(|attack| &attack.injections);
+        let down = injections.filter(|one| one.fault.takes_host_down()).map(|one| one.host.clone()).collect();
         Self {
             digest: plan.digest(),
+            targets: plan.targets().into_iter().map(str::to_owned).collect(),
+            down,
             guard: guard::Watch::new(plan),
             id,
             clock,
@@ -234,7 +242,7 @@ impl Run {
         self.identity = Some(Arc::clone(identity));
         let owner = undo_socket::Owner {
             run: self.id.clone(),
-            targets: self.plan.targets().into_iter().map(str::to_owned).collect(),
+            targets: self.targets.iter().cloned().collect(),
             authority: identity.authority().to_owned(),
         };
         // The socket is kept until the run is over. Without it, agents still report an undo.

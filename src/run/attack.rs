@@ -1,6 +1,9 @@
 //! Runs one attack: baseline, fault, recovery, settle. All hosts are armed or none; all start together.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use firedrill_wire::Span;
 
@@ -182,8 +185,10 @@ impl Run {
 
     /// Stops renewing the leases of hosts without open injections.
     pub(super) fn rest(&mut self) {
+        let open = self.tracked.values().filter(|one| one.state.is_open());
+        let busy: HashSet<&str> = open.map(|one| one.host.as_str()).collect();
         for (name, peer) in &self.peers {
-            let busy = self.tracked.values().any(|one| &one.host == name && one.state.is_open());
+            let busy = busy.contains(name.as_str());
             peer.active.send_if_modified(|on| std::mem::replace(on, *on && busy) != (*on));
         }
     }

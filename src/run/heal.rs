@@ -1,6 +1,6 @@
 //! Healing, and the proof that hosts are as before.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use firedrill_wire::{
     InjectionId,
@@ -28,12 +28,16 @@ impl Run {
         self.recorder.write(Event::Note { text: format!("healing every host: {why}") })?;
         // Agents refuse all later requests of this run.
         self.undone = true;
+        let mut by_host: BTreeMap<&str, Vec<InjectionId>> = BTreeMap::new();
+        for (id, one) in &self.tracked {
+            by_host.entry(&one.host).or_default().push(id.clone());
+        }
         let mut asks = Vec::new();
         for (host, peer) in self.peers.iter().filter(|(_, peer)| peer.touched) {
             // If the call does not arrive, the lease runs out and the agent heals anyway.
             peer.active.send_replace(false);
-            let of = self.tracked.iter().filter(|(_, one)| &one.host == host).map(|(id, _)| id.clone());
-            asks.push((host.clone(), UndoScope::Run(self.id.clone()), of.collect()));
+            let of = by_host.remove(host.as_str()).unwrap_or_default();
+            asks.push((host.clone(), UndoScope::Run(self.id.clone()), of));
         }
         let patience = signed(self.plan.lease.as_micros()) + PATIENCE_US;
         if !self.put_back(asks, patience, |run| !run.anything_open()).await? {
@@ -175,12 +179,7 @@ impl Run {
     }
 
     fn no_proof(&self, host: &str, why: String) -> EndState {
-        let off = self
-            .plan
-            .attacks
-            .iter()
-            .flat_map(|attack| &attack.injections)
-            .any(|one| one.host == host && one.fault.takes_host_down());
+        let off = self.down.contains(host);
         let reachable = self.peers.get(host).is_some_and(|peer| peer.reachable);
         let state = if off && !reachable { HostState::Gone } else { HostState::Unproven };
         EndState { state, ours: vec![why], foreign: Vec::new(), compared: 0 }

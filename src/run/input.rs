@@ -198,7 +198,7 @@ impl Run {
                 "{host} put the run back, because the certificate of {name} is not trusted any more: {why}"
             )),
             // After the attacks there is nothing left to stop.
-            What::Halted { by } if !self.finishing && self.plan.targets().contains(host) => {
+            What::Halted { by } if !self.finishing && self.targets.contains(host) => {
                 Some(format!("{by} halted {host}"))
             }
             _ => None,
