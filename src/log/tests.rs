@@ -341,6 +341,16 @@ fn no_text_of_a_log_begins_a_line_of_its_own() {
     let shown = serde_json::to_string(&card).expect("prints");
     assert!(shown.contains("time␛[2J  held") && !shown.contains('\\'), "{shown}");
     // Texts that are compared byte by byte are not cleaned.
-    let kept = from_line::<Value>(br#"{"kind":{"contains":"a\nb","name":"a\nb"}}"#).expect("reads");
-    assert_eq!(kept["kind"], serde_json::json!({"contains": "a\nb", "name": "a b"}));
+    let kind = r#"{"contains":"a\nb","headers":{"x":"a\nb"},"name":"a\nb"}"#;
+    let line = format!(r#"{{"plan":{{"probes":[{{"name":"a\nb","kind":{kind}}}]}},"kind":{kind}}}"#);
+    let kept = from_line::<Value>(line.as_bytes()).expect("reads");
+    assert_eq!(
+        kept["plan"]["probes"][0],
+        serde_json::json!({"name": "a b", "kind": {"contains": "a\nb", "headers": {"x": "a\nb"}, "name": "a b"}})
+    );
+    // The same keys elsewhere are texts for people.
+    assert_eq!(kept["kind"], serde_json::json!({"contains": "a b", "headers": {"x": "a b"}, "name": "a b"}));
+    // Counts of causes that become equal are added.
+    let bad = from_line::<Value>(br#"{"bad":{"time out":2,"time\nout":3,"time\tout":4}}"#).expect("reads");
+    assert_eq!(bad["bad"], serde_json::json!({"time out": 9}));
 }

@@ -9,8 +9,8 @@ use toml::{
 
 use super::diagnose::{FileId, Place, Problem, Sink};
 
-/// Keys of probes whose texts are sent to a server byte by byte.
-const AS_IT_IS: [&str; 3] = ["body", "contains", "headers"];
+/// Keys of probes whose texts are sent to a server, or compared with its answer, byte by byte.
+pub(crate) const AS_IT_IS: [&str; 3] = ["body", "contains", "headers"];
 
 /// Keys whose texts may have several lines, which are joined.
 const PROSE: [&str; 2] = ["about", "hypothesis"];
