@@ -124,7 +124,8 @@ pub fn write(folder: &Path, input: &Input<'_>, formats: &[Format]) -> Result<Vec
     for format in formats {
         let path = folder.join(format.file());
         let bytes = format.render(input)?;
-        whole::replace(&path, &bytes).map_err(|source| ReportError::Write { path: path.clone(), source })?;
+        whole::replace(&path, &bytes, whole::USUAL)
+            .map_err(|source| ReportError::Write { path: path.clone(), source })?;
         paths.push(path);
     }
     Ok(paths)

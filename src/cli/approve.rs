@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (None, None) => PathBuf::from(name),
     };
     // A run may read it at the same time, and the folder may be another user's.
-    whole::replace(&out, text.as_bytes()).wrap(format!("cannot write {}", out.display()))?;
+    whole::replace(&out, text.as_bytes(), whole::USUAL).wrap(format!("cannot write {}", out.display()))?;
     outln!(
         "{} approves \"{}\" for {}: plan {}, seed {}",
         identity.name(),
