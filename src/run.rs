@@ -217,7 +217,7 @@ impl Run {
         self.recorder.give_up_file();
         self.recorder.say(&format!("{source}; everything is put back now"));
         self.finishing = true;
-        // The file was given up, so none of this fails for it.
+        // The file was given up, so nothing below fails because of the log.
         let _ = self.heal("the log cannot be written").await;
         let _ = self.stop_probes().await;
         let _ = self.prove().await;

@@ -164,8 +164,9 @@ fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
     let runs: Vec<&str> =
         told.iter().filter(|one| one.other_user.is_none()).map(|one| one.run.as_str()).collect();
     if !runs.is_empty() {
+        let whose = if runs.len() == 1 { "that run's faults" } else { "the faults of these runs" };
         return format!(
-            "the coordinator of {} was notified, so its faults on this host end with the lease",
+            "the coordinator of {} was notified, so {whose} on this host end with the lease",
             runs.join(", ")
         );
     }
@@ -379,7 +380,7 @@ mod tests {
         assert_eq!(meanwhile(&rows[..1], std::slice::from_ref(&foreign)), nobody);
         assert!(describe(&foreign).contains("user 1000") && describe(&foreign).contains("not verified"));
         let told = meanwhile(&rows[..1], &[foreign, by(None)]);
-        assert!(told.contains("friday-7f3a was notified, so"), "{told}");
+        assert!(told.contains("friday-7f3a was notified, so that run's faults"), "{told}");
         rows[0].meanwhile = Some(told);
         assert!(line(&rows[0], false).starts_with("db1: NO ANSWER: no way; the coordinator"));
     }

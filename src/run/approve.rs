@@ -1,8 +1,8 @@
 //! Approvals before an attack: files that were signed beforehand, answers on the terminal, and files that appear in
 //! the run's folder.
 //!
-//! If one approval is needed, the person who runs the drill may answer on the terminal. If several are needed, each
-//! must come from another person.
+//! If one approval is needed, the person who runs the drill may answer on the terminal. If several are needed, they
+//! come from different people, and none of them is the one who runs it.
 
 use std::{
     collections::BTreeSet,

@@ -176,8 +176,8 @@ impl Run {
         self.tracked.values().filter(|one| one.attack == attack).filter_map(Tracked::ends_us).max()
     }
 
-    /// Returns the time at which all undo actions that agents have begun should be done, or that follow an injection
-    /// in progress. Unreachable hosts are not waited for.
+    /// Returns the time by which all undo actions should be done that agents have begun or that follow an injection in
+    /// progress. Unreachable hosts are not waited for.
     pub(super) fn undone_by_us(&self) -> Option<i64> {
         let heard = |one: &&Tracked| self.peers.get(&one.host).is_some_and(|peer| peer.reachable);
         self.tracked.values().filter(heard).filter_map(Tracked::undone_by_us).max()

@@ -56,7 +56,8 @@ impl Tracked {
         (self.state, self.since_us) = (to, at_us);
     }
 
-    /// Returns the latest end of the injection without the time for the undo; `None` if its fault is over.
+    /// Returns the latest end of the injection without the time for the undo; `None` if its hold is over or it never
+    /// started.
     pub(super) fn ends_us(&self) -> Option<i64> {
         matches!(self.state, State::Armed | State::Injecting | State::InForce).then_some(self.ends_us)
     }
