@@ -45,7 +45,9 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
         DeValue::Table(all) => {
             for (key, one) in all {
                 check(key.get_ref(), NAME_MOST, key.span(), file, sink);
-                if !(under.top == "probes" && AS_IT_IS.contains(&key.get_ref().as_ref())) {
+                // A probe may have the name of such a key.
+                let request = under.top == "probes" && under.key == "http";
+                if !(request && AS_IT_IS.contains(&key.get_ref().as_ref())) {
                     value(Under { key: key.get_ref(), ..under }, one, file, sink);
                 }
             }
@@ -76,5 +78,34 @@ pub(crate) fn of_json(json: &serde_json::Value) -> Option<(String, String)> {
             all.iter().find_map(|(key, one)| wrong(key).or_else(|| of_json(one)))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_requests_of_probes_may_have_any_text() {
+        let flaws = |text: &str| {
+            let mut sink = Sink::default();
+            let file = sink.add_source("drill.toml", text);
+            refuse(DeTable::parse(text).expect("TOML").get_ref(), file, &mut sink);
+            sink.errors()
+        };
+        for text in [
+            r#"probes.buy.http = { body = "a\nb", contains = "a\nb", headers = { x = "a\nb" } }"#,
+            r#"meta.why = "a\nb""#,
+        ] {
+            assert_eq!(flaws(text), 0, "{text}");
+        }
+        for text in [
+            r#"probes.buy.http = { url = "a\nb" }"#,
+            r#"probes.body = { from = ["a\nb"] }"#,
+            r#"probes.headers.http = { url = "a\nb" }"#,
+            r#"attack = [{ contains = "a\nb" }]"#,
+        ] {
+            assert_eq!(flaws(text), 1, "{text}");
+        }
     }
 }
