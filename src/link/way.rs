@@ -21,14 +21,14 @@ use crate::plan::model::{Reach, Way};
 const DIRECT: usize = 512;
 
 /// The gates of this process, by way. A bastion counts all links of a process.
-static GATES: Mutex<BTreeMap<(Vec<String>, usize), Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
+static GATES: Mutex<BTreeMap<Option<Way>, Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
 
 /// Takes a place at the gate of a way; waits for one without a limit.
 pub(super) async fn place(via: Option<&Way>) -> Option<OwnedSemaphorePermit> {
-    let (words, places) = via.map_or((&[][..], DIRECT), |way| (way.connect.as_slice(), way.at_once.max(1)));
+    let places = via.map_or(DIRECT, |way| way.at_once.max(1));
     let gate = {
         let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates.entry((words.to_vec(), places));
+        let gate = gates.entry(via.cloned());
         Arc::clone(gate.or_insert_with(|| Arc::new(Semaphore::new(places))))
     };
     gate.acquire_owned().await.ok()

@@ -30,7 +30,7 @@ pub struct Host {
 }
 
 /// A way to hosts, such as a bastion, which accepts only a limited number of new connections at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Way {
     /// The words of the fleet's `connect` with its placeholders: the same for all hosts that are reached this way. They
     /// are serialized as one text without secrets, and read from it as one word.

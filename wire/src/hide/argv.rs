@@ -155,7 +155,7 @@ impl Next {
     fn hides(self, text: &str) -> bool {
         match self {
             Self::Any | Self::Harmless => false,
-            Self::Value { file } => !text.starts_with('-') && !(file && is_path(text)),
+            Self::Value { file } => !(text.starts_with('-') || (file && is_path(text))),
             Self::Secret => true,
         }
     }
