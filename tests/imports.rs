@@ -17,42 +17,50 @@ const CRATES: [(&str, &[&str]); 7] = [
         "wire/src",
         &["fault fault/invalid fault/kind fault/peers fault/process fault/service fault/traffic touches"],
     ),
-    ("probe/src", &[]),
+    ("probe/src", &["kind kind/http kind/tcp"]),
     ("crates/netlink/src", &[]),
-    ("crates/packets/src", &[]),
+    ("crates/packets/src", &["impair impair/table"]),
     (
         "agent/src",
         &[
+            "cli cli/check_config",
+            "exchange exchange/connect exchange/echo",
+            "fault fault/made",
             "fault/net/detour fault/net/rules/choice fault/net/rules/choosing fault/net/rules/exempt",
             "fault/net/iptables fault/net/table_fault",
             "fault/net/kernel fault/net/shape fault/net/user_space",
-            "host/iptables/chains host/iptables/program host/iptables/seen",
-            "host/link/link_state host/link/link_state/entry",
-            "host/nft host/nft/transact",
-            "policy/named policy/rule",
+            "guardian guardian/helper guardian/worker",
+            "host host/followers host/ifb host/ifb/compose host/ifb/device host/ifb/qdisc host/iptables host/iptables/chains host/iptables/gates host/iptables/program host/iptables/seen host/iptables/trial host/nft host/nft/adder host/nft/look host/nft/stage host/nft/transact host/queue_numbers",
+            "host/link/link_state host/link/link_state/entry host/link/link_state/read",
+            "host/probe_kernel host/probe_kernel/dry_runs host/probe_kernel/iptables host/probe_kernel/others host/probe_kernel/resets",
+            "policy policy/environment policy/named policy/rule",
+            "serve serve/accept",
             "serve/audited serve/calls serve/identity serve/routes serve/stream serve/tls",
-            "service/systemd service/systemd/about",
-            "supervisor supervisor/permit supervisor/state",
+            "service service/runit service/systemd service/systemd/about service/systemd/bus service/systemd/mark",
+            "snapshot snapshot/addresses snapshot/filters snapshot/iptables snapshot/links snapshot/nft snapshot/processes snapshot/qdiscs snapshot/route_dump snapshot/routes snapshot/rules snapshot/units",
+            "supervisor supervisor/injection_thread supervisor/permit supervisor/state",
+            "undo undo/chains undo/ifb undo/link undo/nft undo/process undo/queue undo/resets undo/service",
         ],
     ),
     (
         "lab/src",
         &[
-            "coordinator_ns dispatch exec host lab preflight root root/cables spec",
-            "root/power root/serve root/watch",
+            "coordinator_ns dispatch exec host host/supervise host/supervised lab preflight root root/cables root/disk root/names root/power root/serve root/watch spec",
             "shop/balance shop/edge shop/haproxy shop/proxy",
         ],
     ),
     (
         "src",
         &[
-            "cli/common cli/lab",
+            "cli cli/approve cli/check cli/collect cli/common cli/completions cli/demo cli/doctor cli/lab cli/lab/setup cli/pki cli/release cli/report cli/run cli/status cli/undo",
+            "fleet fleet/command fleet/read",
             "log/measured log/read",
-            "plan/load plan/refuse",
-            "report/view report/view/alike report/view/figures",
-            "run run/input",
-            "scenario/diagnose scenario/hidden scenario/spot scenario/tree",
-            "score score/judge score/part score/requests score/samples score/share score/stream score/time_goals statistics/turning",
+            "plan/load plan/refuse plan/refuse/environment plan/refuse/meant/measured plan/refuse/probe",
+            "plan/print plan/print/said",
+            "report report/html report/json report/junit report/markdown report/view report/view/alike report/view/figures",
+            "run run/input run/undo_socket run/watchers",
+            "scenario/diagnose scenario/diagnose/text scenario/hidden scenario/spot scenario/tree",
+            "score score/attack_score score/causes score/disagree score/figures score/judge score/part score/requests score/samples score/share score/stream score/time_goals statistics/turning",
             "score/exchanged score/facts",
         ],
     ),
@@ -88,4 +96,25 @@ fn a_circle_over_a_third_file_and_a_new_name_is_found() {
     ]
     .into();
     assert_eq!(circles::of(&source::imports(&files)), [["a", "b", "c"]]);
+}
+
+#[test]
+fn a_child_that_is_named_without_use_is_found() {
+    let file = |module: &str, text: &str| (source::module(module), syn::parse_file(text).unwrap());
+    let files = [
+        file("", "mod calls; mod names; mod says;"),
+        file("calls", "mod child; pub struct One; fn f() { child::f(); other::f(); }"),
+        file("calls/child", "use super::One;"),
+        file("names", "mod child; pub struct One(child::Two);"),
+        file("names/child", "pub struct Two(super::One);"),
+        file("says", "mod child; pub struct One; fn f() { println!(\"{}\", child::f()); }"),
+        file("says/child", "use super::One;"),
+        file("lonely", "mod child; fn f() { let child = 1; child.max(2); }"),
+        file("lonely/child", "use super::One;"),
+    ]
+    .into();
+    assert_eq!(
+        circles::of(&source::imports(&files)),
+        [["calls", "calls/child"], ["names", "names/child"], ["says", "says/child"]]
+    );
 }

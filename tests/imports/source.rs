@@ -7,7 +7,8 @@ use std::{
 };
 
 use syn::{
-    Attribute, File, Item, ItemUse, UseTree, Visibility,
+    Attribute, Expr, File, Item, ItemUse, Macro, Token, UseTree, Visibility,
+    punctuated::Punctuated,
     visit::{self, Visit},
 };
 
@@ -179,9 +180,17 @@ impl<'ast> Visit<'ast> for Paths<'_> {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let parts: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
-        if ["crate", "super", "self"].contains(&parts[0].as_str()) && parts.len() > 1 {
+        // A single segment is a name of the file itself, or one that a `use` brings.
+        if parts.len() > 1 {
             self.all.extend(self.absolute(&parts));
         }
         visit::visit_path(self, path);
+    }
+
+    /// The arguments of a macro are tokens. Those that are expressions (`format!`, `vec!`, `assert!`) name files, too.
+    fn visit_macro(&mut self, own: &'ast Macro) {
+        let arguments = own.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
+        arguments.iter().flatten().for_each(|one| self.visit_expr(one));
+        visit::visit_macro(self, own);
     }
 }
