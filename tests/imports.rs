@@ -46,7 +46,6 @@ const CRATES: [(&str, &[&str]); 7] = [
         "lab/src",
         &[
             "coordinator_ns dispatch exec host host/supervise host/supervised lab preflight root root/cables root/disk root/names root/power root/serve root/watch spec",
-            "shop/balance shop/edge shop/haproxy shop/proxy",
         ],
     ),
     (
@@ -56,12 +55,10 @@ const CRATES: [(&str, &[&str]); 7] = [
             "fleet fleet/command fleet/read",
             "log/measured log/read",
             "plan/load plan/refuse plan/refuse/environment plan/refuse/meant/measured plan/refuse/probe",
-            "plan/print plan/print/said",
             "report report/html report/json report/junit report/markdown report/view report/view/alike report/view/figures",
             "run run/input run/undo_socket run/watchers",
             "scenario/diagnose scenario/diagnose/text scenario/hidden scenario/spot scenario/tree",
             "score score/attack_score score/causes score/disagree score/figures score/judge score/part score/requests score/samples score/share score/stream score/time_goals statistics/turning",
-            "score/exchanged score/facts",
         ],
     ),
 ];

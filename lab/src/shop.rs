@@ -4,9 +4,11 @@
 pub(crate) mod balance;
 pub(crate) mod checkout;
 pub(crate) mod edge;
+mod edge_config;
 pub(crate) mod haproxy;
 mod http;
 mod orders;
 mod proxy;
 
-pub use edge::{Backend, Balancer, EdgeConfig};
+pub use edge::Balancer;
+pub use edge_config::{Backend, EdgeConfig};

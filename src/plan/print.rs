@@ -4,9 +4,11 @@
 
 mod said;
 
+pub use said::Answer;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use firedrill_wire::{Fault, Span, api::PreparedOne, fault::PeerSet};
+use firedrill_wire::{Fault, Span, fault::PeerSet};
 use tabled::{
     builder::Builder,
     settings::{Style, Width, peaker::Priority},
@@ -23,9 +25,6 @@ use crate::alike;
 const LISTED: usize = 16;
 /// Number of peers that are shown of a longer list.
 const CUT_TO: usize = 4;
-
-/// An agent's answer: the host, the attack by its index in the plan, and the effects.
-pub type Answer = (String, usize, PreparedOne);
 
 /// Prints the whole plan; with `answers`, also the effects that agents announced. Lines are at most `width` wide,
 /// where they can be broken.

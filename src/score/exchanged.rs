@@ -3,11 +3,11 @@
 //! An exchange casts doubt on a fault only where it contradicts the fault: answers through a block, no delay where
 //! there must be one. An exchange that could not be measured is no evidence either way, and is shown as not measured.
 
-use firedrill_wire::exchange::{Exchange, Exchanged, Way};
+use firedrill_wire::exchange::{Exchanged, Way};
 
 use super::{
     card::ExchangeCard,
-    facts::{AttackFacts, InjectionFacts},
+    facts::{AttackFacts, ExchangeFacts, InjectionFacts},
     format,
 };
 use crate::{
@@ -24,19 +24,6 @@ const CHANCE: f64 = 1e-6;
 const ANSWERS: f64 = 0.95;
 /// Packets of an exchange may arrive until this long after its end, in microseconds.
 const STRAY_US: i64 = 1_000_000;
-
-/// An exchange from the log.
-#[derive(Debug)]
-pub(crate) struct ExchangeFacts<'a> {
-    pub(crate) moment: Moment,
-    pub(crate) asker: &'a str,
-    pub(crate) other: &'a str,
-    pub(crate) from_us: i64,
-    pub(crate) until_us: i64,
-    pub(crate) ask: &'a Exchange,
-    pub(crate) met: Option<&'a Exchanged>,
-    pub(crate) failed: Option<&'a str>,
-}
 
 /// The exchanges of an attack in its plan, by injection.
 pub(crate) struct Exchanges(Vec<Result<Vec<Pair>, String>>);

@@ -6,12 +6,12 @@ use firedrill_wire::{
     Fault, InjectionId,
     api::{EndState, Prepared},
     evidence::Evidence,
+    exchange::{Exchange, Exchanged},
     journal::{HealReason, State, What},
 };
 
-use super::exchanged::ExchangeFacts;
 use crate::{
-    log::{Event, Log, Outcome, RunOutcome},
+    log::{Event, Log, Moment, Outcome, RunOutcome},
     plan::{
         Plan,
         model::{Injection, Phase},
@@ -100,6 +100,19 @@ pub(crate) struct Change<'a> {
     pub(crate) to: State,
     pub(crate) reason: Option<&'a HealReason>,
     pub(crate) detail: &'a str,
+}
+
+/// An exchange from the log.
+#[derive(Debug)]
+pub(crate) struct ExchangeFacts<'a> {
+    pub(crate) moment: Moment,
+    pub(crate) asker: &'a str,
+    pub(crate) other: &'a str,
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) ask: &'a Exchange,
+    pub(crate) met: Option<&'a Exchanged>,
+    pub(crate) failed: Option<&'a str>,
 }
 
 impl InjectionFacts<'_> {

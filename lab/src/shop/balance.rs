@@ -1,6 +1,6 @@
 //! Chooses backends and decides which are out: the load balancer's logic, without its connections.
 
-use super::edge::EdgeConfig;
+use super::edge_config::EdgeConfig;
 
 /// The state of one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]

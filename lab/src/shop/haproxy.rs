@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use super::edge::EdgeConfig;
+use super::edge_config::EdgeConfig;
 
 const FILE: &str = "/run/haproxy.cfg";
 

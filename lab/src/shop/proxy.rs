@@ -22,7 +22,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     balance::Balance,
-    edge::EdgeConfig,
+    edge_config::EdgeConfig,
     http::{self, Body},
 };
 

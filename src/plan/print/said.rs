@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use firedrill_wire::api::{Prepared, PreparedOne};
 
-use super::Answer;
 use crate::alike;
+
+/// An agent's answer: the host, the attack by its index in the plan, and the effects.
+pub type Answer = (String, usize, PreparedOne);
 
 /// Writes the answers for one attack.
 pub(super) fn write(out: &mut String, answers: &[&Answer]) -> std::fmt::Result {
