@@ -10,6 +10,7 @@ mod names;
 mod page;
 mod shape;
 
+pub use anchors::anchor;
 pub use examples::Example;
 use page::Page;
 

@@ -1,7 +1,8 @@
 //! Links inside a page. Anchors follow the rule by which GitHub and others derive them from headings.
 
 /// Returns the anchor of a heading: in lower case, with hyphens for blanks, without punctuation.
-pub(super) fn anchor(heading: &str) -> String {
+#[must_use]
+pub fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
     kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
 }

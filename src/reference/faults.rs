@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{
     anchors::link,
-    keys::head,
     names::cell,
     page::{KINDS, Page, Section},
     shape::{description, keys},
@@ -34,13 +33,7 @@ impl<'s> Page<'s> {
                 "\n### {SHARED}\nMany kinds choose the packets that they are about by the same keys; what is not given narrows \
                  nothing down ([more](faults/README.md#which-packets)).\n"
             );
-            head(out);
-            shared.iter().for_each(|(table, key)| self.rows(out, table, &|name| name == *key));
-            let mut words = String::new();
-            shared.iter().for_each(|(table, key)| self.words(&mut words, table, &|name| name == *key));
-            if !words.is_empty() {
-                let _ = write!(out, "\n{words}");
-            }
+            self.rows(out, shared.iter().copied());
         }
         for (name, table, _) in &self.kinds {
             let _ = write!(out, "\n### `{name}`\n{}\n", said(name, table));

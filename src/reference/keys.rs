@@ -8,55 +8,52 @@ use super::{
     anchors::link,
     names::{called, cell},
     page::{KINDS, OWN, Page},
-    shape::{Schema, Shape, description, is_needed, keys, kind},
+    shape::{Shape, description, is_needed, keys, kind},
 };
 
 impl Page<'_> {
-    /// Writes a table of keys, and below it the meanings of the words that their values may be.
+    /// Writes those keys of a table that are wanted.
     pub(super) fn keys(&self, out: &mut String, table: &Value, wanted: &dyn Fn(&str) -> bool) {
-        let mut rows = String::new();
-        self.rows(&mut rows, table, wanted);
-        if rows.is_empty() {
-            if keys(table).next().is_none() {
-                out.push_str("\nNo keys.\n");
-            }
-            return;
+        if keys(table).next().is_none() {
+            out.push_str("\nNo keys.\n");
         }
-        head(out);
-        out.push_str(&rows);
-        let mut words = String::new();
-        self.words(&mut words, table, wanted);
+        self.rows(out, keys(table).map(|(key, _)| (table, key)).filter(|(_, key)| wanted(key)));
+    }
+
+    /// Writes keys, each with the table that has it, and below them the meanings of the words that their values may be.
+    pub(super) fn rows<'k>(&self, out: &mut String, all: impl IntoIterator<Item = (&'k Value, &'k str)>) {
+        let (mut rows, mut words) = (String::new(), String::new());
+        for (table, key) in all {
+            let value = &table["properties"][key];
+            let default = if is_needed(table, key) { "needed".to_owned() } else { default(value) };
+            let what = cell(&description(value));
+            let _ = writeln!(rows, "| `{key}` | {} | {default} | {what} |", self.form(value));
+            self.words(&mut words, key, value);
+        }
+        if !rows.is_empty() {
+            let _ = write!(out, "\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}");
+        }
         if !words.is_empty() {
             let _ = write!(out, "\n{words}");
         }
     }
 
-    pub(super) fn rows(&self, out: &mut String, table: &Value, wanted: &dyn Fn(&str) -> bool) {
-        for (key, value) in keys(table).filter(|(key, _)| wanted(key)) {
-            let default = if is_needed(table, key) { "needed".to_owned() } else { default(value) };
-            let what = cell(&description(value));
-            let _ = writeln!(out, "| `{key}` | {} | {default} | {what} |", self.form(value));
-        }
-    }
-
-    pub(super) fn words(&self, out: &mut String, table: &Value, wanted: &dyn Fn(&str) -> bool) {
-        for (key, value) in keys(table).filter(|(key, _)| wanted(key)) {
-            let value = match self.schema.shape(value) {
-                Shape::List(items) => items,
-                _ => value,
-            };
-            let Shape::Words(all) = self.schema.shape(value) else { continue };
-            let meant = all.iter().map(|word| {
-                let text = word["const"].as_str().unwrap_or_default();
-                format!("  - `{text}`: {}\n", description(word))
-            });
-            let _ = write!(out, "- `{key}`\n{}", meant.collect::<String>());
+    fn words(&self, out: &mut String, key: &str, value: &Value) {
+        let value = match self.schema.shape(value) {
+            Shape::List(items) => items,
+            _ => value,
+        };
+        let Shape::Words(all) = self.schema.shape(value) else { return };
+        let _ = writeln!(out, "- `{key}`");
+        for word in all {
+            let text = word["const"].as_str().unwrap_or_default();
+            let _ = writeln!(out, "  - `{text}`: {}", description(word));
         }
     }
 
     /// Returns the form of a value in words.
     fn form(&self, value: &Value) -> String {
-        match Schema(self.schema.0).shape(value) {
+        match self.schema.shape(value) {
             Shape::Table(_) => self.section_link(value).unwrap_or_else(|| "table".to_owned()),
             Shape::Named(values) => self
                 .section_link(values)
@@ -83,7 +80,7 @@ impl Page<'_> {
 
     /// Returns a link to the section of a value that is a table.
     fn section_link(&self, value: &Value) -> Option<String> {
-        let Shape::Table(table) = Schema(self.schema.0).shape(value) else { return None };
+        let Shape::Table(table) = self.schema.shape(value) else { return None };
         let section = self.sections.iter().find(|one| std::ptr::eq(one.table, table))?;
         let heading = match self.kind_of(&section.heading) {
             Some(_) => section.heading.trim_matches(['[', ']']),
@@ -96,10 +93,6 @@ impl Page<'_> {
         let first = variants.first().and_then(kind).map(|(name, _)| name);
         first.is_some_and(|first| self.kinds.iter().any(|(name, ..)| *name == first))
     }
-}
-
-pub(super) fn head(out: &mut String) {
-    out.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
 }
 
 /// Returns the form of a plain value (a number, a text and so on) in words, with its bounds. Bounds of the integer
@@ -117,12 +110,21 @@ fn plain(schema: &Value) -> String {
         other => other,
     });
     let words = words.collect::<Vec<_>>().join(", ");
-    let bound = |key: &str| schema[key].as_f64().filter(|number| *number != 0.0);
-    match (bound("minimum"), bound("maximum")) {
+    let format = schema["format"].as_str().unwrap_or_default();
+    let of_type = match format {
+        "uint8" => schema["maximum"] == u8::MAX,
+        "uint16" => schema["maximum"] == u16::MAX,
+        _ => schema["maximum"].is_null(),
+    };
+    if format.starts_with("uint") && schema["minimum"] == 0 && of_type {
+        return words;
+    }
+    match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
         (Some(least), Some(most)) if least < most => format!("{words}, {least} to {most}"),
         (Some(least), Some(_)) => format!("{words}: {least}"),
         (Some(least), None) => format!("{words} from {least}"),
-        _ => words,
+        (None, Some(most)) => format!("{words} up to {most}"),
+        (None, None) => words,
     }
 }
 
@@ -133,5 +135,39 @@ fn default(value: &Value) -> String {
         Value::Array(all) if all.is_empty() => String::new(),
         Value::Object(all) if all.is_empty() => String::new(),
         other => format!("`{other}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::plain;
+
+    #[test]
+    fn bounds_are_told_unless_they_are_those_of_the_type() {
+        for (schema, wanted) in [
+            (
+                json!({ "type": "integer", "format": "uint8", "minimum": 0, "maximum": 100 }),
+                "whole number, 0 to 100",
+            ),
+            (json!({ "type": "integer", "format": "uint8", "minimum": 0, "maximum": 255 }), "whole number"),
+            (
+                json!({ "type": "integer", "format": "uint16", "minimum": 0, "maximum": 65535 }),
+                "whole number",
+            ),
+            (
+                json!({ "type": "integer", "format": "uint16", "minimum": 1, "maximum": 65535 }),
+                "whole number, 1 to 65535",
+            ),
+            (json!({ "type": "integer", "format": "uint64", "minimum": 0 }), "whole number"),
+            (json!({ "type": "integer", "format": "uint64", "minimum": 2 }), "whole number from 2"),
+            (json!({ "type": "integer", "format": "uint32", "minimum": 1, "maximum": 1 }), "whole number: 1"),
+            (json!({ "type": ["number", "null"], "minimum": 0.0, "maximum": 0.5 }), "number, 0 to 0.5"),
+            (json!({ "type": "number", "maximum": 3 }), "number up to 3"),
+            (json!({ "type": "string" }), "text"),
+        ] {
+            assert_eq!(plain(&schema), wanted, "{schema}");
+        }
     }
 }
