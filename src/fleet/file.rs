@@ -15,7 +15,7 @@ pub struct FleetFile {
     #[serde(default = "FleetFile::one")]
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
-    /// Defaults of hosts.
+    /// Values for hosts that do not have the key themselves.
     #[serde(default)]
     pub defaults: Defaults,
     /// Further names that probes and faults may use, with their addresses.
@@ -32,7 +32,7 @@ impl FleetFile {
     }
 }
 
-/// Defaults of hosts.
+/// Values for hosts that do not have the key themselves.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
@@ -62,7 +62,7 @@ pub struct Defaults {
     #[schemars(extend("default" = firedrill_wire::DEFAULT_PORT))]
     pub agent_port: Option<u16>,
     /// A program whose standard streams are the link, as an argument vector; `%h` becomes the host's address, `%p` the
-    /// agent's port, `%n` the host's name.
+    /// agent's port, `%n` the host's name. Default: a direct connection.
     #[serde(default)]
     pub connect: Vec<String>,
     /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops new connections
@@ -84,36 +84,36 @@ pub struct HostFile {
     /// Its addresses; names resolve to the first one first.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
-    /// The provider, such as `aws`.
+    /// The provider, such as `aws`; default: that of `[defaults]`.
     #[serde(default)]
     pub provider: Option<String>,
-    /// The region.
+    /// The region; default: that of `[defaults]`.
     #[serde(default)]
     pub region: Option<String>,
-    /// The zone.
+    /// The zone; default: that of `[defaults]`.
     #[serde(default)]
     pub zone: Option<String>,
-    /// The environment, such as `prod`.
+    /// The environment, such as `prod`; default: that of `[defaults]`.
     #[serde(default)]
     pub env: Option<String>,
-    /// Its roles.
+    /// Its roles; default: those of `[defaults]`.
     #[serde(default)]
     pub roles: Option<Values>,
-    /// Its tags.
+    /// Its tags, added to those of `[defaults]`.
     #[serde(default)]
     pub tags: Values,
-    /// Any other labels.
+    /// Any other labels, added to those of `[defaults]`. A label here replaces the same one there.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// The agent's address as `host:port`; default: its first address and port 7790.
+    /// The agent's address as `host:port`; default: its first address, and the `agent_port` of `[defaults]` or 7790.
     #[serde(default)]
     pub agent: Option<String>,
     /// A program whose standard streams are the link, as an argument vector; `%h` becomes the host's address, `%p` the
-    /// agent's port, `%n` the host's name.
+    /// agent's port, `%n` the host's name. Default: that of `[defaults]`, or a direct connection.
     #[serde(default)]
     pub connect: Option<Vec<String>>,
     /// Maximum number of links that are opened at a time through that program. A bastion's sshd drops new connections
-    /// at random beyond its `MaxStartups`.
+    /// at random beyond its `MaxStartups`. Default: that of `[defaults]`, or 8.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,
 }

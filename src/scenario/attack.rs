@@ -23,7 +23,8 @@ pub mod defaults {
     pub const SETTLE_WITHIN: Span = Span::secs(300);
 }
 
-/// One attack of a drill: baseline, fault, recovery, settle.
+/// One attack of a drill: baseline, fault, recovery, settle. `[attack_defaults]` may set another default for the keys
+/// that it has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attack {
@@ -31,7 +32,8 @@ pub struct Attack {
     pub name: Spot<String>,
     /// The target: a name from `[targets]`, or the name of a host.
     pub on: Spot<String>,
-    /// The target whose groups are attacked one after another; it needs `group_by`.
+    /// Attack the groups of the target one after another. The value is the name of the target, which needs `group_by`, or
+    /// the label in its `group_by`.
     #[serde(default)]
     pub for_each: Option<Spot<String>>,
     /// The fault: one kind with its parameters.
@@ -60,7 +62,7 @@ pub struct Attack {
     #[serde(default)]
     #[schemars(extend("default" = defaults::SETTLE_WITHIN))]
     pub settle_within: Option<Spot<Span>>,
-    /// The objectives that judge this attack; default all.
+    /// The objectives that judge this attack; default: all.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
     /// Earlier attacks, by name, that must have run without being violated; otherwise this one does not run.
@@ -74,40 +76,47 @@ pub struct Attack {
     #[serde(default)]
     #[schemars(extend("default" = Then::Continue))]
     pub on_unknown: Option<Then>,
-    /// The approval that is needed just before this attack.
+    /// The approval that is needed just before this attack; default: none.
     #[serde(default)]
     pub approve: Option<Spot<Approve>>,
 }
 
-/// Defaults of attacks.
+/// Values for attacks that do not have the key themselves.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttackDefaults {
     /// Time before the fault in which objectives must hold.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::BASELINE))]
     pub baseline: Option<Spot<Span>>,
-    /// Duration of the fault.
+    /// Duration of the fault. Required here or in the attack, except for kinds with a duration of their own
+    /// (`host-reboot`).
     #[serde(default)]
     pub hold: Option<Spot<Span>>,
     /// Time in which recovery is measured.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::RECOVERY))]
     pub recovery: Option<Spot<Span>>,
     /// Time in which the system must be healthy before the next attack.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::SETTLE))]
     pub settle: Option<Spot<Span>>,
     /// Maximum time until the system has settled; otherwise the run stops.
     #[serde(default)]
+    #[schemars(extend("default" = defaults::SETTLE_WITHIN))]
     pub settle_within: Option<Spot<Span>>,
-    /// The objectives that judge attacks.
+    /// The objectives that judge attacks; default: all.
     #[serde(default)]
     pub judge: Option<Vec<Spot<String>>>,
     /// The next step after a violated verdict.
     #[serde(default)]
+    #[schemars(extend("default" = Then::Continue))]
     pub on_violated: Option<Then>,
     /// The next step after an unknown verdict.
     #[serde(default)]
+    #[schemars(extend("default" = Then::Continue))]
     pub on_unknown: Option<Then>,
-    /// The approval that is needed just before each attack.
+    /// The approval that is needed just before each attack; default: none.
     #[serde(default)]
     pub approve: Option<Spot<Approve>>,
 }

@@ -20,7 +20,8 @@ pub struct Objective {
     /// Minimum share of good requests.
     #[serde(default)]
     pub good: Option<Spot<Share>>,
-    /// Together with `below`: this quantile of the latency of good requests stays below that time.
+    /// Together with `below`: this quantile of the latency of all requests is at most that time. A bad request counts as
+    /// infinitely slow.
     #[serde(default)]
     #[schemars(range(min = 0.01, max = 0.9999))]
     pub quantile: Option<Spot<f64>>,
