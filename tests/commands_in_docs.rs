@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use firedrill::reference::anchor;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -43,28 +45,42 @@ fn words(line: &str) -> Vec<String> {
     all
 }
 
+/// Returns the command line of a program, by the word that begins its commands.
+fn program(word: &str) -> Option<clap::Command> {
+    match word {
+        "firedrill" => Some(firedrill::cli::command()),
+        "firedrill-agent" => Some(firedrill_agent::cli::command()),
+        _ => None,
+    }
+}
+
 #[test]
 fn commands_are_such_that_the_programs_take_them() {
     let (mut count, mut wrong) = (0, Vec::new());
     for path in pages() {
-        for (number, line) in read(&path).lines().enumerate() {
+        let text = read(&path);
+        let before = count;
+        for (number, line) in text.lines().enumerate() {
             let Some(line) = line.strip_prefix("    ") else { continue };
             let words = words(line.trim());
-            let command = match words.first().map(String::as_str) {
-                Some("firedrill") => firedrill::cli::command(),
-                Some("firedrill-agent") => firedrill_agent::cli::command(),
-                _ => continue,
-            };
-            // The page leaves something out of this command.
-            if words.iter().any(|word| word.contains('…')) {
-                continue;
-            }
+            let Some(command) = words.first().and_then(|first| program(first)) else { continue };
             count += 1;
             // A run's id is written in lower case.
             let words = words.iter().map(|word| if word == "RUN" { "run" } else { word.as_str() });
             if let Err(error) = command.try_get_matches_from(words) {
                 wrong.push(format!("{}:{}: {line}\n{error}", path.display(), number + 1));
             }
+        }
+        // Wherever a command stands, in a list or in a block with fences, it is one of those that were parsed.
+        let begins =
+            |line: &&str| ["firedrill ", "firedrill-agent "].iter().any(|name| line.starts_with(name));
+        let written = text.lines().map(str::trim_start).filter(begins).count();
+        if written != count - before {
+            let parsed = count - before;
+            wrong.push(format!(
+                "{}: {written} lines begin with a program, {parsed} were parsed",
+                path.display()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -92,17 +108,12 @@ fn links_lead_to_files_and_headings() {
     }
 }
 
-/// Returns the anchors of a page's headings, by GitHub's rule.
+/// Returns the anchors of a page's headings.
 fn headings(text: &str) -> Vec<String> {
     let lines = text.split("```").step_by(2).flat_map(str::lines).filter(|line| line.starts_with('#'));
-    let anchors = lines.map(|line| {
-        let title = line.trim_start_matches('#').trim();
-        // The anchor of a heading that is a link comes from the link's text.
-        let title = title.split("](").next().unwrap_or(title);
-        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-        kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
-    });
-    anchors.collect()
+    // A heading that is a link counts by its words.
+    let titles = lines.map(|line| line.trim_start_matches('#').trim().split("](").next().unwrap_or_default());
+    titles.map(anchor).collect()
 }
 
 #[test]
