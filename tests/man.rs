@@ -15,11 +15,11 @@ use std::{
 fn every_program_and_verb_has_a_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let names = pages::write(folder.path()).expect("written");
-    let wanted = ["firedrill.1", "firedrill-run.1", "firedrill-lab-up.1", "firedrill-pki-issue-person.1"];
-    let agents = ["firedrill-agent.8", "firedrill-agent-undo.8", "firedrill-agent-check-config.8"];
-    for name in wanted.into_iter().chain(agents) {
-        assert!(names.contains(name), "no {name} in {names:?}");
+    let mut wanted = BTreeSet::new();
+    for (program, section) in [(firedrill::cli::command(), '1'), (firedrill_agent::cli::command(), '8')] {
+        verbs(&program, program.get_name(), &mut |name| _ = wanted.insert(format!("{name}.{section}")));
     }
+    assert_eq!(names, wanted, "pages, and the programs with their verbs");
     for name in &names {
         let text = read(folder.path(), name);
         for part in [".TH ", ".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION"] {
@@ -34,6 +34,14 @@ fn every_program_and_verb_has_a_page() {
         "verbs are in the section of their program: {agent}"
     );
     well_formed(folder.path(), &names);
+}
+
+/// Calls `found` with the name of a command and the names of all its verbs that help shows, at every depth.
+fn verbs(command: &clap::Command, name: &str, found: &mut impl FnMut(&str)) {
+    found(name);
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        verbs(verb, &format!("{name}-{}", verb.get_name()), found);
+    }
 }
 
 /// Returns the file of a page, in the folder of its section.
