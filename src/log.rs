@@ -8,6 +8,7 @@
 //! (`docs/log.md`), and never held in memory as a whole. A [`Log`] has all other records, and the positions of the
 //! blocks.
 
+mod line;
 mod measured;
 mod pending;
 mod read;

@@ -53,7 +53,6 @@ const CRATES: [(&str, &[&str]); 7] = [
         &[
             "cli cli/approve cli/check cli/collect cli/common cli/completions cli/demo cli/doctor cli/lab cli/lab/setup cli/pki cli/release cli/report cli/run cli/status cli/undo",
             "fleet fleet/command fleet/read",
-            "log/measured log/read",
             "plan/load plan/refuse plan/refuse/environment plan/refuse/meant/measured plan/refuse/probe",
             "report report/html report/json report/junit report/markdown report/view report/view/alike report/view/figures",
             "run run/input run/undo_socket run/watchers",

@@ -16,8 +16,8 @@ use firedrill_wire::text::{NAME_MOST, cleaned, is_plain};
 
 use super::{
     Event, Record, Scales,
+    line::{Line, line},
     pending::Pending,
-    read::{Line, line},
 };
 use crate::score::format;
 
