@@ -8,6 +8,9 @@ use super::{HIDDEN, begins_like_a_token, names_secret, url, words_of};
 
 const QUOTES: [char; 2] = ['\'', '"'];
 
+/// Values of options that only turn something on or off, such as `StrictHostKeyChecking=accept-new` of ssh.
+const CHOICES: [&str; 5] = ["yes", "no", "ask", "accept-new", "off"];
+
 /// The words of a command without those that most likely are secrets: the values of `--token X`, `--token=X`, `TOKEN=X` and
 /// `X-Api-Key: X`, passwords of `sshpass` and `curl`, users and queries of URLs, and tokens of well-known services. A
 /// path stays only where the name means a key or another file: the name of a key file is no secret.
@@ -182,7 +185,8 @@ fn hide_piece(piece: &str) -> (String, Rest) {
         }
         let name = before.rsplit([',', ';', '&', '=']).next().unwrap_or(before);
         let file = is_path(value) && names_file(name);
-        if (is_secret(name) && !file) || begins_like_a_token(value.trim_start_matches(QUOTES)) {
+        let choice = CHOICES.contains(&value.trim_matches(QUOTES));
+        if (is_secret(name) && !file && !choice) || begins_like_a_token(value.trim_start_matches(QUOTES)) {
             return hidden(&piece[..=at], value);
         }
     }
@@ -262,6 +266,7 @@ mod tests {
             ("relay|--to=https://me:pw@edge", "relay|--to=https://***@edge"),
             ("relay|é://a:b@c", "relay|é://***@c"),
             ("relay|ghp_0123456789abcdef", "relay|***"),
+            ("relay|--password=nothing", "relay|--password=***"),
             ("sshpass|-p|pw|ssh|-p|22|-W|%h:%p|b", "sshpass|-p|***|ssh|-p|22|-W|%h:%p|b"),
             ("/usr/bin/sshpass|-ppw|ssh|b", "/usr/bin/sshpass|-p***|ssh|b"),
             ("sshpass|-P|word|-p|-pw|ssh|b", "sshpass|-P|word|-p|***|ssh|b"),
@@ -292,6 +297,7 @@ mod tests {
         for command in [
             "ssh|-o|BatchMode=yes|-i|/root/.ssh/id|-W|%h:%p|me@bastion",
             "ssh|-o|ProxyCommand=nc -x proxy %h %p|bastion",
+            "ssh|-o|StrictHostKeyChecking=accept-new|-oPasswordAuthentication=no|bastion",
             "relay|--key|/etc/key.pem|--key=~/key.pem",
             "relay|--token-file|/etc/token|--password-file=./pw|--private-key|~/k|TLS_KEY=/k",
             "env|SSH_AUTH_SOCK=/run/agent.sock|ssh|-p|22|-u|a:b",
