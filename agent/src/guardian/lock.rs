@@ -226,6 +226,9 @@ mod tests {
     use super::*;
     use crate::testing::wait_until;
 
+    /// How long to wait for a lock that was let go. A child that another test forked meanwhile holds it until its exec.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
     fn paths(dir: &Path) -> Paths {
         Paths { state: dir.join("state"), run: dir.join("run"), runit: Vec::new() }
     }
@@ -255,7 +258,7 @@ mod tests {
                 assert_eq!(refused.kind(), io::ErrorKind::WouldBlock, "{refused}");
                 drop(one);
             }
-            assert!(!Lock::take(&paths, Duration::ZERO).unwrap().keep().unwrap());
+            assert!(!Lock::take(&paths, PATIENCE).unwrap().keep().unwrap());
         }
     }
 
@@ -268,7 +271,7 @@ mod tests {
         let other = Lock::take(&paths, Duration::ZERO).unwrap();
         assert_eq!(lock.keep().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(other);
-        assert!(lock.keep().unwrap());
+        wait_until("it is free", || matches!(lock.keep(), Ok(true)));
     }
     /// A child, stopped like an agent that somebody sent SIGSTOP.
     struct Stopped(std::process::Child);
@@ -310,19 +313,19 @@ mod tests {
             }
         };
         write("0b5f2a3e-6c1d-4f7a-9e57-3d5e8c1f2a44\n");
-        drop(Lock::replace(&paths, Duration::ZERO).unwrap());
-        drop(Lock::take_over(&paths, Duration::ZERO).unwrap());
+        drop(Lock::replace(&paths, PATIENCE).unwrap());
+        drop(Lock::take_over(&paths, PATIENCE).unwrap());
         assert!(stopped.is_stopped(), "another boot's");
-        let holder = Lock::take(&paths, Duration::ZERO).unwrap();
+        let holder = Lock::take(&paths, PATIENCE).unwrap();
         Lock::replace(&paths, Duration::from_millis(100)).unwrap_err();
         assert!(stopped.is_stopped(), "another boot's, although somebody holds the lock");
 
         // As older agents wrote it.
         write("");
         drop(holder);
-        drop(Lock::replace(&paths, Duration::ZERO).unwrap());
+        drop(Lock::replace(&paths, PATIENCE).unwrap());
         assert!(stopped.is_stopped(), "whose boot is not known");
-        let _holder = Lock::take(&paths, Duration::ZERO).unwrap();
+        let _holder = Lock::take(&paths, PATIENCE).unwrap();
         Lock::replace(&paths, Duration::from_millis(100)).unwrap_err();
         wait_until("it is killed", || !stopped.is_stopped());
     }
@@ -335,7 +338,7 @@ mod tests {
         Lock::take(&paths, Duration::ZERO).unwrap().name_holders(&[stopped.0.id().cast_signed()]);
         let text = std::fs::read_to_string(paths.state.join(FILE)).unwrap();
         assert_eq!(text, format!("{}\n{}\n", boot_id(), stopped.name()));
-        drop(Lock::replace(&paths, Duration::from_secs(10)).unwrap());
+        drop(Lock::replace(&paths, PATIENCE).unwrap());
         assert_eq!(alive(stopped.name()).unwrap(), None);
     }
 }
