@@ -14,10 +14,10 @@ use std::path::Path;
 /// The crates' sources, each with its circles that are still there. A circle that is cut is taken off this list; none is added.
 const CRATES: [(&str, &[&str]); 7] = [
     (
-        "wire/src",
+        "crates/wire/src",
         &["fault fault/invalid fault/kind fault/peers fault/process fault/service fault/traffic touches"],
     ),
-    ("probe/src", &["kind kind/http kind/tcp"]),
+    ("crates/probe/src", &["kind kind/http kind/tcp"]),
     ("crates/netlink/src", &[]),
     ("crates/packets/src", &["impair impair/table"]),
     (
@@ -43,7 +43,7 @@ const CRATES: [(&str, &[&str]); 7] = [
         ],
     ),
     (
-        "lab/src",
+        "crates/lab/src",
         &[
             "coordinator_ns dispatch exec host host/supervise host/supervised lab preflight root root/cables root/disk root/names root/power root/serve root/watch spec",
         ],
