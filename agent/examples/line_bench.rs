@@ -16,7 +16,7 @@ use std::{
 
 use firedrill_agent::{
     fault::{Ask, Live, of},
-    host::{Host, probe_kernel::has_qdisc},
+    host::{Host, kinds::has_qdisc},
     testing::{Netns, address, host, join, leave, up},
 };
 use firedrill_netlink::{Attrs, Request, Socket};

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc};
 use firedrill_wire::api::Finding;
 
 use crate::{
-    fault,
-    host::{Host, probe_kernel},
+    doctor, fault,
+    host::Host,
     prober::Probes,
     serve, service, snapshot, sweep,
     wiring::{Compared, ServerParts, Snapshot, Wiring},
@@ -50,7 +50,7 @@ impl Snapshot for WholeHost {
 }
 
 fn findings(host: &Host) -> Vec<Finding> {
-    let mut all = probe_kernel::findings(host);
+    let mut all = doctor::findings(host);
     all.extend(service::doctor::findings(host));
     all
 }

@@ -5,12 +5,10 @@
 use std::{path::Path, time::Duration};
 
 use firedrill_agent::{
-    host::{
-        nft::{
-            expr::Exprs,
-            table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
-        },
-        probe_kernel,
+    doctor,
+    host::nft::{
+        expr::Exprs,
+        table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
     },
     sandboxed,
     snapshot::{Difference, Snapshot, compare},
@@ -113,7 +111,7 @@ sandboxed! {
         ask(36, 0x600, &tc(0x0001_0000, u32::MAX, 0), &Attrs::new().text(1, "htb").nest(2, &Attrs::new().bytes(2, &htb)));
         let root = since(&mut before);
         assert!(root.foreign.iter().any(|line| line.starts_with("qdisc:eth0 root changed: - handle 0:0 1=\"noqueue\"")), "{root:?}");
-        let findings = probe_kernel::findings(&host);
+        let findings = doctor::findings(&host);
         assert!(findings.iter().any(|one| one.what == "foreign qdisc on eth0" && one.detail == "htb"), "{findings:?}");
         std::net::UdpSocket::bind("10.1.0.1:0").unwrap().send_to(b"x", "10.1.0.2:9").unwrap();
         let counted = since(&mut before);
@@ -151,7 +149,7 @@ sandboxed! {
     fn doctor_looks_without_touching() {
         let before = snapshot();
         let host = host(Path::new("/nonexistent"));
-        let findings = probe_kernel::findings(&host);
+        let findings = doctor::findings(&host);
         for finding in &findings {
             eprintln!("{finding:?}");
         }
@@ -162,7 +160,7 @@ sandboxed! {
         assert!(findings.iter().any(|one| one.what == "netem") && findings.iter().any(|one| one.what == "ifb"));
         assert_eq!(before, snapshot());
         host.nft.install(&table("admin", Vec::new())).unwrap();
-        let foreign = probe_kernel::findings(&host).into_iter().find(|one| one.what == "foreign nftables tables").unwrap();
+        let foreign = doctor::findings(&host).into_iter().find(|one| one.what == "foreign nftables tables").unwrap();
         assert_eq!(foreign.detail, "inet admin");
     }
 }

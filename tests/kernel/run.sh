@@ -121,7 +121,7 @@ fi
 program() { sed -n "s|^ *Executable.*[ /]$1.* (\(.*\))\$|\1|p" "$work/programs" | tail -n 1; }
 # In emulation programs that are not optimised begin too late. Their libraries are those of every release.
 optimised=()
-for package in firedrill firedrill-agent firedrill-lab; do
+for package in $(sed -n "s|^\(firedrill[a-z-]*\)\.opt-level = 0$|\1|p" Cargo.toml); do
   optimised+=(--config "profile.release.package.$package.opt-level=1")
 done
 cargo build --release -p firedrill -p firedrill-agent "${optimised[@]}"

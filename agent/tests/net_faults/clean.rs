@@ -15,8 +15,8 @@ use firedrill_agent::{
     config::Config,
     fault::{Ask, Live, of},
     host::{
+        kinds::{has_ifb, has_qdisc},
         link,
-        probe_kernel::{has_ifb, has_qdisc},
         sockets::Sockets,
     },
     identity::Identity,

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use firedrill_agent::{
-    host::probe_kernel::{has_ifb, has_qdisc},
+    host::kinds::{has_ifb, has_qdisc},
     testing::skip,
 };
 

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use firedrill_agent::{
     host::{
+        kinds::has_qdisc,
         nft::{
             Nft,
             expr::Exprs,
             table::{Chain, Hook, Place, Table},
         },
-        probe_kernel::has_qdisc,
     },
     sandboxed,
     undo::Undo,

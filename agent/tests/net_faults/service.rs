@@ -15,7 +15,7 @@ use std::{
 use firedrill_agent::{
     host::{
         cgroup::{self, Hierarchy},
-        probe_kernel::{has_ifb, has_qdisc},
+        kinds::{has_ifb, has_qdisc},
         sockets::Sockets,
     },
     sandboxed,

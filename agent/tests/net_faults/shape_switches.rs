@@ -7,7 +7,7 @@ use std::{
 };
 
 use firedrill_agent::{
-    host::{probe_kernel::has_qdisc, queue::FIRST},
+    host::{kinds::has_qdisc, queue::FIRST},
     sandboxed,
     testing::{host, role, wait_until},
     undo::Undo,

@@ -27,7 +27,7 @@ use crate::{
         Host,
         ifb::{self, FIRST_WAY, MOST_WAITING},
         impair::{Chance, Impair, Loss},
-        probe_kernel,
+        kinds,
     },
     undo::Undo,
 };
@@ -138,8 +138,8 @@ fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), Problem> {
     if impair.jitter > JITTER_MOST {
         return Err(unable(ask, &format!("netem's jitter ends at {}", Span::from(JITTER_MOST))));
     }
-    probe_kernel::has_qdisc(qdiscs(impair)).map_err(|why| unable(ask, &why))?;
-    probe_kernel::has_ifb().map_err(|why| unable(ask, &why))?;
+    kinds::has_qdisc(qdiscs(impair)).map_err(|why| unable(ask, &why))?;
+    kinds::has_ifb().map_err(|why| unable(ask, &why))?;
     host.ifbs.able(&ask.id, impair).map_err(|why| unable(ask, &why.to_string()))
 }
 

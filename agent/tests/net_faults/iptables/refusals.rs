@@ -1,8 +1,9 @@
 //! Faults that iptables cannot make are refused, and the plan names the engine of a fault.
 
 use firedrill_agent::{
+    doctor::findings,
     fault::{Live, of},
-    host::{Firewall, probe_kernel::findings},
+    host::Firewall,
     sandboxed,
     testing::host,
     undo::Undo,

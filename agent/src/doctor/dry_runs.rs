@@ -1,0 +1,135 @@
+//! Finds features of the kernel by requests that it checks but never carries out.
+
+use std::time::Duration;
+
+use firedrill_netlink::{Attrs, NetlinkError, flag};
+use firedrill_wire::api::{Finding, Grade};
+
+use super::{finding::finding, packages};
+use crate::host::{
+    Host,
+    kinds::{IFB, QDISC, known, try_ifb, try_qdisc},
+    nft::{
+        expr::Exprs,
+        list,
+        message::{self, Kind},
+        table::{Chain, EARLY, Gate, Hook, Place, Table, gated},
+    },
+    queue,
+};
+
+/// The name of objects that are tried out and never made.
+const TRIAL: &str = "fd_trial";
+pub(super) const OWNER_TABLES: &str = "nftables owner tables with timeouts";
+/// The name of the finding on delays, losses and similar faults.
+const SHAPING: &str = "packet shaping: user space (NFQUEUE)";
+
+pub(super) fn findings(host: &Host) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match list(message::ANY, Kind::GetTables, &Attrs::new()) {
+        Ok(tables) => {
+            let detail = format!("{} tables", tables.len());
+            findings.push(finding("nftables", Grade::Good, detail, ""));
+        }
+        Err(error) => {
+            let hint = "load nf_tables, and run the agent with CAP_NET_ADMIN";
+            findings.push(finding("nftables", Grade::Missing, error.to_string(), hint));
+            return findings;
+        }
+    }
+    findings.push(graded(
+        OWNER_TABLES,
+        host.nft.try_out(&trial(Exprs::drop)),
+        "needs Linux 5.12; without it faults on traffic are left to iptables",
+    ));
+    findings.push(graded(
+        "nftables reject",
+        host.nft.try_out(&trial(Exprs::reject)),
+        "load nft_reject_inet; without it net-block can only drop",
+    ));
+    host.nft.load_queues();
+    let tried = host.nft.try_out(&trial(|rule| rule.queue(queue::FIRST)));
+    let queues = tried.is_ok();
+    findings.push(graded(
+        SHAPING,
+        tried,
+        "load xt_NFQUEUE and nfnetlink_queue (CONFIG_NETFILTER_XT_TARGET_NFQUEUE, CONFIG_NETFILTER_NETLINK_QUEUE); without them net-slow, net-lose and their like are left to netem, or refused",
+    ));
+    let egress = egress(host);
+    let (netem, ifb) = (try_qdisc("netem"), try_ifb());
+    let lacking = [
+        known("netem", &netem, &QDISC).err(),
+        known("ifb", &ifb, &IFB).err(),
+        egress.as_ref().err().map(ToString::to_string),
+    ];
+    let (grade, engine) = match (lacking.into_iter().flatten().next(), queues) {
+        (None, _) => (Grade::Good, "kernel (netem and tbf on interfaces of their own)".to_owned()),
+        (Some(why), true) => (Grade::Good, format!("user space, because {why}")),
+        (Some(why), false) => (Grade::Missing, format!("nothing: no user space, and {why}")),
+    };
+    findings.push(finding("packet shaping: what `engine = \"auto\"` takes", grade, engine, ""));
+    findings.push(graded(
+        "nftables egress hook",
+        egress,
+        "needs Linux 5.16 with CONFIG_NETFILTER_EGRESS; without it packets are shaped in user space",
+    ));
+    findings.push(kind(
+        "netem",
+        netem,
+        libc::ENOENT,
+        &QDISC,
+        &format!("{}; without it packets are shaped in user space", packages::netem()),
+    ));
+    findings.push(kind(
+        "ifb",
+        ifb,
+        libc::EOPNOTSUPP,
+        &IFB,
+        "a kernel with CONFIG_IFB; without it packets are shaped in user space",
+    ));
+    findings
+}
+
+fn graded(what: &str, tried: Result<(), NetlinkError>, hint: &str) -> Finding {
+    match tried {
+        Ok(()) => finding(what, Grade::Good, "taken in a dry run", ""),
+        Err(error) => finding(what, Grade::Missing, error.to_string(), hint),
+    }
+}
+
+/// Reads the result of a request that must fail: with one error if the kind is unknown, with another if it is known.
+fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: &[i32], hint: &str) -> Finding {
+    match tried.as_ref().map_err(NetlinkError::errno) {
+        Err(Some(errno)) if known.contains(&errno) => finding(what, Grade::Good, "the kernel has it", ""),
+        Err(Some(errno)) if errno == unknown => finding(
+            what,
+            Grade::Missing,
+            "the kernel does not have it, nor a module that it could load",
+            hint,
+        ),
+        Err(_) => {
+            let detail = tried.err().map(|error| error.to_string()).unwrap_or_default();
+            finding(what, Grade::Note, format!("cannot tell: {detail}"), "")
+        }
+        Ok(()) => finding(what, Grade::Bad, "a request that cannot be right was taken", ""),
+    }
+}
+
+/// Returns the smallest table that has everything a block has.
+fn trial(harm: fn(Exprs) -> Exprs) -> Table {
+    let gates = Gate::usual(Duration::from_secs(1), Duration::from_secs(1));
+    let rules = vec![harm(gated(&gates).counter())];
+    let chains = vec![Chain { name: "input".to_owned(), place: Some(Place::at(Hook::Input, EARLY)), rules }];
+    Table { name: TRIAL.to_owned(), comment: "firedrill".to_owned(), chains, gates, ..Table::default() }
+}
+
+fn egress(host: &Host) -> Result<(), NetlinkError> {
+    let place = Attrs::new().be32(1, 1).be32(2, 0).text(3, "lo");
+    let chain = Attrs::new().text(1, TRIAL).text(3, "out").nest(4, &place).be32(5, 1).text(7, "filter");
+    let create = flag(libc::NLM_F_CREATE);
+    let requests = [(Kind::NewTable, Attrs::new().text(1, TRIAL)), (Kind::NewChain, chain)]
+        .into_iter()
+        .filter_map(|(kind, attrs)| message::in_family(message::NETDEV, kind, create, &attrs))
+        .collect();
+    host.nft.would_take("try out an egress chain", requests)
+}
