@@ -20,7 +20,7 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("crates/probe/src", &["kind kind/http kind/tcp"]),
     ("crates/kernel/src", &[]),
     ("crates/netlink/src", &[]),
-    ("crates/packets/src", &["impair impair/table"]),
+    ("crates/packets/src", &[]),
     (
         "agent/src",
         &[
@@ -40,12 +40,7 @@ const CRATES: [(&str, &[&str]); 8] = [
             "undo undo/chains undo/ifb undo/link undo/nft undo/process undo/queue undo/resets undo/service",
         ],
     ),
-    (
-        "crates/lab/src",
-        &[
-            "coordinator_ns dispatch exec host host/supervise host/supervised lab preflight root root/cables root/disk root/names root/power root/serve root/watch spec",
-        ],
-    ),
+    ("crates/lab/src", &[]),
     (
         "src",
         &[

@@ -6,7 +6,8 @@ use std::{fs::File, io::Read as _, net::IpAddr, process::ExitCode};
 use crate::{
     LabError,
     error::Doing as _,
-    root::{Report, configure_own_end, inherited},
+    report::{Report, inherited},
+    root::configure_own_end,
     sys::process,
 };
 

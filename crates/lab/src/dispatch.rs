@@ -3,18 +3,9 @@
 //!
 //! Nothing here starts a thread before the process is known to be an ordinary one.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
-use crate::{SELF_EXE, coordinator_ns, exec, host, root, shop};
-
-/// The hidden first argument.
-pub const HIDDEN: &str = "__lab";
-
-/// The words by which a host's supervisor runs the agent.
-#[must_use]
-pub fn agent_argv(config: &Path) -> Vec<String> {
-    [SELF_EXE, HIDDEN, "agent", "serve", "--config", &config.to_string_lossy()].map(String::from).to_vec()
-}
+use crate::{argv::HIDDEN, coordinator_ns, exec, host, root, shop};
 
 /// Takes over if this process was started as a part of a lab. Returns `None` if it was not.
 ///

@@ -7,6 +7,7 @@ use std::{
         fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
         unix::{ffi::OsStrExt as _, net::UnixStream, process::CommandExt as _},
     },
+    path::Path,
     process::{Command, ExitCode},
 };
 
@@ -21,26 +22,27 @@ use nix::{
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use crate::{
-    HIDDEN, Lab, LabError, SELF_EXE,
+    HIDDEN, LabError, SELF_EXE,
     error::Doing as _,
     message::{Answer, Request, ask},
-    root::{Report, inherited},
+    report::{Report, inherited},
     sys::{process, seccomp},
 };
 
-/// A prepared command.
-pub(crate) fn command(lab: &Lab, host: &str, argv: &[OsString]) -> Result<Command, LabError> {
-    if argv.is_empty() {
-        return Err(LabError::Spec("say what to run in the host".into()));
-    }
-    let first: OwnedFd = lab.descriptor(&Request::Host(host.into()))?;
-    let control: OwnedFd = lab.connect()?.into();
+/// Prepares a command, run by a program that dispatches to the parts of a lab.
+///
+/// `first` is the host's first process, `control` a connection to the lab's root.
+pub(crate) fn command(
+    program: &Path,
+    (first, control): (OwnedFd, OwnedFd),
+    host: &str,
+    argv: &[OsString],
+) -> Command {
     let keep = [first.as_raw_fd(), control.as_raw_fd()];
-    let mut command = Command::new(lab.program());
+    let mut command = Command::new(program);
     command.arg(HIDDEN).arg("exec").args(keep.map(|fd: RawFd| fd.to_string())).arg(host).args(argv);
     // SAFETY: only system calls between fork and exec. The descriptors live as long as the closure, so their numbers
     // stay valid.
-    // theirs.
     unsafe {
         command.pre_exec(move || {
             for fd in [&first, &control] {
@@ -49,7 +51,7 @@ pub(crate) fn command(lab: &Lab, host: &str, argv: &[OsString]) -> Result<Comman
             Ok(())
         });
     }
-    Ok(command)
+    command
 }
 
 /// Entry point: `first-process control host argv…`.

@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     HostSpec, LabError, ServiceSpec, ServiceStatus,
     error::Doing as _,
-    root::{Report, configure_own_end, inherited},
+    report::{Report, inherited},
+    root::configure_own_end,
     sys::{mounts, process, seccomp},
 };
 

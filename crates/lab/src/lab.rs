@@ -9,19 +9,19 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    process::{ExitCode, ExitStatus},
+    process::{Command, ExitCode, ExitStatus},
     time::{Duration, Instant},
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{
-    HIDDEN, LabError, LabSpec, LabStatus, enter,
+    HIDDEN, LabError, LabSpec, LabStatus, advice, enter,
     error::Doing as _,
     exec,
     message::{Answer, Request, ask},
-    preflight, registry,
-    root::Report,
+    registry,
+    report::Report,
     sys::{
         ids::Outer,
         process,
@@ -75,7 +75,7 @@ impl Lab {
             // Dropping it ends the lab and removes its entry.
             Some(what) => {
                 lab.down()?;
-                Err(preflight::explain(what, said.errno))
+                Err(advice::explain(what, said.errno))
             }
         }
     }
@@ -105,7 +105,7 @@ impl Lab {
         let root = Some(Outer::for_lab_root());
         let what = Start { program: &program, argv: &words, keep: &keep, namespaces: HOST_NAMESPACES, root };
         let child = start(&what, |child| claim.register(&spec.name, child.pid)).map_err(|e| {
-            preflight::explain(format!("failed to {}: {}", e.step, e.source), e.source.raw_os_error())
+            advice::explain(format!("failed to {}: {}", e.step, e.source), e.source.raw_os_error())
         })?;
         let lab = Self {
             name: spec.name.clone(),
@@ -190,13 +190,21 @@ impl Lab {
         }
     }
 
+    fn command(&self, host: &str, argv: &[OsString]) -> Result<Command, LabError> {
+        if argv.is_empty() {
+            return Err(LabError::Spec("say what to run in the host".into()));
+        }
+        let ends = (self.descriptor(&Request::Host(host.into()))?, self.connect()?.into());
+        Ok(exec::command(self.program(), ends, host, argv))
+    }
+
     /// Runs a command in a host, with this process's standard streams, and waits for it. [`crate::SELF_EXE`] as the first
     /// word is the binary that built the lab.
     ///
     /// # Errors
     /// There is no such host, it is not up, or the command cannot be run.
     pub fn exec(&self, host: &str, argv: &[OsString]) -> Result<ExitStatus, LabError> {
-        exec::command(self, host, argv)?.status().doing(format!("run a command in host {host}"))
+        self.command(host, argv)?.status().doing(format!("run a command in host {host}"))
     }
 
     /// Runs a command as [`Lab::exec`] does, and returns its output.
@@ -204,7 +212,7 @@ impl Lab {
     /// # Errors
     /// As [`Lab::exec`].
     pub fn output(&self, host: &str, argv: &[OsString]) -> Result<std::process::Output, LabError> {
-        exec::command(self, host, argv)?.output().doing(format!("run a command in host {host}"))
+        self.command(host, argv)?.output().doing(format!("run a command in host {host}"))
     }
 
     /// Cuts the power of a host: it is silent for its peers, and stays off.

@@ -8,6 +8,8 @@
 //! The binary that uses this crate also runs inside the lab: its `main` must call [`dispatch()`] first, before any
 //! thread exists.
 
+mod advice;
+mod argv;
 mod coordinator_ns;
 pub mod demo;
 mod dispatch;
@@ -20,15 +22,17 @@ mod message;
 mod net;
 mod preflight;
 mod registry;
+mod report;
 mod root;
 pub mod shop;
 mod spec;
 mod sys;
 
-pub use dispatch::{HIDDEN, agent_argv, dispatch};
+pub use argv::{HIDDEN, SELF_EXE, agent_argv};
+pub use dispatch::dispatch;
 pub use error::LabError;
 pub use lab::{Lab, Options};
 pub use message::{HostState, HostStatus, LabStatus, ServiceState, ServiceStatus};
 pub use preflight::preflight;
 pub use registry::{Entry, list};
-pub use spec::{AgentSpec, FileSpec, HostSpec, LabSpec, SELF_EXE, ServiceSpec};
+pub use spec::{AgentSpec, FileSpec, HostSpec, LabSpec, ServiceSpec};

@@ -8,10 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::LabError;
-
-/// As `argv[0]` of a service or of a command in a host: the binary that built the lab.
-pub const SELF_EXE: &str = "@self";
+use crate::{LabError, argv::agent_argv};
 
 /// A whole lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,7 +185,7 @@ impl HostSpec {
     pub fn all_services(&self) -> Vec<ServiceSpec> {
         let agent = self.agent.iter().map(|agent| ServiceSpec {
             name: "firedrill-agent".into(),
-            argv: crate::agent_argv(&agent.config_path),
+            argv: agent_argv(&agent.config_path),
             env: agent.env.clone(),
             down: false,
         });

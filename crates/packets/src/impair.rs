@@ -8,28 +8,9 @@ mod model;
 mod table;
 
 pub use model::{Fate, Model};
+pub use table::{Distribution, of as table_of};
 
 use std::time::Duration;
-
-/// The distribution of delays around their mean, by netem's tables: one sigma is the jitter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Distribution {
-    /// Uniform within mean ± jitter.
-    #[default]
-    Uniform,
-    /// Normal.
-    Normal,
-    /// Pareto: heavy on one side.
-    Pareto,
-    /// A quarter normal, three quarters Pareto, as in netem's table of that name.
-    ParetoNormal,
-}
-
-/// Returns the table of a distribution for netem; a uniform one needs none.
-#[must_use]
-pub fn table_of(distribution: Distribution) -> Option<&'static [i16]> {
-    table::of(distribution)
-}
 
 /// An impairment of a share of packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -20,13 +20,13 @@ use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe::Receiver,
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
 };
 
 use super::{
-    Report,
     cables::Cables,
     disk::{Disk, random_id},
+    event::{Event, Reply},
     names, serve, watch,
 };
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
     error::Doing as _,
     host::Boot,
     message::{Answer, HostState, HostStatus, LabStatus, Request},
+    report::Report,
     sys::{
         ids::Outer,
         process,
@@ -43,23 +44,6 @@ use crate::{
 
 /// A host that asked to restart and is still up after this time did not restart, and gets its network back.
 const CALL_FAILED_AFTER: Duration = Duration::from_millis(500);
-
-/// An event in the lab.
-pub(super) enum Event {
-    /// A part has reported at a boot. The coordinator's number is the one after the last host.
-    Reported { index: usize, boot: u32, report: Report },
-    /// A host is about to go down by itself; answered when its cable is pulled.
-    GoingDown { index: usize, boot: u32, pulled: oneshot::Sender<()> },
-    /// The time for going down is over.
-    StillThere { index: usize, boot: u32 },
-    /// The time to boot.
-    BootDue { index: usize, boot: u32 },
-    /// A user's request.
-    Asked { request: Request, reply: oneshot::Sender<Reply> },
-}
-
-/// An answer, with its descriptor.
-pub(super) type Reply = (Answer, Option<OwnedFd>);
 
 struct Host {
     spec: HostSpec,

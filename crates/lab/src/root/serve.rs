@@ -14,7 +14,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::power::Event;
+use super::event::Event;
 use crate::{
     LabError,
     error::Doing as _,

@@ -11,7 +11,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::power::Event;
+use super::event::Event;
 use crate::sys::seccomp::{self, Waiting};
 
 /// Watches through the host's own listener, a descriptor of that number in its first process.

@@ -4,7 +4,19 @@
 
 use std::{f64::consts::TAU, sync::LazyLock};
 
-use super::Distribution;
+/// The distribution of delays around their mean, by netem's tables: one sigma is the jitter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Distribution {
+    /// Uniform within mean ± jitter.
+    #[default]
+    Uniform,
+    /// Normal.
+    Normal,
+    /// Pareto: heavy on one side.
+    Pareto,
+    /// A quarter normal, three quarters Pareto, as in netem's table of that name.
+    ParetoNormal,
+}
 
 /// Entries of a table.
 const SIZE: usize = 4096;
@@ -22,7 +34,8 @@ static PARETO_NORMAL: LazyLock<Table> = LazyLock::new(|| {
 });
 
 /// Returns the table of a distribution; a uniform one needs none.
-pub(super) fn of(distribution: Distribution) -> Option<&'static [i16]> {
+#[must_use]
+pub fn of(distribution: Distribution) -> Option<&'static [i16]> {
     match distribution {
         Distribution::Uniform => None,
         Distribution::Normal => Some(&NORMAL),

@@ -1,0 +1,14 @@
+//! The words by which a lab runs this binary in its parts.
+
+use std::path::Path;
+
+/// As `argv[0]` of a service or of a command in a host: the binary that built the lab.
+pub const SELF_EXE: &str = "@self";
+/// The hidden first argument.
+pub const HIDDEN: &str = "__lab";
+
+/// The words by which a host's supervisor runs the agent.
+#[must_use]
+pub fn agent_argv(config: &Path) -> Vec<String> {
+    [SELF_EXE, HIDDEN, "agent", "serve", "--config", &config.to_string_lossy()].map(String::from).to_vec()
+}
