@@ -15,6 +15,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use firedrill_files::text::{hex, read};
 use firedrill_wire::{
     RunId,
     identity::Person,
@@ -27,7 +28,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     link::Identity,
     plan::{self, Plan},
-    text::{hex, read},
 };
 
 /// Maximum size of an approval's file, in bytes.

@@ -3,27 +3,21 @@
 
 #[macro_use]
 mod terminal;
-mod text;
 
-mod alike;
+pub use firedrill_plan::{alike, diagnostic, fleet, plan, reference, scenario};
+
 pub mod approval;
 pub mod cli;
-pub mod fleet;
 pub mod link;
 pub mod log;
 pub mod pki;
-pub mod plan;
-pub mod reference;
 #[cfg(feature = "lab")]
 pub mod rehearsal;
 pub mod report;
 pub mod run;
-pub mod scenario;
 pub mod score;
-pub mod statistics;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod truth_bench;
 pub mod verdict;
-mod whole;

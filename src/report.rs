@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use crate::{
     log::Log,
     score::{self, Facts, Scorecard},
-    whole,
 };
 
+use firedrill_files::whole;
 use view::{ChartView, Sketch};
 pub(crate) use view::{
     alarm,

@@ -312,15 +312,5 @@ fn ended(outcome: Option<&RunOutcome>) -> String {
     }
 }
 
-/// Rounds a calculated count; the result saturates at 0 and `u64::MAX`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, which is wanted"
-)]
-pub(crate) fn whole(number: f64) -> u64 {
-    number.round() as u64
-}
-
 #[cfg(test)]
 mod tests;

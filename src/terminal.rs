@@ -38,11 +38,6 @@ pub(crate) fn harmless(text: &str) -> String {
     firedrill_wire::text::clean_lines(text)
 }
 
-/// Replaces the control characters from U+0080 to U+009F, one by one. Some terminals take U+009B for ESC and `[`.
-pub(crate) fn without_c1(text: &str) -> String {
-    text.replace(|one| ('\u{80}'..='\u{9f}').contains(&one), "\u{fffd}")
-}
-
 /// `println!` that cannot panic.
 macro_rules! outln {
     ($($arg:tt)*) => { $crate::terminal::out(format_args!("{}\n", format_args!($($arg)*))) };

@@ -16,6 +16,7 @@ use std::sync::{
 };
 
 use firedrill_probe::simulate::Answer;
+use firedrill_statistics::at_most;
 use firedrill_wire::{Span, probe::Arrivals};
 
 use crate::{
@@ -23,12 +24,10 @@ use crate::{
         decide::{PART, rate_for, samples_to_decide},
         model::{GOOD_AT, Goal, Phase},
     },
-    statistics::at_most,
     verdict::Verdict,
 };
 use cells::Cell;
 use drill::Setup;
-pub(crate) use shapes::Chance;
 use tally::Tally;
 
 /// Returns the number of drills per cell: the one in the environment, otherwise a small one for tests.

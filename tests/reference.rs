@@ -40,7 +40,7 @@ fn the_page_on_fleets_is_what_the_source_says() {
 
 #[test]
 fn the_examples_pass_check() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/reference");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/plan/src/reference");
     let fleet = FleetSource::File(folder.join("fleet.toml"));
     let found = inspect(&folder.join("scenario.toml"), Some(&fleet), &[], Some(1));
     assert!(!found.report.failed(), "{}", found.report.render(false, 110));

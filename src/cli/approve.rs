@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use firedrill_files::whole;
 use firedrill_wire::{
     RunId, Span,
     text::{TEXT_MOST, clean},
@@ -26,7 +27,6 @@ use crate::{
     },
     run::APPROVAL_FILE,
     verdict::Exit,
-    whole,
 };
 
 /// Maximum size of a log's first record, in bytes.

@@ -16,10 +16,10 @@ use super::{
     failure::Result,
 };
 use crate::{
+    diagnostic::{JsonProblem, Report, Sink, plural},
     fleet::{Fleet, FleetSource, is_fleet},
     link::Identity,
     plan::{Inspection, Plan, inspect_as, print},
-    scenario::diagnose::{JsonProblem, Report, Sink, plural},
     terminal,
     verdict::Exit,
 };

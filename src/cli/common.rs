@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::failure::{Failure, Result, Wrap as _};
 use crate::{
+    diagnostic::{Report, Sink, plural},
     fleet::{Fleet, FleetSource, split_command},
     link::{Agent, Identity, LinkError, hosts_at_once},
     plan::{Options, model::Host},
-    scenario::diagnose::{Report, Sink, plural},
 };
 
 /// The environment variable that names the fleet's file where the command line names no fleet.

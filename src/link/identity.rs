@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use firedrill_files::text::hex;
 use firedrill_wire::identity::Person;
 use rustls::{
     CertificateError, ClientConfig, RootCertStore,
@@ -22,10 +23,7 @@ use super::{
     person::{Signer, person, signed},
     verify::Verifier,
 };
-use crate::{
-    pki::{ca_file, crl_file},
-    text::hex,
-};
+use crate::pki::{ca_file, crl_file};
 
 /// The files do not make an identity.
 #[derive(Debug, thiserror::Error)]

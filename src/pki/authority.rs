@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use firedrill_files::text::hex;
 use firedrill_wire::{
     identity::{Identity, Person, check_name},
     x509,
@@ -23,7 +24,6 @@ use super::{
     Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file, files,
     index::{self, What},
 };
-use crate::text::hex;
 
 /// An authority in a directory.
 #[derive(Clone, Debug)]

@@ -6,8 +6,9 @@ use std::{
     path::Path,
 };
 
+use firedrill_files::whole;
+
 use super::PkiError;
-use crate::whole;
 
 const PRIVATE: u32 = 0o600;
 const PUBLIC: u32 = 0o644;

@@ -253,7 +253,7 @@ fn range(measured: &Measured) -> String {
 }
 
 fn us(value: f64) -> String {
-    format::micros(crate::score::whole(value))
+    format::micros(firedrill_statistics::whole(value))
 }
 
 fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {

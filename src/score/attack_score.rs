@@ -20,7 +20,7 @@ pub(crate) fn score(bench: &Bench<'_, '_>, figures: &[FigureCard]) -> Option<u8>
         let points = points(bench, figure)?;
         lowest = Some(lowest.map_or(points, |lowest| lowest.min(points)));
     }
-    lowest.map(|points| u8::try_from(super::whole(points.round())).unwrap_or(100).min(100))
+    lowest.map(|points| u8::try_from(firedrill_statistics::whole(points.round())).unwrap_or(100).min(100))
 }
 
 fn points(bench: &Bench<'_, '_>, figure: &FigureCard) -> Option<f64> {

@@ -5,15 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_statistics::apart;
+
 use super::{
     card::{DisagreementCard, Sight},
     judge::Bench,
     share,
 };
-use crate::{
-    plan::model::{Phase, Probe},
-    statistics::apart,
-};
+use crate::plan::model::{Phase, Probe};
 
 /// Maximum probability of a false alarm in an attack.
 const ALARMS: f64 = 0.01;

@@ -11,7 +11,7 @@
 //! one. The bounds cover at least 95 % in simulations of independent failures, bursts, outages and ramps
 //! (`coverage`).
 
-use crate::statistics::exact;
+use firedrill_statistics::exact;
 
 /// Approximate number of requests per stretch.
 const STRETCH: f64 = 20.0;

@@ -59,7 +59,7 @@ impl Latencies {
     pub fn quantile(&self, quantile: f64, endless: u64) -> Option<u64> {
         let all = self.total() + endless;
         let rank = (quantile.clamp(0.0, 1.0) * all as f64).ceil().max(1.0);
-        self.ranked(super::whole(rank))
+        self.ranked(firedrill_statistics::whole(rank))
     }
 }
 

@@ -2,9 +2,9 @@
 
 pub(crate) use firedrill_probe::requests::{Outcome, Pace};
 use firedrill_probe::schedule;
+use firedrill_statistics::turning::Seen;
 
 use super::{judge::View, samples::Sample};
-use crate::statistics::turning::Seen;
 
 /// One request: its due time in microseconds, and its outcome.
 pub(crate) type Request = (i64, Outcome);
@@ -85,7 +85,7 @@ impl Source<'_> {
             }
             Self::Listed(dues) => dues.get(place).copied().unwrap_or(i64::MAX),
             Self::Even { from_us, step_us } => {
-                let after = super::whole(number as f64 * step_us);
+                let after = firedrill_statistics::whole(number as f64 * step_us);
                 from_us.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))
             }
         }
@@ -100,7 +100,7 @@ impl<'s> Requests<'s> {
         let mut requests = Self::default();
         // The seconds at the ends count completely here.
         let planned = view.probe.rate * (until.saturating_sub(from) as f64 / 1e6 + 2.0);
-        let most = super::whole(2.0 * planned + 10.0 * planned.sqrt() + 100.0);
+        let most = firedrill_statistics::whole(2.0 * planned + 10.0 * planned.sqrt() + 100.0);
         let mut claimed = 0_u64;
         let mut all = view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until).peekable();
         // Seconds that overlap, for example after a new clock measurement.
@@ -161,7 +161,7 @@ impl<'s> Requests<'s> {
         let mut left = 10_000_000;
         for (from, until) in gaps {
             let length = until.saturating_sub(*from).max(0);
-            let count = super::whole(length as f64 / 1e6 * rate).min(left);
+            let count = firedrill_statistics::whole(length as f64 / 1e6 * rate).min(left);
             if count == 0 {
                 continue;
             }
@@ -230,7 +230,7 @@ fn spread_out(sample: &Sample) -> Vec<Request> {
         let count = i64::try_from(count.min(100_000)).unwrap_or(0);
         let step = until.saturating_sub(from) as f64 / (count - 1).max(1) as f64;
         for k in 0..count {
-            let after = i64::try_from(super::whole(k as f64 * step)).unwrap_or(0);
+            let after = i64::try_from(firedrill_statistics::whole(k as f64 * step)).unwrap_or(0);
             all.push((from.saturating_add(after), outcome));
         }
     };

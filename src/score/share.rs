@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use firedrill_probe::cells::{Counts, Grid};
+use firedrill_statistics::quantile_ranks;
 
 use super::{
     card::{Measured, Unit},
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::{
     plan::model::{Goal, Phase},
-    statistics::quantile_ranks,
     verdict::Verdict,
 };
 
@@ -66,7 +66,7 @@ impl Tally {
     /// Returns the numbers of bad requests, and of all requests.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let bad = self.blocks.iter().map(|block| block.all - block.good).sum::<f64>();
-        (super::whole(bad), self.samples())
+        (firedrill_statistics::whole(bad), self.samples())
     }
 
     /// Returns a latency quantile in microseconds; `None` if it is infinite or was not measured.
@@ -75,7 +75,7 @@ impl Tally {
     }
 
     pub(crate) fn samples(&self) -> u64 {
-        self.blocks.iter().map(|block| super::whole(block.all)).sum()
+        self.blocks.iter().map(|block| firedrill_statistics::whole(block.all)).sum()
     }
 
     fn measured(&self) -> Measured {

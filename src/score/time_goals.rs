@@ -1,9 +1,10 @@
 //! Time goals: time to mitigate (good again while the fault holds) and time to recover (good again after the heal).
 //!
 //! Each goal has its own threshold and does not depend on other objectives. Two things are judged: the moment from
-//! which on the share of good requests stays at the threshold ([`crate::statistics::turning`]), and the longest
+//! which on the share of good requests stays at the threshold ([`firedrill_statistics::turning`]), and the longest
 //! outage meanwhile, which must not exceed the limit.
 
+use firedrill_statistics::turning::{self, Outage, Turning};
 use firedrill_wire::Span;
 
 use super::{
@@ -12,11 +13,7 @@ use super::{
     judge::{Finding, View},
     requests::Requests,
 };
-use crate::{
-    plan::model::Phase,
-    statistics::turning::{self, Outage, Turning},
-    verdict::Verdict,
-};
+use crate::{plan::model::Phase, verdict::Verdict};
 
 /// A stretch of time in which a system should be good again.
 #[derive(Clone, Copy, Debug)]

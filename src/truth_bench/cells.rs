@@ -1,11 +1,12 @@
 //! The cells of the bench: a system, a rate and a duration, with the right and wrong results of a drill.
 
 use firedrill_probe::{schedule::Schedule, simulate::Answer};
+use firedrill_statistics::chance::Chance;
 use firedrill_wire::{Span, probe::Arrivals};
 
 use super::{
     drill::{FAULT_US, Setup, share},
-    shapes::{Chance, Course, Latency, Shape, mean},
+    shapes::{Course, Latency, Shape, mean},
     tally::{CELL, LARGE, Limits, Tally},
 };
 use crate::{
@@ -130,7 +131,7 @@ impl Cell {
                 let good = shape.make(bad, length, &mut chance);
                 let truth = mean(&*good, length);
                 let far = (1.0 - truth) * rate * length >= 40.0;
-                share_cell(tally, setup(seed, rate, seconds), truth, far, |at| good(at) > chance.next());
+                share_cell(tally, setup(seed, rate, seconds), truth, far, |at| good(at) > chance.draw());
             }
             Self::TurnTaking { users, rate } => {
                 let mut turns = Turns::new(seed, users * rate);
@@ -153,13 +154,13 @@ impl Cell {
                 let latency = Latency { median_us: 40_000.0, slow };
                 let truth = latency.quantile(quantile);
                 let mut setup = setup(seed, rate, 60);
-                let below = Span::micros(crate::score::whole(truth));
+                let below = Span::micros(firedrill_statistics::whole(truth));
                 setup.goals = vec![(Goal::Latency { quantile, below }, Phase::Fault)];
-                let begin = chance.next() * 60.0 * (1.0 - slow);
+                let begin = chance.draw() * 60.0 * (1.0 - slow);
                 let card = setup.judged(|at| {
                     let at = seconds_after(at, FAULT_US);
                     let slow = (begin..begin + 60.0 * slow).contains(&at);
-                    Answer::Good(latency.draw(slow, chance.next()))
+                    Answer::Good(latency.draw(slow, chance.draw()))
                 });
                 let one = &card.objectives[0];
                 // Histograms have three digits.
@@ -242,7 +243,7 @@ fn time_cell(
     phase: Phase,
 ) {
     let truth = course.truth();
-    let within = |seconds: f64| (goal(Span::micros(crate::score::whole(seconds * 1e6))), phase);
+    let within = |seconds: f64| (goal(Span::micros(firedrill_statistics::whole(seconds * 1e6))), phase);
     setup.goals = vec![
         within((truth * 0.98).max(0.001)),
         within(truth * 1.02 + 0.001),
@@ -252,7 +253,7 @@ fn time_cell(
     let begins = zero_us..zero_us + 60_000_000;
     let card: AttackCard = setup.judged(|at| {
         let second = seconds_after(at, zero_us);
-        let bad = begins.contains(&at) && course.at(second) <= chance.next();
+        let bad = begins.contains(&at) && course.at(second) <= chance.draw();
         if bad { Answer::Bad } else { GOOD }
     });
     let verdict = |place: usize| card.objectives[place].verdict;
@@ -292,7 +293,7 @@ impl Turns {
 
     /// Returns the back end of a call at that second.
     fn take(&mut self, at: f64) -> u64 {
-        self.turn += self.others.take_before(crate::score::whole(at * 1e6)) + 1;
+        self.turn += self.others.take_before(firedrill_statistics::whole(at * 1e6)) + 1;
         self.turn % 3
     }
 }

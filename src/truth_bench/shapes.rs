@@ -1,22 +1,6 @@
 //! Simulated systems: the probability of a good request at a moment of a phase, and its latency.
 
-/// Uniform random numbers from 0 to 1 (SplitMix64, Steele et al. 2014).
-#[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64, salt: u64) -> Self {
-        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    pub(crate) fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
+use firedrill_statistics::chance::Chance;
 
 /// The distribution of failures over a phase, with a given share of failures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +27,7 @@ impl Shape {
             Self::Independent => Box::new(move |_| 1.0 - bad),
             Self::Ramp => Box::new(move |at| 1.0 - 2.0 * bad * at / length),
             Self::Period(period) => {
-                let begin = chance.next() * period;
+                let begin = chance.draw() * period;
                 Box::new(move |at| f64::from(u8::from((at + begin) % period >= bad * period)))
             }
             Self::Outage => {
@@ -60,7 +44,7 @@ impl Shape {
                 let mut bursts = Vec::new();
                 let mut at = -each;
                 while at < length {
-                    at += -(1.0 - chance.next()).ln() * each / bad.max(1e-9);
+                    at += -(1.0 - chance.draw()).ln() * each / bad.max(1e-9);
                     bursts.push(at);
                 }
                 Box::new(move |at| {
@@ -85,7 +69,7 @@ impl Shape {
 
 fn outage(bad: f64, length: f64, chance: &mut Chance) -> (f64, f64) {
     let outage = bad * length;
-    (outage, chance.next() * (length - outage))
+    (outage, chance.draw() * (length - outage))
 }
 
 /// The mean of a function over a phase.
@@ -161,7 +145,7 @@ impl Latency {
     pub(super) fn draw(self, slow: bool, even: f64) -> u64 {
         let factor = if slow { 5.0 } else { 1.0 };
         let odds = (even / (1.0 - even).max(1e-12)).max(1e-12);
-        crate::score::whole(self.median_us * factor * odds.powf(Self::SHAPE))
+        firedrill_statistics::whole(self.median_us * factor * odds.powf(Self::SHAPE))
     }
 
     /// Returns the share of all requests that take at most `us`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::statistics::at_most;
+use firedrill_statistics::at_most;
 
 /// Maximum shares of a cell (for `cover` the minimum).
 #[derive(Clone, Copy, Debug)]

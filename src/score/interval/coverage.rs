@@ -5,7 +5,7 @@ use firedrill_probe::schedule::Schedule;
 use firedrill_wire::probe::Arrivals;
 
 use super::{Block, estimate};
-use crate::truth_bench::Chance;
+use firedrill_statistics::chance::Chance;
 
 const DRILLS: u64 = 400;
 const RATE: f64 = 10.0;
@@ -45,7 +45,7 @@ fn run(shape: Shape) -> (f64, f64) {
     let (mut covers, mut held) = (0_u32, 0_u32);
     for seed in 0..DRILLS {
         let mut chance = Chance::new(seed, 7919);
-        let blocks = drill(seed, Arrivals::Poisson, |at| chance.next() < shape(at));
+        let blocks = drill(seed, Arrivals::Poisson, |at| chance.draw() < shape(at));
         let sure = estimate(&blocks).expect("measured");
         covers += u32::from(sure.low <= truth && truth <= sure.high);
         held += u32::from(sure.low >= truth);

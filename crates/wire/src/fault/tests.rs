@@ -80,9 +80,9 @@ fn every_kind_has_a_page_and_every_page_a_kind() {
 
 /// Files outside of `crates/wire/src/fault/` and `agent/src/fault/` that name a kind, because they are about it alone.
 const ABOUT_ONE_KIND: [(&str, &str); 4] = [
-    ("src/plan/partition.rs", "NetBlock"),
-    ("src/plan/partition.rs", "NetPartition"),
-    ("src/plan/resolve.rs", "NetPartition"),
+    ("crates/plan/src/plan/partition.rs", "NetBlock"),
+    ("crates/plan/src/plan/partition.rs", "NetPartition"),
+    ("crates/plan/src/plan/resolve.rs", "NetPartition"),
     // The blocks of a partition have its words.
     ("src/score/story/during.rs", "NetPartition"),
 ];

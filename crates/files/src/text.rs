@@ -1,0 +1,121 @@
+//! Reads texts of people and programs: files, and the output of commands. Reads regular files only, with a maximum
+//! size; names encodings other than UTF-8. Never shows the contents of a file that is not such a text.
+
+use std::{fs::File, io::Read as _, path::Path};
+
+/// A text, and whether a byte-order mark stood before it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The text, without the mark.
+    pub text: String,
+    /// Whether the mark stood there.
+    pub mark: bool,
+}
+
+/// The warning about a byte-order mark.
+pub const MARK: &str = "a byte-order mark (U+FEFF) stands before the text, and is skipped";
+/// The advice about a byte-order mark.
+pub const MARK_HELP: &str = "save it as UTF-8 without a byte-order mark";
+
+/// Reads a file of at most `most` bytes as text.
+///
+/// # Errors
+/// The file cannot be read, is no regular file, is too large, or is not UTF-8.
+pub fn read(path: &Path, most: u64) -> Result<Text, String> {
+    let text = |error: std::io::Error| error.to_string();
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    regular(&std::fs::metadata(path).map_err(text)?)?;
+    let file = File::open(path).map_err(text)?;
+    regular(&file.metadata().map_err(text)?)?;
+    let mut bytes = Vec::new();
+    // A file may grow while it is read, and some say that they have no size.
+    file.take(most + 1).read_to_end(&mut bytes).map_err(text)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it has more than {most} bytes, too many for such a file"));
+    }
+    decode(bytes)
+}
+
+fn regular(metadata: &std::fs::Metadata) -> Result<(), String> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        Ok(())
+    } else if kind.is_dir() {
+        Err("it is a directory".to_owned())
+    } else {
+        Err("it is a device, a pipe or a socket, and only regular files are read".to_owned())
+    }
+}
+
+/// Takes bytes as a text.
+///
+/// # Errors
+/// They are not UTF-8; UTF-16 is named as such.
+pub fn decode(bytes: Vec<u8>) -> Result<Text, String> {
+    let wide = match bytes.as_slice() {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        // Without a mark: two ASCII letters, each beside a zero.
+        [0, first, 0, second, ..] | [first, 0, second, 0, ..] => {
+            [first, second].into_iter().all(|byte| byte.is_ascii() && *byte != 0)
+        }
+        _ => false,
+    };
+    if wide {
+        return Err("it is UTF-16; save it as UTF-8".to_owned());
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("it is not UTF-8 from line {line} on")
+    })?;
+    let mark = text.starts_with('\u{feff}');
+    if mark {
+        text.remove(0);
+    }
+    Ok(Text { text, mark })
+}
+
+/// Bytes in lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_are_named() {
+        let wide = |text: &str, to: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to).collect::<Vec<u8>>();
+        for bytes in [
+            wide("\u{feff}schema = 1", u16::to_le_bytes),
+            wide("\u{feff}schema = 1", u16::to_be_bytes),
+            wide("schema = 1", u16::to_le_bytes),
+            wide("schema = 1", u16::to_be_bytes),
+        ] {
+            assert!(decode(bytes).expect_err("not UTF-8").contains("UTF-16"));
+        }
+        let marked = decode("\u{feff}a = 1".as_bytes().to_vec()).expect("UTF-8");
+        assert_eq!(marked, Text { text: "a = 1".to_owned(), mark: true });
+        assert_eq!(decode(b"\0\xd3a\xff".to_vec()).expect_err("not"), "it is not UTF-8 from line 1 on");
+        assert_eq!(decode(b"a\nb\xff".to_vec()).expect_err("not"), "it is not UTF-8 from line 2 on");
+        assert_eq!(decode(Vec::new()).expect("nothing"), Text { text: String::new(), mark: false });
+    }
+
+    #[test]
+    fn only_regular_files_are_read_and_no_more_than_asked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.toml");
+        std::fs::write(&file, "12345").expect("written");
+        assert_eq!(read(&file, 5).expect("short enough").text, "12345");
+        assert!(read(&file, 4).expect_err("too long").contains("more than 4 bytes"));
+        assert!(read(folder.path(), 9).expect_err("no file").contains("directory"));
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).expect("made");
+        for path in [pipe.as_path(), Path::new("/dev/zero")] {
+            assert!(read(path, 9).expect_err("no file").contains("only regular files"), "{}", path.display());
+        }
+        // It says that it is empty, and is not.
+        assert!(read(Path::new("/proc/self/maps"), 9).expect_err("too long").contains("more than 9 bytes"));
+    }
+}

@@ -1,0 +1,11 @@
+//! Reads scenarios and fleets, checks them, and makes the plan of a drill from them. Explains what is wrong, with file, line
+//! and caret.
+//!
+//! Never speaks to an agent, and changes no file. What it starts is the program that a fleet names.
+
+pub mod alike;
+pub mod diagnostic;
+pub mod fleet;
+pub mod plan;
+pub mod reference;
+pub mod scenario;

@@ -1,0 +1,22 @@
+//! Makes a plan from a scenario and a fleet, with every refusal that needs no host.
+//!
+//! Never asks an agent and never waits; the same files, parameters and seed give the same plan.
+
+pub mod decide;
+pub mod exchange;
+#[cfg(test)]
+mod large;
+mod load;
+pub mod model;
+mod partition;
+mod peers;
+pub mod print;
+pub mod radius;
+mod refuse;
+mod resolve;
+pub mod select;
+mod timing;
+
+pub use load::{Inspection, Options, inspect, inspect_as, load, load_as};
+pub use model::Plan;
+pub use refuse::left_out;

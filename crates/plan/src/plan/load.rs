@@ -1,0 +1,202 @@
+//! The entry point: makes a plan, or a report of all problems, from files, parameters and a seed.
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _},
+    path::PathBuf,
+};
+
+use firedrill_wire::{fault::PeerTable, hide, identity::Person};
+
+use super::{
+    Plan, model, refuse,
+    resolve::{Draft, resolve},
+};
+use crate::{
+    diagnostic::{Report, Sink},
+    fleet::{Fleet, FleetSource},
+    scenario::{self, Scenario},
+};
+
+/// The input for a plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The scenario's file.
+    pub scenario: PathBuf,
+    /// The fleet.
+    pub fleet: FleetSource,
+    /// Values of parameters, by name; if a name occurs several times, the last value counts.
+    pub params: Vec<(String, String)>,
+    /// The seed of random picks; a new one if there is none.
+    pub seed: Option<u64>,
+}
+
+/// The result of checking a scenario.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The plan, if a fleet was given and there are no errors.
+    pub plan: Option<Plan>,
+    /// Errors and warnings.
+    pub report: Report,
+    /// Checks that need a fleet and were not made, each a clause.
+    pub unchecked: Vec<String>,
+    /// Number of attacks in the file; an attack with `for_each` counts once.
+    pub attacks: usize,
+}
+
+/// The machine that a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    /// This machine: everything that its probes need must exist here.
+    This,
+    /// Possibly another machine, which may have things that this one lacks.
+    Any,
+}
+
+/// Makes the plan, to be run on this machine.
+///
+/// # Errors
+/// All problems of the files, each with its place.
+pub fn load(options: &Options) -> Result<Plan, Report> {
+    load_as(options, None)
+}
+
+/// Makes the plan, to be run on this machine by this person.
+///
+/// # Errors
+/// As for [`load`]; also if the certificate is not valid for the hosts' environments.
+pub fn load_as(options: &Options, person: Option<&Person>) -> Result<Plan, Report> {
+    let Options { scenario, fleet, params, seed } = options;
+    let inspection = inspect_for((Machine::This, person), scenario, Some(fleet), params, *seed);
+    inspection.plan.ok_or(inspection.report)
+}
+
+/// Checks everything that can be checked; without a fleet that is less. The drill may be run on another machine.
+#[must_use]
+pub fn inspect(
+    file: &std::path::Path,
+    fleet: Option<&FleetSource>,
+    params: &[(String, String)],
+    seed: Option<u64>,
+) -> Inspection {
+    inspect_as(None, file, fleet, params, seed)
+}
+
+/// Like [`inspect`], for a drill that this person may run: a certificate that is not valid for the hosts'
+/// environments is a warning.
+#[must_use]
+pub fn inspect_as(
+    person: Option<&Person>,
+    file: &std::path::Path,
+    fleet: Option<&FleetSource>,
+    params: &[(String, String)],
+    seed: Option<u64>,
+) -> Inspection {
+    inspect_for((Machine::Any, person), file, fleet, params, seed)
+}
+
+fn inspect_for(
+    (machine, person): (Machine, Option<&Person>),
+    file: &std::path::Path,
+    fleet: Option<&FleetSource>,
+    params: &[(String, String)],
+    seed: Option<u64>,
+) -> Inspection {
+    let mut sink = Sink::default();
+    let scenario = scenario::read(file, params, &mut sink);
+    let wanted = fleet.is_some();
+    // Errors of the fleet would cause misleading errors in the scenario.
+    let before = sink.errors();
+    let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
+    refuse::without_hosts(&scenario, fleet.as_ref(), machine, &mut sink);
+    let mut plan = None;
+    if let Some(fleet) = fleet {
+        let seed = seed.unwrap_or_else(new_seed);
+        let draft = resolve(&scenario, &fleet, seed, &mut sink);
+        refuse::with_hosts(&scenario, &fleet, &draft, &mut sink);
+        if let Some(person) = person {
+            refuse::of_person(&scenario, &fleet, &draft, (person, machine), &mut sink);
+        }
+        if !sink.failed() {
+            plan = Some(made(&scenario, fleet, draft, seed, file.display().to_string(), &sink));
+        }
+    }
+    let unchecked = if wanted { Vec::new() } else { unchecked(&scenario) };
+    Inspection { plan, report: sink.into_report(), unchecked, attacks: scenario.attacks.len() }
+}
+
+/// Returns a random seed that is short enough to be typed again, and exact in any reader of JSON.
+fn new_seed() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish() & 0xffff_ffff
+}
+
+fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String, sink: &Sink) -> Plan {
+    let guard = scenario.guard.as_ref().map(|guard| &guard.value);
+    let abort = guard.iter().flat_map(|guard| &guard.abort).map(|abort| model::AbortWhen {
+        probe: abort.probe.value.clone(),
+        good_below: abort.good_below.value,
+        over: abort.over.value,
+    });
+    let objectives = scenario.objectives.iter().filter_map(|objective| {
+        Some(model::Objective {
+            name: objective.name.clone(),
+            probe: objective.value.probe.value.clone(),
+            goal: objective.value.goal()?,
+            good_at: objective.value.good_at(),
+            during: objective.value.during(),
+        })
+    });
+    let mut plan = Plan {
+        schema: Plan::SCHEMA,
+        name: scenario.name.clone(),
+        hypothesis: scenario.hypothesis.clone(),
+        meta: scenario.meta.clone(),
+        environment: scenario.environment.as_ref().map(|item| item.value.clone()),
+        file,
+        params: hide::params(&scenario.params, draft.probes.iter().map(|probe| &probe.kind)),
+        seed,
+        hosts: fleet.hosts,
+        probes: draft.probes,
+        objectives: objectives.collect(),
+        guard: model::Guard {
+            abort: abort.collect(),
+            blind_for: guard.and_then(|guard| guard.blind_for.as_ref()).map(|span| span.value),
+            max_share: guard
+                .and_then(|guard| guard.max_share.as_ref())
+                .map(|max| model::MaxShare { of: max.value.of.value.clone(), share: max.value.share.value }),
+            keep: guard
+                .into_iter()
+                .flat_map(|guard| &guard.keep)
+                .map(|(role, count)| (role.clone(), count.value))
+                .collect(),
+        },
+        peer_sets: PeerTable::default(),
+        attacks: draft.attacks.into_iter().map(|placed| placed.attack).collect(),
+        ci: scenario.ci.as_ref().map(|ci| ci.value.clone()),
+        lease: scenario.lease.as_ref().map_or(scenario::LEASE, |lease| lease.value),
+        warnings: sink.warnings(),
+    };
+    plan.share_peers();
+    plan
+}
+
+/// Returns the checks that need a fleet, in words.
+fn unchecked(scenario: &Scenario) -> Vec<String> {
+    let mut all = Vec::new();
+    if !scenario.targets.is_empty() {
+        all.push("whether selectors fit any host".to_owned());
+    }
+    if !scenario.attacks.is_empty() {
+        all.push("which hosts are touched, and names of hosts".to_owned());
+    }
+    if scenario
+        .guard
+        .as_ref()
+        .is_some_and(|guard| guard.value.max_share.is_some() || !guard.value.keep.is_empty())
+    {
+        all.push("the blast radius against the guard".to_owned());
+    }
+    if !scenario.probes.is_empty() {
+        all.push("whether every judged probe keeps a vantage that is not attacked".to_owned());
+    }
+    all
+}

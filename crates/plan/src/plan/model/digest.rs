@@ -1,0 +1,88 @@
+//! Digests of a plan: what agents get, what people approve, and the secrets that a plan shows as `***`.
+
+use firedrill_files::text::hex;
+use firedrill_wire::{
+    hide::{self, HIDDEN},
+    probe::ProbeKind,
+};
+use ring::digest::{Context, SHA256};
+
+use super::{Host, Plan, Probe, Reach};
+use crate::alike;
+
+impl Plan {
+    /// Returns a digest over the whole plan, which agents get. Equal plans have equal digests.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = std::io::BufWriter::with_capacity(1 << 16, Hash(Context::new(&SHA256)));
+        let written = serde_json::to_writer(&mut hash, self).is_ok();
+        let Some(Hash(hash)) = hash.into_inner().ok().filter(|_| written) else { return String::new() };
+        hex(hash.finish().as_ref().get(..16).unwrap_or_default())
+    }
+
+    /// Returns a digest over everything that the probes send and over the commands that lead to agents, in clear text;
+    /// salted, because it is shown. Meaningless for a plan that was read, because that has no secrets.
+    #[must_use]
+    pub fn requests(&self, salt: &str) -> String {
+        let mut hash = Context::new(&SHA256);
+        let commands = self.hosts.iter().filter_map(|host| match &host.agent {
+            Reach::Tcp(_) => None,
+            Reach::Command(words) => Some(serde_json::to_vec(&(&host.name, words))),
+        });
+        for part in std::iter::once(Ok(salt.as_bytes().to_vec()))
+            .chain(self.probes.iter().map(|probe| serde_json::to_vec(&(&probe.name, &probe.kind))))
+            .chain(commands)
+        {
+            let Ok(part) = part else { return String::new() };
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(&part);
+        }
+        hex(hash.finish().as_ref())
+    }
+
+    /// Returns the places that the plan does not show completely, in words: the probes, and the hosts whose `connect`
+    /// has a secret. `None` if it shows everything.
+    #[must_use]
+    pub fn hiding(&self) -> Option<String> {
+        let hides = |probe: &&Probe| match &probe.kind {
+            ProbeKind::Http(http) => {
+                !http.in_clear().is_empty()
+                    || serde_json::to_string(http).is_ok_and(|text| text.contains(HIDDEN))
+            }
+            ProbeKind::Tcp(_) => false,
+        };
+        let probes: Vec<_> = self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect();
+        let leads = |host: &&Host| match &host.agent {
+            Reach::Tcp(_) => false,
+            Reach::Command(words) => {
+                let shown = hide::argv(words);
+                shown != *words || shown.iter().any(|word| word.contains(HIDDEN))
+            }
+        };
+        let hosts: Vec<_> = self.hosts.iter().filter(leads).map(|host| host.name.as_str()).collect();
+        let probes = (!probes.is_empty()).then(|| format!("the probes {} send", probes.join(", ")));
+        let hosts = (!hosts.is_empty()).then(|| format!("`connect` of {} has", alike::names(&hosts)));
+        let all: Vec<String> = probes.into_iter().chain(hosts).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
+    }
+
+    /// Returns a digest over everything that people approve. It does not depend on the scenario's path and on
+    /// warnings.
+    #[must_use]
+    pub fn agreement(&self) -> String {
+        Self { file: String::new(), warnings: Vec::new(), ..self.clone() }.digest()
+    }
+}
+
+/// A writer that computes a digest.
+struct Hash(Context);
+
+impl std::io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Prints a plan for people: the steps, their times and hosts, and irreversible effects.
+//!
+//! Shows the plan and the agents' answers; measures and decides nothing.
+
+mod said;
+
+pub use said::Answer;
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use firedrill_wire::{Fault, Span, fault::PeerSet};
+use tabled::{
+    builder::Builder,
+    settings::{Style, Width, peaker::Priority},
+};
+
+use super::{
+    exchange,
+    model::{Attack, Goal, Objective, Phase, Plan},
+    resolve::length,
+};
+use crate::alike;
+
+/// Maximum number of peers in a list that is written out.
+const LISTED: usize = 16;
+/// Number of peers that are shown of a longer list.
+const CUT_TO: usize = 4;
+
+/// Prints the whole plan; with `answers`, also the effects that agents announced. Lines are at most `width` wide,
+/// where they can be broken.
+#[must_use]
+pub fn text(plan: &Plan, answers: &[Answer], width: usize) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    _ = write(&mut out, plan, answers, width);
+    out
+}
+
+/// Prints the plan in a few lines: attacks, hosts, time.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let targets: Vec<&str> = plan.targets().into_iter().collect();
+    let irreversible =
+        plan.attacks.iter().filter(|attack| attack.injections.iter().any(|one| !one.fault.reversible()));
+    let last = match irreversible.count() {
+        0 => String::new(),
+        1 => "; 1 attack cannot be undone".to_owned(),
+        more => format!("; {more} attacks cannot be undone"),
+    };
+    format!(
+        "{} attack{}, {} if all settles at once; touches {} of {} hosts ({}){last}",
+        plan.attacks.len(),
+        crate::diagnostic::plural(plan.attacks.len()),
+        total(plan),
+        targets.len(),
+        plan.hosts.len(),
+        alike::uncounted(&targets),
+    )
+}
+
+/// Returns the duration of the run if every attack settles at once.
+#[must_use]
+pub fn total(plan: &Plan) -> Span {
+    plan.attacks.iter().map(length).sum()
+}
+
+fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std::fmt::Result {
+    writeln!(out, "{}: {}", plan.name, plan.hypothesis)?;
+    writeln!(out, "{}", summary(plan))?;
+    writeln!(out, "seed {} · lease {} · plan {}", plan.seed, plan.lease, plan.digest())?;
+    let mut exchanges = exchange::Finder::new(plan);
+    let mut of_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
+    answers.iter().for_each(|answer| of_attack.entry(answer.1).or_default().push(answer));
+    for (index, attack) in plan.attacks.iter().enumerate() {
+        writeln!(out)?;
+        writeln!(out, "{}. {}{}", index + 1, attack.name, conditions(attack))?;
+        for means in &attack.means {
+            writeln!(out, "   {means}")?;
+        }
+        writeln!(out, "{}", timeline(plan, attack, width))?;
+        let tried: Vec<String> =
+            exchanges.all(attack).iter().flatten().flatten().map(exchange::words).collect();
+        if let [first, rest @ ..] = &tried[..] {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
+            writeln!(out, "   tried out before, during and after: {first}{more}")?;
+        }
+        said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
+    }
+    writeln!(out, "\nObjectives")?;
+    writeln!(out, "{}", objectives(plan, width))?;
+    writeln!(out, "\nProbes")?;
+    writeln!(out, "{}", probes(plan, width))?;
+    if !plan.warnings.is_empty() {
+        writeln!(out, "\nGood to know")?;
+        plan.warnings.iter().try_for_each(|warning| writeln!(out, "  - {warning}"))?;
+    }
+    Ok(())
+}
+
+fn conditions(attack: &Attack) -> String {
+    let mut all = Vec::new();
+    if !attack.needs.is_empty() {
+        all.push(format!("needs {}", attack.needs.join(", ")));
+    }
+    if let Some(approve) = &attack.approve {
+        all.push(format!("{} must approve within {}", people(approve.people), approve.expires));
+    }
+    if all.is_empty() { String::new() } else { format!("  [{}]", all.join("; ")) }
+}
+
+fn people(count: u32) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+}
+
+/// Prints the phases of an attack, from its own beginning.
+fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
+    let mut table = Builder::default();
+    table.push_record(["at", "phase", "for", "what", "judged"]);
+    let judged = |phase: Phase| {
+        let objectives =
+            attack.judge.iter().filter_map(|name| plan.objectives.iter().find(|o| o.name == *name));
+        objectives
+            .filter(|o| o.during.contains(&phase))
+            .map(|o| o.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut at = Span::ZERO;
+    let faults = faults(attack);
+    let phases = [
+        (Phase::Baseline, attack.baseline, "all objectives must hold".to_owned()),
+        (Phase::Fault, attack.hold, faults),
+        (Phase::Recovery, attack.recovery, "healed; the system recovers".to_owned()),
+        (Phase::Settle, attack.settle, format!("healthy for this time, within {}", attack.settle_within)),
+    ];
+    for (phase, time, what) in phases.into_iter().filter(|(_, time, _)| !time.is_zero()) {
+        let row = [at.to_string(), word(phase).to_owned(), time.to_string(), what, judged(phase)];
+        table.push_record(row);
+        at = at + time;
+    }
+    finish(table, width)
+}
+
+fn faults(attack: &Attack) -> String {
+    let groups = alike::together(&attack.injections, |one| (sameness(&one.fault), one.at, one.hold));
+    let lines = groups.into_iter().filter_map(|group| {
+        let one = *group.first()?;
+        let offset = if one.at.is_zero() { String::new() } else { format!(" after {}", one.at) };
+        let short =
+            if one.at + one.hold == attack.hold { String::new() } else { format!(" for {}", one.hold) };
+        let mark = if one.fault.reversible() { "" } else { "\nCANNOT BE UNDONE" };
+        let hosts: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
+        Some(format!("{}: {}{offset}{short}{mark}", alike::names(&hosts), describe(&one.fault)))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns a key that is equal for faults that people consider the same: hosts that only leave themselves out of the
+/// same list of peers have the same fault. A long list of peers is compared by its key; a short one, which
+/// is not shared, by its text.
+fn sameness(fault: &Fault) -> (String, Vec<usize>) {
+    let mut fault = fault.clone();
+    let mut keys = Vec::new();
+    for peers in fault.selectors_mut().into_iter().filter(|peers| peers.all().len() > LISTED) {
+        keys.push(peers.key());
+        *peers = PeerSet::default();
+    }
+    (serde_json::to_string(&fault).unwrap_or_default(), keys)
+}
+
+/// Formats a fault with its parameters, as in a file: `service-stop service=checkout`. Long lists of peers are cut.
+#[must_use]
+pub fn describe(fault: &Fault) -> String {
+    let mut fault = fault.clone();
+    for peers in fault.selectors_mut().into_iter().filter(|peers| peers.all().len() > LISTED) {
+        let more = peers.all().len() - CUT_TO;
+        let out = if peers.but().is_empty() { "" } else { ", less a few for each host" };
+        let first = peers.all()[..CUT_TO].join(",");
+        *peers = vec![format!("{first} and {more} more{out}")].into();
+    }
+    let value = serde_json::to_value(&fault).unwrap_or_default();
+    let parameters = value.get(fault.kind()).and_then(|value| value.as_object());
+    let mut text = fault.kind().to_owned();
+    for (key, value) in parameters.into_iter().flatten() {
+        _ = write!(text, " {key}={}", plain(value));
+    }
+    text
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(","),
+        serde_json::Value::Object(table) => {
+            let entries = table.iter().filter(|(_, value)| !value.is_null());
+            let entries = entries.map(|(key, value)| format!("{key}={}", plain(value)));
+            format!("({})", entries.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn objectives(plan: &Plan, width: usize) -> String {
+    let mut table = Builder::default();
+    table.push_record(["objective", "probe", "goal", "during"]);
+    for objective in &plan.objectives {
+        let during = match objective.goal {
+            Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => String::new(),
+            _ => objective.during.iter().map(|phase| word(*phase)).collect::<Vec<_>>().join(", "),
+        };
+        table.push_record([objective.name.clone(), objective.probe.clone(), goal(objective), during]);
+    }
+    finish(table, width)
+}
+
+/// Describes a goal.
+#[must_use]
+pub fn goal(objective: &Objective) -> String {
+    match &objective.goal {
+        Goal::Good(share) => format!("at least {share} good"),
+        Goal::Latency { quantile, below } => format!("p{} below {below}", quantile * 100.0),
+        Goal::MitigateWithin(within) => format!("good again within {within} of the fault"),
+        Goal::RecoverWithin(within) => format!("good again within {within} of the heal"),
+    }
+}
+
+fn probes(plan: &Plan, width: usize) -> String {
+    let mut table = Builder::default();
+    table.push_record(["probe", "asks", "rate", "time-out", "from"]);
+    for probe in &plan.probes {
+        use firedrill_wire::probe::{Arrivals, ProbeKind};
+        let asks = match &probe.kind {
+            ProbeKind::Http(http) => http.shown(),
+            ProbeKind::Tcp(tcp) => format!("tcp {}", tcp.address),
+        };
+        let from = alike::names(&probe.from);
+        table.push_record([
+            probe.name.clone(),
+            asks,
+            match probe.arrivals {
+                Arrivals::Poisson => format!("{}/s", probe.rate),
+                Arrivals::Even => format!("{}/s, evenly", probe.rate),
+            },
+            probe.timeout.to_string(),
+            from,
+        ]);
+    }
+    finish(table, width)
+}
+
+fn finish(table: Builder, width: usize) -> String {
+    let mut table = table.build();
+    table
+        .with(Style::rounded())
+        .with(Width::wrap(width.max(40)).keep_words(true).priority(Priority::max(true)));
+    table.to_string()
+}
+
+const fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Baseline => "baseline",
+        Phase::Fault => "fault",
+        Phase::Recovery => "recovery",
+        Phase::Settle => "settle",
+    }
+}

@@ -1,0 +1,62 @@
+//! Refusals and warnings that need no host. One file per concern.
+
+mod agent;
+mod blast;
+mod environment;
+mod fault;
+mod judge;
+mod meant;
+mod names;
+mod opens_only;
+mod probe;
+mod secret;
+mod time;
+mod values;
+mod vantage;
+mod way;
+
+pub use environment::left_out;
+use firedrill_wire::identity::Person;
+
+use super::{load::Machine, resolve::Draft};
+use crate::{diagnostic::Sink, fleet::Fleet, scenario::Scenario};
+
+/// Makes all refusals that need only the scenario; a fleet only adds known names. `machine` decides whether a missing
+/// token is an error.
+pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine: Machine, sink: &mut Sink) {
+    names::refuse(scenario, fleet, sink);
+    probe::refuse(scenario, sink);
+    probe::refuse_here(scenario, machine, sink);
+    values::refuse(scenario, sink);
+    for attack in &scenario.attacks {
+        fault::refuse(attack, scenario, sink);
+        time::refuse(attack, scenario, sink);
+        judge::refuse(attack, scenario, sink);
+        meant::refuse(attack, scenario, sink);
+    }
+    meant::ask(scenario, sink);
+    opens_only::ask(scenario, sink);
+    secret::warn(scenario, sink);
+}
+
+/// Makes all refusals that need the fleet's hosts.
+pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
+    agent::refuse(scenario, draft, sink);
+    environment::refuse(scenario, fleet, draft, sink);
+    blast::refuse(scenario, fleet, draft, sink);
+    time::refuse_limit(scenario, draft, sink);
+    vantage::refuse(scenario, draft, sink);
+    fault::refuse_with_hosts(scenario, fleet, draft, sink);
+    way::warn(scenario, fleet, draft, sink);
+}
+
+/// Refusals that depend on the person who runs the drill, and on the machine.
+pub(crate) fn of_person(
+    scenario: &Scenario,
+    fleet: &Fleet,
+    draft: &Draft,
+    who: (&Person, Machine),
+    sink: &mut Sink,
+) {
+    environment::refuse_person(scenario, fleet, draft, who, sink);
+}

@@ -1,0 +1,56 @@
+//! Warns of objectives whose only evidence is that connections open, because a service can accept connections and
+//! answer nothing.
+
+use firedrill_probe::destination;
+use firedrill_wire::probe::ProbeKind;
+
+use crate::{
+    diagnostic::{Item, Problem, Sink},
+    plan::timing,
+    scenario::{Scenario, objective::Objective, probe::Probe},
+};
+
+/// Warns once of each such objective, unless every attack that it judges is also judged by answers of the same
+/// service.
+pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
+    for objective in &scenario.objectives {
+        let Some(probe) = scenario.probe(&objective.value.probe) else { continue };
+        let (Some(tcp), None) = (&probe.value.tcp, &probe.value.http) else { continue };
+        let Some(service) = destination(&ProbeKind::Tcp(tcp.value.clone())) else { continue };
+        let alone = scenario.attacks.iter().any(|attack| {
+            let judged: Vec<&Item<Objective>> = timing::judged(attack, scenario)
+                .into_iter()
+                .filter_map(|name| scenario.objective(name))
+                .collect();
+            let answers = |other: &&Item<Objective>| {
+                scenario.probe(&other.value.probe).is_some_and(|probe| asks(probe, &service))
+            };
+            judged.iter().any(|one| one.name == objective.name) && !judged.iter().any(answers)
+        });
+        if alone {
+            let message = format!(
+                "objective `{}` is judged only by connections that open: a service that accepts them and answers nothing counts as \
+                 good, for instance a database without quorum",
+                objective.name
+            );
+            let help = format!(
+                "judge by an `http` probe of `{}` too, for instance of a health check that reads and writes",
+                tcp.address
+            );
+            sink.push(
+                Problem::warning(message)
+                    .at(objective.place_of(&objective.value.probe.at), "opens connections only")
+                    .also(probe.place_at(&["tcp"], true), "sends nothing")
+                    .help(help),
+            );
+        }
+    }
+}
+
+/// Whether a probe reads answers of that service.
+fn asks(probe: &Item<Probe>, (host, port): &(String, u16)) -> bool {
+    let http = probe.value.http.as_ref().map(|http| ProbeKind::Http(http.value.clone()));
+    http.as_ref()
+        .and_then(destination)
+        .is_some_and(|(other, at)| other.eq_ignore_ascii_case(host) && at == *port)
+}

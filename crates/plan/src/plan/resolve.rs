@@ -1,0 +1,327 @@
+//! Resolves names: targets and vantages become hosts, peers become addresses, groups become attacks of their own.
+
+use std::collections::{BTreeMap, HashSet};
+
+use firedrill_wire::{Fault, Span, fault::NetPartition, probe::ProbeKind};
+
+use super::{
+    model::{self, COORDINATOR},
+    partition::{self, Parted, Unparted},
+    peers::{Known, Peers, Resolved, is_dns_name},
+    select::{Selected, select},
+    timing,
+};
+use crate::{
+    alike,
+    diagnostic::{Item, Problem, Sink, nearest},
+    fleet::Fleet,
+    scenario::{Scenario, attack::Attack, probe::Probe},
+};
+
+/// A scenario with its hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) probes: Vec<model::Probe>,
+    pub(crate) attacks: Vec<Placed>,
+}
+
+/// An attack with its hosts.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) attack: model::Attack,
+    /// Its index in the scenario.
+    pub(crate) item: usize,
+}
+
+/// Resolves every selector and name. Problems go to `sink`; the unresolved parts are missing in the result.
+pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut Sink) -> Draft {
+    let targets: BTreeMap<String, Selected> = scenario
+        .targets
+        .iter()
+        .map(|target| (target.name.clone(), select(target, fleet, seed, sink)))
+        .collect();
+    let mut resolver = Resolver { scenario, fleet, targets: &targets, seed, known: Known::default(), sink };
+    let probes = scenario.probes.iter().filter_map(|probe| resolver.probe(probe)).collect();
+    let mut attacks = Vec::new();
+    for (index, item) in scenario.attacks.iter().enumerate() {
+        for (name, hosts) in resolver.groups(item) {
+            attacks.extend(
+                resolver.attack(item, index, name, &hosts).map(|attack| Placed { attack, item: index }),
+            );
+        }
+    }
+    // `needs` has the scenario's names of attacks; a run has those of their groups.
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for placed in &attacks {
+        names.entry(placed.attack.base.clone()).or_default().push(placed.attack.name.clone());
+    }
+    for placed in &mut attacks {
+        let needs = std::mem::take(&mut placed.attack.needs);
+        placed.attack.needs =
+            needs.into_iter().flat_map(|base| names.get(&base).cloned().unwrap_or_default()).collect();
+    }
+    Draft { probes, attacks }
+}
+
+struct Resolver<'a> {
+    scenario: &'a Scenario,
+    fleet: &'a Fleet,
+    targets: &'a BTreeMap<String, Selected>,
+    seed: u64,
+    known: Known,
+    sink: &'a mut Sink,
+}
+
+impl Resolver<'_> {
+    fn selected(&self, name: &str) -> Option<&Selected> {
+        self.targets.get(name)
+    }
+
+    /// Returns the names of attacks and their hosts: one, or one for each group.
+    fn groups(&self, item: &Item<Attack>) -> Vec<(String, Vec<String>)> {
+        let on = item.value.on.as_str();
+        match self.selected(on) {
+            Some(selected) if item.value.for_each.is_some() => selected
+                .groups
+                .iter()
+                .map(|(group, hosts)| (format!("{} ({group})", item.name), hosts.clone()))
+                .collect(),
+            Some(selected) => {
+                let hosts = selected.hosts().into_iter().map(str::to_owned).collect();
+                vec![(item.name.clone(), hosts)]
+            }
+            None if self.fleet.host(on).is_some() => vec![(item.name.clone(), vec![on.to_owned()])],
+            None => Vec::new(),
+        }
+    }
+
+    fn attack(
+        &mut self,
+        item: &Item<Attack>,
+        index: usize,
+        name: String,
+        hosts: &[String],
+    ) -> Option<model::Attack> {
+        let (scenario, own) = (self.scenario, &item.value);
+        let defaults = scenario.attack_defaults.as_ref().map(|defaults| &defaults.value);
+        let timing = timing::timing(item, scenario);
+        let (mut injections, mut means) = (Vec::new(), Vec::new());
+        let hosts: Vec<&model::Host> = hosts.iter().filter_map(|name| self.fleet.host(name)).collect();
+        for (number, part) in timing::parts(item, scenario).into_iter().enumerate() {
+            let hold = part.hold.unwrap_or_default();
+            let injection = |host: &model::Host, fault| model::Injection {
+                host: host.name.clone(),
+                fault,
+                at: part.at,
+                hold,
+                together: None,
+            };
+            if let Fault::NetPartition(partition) = &part.fault {
+                let Some(parted) = self.parted(partition, &hosts, &name, item, &part) else { continue };
+                let together = u32::try_from(number).ok();
+                let blocks = parted.blocks.into_iter();
+                injections.extend(
+                    blocks.map(|(at, fault)| model::Injection { together, ..injection(hosts[at], fault) }),
+                );
+                means.extend(parted.means);
+                continue;
+            }
+            let mut fault = part.fault.clone().on_host();
+            let peers = self.peers(&mut fault, item, index);
+            for host in &hosts {
+                let fault = self.fault_on(fault.clone(), &peers, host, item);
+                injections.push(injection(host, fault));
+            }
+        }
+        let approve =
+            own.approve.as_ref().or_else(|| defaults.and_then(|defaults| defaults.approve.as_ref()));
+        Some(model::Attack {
+            name,
+            base: item.name.clone(),
+            baseline: timing.baseline,
+            hold: timing.hold?,
+            recovery: timing.recovery,
+            settle: timing.settle,
+            settle_within: timing.settle_within,
+            judge: timing::judged(item, scenario).into_iter().map(str::to_owned).collect(),
+            needs: own.needs.iter().map(|name| name.value.clone()).collect(),
+            on_violated: own.on_violated.or_else(|| defaults.and_then(|d| d.on_violated)).unwrap_or_default(),
+            on_unknown: own.on_unknown.or_else(|| defaults.and_then(|d| d.on_unknown)).unwrap_or_default(),
+            approve: approve.map(|approve| approve.value.clone()),
+            means,
+            injections,
+        })
+    }
+
+    /// Returns a partition of an attack's hosts; `None` if it is impossible, which has been reported.
+    fn parted(
+        &mut self,
+        partition: &NetPartition,
+        hosts: &[&model::Host],
+        attack: &str,
+        item: &Item<Attack>,
+        part: &timing::Part,
+    ) -> Option<Parted> {
+        // An invalid fault has been reported already.
+        if hosts.is_empty() || part.fault.invalid().is_some() {
+            return None;
+        }
+        let members = |name: &str| self.members(name);
+        match partition::part(partition, hosts, &members, self.seed, attack) {
+            Ok(parted) => {
+                self.left_out(partition, &parted, hosts, attack, item);
+                Some(parted)
+            }
+            Err(Unparted { name, message, mut help }) => {
+                if let Some(name) = name.as_deref().filter(|name| self.members(name).is_none()) {
+                    let names = self.fleet.all_names();
+                    let targets = self.targets.keys().map(String::as_str);
+                    if let Some(near) = nearest(name, targets.chain(names.keys().map(String::as_str))) {
+                        help = format!("did you mean `{near}`?");
+                    }
+                }
+                let place = match name.as_deref().filter(|name| *name != NetPartition::REST) {
+                    Some(name) => item.place_of_value(name),
+                    None => item.place_of(&part.span),
+                };
+                let message = format!("attack `{attack}`: {message}");
+                self.sink.push(Problem::error(message).at(place, "cannot be a partition").help(help));
+                None
+            }
+        }
+    }
+
+    /// Returns the hosts that a name stands for, if it is a target's, a host's or a role's.
+    fn members(&self, name: &str) -> Option<Vec<String>> {
+        if let Some(selected) = self.selected(name) {
+            return Some(selected.hosts().into_iter().map(str::to_owned).collect());
+        }
+        if self.fleet.host(name).is_some() {
+            return Some(vec![name.to_owned()]);
+        }
+        let role = self.fleet.hosts.iter().filter(|host| host.roles.iter().any(|role| role == name));
+        let all: Vec<String> = role.map(|host| host.name.clone()).collect();
+        (!all.is_empty()).then_some(all)
+    }
+
+    /// Reports hosts that the file seems to include but does not: hosts of a group that are not in the attack, and
+    /// hosts of the attack that are in no group.
+    fn left_out(
+        &mut self,
+        partition: &NetPartition,
+        parted: &Parted,
+        hosts: &[&model::Host],
+        attack: &str,
+        item: &Item<Attack>,
+    ) {
+        let on: HashSet<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+        for name in &partition.groups {
+            let members = self.members(name).unwrap_or_default();
+            let out: Vec<&str> =
+                members.iter().map(String::as_str).filter(|member| !on.contains(member)).collect();
+            if !out.is_empty() {
+                let message = format!(
+                    "attack `{attack}` ignores hosts of `{name}` that it does not target: {}",
+                    alike::names(&out)
+                );
+                let problem = Problem::warning(message).at(item.place_of_value(name), "not all of it");
+                self.sink.push(problem.help("`on` names all hosts of the partition, of all sides"));
+            }
+        }
+        if !partition.groups.is_empty() && !parted.free.is_empty() {
+            let free: Vec<&str> = parted.free.iter().map(|at| hosts[*at].name.as_str()).collect();
+            let message =
+                format!("attack `{attack}` has hosts on no side, which reach both: {}", alike::names(&free));
+            let problem = Problem::warning(message).at(item.place_of_key("groups"), "not in it");
+            self.sink
+                .push(problem.help("correct if it is a bridge on purpose; otherwise add them, or `rest`"));
+        }
+    }
+
+    /// Returns the peers that a fault's lists of names stand for, in their order.
+    fn peers(&mut self, fault: &mut Fault, item: &Item<Attack>, index: usize) -> Vec<Resolved> {
+        let peers = Peers { fleet: self.fleet, targets: self.targets };
+        let place = |name: &str| item.place_of_value(name);
+        let lists = fault.selectors_mut().into_iter();
+        lists.map(|list| peers.resolve(list, index, &mut self.known, &place, self.sink)).collect()
+    }
+
+    fn fault_on(
+        &mut self,
+        mut fault: Fault,
+        peers: &[Resolved],
+        host: &model::Host,
+        item: &Item<Attack>,
+    ) -> Fault {
+        for (list, peers) in fault.selectors_mut().into_iter().zip(peers) {
+            match peers.on(host) {
+                Some(peers) => *list = peers,
+                None => {
+                    let name = list.iter().next().cloned().unwrap_or_default();
+                    let message = format!("`{name}` is only host `{}` itself", host.name);
+                    let place = item.place_of_value(&name);
+                    self.sink.push(Problem::error(message).at(place, "no peer is left"));
+                }
+            }
+        }
+        fault
+    }
+
+    fn probe(&mut self, item: &Item<Probe>) -> Option<model::Probe> {
+        let kind = item.value.kind()?;
+        let mut from: Vec<String> = Vec::new();
+        let mut taken: HashSet<String> = HashSet::new();
+        for vantage in &item.value.from {
+            let names: Vec<String> = match self.selected(vantage) {
+                Some(selected) => selected.hosts().into_iter().map(str::to_owned).collect(),
+                None => vec![vantage.value.clone()],
+            };
+            for name in names {
+                let there = name == COORDINATOR || self.fleet.host(&name).is_some();
+                if there && taken.insert(name.clone()) {
+                    from.push(name);
+                }
+            }
+        }
+        Some(model::Probe {
+            name: item.name.clone(),
+            names: self.names(item, &kind),
+            kind,
+            rate: item.value.rate.value,
+            arrivals: item.value.arrivals,
+            timeout: item.value.timeout.value,
+            connection: item.value.connection,
+            from,
+        })
+    }
+
+    /// Returns the fleet's addresses of the name in a probe's request.
+    fn names(&mut self, item: &Item<Probe>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
+        let text = match kind {
+            ProbeKind::Http(http) => &http.url,
+            ProbeKind::Tcp(tcp) => &tcp.address,
+        };
+        let host = firedrill_probe::destination(kind).map(|(host, _)| host);
+        let Some(host) = host.filter(|host| is_dns_name(host)) else { return BTreeMap::new() };
+        if let Some(addresses) = self.fleet.addresses(&host) {
+            return BTreeMap::from([(host, addresses)]);
+        }
+        if !host.contains('.') {
+            let names = self.fleet.all_names();
+            let near = nearest(&host, names.keys().map(String::as_str));
+            let message = format!("`{host}` is not in the fleet: the vantages will look it up as a DNS name");
+            let problem =
+                Problem::warning(message).at(item.place_of_value(text), "looked up by the vantages");
+            self.sink.push(match near {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem,
+            });
+        }
+        BTreeMap::new()
+    }
+}
+
+/// Returns the duration of an attack if the system settles at once.
+pub(crate) fn length(attack: &model::Attack) -> Span {
+    attack.baseline + attack.hold + attack.recovery + attack.settle
+}

@@ -1,0 +1,90 @@
+//! The scenario language: parses text into a [`Scenario`] and points at every problem.
+//!
+//! Knows files and their keys, not hosts: nothing here reads a fleet, asks an agent or decides what happens.
+
+pub mod attack;
+mod decode;
+mod duplicate;
+pub mod flaws;
+pub mod guard;
+mod hidden;
+pub mod objective;
+pub mod param;
+pub mod probe;
+mod read;
+pub(crate) mod reading;
+mod root;
+mod schema;
+pub mod target;
+mod tree;
+
+pub use read::read;
+pub(crate) use root::KEYS;
+pub use root::ScenarioFile;
+pub use schema::schema;
+pub(crate) use schema::set_title as set_schema_title;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firedrill_wire::Span;
+
+use crate::{diagnostic::Item, plan::model::Ci};
+
+/// Version of the language that this build reads (`schema = 1`).
+pub const SCHEMA: u32 = 1;
+
+/// Time without a renewal by the coordinator after which an agent heals, unless the scenario sets another.
+pub const LEASE: Span = Span::secs(10);
+
+/// A scenario from its files: parameters filled in, includes merged, names not yet resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// The hypothesis: the expected behaviour of the system.
+    pub hypothesis: String,
+    /// The environment, for the hosts' policies.
+    pub environment: Option<Item<String>>,
+    /// Free text: owner, ticket, …
+    pub meta: BTreeMap<String, String>,
+    /// Agents heal after this time without a renewal by the coordinator.
+    pub lease: Option<Item<Span>>,
+    /// The parameters' values, as text.
+    pub params: BTreeMap<String, String>,
+    /// Selectors.
+    pub targets: Vec<Item<target::Target>>,
+    /// Measurements.
+    pub probes: Vec<Item<probe::Probe>>,
+    /// Objectives.
+    pub objectives: Vec<Item<objective::Objective>>,
+    /// Limits of the blast radius, and abort conditions.
+    pub guard: Option<Item<guard::Guard>>,
+    /// Settings for CI.
+    pub ci: Option<Item<Ci>>,
+    /// Defaults of attacks.
+    pub attack_defaults: Option<Item<attack::AttackDefaults>>,
+    /// The attacks, in order.
+    pub attacks: Vec<Item<attack::Attack>>,
+    /// Names of tables that exist but could not be read: references to them are not reported as unknown.
+    pub lost: BTreeSet<String>,
+}
+
+impl Scenario {
+    /// Returns the target of that name.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<&Item<target::Target>> {
+        self.targets.iter().find(|target| target.name == name)
+    }
+
+    /// Returns the probe of that name.
+    #[must_use]
+    pub fn probe(&self, name: &str) -> Option<&Item<probe::Probe>> {
+        self.probes.iter().find(|probe| probe.name == name)
+    }
+
+    /// Returns the objective of that name.
+    #[must_use]
+    pub fn objective(&self, name: &str) -> Option<&Item<objective::Objective>> {
+        self.objectives.iter().find(|objective| objective.name == name)
+    }
+}

@@ -1,0 +1,111 @@
+//! Refuses texts that cannot be shown safely: with control characters, line breaks, marks that reverse or hide text,
+//! or of excessive length. Texts of scenarios and fleets are shown on terminals, in syslog, at logins and in reports.
+
+use firedrill_wire::text::{NAME_MOST, TEXT_MOST, clean, flaw, joined};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use crate::diagnostic::{FileId, Place, Problem, Sink};
+
+/// Keys of probes whose texts are sent to a server, or compared with its answer, byte by byte.
+pub const AS_IT_IS: [&str; 3] = ["body", "contains", "headers"];
+
+/// Keys whose texts may have several lines, which are joined.
+const PROSE: [&str; 2] = ["about", "hypothesis"];
+
+/// The place of a text in the file.
+#[derive(Clone, Copy)]
+struct Under<'k> {
+    /// The key of the file's own table.
+    top: &'k str,
+    /// The nearest key.
+    key: &'k str,
+}
+
+/// Refuses unsafe texts and keys of a file.
+pub(crate) fn refuse(table: &DeTable<'_>, file: FileId, sink: &mut Sink) {
+    for (key, node) in table {
+        check(key.get_ref(), NAME_MOST, key.span(), file, sink);
+        value(Under { top: key.get_ref(), key: key.get_ref() }, node, file, sink);
+    }
+}
+
+fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut Sink) {
+    match node.get_ref() {
+        DeValue::String(text) if PROSE.contains(&under.key) || under.top == "meta" => {
+            check(&joined(text), TEXT_MOST, node.span(), file, sink);
+        }
+        DeValue::String(text) => {
+            let most = if under.key == "name" { NAME_MOST } else { TEXT_MOST };
+            check(text, most, node.span(), file, sink);
+        }
+        DeValue::Array(all) => all.iter().for_each(|one| value(under, one, file, sink)),
+        DeValue::Table(all) => {
+            for (key, one) in all {
+                check(key.get_ref(), NAME_MOST, key.span(), file, sink);
+                // A probe may have the name of such a key.
+                let request = under.top == "probes" && under.key == "http";
+                if !(request && AS_IT_IS.contains(&key.get_ref().as_ref())) {
+                    value(Under { key: key.get_ref(), ..under }, one, file, sink);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check(text: &str, most: usize, at: std::ops::Range<usize>, file: FileId, sink: &mut Sink) {
+    let Some(flaw) = flaw(text, most) else { return };
+    let start = clean(text, 40);
+    let message = format!("`{start}` cannot be shown safely: it has {flaw}");
+    let help = if flaw.starts_with("a line break") {
+        "write it in one line; in a text within \"\"\", a `\\` at the end of a line joins it with the next"
+    } else {
+        "remove it: terminals, syslog and reports would not show the text of the file"
+    };
+    sink.push(Problem::error(message).at(Place { file, at }, "this text").help(help));
+}
+
+/// Returns the first unsafe text or key of JSON, with the flaw.
+pub(crate) fn of_json(json: &serde_json::Value) -> Option<(String, String)> {
+    let wrong = |text: &str| flaw(text, TEXT_MOST).map(|flaw| (clean(text, 40).into_owned(), flaw));
+    match json {
+        serde_json::Value::String(text) => wrong(text),
+        serde_json::Value::Array(all) => all.iter().find_map(of_json),
+        serde_json::Value::Object(all) => {
+            all.iter().find_map(|(key, one)| wrong(key).or_else(|| of_json(one)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_requests_of_probes_may_have_any_text() {
+        let flaws = |text: &str| {
+            let mut sink = Sink::default();
+            let file = sink.add_source("drill.toml", text);
+            refuse(DeTable::parse(text).expect("TOML").get_ref(), file, &mut sink);
+            sink.errors()
+        };
+        for text in [
+            r#"probes.buy.http = { body = "a\nb", contains = "a\nb", headers = { x = "a\nb" } }"#,
+            r#"meta.why = "a\nb""#,
+        ] {
+            assert_eq!(flaws(text), 0, "{text}");
+        }
+        for text in [
+            r#"probes.buy.http = { url = "a\nb" }"#,
+            r#"probes.body = { from = ["a\nb"] }"#,
+            r#"probes.headers.http = { url = "a\nb" }"#,
+            r#"attack = [{ contains = "a\nb" }]"#,
+        ] {
+            assert_eq!(flaws(text), 1, "{text}");
+        }
+    }
+}

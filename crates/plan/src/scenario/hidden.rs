@@ -1,0 +1,167 @@
+//! Finds secrets in clear text in a scenario, so that no message, excerpt or plan repeats them.
+//!
+//! In valid requests they are found by their place; in other values by the name of the key, so that a misspelt table
+//! is covered too; and line by line if a file is not valid TOML. Never decides what is an error.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use firedrill_wire::{
+    hide::{looks_secret, names_secret},
+    probe::{HttpProbe, Secret},
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::tree;
+use crate::diagnostic::{FileId, Place, Sink, Word};
+
+/// Keys that are named like secrets but contain the place of one.
+const PLACES: [&str; 4] = ["secret_file", "secret_env", "secrets", "bearer"];
+
+/// Marks the parts of a file that must not be shown.
+pub(super) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound: bool, sink: &mut Sink) {
+    let root = Spanned::new(table.span(), DeValue::Table(table.get_ref().clone()));
+    let mut hide = |at: Range<usize>, secret: Option<&str>| {
+        sink.hide(Place { file, at });
+        if let Some(secret) = secret {
+            sink.hide_text(secret);
+        }
+    };
+    let words = tree::words(&root);
+    let names = words.iter().filter(|word| word.key).filter_map(|word| match word.path.as_slice() {
+        [probes, _, http, secrets, name] if probes == "probes" && http == "http" && secrets == "secrets" => {
+            Some((name.clone(), Secret::SecretEnv(String::new())))
+        }
+        _ => None,
+    });
+    let names: BTreeMap<String, Secret> = names.collect();
+    for word in words.iter().filter(|word| !word.key) {
+        let Some(value) = &word.text else { continue };
+        let raw = text.get(word.at.clone()).unwrap_or_default();
+        match place(word) {
+            Kind::Url => {
+                for clear in probe(value, None, &names).in_clear() {
+                    for at in within(raw, &clear.text, word.at.start) {
+                        hide(at, clear.sure.then_some(clear.text.as_str()));
+                    }
+                }
+            }
+            Kind::Header(name) => {
+                for clear in probe("", Some((name, value)), &names).in_clear() {
+                    hide(word.at.clone(), clear.sure.then_some(clear.text.as_str()));
+                }
+            }
+            Kind::Secret => hide(word.at.clone(), Some(value)),
+            Kind::Named => hide(word.at.clone(), None),
+            Kind::Other => {}
+        }
+    }
+    if !sound {
+        for at in lines(text) {
+            hide(at, None);
+        }
+    }
+}
+
+enum Kind<'w> {
+    Url,
+    Header(&'w str),
+    /// The whole value, always.
+    Secret,
+    /// Only at this place, because the same word may mean something else in other places.
+    Named,
+    Other,
+}
+
+fn place(word: &Word) -> Kind<'_> {
+    let path: Vec<&str> = word.path.iter().map(String::as_str).collect();
+    if path.iter().any(|key| PLACES.contains(key)) {
+        return Kind::Other;
+    }
+    match path.as_slice() {
+        ["probes", _, "http", "url"] => Kind::Url,
+        ["probes", _, "http", "headers", name] => Kind::Header(name),
+        ["probes", _, "http", "body" | "headers", ..] => Kind::Secret,
+        ["params", name, "default"]
+            if names_secret(name) || word.text.as_deref().is_some_and(looks_secret) =>
+        {
+            Kind::Secret
+        }
+        [.., key] if names_secret(key) => Kind::Named,
+        _ => Kind::Other,
+    }
+}
+
+/// A request with that URL or that header.
+fn probe(url: &str, header: Option<(&str, &String)>, names: &BTreeMap<String, Secret>) -> HttpProbe {
+    HttpProbe {
+        url: url.to_owned(),
+        method: String::new(),
+        status: None,
+        contains: None,
+        headers: header.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect(),
+        body: None,
+        bearer: None,
+        ca_file: None,
+        secrets: names.clone(),
+    }
+}
+
+/// Returns the positions of a text in a value of a file; the whole value if it is written with escapes.
+fn within(raw: &str, text: &str, start: usize) -> Vec<Range<usize>> {
+    let mut found: Vec<_> =
+        raw.match_indices(text).map(|(at, text)| start + at..start + at + text.len()).collect();
+    if found.is_empty() {
+        found.push(start..start + raw.len());
+    }
+    found
+}
+
+/// In a file that is not valid TOML: the text after a secret's name, and the query of anything that looks like a URL.
+fn lines(text: &str) -> Vec<Range<usize>> {
+    let mut all = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.trim_end().len();
+        let mut from = 0;
+        while let Some(at) = line[from..].find(['=', ':']).map(|at| from + at) {
+            let name = line[..at].trim_end().trim_matches(['"', '\'']);
+            let name = name.rsplit(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).next();
+            if name.is_some_and(|name| names_secret(name) && !PLACES.contains(&name)) {
+                all.push(start + at + 1..end);
+                break;
+            }
+            from = at + 1;
+        }
+        if let Some(at) = line.find("://")
+            && let Some(query) = line[at..].find(['?', '@'])
+        {
+            let from = if line.as_bytes()[at + query] == b'@' { at + 3 } else { at + query + 1 };
+            let rest = line[from..].find(['"', '\'', ' ', '\n']).unwrap_or(line.len() - from);
+            all.push(start + from..start + from + rest);
+        }
+        start += line.len();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::covered;
+
+    #[test]
+    fn broken_lines_hide_what_follows_a_secrets_name() {
+        let shown = |text: &str| covered(text, &lines(text), &[]);
+        let text = "headers = { Authorization = \"Basic HDR1, X-Api-Key: K2\nurl = \"http://e/?key=Q3\" x\nrate = 10\n";
+        let covered = shown(text);
+        for secret in ["HDR1", "K2", "Q3"] {
+            assert!(!covered.contains(secret), "{covered}");
+        }
+        assert!(covered.len() == text.len() && covered.ends_with("\nrate = 10\n"), "{covered}");
+        let user = shown("ü = \"http://u:ü@e/x\" # same\n");
+        assert_eq!(user, "ü = \"http://********\" # same\n");
+    }
+}

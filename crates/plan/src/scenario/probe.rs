@@ -1,0 +1,80 @@
+//! `[probes.X]`: measurements, their rate and their vantages.
+
+use firedrill_wire::{
+    Span,
+    probe::{Arrivals, Connection, HttpProbe, ProbeKind, ProbeSpec, TcpProbe},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::diagnostic::Spot;
+use crate::plan::model::COORDINATOR;
+
+/// Default time-out of a request.
+const TIMEOUT: Span = Span::secs(1);
+
+/// An open-loop measurement at a fixed rate: each request is sent when it is due, without waiting for earlier ones,
+/// so that a stalled system cannot hide its stall. Exactly one of `http` and `tcp` is needed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// An HTTP or HTTPS request.
+    #[serde(default)]
+    pub http: Option<Spot<HttpProbe>>,
+    /// A TCP connection that opens.
+    #[serde(default)]
+    pub tcp: Option<Spot<TcpProbe>>,
+    /// Requests a second at each vantage.
+    #[schemars(range(min = 0.1, max = 20_000.0))]
+    pub rate: Spot<f64>,
+    /// `poisson`: at random moments, like real users. `even`: at equal distances, which can stay in step with a
+    /// balancer or another probe and then measures one part of the system only.
+    #[serde(default)]
+    pub arrivals: Arrivals,
+    /// A request that takes longer, from when it was sent, is bad.
+    #[serde(default = "Probe::second")]
+    #[schemars(extend("default" = TIMEOUT))]
+    pub timeout: Spot<Span>,
+    /// `new` opens a connection for every request; `reuse` keeps them, which can hide an outage.
+    #[serde(default)]
+    pub connection: Connection,
+    /// The vantages: `coordinator`, names of targets, names of hosts.
+    #[serde(default = "Probe::coordinator")]
+    #[schemars(extend("default" = [COORDINATOR]))]
+    pub from: Vec<Spot<String>>,
+}
+
+impl Probe {
+    fn second() -> Spot<Span> {
+        Spot { value: TIMEOUT, at: 0..0 }
+    }
+
+    fn coordinator() -> Vec<Spot<String>> {
+        vec![Spot { value: COORDINATOR.to_owned(), at: 0..0 }]
+    }
+
+    /// Returns the request; `None` unless exactly one kind is given.
+    #[must_use]
+    pub fn kind(&self) -> Option<ProbeKind> {
+        match (&self.http, &self.tcp) {
+            (Some(http), None) => Some(ProbeKind::Http(http.value.clone())),
+            (None, Some(tcp)) => Some(ProbeKind::Tcp(tcp.value.clone())),
+            _ => None,
+        }
+    }
+
+    /// Returns the probe for a vantage, with that kind of request; the vantage resolves names.
+    #[must_use]
+    pub fn spec(&self, name: &str, kind: ProbeKind) -> ProbeSpec {
+        ProbeSpec {
+            name: name.to_owned(),
+            kind,
+            rate: self.rate.value,
+            arrivals: self.arrivals,
+            key: 0,
+            timeout: self.timeout.value,
+            connection: self.connection,
+            names: std::collections::BTreeMap::new(),
+        }
+    }
+}
