@@ -6,7 +6,7 @@ use firedrill::{
     fleet::FleetSource,
     plan::{Options, Plan, load, model::Reach, print},
 };
-use firedrill_wire::{Fault, Span, fault::Direction};
+use firedrill_wire::{Fault, RefusalCode, Span, fault::Direction};
 
 fn plan_of(scenario: &str, fleet: &str, params: &[(&str, &str)], seed: u64) -> Plan {
     let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -160,7 +160,7 @@ fn what_agents_answered_is_printed() {
         undo.clear();
     }
     let refused = Prepared::Refused(Problem {
-        code: "not-allowed".to_owned(),
+        code: RefusalCode::NotAllowed,
         title: "the policy forbids it".to_owned(),
         hint: "see /etc/firedrill/agent.toml".to_owned(),
     });

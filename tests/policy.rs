@@ -28,7 +28,7 @@ use firedrill::{
 };
 use firedrill_lab::{FileSpec, Lab, LabSpec, Options, SELF_EXE, ServiceSpec};
 use firedrill_wire::{
-    RunId, Span,
+    RefusalCode, RunId, Span,
     api::{Grade, Prepare, PrepareOne, Prepared, Problem, StartProbes, Undo, UndoScope},
     exchange::{Exchange, Way},
     identity::Role,
@@ -186,7 +186,7 @@ async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Resul
 #[track_caller]
 fn refused<T: std::fmt::Debug>(answer: Result<T, LinkError>, code: &str) -> String {
     match answer {
-        Err(LinkError::Refused { problem, .. }) if problem.code == code => {
+        Err(LinkError::Refused { problem, .. }) if problem.code.as_str() == code => {
             format!("{}; {}", problem.title, problem.hint)
         }
         other => panic!("not refused with {code}: {other:?}"),
@@ -296,7 +296,7 @@ fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {
     world.runtime.block_on(async {
         let measure = probes("http://10.77.1.10:9/", "");
         let problem = block(&bob, None).await.unwrap_err();
-        assert_eq!(problem.code, "not-allowed", "{problem:?}");
+        assert_eq!(problem.code, RefusalCode::NotAllowed, "{problem:?}");
         for said in [
             refused(bob.start_probes(&run(), &measure).await, "not-allowed"),
             refused(bob.exchange(&run(), &to_host("free")).await, "not-allowed"),
@@ -328,7 +328,7 @@ fn a_service_is_protected_by_whatever_its_processes_are_found(world: &World) {
             r#"{"process-pause":{"match":{"command":"policy-nap"}}}"#,
         ] {
             let problem = prepare(&world.agent("alice", "guarded"), None, fault).await.unwrap_err();
-            assert_eq!(problem.code, "not-allowed", "{fault}: {problem:?}");
+            assert_eq!(problem.code, RefusalCode::NotAllowed, "{fault}: {problem:?}");
             assert!(problem.hint.contains("policy.protected_services \"victim\""), "{problem:?}");
             assert_eq!(prepare(&world.agent("alice", "free"), None, fault).await, Ok(()), "{fault}");
         }
@@ -342,7 +342,7 @@ fn the_environment_is_the_hosts_word(world: &World) {
             let stage = world.agent("stage", host);
             for claimed in [Some("staging"), Some("prod"), None] {
                 let problem = block(&stage, claimed).await.unwrap_err();
-                assert_eq!(problem.code, "not-allowed", "{host}, {claimed:?}: {problem:?}");
+                assert_eq!(problem.code, RefusalCode::NotAllowed, "{host}, {claimed:?}: {problem:?}");
             }
             refused(stage.start_probes(&run(), &measure).await, "not-allowed");
             refused(stage.exchange(&run(), &to_host("ruled")).await, "not-allowed");

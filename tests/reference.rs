@@ -1,4 +1,4 @@
-//! The reference pages agree with the types, and their examples are valid and use every key.
+//! The reference pages agree with the source, and their examples are valid and use every key.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -7,6 +7,7 @@ use firedrill::{
     plan::inspect,
     reference, scenario,
 };
+use firedrill_wire::RefusalCode;
 use serde_json::Value;
 
 /// Compares a page with the one made from the source. `INSTA_UPDATE=always` writes it, like other golden files.
@@ -36,6 +37,20 @@ fn the_page_on_scenarios_is_what_the_source_says() {
 #[test]
 fn the_page_on_fleets_is_what_the_source_says() {
     same("docs/fleet.md", &reference::fleet());
+}
+
+#[test]
+fn the_page_on_refusals_is_what_the_source_says() {
+    same("docs/refusals.md", &reference::refusals());
+}
+
+#[test]
+fn every_refusal_is_documented() {
+    let page = reference::refusals();
+    for code in RefusalCode::all() {
+        let rows = page.lines().filter(|line| line.starts_with(&format!("| `{code}` |"))).count();
+        assert_eq!(rows, 1, "`{code}` stands in {rows} rows of docs/refusals.md");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use firedrill_wire::{RunId, api::Problem};
+use firedrill_wire::{RefusalCode, RunId, api::Problem};
 use rustls_pki_types::CertificateDer;
 
 use crate::fault::refuse;
@@ -50,7 +50,7 @@ impl Caller {
             return Ok(());
         }
         Err(refuse(
-            "not-allowed",
+            RefusalCode::NotAllowed,
             format!("run {run} is {owner}'s, and {} may look at it and end it only", self.name),
             "start a run of your own",
         ))

@@ -9,7 +9,7 @@ mod echo;
 use std::time::Duration;
 
 use firedrill_wire::{
-    Span,
+    RefusalCode, Span,
     api::Problem,
     exchange::{Exchange, Exchanged, Way},
 };
@@ -33,7 +33,8 @@ enum Answer {
 /// # Errors
 /// A refusal: more than is allowed, or the sockets cannot be opened on this host.
 pub fn exchange(ask: &Exchange) -> Result<Exchanged, Problem> {
-    let wrong = |what: String| refuse("bad-exchange", format!("exchange with {}: {what}", ask.to), "");
+    let wrong =
+        |what: String| refuse(RefusalCode::BadExchange, format!("exchange with {}: {what}", ask.to), "");
     if ask.count == 0 || ask.count > Exchange::MOST {
         return Err(wrong(format!("{} packets; from 1 to {} are sent", ask.count, Exchange::MOST)));
     }
@@ -48,7 +49,7 @@ pub fn exchange(ask: &Exchange) -> Result<Exchanged, Problem> {
     let answers = match ask.way {
         Way::Echo => echo::all(ask).map_err(|error| {
             refuse(
-                "no-echo",
+                RefusalCode::NoEcho,
                 format!("exchange with {} by ICMP echo: {error}", ask.to),
                 "raw sockets need CAP_NET_RAW",
             )
@@ -126,7 +127,7 @@ mod tests {
             Exchange { within: Span::secs(11), ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
             Exchange { every: Span::secs(2), ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
         ] {
-            assert_eq!(exchange(&wrong).unwrap_err().code, "bad-exchange");
+            assert_eq!(exchange(&wrong).unwrap_err().code, RefusalCode::BadExchange);
         }
     }
 }

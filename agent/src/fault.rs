@@ -34,7 +34,7 @@ mod signal;
 pub use called_off::{call_off, is_called_off};
 
 use firedrill_wire::{
-    Fault, InjectionId, Span,
+    Fault, InjectionId, RefusalCode, Span,
     api::{Claim, Problem},
     evidence::Evidence,
 };
@@ -145,10 +145,12 @@ pub(crate) fn forget(id: &InjectionId) {
     called_off::forget(id);
 }
 
-/// Builds a refusal.
+/// Builds a refusal. Without a hint of its own it gets the next step that its code has for all such refusals.
 #[must_use]
-pub fn refuse(code: &str, title: impl Into<String>, hint: impl Into<String>) -> Problem {
-    Problem { code: code.to_owned(), title: title.into(), hint: hint.into() }
+pub fn refuse(code: RefusalCode, title: impl Into<String>, hint: impl Into<String>) -> Problem {
+    let hint: String = hint.into();
+    let hint = if hint.is_empty() { code.remedy().to_owned() } else { hint };
+    Problem { code, title: title.into(), hint }
 }
 
 /// Returns the code that carries out a fault: the `impl Inject` of its parameters. A new kind adds its line here.

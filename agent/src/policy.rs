@@ -12,7 +12,7 @@ mod rule;
 use std::path::Path;
 
 use firedrill_wire::{
-    InjectionId, Span, Touches,
+    InjectionId, RefusalCode, Span, Touches,
     api::{Claim, Problem, StartProbes},
 };
 use serde::Deserialize;
@@ -111,7 +111,7 @@ impl Policy {
         let no = |rule: String, why: String| Err(said(file, &rule, format!("{kind}: {why}")));
         if !ask.caller.may_harm {
             return Err(refuse(
-                "not-allowed",
+                RefusalCode::NotAllowed,
                 format!("{} may look and heal, not harm", ask.caller.name),
                 "use a certificate with the role operator",
             ));
@@ -154,7 +154,7 @@ impl Policy {
                 return Ok(());
             }
             return Err(refuse(
-                "not-allowed",
+                RefusalCode::NotAllowed,
                 format!(
                     "{kind}: it runs programs or changes files, which a rule must name, and there is no rule"
                 ),
@@ -190,7 +190,7 @@ impl Policy {
             return Ok(());
         }
         Err(refuse(
-            "not-allowed",
+            RefusalCode::NotAllowed,
             format!("a lease of {lease} is too long, at most {} is allowed", self.max_lease),
             format!("policy.max_lease in {} says so; give the scenario a shorter `lease`", file.display()),
         ))
@@ -204,11 +204,11 @@ impl Policy {
         // Without a probe no rule decides, and the run would become the caller's.
         if start.probes.is_empty() {
             let hint = "name at least one; to stop those that run, delete them";
-            return Err(refuse("bad-probes", "no probe is to be started".to_owned(), hint));
+            return Err(refuse(RefusalCode::BadProbes, "no probe is to be started".to_owned(), hint));
         }
         if start.probes.len() > StartProbes::MOST {
             return Err(refuse(
-                "bad-probes",
+                RefusalCode::BadProbes,
                 format!(
                     "{} probes at once; at most {} run for one run",
                     start.probes.len(),
@@ -219,7 +219,7 @@ impl Policy {
         }
         if start.at_most > self.max_probe_time {
             return Err(refuse(
-                "not-allowed",
+                RefusalCode::NotAllowed,
                 format!("probes for {} at most; {} is allowed", start.at_most, self.max_probe_time),
                 format!("policy.max_probe_time in {} says so; make the drill shorter", file.display()),
             ));
@@ -238,7 +238,7 @@ impl Policy {
             return Ok(());
         }
         Err(refuse(
-            "too-early",
+            RefusalCode::TooEarly,
             format!("{id} would start in {ahead}; a fault is armed at most {most} before its start"),
             format!(
                 "arm it later; the bound is {AHEAD}, or policy.max_hold in {} where that is longer",
@@ -256,7 +256,7 @@ impl Policy {
             return Ok(());
         }
         Err(refuse(
-            "not-allowed",
+            RefusalCode::NotAllowed,
             format!("{open} injections would be open on this host, at most {} are allowed", self.max_faults),
             format!("policy.max_faults in {} says so; wait for others to end", file.display()),
         ))
@@ -271,7 +271,7 @@ impl Policy {
         if let Some((claim, rule)) = services().find_map(|(claim, name)| Some((claim, self.protected(name)?)))
         {
             return Err(refuse(
-                "not-allowed",
+                RefusalCode::NotAllowed,
                 format!("{} is protected on this host", claim.what),
                 format!("policy.protected_services \"{rule}\" in {} says so", file.display()),
             ));
@@ -291,7 +291,7 @@ impl Policy {
     pub(crate) fn of_protected(&self, service: &str, file: &Path) -> Option<Problem> {
         let rule = self.protected(service)?;
         Some(refuse(
-            "not-allowed",
+            RefusalCode::NotAllowed,
             format!("a process that is meant belongs to {service}, which is protected on this host"),
             format!(
                 "policy.protected_services \"{rule}\" in {} says so; make the match narrower",
@@ -318,7 +318,7 @@ fn service_of(claim: &Claim) -> Option<&str> {
 /// Makes a refusal with a rule and the file.
 fn said(file: &Path, rule: &str, why: String) -> Problem {
     let hint = format!("{rule} in {} says so; ask who keeps this host's policy", file.display());
-    refuse("not-allowed", why, hint)
+    refuse(RefusalCode::NotAllowed, why, hint)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
 
 use firedrill_probe::{Running, Spool, start_on};
 use firedrill_wire::{
-    RunId,
+    RefusalCode, RunId,
     api::{Problem, StartProbes},
     probe::Bin,
 };
@@ -73,7 +73,7 @@ impl Prober for Probes {
         };
         if together > f64::from(leave.most_rate) {
             return Err(refuse(
-                "not-allowed",
+                RefusalCode::NotAllowed,
                 format!(
                     "all probes on this host together would send {together} requests a second; at most {} are allowed",
                     leave.most_rate
@@ -82,7 +82,7 @@ impl Prober for Probes {
             ));
         }
         let running = start_on(spool, ask.probes.clone(), ask.at_most.0, leave.reads).map_err(|error| {
-            refuse("bad-probe", format!("cannot start the probes: {error}"), "correct the probe")
+            refuse(RefusalCode::BadProbe, format!("cannot start the probes: {error}"), "correct the probe")
         })?;
         let mut runs = self.runs();
         let at = runs.iter().position(|known| known.run == *run);
@@ -116,7 +116,7 @@ impl Prober for Probes {
         let runs = self.runs();
         let Some(known) = runs.iter().find(|known| known.run == *run) else {
             let hint = "the agent was restarted, or other runs came since";
-            return Err(refuse("unknown-run", format!("run {run} has no probes here"), hint));
+            return Err(refuse(RefusalCode::UnknownRun, format!("run {run} has no probes here"), hint));
         };
         Ok(Box::pin(known.running.spool.feed(after)))
     }
@@ -126,7 +126,7 @@ impl Prober for Probes {
 fn full(others: &[&OfRun]) -> Problem {
     let who: Vec<String> = others.iter().map(|one| format!("{} ({})", one.run, one.owner)).collect();
     refuse(
-        "too-many",
+        RefusalCode::TooMany,
         format!("{} runs measure on this host, which is the most: {}", others.len(), who.join(", ")),
         "wait until one of them is over, or undo one, or measure from another host",
     )
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(start(&probes, &format!("r{n}"), probe(1.0, "")), Ok(()));
         }
         let problem = start_as(&probes, "bob", "late", probe(1.0, "")).unwrap_err();
-        assert_eq!(problem.code, "too-many");
+        assert_eq!(problem.code, RefusalCode::TooMany);
         assert!(
             problem.title.contains("16 runs measure") && problem.title.contains("r0 (alice)"),
             "{problem:?}"
@@ -215,7 +215,7 @@ mod tests {
                 probes.stop_all();
             }
             let problem = start_as(&probes, "bob", "r1", probe(10.0, "")).unwrap_err();
-            assert_eq!(problem.code, "not-allowed");
+            assert_eq!(problem.code, RefusalCode::NotAllowed);
             assert!(problem.title.contains("r1 is alice's"), "{problem:?}");
         }
         assert_eq!(start(&probes, "r1", probe(10.0, "")), Ok(()), "she goes on");
@@ -237,7 +237,7 @@ mod tests {
         let probes = Probes::default();
         for more in [r#","bearer":{"secret_file":"/etc/shadow"}"#, r#","bearer":{"secret_env":"PATH"}"#] {
             let problem = start(&probes, "r1", probe(1.0, more)).unwrap_err();
-            assert_eq!(problem.code, "bad-probe");
+            assert_eq!(problem.code, RefusalCode::BadProbe);
             assert!(problem.title.contains("this host lets probes read"), "{problem:?}");
         }
     }

@@ -17,7 +17,7 @@ use firedrill_agent::{
     supervisor::{Guard, Supervisor, recover},
 };
 use firedrill_wire::{
-    Span,
+    RefusalCode, Span,
     api::{Arm, Renew, Undo, UndoScope},
     journal::HealReason,
 };
@@ -95,7 +95,7 @@ fn test(dir: &Path) {
         }
         refusal
     });
-    assert_eq!(refused.expect("some are refused").code, "journal");
+    assert_eq!(refused.expect("some are refused").code, RefusalCode::Journal);
     assert_eq!(renew().open.len(), open.len());
 
     for name in &open {

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use firedrill_wire::evidence::Seen;
+use firedrill_wire::{RefusalCode, evidence::Seen};
 use services::{Injection, host};
 
 /// Set in the process inside: the PID namespace that it must *not* be in.
@@ -112,6 +112,6 @@ fn who_may_not_reboot_is_refused() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let refused = Injection::prepare(&host, REBOOT).err().expect("refused");
-    assert_eq!(refused.code, "may-not-reboot");
+    assert_eq!(refused.code, RefusalCode::MayNotReboot);
     assert!(refused.title.contains("CAP_SYS_BOOT"), "{}", refused.title);
 }

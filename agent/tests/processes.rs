@@ -13,7 +13,7 @@ use firedrill_agent::{
     host::process::{Name, Stat, alive, command_line},
     snapshot,
 };
-use firedrill_wire::evidence::Seen;
+use firedrill_wire::{RefusalCode, evidence::Seen};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -111,7 +111,7 @@ fn what_was_stopped_before_stays_stopped() {
     ours.signal(Signal::SIGSTOP);
     until("the stop", || ours.is_stopped());
     let refused = Injection::prepare(&host, &ours.json("process-pause")).err().expect("refused");
-    assert_eq!(refused.code, "already-stopped");
+    assert_eq!(refused.code, RefusalCode::AlreadyStopped);
 }
 
 #[test]
@@ -178,7 +178,10 @@ fn killed_once() {
     let host = host(dir.path());
     let (one, two) = (Victim::new("kill"), Victim::new("kill"));
     let narrow = format!(r#"{{"process-kill":{{"match":{{"command":"{}","at_most":1}}}}}}"#, one.word);
-    assert_eq!(Injection::prepare(&host, &narrow).err().expect("refused").code, "too-many-processes");
+    assert_eq!(
+        Injection::prepare(&host, &narrow).err().expect("refused").code,
+        RefusalCode::TooManyProcesses
+    );
     let mut killing = Injection::prepare(&host, &one.json("process-kill")).expect("prepared");
     assert!(killing.live.prepared.undo.is_empty());
     assert_eq!(killing.seen().in_force, Seen::No);

@@ -14,7 +14,7 @@ use firedrill_agent::{
     snapshot,
     undo::is_left,
 };
-use firedrill_wire::{evidence::Seen, fault::ServiceManager};
+use firedrill_wire::{RefusalCode, evidence::Seen, fault::ServiceManager};
 use runsv::{Supervised, Which, supervisors};
 use services::{Injection, host, until};
 
@@ -260,7 +260,7 @@ fn what_is_down_or_unknown_is_refused() {
     each(|which, dir| {
         let mut service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
-        let code = |json: &str| Injection::prepare(&host, json).err().map(|problem| problem.code);
+        let code = |json: &str| Injection::prepare(&host, json).err().map(|problem| problem.code.to_string());
         service.send(b"d");
         until("the stop", || service.is_down());
         assert_eq!(code(STOP).as_deref(), Some("service-down"));
@@ -292,7 +292,7 @@ fn the_service_that_the_agent_runs_in_is_refused() {
     status[12..16].copy_from_slice(&std::process::id().to_le_bytes());
     std::fs::write(&path, status).expect("status");
     for json in [STOP, KILL, RESTART] {
-        assert_eq!(Injection::prepare(&host, json).err().expect("refused").code, "own-service");
+        assert_eq!(Injection::prepare(&host, json).err().expect("refused").code, RefusalCode::OwnService);
     }
 }
 

@@ -186,7 +186,7 @@ fn everything_in_turn() {
         let json = format!(r#"{{"service-stop":{{"service":"{name}"}}}}"#);
         Injection::prepare(&host, &json).err().map(|problem| {
             eprintln!("{name}: {problem:?}");
-            problem.code
+            problem.code.to_string()
         })
     };
     assert_eq!(code("fd-shy").as_deref(), Some("not-stoppable"));
@@ -228,7 +228,7 @@ fn everything_in_turn() {
     systemctl(&["stop", "dbus.socket", "dbus.service"]);
     let result = stop.try_undo();
     eprintln!("without the bus: {result:?}");
-    let refused = Injection::prepare(&host, STOP).err().map(|problem| problem.code);
+    let refused = Injection::prepare(&host, STOP).err().map(|problem| problem.code.to_string());
     assert_eq!(refused.as_deref(), Some("service-manager"));
     assert_eq!(stop.seen().in_force, Seen::Unknown, "who cannot look does not know");
     eprintln!("{:?}", firedrill_agent::service::findings(&host));

@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use firedrill_wire::{
-    InjectionId, RunId,
+    InjectionId, RefusalCode, RunId,
     api::{OpenOne, Undo, UndoAnswer, UndoScope},
     journal::What,
 };
@@ -213,7 +213,7 @@ async fn known(agent: &Agent, scope: &UndoScope) -> Result<Known, LinkError> {
         UndoScope::Run(run) => match agent.finish(run).await {
             Ok(_) => true,
             Err(error) => match error.problem() {
-                Some(problem) => problem.code != "unknown-run",
+                Some(problem) => problem.code != RefusalCode::UnknownRun,
                 None => return Err(error),
             },
         },

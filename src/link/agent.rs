@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use firedrill_wire::{
-    RunId,
+    RefusalCode, RunId,
     api::{
         AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Problem, Renew, Renewed,
         StartProbes, Undo, UndoAnswer,
@@ -312,7 +312,7 @@ impl Agent {
             (Ok(problem), _) => problem,
             // The refusal is known although its text is not.
             (Err(_), Some(error)) => Problem {
-                code: "unread".to_owned(),
+                code: RefusalCode::Unread,
                 title: format!("its reason was lost: {}", fate.error(&self.0.route, call, &error).await),
                 hint: "ask again, or look into the agent's log".to_owned(),
             },

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use firedrill_wire::{
+    RefusalCode,
     api::Problem,
     text::{TEXT_MOST, clean},
 };
@@ -92,7 +93,7 @@ impl LinkError {
     /// Whether the agent had too many such calls in progress, so that another attempt is worthwhile.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.problem().is_some_and(|problem| problem.code == "busy")
+        self.problem().is_some_and(|problem| problem.code == RefusalCode::Busy)
     }
 
     /// Returns the agent's reason, if it refused.

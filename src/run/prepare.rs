@@ -6,7 +6,7 @@ use std::{
 };
 
 use firedrill_wire::{
-    InjectionId,
+    InjectionId, RefusalCode,
     api::{Prepare, PrepareOne, Prepared, PreparedOne, Problem},
     fault::PeerTable,
 };
@@ -47,7 +47,7 @@ pub(super) struct Refusal {
 
 /// Whether a refusal means that a person undid the run, or halted the host.
 pub(super) fn by_person(problem: &Problem) -> bool {
-    ["tombstone", "halted"].contains(&problem.code.as_str())
+    matches!(problem.code, RefusalCode::Tombstone | RefusalCode::Halted)
 }
 
 /// Links to each agent: one for commands and one for streams.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use firedrill_wire::{
-    RunId, Span,
+    RefusalCode, RunId, Span,
     api::{Renew, StartProbes},
 };
 use futures_util::StreamExt as _;
@@ -170,7 +170,8 @@ pub(super) fn bins(
                 None => break,
                 Some(error) if error.passing() => {}
                 Some(error) => {
-                    let forgotten = error.problem().is_some_and(|problem| problem.code == "unknown-run");
+                    let forgotten =
+                        error.problem().is_some_and(|problem| problem.code == RefusalCode::UnknownRun);
                     let Some((start, wanted)) = again.as_ref().filter(|_| forgotten) else { break };
                     if wanted.is_cancelled() {
                         break;

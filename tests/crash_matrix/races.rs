@@ -45,7 +45,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn refused(result: Result<impl std::fmt::Debug, LinkError>) -> String {
     match result {
-        Err(LinkError::Refused { problem, .. }) => problem.code,
+        Err(LinkError::Refused { problem, .. }) => problem.code.to_string(),
         other => panic!("{other:?}"),
     }
 }

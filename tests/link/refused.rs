@@ -123,7 +123,9 @@ async fn a_refusal_counts_more_than_what_becomes_of_its_stream() {
     ] {
         let agent = agent(HOST, by_hand(&house, frames).await, &olga);
         match agent.prepare(&run(), &long()).await {
-            Err(LinkError::Refused { status: 403, problem, .. }) => assert_eq!(problem.code, code, "{what}"),
+            Err(LinkError::Refused { status: 403, problem, .. }) => {
+                assert_eq!(problem.code.as_str(), code, "{what}");
+            }
             other => panic!("{what}: {other:?}"),
         }
     }

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use firedrill::link::{Agent, Identity, LinkError};
-use firedrill_wire::{api::Prepare, identity::Role};
+use firedrill_wire::{RefusalCode, api::Prepare, identity::Role};
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
@@ -55,7 +55,7 @@ async fn gone_through(served: &Served, identity: &Arc<Identity>, reason: &str) -
         match call(served.agent(identity)).await {
             Ok(()) => through.push(name),
             Err(LinkError::Refused { status: 403, problem, .. }) => {
-                assert_eq!(problem.code, "not-allowed");
+                assert_eq!(problem.code, RefusalCode::NotAllowed);
                 assert!(problem.title.contains(reason), "{name}: `{}` should say `{reason}`", problem.title);
                 assert_eq!(served.control.taken(), Vec::<String>::new(), "{name} was refused and done");
             }
@@ -164,7 +164,7 @@ async fn what_is_wrong_with_a_call_is_said_with_the_right_status() {
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{method} {path}");
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         let problem: firedrill_wire::api::Problem = serde_json::from_slice(&body).unwrap();
-        assert_eq!(problem.code, code, "{method} {path}");
+        assert_eq!(problem.code.as_str(), code, "{method} {path}");
         let text = format!("{} {}", problem.title, problem.hint);
         assert!(text.contains(says), "{method} {path}: {text}");
     }

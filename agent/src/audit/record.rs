@@ -4,6 +4,7 @@ use std::fmt;
 
 use firedrill_probe::clock;
 use firedrill_wire::{
+    RefusalCode,
     api::{Undo, UndoAnswer, UndoScope},
     journal::{AgentEvent, HealReason, What},
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
@@ -45,7 +46,7 @@ pub struct Request {
     pub run: String,
     /// The result.
     pub outcome: Outcome,
-    /// The code of a refusal, as the caller got it.
+    /// The code of a refusal, as the caller got it: the name of a [`RefusalCode`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
     /// Details, for people.
@@ -110,8 +111,12 @@ impl Request {
 
     /// Returns the request as refused, with the reason.
     #[must_use]
-    pub fn refused(self, code: &str, why: &str) -> Self {
-        Self { outcome: Outcome::Refused, code: clean(code, NAME_MOST).into_owned(), ..self.detail(why) }
+    pub fn refused(self, code: &RefusalCode, why: &str) -> Self {
+        Self {
+            outcome: Outcome::Refused,
+            code: clean(code.as_str(), NAME_MOST).into_owned(),
+            ..self.detail(why)
+        }
     }
 
     /// Returns the request with a detail.

@@ -174,6 +174,8 @@ fn entries(path: &Path) -> io::Result<Vec<Entry>> {
 
 #[cfg(test)]
 mod tests {
+    use firedrill_wire::RefusalCode;
+
     use super::*;
     use crate::audit::Request;
 
@@ -185,7 +187,8 @@ mod tests {
         store.append(&Entry::Request(done.clone()));
         let long = "x ".repeat(250);
         for n in 0..16_000 {
-            let mut refused = Request::accepted("mallory", "prepare").refused("not-allowed", &long);
+            let mut refused =
+                Request::accepted("mallory", "prepare").refused(&RefusalCode::NotAllowed, &long);
             refused.wall_us = done.wall_us + n;
             store.append(&Entry::Request(refused));
         }

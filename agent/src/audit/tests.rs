@@ -3,6 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_wire::RefusalCode;
+
 use super::*;
 
 fn socket(path: &Path) -> UnixDatagram {
@@ -19,7 +21,7 @@ fn heard(socket: &UnixDatagram) -> String {
 
 fn evil() -> Request {
     let request = Request::accepted("mallory", "prepare")
-        .refused("not-allowed", "no rule\nFIREDRILL_WHO=alice \u{1b}[2J");
+        .refused(&RefusalCode::NotAllowed, "no rule\nFIREDRILL_WHO=alice \u{1b}[2J");
     Request { certificate: "4f01".into(), run: "r-1".into(), from: "10.0.0.9:5000".into(), ..request }
 }
 

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use firedrill_wire::api::{Finding, Grade, Problem};
+use firedrill_wire::{
+    RefusalCode,
+    api::{Finding, Grade, Problem},
+};
 
 use super::{Config, ConfigError, Rules, rules::KEYS};
 use crate::fault::refuse;
@@ -122,7 +125,7 @@ impl Live {
 
 fn refusal(error: &ConfigError) -> Problem {
     refuse(
-        "configuration",
+        RefusalCode::Configuration,
         format!("{}; nothing is injected as long as nobody can read this host's policy", error.one_line()),
         error.hint(),
     )
@@ -188,7 +191,7 @@ mod tests {
         let live = Live::new(&Config::load(&file).unwrap());
         write(&file, "[policy]\nmax_hol = \"1m\"\n", 60);
         let problem = live.rules().unwrap_err();
-        assert_eq!(problem.code, "configuration");
+        assert_eq!(problem.code, RefusalCode::Configuration);
         for wanted in ["agent.toml", "line 2", "max_hol", "nothing is injected"] {
             assert!(problem.title.contains(wanted), "{wanted}: {}", problem.title);
         }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, io};
 
 use firedrill_wire::{
+    RefusalCode,
     api::{Claim, Problem},
     fault::{ProcessMatch, ServiceManager},
 };
@@ -23,7 +24,7 @@ use crate::{
 pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Problem> {
     let unreadable = |error: io::Error| {
         refuse(
-            "unreadable",
+            RefusalCode::Unreadable,
             format!("cannot look for processes on {}: {error}", host.name),
             "run the agent as root",
         )
@@ -33,7 +34,11 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
         Some(service) => {
             let (manager, unit) = service::pick(host, ServiceManager::Auto, service)?;
             let names = manager.processes(&unit).map_err(|error| {
-                refuse("service-manager", format!("cannot find the processes of {unit}: {error}"), "")
+                refuse(
+                    RefusalCode::ServiceManager,
+                    format!("cannot find the processes of {unit}: {error}"),
+                    "",
+                )
             })?;
             Some(names.into_iter().collect::<BTreeSet<_>>())
         }
@@ -62,7 +67,7 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
     }
     if found.is_empty() {
         return Err(refuse(
-            "no-process",
+            RefusalCode::NoProcess,
             format!("no process on {} matches {}", host.name, sentence(which)),
             "check the pattern and the target; `name` must be the whole name, `command` a part of the command line",
         ));
@@ -70,14 +75,14 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
     let never = untouchable(&processes);
     if let Some((stat, why)) = found.iter().find_map(|stat| Some((stat, never(stat)?))) {
         return Err(refuse(
-            "protected-process",
+            RefusalCode::ProtectedProcess,
             format!("{} also matches process {} ({}), {why}", sentence(which), stat.name.pid, stat.comm),
             "make the match narrower",
         ));
     }
     if found.len() > usize::try_from(which.at_most).unwrap_or(usize::MAX) {
         return Err(refuse(
-            "too-many-processes",
+            RefusalCode::TooManyProcesses,
             format!(
                 "{} processes on {} match {}; at most {} may",
                 found.len(),
@@ -123,13 +128,15 @@ fn uid(user: &str) -> Result<u32, Problem> {
     match nix::unistd::User::from_name(user) {
         Ok(Some(found)) => Ok(found.uid.as_raw()),
         Ok(None) => Err(refuse(
-            "no-user",
+            RefusalCode::NoUser,
             format!("there is no user `{user}` on this host"),
             "name one, or its number",
         )),
-        Err(error) => {
-            Err(refuse("no-user", format!("cannot look up user `{user}`: {error}"), "give its number"))
-        }
+        Err(error) => Err(refuse(
+            RefusalCode::NoUser,
+            format!("cannot look up user `{user}`: {error}"),
+            "give its number",
+        )),
     }
 }
 
@@ -210,11 +217,11 @@ mod tests {
     #[test]
     fn what_is_never_touched_is_refused() {
         let nothing = ProcessMatch { name: Some("no-such-program".into()), ..pattern() };
-        assert_eq!(refusal(&nothing).code, "no-process");
+        assert_eq!(refusal(&nothing).code, RefusalCode::NoProcess);
         let me = command_line(i32::try_from(std::process::id()).expect("a pid")).expect("proc");
         let ourselves = ProcessMatch { command: Some(me), ..pattern() };
-        assert_eq!(refusal(&ourselves).code, "protected-process");
+        assert_eq!(refusal(&ourselves).code, RefusalCode::ProtectedProcess);
         let nobody = ProcessMatch { name: Some("x".into()), user: Some("no such user".into()), ..pattern() };
-        assert_eq!(refusal(&nobody).code, "no-user");
+        assert_eq!(refusal(&nobody).code, RefusalCode::NoUser);
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use firedrill_netlink::NetlinkError;
 use firedrill_wire::{
+    RefusalCode,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
     fault::NetDown,
@@ -39,25 +40,34 @@ impl Inject for NetDown {
         let name = &link.name;
         if link.is_loopback() {
             let title = format!("net-down: {name} is this host's loopback interface, which is never touched");
-            return Err(refuse("loopback", title, "take another interface, or peers on other hosts"));
+            return Err(refuse(
+                RefusalCode::Loopback,
+                title,
+                "take another interface, or peers on other hosts",
+            ));
         }
         if !link.is_up() {
             let hint = "whoever set it down has a reason; set it up first, or take another";
-            return Err(refuse("down-already", format!("net-down: interface {name} is down already"), hint));
+            return Err(refuse(
+                RefusalCode::DownAlready,
+                format!("net-down: interface {name} is down already"),
+                hint,
+            ));
         }
         let control = control_path(host, &links, link);
         if !self.cut_off
             && let Some(why) = control.map_err(|error| unreadable(&error))?
         {
             return Err(refuse(
-                "control-path",
+                RefusalCode::ControlPath,
                 format!("net-down: {why}"),
                 "take another interface; host-isolate cuts a host off and keeps the way to its agent; or say cut_off = true \
                  where the host is to be unreachable, with a lease that is longer than the hold",
             ));
         }
-        let was = LinkState::now(&link::with_uppers(&links, link.index), false)
-            .map_err(|error| refuse("not-restorable", format!("net-down: interface {name}: {error}"), ""))?;
+        let was = LinkState::now(&link::with_uppers(&links, link.index), false).map_err(|error| {
+            refuse(RefusalCode::NotRestorable, format!("net-down: interface {name}: {error}"), "")
+        })?;
         let mut effects = vec![format!("set interface {name} down")];
         effects.extend(
             was.links.iter().skip(1).map(|(_, upper, _)| format!("{upper}, which is on it, goes with it")),
@@ -142,7 +152,7 @@ impl Inject for NetDown {
 
 fn unreadable(error: &NetlinkError) -> Problem {
     refuse(
-        "unreadable",
+        RefusalCode::Unreadable,
         format!("net-down: {error}"),
         "the agent needs CAP_NET_ADMIN, and a kernel with inet_diag",
     )
@@ -169,7 +179,7 @@ impl Find for NetDown {
         if let Some(name) = &self.interface {
             let found = links.iter().find(|link| link.name == *name);
             return found.ok_or_else(|| {
-                refuse("no-interface", format!("net-down: there is no interface {name}"), names())
+                refuse(RefusalCode::NoInterface, format!("net-down: there is no interface {name}"), names())
             });
         }
         let peers = Peers::find(&self.to)?;
@@ -179,7 +189,7 @@ impl Find for NetDown {
         let found: BTreeSet<u32> = found.into_iter().flatten().collect();
         if let (true, Some(Err(error))) = (found.is_empty(), none.first()) {
             let hint = "name the interface with `interface`";
-            return Err(refuse("no-route", format!("net-down: {error}"), hint));
+            return Err(refuse(RefusalCode::NoRoute, format!("net-down: {error}"), hint));
         }
         let over: Vec<&Link> = links.iter().filter(|link| found.contains(&link.index)).collect();
         match over[..] {
@@ -189,7 +199,7 @@ impl Find for NetDown {
                 let title =
                     format!("net-down: the routes to {} are over {}", peers.describe(), names.join(" and "));
                 Err(refuse(
-                    "several-interfaces",
+                    RefusalCode::SeveralInterfaces,
                     title,
                     "name one with `interface`; several faults take several",
                 ))

@@ -3,6 +3,7 @@
 //! side, and an agent does not know the fleet.
 
 use firedrill_wire::{
+    RefusalCode,
     api::Problem,
     evidence::{Evidence, Seen},
     fault::NetPartition,
@@ -16,7 +17,7 @@ const WHOM: &str = "a partition names hosts of the fleet, which an agent does no
 impl Inject for NetPartition {
     fn prepare(&self, _host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
         Err(refuse(
-            "not-resolved",
+            RefusalCode::NotResolved,
             format!("net-partition: {WHOM}"),
             "send it through `firedrill run`, which makes a net-block for each host of it",
         ))

@@ -6,7 +6,7 @@
 
 use firedrill_probe::clock;
 use firedrill_wire::{
-    Span,
+    RefusalCode, Span,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
     fault::{NetReset, OnTraffic as _, PortRange, ResetHow},
@@ -35,7 +35,7 @@ impl Inject for NetReset {
         let able = |sockets: &mut Sockets| sockets.able().and_then(|()| sockets.connections());
         let connections = Sockets::open().and_then(|mut sockets| able(&mut sockets)).map_err(|error| {
             refuse(
-                "no-sock-destroy",
+                RefusalCode::NoSockDestroy,
                 format!("net-reset: this kernel cannot reset connections: {error}"),
                 "load inet_diag and tcp_diag, or take a kernel with CONFIG_INET_DIAG_DESTROY; net-block with how = \"reject\" \
                  resets connections too, when they are next used",
@@ -43,7 +43,7 @@ impl Inject for NetReset {
         })?;
         if self.service.is_some() && connections.iter().any(|one| one.cgroup.is_none()) {
             return Err(refuse(
-                "no-service-match",
+                RefusalCode::NoServiceMatch,
                 "net-reset: this kernel cannot tell a service's connections",
                 "Linux 5.8 can; or choose by ports",
             ));

@@ -12,6 +12,7 @@ use std::{
 };
 
 use firedrill_wire::{
+    RefusalCode,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
 };
@@ -28,11 +29,15 @@ const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// Prepares either of the two kinds. `effect` is the sentence that says what will happen.
 pub(super) fn prepare(host: &Host, effect: String, mut notes: Vec<String>) -> Result<Prepared, Problem> {
     let unreadable = |error: io::Error| {
-        refuse("unreadable", format!("cannot tell whether {} may be rebooted: {error}", host.name), "")
+        refuse(
+            RefusalCode::Unreadable,
+            format!("cannot tell whether {} may be rebooted: {error}", host.name),
+            "",
+        )
     };
     if let Some(why) = forbidden().map_err(unreadable)? {
         return Err(refuse(
-            "may-not-reboot",
+            RefusalCode::MayNotReboot,
             format!("the agent on {} may not call reboot(2): {why}", host.name),
             "run the agent as root on the host itself, or leave this host out",
         ));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use firedrill_wire::{
+    RefusalCode,
     api::Problem,
     evidence::{Evidence, Seen},
     fault::ProcessPause,
@@ -32,7 +33,7 @@ impl Inject for ProcessPause {
             matching::find(host, &self.which)?.into_iter().partition(Stat::is_stopped);
         if found.is_empty() {
             return Err(refuse(
-                "already-stopped",
+                RefusalCode::AlreadyStopped,
                 format!("all {} processes that match are stopped already", stopped.len()),
                 "continue them first, or match others",
             ));

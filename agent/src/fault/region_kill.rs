@@ -2,6 +2,7 @@
 //! host, and the host's policy is asked for that kind. Carried out under this name, it would bypass the policy.
 
 use firedrill_wire::{
+    RefusalCode,
     api::Problem,
     evidence::{Evidence, Seen},
     fault::RegionKill,
@@ -15,7 +16,7 @@ const WHY: &str = "only the plan knows regions; an agent carries out host-isolat
 impl Inject for RegionKill {
     fn prepare(&self, _host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
         Err(refuse(
-            "not-resolved",
+            RefusalCode::NotResolved,
             format!("region-kill: {WHY}"),
             "send it through `firedrill run`, which makes one of them for each host of the region",
         ))

@@ -1,7 +1,7 @@
 //! `service-kill`: signals every process of a service. Firedrill does not start the service again; its manager is
 //! expected to.
 
-use firedrill_wire::{api::Problem, evidence::Evidence, fault::ServiceKill};
+use firedrill_wire::{RefusalCode, api::Problem, evidence::Evidence, fault::ServiceKill};
 
 use super::{
     Ask, Inject, InjectError, Injected, Live, Prepared, made, refuse,
@@ -23,7 +23,11 @@ impl Inject for ServiceKill {
         not_our_own(&*manager, &unit)?;
         let members = manager.processes(&unit).map_err(|error| unreadable(&unit, &error))?;
         if members.is_empty() {
-            return Err(refuse("no-process", format!("{unit} has no process that could be killed"), ""));
+            return Err(refuse(
+                RefusalCode::NoProcess,
+                format!("{unit} has no process that could be killed"),
+                "",
+            ));
         }
         let back = manager.comeback(&unit, self.signal).map_err(|error| unreadable(&unit, &error))?;
         let main = main(&state, &members);

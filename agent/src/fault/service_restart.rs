@@ -1,6 +1,7 @@
 //! `service-restart`: restarts a service once, through its manager.
 
 use firedrill_wire::{
+    RefusalCode,
     api::Problem,
     evidence::{Evidence, Seen},
     fault::ServiceRestart,
@@ -23,12 +24,12 @@ impl Inject for ServiceRestart {
         not_our_own(&*manager, &unit)?;
         let about = manager.about(&unit).map_err(|error| unreadable(&unit, &error))?;
         if let Some(why) = about.not_stoppable {
-            return Err(refuse("not-stoppable", format!("{unit} cannot be restarted: {why}"), ""));
+            return Err(refuse(RefusalCode::NotStoppable, format!("{unit} cannot be restarted: {why}"), ""));
         }
         let members = manager.processes(&unit).map_err(|error| unreadable(&unit, &error))?;
         if members.is_empty() {
             return Err(refuse(
-                "no-process",
+                RefusalCode::NoProcess,
                 format!("{unit} has no process, so it could not be told whether it was restarted"),
                 "",
             ));

@@ -4,6 +4,7 @@
 //! wanted that, and the fault leaves it alone.
 
 use firedrill_wire::{
+    RefusalCode,
     api::Problem,
     evidence::{Evidence, Seen},
     fault::ServiceStop,
@@ -23,7 +24,7 @@ impl Inject for ServiceStop {
         let about = manager.about(&unit).map_err(|error| unreadable(&unit, &error))?;
         if let Some(why) = about.not_stoppable {
             return Err(refuse(
-                "not-stoppable",
+                RefusalCode::NotStoppable,
                 format!("{unit} cannot be stopped and started again: {why}"),
                 "",
             ));
@@ -135,17 +136,17 @@ pub(super) fn plainly_up(manager: &dyn Manager, unit: &Unit) -> Result<State, Pr
     match state.phase {
         Phase::Up if state.wanted_up => Ok(state),
         Phase::Up => Err(refuse(
-            "service-leaving",
+            RefusalCode::ServiceLeaving,
             format!("{unit} is {}: it is not meant to stay up", state.sentence()),
             "start it for good first",
         )),
         Phase::Down | Phase::Failed => Err(refuse(
-            "service-down",
+            RefusalCode::ServiceDown,
             format!("{unit} is {}: what is not up cannot be harmed, and is never started", state.sentence()),
             "start it first, or leave this host out",
         )),
         Phase::Starting | Phase::Stopping => Err(refuse(
-            "service-changing",
+            RefusalCode::ServiceChanging,
             format!("{unit} is {}", state.sentence()),
             "try again once it is up",
         )),
@@ -156,12 +157,12 @@ pub(super) fn plainly_up(manager: &dyn Manager, unit: &Unit) -> Result<State, Pr
 pub(super) fn not_our_own(manager: &dyn Manager, unit: &Unit) -> Result<(), Problem> {
     let members = manager.processes(unit).map_err(|error| unreadable(unit, &error))?;
     let all = crate::host::process::all().map_err(|error| {
-        refuse("unreadable", format!("cannot look whether the agent runs in {unit}: {error}"), "")
+        refuse(RefusalCode::Unreadable, format!("cannot look whether the agent runs in {unit}: {error}"), "")
     })?;
     let agent = super::matching::own(&all);
     if members.iter().any(|name| agent.contains(&name.pid)) {
         return Err(refuse(
-            "own-service",
+            RefusalCode::OwnService,
             format!("the agent itself runs in {unit}"),
             "name another service",
         ));
@@ -171,7 +172,7 @@ pub(super) fn not_our_own(manager: &dyn Manager, unit: &Unit) -> Result<(), Prob
 
 pub(super) fn unreadable(unit: &Unit, error: &service::ServiceError) -> Problem {
     refuse(
-        "service-manager",
+        RefusalCode::ServiceManager,
         format!("cannot tell how {unit} is: {error}"),
         "see `firedrill doctor` for this host",
     )

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firedrill_wire::api::Problem;
+use firedrill_wire::{RefusalCode, api::Problem};
 
 use super::Question;
 use crate::fault::refuse;
@@ -15,7 +15,7 @@ pub(super) fn check(ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
         && host != scenario
     {
         return Err(refuse(
-            "not-allowed",
+            RefusalCode::NotAllowed,
             format!("{kind}: the scenario is for {scenario}, and this host belongs to {host}"),
             format!(
                 "leave this host out, or correct the scenario's `environment`; the host's stands in {file}, and it counts"
@@ -30,12 +30,12 @@ pub(super) fn check(ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
     let whose = format!("{}'s certificate is for {} only", ask.caller.name, good_for.join(", "));
     Err(match ask.host_environment {
         Some(host) => refuse(
-            "not-allowed",
+            RefusalCode::NotAllowed,
             format!("{kind}: {whose}, and this host belongs to {host}"),
             "use a certificate for that environment, or leave this host out",
         ),
         None => refuse(
-            "not-allowed",
+            RefusalCode::NotAllowed,
             format!("{kind}: {whose}, and this host names no environment"),
             format!("set `environment` in {file} on the host, or use a certificate that names none"),
         ),

@@ -6,6 +6,7 @@
 use std::{collections::VecDeque, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
+use firedrill_wire::RefusalCode;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -133,7 +134,7 @@ impl Door {
     fn turned_away(&self, from: SocketAddr, error: &io::Error) {
         let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
         let Some(error @ rustls::Error::InvalidCertificate(_)) = tls else { return };
-        let request = Request::accepted("", "connect").refused("not-trusted", &why(error));
+        let request = Request::accepted("", "connect").refused(&RefusalCode::NotTrusted, &why(error));
         self.app.control.audit(Request { from: from.ip().to_canonical().to_string(), ..request });
     }
 

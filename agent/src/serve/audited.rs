@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponseParts, Response, ResponseParts},
 };
 use firedrill_probe::clock;
-use firedrill_wire::{RunId, api::Problem};
+use firedrill_wire::{RefusalCode, RunId, api::Problem};
 
 use super::{identity::Peer, routes::App};
 use crate::audit;
@@ -20,7 +20,7 @@ use crate::audit;
 pub(super) struct Told {
     pub(super) detail: String,
     /// The code of a refusal inside the answer.
-    pub(super) refused: Option<String>,
+    pub(super) refused: Option<RefusalCode>,
 }
 
 impl Told {
@@ -77,7 +77,7 @@ pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: 
         if let Some(problem) = response.extensions().get::<Problem>() {
             record = record.refused(&problem.code, &problem.title);
         } else if !response.status().is_success() {
-            record = record.refused("status", response.status().as_str());
+            record = record.refused(&RefusalCode::Status, response.status().as_str());
         }
         pending.app.control.audit(record);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
+use firedrill_wire::RefusalCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -27,8 +28,7 @@ pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(ARRIVE, Limited::new(body, limit).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
+            RefusalCode::TooLarge,
             format!("the body has more than {limit} bytes"),
             "send fewer injections, peers or probes in one call",
         )),
@@ -56,8 +56,7 @@ pub(super) async fn json<T: DeserializeOwned + Send + 'static>(
         let (values, most) = (values(&whole), limit / BYTES_OF_VALUE);
         if values > most {
             return Err(Refusal::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
+                RefusalCode::TooLarge,
                 format!("the body has more than {most} values"),
                 "send fewer injections, peers or probes in one call",
             ));
@@ -90,11 +89,11 @@ fn values(json: &[u8]) -> usize {
 
 fn bad(status: StatusCode, title: String) -> Refusal {
     Refusal::new(
-        status,
-        "bad-body",
+        RefusalCode::BadBody,
         title,
         "the bodies of this version are described in the documentation of `/v1`",
     )
+    .with_status(status)
 }
 
 #[cfg(test)]

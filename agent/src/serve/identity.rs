@@ -8,11 +8,9 @@ use std::{
     },
 };
 
-use axum::{
-    extract::FromRequestParts,
-    http::{StatusCode, request::Parts},
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 use firedrill_wire::{
+    RefusalCode,
     identity::{Identity, IdentityError, Person, Role},
     x509,
 };
@@ -117,7 +115,7 @@ impl Peer {
 }
 
 fn forbidden(title: String, hint: &str) -> Refusal {
-    Refusal::new(StatusCode::FORBIDDEN, "not-allowed", title, hint)
+    Refusal::new(RefusalCode::NotAllowed, title, hint)
 }
 
 /// The caller may look: any person whom the authority knows. Cheap, because clocks are measured with it.

@@ -4,7 +4,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use firedrill_wire::api::Problem;
+use firedrill_wire::{RefusalCode, api::Problem};
+
+use crate::fault::refuse;
 
 /// A problem with its HTTP status.
 #[derive(Debug)]
@@ -14,40 +16,32 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(
-        status: StatusCode,
-        code: &str,
-        title: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
-        Self { status, problem: Problem { code: code.to_owned(), title: title.into(), hint: hint.into() } }
+    /// Makes the problem with the status of its code.
+    pub(super) fn new(code: RefusalCode, title: impl Into<String>, hint: impl Into<String>) -> Self {
+        refuse(code, title, hint).into()
+    }
+
+    /// Returns it with a status that says more than that of its code.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, problem: self.problem }
     }
 
     /// Makes the problem of an agent that is too busy.
     pub(super) fn busy(what: &str) -> Self {
         let title = format!("{what}: the agent has too many calls of this kind under way");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title, "try again in a moment")
+        Self::new(RefusalCode::Busy, title, "try again in a moment")
     }
 
     /// Makes the problem of an error of the agent itself.
     pub(super) fn bug(what: &str, why: &str) -> Self {
         let hint = "this is a bug in the agent; `status` says what is in force, `undo` puts it back";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", format!("{what} failed: {why}"), hint)
+        Self::new(RefusalCode::Bug, format!("{what} failed: {why}"), hint)
     }
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        let status = match problem.code.as_str() {
-            "not-allowed" | "policy" => StatusCode::FORBIDDEN,
-            "too-large" => StatusCode::PAYLOAD_TOO_LARGE,
-            "busy" => StatusCode::SERVICE_UNAVAILABLE,
-            "journal" | "internal" => StatusCode::INTERNAL_SERVER_ERROR,
-            code if code.starts_with("unknown-") => StatusCode::NOT_FOUND,
-            code if code.starts_with("bad-") => StatusCode::UNPROCESSABLE_ENTITY,
-            // halted, tombstone, too-late, lease-over, …: the host's state does not allow it.
-            _ => StatusCode::CONFLICT,
-        };
+        let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::CONFLICT);
         Self { status, problem }
     }
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{FromRequestParts, Path},
-    http::{Method, StatusCode, Uri, request::Parts},
+    http::{Method, Uri, request::Parts},
     middleware::from_fn_with_state,
     routing::{get, post},
 };
-use firedrill_wire::{API_VERSION, RunId};
+use firedrill_wire::{API_VERSION, RefusalCode, RunId};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 
@@ -79,17 +79,15 @@ async fn no_such_path(uri: Uri) -> Refusal {
         Some(other) if other != API_VERSION => {
             let title = format!("{}: version {other} of the API is not here", uri.path());
             let hint = format!("{here}; use a coordinator and an agent of nearer versions");
-            Refusal::new(StatusCode::NOT_FOUND, "unknown-version", title, hint)
+            Refusal::new(RefusalCode::UnknownVersion, title, hint)
         }
-        _ => {
-            Refusal::new(StatusCode::NOT_FOUND, "unknown-path", format!("{}: no such call", uri.path()), here)
-        }
+        _ => Refusal::new(RefusalCode::UnknownPath, format!("{}: no such call", uri.path()), here),
     }
 }
 
 async fn no_such_method(method: Method, uri: Uri) -> Refusal {
     let title = format!("{}: {method} is not a method of this call", uri.path());
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "bad-method", title, "the header `allow` says which are")
+    Refusal::new(RefusalCode::BadMethod, title, "the header `allow` says which are")
 }
 
 /// Parses the run in a path.
@@ -98,7 +96,7 @@ pub(super) struct Run(pub(super) RunId);
 impl<S: Send + Sync> FromRequestParts<S> for Run {
     type Rejection = Refusal;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad-id", why, "");
+        let bad = |why: String| Refusal::new(RefusalCode::BadId, why, "");
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|error| bad(format!("{}: {error}", parts.uri.path())))?;

@@ -8,13 +8,13 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Query, State},
-    http::{StatusCode, request::Parts},
+    http::request::Parts,
     response::{
         IntoResponse, Sse,
         sse::{Event, KeepAlive},
     },
 };
-use firedrill_wire::api::END;
+use firedrill_wire::{RefusalCode, api::END};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -37,8 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Resume {
             #[serde(default)]
             after: u64,
         }
-        let bad =
-            |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad-after", why, "give a whole number");
+        let bad = |why: String| Refusal::new(RefusalCode::BadAfter, why, "give a whole number");
         // A reader that reconnects repeats its first address, so the header is newer.
         if let Some(header) = parts.headers.get("last-event-id") {
             let text = header.to_str().unwrap_or("");

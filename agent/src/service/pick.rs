@@ -1,6 +1,6 @@
 //! Finds the one manager that knows a service by its name. Refuses rather than guesses.
 
-use firedrill_wire::{api::Problem, fault::ServiceManager};
+use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager};
 
 use super::{Manager, ServiceError, Unit, managers};
 use crate::{fault::refuse, host::Host};
@@ -18,7 +18,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
     if asked.is_empty() {
         return Err(match which {
             ServiceManager::Auto => refuse(
-                "no-service-manager",
+                RefusalCode::NoServiceManager,
                 format!(
                     "cannot find service `{service}`: neither systemd nor runit was found on {}",
                     host.name
@@ -26,7 +26,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
                 "runit services are looked for in the folders that the agent's configuration names",
             ),
             one => refuse(
-                "no-service-manager",
+                RefusalCode::NoServiceManager,
                 format!("cannot find service `{service}`: {one} is not running on {}", host.name),
                 "leave `manager` out, or name the one that this host has",
             ),
@@ -49,7 +49,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
             }
             Err(error) => {
                 return Err(refuse(
-                    "service-manager",
+                    RefusalCode::ServiceManager,
                     format!("cannot look up service `{service}`: {error}"),
                     format!("see what is wrong with {kind} on {}", host.name),
                 ));
@@ -58,7 +58,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
     }
     if found.len() > 1 {
         return Err(refuse(
-            "ambiguous-service",
+            RefusalCode::AmbiguousService,
             format!("both systemd and runit know a service `{service}` on {}", host.name),
             "say which with `manager = \"systemd\"` or `manager = \"runit\"`",
         ));
@@ -71,7 +71,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
         };
         let looked = looked.join(" and ");
         refuse(
-            "no-service",
+            RefusalCode::NoService,
             format!("there is no service `{service}` on {}: looked in {looked}", host.name),
             hint,
         )

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use firedrill_probe::clock;
 use firedrill_wire::{
-    RunId, Span,
+    RefusalCode, RunId, Span,
     api::{About, Arm, ArmOne, Armed, Problem},
     journal::{State, What},
 };
@@ -32,21 +32,21 @@ impl Core {
         self.owned(run, caller)?;
         if arm.boot_id != self.here.boot_id {
             return Err(refuse(
-                "rebooted",
+                RefusalCode::Rebooted,
                 "the host was booted since its clock was measured",
                 "measure its clock again and prepare again",
             ));
         }
         if arm.lease < LEASE_LEAST {
             return Err(refuse(
-                "bad-lease",
+                RefusalCode::BadLease,
                 format!("a lease of {} is too short", arm.lease),
                 format!("at least {LEASE_LEAST}"),
             ));
         }
         if arm.injections.len() > Arm::MOST {
             return Err(refuse(
-                "too-many",
+                RefusalCode::TooMany,
                 format!(
                     "{} faults at once on this host; an agent arms {} at once",
                     arm.injections.len(),
@@ -78,7 +78,7 @@ impl Core {
             });
             let (gate, alarm) = made.map_err(|error| {
                 refuse(
-                    "exhausted",
+                    RefusalCode::Exhausted,
                     format!("no thread or file descriptor is left: {error}"),
                     "free some on the host",
                 )
@@ -88,7 +88,7 @@ impl Core {
         }
         let unwritten = |error: &JournalError| {
             refuse(
-                "journal",
+                RefusalCode::Journal,
                 format!("the intents could not be journaled, so nothing will be injected: {}", error.chain()),
                 "free space on that disk; undo works all the same",
             )
@@ -143,17 +143,21 @@ impl Core {
         let state = lock(&self.state);
         let again = "prepare again, then arm";
         let Some(known) = state.runs.get(run) else {
-            return Err(refuse("unknown-run", format!("run {run} was not prepared here"), again));
+            return Err(refuse(RefusalCode::UnknownRun, format!("run {run} was not prepared here"), again));
         };
         if known.plan_digest != arm.plan_digest {
-            return Err(refuse("other-plan", format!("run {run} was prepared for another plan"), again));
+            return Err(refuse(
+                RefusalCode::OtherPlan,
+                format!("run {run} was prepared for another plan"),
+                again,
+            ));
         }
         let mut asked = Vec::new();
         for (at, one) in arm.injections.iter().enumerate() {
             let twice = arm.injections[..at].iter().any(|before| before.id == one.id);
             if twice || state.has(&one.id) {
                 return Err(refuse(
-                    "armed-already",
+                    RefusalCode::ArmedAlready,
                     format!("{} was armed before", one.id),
                     "every injection needs an id of its own",
                 ));
@@ -162,7 +166,11 @@ impl Core {
                 Some(ask) if ask.fingerprint == one.fingerprint => asked.push(ask.clone()),
                 Some(_) => return Err(changed(one)),
                 None => {
-                    return Err(refuse("not-prepared", format!("{} was not prepared here", one.id), again));
+                    return Err(refuse(
+                        RefusalCode::NotPrepared,
+                        format!("{} was not prepared here", one.id),
+                        again,
+                    ));
                 }
             }
         }
@@ -183,7 +191,7 @@ impl Core {
         let tolerance = self.config.timings.start_tolerance;
         if now > one.start_boot_us.saturating_add(tolerance.as_micros()) {
             return Err(refuse(
-                "too-late",
+                RefusalCode::TooLate,
                 format!("{} was to start {} ms ago", one.id, (now - one.start_boot_us) / 1000),
                 "arm with a start that is further ahead",
             ));
@@ -236,13 +244,17 @@ impl Core {
         for (at, (intent, _)) in entries.iter().enumerate() {
             if state.tombstones.bar(run, intent.id()) {
                 return Err(refuse(
-                    "tombstone",
+                    RefusalCode::Tombstone,
                     format!("{} was undone before it was armed", intent.id()),
                     "use another id to start it all the same",
                 ));
             }
             if state.has(intent.id()) {
-                return Err(refuse("armed-already", format!("{} was armed before", intent.id()), ""));
+                return Err(refuse(
+                    RefusalCode::ArmedAlready,
+                    format!("{} was armed before", intent.id()),
+                    "",
+                ));
             }
             let claims = &intent.live.prepared.claims;
             if let Some((claim, holder)) = state.conflict(claims) {
@@ -284,7 +296,7 @@ impl Core {
 
 fn changed(one: &ArmOne) -> Problem {
     refuse(
-        "changed",
+        RefusalCode::Changed,
         format!("{}: the host is not as it was at prepare", one.id),
         "prepare again, look at what it would do now, then arm",
     )
@@ -292,7 +304,7 @@ fn changed(one: &ArmOne) -> Problem {
 
 fn claimed(intent: &Intent, what: &str, holder: &str) -> Problem {
     refuse(
-        "claimed",
+        RefusalCode::Claimed,
         format!("{} touches {what}, which {holder} has", intent.id()),
         "wait for that one to end, or undo it",
     )

@@ -1,7 +1,7 @@
 //! Answers the calls of the control API.
 
 use firedrill_wire::{
-    InjectionId, RunId,
+    InjectionId, RefusalCode, RunId,
     api::{
         AgentStatus, Arm, Armed, Clock, Doctor, EndState, OpenOne, Prepare, PrepareAnswer, Problem, Renew,
         Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
@@ -125,7 +125,11 @@ impl Core {
         let mut state = lock(&self.state);
         let in_force = state.open_of(run).any(|entry| entry.state != State::Stuck);
         let Some(known) = state.runs.get_mut(run) else {
-            return Err(refuse("unknown-run", format!("run {run} is not known here"), "prepare it first"));
+            return Err(refuse(
+                RefusalCode::UnknownRun,
+                format!("run {run} is not known here"),
+                "prepare it first",
+            ));
         };
         if known.over {
             return Err(lease_over(run));

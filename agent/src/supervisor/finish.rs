@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use firedrill_wire::{
-    InjectionId, RunId,
+    InjectionId, RefusalCode, RunId,
     api::{EndState, HostState, Problem},
     journal::State,
 };
@@ -56,15 +56,16 @@ impl Core {
     fn compare(&self, run: &RunId) -> Result<(EndState, Vec<InjectionId>), Problem> {
         let cannot = |why: String| {
             refuse(
-                "cannot-compare",
+                RefusalCode::CannotCompare,
                 format!("the host cannot be compared with its state before run {run}: {why}"),
                 "",
             )
         };
         let state = &self.config.paths.state;
-        let before = snapshots::load(state, run)
-            .map_err(|error| cannot(error.to_string()))?
-            .ok_or_else(|| refuse("unknown-run", format!("run {run} was never prepared here"), ""))?;
+        let before =
+            snapshots::load(state, run).map_err(|error| cannot(error.to_string()))?.ok_or_else(|| {
+                refuse(RefusalCode::UnknownRun, format!("run {run} was never prepared here"), "")
+            })?;
         let taken_wall_us = snapshots::taken_wall_us(state, run).saturating_sub(LOOK_US);
         let mut told: BTreeMap<InjectionId, Past> = BTreeMap::new();
         // Only the journal knows what happened before this process started.

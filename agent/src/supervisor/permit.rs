@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use firedrill_probe::clock;
 use firedrill_wire::{
-    InjectionId, RunId,
+    InjectionId, RefusalCode, RunId,
     api::{Claim, Problem, StartProbes},
     exchange::{Exchange, Exchanged},
     journal::{State, What},
@@ -31,11 +31,11 @@ pub(super) type Allowed = Vec<Arc<Rules>>;
 /// Refuses everything that could harm while the host is halted or the agent stops.
 pub(super) fn takes_anything(state: &SupervisorState) -> Result<(), Problem> {
     if state.closing {
-        return Err(refuse("stopping", "the agent is being stopped", "try again when it is back"));
+        return Err(refuse(RefusalCode::Stopping, "the agent is being stopped", "try again when it is back"));
     }
     match &state.halted_by {
         Some(by) => Err(refuse(
-            "halted",
+            RefusalCode::Halted,
             format!("{by} halted this host"),
             "when it is safe again: firedrill release, or firedrill-agent release on the host",
         )),
@@ -97,7 +97,7 @@ impl Core {
         let found = service::holder(&self.host, &processes, &protected).map_err(|error| {
             let hint =
                 "without them nobody can tell whether a process belongs to a service that is protected";
-            refuse("service-manager", format!("cannot look through the services: {error}"), hint)
+            refuse(RefusalCode::ServiceManager, format!("cannot look through the services: {error}"), hint)
         })?;
         let refusal = found.and_then(|unit| {
             rules.iter().find_map(|rules| rules.policy.of_protected(unit.name(), self.policy_file()))

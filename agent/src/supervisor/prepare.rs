@@ -7,7 +7,7 @@ use std::{
 
 use firedrill_probe::clock;
 use firedrill_wire::{
-    InjectionId, RunId, Span,
+    InjectionId, RefusalCode, RunId, Span,
     api::{Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
 };
 use ring::digest::{Context, SHA256};
@@ -111,7 +111,7 @@ impl Core {
         self.stirred_boot_us.store(clock::boot_us(), Relaxed);
         kept.map_err(|bytes| {
             refuse(
-                "too-large",
+                RefusalCode::TooLarge,
                 format!(
                     "what is asked of this host would take {} MiB of its memory, with other runs; an agent takes {} MiB",
                     bytes.div_ceil(1 << 20),
@@ -134,7 +134,7 @@ impl Core {
             return Ok(());
         }
         Err(refuse(
-            "too-many",
+            RefusalCode::TooMany,
             format!(
                 "{all} faults of run {run} on this host; an agent takes {} of one run",
                 Prepare::MOST_OF_RUN
@@ -166,7 +166,7 @@ impl Core {
     pub(super) fn kind<'a>(&self, ask: &'a Ask) -> Result<&'a dyn Inject, Problem> {
         (self.wiring.kinds)(&ask.fault).ok_or_else(|| {
             refuse(
-                "no-such-kind",
+                RefusalCode::NoSuchKind,
                 format!("this agent ({}) has no {}", env!("CARGO_PKG_VERSION"), ask.fault.kind()),
                 "upgrade the agent, or leave this host out",
             )
@@ -182,7 +182,7 @@ impl Core {
     ) -> Result<(), Problem> {
         if ask.hold == Span::ZERO {
             return Err(refuse(
-                "bad-hold",
+                RefusalCode::BadHold,
                 format!("{}: a hold of no time at all", ask.id),
                 "hold for at least some milliseconds",
             ));
@@ -205,7 +205,7 @@ impl Core {
         }
         if state.tombstones.bar_run(run) {
             return Err(refuse(
-                "tombstone",
+                RefusalCode::Tombstone,
                 format!("run {run} was undone on this host"),
                 "start another run",
             ));
@@ -234,7 +234,7 @@ impl Core {
 
 fn no_snapshot(why: &str) -> Problem {
     refuse(
-        "no-snapshot",
+        RefusalCode::NoSnapshot,
         format!("the host's state before the run could not be kept: {why}"),
         "without it nobody could prove that everything was put back; see to that first",
     )
@@ -242,7 +242,7 @@ fn no_snapshot(why: &str) -> Problem {
 
 pub(super) fn lease_over(run: &RunId) -> Problem {
     refuse(
-        "lease-over",
+        RefusalCode::LeaseOver,
         format!("run {run} was not heard from for as long as its lease, and was put back"),
         "start another run",
     )
@@ -250,7 +250,7 @@ pub(super) fn lease_over(run: &RunId) -> Problem {
 
 pub(super) fn distrusted(run: &RunId, name: &str) -> Problem {
     refuse(
-        "distrusted",
+        RefusalCode::Distrusted,
         format!("run {run} was put back, because the certificate of {name} is not trusted any more"),
         "start another run, with another certificate",
     )

@@ -78,7 +78,9 @@ async fn drill(parts: ServerParts) -> Result<(), String> {
                         control.arm(&alice(), &run_id(), &ask_arm(&prepared, 100, hold, lease)).unwrap();
                         break;
                     }
-                    Prepared::Refused(problem) => fs::write(world.join("refused"), &problem.code).unwrap(),
+                    Prepared::Refused(problem) => {
+                        fs::write(world.join("refused"), problem.code.as_str()).unwrap();
+                    }
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }

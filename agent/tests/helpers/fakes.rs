@@ -23,7 +23,7 @@ use firedrill_agent::{
 };
 use firedrill_probe::clock::{boot_id, boot_us};
 use firedrill_wire::{
-    Fault, RunId, Span,
+    Fault, RefusalCode, RunId, Span,
     api::{About, Arm, ArmOne, Claim, Prepare, PrepareOne, Prepared as Answer, Problem, StartProbes},
     evidence::{Evidence, Seen},
     fault::{ProcessMatch, ProcessPause, ServiceManager},
@@ -74,7 +74,7 @@ impl Inject for Files {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         let which = which(&ask.fault);
         if which.command.as_deref() == Some("refused") {
-            return Err(refuse("not-here", "there is no such file", "make one"));
+            return Err(refuse("not-here".to_owned().into(), "there is no such file", "make one"));
         }
         let claims = which.service.iter().flat_map(|text| text.split(',')).map(|text| {
             let shared = text.strip_prefix("shared ");
@@ -232,7 +232,7 @@ impl Prober for NoProbes {
         vec!["measured".parse().expect("an id")]
     }
     fn bins(&self, run: &RunId, _: u64) -> Result<Feed<Bin>, Problem> {
-        Err(refuse("unknown-run", format!("{run}"), ""))
+        Err(refuse(RefusalCode::UnknownRun, format!("{run}"), ""))
     }
 }
 

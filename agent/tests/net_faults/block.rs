@@ -16,7 +16,7 @@ use firedrill_agent::{
     undo,
 };
 use firedrill_wire::{
-    Fault, Span,
+    Fault, RefusalCode, Span,
     evidence::Seen,
     fault::{Direction, HostIsolate, NetBlock, PortRange, Protocol, Refuse},
 };
@@ -277,7 +277,7 @@ sandboxed! {
     fn what_cannot_be_is_refused_before_anything_is_touched() {
         let world = World::new();
         let refusal = |fault: NetBlock| world.prepare(&Fault::NetBlock(fault)).expect_err("refused");
-        assert_eq!(refusal(block(&["no-such-name.invalid"])).code, "no-address");
+        assert_eq!(refusal(block(&["no-such-name.invalid"])).code, RefusalCode::NoAddress);
         let prepared = world.prepare(&Fault::NetBlock(block(&["localhost", PEER6]))).unwrap();
         assert!(prepared.notes[0].contains("7790") && prepared.notes[0].contains("22"), "{:?}", prepared.notes);
         assert!(prepared.notes.iter().any(|note| note.contains("forwards")));

@@ -6,6 +6,7 @@ use std::{
 };
 
 use firedrill_agent::sandboxed;
+use firedrill_wire::RefusalCode;
 
 use super::{
     trip::fault,
@@ -30,7 +31,7 @@ sandboxed! {
             injection.undo();
         }
         let missing = fault(r#"{"net-block":{"to":"10.1.0.2","interfaces":"eth7"}}"#);
-        assert_eq!(world.prepare(&missing).expect_err("refused").code, "no-interface");
+        assert_eq!(world.prepare(&missing).expect_err("refused").code, RefusalCode::NoInterface);
         world.assert_same(&before);
     }
 }
@@ -47,7 +48,7 @@ sandboxed! {
             assert_eq!(world.tcp_in(SELF4, 8080), reach, "{user}");
             injection.undo();
         }
-        let refused = |json: &str| world.prepare(&fault(json)).expect_err("refused").code;
+        let refused = |json: &str| world.prepare(&fault(json)).expect_err("refused").code.to_string();
         assert_eq!(refused(r#"{"net-block":{"to":"10.1.0.2","user":"no-such","direction":"out"}}"#), "no-user");
     }
 }

@@ -15,7 +15,7 @@ use firedrill_netlink::{
     Attrs, NetlinkError, Request, Socket, find,
     route::{Link, Neighbour},
 };
-use firedrill_wire::{Fault, Span, evidence::Seen};
+use firedrill_wire::{Fault, RefusalCode, Span, evidence::Seen};
 
 use super::{
     trip::fault,
@@ -264,10 +264,10 @@ sandboxed! {
             (r#"{"to":"10.1.0.1"}"#, "loopback"),
             (r#"{"to":"fd99::1"}"#, "no-route"),
         ] {
-            assert_eq!(refused(parameters).code, code, "{parameters}");
+            assert_eq!(refused(parameters).code.as_str(), code, "{parameters}");
         }
         down(&world.host_ns, "eth1");
-        assert_eq!(refused(r#"{"interface":"eth1"}"#).code, "down-already");
+        assert_eq!(refused(r#"{"interface":"eth1"}"#).code, RefusalCode::DownAlready);
         up(&world.host_ns, "eth1");
         route(&world.host_ns, "0.0.0.0/0", "10.2.0.2");
         world.assert_same(&before);
@@ -284,7 +284,7 @@ sandboxed! {
             let at = std::net::SocketAddr::new(to.parse().unwrap(), port);
             let control = world.at_peer(|| TcpStream::connect(at).unwrap());
             let problem = world.prepare(&fault(ETH0)).expect_err("the control path");
-            assert_eq!(problem.code, "control-path", "{problem:?}");
+            assert_eq!(problem.code, RefusalCode::ControlPath, "{problem:?}");
             assert!(problem.title.contains("eth0"), "{problem:?}");
             world.prepare(&other).expect("another interface");
             let meant = fault(r#"{"net-down":{"interface":"eth0","cut_off":true}}"#);

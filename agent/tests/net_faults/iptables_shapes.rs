@@ -12,7 +12,7 @@ use firedrill_agent::{
     testing::{host, role, skip, wait_until},
     undo::Undo,
 };
-use firedrill_wire::{Span, evidence::Seen};
+use firedrill_wire::{RefusalCode, Span, evidence::Seen};
 use nix::{
     mount::{MsFlags, mount},
     sys::signal::{Signal, kill},
@@ -162,7 +162,7 @@ sandboxed! {
             let claims = world.prepare(&inward).unwrap().claims;
             assert!(claims.iter().any(|claim| claim.what == "iptables-queue" && !claim.shared), "{claims:?}");
             let kernel = fault(r#"{"net-throttle":{"to":"10.1.0.2","rate":"1mbit","engine":"kernel"}}"#);
-            assert_eq!(world.prepare(&kernel).expect_err("refused").code, "engine-unable");
+            assert_eq!(world.prepare(&kernel).expect_err("refused").code, RefusalCode::EngineUnable);
         });
     }
 }

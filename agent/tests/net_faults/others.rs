@@ -14,7 +14,7 @@ use firedrill_agent::{
     sandboxed,
     undo::Undo,
 };
-use firedrill_wire::evidence::Seen;
+use firedrill_wire::{RefusalCode, evidence::Seen};
 use nix::mount::{MsFlags, mount};
 
 use super::{
@@ -109,7 +109,7 @@ sandboxed! {
                 assert!(auto.effects[0].contains("in user space"), "{:?}", auto.effects);
                 assert!(auto.notes.iter().any(|note| note.contains("because") && note.contains(&why)), "{:?}", auto.notes);
                 let refused = world.prepare(&slow("kernel")).expect_err("no netem");
-                assert_eq!(refused.code, "engine-unable");
+                assert_eq!(refused.code, RefusalCode::EngineUnable);
                 assert!(refused.title.contains("no netem") && refused.hint.contains("modules"), "{refused:?}");
             }
         }

@@ -21,6 +21,7 @@ use firedrill_agent::{
     sandboxed,
     testing::{play, role, skip, wait_until},
 };
+use firedrill_wire::RefusalCode;
 
 use super::{
     dns,
@@ -231,7 +232,7 @@ sandboxed! {
             assert_eq!(injection.evidence().count, Some(2 * u64::from(COUNT)), "{}", injection.evidence().detail);
             injection.undo();
             let inward = world.prepare(&throttle(r#","direction":"both","engine":"kernel""#)).expect_err("not at interfaces");
-            assert_eq!(inward.code, "engine-unable");
+            assert_eq!(inward.code, RefusalCode::EngineUnable);
             assert!(inward.title.contains("for which service"), "{inward:?}");
             let auto = world.prepare(&throttle(r#","direction":"both","engine":"auto""#)).unwrap();
             assert!(auto.notes.iter().any(|note| note.contains("user space it is") && note.contains("for which service")), "{:?}", auto.notes);
@@ -337,7 +338,7 @@ sandboxed! {
         systemctl(&["daemon-reload"]);
         let world = World::new();
         let block = fault(r#"{"net-block":{"to":["10.1.0.2","fd00:1::2"],"service":"fd-net"}}"#);
-        assert_eq!(world.prepare(&block).expect_err("it does not run yet").code, "service-down");
+        assert_eq!(world.prepare(&block).expect_err("it does not run yet").code, RefusalCode::ServiceDown);
         systemctl(&["start", "fd-net"]);
         let injection = Injection::make(&world, &block);
         let effect = &injection.live.prepared.effects[0];
@@ -373,14 +374,14 @@ sandboxed! {
         let of = |name: &str| fault(&format!(r#"{{"net-block":{{"to":"{PEER4}","service":"{name}"}}}}"#));
         let refused = |name: &str| world.prepare(&of(name)).expect_err("refused");
         world.prepare(&of("web")).unwrap();
-        assert_eq!(refused("wep").code, "no-service");
+        assert_eq!(refused("wep").code, RefusalCode::NoService);
         let shared = service.does(|| refused("web"));
-        assert_eq!(shared.code, "shared-cgroup");
+        assert_eq!(shared.code, RefusalCode::SharedCgroup);
         assert!(shared.title.contains(&format!("process {} ", std::process::id())), "{shared:?}");
         move_to(&service.home, service.process.as_ref().unwrap().id());
-        assert_eq!(refused("web").code, "shared-cgroup");
+        assert_eq!(refused("web").code, RefusalCode::SharedCgroup);
         move_to(&service.cgroup, service.process.as_ref().unwrap().id());
         service.stop();
-        assert_eq!(refused("web").code, "service-down");
+        assert_eq!(refused("web").code, RefusalCode::ServiceDown);
     }
 }

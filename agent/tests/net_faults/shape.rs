@@ -11,7 +11,7 @@ use std::{
 
 use firedrill_agent::{sandboxed, testing::wait_until};
 use firedrill_wire::{
-    Fault,
+    Fault, RefusalCode,
     evidence::Seen,
     fault::{Direction, NetBlock, NetDuplicate, Protocol},
 };
@@ -304,7 +304,7 @@ sandboxed! {
 fn what_cannot_be() {
     let world = World::new();
     let before = world.snapshot();
-    let code = |json: &str| world.prepare(&fault(json)).expect_err("refused").code;
+    let code = |json: &str| world.prepare(&fault(json)).expect_err("refused").code.to_string();
     assert_eq!(code(r#"{"net-lose":{"to":"no-such-name.invalid","share":"5%"}}"#), "no-address");
     for direction in [Direction::In, Direction::Both] {
         let twice = NetDuplicate {
@@ -314,7 +314,10 @@ fn what_cannot_be() {
             engine: firedrill_wire::fault::Engine::UserSpace,
             ..NetDuplicate::default()
         };
-        assert_eq!(world.prepare(&Fault::NetDuplicate(twice)).expect_err("refused").code, "engine-unable");
+        assert_eq!(
+            world.prepare(&Fault::NetDuplicate(twice)).expect_err("refused").code,
+            RefusalCode::EngineUnable
+        );
     }
     let twice = world.prepare(&fault(r#"{"net-duplicate":{"to":"10.1.0.2","share":"5%"}}"#)).unwrap();
     assert!(twice.notes.iter().any(|note| note.contains("not what it forwards")), "{:?}", twice.notes);

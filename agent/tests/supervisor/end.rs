@@ -3,7 +3,7 @@
 use std::fs;
 
 use firedrill_agent::control::Control;
-use firedrill_wire::{RunId, api::HostState, api::Renew, api::UndoScope, journal::State};
+use firedrill_wire::{RefusalCode, RunId, api::HostState, api::Renew, api::UndoScope, journal::State};
 
 use super::{
     Agent, HOLD, LEASE, fakes::alice, fakes::ask_arm, fakes::ask_prepare, fakes::pause, fakes::ready,
@@ -23,7 +23,7 @@ fn differences_in_what_was_claimed_are_ours() {
         assert_eq!(end.ours.len() + end.foreign.len(), 1);
     }
     let agent = Agent::new();
-    assert_eq!(agent.supervisor.finish(&run_id()).unwrap_err().code, "unknown-run");
+    assert_eq!(agent.supervisor.finish(&run_id()).unwrap_err().code, RefusalCode::UnknownRun);
 }
 
 /// Makes a fault that changes the host, as another run; returns the end of that run.

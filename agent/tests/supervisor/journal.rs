@@ -3,7 +3,9 @@
 use std::{fs, sync::atomic::AtomicBool, sync::atomic::Ordering, time::Duration};
 
 use firedrill_agent::{control::Caller, control::Control, journal::read};
-use firedrill_wire::{api::HostState, api::UndoScope, journal::HealReason, journal::State, journal::What};
+use firedrill_wire::{
+    RefusalCode, api::HostState, api::UndoScope, journal::HealReason, journal::State, journal::What,
+};
 
 use super::{Agent, HOLD, a, fakes::alice, fakes::ask_prepare, fakes::pause, fakes::run_id, id};
 
@@ -85,7 +87,7 @@ fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
         assert_eq!(damage, None, "{word}");
         agent.supervisor.release(&alice()).unwrap();
         let asked = agent.supervisor.prepare(&alice(), &"gone".parse().unwrap(), &ask_prepare(&a(), HOLD));
-        assert_eq!(asked.unwrap_err().code, "tombstone", "{word}");
+        assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone, "{word}");
     }
 }
 
@@ -136,7 +138,7 @@ fn undos_of_unknown_runs_fill_no_disk_and_still_count() {
     assert!(length() - before < 20_000, "{}", length() - before);
     let asked =
         agent.supervisor.prepare(&alice(), &"no-such-run-999".parse().unwrap(), &ask_prepare(&a(), HOLD));
-    assert_eq!(asked.unwrap_err().code, "tombstone");
+    assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone);
     // Known injections are journaled all the same.
     agent.undo(UndoScope::Run(run_id()), false);
     let replayed = read(&agent.config.paths()).unwrap();

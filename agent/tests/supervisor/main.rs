@@ -143,20 +143,20 @@ impl Agent {
         let asks = [("a", serde_json::from_str(json).unwrap())];
         let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
         match &answer.injections[0].answer {
-            Prepared::Refused(problem) => problem.code.clone(),
+            Prepared::Refused(problem) => problem.code.to_string(),
             ready @ Prepared::Ready { .. } => panic!("{json} is {ready:?}"),
         }
     }
 
     fn arm(&self, arm: &Arm) -> Result<(), String> {
-        self.supervisor.arm(&alice(), &run_id(), arm).map(drop).map_err(|problem| problem.code)
+        self.supervisor.arm(&alice(), &run_id(), arm).map(drop).map_err(|problem| problem.code.to_string())
     }
 
     fn renew(&self) -> Result<(), String> {
         self.supervisor
             .renew(&alice(), &run_id(), &Renew { lease: LEASE })
             .map(drop)
-            .map_err(|problem| problem.code)
+            .map_err(|problem| problem.code.to_string())
     }
 
     /// Prepares, arms, renews, and waits until the files exist.

@@ -6,8 +6,9 @@ use firedrill_agent::{
     config::Config, control::Caller, control::Certificate, control::Control, fault, wiring::Wiring,
 };
 use firedrill_wire::{
-    Fault, RunId, Span, api::Arm, api::HostState, api::Prepare, api::Prepared, api::Problem, api::Renew,
-    api::StartProbes, api::Undo, api::UndoScope, journal::HealReason, journal::State, journal::What,
+    Fault, RefusalCode, RunId, Span, api::Arm, api::HostState, api::Prepare, api::Prepared, api::Problem,
+    api::Renew, api::StartProbes, api::Undo, api::UndoScope, journal::HealReason, journal::State,
+    journal::What,
 };
 
 use super::{
@@ -70,7 +71,7 @@ fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
         agent.supervisor.renew(&again, &run, &Renew { lease: LEASE }).unwrap_err(),
         agent.supervisor.start_probes(&again, &run, &probes()).unwrap_err(),
     ] {
-        assert_eq!(problem.code, "distrusted");
+        assert_eq!(problem.code, RefusalCode::Distrusted);
         assert!(problem.title.contains("the certificate of mallory is not trusted"), "{}", problem.title);
     }
     // A second look does not end it again.
@@ -91,7 +92,7 @@ fn leases_are_bounded_by_the_policy() {
     );
     let ready = ready(answer.unwrap());
     let bounded = |problem: Problem| {
-        assert_eq!(problem.code, "not-allowed");
+        assert_eq!(problem.code, RefusalCode::NotAllowed);
         assert!(problem.title.contains("at most 20s"), "{}", problem.title);
         assert!(problem.hint.contains("policy.max_lease"), "{}", problem.hint);
     };
@@ -116,7 +117,7 @@ fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
     };
     let all = ready(ask(0, Prepare::MOST_OF_RUN).unwrap());
     let refused = ask(1, Prepare::MOST_OF_RUN).unwrap_err();
-    assert_eq!(refused.code, "too-many");
+    assert_eq!(refused.code, RefusalCode::TooMany);
     assert!(
         refused.title.contains("1001 faults of run r1") && refused.title.contains("takes 1000"),
         "{refused:?}"
@@ -147,8 +148,8 @@ fn questions_about_other_runs_cost_a_run_in_force_nothing() {
     }
     assert_eq!(kept(), 1, "only the run in force has a snapshot");
     let unknown = agent.supervisor.renew(&bob, &run(0, "look"), &Renew { lease: LEASE }).unwrap_err();
-    assert_eq!(unknown.code, "unknown-run", "a look is not remembered");
-    assert_eq!(agent.supervisor.finish(&run(0, "look")).unwrap_err().code, "unknown-run");
+    assert_eq!(unknown.code, RefusalCode::UnknownRun, "a look is not remembered");
+    assert_eq!(agent.supervisor.finish(&run(0, "look")).unwrap_err().code, RefusalCode::UnknownRun);
 
     // Also with permission for all of it: prepared runs keep their asks, and runs in force their proof.
     let waiting = run(0, "waiting");
@@ -252,16 +253,19 @@ fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
     let bob = Caller { name: "bob".into(), ..alice() };
     let renew = Renew { lease: LEASE };
     let problem = agent.supervisor.renew(&bob, &run_id(), &renew).unwrap_err();
-    assert_eq!(problem.code, "not-allowed");
+    assert_eq!(problem.code, RefusalCode::NotAllowed);
     assert!(problem.title.contains("is alice's"), "{problem:?}");
     let ask = ask_prepare(&[("b", pause("b", None, None))], HOLD);
-    assert_eq!(agent.supervisor.prepare(&bob, &run_id(), &ask).unwrap_err().code, "not-allowed");
+    assert_eq!(agent.supervisor.prepare(&bob, &run_id(), &ask).unwrap_err().code, RefusalCode::NotAllowed);
     let (probes, none) = (probes(), StartProbes { probes: Vec::new(), ..probes() });
-    assert_eq!(agent.supervisor.start_probes(&bob, &run_id(), &probes).unwrap_err().code, "not-allowed");
+    assert_eq!(
+        agent.supervisor.start_probes(&bob, &run_id(), &probes).unwrap_err().code,
+        RefusalCode::NotAllowed
+    );
     assert_eq!(agent.supervisor.start_probes(&alice(), &run_id(), &probes), Ok(()));
     // A person to whom nothing was allowed owns nothing.
     let other = "r2".parse().unwrap();
-    assert_eq!(agent.supervisor.start_probes(&bob, &other, &none).unwrap_err().code, "bad-probes");
+    assert_eq!(agent.supervisor.start_probes(&bob, &other, &none).unwrap_err().code, RefusalCode::BadProbes);
     let refused = ask_prepare(&[("c", pause("c", Some("refused"), None))], HOLD);
     agent.supervisor.prepare(&bob, &other, &refused).unwrap();
     assert!(agent.supervisor.prepare(&alice(), &other, &ask).is_ok());
@@ -274,7 +278,7 @@ fn a_host_that_cannot_be_looked_at_is_refused() {
     let agent = Agent::new();
     fs::write(agent.file("blind"), "").unwrap();
     let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
-    assert_eq!(asked.unwrap_err().code, "no-snapshot");
+    assert_eq!(asked.unwrap_err().code, RefusalCode::NoSnapshot);
 }
 
 #[test]
@@ -283,7 +287,9 @@ fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
     let asks = [("a", pause("a", None, None)), ("b", pause("b", Some("refused"), None))];
     let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
     assert!(matches!(answer.injections[0].answer, Prepared::Ready { .. }));
-    assert!(matches!(&answer.injections[1].answer, Prepared::Refused(problem) if problem.code == "not-here"));
+    assert!(
+        matches!(&answer.injections[1].answer, Prepared::Refused(problem) if problem.code.as_str() == "not-here")
+    );
     let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::secs(121))).unwrap();
     assert!(
         matches!(&answer.injections[0].answer, Prepared::Refused(problem) if problem.hint.contains("max_hold"))

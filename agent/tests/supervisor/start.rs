@@ -3,7 +3,7 @@
 use std::{fs, sync::atomic::Ordering, time::Duration};
 
 use firedrill_agent::{control::Control, journal::read};
-use firedrill_wire::{Span, api::Renew, api::UndoScope, journal::HealReason, journal::State};
+use firedrill_wire::{RefusalCode, Span, api::Renew, api::UndoScope, journal::HealReason, journal::State};
 
 use super::{Agent, HOLD, a, fakes::alice, fakes::ask_prepare, fakes::pause, fakes::run_id, fakes::wait, id};
 
@@ -54,7 +54,7 @@ fn a_start_is_armed_an_hour_ahead_at_most() {
     let agent = Agent::new();
     let far = agent.prepared(&a(), 3_700_000);
     let refused = agent.supervisor.arm(&alice(), &run_id(), &far).unwrap_err();
-    assert_eq!(refused.code, "too-early");
+    assert_eq!(refused.code, RefusalCode::TooEarly);
     assert!(refused.title.contains("at most 1h before its start"), "{refused:?}");
     agent.arm(&agent.prepared(&a(), 3_500_000)).unwrap();
     agent.undo(UndoScope::All, false);
@@ -73,10 +73,10 @@ fn a_halt_refuses_until_a_person_releases_it_also_after_a_restart() {
     assert!(!agent.file("a").exists());
     let other = "r2".parse().unwrap();
     let ask = ask_prepare(&[("b", pause("b", None, None))], HOLD);
-    assert_eq!(agent.supervisor.prepare(&alice(), &other, &ask).unwrap_err().code, "halted");
+    assert_eq!(agent.supervisor.prepare(&alice(), &other, &ask).unwrap_err().code, RefusalCode::Halted);
     let agent = agent.restart();
     assert_eq!(agent.supervisor.status().halted_by.as_deref(), Some("alice"));
-    assert_eq!(agent.supervisor.prepare(&alice(), &other, &ask).unwrap_err().code, "halted");
+    assert_eq!(agent.supervisor.prepare(&alice(), &other, &ask).unwrap_err().code, RefusalCode::Halted);
     agent.supervisor.release(&alice()).unwrap();
     assert!(agent.supervisor.prepare(&alice(), &other, &ask).is_ok());
 }
@@ -167,5 +167,5 @@ fn a_stopping_agent_puts_back_and_refuses() {
     assert!(!agent.file("a").exists() && !agent.supervisor.is_stuck());
     assert_eq!(agent.history("a").1, Some(HealReason::AgentStopping));
     let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
-    assert_eq!(asked.unwrap_err().code, "stopping");
+    assert_eq!(asked.unwrap_err().code, RefusalCode::Stopping);
 }

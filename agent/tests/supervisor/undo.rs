@@ -5,8 +5,8 @@ use std::{fs, sync::atomic::Ordering};
 use firedrill_agent::control::Control;
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
-    Fault, Span, api::HostState, api::Renew, api::Undo, api::UndoScope, journal::HealReason, journal::State,
-    journal::What,
+    Fault, RefusalCode, Span, api::HostState, api::Renew, api::Undo, api::UndoScope, journal::HealReason,
+    journal::State, journal::What,
 };
 
 use super::{
@@ -50,10 +50,10 @@ fn an_undo_overtakes_a_delayed_arm_also_after_a_restart() {
     assert_eq!(agent.arm(&agent.prepared(&[two], 500)), Err("tombstone".into()));
     agent.undo(UndoScope::Run(run_id()), false);
     let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(std::slice::from_ref(&one), HOLD));
-    assert_eq!(asked.unwrap_err().code, "tombstone");
+    assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone);
     let agent = agent.restart();
     let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one], HOLD));
-    assert_eq!(asked.unwrap_err().code, "tombstone");
+    assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone);
 }
 
 /// A coordinator learns from any of its hosts that its run was undone.
@@ -118,10 +118,10 @@ fn silence_heals_all_of_a_run_and_it_is_not_revived() {
     assert_eq!(expired, 1);
     assert_eq!(agent.renew(), Err("lease-over".into()));
     let again = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
-    assert_eq!(again.unwrap_err().code, "lease-over");
+    assert_eq!(again.unwrap_err().code, RefusalCode::LeaseOver);
     assert_eq!(
         agent.supervisor.renew(&alice(), &"r9".parse().unwrap(), &Renew { lease: LEASE }).unwrap_err().code,
-        "unknown-run"
+        RefusalCode::UnknownRun
     );
 }
 

@@ -1,6 +1,7 @@
-//! Makes the reference pages of the files that people write, in Markdown. They are made from the JSON Schemas, whose
-//! texts are the doc comments of the types with which the files are read. So a new key or a changed default changes the
-//! page.
+//! Makes the reference pages in Markdown: of the files that people write, and of the reasons for which agents refuse.
+//!
+//! The pages of files are made from the JSON Schemas, whose texts are the doc comments of the types with which the files are read.
+//! So a new key or a changed default changes the page.
 
 mod anchors;
 mod examples;
@@ -8,11 +9,13 @@ mod faults;
 mod keys;
 mod names;
 mod page;
+mod refusals;
 mod shape;
 
 pub use anchors::anchor;
 pub use examples::Example;
 use page::Page;
+pub use refusals::refusals;
 
 use crate::{fleet, scenario};
 

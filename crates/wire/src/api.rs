@@ -27,7 +27,7 @@ mod status;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InjectionId, RunId, Span, journal::State, probe::ProbeSpec, text};
+use crate::{InjectionId, RefusalCode, RunId, Span, journal::State, probe::ProbeSpec, text};
 
 pub use prepare::{Claim, Prepare, PrepareAnswer, PrepareOne, Prepared, PreparedOne};
 pub use status::{AgentStatus, Doctor, EndState, Finding, Grade, HostState};
@@ -38,8 +38,8 @@ pub const END: &str = "end";
 /// Why a call was not done. `application/problem+json`, after RFC 9457.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Short and stable, for programs: `not-allowed`, `halted`, `unknown-run`, `tombstone`, `too-late`, …
-    pub code: String,
+    /// The reason, for programs.
+    pub code: RefusalCode,
     /// The action, its object, and the error.
     pub title: String,
     /// The next step for people.

@@ -14,7 +14,7 @@ use firedrill_agent::{
 };
 use firedrill_probe::clock;
 use firedrill_wire::{
-    RunId,
+    RefusalCode, RunId,
     api::{
         AgentStatus, Arm, Armed, Clock, Doctor, EndState, HostState, Prepare, PrepareAnswer, Prepared,
         PreparedOne, Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer,
@@ -109,7 +109,7 @@ impl Control for Recorder {
         self.block();
         let mut injections = Vec::new();
         if run.as_str() == "forbidden" {
-            let (code, title) = ("not-allowed".to_owned(), "no rule lets you do this".to_owned());
+            let (code, title) = (RefusalCode::NotAllowed, "no rule lets you do this".to_owned());
             let answer = Prepared::Refused(Problem { code, title, hint: String::new() });
             injections.push(PreparedOne { id: "forbidden-1-1".parse().unwrap(), answer });
         }
@@ -119,11 +119,11 @@ impl Control for Recorder {
         self.held_by.lock().unwrap().push(caller.clone());
         self.note(format!("arm {run}"));
         if run.as_str() == "tombstone" {
-            let (code, title) = ("tombstone".to_owned(), "run tombstone was undone".to_owned());
+            let (code, title) = (RefusalCode::Tombstone, "run tombstone was undone".to_owned());
             return Err(Problem { code, title, hint: "start another run".to_owned() });
         }
         if run.as_str() == "evil" {
-            let (code, title) = ("evil".to_owned(), "run evil was \u{1b}[2J\nundone".to_owned());
+            let (code, title) = ("evil".to_owned().into(), "run evil was \u{1b}[2J\nundone".to_owned());
             return Err(Problem { code, title, hint: "start another run ".repeat(10_000) });
         }
         Ok(Armed { injections: arm.injections.iter().map(|one| one.id.clone()).collect() })
@@ -186,7 +186,7 @@ impl Control for Recorder {
     fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem> {
         self.note(format!("bins {run} after {after}"));
         if run.as_str() == "nobody" {
-            let (code, title) = ("unknown-run".to_owned(), "run nobody has no probes here".to_owned());
+            let (code, title) = (RefusalCode::UnknownRun, "run nobody has no probes here".to_owned());
             return Err(Problem { code, title, hint: String::new() });
         }
         let source = self.bins.subscribe();

@@ -16,6 +16,7 @@ use std::{
 
 use firedrill_probe::clock;
 use firedrill_wire::{
+    RefusalCode,
     api::{Claim, Problem},
     fault::Engine,
 };
@@ -74,7 +75,7 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
     let Wanted { ask, harm, peers, effect, .. } = *wanted;
     let unable = |why: String| {
         refuse(
-            "engine-unable",
+            RefusalCode::EngineUnable,
             format!("{}{BECAUSE}{why}", ask.fault.kind()),
             "install iptables, with xt_recent in the kernel, or use nftables; `firedrill doctor` says what this host has",
         )

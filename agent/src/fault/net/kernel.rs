@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use firedrill_wire::{
-    Span,
+    RefusalCode, Span,
     api::Problem,
     evidence::{Evidence, Seen},
     fault::Direction,
@@ -38,24 +38,46 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Maximum jitter of netem. It cuts longer ones off and says nothing (`sch_netem.c`, `INT_MAX` nanoseconds).
 const JITTER_MOST: Duration = Duration::from_nanos(i32::MAX as u64);
 
-/// Prepares the fault: its effects, and the undo.
+/// Prepares the fault by this engine and no other.
+///
+/// # Errors
+/// The refusal.
 pub(super) fn prepare(
     shape: &(impl Shape + ?Sized),
     host: &Host,
     ask: &Ask,
     peers: Peers,
 ) -> Result<Prepared, Problem> {
+    try_to_prepare(shape, host, ask, peers).map_err(|why| {
+        refuse(
+            RefusalCode::EngineUnable,
+            format!("{}: the kernel's engine cannot do it: {why}", ask.fault.kind()),
+            "install the distribution's extra kernel modules (netem, ifb; Linux 5.16 or newer), or leave the engine to `auto`",
+        )
+    })
+}
+
+/// Prepares the fault: its effects, and the undo.
+///
+/// # Errors
+/// The reason why this engine cannot do it, as a part of a sentence.
+pub(super) fn try_to_prepare(
+    shape: &(impl Shape + ?Sized),
+    host: &Host,
+    ask: &Ask,
+    peers: Peers,
+) -> Result<Prepared, String> {
     let impair = shape.impair();
     let traffic = shape.traffic();
     if traffic.service.is_some() && traffic.direction != Direction::Out {
-        return Err(unable(
-            ask,
-            "what comes in is chosen at the interfaces, where it is not known yet for which service it is",
-        ));
+        return Err(
+            "what comes in is chosen at the interfaces, where it is not known yet for which service it is"
+                .to_owned(),
+        );
     }
     able(host, ask, &impair)?;
     host.ssh.look();
-    let unlisted = |error| unable(ask, &format!("interfaces could not be listed: {error}"));
+    let unlisted = |error| format!("interfaces could not be listed: {error}");
     let detour = Detour::by(vec![FIRST_WAY], shape.traffic().interfaces).map_err(unlisted)?;
     let by = qdiscs(&impair);
     let prefix = ifb::prefix(&ask.id);
@@ -64,7 +86,7 @@ pub(super) fn prepare(
     let notes = notes(shape, &peers, words::reaches(&shape.traffic()), about(shape, &detour));
     let harm = harm(shape, &peers, detour);
     let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
-    let mut prepared = table_fault::prepare(host, &wanted).map_err(|problem| unable(ask, &problem.title))?;
+    let mut prepared = table_fault::prepare(host, &wanted).map_err(|problem| problem.title)?;
     // The undo runs in reverse order: first the table, so that no more packets come; then the ifbs, once they have run
     // empty.
     let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
@@ -134,28 +156,13 @@ fn qdiscs(impair: &Impair) -> &'static str {
 }
 
 /// Refuses parameters that this kernel cannot carry out.
-fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), Problem> {
+fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), String> {
     if impair.jitter > JITTER_MOST {
-        return Err(unable(ask, &format!("netem's jitter ends at {}", Span::from(JITTER_MOST))));
+        return Err(format!("netem's jitter ends at {}", Span::from(JITTER_MOST)));
     }
-    kinds::has_qdisc(qdiscs(impair)).map_err(|why| unable(ask, &why))?;
-    kinds::has_ifb().map_err(|why| unable(ask, &why))?;
-    host.ifbs.able(&ask.id, impair).map_err(|why| unable(ask, &why.to_string()))
-}
-
-fn unable(ask: &Ask, why: &str) -> Problem {
-    refuse(
-        "engine-unable",
-        format!("{}{BECAUSE}{why}", ask.fault.kind()),
-        "install the distribution's extra kernel modules (netem, ifb; Linux 5.16 or newer), or leave the engine to `auto`",
-    )
-}
-
-const BECAUSE: &str = ": the kernel's engine cannot do it: ";
-
-/// Returns the reason why the kernel's engine refused, as a part of a sentence.
-pub(super) fn reason(refused: &Problem) -> &str {
-    refused.title.split_once(BECAUSE).map_or(&refused.title, |(_, why)| why)
+    kinds::has_qdisc(qdiscs(impair))?;
+    kinds::has_ifb()?;
+    host.ifbs.able(&ask.id, impair).map_err(|why| why.to_string())
 }
 
 fn about(shape: &(impl Shape + ?Sized), detour: &Detour) -> Vec<String> {

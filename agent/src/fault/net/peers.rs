@@ -10,6 +10,7 @@ use std::{
 };
 
 use firedrill_wire::{
+    RefusalCode,
     api::Problem,
     fault::{PeerSet, Traffic},
 };
@@ -125,11 +126,13 @@ fn number(user: &str) -> Result<u32, Problem> {
     match nix::unistd::User::from_name(user) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
         Ok(None) => Err(refuse(
-            "no-user",
+            RefusalCode::NoUser,
             format!("there is no user `{user}` on this host"),
             "a name that `getent passwd` knows there, or a number",
         )),
-        Err(error) => Err(refuse("no-user", format!("user `{user}` could not be looked up: {error}"), "")),
+        Err(error) => {
+            Err(refuse(RefusalCode::NoUser, format!("user `{user}` could not be looked up: {error}"), ""))
+        }
     }
 }
 
@@ -138,14 +141,15 @@ fn interfaces(names: &[String]) -> Result<(), Problem> {
     if names.is_empty() {
         return Ok(());
     }
-    let all = link::all()
-        .map_err(|error| refuse("unreadable", error.to_string(), "the agent needs CAP_NET_ADMIN"))?;
+    let all = link::all().map_err(|error| {
+        refuse(RefusalCode::Unreadable, error.to_string(), "the agent needs CAP_NET_ADMIN")
+    })?;
     match names.iter().find(|name| all.iter().all(|link| link.name != **name)) {
         None => Ok(()),
         Some(missing) => {
             let there: Vec<_> = all.iter().map(|link| link.name.as_str()).collect();
             let title = format!("there is no interface {missing} on this host");
-            Err(refuse("no-interface", title, format!("this host has {}", there.join(", "))))
+            Err(refuse(RefusalCode::NoInterface, title, format!("this host has {}", there.join(", "))))
         }
     }
 }
@@ -167,14 +171,14 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
     }
     let nothing = |why: String| {
         refuse(
-            "no-address",
+            RefusalCode::NoAddress,
             format!("`{text}` has no address on this host: {why}"),
             "check the name on the target itself (getent ahosts NAME), or give an address or a CIDR",
         )
     };
     if text.contains(['/', ' ']) {
         return Err(refuse(
-            "bad-peer",
+            RefusalCode::BadPeer,
             format!("`{text}` is no address, CIDR or host name"),
             "write 10.9.0.2, 10.9.0.0/16, fd00::/8 or a name that this host can look up",
         ));
@@ -212,11 +216,11 @@ mod tests {
     #[test]
     fn a_name_that_gives_nothing_is_refused() {
         let problem = Peers::find(&vec!["no-such-name.invalid".to_owned()].into()).expect_err("refused");
-        assert_eq!(problem.code, "no-address");
+        assert_eq!(problem.code, RefusalCode::NoAddress);
         assert!(problem.title.contains("no-such-name.invalid"), "{problem:?}");
         assert_eq!(
             Peers::find(&vec!["10.0.0.0/33".to_owned()].into()).expect_err("refused").code,
-            "bad-peer"
+            RefusalCode::BadPeer
         );
     }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
-use firedrill_wire::{api::Problem, fault::ServiceManager};
+use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -70,18 +70,22 @@ impl Service {
 /// A refusal: there is no such service, it does not run, or its cgroup also holds other processes.
 pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     let unreadable = |what: &str, error: &dyn fmt::Display| {
-        refuse("unreadable", format!("cannot read {what} on {}: {error}", host.name), "run the agent as root")
+        refuse(
+            RefusalCode::Unreadable,
+            format!("cannot read {what} on {}: {error}", host.name),
+            "run the agent as root",
+        )
     };
     let hierarchy = Hierarchy::here().map_err(|error| unreadable("the mounts", &error))?.ok_or_else(|| {
         refuse(
-            "no-cgroups",
+            RefusalCode::NoCgroups,
             format!("no cgroup hierarchy of version 2 is mounted on {}, and packets of `{service}` are told by it", host.name),
             "boot with systemd.unified_cgroup_hierarchy=1, or choose by `user` or ports",
         )
     })?;
     if cgroup::is_namespaced().map_err(|error| unreadable("this agent's cgroup namespace", &error))? {
         return Err(refuse(
-            "cgroup-namespace",
+            RefusalCode::CgroupNamespace,
             format!(
                 "the agent on {} is in a cgroup namespace of its own, where services cannot be told",
                 host.name
@@ -90,13 +94,13 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
         ));
     }
     let (manager, unit) = service::pick(host, ServiceManager::Auto, service)?;
-    let manages = |error| refuse("service-manager", format!("cannot look at {unit}: {error}"), "");
+    let manages = |error| refuse(RefusalCode::ServiceManager, format!("cannot look at {unit}: {error}"), "");
     let processes = || -> Result<BTreeSet<i32>, Problem> {
         Ok(manager.processes(&unit).map_err(manages)?.into_iter().map(|name| name.pid).collect())
     };
     let down = || {
         refuse(
-            "service-down",
+            RefusalCode::ServiceDown,
             format!(
                 "{unit} does not run on {}, so it has no cgroup by which its packets could be told",
                 host.name
@@ -119,7 +123,7 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     };
     let shared = |with: &str| {
         refuse(
-            "shared-cgroup",
+            RefusalCode::SharedCgroup,
             format!(
                 "{unit} runs in cgroup {path} together with {with}, so its packets cannot be told from theirs"
             ),
@@ -132,7 +136,7 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     }
     let gone = || {
         refuse(
-            "no-cgroup",
+            RefusalCode::NoCgroup,
             format!(
                 "cgroup {path} of {unit} is not in the hierarchy of version 2 that is mounted on {}",
                 host.name

@@ -77,9 +77,9 @@ impl<T: Shape> Inject for T {
         match (asked, table_fault::chosen(asked, host, ask)?) {
             (fault::Engine::Kernel, _) => kernel::prepare(self, host, ask, peers),
             (fault::Engine::Auto, Firewall::Auto | Firewall::Nftables) => {
-                kernel::prepare(self, host, ask, peers.clone()).or_else(|unable| {
+                kernel::try_to_prepare(self, host, ask, peers.clone()).or_else(|why| {
                     let mut prepared = user_space::prepare(self, host, ask, peers)?;
-                    prepared.notes.push(format!("user space it is, because {}", kernel::reason(&unable)));
+                    prepared.notes.push(format!("user space it is, because {why}"));
                     Ok(prepared)
                 })
             }

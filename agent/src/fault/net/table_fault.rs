@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use firedrill_probe::clock;
 use firedrill_wire::{
-    Span,
+    RefusalCode, Span,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
     fault::Engine,
@@ -32,9 +32,6 @@ use crate::{
 /// which its gates open. The agent counts it from the moment at which the fault is in force, which it journals a little
 /// later. The kernel's end is for an agent that cannot act. It must not race with the last look of an agent that can.
 pub(in crate::fault) const BEHIND: Duration = Duration::from_secs(1);
-
-/// The code of a refusal because the kernel does not accept our tables.
-pub(super) const UNABLE: &str = "nftables-unable";
 
 /// The switches that still end the fault if the agent dies.
 const SWITCHES: [&str; 2] =
@@ -75,7 +72,7 @@ pub fn prepare_by(asked: Engine, host: &Host, wanted: &Wanted<'_>) -> Result<Pre
         Firewall::Nftables => prepare(host, wanted),
         Firewall::Iptables => iptables::prepare(host, wanted),
         Firewall::Auto => prepare(host, wanted).or_else(|unable| {
-            if unable.code != UNABLE {
+            if unable.code != RefusalCode::NftablesUnable {
                 return Err(unable);
             }
             let mut prepared = iptables::prepare(host, wanted).map_err(|also| Problem {
@@ -95,7 +92,7 @@ pub fn prepare_by(asked: Engine, host: &Host, wanted: &Wanted<'_>) -> Result<Pre
 pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem> {
     let no = |configured: &str, other: &str| {
         Err(refuse(
-            "engine-unable",
+            RefusalCode::EngineUnable,
             format!(
                 "{}: this host's agent is configured for faults by {configured} only, not {other}",
                 ask.fault.kind()
@@ -147,7 +144,7 @@ fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
     let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
     if matches!(harm.how, Fate::Queue(_)) && host.nft.try_out(&plain).is_ok() {
         return refuse(
-            "no-queues",
+            RefusalCode::NoQueues,
             format!("{}: this kernel gives no packets to user space (NFQUEUE): {error}", ask.fault.kind()),
             "load xt_NFQUEUE and nfnetlink_queue, or take a kernel that has them; `firedrill doctor` says when it does",
         );
@@ -158,14 +155,14 @@ fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
         let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
         if host.nft.try_out(&plain).is_ok() {
             return refuse(
-                "no-service-match",
+                RefusalCode::NoServiceMatch,
                 format!("{}: this kernel cannot tell a service's packets: {error}", ask.fault.kind()),
                 "Linux 5.13 with nft_socket can; or choose by `user` or ports",
             );
         }
     }
     refuse(
-        UNABLE,
+        RefusalCode::NftablesUnable,
         error,
         "owner tables need Linux 5.12 and CAP_NET_ADMIN; `firedrill doctor` says what this host has",
     )

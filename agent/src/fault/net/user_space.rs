@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use firedrill_wire::{
-    Span,
+    RefusalCode, Span,
     api::{Claim, Problem},
     evidence::{Evidence, Seen},
     fault::Direction,
@@ -49,7 +49,7 @@ pub(super) fn prepare(
     able(shape, ask)?;
     let number = host.queue_numbers.of(&ask.id).ok_or_else(|| {
         refuse(
-            "no-queue-left",
+            RefusalCode::NoQueueLeft,
             format!("{}: all {MOST} queues for packets are taken on this host", ask.fault.kind()),
             "undo some faults on traffic first",
         )
@@ -117,7 +117,7 @@ fn able(shape: &(impl Shape + ?Sized), ask: &Ask) -> Result<(), Problem> {
         .try_for_each(|(hook, _)| queue::can(hook, &shape.impair()))
         .map_err(|why| {
             refuse(
-                "engine-unable",
+                RefusalCode::EngineUnable,
                 format!("{}: {why}", ask.fault.kind()),
                 "see docs/faults/README.md for what each kind can do",
             )

@@ -1,6 +1,7 @@
 //! The policy also decides about probes, exchanges of packets and the release of a halt.
 
 use firedrill_wire::{
+    RefusalCode,
     api::StartProbes,
     exchange::{Exchange, Way},
     probe::ProbeSpec,
@@ -31,7 +32,7 @@ fn whom_the_policy_allows_nothing_neither_measures_nor_tries_out_nor_releases() 
     let (probe, exchange) = (http("http://192.0.2.1/"), exchange("192.0.2.1"));
     for act in [Act::Probe(&probe), Act::Exchange(&exchange), Act::Release] {
         let problem = may(&others, act).unwrap_err();
-        assert_eq!(problem.code, "not-allowed");
+        assert_eq!(problem.code, RefusalCode::NotAllowed);
         assert!(problem.hint.contains("policy.allow \"bob\""), "{problem:?}");
         assert_eq!(may(&Policy::default(), act), Ok(()), "a free policy allows {}", act.kind());
         let viewer = Caller { may_harm: false, ..alice() };

@@ -8,7 +8,7 @@ use firedrill_agent::{
     testing::host,
     undo::Undo,
 };
-use firedrill_wire::{Span, api::Grade};
+use firedrill_wire::{RefusalCode, Span, api::Grade};
 
 use super::{
     super::{
@@ -29,11 +29,11 @@ sandboxed! {
                 (format!(r#"{{"to":[{}]}}"#, many.join(",")), "5000 peers need nftables"),
             ] {
                 let refused = world.prepare(&block(&json)).expect_err("refused");
-                assert_eq!(refused.code, "engine-unable");
+                assert_eq!(refused.code, RefusalCode::EngineUnable);
                 assert!(refused.title.contains(why), "{}", refused.title);
             }
             let shape = fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"10ms","engine":"kernel"}}"#);
-            assert_eq!(world.prepare(&shape).expect_err("refused").code, "engine-unable");
+            assert_eq!(world.prepare(&shape).expect_err("refused").code, RefusalCode::EngineUnable);
             assert_eq!(build.saved(), rules);
         });
     }
@@ -105,7 +105,7 @@ sandboxed! {
             assert!(prepared.notes.iter().any(|note| note.starts_with("engine: iptables (")), "{:?}", prepared.notes);
             second.firewall = Firewall::Nftables;
             let refused = of(&ask.fault).prepare(&second, &ask).expect_err("nothing but nftables");
-            assert_eq!(refused.code, "nftables-unable");
+            assert_eq!(refused.code, RefusalCode::NftablesUnable);
             ask.fault = block(r#"{"to":"10.1.0.2","engine":"iptables"}"#);
             let refused = of(&ask.fault).prepare(&second, &ask).expect_err("not what the host is configured for");
             assert!(refused.title.contains("nftables only"), "{}", refused.title);

@@ -8,7 +8,7 @@ use super::{
     About, Direction, Effect, End, Engine, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, PeerSet,
     PortRange, Scope, Traffic, Trial, invalid::wrong, is_service,
 };
-use crate::{Span, Touches};
+use crate::{RefusalCode, Span, Touches};
 
 /// The fate of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -85,14 +85,14 @@ impl Kind for NetDns {
     fn invalid(&self) -> Option<Invalid> {
         if self.zones.is_empty() {
             return wrong(
-                "no-zones",
+                RefusalCode::NoZones,
                 "names no zone",
                 "such as zones = [\"db.example\"]; \".\" is everything",
             );
         }
         if self.zones.iter().any(|zone| !is_zone(zone)) {
             return wrong(
-                "bad-zone",
+                RefusalCode::BadZone,
                 "a zone that cannot be one",
                 "names such as \"db.example\", without `*`: all below a zone is in it; \".\" is everything",
             );
@@ -101,15 +101,19 @@ impl Kind for NetDns {
             return Some(Invalid::BAD_SERVICE);
         }
         match (self.how, self.delay) {
-            (DnsHow::Delay, None) => wrong("no-delay", "says not how late answers come", "delay = \"2s\""),
+            (DnsHow::Delay, None) => {
+                wrong(RefusalCode::NoDelay, "says not how late answers come", "delay = \"2s\"")
+            }
             (DnsHow::Delay, Some(delay)) if delay.is_zero() => {
-                wrong("no-delay", "a delay of no time slows nothing", "for example \"2s\"")
+                wrong(RefusalCode::NoDelay, "a delay of no time slows nothing", "for example \"2s\"")
             }
-            (how, Some(_)) if how != DnsHow::Delay => {
-                wrong("not-late", "gives a `delay`, and delays nothing", "how = \"delay\", or leave it out")
-            }
+            (how, Some(_)) if how != DnsHow::Delay => wrong(
+                RefusalCode::NotLate,
+                "gives a `delay`, and delays nothing",
+                "how = \"delay\", or leave it out",
+            ),
             (how, _) if how != DnsHow::WrongAddress && !self.address.is_empty() => wrong(
-                "not-wrong",
+                RefusalCode::NotWrong,
                 "gives an `address`, and does not falsify any",
                 "how = \"wrong-address\", or leave it out",
             ),
@@ -158,12 +162,12 @@ mod tests {
         assert_eq!(code(r#"{"zones":".","how":"delay","delay":"2s"}"#), None);
         assert_eq!(code(r#"{"zones":"a.b","how":"wrong-address","address":["10.0.0.1"]}"#), None);
         assert_eq!(code(r#"{"zones":"a.b","how":"drop","service":"checkout"}"#), None);
-        assert_eq!(code(r#"{"zones":"a.b","how":"drop","service":"a/b"}"#), Some("bad-service"));
-        assert_eq!(code(r#"{"zones":[],"how":"drop"}"#), Some("no-zones"));
-        assert_eq!(code(r#"{"zones":["*.example"],"how":"drop"}"#), Some("bad-zone"));
-        assert_eq!(code(r#"{"zones":[""],"how":"drop"}"#), Some("bad-zone"));
-        assert_eq!(code(r#"{"zones":"a.b","how":"delay"}"#), Some("no-delay"));
-        assert_eq!(code(r#"{"zones":"a.b","how":"drop","delay":"1s"}"#), Some("not-late"));
-        assert_eq!(code(r#"{"zones":"a.b","how":"drop","address":"10.0.0.1"}"#), Some("not-wrong"));
+        assert_eq!(code(r#"{"zones":"a.b","how":"drop","service":"a/b"}"#), Some(RefusalCode::BadService));
+        assert_eq!(code(r#"{"zones":[],"how":"drop"}"#), Some(RefusalCode::NoZones));
+        assert_eq!(code(r#"{"zones":["*.example"],"how":"drop"}"#), Some(RefusalCode::BadZone));
+        assert_eq!(code(r#"{"zones":[""],"how":"drop"}"#), Some(RefusalCode::BadZone));
+        assert_eq!(code(r#"{"zones":"a.b","how":"delay"}"#), Some(RefusalCode::NoDelay));
+        assert_eq!(code(r#"{"zones":"a.b","how":"drop","delay":"1s"}"#), Some(RefusalCode::NotLate));
+        assert_eq!(code(r#"{"zones":"a.b","how":"drop","address":"10.0.0.1"}"#), Some(RefusalCode::NotWrong));
     }
 }

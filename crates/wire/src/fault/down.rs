@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Trial, invalid::wrong};
-use crate::Touches;
+use crate::{RefusalCode, Touches};
 
 /// The kernel's limit for an interface's name, without the zero byte that ends it.
 const LONGEST: usize = 15;
@@ -41,22 +41,22 @@ impl Kind for NetDown {
     fn invalid(&self) -> Option<Invalid> {
         match (self.interface.as_deref(), self.to.is_empty()) {
             (None, true) => wrong(
-                "no-interface",
+                RefusalCode::NoInterface,
                 "says not which interface",
                 "name one with `interface`, or peers with `to`: the interface with the route to them goes down",
             ),
             (Some(_), false) => wrong(
-                "two-interfaces",
+                RefusalCode::TwoInterfaces,
                 "has both `interface` and `to`",
                 "one of them: a name, or peers to which the interface has the route",
             ),
             (Some("lo"), true) => wrong(
-                "loopback",
+                RefusalCode::Loopback,
                 "the loopback interface is never touched",
                 "take another interface; most programs need loopback, the agent too",
             ),
             (Some(name), true) if !is_name(name) => wrong(
-                "bad-interface",
+                RefusalCode::BadInterface,
                 "that cannot be an interface's name",
                 "at most 15 characters, no blanks, `/` or `:`, for example \"eth1\"",
             ),

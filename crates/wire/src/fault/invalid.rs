@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 
 use super::{Connections, Direction, Protocol, Traffic};
-use crate::Share;
+use crate::{RefusalCode, Share};
 
 /// Invalid parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    /// Short and stable, for programs.
-    pub code: &'static str,
+    /// The reason, for programs.
+    pub code: RefusalCode,
     /// The error.
     pub what: Cow<'static, str>,
     /// The remedy.
@@ -18,11 +18,8 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// Something is missing that may be there and only be unreadable.
-    pub const NO_LOSS: &'static str = "no-loss";
-
     pub(super) const BAD_SERVICE: Self = Self {
-        code: "bad-service",
+        code: RefusalCode::BadService,
         what: Cow::Borrowed("a service's name that cannot be one"),
         help: "for example \"checkout\" or \"checkout.service\"",
     };
@@ -30,13 +27,13 @@ impl Invalid {
 
 /// An engine that blocks nothing is asked to.
 pub(super) const NOT_BLOCKED: Invalid = Invalid {
-    code: "bad-engine",
+    code: RefusalCode::BadEngine,
     what: Cow::Borrowed("nothing is blocked in user space"),
     help: "\"kernel\", \"iptables\", or leave `engine` out",
 };
 
 /// Returns an error, short to write.
-pub(super) const fn wrong(code: &'static str, what: &'static str, help: &'static str) -> Option<Invalid> {
+pub(super) const fn wrong(code: RefusalCode, what: &'static str, help: &'static str) -> Option<Invalid> {
     Some(Invalid { code, what: Cow::Borrowed(what), help })
 }
 
@@ -44,11 +41,11 @@ pub(super) const fn wrong(code: &'static str, what: &'static str, help: &'static
 pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
     let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
     if traffic.protocol == Some(Protocol::Icmp) && ports {
-        return wrong("no-ports", "ICMP has no ports", "leave the ports out, or take tcp or udp");
+        return wrong(RefusalCode::NoPorts, "ICMP has no ports", "leave the ports out, or take tcp or udp");
     }
     if traffic.to.is_empty() && !ports {
         return wrong(
-            "no-peers",
+            RefusalCode::NoPeers,
             "says neither peers nor ports",
             "name peers with `to`, or ports; host-isolate cuts a host off from everybody",
         );
@@ -60,7 +57,7 @@ pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
 fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
     if traffic.user.is_some() && traffic.direction != Direction::Out {
         return wrong(
-            "user-inwards",
+            RefusalCode::UserInwards,
             "chooses by user what comes in, of which the kernel does not know whose it will be",
             "say direction = \"out\", or choose by `local_ports`",
         );
@@ -69,17 +66,21 @@ fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
         return Some(Invalid::BAD_SERVICE);
     }
     if traffic.flows.is_some_and(|share| share.is_none()) {
-        return wrong("no-share", "a share of 0% touches no flow", "more than 0%, such as \"30%\"");
+        return wrong(RefusalCode::NoShare, "a share of 0% touches no flow", "more than 0%, such as \"30%\"");
     }
     if traffic.connections == Some(Connections::New)
         && !matches!(traffic.protocol, None | Some(Protocol::Tcp))
     {
-        return wrong("not-tcp", "only TCP opens connections", "leave `protocol` out, or say \"tcp\"");
+        return wrong(
+            RefusalCode::NotTcp,
+            "only TCP opens connections",
+            "leave `protocol` out, or say \"tcp\"",
+        );
     }
     let bad = |name: &String| name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\0']);
     if traffic.interfaces.iter().any(bad) {
         return wrong(
-            "bad-interface",
+            RefusalCode::BadInterface,
             "an interface's name that cannot be one",
             "up to 15 characters, such as \"eth0\"; a host's own: ip link",
         );
@@ -96,7 +97,7 @@ pub fn is_service(name: &str) -> bool {
 /// Checks a share: one of 0% touches no packet.
 pub(super) fn some(share: Share) -> Option<Invalid> {
     if share.is_none() {
-        wrong("no-share", "a share of 0% touches no packet", "more than 0%, such as \"5%\"")
+        wrong(RefusalCode::NoShare, "a share of 0% touches no packet", "more than 0%, such as \"5%\"")
     } else {
         None
     }
@@ -104,9 +105,9 @@ pub(super) fn some(share: Share) -> Option<Invalid> {
 
 #[cfg(test)]
 mod tests {
-    use crate::Fault;
+    use crate::{Fault, RefusalCode};
 
-    fn code(text: &str) -> Option<&'static str> {
+    fn code(text: &str) -> Option<RefusalCode> {
         let fault: Fault = serde_json::from_str(text).expect(text);
         fault.invalid().map(|invalid| invalid.code)
     }
@@ -114,78 +115,84 @@ mod tests {
     #[test]
     fn what_cannot_be_is_said_and_what_can_is_not() {
         for (text, wanted) in [
-            (r#"{"net-block":{}}"#, Some("no-peers")),
+            (r#"{"net-block":{}}"#, Some(RefusalCode::NoPeers)),
             (r#"{"net-block":{"to":"a","engine":"iptables"}}"#, None),
-            (r#"{"net-block":{"to":"a","engine":"user-space"}}"#, Some("bad-engine")),
+            (r#"{"net-block":{"to":"a","engine":"user-space"}}"#, Some(RefusalCode::BadEngine)),
             (r#"{"net-partition":{"shape":"one","engine":"iptables"}}"#, None),
-            (r#"{"net-partition":{"shape":"one","engine":"user-space"}}"#, Some("bad-engine")),
-            (r#"{"net-block":{"to":"a","protocol":"icmp","local_ports":1}}"#, Some("no-ports")),
+            (r#"{"net-partition":{"shape":"one","engine":"user-space"}}"#, Some(RefusalCode::BadEngine)),
+            (r#"{"net-block":{"to":"a","protocol":"icmp","local_ports":1}}"#, Some(RefusalCode::NoPorts)),
             (r#"{"net-slow":{"to":"a","delay":"500ms","jitter":"100ms","correlation":"25%"}}"#, None),
-            (r#"{"net-slow":{"delay":"500ms"}}"#, Some("no-peers")),
-            (r#"{"net-slow":{"to":"a","delay":"0s"}}"#, Some("no-delay")),
-            (r#"{"net-slow":{"to":"a","delay":"0s","jitter":"1ms"}}"#, Some("no-delay")),
-            (r#"{"net-slow":{"to":"a","delay":"1s","distribution":"paretonormal"}}"#, Some("no-jitter")),
-            (r#"{"net-slow":{"to":"a","delay":"1s","correlation":"10%"}}"#, Some("no-jitter")),
+            (r#"{"net-slow":{"delay":"500ms"}}"#, Some(RefusalCode::NoPeers)),
+            (r#"{"net-slow":{"to":"a","delay":"0s"}}"#, Some(RefusalCode::NoDelay)),
+            (r#"{"net-slow":{"to":"a","delay":"0s","jitter":"1ms"}}"#, Some(RefusalCode::NoDelay)),
+            (
+                r#"{"net-slow":{"to":"a","delay":"1s","distribution":"paretonormal"}}"#,
+                Some(RefusalCode::NoJitter),
+            ),
+            (r#"{"net-slow":{"to":"a","delay":"1s","correlation":"10%"}}"#, Some(RefusalCode::NoJitter)),
             (r#"{"net-lose":{"to":"a","share":"5%"}}"#, None),
-            (r#"{"net-lose":{"to":"a","share":"0%"}}"#, Some("no-share")),
-            (r#"{"net-lose":{"to":"a"}}"#, Some("no-loss")),
+            (r#"{"net-lose":{"to":"a","share":"0%"}}"#, Some(RefusalCode::NoShare)),
+            (r#"{"net-lose":{"to":"a"}}"#, Some(RefusalCode::NoLoss)),
             (r#"{"net-lose":{"to":"a","gilbert_elliott":{"to_bad":"1%","to_good":"25%"}}}"#, None),
             (
                 r#"{"net-lose":{"to":"a","gilbert_elliott":{"to_bad":"0%","to_good":"25%"}}}"#,
-                Some("no-share"),
+                Some(RefusalCode::NoShare),
             ),
             (
                 r#"{"net-lose":{"to":"a","share":"5%","gilbert_elliott":{"to_bad":"1%","to_good":"25%"}}}"#,
-                Some("two-losses"),
+                Some(RefusalCode::TwoLosses),
             ),
             (
                 r#"{"net-lose":{"to":"a","correlation":"5%","gilbert_elliott":{"to_bad":"1%","to_good":"9%"}}}"#,
-                Some("two-losses"),
+                Some(RefusalCode::TwoLosses),
             ),
-            (r#"{"net-duplicate":{"to":"a","share":"0%"}}"#, Some("no-share")),
+            (r#"{"net-duplicate":{"to":"a","share":"0%"}}"#, Some(RefusalCode::NoShare)),
             (r#"{"net-corrupt":{"to":"a","share":"1%"}}"#, None),
-            (r#"{"net-reorder":{"to":"a","share":"1%","delay":"0s"}}"#, Some("no-delay")),
+            (r#"{"net-reorder":{"to":"a","share":"1%","delay":"0s"}}"#, Some(RefusalCode::NoDelay)),
             (r#"{"net-reorder":{"to":"a","share":"25%","delay":"50ms","gap":5}}"#, None),
-            (r#"{"net-throttle":{"to":"a","rate":"0bit"}}"#, Some("no-rate")),
-            (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"1B"}}"#, Some("bad-burst")),
+            (r#"{"net-throttle":{"to":"a","rate":"0bit"}}"#, Some(RefusalCode::NoRate)),
+            (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"1B"}}"#, Some(RefusalCode::BadBurst)),
             (r#"{"net-throttle":{"to":"a","rate":"10mbit","burst":"32kB"}}"#, None),
             (r#"{"host-isolate":{}}"#, None),
             (r#"{"net-partition":{"groups":"fremont","one_way":true}}"#, None),
             (r#"{"net-partition":{"groups":["a","b","rest"]}}"#, None),
             (r#"{"net-partition":{"shape":"ring","how":"reject"}}"#, None),
             (r#"{"net-reset":{"remote_ports":5432,"how":"throughout"}}"#, None),
-            (r#"{"net-reset":{}}"#, Some("no-peers")),
+            (r#"{"net-reset":{}}"#, Some(RefusalCode::NoPeers)),
             (r#"{"net-reset":{"to":"a","service":"db"}}"#, None),
-            (r#"{"net-reset":{"to":"a","service":"a b"}}"#, Some("bad-service")),
+            (r#"{"net-reset":{"to":"a","service":"a b"}}"#, Some(RefusalCode::BadService)),
             (r#"{"net-block":{"to":"a","service":"checkout.service"}}"#, None),
-            (r#"{"net-block":{"to":"a","service":"../etc"}}"#, Some("bad-service")),
-            (r#"{"net-lose":{"to":"a","share":"5%","service":""}}"#, Some("bad-service")),
+            (r#"{"net-block":{"to":"a","service":"../etc"}}"#, Some(RefusalCode::BadService)),
+            (r#"{"net-lose":{"to":"a","share":"5%","service":""}}"#, Some(RefusalCode::BadService)),
             (r#"{"net-slow":{"to":"a","delay":"1s","service":"db","user":"www","direction":"out"}}"#, None),
-            (r#"{"net-block":{"to":"a","service":"db","user":"www"}}"#, Some("user-inwards")),
-            (r#"{"net-block":{"to":"a","user":"root"}}"#, Some("user-inwards")),
-            (r#"{"net-block":{"to":"a","connections":"new","protocol":"udp"}}"#, Some("not-tcp")),
+            (r#"{"net-block":{"to":"a","service":"db","user":"www"}}"#, Some(RefusalCode::UserInwards)),
+            (r#"{"net-block":{"to":"a","user":"root"}}"#, Some(RefusalCode::UserInwards)),
+            (r#"{"net-block":{"to":"a","connections":"new","protocol":"udp"}}"#, Some(RefusalCode::NotTcp)),
             (r#"{"service-stop":{"service":"checkout"}}"#, None),
-            (r#"{"service-kill":{"service":"../etc"}}"#, Some("bad-service")),
+            (r#"{"service-kill":{"service":"../etc"}}"#, Some(RefusalCode::BadService)),
             (r#"{"process-kill":{"match":{"command":"worker","user":"www"}}}"#, None),
-            (r#"{"process-kill":{"match":{}}}"#, Some("match-too-wide")),
-            (r#"{"process-kill":{"match":{"user":"root"}}}"#, Some("match-too-wide")),
-            (r#"{"process-pause":{"match":{"name":""}}}"#, Some("match-too-wide")),
-            (r#"{"process-pause":{"match":{"name":"worker","command":""}}}"#, Some("match-too-wide")),
-            (r#"{"process-pause":{"match":{"name":"worker","at_most":0}}}"#, Some("no-process")),
+            (r#"{"process-kill":{"match":{}}}"#, Some(RefusalCode::MatchTooWide)),
+            (r#"{"process-kill":{"match":{"user":"root"}}}"#, Some(RefusalCode::MatchTooWide)),
+            (r#"{"process-pause":{"match":{"name":""}}}"#, Some(RefusalCode::MatchTooWide)),
+            (
+                r#"{"process-pause":{"match":{"name":"worker","command":""}}}"#,
+                Some(RefusalCode::MatchTooWide),
+            ),
+            (r#"{"process-pause":{"match":{"name":"worker","at_most":0}}}"#, Some(RefusalCode::NoProcess)),
             (r#"{"net-down":{"interface":"eth0.100","cut_off":true}}"#, None),
             (r#"{"net-down":{"to":"db"}}"#, None),
-            (r#"{"net-down":{}}"#, Some("no-interface")),
-            (r#"{"net-down":{"interface":"lo"}}"#, Some("loopback")),
-            (r#"{"net-down":{"interface":"eth 0"}}"#, Some("bad-interface")),
-            (r#"{"net-down":{"interface":"eth0; reboot"}}"#, Some("bad-interface")),
-            (r#"{"net-down":{"interface":"a-name-that-is-too-long"}}"#, Some("bad-interface")),
-            (r#"{"net-down":{"interface":"eth0","to":"db"}}"#, Some("two-interfaces")),
-            (r#"{"net-partition":{}}"#, Some("no-groups")),
-            (r#"{"net-partition":{"groups":"rest"}}"#, Some("no-groups")),
-            (r#"{"net-partition":{"groups":["a","b","a"]}}"#, Some("same-group")),
-            (r#"{"net-partition":{"groups":"a","shape":"one"}}"#, Some("groups-and-shape")),
-            (r#"{"net-partition":{"groups":["a","b","c"],"one_way":true}}"#, Some("not-two-sides")),
-            (r#"{"net-partition":{"shape":"bridge","one_way":true}}"#, Some("not-two-sides")),
+            (r#"{"net-down":{}}"#, Some(RefusalCode::NoInterface)),
+            (r#"{"net-down":{"interface":"lo"}}"#, Some(RefusalCode::Loopback)),
+            (r#"{"net-down":{"interface":"eth 0"}}"#, Some(RefusalCode::BadInterface)),
+            (r#"{"net-down":{"interface":"eth0; reboot"}}"#, Some(RefusalCode::BadInterface)),
+            (r#"{"net-down":{"interface":"a-name-that-is-too-long"}}"#, Some(RefusalCode::BadInterface)),
+            (r#"{"net-down":{"interface":"eth0","to":"db"}}"#, Some(RefusalCode::TwoInterfaces)),
+            (r#"{"net-partition":{}}"#, Some(RefusalCode::NoGroups)),
+            (r#"{"net-partition":{"groups":"rest"}}"#, Some(RefusalCode::NoGroups)),
+            (r#"{"net-partition":{"groups":["a","b","a"]}}"#, Some(RefusalCode::SameGroup)),
+            (r#"{"net-partition":{"groups":"a","shape":"one"}}"#, Some(RefusalCode::GroupsAndShape)),
+            (r#"{"net-partition":{"groups":["a","b","c"],"one_way":true}}"#, Some(RefusalCode::NotTwoSides)),
+            (r#"{"net-partition":{"shape":"bridge","one_way":true}}"#, Some(RefusalCode::NotTwoSides)),
         ] {
             assert_eq!(code(text), wanted, "{text}");
         }

@@ -7,7 +7,7 @@ use super::{
     invalid::{chosen, some, wrong},
     traffic::on_traffic,
 };
-use crate::{Share, Touches};
+use crate::{RefusalCode, Share, Touches};
 
 /// Loss in bursts (Gilbert-Elliott): a good and a bad state, and at each packet a chance of passing to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -84,18 +84,18 @@ impl NetLose {
 fn lost(lose: &NetLose) -> Option<Invalid> {
     match (lose.share, lose.gilbert_elliott) {
         (Some(_), Some(_)) => wrong(
-            "two-losses",
+            RefusalCode::TwoLosses,
             "loses both by `share` and by `gilbert_elliott`",
             "one of them: `share` loses each packet by chance, `gilbert_elliott` loses in bursts",
         ),
         (None, None) => wrong(
-            Invalid::NO_LOSS,
+            RefusalCode::NoLoss,
             "says not how many packets get lost",
             "for example share = \"5%\", or gilbert_elliott = { to_bad = \"1%\", to_good = \"25%\" }",
         ),
         (Some(share), None) => some(share),
         (None, Some(_)) if !lose.correlation.is_none() => wrong(
-            "two-losses",
+            RefusalCode::TwoLosses,
             "a correlation with `gilbert_elliott`",
             "bursts come from its own chances: leave `correlation` out",
         ),
@@ -105,7 +105,7 @@ fn lost(lose: &NetLose) -> Option<Invalid> {
                 return None;
             }
             wrong(
-                "no-share",
+                RefusalCode::NoShare,
                 "its `gilbert_elliott` loses no packet",
                 "`to_bad` and `in_bad` above 0%, or `in_good` above 0%",
             )

@@ -7,7 +7,7 @@ use super::{
     About, Effect, End, Engine, HostMeanwhile, Invalid, Kind, On, Refuse, Scope, Trial,
     invalid::{NOT_BLOCKED, wrong},
 };
-use crate::Touches;
+use crate::{RefusalCode, Touches};
 
 /// `net-partition`: cut the attack's hosts into sides that cannot reach each other, by `groups` or by `shape`. Each host
 /// drops what it would send to the other sides and what comes from them. The control path, SSH, loopback, neighbour
@@ -93,28 +93,28 @@ impl Kind for NetPartition {
         match (self.shape, &self.groups[..]) {
             _ if self.engine == Engine::UserSpace => Some(NOT_BLOCKED),
             (None, []) => wrong(
-                "no-groups",
+                RefusalCode::NoGroups,
                 "says neither `groups` nor `shape`",
                 "for example groups = [\"fremont\", \"rest\"], or shape = \"halves\" (one, ring, bridge)",
             ),
             (Some(_), [_, ..]) => wrong(
-                "groups-and-shape",
+                RefusalCode::GroupsAndShape,
                 "has both `groups` and `shape`",
                 "one of them: `groups` names the sides, `shape` lets the run's seed make them",
             ),
             (None, [rest]) if rest == Self::REST => {
-                wrong("no-groups", "the rest of nobody is no side", "name the other side too")
+                wrong(RefusalCode::NoGroups, "the rest of nobody is no side", "name the other side too")
             }
             (None, groups) if groups.iter().enumerate().any(|(at, one)| groups[..at].contains(one)) => {
-                wrong("same-group", "names a group twice", "each side once")
+                wrong(RefusalCode::SameGroup, "names a group twice", "each side once")
             }
             (Some(PartitionShape::Ring | PartitionShape::Bridge), []) if self.one_way => wrong(
-                "not-two-sides",
+                RefusalCode::NotTwoSides,
                 "a ring and a bridge have no first side that `one_way` could be about",
                 "leave `one_way` out, or take groups, halves or one",
             ),
             (None, groups) if self.one_way && groups.len() > 2 => wrong(
-                "not-two-sides",
+                RefusalCode::NotTwoSides,
                 "`one_way` is about two sides, and here are more",
                 "two groups, of which the first cannot send to the second",
             ),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, Scope, Signal, Trial, invalid::wrong};
-use crate::Touches;
+use crate::{RefusalCode, Touches};
 
 /// Which processes; every clause that is given must hold. At least one of `name`, `command` and `service` is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -35,16 +35,20 @@ impl ProcessMatch {
         let clauses = [&self.name, &self.command, &self.service];
         if clauses.iter().all(|clause| clause.is_none()) {
             return wrong(
-                "match-too-wide",
+                RefusalCode::MatchTooWide,
                 "says not which processes",
                 "give `match` a name, command or service",
             );
         }
         if clauses.into_iter().chain([&self.user]).flatten().any(String::is_empty) {
-            return wrong("match-too-wide", "an empty text would match every process", "leave the key out");
+            return wrong(
+                RefusalCode::MatchTooWide,
+                "an empty text would match every process",
+                "leave the key out",
+            );
         }
         if self.at_most == 0 {
-            return wrong("no-process", "may match no process at all", "at_most is 1 or more");
+            return wrong(RefusalCode::NoProcess, "may match no process at all", "at_most is 1 or more");
         }
         None
     }

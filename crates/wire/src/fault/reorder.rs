@@ -5,7 +5,7 @@ use super::{
     invalid::{chosen, some, wrong},
     traffic::on_traffic,
 };
-use crate::{Share, Span, Touches};
+use crate::{RefusalCode, Share, Span, Touches};
 
 on_traffic! {
     /// `net-reorder`: delay packets, but let some overtake: those go at once. The control path, SSH, loopback, neighbour
@@ -42,7 +42,7 @@ impl Kind for NetReorder {
         }
         if self.delay.is_zero() {
             return wrong(
-                "no-delay",
+                RefusalCode::NoDelay,
                 "without a delay nothing can be overtaken",
                 "give the others a `delay`, for example \"50ms\"",
             );

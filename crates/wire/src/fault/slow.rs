@@ -7,7 +7,7 @@ use super::{
     invalid::{chosen, wrong},
     traffic::on_traffic,
 };
-use crate::{Share, Span, Touches};
+use crate::{RefusalCode, Share, Span, Touches};
 
 /// How delays scatter around their mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -86,17 +86,21 @@ impl NetSlow {
 
 fn late(slow: &NetSlow) -> Option<Invalid> {
     match (slow.delay.is_zero(), slow.jitter.is_zero()) {
-        (true, true) => wrong("no-delay", "a delay of no time slows nothing", "for example \"300ms\""),
+        (true, true) => {
+            wrong(RefusalCode::NoDelay, "a delay of no time slows nothing", "for example \"300ms\"")
+        }
         (true, false) => wrong(
-            "no-delay",
+            RefusalCode::NoDelay,
             "a jitter without a delay",
             "jitter scatters around `delay`: give both, such as delay = \"500ms\", jitter = \"100ms\"",
         ),
-        (false, true) if slow.distribution != Distribution::Uniform => {
-            wrong("no-jitter", "a distribution without a jitter", "give `jitter`, which it scatters by")
-        }
+        (false, true) if slow.distribution != Distribution::Uniform => wrong(
+            RefusalCode::NoJitter,
+            "a distribution without a jitter",
+            "give `jitter`, which it scatters by",
+        ),
         (false, true) if !slow.correlation.is_none() => wrong(
-            "no-jitter",
+            RefusalCode::NoJitter,
             "a correlation without a jitter",
             "delays that do not scatter have none: give `jitter`, or leave it out",
         ),

@@ -5,7 +5,7 @@ use super::{
     invalid::{chosen, wrong},
     traffic::on_traffic,
 };
-use crate::{BitRate, ByteSize, Touches};
+use crate::{BitRate, ByteSize, RefusalCode, Touches};
 
 /// The least burst that lets a full frame of an Ethernet through, with its header and a VLAN's tag.
 const BURST_LEAST: ByteSize = ByteSize(1_600);
@@ -45,14 +45,14 @@ impl Kind for NetThrottle {
         }
         if self.rate.0 == 0 {
             return wrong(
-                "no-rate",
+                RefusalCode::NoRate,
                 "a rate of nothing lets nothing through",
                 "for example \"10mbit\"; to let nothing through take net-block",
             );
         }
         if self.burst.is_some_and(|burst| burst < BURST_LEAST) {
             return wrong(
-                "bad-burst",
+                RefusalCode::BadBurst,
                 "no full frame fits into the burst",
                 "\"1600B\" or more; leave it out for 32kB",
             );

@@ -100,7 +100,10 @@ fn lines(out: &mut String, head: &str, all: &[String]) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firedrill_wire::api::{Claim, Problem};
+    use firedrill_wire::{
+        RefusalCode,
+        api::{Claim, Problem},
+    };
 
     fn ready(n: usize, notes: &[&str]) -> Answer {
         let answer = Prepared::Ready {
@@ -129,7 +132,7 @@ mod tests {
         let mut mixed = all;
         mixed[6] = ready(7, &["SSH is spared", "it has a firewall of its own"]);
         let refused =
-            Problem { code: "halted".to_owned(), title: "alice halted it".to_owned(), hint: String::new() };
+            Problem { code: RefusalCode::Halted, title: "alice halted it".to_owned(), hint: String::new() };
         for n in [41, 42] {
             let id = format!("r-1-{n}").parse().expect("an id");
             mixed.push((
@@ -151,7 +154,8 @@ mod tests {
     #[test]
     fn who_refuses_for_another_reason_is_told_apart() {
         let refused = |n: usize, code: &str, title: &str| -> Answer {
-            let problem = Problem { code: code.to_owned(), title: title.to_owned(), hint: String::new() };
+            let problem =
+                Problem { code: code.to_owned().into(), title: title.to_owned(), hint: String::new() };
             let id = format!("r-1-{n}").parse().expect("an id");
             (format!("app{n}"), 0, PreparedOne { id, answer: Prepared::Refused(problem) })
         };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::{
-    Fault, Span,
-    fault::{End, HostMeanwhile, Invalid, Scope},
+    Fault, RefusalCode, Span,
+    fault::{End, HostMeanwhile, Scope},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
         let place = attack.place_of(&part.span);
         let about = part.fault.about();
         // What could not be read has been reported, and is not missing as well.
-        let invalid = part.fault.invalid().filter(|one| !(attack.broken && one.code == Invalid::NO_LOSS));
+        let invalid = part.fault.invalid().filter(|one| !(attack.broken && one.code == RefusalCode::NoLoss));
         let wrong = match (invalid, &about.scope) {
             (Some(invalid), _) => Some((invalid.what.into_owned(), invalid.help)),
             (None, Scope::Region(_)) => region(attack, scenario),

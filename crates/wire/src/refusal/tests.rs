@@ -1,0 +1,98 @@
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::*;
+
+#[test]
+fn a_code_is_its_name_on_the_wire_and_an_unknown_one_is_kept() {
+    for code in RefusalCode::all() {
+        let json = serde_json::to_string(code).expect("prints");
+        assert_eq!(json, format!("\"{code}\""));
+        assert_eq!(serde_json::from_str::<RefusalCode>(&json).expect("reads"), *code);
+    }
+    let newer: RefusalCode = serde_json::from_str("\"no-moon\"").expect("reads");
+    assert!(matches!(newer, RefusalCode::Other(_)) && newer.status() == 409, "{newer:?}");
+    assert_eq!(serde_json::to_string(&newer).expect("prints"), "\"no-moon\"");
+}
+
+#[test]
+fn names_and_sentences_have_their_form() {
+    let mut names = BTreeSet::new();
+    for code in RefusalCode::all() {
+        let name = code.as_str();
+        assert!(names.insert(name), "`{name}` is in the list twice");
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{name}");
+        assert!((400..600).contains(&code.status()), "{name}");
+        for sentence in [code.meaning(), code.remedy()] {
+            assert!(
+                sentence.ends_with('.') && sentence.starts_with(char::is_uppercase),
+                "{name}: {sentence}"
+            );
+        }
+    }
+}
+
+/// Statuses of calls are a part of `/v1`: these are what agents have always answered.
+#[test]
+fn statuses_are_those_of_the_first_version() {
+    for code in RefusalCode::all() {
+        let name = code.as_str();
+        let status = match name {
+            "not-allowed" | "not-trusted" => 403,
+            "too-large" => 413,
+            "busy" => 503,
+            "journal" | "bug" | "status" | "unread" => 500,
+            "bad-id" | "bad-after" => 400,
+            "bad-method" => 405,
+            name if name.starts_with("unknown-") => 404,
+            name if name.starts_with("bad-") => 422,
+            _ => 409,
+        };
+        assert_eq!(code.status(), status, "{name}");
+    }
+}
+
+/// Reads the sources, because the compiler does not tell a code that nothing refuses with.
+#[test]
+fn something_refuses_with_each_code_and_no_other_file_writes_its_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut sources = Vec::new();
+    for folder in ["src", "agent/src", "crates"] {
+        gather(&root.join(folder), &mut sources);
+    }
+    assert!(sources.len() > 100, "found only {} files", sources.len());
+    for (variant, code) in RefusalCode::VARIANTS {
+        let used = |text: &str| {
+            let named = format!("RefusalCode::{variant}");
+            text.match_indices(&named).any(|(at, _)| {
+                let whole = !text[at + named.len()..].starts_with(|c: char| c.is_alphanumeric());
+                let line = &text[text[..at].rfind('\n').map_or(0, |end| end + 1)..at];
+                let compared = ["==", "!=", "matches!"].iter().any(|by| line.contains(by));
+                whole && !compared
+            })
+        };
+        assert!(sources.iter().any(|(_, text)| used(text)), "nothing refuses with {variant} (`{code}`)");
+        // A single word may be the name of something else, too.
+        let quoted = format!("\"{code}\"");
+        let writes = sources.iter().find(|(_, text)| code.as_str().contains('-') && text.contains(&quoted));
+        assert!(writes.is_none(), "{} writes `{code}` as text: name {variant}", writes.expect("one").0);
+    }
+}
+
+/// Gathers code by its path: without tests, comments, and the list itself.
+fn gather(folder: &Path, sources: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8");
+        if path.is_dir() {
+            let other = ["tests", "testing", "benches", "examples"].contains(&name);
+            if !other {
+                gather(&path, sources);
+            }
+        } else if name.ends_with(".rs") && !["tests.rs", "testing.rs", "refusal.rs"].contains(&name) {
+            let text = fs::read_to_string(&path).expect("a source");
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            sources.push((path.display().to_string(), lines.collect::<Vec<_>>().join("\n")));
+        }
+    }
+}
