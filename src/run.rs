@@ -11,6 +11,7 @@ mod bounds;
 mod clock;
 mod collect;
 mod error;
+mod event_loop;
 mod exchange;
 mod guard;
 mod heal;
@@ -19,6 +20,8 @@ mod options;
 mod prepare;
 mod recorder;
 pub mod screen;
+mod stop;
+mod tasks;
 mod tracked;
 mod undo_socket;
 mod vantage;
@@ -50,8 +53,10 @@ use crate::{
     log::{Event, Outcome, RunOutcome},
     plan::{Plan, model::COORDINATOR},
 };
-use input::{Input, Stop};
+use input::Input;
 use recorder::Recorder;
+use stop::Stop;
+use tasks::Tasks;
 use tracked::Tracked;
 
 /// A host of the run.
@@ -92,12 +97,9 @@ struct Run {
     /// Whether this run has requested the undo of all its injections.
     undone: bool,
     inbox: mpsc::UnboundedReceiver<Input>,
-    mail: mpsc::UnboundedSender<Input>,
     guard: guard::Watch,
     stop: Option<Stop>,
-    /// Number of signals after the first.
-    insisted: u32,
-    tasks: CancellationToken,
+    tasks: Tasks,
     approvals: Approvals,
     /// The identity of the run; approvals are verified by its trust anchors.
     identity: Option<Arc<Identity>>,
@@ -122,7 +124,7 @@ struct Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.tasks.cancel();
+        self.tasks.end();
         self.probing.cancel();
         if let Some(local) = self.local.take() {
             local.stop();
@@ -173,7 +175,7 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
 
 impl Run {
     fn new(id: RunId, plan: &Arc<Plan>, clock: RunClock, recorder: Recorder, operator: String) -> Self {
-        let (mail, inbox) = mpsc::unbounded_channel();
+        let (tasks, inbox) = Tasks::new();
         let injections = plan.attacks.iter().flat_map(|attack| &attack.injections);
         let down = injections.filter(|one| one.fault.takes_host_down()).map(|one| one.host.clone()).collect();
         Self {
@@ -190,10 +192,8 @@ impl Run {
             undone_by: None,
             undone: false,
             inbox,
-            mail,
             stop: None,
-            insisted: 0,
-            tasks: CancellationToken::new(),
+            tasks,
             approvals: Approvals::default(),
             identity: None,
             folder: PathBuf::new(),
@@ -237,8 +237,8 @@ impl Run {
         identity: &Arc<Identity>,
         plan_only: bool,
     ) -> Result<(RunOutcome, Vec<Answer>), RunError> {
-        watchers::signals(&self.mail, &self.tasks);
-        watchers::pulse(&self.mail, &self.tasks, self.clock);
+        watchers::signals(&self.tasks);
+        watchers::pulse(&self.tasks, self.clock);
         self.identity = Some(Arc::clone(identity));
         let owner = undo_socket::Owner {
             run: self.id.clone(),
@@ -249,7 +249,7 @@ impl Run {
         let _socket = if plan_only {
             None
         } else {
-            match undo_socket::listen(owner, self.mail.clone(), self.tasks.clone()) {
+            match undo_socket::listen(owner, &self.tasks) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
                     let text = format!(

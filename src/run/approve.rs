@@ -10,9 +10,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{sync::mpsc::UnboundedSender, time::sleep};
+use tokio::time::sleep;
 
-use super::{Run, RunError, clock::signed, input::Input};
+use super::{Run, RunError, clock::signed, input::Input, tasks::Tasks};
 use crate::{
     approval::{self, Approval},
     log::Event,
@@ -35,14 +35,14 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Reads lines for as long as the program runs. A separate thread does that, because a read from a terminal cannot be
 /// cancelled: a pending read must neither keep the program from ending nor swallow the next answer.
-fn listen(mail: UnboundedSender<Input>) {
+fn listen(tasks: Tasks) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            if mail.send(Input::Line(line)).is_err() {
+            if !tasks.send(Input::Line(line)) {
                 return;
             }
         }
-        let _ = mail.send(Input::TerminalClosed);
+        tasks.send(Input::TerminalClosed);
     });
 }
 
@@ -61,12 +61,12 @@ fn in_folder(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Sends the path of each approval file that appears in the folder or changes there.
-async fn watch(folder: PathBuf, mail: UnboundedSender<Input>) {
+async fn watch(folder: PathBuf, tasks: Tasks) {
     let mut seen: BTreeSet<(PathBuf, Option<SystemTime>)> = BTreeSet::new();
     loop {
         for path in in_folder(&folder) {
             let changed = std::fs::metadata(&path).and_then(|data| data.modified()).ok();
-            if seen.insert((path.clone(), changed)) && mail.send(Input::Approval(path)).is_err() {
+            if seen.insert((path.clone(), changed)) && !tasks.send(Input::Approval(path)) {
                 return;
             }
         }
@@ -122,9 +122,10 @@ impl Run {
             approve.expires
         ));
         if !std::mem::replace(&mut self.listening, true) {
-            listen(self.mail.clone());
+            listen(self.tasks.clone());
         }
-        let looking = tokio::spawn(watch(self.folder.clone(), self.mail.clone()));
+        let (looking, end) = self.tasks.until_dropped();
+        looking.spawn(watch(self.folder.clone(), looking.clone()));
         let until = self.clock.now_us() + signed(approve.expires.as_micros());
         let answer = self
             .pump(until, |run| {
@@ -132,7 +133,7 @@ impl Run {
                 no || names.len() >= wanted
             })
             .await;
-        looking.abort();
+        drop(end);
         let answer = answer?;
         let (names, no) = self.recorder.approvals(index, before);
         Ok(match answer {

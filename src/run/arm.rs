@@ -12,8 +12,8 @@ use super::{
     Answer, Run, RunError,
     bounds::Bounds,
     clock::signed,
-    input::Stop,
     prepare::{Refusal, by_person},
+    stop::Stop,
     tracked::{GRACE_US, Tracked},
 };
 use crate::{log::Event, plan::model::Attack};

@@ -11,7 +11,7 @@ use super::{
     Run, RunError,
     baseline::Baseline,
     clock::signed,
-    input::Stop,
+    stop::Stop,
     tracked::{GRACE_US, Tracked, word_us},
 };
 use crate::{

@@ -132,7 +132,7 @@ impl Run {
         let run = self;
         let plan = Arc::clone(&run.plan);
         run.tracked = left.tracked;
-        watchers::signals(&run.mail, &run.tasks);
+        watchers::signals(&run.tasks);
         let operator = run.operator.clone();
         let (ended, only) = left.outcome.unzip();
         let why = if ended.is_some() { "hosts were unproven" } else { "the coordinator had died" };
@@ -156,7 +156,7 @@ impl Run {
                 run.measuring.insert(host.clone());
                 let after = left.bins.get(host).copied().unwrap_or(0);
                 let follow = Follow { run: run.id.clone(), after, again: None };
-                watchers::bins(host.clone(), peer.agent.clone(), follow, run.mail.clone(), run.tasks.clone());
+                watchers::bins(host.clone(), peer.agent.clone(), follow, &run.tasks);
             }
         }
         run.heal(if ended.is_some() { "it may not have been put back" } else { "its coordinator died" })

@@ -27,9 +27,9 @@ impl Run {
             for pair in pairs.into_iter().flatten() {
                 let Some(peer) = self.peers.get(&pair.asker) else { continue };
                 let (agent, run, clock) = (peer.agent.clone(), self.id.clone(), self.clock);
-                let (mail, stop) = (self.mail.clone(), self.tasks.clone());
+                let mail = self.tasks.clone();
                 let injection = self.injection_id(index, place);
-                let one = async move {
+                self.tasks.spawn(async move {
                     tokio::time::sleep(wait).await;
                     let from_us = clock.now_us();
                     let (met, failed) = match agent.exchange(&run, &pair.ask).await {
@@ -49,9 +49,8 @@ impl Run {
                         failed,
                     };
                     // The receiver is gone if the run is over.
-                    let _ = mail.send(Input::Exchanged(Box::new(event)));
-                };
-                tokio::spawn(async move { stop.run_until_cancelled(one).await });
+                    mail.send(Input::Exchanged(Box::new(event)));
+                });
             }
         }
     }

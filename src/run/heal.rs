@@ -7,7 +7,6 @@ use firedrill_wire::{
     api::{EndState, HostState, Undo, UndoScope},
     journal::State,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{Run, RunError, clock::signed, input::Input};
 use crate::log::Event;
@@ -60,17 +59,16 @@ impl Run {
         patience_us: i64,
         done: impl Fn(&Self) -> bool,
     ) -> Result<bool, RunError> {
-        let calls = CancellationToken::new();
-        let _end_with_this = calls.clone().drop_guard();
+        let (calls, _end_with_this) = self.tasks.until_dropped();
         for (host, scope, of) in asks {
             let now = self.clock.now_us();
             for id in &of {
                 self.asked.entry(id.clone()).or_insert(now);
             }
             let Some(peer) = self.peers.get(&host) else { continue };
-            let (agent, mail) = (peer.agent.clone(), self.mail.clone());
+            let (agent, mail) = (peer.agent.clone(), calls.clone());
             let undo = Undo { scope, halt: false };
-            let calling = async move {
+            calls.spawn(async move {
                 let mut said = String::new();
                 loop {
                     let answer = agent.undo(&undo).await.map_err(|error| error.to_string());
@@ -81,14 +79,12 @@ impl Run {
                         said.clone_from(why);
                     }
                     let healed = Input::Healed { host: host.clone(), of: of.clone(), answer };
-                    if (news && mail.send(healed).is_err()) || over {
+                    if (news && !mail.send(healed)) || over {
                         return;
                     }
                     tokio::time::sleep(AGAIN).await;
                 }
-            };
-            let calls = calls.clone();
-            tokio::spawn(async move { calls.run_until_cancelled(calling).await });
+            });
         }
         let mut until = self.clock.now_us() + patience_us;
         loop {
@@ -131,13 +127,11 @@ impl Run {
 
     /// Asks every touched host to compare itself with its snapshot from before the run.
     pub(super) async fn prove(&mut self) -> Result<(), RunError> {
-        let calls = CancellationToken::new();
-        let _end_with_this = calls.clone().drop_guard();
+        let (calls, _end_with_this) = self.tasks.until_dropped();
         for (host, peer) in self.peers.iter().filter(|(_, peer)| peer.touched) {
             self.proofs.entry(host.clone()).or_insert(None);
-            let (host, agent, run, mail) =
-                (host.clone(), peer.agent.clone(), self.id.clone(), self.mail.clone());
-            let asking = async move {
+            let (host, agent, run, mail) = (host.clone(), peer.agent.clone(), self.id.clone(), calls.clone());
+            calls.spawn(async move {
                 loop {
                     let end = agent.finish(&run).await;
                     let over = !end.as_ref().is_err_and(|error| error.passing() || error.is_busy());
@@ -146,14 +140,12 @@ impl Run {
                         end: end.map_err(|error| error.to_string()),
                         last_word: over,
                     };
-                    if mail.send(proven).is_err() || over {
+                    if !mail.send(proven) || over {
                         return;
                     }
                     tokio::time::sleep(AGAIN).await;
                 }
-            };
-            let calls = calls.clone();
-            tokio::spawn(async move { calls.run_until_cancelled(asking).await });
+            });
         }
         let until = self.clock.now_us() + PROOF_US;
         let all = self.pump_anyway(until, |run| run.proofs.values().all(Option::is_some)).await?;

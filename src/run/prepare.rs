@@ -16,7 +16,7 @@ use futures_util::{
 };
 use tokio::sync::watch;
 
-use super::{Peer, Run, RunError, watchers};
+use super::{Peer, Run, RunError, input::Input, watchers};
 use crate::{
     alike,
     link::{self, Agent, Identity},
@@ -157,9 +157,8 @@ impl Run {
         offset: Option<link::Offset>,
     ) -> Result<(), RunError> {
         let (active, watching) = watch::channel(false);
-        let (mail, tasks) = (self.mail.clone(), self.tasks.clone());
-        watchers::renewal(agent.clone(), self.id.clone(), self.plan.lease, watching, tasks.clone());
-        watchers::events(name.to_owned(), agent.clone(), last_seq, offset.is_some(), mail, tasks);
+        watchers::renewal(agent.clone(), self.id.clone(), self.plan.lease, watching, &self.tasks);
+        watchers::events(name.to_owned(), agent.clone(), last_seq, offset.is_some(), &self.tasks);
         let peer = Peer {
             agent,
             zeros: BTreeMap::new(),
@@ -171,7 +170,7 @@ impl Run {
             early: Vec::new(),
         };
         self.peers.insert(name.to_owned(), peer);
-        offset.map_or(Ok(()), |offset| self.take(super::Input::LinkBack { host: name.to_owned(), offset }))
+        offset.map_or(Ok(()), |offset| self.take(Input::LinkBack { host: name.to_owned(), offset }))
     }
 
     /// Returns the questions to each host about some attacks.

@@ -87,7 +87,7 @@ impl Run {
                     self.measuring.insert(name.clone());
                     let again = Some((start, self.probing.clone()));
                     let follow = Follow { run: self.id.clone(), after: 0, again };
-                    watchers::bins(name, agent, follow, self.mail.clone(), self.tasks.clone());
+                    watchers::bins(name, agent, follow, &self.tasks);
                 }
                 Err(error) => failed.push(format!("{name} cannot measure: {error}")),
             }
@@ -100,13 +100,13 @@ impl Run {
             match firedrill_probe::start(own, longest.0) {
                 Ok(running) => {
                     let mut feed = Box::pin(running.spool.feed(0));
-                    let (mail, stop) = (self.mail.clone(), self.tasks.clone());
+                    let mail = self.tasks.clone();
                     self.measuring.insert(COORDINATOR.to_owned());
-                    tokio::spawn(async move {
-                        while let Some(Some(bin)) = stop.run_until_cancelled(feed.next()).await {
-                            let _ = mail.send(Input::Bin { vantage: COORDINATOR.to_owned(), bin });
+                    self.tasks.spawn(async move {
+                        while let Some(bin) = feed.next().await {
+                            mail.send(Input::Bin { vantage: COORDINATOR.to_owned(), bin });
                         }
-                        let _ = mail.send(Input::BinsEnded { vantage: COORDINATOR.to_owned() });
+                        mail.send(Input::BinsEnded { vantage: COORDINATOR.to_owned() });
                     });
                     self.local = Some(running);
                     return Ok(Ok(()));

@@ -8,44 +8,41 @@ use firedrill_wire::{
     api::{Renew, StartProbes},
 };
 use futures_util::StreamExt as _;
-use tokio::sync::{mpsc::UnboundedSender, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{RunClock, input::Input};
+use super::{clock::RunClock, input::Input, tasks::Tasks};
 use crate::link::{self, Agent};
 
 /// Sends the name of each signal that asks the program to stop.
-pub(super) fn signals(mail: &UnboundedSender<Input>, stop: &CancellationToken) {
+pub(super) fn signals(tasks: &Tasks) {
     use tokio::signal::unix::{SignalKind, signal};
     for (kind, name) in [
         (SignalKind::interrupt(), "Ctrl-C"),
         (SignalKind::terminate(), "SIGTERM"),
         (SignalKind::hangup(), "SIGHUP"),
     ] {
-        let (mail, stop) = (mail.clone(), stop.clone());
         if let Ok(mut signals) = signal(kind) {
-            tokio::spawn(async move {
-                while let Some(Some(())) = stop.run_until_cancelled(signals.recv()).await {
-                    if mail.send(Input::Signal(name)).is_err() {
-                        return;
-                    }
-                }
-            });
+            let mail = tasks.clone();
+            tasks.spawn(
+                async move { while signals.recv().await.is_some() && mail.send(Input::Signal(name)) {} },
+            );
         }
     }
 }
 
 /// Detects times in which the coordinator itself did not run: sleep of the machine, a stop signal, or starvation.
-pub(super) fn pulse(mail: &UnboundedSender<Input>, stop: &CancellationToken, clock: RunClock) {
+pub(super) fn pulse(tasks: &Tasks, clock: RunClock) {
     const BEAT: Duration = Duration::from_millis(100);
     /// Minimum delay of a beat that counts as a gap.
     const GAP_US: i64 = 1_000_000;
-    let (mail, stop) = (mail.clone(), stop.clone());
-    tokio::spawn(async move {
+    let mail = tasks.clone();
+    tasks.spawn(async move {
         let mut last = clock.now_us();
-        while stop.run_until_cancelled(tokio::time::sleep(BEAT)).await.is_some() {
+        loop {
+            tokio::time::sleep(BEAT).await;
             let now = clock.now_us();
-            if now - last > GAP_US && mail.send(Input::Gap { from_us: last, to_us: now }).is_err() {
+            if now - last > GAP_US && !mail.send(Input::Gap { from_us: last, to_us: now }) {
                 return;
             }
             last = now;
@@ -55,17 +52,11 @@ pub(super) fn pulse(mail: &UnboundedSender<Input>, stop: &CancellationToken, clo
 
 /// Reads a host's events. When the link breaks, it reports that, waits for the link to come back, and continues at
 /// the last event. A host that was never reached is waited for first.
-pub(super) fn events(
-    host: String,
-    agent: Agent,
-    mut after: u64,
-    mut met: bool,
-    mail: UnboundedSender<Input>,
-    stop: CancellationToken,
-) {
+pub(super) fn events(host: String, agent: Agent, mut after: u64, mut met: bool, tasks: &Tasks) {
     const AGAIN: Duration = Duration::from_millis(250);
     const SLOWEST: Duration = Duration::from_secs(5);
-    let reading = async move {
+    let mail = tasks.clone();
+    tasks.spawn(async move {
         let mut pause = AGAIN;
         loop {
             let began = Instant::now();
@@ -76,7 +67,7 @@ pub(super) fn events(
                     match item {
                         Ok(event) => {
                             after = event.seq;
-                            if mail.send(Input::Agent { host: host.clone(), event }).is_err() {
+                            if !mail.send(Input::Agent { host: host.clone(), event }) {
                                 return;
                             }
                         }
@@ -86,7 +77,7 @@ pub(super) fn events(
                         }
                     }
                 }
-                if mail.send(Input::LinkLost { host: host.clone(), why }).is_err() {
+                if !mail.send(Input::LinkLost { host: host.clone(), why }) {
                     return;
                 }
             }
@@ -99,12 +90,11 @@ pub(super) fn events(
                 }
                 tokio::time::sleep(AGAIN).await;
             };
-            if mail.send(Input::LinkBack { host: host.clone(), offset }).is_err() {
+            if !mail.send(Input::LinkBack { host: host.clone(), offset }) {
                 return;
             }
         }
-    };
-    tokio::spawn(async move { stop.run_until_cancelled(reading).await });
+    });
 }
 
 /// Renews a host's lease while `active` is true. An unreachable agent heals by itself when its lease runs out.
@@ -113,12 +103,12 @@ pub(super) fn renewal(
     run: RunId,
     lease: Span,
     mut active: watch::Receiver<bool>,
-    stop: CancellationToken,
+    tasks: &Tasks,
 ) {
     let every = (lease.0 / 5).clamp(Duration::from_millis(50), Duration::from_secs(1));
     // A call that hangs must not use up the whole lease.
     let patience = (lease.0 / 3).max(every);
-    let renewing = async move {
+    tasks.spawn(async move {
         loop {
             if active.wait_for(|on| *on).await.is_err() {
                 return;
@@ -127,8 +117,7 @@ pub(super) fn renewal(
             let _ = tokio::time::timeout(patience, agent.renew(&run, &Renew { lease })).await;
             tokio::time::sleep(every).await;
         }
-    };
-    tokio::spawn(async move { stop.run_until_cancelled(renewing).await });
+    });
 }
 
 /// The measurements to read.
@@ -142,23 +131,18 @@ pub(super) struct Follow {
 /// Reads the measurements of a host's probes, across breaks of the link, until the probes have stopped and everything
 /// was read. A restarted agent has lost its probes: it is asked to measure again, so that later attacks have their
 /// vantage.
-pub(super) fn bins(
-    host: String,
-    agent: Agent,
-    follow: Follow,
-    mail: UnboundedSender<Input>,
-    stop: CancellationToken,
-) {
+pub(super) fn bins(host: String, agent: Agent, follow: Follow, tasks: &Tasks) {
     const AGAIN: Duration = Duration::from_millis(250);
     let Follow { run, mut after, again } = follow;
-    let reading = async move {
+    let mail = tasks.clone();
+    tasks.spawn(async move {
         loop {
             let mut stream = std::pin::pin!(agent.bins(&run, after));
             let broken = loop {
                 match stream.next().await {
                     Some(Ok(bin)) => {
                         after = bin.seq;
-                        if mail.send(Input::Bin { vantage: host.clone(), bin }).is_err() {
+                        if !mail.send(Input::Bin { vantage: host.clone(), bin }) {
                             return;
                         }
                     }
@@ -179,7 +163,7 @@ pub(super) fn bins(
                     match agent.start_probes(&run, start).await {
                         Ok(()) => {
                             after = 0;
-                            let _ = mail.send(Input::Restarted { vantage: host.clone() });
+                            mail.send(Input::Restarted { vantage: host.clone() });
                         }
                         Err(error) if error.passing() => {}
                         Err(_) => break,
@@ -188,7 +172,6 @@ pub(super) fn bins(
             }
             tokio::time::sleep(AGAIN).await;
         }
-        let _ = mail.send(Input::BinsEnded { vantage: host });
-    };
-    tokio::spawn(async move { stop.run_until_cancelled(reading).await });
+        mail.send(Input::BinsEnded { vantage: host });
+    });
 }

@@ -1,0 +1,50 @@
+//! Where sockets are: for each user a directory that nobody else can enter.
+
+use std::{
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+/// Returns the first directory of this user that belongs to nobody else; creates it if needed.
+pub(super) fn own_folder() -> io::Result<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let mut why = io::Error::other("there is no place for it");
+    for folder in folders_of(user) {
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => why = error,
+            _ if belongs(&folder, user) => return Ok(folder),
+            _ => why = io::Error::other(format!("{} is somebody else's", folder.display())),
+        }
+    }
+    Err(why)
+}
+
+/// Returns the directories with sockets and their users: this user's own; for root, those of all users.
+pub(super) fn folders() -> Vec<(PathBuf, u32)> {
+    let user = rustix::process::geteuid().as_raw();
+    let own = folders_of(user).into_iter().map(|folder| (folder, user));
+    let mut all: Vec<_> = own.filter(|(folder, user)| belongs(folder, *user)).collect();
+    if user == 0 {
+        let others = std::fs::read_dir(FOR_ALL).into_iter().flatten().flatten().filter_map(|entry| {
+            let user = entry.file_name().to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
+            (user != 0 && belongs(&entry.path(), user)).then(|| (entry.path(), user))
+        });
+        all.extend(others);
+    }
+    all
+}
+
+const FOR_ROOT: &str = "/run/firedrill-runs";
+const FOR_ALL: &str = "/tmp";
+const PREFIX: &str = "firedrill-runs-";
+
+fn folders_of(user: u32) -> Vec<PathBuf> {
+    let root = (user == 0).then(|| PathBuf::from(FOR_ROOT));
+    root.into_iter().chain([Path::new(FOR_ALL).join(format!("{PREFIX}{user}"))]).collect()
+}
+
+fn belongs(folder: &Path, user: u32) -> bool {
+    std::fs::symlink_metadata(folder)
+        .is_ok_and(|data| data.is_dir() && data.uid() == user && data.mode() & 0o077 == 0)
+}

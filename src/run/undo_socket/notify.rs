@@ -1,0 +1,119 @@
+//! The side of an undo: asks the coordinators on this machine whose run it is.
+
+use std::{
+    io,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use firedrill_wire::{RunId, api::UndoScope};
+use futures_util::stream::{self, StreamExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+    time::timeout,
+};
+
+use super::{
+    folders::folders,
+    protocol::{Answer, End, LONGEST, Owner, UndoNotice, line, read_line, run_of},
+};
+
+/// Time within which a running coordinator answers.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Maximum number of sockets of one directory that are used, and that are used at once. Other users can create any
+/// number.
+const MAX_SOCKETS: usize = 256;
+const AT_ONCE: usize = 8;
+
+/// A run that will end, according to its coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notified {
+    /// The run.
+    pub run: RunId,
+    /// The coordinator's user, if it is another user, whose answer is not reliable.
+    pub other_user: Option<u32>,
+}
+
+/// A socket in a directory, and the directory's user.
+#[derive(Debug)]
+pub(super) struct UndoSocket {
+    pub(super) path: PathBuf,
+    pub(super) run: RunId,
+    pub(super) user: u32,
+}
+
+impl UndoSocket {
+    /// Returns a socket of the directory's user, if the run in its name may be in `scope`.
+    pub(super) fn at(path: PathBuf, user: u32, scope: &UndoScope) -> Option<Self> {
+        if path.extension()? != "bell" {
+            return None;
+        }
+        let run: RunId = path.file_stem()?.to_str()?.parse().ok()?;
+        let may_be = match scope {
+            UndoScope::Run(meant) => *meant == run,
+            UndoScope::Injection(id) => run_of(id.as_str()) == Some(run.as_str()),
+            UndoScope::All => true,
+        };
+        let data = std::fs::symlink_metadata(&path).ok()?;
+        (may_be && data.file_type().is_socket() && data.uid() == user).then_some(Self { path, run, user })
+    }
+
+    fn other_user(&self) -> Option<u32> {
+        (self.user != rustix::process::geteuid().as_raw()).then_some(self.user)
+    }
+
+    /// Whether the coordinator ends its run. Nothing is sent to a process of another user than the directory's, or to
+    /// one with another run.
+    pub(super) async fn notify(&self, notice: &UndoNotice) -> io::Result<bool> {
+        let stream = match UnixStream::connect(&self.path).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.other_user().is_none() => {
+                // The coordinator was killed.
+                std::fs::remove_file(&self.path)?;
+                return Err(error);
+            }
+            connected => connected?,
+        };
+        if stream.peer_cred()?.uid() != self.user {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let (from, mut to) = stream.into_split();
+        let mut from = BufReader::new(from.take(LONGEST));
+        let owner: Owner = read_line(&mut from).await?;
+        if owner.run != self.run || !owner.is_meant(notice) {
+            return Ok(false);
+        }
+        to.write_all(&line(&End { by: notice.by.clone() })?).await?;
+        Ok(read_line::<Answer>(&mut from).await?.ends)
+    }
+}
+
+/// Notifies the coordinators on this machine. Returns the runs that they end. Takes a few seconds at most.
+pub async fn notify(notice: &UndoNotice) -> Vec<Notified> {
+    let own = rustix::process::geteuid().as_raw();
+    let (ours, others): (Vec<_>, Vec<_>) = folders().into_iter().partition(|(_, user)| *user == own);
+    let (mut told, more) = tokio::join!(notify_all(ours, notice), notify_all(others, notice));
+    told.extend(more);
+    told
+}
+
+async fn notify_all(folders: Vec<(PathBuf, u32)>, notice: &UndoNotice) -> Vec<Notified> {
+    let sockets = folders.into_iter().flat_map(|(folder, user)| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(move |entry| UndoSocket::at(entry.path(), user, &notice.scope)).take(MAX_SOCKETS)
+    });
+    let calls = sockets.map(|socket| async move {
+        let ends = timeout(PATIENCE, socket.notify(notice)).await.ok()?.ok()?;
+        ends.then(|| Notified { other_user: socket.other_user(), run: socket.run })
+    });
+    let mut calls = stream::iter(calls).buffer_unordered(AT_ONCE);
+    let mut told = Vec::new();
+    let all = async {
+        while let Some(one) = calls.next().await {
+            told.extend(one);
+        }
+    };
+    let _late = timeout(2 * PATIENCE, all).await;
+    told
+}

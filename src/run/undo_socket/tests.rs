@@ -1,0 +1,107 @@
+//! Undo and coordinator, and processes that lie.
+
+use std::{io, path::Path};
+
+use firedrill_wire::api::UndoScope;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixListener,
+    sync::mpsc,
+};
+
+use super::{
+    super::{input::Input, tasks::Tasks},
+    Notified, Owner, UndoNotice, listen, notify,
+    notify::UndoSocket,
+    protocol::{Answer, line},
+};
+
+fn owner(run: &str) -> Owner {
+    Owner { run: run.parse().unwrap(), targets: vec!["app1".to_owned()], authority: "ours".to_owned() }
+}
+
+fn notice(scope: UndoScope, host: &str, authority: &str) -> UndoNotice {
+    let (hosts, by) = (vec![host.to_owned()], "bob".to_owned());
+    UndoNotice { scope, hosts, authority: authority.to_owned(), by }
+}
+
+#[test]
+fn only_the_run_that_is_undone_is_meant() {
+    let owner = owner("friday-7f3a");
+    let run = |text: &str| UndoScope::Run(text.parse().unwrap());
+    let injection = |text: &str| UndoScope::Injection(text.parse().unwrap());
+    for (scope, host, authority, meant) in [
+        (run("friday-7f3a"), "other", "ours", true),
+        (run("friday-7f3b"), "app1", "ours", false),
+        (run("friday-7f3a"), "app1", "another's", false),
+        (injection("friday-7f3a-1-12"), "app1", "ours", true),
+        (injection("friday-7f3a-b-1-12"), "app1", "ours", false),
+        (UndoScope::All, "app1", "ours", true),
+        (UndoScope::All, "app2", "ours", false),
+        (UndoScope::All, "app1", "another's", false),
+    ] {
+        let notice = notice(scope, host, authority);
+        assert_eq!(owner.is_meant(&notice), meant, "{notice:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_coordinator_is_notified_and_the_socket_of_a_dead_one_is_removed() {
+    let id = format!("undo-socket-{}", std::process::id());
+    let (tasks, mut inbox) = Tasks::new();
+    let file = listen(owner(&id), &tasks).unwrap();
+    let ask = notice(UndoScope::Run(id.parse().unwrap()), "app1", "ours");
+    assert_eq!(notify(&ask).await, [Notified { run: id.parse().unwrap(), other_user: None }]);
+    assert!(matches!(inbox.recv().await, Some(Input::UndoneHere { by }) if by == "bob"));
+    // A killed coordinator leaves the socket's file, with no process that listens.
+    let path = file.0.clone();
+    drop(file);
+    tasks.end();
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert_eq!(notify(&ask).await, []);
+    assert!(!path.exists());
+}
+
+/// A process of any user: it sends the given first line, and then that it ends the run.
+async fn liar(path: &Path, says: Owner) -> mpsc::UnboundedReceiver<String> {
+    let listener = UnixListener::bind(path).unwrap();
+    let (heard, inbox) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (from, mut to) = stream.into_split();
+            let _ = to.write_all(&line(&says).unwrap()).await;
+            let mut told = String::new();
+            let _ = BufReader::new(from).read_line(&mut told).await;
+            heard.send(told).unwrap();
+            let _ = to.write_all(&line(&Answer { ends: true }).unwrap()).await;
+        }
+    });
+    inbox
+}
+
+#[tokio::test]
+async fn a_socket_is_believed_only_about_its_own_run_and_by_its_own_user() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("friday-7f3a.bell");
+    let mut heard = liar(&path, owner("friday-7f3b")).await;
+    let user = rustix::process::geteuid().as_raw();
+    let ask = notice(UndoScope::All, "app1", "ours");
+    let socket = UndoSocket::at(path.clone(), user, &ask.scope).unwrap();
+    assert!(!socket.notify(&ask).await.unwrap(), "another run than that of its name");
+    assert_eq!(heard.recv().await.unwrap(), "", "it was told nothing");
+    // In another user's directory, neither the socket nor the process that listens belongs to the directory's
+    // user.
+    assert!(UndoSocket::at(path.clone(), user + 1, &ask.scope).is_none());
+    let foreign = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user: user + 1 };
+    assert_eq!(foreign.notify(&ask).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(heard.recv().await.unwrap(), "", "it was told nothing");
+    let other = UndoScope::Run("friday-7f3b".parse().unwrap());
+    assert!(UndoSocket::at(path.clone(), user, &other).is_none(), "not of the scope's run");
+    // A trusted coordinator receives a name, and neither hosts nor authority.
+    let same = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user };
+    assert!(same.notify(&ask).await.unwrap());
+    assert_eq!(heard.recv().await.unwrap(), "{\"by\":\"bob\"}\n");
+    let link = dir.path().join("friday-7f3c.bell");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(UndoSocket::at(link, user, &UndoScope::All).is_none(), "a link leads anywhere");
+}
