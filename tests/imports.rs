@@ -55,7 +55,6 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "cli cli/approve cli/check cli/collect cli/common cli/completions cli/demo cli/doctor cli/lab cli/lab/setup cli/pki cli/release cli/report cli/run cli/status cli/undo",
             "report report/html report/json report/junit report/markdown report/view report/view/alike report/view/figures",
-            "run run/input run/undo_socket run/watchers",
             "score score/stream",
             "score/judge score/part score/requests score/samples score/share score/time_goals",
         ],

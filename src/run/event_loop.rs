@@ -1,212 +1,189 @@
-//! What becomes of each input of a run.
+//! The event loop: waits for input while a phase goes on, gives each input to the part that it is for, and looks several
+//! times a second whether the run has to stop. All input is processed here, in the order of its arrival.
 
-use std::path::Path;
+use std::time::Duration;
 
 use firedrill_wire::{
     InjectionId,
     api::UndoAnswer,
-    journal::{AgentEvent, HealReason, State, What},
+    journal::{AgentEvent, What},
     probe::Bin,
 };
 
-use super::{Run, RunError, clock::signed, input::Input, stop::Stop};
+use super::{
+    by_person::Known, ending::slept, error::RunError, input::Input, parts::Run, peers::Back, stop::Stop,
+};
 use crate::{link::Offset, log::Event, plan::model::COORDINATOR};
 
-/// Maximum number of bins that wait for a clock measurement: ten minutes of six probes.
-const EARLY_MOST: usize = 3600;
+/// Maximum time between two looks at guards, time limit and screen.
+const BEAT: Duration = Duration::from_millis(100);
 
 impl Run {
-    /// Records an input and updates the run's state.
-    pub(super) fn take(&mut self, input: Input) -> Result<(), RunError> {
+    /// Processes input until `done` returns true or the time is over.
+    ///
+    /// # Errors
+    /// Outer: the log failed. Inner: the run must stop.
+    pub(super) async fn pump(
+        &mut self,
+        until_us: i64,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<Result<bool, Stop>, RunError> {
+        loop {
+            if let Some(stop) = self.ending.why() {
+                return Ok(Err(stop.clone()));
+            }
+            if let Some(finished) = self.step(until_us, &done).await? {
+                return Ok(Ok(finished));
+            }
+        }
+    }
+
+    /// Like `pump`, but goes on although the run must stop, because nothing may interrupt healing.
+    pub(super) async fn pump_anyway(
+        &mut self,
+        until_us: i64,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<bool, RunError> {
+        loop {
+            if let Some(finished) = self.step(until_us, &done).await? {
+                return Ok(finished);
+            }
+        }
+    }
+
+    async fn step(&mut self, until_us: i64, done: &impl Fn(&Self) -> bool) -> Result<Option<bool>, RunError> {
+        if done(self) {
+            return Ok(Some(true));
+        }
+        let left = until_us - self.facts.now_us();
+        if left <= 0 {
+            return Ok(Some(false));
+        }
+        let wait = Duration::from_micros(u64::try_from(left).unwrap_or(0)).min(BEAT);
+        let input = tokio::time::timeout(wait, self.inbox.recv()).await;
+        if let Ok(Some(input)) = input {
+            self.take(input)?;
+            // Processes all pending input before anything is decided on it.
+            while let Ok(input) = self.inbox.try_recv() {
+                self.take(input)?;
+            }
+        }
+        self.look()?;
+        Ok(None)
+    }
+
+    /// Periodic checks: guards, the time limit, the screen.
+    fn look(&mut self) -> Result<(), RunError> {
+        let now = self.facts.now_us();
+        if self.ending.why().is_none() {
+            if let Some(tripped) = self.guards.look(now) {
+                self.recorder
+                    .write(Event::GuardTripped { why: tripped.why.clone(), blind: tripped.blind })?;
+                self.ending.stop(Stop::Guard(tripped.why));
+            } else if let Some(stop) = self.guards.time_is_over(now) {
+                self.ending.stop(stop);
+            }
+        }
+        self.recorder.show(now, self.guards.window());
+        Ok(())
+    }
+
+    /// Gives an input to the part that it is for, and records it.
+    fn take(&mut self, input: Input) -> Result<(), RunError> {
         match input {
             Input::Agent { host, event } => self.take_event(host, event),
             Input::Bin { vantage, bin } => self.take_bin(vantage, bin),
             Input::Exchanged(event) => self.recorder.write(*event),
             Input::BinsEnded { vantage } => {
-                self.measuring.remove(&vantage);
+                self.vantages.ended(&vantage);
                 Ok(())
             }
             Input::LinkLost { host, why } => {
-                if let Some(peer) = self.peers.get_mut(&host)
-                    && std::mem::replace(&mut peer.reachable, false)
-                {
+                if self.peers.lost(&host) {
                     self.recorder.write(Event::LinkLost { host, why })?;
                 }
                 Ok(())
             }
-            Input::LinkBack { host, offset } => self.take_link(&host, &offset),
+            Input::LinkBack { host, offset } => self.take_link(host, &offset),
             Input::Signal(name) => {
-                if self.stop.is_some() || self.finishing {
-                    let waiting = self.waiting_for();
-                    self.recorder.say(&waiting);
+                let text = if self.ending.signal(name) {
+                    format!("{name}: putting everything back; repeat it to see what the run is waiting for")
                 } else {
-                    self.stop = Some(Stop::Person(format!("stopped by {name}")));
-                    self.recorder.say(&format!(
-                        "{name}: putting everything back; repeat it to see what the run is waiting for"
-                    ));
-                }
+                    self.waiting_for()
+                };
+                self.recorder.say(&text);
                 Ok(())
             }
             Input::UndoneHere { by } => {
-                if !self.finishing {
-                    self.stop.get_or_insert(Stop::Person(format!("{by} undid the run on this machine")));
+                self.ending.undone_here(&by);
+                Ok(())
+            }
+            Input::Gap { from_us, to_us } => {
+                self.recorder.write(Event::Gap { from_us, to_us })?;
+                if let Some(stop) = slept(to_us - from_us, self.facts.plan.lease) {
+                    self.ending.stop(stop);
                 }
                 Ok(())
             }
-            Input::Gap { from_us, to_us } => self.take_gap(from_us, to_us),
-            Input::Line(line) => self.take_line(line.trim()),
-            Input::Approval(path) => self.take_approval(&path),
-            Input::TerminalClosed => {
-                self.listening = false;
-                self.take_line("no")
-            }
+            Input::Line(line) => self.approvals.take_line(line.trim(), &self.facts, &mut self.recorder),
+            Input::Approval(path) => self.approvals.take_file(&path, &self.facts, &mut self.recorder),
+            Input::TerminalClosed => self.approvals.closed(&self.facts, &mut self.recorder),
             Input::Healed { host, of, answer } => self.take_healed(&host, &of, answer),
-            Input::Proven { host, end, last_word } => match end {
-                Err(why) if !last_word => {
-                    self.silence.insert(host, why);
-                    Ok(())
-                }
-                end => self.proven(host, end),
-            },
-            Input::Restarted { vantage } => self.recorder.write(Event::Note {
-                text: format!("{vantage} measures again; its agent had been restarted"),
-            }),
+            Input::Proven { host, end: Err(why), last_word: false } => {
+                self.proofs.not_yet(host, why);
+                Ok(())
+            }
+            Input::Proven { host, end, .. } => self.proven(host, end),
+            Input::Restarted { vantage } => {
+                self.recorder.note(format!("{vantage} measures again; its agent had been restarted"))
+            }
         }
     }
 
     fn take_event(&mut self, host: String, event: AgentEvent) -> Result<(), RunError> {
-        let Some(peer) = self.peers.get_mut(&host) else { return Ok(()) };
-        if event.seq <= peer.last_seq {
-            return Ok(());
-        }
-        peer.last_seq = event.seq;
-        let zero = peer.zeros.get(&event.boot_id).copied();
-        // The clock of the event's boot was never measured, so the event is only known to have happened before now.
-        let happened_us = zero.map_or_else(|| self.clock.now_us(), |zero| signed(event.boot_us) - zero);
-        if let Some(why) = self.stopped_by_person(&host, happened_us, &event.what) {
-            if self.finishing {
-                self.undone_by.get_or_insert(why);
-            } else {
-                self.stop.get_or_insert(Stop::Person(why));
-            }
+        let Some(happened_us) = self.peers.news(&host, &event, self.facts.now_us()) else { return Ok(()) };
+        let known = Known {
+            run: &self.facts.id,
+            plan: &self.facts.plan,
+            targets: &self.facts.targets,
+            injections: &self.injections,
+            finishing: self.ending.is_finishing(),
+        };
+        if let Some(why) = known.ended_by(&host, happened_us, &event.what) {
+            self.ending.by_person(why);
         }
         if let What::Changed { injection, to, .. } = &event.what
-            && let Some(tracked) = self.tracked.get_mut(injection)
+            && self.injections.changed(injection, *to, happened_us)
         {
-            // The answer to an undo may arrive before the events that led to it.
-            if tracked.state.is_open() || !to.is_open() || *to == State::Stuck {
-                tracked.changed(*to, happened_us);
-            }
-            if *to == State::Stuck {
-                let why = format!("{injection} on {host} is stuck: it could not be put back");
-                self.stop.get_or_insert(Stop::Failed(why));
-            }
+            let why = format!("{injection} on {host} is stuck: it could not be put back");
+            self.ending.stop(Stop::Failed(why));
         }
         self.recorder.write(Event::Agent { host, happened_us, what: event })
     }
 
-    /// Returns the reason to end the run, if a person undid one of its faults or halted one of its targets.
-    fn stopped_by_person(&self, host: &str, happened_us: i64, what: &What) -> Option<String> {
-        /// More than the error of a clock measurement.
-        const SURELY_US: i64 = 1_000_000;
-        match what {
-            What::Changed { injection, reason: Some(HealReason::Asked { by }), .. } => {
-                let attack = self.plan.attacks.get(self.tracked.get(injection)?.attack)?;
-                let asked = self.asked.get(injection);
-                let ours = asked.is_some_and(|asked_us| happened_us + SURELY_US >= *asked_us);
-                (!ours).then(|| format!("{by} undid \"{}\" on {host}", attack.name))
-            }
-            What::RunUndone { run, by } if *run == self.id && !self.undone && !self.finishing => {
-                Some(format!("{by} undid the run on {host}"))
-            }
-            What::Distrusted { run, name, why, .. } if !self.finishing && *run == self.id => Some(format!(
-                "{host} put the run back, because the certificate of {name} is not trusted any more: {why}"
-            )),
-            // After the attacks there is nothing left to stop.
-            What::Halted { by } if !self.finishing && self.targets.contains(host) => {
-                Some(format!("{by} halted {host}"))
-            }
-            _ => None,
-        }
-    }
-
     fn take_bin(&mut self, vantage: String, bin: Bin) -> Result<(), RunError> {
         let start_us = if vantage == COORDINATOR {
-            Some(self.clock.from_boot(bin.start_boot_us))
+            Some(self.facts.clock.from_boot(bin.start_boot_us))
         } else {
-            self.peers
-                .get(&vantage)
-                .and_then(|peer| peer.zeros.get(&bin.boot_id))
-                .map(|zero| signed(bin.start_boot_us) - zero)
+            let boots = self.peers.boots(&vantage);
+            boots.and_then(|boots| boots.at_us(&bin.boot_id, bin.start_boot_us))
         };
         let Some(start_us) = start_us else {
-            // The bin cannot be placed until the clock of its boot is measured, which is under way.
-            if let Some(peer) = self.peers.get_mut(&vantage)
-                && peer.early.len() < EARLY_MOST
-            {
-                peer.early.push(bin);
-            }
+            self.peers.keep(&vantage, bin);
             return Ok(());
         };
-        self.guard.window.push(&vantage, start_us, &bin);
+        self.guards.measured(&vantage, start_us, &bin);
         self.recorder.measured(vantage, start_us, bin)
     }
 
-    fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {
-        let boot_at_zero_us = self.clock.zero_there(offset.boot_minus_local_us);
-        let Some(peer) = self.peers.get_mut(host) else { return Ok(()) };
-        let was_lost = !std::mem::replace(&mut peer.reachable, true);
-        let rebooted = peer.boot_id != offset.boot_id;
-        peer.boot_id.clone_from(&offset.boot_id);
-        peer.zeros.insert(offset.boot_id.clone(), boot_at_zero_us);
-        self.recorder.write(Event::Clock {
-            host: host.to_owned(),
-            boot_at_zero_us,
-            uncertainty_us: offset.uncertainty_us,
-            boot_id: offset.boot_id.clone(),
-        })?;
-        let early = std::mem::take(&mut peer.early);
-        if was_lost || rebooted {
-            self.recorder.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
+    fn take_link(&mut self, host: String, offset: &Offset) -> Result<(), RunError> {
+        let zero_us = self.facts.clock.zero_there(offset.boot_minus_local_us);
+        let Some(Back { again, early }) = self.peers.back(&host, offset, zero_us) else { return Ok(()) };
+        self.recorder.clock(&host, zero_us, offset)?;
+        if let Some(rebooted) = again {
+            self.recorder.write(Event::LinkBack { host: host.clone(), rebooted })?;
         }
-        // A bin of a boot that was never measured is dropped: a gap is reported, a guess would be wrong.
-        early
-            .into_iter()
-            .filter(|bin| bin.boot_id == offset.boot_id)
-            .try_for_each(|bin| self.take_bin(host.to_owned(), bin))
-    }
-
-    /// Interprets a typed line as the answer to the current question; without a question, ignores it.
-    fn take_line(&mut self, line: &str) -> Result<(), RunError> {
-        let Some(attack) = self.asking else { return Ok(()) };
-        let (by, yes) = match line.to_ascii_lowercase().as_str() {
-            "" => return Ok(()),
-            "n" | "no" | "stop" => ("terminal".to_owned(), false),
-            "y" | "yes" if self.wants_others(attack) => {
-                let by = &self.operator;
-                self.recorder.say(&format!(
-                    "{by} runs this drill; if several approvals are needed, they must come from other people"
-                ));
-                return Ok(());
-            }
-            "y" | "yes" => (self.operator.clone(), true),
-            _ => return self.take_approval(Path::new(line)),
-        };
-        self.recorder.write(Event::ApprovalGiven { attack, by, yes, certificate: None })
-    }
-
-    fn take_gap(&mut self, from_us: i64, to_us: i64) -> Result<(), RunError> {
-        self.recorder.write(Event::Gap { from_us, to_us })?;
-        let gap = to_us - from_us;
-        if gap > signed(self.plan.lease.as_micros()) {
-            let seconds = gap / 1_000_000;
-            let why = format!(
-                "the coordinator was not running for {seconds} s, longer than the lease of {}",
-                self.plan.lease
-            );
-            self.stop.get_or_insert(Stop::Slept(why));
-        }
-        Ok(())
+        early.into_iter().try_for_each(|bin| self.take_bin(host.clone(), bin))
     }
 
     fn take_healed(
@@ -217,20 +194,10 @@ impl Run {
     ) -> Result<(), RunError> {
         match answer {
             Ok(answer) => {
-                for id in of {
-                    let Some(tracked) = self.tracked.get_mut(id) else { continue };
-                    match answer.injections.iter().find(|one| &one.id == id) {
-                        Some(one) => tracked.state = one.state,
-                        // The answer contains only injections that the agent holds open.
-                        None if tracked.state.is_open() => tracked.state = State::Undone,
-                        None => {}
-                    }
-                }
+                self.injections.answered(of, &answer);
                 Ok(())
             }
-            Err(why) => self
-                .recorder
-                .write(Event::Note { text: format!("{host} has not answered to undo yet: {why}") }),
+            Err(why) => self.recorder.note(format!("{host} has not answered to undo yet: {why}")),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use firedrill_wire::RunId;
 
-use super::{approve::Approvals, prepare::Answer, screen::Observer};
+use super::{approvals::Approvals, phases::prepare::Answer, screen::Observer};
 use crate::{link::Identity, log::RunOutcome};
 
 /// The parameters of a run besides its plan.

@@ -3,13 +3,18 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use firedrill_wire::probe::Bin;
+use firedrill_wire::{Span, probe::Bin};
 
-use super::{RunClock, RunError, guard::Watch, screen::Observer};
+use super::{
+    clock::{RunClock, signed},
+    error::RunError,
+    screen::Observer,
+};
 use crate::{
+    link::Offset,
     log::{Event, Log, Outcome, Writer},
     plan::model::Phase,
-    score,
+    score::{self, window::Window},
     verdict::Verdict,
 };
 
@@ -50,6 +55,38 @@ impl Recorder {
         }
         self.observer.record(&record);
         Ok(())
+    }
+
+    /// Writes a text for people.
+    pub(super) fn note(&mut self, text: String) -> Result<(), RunError> {
+        self.write(Event::Note { text })
+    }
+
+    /// Writes where a host's clock is at the run's time 0.
+    pub(super) fn clock(&mut self, host: &str, zero_us: i64, offset: &Offset) -> Result<(), RunError> {
+        self.write(Event::Clock {
+            host: host.to_owned(),
+            boot_at_zero_us: zero_us,
+            uncertainty_us: offset.uncertainty_us,
+            boot_id: offset.boot_id.clone(),
+        })
+    }
+
+    /// Writes that an attack has ended, or did not run.
+    pub(super) fn ended(
+        &mut self,
+        attack: usize,
+        outcome: Outcome,
+        verdict: Option<Verdict>,
+    ) -> Result<(), RunError> {
+        self.write(Event::AttackEnded { attack, outcome, verdict })
+    }
+
+    /// Writes that a phase of an attack begins, and returns its end.
+    pub(super) fn phase(&mut self, attack: usize, phase: Phase, length: Span) -> Result<i64, RunError> {
+        let until_us = self.clock.now_us() + signed(length.as_micros());
+        self.write(Event::Phase { attack, phase, until_us })?;
+        Ok(until_us)
     }
 
     /// Records the measurements of a vantage in a second that began at `start_us`. They are written some seconds
@@ -118,17 +155,19 @@ impl Recorder {
     }
 
     /// Updates the screen.
-    pub(super) fn show(&mut self, now_us: i64, watch: &Watch) {
-        self.observer.tick(now_us, &watch.window);
+    pub(super) fn show(&mut self, now_us: i64, window: &Window) {
+        self.observer.tick(now_us, window);
     }
 
     /// Shows a text to people at once.
     pub(super) fn say(&mut self, text: &str) {
         self.observer.say(text);
     }
+}
 
-    /// Restores the terminal.
-    pub(super) fn close(&mut self) {
+/// Restores the terminal.
+impl Drop for Recorder {
+    fn drop(&mut self) {
         self.observer.close();
     }
 }

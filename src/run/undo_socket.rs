@@ -15,7 +15,7 @@ mod protocol;
 #[cfg(test)]
 mod tests;
 
-pub(super) use listen::listen;
+pub(super) use listen::{SocketFile, listen};
 pub use notify::{Notified, notify};
 pub(super) use protocol::Owner;
 pub use protocol::UndoNotice;

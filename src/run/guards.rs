@@ -1,12 +1,15 @@
-//! Checks the abort conditions several times a second.
+//! Checks several times a second what stops a run by itself: the guard's conditions and the time limit.
 
 use std::sync::Arc;
 
-use firedrill_wire::Span;
+use firedrill_wire::{Span, probe::Bin};
 
-use super::clock::signed;
+use super::{clock::signed, stop::Stop};
 use crate::{
-    plan::{Plan, model::AbortWhen},
+    plan::{
+        Plan,
+        model::{AbortWhen, Attack},
+    },
     scenario::guard::BLIND_FOR,
     score::window::Window,
 };
@@ -18,10 +21,9 @@ pub(super) struct Tripped {
 }
 
 /// Evaluates the guard's conditions over a rolling window of measurements.
-pub(super) struct Watch {
+pub(super) struct Guards {
     plan: Arc<Plan>,
-    /// The latest measurements; the screen shows them too.
-    pub(super) window: Window,
+    window: Window,
     armed: bool,
     /// For each condition, the time since which it could not be evaluated.
     blind_since: Vec<Option<i64>>,
@@ -39,7 +41,7 @@ fn fresh(plan: &Plan) -> Span {
     plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default() + Span::millis(2_500)
 }
 
-impl Watch {
+impl Guards {
     pub(super) fn new(plan: &Arc<Plan>) -> Self {
         Self {
             plan: Arc::clone(plan),
@@ -59,6 +61,28 @@ impl Watch {
     /// Disables the conditions: nothing is in force, and nothing recovers.
     pub(super) fn disarm(&mut self) {
         self.armed = false;
+    }
+
+    /// Returns the latest measurements, which the screen shows, too.
+    pub(super) const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// A vantage has measured a second.
+    pub(super) fn measured(&mut self, vantage: &str, start_us: i64, bin: &Bin) {
+        self.window.push(vantage, start_us, bin);
+    }
+
+    /// An attack begins: its targets do not count as vantages.
+    pub(super) fn ignore(&mut self, attack: &Attack) {
+        self.window.ignore(attack.injections.iter().map(|one| one.host.clone()).collect());
+    }
+
+    /// Returns the reason to stop, if the time limit of the run is over.
+    pub(super) fn time_is_over(&self, now_us: i64) -> Option<Stop> {
+        let limit = self.plan.ci.as_ref().and_then(|ci| ci.time_limit)?;
+        (now_us > signed(limit.as_micros()))
+            .then(|| Stop::Failed(format!("the time limit of {limit} is over")))
     }
 
     /// Evaluates every condition.

@@ -1,0 +1,107 @@
+//! The clocks of a host: each boot has its own, and what was measured in a boot has a place in time by that clock only.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::probe::Bin;
+
+use super::clock::signed;
+
+/// Maximum number of bins that wait for a clock measurement: ten minutes of six probes.
+const EARLY_MOST: usize = 3600;
+
+/// The boots of a host that are known.
+pub(super) struct Boots {
+    newest: String,
+    /// CLOCK_BOOTTIME at the run's time 0, by boot id.
+    zeros: BTreeMap<String, i64>,
+    /// Bins from a boot whose clock was not measured yet.
+    early: Vec<Bin>,
+}
+
+impl Boots {
+    /// The host is in this boot; its clock is measured next. An unknown host is in none.
+    pub(super) const fn in_boot(newest: String) -> Self {
+        Self { newest, zeros: BTreeMap::new(), early: Vec::new() }
+    }
+
+    /// Returns the id of the newest boot; empty if none is known.
+    pub(super) fn newest(&self) -> &str {
+        &self.newest
+    }
+
+    /// Returns the time on the run's clock, if the clock of that boot was measured.
+    pub(super) fn at_us(&self, boot_id: &str, boot_us: u64) -> Option<i64> {
+        Some(signed(boot_us) - self.zeros.get(boot_id)?)
+    }
+
+    /// Returns a time of the run's clock on that of the newest boot.
+    pub(super) fn boot_us(&self, at_us: i64) -> Option<u64> {
+        Some(u64::try_from(at_us + self.zeros.get(&self.newest)?).unwrap_or(0))
+    }
+
+    /// Keeps a bin until the clock of its boot is measured, which is under way.
+    pub(super) fn keep(&mut self, bin: Bin) {
+        if self.early.len() < EARLY_MOST {
+            self.early.push(bin);
+        }
+    }
+
+    /// The clock of a boot was measured, which is the newest from now on. Returns whether it is another than before, and the
+    /// bins that waited for it. A bin of a boot that was never measured is dropped: a gap is reported, a guess would be
+    /// wrong.
+    pub(super) fn measured(&mut self, boot_id: &str, zero_us: i64) -> (bool, Vec<Bin>) {
+        let another = self.newest != boot_id;
+        boot_id.clone_into(&mut self.newest);
+        self.zeros.insert(boot_id.to_owned(), zero_us);
+        let mut early = std::mem::take(&mut self.early);
+        early.retain(|bin| bin.boot_id == boot_id);
+        (another, early)
+    }
+
+    /// Adds what an earlier coordinator measured.
+    pub(super) fn were_measured(&mut self, zeros: BTreeMap<String, i64>) {
+        for (boot, zero) in zeros {
+            self.zeros.entry(boot).or_insert(zero);
+        }
+    }
+
+    /// Drops the bins that have no place in time, and returns their number.
+    pub(super) fn drop_early(&mut self) -> usize {
+        std::mem::take(&mut self.early).len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{S, bin};
+
+    #[test]
+    fn times_are_placed_by_the_clock_of_their_own_boot() {
+        let mut boots = Boots::in_boot("first".to_owned());
+        assert_eq!(boots.at_us("first", 150_000_000), None, "not measured yet");
+        assert!(!boots.measured("first", 100 * S).0);
+        assert_eq!(boots.at_us("first", 150_000_000), Some(50 * S));
+        assert!(boots.measured("second", -60 * S).0, "it was rebooted");
+        assert_eq!(boots.at_us("second", 1_000_000), Some(61 * S));
+        assert_eq!(boots.at_us("first", 150_000_000), Some(50 * S), "of the boot before");
+        assert_eq!(boots.boot_us(61 * S), Some(1_000_000));
+    }
+
+    #[test]
+    fn bins_wait_for_the_clock_of_their_boot_and_are_never_guessed() {
+        let mut boots = Boots::in_boot("first".to_owned());
+        let of = |boot: &str| bin_of(boot);
+        boots.keep(of("second"));
+        boots.keep(of("lost"));
+        let (_, placed) = boots.measured("second", 0);
+        assert_eq!(placed.len(), 1);
+        assert_eq!(boots.drop_early(), 0, "that of the lost boot is dropped already");
+        boots.keep(of("third"));
+        assert_eq!(boots.drop_early(), 1);
+    }
+
+    fn bin_of(boot: &str) -> Bin {
+        Bin { boot_id: boot.to_owned(), ..bin("buy", 1, 1, 0) }
+    }
+}

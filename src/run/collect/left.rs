@@ -1,0 +1,118 @@
+//! What the log of an unfinished run tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firedrill_wire::{InjectionId, api::HostState, journal::What};
+
+use super::super::tracked::Tracked;
+use crate::{
+    log::{Event, Log, Outcome, RunOutcome},
+    score::{self, Scorecard},
+};
+
+/// Returns the hosts whose final state is unproven.
+#[must_use]
+pub fn unproven(card: &Scorecard) -> BTreeSet<String> {
+    let hosts = card.hosts.iter().filter(|host| host.state == HostState::Unproven);
+    hosts.map(|host| host.host.clone()).collect()
+}
+
+/// The state of an unfinished run, from its log.
+pub(super) struct Left {
+    pub(super) tracked: BTreeMap<InjectionId, Tracked>,
+    pub(super) events: BTreeMap<String, u64>,
+    pub(super) bins: BTreeMap<String, u64>,
+    pub(super) zeros: BTreeMap<String, BTreeMap<String, i64>>,
+    pub(super) attacks: Attacks,
+    /// The outcome of the run, if it ended, and the hosts to ask again.
+    pub(super) outcome: Option<(RunOutcome, BTreeSet<String>)>,
+}
+
+/// The attacks, by their places in the plan.
+#[derive(Default)]
+pub(super) struct Attacks {
+    /// The last that has begun.
+    begun: Option<usize>,
+    ended: Vec<usize>,
+}
+
+impl Attacks {
+    /// Returns those that have not ended, out of `all`, each with what became of it.
+    pub(super) fn open(&self, all: usize) -> Vec<(usize, Outcome)> {
+        let open = (0..all).filter(|index| !self.ended.contains(index));
+        let became = |index| {
+            if self.begun == Some(index) {
+                Outcome::Aborted("the coordinator died".to_owned())
+            } else {
+                Outcome::NotRun("the coordinator died before it".to_owned())
+            }
+        };
+        open.map(|index| (index, became(index))).collect()
+    }
+}
+
+impl Left {
+    /// Reads a log.
+    pub(super) fn of(log: &Log) -> Self {
+        let mut left = Self {
+            tracked: BTreeMap::new(),
+            events: BTreeMap::new(),
+            bins: BTreeMap::new(),
+            zeros: BTreeMap::new(),
+            attacks: Attacks::default(),
+            outcome: None,
+        };
+        for record in &log.records {
+            match &record.event {
+                Event::Armed { attack, injection, host, start_us, hold, .. } => {
+                    let tracked = Tracked::new(host.clone(), *attack, *start_us, *hold);
+                    left.tracked.insert(injection.clone(), tracked);
+                }
+                Event::Agent { host, happened_us, what } => {
+                    left.events.insert(host.clone(), what.seq);
+                    if let What::Changed { injection, to, .. } = &what.what
+                        && let Some(one) = left.tracked.get_mut(injection)
+                    {
+                        one.changed(*to, *happened_us);
+                    }
+                }
+                Event::Clock { host, boot_at_zero_us, boot_id, .. } => {
+                    left.zeros.entry(host.clone()).or_default().insert(boot_id.clone(), *boot_at_zero_us);
+                }
+                Event::Phase { attack, .. } => left.attacks.begun = Some(*attack),
+                Event::AttackEnded { attack, .. } => left.attacks.ended.push(*attack),
+                Event::RunEnded { outcome } => left.outcome = Some((outcome.clone(), BTreeSet::new())),
+                _ => {}
+            }
+        }
+        // Unreadable measurements are requested again.
+        for streams in (0..log.chunks.len()).filter_map(|chunk| log.measured(chunk).ok()) {
+            let mut newest = BTreeMap::<&str, u64>::new();
+            for stream in &streams {
+                let newest = newest.entry(&stream.vantage).or_default();
+                *newest = stream.last_seq.max(*newest);
+            }
+            left.bins.extend(newest.into_iter().map(|(vantage, seq)| (vantage.to_owned(), seq)));
+        }
+        if let Some((_, hosts)) = &mut left.outcome {
+            *hosts = unproven(&score::judge(log));
+            left.tracked.retain(|_, one| hosts.contains(&one.host));
+        }
+        left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_attack_that_had_begun_is_aborted() {
+        let attacks = Attacks { begun: Some(1), ended: vec![0] };
+        let aborted = Outcome::Aborted("the coordinator died".to_owned());
+        let not_run = Outcome::NotRun("the coordinator died before it".to_owned());
+        assert_eq!(attacks.open(3), [(1, aborted), (2, not_run.clone())]);
+        assert_eq!(Attacks::default().open(1), [(0, not_run)]);
+        assert_eq!(Attacks { begun: Some(0), ended: vec![0] }.open(1), []);
+    }
+}

@@ -1,0 +1,73 @@
+//! What is known of a run from its beginning, and does not change.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use firedrill_wire::{InjectionId, RunId, Span};
+
+use super::clock::{RunClock, signed};
+use crate::{link::Identity, plan::Plan};
+
+/// The facts of a run. Every part may read them.
+pub(super) struct Facts {
+    pub(super) id: RunId,
+    pub(super) plan: Arc<Plan>,
+    pub(super) digest: String,
+    /// The hosts that faults of the plan touch.
+    pub(super) targets: BTreeSet<String>,
+    /// The hosts that faults of the plan take down.
+    down: BTreeSet<String>,
+    pub(super) clock: RunClock,
+    /// The person who runs it.
+    pub(super) operator: String,
+    /// That person's certificate; approvals are verified by its trust anchors.
+    pub(super) identity: Arc<Identity>,
+}
+
+impl Facts {
+    pub(super) fn new(
+        id: RunId,
+        plan: &Arc<Plan>,
+        clock: RunClock,
+        operator: String,
+        identity: Arc<Identity>,
+    ) -> Self {
+        let injections = plan.attacks.iter().flat_map(|attack| &attack.injections);
+        let down = injections.filter(|one| one.fault.takes_host_down()).map(|one| one.host.clone()).collect();
+        Self {
+            digest: plan.digest(),
+            targets: plan.targets().into_iter().map(str::to_owned).collect(),
+            plan: Arc::clone(plan),
+            id,
+            down,
+            clock,
+            operator,
+            identity,
+        }
+    }
+
+    /// Returns the id of an injection. It is the same for prepare, arm and undo, and does not depend on answers.
+    pub(super) fn injection_id(&self, attack: usize, place: usize) -> InjectionId {
+        let text = format!("{}-{}-{}", self.id, attack + 1, place + 1);
+        text.parse().unwrap_or_else(|_| unreachable!("a run's id leaves room for two numbers"))
+    }
+
+    /// Whether a fault of the plan takes a host down.
+    pub(super) fn goes_down(&self, host: &str) -> bool {
+        self.down.contains(host)
+    }
+
+    /// Returns the current time on the run's clock.
+    pub(super) fn now_us(&self) -> i64 {
+        self.clock.now_us()
+    }
+
+    /// Returns the lease in microseconds.
+    pub(super) fn lease_us(&self) -> i64 {
+        signed(self.plan.lease.as_micros())
+    }
+
+    /// Returns the longest time-out of a probe: the last bins of a phase arrive that long after its end.
+    pub(super) fn slowest(&self) -> Span {
+        self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default()
+    }
+}

@@ -1,0 +1,226 @@
+//! The injections that were armed: which are open, until when they are waited for, and whose undo was whose wish.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use firedrill_wire::{InjectionId, api::UndoAnswer, journal::State};
+
+use super::tracked::Tracked;
+
+/// More than the error of a clock measurement.
+const SURELY_US: i64 = 1_000_000;
+
+/// All injections of a run that were armed.
+#[derive(Default)]
+pub(super) struct Injections {
+    all: BTreeMap<InjectionId, Tracked>,
+    /// Injections whose undo this run has requested, with the time of the first request. A requested undo without an
+    /// entry, or one before that time, came from a person.
+    asked: BTreeMap<InjectionId, i64>,
+    /// Whether this run has requested the undo of all its injections, after which agents refuse its questions.
+    run_undone: bool,
+}
+
+impl From<BTreeMap<InjectionId, Tracked>> for Injections {
+    fn from(all: BTreeMap<InjectionId, Tracked>) -> Self {
+        Self { all, ..Self::default() }
+    }
+}
+
+impl Injections {
+    /// Adds an injection: the request to arm it is sent next.
+    pub(super) fn arm(&mut self, id: InjectionId, tracked: Tracked) {
+        self.all.insert(id, tracked);
+    }
+
+    /// Whether nothing was ever armed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Returns the attack of an injection.
+    pub(super) fn attack_of(&self, id: &InjectionId) -> Option<usize> {
+        self.all.get(id).map(|one| one.attack)
+    }
+
+    /// An agent journaled a new state. The answer to an undo may arrive before the events that led to it, so an
+    /// injection that is over stays so. Returns whether it is one of this run and stuck now.
+    pub(super) fn changed(&mut self, id: &InjectionId, to: State, at_us: i64) -> bool {
+        let Some(tracked) = self.all.get_mut(id) else { return false };
+        if tracked.state.is_open() || !to.is_open() || to == State::Stuck {
+            tracked.changed(to, at_us);
+        }
+        to == State::Stuck
+    }
+
+    /// A host answered to the undo of these injections. The answer contains only those that the agent holds open.
+    pub(super) fn answered(&mut self, of: &[InjectionId], answer: &UndoAnswer) {
+        for id in of {
+            let Some(tracked) = self.all.get_mut(id) else { continue };
+            match answer.injections.iter().find(|one| &one.id == id) {
+                Some(one) => tracked.state = one.state,
+                None if tracked.state.is_open() => tracked.state = State::Undone,
+                None => {}
+            }
+        }
+    }
+
+    /// This run requests the undo of some injections.
+    pub(super) fn ask_undo(&mut self, of: &[InjectionId], now_us: i64) {
+        for id in of {
+            self.asked.entry(id.clone()).or_insert(now_us);
+        }
+    }
+
+    /// This run requests the undo of everything. Agents refuse all later requests of it.
+    pub(super) fn ask_undo_of_run(&mut self) {
+        self.run_undone = true;
+    }
+
+    /// Whether this run has requested the undo of everything.
+    pub(super) const fn run_undone(&self) -> bool {
+        self.run_undone
+    }
+
+    /// Whether an undo at a time is the one that this run requested.
+    pub(super) fn undone_by_us_at(&self, id: &InjectionId, at_us: i64) -> bool {
+        self.asked.get(id).is_some_and(|asked_us| at_us + SURELY_US >= *asked_us)
+    }
+
+    /// Whether every injection of an attack has ended.
+    pub(super) fn settled(&self, attack: usize) -> bool {
+        self.of(attack).all(|one| !one.state.is_open() || one.state == State::Stuck)
+    }
+
+    /// Whether an open injection could still be undone.
+    pub(super) fn can_be_undone(&self) -> bool {
+        self.all.values().any(|one| one.state.is_open() && one.state != State::Stuck)
+    }
+
+    /// Whether no injection is open, not even a stuck one.
+    pub(super) fn all_over(&self) -> bool {
+        self.all.values().all(|one| !one.state.is_open())
+    }
+
+    /// Returns the latest end of the holds of an attack that are not over yet.
+    pub(super) fn ends_us(&self, attack: usize) -> Option<i64> {
+        self.of(attack).filter_map(Tracked::ends_us).max()
+    }
+
+    /// Returns the time by which all undo actions should be done that agents have begun or that follow an injection in
+    /// progress. Hosts that are not heard are not waited for.
+    pub(super) fn undone_by_us(&self, heard: impl Fn(&str) -> bool) -> Option<i64> {
+        let heard = self.all.values().filter(|one| heard(&one.host));
+        heard.filter_map(Tracked::undone_by_us).max()
+    }
+
+    /// Returns the hosts with open injections.
+    pub(super) fn busy(&self) -> HashSet<&str> {
+        self.all.values().filter(|one| one.state.is_open()).map(|one| one.host.as_str()).collect()
+    }
+
+    /// Returns the hosts of all injections.
+    pub(super) fn hosts(&self) -> BTreeSet<String> {
+        self.all.values().map(|one| one.host.clone()).collect()
+    }
+
+    /// Returns the injections of each host.
+    pub(super) fn by_host(&self) -> BTreeMap<String, Vec<InjectionId>> {
+        let mut hosts: BTreeMap<String, Vec<InjectionId>> = BTreeMap::new();
+        for (id, one) in &self.all {
+            hosts.entry(one.host.clone()).or_default().push(id.clone());
+        }
+        hosts
+    }
+
+    /// Returns the injections of an attack, with their hosts.
+    pub(super) fn of_attack(&self, attack: usize) -> Vec<(InjectionId, String)> {
+        let all = self.all.iter().filter(|(_, one)| one.attack == attack);
+        all.map(|(id, one)| (id.clone(), one.host.clone())).collect()
+    }
+
+    /// Returns the open injections in words.
+    pub(super) fn open(&self) -> Vec<String> {
+        let open = self.all.iter().filter(|(_, one)| one.state.is_open());
+        open.map(|(id, one)| format!("{id} on {}", one.host)).collect()
+    }
+
+    fn of(&self, attack: usize) -> impl Iterator<Item = &Tracked> {
+        self.all.values().filter(move |one| one.attack == attack)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::Span;
+
+    use super::*;
+    use crate::testing::S;
+
+    fn id(text: &str) -> InjectionId {
+        text.parse().unwrap()
+    }
+
+    /// Two attacks, with one injection each.
+    fn two() -> Injections {
+        let mut all = Injections::default();
+        for (attack, name, host) in [(0, "r-1-1", "app1"), (1, "r-2-1", "app2")] {
+            all.arm(id(name), Tracked::new(host.to_owned(), attack, 100 * S, Span::secs(10)));
+        }
+        all
+    }
+
+    fn answer(open: &[(&str, State)]) -> UndoAnswer {
+        let open = open.iter().map(|(name, state)| {
+            serde_json::json!({ "id": name, "run": "r", "kind": "service-stop", "state": state, "ends_boot_us": 0,
+                "effects": [], "about": { "drill": "", "operator": "" }, "due": false })
+        });
+        let text = serde_json::json!({ "injections": open.collect::<Vec<_>>(), "stuck": [] });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn an_answer_to_an_undo_counts_for_the_injections_that_were_asked_about() {
+        let mut all = two();
+        all.answered(&[id("r-1-1")], &answer(&[]));
+        assert!(all.settled(0), "the agent does not hold it any more");
+        assert!(!all.settled(1), "nobody asked about it");
+        all.answered(&[id("r-2-1")], &answer(&[("r-2-1", State::Undoing)]));
+        assert!(!all.settled(1) && all.can_be_undone());
+        all.answered(&[id("r-2-1")], &answer(&[("r-2-1", State::Stuck)]));
+        assert!(all.settled(1) && !all.can_be_undone(), "nothing more can be done");
+        assert!(!all.all_over(), "it is in force nevertheless");
+        assert_eq!(all.open(), ["r-2-1 on app2"]);
+    }
+
+    #[test]
+    fn events_that_arrive_after_the_answer_to_an_undo_open_nothing_again() {
+        let mut all = two();
+        all.answered(&[id("r-1-1")], &answer(&[]));
+        assert!(!all.changed(&id("r-1-1"), State::InForce, 101 * S));
+        assert!(!all.changed(&id("r-1-1"), State::Undoing, 102 * S));
+        assert!(all.settled(0));
+        assert!(all.changed(&id("r-1-1"), State::Stuck, 103 * S), "that it could not be put back counts");
+        assert!(!all.all_over() && all.open().contains(&"r-1-1 on app1".to_owned()));
+        assert!(!all.changed(&id("x-1-1"), State::Stuck, 103 * S), "another run's");
+    }
+
+    #[test]
+    fn an_undo_is_ours_from_the_first_request_on() {
+        let mut all = two();
+        assert!(!all.undone_by_us_at(&id("r-1-1"), 110 * S), "nobody asked for it");
+        all.ask_undo(&[id("r-1-1")], 110 * S);
+        all.ask_undo(&[id("r-1-1")], 120 * S);
+        assert!(all.undone_by_us_at(&id("r-1-1"), 110 * S));
+        assert!(all.undone_by_us_at(&id("r-1-1"), 109 * S), "clocks differ a little");
+        assert!(!all.undone_by_us_at(&id("r-1-1"), 108 * S), "somebody was faster");
+        assert!(!all.undone_by_us_at(&id("r-2-1"), 110 * S));
+    }
+
+    #[test]
+    fn a_host_that_is_not_heard_is_not_waited_for() {
+        let mut all = two();
+        all.changed(&id("r-1-1"), State::Undoing, 110 * S);
+        assert!(all.undone_by_us(|host| host == "app1").is_some());
+        assert_eq!(all.undone_by_us(|host| host == "app2"), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! Asks people for their approval of an attack.
+
+use std::collections::BTreeSet;
+
+use super::super::{clock::signed, error::RunError, parts::Run};
+use crate::{
+    log::Event,
+    plan::model::{Approve, Attack},
+};
+
+/// Asks people for approval. The inner error is the reason why the attack does not run.
+pub(super) async fn approved(
+    run: &mut Run,
+    index: usize,
+    attack: &Attack,
+    approve: &Approve,
+) -> Result<Result<(), String>, RunError> {
+    let before = run.recorder.len();
+    run.recorder.write(Event::ApprovalAsked { attack: index, people: approve.people })?;
+    run.approvals.ask_for(Some(index));
+    let answer = ask_people(run, index, attack, approve, before).await;
+    run.approvals.ask_for(None);
+    answer
+}
+
+async fn ask_people(
+    run: &mut Run,
+    index: usize,
+    attack: &Attack,
+    approve: &Approve,
+    before: usize,
+) -> Result<Result<(), String>, RunError> {
+    let wanted = usize::try_from(approve.people).unwrap_or(usize::MAX);
+    for path in run.approvals.sources.given.clone() {
+        run.approvals.take_file(&path, &run.facts, &mut run.recorder)?;
+    }
+    let agreed = run.recorder.approvals(index, before).0.len();
+    if agreed >= wanted {
+        return Ok(Ok(()));
+    }
+    if !run.approvals.sources.terminal {
+        return Ok(Err(format!(
+            "needs {wanted} to approve and there is no terminal to ask on; name what they signed with --approve \
+             FILE (`firedrill approve` makes it)"
+        )));
+    }
+    let folder = run.approvals.folder.display();
+    let or_yes = if wanted == 1 { "yes, " } else { "" };
+    run.recorder.say(&format!(
+        "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or type {or_yes}the file that \
+         they signed, or no",
+        attack.name,
+        wanted - agreed,
+        approve.expires
+    ));
+    let looking = run.approvals.look(&run.tasks);
+    let until = run.facts.now_us() + signed(approve.expires.as_micros());
+    let answered = run.pump(until, |run| is_answered(&run.recorder.approvals(index, before), wanted)).await?;
+    drop(looking);
+    Ok(match answered {
+        Err(stop) => Err(stop.reason()),
+        Ok(_) => decided(&run.recorder.approvals(index, before), wanted, approve),
+    })
+}
+
+/// The people who approved, and whether somebody said no.
+type Answers = (BTreeSet<String>, bool);
+
+fn is_answered((names, no): &Answers, wanted: usize) -> bool {
+    *no || names.len() >= wanted
+}
+
+/// Returns the reason why the attack does not run. A single no outweighs all approvals.
+fn decided((names, no): &Answers, wanted: usize, approve: &Approve) -> Result<(), String> {
+    if *no {
+        return Err("somebody said no".to_owned());
+    }
+    if names.len() >= wanted {
+        return Ok(());
+    }
+    Err(format!("approval by {wanted} lapsed after {}", approve.expires))
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::Span;
+
+    use super::*;
+
+    #[test]
+    fn one_no_outweighs_all_approvals_and_silence_is_a_no() {
+        let approve = Approve { people: 2, expires: Span::secs(600) };
+        let answers = |names: &[&str], no| (names.iter().map(|name| (*name).to_owned()).collect(), no);
+        let decide = |names: &[&str], no| decided(&answers(names, no), 2, &approve);
+        assert_eq!(decide(&["bob", "carol"], false), Ok(()));
+        assert_eq!(decide(&["bob", "carol"], true).unwrap_err(), "somebody said no");
+        assert_eq!(decide(&["bob"], false).unwrap_err(), "approval by 2 lapsed after 10m");
+        assert!(is_answered(&answers(&[], true), 2) && is_answered(&answers(&["bob", "carol"], false), 2));
+        assert!(!is_answered(&answers(&["bob"], false), 2));
+    }
+}

@@ -1,0 +1,162 @@
+//! Runs the attacks, one after another: approval, baseline, fault, recovery, settle. What of them runs at all is decided here.
+
+use std::sync::Arc;
+
+use super::{
+    super::{error::RunError, parts::Run, stop::Stop},
+    approval::approved,
+    arm::arm,
+    baseline::baseline,
+    fault::fault_and_recovery,
+    heal::heal,
+    settle::settle,
+};
+use crate::{
+    log::{Outcome, RunOutcome},
+    plan::{
+        Plan,
+        model::{Attack, Then},
+    },
+    verdict::Verdict,
+};
+
+/// Runs all attacks; those that do not get their turn are `not run`.
+pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
+    let plan = Arc::clone(&run.facts.plan);
+    let mut ended: Option<RunOutcome> = None;
+    for (index, attack) in plan.attacks.iter().enumerate() {
+        if let Some(outcome) = &ended {
+            let why = format!("the run had ended: {}", outcome.reason());
+            run.recorder.ended(index, Outcome::NotRun(why), None)?;
+            continue;
+        }
+        if let Err(stop) = one(run, index, attack).await? {
+            heal(run, &stop.reason()).await?;
+            ended = Some(stop.outcome());
+        }
+    }
+    Ok(ended.unwrap_or(RunOutcome::Completed))
+}
+
+/// Runs one attack. The inner error is the reason why the run must stop.
+async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
+    if let Some(why) = unmet(&run.facts.plan, attack, |index| run.recorder.ended_as(index)) {
+        run.recorder.ended(index, Outcome::NotRun(why), None)?;
+        return Ok(Ok(()));
+    }
+    if let Some(approve) = &attack.approve
+        && let Err(why) = approved(run, index, attack, approve).await?
+    {
+        run.recorder.ended(index, Outcome::NotRun(why), None)?;
+        return Ok(run.ending.why().cloned().map_or(Ok(()), Err));
+    }
+    if run.injections.can_be_undone() {
+        let why = format!("the end of an earlier fault is not confirmed: {}", run.waiting_for());
+        run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
+        return Ok(Err(Stop::Failed(why)));
+    }
+    if let Err(stop) = baseline(run, index, attack).await? {
+        run.recorder.ended(index, Outcome::NotRun(stop.reason()), None)?;
+        return Ok(Err(stop));
+    }
+    let start_us = match arm(run, index, attack).await? {
+        Ok(start_us) => start_us,
+        Err(why) => {
+            run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
+            if let Some(stop) = run.ending.why() {
+                return Ok(Err(stop.clone()));
+            }
+            // A host that may still be armed must not be part of the next attack.
+            if run.injections.can_be_undone() {
+                return Ok(Err(Stop::Failed(why)));
+            }
+            return Ok(after(attack, Verdict::Unknown, &why));
+        }
+    };
+    run.guards.arm();
+    let went = fault_and_recovery(run, index, attack, start_us).await?;
+    run.guards.disarm();
+    if let Err(stop) = went {
+        heal(run, &stop.reason()).await?;
+        run.recorder.ended(index, Outcome::Aborted(stop.reason()), None)?;
+        return Ok(Err(stop));
+    }
+    let verdict = run.recorder.verdict(index)?;
+    run.recorder.ended(index, Outcome::Ran, Some(verdict))?;
+    if let Err(stop) = after(attack, verdict, &format!("\"{}\" was {verdict}", attack.name)) {
+        return Ok(Err(stop));
+    }
+    settle(run, index, attack).await
+}
+
+/// The outcome of an attack, and its verdict.
+type Ended = (Outcome, Option<Verdict>);
+
+/// Returns the reason why a needed attack does not count: it did not run, or it was violated.
+fn unmet(plan: &Plan, attack: &Attack, ended_as: impl Fn(usize) -> Option<Ended>) -> Option<String> {
+    attack.needs.iter().find_map(|needed| {
+        let attacks = plan.attacks.iter().enumerate();
+        let group = attacks.filter(|(_, one)| &one.name == needed || &one.base == needed);
+        group.map(|(index, _)| ended_as(index)).find_map(|ended| match ended {
+            Some((Outcome::Ran, Some(Verdict::Held | Verdict::Unknown))) => None,
+            Some((Outcome::Ran, _)) => Some(format!("it needs \"{needed}\", which was violated")),
+            _ => Some(format!("it needs \"{needed}\", which did not run")),
+        })
+    })
+}
+
+/// Applies the scenario's rules for going on after a verdict.
+fn after(attack: &Attack, verdict: Verdict, why: &str) -> Result<(), Stop> {
+    let then = match verdict {
+        Verdict::Held => Then::Continue,
+        Verdict::Unknown => attack.on_unknown,
+        Verdict::Violated => attack.on_violated,
+    };
+    match then {
+        Then::Continue => Ok(()),
+        Then::Stop => Err(Stop::Failed(format!("the scenario says to stop: {why}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Drill;
+
+    #[test]
+    fn an_attack_that_needs_another_runs_only_if_that_ran_and_was_not_violated() {
+        let mut plan = Drill::good().plan();
+        plan.attacks[1].needs = vec!["stop checkout".to_owned()];
+        let needs = |ended: Option<Ended>| unmet(&plan, &plan.attacks[1], |_| ended.clone());
+        assert_eq!(needs(Some((Outcome::Ran, Some(Verdict::Held)))), None);
+        assert_eq!(needs(Some((Outcome::Ran, Some(Verdict::Unknown)))), None);
+        let violated = needs(Some((Outcome::Ran, Some(Verdict::Violated))));
+        assert_eq!(violated.as_deref(), Some("it needs \"stop checkout\", which was violated"));
+        for ended in [None, Some((Outcome::NotRun("it was full".to_owned()), None))] {
+            assert_eq!(needs(ended).as_deref(), Some("it needs \"stop checkout\", which did not run"));
+        }
+        assert_eq!(unmet(&plan, &plan.attacks[0], |_| None), None, "it needs nothing");
+    }
+
+    #[test]
+    fn of_an_attack_in_groups_each_has_to_hold() {
+        let mut plan = Drill::good().plan();
+        let mut groups = plan.attacks[0].clone();
+        (groups.name, groups.base) = ("stop checkout, 2".to_owned(), "stop checkout".to_owned());
+        plan.attacks.insert(1, groups);
+        plan.attacks[2].needs = vec!["stop checkout".to_owned()];
+        let verdicts = [Verdict::Held, Verdict::Violated];
+        let ended = |index: usize| Some((Outcome::Ran, verdicts.get(index).copied()));
+        assert!(unmet(&plan, &plan.attacks[2], ended).is_some());
+    }
+
+    #[test]
+    fn the_scenario_decides_whether_a_verdict_ends_the_run() {
+        let mut attack = Drill::one().plan().attacks.remove(0);
+        (attack.on_unknown, attack.on_violated) = (Then::Stop, Then::Continue);
+        assert!(after(&attack, Verdict::Held, "").is_ok());
+        assert!(after(&attack, Verdict::Violated, "").is_ok());
+        let stop = after(&attack, Verdict::Unknown, "\"it\" was unknown").unwrap_err();
+        assert_eq!(stop.reason(), "the scenario says to stop: \"it\" was unknown");
+    }
+}

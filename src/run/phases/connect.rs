@@ -1,0 +1,120 @@
+//! Reaches every host of a plan: measures its clock, and reads its events from then on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use futures_util::future::join_all;
+
+use super::super::{error::RunError, parts::Run};
+use crate::{
+    alike,
+    link::{self, Agent, Offset},
+    plan::{Plan, model::COORDINATOR},
+};
+
+/// Links to each agent: one for commands and one for streams.
+const LINKS: u64 = 2;
+
+/// Number of clock measurements; the one with the shortest round trip counts.
+const ROUNDS: u32 = 5;
+
+/// Which hosts are reached, and how much of them is known already.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Whom<'a> {
+    /// The number of the newest event in the log, by host; hosts without an entry are read from now on.
+    pub(crate) after: Option<&'a BTreeMap<String, u64>>,
+    /// Whether a host that cannot be reached is waited for in the background; otherwise all must be reached.
+    pub(crate) without: bool,
+    /// Other hosts are left out.
+    pub(crate) only: Option<&'a BTreeSet<String>>,
+}
+
+impl Whom<'_> {
+    fn newest(&self, host: &str) -> Option<u64> {
+        self.after?.get(host).copied()
+    }
+}
+
+/// Connects to all targets and vantages and measures their clocks. The inner error is a host that must not be left out.
+pub(crate) async fn connect(run: &mut Run, whom: Whom<'_>) -> Result<Result<(), String>, RunError> {
+    let plan = Arc::clone(&run.facts.plan);
+    let mut needed = needed(&plan);
+    needed.retain(|name| whom.only.is_none_or(|only| only.contains(*name)));
+    let hosts = plan.by_name();
+    let asked = || needed.iter().filter_map(|name| hosts.get(name).copied());
+    if let Err(why) = link::all_at_once(asked(), LINKS) {
+        return Ok(Err(why));
+    }
+    let calls = asked().map(|host| {
+        let agent = Agent::new(host, Arc::clone(&run.facts.identity));
+        async move {
+            let met = async {
+                let status = agent.status().await?;
+                Ok::<_, link::LinkError>((status, link::offset(&agent, ROUNDS).await?))
+            };
+            let met = met.await;
+            (host.name.clone(), agent, met)
+        }
+    });
+    let calls: Vec<_> = calls.collect();
+    let mut unreachable = Vec::new();
+    for (name, agent, met) in join_all(calls).await {
+        let (status, offset) = match met {
+            Ok(met) => met,
+            Err(error) => {
+                unreachable.push((name.clone(), error.to_string()));
+                if whom.without {
+                    meet(run, &name, agent, whom.newest(&name).unwrap_or(0), None)?;
+                }
+                continue;
+            }
+        };
+        if let Some(by) = status.halted_by {
+            let why = format!("{name} was halted by {by}; `firedrill release --host {name}` ends the halt");
+            unreachable.push((name.clone(), why));
+        }
+        let last_seq = whom.newest(&name).unwrap_or(status.last_seq);
+        meet(run, &name, agent, last_seq, Some(&offset))?;
+    }
+    Ok(if unreachable.is_empty() { Ok(()) } else { Err(alike::likewise(&unreachable)) })
+}
+
+/// Returns the hosts that faults touch and those that measure.
+fn needed(plan: &Plan) -> BTreeSet<&str> {
+    let vantages = plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str);
+    let mut needed = plan.targets();
+    needed.extend(vantages.filter(|at| *at != COORDINATOR));
+    needed
+}
+
+fn meet(
+    run: &mut Run,
+    name: &str,
+    agent: Agent,
+    last_seq: u64,
+    offset: Option<&Offset>,
+) -> Result<(), RunError> {
+    let Run { facts, tasks, peers, recorder, .. } = run;
+    let boot = offset.map(|offset| offset.boot_id.clone());
+    peers.meet((facts, tasks), name, agent, last_seq, boot);
+    let Some(offset) = offset else { return Ok(()) };
+    let zero_us = facts.clock.zero_there(offset.boot_minus_local_us);
+    peers.back(name, offset, zero_us);
+    recorder.clock(name, zero_us, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Drill;
+
+    #[test]
+    fn targets_and_vantages_are_reached_and_no_other_host() {
+        let mut drill = Drill::one();
+        assert_eq!(needed(&drill.plan()), BTreeSet::from(["app1", "canary"]));
+        drill.vantages = vec![COORDINATOR];
+        assert_eq!(needed(&drill.plan()), BTreeSet::from(["app1"]));
+    }
+}

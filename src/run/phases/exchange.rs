@@ -1,0 +1,56 @@
+//! Exchanges packets over the paths of faults: before, while they are in force, and after.
+//!
+//! Exchanges run in the background, and nothing waits for them. If one fails, the log has the reason.
+
+use firedrill_wire::Span;
+
+use super::super::{clock::signed, input::Input, parts::Run};
+use crate::{
+    log::{Event, Moment},
+    plan::{
+        exchange::{self, AFTER_START},
+        model::Attack,
+    },
+};
+
+/// Starts the exchanges of one moment of an attack. Each has the same offset to `from_us` as its injection.
+pub(super) fn exchange(run: &Run, index: usize, attack: &Attack, moment: Moment, from_us: i64) {
+    let Run { facts, peers, tasks, .. } = run;
+    let all = exchange::all(&facts.plan, attack);
+    for (place, (injection, pairs)) in attack.injections.iter().zip(all).enumerate() {
+        let after = match moment {
+            Moment::During => injection.at + AFTER_START,
+            Moment::Before | Moment::After => Span::ZERO,
+        };
+        let wait = from_us + signed(after.as_micros()) - facts.now_us();
+        let wait = std::time::Duration::from_micros(u64::try_from(wait).unwrap_or(0));
+        for pair in pairs.into_iter().flatten() {
+            let Some(agent) = peers.agent(&pair.asker) else { continue };
+            let (agent, run, clock) = (agent.clone(), facts.id.clone(), facts.clock);
+            let mail = tasks.clone();
+            let injection = facts.injection_id(index, place);
+            tasks.spawn(async move {
+                tokio::time::sleep(wait).await;
+                let from_us = clock.now_us();
+                let (met, failed) = match agent.exchange(&run, &pair.ask).await {
+                    Ok(met) => (Some(met), None),
+                    Err(error) => (None, Some(error.to_string())),
+                };
+                let (asker, other) = (pair.asker, pair.other);
+                let event = Event::Exchanged {
+                    attack: index,
+                    injection,
+                    moment,
+                    asker,
+                    other,
+                    from_us,
+                    ask: pair.ask,
+                    met,
+                    failed,
+                };
+                // The receiver is gone if the run is over.
+                mail.send(Input::Exchanged(Box::new(event)));
+            });
+        }
+    }
+}

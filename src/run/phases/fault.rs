@@ -1,0 +1,88 @@
+//! The fault of an attack, from its start until it is over, and the recovery after it.
+
+use super::{
+    super::{clock::signed, error::RunError, parts::Run, stop::Stop, tracked::word_us},
+    exchange::exchange,
+};
+use crate::{
+    log::{Event, Moment},
+    plan::model::{Attack, Phase},
+};
+
+/// Interval at which the latest end of the fault is computed again.
+const LOOK_AGAIN_US: i64 = 500_000;
+/// Time after the recovery for its last bins, beside the probes' time-out.
+const TAIL_US: i64 = 1_500_000;
+
+/// Waits until the fault has begun and is over, and until its recovery is. The inner error is the reason why the run must
+/// stop.
+pub(super) async fn fault_and_recovery(
+    run: &mut Run,
+    index: usize,
+    attack: &Attack,
+    start_us: i64,
+) -> Result<Result<(), Stop>, RunError> {
+    let boots = run.peers.newest_boots();
+    if let Err(stop) = run.pump(start_us, |_| false).await? {
+        return Ok(Err(stop));
+    }
+    let longest = attack.injections.iter().map(|one| one.at + one.hold).max().unwrap_or(attack.hold);
+    let until = start_us + signed(longest.as_micros());
+    run.recorder.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
+    exchange(run, index, attack, Moment::During, start_us);
+    // A host that goes down cannot report it: its fault is over when it is back with another boot id.
+    let down: Vec<&str> = attack
+        .injections
+        .iter()
+        .filter(|one| one.fault.takes_host_down())
+        .map(|one| one.host.as_str())
+        .collect();
+    let back = |run: &Run| down.iter().all(|host| run.peers.rebooted_since(host, &boots));
+    let extra = word_us(attack.injections.iter().map(|one| &one.fault), run.facts.plan.lease);
+    let over = loop {
+        let latest = latest_us(until, run.injections.ends_us(index), extra, run.undone_by_us());
+        if run.facts.now_us() >= latest {
+            break false;
+        }
+        let once = latest.min(run.facts.now_us() + LOOK_AGAIN_US);
+        match run.pump(once, |run| run.injections.settled(index) && back(run)).await? {
+            Err(stop) => return Ok(Err(stop)),
+            Ok(true) => break true,
+            Ok(false) => {}
+        }
+    };
+    if !over {
+        run.recorder.note(format!("the fault's time is over; {}", run.waiting_for()))?;
+    }
+    run.peers.rest(&run.injections.busy());
+    let until = run.recorder.phase(index, Phase::Recovery, attack.recovery)?;
+    exchange(run, index, attack, Moment::After, run.facts.now_us());
+    if let Err(stop) = run.pump(until, |_| false).await? {
+        return Ok(Err(stop));
+    }
+    // The last bins of the recovery arrive a time-out after their end, and judging needs them.
+    let tail = run.facts.now_us() + signed(run.facts.slowest().as_micros()) + TAIL_US;
+    Ok(run.pump(tail, |_| false).await?.map(|_| ()))
+}
+
+/// Returns the time until which the end of a fault is waited for: its planned end, or the end of a hold that began late,
+/// with the time for the report, but at least until an undo in progress should be done. A slow injection moves the end, and
+/// so does a slow undo; both are known only afterwards.
+fn latest_us(planned: i64, ends: Option<i64>, report: i64, undone: Option<i64>) -> i64 {
+    let latest = ends.map_or(planned, |ends| planned.max(ends)) + report;
+    undone.map_or(latest, |undone| latest.max(undone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_waited_for_as_long_as_its_slowest_step_may_take() {
+        assert_eq!(latest_us(100, None, 5, None), 105, "as planned");
+        assert_eq!(latest_us(100, Some(90), 5, None), 105, "a hold that ends before the last one");
+        assert_eq!(latest_us(100, Some(120), 5, None), 125, "it came into force late");
+        assert_eq!(latest_us(100, None, 5, Some(230)), 230, "an undo is in progress");
+        assert_eq!(latest_us(100, Some(120), 5, Some(110)), 125);
+    }
+}

@@ -1,0 +1,86 @@
+//! Heals: has agents put back what is in force, and waits until it is.
+
+use std::{collections::HashSet, time::Duration};
+
+use firedrill_wire::{
+    InjectionId,
+    api::{Undo, UndoScope},
+};
+
+use super::super::{error::RunError, input::Input, parts::Run};
+
+/// Patience beyond the lease, after which agents heal by themselves.
+const PATIENCE_US: i64 = 30_000_000;
+/// Interval at which a host that did not answer is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A request to undo: the host, what is undone there, and the injections that this means.
+pub(super) type Ask = (String, UndoScope, Vec<InjectionId>);
+
+/// Heals all touched hosts at once and waits for their answers. Nothing interrupts it. The run can inject nothing
+/// more on these hosts.
+pub(crate) async fn heal(run: &mut Run, why: &str) -> Result<(), RunError> {
+    if !run.injections.can_be_undone() {
+        return Ok(());
+    }
+    run.recorder.note(format!("healing every host: {why}"))?;
+    run.injections.ask_undo_of_run();
+    // If a call does not arrive, the lease runs out and the agent heals anyway.
+    run.peers.rest(&HashSet::new());
+    let mut by_host = run.injections.by_host();
+    let asks = run.peers.touched().map(|(host, _)| {
+        let of = by_host.remove(host).unwrap_or_default();
+        (host.clone(), UndoScope::Run(run.facts.id.clone()), of)
+    });
+    let asks = asks.collect();
+    let patience = run.facts.lease_us() + PATIENCE_US;
+    if !put_back(run, asks, patience, |run| !run.injections.can_be_undone()).await? {
+        run.recorder.note(run.waiting_for())?;
+    }
+    Ok(())
+}
+
+/// Requests undo again and again until each host has answered, and processes input until it is done or the time
+/// is over.
+pub(super) async fn put_back(
+    run: &mut Run,
+    asks: Vec<Ask>,
+    patience_us: i64,
+    done: impl Fn(&Run) -> bool,
+) -> Result<bool, RunError> {
+    let (calls, _end_with_this) = run.tasks.until_dropped();
+    for (host, scope, of) in asks {
+        run.injections.ask_undo(&of, run.facts.now_us());
+        let Some(agent) = run.peers.agent(&host).cloned() else { continue };
+        let mail = calls.clone();
+        let undo = Undo { scope, halt: false };
+        calls.spawn(async move {
+            let mut said = String::new();
+            loop {
+                let answer = agent.undo(&undo).await.map_err(|error| error.to_string());
+                let over = answer.is_ok();
+                // A repeated error is reported once.
+                let news = !matches!(&answer, Err(why) if *why == said);
+                if let Err(why) = &answer {
+                    said.clone_from(why);
+                }
+                let healed = Input::Healed { host: host.clone(), of: of.clone(), answer };
+                if (news && !mail.send(healed)) || over {
+                    return;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
+    }
+    let mut until = run.facts.now_us() + patience_us;
+    loop {
+        if run.pump_anyway(until, &done).await? {
+            return Ok(true);
+        }
+        // An undo in progress is waited for as long as its agent may try.
+        match run.undone_by_us() {
+            Some(later) if later > until => until = later,
+            _ => return Ok(false),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The end of a run: the last measurements, and the proof that hosts are as before.
+
+use std::time::Duration;
+
+use firedrill_wire::Span;
+
+use super::super::{clock::signed, error::RunError, input::Input, parts::Run};
+
+/// Patience for the proof, for hosts that answer at once or come back from a reboot.
+const PROOF_US: i64 = 60_000_000;
+/// Interval at which a host that did not answer is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Time for the bins that are under way when probes stop.
+const DRAIN: Span = Span::secs(10);
+
+/// Stops all probes and waits until their measurements are in the log.
+pub(crate) async fn stop_probes(run: &mut Run) -> Result<(), RunError> {
+    run.vantages.stop(&run.facts, &run.peers).await;
+    let patience = signed(DRAIN.as_micros()) + signed(run.facts.slowest().as_micros());
+    run.pump_anyway(run.facts.now_us() + patience, |run| run.vantages.all_in(&run.peers)).await?;
+    for (name, early) in run.peers.drop_early() {
+        let text =
+            format!("{early} measurements of {name} have no place in time: its clock was not measured");
+        run.recorder.note(text)?;
+    }
+    Ok(())
+}
+
+/// Asks every touched host to compare itself with its snapshot from before the run.
+pub(crate) async fn prove(run: &mut Run) -> Result<(), RunError> {
+    let (calls, _end_with_this) = run.tasks.until_dropped();
+    for (host, agent) in run.peers.touched() {
+        run.proofs.ask(host);
+        let (host, agent, id, mail) = (host.clone(), agent.clone(), run.facts.id.clone(), calls.clone());
+        calls.spawn(async move {
+            loop {
+                let end = agent.finish(&id).await;
+                let over = !end.as_ref().is_err_and(|error| error.passing() || error.is_busy());
+                let end = end.map_err(|error| error.to_string());
+                if !mail.send(Input::Proven { host: host.clone(), end, last_word: over }) || over {
+                    return;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
+    }
+    let until = run.facts.now_us() + PROOF_US;
+    if !run.pump_anyway(until, |run| run.proofs.all_in()).await? {
+        for (host, why) in run.proofs.give_up() {
+            run.proven(host, Err(why))?;
+        }
+    }
+    // Collects the events that agents have journaled so far.
+    let last = run.facts.now_us() + 300_000;
+    run.pump_anyway(last, |_| false).await?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! What each agent is asked about a plan, in parts that it can answer in time.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::{api::PrepareOne, fault::PeerTable};
+
+use super::super::facts::Facts;
+
+/// Maximum number of injections in one question, and of their peers together, so that the answer comes in time.
+const INJECTIONS_AT_ONCE: usize = 100;
+const PEERS_AT_ONCE: usize = PeerTable::MOST;
+
+/// Splits a host's questions into parts of limited size, in order. Each has the place of its attack.
+pub(super) fn parts(questions: Vec<(usize, PrepareOne)>) -> Vec<Vec<(usize, PrepareOne)>> {
+    let mut parts: Vec<Vec<(usize, PrepareOne)>> = Vec::new();
+    let mut peers = 0;
+    for question in questions {
+        let own: usize = question.1.fault.selectors().iter().map(|peers| peers.weight()).sum();
+        match parts.last_mut() {
+            Some(part) if part.len() < INJECTIONS_AT_ONCE && peers + own <= PEERS_AT_ONCE => {
+                peers += own;
+                part.push(question);
+            }
+            _ => {
+                peers = own;
+                parts.push(vec![question]);
+            }
+        }
+    }
+    parts
+}
+
+/// Returns the questions to each host about some attacks.
+pub(super) fn questions(
+    facts: &Facts,
+    attacks: std::ops::Range<usize>,
+) -> BTreeMap<String, Vec<(usize, PrepareOne)>> {
+    let mut asked: BTreeMap<String, Vec<(usize, PrepareOne)>> = BTreeMap::new();
+    for index in attacks {
+        for (place, injection) in facts.plan.attacks[index].injections.iter().enumerate() {
+            let one = PrepareOne {
+                id: facts.injection_id(index, place),
+                fault: injection.fault.clone(),
+                hold: injection.hold,
+            };
+            asked.entry(injection.host.clone()).or_default().push((index, one));
+        }
+    }
+    asked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firedrill_wire::{
+        Fault, Span,
+        fault::{NetBlock, PeerSet},
+    };
+
+    #[test]
+    fn many_questions_are_asked_in_parts_that_can_be_answered_in_time() {
+        let many = PeerSet::from(vec!["10.0.0.1".to_owned(); 90_000]);
+        let ask = |count: usize, to: &PeerSet| -> Vec<(usize, usize)> {
+            let one = |number: usize| PrepareOne {
+                id: format!("run-1-{number}").parse().expect("an id"),
+                fault: Fault::NetBlock(NetBlock { to: to.clone(), ..NetBlock::default() }),
+                hold: Span::secs(1),
+            };
+            let parts = parts((0..count).map(|number| (number, one(number))).collect());
+            assert_eq!(
+                parts.iter().flatten().map(|(n, _)| *n).collect::<Vec<_>>(),
+                (0..count).collect::<Vec<_>>()
+            );
+            parts.iter().map(|part| (part[0].0, part.len())).collect()
+        };
+        assert_eq!(ask(0, &many), []);
+        assert_eq!(ask(250, &vec!["a".to_owned()].into()), [(0, 100), (100, 100), (200, 50)]);
+        assert_eq!(ask(5, &many), [(0, 2), (2, 2), (4, 1)]);
+    }
+}

@@ -1,0 +1,84 @@
+//! Waits after an attack until the system is healthy again.
+
+use firedrill_wire::Span;
+
+use super::super::{clock::signed, error::RunError, guards::Guards, parts::Run, stop::Stop};
+use crate::{
+    plan::{
+        Plan,
+        model::{Attack, Goal, Phase},
+    },
+    score,
+};
+
+/// Waits until the system has been healthy for `settle`, before the next attack.
+pub(super) async fn settle(
+    run: &mut Run,
+    index: usize,
+    attack: &Attack,
+) -> Result<Result<(), Stop>, RunError> {
+    if attack.settle.is_zero() || index + 1 == run.facts.plan.attacks.len() {
+        return Ok(Ok(()));
+    }
+    let earliest = run.facts.now_us() + signed(attack.settle.as_micros());
+    let until = run.recorder.phase(index, Phase::Settle, attack.settle_within)?;
+    let against =
+        |run: &Run| unhealthy(&run.facts.plan, &run.guards, attack, attack.settle, run.facts.now_us());
+    let settled = run
+        .pump(until, |run| {
+            run.facts.now_us() >= earliest && run.injections.all_over() && against(run).is_none()
+        })
+        .await?;
+    Ok(match settled {
+        Err(stop) => Err(stop),
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let why = against(run).unwrap_or_else(|| run.waiting_for());
+            let (within, name) = (attack.settle_within, &attack.name);
+            Err(Stop::Failed(format!("not healthy within {within} after \"{name}\": {why}")))
+        }
+    })
+}
+
+/// Returns the reason why the attack's judged probes were not healthy during the last `over`.
+fn unhealthy(plan: &Plan, guards: &Guards, attack: &Attack, over: Span, now_us: i64) -> Option<String> {
+    let judged = plan.objectives.iter().filter(|objective| attack.judge.contains(&objective.name));
+    judged.into_iter().find_map(|objective| {
+        let wanted = match objective.goal {
+            Goal::Good(share) => share.fraction(),
+            _ => score::good_enough(plan, attack, &objective.probe),
+        };
+        match guards.window().good_share(&objective.probe, over, now_us) {
+            None => Some(format!("nothing was measured of {}", objective.probe)),
+            Some((share, _)) if share < wanted => Some(format!(
+                "only {:.1}% of {} good over {over}, {:.1}% wanted",
+                share * 100.0,
+                objective.probe,
+                wanted * 100.0
+            )),
+            Some(_) => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::{Drill, S, bin};
+
+    #[test]
+    fn what_is_not_measured_is_not_healthy() {
+        let plan = Arc::new(Drill { vantages: vec!["canary"], ..Drill::one() }.plan());
+        let mut guards = Guards::new(&plan);
+        let seen = |guards: &Guards, now| unhealthy(&plan, guards, &plan.attacks[0], Span::secs(3), now * S);
+        assert_eq!(seen(&guards, 10).as_deref(), Some("nothing was measured of buy"));
+        (0..10).for_each(|second| guards.measured("canary", second * S, &bin("buy", second, 100, 0)));
+        assert_eq!(seen(&guards, 10), None);
+        (10..13).for_each(|second| guards.measured("canary", second * S, &bin("buy", second, 50, 50)));
+        let bad = seen(&guards, 13).unwrap();
+        assert!(bad.starts_with("only 50.0% of buy good over 3s, 98.0% wanted"), "{bad}");
+        assert_eq!(seen(&guards, 60).as_deref(), Some("nothing was measured of buy"), "long ago");
+    }
+}

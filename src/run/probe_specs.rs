@@ -1,0 +1,74 @@
+//! What each vantage is asked to measure, and for how long at most.
+
+use firedrill_wire::{RunId, Span, api::StartProbes, probe::ProbeSpec};
+
+use super::tracked::UNDO_MOST;
+use crate::plan::{Plan, model::Probe, select::arrivals_key};
+
+/// Returns the probes of a vantage.
+pub(super) fn specs(plan: &Plan, run: &RunId, vantage: &str) -> Vec<ProbeSpec> {
+    let spec = |probe: &Probe| ProbeSpec {
+        name: probe.name.clone(),
+        kind: probe.kind.clone(),
+        rate: probe.rate,
+        arrivals: probe.arrivals,
+        key: arrivals_key(plan.seed, run.as_str(), &probe.name, vantage),
+        timeout: probe.timeout,
+        connection: probe.connection,
+        names: probe.names.clone(),
+    };
+    plan.probes.iter().filter(|probe| probe.from.iter().any(|from| from == vantage)).map(spec).collect()
+}
+
+/// Time for arming an attack, and for the last answers of its baseline and its recovery, beside the probes'
+/// time-outs.
+const AROUND: Span = Span::secs(30);
+
+/// Returns the time after which probes on agents stop by themselves: twice the maximum duration of the plan, with the
+/// longest start and undo of each attack, within the agents' limit.
+pub(super) fn at_most(plan: &Plan) -> Span {
+    let slowest = plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
+    let around = AROUND + slowest + slowest + plan.lease + UNDO_MOST;
+    let attacks: Span = plan
+        .attacks
+        .iter()
+        .map(|attack| {
+            let longest = attack
+                .injections
+                .iter()
+                .map(|one| one.at + one.fault.ramp(one.hold) + one.hold)
+                .max()
+                .unwrap_or(attack.hold);
+            let waiting = attack.approve.as_ref().map_or(Span::ZERO, |approve| approve.expires);
+            attack.baseline
+                + longest.max(attack.hold)
+                + attack.recovery
+                + attack.settle_within
+                + waiting
+                + around
+        })
+        .sum();
+    (attacks + attacks + Span::secs(60)).min(StartProbes::LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Drill;
+
+    #[test]
+    fn probes_outlast_slow_stops_and_slow_undos() {
+        let mut plan = Drill::good().plan();
+        let short = Span::secs(5);
+        for attack in &mut plan.attacks {
+            (attack.baseline, attack.hold, attack.recovery) = (short, short, short);
+            attack.settle_within = Span::ZERO;
+            attack.injections.iter_mut().for_each(|one| one.hold = short);
+        }
+        let slowest = plan.probes.iter().map(|probe| probe.timeout).max().expect("it has probes");
+        // Baseline and its last answers, start, hold, undo, recovery and its last answers.
+        let one = short + slowest + short + short + UNDO_MOST + short + slowest;
+        let all: Span = plan.attacks.iter().map(|_| one).sum();
+        assert!(at_most(&plan) > all, "{} is less than {all}", at_most(&plan));
+    }
+}

@@ -1,0 +1,30 @@
+//! The end of a run whose log failed, by a full disk for example.
+
+use super::{
+    error::RunError,
+    parts::Run,
+    phases::{
+        heal::heal,
+        prove::{prove, stop_probes},
+    },
+};
+use crate::log::{Event, RunOutcome};
+
+/// Heals and compares all hosts after the log failed. Nothing more is recorded in the file. An error of another kind is
+/// returned as it is: nothing was touched then.
+pub(super) async fn salvage(run: &mut Run, error: RunError) -> RunError {
+    let RunError::Log(source) = error else { return error };
+    run.recorder.give_up_file();
+    run.recorder.say(&format!("{source}; everything is put back now"));
+    run.ending.finish(None);
+    // The file was given up, so nothing below fails because of the log.
+    let _ = heal(run, "the log cannot be written").await;
+    let _ = stop_probes(run).await;
+    let _ = prove(run).await;
+    let outcome = RunOutcome::Failed(format!("its log broke: {source}"));
+    let _ = run.recorder.write(Event::RunEnded { outcome });
+    let left = run.proofs.left();
+    let mut whole = run.recorder.take_log();
+    whole.warnings.push(format!("the file is incomplete: {source}"));
+    RunError::Broken { source, left, whole: Box::new(whole) }
+}

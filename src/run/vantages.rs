@@ -1,0 +1,127 @@
+//! Who measures: starts and stops the probes, here and on agents, and knows which vantages have not ended yet.
+
+use std::collections::BTreeSet;
+
+use firedrill_probe::Running;
+use firedrill_wire::{RunId, api::StartProbes};
+use futures_util::{StreamExt as _, future::join_all};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    facts::Facts,
+    input::Input,
+    peers::Peers,
+    probe_specs::{at_most, specs},
+    tasks::Tasks,
+    watchers::{self, Follow},
+};
+use crate::{link::Agent, plan::model::COORDINATOR};
+
+/// The vantages of a run.
+#[derive(Default)]
+pub(super) struct Vantages {
+    /// Vantages whose bins are still read.
+    measuring: BTreeSet<String>,
+    /// Cancelled when vantages are to stop measuring; until then they are started again when their agent restarts.
+    probing: CancellationToken,
+    /// The probes of the coordinator itself.
+    local: Option<Running>,
+}
+
+impl Drop for Vantages {
+    fn drop(&mut self) {
+        self.probing.cancel();
+        self.stop_local();
+    }
+}
+
+impl Vantages {
+    /// Starts all probes. The error is a vantage that cannot measure; then no attack runs.
+    pub(super) async fn start(&mut self, facts: &Facts, peers: &Peers, tasks: &Tasks) -> Result<(), String> {
+        let (plan, longest) = (&facts.plan, at_most(&facts.plan));
+        let calls = peers.names().filter_map(|name| {
+            let probes = specs(plan, &facts.id, name);
+            let agent = peers.agent(name).filter(|_| !probes.is_empty())?.clone();
+            let start = StartProbes { probes, at_most: longest, environment: plan.environment.clone() };
+            Some(async move { (name, agent.start_probes(&facts.id, &start).await, agent, start) })
+        });
+        let calls: Vec<_> = calls.collect();
+        let mut failed = Vec::new();
+        for (name, answer, agent, start) in join_all(calls).await {
+            match answer {
+                Ok(()) => {
+                    self.measuring.insert(name.clone());
+                    let again = Some((start, self.probing.clone()));
+                    let follow = Follow { run: facts.id.clone(), after: 0, again };
+                    watchers::bins(name.clone(), agent, follow, tasks);
+                }
+                Err(error) => failed.push(format!("{name} cannot measure: {error}")),
+            }
+        }
+        let own = specs(plan, &facts.id, COORDINATOR);
+        if failed.is_empty() && !own.is_empty() {
+            match firedrill_probe::start(own, longest.0) {
+                Ok(running) => self.follow_local(running, tasks),
+                Err(error) => failed.push(format!("the coordinator cannot measure: {error}")),
+            }
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        self.probing.cancel();
+        self.stop_remote(facts, peers).await;
+        Err(failed.join("; "))
+    }
+
+    fn follow_local(&mut self, running: Running, tasks: &Tasks) {
+        let mut feed = Box::pin(running.spool.feed(0));
+        let mail = tasks.clone();
+        self.measuring.insert(COORDINATOR.to_owned());
+        tasks.spawn(async move {
+            while let Some(bin) = feed.next().await {
+                mail.send(Input::Bin { vantage: COORDINATOR.to_owned(), bin });
+            }
+            mail.send(Input::BinsEnded { vantage: COORDINATOR.to_owned() });
+        });
+        self.local = Some(running);
+    }
+
+    /// Reads what a vantage of an earlier coordinator has measured, after a bin.
+    pub(super) fn follow(&mut self, host: &str, agent: &Agent, run: &RunId, after: u64, tasks: &Tasks) {
+        self.measuring.insert(host.to_owned());
+        let follow = Follow { run: run.clone(), after, again: None };
+        watchers::bins(host.to_owned(), agent.clone(), follow, tasks);
+    }
+
+    /// A vantage will send no more bins.
+    pub(super) fn ended(&mut self, vantage: &str) {
+        self.measuring.remove(vantage);
+    }
+
+    /// Whether all measurements have arrived that can be waited for. Unreachable hosts are not.
+    pub(super) fn all_in(&self, peers: &Peers) -> bool {
+        self.measuring.iter().all(|name| peers.agent(name).is_some() && !peers.is_reachable(name))
+    }
+
+    /// Stops all probes. Their last bins arrive afterwards.
+    pub(super) async fn stop(&mut self, facts: &Facts, peers: &Peers) {
+        self.probing.cancel();
+        self.stop_local();
+        self.stop_remote(facts, peers).await;
+    }
+
+    fn stop_local(&mut self) {
+        if let Some(local) = self.local.take() {
+            local.stop();
+        }
+    }
+
+    async fn stop_remote(&self, facts: &Facts, peers: &Peers) {
+        let calls = self.measuring.iter().filter_map(|name| {
+            let agent = peers.agent(name)?.clone();
+            // The probes of an unreachable agent stop by themselves.
+            Some(async move { drop(agent.stop_probes(&facts.id).await) })
+        });
+        join_all(calls).await;
+    }
+}
