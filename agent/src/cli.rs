@@ -52,7 +52,7 @@ const LOG_MOST: usize = 16_000;
 struct Args {
     #[command(subcommand)]
     verb: Verb,
-    /// The configuration; without it /etc/firedrill/agent.toml, or what is built in where that does not exist.
+    /// The configuration file. Default: /etc/firedrill/agent.toml; built-in values if that does not exist.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -63,36 +63,36 @@ enum Verb {
     Serve,
     /// Put everything back, with or without a running agent.
     Undo {
-        /// Everything; the coordinator's `firedrill undo` can do less.
+        /// Undo everything. To undo one run, use the coordinator's `firedrill undo`.
         #[arg(long, required = true)]
         all: bool,
-        /// Do not refuse further injections afterwards (for service managers).
+        /// Do not halt this host: accept new injections afterwards (for service managers).
         #[arg(long)]
         no_halt: bool,
     },
     /// End a halt, so that faults may be injected again.
     Release,
-    /// Say what is in force.
+    /// Show the injections that are in force.
     Status {
-        /// For programs.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Say what this host can do, what is missing for the rest, and what to install. Needs no running agent.
+    /// Show which faults this host can do, what is missing for the others, and what to install. Needs no running agent.
     #[command(
         after_help = "Examples:\n  firedrill-agent doctor\n  firedrill-agent doctor --json | jq '.findings[] | select(.grade == \"missing\")'\n\nExit codes: 0 all is well, or some kinds will be refused · 3 something is wrong"
     )]
     Doctor {
-        /// For programs.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Say who asked this host for what, and what happened then. Needs no running agent.
+    /// Show who asked this host for what, and what happened. Needs no running agent.
     #[command(
         after_help = "Examples:\n  firedrill-agent log --on friday\n  firedrill-agent log --since 2026-11-20 --until 2026-11-27 --who alice\n  firedrill-agent log --since 7d --refused --json | jq -r .request.detail\n\nExit codes: 0 done, also where there is nothing · 2 the records cannot be read"
     )]
     Log(log::Args),
-    /// Say whether a configuration can be used, and where not. Touches nothing.
+    /// Check a configuration file, and show where it is wrong. Changes nothing.
     #[command(
         after_help = "Examples:\n  firedrill-agent check-config /etc/firedrill/agent.toml\n  firedrill-agent check-config new.toml && install -m 0644 new.toml /etc/firedrill/agent.toml\n\nExit codes: 0 it can be used · 2 it cannot; the place and the reason are on stderr"
     )]
@@ -100,7 +100,7 @@ enum Verb {
         /// The file.
         file: PathBuf,
     },
-    /// Put back what was left over, quietly where nothing was. For boot.
+    /// Put back what an earlier boot or a killed agent left. For use at boot; prints nothing if nothing was left.
     Sweep,
 }
 
@@ -146,7 +146,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
     result.unwrap_or_else(|error| fail(&error.to_string()))
 }
 
-/// What is said, by `FIREDRILL_LOG`: `debug`, or `info,hyper=warn`.
+/// Writes log lines to standard error. `FIREDRILL_LOG` selects them: `debug`, or `info,hyper=warn`.
 fn log_to_stderr() {
     let wanted = std::env::var("FIREDRILL_LOG").ok().and_then(|text| text.parse().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));

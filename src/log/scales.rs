@@ -19,7 +19,7 @@ struct Scale {
 }
 
 impl Scales {
-    /// Those of a run. The limits of objectives on latency are ends of cells, so that they are counted exactly.
+    /// Returns the scales of a run. The limits of objectives on latency are ends of cells, so that they are counted exactly.
     pub(crate) fn of(plan: &Plan, run: &str) -> Self {
         let scale = |probe: &crate::plan::model::Probe| {
             let limits = plan.objectives.iter().filter(|one| one.probe == probe.name);

@@ -29,25 +29,25 @@ pub(super) struct When {
 /// Options of `log`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// From then on: 2026-11-20, 2026-11-20T14:00:00Z, friday, yesterday, or so long ago (2h, 7d)
+    /// Only entries from this time on: 2026-11-20, 2026-11-20T14:00:00Z, friday, yesterday, or so long ago (2h, 7d)
     #[arg(long, value_name = "TIME", value_parser = when)]
     since: Option<When>,
-    /// Until then; a day is counted whole
+    /// Only entries until this time; a day is counted whole
     #[arg(long, value_name = "TIME", value_parser = when)]
     until: Option<When>,
-    /// That day only; times are in UTC
+    /// Only this day; times are in UTC
     #[arg(long, value_name = "DAY", value_parser = when, conflicts_with_all = ["since", "until"])]
     on: Option<When>,
-    /// Only entries of that run
+    /// Only entries of this run
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Only entries of that person, by the name in the certificate
+    /// Only entries of this person, by the name in the certificate
     #[arg(long, value_name = "NAME")]
     who: Option<String>,
-    /// Only what was refused
+    /// Only refused requests
     #[arg(long)]
     refused: bool,
-    /// For programs: a line of JSON each
+    /// Print a line of JSON for each entry
     #[arg(long)]
     json: bool,
 }

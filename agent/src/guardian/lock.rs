@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::testing::wait_until;
 
-    /// How long to wait for a lock that was let go. A child that another test forked meanwhile holds it until its exec.
+    /// Maximum wait for a lock that was let go. A child that another test forked meanwhile holds it until its exec.
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn paths(dir: &Path) -> Paths {

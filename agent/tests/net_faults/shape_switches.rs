@@ -36,7 +36,7 @@ const KINDS: [&str; 6] = [
     r#"{"net-throttle":{"to":["10.1.0.2","fd00:1::2"],"rate":"1mbit","burst":"3kB"}}"#,
 ];
 
-/// Those for which this kernel has an engine.
+/// Returns the kinds for which this kernel has an engine.
 fn kinds() -> impl Iterator<Item = &'static str> {
     let netem = !by_kernel() || has_qdisc("netem").is_ok();
     KINDS.into_iter().filter(move |json| netem || json.contains("net-throttle"))

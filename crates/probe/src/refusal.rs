@@ -81,7 +81,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// That value cannot be.
+    /// The value is not possible.
     pub(crate) fn new(
         field: Field,
         what: impl Into<String>,

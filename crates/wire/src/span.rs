@@ -30,7 +30,7 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
-    /// That many microseconds.
+    /// Returns a span of this many microseconds.
     #[must_use]
     pub const fn micros(microseconds: u64) -> Self {
         Self(Duration::from_micros(microseconds))

@@ -1,4 +1,4 @@
-//! What happens in a lab, as its root hears of it.
+//! The events that the root of a lab handles.
 
 use std::os::fd::OwnedFd;
 

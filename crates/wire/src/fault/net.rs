@@ -40,9 +40,9 @@ pub enum Protocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connections {
-    /// Those that open a TCP connection: what is open stays, what is new cannot be had.
+    /// Packets that open a TCP connection. Open connections stay; new ones fail.
     New,
-    /// Those that answer: whoever asked first is heard, and gets no answer. Takes connection tracking.
+    /// Packets that answer: requests arrive, and their answers do not. Needs connection tracking.
     Replies,
 }
 
@@ -158,7 +158,7 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for OneOrMany<T> {
 /// Reads `"a"` like `["a"]`.
 ///
 /// # Errors
-/// Those of the value.
+/// The errors of the value.
 pub(crate) fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
