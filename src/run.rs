@@ -2,6 +2,63 @@
 //!
 //! It never judges (`score` does that, from the same log) and touches hosts only through their agents. It claims
 //! nothing that it does not see: everything goes into `events.jsonl` first.
+//!
+//! # Who owns what
+//! One task owns the run (`parts.rs`) with all its state, and no other task reaches it. Each part owns its own:
+//!
+//! | part | owns |
+//! |---|---|
+//! | `facts.rs` | what does not change: id, plan, clock, operator, certificate |
+//! | `recorder.rs` | the log and the screen |
+//! | `peers.rs` | the hosts: link, lease, newest event; their clocks (`boots.rs`) |
+//! | `injections.rs` | what was armed, its state (`tracked.rs`), which undo this run asked for |
+//! | `vantages.rs` | who measures |
+//! | `guards.rs` | the latest measurements, and what stops a run by itself |
+//! | `approvals.rs` | the attack that waits for people |
+//! | `proofs.rs` | the hosts' final states |
+//! | `ending.rs` | the reason to stop, and whether the attacks are over |
+//!
+//! `event_loop.rs` gives each input to the part that it is for. `phases/` has the steps: those that wait for input take
+//! the whole run and call `pump`, all others take only the parts that they need.
+//!
+//! # Tasks and channels
+//! Background tasks (`tasks.rs`) reach no part. They tell what they see:
+//! - `watchers.rs`: signals, the pulse that detects sleep, each host's events, lease and bins;
+//! - `vantages.rs`: the coordinator's own bins; `undo_socket/listen.rs`: an undo on this machine;
+//! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
+//! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
+//!
+//! They write to the inbox, an unbounded channel of `Input` that only the event loop reads, in order. The other way there
+//! is one `watch` channel for each host, which says whether its lease is renewed, and cancellation: of all these tasks
+//! when the run is dropped, of one step's calls when that step ends, of restarts of probes when vantages are to stop.
+//! Other questions to agents (connect, prepare, arm, probes, other runs' faults) are awaited by the step itself. Meanwhile
+//! the inbox only fills: a signal is looked at after the answers.
+//!
+//! # Who writes the log
+//! The recorder, and it is reached by the task that owns the run alone: first the file, then memory, then the screen. A
+//! background task sends the record that it has (`Input::Exchanged`). If the file fails, `salvage.rs` heals without it.
+//!
+//! # What ends a run
+//! - No attack is left; with `--plan`, all agents have answered.
+//! - It is refused before the first attack: a host is not reached or is halted, an agent refuses, other runs leave no
+//!   room, a vantage cannot measure.
+//! - `Ending` has a reason: a guard, the time limit, a signal, a sleep longer than the lease, something stuck, or a
+//!   person's undo, halt or distrust (`by_person.rs`; `arm.rs` for a refusal that means one). The first counts. `pump`
+//!   returns it once pending input is processed; `pump_anyway`, by which healing waits, does not.
+//! - A step cannot go on: a baseline or the settling does not hold, an earlier fault may still be in force, the scenario
+//!   says to stop.
+//!
+//! # In which order
+//! **Start:** log, signals and pulse, undo socket, connect, prepare, other runs' faults, probes. Nothing is armed before
+//! all of this is well. Then for each attack: approval, baseline, arm, fault, recovery, verdict, settle.
+//!
+//! **Ctrl-C:** its task sends it, `Ending` takes it, `pump` returns it to the step, and the step to `attack.rs`. Touched
+//! hosts are asked to undo the run. The attack has ended as `aborted`, before its start as `not run`, and so do those
+//! that follow. Each further signal shows what is waited for, and interrupts nothing.
+//!
+//! **End:** touched hosts are asked whether a person undid the run unheard, unless it asked for its own undo. `Ending`
+//! notes that the attacks are over: what persons undo from here on changes the outcome only. What is still open is healed,
+//! probes stop and their last bins are read, hosts prove their states, and `RunEnded` is written.
 
 mod approval_watch;
 mod approvals;
@@ -61,6 +118,7 @@ use phases::{
     prove::{prove, stop_probes},
 };
 use recorder::Recorder;
+use tasks::Tasks;
 
 /// Runs a plan to its end, whatever the outcome; heals everything that it touched before it returns.
 ///
@@ -104,23 +162,27 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
     watchers::signals(&run.tasks);
     watchers::pulse(&run.tasks, run.facts.clock);
     // The socket is kept until the run is over.
-    let _socket = if plan_only { None } else { listen(run)? };
-    if let Err(why) = connect(run, Whom::default()).await? {
-        return Ok((refused(run, why)?, Vec::new()));
+    let _socket = if plan_only { None } else { listen((&run.facts, &run.tasks), &mut run.recorder)? };
+    if let Err(why) =
+        connect((&run.facts, &run.tasks), &mut run.peers, &mut run.recorder, Whom::default()).await?
+    {
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
     }
     let all = 0..run.facts.plan.attacks.len();
     let answers = match prepare((&run.facts, &run.peers), &mut run.recorder, all, plan_only).await? {
         Ok(answers) => answers,
-        Err(Refusal { why, answers, .. }) => return Ok((refused(run, why)?, answers)),
+        Err(Refusal { why, answers, .. }) => {
+            return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
+        }
     };
     if plan_only {
         return Ok((RunOutcome::Completed, answers));
     }
     if let Err(why) = room_for((&run.facts, &run.peers), &mut run.recorder, 0).await? {
-        return Ok((refused(run, why)?, answers));
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if let Err(why) = run.vantages.start(&run.facts, &run.peers, &run.tasks).await {
-        return Ok((refused(run, why)?, answers));
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     let outcome = attacks(run).await?;
     let undone_by = if run.injections.run_undone() { None } else { barred(&run.facts, &run.peers).await };
@@ -133,27 +195,30 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
 }
 
 /// Listens for an undo on this machine. Without that, agents still report one.
-fn listen(run: &mut Run) -> Result<Option<undo_socket::SocketFile>, RunError> {
+fn listen(
+    (facts, tasks): (&Facts, &Tasks),
+    recorder: &mut Recorder,
+) -> Result<Option<undo_socket::SocketFile>, RunError> {
     let owner = undo_socket::Owner {
-        run: run.facts.id.clone(),
-        targets: run.facts.targets.iter().cloned().collect(),
-        authority: run.facts.identity.authority().to_owned(),
+        run: facts.id.clone(),
+        targets: facts.targets.iter().cloned().collect(),
+        authority: facts.identity.authority().to_owned(),
     };
-    match undo_socket::listen(owner, &run.tasks) {
+    match undo_socket::listen(owner, tasks) {
         Ok(socket) => Ok(Some(socket)),
         Err(error) => {
             let text =
                 format!("an undo on this machine can tell this run to end only over its hosts: {error}");
-            run.recorder.note(text)?;
+            recorder.note(text)?;
             Ok(None)
         }
     }
 }
 
 /// Records that no attack runs.
-fn refused(run: &mut Run, why: String) -> Result<RunOutcome, RunError> {
-    for attack in 0..run.facts.plan.attacks.len() {
-        run.recorder.ended(attack, Outcome::NotRun(format!("refused: {why}")), None)?;
+fn refused(facts: &Facts, recorder: &mut Recorder, why: String) -> Result<RunOutcome, RunError> {
+    for attack in 0..facts.plan.attacks.len() {
+        recorder.ended(attack, Outcome::NotRun(format!("refused: {why}")), None)?;
     }
     Ok(RunOutcome::Refused(why))
 }

@@ -21,7 +21,7 @@ pub(super) async fn baseline(
     run.guards.ignore(attack);
     let from = run.facts.now_us();
     let until = run.recorder.phase(index, Phase::Baseline, attack.baseline)?;
-    exchange(run, index, attack, Moment::Before, run.facts.now_us());
+    exchange((&run.facts, &run.peers, &run.tasks), index, attack, Moment::Before, run.facts.now_us());
     if let Err(stop) = run.pump(until, |_| false).await? {
         return Ok(Err(stop));
     }

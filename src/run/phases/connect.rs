@@ -7,10 +7,10 @@ use std::{
 
 use futures_util::future::join_all;
 
-use super::super::{error::RunError, parts::Run};
+use super::super::{error::RunError, facts::Facts, peers::Peers, recorder::Recorder, tasks::Tasks};
 use crate::{
     alike,
-    link::{self, Agent, Offset},
+    link::{self, Agent},
     plan::{Plan, model::COORDINATOR},
 };
 
@@ -38,9 +38,14 @@ impl Whom<'_> {
 }
 
 /// Connects to all targets and vantages and measures their clocks. The inner error is a host that must not be left out.
-pub(crate) async fn connect(run: &mut Run, whom: Whom<'_>) -> Result<Result<(), String>, RunError> {
-    let plan = Arc::clone(&run.facts.plan);
-    let mut needed = needed(&plan);
+pub(crate) async fn connect(
+    (facts, tasks): (&Facts, &Tasks),
+    peers: &mut Peers,
+    recorder: &mut Recorder,
+    whom: Whom<'_>,
+) -> Result<Result<(), String>, RunError> {
+    let plan = &facts.plan;
+    let mut needed = needed(plan);
     needed.retain(|name| whom.only.is_none_or(|only| only.contains(*name)));
     let hosts = plan.by_name();
     let asked = || needed.iter().filter_map(|name| hosts.get(name).copied());
@@ -48,7 +53,7 @@ pub(crate) async fn connect(run: &mut Run, whom: Whom<'_>) -> Result<Result<(), 
         return Ok(Err(why));
     }
     let calls = asked().map(|host| {
-        let agent = Agent::new(host, Arc::clone(&run.facts.identity));
+        let agent = Agent::new(host, Arc::clone(&facts.identity));
         async move {
             let met = async {
                 let status = agent.status().await?;
@@ -58,7 +63,6 @@ pub(crate) async fn connect(run: &mut Run, whom: Whom<'_>) -> Result<Result<(), 
             (host.name.clone(), agent, met)
         }
     });
-    let calls: Vec<_> = calls.collect();
     let mut unreachable = Vec::new();
     for (name, agent, met) in join_all(calls).await {
         let (status, offset) = match met {
@@ -66,7 +70,7 @@ pub(crate) async fn connect(run: &mut Run, whom: Whom<'_>) -> Result<Result<(), 
             Err(error) => {
                 unreachable.push((name.clone(), error.to_string()));
                 if whom.without {
-                    meet(run, &name, agent, whom.newest(&name).unwrap_or(0), None)?;
+                    peers.meet((facts, tasks), &name, agent, whom.newest(&name).unwrap_or(0), None);
                 }
                 continue;
             }
@@ -76,7 +80,10 @@ pub(crate) async fn connect(run: &mut Run, whom: Whom<'_>) -> Result<Result<(), 
             unreachable.push((name.clone(), why));
         }
         let last_seq = whom.newest(&name).unwrap_or(status.last_seq);
-        meet(run, &name, agent, last_seq, Some(&offset))?;
+        peers.meet((facts, tasks), &name, agent, last_seq, Some(offset.boot_id.clone()));
+        let zero_us = facts.clock.zero_there(offset.boot_minus_local_us);
+        peers.back(&name, &offset, zero_us);
+        recorder.clock(&name, zero_us, &offset)?;
     }
     Ok(if unreachable.is_empty() { Ok(()) } else { Err(alike::likewise(&unreachable)) })
 }
@@ -87,22 +94,6 @@ fn needed(plan: &Plan) -> BTreeSet<&str> {
     let mut needed = plan.targets();
     needed.extend(vantages.filter(|at| *at != COORDINATOR));
     needed
-}
-
-fn meet(
-    run: &mut Run,
-    name: &str,
-    agent: Agent,
-    last_seq: u64,
-    offset: Option<&Offset>,
-) -> Result<(), RunError> {
-    let Run { facts, tasks, peers, recorder, .. } = run;
-    let boot = offset.map(|offset| offset.boot_id.clone());
-    peers.meet((facts, tasks), name, agent, last_seq, boot);
-    let Some(offset) = offset else { return Ok(()) };
-    let zero_us = facts.clock.zero_there(offset.boot_minus_local_us);
-    peers.back(name, offset, zero_us);
-    recorder.clock(name, zero_us, offset)
 }
 
 #[cfg(test)]

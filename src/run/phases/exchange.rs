@@ -4,7 +4,7 @@
 
 use firedrill_wire::Span;
 
-use super::super::{clock::signed, input::Input, parts::Run};
+use super::super::{clock::signed, facts::Facts, input::Input, peers::Peers, tasks::Tasks};
 use crate::{
     log::{Event, Moment},
     plan::{
@@ -14,8 +14,13 @@ use crate::{
 };
 
 /// Starts the exchanges of one moment of an attack. Each has the same offset to `from_us` as its injection.
-pub(super) fn exchange(run: &Run, index: usize, attack: &Attack, moment: Moment, from_us: i64) {
-    let Run { facts, peers, tasks, .. } = run;
+pub(super) fn exchange(
+    (facts, peers, tasks): (&Facts, &Peers, &Tasks),
+    index: usize,
+    attack: &Attack,
+    moment: Moment,
+    from_us: i64,
+) {
     let all = exchange::all(&facts.plan, attack);
     for (place, (injection, pairs)) in attack.injections.iter().zip(all).enumerate() {
         let after = match moment {

@@ -29,7 +29,7 @@ pub(super) async fn fault_and_recovery(
     let longest = attack.injections.iter().map(|one| one.at + one.hold).max().unwrap_or(attack.hold);
     let until = start_us + signed(longest.as_micros());
     run.recorder.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
-    exchange(run, index, attack, Moment::During, start_us);
+    exchange((&run.facts, &run.peers, &run.tasks), index, attack, Moment::During, start_us);
     // A host that goes down cannot report it: its fault is over when it is back with another boot id.
     let down: Vec<&str> = attack
         .injections
@@ -56,7 +56,7 @@ pub(super) async fn fault_and_recovery(
     }
     run.peers.rest(&run.injections.busy());
     let until = run.recorder.phase(index, Phase::Recovery, attack.recovery)?;
-    exchange(run, index, attack, Moment::After, run.facts.now_us());
+    exchange((&run.facts, &run.peers, &run.tasks), index, attack, Moment::After, run.facts.now_us());
     if let Err(stop) = run.pump(until, |_| false).await? {
         return Ok(Err(stop));
     }
