@@ -1,17 +1,22 @@
-//! The command line: parses arguments, calls a command, returns its exit code. One file per command.
+//! The command line: parses arguments, calls a command, returns its exit code. One file per command; options that several
+//! have are in `args.rs`. A command's file imports no command but those that it continues (`demo` and `collect` end like `run`).
 
 mod approve;
+pub mod args;
+mod ask;
 pub mod check;
 mod collect;
-pub mod common;
 mod completions;
 #[cfg(feature = "lab")]
 mod demo;
 mod doctor;
 pub mod failure;
+mod hosts;
 #[cfg(feature = "lab")]
 pub mod lab;
+mod output;
 pub mod pki;
+mod reached;
 mod release;
 pub mod report;
 mod run;
@@ -112,7 +117,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "lab")]
         Verb::Demo(args) => demo::run(args),
         Verb::Schema(args) => schema::run(args),
-        Verb::Completions(args) => completions::run(args),
+        Verb::Completions(args) => completions::run(args, command()),
     };
     match ended {
         Ok(Exit::Held) if crate::terminal::lost() => {

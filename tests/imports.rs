@@ -53,7 +53,6 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "src",
         &[
-            "cli cli/approve cli/check cli/collect cli/common cli/completions cli/demo cli/doctor cli/lab cli/lab/setup cli/pki cli/release cli/report cli/run cli/status cli/undo",
             "report report/html report/json report/junit report/markdown report/view report/view/alike report/view/figures",
             "score score/stream",
             "score/judge score/part score/requests score/samples score/share score/time_goals",

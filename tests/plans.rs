@@ -173,7 +173,7 @@ fn what_agents_answered_is_printed() {
 #[test]
 fn exit_codes_of_check() {
     use firedrill::{
-        cli::{check, common::FleetArgs},
+        cli::{args::FleetArgs, check},
         verdict::Exit,
     };
     let args = |file: &str, json| check::Args {

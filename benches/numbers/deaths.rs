@@ -239,7 +239,7 @@ pub(crate) fn coordinator(words: &[&str]) -> Result<(), Failure> {
     let [run, host, at, pki] = words else {
         return Err("run, host, address and certificates are wanted".into());
     };
-    let identity = Arc::new(Identity::load_as(Path::new(pki), firedrill::cli::lab::OPERATOR)?);
+    let identity = Arc::new(Identity::load_as(Path::new(pki), firedrill::cli::lab::files::OPERATOR)?);
     let host = host_of(host, std::net::Ipv4Addr::UNSPECIFIED, Reach::Tcp((*at).to_owned()));
     runtime()?.block_on(async {
         let mut drill = Drill::begin(Agent::new(&host, identity), run, LEASE).await?;

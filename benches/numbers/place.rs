@@ -12,7 +12,10 @@ use std::{
 };
 
 use firedrill::{
-    cli::lab::{OPERATOR, Setup, files, forget},
+    cli::lab::{
+        Setup,
+        files::{OPERATOR, folder as files, forget},
+    },
     link::{Agent, Identity},
     pki::{HostAsk, PersonAsk, Pki, ca_file},
     plan::model::{Host, Reach},

@@ -15,8 +15,9 @@ use firedrill_wire::{
 };
 
 use super::{
-    common::{DrillArgs, wrong},
+    args::DrillArgs,
     failure::{Failure, Result, Wrap as _},
+    hosts::wrong,
 };
 use crate::{
     approval,

@@ -5,14 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use firedrill_wire::{
-    identity::Person,
-    text::{TEXT_MOST, flaw},
-};
+use firedrill_wire::identity::Person;
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs},
+    args::{FleetArgs, IdentityArgs, parameter},
     failure::Result,
 };
 use crate::{
@@ -62,20 +59,6 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Reads `name=value`.
-///
-/// # Errors
-/// There is no `=`, or nothing before it.
-pub fn parameter(text: &str) -> Result<(String, String), String> {
-    if let Some(flaw) = flaw(text, TEXT_MOST) {
-        return Err(format!("it has {flaw}"));
-    }
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as name=value".to_owned()),
-    }
 }
 
 /// Checks all files and prints the results.

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, runtime},
+    args::{FleetArgs, IdentityArgs},
+    ask::runtime,
     failure::{Failure, Result},
+    reached::Reached,
     run::Conclusion,
 };
 use crate::{
@@ -42,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         ))
         .help(format!("`firedrill report {}` renders it again", args.run.display())));
     }
-    let reached = args.fleet.reach(&args.identity)?;
+    let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let collecting =
         run::collect(&args.run, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
     match runtime()?.block_on(collecting) {

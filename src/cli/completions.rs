@@ -1,7 +1,5 @@
 //! `firedrill completions`: completions for a shell.
 
-use clap::CommandFactory as _;
-
 use super::failure::Result;
 use crate::{terminal, verdict::Exit};
 
@@ -15,10 +13,11 @@ pub(super) struct Args {
     shell: clap_complete::Shell,
 }
 
-pub(super) fn run(args: &Args) -> Result<Exit> {
+/// Prints the completions of a command line.
+pub(super) fn run(args: &Args, mut whole: clap::Command) -> Result<Exit> {
     // The text is generated in memory first, because the generator panics if it cannot write.
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "firedrill", &mut text);
+    clap_complete::generate(args.shell, &mut whole, "firedrill", &mut text);
     terminal::out(format_args!("{}", String::from_utf8_lossy(&text)));
     Ok(Exit::Held)
 }

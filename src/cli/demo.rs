@@ -5,9 +5,13 @@ use std::{fs, path::PathBuf};
 use firedrill_lab::demo::Shop;
 
 use super::{
-    common::wrong,
     failure::{Result, Wrap as _},
-    lab::{Setup, builtin, enter, files, forget},
+    hosts::wrong,
+    lab::{
+        Setup, builtin,
+        files::{folder, forget},
+    },
+    reached::Reached,
     run::{Settings, execute},
 };
 use crate::{plan, verdict::Exit};
@@ -72,7 +76,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let shop = Shop { health_check: !matches!(args.broken, Some(Broken::HealthCheck)), ..Shop::default() };
     let setup = Setup::demo(NAME, &shop)?;
-    let folder = files(NAME);
+    let folder = folder(NAME);
     fs::create_dir(folder.join("lib"))?;
     fs::write(folder.join("lib/shop.toml"), builtin::SHOP)?;
     fs::write(folder.join("demo.toml"), builtin::DEMO)?;
@@ -85,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if !args.json {
         errln!("six hosts in three regions are up; their load balancer is {}", shop.balancer.describe());
     }
-    let reached = enter(NAME)?;
+    let reached = Reached::in_lab(NAME)?;
     let mut plan = plan::load(&plan::Options {
         scenario: folder.join("demo.toml"),
         fleet: reached.source.clone(),

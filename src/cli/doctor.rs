@@ -6,8 +6,12 @@ use firedrill_wire::api::{Doctor, Grade};
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, ask_all, fleet, hosts, print_json, runtime, table},
+    args::{FleetArgs, IdentityArgs},
+    ask::{ask_all, runtime},
     failure::Result,
+    hosts::{fleet, hosts},
+    output::{print_json, table},
+    reached::Reached,
 };
 use crate::{
     alike,
@@ -52,7 +56,7 @@ enum Answer {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let reached = args.fleet.reach(&args.identity)?;
+    let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked = async {
         ask_all(&hosts, &reached.identity, |agent| async move {

@@ -1,20 +1,22 @@
 //! `firedrill lab`: a fleet of hosts on this machine, from the same fleet file as a real one.
 
+pub mod files;
 mod setup;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitStatus, sync::Arc};
+use std::{ffi::OsString, path::PathBuf, process::ExitStatus};
 
 use clap::Subcommand;
 use firedrill_lab::{HostState, Lab, LabStatus, ServiceState, demo::Shop};
 
+pub use setup::Setup;
 pub(super) use setup::builtin;
-pub use setup::{OPERATOR, Setup, folder as files, forget};
 
 use super::{
-    common::{Reached, fleet, print_json, table},
-    failure::{Result, Wrap as _},
+    failure::Result,
+    hosts::fleet,
+    output::{print_json, table},
 };
-use crate::{fleet::FleetSource, link::Identity, verdict::Exit};
+use crate::{fleet::FleetSource, verdict::Exit};
 
 /// The default name of a lab.
 const NAME: &str = "lab";
@@ -139,7 +141,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         Verb::Down { name } => {
             attach(name)?.down()?;
-            setup::forget(name);
+            files::forget(name);
             outln!("lab {name} is gone");
             Ok(Exit::Held)
         }
@@ -176,22 +178,6 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     };
     outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down{which}`");
     Ok(Exit::Held)
-}
-
-/// Returns the fleet of a lab.
-pub(super) fn fleet_of(name: &str) -> FleetSource {
-    FleetSource::File(setup::folder(name).join("fleet.toml"))
-}
-
-/// Enters a lab's network with the lab's own certificate.
-pub(super) fn enter(name: &str) -> Result<Reached> {
-    let lab = attach(name)?;
-    let folder = setup::folder(name);
-    // Files are read before entering, because other users' files may be out of reach inside.
-    let identity = Identity::load_as(&folder.join("pki"), setup::OPERATOR)
-        .wrap(format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
-    lab.enter()?;
-    Ok(Reached { source: fleet_of(name), identity: Arc::new(identity), operator: setup::OPERATOR.to_owned() })
 }
 
 fn people(status: &LabStatus) -> String {

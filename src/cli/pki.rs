@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 use firedrill_wire::identity::Role;
 
-use super::{common::table, failure::Result};
+use super::{failure::Result, output::table};
 use crate::{
     pki::{Entry, HostAsk, Issued, Kind, PersonAsk, Pki, ca_file, crl_file, default_dir},
     verdict::Exit,

@@ -3,8 +3,12 @@
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, ToHeal, ask_all, print_json, runtime, to_heal},
+    args::{FleetArgs, IdentityArgs},
+    ask::{ask_all, runtime},
     failure::Result,
+    hosts::{ToHeal, to_heal},
+    output::print_json,
+    reached::Reached,
 };
 use crate::verdict::Exit;
 
@@ -35,7 +39,7 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let reached = args.fleet.reach(&args.identity)?;
+    let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
     let asked =
         async { ask_all(&hosts, &reached.identity, |agent| async move { agent.release().await }).await };

@@ -136,7 +136,7 @@ pub fn table(card: &Scorecard) -> String {
         }
     }
     let mut table = rows.build();
-    let width = super::common::width();
+    let width = super::output::width();
     table.with(tabled::settings::Style::blank());
     table.with(
         tabled::settings::Width::wrap(width)

@@ -7,8 +7,12 @@ use std::{
 };
 
 use super::{
-    common::{DrillArgs, Reached, print_json, runtime, width, wrong},
+    args::DrillArgs,
+    ask::runtime,
     failure::{Failure, Result},
+    hosts::wrong,
+    output::{print_json, width},
+    reached::Reached,
 };
 use crate::{
     log::{self, RunOutcome},
@@ -49,7 +53,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let reached = args.drill.fleet.reach_to_harm(&args.drill.identity)?;
+    let reached = Reached::to_harm(&args.drill.fleet, &args.drill.identity)?;
     let options = args.drill.options(&args.scenario, reached.source.clone());
     let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {

@@ -4,8 +4,12 @@ use firedrill_wire::{api::AgentStatus, journal::State};
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, ToHeal, ask_all, print_json, runtime, table, to_heal},
+    args::{FleetArgs, IdentityArgs},
+    ask::{ask_all, runtime},
     failure::Result,
+    hosts::{ToHeal, to_heal},
+    output::{print_json, table},
+    reached::Reached,
 };
 use crate::{alike, verdict::Exit};
 
@@ -37,7 +41,7 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let reached = args.fleet.reach(&args.identity)?;
+    let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
     let asked =
         async { ask_all(&hosts, &reached.identity, |agent| async move { agent.status().await }).await };

@@ -11,8 +11,12 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::{
-    common::{FleetArgs, IdentityArgs, ToHeal, ask_all, print_json, runtime, to_heal},
+    args::{FleetArgs, IdentityArgs},
+    ask::{ask_all, runtime},
     failure::{Failure, Result},
+    hosts::{ToHeal, to_heal},
+    output::print_json,
+    reached::Reached,
 };
 use crate::{
     link::{Agent, Identity, LinkError, hosts_at_once},
@@ -84,7 +88,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (None, None) => return Err(Failure::new("one of --injection, --run or --all is needed")),
     };
     let undo = Undo { halt: scope == UndoScope::All && !args.no_halt, scope };
-    let reached = args.fleet.reach(&args.identity)?;
+    let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
     let runtime = runtime()?;
     let notice = UndoNotice {

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -14,10 +14,11 @@ use firedrill_lab::{
 };
 use firedrill_wire::identity::Role;
 
+use super::files::{OPERATOR, folder, forget};
 use crate::{
     cli::{
-        common::fleet,
         failure::{Failure, Result, Wrap as _},
+        hosts::fleet,
     },
     fleet::FleetSource,
     pki::{PersonAsk, Pki},
@@ -25,17 +26,14 @@ use crate::{
     rehearsal::{self, DAYS},
 };
 
-/// The person who runs drills on a lab.
-pub const OPERATOR: &str = "lab-operator";
-
 /// The scenario library's files that the demo needs, so that it also runs where the repository is not.
-pub(in crate::cli) mod builtin {
+pub(crate) mod builtin {
     /// The demo's fleet.
-    pub(in crate::cli) const FLEET: &str = include_str!("../../../scenarios/fleet.toml");
+    pub(crate) const FLEET: &str = include_str!("../../../scenarios/fleet.toml");
     /// The demo's scenario.
-    pub(in crate::cli) const DEMO: &str = include_str!("../../../scenarios/demo.toml");
+    pub(crate) const DEMO: &str = include_str!("../../../scenarios/demo.toml");
     /// The library file that it includes.
-    pub(in crate::cli) const SHOP: &str = include_str!("../../../scenarios/lib/shop.toml");
+    pub(crate) const SHOP: &str = include_str!("../../../scenarios/lib/shop.toml");
 }
 
 /// A lab that is ready to start.
@@ -44,22 +42,6 @@ pub struct Setup {
     spec: LabSpec,
     /// The port of each host's agent.
     ports: Vec<(String, u16)>,
-}
-
-/// Returns the folder of a lab's files.
-pub fn folder(name: &str) -> PathBuf {
-    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    base.join(format!("firedrill-lab-{}-{name}", nix_uid()))
-}
-
-/// Removes the files; those that cannot be removed are replaced by the next lab of that name.
-pub fn forget(name: &str) {
-    let _ = fs::remove_dir_all(folder(name));
-}
-
-/// Returns the user who owns new files of this process.
-fn nix_uid() -> u32 {
-    fs::metadata("/proc/self").map_or(0, |own| own.uid())
 }
 
 impl Setup {

@@ -1,0 +1,144 @@
+//! Options that several commands have: the fleet, the certificate, and those of a drill.
+
+use std::path::{Path, PathBuf};
+
+use firedrill_wire::text::{TEXT_MOST, flaw};
+
+use super::failure::{Failure, Result, Wrap as _};
+use crate::{
+    fleet::{FleetSource, split_command},
+    link::Identity,
+    plan::Options,
+};
+
+/// The environment variable that names the fleet's file where the command line names no fleet.
+const FLEET_VARIABLE: &str = "FIREDRILL_FLEET";
+
+/// The options that select the fleet, with the same meaning for every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FleetArgs {
+    /// The fleet's file; default FIREDRILL_FLEET
+    #[arg(long, value_name = "FILE", conflicts_with = "fleet_command")]
+    pub fleet: Option<PathBuf>,
+    /// A program that prints the fleet as JSON, with its arguments; quotes group words, no shell is involved
+    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    pub fleet_command: Option<Command>,
+    /// A lab that was started with `firedrill lab up`: its fleet, from inside its network
+    #[cfg(feature = "lab")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab", conflicts_with_all = ["fleet", "fleet_command"])]
+    pub lab: Option<String>,
+}
+
+/// An argument vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command(pub Vec<String>);
+
+fn command(text: &str) -> Result<Command, String> {
+    split_command(text).map(Command)
+}
+
+impl FleetArgs {
+    /// Returns the source of the fleet; `None` if there is none. The command line takes precedence over the
+    /// environment.
+    pub(super) fn source(&self) -> Option<FleetSource> {
+        #[cfg(feature = "lab")]
+        if let Some(name) = &self.lab {
+            return Some(super::lab::files::fleet_of(name));
+        }
+        match (&self.fleet, &self.fleet_command) {
+            (Some(file), _) => Some(FleetSource::File(file.clone())),
+            (None, Some(command)) => Some(FleetSource::Command(command.0.clone())),
+            (None, None) => {
+                let file = std::env::var_os(FLEET_VARIABLE).filter(|file| !file.is_empty());
+                file.map(|file| FleetSource::File(file.into()))
+            }
+        }
+    }
+
+    /// Returns the source of the fleet; an error if there is none.
+    pub(super) fn needed(&self) -> Result<FleetSource> {
+        self.source().ok_or_else(|| {
+            Failure::new("which fleet?").help(
+                "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
+            )
+        })
+    }
+}
+
+/// The options that select the identity.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct IdentityArgs {
+    /// The folder of certificates (`firedrill pki`)
+    #[arg(long, value_name = "DIR", env = "FIREDRILL_PKI")]
+    pub(super) pki: Option<PathBuf>,
+    /// The person whose certificate is used
+    #[arg(long = "as", value_name = "NAME", env = "FIREDRILL_AS")]
+    pub(super) person: Option<String>,
+}
+
+impl IdentityArgs {
+    /// Loads the certificate.
+    pub(super) fn load(&self) -> Result<Identity> {
+        let folder = match &self.pki {
+            Some(folder) => folder.clone(),
+            None => crate::pki::default_dir()?,
+        };
+        let loaded = match &self.person {
+            Some(person) => Identity::load_as(&folder, person),
+            None => Identity::load(&folder),
+        };
+        loaded.wrap("no certificate was found")
+    }
+
+    /// Returns the certificate that `run` would use, if there is one. An explicitly selected one that cannot be used
+    /// is a warning.
+    pub(super) fn at_hand(&self) -> Option<Identity> {
+        let folder = self.pki.clone().or_else(|| crate::pki::default_dir().ok())?;
+        let loaded = match &self.person {
+            Some(person) => Identity::load_as(&folder, person),
+            None => Identity::load(&folder),
+        };
+        let asked_for = self.pki.is_some() || self.person.is_some();
+        loaded
+            .inspect_err(|error| {
+                if asked_for {
+                    errln!("warning: the environments were not compared with your certificate: {error}");
+                }
+            })
+            .ok()
+    }
+}
+
+/// The options of a drill, beside the scenario. Plans are equal, and approvals count, only if all of them are equal.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct DrillArgs {
+    #[command(flatten)]
+    pub(super) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(super) identity: IdentityArgs,
+    /// A parameter of the scenario, as NAME=VALUE
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    params: Vec<(String, String)>,
+    /// The seed of random picks; the same seed picks the same hosts
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Reads `name=value`. The error is that there is no `=`, or nothing before it.
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
+    if let Some(flaw) = flaw(text, TEXT_MOST) {
+        return Err(format!("it has {flaw}"));
+    }
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}
+
+impl DrillArgs {
+    /// Returns the plan's options for a scenario and a fleet.
+    pub(super) fn options(&self, scenario: &Path, fleet: FleetSource) -> Options {
+        let scenario = scenario.to_owned();
+        Options { scenario, fleet, params: self.params.clone(), seed: self.seed }
+    }
+}

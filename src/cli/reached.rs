@@ -1,0 +1,64 @@
+//! Who is reached by a command, and with which certificate.
+
+use std::sync::Arc;
+
+use super::{
+    args::{FleetArgs, IdentityArgs},
+    failure::{Failure, Result},
+};
+use crate::{fleet::FleetSource, link::Identity};
+
+/// A fleet and the certificate for it; for a lab, its network was entered already.
+pub(super) struct Reached {
+    pub(super) source: FleetSource,
+    pub(super) identity: Arc<Identity>,
+    pub(super) operator: String,
+}
+
+impl Reached {
+    /// Finds fleet and certificate for a command that looks or heals: a revocation list that cannot be used is a
+    /// warning. Must be called before any thread exists, because it may enter a lab's network.
+    pub(super) fn to_look(fleet: &FleetArgs, identity: &IdentityArgs) -> Result<Self> {
+        let reached = Self::found(fleet, identity)?;
+        if let Err(why) = reached.identity.revocations() {
+            errln!(
+                "warning: revocations are unknown, so a revoked host is not recognized, and only what looks or heals \
+                 goes on: {why}"
+            );
+        }
+        Ok(reached)
+    }
+
+    /// Like [`Self::to_look`], for a command that may do harm: refuses if revocations are unknown.
+    pub(super) fn to_harm(fleet: &FleetArgs, identity: &IdentityArgs) -> Result<Self> {
+        let reached = Self::found(fleet, identity)?;
+        match reached.identity.revocations() {
+            Ok(()) => Ok(reached),
+            Err(why) => Err(Failure::new(format!("revocations are unknown: {why}"))
+                .help("copy a fresh crl.pem there (`firedrill pki crl` writes one); `status` and `undo` work meanwhile")),
+        }
+    }
+
+    fn found(fleet: &FleetArgs, identity: &IdentityArgs) -> Result<Self> {
+        #[cfg(feature = "lab")]
+        if let Some(name) = &fleet.lab {
+            return Self::in_lab(name);
+        }
+        let source = fleet.needed()?;
+        let loaded = identity.load()?;
+        Ok(Self { source, operator: loaded.name().to_owned(), identity: Arc::new(loaded) })
+    }
+
+    /// Enters a lab's network with the lab's own certificate.
+    #[cfg(feature = "lab")]
+    pub(super) fn in_lab(name: &str) -> Result<Self> {
+        use super::{failure::Wrap as _, lab::files};
+        let lab = firedrill_lab::Lab::attach(name)?;
+        // Files are read before entering, because other users' files may be out of reach inside.
+        let identity = Identity::load_as(&files::folder(name).join("pki"), files::OPERATOR)
+            .wrap(format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
+        lab.enter()?;
+        let source = files::fleet_of(name);
+        Ok(Self { source, identity: Arc::new(identity), operator: files::OPERATOR.to_owned() })
+    }
+}
