@@ -104,7 +104,7 @@ impl Run {
                 }
                 Ok(())
             }
-            Input::LinkBack { host, offset } => self.take_link(host, &offset),
+            Input::LinkBack { host, offset } => self.take_link(&host, &offset),
             Input::Signal(name) => {
                 let text = if self.ending.signal(name) {
                     format!("{name}: putting everything back; repeat it to see what the run is waiting for")
@@ -176,14 +176,14 @@ impl Run {
         self.recorder.measured(vantage, start_us, bin)
     }
 
-    fn take_link(&mut self, host: String, offset: &Offset) -> Result<(), RunError> {
+    fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {
         let zero_us = self.facts.clock.zero_there(offset.boot_minus_local_us);
-        let Some(Back { again, early }) = self.peers.back(&host, offset, zero_us) else { return Ok(()) };
-        self.recorder.clock(&host, zero_us, offset)?;
+        let Some(Back { again, early }) = self.peers.back(host, offset, zero_us) else { return Ok(()) };
+        self.recorder.clock(host, zero_us, offset)?;
         if let Some(rebooted) = again {
-            self.recorder.write(Event::LinkBack { host: host.clone(), rebooted })?;
+            self.recorder.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
         }
-        early.into_iter().try_for_each(|bin| self.take_bin(host.clone(), bin))
+        early.into_iter().try_for_each(|bin| self.take_bin(host.to_owned(), bin))
     }
 
     fn take_healed(

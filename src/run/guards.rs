@@ -117,3 +117,72 @@ impl Guards {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::Share;
+
+    use super::*;
+    use crate::{
+        plan::model::Ci,
+        testing::{Drill, S, bin},
+    };
+
+    /// Guards with one condition, and their first measurements: ten good seconds of the canary.
+    fn guards(change: impl Fn(&mut Plan)) -> Guards {
+        let mut plan = Drill { vantages: vec!["canary"], ..Drill::one() }.plan();
+        let good_below = Share::from_fraction(0.9).unwrap();
+        plan.guard.abort = vec![AbortWhen { probe: "buy".to_owned(), good_below, over: Span::secs(5) }];
+        plan.guard.blind_for = Some(Span::secs(10));
+        change(&mut plan);
+        let mut guards = Guards::new(&Arc::new(plan));
+        measure(&mut guards, 0..10, 100);
+        guards
+    }
+
+    fn measure(guards: &mut Guards, seconds: std::ops::Range<i64>, good: u64) {
+        seconds
+            .for_each(|second| guards.measured("canary", second * S, &bin("buy", second, good, 100 - good)));
+    }
+
+    #[test]
+    fn a_condition_stops_the_run_only_while_something_is_in_force() {
+        let mut guards = guards(|_| {});
+        measure(&mut guards, 10..15, 80);
+        assert!(guards.look(15 * S).is_none(), "nothing is in force");
+        guards.arm();
+        let tripped = guards.look(15 * S).expect("80 % are good, of the last five seconds");
+        assert!(!tripped.blind);
+        assert_eq!(tripped.why, "guard: buy 80.0% good over 5s, below 90% (500 requests)");
+        guards.disarm();
+        assert!(guards.look(15 * S).is_none());
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_evaluated_for_long_stops_the_run_too() {
+        let mut guards = guards(|_| {});
+        guards.arm();
+        assert!(guards.look(10 * S).is_none());
+        assert!(guards.look(30 * S).is_none(), "it is blind since now");
+        assert!(guards.look(40 * S).is_none());
+        let tripped = guards.look(41 * S).expect("it is blind for eleven seconds");
+        assert!(
+            tripped.blind && tripped.why.contains("nothing was measured of buy for 10s"),
+            "{}",
+            tripped.why
+        );
+        measure(&mut guards, 35..41, 100);
+        assert!(guards.look(41 * S).is_none(), "it sees again");
+        assert!(guards.look(60 * S).is_none(), "blindness is counted anew");
+    }
+
+    #[test]
+    fn the_time_limit_counts_from_the_beginning_whatever_is_in_force() {
+        let ci = Ci { time_limit: Some(Span::secs(60)), retry_unknown: 0 };
+        let limited = guards(|plan| plan.ci = Some(ci.clone()));
+        assert!(limited.time_is_over(60 * S).is_none());
+        let Some(Stop::Failed(why)) = limited.time_is_over(61 * S) else { panic!("the limit is over") };
+        assert_eq!(why, "the time limit of 1m is over");
+        assert!(guards(|_| {}).time_is_over(9_999 * S).is_none(), "there is none");
+    }
+}

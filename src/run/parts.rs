@@ -1,7 +1,5 @@
 //! The parts of a run. Each owns its own state; only the event loop gives input to them, and only phases ask for work.
 
-use std::sync::Arc;
-
 use firedrill_wire::api::EndState;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -48,7 +46,7 @@ impl Run {
     pub(super) fn new(facts: Facts, recorder: Recorder, approvals: ApprovalDesk) -> Self {
         let (tasks, inbox) = Tasks::new();
         Self {
-            guards: Guards::new(&Arc::clone(&facts.plan)),
+            guards: Guards::new(&facts.plan),
             facts,
             recorder,
             peers: Peers::default(),
