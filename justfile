@@ -18,7 +18,7 @@ crash-matrix *ARGS:
 
 # How often verdicts are right, over drills of made-up systems: DRILLS of each.
 truth DRILLS="1000":
-    FIREDRILL_TRUTH={{DRILLS}} cargo test --profile dist -p firedrill --lib truth_bench -- --nocapture --test-threads 1
+    FIREDRILL_TRUTH={{DRILLS}} cargo test --profile dist -p firedrill-judge --lib truth_bench -- --nocapture --test-threads 1
 
 # The numbers in docs/numbers.md, measured on this machine.
 bench *ARGS:

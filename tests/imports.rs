@@ -28,6 +28,14 @@ const CRATES: &[(&str, &[&str])] = &[
             "plan/load plan/refuse plan/refuse/environment plan/refuse/meant/measured plan/refuse/probe",
         ],
     ),
+    (
+        "crates/judge/src",
+        &[
+            "report report/html report/json report/junit report/markdown report/view report/view/alike report/view/figures",
+            "score score/stream",
+            "score/judge score/part score/requests score/samples score/share score/time_goals",
+        ],
+    ),
     ("crates/netlink/src", &[]),
     ("crates/packets/src", &[]),
     (
@@ -50,14 +58,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("crates/lab/src", &[]),
-    (
-        "src",
-        &[
-            "report report/html report/json report/junit report/markdown report/view report/view/alike report/view/figures",
-            "score score/stream",
-            "score/judge score/part score/requests score/samples score/share score/time_goals",
-        ],
-    ),
+    ("src", &[]),
 ];
 
 #[test]

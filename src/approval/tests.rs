@@ -2,8 +2,8 @@ use super::*;
 use crate::{
     pki::{Kind, PersonAsk, Pki, Validity},
     plan::model::{Reach, Way},
-    testing::Drill,
 };
+use firedrill_judge::testing::Drill;
 use firedrill_wire::{identity::Role, probe::ProbeKind};
 
 struct House {

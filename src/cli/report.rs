@@ -26,13 +26,37 @@ pub struct Args {
     pub run: PathBuf,
     /// The formats; default all. May be given more than once.
     #[arg(long, value_enum)]
-    pub format: Vec<Format>,
+    pub format: Vec<Wanted>,
     /// Open the page in the browser afterwards.
     #[arg(long, value_enum, default_value = "no", value_name = "WHEN")]
     pub open: Open,
     /// Print report.json instead of the table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A format, by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Wanted {
+    /// A single page for people.
+    Html,
+    /// All results, for programs.
+    Json,
+    /// A summary for tickets and pull requests.
+    Markdown,
+    /// For CI: a violation is a failure, `unknown` an error, an attack that did not run is skipped.
+    Junit,
+}
+
+impl From<Wanted> for Format {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Html => Self::Html,
+            Wanted::Json => Self::Json,
+            Wanted::Markdown => Self::Markdown,
+            Wanted::Junit => Self::Junit,
+        }
+    }
 }
 
 /// Whether to open the page.
@@ -53,8 +77,8 @@ pub fn run(args: &Args) -> Result<Exit> {
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let log = log::read(&path).wrap("cannot make a report")?;
     let input = Input::new(&log);
-    let all = args.format.is_empty() || args.format.contains(&Format::Html);
-    let formats = if args.format.is_empty() { Format::ALL.to_vec() } else { args.format.clone() };
+    let wanted: Vec<Format> = args.format.iter().copied().map(Format::from).collect();
+    let formats = if wanted.is_empty() { Format::ALL.to_vec() } else { wanted };
     let paths = report::write(&folder, &input, &formats)?;
     for warning in &log.warnings {
         errln!("warning: {}: {warning}", path.display());
@@ -68,7 +92,7 @@ pub fn run(args: &Args) -> Result<Exit> {
             outln!("  {}", path.display());
         }
     }
-    if args.open == Open::Yes && all {
+    if args.open == Open::Yes && formats.contains(&Format::Html) {
         open(&folder.join(Format::Html.file()))?;
     }
     Ok(exit(input.card()))
@@ -186,7 +210,8 @@ fn open(page: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{log::Writer, testing::Drill};
+    use crate::log::Writer;
+    use firedrill_judge::testing::Drill;
 
     fn written(drill: &Drill) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -216,7 +241,7 @@ mod tests {
         let mut drill = Drill::one();
         drill.outcome = None;
         let folder = written(&drill);
-        let only = Args { format: vec![Format::Junit], ..args(folder.path()) };
+        let only = Args { format: vec![Wanted::Junit], ..args(folder.path()) };
         assert_eq!(run(&only).unwrap(), Exit::Unknown, "a log without its end is unknown");
         assert!(folder.path().join("junit.xml").exists() && !folder.path().join("report.html").exists());
         let card = crate::score::fold(&drill.records());

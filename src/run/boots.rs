@@ -74,7 +74,7 @@ impl Boots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{S, bin};
+    use firedrill_judge::testing::{S, bin};
 
     #[test]
     fn times_are_placed_by_the_clock_of_their_own_boot() {

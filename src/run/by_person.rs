@@ -45,13 +45,11 @@ impl Known<'_> {
 
 #[cfg(test)]
 mod tests {
+    use firedrill_judge::testing::{Drill, S};
     use firedrill_wire::{Span, journal::State};
 
     use super::*;
-    use crate::{
-        run::tracked::Tracked,
-        testing::{Drill, S},
-    };
+    use crate::run::tracked::Tracked;
 
     fn undone(injection: &str) -> What {
         What::Changed {

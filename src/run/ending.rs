@@ -85,7 +85,7 @@ pub(super) fn slept(gap_us: i64, lease: Span) -> Option<Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::S;
+    use firedrill_judge::testing::S;
 
     fn reason(ending: &Ending) -> Option<String> {
         ending.why().map(Stop::reason)

@@ -154,7 +154,7 @@ mod tests {
     use firedrill_wire::Span;
 
     use super::*;
-    use crate::testing::S;
+    use firedrill_judge::testing::S;
 
     fn id(text: &str) -> InjectionId {
         text.parse().unwrap()

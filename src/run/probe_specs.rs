@@ -54,7 +54,7 @@ pub(super) fn at_most(plan: &Plan) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Drill;
+    use firedrill_judge::testing::Drill;
 
     #[test]
     fn probes_outlast_slow_stops_and_slow_undos() {

@@ -78,7 +78,7 @@ mod tests {
     use firedrill_wire::fault::{HostPoweroff, ServiceKill, ServiceManager, Signal};
 
     use super::*;
-    use crate::testing::{S, isolate, stop};
+    use firedrill_judge::testing::{S, isolate, stop};
 
     fn armed(fault: &Fault) -> Tracked {
         let hold = Span::secs(10);

@@ -86,14 +86,7 @@ impl Left {
             }
         }
         // Unreadable measurements are requested again.
-        for streams in (0..log.chunks.len()).filter_map(|chunk| log.measured(chunk).ok()) {
-            let mut newest = BTreeMap::<&str, u64>::new();
-            for stream in &streams {
-                let newest = newest.entry(&stream.vantage).or_default();
-                *newest = stream.last_seq.max(*newest);
-            }
-            left.bins.extend(newest.into_iter().map(|(vantage, seq)| (vantage.to_owned(), seq)));
-        }
+        left.bins.extend(log.newest().flatten());
         if let Some((_, hosts)) = &mut left.outcome {
             *hosts = unproven(&score::judge(log));
             left.tracked.retain(|_, one| hosts.contains(&one.host));

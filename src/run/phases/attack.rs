@@ -121,7 +121,7 @@ fn after(attack: &Attack, verdict: Verdict, why: &str) -> Result<(), Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Drill;
+    use firedrill_judge::testing::Drill;
 
     #[test]
     fn an_attack_that_needs_another_runs_only_if_that_ran_and_was_not_violated() {

@@ -99,7 +99,7 @@ fn needed(plan: &Plan) -> BTreeSet<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Drill;
+    use firedrill_judge::testing::Drill;
 
     #[test]
     fn targets_and_vantages_are_reached_and_no_other_host() {

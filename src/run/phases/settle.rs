@@ -66,7 +66,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::testing::{Drill, S, bin};
+    use firedrill_judge::testing::{Drill, S, bin};
 
     #[test]
     fn what_is_not_measured_is_not_healthy() {

@@ -84,7 +84,7 @@ const ABOUT_ONE_KIND: [(&str, &str); 4] = [
     ("crates/plan/src/plan/partition.rs", "NetPartition"),
     ("crates/plan/src/plan/resolve.rs", "NetPartition"),
     // The blocks of a partition have its words.
-    ("src/score/story/during.rs", "NetPartition"),
+    ("crates/judge/src/score/story/during.rs", "NetPartition"),
 ];
 
 /// The two lists of all kinds, and how a kind stands in each.

@@ -3,7 +3,7 @@
 use firedrill_wire::Share;
 
 use super::*;
-use crate::testing::{Drill, S, bin};
+use firedrill_judge::testing::{Drill, S, bin};
 
 /// Judges a baseline of three seconds with these bins.
 fn judged(drill: &Drill, bins: &[(&str, i64, Bin)]) -> Judged {

@@ -1,0 +1,439 @@
+//! `events.jsonl`: the only source of the screen, the score and every report.
+//!
+//! One record a line, appended and never changed. All times are microseconds since the run began, by a clock of the
+//! coordinator that counts through suspend. Times from agents are mapped onto it by the measured offset, whose
+//! uncertainty is in `Clock` records. A log may be cut at any record.
+//!
+//! Measurements are by far the largest part: they are written in blocks of some seconds of all vantages
+//! (`docs/log.md`), and never held in memory as a whole. A [`Log`] has all other records, and the positions of the
+//! blocks.
+
+mod line;
+mod measured;
+mod pending;
+mod read;
+mod scales;
+mod write;
+
+pub(crate) use measured::Damaged;
+pub use measured::Log;
+pub use read::{parse, read};
+pub(crate) use scales::Scales;
+pub use write::Writer;
+
+#[cfg(test)]
+mod tests;
+
+use firedrill_plan::{
+    plan::{Plan, model::Phase},
+    scenario::flaws::AS_IT_IS,
+};
+use firedrill_wire::{
+    InjectionId, RunId, Span, api,
+    exchange::{Exchange, Exchanged},
+    journal,
+    probe::Bin,
+    text::{self, Breaks},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::verdict::Verdict;
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The format's version.
+    pub v: u32,
+    /// Rises by one with each record; starts at 1.
+    pub seq: u64,
+    /// Time at which it was written, on the run's clock, in microseconds.
+    pub at_us: i64,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// The format's version that this build writes.
+    pub const VERSION: u32 = 1;
+
+    /// Parses a line. Texts for people in it are cleaned, whoever wrote them.
+    ///
+    /// # Errors
+    /// The line is no record of this version.
+    pub fn of_line(line: &[u8]) -> serde_json::Result<Self> {
+        from_line(line)
+    }
+}
+
+/// Parses a line of a log. Its texts are cleaned: only those of [`AS_IT_IS`] in the plan's probes keep line breaks,
+/// because a name with a line break could forge another line on a terminal.
+fn from_line<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<T> {
+    let escape = |pair: &[u8]| pair[0] == b'\\' && b"nrtu".contains(&pair[1]);
+    if !line.windows(2).any(escape) {
+        return text::from_json(line, Breaks::Kept);
+    }
+    let mut value = serde_json::from_slice(line)?;
+    one_line(&mut value, Within::Record);
+    text::from_json(&serde_json::to_vec(&value)?, Breaks::Kept)
+}
+
+/// A value's place in a record.
+#[derive(Clone, Copy, PartialEq)]
+enum Within {
+    Record,
+    Plan,
+    Probes,
+    /// The request of a probe.
+    Kind,
+    Other,
+}
+
+impl Within {
+    fn key(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Record, "plan") => Self::Plan,
+            (Self::Plan, "probes") => Self::Probes,
+            (Self::Probes, "kind") => Self::Kind,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn one_line(value: &mut serde_json::Value, within: Within) {
+    use serde_json::Value;
+    let breaks = ['\n', '\r', '\t'];
+    match value {
+        Value::String(text) if text.contains(breaks) => *text = text.replace(breaks, " "),
+        Value::Array(all) => all.iter_mut().for_each(|one| one_line(one, within)),
+        Value::Object(all) => {
+            all.iter_mut()
+                .filter(|(key, _)| !(within == Within::Kind && AS_IT_IS.contains(&key.as_str())))
+                .for_each(|(key, one)| one_line(one, within.key(key)));
+            if all.keys().any(|key| key.contains(breaks)) {
+                for (key, one) in std::mem::take(all) {
+                    let key = key.replace(breaks, " ");
+                    let one = match all.get(&key) {
+                        Some(other) => sum(other, &one).unwrap_or(one),
+                        None => one,
+                    };
+                    all.insert(key, one);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Adds two counts.
+fn sum(one: &serde_json::Value, other: &serde_json::Value) -> Option<serde_json::Value> {
+    Some(one.as_u64()?.saturating_add(other.as_u64()?).into())
+}
+
+/// The time of an exchange of packets, relative to its fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// In the baseline.
+    Before,
+    /// While it is in force.
+    During,
+    /// After it was put back.
+    After,
+}
+
+impl Moment {
+    /// Returns its name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::During => "during",
+            Self::After => "after",
+        }
+    }
+}
+
+/// An event of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The first record.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// The plan.
+        plan: Box<Plan>,
+        /// Wall clock of time 0, RFC 3339 UTC.
+        wall: String,
+        /// The person who runs it.
+        operator: String,
+        /// Firedrill's version.
+        version: String,
+        /// Number of this try, from 1 (`retry_unknown`).
+        #[serde(default = "one")]
+        attempt: u32,
+    },
+    /// An agent's answer to prepare; one for each injection.
+    Prepared {
+        /// The host.
+        host: String,
+        /// The attack, by its place in the plan.
+        attack: usize,
+        /// The answer.
+        prepared: api::PreparedOne,
+    },
+    /// The offset of a host's clock to the run's clock.
+    Clock {
+        /// The host.
+        host: String,
+        /// The host's CLOCK_BOOTTIME at the run's time 0, in microseconds.
+        boot_at_zero_us: i64,
+        /// Half of the round trip of the measurement, in microseconds.
+        uncertainty_us: u64,
+        /// Its boot.
+        boot_id: String,
+    },
+    /// A phase of an attack began.
+    Phase {
+        /// The attack, by its place in the plan.
+        attack: usize,
+        /// The phase.
+        phase: Phase,
+        /// Planned end on the run's clock, in microseconds.
+        until_us: i64,
+    },
+    /// An injection was armed on its host.
+    Armed {
+        /// The attack.
+        attack: usize,
+        /// The injection.
+        injection: InjectionId,
+        /// The host.
+        host: String,
+        /// The fault's kind.
+        kind: String,
+        /// Planned start on the run's clock, in microseconds.
+        start_us: i64,
+        /// The planned hold.
+        hold: Span,
+    },
+    /// An agent journaled an event. The log has all events of the agents, also those read after a link came back.
+    Agent {
+        /// The host.
+        host: String,
+        /// Time at which it happened, on the run's clock, in microseconds.
+        happened_us: i64,
+        /// The event.
+        what: journal::AgentEvent,
+    },
+    /// Two hosts exchanged packets over a path that a fault is about.
+    Exchanged {
+        /// The attack, by its place in the plan.
+        attack: usize,
+        /// The injection of the fault.
+        injection: InjectionId,
+        /// Before it, while it is in force, or after it.
+        moment: Moment,
+        /// The host that sent requests.
+        asker: String,
+        /// The host that was to answer.
+        other: String,
+        /// Start on the run's clock, in microseconds; the record is written at the end.
+        from_us: i64,
+        /// The exchange.
+        ask: Exchange,
+        /// The result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        met: Option<Exchanged>,
+        /// The reason why there is no result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// A vantage measured a second. Used in memory and in logs of earlier versions; a [`Writer`] puts it into
+    /// [`Self::Bins`].
+    Bin {
+        /// `coordinator` or a host's name.
+        vantage: String,
+        /// The bin's start on the run's clock, in microseconds.
+        start_us: i64,
+        /// The measurements.
+        bin: Bin,
+    },
+    /// Measurements of all vantages in some seconds (`docs/log.md`).
+    Bins {
+        /// Start of the first bin on the run's clock, in microseconds.
+        from_us: i64,
+        /// End of the last bin.
+        until_us: i64,
+        /// Number of bins.
+        bins: u64,
+        /// The bins: [`firedrill_probe::seconds`] in base64.
+        data: String,
+    },
+    /// The link to a host broke.
+    LinkLost {
+        /// The host.
+        host: String,
+        /// The reason.
+        why: String,
+    },
+    /// The link to a host works again.
+    LinkBack {
+        /// The host.
+        host: String,
+        /// Whether the host was rebooted meanwhile.
+        rebooted: bool,
+    },
+    /// People were asked for approval.
+    ApprovalAsked {
+        /// The attack.
+        attack: usize,
+        /// Number of people who must agree.
+        people: u32,
+    },
+    /// A person answered.
+    ApprovalGiven {
+        /// The attack.
+        attack: usize,
+        /// The person.
+        by: String,
+        /// Yes or no.
+        yes: bool,
+        /// The serial number of the certificate that they signed with; none for a word on the terminal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+    },
+    /// A guard's condition was met, or could not be evaluated for too long. The run aborts.
+    GuardTripped {
+        /// The condition, and the figures that met it.
+        why: String,
+        /// Whether the condition could not be evaluated.
+        blind: bool,
+    },
+    /// The coordinator itself was not running (sleep, stop) for a time.
+    Gap {
+        /// From, on the run's clock, in microseconds.
+        from_us: i64,
+        /// To, on the run's clock, in microseconds.
+        to_us: i64,
+    },
+    /// An attack ended.
+    AttackEnded {
+        /// The attack.
+        attack: usize,
+        /// The outcome.
+        outcome: Outcome,
+        /// The verdict on which the run based its next step, if the attack ran (a report computes its own).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verdict: Option<Verdict>,
+    },
+    /// The final state of a host.
+    HostEnded {
+        /// The host.
+        host: String,
+        /// Its state, and the findings of the comparison.
+        end: api::EndState,
+    },
+    /// A note for people about something that no other record tells.
+    Note {
+        /// The text.
+        text: String,
+    },
+    /// A record that this version does not know. Only reading creates it; it is never written. It may have been
+    /// important, so a run with such a record is `unknown` at best.
+    #[serde(skip)]
+    Unknown {
+        /// The record's name.
+        name: String,
+        /// A description for people, as far as it is known.
+        text: String,
+    },
+    /// The last record. A log without it belongs to a run that did not end in order.
+    RunEnded {
+        /// The outcome.
+        outcome: RunOutcome,
+    },
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// The outcome of an attack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It went through all its phases.
+    Ran,
+    /// It was begun and healed before its end.
+    Aborted(String),
+    /// It was not begun; with the reason.
+    NotRun(String),
+}
+
+/// The outcome of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// All attacks had their turn (some may be `not run`).
+    Completed,
+    /// A guard aborted it.
+    Guarded(String),
+    /// A person or a signal stopped it.
+    Stopped(String),
+    /// An agent refused, or the first baseline did not hold; nothing was touched.
+    Refused(String),
+    /// It could not go on: sleep, no settling, a stuck host, a time limit.
+    Failed(String),
+}
+
+impl RunOutcome {
+    /// Returns the reason in words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Completed => "it is complete",
+            Self::Guarded(why) | Self::Stopped(why) | Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
+}
+
+/// A log could not be read or written. The message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file could not be opened, read or written.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// The operation that failed.
+        doing: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Another process writes it.
+    #[error("{} is being written by another firedrill; follow it with `firedrill watch`, or wait until it ends", path.display())]
+    Busy {
+        /// The file.
+        path: std::path::PathBuf,
+    },
+    /// A line before the last is not a record. Nothing after it can be trusted.
+    #[error("{} line {line} is damaged: {why}; restore the file from a copy, nothing in it was changed", path.display())]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The defect.
+        why: String,
+    },
+    /// The record could not be serialized.
+    #[error("cannot write a record to {} as JSON", path.display())]
+    Encode {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The serializer's error.
+        source: serde_json::Error,
+    },
+}

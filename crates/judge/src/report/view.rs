@@ -1,0 +1,441 @@
+//! A scorecard for people: every figure is formatted, so that templates calculate nothing. HTML and Markdown share
+//! it.
+
+pub(crate) mod alike;
+mod charts;
+mod events;
+mod exchanges;
+mod few;
+mod figures;
+mod sketch;
+
+use firedrill_plan::plan::model::{Phase, Plan};
+use firedrill_wire::{api::HostState, evidence::Seen};
+use serde::Serialize;
+
+use super::Input;
+use crate::{
+    score::{
+        card::{
+            AttackCard, Course, DisagreementCard, FigureCard, HostCard, Measured, ObjectiveCard, Unit,
+            state_word, verdict_word,
+        },
+        format,
+    },
+    verdict::Verdict,
+};
+use alike::FEW;
+pub(crate) use charts::ChartView;
+use events::{EventView, event_view};
+use exchanges::ExchangeView;
+use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
+pub(crate) use sketch::Sketch;
+
+const NONE: &str = "—";
+
+/// The whole report.
+#[derive(Debug, Serialize)]
+pub(crate) struct View {
+    pub(crate) title: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) story: String,
+    pub(crate) hypothesis: String,
+    /// The most urgent message; empty if everything was undone.
+    pub(crate) alarm: String,
+    pub(crate) why: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) meta: Vec<(&'static str, String)>,
+    pub(crate) timelines: Vec<ChartView>,
+    pub(crate) attacks: Vec<AttackView>,
+    pub(crate) plan: Option<PlanView>,
+    pub(crate) events: Vec<EventView>,
+    pub(crate) hosts: Vec<HostView>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AttackView {
+    pub(crate) number: usize,
+    pub(crate) name: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) score: String,
+    pub(crate) course: String,
+    pub(crate) why: Vec<String>,
+    /// The joint effects of its faults.
+    pub(crate) means: Vec<String>,
+    pub(crate) when: String,
+    pub(crate) errors: String,
+    pub(crate) mitigated: String,
+    pub(crate) recovered: String,
+    pub(crate) outage: String,
+    pub(crate) charts: Vec<ChartView>,
+    pub(crate) objectives: Vec<ObjectiveView>,
+    pub(crate) figures: Vec<FigureView>,
+    pub(crate) disagreements: Vec<String>,
+    pub(crate) causes: Vec<CauseView>,
+    /// A sentence if there are too many figures, disagreements or causes to show.
+    pub(crate) fewer_figures: String,
+    pub(crate) fewer_disagreements: String,
+    pub(crate) fewer_causes: String,
+    pub(crate) injections: Vec<InjectionView>,
+    pub(crate) exchanges: Vec<ExchangeView>,
+    pub(crate) ran: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ObjectiveView {
+    pub(crate) name: String,
+    pub(crate) goal: String,
+    pub(crate) probe: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) measured: String,
+    pub(crate) range: String,
+    pub(crate) samples: String,
+    pub(crate) why: String,
+    pub(crate) vantages: Vec<VantageView>,
+    /// A sentence if there are too many vantages to show.
+    pub(crate) fewer: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct VantageView {
+    pub(crate) vantage: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) measured: String,
+    pub(crate) why: String,
+    pub(crate) counts: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct InjectionView {
+    pub(crate) what: String,
+    pub(crate) id: String,
+    pub(crate) from: String,
+    pub(crate) held: String,
+    pub(crate) in_force: &'static str,
+    pub(crate) exercised: &'static str,
+    pub(crate) count: String,
+    pub(crate) looks: usize,
+    pub(crate) detail: String,
+    pub(crate) effects: Vec<String>,
+    pub(crate) undo: Vec<String>,
+    pub(crate) not_exchanged: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct PlanView {
+    pub(crate) digest: String,
+    pub(crate) rows: Vec<(String, String)>,
+    pub(crate) probes: Vec<(String, String)>,
+    pub(crate) objectives: Vec<(String, String)>,
+    pub(crate) attacks: Vec<(String, String)>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The final state of hosts that are alike.
+#[derive(Debug, Serialize)]
+pub struct HostView {
+    /// The hosts' names, in few words.
+    pub host: String,
+    /// Their state, in words.
+    pub state: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) compared: String,
+    /// What the run left behind.
+    pub ours: Vec<String>,
+    pub(crate) foreign: Vec<String>,
+}
+
+impl View {
+    pub(crate) fn of(input: &Input<'_>) -> Self {
+        let card = &input.card;
+        let facts = &input.facts;
+        let mut meta = vec![("run", card.run.clone().unwrap_or_else(|| NONE.to_owned()))];
+        meta.push(("started", facts.wall.to_owned()));
+        meta.push(("took", format::time(card.end_us)));
+        meta.push(("by", facts.operator.to_owned()));
+        meta.push(("attacks", format!("{} of {} run", card.ran, card.planned)));
+        meta.push(("score", score(card.score)));
+        meta.push(("ended", card.ended.clone()));
+        meta.push(("exit code", card.exit.to_string()));
+        if facts.attempt > 1 {
+            meta.push(("try", facts.attempt.to_string()));
+        }
+        if let Some(plan) = facts.plan {
+            meta.push(("plan", plan.digest()));
+            if let Some(ticket) = plan.meta.get("ticket") {
+                meta.push(("ticket", ticket.clone()));
+            }
+        }
+        meta.push(("firedrill", facts.version.to_owned()));
+        meta.retain(|(_, value)| !value.is_empty());
+        Self {
+            title: if card.name.is_empty() { "a drill".to_owned() } else { card.name.clone() },
+            verdict: card.verdict.word(),
+            glyph: glyph(Some(card.verdict)),
+            story: card.story.clone(),
+            hypothesis: card.hypothesis.clone(),
+            alarm: alarm(&card.hosts),
+            why: alike::reasons(&card.why, &card.attacks),
+            warnings: input.log.warnings.clone(),
+            meta,
+            timelines: input.timelines.clone(),
+            attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
+            plan: facts.plan.map(plan_view),
+            events: input.log.records.iter().filter_map(event_view).collect(),
+            hosts: alike::hosts(&card.hosts),
+        }
+    }
+}
+
+/// Describes the hosts that may still have effects of our faults.
+#[must_use]
+pub fn alarm(hosts: &[HostCard]) -> String {
+    let bad = hosts
+        .iter()
+        .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven));
+    let bad: Vec<String> = if hosts.len() <= FEW {
+        bad.map(|host| format!("{} ended {}", host.host, state_word(host.state))).collect()
+    } else {
+        let states = firedrill_plan::alike::together(bad, |host| state_word(host.state));
+        let names = |group: &Vec<&HostCard>| {
+            firedrill_plan::alike::names(&group.iter().map(|host| host.host.as_str()).collect::<Vec<_>>())
+        };
+        let line = |group: Vec<&HostCard>| {
+            Some(format!("{} ended {}", names(&group), state_word(group.first()?.state)))
+        };
+        states.into_iter().filter_map(line).collect()
+    };
+    if bad.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Something may not have been put back: {}. Look with `firedrill status`, and put back with `firedrill undo`.",
+        bad.join(", ")
+    )
+}
+
+fn score(score: Option<u8>) -> String {
+    score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
+}
+
+/// A symbol beside the word, for people who cannot distinguish the colours.
+fn glyph(verdict: Option<Verdict>) -> &'static str {
+    match verdict {
+        Some(Verdict::Held) => "✓",
+        Some(Verdict::Violated) => "✕",
+        Some(Verdict::Unknown) => "?",
+        None => "–",
+    }
+}
+
+/// Formats a figure.
+#[must_use]
+pub fn measured(measured: &Measured) -> String {
+    match (measured.value, measured.unit) {
+        _ if measured.endless => match measured.low {
+            Some(low) if measured.unit == Unit::Time => format!("more than {}", us(low)),
+            _ => "no answer".to_owned(),
+        },
+        (None, _) => NONE.to_owned(),
+        (Some(share), Unit::Share) => format::percent(share),
+        (Some(time), Unit::Time) if time <= 0.0 => "stayed good".to_owned(),
+        (Some(time), Unit::Latency | Unit::Time) => us(time),
+    }
+}
+
+fn range(measured: &Measured) -> String {
+    let text = |value: f64| match measured.unit {
+        Unit::Share => format::percent(value),
+        Unit::Latency | Unit::Time => us(value),
+    };
+    match (measured.low, measured.high) {
+        (Some(low), Some(high)) if text(low) != text(high) => format!("{} – {}", text(low), text(high)),
+        (Some(low), None) if low > 0.0 && measured.unit == Unit::Latency => format!("{} –", text(low)),
+        _ => String::new(),
+    }
+}
+
+fn us(value: f64) -> String {
+    format::micros(firedrill_statistics::whole(value))
+}
+
+fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
+    let ran = !matches!(attack.course, Course::NotRun(_));
+    let course = match &attack.course {
+        Course::Ran => "ran through".to_owned(),
+        Course::Aborted(why) => format!("aborted: {why}"),
+        Course::Cut => "the log ends before it does".to_owned(),
+        Course::NotRun(why) => format!("not run: {why}"),
+    };
+    // An attack's own figures are those of its judged probes, as in the story.
+    let judged = || attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe));
+    let worst = judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
+    let slowest = |get: fn(&FigureCard) -> Option<i64>| {
+        let all = judged().map(get);
+        // If one vantage is unknown, the whole is unknown.
+        let worst = all.clone().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
+        worst.map_or_else(|| NONE.to_owned(), took)
+    };
+    let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
+    let rows = few::rows(input.card.attacks.len());
+    let of_note = |figure: &FigureCard| f64::from(u8::from(figure.counts && attack.judges(&figure.probe)));
+    let (figures, fewer_figures) =
+        few::worst(&attack.figures, rows, |figure| of_note(figure) + errors(figure));
+    let (disagreements, fewer_disagreements) = few::worst(&attack.disagreements, rows, |one| -one.chance);
+    let (causes, fewer_causes) = few::worst(&attack.causes, rows, |one| (one.bad + one.slipped) as f64);
+    AttackView {
+        number: attack.index + 1,
+        name: attack.name.clone(),
+        verdict: verdict_word(attack.verdict),
+        glyph: glyph(attack.verdict),
+        score: score(attack.score),
+        course,
+        why: alike::reasons(&attack.why, std::slice::from_ref(attack)),
+        means: planned.map_or_else(Vec::new, |planned| planned.means.clone()),
+        when: attack.phases.first().zip(attack.phases.last()).map_or_else(String::new, |(first, last)| {
+            format!("{} – {}", format::clock(first.from_us), format::clock(last.until_us))
+        }),
+        errors: worst
+            .filter(|_| ran)
+            .filter(|figure| figure.phases.iter().any(|one| one.phase == Phase::Fault && one.good.is_some()))
+            .map_or_else(|| NONE.to_owned(), |figure| format::percent(errors(figure))),
+        mitigated: slowest(|figure| figure.mitigated_us),
+        recovered: slowest(|figure| figure.recovered_us),
+        outage: longest_outage(judged().map(|figure| figure.outage)),
+        charts: input.zooms.get(attack.index).cloned().unwrap_or_default(),
+        objectives: attack.objectives.iter().map(|one| objective_view(attack, one, rows)).collect(),
+        figures: figures.into_iter().map(|figure| figure_view(attack, figure)).collect(),
+        disagreements: disagreements.into_iter().map(DisagreementCard::sentence).collect(),
+        causes: causes.into_iter().map(cause_view).collect(),
+        fewer_figures,
+        fewer_disagreements,
+        fewer_causes,
+        injections: alike::injections(&attack.injections),
+        exchanges: ExchangeView::all(attack),
+        ran,
+    }
+}
+
+/// Formats the time until requests were good again.
+fn took(us: i64) -> String {
+    if us == 0 { "stayed good".to_owned() } else { format::time(us) }
+}
+
+fn errors(figure: &FigureCard) -> f64 {
+    figure
+        .phases
+        .iter()
+        .find(|one| one.phase == Phase::Fault)
+        .and_then(|one| one.good)
+        .map_or(0.0, |good| 1.0 - good)
+}
+
+const fn seen(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Yes => "yes",
+        Seen::No => "no",
+        Seen::Unknown => "not known",
+    }
+}
+
+fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> ObjectiveView {
+    // The number of rows counts all vantages of all objectives together.
+    let most = (rows / attack.objectives.len().max(1)).max(3);
+    let rank = |verdict: Verdict| match verdict {
+        Verdict::Held => 0.0,
+        Verdict::Unknown => 2.0,
+        Verdict::Violated => 3.0,
+    };
+    let (vantages, fewer) =
+        few::worst(&card.vantages, most, |one| rank(one.verdict) + f64::from(u8::from(one.counts)));
+    ObjectiveView {
+        name: card.name.clone(),
+        goal: card.goal.clone(),
+        probe: card.probe.clone(),
+        verdict: card.verdict.word(),
+        glyph: glyph(Some(card.verdict)),
+        measured: measured(&card.measured),
+        range: range(&card.measured),
+        samples: if card.measured.samples == 0 { NONE.to_owned() } else { card.measured.samples.to_string() },
+        // A reason of the attack is not repeated for each objective; but `unknown` always has its reason.
+        why: if card.verdict != Verdict::Unknown && attack.why.contains(&card.why) {
+            String::new()
+        } else {
+            card.why.clone()
+        },
+        fewer,
+        vantages: vantages
+            .into_iter()
+            .map(|one| VantageView {
+                vantage: one.vantage.clone(),
+                verdict: one.verdict.word(),
+                measured: measured(&one.measured),
+                why: one.why.clone(),
+                counts: one.counts,
+            })
+            .collect(),
+    }
+}
+
+fn plan_view(plan: &Plan) -> PlanView {
+    let mut rows = vec![("scenario".to_owned(), plan.file.clone())];
+    rows.extend(plan.environment.clone().map(|environment| ("environment".to_owned(), environment)));
+    rows.extend(plan.meta.iter().map(|(key, value)| (key.clone(), value.clone())));
+    rows.extend(plan.params.iter().map(|(key, value)| (format!("parameter {key}"), value.clone())));
+    rows.push(("lease".to_owned(), plan.lease.to_string()));
+    rows.push(("seed".to_owned(), plan.seed.to_string()));
+    let hosts: Vec<_> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
+    rows.push(("fleet".to_owned(), firedrill_plan::alike::names(&hosts)));
+    for guard in &plan.guard.abort {
+        let text = format!(
+            "abort when less than {} of {} is good over {}",
+            guard.good_below, guard.probe, guard.over
+        );
+        rows.push(("guard".to_owned(), text));
+    }
+    PlanView {
+        digest: plan.digest(),
+        rows,
+        probes: plan
+            .probes
+            .iter()
+            .map(|probe| {
+                let from = firedrill_plan::alike::names(&probe.from);
+                let what = match &probe.kind {
+                    firedrill_wire::probe::ProbeKind::Http(http) => http.shown(),
+                    firedrill_wire::probe::ProbeKind::Tcp(tcp) => {
+                        format!("TCP connection to {}", tcp.address)
+                    }
+                };
+                let text =
+                    format!("{what}, {} a second, time-out {}, from {from}", probe.rate, probe.timeout);
+                (probe.name.clone(), text)
+            })
+            .collect(),
+        objectives: plan
+            .objectives
+            .iter()
+            .map(|one| (one.name.clone(), format!("{}: {}", one.probe, crate::score::goal_text(one))))
+            .collect(),
+        attacks: plan
+            .attacks
+            .iter()
+            .map(|attack| {
+                let faults = alike::faults(attack);
+                let times = format!(
+                    "baseline {}, hold {}, recovery {}, settle {}",
+                    attack.baseline, attack.hold, attack.recovery, attack.settle
+                );
+                let said: Vec<String> = attack.means.iter().cloned().chain(faults).collect();
+                (
+                    attack.name.clone(),
+                    format!("{}; {times}; judged by {}", said.join(", "), attack.judge.join(", ")),
+                )
+            })
+            .collect(),
+        warnings: plan.warnings.clone(),
+    }
+}

@@ -1,0 +1,218 @@
+//! Selects the charts of a report, and their lines.
+
+use std::cmp::Reverse;
+
+use firedrill_plan::plan::model::{Goal, Phase, Plan, Probe};
+use firedrill_wire::probe::ProbeKind;
+use serde::Serialize;
+
+use crate::{
+    report::{
+        chart::{Band, Chart, Line},
+        columns::{Columns, Point},
+    },
+    score::{
+        Scorecard,
+        card::{AttackCard, phase_word, verdict_word},
+        format,
+        samples::{Samples, Sight, quantile_us},
+    },
+};
+
+/// Maximum number of lines of a chart that can be told apart. If there are more vantages, the worst have lines of
+/// their own, and the worst of the others share one.
+pub(super) const MOST_LINES: usize = 6;
+
+/// The lines of a chart: vantages with their columns, and whether they count.
+fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
+    let mut lines: Vec<Line> =
+        all.map(|(name, counts, columns)| Line { name: name.to_owned(), counts, columns }).collect();
+    if lines.len() <= MOST_LINES {
+        return lines;
+    }
+    // Order of lines: those that count first, then by lowest share, missing measurements, missing answers, and
+    // latency.
+    lines.sort_by_cached_key(|line| {
+        let unmeasured: i64 =
+            line.columns.missing().iter().map(|(from, until)| until.saturating_sub(*from)).sum();
+        let lowest = line.columns.dots().map(|dot| dot.share).fold(1.0, f64::min);
+        let slowest = line.columns.dots().map(|dot| dot.p99.unwrap_or(u64::MAX)).max().unwrap_or(0);
+        // The bits of non-negative floats are in the order of their values.
+        (!line.counts, lowest.to_bits(), Reverse(unmeasured), Reverse(slowest))
+    });
+    let others = lines.split_off(MOST_LINES - 1);
+    let (counting, shown_only): (Vec<Line>, Vec<Line>) = others.into_iter().partition(|line| line.counts);
+    for group in [counting, shown_only] {
+        let columns: Vec<&Columns> = group.iter().map(|line| &line.columns).collect();
+        match (group.as_slice(), Columns::worst(&columns)) {
+            ([only], _) => lines.push(only.clone()),
+            ([first, ..], Some(columns)) => {
+                let name = format!("the worst of {} others", group.len());
+                lines.push(Line { name, counts: first.counts, columns });
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// The limits of a probe's objectives.
+fn limits(plan: &Plan, probe: &str) -> (Option<f64>, Option<u64>) {
+    let goals = || plan.objectives.iter().filter(|one| one.probe == probe).map(|one| one.goal);
+    let good = goals().filter_map(|goal| match goal {
+        Goal::Good(share) => Some(share.fraction()),
+        _ => None,
+    });
+    let below = goals().filter_map(|goal| match goal {
+        Goal::Latency { below, .. } => Some(below.as_micros()),
+        _ => None,
+    });
+    (good.reduce(f64::max), below.min())
+}
+
+fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
+    let from_us = attack.fault_from_us?;
+    let act = attack.phases.iter().find(|one| one.phase == Phase::Fault)?;
+    let until_us = attack.healed_us.unwrap_or(act.until_us).max(from_us);
+    let title = format!(
+        "{}: in force from {} to {}, {}",
+        attack.name,
+        format::clock(from_us),
+        format::clock(until_us),
+        verdict_word(attack.verdict)
+    );
+    Some(Band { from_us, until_us, label, title, fault: true })
+}
+
+/// A chart with its caption.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ChartView {
+    caption: String,
+    /// Its accessible name, unique on the page.
+    label: String,
+    /// Duration of a step of its lines.
+    resolution: String,
+    svg: String,
+}
+
+fn caption(probe: &Probe) -> String {
+    let what = match &probe.kind {
+        ProbeKind::Http(http) => http.shown(),
+        ProbeKind::Tcp(tcp) => format!("TCP connections to {}", tcp.address),
+    };
+    format!("{}: {what}", probe.name)
+}
+
+/// Returns charts of the whole run, one for each probe.
+pub(super) fn timelines(
+    card: &Scorecard,
+    plan: &Plan,
+    end_us: i64,
+    columns: impl Fn(&Probe, &String) -> Columns,
+) -> Vec<ChartView> {
+    let targets = plan.targets();
+    let many = plan.attacks.len() > 6;
+    let bands: Vec<Band> = card
+        .attacks
+        .iter()
+        .filter_map(|attack| {
+            let number = attack.index + 1;
+            fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
+        })
+        .collect();
+    let chart = |(place, probe): (usize, &Probe)| {
+        let (good, below_us) = limits(plan, &probe.name);
+        let chart = Chart {
+            id: format!("run-{place}"),
+            title: format!("{}: the whole run", probe.name),
+            from_us: 0,
+            until_us: end_us,
+            zero_us: 0,
+            // Over the whole run, a vantage counts as a target if any attack targets it.
+            lines: lines(
+                probe
+                    .from
+                    .iter()
+                    .map(|from| (from.as_str(), !targets.contains(from.as_str()), columns(probe, from))),
+            ),
+            bands: bands.clone(),
+            good,
+            below_us,
+        };
+        let judged = card.attacks.iter().any(|attack| attack.judges(&probe.name));
+        let note = if judged { "" } else { " (not judged)" };
+        ChartView {
+            caption: format!("{}{note}", caption(probe)),
+            label: format!("{} over the whole run", probe.name),
+            resolution: chart.resolution(),
+            svg: chart.svg(),
+        }
+    };
+    plan.probes.iter().enumerate().map(chart).collect()
+}
+
+/// Returns charts of one attack, one for each judged probe.
+pub(super) fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, most: usize) -> Vec<ChartView> {
+    let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
+    let mut bands: Vec<Band> = attack
+        .phases
+        .iter()
+        .map(|one| Band {
+            from_us: one.from_us,
+            until_us: one.until_us,
+            label: phase_word(one.phase).to_owned(),
+            title: format!(
+                "{} from {} to {}",
+                phase_word(one.phase),
+                format::clock(one.from_us),
+                format::clock(one.until_us)
+            ),
+            fault: false,
+        })
+        .collect();
+    bands.extend(fault_band(attack, String::new()));
+    let judged = |probe: &&Probe| attack.judges(&probe.name);
+    let around = |sight: Option<&Sight>| {
+        let mut columns = Columns::new(first.from_us, last.until_us, most);
+        for (sight, sample) in sight.iter().flat_map(|sight| sight.all.iter().map(move |one| (sight, one))) {
+            let (p50, p99) = sample.quantiles();
+            columns.put(Point {
+                from_us: sample.from_us,
+                until_us: sample.until_us,
+                good: sample.good(),
+                bad: sample.bad(),
+                p50: quantile_us(&sight.grid, p50),
+                p99: quantile_us(&sight.grid, p99),
+            });
+        }
+        columns
+    };
+    plan.probes
+        .iter()
+        .filter(judged)
+        .enumerate()
+        .map(|(place, probe)| {
+            let (good, below_us) = limits(plan, &probe.name);
+            let chart = Chart {
+                id: format!("attack-{}-{place}", attack.index),
+                title: format!("{} during “{}”", probe.name, attack.name),
+                from_us: first.from_us,
+                until_us: last.until_us,
+                zero_us: attack.fault_from_us.unwrap_or(0),
+                lines: lines(probe.from.iter().map(|vantage| {
+                    let counts = !attack.injections.iter().any(|one| one.host == *vantage);
+                    (vantage.as_str(), counts, around(samples.get(&probe.name, vantage)))
+                })),
+                bands: bands.clone(),
+                good,
+                below_us,
+            };
+            ChartView {
+                caption: caption(probe),
+                label: format!("{} in attack {}, {}", probe.name, attack.index + 1, attack.name),
+                resolution: chart.resolution(),
+                svg: chart.svg(),
+            }
+        })
+        .collect()
+}

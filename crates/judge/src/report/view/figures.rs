@@ -1,0 +1,102 @@
+//! Formats each vantage's measurements: figures by phase, and causes of failed requests.
+
+use firedrill_plan::plan::model::Phase;
+use serde::Serialize;
+
+use super::{NONE, took};
+use crate::score::{
+    card::{AttackCard, CauseCard, FigureCard, OutageCard, phase_word},
+    causes, format,
+};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct FigureView {
+    pub(crate) probe: String,
+    pub(crate) vantage: String,
+    pub(crate) counts: bool,
+    /// Whether an objective judges the probe in this attack.
+    pub(crate) judged: bool,
+    pub(crate) mitigated: String,
+    pub(crate) recovered: String,
+    pub(crate) outage: String,
+    pub(crate) budget: String,
+    /// The 99th percentile of how late requests were sent, if any were late.
+    pub(crate) late: Option<String>,
+    /// For baseline, fault and recovery: share, median, 99th percentile.
+    pub(crate) phases: Vec<(&'static str, String, String, String)>,
+}
+
+/// Causes of failed requests of one probe in one phase at one vantage.
+#[derive(Debug, Serialize)]
+pub(crate) struct CauseView {
+    pub(crate) phase: &'static str,
+    pub(crate) probe: String,
+    pub(crate) vantage: String,
+    pub(crate) counts: bool,
+    pub(crate) bad: String,
+    pub(crate) causes: String,
+    /// Requests that the vantage itself lost.
+    pub(crate) slipped: String,
+}
+
+pub(super) fn cause_view(card: &CauseCard) -> CauseView {
+    CauseView {
+        phase: phase_word(card.phase),
+        probe: card.probe.clone(),
+        vantage: card.vantage.clone(),
+        counts: card.counts,
+        bad: card.bad.to_string(),
+        causes: match causes::text(&card.causes) {
+            text if text.is_empty() => NONE.to_owned(),
+            text => text,
+        },
+        slipped: card.slipped.to_string(),
+    }
+}
+
+/// Minimum lateness that is shown, in microseconds; less is normal on a busy machine.
+const LATE_US: u64 = 5000;
+
+/// Returns the longest of some outages; unknown if any of them is.
+pub(super) fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> String {
+    match all.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|one| one.high_us)) {
+        None => NONE.to_owned(),
+        Some(OutageCard { after_us: None, .. }) => "none".to_owned(),
+        Some(OutageCard { low_us: 0, .. }) => "one request".to_owned(),
+        Some(one) => format::time(one.low_us),
+    }
+}
+
+pub(super) fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
+    let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
+    let latency = |us: Option<u64>, samples: u64| match us {
+        Some(us) => format::micros(us),
+        None if samples > 0 => "no answer".to_owned(),
+        None => NONE.to_owned(),
+    };
+    FigureView {
+        probe: card.probe.clone(),
+        vantage: card.vantage.clone(),
+        counts: card.counts,
+        judged: attack.judges(&card.probe),
+        mitigated: time(card.mitigated_us),
+        recovered: time(card.recovered_us),
+        outage: longest_outage(std::iter::once(card.outage)),
+        late: card.late_p99_us.filter(|us| *us >= LATE_US).map(format::micros),
+        budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
+        phases: card
+            .phases
+            .iter()
+            .filter(|one| one.phase != Phase::Settle)
+            .map(|one| {
+                let share = one.good.map_or_else(|| NONE.to_owned(), format::percent);
+                (
+                    phase_word(one.phase),
+                    share,
+                    latency(one.p50_us, one.samples),
+                    latency(one.p99_us, one.samples),
+                )
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,316 @@
+//! `fold(records)` = [`Scorecard`]: verdicts, figures and scores from a log, and from nothing else.
+//!
+//! Never reads a clock, nor a file but a log's own measurements ([`judge`]), never panics on a log, and never says `held` of what
+//! was not measured. A log may be cut at any record: what it does not show is `unknown`.
+
+mod attack_score;
+pub mod card;
+pub mod causes;
+mod disagree;
+mod efficacy;
+mod exchanged;
+mod facts;
+mod figures;
+pub mod format;
+pub mod interval;
+mod judge;
+pub mod latency;
+mod met;
+mod part;
+mod phases;
+mod requests;
+pub(crate) mod samples;
+mod share;
+mod story;
+pub(crate) mod stream;
+mod time_goals;
+pub mod window;
+
+pub use card::Scorecard;
+pub(crate) use facts::Facts;
+use firedrill_plan::plan::{Plan, model::Phase};
+pub use judge::{goal_text, good_enough};
+pub use window::Window;
+
+use card::{AttackCard, Course, HostCard, PhaseCard};
+use efficacy::Doubt;
+use firedrill_wire::api::HostState;
+use judge::Bench;
+use phases::Phases;
+use samples::Samples;
+use stream::{Blind, Eye, Judged};
+
+use crate::{
+    log::{Log, Outcome, Record, RunOutcome},
+    verdict::{Exit, Verdict},
+};
+
+/// The version of the scorecard's format that this build writes.
+pub const SCHEMA: u32 = 1;
+
+/// Judges a run from records in memory.
+#[must_use]
+pub fn fold(records: &[Record]) -> Scorecard {
+    judge(&Log::of(records))
+}
+
+/// Judges a run from its log. Measurements are read one block at a time.
+#[must_use]
+pub fn judge(log: &Log) -> Scorecard {
+    of(&Facts::of(log), log, &mut Blind)
+}
+
+/// Judges one attack of a run that is still going on, as if it ended now. The run decides by it how to go on.
+///
+/// Returns `None` if the plan has no such attack.
+#[must_use]
+pub fn attack_so_far(log: &Log, attack: usize, now_us: i64, outcome: &Outcome) -> Option<AttackCard> {
+    let mut facts = Facts::of(log);
+    facts.attacks.get_mut(attack)?.ended.get_or_insert_with(|| (now_us, outcome.clone()));
+    facts.last_us = facts.last_us.max(now_us);
+    stream::judge(&facts, log, &[attack], &mut Blind).attacks.pop()
+}
+
+pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
+    let which: Vec<usize> = (0..facts.attacks.len()).collect();
+    let Judged { attacks, damaged } = stream::judge(facts, log, &which, eye);
+    let damaged: Vec<String> = damaged.into_iter().map(|one| one.text).collect();
+    let hosts = hosts(facts);
+    let why = reasons(facts, &attacks, &damaged);
+    let worst = attacks.iter().filter_map(|attack| attack.verdict).max().unwrap_or(Verdict::Unknown);
+    let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) };
+    let ran: Vec<&AttackCard> = attacks.iter().filter(|attack| attack.verdict.is_some()).collect();
+    let score = if ran.is_empty() || ran.iter().any(|attack| attack.score.is_none()) {
+        None
+    } else {
+        ran.iter().filter_map(|attack| attack.score).min()
+    };
+    let mut card = Scorecard {
+        schema: SCHEMA,
+        run: facts.run.clone(),
+        name: facts.plan.map(|plan| plan.name.clone()).unwrap_or_default(),
+        hypothesis: facts.plan.map(|plan| plan.hypothesis.clone()).unwrap_or_default(),
+        verdict,
+        exit: exit(facts, verdict, &hosts) as u8,
+        why,
+        score,
+        ran: ran.len(),
+        planned: attacks.len(),
+        story: String::new(),
+        ended: ended(facts.ended),
+        end_us: facts.last_us,
+        attacks,
+        hosts,
+    };
+    card.story = story::tell(&card, facts.plan);
+    card
+}
+
+/// `more`: doubts that come from the log itself.
+fn judge_attack(
+    facts: &Facts<'_>,
+    plan: &Plan,
+    (index, phases): (usize, &Phases),
+    samples: &Samples<'_>,
+    more: Vec<Doubt>,
+) -> AttackCard {
+    let attack = &plan.attacks[index];
+    let logged = &facts.attacks[index];
+    let begun = !logged.phases.is_empty() || logged.injections.iter().any(|one| !one.changes.is_empty());
+    let course = match (&logged.ended, begun) {
+        (Some((_, Outcome::NotRun(why))), _) => Course::NotRun(why.clone()),
+        (Some((_, Outcome::Aborted(why))), _) => Course::Aborted(why.clone()),
+        (Some((_, Outcome::Ran)), _) => Course::Ran,
+        (None, true) => Course::Cut,
+        (None, false) => Course::NotRun("the run ended before it".to_owned()),
+    };
+    let mut card = AttackCard {
+        index,
+        name: attack.name.clone(),
+        course,
+        verdict: None,
+        why: Vec::new(),
+        score: None,
+        phases: Vec::new(),
+        fault_from_us: phases.fault_us,
+        healed_us: phases.healed_us,
+        objectives: Vec::new(),
+        figures: Vec::new(),
+        disagreements: Vec::new(),
+        causes: causes::all(samples, plan, attack, logged, phases),
+        injections: efficacy::cards(facts, index, logged),
+    };
+    if let Course::NotRun(why) = &card.course {
+        card.why.push(why.clone());
+        return card;
+    }
+    card.phases = phases
+        .all
+        .iter()
+        .map(|span| PhaseCard { phase: span.phase, from_us: span.from_us, until_us: span.until_us })
+        .collect();
+    let mut doubts = efficacy::doubts(facts, index, logged, phases);
+    doubts.extend(more);
+    let mut bench = Bench { facts, plan, attack, phases, samples, doubts };
+    // The baseline comes first, because it explains the other doubts.
+    if let Some(doubt) = bench.baseline() {
+        bench.doubts.insert(0, doubt);
+    }
+    card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
+    card.figures = figures::all(&bench);
+    card.disagreements = disagree::all(&bench);
+    let void = bench.doubts.iter().any(|doubt| doubt.void);
+    let tripped = if void { None } else { guard(facts, index, phases) };
+    let judged = card.objectives.iter().map(|objective| objective.verdict).max().unwrap_or(Verdict::Unknown);
+    let doubted = if bench.doubts.is_empty() { judged } else { judged.max(Verdict::Unknown) };
+    let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };
+    card.verdict = Some(verdict);
+    card.why.extend(tripped);
+    card.why.extend(bench.doubts.iter().map(|doubt| doubt.text.clone()));
+    if card.objectives.is_empty() {
+        card.why.push("no objective is judged in it".to_owned());
+    }
+    // Objectives with the same reason are listed together.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    let guilty = card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict);
+    for objective in guilty.filter(|one| !card.why.contains(&one.why)) {
+        match reasons.iter_mut().find(|(why, _)| *why == objective.why) {
+            Some((_, names)) => names.push(&objective.name),
+            None => reasons.push((&objective.why, vec![&objective.name])),
+        }
+    }
+    let more: Vec<String> =
+        reasons.iter().map(|(why, names)| format!("{}: {why}", format::list(names))).collect();
+    card.why.extend(more);
+    if verdict != Verdict::Unknown {
+        card.score = attack_score::score(&bench, &card.figures);
+    }
+    card
+}
+
+/// A guard's condition is an objective too: the attack is violated if the condition was measured while a fault was in
+/// force.
+fn guard(facts: &Facts<'_>, index: usize, phases: &Phases) -> Option<String> {
+    let from = phases.get(Phase::Fault)?.from_us;
+    let until = facts.attack_end_us(index);
+    let mut tripped = facts.guards.iter().filter(|(at, _, blind)| !*blind && (from..=until).contains(at));
+    tripped.next().map(|(_, why, _)| format!("a guard aborted: {why}"))
+}
+
+/// Returns the reasons why the run is not `held` that are not about a single attack's verdict.
+fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec<String> {
+    let mut why = Vec::new();
+    if facts.plan.is_none() {
+        why.push("the log does not begin with its plan".to_owned());
+    }
+    if !facts.missing.is_empty() {
+        why.push(format!("records {} are missing from the log", format::list(&facts.missing)));
+    }
+    if !damaged.is_empty() {
+        why.push(format!("measurements in the log are damaged: {}", format::list(damaged)));
+    }
+    if !facts.unknown.is_empty() {
+        let names: Vec<String> = facts.unknown.iter().map(|name| format!("`{name}`")).collect();
+        why.push(format!(
+            "the log has records that this version of firedrill does not know: {}; judge it with the version that wrote it",
+            format::list(&names)
+        ));
+    }
+    match facts.ended {
+        None => why.push("the log ends without its last record: the run did not end in order".to_owned()),
+        Some(RunOutcome::Completed) => {}
+        Some(other) => why.push(ended(Some(other))),
+    }
+    let not_run: Vec<&str> =
+        attacks.iter().filter(|attack| attack.verdict.is_none()).map(|attack| attack.name.as_str()).collect();
+    if !not_run.is_empty() {
+        why.push(format!("not run: {}", format::list(&not_run)));
+    }
+    if attacks.is_empty() && facts.plan.is_some() {
+        why.push("the plan has no attacks".to_owned());
+    }
+    for host in hosts(facts) {
+        match host.state {
+            HostState::Clean => {}
+            // A powered-off host is expected to be gone.
+            HostState::Gone if powered_off(facts, &host.host) => {}
+            state => why.push(format!("{} ended {}", host.host, card::state_word(state))),
+        }
+    }
+    why
+}
+
+fn powered_off(facts: &Facts<'_>, host: &str) -> bool {
+    facts
+        .attacks
+        .iter()
+        .flat_map(|attack| &attack.injections)
+        .any(|one| one.planned.host == host && one.fault().powers_off())
+}
+
+/// Every host that was or may have been touched. A host that was not compared at the end is `unproven`.
+fn hosts(facts: &Facts<'_>) -> Vec<HostCard> {
+    let mut names = facts.touched.clone();
+    names.extend(facts.hosts_ended.keys());
+    if facts.ended.is_none() {
+        // The log may have been cut after the hosts were armed and before that was written.
+        names.extend(&facts.prepared);
+    }
+    let card = |host: &str| match facts.hosts_ended.get(host) {
+        Some(end) => HostCard {
+            host: host.to_owned(),
+            state: end.state,
+            ours: end.ours.clone(),
+            foreign: end.foreign.clone(),
+            compared: end.compared,
+        },
+        None => HostCard {
+            host: host.to_owned(),
+            state: HostState::Unproven,
+            ours: Vec::new(),
+            foreign: Vec::new(),
+            compared: 0,
+        },
+    };
+    names.into_iter().map(card).collect()
+}
+
+fn exit(facts: &Facts<'_>, verdict: Verdict, hosts: &[HostCard]) -> Exit {
+    let unclean = hosts
+        .iter()
+        .any(|host| matches!(host.state, HostState::Dirty | HostState::Stuck | HostState::Unproven));
+    let slept = facts.plan.is_some_and(|plan| {
+        let lease = i64::try_from(plan.lease.as_micros()).unwrap_or(i64::MAX);
+        facts.gaps.iter().any(|(from, to)| to.saturating_sub(*from) > lease)
+    });
+    let mut exit = match verdict {
+        Verdict::Held => Exit::Held,
+        Verdict::Unknown => Exit::Unknown,
+        Verdict::Violated => Exit::Violated,
+    };
+    match facts.ended {
+        Some(RunOutcome::Refused(_)) if facts.touched.is_empty() => exit = Exit::Refused,
+        Some(RunOutcome::Refused(_)) => exit = exit.worst(Exit::Refused),
+        Some(RunOutcome::Stopped(_)) => exit = exit.worst(Exit::Stopped),
+        Some(RunOutcome::Failed(_)) if slept => exit = exit.worst(Exit::Stopped),
+        _ => {}
+    }
+    if facts.guards.iter().any(|(_, _, blind)| !*blind) {
+        exit = exit.worst(Exit::Violated);
+    }
+    if unclean { exit.worst(Exit::Unclean) } else { exit }
+}
+
+fn ended(outcome: Option<&RunOutcome>) -> String {
+    match outcome {
+        None => "the log ends before the run does".to_owned(),
+        Some(RunOutcome::Completed) => "all attacks had their turn".to_owned(),
+        Some(RunOutcome::Guarded(why)) => format!("a guard aborted the run: {why}"),
+        Some(RunOutcome::Stopped(why)) => format!("the run was stopped: {why}"),
+        Some(RunOutcome::Refused(why)) => format!("refused, and nothing was touched: {why}"),
+        Some(RunOutcome::Failed(why)) => format!("the run could not go on: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

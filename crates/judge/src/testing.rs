@@ -1,0 +1,346 @@
+//! For tests only: deterministic records of simulated runs.
+
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
+
+mod records;
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use firedrill_plan::plan::{
+    Plan,
+    model::{
+        Attack, COORDINATOR, GOOD_AT, Goal, Guard, Host, Injection, Objective, Phase, Probe, Reach, Then,
+    },
+};
+use firedrill_probe::requests::Outcome as End;
+use firedrill_wire::{
+    Fault, Share, Span,
+    api::HostState,
+    evidence::Seen,
+    exchange::{Exchange, Exchanged, Way},
+    fault::{HostIsolate, PeerTable, ServiceManager, ServiceStop},
+    journal::{HealReason, State},
+    probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind, Requests},
+};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Serializer as _, V2Serializer},
+};
+
+use crate::log::{Event, Moment, Outcome, RunOutcome};
+
+/// Microseconds of a second.
+pub const S: i64 = 1_000_000;
+/// Requests a second of the drill's probe.
+pub const RATE: u64 = 100;
+
+/// A bin of one second; all bad requests come first, and latencies rise a little with the time of day.
+pub fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
+    bin_with(probe, second, [good, bad, 0])
+}
+
+/// A bin with good, bad and slipped requests; the slipped ones come last.
+pub fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3]) -> Bin {
+    // Two digits are enough, and tests decode very many of them.
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 1_000_000, 2).unwrap();
+    for request in 0..good {
+        histogram.record(9_000 + request * 130 + (second.unsigned_abs() % 7) * 400).unwrap();
+    }
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
+    let due = good + bad + slipped;
+    // Requests are at equal distances, at the drill's rate.
+    let step = 1_000_000 / RATE;
+    let ends = [(bad, End::Bad), (good, End::Good), (slipped, End::Slipped)];
+    let ends: Vec<End> = ends
+        .into_iter()
+        .flat_map(|(count, end)| std::iter::repeat_n(end, usize::try_from(count).unwrap()))
+        .collect();
+    Bin {
+        seq: u64::try_from(second).unwrap_or(0) + 1,
+        probe: probe.to_owned(),
+        start_boot_us: u64::try_from(second + 100).unwrap_or(0) * 1_000_000,
+        boot_id: "boot".to_owned(),
+        length_us: 1_000_000,
+        due,
+        good,
+        bad: if bad > 0 { BTreeMap::from([("timeout".to_owned(), bad)]) } else { BTreeMap::new() },
+        slipped,
+        worst_slip_us: 300,
+        lateness: String::new(),
+        requests: (due > 0).then(|| Requests {
+            first: second.unsigned_abs() * RATE,
+            first_us: 0,
+            outcomes: firedrill_probe::requests::pack(&ends),
+        }),
+        first_bad_us: (bad > 0).then_some(0),
+        last_bad_us: (bad > 0).then(|| (bad - 1) * step),
+        latency: if good > 0 {
+            base64::engine::general_purpose::STANDARD.encode(bytes)
+        } else {
+            String::new()
+        },
+        phases: BTreeMap::new(),
+    }
+}
+
+/// One attack of a [`Drill`], in seconds after its fault's start.
+#[derive(Clone)]
+pub struct Act {
+    /// Its name.
+    pub name: &'static str,
+    /// The hosts that it is on.
+    pub hosts: Vec<&'static str>,
+    /// Its fault.
+    pub fault: Fault,
+    /// Seconds from the fault's start in which requests are bad, and how many of each second's.
+    pub bad: Vec<(std::ops::Range<i64>, u64)>,
+    /// The reason and the time (seconds after the start) of its undo.
+    pub reason: HealReason,
+    /// See [`Self::reason`].
+    pub lifted: i64,
+    /// Whether the fault was seen in force.
+    pub in_force: Seen,
+    /// Whether anything met it.
+    pub exercised: Seen,
+    /// Whether agents looked at it while it was in force.
+    pub looks: bool,
+    /// Number of packets per second that it affects.
+    pub packets: u64,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// The last state of its injections.
+    pub end: State,
+}
+
+impl Act {
+    /// Nine of a hundred requests fail in the first four seconds, none after that.
+    #[must_use]
+    pub fn new(name: &'static str, hosts: &[&'static str], fault: Fault) -> Self {
+        Self {
+            name,
+            hosts: hosts.to_vec(),
+            fault,
+            bad: vec![(0..4, 3)],
+            reason: HealReason::HoldOver,
+            lifted: HOLD,
+            in_force: Seen::Yes,
+            exercised: Seen::Yes,
+            looks: true,
+            packets: 120,
+            outcome: Outcome::Ran,
+            end: State::Undone,
+        }
+    }
+}
+
+/// Seconds of the baseline.
+pub const BASELINE: i64 = 20;
+/// Seconds of the fault.
+pub const HOLD: i64 = 60;
+/// Seconds of the recovery.
+pub const RECOVERY: i64 = 40;
+/// Seconds of settling.
+pub const SETTLE: i64 = 10;
+const LENGTH: i64 = BASELINE + HOLD + RECOVERY + SETTLE;
+
+/// Returns a fault without traffic of its own.
+#[must_use]
+pub fn stop() -> Fault {
+    Fault::ServiceStop(ServiceStop { service: "checkout".to_owned(), manager: ServiceManager::Auto })
+}
+
+/// Returns a fault on all traffic of a host.
+#[must_use]
+pub fn isolate() -> Fault {
+    Fault::HostIsolate(HostIsolate::default())
+}
+
+/// A simulated run: change its fields, then call [`Drill::records`].
+pub struct Drill {
+    /// The attacks, one after another.
+    pub acts: Vec<Act>,
+    /// Where it is measured.
+    pub vantages: Vec<&'static str>,
+    /// Changes or drops a bin: vantage, second of the run.
+    #[expect(clippy::type_complexity, reason = "a plain hook")]
+    pub bins: Box<dyn Fn(&str, i64, Bin) -> Option<Bin>>,
+    /// More events, by second of the run.
+    pub extra: Vec<(i64, Event)>,
+    /// The final states of hosts.
+    pub ends: Vec<(&'static str, HostState)>,
+    /// Its outcome; none if the log is cut.
+    pub outcome: Option<RunOutcome>,
+    /// The objectives: name, goal and phases.
+    pub goals: Vec<(&'static str, Goal, Vec<Phase>)>,
+    /// Whether each host has an address of its own; otherwise all share one.
+    pub own_addresses: bool,
+}
+
+impl Drill {
+    /// Two attacks that hold, seen by the coordinator and a canary.
+    #[must_use]
+    pub fn good() -> Self {
+        Self {
+            acts: vec![
+                Act::new("stop checkout", &["app1"], stop()),
+                Act::new("lose fremont", &["app2", "db2"], isolate()),
+            ],
+            vantages: vec![COORDINATOR, "canary"],
+            bins: Box::new(|_, _, bin| Some(bin)),
+            extra: Vec::new(),
+            ends: vec![("app1", HostState::Clean), ("app2", HostState::Clean), ("db2", HostState::Clean)],
+            outcome: Some(RunOutcome::Completed),
+            own_addresses: false,
+            goals: vec![
+                ("users", Goal::Good(Share::from_fraction(0.98).unwrap()), vec![]),
+                (
+                    "fast",
+                    Goal::Latency { quantile: 0.95, below: Span::millis(300) },
+                    vec![Phase::Baseline, Phase::Fault],
+                ),
+                ("failover", Goal::MitigateWithin(Span::secs(15)), vec![]),
+                ("back", Goal::RecoverWithin(Span::secs(10)), vec![]),
+            ],
+        }
+    }
+
+    /// Returns a drill with the first attack of [`Self::good`] only.
+    #[must_use]
+    pub fn one() -> Self {
+        let mut drill = Self::good();
+        drill.acts.truncate(1);
+        drill.ends.truncate(1);
+        drill
+    }
+
+    /// One attack on app1 by a fault about the canary's address, with the results of exchanges before, during and
+    /// after.
+    #[must_use]
+    pub fn exchanging(act: Act, all: [Option<Exchanged>; 3]) -> Self {
+        let mut drill = Self::one();
+        drill.acts[0] = act;
+        drill.own_addresses = true;
+        let start = Self::start(0);
+        let moments = [(Moment::Before, -5), (Moment::During, 10), (Moment::After, HOLD + 5)];
+        for ((moment, second), met) in moments.into_iter().zip(all) {
+            let event = Event::Exchanged {
+                attack: 0,
+                injection: "20261120-1402-friday-7f3a-0-0".parse().unwrap(),
+                moment,
+                asker: "app1".to_owned(),
+                other: "canary".to_owned(),
+                from_us: (start + second) * 1_000_000 - 500_000,
+                ask: Exchange {
+                    to: "10.9.0.4".parse().unwrap(),
+                    way: Way::Echo,
+                    count: 20,
+                    every: Span::millis(25),
+                    within: Span::secs(1),
+                },
+                failed: met.is_none().then(|| "the link was cut".to_owned()),
+                met,
+            };
+            drill.extra.push((start + second, event));
+        }
+        drill
+    }
+
+    /// Returns the plan of the drill.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let host = |last: u8, name: &str, region: &str| Host {
+            name: name.to_owned(),
+            addresses: vec![[10, 9, 0, if self.own_addresses { last } else { 1 }].into()],
+            labels: BTreeMap::from([("region".to_owned(), region.to_owned())]),
+            roles: vec!["app".to_owned()],
+            tags: vec![],
+            agent: Reach::Tcp(format!("{name}:7790")),
+            via: None,
+        };
+        let at = |seconds: i64| Span::secs(u64::try_from(seconds).unwrap());
+        Plan {
+            schema: Plan::SCHEMA,
+            name: "friday".to_owned(),
+            hypothesis: "Two failures, one after another; no user notices for more than 15 s.".to_owned(),
+            meta: BTreeMap::from([("ticket".to_owned(), "OPS-7".to_owned())]),
+            environment: Some("ci".to_owned()),
+            file: "scenarios/friday.toml".to_owned(),
+            params: BTreeMap::new(),
+            seed: 7,
+            hosts: vec![
+                host(1, "app1", "dallas"),
+                host(2, "app2", "fremont"),
+                host(3, "db2", "fremont"),
+                host(4, "canary", "london"),
+            ],
+            probes: vec![Probe {
+                name: "buy".to_owned(),
+                kind: ProbeKind::Http(HttpProbe {
+                    url: "http://edge/buy".to_owned(),
+                    method: "GET".to_owned(),
+                    status: Some(200),
+                    contains: None,
+                    headers: BTreeMap::new(),
+                    body: None,
+                    bearer: None,
+                    ca_file: None,
+                    secrets: BTreeMap::new(),
+                }),
+                rate: RATE as f64,
+                arrivals: Arrivals::Even,
+                timeout: Span::millis(500),
+                connection: Connection::New,
+                from: self.vantages.iter().map(|name| (*name).to_owned()).collect(),
+                names: BTreeMap::new(),
+            }],
+            objectives: self
+                .goals
+                .iter()
+                .map(|(name, goal, during)| Objective {
+                    name: (*name).to_owned(),
+                    probe: "buy".to_owned(),
+                    goal: *goal,
+                    good_at: GOOD_AT,
+                    during: during.clone(),
+                })
+                .collect(),
+            guard: Guard::default(),
+            peer_sets: PeerTable::default(),
+            attacks: self
+                .acts
+                .iter()
+                .map(|act| Attack {
+                    name: act.name.to_owned(),
+                    base: act.name.to_owned(),
+                    baseline: at(BASELINE),
+                    hold: at(HOLD),
+                    recovery: at(RECOVERY),
+                    settle: at(SETTLE),
+                    settle_within: at(SETTLE * 4),
+                    judge: self.goals.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+                    needs: vec![],
+                    on_violated: Then::Continue,
+                    on_unknown: Then::Continue,
+                    approve: None,
+                    means: vec![],
+                    injections: act
+                        .hosts
+                        .iter()
+                        .map(|host| Injection {
+                            host: (*host).to_owned(),
+                            fault: act.fault.clone(),
+                            at: Span::ZERO,
+                            hold: at(HOLD),
+                            together: None,
+                        })
+                        .collect(),
+                })
+                .collect(),
+            ci: None,
+            lease: Span::secs(15),
+            warnings: vec![],
+        }
+    }
+}
