@@ -120,13 +120,11 @@ impl Guards {
 
 #[cfg(test)]
 mod tests {
+    use firedrill_judge::testing::{Drill, S, bin};
     use firedrill_wire::Share;
 
     use super::*;
-    use crate::{
-        plan::model::Ci,
-        testing::{Drill, S, bin},
-    };
+    use crate::plan::model::Ci;
 
     /// Guards with one condition, and their first measurements: ten good seconds of the canary.
     fn guards(change: impl Fn(&mut Plan)) -> Guards {
