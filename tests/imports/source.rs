@@ -7,7 +7,7 @@ use std::{
 };
 
 use syn::{
-    Attribute, Expr, File, Item, ItemUse, Macro, Token, UseTree, Visibility,
+    Attribute, Expr, File, Item, ItemUse, Macro, Token, UseTree, VisRestricted, Visibility,
     punctuated::Punctuated,
     visit::{self, Visit},
 };
@@ -186,6 +186,9 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         }
         visit::visit_path(self, path);
     }
+
+    /// Where something may be seen (`pub(in path)`) names a file and uses nothing of it.
+    fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
 
     /// The arguments of a macro are tokens. Those that are expressions (`format!`, `vec!`, `assert!`) name files, too.
     fn visit_macro(&mut self, own: &'ast Macro) {

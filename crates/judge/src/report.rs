@@ -4,7 +4,9 @@
 
 mod chart;
 mod columns;
+mod error;
 mod html;
+mod input;
 mod json;
 mod junit;
 mod markdown;
@@ -12,47 +14,16 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
-use crate::{
-    log::Log,
-    score::{self, Facts, Scorecard},
-};
+use crate::{log::Log, score::Scorecard};
 
+pub use error::ReportError;
 use firedrill_files::whole;
-use view::{ChartView, Sketch};
+pub use input::Input;
 pub use view::{
     alarm,
     alike::{hosts, reasons},
     measured,
 };
-
-/// The input of reports.
-pub struct Input<'a> {
-    pub(crate) log: &'a Log,
-    pub(crate) facts: Facts<'a>,
-    pub(crate) card: Scorecard,
-    /// The charts of the whole run, and those of each attack.
-    timelines: Vec<ChartView>,
-    zooms: Vec<Vec<ChartView>>,
-}
-
-impl<'a> Input<'a> {
-    /// Judges a log and prepares it for rendering. Measurements are read once, one block at a time, and drawn on the
-    /// way.
-    #[must_use]
-    pub fn new(log: &'a Log) -> Self {
-        let facts = Facts::of(log);
-        let mut sketch = Sketch::new(facts.plan, facts.last_us);
-        let card = score::of(&facts, log, &mut sketch);
-        let (timelines, zooms) = sketch.charts(&card);
-        Self { log, facts, card, timelines, zooms }
-    }
-
-    /// Returns the verdicts and figures.
-    #[must_use]
-    pub const fn card(&self) -> &Scorecard {
-        &self.card
-    }
-}
 
 /// A format of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,25 +36,6 @@ pub enum Format {
     Markdown,
     /// For CI: a violation is a failure, `unknown` an error, an attack that did not run is skipped.
     Junit,
-}
-
-/// A report could not be rendered or written.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The template failed, which is a bug.
-    #[error("cannot render the page")]
-    Html(#[from] minijinja::Error),
-    /// A value could not be serialized, which is a bug.
-    #[error("cannot render JSON")]
-    Json(#[from] serde_json::Error),
-    /// The file could not be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
 }
 
 impl Format {

@@ -3,7 +3,10 @@
 //! Never reads a clock, nor a file but a log's own measurements ([`judge`]), never panics on a log, and never says `held` of what
 //! was not measured. A log may be cut at any record: what it does not show is `unknown`.
 
+mod attack;
 mod attack_score;
+mod baseline;
+mod bench;
 pub mod card;
 pub mod causes;
 mod disagree;
@@ -19,25 +22,23 @@ mod met;
 mod part;
 mod phases;
 mod requests;
+pub(crate) mod sample;
 pub(crate) mod samples;
 mod share;
+mod single;
 mod story;
 pub(crate) mod stream;
 mod time_goals;
 pub mod window;
 
+pub use bench::good_enough;
 pub use card::Scorecard;
 pub(crate) use facts::Facts;
-use firedrill_plan::plan::{Plan, model::Phase};
-pub use judge::{goal_text, good_enough};
+pub use judge::goal_text;
 pub use window::Window;
 
-use card::{AttackCard, Course, HostCard, PhaseCard};
-use efficacy::Doubt;
+use card::{AttackCard, HostCard};
 use firedrill_wire::api::HostState;
-use judge::Bench;
-use phases::Phases;
-use samples::Samples;
 use stream::{Blind, Eye, Judged};
 
 use crate::{
@@ -104,97 +105,6 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
     };
     card.story = story::tell(&card, facts.plan);
     card
-}
-
-/// `more`: doubts that come from the log itself.
-fn judge_attack(
-    facts: &Facts<'_>,
-    plan: &Plan,
-    (index, phases): (usize, &Phases),
-    samples: &Samples<'_>,
-    more: Vec<Doubt>,
-) -> AttackCard {
-    let attack = &plan.attacks[index];
-    let logged = &facts.attacks[index];
-    let begun = !logged.phases.is_empty() || logged.injections.iter().any(|one| !one.changes.is_empty());
-    let course = match (&logged.ended, begun) {
-        (Some((_, Outcome::NotRun(why))), _) => Course::NotRun(why.clone()),
-        (Some((_, Outcome::Aborted(why))), _) => Course::Aborted(why.clone()),
-        (Some((_, Outcome::Ran)), _) => Course::Ran,
-        (None, true) => Course::Cut,
-        (None, false) => Course::NotRun("the run ended before it".to_owned()),
-    };
-    let mut card = AttackCard {
-        index,
-        name: attack.name.clone(),
-        course,
-        verdict: None,
-        why: Vec::new(),
-        score: None,
-        phases: Vec::new(),
-        fault_from_us: phases.fault_us,
-        healed_us: phases.healed_us,
-        objectives: Vec::new(),
-        figures: Vec::new(),
-        disagreements: Vec::new(),
-        causes: causes::all(samples, plan, attack, logged, phases),
-        injections: efficacy::cards(facts, index, logged),
-    };
-    if let Course::NotRun(why) = &card.course {
-        card.why.push(why.clone());
-        return card;
-    }
-    card.phases = phases
-        .all
-        .iter()
-        .map(|span| PhaseCard { phase: span.phase, from_us: span.from_us, until_us: span.until_us })
-        .collect();
-    let mut doubts = efficacy::doubts(facts, index, logged, phases);
-    doubts.extend(more);
-    let mut bench = Bench { facts, plan, attack, phases, samples, doubts };
-    // The baseline comes first, because it explains the other doubts.
-    if let Some(doubt) = bench.baseline() {
-        bench.doubts.insert(0, doubt);
-    }
-    card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
-    card.figures = figures::all(&bench);
-    card.disagreements = disagree::all(&bench);
-    let void = bench.doubts.iter().any(|doubt| doubt.void);
-    let tripped = if void { None } else { guard(facts, index, phases) };
-    let judged = card.objectives.iter().map(|objective| objective.verdict).max().unwrap_or(Verdict::Unknown);
-    let doubted = if bench.doubts.is_empty() { judged } else { judged.max(Verdict::Unknown) };
-    let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };
-    card.verdict = Some(verdict);
-    card.why.extend(tripped);
-    card.why.extend(bench.doubts.iter().map(|doubt| doubt.text.clone()));
-    if card.objectives.is_empty() {
-        card.why.push("no objective is judged in it".to_owned());
-    }
-    // Objectives with the same reason are listed together.
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    let guilty = card.objectives.iter().filter(|one| one.verdict != Verdict::Held && one.verdict == verdict);
-    for objective in guilty.filter(|one| !card.why.contains(&one.why)) {
-        match reasons.iter_mut().find(|(why, _)| *why == objective.why) {
-            Some((_, names)) => names.push(&objective.name),
-            None => reasons.push((&objective.why, vec![&objective.name])),
-        }
-    }
-    let more: Vec<String> =
-        reasons.iter().map(|(why, names)| format!("{}: {why}", format::list(names))).collect();
-    card.why.extend(more);
-    if verdict != Verdict::Unknown {
-        card.score = attack_score::score(&bench, &card.figures);
-    }
-    card
-}
-
-/// A guard's condition is an objective too: the attack is violated if the condition was measured while a fault was in
-/// force.
-fn guard(facts: &Facts<'_>, index: usize, phases: &Phases) -> Option<String> {
-    let from = phases.get(Phase::Fault)?.from_us;
-    let until = facts.attack_end_us(index);
-    let mut tripped = facts.guards.iter().filter(|(at, _, blind)| !*blind && (from..=until).contains(at));
-    tripped.next().map(|(_, why, _)| format!("a guard aborted: {why}"))
 }
 
 /// Returns the reasons why the run is not `held` that are not about a single attack's verdict.

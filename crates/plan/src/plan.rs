@@ -7,6 +7,7 @@ pub mod exchange;
 #[cfg(test)]
 mod large;
 mod load;
+mod machine;
 pub mod model;
 mod partition;
 mod peers;

@@ -2,7 +2,7 @@
 
 use minijinja::{Environment, Value, context, value::Serde};
 
-use super::{Input, ReportError, view::View};
+use super::{error::ReportError, input::Input, view::View};
 
 /// Renders the page.
 pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Input, ReportError};
+use super::{error::ReportError, input::Input};
 use crate::score::Scorecard;
 
 /// The version of the format that this build writes.

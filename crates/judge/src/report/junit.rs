@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use firedrill_wire::api::HostState;
 
 use self::xml::{Status, Suite, document};
-use super::{Input, measured};
+use super::{input::Input, view::measured};
 use crate::{
     score::{
         card::{AttackCard, phase_word, state_word},

@@ -2,18 +2,19 @@
 //! it.
 
 pub(crate) mod alike;
-mod charts;
+pub(super) mod charts;
 mod events;
 mod exchanges;
 mod few;
 mod figures;
-mod sketch;
+pub(super) mod sketch;
+mod words;
 
 use firedrill_plan::plan::model::{Phase, Plan};
-use firedrill_wire::{api::HostState, evidence::Seen};
+use firedrill_wire::api::HostState;
 use serde::Serialize;
 
-use super::Input;
+use super::input::Input;
 use crate::{
     score::{
         card::{
@@ -24,14 +25,12 @@ use crate::{
     },
     verdict::Verdict,
 };
-use alike::FEW;
-pub(crate) use charts::ChartView;
+use alike::{FEW, HostView, InjectionView};
+use charts::ChartView;
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
-pub(crate) use sketch::Sketch;
-
-const NONE: &str = "—";
+use words::{NONE, took};
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -109,22 +108,6 @@ pub(crate) struct VantageView {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct InjectionView {
-    pub(crate) what: String,
-    pub(crate) id: String,
-    pub(crate) from: String,
-    pub(crate) held: String,
-    pub(crate) in_force: &'static str,
-    pub(crate) exercised: &'static str,
-    pub(crate) count: String,
-    pub(crate) looks: usize,
-    pub(crate) detail: String,
-    pub(crate) effects: Vec<String>,
-    pub(crate) undo: Vec<String>,
-    pub(crate) not_exchanged: String,
-}
-
-#[derive(Debug, Serialize)]
 pub(crate) struct PlanView {
     pub(crate) digest: String,
     pub(crate) rows: Vec<(String, String)>,
@@ -132,20 +115,6 @@ pub(crate) struct PlanView {
     pub(crate) objectives: Vec<(String, String)>,
     pub(crate) attacks: Vec<(String, String)>,
     pub(crate) warnings: Vec<String>,
-}
-
-/// The final state of hosts that are alike.
-#[derive(Debug, Serialize)]
-pub struct HostView {
-    /// The hosts' names, in few words.
-    pub host: String,
-    /// Their state, in words.
-    pub state: &'static str,
-    pub(crate) glyph: &'static str,
-    pub(crate) compared: String,
-    /// What the run left behind.
-    pub ours: Vec<String>,
-    pub(crate) foreign: Vec<String>,
 }
 
 impl View {
@@ -319,11 +288,6 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
     }
 }
 
-/// Formats the time until requests were good again.
-fn took(us: i64) -> String {
-    if us == 0 { "stayed good".to_owned() } else { format::time(us) }
-}
-
 fn errors(figure: &FigureCard) -> f64 {
     figure
         .phases
@@ -331,14 +295,6 @@ fn errors(figure: &FigureCard) -> f64 {
         .find(|one| one.phase == Phase::Fault)
         .and_then(|one| one.good)
         .map_or(0.0, |good| 1.0 - good)
-}
-
-const fn seen(seen: Seen) -> &'static str {
-    match seen {
-        Seen::Yes => "yes",
-        Seen::No => "no",
-        Seen::Unknown => "not known",
-    }
 }
 
 fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> ObjectiveView {

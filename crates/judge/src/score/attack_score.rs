@@ -11,7 +11,7 @@
 
 use firedrill_plan::plan::model::Phase;
 
-use super::{card::FigureCard, judge::Bench};
+use super::{bench::Bench, card::FigureCard};
 
 /// The attack's score; `None` where some figure that it needs was not measured.
 pub(crate) fn score(bench: &Bench<'_, '_>, figures: &[FigureCard]) -> Option<u8> {

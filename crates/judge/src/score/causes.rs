@@ -10,12 +10,7 @@ use firedrill_plan::plan::{
     model::{Attack, Phase},
 };
 
-use super::{
-    card::CauseCard,
-    facts::AttackFacts,
-    phases::Phases,
-    samples::{Sample, Samples},
-};
+use super::{card::CauseCard, facts::AttackFacts, phases::Phases, sample::Sample, samples::Samples};
 use crate::log::Outcome;
 
 /// Returns the moment that decides about a bin's phase.

@@ -9,8 +9,8 @@ use firedrill_plan::plan::model::{Phase, Probe};
 use firedrill_statistics::apart;
 
 use super::{
+    bench::Bench,
     card::{DisagreementCard, Sight},
-    judge::Bench,
     share,
 };
 

@@ -10,9 +10,9 @@ use firedrill_probe::{
 };
 
 use super::{
+    bench::{Bench, View},
     card::{FigureCard, OutageCard, PhaseFigure},
-    judge::{Bench, View},
-    samples::Sample,
+    sample::Sample,
     share, time_goals,
 };
 

@@ -7,8 +7,8 @@ use firedrill_plan::plan::model::Phase;
 
 use super::{
     phases::Phases,
-    requests,
-    samples::{PHASES, Sample},
+    sample::{PHASES, Sample},
+    single::{Outcome, Pace, exact},
 };
 
 /// The part of a bin that belongs to the requested phases.
@@ -102,14 +102,14 @@ fn stretches(phases: &Phases, during: &[Phase], unsure_us: i64) -> Vec<Stretch> 
 /// Divides seconds at the edges of some phases.
 pub(crate) struct Cutter<'b> {
     phases: &'b Phases,
-    pace: Option<requests::Pace>,
+    pace: Option<Pace>,
     during: &'b [Phase],
     unsure_us: i64,
     stretches: Vec<Stretch>,
 }
 
 impl<'b> Cutter<'b> {
-    pub(crate) fn new(phases: &'b Phases, pace: Option<requests::Pace>, during: &'b [Phase]) -> Self {
+    pub(crate) fn new(phases: &'b Phases, pace: Option<Pace>, during: &'b [Phase]) -> Self {
         Self { phases, pace, during, unsure_us: 0, stretches: stretches(phases, during, 0) }
     }
 
@@ -151,7 +151,7 @@ impl Sides {
     }
 }
 
-fn part<'s>(stretches: &[Stretch], pace: Option<requests::Pace>, sample: &'s Sample) -> Part<'s> {
+fn part<'s>(stretches: &[Stretch], pace: Option<Pace>, sample: &'s Sample) -> Part<'s> {
     let (from, until) = (sample.from_us, sample.until_us);
     if stretches.iter().any(|one| one.holds(from, until)) {
         return Part::Whole(sample);
@@ -161,7 +161,7 @@ fn part<'s>(stretches: &[Stretch], pace: Option<requests::Pace>, sample: &'s Sam
     }
     let inside = |one: &Stretch| until.min(one.sure().end).saturating_sub(from.max(one.sure().start)).max(0);
     let time = stretches.iter().map(inside).sum::<i64>() as f64 / until.saturating_sub(from).max(1) as f64;
-    if let Some(all) = requests::exact(sample, pace) {
+    if let Some(all) = exact(sample, pace) {
         let (mut sure, mut near) = (Ends::default(), Ends::default());
         for (due, outcome) in all {
             if stretches.iter().any(|one| one.sure().contains(&due)) {
@@ -196,11 +196,11 @@ fn part<'s>(stretches: &[Stretch], pace: Option<requests::Pace>, sample: &'s Sam
 }
 
 impl Ends {
-    fn add(&mut self, outcome: requests::Outcome) {
+    fn add(&mut self, outcome: Outcome) {
         match outcome {
-            requests::Outcome::Good => self.good += 1,
-            requests::Outcome::Bad => self.bad += 1,
-            requests::Outcome::Slipped => self.slipped += 1,
+            Outcome::Good => self.good += 1,
+            Outcome::Bad => self.bad += 1,
+            Outcome::Slipped => self.slipped += 1,
         }
     }
 }

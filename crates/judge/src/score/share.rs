@@ -10,13 +10,13 @@ use firedrill_probe::cells::{Counts, Grid};
 use firedrill_statistics::quantile_ranks;
 
 use super::{
+    bench::{Finding, View},
     card::{Measured, Unit},
     format,
     interval::{Block, Estimate, estimate},
-    judge::{Finding, View},
     part::{Cut, Cutter, Part},
     phases::planned_us,
-    samples::Sample,
+    sample::Sample,
 };
 use crate::verdict::Verdict;
 

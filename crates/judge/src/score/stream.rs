@@ -8,10 +8,10 @@ use firedrill_plan::plan::Plan;
 use firedrill_probe::{cells::Grid, seconds::Stream};
 
 use super::{
-    Facts,
+    attack,
     card::AttackCard,
     efficacy::Doubt,
-    judge_attack,
+    facts::Facts,
     phases::Phases,
     samples::{Samples, uncertainty},
 };
@@ -150,7 +150,7 @@ impl Reading<'_, '_> {
             let around = |damaged: &&Damaged| one.samples.overlaps(damaged.from_us, damaged.until_us);
             let doubt = |damaged: &Damaged| Doubt { void: false, text: damaged.text.clone() };
             let doubts = self.damaged.iter().filter(around).map(doubt).collect();
-            let card = judge_attack(self.facts, self.plan, (one.index, one.phases), &one.samples, doubts);
+            let card = attack::judged(self.facts, self.plan, (one.index, one.phases), &one.samples, doubts);
             self.eye.attack(&card, &one.samples);
             one.samples.forget();
             one.card = Some(card);

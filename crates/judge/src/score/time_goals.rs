@@ -9,9 +9,9 @@ use firedrill_statistics::turning::{self, Outage, Turning};
 use firedrill_wire::Span;
 
 use super::{
+    bench::{Finding, View},
     card::{Measured, Unit},
     format,
-    judge::{Finding, View},
     requests::Requests,
 };
 use crate::verdict::Verdict;

@@ -12,9 +12,9 @@ use toml::{
 };
 
 use super::{
-    Care, Fleet,
     file::{Addresses, Defaults, FleetFile, HostFile},
-    salvage::{self, Wrong},
+    hosts::Fleet,
+    salvage::{self, Care, Wrong},
 };
 use crate::{
     diagnostic::{FileId, Item, Place, Problem, Sink, suggest},

@@ -7,6 +7,15 @@ use serde_json::{Map, Value};
 use super::file::{Defaults, FleetFile, HostFile};
 use crate::plan::model::Host;
 
+/// The handling of errors in a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Errors are final.
+    All,
+    /// Valid entries are used.
+    Salvage,
+}
+
 /// An entry that is no valid host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {

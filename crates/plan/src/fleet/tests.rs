@@ -1,4 +1,5 @@
-use super::*;
+use super::{salvage::Care, *};
+use crate::diagnostic::Sink;
 
 /// Two hosts with the same address, each behind the way of that token.
 fn behind(tokens: [&str; 2]) -> (Fleet, usize) {

@@ -8,7 +8,9 @@ use std::{
 use firedrill_wire::{fault::PeerTable, hide, identity::Person};
 
 use super::{
-    Plan, model, refuse,
+    Plan,
+    machine::Machine,
+    model, refuse,
     resolve::{Draft, resolve},
 };
 use crate::{
@@ -41,15 +43,6 @@ pub struct Inspection {
     pub unchecked: Vec<String>,
     /// Number of attacks in the file; an attack with `for_each` counts once.
     pub attacks: usize,
-}
-
-/// The machine that a plan is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Machine {
-    /// This machine: everything that its probes need must exist here.
-    This,
-    /// Possibly another machine, which may have things that this one lacks.
-    Any,
 }
 
 /// Makes the plan, to be run on this machine.

@@ -18,7 +18,7 @@ mod way;
 pub use environment::left_out;
 use firedrill_wire::identity::Person;
 
-use super::{load::Machine, resolve::Draft};
+use super::{machine::Machine, resolve::Draft};
 use crate::{diagnostic::Sink, fleet::Fleet, scenario::Scenario};
 
 /// Makes all refusals that need only the scenario; a fleet only adds known names. `machine` decides whether a missing

@@ -4,12 +4,44 @@ use std::collections::HashSet;
 
 use firedrill_plan::{alike, plan::model::Attack};
 use firedrill_wire::{api::HostState, evidence::Seen};
+use serde::Serialize;
 
-use super::{HostView, InjectionView, NONE, seen};
+use super::words::{NONE, seen};
 use crate::score::{
     card::{AttackCard, HostCard, InjectionCard, state_word},
     format,
 };
+
+/// The final state of hosts that are alike.
+#[derive(Debug, Serialize)]
+pub struct HostView {
+    /// The hosts' names, in few words.
+    pub host: String,
+    /// Their state, in words.
+    pub state: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) compared: String,
+    /// What the run left behind.
+    pub ours: Vec<String>,
+    pub(crate) foreign: Vec<String>,
+}
+
+/// A fault on hosts that are alike.
+#[derive(Debug, Serialize)]
+pub(crate) struct InjectionView {
+    pub(crate) what: String,
+    pub(crate) id: String,
+    pub(crate) from: String,
+    pub(crate) held: String,
+    pub(crate) in_force: &'static str,
+    pub(crate) exercised: &'static str,
+    pub(crate) count: String,
+    pub(crate) looks: usize,
+    pub(crate) detail: String,
+    pub(crate) effects: Vec<String>,
+    pub(crate) undo: Vec<String>,
+    pub(crate) not_exchanged: String,
+}
 
 /// Maximum number of rows that are not grouped.
 pub(super) const FEW: usize = 8;

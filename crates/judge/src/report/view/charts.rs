@@ -15,7 +15,8 @@ use crate::{
         Scorecard,
         card::{AttackCard, phase_word, verdict_word},
         format,
-        samples::{Samples, Sight, quantile_us},
+        sample::quantile_us,
+        samples::{Samples, Sight},
     },
 };
 

@@ -3,7 +3,7 @@
 use firedrill_plan::plan::model::Phase;
 use serde::Serialize;
 
-use super::{NONE, took};
+use super::words::{NONE, took};
 use crate::score::{
     card::{AttackCard, CauseCard, FigureCard, OutageCard, phase_word},
     causes, format,

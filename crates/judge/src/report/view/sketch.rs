@@ -15,7 +15,8 @@ use crate::{
     score::{
         Scorecard,
         card::{AttackCard, Course},
-        samples::{Samples, quantile_us, quantiles},
+        sample::{quantile_us, quantiles},
+        samples::Samples,
         stream::Eye,
     },
 };

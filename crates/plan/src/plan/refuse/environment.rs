@@ -10,7 +10,7 @@ use crate::{
     fleet::Fleet,
     plan::{
         Plan,
-        load::Machine,
+        machine::Machine,
         model::{Attack, COORDINATOR, Host, Probe},
         resolve::Draft,
     },

@@ -5,7 +5,7 @@ use firedrill_wire::probe::{ProbeKind, ProbeSpec};
 
 use crate::{
     diagnostic::{Item, Problem, Severity, Sink},
-    plan::{load::Machine, model::COORDINATOR},
+    plan::{machine::Machine, model::COORDINATOR},
     scenario::{Scenario, probe::Probe},
 };
 

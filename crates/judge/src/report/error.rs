@@ -1,0 +1,22 @@
+//! The errors of reports.
+
+use std::path::PathBuf;
+
+/// A report could not be rendered or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The template failed, which is a bug.
+    #[error("cannot render the page")]
+    Html(#[from] minijinja::Error),
+    /// A value could not be serialized, which is a bug.
+    #[error("cannot render JSON")]
+    Json(#[from] serde_json::Error),
+    /// The file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,36 @@
+//! What reports are made of: the judged log, and the charts that were drawn on the way.
+
+use super::view::{charts::ChartView, sketch::Sketch};
+use crate::{
+    log::Log,
+    score::{self, Facts, Scorecard},
+};
+
+/// The input of reports.
+pub struct Input<'a> {
+    pub(crate) log: &'a Log,
+    pub(crate) facts: Facts<'a>,
+    pub(crate) card: Scorecard,
+    /// The charts of the whole run, and those of each attack.
+    pub(super) timelines: Vec<ChartView>,
+    pub(super) zooms: Vec<Vec<ChartView>>,
+}
+
+impl<'a> Input<'a> {
+    /// Judges a log and prepares it for rendering. Measurements are read once, one block at a time, and drawn on the
+    /// way.
+    #[must_use]
+    pub fn new(log: &'a Log) -> Self {
+        let facts = Facts::of(log);
+        let mut sketch = Sketch::new(facts.plan, facts.last_us);
+        let card = score::of(&facts, log, &mut sketch);
+        let (timelines, zooms) = sketch.charts(&card);
+        Self { log, facts, card, timelines, zooms }
+    }
+
+    /// Returns the verdicts and figures.
+    #[must_use]
+    pub const fn card(&self) -> &Scorecard {
+        &self.card
+    }
+}
