@@ -29,9 +29,6 @@ const CRATES: &[(&str, &[&str])] = &[
         "agent/src",
         &[
             "cli cli/check_config",
-            "exchange exchange/connect exchange/echo",
-            "fault fault/made",
-            "fault/net/detour fault/net/rules/choice fault/net/rules/choosing fault/net/rules/exempt",
             "fault/net/iptables fault/net/table_fault",
             "fault/net/kernel fault/net/shape fault/net/user_space",
             "guardian guardian/helper guardian/worker",
@@ -41,7 +38,6 @@ const CRATES: &[(&str, &[&str])] = &[
             "service service/runit service/systemd service/systemd/about service/systemd/bus service/systemd/mark",
             "snapshot snapshot/addresses snapshot/filters snapshot/iptables snapshot/links snapshot/nft snapshot/processes snapshot/qdiscs snapshot/route_dump snapshot/routes snapshot/rules snapshot/units",
             "supervisor supervisor/injection_thread supervisor/permit supervisor/state",
-            "undo undo/chains undo/ifb undo/link undo/nft undo/process undo/queue undo/resets undo/service",
         ],
     ),
     ("crates/lab/src", &[]),

@@ -15,8 +15,9 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::{Ask, Live, of},
+    fault::of,
     host::{Host, kinds::has_qdisc},
+    injection::{Ask, Live},
     testing::{Netns, address, host, join, leave, up},
 };
 use firedrill_netlink::{Attrs, Request, Socket};

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use firedrill_wire::{RefusalCode, RunId, api::Problem};
 use rustls_pki_types::CertificateDer;
 
-use crate::fault::refuse;
+use crate::injection::refuse;
 
 /// The caller, by the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 pub use self::{act::Act, blackout::Blackout, rule::Rule};
 
-use crate::{control::Caller, fault::refuse};
+use crate::{control::Caller, injection::refuse};
 
 /// The shortest allowed `max_lease`: shorter leases would end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);

@@ -15,7 +15,7 @@ use firedrill_wire::{
 
 use crate::{
     control::{Caller, Feed},
-    fault::refuse,
+    injection::refuse,
     wiring::{Leave, Prober},
 };
 

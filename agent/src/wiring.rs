@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     control::{Caller, Control, Feed},
-    fault::Inject,
     heal::Apply,
     host::Host,
+    injection::Inject,
     snapshot::Parties,
     sweep::Sweep,
     trust,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use firedrill_agent::fault::net::rules::{self, Choice, Fate, Harm};
+use firedrill_agent::fault::net::rules::{self, Action, PacketRule, Selector};
 use firedrill_agent::{
     host::nft::{
         Deleted, Installed, Nft,
@@ -30,14 +30,14 @@ const SHORT: Duration = Duration::from_millis(300);
 const NAME: &str = "fd_run_1";
 
 fn table(lease: Duration, hold: Duration) -> Table {
-    let choice = Choice {
+    let selector = Selector {
         peers: vec!["10.9.0.0/24".parse().unwrap(), "fd09::/64".parse().unwrap()],
         remote_ports: vec![(80, 90), (65535, 65535)],
-        ..Choice::default()
+        ..Selector::default()
     };
-    let harm = Harm { choice, except: Vec::new(), loopback: false, how: Fate::Drop };
+    let rule = PacketRule { selector, except: Vec::new(), loopback: false, action: Action::Drop };
     let host = host(std::path::Path::new("/nonexistent"));
-    rules::table(&host, &"run-1".parse().unwrap(), &harm, lease, hold)
+    rules::table(&host, &"run-1".parse().unwrap(), &rule, lease, hold)
 }
 
 fn gates(nft: &Nft) -> (bool, bool) {
@@ -191,10 +191,10 @@ sandboxed! {
             .map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * n).into())
             .map(|address: std::net::IpAddr| ipnet::IpNet::from(address))
             .collect();
-        let choice = Choice { peers, ..Choice::default() };
-        let harm = Harm { choice, except: Vec::new(), loopback: false, how: Fate::Reject };
+        let selector = Selector { peers, ..Selector::default() };
+        let rule = PacketRule { selector, except: Vec::new(), loopback: false, action: Action::Reject };
         let host = host(std::path::Path::new("/nonexistent"));
-        let many = rules::table(&host, &"run-1".parse().unwrap(), &harm, LONG, LONG);
+        let many = rules::table(&host, &"run-1".parse().unwrap(), &rule, LONG, LONG);
         nft.try_out(&many).unwrap();
         assert!(gone(&nft));
         assert_eq!(nft.install(&many).unwrap(), Installed::New);

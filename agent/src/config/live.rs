@@ -16,7 +16,7 @@ use firedrill_wire::{
 };
 
 use super::{Config, ConfigError, Rules, rules::KEYS};
-use crate::fault::refuse;
+use crate::injection::refuse;
 
 /// A file that was changed within this time may be half written: the previous policy applies too.
 const SETTLED: Duration = Duration::from_secs(1);

@@ -10,15 +10,13 @@ use firedrill_wire::{
     fault::{Engine, HostIsolate},
 };
 
-use super::{
-    Ask, Inject, InjectError, Injected, Live, Prepared,
-    net::{
-        peers::Peers,
-        rules::{Choice, Fate, Harm},
-        table_fault::{self, Wanted},
-    },
+use super::net::{
+    peers::Peers,
+    rules::{Action, PacketRule, Selector},
+    table_fault::{self, Wanted},
 };
 use crate::host::Host;
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared};
 
 impl Inject for HostIsolate {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
@@ -32,16 +30,16 @@ impl Inject for HostIsolate {
                 .to_owned(),
             "connections that the agent or SSH have open stay, and new ones can be made".to_owned(),
         ];
-        let wanted = Wanted { ask, harm: &harm(&peers), peers: &peers, effect: &effect, notes };
+        let wanted = Wanted { ask, rule: &rule(&peers), peers: &peers, effect: &effect, notes };
         table_fault::prepare_by(Engine::Auto, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        table_fault::stage(host, live, &harm(&table_fault::peers(live)?))
+        table_fault::stage(host, live, &rule(&table_fault::peers(live)?))
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, || Ok(harm(&table_fault::peers(live)?)))
+        table_fault::inject(host, live, || Ok(rule(&table_fault::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
@@ -53,6 +51,11 @@ impl Inject for HostIsolate {
     }
 }
 
-fn harm(except: &Peers) -> Harm {
-    Harm { choice: Choice::default(), except: except.all().collect(), loopback: false, how: Fate::Drop }
+fn rule(except: &Peers) -> PacketRule {
+    PacketRule {
+        selector: Selector::default(),
+        except: except.all().collect(),
+        loopback: false,
+        action: Action::Drop,
+    }
 }

@@ -3,8 +3,9 @@
 use firedrill_wire::{api::Problem, evidence::Evidence, fault::HostPoweroff};
 use nix::sys::reboot::RebootMode;
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, power};
+use super::power;
 use crate::host::Host;
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared};
 
 impl Inject for HostPoweroff {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {

@@ -8,7 +8,7 @@ use firedrill_wire::{
     fault::{ProcessMatch, ServiceManager},
 };
 
-use super::refuse;
+use crate::injection::refuse;
 use crate::{
     host::{
         Host,

@@ -9,16 +9,14 @@ use firedrill_wire::{
     fault::{Connections, Direction, NetBlock, OnTraffic as _, Protocol, Refuse},
 };
 
-use super::{
-    Ask, Inject, InjectError, Injected, Live, Prepared,
-    net::{
-        peers::Peers,
-        rules::Harm,
-        table_fault::{self, Wanted},
-        words,
-    },
+use super::net::{
+    peers::Peers,
+    rules::PacketRule,
+    table_fault::{self, Wanted},
+    words,
 };
 use crate::host::Host;
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared};
 
 impl Inject for NetBlock {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
@@ -28,17 +26,17 @@ impl Inject for NetBlock {
             Refuse::Reject => "reject",
         };
         let effect = format!("{verb} {}", words::packets(&self.traffic(), &peers));
-        let (harm, notes) = (harm(self, &peers), notes(self, &peers));
-        let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
+        let (rule, notes) = (rule(self, &peers), notes(self, &peers));
+        let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes };
         table_fault::prepare_by(self.engine, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        table_fault::stage(host, live, &harm(self, &table_fault::peers(live)?))
+        table_fault::stage(host, live, &rule(self, &table_fault::peers(live)?))
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, || Ok(harm(self, &table_fault::peers(live)?)))
+        table_fault::inject(host, live, || Ok(rule(self, &table_fault::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
@@ -50,8 +48,8 @@ impl Inject for NetBlock {
     }
 }
 
-fn harm(block: &NetBlock, peers: &Peers) -> Harm {
-    Harm::on(&block.traffic(), peers, block.how.into())
+fn rule(block: &NetBlock, peers: &Peers) -> PacketRule {
+    PacketRule::on(&block.traffic(), peers, block.how.into())
 }
 
 fn notes(block: &NetBlock, peers: &Peers) -> Vec<String> {

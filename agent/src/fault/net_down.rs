@@ -15,12 +15,8 @@ use firedrill_wire::{
     fault::NetDown,
 };
 
-use super::{
-    Ask, Inject, InjectError, Injected, Live, Prepared, made,
-    made::Made,
-    net::{peers::Peers, rules},
-    refuse,
-};
+use super::net::{peers::Peers, rules};
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse};
 use crate::{
     host::{
         Host,
@@ -102,7 +98,7 @@ impl Inject for NetDown {
 
     fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
         let failed = |error: &dyn std::fmt::Display| InjectError(error.to_string());
-        made::once(live, || {
+        once::make(live, || {
             let links = link::all().map_err(|error| failed(&error))?;
             let link = prepared(live, &links).ok_or_else(|| {
                 InjectError(format!("interface {} is not there any more", live.prepared.basis))
@@ -126,7 +122,7 @@ impl Inject for NetDown {
 
     fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, detail| Evidence { in_force, exercised, count: None, detail };
-        if made::before(live).and_then(|made| made.injected.undo).is_some_and(|undo| undo.is_empty()) {
+        if once::before(live).and_then(|made| made.injected.undo).is_some_and(|undo| undo.is_empty()) {
             return seen(Seen::No, Seen::No, "it was down before the fault, by somebody else".to_owned());
         }
         let links = match link::all() {

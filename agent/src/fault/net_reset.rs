@@ -12,11 +12,8 @@ use firedrill_wire::{
     fault::{NetReset, OnTraffic as _, PortRange, ResetHow},
 };
 
-use super::{
-    Ask, Inject, InjectError, Injected, Live, Prepared,
-    net::{peers::Peers, rules, table_fault, words},
-    refuse,
-};
+use super::net::{peers::Peers, rules, table_fault, words};
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
 use crate::{
     host::{
         Host,

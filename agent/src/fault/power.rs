@@ -18,8 +18,8 @@ use firedrill_wire::{
 };
 use nix::sys::reboot::{RebootMode, reboot};
 
-use super::{InjectError, Injected, Live, Prepared, refuse};
 use crate::host::{Host, process::Stat};
+use crate::injection::{InjectError, Injected, Live, Prepared, refuse};
 
 /// The kernel's number of the capability `CAP_SYS_BOOT`, which `reboot(2)` needs.
 const CAP_SYS_BOOT: u32 = 22;

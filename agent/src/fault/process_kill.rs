@@ -2,8 +2,9 @@
 
 use firedrill_wire::{api::Problem, evidence::Evidence, fault::ProcessKill};
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, made, matching, signal};
+use super::{matching, signal};
 use crate::host::{Host, process::Name};
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once};
 
 impl Inject for ProcessKill {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
@@ -20,7 +21,7 @@ impl Inject for ProcessKill {
     }
 
     fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        made::once(live, || signal::send(&signal::names(&live.prepared.basis), self.signal, live.ask.hold))
+        once::make(live, || signal::send(&signal::names(&live.prepared.basis), self.signal, live.ask.hold))
     }
 
     fn evidence(&self, _host: &Host, live: &Live) -> Evidence {

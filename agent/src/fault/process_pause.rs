@@ -14,7 +14,8 @@ use firedrill_wire::{
 };
 use rustix::process::Signal;
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, made, made::Made, matching, refuse, signal};
+use super::{matching, signal};
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse};
 use crate::{
     host::{
         Host,
@@ -56,11 +57,11 @@ impl Inject for ProcessPause {
     }
 
     fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        made::once(live, || stop(&signal::names(&live.prepared.basis)))
+        once::make(live, || stop(&signal::names(&live.prepared.basis)))
     }
 
     fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
-        let made = made::before(live).map(|made| made.processes);
+        let made = once::before(live).map(|made| made.processes);
         let ours: Vec<(Name, Option<u64>)> = match made {
             Some(stopped) => stopped.into_iter().map(|(name, ticks)| (name, Some(ticks))).collect(),
             None => live.prepared.undo.iter().filter_map(named).map(|name| (name, None)).collect(),

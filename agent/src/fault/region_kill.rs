@@ -8,8 +8,8 @@ use firedrill_wire::{
     fault::RegionKill,
 };
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
 use crate::host::Host;
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
 
 const WHY: &str = "only the plan knows regions; an agent carries out host-isolate or host-poweroff";
 

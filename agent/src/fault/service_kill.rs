@@ -4,10 +4,10 @@
 use firedrill_wire::{RefusalCode, api::Problem, evidence::Evidence, fault::ServiceKill};
 
 use super::{
-    Ask, Inject, InjectError, Injected, Live, Prepared, made, refuse,
     service_stop::{not_our_own, plainly_up, unreadable},
     signal,
 };
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, refuse};
 use crate::{
     host::{
         Host,
@@ -49,7 +49,7 @@ impl Inject for ServiceKill {
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        made::once(live, || {
+        once::make(live, || {
             for name in signal::names(&live.prepared.basis) {
                 if alive(name)
                     .map_err(|error| InjectError(format!("cannot look at process {name}: {error}")))?
@@ -67,7 +67,7 @@ impl Inject for ServiceKill {
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        let killed = match made::before(live) {
+        let killed = match once::before(live) {
             Some(made) => made.processes.into_iter().map(|(name, _)| name).collect(),
             None => signal::names(&live.prepared.basis),
         };

@@ -8,13 +8,11 @@ use firedrill_wire::{
 };
 
 use super::{
-    Ask, Inject, InjectError, Injected, Live, Prepared, made,
-    made::Made,
-    refuse,
     service_kill::main,
     service_stop::{not_our_own, plainly_up, unreadable},
     signal,
 };
+use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse};
 use crate::{host::Host, service};
 
 impl Inject for ServiceRestart {
@@ -45,7 +43,7 @@ impl Inject for ServiceRestart {
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        made::once(live, || {
+        once::make(live, || {
             let (manager, unit) = service::pick(host, self.manager, &self.service)
                 .map_err(|problem| InjectError(problem.title))?;
             // If somebody has stopped the service since `prepare`, a restart must not start it.

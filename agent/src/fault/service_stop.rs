@@ -10,7 +10,9 @@ use firedrill_wire::{
     fault::ServiceStop,
 };
 
-use super::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, made, made::Made, refuse};
+use crate::injection::{
+    Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, once, once::Made, refuse,
+};
 use crate::{
     host::Host,
     service::{self, Manager, Phase, State, Unit},
@@ -54,7 +56,7 @@ impl Inject for ServiceStop {
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        made::once(live, || {
+        once::make(live, || {
             let units = units(live);
             let Some((unit, others)) = units.split_first() else {
                 return Err(InjectError("nothing was prepared that could be stopped".into()));
@@ -96,7 +98,7 @@ impl Inject for ServiceStop {
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen =
             |seen: Seen, detail: String| Evidence { in_force: seen, exercised: seen, count: None, detail };
-        let ours = made::before(live).and_then(|made| made.injected.undo);
+        let ours = once::before(live).and_then(|made| made.injected.undo);
         if ours.is_some_and(|undo| undo.is_empty()) {
             return seen(Seen::No, "it was down before the fault, by somebody else".into());
         }

@@ -8,8 +8,8 @@ use firedrill_wire::{
     fault::Signal,
 };
 
-use super::{InjectError, Injected, made::Made};
 use crate::host::process::{Handle, Name, alive};
+use crate::injection::{InjectError, Injected, once::Made};
 
 /// Maximum time that `inject` waits for the processes to end before it answers. Processes that end later show in the
 /// evidence.

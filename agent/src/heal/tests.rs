@@ -7,7 +7,7 @@ use firedrill_wire::{
 };
 
 use super::*;
-use crate::fault::{Ask, Live, Prepared};
+use crate::injection::{Ask, Live, Prepared};
 
 thread_local! {
     /// The undo actions that were applied, and how often each has yet to fail.

@@ -5,7 +5,7 @@
 use firedrill_wire::{InjectionId, RunId, api::About, journal::AgentEvent};
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::Live, identity::Identity, undo::Undo};
+use crate::{identity::Identity, injection::Live, undo::Undo};
 
 /// The format that this build writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;

@@ -9,7 +9,7 @@ use firedrill_wire::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::fault::{Ask, Live, Prepared};
+use crate::injection::{Ask, Live, Prepared};
 
 mod damage;
 

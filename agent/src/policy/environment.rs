@@ -5,7 +5,7 @@ use std::path::Path;
 use firedrill_wire::{RefusalCode, api::Problem};
 
 use super::Question;
-use crate::fault::refuse;
+use crate::injection::refuse;
 
 /// Refuses a scenario for another environment, and a certificate that is not valid for this one.
 pub(super) fn check(ask: &Question<'_>, file: &Path) -> Result<(), Problem> {

@@ -6,7 +6,7 @@ use axum::{
 };
 use firedrill_wire::{RefusalCode, api::Problem};
 
-use crate::fault::refuse;
+use crate::injection::refuse;
 
 /// A problem with its HTTP status.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager};
 
 use super::{Manager, ServiceError, Unit, managers};
-use crate::{fault::refuse, host::Host};
+use crate::{host::Host, injection::refuse};
 
 /// Finds a service for a fault.
 ///

@@ -19,7 +19,7 @@ use crate::{
     bell::Alarm,
     config::Rules,
     control::Caller,
-    fault::{Ask, Live, refuse},
+    injection::{Ask, Live, refuse},
     journal::{Intent, JournalError},
 };
 

@@ -17,7 +17,7 @@ use crate::{
     audit::Request,
     config::Config,
     control::{Caller, Control, Feed, Trusted},
-    fault::refuse,
+    injection::refuse,
     journal::Tombstone,
 };
 

@@ -11,7 +11,7 @@ use firedrill_wire::{
 
 use super::{Core, lock, past::Past, snapshots};
 use crate::{
-    fault::refuse,
+    injection::refuse,
     journal::{Found, read},
     snapshot::Parties,
     undo::is_left,

@@ -16,8 +16,8 @@ use super::{Core, lock};
 use crate::{
     bell::Alarm,
     crash_point,
-    fault::{Inject, Live, forget},
     heal::{PutBack, put_back},
+    injection::{Inject, Live, forget},
     journal::Record,
     sched,
     transition::Step,

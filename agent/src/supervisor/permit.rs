@@ -16,9 +16,9 @@ use crate::{
     active,
     config::Rules,
     control::Caller,
-    exchange,
-    fault::{Ask, refuse},
     host::process::Name,
+    injection::{Ask, refuse},
+    path_check,
     policy::{Act, Question},
     secrets::AllOf,
     service,
@@ -190,7 +190,7 @@ impl Core {
     pub(super) fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
         takes_anything(&lock(&self.state))?;
         self.may(&self.live.rules()?, caller, None, Act::Exchange(ask), clock::wall_us())?;
-        exchange::exchange(ask)
+        path_check::check(ask)
     }
 
     /// Whether this person may end a halt. If the configuration's file is unusable, all harm is refused anyway, so its

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     control::Caller,
-    fault::{Ask, Inject, Prepared, refuse},
+    injection::{Ask, Inject, Prepared, refuse},
     policy::Act,
 };
 

@@ -17,7 +17,7 @@ use super::{past::Past, permit::Allowed};
 use crate::{
     bell::Alarm,
     control::Caller,
-    fault::call_off,
+    injection::call_off,
     journal::{Intent, Replayed, Tombstone, Tombstones},
 };
 

@@ -2,7 +2,7 @@
 
 use firedrill_wire::InjectionId;
 
-use super::{UndoError, Undone};
+use super::undone::{UndoError, Undone};
 use crate::host::{
     Host,
     iptables::{self, Program, Table, prefix},

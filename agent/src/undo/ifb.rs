@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{UndoError, Undone};
+use super::undone::{UndoError, Undone};
 use crate::host::{
     Host,
     ifb::{self, Removed},

@@ -1,6 +1,6 @@
 //! Sets an interface up, and restores the entries that the kernel deleted when it went down.
 
-use super::{UndoError, Undone};
+use super::undone::{UndoError, Undone};
 use crate::host::link::{self, link_state::LinkState};
 
 /// Sets it up, waits for the entries that the kernel makes again by itself, and makes the others. Does nothing if it is

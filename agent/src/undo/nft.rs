@@ -1,6 +1,6 @@
 //! Undoes a fault made of one nftables table by deleting the table, whichever process owns it.
 
-use super::{UndoError, Undone};
+use super::undone::{UndoError, Undone};
 use crate::host::{Host, nft::Deleted};
 
 /// Deletes one of our tables. Absent is success.

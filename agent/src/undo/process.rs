@@ -7,7 +7,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use super::{UndoError, Undone};
+use super::undone::{UndoError, Undone};
 use crate::host::{
     Host,
     process::{Handle, Name, alive},

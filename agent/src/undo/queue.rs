@@ -1,6 +1,6 @@
 //! Undoes a queue of packets. Only the process that serves it can stop it, and it ends with that process.
 
-use super::Undone;
+use super::undone::Undone;
 use crate::host::Host;
 
 /// Stops it if it runs here, and sends the packets that it holds. Otherwise there is nothing to do: its owner has died,

@@ -2,7 +2,7 @@
 
 use firedrill_wire::InjectionId;
 
-use super::Undone;
+use super::undone::Undone;
 use crate::host::Host;
 
 /// Stops them if they are made here. Otherwise there is nothing to do: the process that made them has died.

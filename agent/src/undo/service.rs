@@ -8,7 +8,7 @@ use std::{
 
 use firedrill_wire::fault::ServiceManager;
 
-use super::{UndoError, Undone};
+use super::undone::{UndoError, Undone};
 use crate::{
     host::Host,
     service::{self, Manager, ServiceError, Unit},

@@ -14,8 +14,8 @@ use std::{
 
 use firedrill_agent::{
     control::{Caller, Feed},
-    fault::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, refuse},
     host::Host,
+    injection::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, refuse},
     snapshot::Parties,
     sweep::Swept,
     undo::{Undo, UndoError, Undone},

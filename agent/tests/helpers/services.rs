@@ -6,8 +6,9 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::{Ask, InjectError, Injected, Live, Prepared, of},
+    fault::of,
     host::{Host, Paths},
+    injection::{Ask, InjectError, Injected, Live, Prepared},
     undo::{self, Undo, UndoError, Undone},
 };
 use firedrill_wire::{Fault, Span, api::Problem};

@@ -13,13 +13,14 @@ use std::{
 use firedrill_agent::{
     built_in,
     config::Config,
-    fault::{Ask, Live, of},
+    fault::of,
     host::{
         kinds::{has_ifb, has_qdisc},
         link,
         sockets::Sockets,
     },
     identity::Identity,
+    injection::{Ask, Live},
     journal::{Intent, Journal},
     sandboxed,
     supervisor::recover,

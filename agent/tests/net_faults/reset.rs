@@ -8,8 +8,9 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::{Ask, Live, of},
+    fault::of,
     host::{resets::EVERY, sockets::Sockets},
+    injection::{Ask, Live},
     sandboxed,
     testing::{Netns, host, play, role, skip, wait_until},
     undo::Undo,

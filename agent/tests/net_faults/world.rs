@@ -14,8 +14,9 @@ use std::{
 };
 
 use firedrill_agent::{
-    fault::{Ask, Inject, InjectError, Injected, Live, Prepared, of},
+    fault::of,
     host::Host,
+    injection::{Ask, Inject, InjectError, Injected, Live, Prepared},
     snapshot::{Snapshot, compare},
     testing::{Netns, address, host, join, play, route, wait_until},
     undo::Undo,

@@ -6,29 +6,22 @@
 //! receive them first. A priority from 0 to 15 is restored before the packet gets to the ifb, so the interfaces' own
 //! qdiscs see the packet as it was.
 
-use std::collections::BTreeMap;
-
 use firedrill_netlink::NetlinkError;
-use firedrill_wire::fault::Direction;
 
-use super::rules::{Harm, choosing, exceptions, exemptions};
 use crate::host::{
-    Host,
     ifb::{FAULTS, MARK, Way, is_ifb},
     link::{self, Link},
     nft::{
-        expr::{Base, Compare, Exprs, Family, Meta},
-        interval::Intervals,
-        table::{Chain, EARLY, Gate, Hook, Of, Place, Table, gated},
+        expr::{Compare, Exprs, Meta},
+        table::{Gate, gated},
     },
 };
 
 const OUTER_BYTE: u32 = 0xff00_0000;
-const JUDGE: &str = "judge_ingress";
 /// The priority of chains that redirect: after every fault has marked its packets.
-const LATE: i32 = 300;
+pub(super) const LATE: i32 = 300;
 /// Maximum number of interfaces of a chain.
-const INTERFACES: usize = 256;
+pub(super) const INTERFACES: usize = 256;
 
 /// The ifbs of a fault, and the interfaces at which packets are redirected to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +71,7 @@ impl Detour {
     }
 
     /// Returns the rules that redirect marked packets, each to the ifb for exactly the set of its faults.
-    fn sending_on(&self, gates: &[Gate]) -> Vec<Exprs> {
+    pub(super) fn sending_on(&self, gates: &[Gate]) -> Vec<Exprs> {
         let rule = |way: &Way| {
             gated(gates)
                 .meta(Meta::Priority)
@@ -91,46 +84,4 @@ impl Detour {
         };
         self.ways.iter().map(rule).collect()
     }
-
-    /// Returns the table with the chains on interfaces. The caller fills in its name and sets.
-    pub(super) fn twin(
-        &self,
-        host: &Host,
-        harm: &Harm,
-        peers: &BTreeMap<Family, Intervals>,
-        except: &BTreeMap<Family, Intervals>,
-        gates: &[Gate],
-    ) -> Table {
-        let mut chains = Vec::new();
-        let mut base = |name: &str, hook, priority, interfaces: &[String], rules: Vec<Exprs>| {
-            if !interfaces.is_empty() {
-                let place = Some(Place { hook, priority, interfaces: interfaces.to_vec() });
-                chains.push(Chain { name: name.to_owned(), place, rules });
-            }
-        };
-        if harm.choice.direction != Direction::In {
-            base("egress", Hook::Egress, LATE, &self.sending, self.sending_on(gates));
-        }
-        if harm.choice.direction != Direction::Out {
-            let choose = choosing(Hook::Ingress, JUDGE, &harm.choice, Direction::In, peers, gates);
-            base("ingress", Hook::Ingress, EARLY, &self.ethernet, untagged().chain(choose.clone()).collect());
-            base("bare_ingress", Hook::Ingress, EARLY, &self.bare, choose);
-            let getting: Vec<_> = self.ethernet.iter().chain(&self.bare).take(INTERFACES).cloned().collect();
-            base("ingress_line", Hook::Ingress, LATE, &getting, self.sending_on(gates));
-            let mut rules = exemptions(host, Hook::Ingress, false);
-            rules.extend(exceptions(Hook::Ingress, except));
-            rules.extend(self.marking());
-            chains.insert(0, Chain { name: JUDGE.to_owned(), place: None, rules });
-        }
-        Table { of: Of::Interfaces, chains, gates: gates.to_vec(), ..Table::default() }
-    }
-}
-
-/// Returns the rules that let frames with a VLAN tag pass. These frames appear again, without the tag, at the VLAN's
-/// own interface.
-fn untagged() -> impl Iterator<Item = Exprs> {
-    [libc::ETH_P_8021Q, libc::ETH_P_8021AD].into_iter().map(|tag| {
-        let [_, _, high, low] = tag.to_be_bytes();
-        Exprs::new().payload(Base::Link, 12, 2).compare(Compare::Is, &[high, low]).accept()
-    })
 }

@@ -22,12 +22,11 @@ use firedrill_wire::{
 };
 
 use super::{
-    rules::{self, ALIVE_FOR, Fate, Harm},
+    rules::{self, ALIVE_FOR, Action, PacketRule},
     table_fault::{BEHIND, Wanted},
     words,
 };
 use crate::{
-    fault::{InjectError, Injected, Live, Prepared, refuse},
     host::{
         Host,
         iptables::{Chains, Gate, Gates, IptablesError, Listing, Made, Table, prefix},
@@ -36,6 +35,7 @@ use crate::{
             table::{ALIVE, HOLD, LEASE},
         },
     },
+    injection::{InjectError, Injected, Live, Prepared, refuse},
     undo::Undo,
 };
 use render::Render;
@@ -72,7 +72,7 @@ pub(super) fn keeper(host: &Host, live: &Live, gate: &'static str) -> impl FnMut
 /// # Errors
 /// A refusal: iptables rules cannot express the fault, or the kernel or the programs lack something.
 pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
-    let Wanted { ask, harm, peers, effect, .. } = *wanted;
+    let Wanted { ask, rule, peers, effect, .. } = *wanted;
     let unable = |why: String| {
         refuse(
             RefusalCode::EngineUnable,
@@ -80,8 +80,8 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
             "install iptables, with xt_recent in the kernel, or use nftables; `firedrill doctor` says what this host has",
         )
     };
-    sayable(harm).map_err(unable)?;
-    let families = families(harm);
+    sayable(rule).map_err(unable)?;
+    let families = families(rule);
     for family in &families {
         let program = host.iptables.program(*family);
         if !program.is_there() {
@@ -89,10 +89,10 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
             return Err(unable(format!("there is no {name}-restore on this host, or no {name}-save")));
         }
     }
-    let gates = gates(&harm.how, ask.hold.into(), ask.hold.into());
+    let gates = gates(&rule.action, ask.hold.into(), ask.hold.into());
     let tried = with_time_or_without(|until| {
         let until = until.then(|| SOME_TIME.to_owned());
-        let chains = chains(host, &ask.id, harm, &families, &gates, until.as_deref());
+        let chains = chains(host, &ask.id, rule, &families, &gates, until.as_deref());
         host.iptables.try_out(&ask.id, &chains).map(|()| chains)
     });
     let chains = tried.map_err(|error| unable(error.to_string()))?;
@@ -121,7 +121,7 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
     ];
     if by_queue {
         claims.push(Claim { what: "iptables-queue".to_owned(), shared: false });
-        notes.extend(of_queues(harm));
+        notes.extend(of_queues(rule));
     }
     Ok(Prepared {
         claims,
@@ -142,13 +142,13 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
 }
 
 /// Returns the notes for people about faults that let packets through (queues).
-fn of_queues(harm: &Harm) -> Vec<String> {
+fn of_queues(rule: &PacketRule) -> Vec<String> {
     let mut notes = vec![
         "one fault that lets packets through can be made by iptables at a time; what its queue has let go on is not judged \
          by later rules of table raw"
             .to_owned(),
     ];
-    if Render::leaves_out_leaving(harm) {
+    if Render::leaves_out_leaving(rule) {
         notes.push(
             "what the host forwards is not reached on its way to the peers: before it is routed nobody knows by which \
              interface it will leave"
@@ -161,8 +161,8 @@ fn of_queues(harm: &Harm) -> Vec<String> {
 const BECAUSE: &str = ": iptables cannot do it: ";
 
 /// Checks that iptables rules can express a harm; the error says why they cannot.
-fn sayable(harm: &Harm) -> Result<(), String> {
-    let rules::Choice {
+fn sayable(rule: &PacketRule) -> Result<(), String> {
+    let rules::Selector {
         peers,
         local_ports: _,
         remote_ports: _,
@@ -176,11 +176,11 @@ fn sayable(harm: &Harm) -> Result<(), String> {
         connections: _,
         followed: _,
         forwarded: _,
-    } = &harm.choice;
-    if matches!(harm.how, Fate::Line(_)) {
+    } = &rule.selector;
+    if matches!(rule.action, Action::Line(_)) {
         return Err("packets of several faults cannot be sent through lines of the kernel".to_owned());
     }
-    let most = peers.len().max(harm.except.len());
+    let most = peers.len().max(rule.except.len());
     if most > Engine::IPTABLES_PEERS {
         let peers = Engine::IPTABLES_PEERS;
         return Err(format!("{most} peers need nftables: a rule for each, {peers} at most"));
@@ -203,24 +203,24 @@ fn sayable(harm: &Harm) -> Result<(), String> {
 }
 
 /// Returns the address families that the fault is about: those of the peers, or all that the host has.
-fn families(harm: &Harm) -> Vec<Family> {
-    let all = harm.choice.peers.is_empty();
-    let named = |v4: bool| harm.choice.peers.iter().any(|peer| peer.addr().is_ipv4() == v4);
+fn families(rule: &PacketRule) -> Vec<Family> {
+    let all = rule.selector.peers.is_empty();
+    let named = |v4: bool| rule.selector.peers.iter().any(|peer| peer.addr().is_ipv4() == v4);
     let has_v6 = || fs::read_to_string("/proc/thread-self/net/if_inet6").is_ok_and(|text| !text.is_empty());
     let mut families = Vec::new();
-    if all || harm.choice.followed || named(true) {
+    if all || rule.selector.followed || named(true) {
         families.push(Family::V4);
     }
     // A name may get addresses of the other family later.
-    if named(false) || (all || harm.choice.followed) && has_v6() {
+    if named(false) || (all || rule.selector.followed) && has_v6() {
         families.push(Family::V6);
     }
     families
 }
 
-fn gates(how: &Fate, lease: Duration, hold: Duration) -> Vec<Gate> {
+fn gates(action: &Action, lease: Duration, hold: Duration) -> Vec<Gate> {
     let mut gates = vec![Gate::new(LEASE, lease), Gate::new(HOLD, hold + BEHIND)];
-    if matches!(how, Fate::Queue(_)) {
+    if matches!(action, Action::Queue(_)) {
         gates.push(Gate::new(ALIVE, ALIVE_FOR));
     }
     gates
@@ -237,12 +237,12 @@ fn with_time_or_without<T>(
 fn chains(
     host: &Host,
     id: &firedrill_wire::InjectionId,
-    harm: &Harm,
+    rule: &PacketRule,
     families: &[Family],
     gates: &[Gate],
     until: Option<&str>,
 ) -> Chains {
-    Render { host, id, harm, families, gates, until }.chains()
+    Render { host, id, rule, families, gates, until }.chains()
 }
 
 /// Returns the time one second after the end of a hold that has `left` left, as rules name it; `None` if they cannot
@@ -261,7 +261,7 @@ fn until(left: Duration) -> Option<String> {
 pub(super) fn stage(
     host: &Host,
     live: &Live,
-    harm: &Harm,
+    rule: &PacketRule,
     decided: &Decided,
     hold: Duration,
 ) -> Result<(), InjectError> {
@@ -271,13 +271,13 @@ pub(super) fn stage(
             decided.program, host.iptables.program
         )));
     }
-    let gates = gates(&harm.how, live.lease.into(), hold);
+    let gates = gates(&rule.action, live.lease.into(), hold);
     // The hold counts from the start. Either the start is still to come, or it is now.
     let planned = Duration::from_micros(live.ends_boot_us.saturating_sub(clock::boot_us()));
     let left = planned.max(live.ask.hold.into());
     let staged = with_time_or_without(|with| {
         let until = if with { until(left + BEHIND) } else { None };
-        let chains = chains(host, &live.ask.id, harm, &decided.families, &gates, until.as_deref());
+        let chains = chains(host, &live.ask.id, rule, &decided.families, &gates, until.as_deref());
         host.iptables.stage(&live.ask.id, &chains, Gates::closed(decided.families.clone(), &gates))
     });
     staged.map_err(|error| InjectError(error.to_string()))
@@ -290,7 +290,7 @@ pub(super) fn stage(
 pub(super) fn inject(
     host: &Host,
     live: &Live,
-    harm: impl FnOnce() -> Result<Harm, InjectError>,
+    rule: impl FnOnce() -> Result<PacketRule, InjectError>,
     decided: &Decided,
     hold: Duration,
 ) -> Result<Injected, InjectError> {
@@ -299,7 +299,7 @@ pub(super) fn inject(
         Some(Made { gates, .. }) if gates.are_open() => "found open",
         Some(_) => "opened the gates of",
         None => {
-            stage(host, live, &harm()?, decided, hold)?;
+            stage(host, live, &rule()?, decided, hold)?;
             "installed"
         }
     };

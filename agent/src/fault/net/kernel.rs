@@ -16,19 +16,19 @@ use firedrill_wire::{
 use super::{
     detour::Detour,
     peers::Peers,
-    rules::{Fate, Harm},
+    rules::{Action, PacketRule},
     shape::{Basis, Engine, Shape, effect, notes},
     table_fault::{self, Wanted},
     words,
 };
 use crate::{
-    fault::{Ask, InjectError, Live, Prepared, refuse},
     host::{
         Host,
         ifb::{self, FIRST_WAY, MOST_WAITING},
         impair::{Chance, Impair, Loss},
         kinds,
     },
+    injection::{Ask, InjectError, Live, Prepared, refuse},
     undo::Undo,
 };
 
@@ -84,8 +84,8 @@ pub(super) fn try_to_prepare(
     let effect =
         effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
     let notes = notes(shape, &peers, words::reaches(&shape.traffic()), about(shape, &detour));
-    let harm = harm(shape, &peers, detour);
-    let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
+    let rule = rule(shape, &peers, detour);
+    let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes };
     let mut prepared = table_fault::prepare(host, &wanted).map_err(|problem| problem.title)?;
     // The undo runs in reverse order: first the table, so that no more packets come; then the ifbs, once they have run
     // empty.
@@ -102,14 +102,14 @@ pub(super) fn begin(
     host: &Host,
     live: &Live,
     peers: &Peers,
-) -> Result<Harm, InjectError> {
+) -> Result<PacketRule, InjectError> {
     let ways = host
         .ifbs
         .make(&live.ask.id, &shape.impair())
         .map_err(|why| InjectError(format!("could not make a line for packets: {why}")))?;
     let detour = Detour::by(ways, shape.traffic().interfaces)
         .map_err(|error| InjectError(format!("interfaces could not be listed: {error}")))?;
-    Ok(harm(shape, peers, detour))
+    Ok(rule(shape, peers, detour))
 }
 
 /// Adds the counts of the ifbs to the table's evidence. Packets that were marked but never came to an ifb do not show
@@ -147,8 +147,8 @@ pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evid
     evidence
 }
 
-fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, detour: Detour) -> Harm {
-    Harm::on(&shape.traffic(), peers, Fate::Line(detour))
+fn rule(shape: &(impl Shape + ?Sized), peers: &Peers, detour: Detour) -> PacketRule {
+    PacketRule::on(&shape.traffic(), peers, Action::Line(detour))
 }
 
 fn qdiscs(impair: &Impair) -> &'static str {

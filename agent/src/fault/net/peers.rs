@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::service::{self, Service};
 use crate::{
-    fault::refuse,
     host::{Host, link},
+    injection::refuse,
 };
 
 /// The networks of each peer. As JSON it is the injection's basis.

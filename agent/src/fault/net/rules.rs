@@ -5,14 +5,15 @@
 //! our chain alone; other tables still judge it. Only `replies` uses connection tracking, which switches tracking on
 //! for the whole host.
 
-mod choice;
 mod choosing;
 mod exempt;
+mod selector;
+mod twin;
 
-pub use choice::{Choice, Fate, Harm};
 pub(super) use choosing::{End, SERVICE, choosing, peer_ends, peers_set, protocols};
 pub use exempt::{METADATA, control_ports, exempt};
 pub(super) use exempt::{Spared, exceptions, exemptions, spared};
+pub use selector::{Action, PacketRule, Selector};
 
 use std::time::Duration;
 
@@ -50,70 +51,71 @@ const HOOKS: [(Hook, &str, &str); 3] = [
 
 /// Returns the table that does a harm, with its gates.
 #[must_use]
-pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: Duration) -> Table {
+pub fn table(host: &Host, id: &InjectionId, rule: &PacketRule, lease: Duration, hold: Duration) -> Table {
     let mut sets = Vec::new();
-    let mut peers = Intervals::networks(harm.choice.peers.iter().copied());
-    if harm.choice.followed {
+    let mut peers = Intervals::networks(rule.selector.peers.iter().copied());
+    if rule.selector.followed {
         for family in Family::BOTH {
             peers.entry(family).or_insert_with(|| Intervals::none_of(family));
         }
     }
-    let except = Intervals::networks(harm.except.iter().copied());
-    let mut direction = harm.choice.direction;
+    let except = Intervals::networks(rule.except.iter().copied());
+    let mut direction = rule.selector.direction;
     for (networks, of) in [(&peers, "peers"), (&except, "except")] {
         sets.extend(networks.iter().map(|(family, networks)| (set_name(of, *family), networks.clone())));
     }
-    for (name, ports) in [(LOCAL_PORTS, &harm.choice.local_ports), (REMOTE_PORTS, &harm.choice.remote_ports)]
+    for (name, ports) in
+        [(LOCAL_PORTS, &rule.selector.local_ports), (REMOTE_PORTS, &rule.selector.remote_ports)]
     {
         if !ports.is_empty() {
             sets.push((name.to_owned(), Intervals::ports(ports.iter().copied())));
         }
     }
-    if let Some(service) = &harm.choice.service {
+    if let Some(service) = &rule.selector.service {
         sets.push((SERVICE.to_owned(), Intervals::numbers(service.numbers.iter().copied())));
     }
     let mut gates = Gate::usual(lease, hold);
-    let mut priority = if harm.choice.connections == Some(Connections::Replies) { TRACKED } else { EARLY };
-    if let Fate::Queue(number) = harm.how {
+    let mut priority = if rule.selector.connections == Some(Connections::Replies) { TRACKED } else { EARLY };
+    if let Action::Queue(number) = rule.action {
         gates.push(Gate { set: ALIVE, left: ALIVE_FOR });
         priority = QUEUES + i32::from(number.saturating_sub(queue::FIRST));
     }
     // A packet that a queue reinjects belongs to the agent, not to its first owner. So faults by owner that drop or
     // reject look at packets before the queues. Other faults recognise the owner by the packet's tag.
-    let service = harm.choice.service.as_ref().map(|service| service.path.as_str());
-    let whose = host.packet_owners.of(harm.choice.user, service);
-    if whose.is_some() && matches!(harm.how, Fate::Drop | Fate::Reject) && priority == EARLY {
+    let service = rule.selector.service.as_ref().map(|service| service.path.as_str());
+    let whose = host.packet_owners.of(rule.selector.user, service);
+    if whose.is_some() && matches!(rule.action, Action::Drop | Action::Reject) && priority == EARLY {
         priority = QUEUES - 1;
     }
     let mut twin = None;
-    if let Fate::Line(detour) = &harm.how {
-        twin = Some(Box::new(detour.twin(host, harm, &peers, &except, &gates)));
+    if let Action::Line(detour) = &rule.action {
+        twin = Some(Box::new(twin::twin(detour, host, rule, &peers, &except, &gates)));
         // Arriving packets are marked at the interfaces, by the twin.
         direction = Direction::Out;
     }
     let mut judges = Vec::new();
     let mut choosers = Vec::new();
     for (hook, name, judge) in HOOKS {
-        if twin.is_some() && harm.choice.direction == Direction::In {
+        if twin.is_some() && rule.selector.direction == Direction::In {
             break;
         }
-        let mut rules = choosing(hook, judge, &harm.choice, direction, &peers, &gates);
+        let mut rules = choosing(hook, judge, &rule.selector, direction, &peers, &gates);
         if let (Some(whose), Hook::Output, QUEUES..) = (whose, hook, priority) {
-            let again = Choice {
+            let again = Selector {
                 user: None,
                 service: None,
                 again: Some(queue::tag_of(whose)),
-                ..harm.choice.clone()
+                ..rule.selector.clone()
             };
             rules.extend(choosing(hook, judge, &again, direction, &peers, &gates));
         }
         if !rules.is_empty() {
-            if let (&Fate::Queue(number), Hook::Output) = (&harm.how, hook) {
+            if let (&Action::Queue(number), Hook::Output) = (&rule.action, hook) {
                 rules.insert(0, done_already(number));
             }
-            let mut verdicts = exemptions(host, hook, harm.loopback);
+            let mut verdicts = exemptions(host, hook, rule.loopback);
             verdicts.extend(exceptions(hook, &except));
-            verdicts.extend(harming(&harm.how));
+            verdicts.extend(harming(&rule.action));
             judges.push(Chain { name: judge.to_owned(), place: None, rules: verdicts });
             choosers.push(Chain { name: name.to_owned(), place: Some(Place::at(hook, priority)), rules });
         }
@@ -131,7 +133,7 @@ pub fn table(host: &Host, id: &InjectionId, harm: &Harm, lease: Duration, hold: 
     if let Some(twin) = &mut table.twin {
         twin.name = table.name.clone();
         twin.comment = table.comment.clone();
-        if harm.choice.direction != Direction::Out {
+        if rule.selector.direction != Direction::Out {
             twin.sets = table.sets.clone();
         }
     }
@@ -152,12 +154,12 @@ fn done_already(number: u16) -> Exprs {
 }
 
 /// Returns the rules that harm the packets that no exemption let pass.
-fn harming(how: &Fate) -> Vec<Exprs> {
-    match how {
-        Fate::Line(detour) => detour.marking(),
-        Fate::Drop => vec![Exprs::new().counter().drop()],
-        Fate::Queue(number) => vec![Exprs::new().counter().queue(*number)],
-        Fate::Reject => {
+fn harming(action: &Action) -> Vec<Exprs> {
+    match action {
+        Action::Line(detour) => detour.marking(),
+        Action::Drop => vec![Exprs::new().counter().drop()],
+        Action::Queue(number) => vec![Exprs::new().counter().queue(*number)],
+        Action::Reject => {
             let reset = transport(Exprs::new(), TCP).payload(Base::Transport, 13, 1);
             let unreachable = |family, protocol, what: &[u8]| {
                 transport(of_family(Exprs::new(), Hook::Output, family), protocol)
@@ -186,11 +188,11 @@ mod tests {
     fn a_services_packets_are_looked_for_where_there_are_sockets() {
         let host = Host::new("here", Paths::default(), 7790, vec![22]);
         let cgroup = Cgroup { path: "/system.slice/a.service".to_owned(), numbers: [196, 7].into() };
-        let choice = Choice { service: Some(cgroup), ..Choice::default() };
+        let selector = Selector { service: Some(cgroup), ..Selector::default() };
         let id: InjectionId = "a-run-1".parse().expect("an id");
-        let table = |how| {
-            let harm = Harm { choice: choice.clone(), except: Vec::new(), loopback: false, how };
-            super::table(&host, &id, &harm, Duration::from_secs(1), Duration::from_secs(1))
+        let table = |action| {
+            let rule = PacketRule { selector: selector.clone(), except: Vec::new(), loopback: false, action };
+            super::table(&host, &id, &rule, Duration::from_secs(1), Duration::from_secs(1))
         };
         let places = |table: &Table| -> Vec<_> {
             table
@@ -199,7 +201,7 @@ mod tests {
                 .filter_map(|chain| Some((chain.place.as_ref()?.hook, chain.place.as_ref()?.priority)))
                 .collect()
         };
-        let dropped = table(Fate::Drop);
+        let dropped = table(Action::Drop);
         // Forwarded packets belong to no service, so there is no forward hook. The chains come before the queues, which
         // reinject packets as their own.
         assert_eq!(places(&dropped), [(Hook::Input, QUEUES - 1), (Hook::Output, QUEUES - 1)]);
@@ -213,7 +215,7 @@ mod tests {
             assert!(bytes.windows(asks.len()).any(|part| part == asks), "{bytes:?}");
         }
         assert_eq!(
-            places(&table(Fate::Queue(queue::FIRST))),
+            places(&table(Action::Queue(queue::FIRST))),
             [(Hook::Input, QUEUES), (Hook::Output, QUEUES)]
         );
     }

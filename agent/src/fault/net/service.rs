@@ -9,12 +9,12 @@ use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fault::refuse,
     host::{
         Host,
         cgroup::{self, Hierarchy},
         process::Stat,
     },
+    injection::refuse,
     service,
 };
 

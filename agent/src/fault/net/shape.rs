@@ -11,10 +11,10 @@ use firedrill_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{kernel, peers::Peers, rules::Harm, table_fault, user_space, words};
+use super::{kernel, peers::Peers, rules::PacketRule, table_fault, user_space, words};
 use crate::{
-    fault::{Ask, Inject, InjectError, Injected, Live, Prepared},
     host::{Firewall, Host, impair::Impair, queue::Look},
+    injection::{Ask, Inject, InjectError, Injected, Live, Prepared},
 };
 
 /// A kind of fault that lets traffic through but changes how it arrives.
@@ -136,7 +136,7 @@ pub(super) fn notes(
 }
 
 /// Prepares the engine and returns the harm for the rules.
-fn begin(shape: &impl Shape, host: &Host, live: &Live) -> Result<Harm, InjectError> {
+fn begin(shape: &impl Shape, host: &Host, live: &Live) -> Result<PacketRule, InjectError> {
     let Basis { peers, engine } = Basis::of(live)?;
     match engine {
         Engine::Kernel => kernel::begin(shape, host, live, &peers),

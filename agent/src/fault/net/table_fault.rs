@@ -13,10 +13,9 @@ use firedrill_wire::{
 use super::{
     iptables,
     peers::Peers,
-    rules::{self, Choice, Fate, Harm},
+    rules::{self, Action, PacketRule, Selector},
 };
 use crate::{
-    fault::{Ask, InjectError, Injected, Live, Prepared, refuse},
     host::{
         Firewall, Host,
         nft::{
@@ -25,6 +24,7 @@ use crate::{
         },
         peer_set::Adds,
     },
+    injection::{Ask, InjectError, Injected, Live, Prepared, refuse},
     undo::Undo,
 };
 
@@ -43,7 +43,7 @@ pub struct Wanted<'a> {
     /// The request.
     pub ask: &'a Ask,
     /// The harm that the rules do.
-    pub harm: &'a Harm,
+    pub rule: &'a PacketRule,
     /// The peers whose traffic it is about.
     pub peers: &'a Peers,
     /// The effect, as a sentence.
@@ -55,7 +55,7 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     /// Returns all notes; the first one says which traffic is spared.
     pub(super) fn all_notes(&self, host: &Host) -> Vec<String> {
-        let mut notes = vec![rules::exempt(host, self.harm.loopback)];
+        let mut notes = vec![rules::exempt(host, self.rule.loopback)];
         notes.extend_from_slice(&self.notes);
         notes
     }
@@ -114,16 +114,16 @@ pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem
 /// # Errors
 /// A refusal: the kernel would not accept the table.
 pub fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
-    let Wanted { ask, harm, peers, effect, .. } = *wanted;
+    let Wanted { ask, rule, peers, effect, .. } = *wanted;
     // Here only the hold is known, so it also stands for the lease. The timeout does not matter to whether the kernel
     // accepts the table.
-    let table = rules::table(host, &ask.id, harm, ask.hold.into(), ask.hold.into());
+    let table = rules::table(host, &ask.id, rule, ask.hold.into(), ask.hold.into());
     let mut tried = host.nft.try_out(&table);
-    if tried.is_err() && matches!(harm.how, Fate::Queue(_)) {
+    if tried.is_err() && matches!(rule.action, Action::Queue(_)) {
         host.nft.load_queues();
         tried = host.nft.try_out(&table);
     }
-    tried.map_err(|error| unable(host, ask, harm, &error.to_string()))?;
+    tried.map_err(|error| unable(host, ask, rule, &error.to_string()))?;
     Ok(Prepared {
         claims: vec![
             Claim { what: "nft:inet".to_owned(), shared: true },
@@ -139,19 +139,19 @@ pub fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
 
 /// Returns the refusal of a table that the kernel does not accept. Finds out whether the kernel lacks only queues, only
 /// the match for services, or more.
-fn unable(host: &Host, ask: &Ask, harm: &Harm, error: &str) -> Problem {
-    let plain = Harm { how: Fate::Drop, ..harm.clone() };
+fn unable(host: &Host, ask: &Ask, rule: &PacketRule, error: &str) -> Problem {
+    let plain = PacketRule { action: Action::Drop, ..rule.clone() };
     let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
-    if matches!(harm.how, Fate::Queue(_)) && host.nft.try_out(&plain).is_ok() {
+    if matches!(rule.action, Action::Queue(_)) && host.nft.try_out(&plain).is_ok() {
         return refuse(
             RefusalCode::NoQueues,
             format!("{}: this kernel gives no packets to user space (NFQUEUE): {error}", ask.fault.kind()),
             "load xt_NFQUEUE and nfnetlink_queue, or take a kernel that has them; `firedrill doctor` says when it does",
         );
     }
-    if harm.choice.service.is_some() {
-        let anybodys = Choice { service: None, ..harm.choice.clone() };
-        let plain = Harm { choice: anybodys, ..harm.clone() };
+    if rule.selector.service.is_some() {
+        let anybodys = Selector { service: None, ..rule.selector.clone() };
+        let plain = PacketRule { selector: anybodys, ..rule.clone() };
         let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
         if host.nft.try_out(&plain).is_ok() {
             return refuse(
@@ -181,11 +181,11 @@ pub fn peers(live: &Live) -> Result<Peers, InjectError> {
 ///
 /// # Errors
 /// The kernel refused.
-pub fn stage(host: &Host, live: &Live, harm: &Harm) -> Result<(), InjectError> {
+pub fn stage(host: &Host, live: &Live, rule: &PacketRule) -> Result<(), InjectError> {
     if let Some(made) = iptables::of(live) {
-        return iptables::stage(host, live, harm, &made, live.ask.hold.into());
+        return iptables::stage(host, live, rule, &made, live.ask.hold.into());
     }
-    let table = rules::table(host, &live.ask.id, harm, live.lease.into(), live.ask.hold.into());
+    let table = rules::table(host, &live.ask.id, rule, live.lease.into(), live.ask.hold.into());
     host.nft.stage(&table).map_err(|error| InjectError(error.to_string()))
 }
 
@@ -197,7 +197,7 @@ pub fn stage(host: &Host, live: &Live, harm: &Harm) -> Result<(), InjectError> {
 pub fn inject(
     host: &Host,
     live: &Live,
-    harm: impl FnOnce() -> Result<Harm, InjectError>,
+    rule: impl FnOnce() -> Result<PacketRule, InjectError>,
 ) -> Result<Injected, InjectError> {
     let left = live.ends_boot_us.saturating_sub(clock::boot_us());
     if left < 1_000 {
@@ -205,7 +205,7 @@ pub fn inject(
     }
     let hold = Duration::from(live.ask.hold);
     if let Some(made) = iptables::of(live) {
-        let injected = iptables::inject(host, live, harm, &made, hold)?;
+        let injected = iptables::inject(host, live, rule, &made, hold)?;
         follow(host, live, host.iptables.adder(&live.ask.id));
         return Ok(injected);
     }
@@ -216,7 +216,7 @@ pub fn inject(
         follow_all(host, live, &name);
         return Ok(Injected { detail, undo: None });
     }
-    let table = rules::table(host, &live.ask.id, &harm()?, live.lease.into(), hold);
+    let table = rules::table(host, &live.ask.id, &rule()?, live.lease.into(), hold);
     let installed = host.nft.install(&table).map_err(|error| InjectError(error.to_string()))?;
     let how = match installed {
         Installed::New => "installed",

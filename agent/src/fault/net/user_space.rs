@@ -16,13 +16,12 @@ use ring::digest::{Context, SHA256};
 use super::{
     iptables,
     peers::Peers,
-    rules::{ALIVE_FOR, Fate, Harm},
+    rules::{ALIVE_FOR, Action, PacketRule},
     shape::{Basis, Engine, Shape, effect, notes},
     table_fault::{self, Wanted},
     words,
 };
 use crate::{
-    fault::{Ask, InjectError, Live, Prepared, refuse},
     host::{
         Host,
         nft::{
@@ -31,6 +30,7 @@ use crate::{
         },
         queue::{self, Counts, MOST, Spec},
     },
+    injection::{Ask, InjectError, Live, Prepared, refuse},
     undo::Undo,
 };
 
@@ -55,10 +55,10 @@ pub(super) fn prepare(
         )
     })?;
     let effect = effect(shape, &peers, &format!("in user space by queue {number}"));
-    let harm = harm(shape, &peers, number);
-    let reaches = if harm.choice.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
+    let rule = rule(shape, &peers, number);
+    let reaches = if rule.selector.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
     let notes = notes(shape, &peers, reaches, about());
-    let wanted = Wanted { ask, harm: &harm, peers: &peers, effect: &effect, notes };
+    let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes };
     let mut prepared = table_fault::prepare_by(shape.engine(), host, &wanted)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // The undo runs in reverse order: first the queue releases the packets that it holds, and further packets bypass
@@ -79,9 +79,9 @@ pub(super) fn begin(
     live: &Live,
     peers: &Peers,
     number: u16,
-) -> Result<Harm, InjectError> {
+) -> Result<PacketRule, InjectError> {
     start_queue(shape, host, live, peers, number)?;
-    Ok(harm(shape, peers, number))
+    Ok(rule(shape, peers, number))
 }
 
 /// Adds the counts of the queue to the table's evidence.
@@ -101,11 +101,11 @@ pub(super) fn evidence(host: &Host, number: u16, mut evidence: Evidence) -> Evid
     evidence
 }
 
-fn harm(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> Harm {
-    let mut harm = Harm::on(&shape.traffic(), peers, Fate::Queue(number));
-    harm.choice.forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
-    harm.loopback = shape.loopback();
-    harm
+fn rule(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> PacketRule {
+    let mut rule = PacketRule::on(&shape.traffic(), peers, Action::Queue(number));
+    rule.selector.forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
+    rule.loopback = shape.loopback();
+    rule
 }
 
 /// Refuses parameters that the engine in user space cannot carry out.

@@ -2,12 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use firedrill_agent::{
-    fault::{Live, of},
-    host::iptables::prefix,
-    sandboxed,
-    testing::host,
-};
+use firedrill_agent::{fault::of, host::iptables::prefix, injection::Live, sandboxed, testing::host};
 use firedrill_wire::{Span, evidence::Seen};
 use nix::mount::{MsFlags, mount, umount};
 

@@ -1,12 +1,7 @@
 //! Faults that iptables cannot make are refused, and the plan names the engine of a fault.
 
 use firedrill_agent::{
-    doctor::findings,
-    fault::{Live, of},
-    host::Firewall,
-    sandboxed,
-    testing::host,
-    undo::Undo,
+    doctor::findings, fault::of, host::Firewall, injection::Live, sandboxed, testing::host, undo::Undo,
 };
 use firedrill_wire::{RefusalCode, Span, api::Grade};
 

@@ -12,11 +12,11 @@ use firedrill_wire::{
 
 use super::Decided;
 use crate::{
-    fault::Live,
     host::{
         Host,
         iptables::{Listing, Program, prefix},
     },
+    injection::Live,
 };
 
 /// Looks whether the chains exist, are jumped to and have all gates open, and reads the counters of their rules.

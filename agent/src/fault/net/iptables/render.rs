@@ -13,7 +13,7 @@ use firedrill_wire::{
 };
 use ipnet::IpNet;
 
-use super::super::rules::{Choice, End, Fate, Harm, Spared, peer_ends, protocols, spared};
+use super::super::rules::{Action, End, PacketRule, Selector, Spared, peer_ends, protocols, spared};
 use crate::host::{
     Host,
     iptables::{Chains, Gate, Rules, Table, prefix},
@@ -28,7 +28,7 @@ const PORTS: usize = 15;
 pub(super) struct Render<'a> {
     pub(super) host: &'a Host,
     pub(super) id: &'a InjectionId,
-    pub(super) harm: &'a Harm,
+    pub(super) rule: &'a PacketRule,
     pub(super) families: &'a [Family],
     pub(super) gates: &'a [Gate],
     /// The hold's end by the wall clock, as iptables writes it, if the kernel has such a match.
@@ -38,16 +38,16 @@ pub(super) struct Render<'a> {
 impl Render<'_> {
     pub(super) fn chains(&self) -> Chains {
         // Queues come first, in table raw, before NAT changes any address.
-        let table = if matches!(self.harm.how, Fate::Queue(_)) { Table::Raw } else { Table::Filter };
+        let table = if matches!(self.rule.action, Action::Queue(_)) { Table::Raw } else { Table::Filter };
         let rules = self.families.iter().map(|family| (*family, self.rules(*family, table)));
         Chains { table, prefix: prefix(self.id), rules: rules.collect::<BTreeMap<_, _>>() }
     }
 
     /// Whether the rules miss forwarded packets on their way to the peers although the fault is about them.
-    pub(super) fn leaves_out_leaving(harm: &Harm) -> bool {
-        let Choice { direction, interfaces, user, forwarded, .. } = &harm.choice;
+    pub(super) fn leaves_out_leaving(rule: &PacketRule) -> bool {
+        let Selector { direction, interfaces, user, forwarded, .. } = &rule.selector;
         let meant = *forwarded && user.is_none() && *direction != Direction::In;
-        matches!(harm.how, Fate::Queue(_)) && meant && !interfaces.is_empty()
+        matches!(rule.action, Action::Queue(_)) && meant && !interfaces.is_empty()
     }
 
     fn name(&self, short: &str) -> String {
@@ -94,13 +94,13 @@ impl Render<'_> {
 
     /// Adds the chains that choose at a hook. Returns whether anything is chosen there.
     fn choosing(&self, rules: &mut Rules, family: Family, hook: Hook, short: &str) -> bool {
-        let choice = &self.harm.choice;
+        let selector = &self.rule.selector;
         // Forwarded packets have no user on this host.
-        if hook == Hook::Forward && (!choice.forwarded || choice.user.is_some()) {
+        if hook == Hook::Forward && (!selector.forwarded || selector.user.is_some()) {
             return false;
         }
-        let mut ends = peer_ends(hook, choice.direction);
-        if hook == Hook::Forward && Self::leaves_out_leaving(self.harm) {
+        let mut ends = peer_ends(hook, selector.direction);
+        if hook == Hook::Forward && Self::leaves_out_leaving(self.rule) {
             ends.retain(|end| *end == End::Source);
         }
         if ends.is_empty() {
@@ -108,7 +108,7 @@ impl Render<'_> {
         }
         let judge = self.name(&format!("{short}j"));
         let mut first = Vec::new();
-        if let (&Fate::Queue(number), Hook::Output) = (&self.harm.how, hook) {
+        if let (&Action::Queue(number), Hook::Output) = (&self.rule.action, hook) {
             // Packets that the queue reinjected have been in it already.
             first.push(format!("-m owner --uid-owner {} -j RETURN", queue::sender(number)));
         }
@@ -117,8 +117,8 @@ impl Render<'_> {
                 End::Source => ("s", self.name(&format!("{short}s"))),
                 End::Destination => ("d", self.name(&format!("{short}d"))),
             };
-            let peers = self.of_family(family, &choice.peers);
-            if choice.peers.is_empty() {
+            let peers = self.of_family(family, &selector.peers);
+            if selector.peers.is_empty() {
                 first.push(format!("-j {more}"));
             }
             first.extend(peers.map(|peer| format!("-{side} {peer} -j {more}")));
@@ -138,7 +138,7 @@ impl Render<'_> {
     /// Returns the conditions other than the peers, as one or more beginnings of rules. Each is empty or ends in a
     /// space.
     fn narrow(&self, family: Family, end: End) -> Vec<String> {
-        let Choice { local_ports, remote_ports, interfaces, user, connections, .. } = &self.harm.choice;
+        let Selector { local_ports, remote_ports, interfaces, user, connections, .. } = &self.rule.selector;
         let opening = *connections == Some(Connections::New);
         let (of_peer, of_host, by) = match end {
             End::Source => ("--sports", "--dports", "-i"),
@@ -146,7 +146,7 @@ impl Render<'_> {
         };
         let protocol =
             |number: &Option<u8>| number.map_or_else(String::new, |number| format!("-p {number} "));
-        let mut all: Vec<_> = protocols(&self.harm.choice, family).iter().map(protocol).collect();
+        let mut all: Vec<_> = protocols(&self.rule.selector, family).iter().map(protocol).collect();
         all = each(all, &chunks(remote_ports, of_peer));
         all = each(all, &chunks(local_ports, of_host));
         all = each(all, &interfaces.iter().map(|name| format!("{by} {name} ")).collect::<Vec<_>>());
@@ -178,7 +178,7 @@ impl Render<'_> {
         };
         let v4 = family == Family::V4;
         let mut rules = Vec::new();
-        for one in spared(self.host, hook, self.harm.loopback) {
+        for one in spared(self.host, hook, self.rule.loopback) {
             match one {
                 Spared::Loopback => rules.push(format!("{interface} lo")),
                 Spared::Peer(address) if address.is_ipv4() == v4 => {
@@ -195,7 +195,7 @@ impl Render<'_> {
             }
         }
         let ends = peer_ends(hook, Direction::Both);
-        for network in self.of_family(family, &self.harm.except) {
+        for network in self.of_family(family, &self.rule.except) {
             rules.extend(ends.iter().map(|end| match end {
                 End::Source => format!("-s {network}"),
                 End::Destination => format!("-d {network}"),
@@ -212,9 +212,9 @@ impl Render<'_> {
         if let Some(until) = self.until {
             open.push_str(&format!("-m time --datestop {until} "));
         }
-        match self.harm.how {
-            Fate::Drop => vec![format!("{open}-j DROP")],
-            Fate::Reject => {
+        match self.rule.action {
+            Action::Drop => vec![format!("{open}-j DROP")],
+            Action::Reject => {
                 let told = match family {
                     Family::V4 => "-p icmp -m icmp --icmp-type 3/3",
                     Family::V6 => "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4",
@@ -227,9 +227,9 @@ impl Render<'_> {
                     format!("{open}-j REJECT"),
                 ]
             }
-            Fate::Queue(number) => vec![format!("{open}-j NFQUEUE --queue-num {number} --queue-bypass")],
+            Action::Queue(number) => vec![format!("{open}-j NFQUEUE --queue-num {number} --queue-bypass")],
             // [`super::prepare`] has refused this already.
-            Fate::Line(_) => Vec::new(),
+            Action::Line(_) => Vec::new(),
         }
     }
 }

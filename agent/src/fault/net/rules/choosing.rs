@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use firedrill_wire::fault::{Connections, Direction, Protocol};
 
-use super::choice::{Choice, FLOWS};
+use super::selector::{FLOWS, Selector};
 use crate::host::{
     nft::{
         expr::{Base, Compare, Exprs, Family, Meta},
@@ -58,11 +58,11 @@ pub(in crate::fault::net) fn peer_ends(hook: Hook, direction: Direction) -> Vec<
 }
 
 /// Returns the protocols that need a rule each; a single `None` if one rule chooses all protocols.
-pub(in crate::fault::net) fn protocols(choice: &Choice, family: Family) -> &'static [Option<u8>] {
-    let ports = !choice.local_ports.is_empty() || !choice.remote_ports.is_empty();
-    match (choice.protocol, family) {
+pub(in crate::fault::net) fn protocols(selector: &Selector, family: Family) -> &'static [Option<u8>] {
+    let ports = !selector.local_ports.is_empty() || !selector.remote_ports.is_empty();
+    match (selector.protocol, family) {
         (Some(Protocol::Tcp), _) => &[Some(TCP)],
-        (None, _) if choice.connections == Some(Connections::New) => &[Some(TCP)],
+        (None, _) if selector.connections == Some(Connections::New) => &[Some(TCP)],
         (Some(Protocol::Udp), _) => &[Some(UDP)],
         (Some(Protocol::Icmp), Family::V4) => &[Some(ICMP)],
         (Some(Protocol::Icmp), Family::V6) => &[Some(ICMP6)],
@@ -75,7 +75,7 @@ pub(in crate::fault::net) fn protocols(choice: &Choice, family: Family) -> &'sta
 pub(in crate::fault::net) fn choosing(
     hook: Hook,
     judge: &str,
-    choice: &Choice,
+    selector: &Selector,
     direction: Direction,
     peers: &BTreeMap<Family, Intervals>,
     gates: &[Gate],
@@ -84,57 +84,57 @@ pub(in crate::fault::net) fn choosing(
     let mut rules = Vec::new();
     // A forwarded packet has no user and no socket on this host. At interfaces the kernel has not looked for a socket
     // yet.
-    let whose = choice.user.is_some() || choice.service.is_some();
-    if hook == Hook::Forward && (!choice.forwarded || whose) {
+    let whose = selector.user.is_some() || selector.service.is_some();
+    if hook == Hook::Forward && (!selector.forwarded || whose) {
         return rules;
     }
     for family in Family::BOTH {
-        if !choice.peers.is_empty() && !peers.contains_key(&family) {
+        if !selector.peers.is_empty() && !peers.contains_key(&family) {
             continue;
         }
-        let opening = choice.connections == Some(Connections::New);
-        let protocols = protocols(choice, family).iter();
+        let opening = selector.connections == Some(Connections::New);
+        let protocols = protocols(selector, family).iter();
         for (&protocol, &end) in protocols.flat_map(|one| ends.iter().map(move |end| (one, end))) {
             let mut rule = of_family(gated(gates), hook, family);
-            if !choice.peers.is_empty() {
+            if !selector.peers.is_empty() {
                 rule = address(rule, family, end).in_set(&peers_set(family));
             }
             if let Some(protocol) = protocol {
                 rule = transport(rule, protocol);
             }
             let other = if end == End::Source { End::Destination } else { End::Source };
-            if !choice.remote_ports.is_empty() {
+            if !selector.remote_ports.is_empty() {
                 rule = port(rule, end).in_set(REMOTE_PORTS);
             }
-            if !choice.local_ports.is_empty() {
+            if !selector.local_ports.is_empty() {
                 rule = port(rule, other).in_set(LOCAL_PORTS);
             }
             if opening {
                 // SYN without ACK marks the first packet of a connection, whichever side sends it.
                 rule = rule.payload(Base::Transport, 13, 1).mask(&[0x12]).compare(Compare::Is, &[0x02]);
             }
-            rules.extend(narrowed(rule, hook, end, choice).map(|rule| rule.goto(judge)));
+            rules.extend(narrowed(rule, hook, end, selector).map(|rule| rule.goto(judge)));
         }
     }
     rules
 }
 
 /// Adds the narrower conditions to a rule, and returns it once for each interface.
-fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iterator<Item = Exprs> {
-    if let Some(user) = choice.user {
+fn narrowed(mut rule: Exprs, hook: Hook, end: End, selector: &Selector) -> impl Iterator<Item = Exprs> {
+    if let Some(user) = selector.user {
         rule = rule.meta(Meta::User).compare(Compare::Is, &user.to_ne_bytes());
     }
-    if let Some(service) = &choice.service {
+    if let Some(service) = &selector.service {
         rule = rule.cgroup(service.level()).in_set(SERVICE);
     }
-    if let Some(tag) = choice.again {
+    if let Some(tag) = selector.again {
         let tagged = rule.meta(Meta::Priority).mask(&queue::OWNER_BITS.to_ne_bytes());
         rule = tagged.compare(Compare::Is, &tag.to_ne_bytes());
     }
-    if let Some(flows) = choice.flows.filter(|flows| *flows < FLOWS) {
+    if let Some(flows) = selector.flows.filter(|flows| *flows < FLOWS) {
         rule = rule.flow_hash(FLOWS).network_order().compare(Compare::AtMost, &(flows - 1).to_be_bytes());
     }
-    if choice.connections == Some(Connections::Replies) {
+    if selector.connections == Some(Connections::Replies) {
         rule = rule.is_reply();
     }
     let by = match end {
@@ -142,7 +142,7 @@ fn narrowed(mut rule: Exprs, hook: Hook, end: End, choice: &Choice) -> impl Iter
         End::Destination => Meta::OutputName,
     };
     // At the ingress hook the chain is attached to the chosen interfaces only.
-    let names = if hook == Hook::Ingress { &[][..] } else { &choice.interfaces };
+    let names = if hook == Hook::Ingress { &[][..] } else { &selector.interfaces };
     let all = names.is_empty().then(|| rule.clone());
     all.into_iter().chain(names.iter().map(move |name| {
         let mut padded = [0; 16];

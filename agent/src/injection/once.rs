@@ -10,7 +10,10 @@ use std::{
 
 use firedrill_wire::InjectionId;
 
-use super::{InjectError, Injected, Live};
+use super::{
+    inject::{InjectError, Injected},
+    prepared::Live,
+};
 use crate::host::process::Name;
 
 /// Maximum number of effects that are remembered; far more than a host can have in force at once.
@@ -22,12 +25,12 @@ type Key = (String, String);
 
 /// The result of making an effect, and the values that evidence compares with.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Made {
+pub(crate) struct Made {
     /// The answer to `inject`.
-    pub(super) injected: Injected,
+    pub(crate) injected: Injected,
     /// The processes that were signalled, each with the CPU time (in clock ticks) that it had used right after the
     /// signal.
-    pub(super) processes: Vec<(Name, u64)>,
+    pub(crate) processes: Vec<(Name, u64)>,
 }
 
 fn key(live: &Live) -> Key {
@@ -35,27 +38,27 @@ fn key(live: &Live) -> Key {
 }
 
 /// Returns what this process made for an injection; `None` if it made nothing.
-pub(super) fn before(live: &Live) -> Option<Made> {
+pub(crate) fn before(live: &Live) -> Option<Made> {
     let key = key(live);
     let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.iter().find(|(one, _)| *one == key).map(|(_, made)| made.clone())
 }
 
 /// Forgets everything about an injection.
-pub(super) fn forget(id: &InjectionId) {
+pub(crate) fn forget(id: &InjectionId) {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.retain(|((of, _), _)| of != id.as_str());
 }
 
 /// Makes an effect, unless it is made already. A failure is not remembered.
-pub(super) fn once(
+pub(crate) fn make(
     live: &Live,
-    make: impl FnOnce() -> Result<Made, InjectError>,
+    effect: impl FnOnce() -> Result<Made, InjectError>,
 ) -> Result<Injected, InjectError> {
     if let Some(made) = before(live) {
         return Ok(made.injected);
     }
-    let new = make()?;
+    let new = effect()?;
     let injected = new.injected.clone();
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if made.len() >= KEPT {

@@ -9,7 +9,7 @@ use std::{
 
 use firedrill_wire::exchange::Exchange;
 
-use super::Answer;
+use super::answer::Answer;
 
 /// Makes all handshakes; every connection is closed once it is established.
 pub(super) fn all(ask: &Exchange, port: u16) -> Vec<Answer> {

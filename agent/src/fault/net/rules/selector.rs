@@ -1,4 +1,4 @@
-//! The subject of a fault on traffic: the packets that it chooses, and their fate.
+//! A rule for packets: the packets that it selects, those that it spares, and what it does to the rest.
 
 use firedrill_wire::{
     Share,
@@ -17,7 +17,7 @@ pub(super) const FLOWS: u32 = 10_000;
 
 /// The packets that a fault chooses, seen from this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct Selector {
     /// The peers; none means all.
     pub peers: Vec<IpNet>,
     /// Ports on this host; none means all.
@@ -46,8 +46,8 @@ pub struct Choice {
     pub forwarded: bool,
 }
 
-impl Choice {
-    /// Returns the choice of a fault's parameters, with the peers as they were resolved.
+impl Selector {
+    /// Returns the selector of a fault's parameters, with the peers as they were resolved.
     #[must_use]
     pub fn of(traffic: &Traffic<'_>, peers: &Peers) -> Self {
         let pairs = |ports: &[PortRange]| ports.iter().map(|range| (range.first, range.last)).collect();
@@ -69,7 +69,7 @@ impl Choice {
     }
 }
 
-impl Default for Choice {
+impl Default for Selector {
     /// Chooses all packets.
     fn default() -> Self {
         Self::of(&Traffic::all(Direction::Both), &Peers::default())
@@ -87,9 +87,9 @@ fn flows(share: Share) -> u32 {
     flows.clamp(1, FLOWS)
 }
 
-/// The fate of chosen packets.
+/// What a rule does to the selected packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Action {
     /// They are dropped, and the sender is not told.
     Drop,
     /// They are dropped, and the sender is told.
@@ -100,7 +100,7 @@ pub enum Fate {
     Line(Detour),
 }
 
-impl From<Refuse> for Fate {
+impl From<Refuse> for Action {
     fn from(how: Refuse) -> Self {
         match how {
             Refuse::Drop => Self::Drop,
@@ -109,24 +109,24 @@ impl From<Refuse> for Fate {
     }
 }
 
-/// A harm: the packets, those that are exempt, and the fate of the rest.
+/// A rule: the packets, those that it spares, and what it does to the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Harm {
-    /// The packets that it is done to.
-    pub choice: Choice,
+pub struct PacketRule {
+    /// The packets that it is about.
+    pub selector: Selector,
     /// Peers that stay reachable.
     pub except: Vec<IpNet>,
     /// Whether loopback is reached too.
     pub loopback: bool,
-    /// The fate of the packets.
-    pub how: Fate,
+    /// What it does to them.
+    pub action: Action,
 }
 
-impl Harm {
-    /// Returns a harm to the traffic that a fault's parameters choose, with the peers as they were resolved. It spares
+impl PacketRule {
+    /// Returns a rule for the traffic that a fault's parameters choose, with the peers as they were resolved. It spares
     /// loopback.
     #[must_use]
-    pub fn on(traffic: &Traffic<'_>, peers: &Peers, how: Fate) -> Self {
-        Self { choice: Choice::of(traffic, peers), except: peers.except.clone(), loopback: false, how }
+    pub fn on(traffic: &Traffic<'_>, peers: &Peers, action: Action) -> Self {
+        Self { selector: Selector::of(traffic, peers), except: peers.except.clone(), loopback: false, action }
     }
 }

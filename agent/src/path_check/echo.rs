@@ -21,12 +21,12 @@ use nix::{
     },
 };
 
-use super::Answer;
+use super::answer::Answer;
 use crate::host::queue::ip::checksum;
 
 const LENGTH: usize = 40;
 
-/// Distinguishes exchanges of this process.
+/// Distinguishes checks of this process.
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// Sends all echoes.

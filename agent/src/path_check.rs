@@ -1,8 +1,10 @@
-//! A small exchange of packets with another host, for the coordinator: times answers that every host gives.
+//! Checks the path to another host with a few packets, for the coordinator: times answers that every host gives. On the
+//! wire this is an exchange.
 //!
 //! Opens no port, needs nothing on the other side, sends only the requested packets, and only within limits. Judges
 //! nothing.
 
+mod answer;
 mod connect;
 mod echo;
 
@@ -14,25 +16,14 @@ use firedrill_wire::{
     exchange::{Exchange, Exchanged, Way},
 };
 
-use crate::fault::refuse;
+use crate::injection::refuse;
+use answer::Answer;
 
-/// The result of one packet or handshake.
-enum Answer {
-    /// Answered, after this time.
-    Answered(Duration),
-    /// Refused, after this time.
-    Refused(Duration),
-    /// Not sent, or reported unreachable.
-    Failed(String),
-    /// No answer in time.
-    Silent,
-}
-
-/// Exchanges packets; blocks for the time of [`Exchange::takes`].
+/// Sends the packets and waits for the answers; blocks for the time of [`Exchange::takes`].
 ///
 /// # Errors
 /// A refusal: more than is allowed, or the sockets cannot be opened on this host.
-pub fn exchange(ask: &Exchange) -> Result<Exchanged, Problem> {
+pub fn check(ask: &Exchange) -> Result<Exchanged, Problem> {
     let wrong =
         |what: String| refuse(RefusalCode::BadExchange, format!("exchange with {}: {what}", ask.to), "");
     if ask.count == 0 || ask.count > Exchange::MOST {
@@ -97,18 +88,18 @@ mod tests {
     fn a_port_that_listens_answers_and_one_that_does_not_refuses() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let met = exchange(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
+        let met = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
         assert_eq!((met.answered, met.refused, met.failed), (5, 0, 0), "{met:?}");
         assert!(met.times_us.is_sorted() && met.times_us.len() == 5);
         drop(listener);
-        let met = exchange(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
+        let met = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
         assert_eq!((met.answered, met.refused, met.failed), (0, 5, 0), "{met:?}");
     }
 
     #[test]
     fn echoes_come_back_in_both_families() {
         for to in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
-            match exchange(&ask(to, Way::Echo)) {
+            match check(&ask(to, Way::Echo)) {
                 Ok(met) => assert_eq!((met.answered, met.failed), (5, 0), "{to}: {met:?}"),
                 // The test's user may have no rights.
                 Err(problem) => {
@@ -127,7 +118,7 @@ mod tests {
             Exchange { within: Span::secs(11), ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
             Exchange { every: Span::secs(2), ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
         ] {
-            assert_eq!(exchange(&wrong).unwrap_err().code, RefusalCode::BadExchange);
+            assert_eq!(check(&wrong).unwrap_err().code, RefusalCode::BadExchange);
         }
     }
 }
