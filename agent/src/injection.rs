@@ -2,14 +2,22 @@
 //!
 //! Knows no fault kind. The table of kinds is [`crate::fault::of`]; everything else goes by [`Inject`].
 
+mod basis;
 mod called_off;
+mod cgroup;
+mod error;
 mod inject;
 pub(crate) mod once;
 mod prepared;
+mod traffic;
 
+pub use basis::{Basis, Boot};
 pub use called_off::{call_off, is_called_off};
-pub use inject::{Inject, InjectError, Injected, refuse};
+pub use cgroup::{Cgroup, Service};
+pub use error::{InjectError, refuse};
+pub use inject::{Inject, Injected};
 pub use prepared::{Ask, Live, Prepared};
+pub use traffic::{IptablesChains, Packets, Peers, RuleEngine, ShapeEngine};
 
 use firedrill_wire::InjectionId;
 

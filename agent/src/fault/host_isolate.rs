@@ -11,16 +11,18 @@ use firedrill_wire::{
 };
 
 use super::net::{
-    peers::Peers,
+    peers,
     rules::{Action, PacketRule, Selector},
     table_fault::{self, Wanted},
 };
-use crate::host::Host;
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared};
+use crate::{
+    host::Host,
+    injection::{Ask, Inject, InjectError, Injected, Live, Peers, Prepared},
+};
 
 impl Inject for HostIsolate {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let peers = Peers::find(&self.except)?;
+        let peers = peers::find(&self.except)?;
         let mut effect = "drop all packets that the host sends, gets and forwards".to_owned();
         if !self.except.is_empty() {
             effect.push_str(&format!(", except with {}", peers.describe()));
@@ -30,16 +32,17 @@ impl Inject for HostIsolate {
                 .to_owned(),
             "connections that the agent or SSH have open stay, and new ones can be made".to_owned(),
         ];
-        let wanted = Wanted { ask, rule: &rule(&peers), peers: &peers, effect: &effect, notes };
+        let wanted =
+            Wanted { ask, rule: &rule(&peers), peers: &peers, effect: &effect, notes, shaped_by: None };
         table_fault::prepare_by(Engine::Auto, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        table_fault::stage(host, live, &rule(&table_fault::peers(live)?))
+        table_fault::stage(host, live, &rule(table_fault::peers(live)?))
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, || Ok(rule(&table_fault::peers(live)?)))
+        table_fault::inject(host, live, || Ok(rule(table_fault::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {

@@ -4,8 +4,10 @@ use firedrill_wire::{api::Problem, evidence::Evidence, fault::HostPoweroff};
 use nix::sys::reboot::RebootMode;
 
 use super::power;
-use crate::host::Host;
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared};
+use crate::{
+    host::Host,
+    injection::{Ask, Inject, InjectError, Injected, Live, Prepared},
+};
 
 impl Inject for HostPoweroff {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {

@@ -8,12 +8,12 @@ use firedrill_wire::{
     fault::{ProcessMatch, ServiceManager},
 };
 
-use crate::injection::refuse;
 use crate::{
     host::{
         Host,
         process::{Stat, all, command_line, executable, user},
     },
+    injection::refuse,
     service,
 };
 

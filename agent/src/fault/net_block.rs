@@ -10,33 +10,35 @@ use firedrill_wire::{
 };
 
 use super::net::{
-    peers::Peers,
+    peers,
     rules::PacketRule,
     table_fault::{self, Wanted},
     words,
 };
-use crate::host::Host;
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared};
+use crate::{
+    host::Host,
+    injection::{Ask, Inject, InjectError, Injected, Live, Peers, Prepared},
+};
 
 impl Inject for NetBlock {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let peers = Peers::of(host, &self.traffic())?;
+        let peers = peers::resolve(host, &self.traffic())?;
         let verb = match self.how {
             Refuse::Drop => "drop",
             Refuse::Reject => "reject",
         };
         let effect = format!("{verb} {}", words::packets(&self.traffic(), &peers));
         let (rule, notes) = (rule(self, &peers), notes(self, &peers));
-        let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes };
+        let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes, shaped_by: None };
         table_fault::prepare_by(self.engine, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        table_fault::stage(host, live, &rule(self, &table_fault::peers(live)?))
+        table_fault::stage(host, live, &rule(self, table_fault::peers(live)?))
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, || Ok(rule(self, &table_fault::peers(live)?)))
+        table_fault::inject(host, live, || Ok(rule(self, table_fault::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {

@@ -15,8 +15,7 @@ use firedrill_wire::{
     fault::NetDown,
 };
 
-use super::net::{peers::Peers, rules};
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse};
+use super::net::{peers, rules};
 use crate::{
     host::{
         Host,
@@ -26,6 +25,7 @@ use crate::{
         },
         sockets::Sockets,
     },
+    injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse},
     undo::Undo,
 };
 
@@ -92,7 +92,7 @@ impl Inject for NetDown {
             undo: vec![Undo::RaiseLink { was }],
             switches: vec!["guardian".to_owned()],
             notes,
-            basis: format!("{} {name}", link.index),
+            basis: Basis::Interface { index: link.index, name: name.clone() },
         })
     }
 
@@ -100,15 +100,15 @@ impl Inject for NetDown {
         let failed = |error: &dyn std::fmt::Display| InjectError(error.to_string());
         once::make(live, || {
             let links = link::all().map_err(|error| failed(&error))?;
-            let link = prepared(live, &links).ok_or_else(|| {
-                InjectError(format!("interface {} is not there any more", live.prepared.basis))
-            })?;
+            let (index, name) = live.prepared.basis.interface()?;
+            let link = at(index, &links)
+                .ok_or_else(|| InjectError(format!("interface {name} is not there any more")))?;
             let name = &link.name;
             if !link.is_up() {
                 // Somebody else set it down, so it is not ours to set up again and the undo is dropped. The evidence
                 // will say that nothing landed.
                 let detail = format!("interface {name} was down already, by somebody else; it is left alone");
-                return Ok(Made { injected: Injected { detail, undo: Some(Vec::new()) }, ..Made::default() });
+                return Ok(Made::left_alone(detail));
             }
             // The state at this moment, with the lifetimes that its addresses have left.
             let was = LinkState::now(&link::with_uppers(&links, link.index), true)
@@ -122,15 +122,19 @@ impl Inject for NetDown {
 
     fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, detail| Evidence { in_force, exercised, count: None, detail };
-        if once::before(live).and_then(|made| made.injected.undo).is_some_and(|undo| undo.is_empty()) {
+        if once::before(live).is_some_and(|made| made.left) {
             return seen(Seen::No, Seen::No, "it was down before the fault, by somebody else".to_owned());
         }
         let links = match link::all() {
             Ok(links) => links,
             Err(error) => return seen(Seen::Unknown, Seen::Unknown, error.to_string()),
         };
-        match prepared(live, &links) {
-            None => seen(Seen::No, Seen::Unknown, format!("interface {} is gone", live.prepared.basis)),
+        let (index, name) = match live.prepared.basis.interface() {
+            Ok(prepared) => prepared,
+            Err(error) => return error.unseen(),
+        };
+        match at(index, &links) {
+            None => seen(Seen::No, Seen::Unknown, format!("interface {name} is gone")),
             Some(link) if link.is_up() => {
                 seen(Seen::No, Seen::Unknown, format!("interface {} is up", link.name))
             }
@@ -154,9 +158,8 @@ fn unreadable(error: &NetlinkError) -> Problem {
     )
 }
 
-/// Returns the interface that was prepared: the one with the same index, whatever its name is now.
-fn prepared<'l>(live: &Live, links: &'l [Link]) -> Option<&'l Link> {
-    let index: u32 = live.prepared.basis.split(' ').next()?.parse().ok()?;
+/// Returns the interface with this index, whatever its name is now.
+fn at(index: u32, links: &[Link]) -> Option<&Link> {
     links.iter().find(|link| link.index == index)
 }
 
@@ -178,7 +181,7 @@ impl Find for NetDown {
                 refuse(RefusalCode::NoInterface, format!("net-down: there is no interface {name}"), names())
             });
         }
-        let peers = Peers::find(&self.to)?;
+        let peers = peers::find(&self.to)?;
         // A host may lack an address family that the peer has. One route to the peer is enough.
         let (found, none): (Vec<_>, Vec<_>) =
             peers.all().map(|network| link::towards(network.addr(), None)).partition(Result::is_ok);

@@ -9,8 +9,10 @@ use firedrill_wire::{
     fault::NetPartition,
 };
 
-use crate::host::Host;
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
+use crate::{
+    host::Host,
+    injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse},
+};
 
 const WHOM: &str = "a partition names hosts of the fleet, which an agent does not know";
 

@@ -12,14 +12,14 @@ use firedrill_wire::{
     fault::{NetReset, OnTraffic as _, PortRange, ResetHow},
 };
 
-use super::net::{peers::Peers, rules, table_fault, words};
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
+use super::net::{peers, rules, table_fault, words};
 use crate::{
     host::{
         Host,
         resets::{Choice, EVERY},
         sockets::Sockets,
     },
+    injection::{Ask, Basis, Inject, InjectError, Injected, Live, Peers, Prepared, refuse},
     undo::Undo,
 };
 
@@ -27,7 +27,7 @@ const OWNER: &str = "the agent itself: what resets dies with it, and stops at th
 
 impl Inject for NetReset {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let peers = Peers::of(host, &self.traffic())?;
+        let peers = peers::resolve(host, &self.traffic())?;
         host.ssh.look();
         let able = |sockets: &mut Sockets| sockets.able().and_then(|()| sockets.connections());
         let connections = Sockets::open().and_then(|mut sockets| able(&mut sockets)).map_err(|error| {
@@ -80,7 +80,7 @@ impl Inject for NetReset {
             undo,
             switches,
             notes,
-            basis: peers.basis(),
+            basis: Basis::Connections(peers),
         })
     }
 
@@ -89,7 +89,7 @@ impl Inject for NetReset {
         if live.ends_boot_us <= now {
             return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
         }
-        let choice = choice(self, host, &table_fault::peers(live)?);
+        let choice = choice(self, host, live.prepared.basis.connections()?);
         let reset = match self.how {
             ResetHow::Once => {
                 let reset = host.resets.once(&live.ask.id, &choice, live.ends_boot_us);

@@ -18,8 +18,10 @@ use firedrill_wire::{
 };
 use nix::sys::reboot::{RebootMode, reboot};
 
-use crate::host::{Host, process::Stat};
-use crate::injection::{InjectError, Injected, Live, Prepared, refuse};
+use crate::{
+    host::{Host, process::Stat},
+    injection::{Basis, Boot, InjectError, Injected, Live, Prepared, refuse},
+};
 
 /// The kernel's number of the capability `CAP_SYS_BOOT`, which `reboot(2)` needs.
 const CAP_SYS_BOOT: u32 = 22;
@@ -54,14 +56,14 @@ pub(super) fn prepare(host: &Host, effect: String, mut notes: Vec<String>) -> Re
         undo: Vec::new(),
         switches: Vec::new(),
         notes,
-        basis: boot().map_err(unreadable)?,
+        basis: Basis::Boot(boot().map_err(unreadable)?),
     })
 }
 
 /// Calls `reboot(2)`. It does not return if the kernel obeys.
 pub(super) fn call(live: &Live, how: RebootMode) -> Result<Injected, InjectError> {
     let now = boot().map_err(|error| InjectError(format!("cannot tell which boot this is: {error}")))?;
-    if now != live.prepared.basis {
+    if now != *live.prepared.basis.boot()? {
         // A second call also ends here, because the first one has rebooted the host.
         return Err(InjectError("the host has booted since this was prepared; nothing was done".into()));
     }
@@ -73,10 +75,12 @@ pub(super) fn call(live: &Live, how: RebootMode) -> Result<Injected, InjectError
 
 /// Looks whether the host went down since the injection was prepared.
 pub(super) fn evidence(live: &Live) -> Evidence {
+    let before = match live.prepared.basis.boot() {
+        Ok(before) => before,
+        Err(error) => return error.unseen(),
+    };
     let (seen, detail) = match boot() {
-        Ok(now) if now == live.prepared.basis => {
-            (Seen::No, "the host is still in the boot it was in".to_owned())
-        }
+        Ok(now) if now == *before => (Seen::No, "the host is still in the boot it was in".to_owned()),
         Ok(_) => (Seen::Yes, "the host has booted since".to_owned()),
         Err(error) => (Seen::Unknown, format!("cannot tell which boot this is: {error}")),
     };
@@ -85,10 +89,10 @@ pub(super) fn evidence(live: &Live) -> Evidence {
 
 /// Returns an identifier of the current boot: the kernel's boot id, and the start time of process 1, which
 /// distinguishes the boots of a PID namespace.
-fn boot() -> io::Result<String> {
+fn boot() -> io::Result<Boot> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let first = Stat::read(1)?.ok_or_else(|| io::Error::other("there is no process 1 in /proc"))?;
-    Ok(format!("{} {}", id.trim(), first.name))
+    Ok(Boot { id: id.trim().to_owned(), first: first.name })
 }
 
 /// Returns the reason why the kernel would refuse `reboot(2)`; `None` if it would not.

@@ -3,8 +3,10 @@
 use firedrill_wire::{api::Problem, evidence::Evidence, fault::ProcessKill};
 
 use super::{matching, signal};
-use crate::host::{Host, process::Name};
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once};
+use crate::{
+    host::{Host, process::Name},
+    injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, once},
+};
 
 impl Inject for ProcessKill {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
@@ -16,15 +18,15 @@ impl Inject for ProcessKill {
             undo: Vec::new(),
             switches: Vec::new(),
             notes: vec!["processes that match but begin later are left alone".into()],
-            basis: signal::basis(&names),
+            basis: Basis::Processes(names),
         })
     }
 
     fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        once::make(live, || signal::send(&signal::names(&live.prepared.basis), self.signal, live.ask.hold))
+        once::make(live, || signal::send(live.prepared.basis.processes()?, self.signal, live.ask.hold))
     }
 
     fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
-        signal::look(&signal::names(&live.prepared.basis))
+        live.prepared.basis.processes().map_or_else(InjectError::unseen, signal::look)
     }
 }

@@ -14,13 +14,13 @@ use firedrill_wire::{
 };
 use rustix::process::Signal;
 
-use super::{matching, signal};
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse};
+use super::matching;
 use crate::{
     host::{
         Host,
         process::{Handle, Name, Stat, alive, all, family},
     },
+    injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse},
     undo::Undo,
 };
 
@@ -52,19 +52,22 @@ impl Inject for ProcessPause {
             undo: names.iter().copied().map(resume).collect(),
             switches: vec!["guardian".into()],
             notes,
-            basis: signal::basis(&names),
+            basis: Basis::Processes(names),
         })
     }
 
     fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        once::make(live, || stop(&signal::names(&live.prepared.basis)))
+        once::make(live, || stop(live.prepared.basis.processes()?))
     }
 
     fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
         let made = once::before(live).map(|made| made.processes);
         let ours: Vec<(Name, Option<u64>)> = match made {
             Some(stopped) => stopped.into_iter().map(|(name, ticks)| (name, Some(ticks))).collect(),
-            None => live.prepared.undo.iter().filter_map(named).map(|name| (name, None)).collect(),
+            None => match live.prepared.basis.processes() {
+                Ok(names) => names.iter().map(|name| (*name, None)).collect(),
+                Err(error) => return error.unseen(),
+            },
         };
         look(&ours).unwrap_or_else(|error| Evidence {
             in_force: Seen::Unknown,
@@ -77,13 +80,6 @@ impl Inject for ProcessPause {
 
 const fn resume(name: Name) -> Undo {
     Undo::ContinueProcess { pid: name.pid, start_ticks: name.start_ticks }
-}
-
-const fn named(undo: &Undo) -> Option<Name> {
-    match undo {
-        Undo::ContinueProcess { pid, start_ticks } => Some(Name { pid: *pid, start_ticks: *start_ticks }),
-        _ => None,
-    }
 }
 
 fn stop(names: &[Name]) -> Result<Made, InjectError> {
@@ -133,7 +129,7 @@ fn stop(names: &[Name]) -> Result<Made, InjectError> {
         detail = format!("{detail}; {forked} of their children run on");
     }
     let undo = processes.iter().map(|(name, _)| resume(*name)).collect();
-    Ok(Made { injected: Injected { detail, undo: Some(undo) }, processes })
+    Ok(Made { injected: Injected { detail, undo: Some(undo) }, processes, ..Made::default() })
 }
 
 /// Returns the number of descendants of the stopped processes that still run.

@@ -8,8 +8,10 @@ use firedrill_wire::{
     fault::RegionKill,
 };
 
-use crate::host::Host;
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse};
+use crate::{
+    host::Host,
+    injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse},
+};
 
 const WHY: &str = "only the plan knows regions; an agent carries out host-isolate or host-poweroff";
 

@@ -7,12 +7,12 @@ use super::{
     service_stop::{not_our_own, plainly_up, unreadable},
     signal,
 };
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, refuse};
 use crate::{
     host::{
         Host,
         process::{Name, alive},
     },
+    injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, once, refuse},
     service::{self, State},
 };
 
@@ -44,13 +44,13 @@ impl Inject for ServiceKill {
             notes: vec![back],
             // Only the main process is in the basis: workers may come and go, but with another main process the service
             // counts as another one.
-            basis: signal::basis(&main),
+            basis: Basis::Processes(main),
         })
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
         once::make(live, || {
-            for name in signal::names(&live.prepared.basis) {
+            for &name in live.prepared.basis.processes()? {
                 if alive(name)
                     .map_err(|error| InjectError(format!("cannot look at process {name}: {error}")))?
                     .is_none()
@@ -67,9 +67,12 @@ impl Inject for ServiceKill {
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        let killed = match once::before(live) {
+        let killed: Vec<Name> = match once::before(live) {
             Some(made) => made.processes.into_iter().map(|(name, _)| name).collect(),
-            None => signal::names(&live.prepared.basis),
+            None => match live.prepared.basis.processes() {
+                Ok(names) => names.to_vec(),
+                Err(error) => return error.unseen(),
+            },
         };
         let mut evidence = signal::look(&killed);
         if let Ok((manager, unit)) = service::pick(host, self.manager, &self.service)

@@ -12,8 +12,11 @@ use super::{
     service_stop::{not_our_own, plainly_up, unreadable},
     signal,
 };
-use crate::injection::{Ask, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse};
-use crate::{host::Host, service};
+use crate::{
+    host::Host,
+    injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse},
+    service,
+};
 
 impl Inject for ServiceRestart {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
@@ -38,7 +41,7 @@ impl Inject for ServiceRestart {
         let mut effects = vec![format!("restart {unit}")];
         effects.extend(about.dependents.iter().map(|other| format!("{other} is restarted with it")));
         let claims = std::iter::once(&unit).chain(&about.dependents).map(service::Unit::claim).collect();
-        let basis = signal::basis(&main(&state, &members));
+        let basis = Basis::Processes(main(&state, &members));
         Ok(Prepared { claims, effects, undo: Vec::new(), switches: Vec::new(), notes: about.notes, basis })
     }
 
@@ -57,7 +60,8 @@ impl Inject for ServiceRestart {
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        let mut evidence = signal::look(&signal::names(&live.prepared.basis));
+        let names = live.prepared.basis.processes();
+        let mut evidence = names.map_or_else(InjectError::unseen, signal::look);
         let now = service::pick(host, self.manager, &self.service)
             .map_err(|problem| problem.title)
             .and_then(|(manager, unit)| manager.state(&unit).map_err(|error| error.to_string()));

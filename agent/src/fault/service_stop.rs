@@ -10,11 +10,11 @@ use firedrill_wire::{
     fault::ServiceStop,
 };
 
-use crate::injection::{
-    Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, once, once::Made, refuse,
-};
 use crate::{
     host::Host,
+    injection::{
+        Ask, Basis, Inject, InjectError, Injected, Live, Prepared, is_called_off, once, once::Made, refuse,
+    },
     service::{self, Manager, Phase, State, Unit},
     undo::{Undo, service::is_wanted_up},
 };
@@ -51,13 +51,13 @@ impl Inject for ServiceStop {
             undo: units.iter().rev().map(|one| start(one, None)).collect(),
             switches: vec!["guardian".into()],
             notes,
-            basis: units.iter().map(|one| format!("{} up", one.key())).collect::<Vec<_>>().join("\n"),
+            basis: Basis::Units(units),
         })
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
         once::make(live, || {
-            let units = units(live);
+            let units = live.prepared.basis.units()?;
             let Some((unit, others)) = units.split_first() else {
                 return Err(InjectError("nothing was prepared that could be stopped".into()));
             };
@@ -70,7 +70,7 @@ impl Inject for ServiceStop {
                 // say that nothing landed.
                 let detail =
                     format!("{unit} was {} already, by somebody else; it is left alone", state.sentence());
-                return Ok(Made { injected: Injected { detail, undo: Some(Vec::new()) }, ..Made::default() });
+                return Ok(Made::left_alone(detail));
             }
             let mut fallen = Vec::new();
             for one in others {
@@ -98,13 +98,13 @@ impl Inject for ServiceStop {
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen =
             |seen: Seen, detail: String| Evidence { in_force: seen, exercised: seen, count: None, detail };
-        let ours = once::before(live).and_then(|made| made.injected.undo);
-        if ours.is_some_and(|undo| undo.is_empty()) {
+        if once::before(live).is_some_and(|made| made.left) {
             return seen(Seen::No, "it was down before the fault, by somebody else".into());
         }
-        let units = units(live);
-        let Some(unit) = units.first() else {
-            return seen(Seen::No, "it was down before the fault, by somebody else".into());
+        let unit = match live.prepared.basis.units() {
+            Ok([unit, ..]) => unit,
+            Ok([]) => return seen(Seen::Unknown, "no unit was prepared".into()),
+            Err(error) => return error.unseen(),
         };
         let Some(manager) = service::manager(host, unit.manager) else {
             return seen(Seen::Unknown, format!("{} is not on this host any more", unit.manager));
@@ -117,15 +117,6 @@ impl Inject for ServiceStop {
             Err(error) => seen(Seen::Unknown, error.to_string()),
         }
     }
-}
-
-/// Returns the units that an injection stops, the service itself first.
-fn units(live: &Live) -> Vec<Unit> {
-    let unit = |undo: &Undo| match undo {
-        Undo::StartService { manager, unit, .. } => Some(Unit { manager: *manager, id: unit.clone() }),
-        _ => None,
-    };
-    live.prepared.undo.iter().rev().filter_map(unit).collect()
 }
 
 fn start(unit: &Unit, stopped_mark: Option<String>) -> Undo {

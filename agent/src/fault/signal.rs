@@ -8,8 +8,10 @@ use firedrill_wire::{
     fault::Signal,
 };
 
-use crate::host::process::{Handle, Name, alive};
-use crate::injection::{InjectError, Injected, once::Made};
+use crate::{
+    host::process::{Handle, Name, alive},
+    injection::{InjectError, Injected, once::Made},
+};
 
 /// Maximum time that `inject` waits for the processes to end before it answers. Processes that end later show in the
 /// evidence.
@@ -58,7 +60,7 @@ pub(super) fn send(names: &[Name], signal: Signal, hold: Span) -> Result<Made, I
     let gone = names.len() - handles.len();
     let gone = if gone == 0 { String::new() } else { format!("; {gone} had gone before") };
     let detail = format!("sent {signal} to {} processes, {ended} have ended{gone}", sent.len());
-    Ok(Made { injected: Injected { detail, undo: None }, processes: sent })
+    Ok(Made { injected: Injected { detail, undo: None }, processes: sent, ..Made::default() })
 }
 
 /// Whether all of them have ended.
@@ -88,14 +90,4 @@ pub(super) fn look(names: &[Name]) -> Evidence {
     };
     let seen = if names.is_empty() { Seen::Unknown } else { seen };
     Evidence { in_force: seen, exercised: seen, count: None, detail }
-}
-
-/// Reads the names of processes from a basis, where spaces separate them.
-pub(super) fn names(basis: &str) -> Vec<Name> {
-    basis.split_ascii_whitespace().filter_map(|name| name.parse().ok()).collect()
-}
-
-/// Writes the names of processes as a basis.
-pub(super) fn basis(names: &[Name]) -> String {
-    names.iter().map(Name::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -7,7 +7,7 @@ use firedrill_wire::{
 };
 
 use super::*;
-use crate::injection::{Ask, Live, Prepared};
+use crate::injection::{Ask, Basis, Live, Prepared};
 
 thread_local! {
     /// The undo actions that were applied, and how often each has yet to fail.
@@ -66,7 +66,7 @@ fn found(id: &str, boot: &str, state: State, reversible: bool, undo: Vec<Undo>) 
         undo,
         switches: Vec::new(),
         notes: Vec::new(),
-        basis: String::new(),
+        basis: Basis::Text(String::new()),
     };
     let intent = Intent {
         identity: Identity { machine_id: "m".into(), boot_id: boot.into() },

@@ -1,8 +1,11 @@
 //! The code of a fault kind, seen from outside: it prepares, makes the effect, and looks at it.
 
-use firedrill_wire::{RefusalCode, Span, api::Problem, evidence::Evidence};
+use firedrill_wire::{Span, api::Problem, evidence::Evidence};
 
-use super::prepared::{Ask, Live, Prepared};
+use super::{
+    error::InjectError,
+    prepared::{Ask, Live, Prepared},
+};
 use crate::{host::Host, undo::Undo};
 
 /// The result of making the effect.
@@ -14,12 +17,6 @@ pub struct Injected {
     /// the prepared one.
     pub undo: Option<Vec<Undo>>,
 }
-
-/// The effect could not be made, or only in part. The part that was made is undone, and the injection is never tried
-/// again.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct InjectError(pub String);
 
 /// One kind of fault.
 pub trait Inject: Send + Sync {
@@ -57,12 +54,4 @@ pub trait Inject: Send + Sync {
     fn renew(&self, _host: &Host, _live: &Live, _lease: Span) -> Result<(), InjectError> {
         Ok(())
     }
-}
-
-/// Builds a refusal. Without a hint of its own it gets the next step that its code has for all such refusals.
-#[must_use]
-pub fn refuse(code: RefusalCode, title: impl Into<String>, hint: impl Into<String>) -> Problem {
-    let hint: String = hint.into();
-    let hint = if hint.is_empty() { code.remedy().to_owned() } else { hint };
-    Problem { code, title: title.into(), hint }
 }

@@ -1,27 +1,18 @@
 //! The effects that this process has made already. A second `inject` of the same injection then makes nothing twice
 //! and, above all, does not take its own work for somebody else's.
 //!
-//! They are kept in memory only, because another process never tries an injection again.
+//! They are kept until the injection is over, in memory only, because another process never tries an injection again.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use firedrill_wire::InjectionId;
 
-use super::{
-    inject::{InjectError, Injected},
-    prepared::Live,
-};
+use super::{basis::Basis, error::InjectError, inject::Injected, prepared::Live};
 use crate::host::process::Name;
 
-/// Maximum number of effects that are remembered; far more than a host can have in force at once.
-const KEPT: usize = 512;
+static MADE: Mutex<Vec<(Key, Made)>> = Mutex::new(Vec::new());
 
-static MADE: Mutex<VecDeque<(Key, Made)>> = Mutex::new(VecDeque::new());
-
-type Key = (String, String);
+type Key = (InjectionId, Basis);
 
 /// The result of making an effect, and the values that evidence compares with.
 #[derive(Clone, Debug, Default)]
@@ -31,10 +22,21 @@ pub(crate) struct Made {
     /// The processes that were signalled, each with the CPU time (in clock ticks) that it had used right after the
     /// signal.
     pub(crate) processes: Vec<(Name, u64)>,
+    /// Somebody else had made it so before: it was left alone, and nothing was done.
+    pub(crate) left: bool,
+}
+
+impl Made {
+    /// Somebody else had made it so before. It is not ours to put back, so the undo is dropped; the evidence says that
+    /// nothing landed.
+    pub(crate) fn left_alone(detail: String) -> Self {
+        let injected = Injected { detail, undo: Some(Vec::new()) };
+        Self { injected, left: true, ..Self::default() }
+    }
 }
 
 fn key(live: &Live) -> Key {
-    (live.ask.id.to_string(), live.prepared.basis.clone())
+    (live.ask.id.clone(), live.prepared.basis.clone())
 }
 
 /// Returns what this process made for an injection; `None` if it made nothing.
@@ -47,7 +49,7 @@ pub(crate) fn before(live: &Live) -> Option<Made> {
 /// Forgets everything about an injection.
 pub(crate) fn forget(id: &InjectionId) {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    made.retain(|((of, _), _)| of != id.as_str());
+    made.retain(|((of, _), _)| of != id);
 }
 
 /// Makes an effect, unless it is made already. A failure is not remembered.
@@ -61,9 +63,6 @@ pub(crate) fn make(
     let new = effect()?;
     let injected = new.injected.clone();
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    if made.len() >= KEPT {
-        made.pop_front();
-    }
-    made.push_back((key(live), new));
+    made.push((key(live), new));
     Ok(injected)
 }

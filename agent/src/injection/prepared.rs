@@ -3,6 +3,7 @@
 use firedrill_wire::{Fault, InjectionId, Span, api::Claim};
 use serde::{Deserialize, Serialize};
 
+use super::basis::Basis;
 use crate::undo::Undo;
 
 /// The request to a fault kind.
@@ -29,9 +30,8 @@ pub struct Prepared {
     pub switches: Vec<String>,
     /// Notes that people should read before the run.
     pub notes: Vec<String>,
-    /// The facts that the preparation rests on (pids, unit states, addresses that names resolved to), as text. It is
-    /// hashed into the fingerprint, so it must not change while nothing relevant changes.
-    pub basis: String,
+    /// The facts that the preparation rests on.
+    pub basis: Basis,
 }
 
 /// An injection as it was journaled.

@@ -9,7 +9,7 @@ use firedrill_wire::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::injection::{Ask, Live, Prepared};
+use crate::injection::{Ask, Basis, Live, Prepared};
 
 mod damage;
 
@@ -37,7 +37,7 @@ fn intent(id: &str) -> Intent {
                 undo: vec![crate::undo::Undo::DeleteNftTable { table: id.into() }],
                 switches: Vec::new(),
                 notes: Vec::new(),
-                basis: String::new(),
+                basis: Basis::Text(String::new()),
             },
             ends_boot_us: 2,
             lease: Span::secs(1),

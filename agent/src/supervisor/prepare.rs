@@ -29,7 +29,7 @@ pub(super) fn fingerprint(prepared: &Prepared) -> String {
     let mut hash = Context::new(&SHA256);
     let undo = serde_json::to_vec(&prepared.undo).unwrap_or_default();
     let claims = serde_json::to_vec(&prepared.claims).unwrap_or_default();
-    for part in [prepared.basis.as_bytes(), &claims, &undo] {
+    for part in [prepared.basis.text().as_bytes(), &claims, &undo] {
         hash.update(&part.len().to_le_bytes());
         hash.update(part);
     }

@@ -15,7 +15,7 @@ use std::{
 use firedrill_agent::{
     control::{Caller, Feed},
     host::Host,
-    injection::{Ask, Inject, InjectError, Injected, Live, Prepared, is_called_off, refuse},
+    injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, is_called_off, refuse},
     snapshot::Parties,
     sweep::Swept,
     undo::{Undo, UndoError, Undone},
@@ -96,7 +96,7 @@ impl Inject for Files {
             undo: if ask.fault.reversible() { vec![undo] } else { Vec::new() },
             switches: vec!["guardian".into()],
             notes: Vec::new(),
-            basis: fs::read_to_string(world(host).join("basis")).unwrap_or_default(),
+            basis: Basis::Text(fs::read_to_string(world(host).join("basis")).unwrap_or_default()),
         })
     }
 

@@ -45,7 +45,8 @@ impl<'a> Injection<'a> {
         assert!(!prepared.effects.is_empty() && !prepared.claims.is_empty());
         let text = serde_json::to_string(&prepared).expect("serialises");
         let read: Prepared = serde_json::from_str(&text).expect("reads back");
-        assert_eq!(read, prepared, "what is journaled is what was prepared");
+        let again = serde_json::to_string(&read).expect("serialises");
+        assert_eq!(again, text, "what is journaled is what was prepared");
         let live = Live { ask, prepared, ends_boot_us: 0, lease: Span::secs(10) };
         Ok(Self { host, live })
     }

@@ -15,9 +15,8 @@ use firedrill_wire::{
 
 use super::{
     detour::Detour,
-    peers::Peers,
     rules::{Action, PacketRule},
-    shape::{Basis, Engine, Shape, effect, notes},
+    shape::{Shape, effect, notes},
     table_fault::{self, Wanted},
     words,
 };
@@ -28,7 +27,7 @@ use crate::{
         impair::{Chance, Impair, Loss},
         kinds,
     },
-    injection::{Ask, InjectError, Live, Prepared, refuse},
+    injection::{Ask, InjectError, Live, Peers, Prepared, ShapeEngine, refuse},
     undo::Undo,
 };
 
@@ -85,14 +84,20 @@ pub(super) fn try_to_prepare(
         effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
     let notes = notes(shape, &peers, words::reaches(&shape.traffic()), about(shape, &detour));
     let rule = rule(shape, &peers, detour);
-    let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes };
+    let wanted = Wanted {
+        ask,
+        rule: &rule,
+        peers: &peers,
+        effect: &effect,
+        notes,
+        shaped_by: Some(ShapeEngine::Kernel),
+    };
     let mut prepared = table_fault::prepare(host, &wanted).map_err(|problem| problem.title)?;
     // The undo runs in reverse order: first the table, so that no more packets come; then the ifbs, once they have run
     // empty.
     let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
     let patience = if impair.rate.is_some() { PATIENCE } else { waits };
     prepared.undo.insert(0, Undo::RemoveIfbs { prefix, patience: patience.into() });
-    prepared.basis = Basis { peers, engine: Engine::Kernel }.text();
     Ok(prepared)
 }
 

@@ -1,8 +1,7 @@
 //! Peers as networks. Addresses and CIDRs are taken as they are. Names are looked up once, at `prepare`, on the host
 //! where the fault will be.
 //!
-//! The result is the injection's basis and is read back from there. [`crate::host::followers`] follows names while a
-//! fault is in force.
+//! The result is part of the injection's basis. [`crate::host::followers`] follows names while a fault is in force.
 
 use std::{
     collections::BTreeMap,
@@ -15,107 +14,35 @@ use firedrill_wire::{
     fault::{PeerSet, Traffic},
 };
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 
-use super::service::{self, Service};
+use super::service;
 use crate::{
     host::{Host, link},
-    injection::refuse,
+    injection::{Peers, refuse},
 };
 
-/// The networks of each peer. As JSON it is the injection's basis.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peers {
-    /// The networks of each text that the scenario names, in order.
-    pub networks: BTreeMap<String, Vec<IpNet>>,
-    /// The networks that are spared.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub except: Vec<IpNet>,
-    /// The number of the user whose packets the fault is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<u32>,
-    /// The service whose packets the fault is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<Service>,
+/// Resolves all clauses of a fault on this host: peers, exceptions, user and service.
+///
+/// # Errors
+/// A refusal: a name that gives no address, a user, a service or an interface that is not there.
+pub fn resolve(host: &Host, traffic: &Traffic<'_>) -> Result<Peers, Problem> {
+    interfaces(traffic.interfaces)?;
+    let except = find(traffic.except)?.all().collect();
+    let user = traffic.user.map(number).transpose()?;
+    let service = traffic.service.map(|name| service::find(host, name)).transpose()?;
+    Ok(Peers { except, user, service, ..find(traffic.to)? })
 }
 
-impl Peers {
-    /// Resolves all clauses of a fault on this host: peers, exceptions, user and service.
-    ///
-    /// # Errors
-    /// A refusal: a name that gives no address, a user, a service or an interface that is not there.
-    pub fn of(host: &Host, traffic: &Traffic<'_>) -> Result<Self, Problem> {
-        interfaces(traffic.interfaces)?;
-        let except = Self::find(traffic.except)?.all().collect();
-        let user = traffic.user.map(number).transpose()?;
-        let service = traffic.service.map(|name| service::find(host, name)).transpose()?;
-        Ok(Self { except, user, service, ..Self::find(traffic.to)? })
-    }
-
-    /// Resolves each text to its networks.
-    ///
-    /// # Errors
-    /// A refusal: a name that gives no address.
-    pub fn find(texts: &PeerSet) -> Result<Self, Problem> {
-        let networks = texts
-            .iter()
-            .map(|text| Ok((text.clone(), networks(text)?)))
-            .collect::<Result<BTreeMap<_, _>, Problem>>()?;
-        Ok(Self { networks, ..Self::default() })
-    }
-
-    /// Returns the number of the owner (user, service or both) whose packets the fault is about; `None` if it is about
-    /// everybody's, or if no number is left.
-    pub fn whose(&self, host: &Host) -> Option<u16> {
-        host.packet_owners.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
-    }
-
-    /// Writes the peers as an injection's basis.
-    #[must_use]
-    pub fn basis(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Reads the peers from an injection's basis.
-    ///
-    /// # Errors
-    /// The text was not written by [`Peers::basis`].
-    pub fn from_basis(basis: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(basis)
-    }
-
-    /// Returns the peers that are names, whose addresses may change.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        let plain = |text: &str| text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok();
-        self.networks.keys().map(String::as_str).filter(move |text| !plain(text))
-    }
-
-    /// Returns all networks.
-    pub fn all(&self) -> impl Iterator<Item = IpNet> + '_ {
-        self.networks.values().flatten().copied()
-    }
-
-    /// Describes the peers for people: `10.9.0.2, db.example (10.0.0.1, fd00::1)`. Long lists are cut.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        const SHOWN: usize = 8;
-        let mut shown: Vec<String> = self
-            .networks
-            .iter()
-            .take(SHOWN)
-            .map(|(text, networks)| match &networks[..] {
-                [one] if one.to_string() == *text || one.addr().to_string() == *text => text.clone(),
-                many => {
-                    let many: Vec<_> = many.iter().map(short).collect();
-                    format!("{text} ({})", many.join(", "))
-                }
-            })
-            .collect();
-        if self.networks.len() > SHOWN {
-            shown.push(format!("and {} more", self.networks.len() - SHOWN));
-        }
-        shown.join(", ")
-    }
+/// Resolves each text to its networks.
+///
+/// # Errors
+/// A refusal: a name that gives no address.
+pub fn find(texts: &PeerSet) -> Result<Peers, Problem> {
+    let networks = texts
+        .iter()
+        .map(|text| Ok((text.clone(), networks(text)?)))
+        .collect::<Result<BTreeMap<_, _>, Problem>>()?;
+    Ok(Peers { networks, ..Peers::default() })
 }
 
 /// Returns the number of a user.
@@ -151,14 +78,6 @@ fn interfaces(names: &[String]) -> Result<(), Problem> {
             let title = format!("there is no interface {missing} on this host");
             Err(refuse(RefusalCode::NoInterface, title, format!("this host has {}", there.join(", "))))
         }
-    }
-}
-
-fn short(network: &IpNet) -> String {
-    if network.prefix_len() == network.max_prefix_len() {
-        network.addr().to_string()
-    } else {
-        network.to_string()
     }
 }
 
@@ -203,10 +122,9 @@ mod tests {
     #[test]
     fn addresses_and_networks_need_no_look_up() {
         let texts = ["10.9.0.2", "10.9.1.7/16", "::ffff:10.1.1.1", "fd00::1"].map(str::to_owned);
-        let peers = Peers::find(&texts.to_vec().into()).expect("all plain");
+        let peers = find(&texts.to_vec().into()).expect("all plain");
         let all: Vec<_> = peers.all().map(|network| network.to_string()).collect();
         assert_eq!(all, ["10.9.0.2/32", "10.9.0.0/16", "10.1.1.1/32", "fd00::1/128"]);
-        assert_eq!(Peers::from_basis(&peers.basis()).expect("own text"), peers);
         assert_eq!(
             peers.describe(),
             "10.9.0.2, 10.9.1.7/16 (10.9.0.0/16), ::ffff:10.1.1.1 (10.1.1.1), fd00::1"
@@ -215,18 +133,18 @@ mod tests {
 
     #[test]
     fn a_name_that_gives_nothing_is_refused() {
-        let problem = Peers::find(&vec!["no-such-name.invalid".to_owned()].into()).expect_err("refused");
+        let problem = find(&vec!["no-such-name.invalid".to_owned()].into()).expect_err("refused");
         assert_eq!(problem.code, RefusalCode::NoAddress);
         assert!(problem.title.contains("no-such-name.invalid"), "{problem:?}");
         assert_eq!(
-            Peers::find(&vec!["10.0.0.0/33".to_owned()].into()).expect_err("refused").code,
+            find(&vec!["10.0.0.0/33".to_owned()].into()).expect_err("refused").code,
             RefusalCode::BadPeer
         );
     }
 
     #[test]
     fn a_name_gives_all_its_addresses() {
-        let peers = Peers::find(&vec!["localhost".to_owned()].into()).expect("every host has it");
+        let peers = find(&vec!["localhost".to_owned()].into()).expect("every host has it");
         assert!(peers.all().count() >= 1);
         assert!(peers.all().all(|network| network.addr().is_loopback()));
     }

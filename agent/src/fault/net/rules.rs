@@ -182,7 +182,7 @@ fn harming(action: &Action) -> Vec<Exprs> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{fault::net::service::Cgroup, host::Paths};
+    use crate::{host::Paths, injection::Cgroup};
 
     #[test]
     fn a_services_packets_are_looked_for_where_there_are_sockets() {

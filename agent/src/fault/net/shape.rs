@@ -9,12 +9,11 @@ use firedrill_wire::{
     evidence::Evidence,
     fault::{self, OnTraffic},
 };
-use serde::{Deserialize, Serialize};
 
-use super::{kernel, peers::Peers, rules::PacketRule, table_fault, user_space, words};
+use super::{kernel, peers, rules::PacketRule, table_fault, user_space, words};
 use crate::{
     host::{Firewall, Host, impair::Impair, queue::Look},
-    injection::{Ask, Inject, InjectError, Injected, Live, Prepared},
+    injection::{Ask, Inject, InjectError, Injected, Live, Packets, Peers, Prepared, ShapeEngine},
 };
 
 /// A kind of fault that lets traffic through but changes how it arrives.
@@ -38,41 +37,9 @@ pub trait Shape: OnTraffic + Send + Sync {
     }
 }
 
-/// The facts that an injection is based on.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Basis {
-    #[serde(flatten)]
-    pub(super) peers: Peers,
-    pub(super) engine: Engine,
-}
-
-/// The engine that was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Engine {
-    /// The kernel's qdiscs, on ifbs.
-    Kernel,
-    /// A queue of this process.
-    UserSpace {
-        /// The queue's number.
-        queue: u16,
-    },
-}
-
-impl Basis {
-    pub(super) fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    fn of(live: &Live) -> Result<Self, InjectError> {
-        serde_json::from_str(&live.prepared.basis)
-            .map_err(|error| InjectError(format!("could not read what was prepared: {error}")))
-    }
-}
-
 impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let peers = Peers::of(host, &self.traffic())?;
+        let peers = peers::resolve(host, &self.traffic())?;
         let asked = self.engine();
         match (asked, table_fault::chosen(asked, host, ask)?) {
             (fault::Engine::Kernel, _) => kernel::prepare(self, host, ask, peers),
@@ -96,19 +63,20 @@ impl<T: Shape> Inject for T {
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
         let mut injected = table_fault::inject(host, live, || begin(self, host, live))?;
-        injected.detail.push_str(&match Basis::of(live)?.engine {
-            Engine::Kernel => ", and the kernel's qdiscs treat the packets".to_owned(),
-            Engine::UserSpace { queue } => format!(", and queue {queue} serves in user space"),
+        injected.detail.push_str(&match live.prepared.basis.packets()?.shaped_by {
+            Some(ShapeEngine::Kernel) => ", and the kernel's qdiscs treat the packets".to_owned(),
+            Some(ShapeEngine::UserSpace { queue }) => format!(", and queue {queue} serves in user space"),
+            None => String::new(),
         });
         Ok(injected)
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let evidence = table_fault::evidence(host, live);
-        match Basis::of(live).map(|basis| basis.engine) {
-            Ok(Engine::Kernel) => kernel::evidence(host, live, evidence),
-            Ok(Engine::UserSpace { queue }) => user_space::evidence(host, queue, evidence),
-            Err(_) => evidence,
+        match live.prepared.basis.packets().map(|packets| packets.shaped_by) {
+            Ok(Some(ShapeEngine::Kernel)) => kernel::evidence(host, live, evidence),
+            Ok(Some(ShapeEngine::UserSpace { queue })) => user_space::evidence(host, queue, evidence),
+            Ok(None) | Err(_) => evidence,
         }
     }
 
@@ -137,9 +105,10 @@ pub(super) fn notes(
 
 /// Prepares the engine and returns the harm for the rules.
 fn begin(shape: &impl Shape, host: &Host, live: &Live) -> Result<PacketRule, InjectError> {
-    let Basis { peers, engine } = Basis::of(live)?;
-    match engine {
-        Engine::Kernel => kernel::begin(shape, host, live, &peers),
-        Engine::UserSpace { queue } => user_space::begin(shape, host, live, &peers, queue),
+    let Packets { peers, shaped_by, .. } = live.prepared.basis.packets()?;
+    match shaped_by {
+        Some(ShapeEngine::Kernel) => kernel::begin(shape, host, live, peers),
+        Some(ShapeEngine::UserSpace { queue }) => user_space::begin(shape, host, live, peers, *queue),
+        None => Err(InjectError("no engine was prepared that could shape packets".to_owned())),
     }
 }

@@ -15,9 +15,8 @@ use ring::digest::{Context, SHA256};
 
 use super::{
     iptables,
-    peers::Peers,
     rules::{ALIVE_FOR, Action, PacketRule},
-    shape::{Basis, Engine, Shape, effect, notes},
+    shape::{Shape, effect, notes},
     table_fault::{self, Wanted},
     words,
 };
@@ -30,7 +29,7 @@ use crate::{
         },
         queue::{self, Counts, MOST, Spec},
     },
-    injection::{Ask, InjectError, Live, Prepared, refuse},
+    injection::{Ask, InjectError, Live, Peers, Prepared, RuleEngine, ShapeEngine, refuse},
     undo::Undo,
 };
 
@@ -58,7 +57,14 @@ pub(super) fn prepare(
     let rule = rule(shape, &peers, number);
     let reaches = if rule.selector.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
     let notes = notes(shape, &peers, reaches, about());
-    let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes };
+    let wanted = Wanted {
+        ask,
+        rule: &rule,
+        peers: &peers,
+        effect: &effect,
+        notes,
+        shaped_by: Some(ShapeEngine::UserSpace { queue: number }),
+    };
     let mut prepared = table_fault::prepare_by(shape.engine(), host, &wanted)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // The undo runs in reverse order: first the queue releases the packets that it holds, and further packets bypass
@@ -68,7 +74,6 @@ pub(super) fn prepare(
         "kernel: packets pass at once if the agent dies, and {} after it hangs",
         Span::from(ALIVE_FOR)
     ));
-    prepared.basis = Basis { peers, engine: Engine::UserSpace { queue: number } }.text();
     Ok(prepared)
 }
 
@@ -135,7 +140,7 @@ fn start_queue(
     if host.queues.counts(number).is_some() {
         return Ok(());
     }
-    let by_iptables = iptables::of(live).is_some();
+    let by_iptables = matches!(live.prepared.basis.packets()?.rules, RuleEngine::Iptables(_));
     let alive: Box<dyn FnMut() + Send> = if by_iptables {
         Box::new(iptables::keeper(host, live, ALIVE))
     } else {

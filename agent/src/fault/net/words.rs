@@ -5,8 +5,7 @@ use firedrill_wire::{
     fault::{Connections, Direction, PortRange, Protocol, Traffic},
 };
 
-use super::peers::Peers;
-use crate::host::followers::SERVICE_EVERY;
+use crate::{host::followers::SERVICE_EVERY, injection::Peers};
 
 /// The reach of a fault that leaves forwarded packets alone.
 pub const REACHES_NOT: &str =

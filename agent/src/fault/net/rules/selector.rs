@@ -6,10 +6,9 @@ use firedrill_wire::{
 };
 use ipnet::IpNet;
 
-use crate::fault::net::{
-    detour::Detour,
-    peers::Peers,
-    service::{Cgroup, Service},
+use crate::{
+    fault::net::detour::Detour,
+    injection::{Cgroup, Peers, Service},
 };
 
 /// The number of parts into which flows are hashed. A share of flows is a number of these parts.

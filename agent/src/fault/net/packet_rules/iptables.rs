@@ -35,7 +35,7 @@ use crate::{
             table::{ALIVE, HOLD, LEASE},
         },
     },
-    injection::{InjectError, Injected, Live, Prepared, refuse},
+    injection::{InjectError, Injected, IptablesChains, Live, Prepared, RuleEngine, refuse},
     undo::Undo,
 };
 use render::Render;
@@ -44,23 +44,6 @@ use render::Render;
 const SOME_TIME: &str = "2037-01-01T00:00:00";
 /// The last end that a rule is given, in seconds since 1970: one hour before the last second that iptables can name.
 const LAST: u64 = (1 << 31) - 3_600;
-
-/// The decisions that were made when an injection was prepared.
-pub(super) struct Decided {
-    table: Table,
-    program: String,
-    families: Vec<Family>,
-}
-
-/// Returns the decisions for an injection; `None` if it is not by iptables.
-pub(super) fn of(live: &Live) -> Option<Decided> {
-    live.prepared.undo.iter().find_map(|undo| match undo {
-        Undo::RemoveChains { table, program, families, .. } => {
-            Some(Decided { table: *table, program: program.clone(), families: families.clone() })
-        }
-        _ => None,
-    })
-}
 
 /// Returns the function that keeps a gate of the chains open once they are made.
 pub(super) fn keeper(host: &Host, live: &Live, gate: &'static str) -> impl FnMut() + Send + use<> {
@@ -72,7 +55,7 @@ pub(super) fn keeper(host: &Host, live: &Live, gate: &'static str) -> impl FnMut
 /// # Errors
 /// A refusal: iptables rules cannot express the fault, or the kernel or the programs lack something.
 pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
-    let Wanted { ask, rule, peers, effect, .. } = *wanted;
+    let Wanted { ask, rule, effect, .. } = *wanted;
     let unable = |why: String| {
         refuse(
             RefusalCode::EngineUnable,
@@ -123,21 +106,22 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Prob
         claims.push(Claim { what: "iptables-queue".to_owned(), shared: false });
         notes.extend(of_queues(rule));
     }
+    let decided = IptablesChains { table: chains.table, program: host.iptables.program.clone(), families };
     Ok(Prepared {
         claims,
         effects: vec![format!("{effect} (iptables chains {}*)", chains.prefix)],
         undo: vec![Undo::RemoveChains {
             injection: ask.id.clone(),
-            table: chains.table,
-            program: host.iptables.program.clone(),
-            families,
+            table: decided.table,
+            program: decided.program.clone(),
+            families: decided.families.clone(),
         }],
         switches: vec![
             "kernel: lease and hold end in the rules".to_owned(),
             "guardian: removes the rules if the agent dies".to_owned(),
         ],
         notes,
-        basis: peers.basis(),
+        basis: wanted.basis(RuleEngine::Iptables(decided)),
     })
 }
 
@@ -262,7 +246,7 @@ pub(super) fn stage(
     host: &Host,
     live: &Live,
     rule: &PacketRule,
-    decided: &Decided,
+    decided: &IptablesChains,
     hold: Duration,
 ) -> Result<(), InjectError> {
     if decided.program != host.iptables.program {
@@ -291,7 +275,7 @@ pub(super) fn inject(
     host: &Host,
     live: &Live,
     rule: impl FnOnce() -> Result<PacketRule, InjectError>,
-    decided: &Decided,
+    decided: &IptablesChains,
     hold: Duration,
 ) -> Result<Injected, InjectError> {
     let id = &live.ask.id;

@@ -12,7 +12,6 @@ use firedrill_wire::{
 
 use super::{
     iptables,
-    peers::Peers,
     rules::{self, Action, PacketRule, Selector},
 };
 use crate::{
@@ -24,7 +23,9 @@ use crate::{
         },
         peer_set::Adds,
     },
-    injection::{Ask, InjectError, Injected, Live, Prepared, refuse},
+    injection::{
+        Ask, Basis, InjectError, Injected, Live, Packets, Peers, Prepared, RuleEngine, ShapeEngine, refuse,
+    },
     undo::Undo,
 };
 
@@ -48,11 +49,18 @@ pub struct Wanted<'a> {
     pub peers: &'a Peers,
     /// The effect, as a sentence.
     pub effect: &'a str,
+    /// The engine to which the rules hand packets that they let through, if they do.
+    pub shaped_by: Option<ShapeEngine>,
     /// Notes that people should read before they agree.
     pub notes: Vec<String>,
 }
 
 impl Wanted<'_> {
+    /// Returns the basis of an injection whose rules this firewall has.
+    pub(super) fn basis(&self, rules: RuleEngine) -> Basis {
+        Basis::Packets(Packets { peers: self.peers.clone(), rules, shaped_by: self.shaped_by })
+    }
+
     /// Returns all notes; the first one says which traffic is spared.
     pub(super) fn all_notes(&self, host: &Host) -> Vec<String> {
         let mut notes = vec![rules::exempt(host, self.rule.loopback)];
@@ -114,7 +122,7 @@ pub fn chosen(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem
 /// # Errors
 /// A refusal: the kernel would not accept the table.
 pub fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
-    let Wanted { ask, rule, peers, effect, .. } = *wanted;
+    let Wanted { ask, rule, effect, .. } = *wanted;
     // Here only the hold is known, so it also stands for the lease. The timeout does not matter to whether the kernel
     // accepts the table.
     let table = rules::table(host, &ask.id, rule, ask.hold.into(), ask.hold.into());
@@ -133,7 +141,7 @@ pub fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Problem> {
         undo: vec![Undo::DeleteNftTable { table: table.name }],
         switches: SWITCHES.map(str::to_owned).to_vec(),
         notes: wanted.all_notes(host),
-        basis: peers.basis(),
+        basis: wanted.basis(RuleEngine::Nftables),
     })
 }
 
@@ -171,10 +179,9 @@ fn unable(host: &Host, ask: &Ask, rule: &PacketRule, error: &str) -> Problem {
 /// Returns the peers that were resolved at `prepare`.
 ///
 /// # Errors
-/// The basis in the journal cannot be parsed.
-pub fn peers(live: &Live) -> Result<Peers, InjectError> {
-    Peers::from_basis(&live.prepared.basis)
-        .map_err(|error| InjectError(format!("could not read the peers that were prepared: {error}")))
+/// Something else was prepared.
+pub fn peers(live: &Live) -> Result<&Peers, InjectError> {
+    Ok(&live.prepared.basis.packets()?.peers)
 }
 
 /// Installs the table with closed gates, so that no packet is judged.
@@ -182,8 +189,8 @@ pub fn peers(live: &Live) -> Result<Peers, InjectError> {
 /// # Errors
 /// The kernel refused.
 pub fn stage(host: &Host, live: &Live, rule: &PacketRule) -> Result<(), InjectError> {
-    if let Some(made) = iptables::of(live) {
-        return iptables::stage(host, live, rule, &made, live.ask.hold.into());
+    if let RuleEngine::Iptables(made) = &live.prepared.basis.packets()?.rules {
+        return iptables::stage(host, live, rule, made, live.ask.hold.into());
     }
     let table = rules::table(host, &live.ask.id, rule, live.lease.into(), live.ask.hold.into());
     host.nft.stage(&table).map_err(|error| InjectError(error.to_string()))
@@ -204,8 +211,8 @@ pub fn inject(
         return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
     }
     let hold = Duration::from(live.ask.hold);
-    if let Some(made) = iptables::of(live) {
-        let injected = iptables::inject(host, live, rule, &made, hold)?;
+    if let RuleEngine::Iptables(made) = &live.prepared.basis.packets()?.rules {
+        let injected = iptables::inject(host, live, rule, made, hold)?;
         follow(host, live, host.iptables.adder(&live.ask.id));
         return Ok(injected);
     }
@@ -247,7 +254,7 @@ fn follow_all(host: &Host, live: &Live, table: &str) {
         && let Ok(Peers { service: Some(service), .. }) = peers(live)
     {
         let known = service.cgroup().numbers;
-        host.followers.follow_service(&live.ask.id, service.folder, known, rules::SERVICE, adder());
+        host.followers.follow_service(&live.ask.id, service.folder.clone(), known, rules::SERVICE, adder());
     }
 }
 
@@ -280,8 +287,12 @@ fn followed(host: &Host, live: &Live) -> String {
 /// Looks whether the table exists with all gates open, and reads its counters.
 #[must_use]
 pub fn evidence(host: &Host, live: &Live) -> Evidence {
-    if let Some(made) = iptables::of(live) {
-        let mut evidence = iptables::evidence(host, live, &made);
+    let packets = match live.prepared.basis.packets() {
+        Ok(packets) => packets,
+        Err(error) => return error.unseen(),
+    };
+    if let RuleEngine::Iptables(made) = &packets.rules {
+        let mut evidence = iptables::evidence(host, live, made);
         evidence.detail.push_str(&followed(host, live));
         return evidence;
     }
@@ -321,7 +332,7 @@ pub fn evidence(host: &Host, live: &Live) -> Evidence {
 /// # Errors
 /// The lease has ended or the table is gone.
 pub fn renew(host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
-    if iptables::of(live).is_some() {
+    if let RuleEngine::Iptables(_) = &live.prepared.basis.packets()?.rules {
         return iptables::renew(host, live);
     }
     let table = nft::table_name(&live.ask.id);

@@ -10,18 +10,17 @@ use firedrill_wire::{
     evidence::{Evidence, Seen},
 };
 
-use super::Decided;
 use crate::{
     host::{
         Host,
         iptables::{Listing, Program, prefix},
     },
-    injection::Live,
+    injection::{IptablesChains, Live},
 };
 
 /// Looks whether the chains exist, are jumped to and have all gates open, and reads the counters of their rules.
 #[must_use]
-pub(in crate::fault::net) fn evidence(host: &Host, live: &Live, decided: &Decided) -> Evidence {
+pub(in crate::fault::net) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Evidence {
     let id = &live.ask.id;
     let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
     let name = prefix(id);
