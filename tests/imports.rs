@@ -29,7 +29,6 @@ const CRATES: &[(&str, &[&str])] = &[
         "agent/src",
         &[
             "cli cli/check_config",
-            "fault/net/iptables fault/net/table_fault",
             "fault/net/kernel fault/net/shape fault/net/user_space",
             "guardian guardian/helper guardian/worker",
             "policy policy/environment policy/named policy/rule",

@@ -8,6 +8,8 @@ pub mod chains;
 pub mod ifb;
 pub mod link;
 pub mod nft;
+#[cfg(test)]
+pub(crate) mod null;
 pub mod process;
 pub mod queue;
 pub mod resets;
@@ -91,6 +93,12 @@ pub enum Undo {
         /// Its start time, in clock ticks after boot (`/proc/PID/stat`, field 22).
         start_ticks: u64,
     },
+    /// Remove rules of the null driver.
+    #[cfg(test)]
+    RemoveNullRules {
+        /// The injection that they were made for.
+        injection: firedrill_wire::InjectionId,
+    },
 }
 
 fn both() -> Vec<Family> {
@@ -109,6 +117,8 @@ impl Undo {
             | Self::StopResets { .. }
             | Self::RaiseLink { .. }
             | Self::ContinueProcess { .. } => true,
+            #[cfg(test)]
+            Self::RemoveNullRules { .. } => true,
             Self::StartService { .. } => false,
         }
     }
@@ -122,6 +132,8 @@ impl Undo {
             | Self::RemoveChains { .. }
             | Self::RemoveIfbs { .. }
             | Self::StopQueue { .. } => true,
+            #[cfg(test)]
+            Self::RemoveNullRules { .. } => true,
             Self::StopResets { .. }
             | Self::RaiseLink { .. }
             | Self::StartService { .. }
@@ -153,6 +165,8 @@ impl Undo {
             Self::StopResets { .. } => "stop resetting connections".to_owned(),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
+            #[cfg(test)]
+            Self::RemoveNullRules { injection } => format!("remove null rules of {injection}"),
         }
     }
 
@@ -168,6 +182,8 @@ impl Undo {
             | Self::RemoveChains { .. }
             | Self::StopQueue { .. }
             | Self::StopResets { .. } => Duration::ZERO,
+            #[cfg(test)]
+            Self::RemoveNullRules { .. } => Duration::ZERO,
         }
     }
 
@@ -189,6 +205,8 @@ impl Undo {
                 service::apply(host, *manager, unit, stopped_mark.as_deref())
             }
             Self::ContinueProcess { pid, start_ticks } => process::apply(host, *pid, *start_ticks),
+            #[cfg(test)]
+            Self::RemoveNullRules { injection } => Ok(null::apply(injection)),
         }
     }
 }

@@ -11,9 +11,9 @@ use firedrill_wire::{
 };
 
 use super::net::{
+    packet_rules::{self, Wanted},
     peers,
     rules::{Action, PacketRule, Selector},
-    table_fault::{self, Wanted},
 };
 use crate::{
     host::Host,
@@ -32,25 +32,32 @@ impl Inject for HostIsolate {
                 .to_owned(),
             "connections that the agent or SSH have open stay, and new ones can be made".to_owned(),
         ];
-        let wanted =
-            Wanted { ask, rule: &rule(&peers), peers: &peers, effect: &effect, notes, shaped_by: None };
-        table_fault::prepare_by(Engine::Auto, host, &wanted)
+        let wanted = Wanted {
+            ask,
+            rule: &rule(&peers),
+            peers: &peers,
+            effect: &effect,
+            notes,
+            shaped_by: None,
+            reach: None,
+        };
+        packet_rules::prepare(Engine::Auto, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        table_fault::stage(host, live, &rule(table_fault::peers(live)?))
+        packet_rules::stage(host, live, &rule(packet_rules::peers(live)?))
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, || Ok(rule(table_fault::peers(live)?)))
+        packet_rules::inject(host, live, &|| Ok(rule(packet_rules::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        table_fault::evidence(host, live)
+        packet_rules::evidence(host, live)
     }
 
     fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
-        table_fault::renew(host, live, lease)
+        packet_rules::renew(host, live, lease)
     }
 }
 

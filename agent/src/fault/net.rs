@@ -6,13 +6,12 @@ use crate::host::impair::Chance;
 
 pub mod detour;
 pub mod dns;
-mod iptables;
 pub mod kernel;
+pub(super) mod packet_rules;
 pub mod peers;
 pub mod rules;
 pub mod service;
 pub mod shape;
-pub mod table_fault;
 pub mod user_space;
 pub mod words;
 

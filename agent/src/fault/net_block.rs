@@ -10,10 +10,10 @@ use firedrill_wire::{
 };
 
 use super::net::{
+    packet_rules::{self, Wanted},
     peers,
     rules::PacketRule,
-    table_fault::{self, Wanted},
-    words,
+    words::{self, Reach},
 };
 use crate::{
     host::Host,
@@ -29,24 +29,32 @@ impl Inject for NetBlock {
         };
         let effect = format!("{verb} {}", words::packets(&self.traffic(), &peers));
         let (rule, notes) = (rule(self, &peers), notes(self, &peers));
-        let wanted = Wanted { ask, rule: &rule, peers: &peers, effect: &effect, notes, shaped_by: None };
-        table_fault::prepare_by(self.engine, host, &wanted)
+        let wanted = Wanted {
+            ask,
+            rule: &rule,
+            peers: &peers,
+            effect: &effect,
+            notes,
+            shaped_by: None,
+            reach: Some(Reach::of(&self.traffic())),
+        };
+        packet_rules::prepare(self.engine, host, &wanted)
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        table_fault::stage(host, live, &rule(self, table_fault::peers(live)?))
+        packet_rules::stage(host, live, &rule(self, packet_rules::peers(live)?))
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        table_fault::inject(host, live, || Ok(rule(self, table_fault::peers(live)?)))
+        packet_rules::inject(host, live, &|| Ok(rule(self, packet_rules::peers(live)?)))
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        table_fault::evidence(host, live)
+        packet_rules::evidence(host, live)
     }
 
     fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
-        table_fault::renew(host, live, lease)
+        packet_rules::renew(host, live, lease)
     }
 }
 
@@ -55,8 +63,7 @@ fn rule(block: &NetBlock, peers: &Peers) -> PacketRule {
 }
 
 fn notes(block: &NetBlock, peers: &Peers) -> Vec<String> {
-    let mut notes = vec![words::reaches(&block.traffic()).to_owned()];
-    notes.extend(words::about_service(peers));
+    let mut notes: Vec<_> = words::about_service(peers).into_iter().collect();
     if block.direction != Direction::In && block.protocol != Some(Protocol::Tcp) {
         let waits = if block.how == Refuse::Drop { "; TCP waits for its time-out" } else { "" };
         notes.push(format!(

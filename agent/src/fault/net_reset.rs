@@ -12,7 +12,7 @@ use firedrill_wire::{
     fault::{NetReset, OnTraffic as _, PortRange, ResetHow},
 };
 
-use super::net::{peers, rules, table_fault, words};
+use super::net::{packet_rules, peers, rules, words};
 use crate::{
     host::{
         Host,
@@ -99,7 +99,7 @@ impl Inject for NetReset {
                 let lease = now.saturating_add(live.lease.as_micros());
                 // The resets would go on for longer than the hold. So the agent ends the fault first, and its last look
                 // still finds the resets running.
-                let hold = live.ask.hold + table_fault::BEHIND.into();
+                let hold = live.ask.hold + packet_rules::BEHIND.into();
                 let until = now.saturating_add(hold.as_micros());
                 let reset = host.resets.throughout(&live.ask.id, choice, lease, until);
                 reset.map_err(InjectError)?

@@ -29,6 +29,9 @@ pub enum RuleEngine {
     Nftables,
     /// Chains by iptables.
     Iptables(IptablesChains),
+    /// The memory of a test.
+    #[cfg(test)]
+    Null,
 }
 
 /// The decisions about chains that were made when an injection was prepared.

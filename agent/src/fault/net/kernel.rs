@@ -15,10 +15,10 @@ use firedrill_wire::{
 
 use super::{
     detour::Detour,
+    packet_rules::{self, Wanted},
     rules::{Action, PacketRule},
     shape::{Shape, effect, notes},
-    table_fault::{self, Wanted},
-    words,
+    words::Reach,
 };
 use crate::{
     host::{
@@ -82,17 +82,18 @@ pub(super) fn try_to_prepare(
     let prefix = ifb::prefix(&ask.id);
     let effect =
         effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
-    let notes = notes(shape, &peers, words::reaches(&shape.traffic()), about(shape, &detour));
+    let notes = notes(shape, &peers, about(shape, &detour));
     let rule = rule(shape, &peers, detour);
     let wanted = Wanted {
         ask,
         rule: &rule,
         peers: &peers,
         effect: &effect,
-        notes,
         shaped_by: Some(ShapeEngine::Kernel),
+        reach: Some(Reach::of(&shape.traffic())),
+        notes,
     };
-    let mut prepared = table_fault::prepare(host, &wanted).map_err(|problem| problem.title)?;
+    let mut prepared = packet_rules::prepare_by_nftables(host, &wanted).map_err(|problem| problem.title)?;
     // The undo runs in reverse order: first the table, so that no more packets come; then the ifbs, once they have run
     // empty.
     let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);

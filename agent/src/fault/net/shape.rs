@@ -10,7 +10,7 @@ use firedrill_wire::{
     fault::{self, OnTraffic},
 };
 
-use super::{kernel, peers, rules::PacketRule, table_fault, user_space, words};
+use super::{kernel, packet_rules, peers, rules::PacketRule, user_space, words};
 use crate::{
     host::{Firewall, Host, impair::Impair, queue::Look},
     injection::{Ask, Inject, InjectError, Injected, Live, Packets, Peers, Prepared, ShapeEngine},
@@ -41,7 +41,7 @@ impl<T: Shape> Inject for T {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         let peers = peers::resolve(host, &self.traffic())?;
         let asked = self.engine();
-        match (asked, table_fault::chosen(asked, host, ask)?) {
+        match (asked, packet_rules::allowed(asked, host, ask)?) {
             (fault::Engine::Kernel, _) => kernel::prepare(self, host, ask, peers),
             (fault::Engine::Auto, Firewall::Auto | Firewall::Nftables) => {
                 kernel::try_to_prepare(self, host, ask, peers.clone()).or_else(|why| {
@@ -58,11 +58,11 @@ impl<T: Shape> Inject for T {
     }
 
     fn stage(&self, host: &Host, live: &Live) -> Result<(), InjectError> {
-        table_fault::stage(host, live, &begin(self, host, live)?)
+        packet_rules::stage(host, live, &begin(self, host, live)?)
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        let mut injected = table_fault::inject(host, live, || begin(self, host, live))?;
+        let mut injected = packet_rules::inject(host, live, &|| begin(self, host, live))?;
         injected.detail.push_str(&match live.prepared.basis.packets()?.shaped_by {
             Some(ShapeEngine::Kernel) => ", and the kernel's qdiscs treat the packets".to_owned(),
             Some(ShapeEngine::UserSpace { queue }) => format!(", and queue {queue} serves in user space"),
@@ -72,7 +72,7 @@ impl<T: Shape> Inject for T {
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        let evidence = table_fault::evidence(host, live);
+        let evidence = packet_rules::evidence(host, live);
         match live.prepared.basis.packets().map(|packets| packets.shaped_by) {
             Ok(Some(ShapeEngine::Kernel)) => kernel::evidence(host, live, evidence),
             Ok(Some(ShapeEngine::UserSpace { queue })) => user_space::evidence(host, queue, evidence),
@@ -81,7 +81,7 @@ impl<T: Shape> Inject for T {
     }
 
     fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
-        table_fault::renew(host, live, lease)
+        packet_rules::renew(host, live, lease)
     }
 }
 
@@ -91,16 +91,15 @@ pub(super) fn effect(shape: &(impl Shape + ?Sized), peers: &Peers, by: &str) -> 
     format!("{before} {}{after}, {by}", words::packets(&shape.traffic(), peers))
 }
 
-/// Returns the notes that people should read before the run: on the reach, on the service if there is one, on the kind
+/// Returns the notes that people should read before the run: on the service if there is one, on the kind
 /// and on the engine.
 pub(super) fn notes(
     shape: &(impl Shape + ?Sized),
     peers: &Peers,
-    reaches: &str,
     engine: impl IntoIterator<Item = String>,
 ) -> Vec<String> {
     let service = words::about_service(peers);
-    std::iter::once(reaches.to_owned()).chain(service).chain(shape.notes()).chain(engine).collect()
+    service.into_iter().chain(shape.notes()).chain(engine).collect()
 }
 
 /// Prepares the engine and returns the harm for the rules.

@@ -14,22 +14,18 @@ use firedrill_wire::{
 use ring::digest::{Context, SHA256};
 
 use super::{
-    iptables,
+    packet_rules::{self, Wanted},
     rules::{ALIVE_FOR, Action, PacketRule},
     shape::{Shape, effect, notes},
-    table_fault::{self, Wanted},
-    words,
+    words::Reach,
 };
 use crate::{
     host::{
         Host,
-        nft::{
-            table::{ALIVE, Gate, Hook},
-            table_name,
-        },
+        nft::table::Hook,
         queue::{self, Counts, MOST, Spec},
     },
-    injection::{Ask, InjectError, Live, Peers, Prepared, RuleEngine, ShapeEngine, refuse},
+    injection::{Ask, InjectError, Live, Peers, Prepared, ShapeEngine, refuse},
     undo::Undo,
 };
 
@@ -55,17 +51,18 @@ pub(super) fn prepare(
     })?;
     let effect = effect(shape, &peers, &format!("in user space by queue {number}"));
     let rule = rule(shape, &peers, number);
-    let reaches = if rule.selector.forwarded { words::reaches(&shape.traffic()) } else { words::REACHES_NOT };
-    let notes = notes(shape, &peers, reaches, about());
+    let reach = if rule.selector.forwarded { Reach::of(&shape.traffic()) } else { Reach::Own };
+    let notes = notes(shape, &peers, about());
     let wanted = Wanted {
         ask,
         rule: &rule,
         peers: &peers,
         effect: &effect,
-        notes,
         shaped_by: Some(ShapeEngine::UserSpace { queue: number }),
+        reach: Some(reach),
+        notes,
     };
-    let mut prepared = table_fault::prepare_by(shape.engine(), host, &wanted)?;
+    let mut prepared = packet_rules::prepare(shape.engine(), host, &wanted)?;
     prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
     // The undo runs in reverse order: first the queue releases the packets that it holds, and further packets bypass
     // it. This order matters because the kernel drops the packets in all queues when it removes a chain.
@@ -140,15 +137,7 @@ fn start_queue(
     if host.queues.counts(number).is_some() {
         return Ok(());
     }
-    let by_iptables = matches!(live.prepared.basis.packets()?.rules, RuleEngine::Iptables(_));
-    let alive: Box<dyn FnMut() + Send> = if by_iptables {
-        Box::new(iptables::keeper(host, live, ALIVE))
-    } else {
-        let gate = Gate { set: ALIVE, left: ALIVE_FOR };
-        let keeper = host.nft.keeper(&table_name(&live.ask.id), gate);
-        let mut keeper = keeper.map_err(|error| InjectError(error.to_string()))?;
-        Box::new(move || keeper.keep())
-    };
+    let gate = packet_rules::queue_gate(host, live, number)?;
     let spec = Spec {
         number,
         owner: peers.whose(host).unwrap_or(0),
@@ -157,10 +146,8 @@ fn start_queue(
         seed: seed(host, &live.ask),
         memory: MEMORY,
         every: EVERY,
-        // nftables rules recognise reinjected packets by their tag. iptables rules cannot match it, so they recognise
-        // the sender.
-        sender: by_iptables.then(|| queue::sender(number)),
-        alive,
+        sender: gate.sender,
+        alive: gate.keep,
     };
     let failed =
         |error| InjectError(format!("could not serve queue {number} for packets (NFQUEUE): {error}"));

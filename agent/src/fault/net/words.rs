@@ -7,19 +7,40 @@ use firedrill_wire::{
 
 use crate::{host::followers::SERVICE_EVERY, injection::Peers};
 
-/// The reach of a fault that leaves forwarded packets alone.
-pub const REACHES_NOT: &str =
-    "reaches what the host itself sends and gets, not what it forwards (containers, guests, routed traffic)";
+/// How far a fault on traffic reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It leaves forwarded packets alone.
+    Own,
+    /// It treats forwarded packets like others.
+    Forwarded,
+}
 
-/// The reach of most faults on traffic.
-pub const REACHES: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
-     forwarded packets are judged by the addresses and ports they have after destination NAT";
+impl Reach {
+    /// Returns the reach of a fault that could treat forwarded packets like others. Packets of one user or service are
+    /// never forwarded ones.
+    #[must_use]
+    pub const fn of(traffic: &Traffic<'_>) -> Self {
+        if traffic.user.is_some() || traffic.service.is_some() { Self::Own } else { Self::Forwarded }
+    }
 
-/// Returns the reach of a fault that treats forwarded packets like others. Packets of one user or service are never
-/// forwarded ones.
-#[must_use]
-pub fn reaches(traffic: &Traffic<'_>) -> &'static str {
-    if traffic.user.is_some() || traffic.service.is_some() { REACHES_NOT } else { REACHES }
+    /// Describes it for people. `before_nat`: packets are chosen before anything else is done to them.
+    #[must_use]
+    pub const fn sentence(self, before_nat: bool) -> &'static str {
+        match (self, before_nat) {
+            (Self::Own, _) => {
+                "reaches what the host itself sends and gets, not what it forwards (containers, guests, routed traffic)"
+            }
+            (Self::Forwarded, false) => {
+                "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
+                 forwarded packets are judged by the addresses and ports they have after destination NAT"
+            }
+            (Self::Forwarded, true) => {
+                "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
+                 packets that come in or pass through are judged by the addresses and ports they have before destination NAT"
+            }
+        }
+    }
 }
 
 /// Returns the note for people about faults on the packets of one service; `None` for other faults.
@@ -35,10 +56,6 @@ pub fn about_service(peers: &Peers) -> Option<String> {
         )
     })
 }
-
-/// The reach of the same faults if packets are chosen before anything else is done to them.
-pub const REACHES_BEFORE_NAT: &str = "reaches what the host sends and gets and what it forwards (containers, guests, routed traffic); \
-     packets that come in or pass through are judged by the addresses and ports they have before destination NAT";
 
 /// Returns the chosen packets in words: `TCP packets to and from 10.9.0.2, remote ports 5432`.
 #[must_use]

@@ -20,7 +20,7 @@ use crate::{
 
 /// Looks whether the chains exist, are jumped to and have all gates open, and reads the counters of their rules.
 #[must_use]
-pub(in crate::fault::net) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Evidence {
+pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Evidence {
     let id = &live.ask.id;
     let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
     let name = prefix(id);
@@ -92,7 +92,7 @@ fn is_past(rule: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::until, *};
+    use super::{super::plan::until, *};
 
     #[test]
     fn an_end_by_the_wall_clock_is_read_back() {

@@ -1,0 +1,38 @@
+//! Peers that are names, and services, while rules are in force: they are looked up again and again.
+
+use crate::{
+    host::{Host, peer_set::Adds},
+    injection::{Live, Peers},
+};
+
+/// Starts to look up names among the peers again and again while the rules exist.
+pub(super) fn follow_names(host: &Host, live: &Live, peers: &Peers, adder: impl Adds + Send + 'static) {
+    let names = peers.names().map(str::to_owned).collect();
+    host.followers.follow(&live.ask.id, names, peers.all().collect(), adder);
+}
+
+/// Returns, in words for people, the changes of names and services that were followed. Empty if none are followed or
+/// nothing is new.
+pub(super) fn followed(host: &Host, live: &Live) -> String {
+    let mut text = String::new();
+    if let Some(restarted) = host.followers.restarted(&live.ask.id) {
+        if !restarted.added.is_empty() {
+            text.push_str(&format!(
+                "; the service was restarted {} times, and followed",
+                restarted.added.len()
+            ));
+        }
+        if let Some(failed) = &restarted.failed {
+            text.push_str(&format!("; a restart of the service could not be followed: {failed}"));
+        }
+    }
+    let Some(followed) = host.followers.followed(&live.ask.id) else { return text };
+    if !followed.added.is_empty() {
+        let added: Vec<_> = followed.added.iter().map(|network| network.addr().to_string()).collect();
+        text.push_str(&format!("; names have come to mean {} too", added.join(", ")));
+    }
+    if let Some(failed) = &followed.failed {
+        text.push_str(&format!("; names could not be followed: {failed}"));
+    }
+    text
+}
