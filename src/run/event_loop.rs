@@ -201,3 +201,6 @@ impl Run {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

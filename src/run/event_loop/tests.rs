@@ -1,0 +1,186 @@
+//! Runs without hosts that answer: what each input does to the parts, to the log, and to whoever waits.
+
+use std::sync::{Arc, Mutex};
+
+use firedrill_judge::testing::{Drill, S, bin};
+use firedrill_wire::{
+    Span,
+    identity::Role,
+    journal::{AgentEvent, HealReason, State, What},
+};
+
+use super::*;
+use crate::{
+    link::{Agent, Identity},
+    log::Record,
+    pki::{PersonAsk, Pki},
+    plan::model::Phase,
+    run::{
+        approvals::{ApprovalDesk, Approvals},
+        clock::RunClock,
+        facts::Facts,
+        recorder::Recorder,
+        screen::Observer,
+        tracked::Tracked,
+    },
+};
+
+/// Texts that people must read.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Said {
+    fn record(&mut self, _: &Record) {}
+    fn say(&mut self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+struct Trial {
+    run: Run,
+    said: Said,
+    /// The run's certificate and its log.
+    _dir: tempfile::TempDir,
+}
+
+const RUN: &str = "friday-7f3a";
+
+impl Trial {
+    /// A run of one attack, on app1, which was met and never answers.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::init(&dir.path().join("pki")).unwrap();
+        pki.issue_person(&PersonAsk::new("olga", Role::Operator, 9)).unwrap();
+        let identity = Arc::new(Identity::load_as(pki.dir(), "olga").unwrap());
+        let (clock, said) = (RunClock::start(), Said::default());
+        let plan = Arc::new(Drill::one().plan());
+        let folder = dir.path().join("run");
+        let recorder = Recorder::create(&folder, clock, Box::new(said.clone())).unwrap();
+        let facts = Facts::new(RUN.parse().unwrap(), &plan, clock, "olga".to_owned(), Arc::clone(&identity));
+        let mut run = Run::new(facts, recorder, ApprovalDesk::new(Approvals::default(), folder));
+        let agent = Agent::new(plan.by_name()["app1"], identity);
+        run.peers.meet((&run.facts, &run.tasks), "app1", agent, 4, None);
+        Self { run, said, _dir: dir }
+    }
+
+    fn send(&self, input: Input) {
+        assert!(self.run.tasks.send(input));
+    }
+
+    /// Processes what is there. Returns the reason to stop.
+    async fn stop(&mut self) -> Option<String> {
+        let until = self.run.facts.now_us() + 3600 * S;
+        let waited = self.run.pump(until, |run| run.inbox.is_empty()).await.unwrap();
+        waited.err().map(|stop| stop.reason())
+    }
+
+    /// The records so far.
+    fn log(&mut self) -> Vec<Event> {
+        self.run.recorder.take_log().records.into_iter().map(|record| record.event).collect()
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.said.0.lock().unwrap().clone()
+    }
+}
+
+fn boot(id: &str) -> Input {
+    let offset = Offset { boot_minus_local_us: 0, uncertainty_us: 1, boot_id: id.to_owned() };
+    Input::LinkBack { host: "app1".to_owned(), offset }
+}
+
+fn event(seq: u64, what: What) -> Input {
+    let event = AgentEvent { seq, boot_us: 1, boot_id: "first".to_owned(), wall_us: 0, what };
+    Input::Agent { host: "app1".to_owned(), event }
+}
+
+fn changed(to: State, reason: Option<HealReason>) -> What {
+    let (injection, run) = (format!("{RUN}-1-1").parse().unwrap(), RUN.parse().unwrap());
+    What::Changed { injection, run, to, reason, detail: String::new(), foreign: Vec::new() }
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_wait_once_and_no_healing() {
+    let mut trial = Trial::new();
+    trial.send(Input::Signal("Ctrl-C"));
+    trial.send(Input::Restarted { vantage: "canary".to_owned() });
+    assert_eq!(trial.stop().await.as_deref(), Some("stopped by Ctrl-C"));
+    assert_eq!(trial.stop().await.as_deref(), Some("stopped by Ctrl-C"), "no later phase goes on");
+    trial.send(Input::Signal("Ctrl-C"));
+    let until = trial.run.facts.now_us() + 3600 * S;
+    let healed = trial.run.pump_anyway(until, |run| run.inbox.is_empty()).await.unwrap();
+    assert!(healed, "it ends by what it waits for");
+    let said = trial.said();
+    assert!(said[0].starts_with("Ctrl-C: putting everything back"), "{said:?}");
+    assert!(said[1].starts_with("nothing is in force"), "{said:?}");
+    assert!(
+        matches!(&trial.log()[..], [Event::Note { text }] if text.starts_with("canary measures again")),
+        "what had arrived with the signal is in the log"
+    );
+}
+
+#[tokio::test]
+async fn a_wait_ends_as_soon_as_what_it_waits_for_is_there() {
+    let mut trial = Trial::new();
+    trial.send(boot("first"));
+    let until = trial.run.facts.now_us() + 3600 * S;
+    let done = trial.run.pump(until, |run| run.peers.is_reachable("app1")).await.unwrap();
+    assert!(done.unwrap());
+}
+
+#[tokio::test]
+async fn an_event_that_arrives_twice_is_in_the_log_once() {
+    let mut trial = Trial::new();
+    for seq in [4, 5, 5, 6] {
+        trial.send(event(seq, What::Released { by: "bob".to_owned() }));
+    }
+    assert_eq!(trial.stop().await, None);
+    let log = trial.log();
+    let seqs = log.iter().map(|event| match event {
+        Event::Agent { what, .. } => what.seq,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(seqs.collect::<Vec<_>>(), [5, 6], "4 was in the log when the host was met");
+}
+
+#[tokio::test]
+async fn an_undo_and_a_stuck_fault_end_the_run_and_are_in_the_log() {
+    for (what, why) in [
+        (
+            changed(State::Undoing, Some(HealReason::Asked { by: "bob".to_owned() })),
+            "bob undid \"stop checkout\" on app1",
+        ),
+        (changed(State::Stuck, None), "friday-7f3a-1-1 on app1 is stuck: it could not be put back"),
+    ] {
+        let mut trial = Trial::new();
+        let tracked = Tracked::new("app1".to_owned(), 0, 0, Span::secs(60));
+        trial.run.injections.arm(format!("{RUN}-1-1").parse().unwrap(), tracked);
+        trial.send(event(5, what));
+        assert_eq!(trial.stop().await.as_deref(), Some(why));
+        assert!(matches!(&trial.log()[..], [Event::Agent { .. }]));
+    }
+}
+
+#[tokio::test]
+async fn bins_wait_for_the_clock_of_their_boot() {
+    let mut trial = Trial::new();
+    let vantage = "app1".to_owned();
+    let bin = |seq: u64| {
+        let second = i64::try_from(seq).unwrap();
+        Input::Bin {
+            vantage: vantage.clone(),
+            bin: firedrill_wire::probe::Bin { boot_id: "first".to_owned(), ..bin("buy", second, 100, 0) },
+        }
+    };
+    trial.send(bin(1));
+    assert_eq!(trial.stop().await, None);
+    trial.run.recorder.write(Event::Phase { attack: 0, phase: Phase::Baseline, until_us: 0 }).unwrap();
+    trial.send(boot("first"));
+    trial.send(bin(2));
+    assert_eq!(trial.stop().await, None);
+    assert_eq!(trial.run.recorder.bins(0).count(), 2, "the early one has its place now");
+    assert_eq!(trial.run.peers.drop_early(), []);
+    let log = trial.log();
+    let back = log.iter().position(|event| matches!(event, Event::LinkBack { .. })).unwrap();
+    assert!(matches!(&log[back - 1], Event::Clock { host, .. } if host == "app1"), "{log:?}");
+}
