@@ -1,7 +1,10 @@
 //! The acts that a policy decides about: faults, measurements from this host, and the release of a halt.
 
-use firedrill_probe::{KINDS as PROBES, kind, touches};
-use firedrill_wire::{Fault, Span, Touches, exchange::Exchange, probe::ProbeSpec};
+use firedrill_wire::{
+    Fault, Span, Touches,
+    exchange::Exchange,
+    probe::{ProbeKind, ProbeSpec},
+};
 
 /// The name in policies for the release of a halt.
 const RELEASE: &str = "release";
@@ -30,7 +33,7 @@ impl Act<'_> {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Fault { fault, .. } => fault.kind(),
-            Self::Probe(probe) => kind(&probe.kind),
+            Self::Probe(probe) => probe.kind.policy_name(),
             Self::Exchange(_) => Exchange::KIND,
             Self::Release => RELEASE,
         }
@@ -38,7 +41,7 @@ impl Act<'_> {
 
     /// Returns all names that rules may use.
     pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
-        Fault::KINDS.into_iter().chain(PROBES).chain([Exchange::KIND, RELEASE])
+        Fault::KINDS.into_iter().chain(ProbeKind::POLICY_NAMES).chain([Exchange::KIND, RELEASE])
     }
 
     /// Returns the names by which a rule may allow it: a rule for a fault on traffic also allows to try out its paths.
@@ -53,7 +56,7 @@ impl Act<'_> {
     pub(super) fn touches(&self) -> Touches {
         match self {
             Self::Fault { fault, .. } => fault.touches(),
-            Self::Probe(probe) => touches(probe),
+            Self::Probe(probe) => probe.touches(),
             Self::Exchange(exchange) => exchange.touches(),
             // It allows faults on anything, each of which is decided about again.
             Self::Release => Touches { everything: true, ..Touches::default() },

@@ -1,13 +1,9 @@
 //! Whether a probe can run. `check`, the plan and the prober all ask here.
 
-use firedrill_wire::probe::{ProbeKind, ProbeSpec};
+use firedrill_wire::probe::{Connection, Connections, Field, ProbeSpec, Refusal, given};
 
 use crate::{
-    ProbeError, Refusal, files,
-    kind::{self, Kind},
-    reads::Anything,
-    refusal::pace,
-    schedule::most_at_once,
+    ask::no_address, error::ProbeError, files, kind, pace::pace, reads::Anything, schedule::most_at_once,
 };
 
 /// Requests that may be under way beyond those that the schedule explains.
@@ -17,7 +13,18 @@ const SLACK: u64 = 16;
 #[must_use]
 pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     let mut wrong = pace(spec.rate, spec.timeout);
-    wrong.extend(Kind::refusals(spec));
+    let about = spec.kind.about();
+    let invalid = spec.kind.invalid();
+    if let (Some((host, _)), true) = (about.reach.to, invalid.is_empty())
+        && given(&host, &spec.names).is_some_and(|addresses| addresses.is_empty())
+    {
+        wrong.push(no_address(spec, &host));
+    }
+    wrong.extend(invalid);
+    if let (Connection::Reuse, Connections::New(why)) = (spec.connection, about.connections) {
+        let help = "write \"new\", or leave it out";
+        wrong.push(Refusal::new(Field::probe("connection"), why, "cannot be used again", help));
+    }
     wrong
 }
 
@@ -25,7 +32,7 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
 /// The probe must have no [`refusals`].
 #[must_use]
 pub fn unreadable(spec: &ProbeSpec) -> Vec<Refusal> {
-    Kind::unreadable(spec, &Anything)
+    kind::of(&spec.kind).unreadable(spec, &Anything)
 }
 
 /// Refuses a probe that cannot run anywhere.
@@ -55,10 +62,4 @@ pub(crate) fn connections<'s>(specs: impl IntoIterator<Item = &'s ProbeSpec>) ->
 /// Requests of one probe that may be under way at once.
 pub(crate) fn most_under_way(spec: &ProbeSpec) -> u64 {
     most_at_once(spec.rate, spec.timeout.0, spec.arrivals).unwrap_or(u64::MAX).saturating_add(SLACK)
-}
-
-/// The host, without brackets, and the port that a probe connects to; `None` where it names none.
-#[must_use]
-pub fn destination(kind: &ProbeKind) -> Option<(String, u16)> {
-    kind::destination(kind)
 }

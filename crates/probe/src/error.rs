@@ -14,7 +14,7 @@ pub enum ProbeError {
         /// The probe.
         probe: String,
         /// All of them.
-        wrong: Vec<crate::Refusal>,
+        wrong: Vec<firedrill_wire::probe::Refusal>,
     },
     /// Too many connections at once for what this process may open.
     #[error(

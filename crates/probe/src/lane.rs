@@ -10,8 +10,8 @@ use hdrhistogram::Histogram;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
+    ask::Ask,
     clock::boot_us,
-    kind::Kind,
     ledger::{Ledger, Ticket},
     outcome::{Failure, Phases},
     spool::Writer,
@@ -30,7 +30,7 @@ pub(crate) struct Common {
 pub(crate) struct Lane {
     pub(crate) name: String,
     pub(crate) timeout_us: u64,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Box<dyn Ask>,
     pub(crate) ledger: Mutex<Ledger<AbortHandle>>,
     pub(crate) common: Arc<Common>,
 }

@@ -5,6 +5,7 @@
 //!
 //! [`start`] runs probes on a thread of their own; what they measure lies in a [`Spool`], one bin a second.
 
+mod ask;
 pub mod bin;
 pub mod cells;
 mod check;
@@ -16,9 +17,9 @@ mod kind;
 mod lane;
 mod ledger;
 mod outcome;
+mod pace;
 mod pacer;
 mod reads;
-mod refusal;
 pub mod requests;
 mod resolve;
 mod run;
@@ -29,15 +30,13 @@ pub mod simulate;
 pub mod spool;
 mod stall;
 mod tls;
-mod touches;
 
 pub use bin::histogram;
-pub use check::{check, destination, fits_here, refusals, unreadable};
+pub use check::{check, fits_here, refusals, unreadable};
 pub use error::ProbeError;
 pub use files::allow_all_files;
+pub use pace::pace;
 pub use reads::{Anything, Reads, Use, read_whole};
-pub use refusal::{Field, Refusal, pace};
 pub use run::{Running, start, start_on};
 pub use schedule::MOST_RATE;
 pub use spool::Spool;
-pub use touches::{KINDS, kind, touches};

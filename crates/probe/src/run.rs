@@ -13,11 +13,12 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ProbeError, Spool, bin,
+    ProbeError, Spool,
+    ask::Ask,
+    bin,
     check::{check, connections, most_under_way},
     clock::{boot_id, boot_us},
-    files,
-    kind::Kind,
+    files, kind,
     lane::{Common, Lane, lock},
     ledger::{Ledger, Limits},
     pacer::Timer,
@@ -139,7 +140,7 @@ fn runtime() -> std::io::Result<(Runtime, Timer)> {
 }
 
 /// Everything is checked before anything is made.
-fn all_checked(specs: &[ProbeSpec], reads: &dyn Reads) -> Result<Vec<Kind>, ProbeError> {
+fn all_checked(specs: &[ProbeSpec], reads: &dyn Reads) -> Result<Vec<Box<dyn Ask>>, ProbeError> {
     let mut names = BTreeSet::new();
     for spec in specs {
         check(spec)?;
@@ -149,12 +150,15 @@ fn all_checked(specs: &[ProbeSpec], reads: &dyn Reads) -> Result<Vec<Kind>, Prob
     }
     files::allow(connections(specs))?;
     let refused = |spec: &ProbeSpec, wrong| ProbeError::Refused { probe: spec.name.clone(), wrong };
-    specs.iter().map(|spec| Kind::new(spec, reads).map_err(|wrong| refused(spec, wrong))).collect()
+    specs
+        .iter()
+        .map(|spec| kind::of(&spec.kind).make(spec, reads).map_err(|wrong| refused(spec, wrong)))
+        .collect()
 }
 
 fn lanes(
     specs: Vec<ProbeSpec>,
-    kinds: Vec<Kind>,
+    kinds: Vec<Box<dyn Ask>>,
     starts: &Arc<Mutex<Histogram<u64>>>,
     at_most: Duration,
 ) -> Vec<Arc<Lane>> {

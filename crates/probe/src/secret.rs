@@ -1,17 +1,15 @@
 //! Secrets, read where the probe runs. Their text goes into the request, whose headers print as `Sensitive`, and nowhere else.
 
-use firedrill_wire::probe::Secret;
+use firedrill_wire::probe::{Field, Refusal, Secret};
 use http::HeaderValue;
 
-use crate::{
-    reads::{Reads, Use},
-    refusal::{Field, Refusal},
-};
+use crate::reads::{Reads, Use};
 
 /// The header's value for a bearer token.
 pub(crate) fn bearer(secret: &Secret, reads: &dyn Reads) -> Result<HeaderValue, Refusal> {
-    let token = text(&Field::Bearer, "the bearer token", secret, reads)?;
-    header(Field::Bearer, "the bearer token", &format!("Bearer {token}"))
+    let field = Field::request(&["bearer"]);
+    let token = text(&field, "the bearer token", secret, reads)?;
+    header(field, "the bearer token", &format!("Bearer {token}"))
 }
 
 /// The text of a secret, without the line break at its end.

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
+use firedrill_wire::probe::{Field, Refusal};
 use rustls::{ClientConfig, RootCertStore, client::Resumption};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::{
-    reads::{Reads, Use},
-    refusal::{Field, Refusal},
-};
+use crate::reads::{Reads, Use};
 
 /// Returns the configuration for TLS 1.2 and 1.3 with HTTP/1.1. Unless `resume` is set, every handshake is a full one,
 /// because new users have no session to resume.
@@ -38,7 +36,7 @@ fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
     let refuse = |why: String| {
         let what = format!("failed to read authorities from {path}: {why}");
         let help = "a PEM file on the machine that the probe runs on; a relative path is taken from where it was started";
-        Refusal::new(Field::CaFile, what, "cannot be read", help)
+        Refusal::new(Field::request(&["ca_file"]), what, "cannot be read", help)
     };
     let mut roots = RootCertStore::empty();
     let bytes = reads.file(path, Use::Authorities).map_err(refuse)?;
@@ -67,5 +65,10 @@ fn of_the_system() -> Result<RootCertStore, Refusal> {
 
 fn no_authorities(why: &str) -> Refusal {
     let what = format!("this machine has no certificate authorities ({why})");
-    Refusal::new(Field::Url, what, "nobody to trust", "install them (ca-certificates), or set ca_file")
+    Refusal::new(
+        Field::request(&["url"]),
+        what,
+        "nobody to trust",
+        "install them (ca-certificates), or set ca_file",
+    )
 }

@@ -31,11 +31,11 @@ pub use down::NetDown;
 pub use duplicate::NetDuplicate;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use invalid::{Invalid, is_service};
-pub use kind::{About, Effect, End, Expect, HostMeanwhile, Kind, Late, On, Scope, Trial};
+pub use kind::{About, Each, Effect, End, Expect, HostMeanwhile, Kind, Late, On, Scope, Trial};
 pub use lose::{GilbertElliott, NetLose};
 pub use net::{Connections, Direction, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
-pub use peers::{PeerSet, PeerTable, PeersError, list_bytes};
+pub use peers::{HasPeers, PeerSet, PeerTable, PeersError, list_bytes};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
 pub use reorder::NetReorder;
 pub use reset::{NetReset, ResetHow};
@@ -162,6 +162,12 @@ faults! {
     RegionKill: "region-kill", paths [];
 }
 
+impl HasPeers for Fault {
+    fn peers_mut(&mut self) -> Vec<&mut PeerSet> {
+        self.selectors_mut()
+    }
+}
+
 /// The least time that making an effect is given, however short the hold is.
 const RAMP_LEAST: Span = Span::secs(5);
 
@@ -225,7 +231,11 @@ impl Fault {
     /// stays one: what a host has to do for it depends on who the others are.
     #[must_use]
     pub fn on_host(self) -> Self {
-        if let Scope::Region(each) = self.about().scope { *each } else { self }
+        match self.about().scope {
+            Scope::Host => self,
+            Scope::Region(Each::Isolated) => Self::HostIsolate(HostIsolate::default()),
+            Scope::Region(Each::Off) => Self::HostPoweroff(HostPoweroff {}),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub mod quantity;
 pub mod refusal;
 pub mod share;
 pub mod span;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod touches;
 pub mod x509;

@@ -1,10 +1,122 @@
-//! Probes and their measurements.
+//! Probes and their measurements. A kind is described beside its parameters ([`Kind`]); one list ([`probe_kinds!`](crate::probe_kinds))
+//! makes everything that goes over all kinds.
+
+mod address;
+mod bins;
+mod http;
+mod kind;
+mod refused;
+mod secret;
+mod tcp;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Span;
+pub use address::given;
+pub use bins::{Bin, Requests};
+pub use http::{HttpProbe, Parsed as HttpRequest, Target as HttpTarget};
+pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
+pub use refused::{Field, Refusal, note};
+pub use secret::Secret;
+pub use tcp::TcpProbe;
+
+use crate::{Span, Touches};
+
+/// The list of the kinds of probes, given to a macro.
+///
+/// An entry is the kind's doc comment, its variant, the type of its parameters, and its key in a scenario: as a name of Rust and as it
+/// stands in files. Everything else is in the kind's descriptor ([`Kind`], [`Form`]).
+#[macro_export]
+macro_rules! probe_kinds {
+    ($then:ident) => {
+        $then! {
+            /// An HTTP or HTTPS request.
+            Http(HttpProbe): http, "http";
+            /// A TCP connection that opens.
+            Tcp(TcpProbe): tcp, "tcp";
+        }
+    };
+}
+
+/// Generates the enum, the names, and every match over all kinds from the list.
+macro_rules! enumerate {
+    ($($(#[$about:meta])* $kind:ident($params:ident): $key:ident, $name:literal;)*) => {
+        /// The request.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum ProbeKind {
+            $($(#[$about])* #[serde(rename = $name)] $kind($params),)*
+        }
+
+        impl ProbeKind {
+            /// All kinds' names, as they stand in files.
+            pub const KINDS: [&'static str; [$($name),*].len()] = [$($name),*];
+
+            /// All kinds' names in policies.
+            pub const POLICY_NAMES: [&'static str; Self::KINDS.len()] = [$(concat!("probe-", $name)),*];
+
+            /// A short table of each kind, in the order of the names.
+            pub const EXAMPLES: [&'static str; Self::KINDS.len()] = [$(<$params as Form>::EXAMPLE),*];
+
+            /// The kind's name as it stands in files, such as `http`.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $name,)*
+                }
+            }
+
+            /// The kind's name in policies, such as `probe-http`.
+            #[must_use]
+            pub const fn policy_name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => concat!("probe-", $name),)*
+                }
+            }
+
+            /// Returns the keys of a kind whose values may be secrets; none for a name that no kind has.
+            #[must_use]
+            pub fn hides(name: &str) -> &'static [(&'static str, Hides)] {
+                match name {
+                    $($name => <$params as Form>::HIDES,)*
+                    _ => &[],
+                }
+            }
+
+            /// Returns its parameters as a [`Kind`].
+            #[must_use]
+            pub const fn as_kind(&self) -> &dyn Kind {
+                match self {
+                    $(Self::$kind(kind) => kind,)*
+                }
+            }
+
+            /// The same without what may be a secret.
+            #[must_use]
+            pub fn without_secrets(&self) -> Self {
+                match self {
+                    $(Self::$kind(kind) => Self::$kind(kind.without_secrets()),)*
+                }
+            }
+        }
+    };
+}
+
+probe_kinds!(enumerate);
+
+impl ProbeKind {
+    /// Returns its descriptor.
+    #[must_use]
+    pub fn about(&self) -> About<'_> {
+        self.as_kind().about()
+    }
+
+    /// Returns all errors in its parameters that need no file to be found.
+    #[must_use]
+    pub fn invalid(&self) -> Vec<Refusal> {
+        self.as_kind().invalid()
+    }
+}
 
 /// A measurement repeated at a fixed rate, as a vantage gets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,71 +143,32 @@ pub struct ProbeSpec {
     pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// The request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProbeKind {
-    /// An HTTP or HTTPS request.
-    Http(HttpProbe),
-    /// A TCP connection that opens.
-    Tcp(TcpProbe),
-}
-
-/// An HTTP or HTTPS request.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpProbe {
-    /// `http://…` or `https://…`.
-    pub url: String,
-    /// The request's method.
-    #[serde(default = "HttpProbe::get")]
-    pub method: String,
-    /// The status that is good; none means any of 200 to 299.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// A text that the body must contain, within its first 64 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contains: Option<String>,
-    /// The request's headers, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// The request's body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// A bearer token, resolved where the probe runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer: Option<Secret>,
-    /// A PEM file, on the vantage, of authorities to trust instead of the system's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_file: Option<String>,
-    /// Secrets by name. `{name}` in the URL behind its host, in the value of a header or in the body becomes the secret, where
-    /// the probe runs.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secrets: BTreeMap<String, Secret>,
-}
-
-impl HttpProbe {
-    fn get() -> String {
-        "GET".to_owned()
+impl ProbeSpec {
+    /// Returns the files and variables that it reads and the peers that it reaches, by which the policy of the host that runs it
+    /// decides. A name that comes with addresses is not looked up. Then the addresses count as peers, because the caller can give any
+    /// name to them.
+    #[must_use]
+    pub fn touches(&self) -> Touches {
+        let Self { name: _, kind, rate: _, arrivals: _, key: _, timeout: _, connection: _, names } = self;
+        let about = kind.about();
+        let mut all = Touches::default();
+        match about.reach.to {
+            Some((host, _)) => match given(&host, names) {
+                Some(addresses) if !addresses.is_empty() => {
+                    all.peers = addresses.iter().map(ToString::to_string).collect();
+                }
+                _ => all.peers = vec![host].into(),
+            },
+            None => all.everything = true,
+        }
+        for read in about.reads {
+            match read.from {
+                Source::File(path) => all.reads.push(path.to_owned()),
+                Source::Variable(name) => all.variables.push(name.to_owned()),
+            }
+        }
+        all
     }
-}
-
-/// A secret, by where it lies; its text is never sent, journaled or printed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Secret {
-    /// A file on the vantage, its last line break ignored.
-    SecretFile(String),
-    /// An environment variable of the vantage's process.
-    SecretEnv(String),
-}
-
-/// A TCP connection that opens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TcpProbe {
-    /// `host:port`.
-    pub address: String,
 }
 
 /// How the moments are chosen at which requests are due.
@@ -129,72 +202,5 @@ pub enum Connection {
     Reuse,
 }
 
-/// The single requests of a [`Bin`]. Their due times follow from the first and the probe's schedule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Requests {
-    /// The number of the first request that was due in the bin, counted from 0 since the probe started.
-    pub first: u64,
-    /// When it was due, in microseconds after the bin's start.
-    pub first_us: u64,
-    /// Two bits for each request in the order in which they were due, the first in the lowest bits: 1 good, 2 bad, 3
-    /// slipped; base64. Empty where all were good.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub outcomes: String,
-}
-
-/// The measurements of a probe in one second at one vantage. Every request counts in the bin in which it was *due*.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Bin {
-    /// Rises by one with each bin of this vantage and run; starts at 1.
-    pub seq: u64,
-    /// The probe's name.
-    pub probe: String,
-    /// The bin's start by the vantage's CLOCK_BOOTTIME, in microseconds.
-    pub start_boot_us: u64,
-    /// Which boot that clock belongs to.
-    pub boot_id: String,
-    /// Its length in microseconds.
-    pub length_us: u64,
-    /// Requests that were due.
-    pub due: u64,
-    /// Requests with a good answer in time.
-    pub good: u64,
-    /// Requests with a bad answer, or none, by cause (`timeout`, `refused`, `status 503`, `reset`, `dns`, `tls`, …).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub bad: BTreeMap<String, u64>,
-    /// Requests that the vantage itself could not send in time (more than its slip limit late) or at all, or could not
-    /// time because it stood still meanwhile: neither good nor bad.
-    #[serde(default)]
-    pub slipped: u64,
-    /// The latest start against the schedule, in microseconds.
-    #[serde(default)]
-    pub worst_slip_us: u64,
-    /// How late requests started against the schedule: an HdrHistogram (V2, base64) in microseconds. Empty where none was
-    /// later than a millisecond.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub lateness: String,
-    /// The requests by themselves; absent where none was due, and in bins of probers that did not record it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests: Option<Requests>,
-    /// When the first bad request was due, in microseconds after the bin's start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_bad_us: Option<u64>,
-    /// When the last bad request was due, in microseconds after the bin's start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_bad_us: Option<u64>,
-    /// Latencies of all good requests from when they were sent, in microseconds: an HDR histogram (V2 + DEFLATE is not
-    /// used: V2, base64), 3 significant digits. Empty where there were none.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub latency: String,
-    /// Sum over good requests, in microseconds, of each phase of the request (`resolve`, `connect`, `tls`, `first_byte`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub phases: BTreeMap<String, u64>,
-}
-
-impl Bin {
-    /// Requests with a bad answer or none.
-    #[must_use]
-    pub fn bad_total(&self) -> u64 {
-        self.bad.values().sum()
-    }
-}
+#[cfg(test)]
+mod tests;

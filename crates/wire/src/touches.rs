@@ -1,12 +1,9 @@
 //! The objects that an act names, on the host that carries it out and beyond. A host's policy decides by them alone.
 //!
-//! Fault kinds say it beside their parameters (`Kind::touches`), probes in the prober, both without a wildcard: a kind that
-//! is new, or a parameter that a kind gets, does not compile before it has said so.
+//! Kinds of faults and of probes say it beside their parameters, without a wildcard: a kind that is new, or a parameter that a kind
+//! gets, does not compile before it has said so.
 
-use crate::{
-    exchange::Exchange,
-    fault::{PeerSet, ProcessMatch, Traffic},
-};
+use crate::{exchange::Exchange, fault::PeerSet};
 
 /// The objects that an act reads, runs, changes and reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,39 +37,10 @@ impl Touches {
         Self { services: vec![name.to_owned()], ..Self::default() }
     }
 
-    pub(crate) fn processes(which: &ProcessMatch) -> Self {
-        // A part of the command line and a user narrow a match down; alone they may mean any process.
-        let ProcessMatch { name, command: _, user: _, service, at_most: _ } = which;
-        Self {
-            services: service.iter().cloned().collect(),
-            processes: name.iter().cloned().collect(),
-            everything: name.is_none() && service.is_none(),
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn peers(peers: PeerSet) -> Self {
         // A list of which all is taken out names nobody.
         let everything = peers.iter().next().is_none();
         Self { everything, peers, ..Self::default() }
-    }
-
-    pub(crate) fn traffic(traffic: &Traffic<'_>) -> Self {
-        // All but the peers narrows down what is touched of the traffic with them.
-        let Traffic {
-            to,
-            local_ports: _,
-            remote_ports: _,
-            protocol: _,
-            direction: _,
-            except: _,
-            interfaces: _,
-            user: _,
-            service: _,
-            flows: _,
-            connections: _,
-        } = traffic;
-        Self::peers((*to).clone())
     }
 }
 

@@ -360,12 +360,7 @@ fn plan_view(plan: &Plan) -> PlanView {
             .iter()
             .map(|probe| {
                 let from = firedrill_plan::alike::names(&probe.from);
-                let what = match &probe.kind {
-                    firedrill_wire::probe::ProbeKind::Http(http) => http.shown(),
-                    firedrill_wire::probe::ProbeKind::Tcp(tcp) => {
-                        format!("TCP connection to {}", tcp.address)
-                    }
-                };
+                let what = probe.kind.about().measures;
                 let text =
                     format!("{what}, {} a second, time-out {}, from {from}", probe.rate, probe.timeout);
                 (probe.name.clone(), text)

@@ -228,15 +228,11 @@ fn probes(plan: &Plan, width: usize) -> String {
     let mut table = Builder::default();
     table.push_record(["probe", "asks", "rate", "time-out", "from"]);
     for probe in &plan.probes {
-        use firedrill_wire::probe::{Arrivals, ProbeKind};
-        let asks = match &probe.kind {
-            ProbeKind::Http(http) => http.shown(),
-            ProbeKind::Tcp(tcp) => format!("tcp {}", tcp.address),
-        };
+        use firedrill_wire::probe::Arrivals;
         let from = alike::names(&probe.from);
         table.push_record([
             probe.name.clone(),
-            asks,
+            probe.kind.about().asks,
             match probe.arrivals {
                 Arrivals::Poisson => format!("{}/s", probe.rate),
                 Arrivals::Even => format!("{}/s, evenly", probe.rate),

@@ -297,11 +297,8 @@ impl Resolver<'_> {
 
     /// Returns the fleet's addresses of the name in a probe's request.
     fn names(&mut self, item: &Item<Probe>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
-        let text = match kind {
-            ProbeKind::Http(http) => &http.url,
-            ProbeKind::Tcp(tcp) => &tcp.address,
-        };
-        let host = firedrill_probe::destination(kind).map(|(host, _)| host);
+        let reach = kind.about().reach;
+        let (text, host) = (reach.text, reach.to.map(|(host, _)| host));
         let Some(host) = host.filter(|host| is_dns_name(host)) else { return BTreeMap::new() };
         if let Some(addresses) = self.fleet.addresses(&host) {
             return BTreeMap::from([(host, addresses)]);

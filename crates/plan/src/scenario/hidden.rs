@@ -3,11 +3,11 @@
 //! In valid requests they are found by their place; in other values by the name of the key, so that a misspelt table
 //! is covered too; and line by line if a file is not valid TOML. Never decides what is an error.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 use firedrill_wire::{
-    hide::{looks_secret, names_secret},
-    probe::{HttpProbe, Secret},
+    hide::{Hiding, looks_secret, names_secret},
+    probe::{Field, Hides, ProbeKind},
 };
 use toml::{
     Spanned,
@@ -31,25 +31,29 @@ pub(super) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
     };
     let words = tree::words(&root);
     let names = words.iter().filter(|word| word.key).filter_map(|word| match word.path.as_slice() {
-        [probes, _, http, secrets, name] if probes == "probes" && http == "http" && secrets == "secrets" => {
-            Some((name.clone(), Secret::SecretEnv(String::new())))
-        }
+        [probes, _, _, secrets, name] if probes == "probes" && secrets == "secrets" => Some(name),
         _ => None,
     });
-    let names: BTreeMap<String, Secret> = names.collect();
+    let names: Vec<&String> = names.collect();
+    // Only the texts are asked for.
+    let field = Field::probe("");
     for word in words.iter().filter(|word| !word.key) {
         let Some(value) = &word.text else { continue };
         let raw = text.get(word.at.clone()).unwrap_or_default();
         match place(word) {
             Kind::Url => {
-                for clear in probe(value, None, &names).in_clear() {
+                let mut hiding = Hiding::new(names.iter().copied());
+                hiding.url(&field, value);
+                for clear in hiding.found() {
                     for at in within(raw, &clear.text, word.at.start) {
                         hide(at, clear.sure.then_some(clear.text.as_str()));
                     }
                 }
             }
             Kind::Header(name) => {
-                for clear in probe("", Some((name, value)), &names).in_clear() {
+                let mut hiding = Hiding::new(names.iter().copied());
+                hiding.header(&field, name, value);
+                for clear in hiding.found() {
                     hide(word.at.clone(), clear.sure.then_some(clear.text.as_str()));
                 }
             }
@@ -80,10 +84,17 @@ fn place(word: &Word) -> Kind<'_> {
     if path.iter().any(|key| PLACES.contains(key)) {
         return Kind::Other;
     }
+    if let ["probes", _, kind, key, rest @ ..] = path.as_slice()
+        && let Some((_, hides)) = ProbeKind::hides(kind).iter().find(|(name, _)| name == key)
+    {
+        match (hides, rest) {
+            (Hides::Url, []) => return Kind::Url,
+            (Hides::Url, _) => {}
+            (Hides::Headers, [name]) => return Kind::Header(name),
+            (Hides::Headers | Hides::Whole, _) => return Kind::Secret,
+        }
+    }
     match path.as_slice() {
-        ["probes", _, "http", "url"] => Kind::Url,
-        ["probes", _, "http", "headers", name] => Kind::Header(name),
-        ["probes", _, "http", "body" | "headers", ..] => Kind::Secret,
         ["params", name, "default"]
             if names_secret(name) || word.text.as_deref().is_some_and(looks_secret) =>
         {
@@ -91,21 +102,6 @@ fn place(word: &Word) -> Kind<'_> {
         }
         [.., key] if names_secret(key) => Kind::Named,
         _ => Kind::Other,
-    }
-}
-
-/// A request with that URL or that header.
-fn probe(url: &str, header: Option<(&str, &String)>, names: &BTreeMap<String, Secret>) -> HttpProbe {
-    HttpProbe {
-        url: url.to_owned(),
-        method: String::new(),
-        status: None,
-        contains: None,
-        headers: header.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect(),
-        body: None,
-        bearer: None,
-        ca_file: None,
-        secrets: names.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use firedrill_wire::{
     Span,
-    probe::{Arrivals, Connection, HttpProbe, ProbeKind, ProbeSpec, TcpProbe},
+    probe::{Arrivals, Connection, ProbeKind, ProbeSpec},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,36 +13,53 @@ use crate::plan::model::COORDINATOR;
 /// Default time-out of a request.
 const TIMEOUT: Span = Span::secs(1);
 
-/// An open-loop measurement at a fixed rate: each request is sent when it is due, without waiting for earlier ones,
-/// so that a stalled system cannot hide its stall. Exactly one of `http` and `tcp` is needed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// An HTTP or HTTPS request.
-    #[serde(default)]
-    pub http: Option<Spot<HttpProbe>>,
-    /// A TCP connection that opens.
-    #[serde(default)]
-    pub tcp: Option<Spot<TcpProbe>>,
-    /// Requests a second at each vantage.
-    #[schemars(range(min = 0.1, max = 20_000.0))]
-    pub rate: Spot<f64>,
-    /// `poisson`: at random moments, like real users. `even`: at equal distances, which can stay in step with a
-    /// balancer or another probe and then measures one part of the system only.
-    #[serde(default)]
-    pub arrivals: Arrivals,
-    /// A request that takes longer, from when it was sent, is bad.
-    #[serde(default = "Probe::second")]
-    #[schemars(extend("default" = TIMEOUT))]
-    pub timeout: Spot<Span>,
-    /// `new` opens a connection for every request; `reuse` keeps them, which can hide an outage.
-    #[serde(default)]
-    pub connection: Connection,
-    /// The vantages: `coordinator`, names of targets, names of hosts.
-    #[serde(default = "Probe::coordinator")]
-    #[schemars(extend("default" = [COORDINATOR]))]
-    pub from: Vec<Spot<String>>,
+/// Generates the table with a key for each kind of request.
+macro_rules! table {
+    ($($(#[$about:meta])* $kind:ident($params:ident): $key:ident, $name:literal;)*) => {
+        /// An open-loop measurement at a fixed rate: each request is sent when it is due, without waiting for earlier ones,
+        /// so that a stalled system cannot hide its stall. Exactly one request is needed, by the key of its kind.
+        #[derive(Clone, Debug, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Probe {
+            $(
+                $(#[$about])*
+                #[serde(default, rename = $name)]
+                pub $key: Option<Spot<firedrill_wire::probe::$params>>,
+            )*
+            /// Requests a second at each vantage.
+            #[schemars(range(min = 0.1, max = 20_000.0))]
+            pub rate: Spot<f64>,
+            /// `poisson`: at random moments, like real users. `even`: at equal distances, which can stay in step with a
+            /// balancer or another probe and then measures one part of the system only.
+            #[serde(default)]
+            pub arrivals: Arrivals,
+            /// A request that takes longer, from when it was sent, is bad.
+            #[serde(default = "Probe::second")]
+            #[schemars(extend("default" = TIMEOUT))]
+            pub timeout: Spot<Span>,
+            /// `new` opens a connection for every request; `reuse` keeps them, which can hide an outage.
+            #[serde(default)]
+            pub connection: Connection,
+            /// The vantages: `coordinator`, names of targets, names of hosts.
+            #[serde(default = "Probe::coordinator")]
+            #[schemars(extend("default" = [COORDINATOR]))]
+            pub from: Vec<Spot<String>>,
+        }
+
+        impl Probe {
+            /// Returns all requests that are given, with their places.
+            #[must_use]
+            pub fn requests(&self) -> Vec<Spot<ProbeKind>> {
+                let all = [$(
+                    self.$key.as_ref().map(|one| Spot { value: ProbeKind::$kind(one.value.clone()), at: one.at.clone() }),
+                )*];
+                all.into_iter().flatten().collect()
+            }
+        }
+    };
 }
+
+firedrill_wire::probe_kinds!(table);
 
 impl Probe {
     fn second() -> Spot<Span> {
@@ -53,14 +70,11 @@ impl Probe {
         vec![Spot { value: COORDINATOR.to_owned(), at: 0..0 }]
     }
 
-    /// Returns the request; `None` unless exactly one kind is given.
+    /// Returns the request; `None` unless exactly one is given.
     #[must_use]
     pub fn kind(&self) -> Option<ProbeKind> {
-        match (&self.http, &self.tcp) {
-            (Some(http), None) => Some(ProbeKind::Http(http.value.clone())),
-            (None, Some(tcp)) => Some(ProbeKind::Tcp(tcp.value.clone())),
-            _ => None,
-        }
+        let mut all = self.requests().into_iter();
+        all.next().filter(|_| all.next().is_none()).map(|one| one.value)
     }
 
     /// Returns the probe for a vantage, with that kind of request; the vantage resolves names.

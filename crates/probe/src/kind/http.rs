@@ -3,11 +3,9 @@
 //! A kept connection that the server closed while it was idle is replaced once, if nothing of the request was written
 //! to it. Once anything was written, a cut connection is a bad answer: a request is never silently sent twice.
 
-mod bounds;
 mod exchange;
 mod filled;
 mod request;
-mod url;
 
 use std::{
     collections::VecDeque,
@@ -15,7 +13,8 @@ use std::{
     time::Duration,
 };
 
-use firedrill_wire::probe::{Connection, HttpProbe, ProbeSpec};
+use firedrill_wire::probe::{Connection, HttpProbe, HttpTarget, ProbeSpec, Refusal};
+use futures_util::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, time::Instant};
@@ -23,16 +22,14 @@ use tokio_rustls::TlsConnector;
 
 use self::{
     exchange::{Broken, Line, Wanted},
-    request::{Parsed, Template},
-    url::Target,
+    request::Template,
 };
-use super::resolver;
 use crate::{
+    ask::{Ask, Make, resolver},
     clock::boot_us,
     connect::Connector,
     outcome::{Cause, Failure, Phases, of_io},
     reads::Reads,
-    refusal::{Field, Refusal},
     secret, tls,
 };
 
@@ -40,7 +37,7 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(30);
 
 /// An HTTP probe.
-pub(crate) struct Http {
+struct Http {
     connector: Connector,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     template: Template,
@@ -50,61 +47,52 @@ pub(crate) struct Http {
     kept: Mutex<VecDeque<(Instant, Line)>>,
 }
 
-/// The host and the port that it connects to.
-pub(super) fn destination(probe: &HttpProbe) -> Option<(String, u16)> {
-    Target::new(&probe.url).ok().map(|target| (target.host, target.port))
-}
-
-/// All reasons to refuse the probe that need no file to be read.
-pub(super) fn refusals(spec: &ProbeSpec, probe: &HttpProbe) -> Vec<Refusal> {
-    match Parsed::new(spec, probe) {
-        Ok(parsed) => {
-            resolver(spec, Field::Url, &parsed.target.host, parsed.target.port).err().into_iter().collect()
+impl Make for HttpProbe {
+    fn unreadable(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal> {
+        let mut wrong = Vec::new();
+        if HttpTarget::new(&self.url).is_ok_and(|target| target.name.is_some()) {
+            let reuse = spec.connection == Connection::Reuse;
+            wrong.extend(tls::config(self.ca_file.as_deref(), reuse, reads).err());
         }
-        Err(wrong) => wrong,
+        wrong.extend(self.bearer.as_ref().and_then(|bearer| secret::bearer(bearer, reads).err()));
+        wrong.extend(request::unreadable(self, reads));
+        wrong
     }
-}
 
-/// The secrets and the authorities that cannot be read on this machine.
-pub(super) fn unreadable(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
-    let mut wrong = Vec::new();
-    if Target::new(&probe.url).is_ok_and(|target| target.name.is_some()) {
-        let reuse = spec.connection == Connection::Reuse;
-        wrong.extend(tls::config(probe.ca_file.as_deref(), reuse, reads).err());
-    }
-    wrong.extend(probe.bearer.as_ref().and_then(|bearer| secret::bearer(bearer, reads).err()));
-    wrong.extend(request::unreadable(spec, probe, reads));
-    wrong
-}
-
-impl Http {
-    /// Checks the probe, reads its secret and its authorities.
-    pub(crate) fn new(spec: &ProbeSpec, probe: &HttpProbe, reads: &dyn Reads) -> Result<Self, Vec<Refusal>> {
+    fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let one = |refusal| vec![refusal];
-        let parsed = Parsed::new(spec, probe)?;
+        let parsed = self.parsed()?;
         let reuse = spec.connection == Connection::Reuse;
         let target = &parsed.target;
-        let resolver = resolver(spec, Field::Url, &target.host, target.port).map_err(one)?;
+        let resolver = resolver(spec, &target.host, target.port)?;
         let tls = match target.name.clone() {
             Some(name) => {
-                let config = tls::config(probe.ca_file.as_deref(), reuse, reads).map_err(one)?;
+                let config = tls::config(self.ca_file.as_deref(), reuse, reads).map_err(one)?;
                 Some((TlsConnector::from(config), name))
             }
             None => None,
         };
-        Ok(Self {
+        Ok(Box::new(Http {
             connector: Connector::new(resolver, if reuse { 0.0 } else { spec.rate }),
             tls,
-            template: parsed.template(probe, reads).map_err(one)?,
-            wanted: Wanted { status: probe.status, contains: probe.contains.clone().map(String::into_bytes) },
+            template: Template::new(spec, self, parsed, reads).map_err(one)?,
+            wanted: Wanted { status: self.status, contains: self.contains.clone().map(String::into_bytes) },
             reuse,
             idle: IDLE + Duration::try_from_secs_f64(2.0 / spec.rate).unwrap_or(Duration::MAX / 2),
             kept: Mutex::default(),
-        })
+        }))
     }
+}
 
+impl Ask for Http {
+    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+        Box::pin(self.once(until))
+    }
+}
+
+impl Http {
     /// Good once the whole answer was read, up to 64 KiB of it, and is what is wanted.
-    pub(crate) async fn ask(&self, until: Instant) -> Result<Phases, Failure> {
+    async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let mut request = self.template.request();
         if let Some(mut line) = self.take().await {

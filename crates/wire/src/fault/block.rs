@@ -39,7 +39,7 @@ impl Kind for NetBlock {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }
 

@@ -36,6 +36,6 @@ impl Kind for NetCorrupt {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }

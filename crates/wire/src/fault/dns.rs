@@ -122,7 +122,7 @@ impl Kind for NetDns {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Direction, Effect, End, Fault, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Traffic, Trial,
-    kind::Expect,
+    About, Direction, Effect, End, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Traffic, Trial,
+    kind::{Each, Expect},
 };
 use crate::{Span, Touches};
 
@@ -128,10 +128,10 @@ pub struct RegionKill {
 
 impl RegionKill {
     /// The fault that each host of the region carries out.
-    fn each(&self) -> Fault {
+    const fn each(&self) -> Each {
         match self.how {
-            RegionHow::Isolate => Fault::HostIsolate(HostIsolate::default()),
-            RegionHow::Poweroff => Fault::HostPoweroff(HostPoweroff {}),
+            RegionHow::Isolate => Each::Isolated,
+            RegionHow::Poweroff => Each::Off,
         }
     }
 }
@@ -139,8 +139,13 @@ impl RegionKill {
 impl Kind for RegionKill {
     fn about(&self) -> About<'_> {
         let each = self.each();
-        let About { end, host, scope: _, ramp, effect, late, trial: _ } = each.about();
-        About { end, host, ramp, effect, late, trial: Trial::None, scope: Scope::Region(Box::new(each)) }
+        let (isolated, off) = (HostIsolate::default(), HostPoweroff {});
+        let of_each = match each {
+            Each::Isolated => isolated.about(),
+            Each::Off => off.about(),
+        };
+        let About { end, host, scope: _, ramp, effect, late, trial: _ } = of_each;
+        About { end, host, ramp, effect, late, trial: Trial::None, scope: Scope::Region(each) }
     }
 
     fn invalid(&self) -> Option<Invalid> {

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::{Connections, Direction, Protocol, Traffic};
+use super::{
+    net::{Connections, Direction, Protocol},
+    traffic::Traffic,
+};
 use crate::{RefusalCode, Share};
 
 /// Invalid parameters.

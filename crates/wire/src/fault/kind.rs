@@ -3,7 +3,7 @@
 //!
 //! Nothing here has a default, so a new kind compiles only when its descriptor is complete.
 
-use super::{Fault, Invalid, Traffic};
+use super::{invalid::Invalid, traffic::Traffic};
 use crate::{Span, Touches};
 
 /// A fault kind, implemented by its parameters.
@@ -76,8 +76,17 @@ pub enum HostMeanwhile {
 pub enum Scope {
     /// Each host by itself.
     Host,
-    /// All hosts of a region. Each of them carries out this fault.
-    Region(Box<Fault>),
+    /// All hosts of a region. Each of them carries out this.
+    Region(Each),
+}
+
+/// The fault that each host of a region carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Each {
+    /// It is isolated.
+    Isolated,
+    /// It is powered off.
+    Off,
 }
 
 /// The effect of a fault, in words: `app1 was cut off`, `some traffic of app1 was lost`.

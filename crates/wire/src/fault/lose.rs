@@ -64,7 +64,7 @@ impl Kind for NetLose {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }
 

@@ -10,9 +10,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq as _};
 
-pub use table::{PeerTable, PeersError, list_bytes};
+pub use table::{HasPeers, PeerTable, PeersError, list_bytes};
 
-use super::{Fault, net::one_or_many};
+use super::net::one_or_many;
 
 /// Lists of at most this number of texts are copied rather than shared.
 const SHORT: usize = 16;

@@ -31,6 +31,17 @@ impl ProcessMatch {
         32
     }
 
+    fn touches(&self) -> Touches {
+        // A part of the command line and a user narrow a match down; alone they may mean any process.
+        let Self { name, command: _, user: _, service, at_most: _ } = self;
+        Touches {
+            services: service.iter().cloned().collect(),
+            processes: name.iter().cloned().collect(),
+            everything: name.is_none() && service.is_none(),
+            ..Touches::default()
+        }
+    }
+
     fn invalid(&self) -> Option<Invalid> {
         let clauses = [&self.name, &self.command, &self.service];
         if clauses.iter().all(|clause| clause.is_none()) {
@@ -85,7 +96,7 @@ impl Kind for ProcessKill {
 
     fn touches(&self) -> Touches {
         let Self { which, signal: _ } = self;
-        Touches::processes(which)
+        which.touches()
     }
 }
 
@@ -117,6 +128,6 @@ impl Kind for ProcessPause {
 
     fn touches(&self) -> Touches {
         let Self { which } = self;
-        Touches::processes(which)
+        which.touches()
     }
 }

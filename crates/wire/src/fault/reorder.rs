@@ -51,6 +51,6 @@ impl Kind for NetReorder {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }

@@ -80,7 +80,7 @@ impl Kind for NetReset {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }
 

@@ -69,7 +69,7 @@ impl Kind for NetSlow {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }
 

@@ -1,6 +1,7 @@
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs};
 
 use super::*;
+use crate::testing::{root, sources};
 
 /// One of each kind, in the order of the list.
 const ONE_OF_EACH: [&str; Fault::KINDS.len()] = [
@@ -65,7 +66,7 @@ fn the_list_names_every_list_of_peers() {
 
 #[test]
 fn every_kind_has_a_page_and_every_page_a_kind() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/faults");
+    let folder = root().join("docs/faults");
     let pages: BTreeSet<String> = Fault::KINDS.iter().map(|kind| format!("{kind}.md")).collect();
     let index = fs::read_to_string(folder.join("README.md")).expect("the index of pages");
     let names = fs::read_dir(folder).expect("pages").map(|entry| entry.expect("a page").file_name());
@@ -97,12 +98,7 @@ fn lists(variant: &str) -> [(&'static str, String); 2] {
 
 #[test]
 fn a_kind_stands_in_each_list_once_and_nowhere_else() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut sources = Vec::new();
-    for folder in ["src", "agent/src", "crates"] {
-        gather(&root, folder, &mut sources);
-    }
-    assert!(sources.len() > 100, "found only {} files", sources.len());
+    let sources = sources(&["crates/wire/src/fault", "agent/src/fault"]);
     let mut used: BTreeSet<&(&str, &str)> = BTreeSet::new();
     for kind in Fault::KINDS {
         let variant: String = kind.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
@@ -126,27 +122,6 @@ fn a_kind_stands_in_each_list_once_and_nowhere_else() {
         }
     }
     assert_eq!(used.len(), ABOUT_ONE_KIND.len(), "exceptions that nothing needs any more; needed: {used:?}");
-}
-
-/// Gathers the code of a folder, by path from the root: without tests, comments, and the folders of the kinds.
-fn gather(root: &Path, folder: &str, sources: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(root.join(folder)).expect(folder) {
-        let entry = entry.expect(folder);
-        let name = entry.file_name().into_string().expect("a name in UTF-8");
-        let path = format!("{folder}/{name}");
-        if entry.file_type().expect("a type").is_dir() {
-            let other = ["tests", "testing", "benches", "examples"].contains(&name.as_str());
-            if !other && !["crates/wire/src/fault", "agent/src/fault"].contains(&path.as_str()) {
-                gather(root, &path, sources);
-            }
-        } else if name.ends_with(".rs") && !["tests.rs", "testing.rs"].contains(&name.as_str()) {
-            let text = fs::read_to_string(entry.path()).expect("a source");
-            // Tests stand at the end of a file.
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-            sources.push((path, lines.collect::<Vec<_>>().join("\n")));
-        }
-    }
 }
 
 #[test]

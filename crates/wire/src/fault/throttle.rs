@@ -61,6 +61,6 @@ impl Kind for NetThrottle {
     }
 
     fn touches(&self) -> Touches {
-        Touches::traffic(&self.traffic())
+        self.traffic().touches()
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Engine, PeerSet, PortRange, Protocol,
     net::{Connections, Direction},
 };
-use crate::Share;
+use crate::{Share, Touches};
 
 /// Which traffic, borrowed from a kind's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,25 @@ impl<'a> Traffic<'a> {
             flows: None,
             connections: None,
         }
+    }
+
+    /// Returns what it touches: all but the peers narrows down what is touched of the traffic with them.
+    #[must_use]
+    pub fn touches(&self) -> Touches {
+        let Self {
+            to,
+            local_ports: _,
+            remote_ports: _,
+            protocol: _,
+            direction: _,
+            except: _,
+            interfaces: _,
+            user: _,
+            service: _,
+            flows: _,
+            connections: _,
+        } = self;
+        Touches::peers((*to).clone())
     }
 
     /// The number of times that a round trip meets it.

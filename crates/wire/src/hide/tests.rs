@@ -1,4 +1,5 @@
-use super::*;
+use super::{request::speaks_of_secrets, *};
+use crate::probe::{Form as _, HttpProbe, Kind as _, ProbeKind};
 
 fn probe(json: serde_json::Value) -> HttpProbe {
     serde_json::from_value(json).expect("a probe")
@@ -23,7 +24,7 @@ fn all_places_of_secrets_are_hidden() {
     assert_eq!(hidden.headers["Accept"], "text/html");
     assert_eq!(hidden.contains.as_deref(), Some("key *** is known"));
     assert_eq!(hidden.without_secrets(), hidden, "twice is as once");
-    let sure = clear.in_clear().into_iter().filter(|one| one.sure);
+    let sure = clear.about().clear.into_iter().filter(|one| one.sure);
     let sure: Vec<String> = sure.map(|one| one.part.to_string()).collect();
     assert_eq!(
         sure,
@@ -50,7 +51,7 @@ fn names_of_secrets_are_shown() {
         ("Bearer {key}", "***")
     );
     assert_eq!(shown.body.as_deref(), Some("{key}"));
-    assert!(named.in_clear().iter().all(|one| !one.sure));
+    assert!(named.about().clear.iter().all(|one| !one.sure));
 }
 
 #[test]

@@ -1,6 +1,7 @@
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
 
 use super::*;
+use crate::testing::sources;
 
 #[test]
 fn a_code_is_its_name_on_the_wire_and_an_unknown_one_is_kept() {
@@ -54,12 +55,9 @@ fn statuses_are_those_of_the_first_version() {
 /// Reads the sources, because the compiler does not tell a code that nothing refuses with.
 #[test]
 fn something_refuses_with_each_code_and_no_other_file_writes_its_name() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut sources = Vec::new();
-    for folder in ["src", "agent/src", "crates"] {
-        gather(&root.join(folder), &mut sources);
-    }
-    assert!(sources.len() > 100, "found only {} files", sources.len());
+    let sources = sources(&[]);
+    let list = "crates/wire/src/refusal.rs";
+    let sources: Vec<_> = sources.into_iter().filter(|(file, _)| file != list).collect();
     for (variant, code) in RefusalCode::VARIANTS {
         let used = |text: &str| {
             let named = format!("RefusalCode::{variant}");
@@ -75,24 +73,5 @@ fn something_refuses_with_each_code_and_no_other_file_writes_its_name() {
         let quoted = format!("\"{code}\"");
         let writes = sources.iter().find(|(_, text)| code.as_str().contains('-') && text.contains(&quoted));
         assert!(writes.is_none(), "{} writes `{code}` as text: name {variant}", writes.expect("one").0);
-    }
-}
-
-/// Gathers code by its path: without tests, comments, and the list itself.
-fn gather(folder: &Path, sources: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8");
-        if path.is_dir() {
-            let other = ["tests", "testing", "benches", "examples"].contains(&name);
-            if !other {
-                gather(&path, sources);
-            }
-        } else if name.ends_with(".rs") && !["tests.rs", "testing.rs", "refusal.rs"].contains(&name) {
-            let text = fs::read_to_string(&path).expect("a source");
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-            sources.push((path.display().to_string(), lines.collect::<Vec<_>>().join("\n")));
-        }
     }
 }

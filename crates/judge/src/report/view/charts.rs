@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use firedrill_plan::plan::model::{Goal, Phase, Plan, Probe};
-use firedrill_wire::probe::ProbeKind;
 use serde::Serialize;
 
 use crate::{
@@ -97,11 +96,7 @@ pub(crate) struct ChartView {
 }
 
 fn caption(probe: &Probe) -> String {
-    let what = match &probe.kind {
-        ProbeKind::Http(http) => http.shown(),
-        ProbeKind::Tcp(tcp) => format!("TCP connections to {}", tcp.address),
-    };
-    format!("{}: {what}", probe.name)
+    format!("{}: {}", probe.name, probe.kind.about().measures)
 }
 
 /// Returns charts of the whole run, one for each probe.

@@ -1,10 +1,7 @@
 //! Digests of a plan: what agents get, what people approve, and the secrets that a plan shows as `***`.
 
 use firedrill_files::text::hex;
-use firedrill_wire::{
-    hide::{self, HIDDEN},
-    probe::ProbeKind,
-};
+use firedrill_wire::hide::{self, HIDDEN};
 use ring::digest::{Context, SHA256};
 
 use super::{Host, Plan, Probe, Reach};
@@ -44,12 +41,9 @@ impl Plan {
     /// has a secret. `None` if it shows everything.
     #[must_use]
     pub fn hiding(&self) -> Option<String> {
-        let hides = |probe: &&Probe| match &probe.kind {
-            ProbeKind::Http(http) => {
-                !http.in_clear().is_empty()
-                    || serde_json::to_string(http).is_ok_and(|text| text.contains(HIDDEN))
-            }
-            ProbeKind::Tcp(_) => false,
+        let hides = |probe: &&Probe| {
+            !probe.kind.about().clear.is_empty()
+                || serde_json::to_string(&probe.kind).is_ok_and(|text| text.contains(HIDDEN))
         };
         let probes: Vec<_> = self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect();
         let leads = |host: &&Host| match &host.agent {

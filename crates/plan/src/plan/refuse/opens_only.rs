@@ -1,8 +1,7 @@
 //! Warns of objectives whose only evidence is that connections open, because a service can accept connections and
 //! answer nothing.
 
-use firedrill_probe::destination;
-use firedrill_wire::probe::ProbeKind;
+use firedrill_wire::probe::Shows;
 
 use crate::{
     diagnostic::{Item, Problem, Sink},
@@ -15,8 +14,9 @@ use crate::{
 pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
     for objective in &scenario.objectives {
         let Some(probe) = scenario.probe(&objective.value.probe) else { continue };
-        let (Some(tcp), None) = (&probe.value.tcp, &probe.value.http) else { continue };
-        let Some(service) = destination(&ProbeKind::Tcp(tcp.value.clone())) else { continue };
+        let Some(kind) = probe.value.kind() else { continue };
+        let about = kind.about();
+        let (Shows::Opens, Some(service)) = (about.shows, about.reach.to) else { continue };
         let alone = scenario.attacks.iter().any(|attack| {
             let judged: Vec<&Item<Objective>> = timing::judged(attack, scenario)
                 .into_iter()
@@ -35,12 +35,12 @@ pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
             );
             let help = format!(
                 "judge by an `http` probe of `{}` too, for instance of a health check that reads and writes",
-                tcp.address
+                about.reach.text
             );
             sink.push(
                 Problem::warning(message)
                     .at(objective.place_of(&objective.value.probe.at), "opens connections only")
-                    .also(probe.place_at(&["tcp"], true), "sends nothing")
+                    .also(probe.place_at(&[kind.name()], true), "sends nothing")
                     .help(help),
             );
         }
@@ -49,8 +49,8 @@ pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
 
 /// Whether a probe reads answers of that service.
 fn asks(probe: &Item<Probe>, (host, port): &(String, u16)) -> bool {
-    let http = probe.value.http.as_ref().map(|http| ProbeKind::Http(http.value.clone()));
-    http.as_ref()
-        .and_then(destination)
-        .is_some_and(|(other, at)| other.eq_ignore_ascii_case(host) && at == *port)
+    probe.value.requests().iter().map(|one| one.value.about()).any(|about| {
+        about.shows == Shows::Answers
+            && about.reach.to.is_some_and(|(other, at)| other.eq_ignore_ascii_case(host) && at == *port)
+    })
 }

@@ -1,7 +1,7 @@
 //! Refuses probes that cannot run. The prober decides; this module finds the place in the file.
 
-use firedrill_probe::{Field, Refusal, fits_here, pace, refusals, unreadable};
-use firedrill_wire::probe::{ProbeKind, ProbeSpec};
+use firedrill_probe::{fits_here, pace, refusals, unreadable};
+use firedrill_wire::probe::{ProbeKind, ProbeSpec, Refusal};
 
 use crate::{
     diagnostic::{Item, Problem, Severity, Sink},
@@ -14,15 +14,17 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     for item in &scenario.probes {
         kinds(item, sink);
         let specs = specs(item);
-        let mut wrong: Vec<Refusal> = specs.iter().flat_map(refusals).collect();
+        let of = |spec: &ProbeSpec| refusals(spec).into_iter().map(|one| (spec.kind.name(), one)).collect();
+        let mut wrong: Vec<(&str, Refusal)> = specs.iter().flat_map(|spec| -> Vec<_> { of(spec) }).collect();
         if specs.is_empty() {
-            wrong = pace(item.value.rate.value, item.value.timeout.value);
+            let pace = pace(item.value.rate.value, item.value.timeout.value);
+            wrong = pace.into_iter().map(|one| ("", one)).collect();
         }
         let mut said: Vec<Refusal> = Vec::new();
-        for refusal in wrong {
+        for (kind, refusal) in wrong {
             // A probe with two requests has one rate, so the refusal is reported once.
             if !said.contains(&refusal) {
-                sink.push(problem(item, &refusal, Severity::Error));
+                sink.push(problem(item, kind, &refusal, Severity::Error));
                 said.push(refusal);
             }
         }
@@ -46,9 +48,11 @@ pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink
     for item in scenario.probes.iter().filter(here) {
         for spec in specs(item).into_iter().filter(|spec| refusals(spec).is_empty()) {
             for refusal in unreadable(&spec) {
-                // Authorities are not secret, so they can be beside the scenario.
-                let severity = if refusal.field == Field::CaFile { Severity::Error } else { elsewhere };
-                sink.push(problem(item, &refusal, severity));
+                // What is not secret, such as authorities, can be beside the scenario.
+                let about = spec.kind.about();
+                let open = about.reads.iter().any(|read| read.field == refusal.field && !read.secret);
+                let severity = if open { Severity::Error } else { elsewhere };
+                sink.push(problem(item, spec.kind.name(), &refusal, severity));
             }
             all.push((item, spec));
         }
@@ -63,29 +67,31 @@ pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink
 
 /// Returns the probe as a vantage would get it, once for each of its requests.
 fn specs(item: &Item<Probe>) -> Vec<ProbeSpec> {
-    let probe = &item.value;
-    let http = probe.http.iter().map(|http| ProbeKind::Http(http.value.clone()));
-    let tcp = probe.tcp.iter().map(|tcp| ProbeKind::Tcp(tcp.value.clone()));
-    http.chain(tcp).map(|kind| probe.spec(&item.name, kind)).collect()
+    item.value.requests().into_iter().map(|one| item.value.spec(&item.name, one.value)).collect()
 }
 
-fn problem(item: &Item<Probe>, refusal: &Refusal, severity: Severity) -> Problem {
-    let place = item.place_at(&refusal.field.path(), refusal.field.is_key());
+fn problem(item: &Item<Probe>, kind: &str, refusal: &Refusal, severity: Severity) -> Problem {
+    let place = item.place_at(&refusal.field.path(kind), refusal.field.is_key());
     let problem = Problem::error(refusal.what.clone()).at(place, refusal.label).help(refusal.help.clone());
     Problem { severity, ..problem }
 }
 
 /// Checks that a probe has exactly one request.
 fn kinds(item: &Item<Probe>, sink: &mut Sink) {
-    match (&item.value.http, &item.value.tcp) {
-        (None, None) if !item.broken => sink.push(
-            Problem::error(format!("probe `{}` has no request", item.name))
-                .at(item.place(), "neither `http` nor `tcp`")
-                .help("http = { url = \"http://edge/\" }, or tcp = { address = \"edge:80\" }"),
-        ),
-        (Some(_), Some(tcp)) => sink.push(
+    match item.value.requests().as_slice() {
+        [] if !item.broken => {
+            let names = ProbeKind::KINDS.map(|name| format!("`{name}`")).join(", ");
+            let examples = ProbeKind::KINDS.iter().zip(ProbeKind::EXAMPLES);
+            let examples: Vec<String> = examples.map(|(name, one)| format!("{name} = {one}")).collect();
+            sink.push(
+                Problem::error(format!("probe `{}` has no request", item.name))
+                    .at(item.place(), format!("none of {names}"))
+                    .help(examples.join(", or ")),
+            );
+        }
+        [first, second, ..] => sink.push(
             Problem::error(format!("probe `{}` has two requests", item.name))
-                .at(item.place_of(&tcp.at), "besides `http`")
+                .at(item.place_of(&second.at), format!("besides `{}`", first.value.name()))
                 .help("make a probe for each"),
         ),
         _ => {}
@@ -94,17 +100,11 @@ fn kinds(item: &Item<Probe>, sink: &mut Sink) {
 
 /// Warns of parts of a request that have no effect.
 fn asked_in_vain(item: &Item<Probe>, sink: &mut Sink) {
-    let Some(http) = &item.value.http else { return };
-    let mut vain = |key: &str, message: String, help: &str| {
-        let place = item.place_at(&["http", key], false);
-        sink.push(Problem::warning(message).at(place, "has no effect").help(help));
-    };
-    if http.ca_file.is_some() && http.url.starts_with("http://") {
-        let message = format!("probe `{}` has `ca_file`, but its URL is not https", item.name);
-        vain("ca_file", message, "an https:// URL, or leave `ca_file` out");
-    }
-    if http.body.as_deref().is_some_and(|body| !body.is_empty()) && ["GET", "HEAD"].contains(&&*http.method) {
-        let message = format!("most servers ignore the body of a {}", http.method);
-        vain("body", message, "method = \"POST\", or leave `body` out");
+    for request in item.value.requests() {
+        for vain in request.value.as_kind().vain() {
+            let message = format!("probe `{}` {}", item.name, vain.what);
+            let place = item.place_at(&vain.field.path(request.value.name()), false);
+            sink.push(Problem::warning(message).at(place, vain.label).help(vain.help));
+        }
     }
 }

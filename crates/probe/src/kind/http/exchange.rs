@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use firedrill_wire::probe::HttpProbe;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -16,7 +17,6 @@ use hyper::{
     client::conn::http1::{self, Connection, SendRequest},
 };
 
-use super::bounds::ANSWER;
 use crate::{
     clock::boot_us,
     outcome::{Cause, Failure, Phases, of_io},
@@ -111,10 +111,10 @@ impl Line {
             let frame = frame.map_err(|why| of_hyper(&why))?;
             let Some(data) = frame.data_ref() else { continue };
             if contains.is_some() {
-                kept.extend_from_slice(&data[..data.len().min(ANSWER.saturating_sub(seen))]);
+                kept.extend_from_slice(&data[..data.len().min(HttpProbe::ANSWER_MOST.saturating_sub(seen))]);
             }
             seen += data.len();
-            if seen > ANSWER {
+            if seen > HttpProbe::ANSWER_MOST {
                 whole = false;
                 break;
             }

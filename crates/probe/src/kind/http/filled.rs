@@ -4,55 +4,16 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use firedrill_wire::{
     hide::placeholder,
-    probe::{HttpProbe, Secret},
+    probe::{Field, HttpProbe, Refusal},
 };
 use http::{HeaderMap, Uri};
 
-use crate::{
-    reads::Reads,
-    refusal::{Field, Refusal},
-    secret,
-};
+use crate::{reads::Reads, secret};
 
 /// Secrets by name, read.
 pub(super) struct Filled(BTreeMap<String, String>);
 
-/// Refuses what can name no secret, and what names one where none can be. Reads nothing.
-pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {
-    let mut wrong = Vec::new();
-    for (name, secret) in &probe.secrets {
-        let field = Field::Secret(name.clone());
-        let well = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-        if name.is_empty() || !name.chars().all(well) {
-            let what = format!("`{name}` cannot be the name of a secret");
-            wrong.push(Refusal::new(field, what, "not a name", "letters, digits, `-` and `_`"));
-            continue;
-        }
-        wrong.extend(place(field.clone(), &format!("the secret `{name}`"), secret));
-        let named = placeholder(name);
-        let texts = probe.headers.values().chain([&probe.url]).chain(&probe.body);
-        if !texts.into_iter().any(|text| text.contains(&named)) {
-            let what = format!("nothing of the request has `{named}`, so the secret would not be sent");
-            wrong.push(Refusal::new(field, what, "not used", "name it in the url, a header or the body"));
-        }
-    }
-    wrong
-}
-
-/// Refuses a place that cannot hold a secret.
-pub(super) fn place(field: Field, called: &str, secret: &Secret) -> Option<Refusal> {
-    let (what, bad) = match secret {
-        Secret::SecretFile(path) => {
-            ("the file's name is empty or holds a NUL character", path.is_empty() || path.contains('\0'))
-        }
-        Secret::SecretEnv(name) => {
-            ("no environment variable can have that name", name.is_empty() || name.contains(['=', '\0']))
-        }
-    };
-    let help = "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/secrets/token\" }";
-    bad.then(|| Refusal::new(field, format!("{called} names no place: {what}"), "no place", help))
-}
-
+/// Returns the words for a secret in a message.
 pub(super) fn called(name: &str) -> String {
     format!("the secret `{name}`")
 }
@@ -60,7 +21,10 @@ pub(super) fn called(name: &str) -> String {
 impl Filled {
     pub(super) fn new(probe: &HttpProbe, reads: &dyn Reads) -> Result<Self, Refusal> {
         let read = probe.secrets.iter().map(|(name, secret)| {
-            Ok((placeholder(name), secret::text(&Field::Secret(name.clone()), &called(name), secret, reads)?))
+            Ok((
+                placeholder(name),
+                secret::text(&Field::request(&["secrets", name]), &called(name), secret, reads)?,
+            ))
         });
         read.collect::<Result<_, Refusal>>().map(Self)
     }
@@ -76,7 +40,7 @@ impl Filled {
             let Ok(text) = value.to_str() else { continue };
             let filled = self.text(text);
             if filled != text {
-                let field = Field::HeaderValue(name.as_str().to_owned());
+                let field = Field::request(&["headers", name.as_str()]);
                 *value = secret::header(field, &format!("the secret in the header `{name}`"), &filled)?;
             }
         }
@@ -92,7 +56,12 @@ impl Filled {
         }
         filled.parse().map_err(|_| {
             let what = "the url cannot be asked with its secrets filled in";
-            Refusal::new(Field::Url, what, "no secret", "a secret of at most some thousand bytes")
+            Refusal::new(
+                Field::request(&["url"]),
+                what,
+                "no secret",
+                "a secret of at most some thousand bytes",
+            )
         })
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Fault, PeerSet, SHORT, Shared};
+use super::{PeerSet, SHORT, Shared};
 
 /// The rest of a list, by the texts that were taken out of it.
 type Less = HashMap<Arc<[String]>, Arc<[String]>>;
@@ -37,6 +37,12 @@ pub enum PeersError {
     TooLong(usize),
 }
 
+/// Something that has lists of peers: a fault.
+pub trait HasPeers {
+    /// Returns all of them, to be changed.
+    fn peers_mut(&mut self) -> Vec<&mut PeerSet>;
+}
+
 /// The lists of peers that faults of one message share, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerTable(pub(super) Vec<Arc<[String]>>);
@@ -49,8 +55,8 @@ impl PeerTable {
 
     /// Finds the lists that several of the faults hold, unless they are short, and has the faults refer to them where they
     /// are written. Reading needs the table.
-    pub fn gather<'f>(faults: impl IntoIterator<Item = &'f mut Fault>) -> Self {
-        let mut sets: Vec<&mut PeerSet> = faults.into_iter().flat_map(Fault::selectors_mut).collect();
+    pub fn gather<'f, F: HasPeers + 'f>(faults: impl IntoIterator<Item = &'f mut F>) -> Self {
+        let mut sets: Vec<&mut PeerSet> = faults.into_iter().flat_map(HasPeers::peers_mut).collect();
         let mut seen: HashSet<usize> = HashSet::new();
         let mut often: BTreeSet<usize> = BTreeSet::new();
         let lists =
@@ -79,8 +85,11 @@ impl PeerTable {
     ///
     /// # Errors
     /// A fault refers to what is not there.
-    pub fn bind<'f>(&self, faults: impl IntoIterator<Item = &'f mut Fault>) -> Result<(), PeersError> {
-        faults.into_iter().flat_map(Fault::selectors_mut).try_for_each(|set| set.bind(self))
+    pub fn bind<'f, F: HasPeers + 'f>(
+        &self,
+        faults: impl IntoIterator<Item = &'f mut F>,
+    ) -> Result<(), PeersError> {
+        faults.into_iter().flat_map(HasPeers::peers_mut).try_for_each(|set| set.bind(self))
     }
 
     /// The same for who makes the faults: peers are plain lists then, which faults with the same peers still share. The
@@ -89,8 +98,11 @@ impl PeerTable {
     /// # Errors
     /// A fault refers to what is not there, or to nobody; the peers are more than [`PeerTable::MOST`] or take more than
     /// [`PeerTable::MOST_BYTES`].
-    pub fn bind_plain<'f>(&self, faults: impl IntoIterator<Item = &'f mut Fault>) -> Result<(), PeersError> {
-        let mut sets: Vec<&mut PeerSet> = faults.into_iter().flat_map(Fault::selectors_mut).collect();
+    pub fn bind_plain<'f, F: HasPeers + 'f>(
+        &self,
+        faults: impl IntoIterator<Item = &'f mut F>,
+    ) -> Result<(), PeersError> {
+        let mut sets: Vec<&mut PeerSet> = faults.into_iter().flat_map(HasPeers::peers_mut).collect();
         let mut texts = 0_usize;
         for set in &mut sets {
             set.bind(self)?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fault::NetBlock;
+use crate::fault::{Fault, NetBlock};
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect()

@@ -1,32 +1,45 @@
 //! The URL of a probe, taken apart: where to connect, and what to ask for there.
 
-use firedrill_wire::hide;
 use http::Uri;
 use rustls_pki_types::ServerName;
 
 use crate::{
-    refusal::{Field, Refusal},
-    resolve::host_name,
+    hide,
+    probe::{
+        address::host_name,
+        refused::{Field, Refusal},
+    },
 };
 
 /// The destination of a probe, and the path that it requests.
-pub(super) struct Target {
-    /// Without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The host, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
     /// As it stands in the URL, for the header `Host`.
-    pub(super) authority: String,
-    pub(super) path: Uri,
+    pub authority: String,
+    /// The path and the query.
+    pub path: Uri,
     /// The name that the certificate must have; `None` for plain HTTP.
-    pub(super) name: Option<ServerName<'static>>,
+    pub name: Option<ServerName<'static>>,
 }
 
 impl Target {
     /// Refuses a URL that cannot be asked. The message repeats nothing of it that may be a secret.
-    pub(super) fn new(text: &str) -> Result<Self, Refusal> {
+    ///
+    /// # Errors
+    /// The URL cannot be asked.
+    pub fn new(text: &str) -> Result<Self, Refusal> {
         let wrong = |why: &str, label, help: &str| {
             let text = hide::url(text);
-            Refusal::new(Field::Url, format!("the url `{text}` cannot be asked: {why}"), label, help)
+            Refusal::new(
+                Field::request(&["url"]),
+                format!("the url `{text}` cannot be asked: {why}"),
+                label,
+                help,
+            )
         };
         let example = "for example \"http://edge/checkout\"";
         let no_host = || wrong("it names no host", "no host", example);
@@ -40,7 +53,7 @@ impl Target {
             Some(authority) if authority.contains('@') => {
                 let help = "leave it out; give a token with `bearer`, or set a header";
                 let what = "the url holds a user or a password, which is not sent";
-                return Err(Refusal::new(Field::Url, what, "a user in a URL", help));
+                return Err(Refusal::new(Field::request(&["url"]), what, "a user in a URL", help));
             }
             Some(_) => {}
         }

@@ -1,8 +1,7 @@
 //! Maximum sizes of the parts of a request, and of the answer that is read. Most servers take less; a probe that needs more measures its own line.
 
-use firedrill_wire::probe::HttpProbe;
-
-use crate::refusal::{Field, Refusal};
+use super::HttpProbe;
+use crate::probe::refused::{Field, Refusal};
 
 /// The longest URL, in bytes.
 const URL: usize = 8 * 1024;
@@ -15,24 +14,31 @@ const HEADER_BYTES: usize = 32 * 1024;
 /// The largest body, in bytes.
 const BODY: usize = 1024 * 1024;
 
-/// Maximum length of the body of an answer that is read, in bytes. A longer body closes the connection.
-pub(super) const ANSWER: usize = 64 * 1024;
+impl HttpProbe {
+    /// Maximum length of the body of an answer that is read, in bytes. A longer body closes the connection.
+    pub const ANSWER_MOST: usize = 64 * 1024;
+}
 
 /// Refuses what is too large.
 pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {
     let mut wrong = Vec::new();
-    let mut most = |field, what: &str, has: usize, most: usize, unit: &str| {
+    let mut most = |key: &str, what: &str, has: usize, most: usize, unit: &str| {
         if has > most {
             let what = format!("{what} has {has} {unit}; at most {most} are sent");
-            wrong.push(Refusal::new(field, what, "too much", format!("{most} {unit} or fewer")));
+            wrong.push(Refusal::new(
+                Field::request(&[key]),
+                what,
+                "too much",
+                format!("{most} {unit} or fewer"),
+            ));
         }
     };
-    most(Field::Url, "the url", probe.url.len(), URL, "bytes");
-    most(Field::Method, "the method", probe.method.len(), METHOD, "bytes");
-    most(Field::Body, "the body", probe.body.as_ref().map_or(0, String::len), BODY, "bytes");
+    most("url", "the url", probe.url.len(), URL, "bytes");
+    most("method", "the method", probe.method.len(), METHOD, "bytes");
+    most("body", "the body", probe.body.as_ref().map_or(0, String::len), BODY, "bytes");
     let bytes = probe.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    most(Field::Headers, "the request", probe.headers.len(), HEADERS, "headers");
-    most(Field::Headers, "all headers together", bytes, HEADER_BYTES, "bytes");
+    most("headers", "the request", probe.headers.len(), HEADERS, "headers");
+    most("headers", "all headers together", bytes, HEADER_BYTES, "bytes");
     wrong
 }
 

@@ -1,0 +1,36 @@
+//! The bounds of rates and time-outs.
+
+use std::time::Duration;
+
+use firedrill_wire::{
+    Span,
+    probe::{Field, Refusal},
+};
+
+use crate::schedule::{MOST_RATE, requests_within};
+
+/// The shortest time-out that a probe may have.
+const LEAST_TIMEOUT: Span = Span::millis(1);
+
+/// The longest one.
+const MOST_TIMEOUT: Span = Span::secs(60);
+
+/// Reasons to refuse a rate (requests a second) or a time-out, whatever is asked.
+#[must_use]
+pub fn pace(rate: f64, timeout: Span) -> Vec<Refusal> {
+    let mut wrong = Vec::new();
+    if !(rate > 0.0 && rate <= MOST_RATE) || requests_within(rate, Duration::ZERO).is_none() {
+        // A number with hundreds of digits is no help.
+        let exponent = rate != 0.0 && !(1e-6..1e15).contains(&rate.abs());
+        let shown = if exponent { format!("{rate:e}") } else { rate.to_string() };
+        let what = format!("a rate of {shown} a second cannot be");
+        let help = format!("more than 0, at most {MOST_RATE}");
+        wrong.push(Refusal::new(Field::probe("rate"), what, "requests a second", help));
+    }
+    if timeout < LEAST_TIMEOUT || timeout > MOST_TIMEOUT {
+        let what = format!("a time-out of {timeout} cannot be");
+        let help = format!("from {LEAST_TIMEOUT} to {MOST_TIMEOUT}");
+        wrong.push(Refusal::new(Field::probe("timeout"), what, "a time-out", help));
+    }
+    wrong
+}

@@ -1,0 +1,23 @@
+//! Values of parameters without those that are secrets.
+
+use std::collections::BTreeMap;
+
+use super::{Clear, HIDDEN, names_secret};
+use crate::probe::ProbeKind;
+
+/// Values by name without those that are secrets: by their name, or because a request has them in clear.
+#[must_use]
+pub fn params<'p>(
+    all: &BTreeMap<String, String>,
+    probes: impl IntoIterator<Item = &'p ProbeKind>,
+) -> BTreeMap<String, String> {
+    let clear: Vec<Clear> = probes.into_iter().flat_map(|kind| kind.about().clear).collect();
+    let secret = |name: &str, value: &str| {
+        names_secret(name) || (value.len() >= 3 && clear.iter().any(|one| one.text.contains(value)))
+    };
+    let shown = |(name, value): (&String, &String)| {
+        let value = if secret(name, value) { HIDDEN.to_owned() } else { value.clone() };
+        (name.clone(), value)
+    };
+    all.iter().map(shown).collect()
+}

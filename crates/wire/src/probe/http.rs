@@ -1,0 +1,153 @@
+//! `http`: an HTTP or HTTPS request.
+
+mod bounds;
+mod parsed;
+mod url;
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+pub use parsed::Parsed;
+pub use url::Target;
+
+use super::{
+    kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source},
+    refused::{Field, Refusal},
+    secret::Secret,
+};
+use crate::hide::{Clear, Hiding};
+
+/// An HTTP or HTTPS request.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpProbe {
+    /// `http://…` or `https://…`.
+    pub url: String,
+    /// The request's method.
+    #[serde(default = "HttpProbe::get")]
+    pub method: String,
+    /// The status that is good; none means any of 200 to 299.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// A text that the body must contain, within its first 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// The request's headers, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// A bearer token, resolved where the probe runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Secret>,
+    /// A PEM file, on the vantage, of authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Secrets by name. `{name}` in the URL behind its host, in the value of a header or in the body becomes the secret, where
+    /// the probe runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl HttpProbe {
+    fn get() -> String {
+        "GET".to_owned()
+    }
+
+    /// Returns the same without what may be a secret, and what that is.
+    fn hiding(&self) -> (Self, Vec<Clear>) {
+        let at = |key: &str| Field::request(&[key]);
+        let mut hiding = Hiding::new(self.secrets.keys());
+        let url = hiding.url(&at("url"), &self.url);
+        let headers = self.headers.iter().map(|(name, value)| {
+            (name.clone(), hiding.header(&Field::request(&["headers", name]), name, value))
+        });
+        let headers = headers.collect();
+        let body = self.body.as_ref().map(|body| hiding.body(&at("body"), body));
+        let contains = self.contains.as_ref().map(|text| hiding.echoed(text));
+        (Self { url, headers, body, contains, ..self.clone() }, hiding.found())
+    }
+}
+
+impl Form for HttpProbe {
+    const EXAMPLE: &'static str = "{ url = \"http://edge/\" }";
+    const HIDES: &'static [(&'static str, Hides)] =
+        &[("url", Hides::Url), ("headers", Hides::Headers), ("body", Hides::Whole)];
+
+    fn without_secrets(&self) -> Self {
+        self.hiding().0
+    }
+}
+
+impl Kind for HttpProbe {
+    fn about(&self) -> About<'_> {
+        let Self { url, method, status: _, contains: _, headers, body: _, bearer, ca_file, secrets } = self;
+        let (shown, clear) = self.hiding();
+        let asks = format!("{method} {}", shown.url);
+        let bearer = bearer.iter().map(|secret| Read::secret(Field::request(&["bearer"]), secret));
+        let named = secrets.iter().map(|(name, one)| Read::secret(Field::request(&["secrets", name]), one));
+        let authorities = ca_file.iter().map(|path| Read {
+            field: Field::request(&["ca_file"]),
+            from: Source::File(path),
+            secret: false,
+        });
+        let fills = headers.iter().map(|(name, value)| (Field::request(&["headers", name]), value.as_str()));
+        About {
+            measures: asks.clone(),
+            asks,
+            reach: Reach {
+                field: Field::request(&["url"]),
+                text: url,
+                to: Target::new(url).ok().map(|target| (target.host, target.port)),
+            },
+            shows: Shows::Answers,
+            connections: Connections::Any,
+            reads: bearer.chain(named).chain(authorities).collect(),
+            secrets: secrets.keys().map(String::as_str).collect(),
+            fills: fills.chain([(Field::request(&["url"]), url.as_str())]).collect(),
+            clear,
+        }
+    }
+
+    fn invalid(&self) -> Vec<Refusal> {
+        self.parsed().err().unwrap_or_default()
+    }
+
+    fn vain(&self) -> Vec<Refusal> {
+        let mut vain = Vec::new();
+        let mut add = |key: &str, what: String, help: &str| {
+            vain.push(Refusal::new(Field::request(&[key]), what, "has no effect", help));
+        };
+        if self.ca_file.is_some() && self.url.starts_with("http://") {
+            let what = "has `ca_file`, but its URL is not https".to_owned();
+            add("ca_file", what, "an https:// URL, or leave `ca_file` out");
+        }
+        let body = self.body.as_deref().is_some_and(|body| !body.is_empty());
+        if body && ["GET", "HEAD"].contains(&&*self.method) {
+            let what = format!("sends a body with {}, which most servers ignore", self.method);
+            add("body", what, "method = \"POST\", or leave `body` out");
+        }
+        vain
+    }
+}
+
+/// For [`Debug`]: a type that prints itself may not print what is hidden.
+impl fmt::Debug for HttpProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, method, status, contains, headers, body, bearer, ca_file, secrets } =
+            &Form::without_secrets(self);
+        f.debug_struct("HttpProbe")
+            .field("url", url)
+            .field("method", method)
+            .field("status", status)
+            .field("contains", contains)
+            .field("headers", headers)
+            .field("body", body)
+            .field("bearer", bearer)
+            .field("ca_file", ca_file)
+            .field("secrets", secrets)
+            .finish()
+    }
+}

@@ -1,0 +1,130 @@
+//! The descriptor of a probe kind. Together with the list in [`super`] it is the only thing that differs by kind outside of the
+//! prober.
+//!
+//! Nothing here has a default, so a new kind compiles only when its descriptor is complete.
+
+use super::{
+    refused::{Field, Refusal},
+    secret::Secret,
+};
+use crate::hide::Clear;
+
+/// A probe kind, implemented by its parameters.
+pub trait Kind {
+    /// Describes it. Implementations destructure the parameters without `..`, so that a new parameter does not compile before it
+    /// is considered.
+    fn about(&self) -> About<'_>;
+
+    /// Returns all errors in the parameters that need no file to be found. `check` asks, and whoever runs the probe asks again.
+    fn invalid(&self) -> Vec<Refusal>;
+
+    /// Returns the parameters that have no effect, for warnings. Each is a clause about the probe: `has …, but …`.
+    fn vain(&self) -> Vec<Refusal>;
+}
+
+/// The facts of a kind that depend on no parameter, and its copy without secrets.
+pub trait Form: Sized {
+    /// A short table of it, for messages: `{ url = "http://edge/" }`.
+    const EXAMPLE: &'static str;
+
+    /// Its keys whose values may be secrets. Excerpts of scenarios cover them, also in tables that are wrong.
+    const HIDES: &'static [(&'static str, Hides)];
+
+    /// The same without what may be a secret.
+    #[must_use]
+    fn without_secrets(&self) -> Self;
+}
+
+/// The part of a value that may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hides {
+    /// Parts of a URL.
+    Url,
+    /// Values of headers, by name.
+    Headers,
+    /// All of it.
+    Whole,
+}
+
+/// The descriptor of a probe.
+#[derive(Clone, Debug)]
+pub struct About<'a> {
+    /// The request, for the table of a plan: `GET http://edge/`, `tcp db1:5432`. Without secrets.
+    pub asks: String,
+    /// The measured thing, for reports: `GET http://edge/`, `TCP connections to db1:5432`. Without secrets.
+    pub measures: String,
+    /// The destination.
+    pub reach: Reach<'a>,
+    /// What a good answer shows.
+    pub shows: Shows,
+    /// The connections that it can use.
+    pub connections: Connections,
+    /// Files and variables that it reads where it runs.
+    pub reads: Vec<Read<'a>>,
+    /// The names of its secrets, which `{name}` stands for.
+    pub secrets: Vec<&'a str>,
+    /// Texts in which a `{name}` without a secret of that name is most likely an error.
+    pub fills: Vec<(Field, &'a str)>,
+    /// Texts in clear that may be secrets.
+    pub clear: Vec<Clear>,
+}
+
+/// The destination of a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach<'a> {
+    /// The value that names it.
+    pub field: Field,
+    /// That value: a URL, an address.
+    pub text: &'a str,
+    /// The host, without brackets, and the port that it connects to; `None` where the value names none.
+    pub to: Option<(String, u16)>,
+}
+
+/// What a good answer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// The service answers.
+    Answers,
+    /// Somebody takes connections; a service that answers nothing counts as good.
+    Opens,
+}
+
+/// The connections that a kind can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// New ones, or one that is used again.
+    Any,
+    /// New ones only. The text is the reason.
+    New(&'static str),
+}
+
+/// Something that a probe reads on the machine that it runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<'a> {
+    /// The value that names it.
+    pub field: Field,
+    /// The place.
+    pub from: Source<'a>,
+    /// Whether it is secret. What is not may lie beside the scenario, so `check` looks for it.
+    pub secret: bool,
+}
+
+impl<'a> Read<'a> {
+    /// Returns the reading of a secret.
+    pub(super) const fn secret(field: Field, secret: &'a Secret) -> Self {
+        let from = match secret {
+            Secret::SecretFile(path) => Source::File(path.as_str()),
+            Secret::SecretEnv(name) => Source::Variable(name.as_str()),
+        };
+        Self { field, from, secret: true }
+    }
+}
+
+/// A place that a probe reads from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// A file, by its path.
+    File(&'a str),
+    /// An environment variable, by its name.
+    Variable(&'a str),
+}

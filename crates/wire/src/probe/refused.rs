@@ -1,0 +1,71 @@
+//! Reasons to refuse a probe, value by value. Says which value and why; never where it stands in a file.
+
+/// A value of a probe: its place in the probe's table of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Field {
+    /// Whether the keys are below that of the kind.
+    of_request: bool,
+    keys: Vec<String>,
+    /// Whether the last key itself is meant, rather than its value.
+    is_key: bool,
+}
+
+impl Field {
+    /// A value that probes of all kinds have, such as `rate`.
+    #[must_use]
+    pub fn probe(key: &str) -> Self {
+        Self { of_request: false, keys: vec![key.to_owned()], is_key: false }
+    }
+
+    /// A value of the kind's own table, by the keys that lead to it.
+    #[must_use]
+    pub fn request(keys: &[&str]) -> Self {
+        Self { of_request: true, keys: keys.iter().map(|key| (*key).to_owned()).collect(), is_key: false }
+    }
+
+    /// The last of the keys, in place of its value.
+    #[must_use]
+    pub fn its_key(self) -> Self {
+        Self { is_key: true, ..self }
+    }
+
+    /// The way to the value in the table of a probe of that kind, a key at each step.
+    #[must_use]
+    pub fn path<'f>(&'f self, kind: &'f str) -> Vec<&'f str> {
+        let first = self.of_request.then_some(kind);
+        first.into_iter().chain(self.keys.iter().map(String::as_str)).collect()
+    }
+
+    /// Whether it is the last key of the way itself, rather than what stands behind it.
+    #[must_use]
+    pub const fn is_key(&self) -> bool {
+        self.is_key
+    }
+}
+
+/// A value that cannot be. Never holds a secret's text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {help}")]
+pub struct Refusal {
+    /// Which value.
+    pub field: Field,
+    /// The problem, as a sentence.
+    pub what: String,
+    /// The same in two or three words, for a caret.
+    pub label: &'static str,
+    /// An example of a valid value, or the rule for one.
+    pub help: String,
+}
+
+impl Refusal {
+    /// The value is not possible.
+    #[must_use]
+    pub fn new(field: Field, what: impl Into<String>, label: &'static str, help: impl Into<String>) -> Self {
+        Self { field, what: what.into(), label, help: help.into() }
+    }
+}
+
+/// Keeps what is right, and puts what is wrong to the others.
+pub fn note<T>(checked: Result<T, Refusal>, wrong: &mut Vec<Refusal>) -> Option<T> {
+    checked.map_err(|refusal| wrong.push(refusal)).ok()
+}
