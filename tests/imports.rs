@@ -31,7 +31,6 @@ const CRATES: &[(&str, &[&str])] = &[
             "policy policy/environment policy/named policy/rule",
             "serve serve/accept",
             "serve/audited serve/calls serve/identity serve/routes serve/stream serve/tls",
-            "service service/runit service/systemd service/systemd/about service/systemd/bus service/systemd/mark",
             "snapshot snapshot/addresses snapshot/filters snapshot/iptables snapshot/links snapshot/nft snapshot/processes snapshot/qdiscs snapshot/route_dump snapshot/routes snapshot/rules snapshot/units",
             "supervisor supervisor/injection_thread supervisor/permit supervisor/state",
         ],

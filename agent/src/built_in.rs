@@ -51,7 +51,7 @@ impl Snapshot for WholeHost {
 
 fn findings(host: &Host) -> Vec<Finding> {
     let mut all = doctor::findings(host);
-    all.extend(service::doctor::findings(host));
+    all.extend(service::findings(host));
     all
 }
 

@@ -2,341 +2,46 @@
 //!
 //! Never runs a program, and never starts a service by itself: only an undo does.
 
-pub mod doctor;
+mod doctor;
+mod manager;
 mod pick;
-pub mod runit;
-pub mod systemd;
+mod runit;
+mod systemd;
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::collections::BTreeSet;
 
-use firedrill_wire::{
-    api::Claim,
-    fault::{ServiceManager, Signal},
-};
+use firedrill_wire::fault::ServiceManager;
 
 pub use doctor::findings;
+pub use manager::{About, Driver, Manager, Phase, ServiceError, State, Unit};
 pub use pick::pick;
 
 use crate::host::{Host, process::Name};
 
-/// A service, identified by its manager's name for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unit {
-    /// Its manager; never `Auto`.
-    pub manager: ServiceManager,
-    /// systemd: the unit's name (`checkout.service`); runit: the absolute path of the service directory.
-    pub id: String,
-}
-
-impl Unit {
-    /// Returns its name for people: without the folder.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.id.rsplit('/').next().unwrap_or(&self.id)
+/// Returns the driver of a manager; `None` for `auto`, which is none. A new manager adds its line here.
+const fn driver(which: ServiceManager) -> Option<Driver> {
+    match which {
+        ServiceManager::Auto => None,
+        ServiceManager::Systemd => Some(systemd::DRIVER),
+        ServiceManager::Runit => Some(runit::DRIVER),
     }
-
-    /// Returns the key in snapshots and claims, such as `unit:runit/checkout`.
-    #[must_use]
-    pub fn key(&self) -> String {
-        format!("unit:{}/{}", self.manager, self.name())
-    }
-
-    /// Returns the claim on it alone.
-    #[must_use]
-    pub fn claim(&self) -> Claim {
-        Claim { what: self.key(), shared: false }
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name(), self.manager)
-    }
-}
-
-/// The activity of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// It is up.
-    Up,
-    /// It is down.
-    Down,
-    /// It ended in a way that its manager calls a failure, and is down.
-    Failed,
-    /// It is starting.
-    Starting,
-    /// It is stopping (`finish`, TERM sent).
-    Stopping,
-}
-
-impl Phase {
-    /// Returns the word in snapshots.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Failed => "failed",
-            Self::Starting => "starting",
-            Self::Stopping => "stopping",
-        }
-    }
-
-    /// Whether nothing runs and nothing is about to end.
-    #[must_use]
-    pub const fn is_down(self) -> bool {
-        matches!(self, Self::Down | Self::Failed)
-    }
-}
-
-/// The state of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// Its activity.
-    pub phase: Phase,
-    /// Whether its manager wants it up.
-    pub wanted_up: bool,
-    /// The main process, if there is one.
-    pub main: Option<i32>,
-    /// The id of its present run, which no other run has; `None` if it is down or the manager has no such id.
-    pub run: Option<String>,
-    /// Whether nothing is about to change this: no job is queued, nothing was told to end, and its processes live.
-    pub settled: bool,
-    /// Changes when somebody acts on it through its manager; the contents differ by manager.
-    pub mark: String,
-}
-
-impl State {
-    /// Whether it is up to stay, in a run other than one that was told to end.
-    #[must_use]
-    pub fn is_back(&self, told: Option<&str>) -> bool {
-        let another = told.is_none_or(|told| self.run.as_deref() != Some(told));
-        self.phase == Phase::Up && self.wanted_up && self.settled && another
-    }
-
-    /// Describes it for messages.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let wanted = if self.wanted_up { "up" } else { "down" };
-        match self.main {
-            Some(pid) => format!("{} (main process {pid}), wanted {wanted}", self.phase.word()),
-            None => format!("{}, wanted {wanted}", self.phase.word()),
-        }
-    }
-}
-
-/// Facts about a service that people should know before it is harmed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct About {
-    /// The reason why it cannot be stopped and started again; `None` if it can.
-    pub not_stoppable: Option<String>,
-    /// Other units that are up and go down with it.
-    pub dependents: Vec<Unit>,
-    /// Notes, such as units that would start it again by themselves.
-    pub notes: Vec<String>,
-}
-
-/// An operation on a service failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// The name is not valid.
-    #[error("`{service}` cannot be the name of a {manager} service: {why}")]
-    Name {
-        /// The name.
-        service: String,
-        /// The manager.
-        manager: ServiceManager,
-        /// The problem.
-        why: &'static str,
-    },
-    /// The manager does not know it, or no longer.
-    #[error("there is no service `{service}` in {looked}")]
-    Unknown {
-        /// The name.
-        service: String,
-        /// The places that were searched.
-        looked: String,
-    },
-    /// The manager does not answer. May be temporary.
-    #[error("cannot speak to {manager}: {why}")]
-    Unreachable {
-        /// The manager.
-        manager: ServiceManager,
-        /// The attempt and the error.
-        why: String,
-    },
-    /// The operation did not complete in time. It may complete later.
-    #[error("{what} took longer than {}; it is {seen}", humantime::format_duration(*.after))]
-    Late {
-        /// The operation.
-        what: String,
-        /// The time that was waited.
-        after: Duration,
-        /// The present state of the service.
-        seen: String,
-    },
-    /// The operation was called off before it completed.
-    #[error("{what} was called off; it is {seen}")]
-    CalledOff {
-        /// The operation that was called off.
-        what: String,
-        /// The present state of the service.
-        seen: String,
-    },
-    /// The manager refused, or something could not be read.
-    #[error("cannot {what}: {why}")]
-    Failed {
-        /// The attempt and its object.
-        what: String,
-        /// The error.
-        why: String,
-    },
-}
-
-impl ServiceError {
-    /// Makes the error for a stop that was called off.
-    fn stop_called_off(unit: &Unit, now: &State) -> Self {
-        Self::CalledOff { what: format!("stopping {}", unit.id), seen: now.sentence() }
-    }
-
-    /// Whether a later try may succeed.
-    #[must_use]
-    pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Late { .. } | Self::Failed { .. })
-    }
-}
-
-/// A service manager. Every call that waits gives up after `at_most`.
-pub trait Manager {
-    /// Finds a service by the name that people use; `None` if this manager does not know it.
-    ///
-    /// # Errors
-    /// The name is not valid, or the manager could not be asked.
-    fn find(&self, service: &str) -> Result<Option<Unit>, ServiceError>;
-
-    /// Returns its state.
-    ///
-    /// # Errors
-    /// It is gone ([`ServiceError::Unknown`]), or its state could not be read.
-    fn state(&self, unit: &Unit) -> Result<State, ServiceError>;
-
-    /// Returns facts that people should know before it is harmed.
-    ///
-    /// # Errors
-    /// It could not be read.
-    fn about(&self, unit: &Unit) -> Result<About, ServiceError>;
-
-    /// Returns a sentence on whether the manager restarts it after a signal has ended it.
-    ///
-    /// # Errors
-    /// It could not be read.
-    fn comeback(&self, unit: &Unit, signal: Signal) -> Result<String, ServiceError>;
-
-    /// Returns all its processes.
-    ///
-    /// # Errors
-    /// They could not be read.
-    fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError>;
-
-    /// Returns the control group that it has alone, as a path from the root of the hierarchy, if the manager makes one
-    /// for it and it is up.
-    ///
-    /// # Errors
-    /// It could not be read.
-    fn cgroup(&self, _unit: &Unit) -> Result<Option<String>, ServiceError> {
-        Ok(None)
-    }
-
-    /// Stops it and waits until it is down, or until this is called off.
-    ///
-    /// # Errors
-    /// It is not down.
-    fn stop(
-        &self,
-        unit: &Unit,
-        at_most: Duration,
-        called_off: &dyn Fn() -> bool,
-    ) -> Result<State, ServiceError>;
-
-    /// Starts it and waits until it is back ([`State::is_back`]). `told` is a run that was told to end.
-    ///
-    /// # Errors
-    /// It is not back.
-    fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError>;
-
-    /// Whether a command that was sent may not show in the state yet, even after its sender has died.
-    fn commands_lag(&self) -> bool {
-        false
-    }
-
-    /// Whether the present run was told to end, and will.
-    fn is_leaving(&self, state: &State) -> bool {
-        state.phase == Phase::Stopping
-    }
-
-    /// Restarts it, and waits until its present main process has ended.
-    ///
-    /// # Errors
-    /// It was not restarted.
-    fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError>;
-
-    /// Returns the services that would be started with it, because it requires them.
-    ///
-    /// # Errors
-    /// It could not be read.
-    fn needs(&self, _unit: &Unit) -> Result<Vec<Unit>, ServiceError> {
-        Ok(Vec::new())
-    }
-
-    /// Asks the manager to keep the values from which a service's marks are made, while it is down. Call this before it
-    /// is stopped; lasts until [`Manager::forget`], or until this process ends.
-    ///
-    /// # Errors
-    /// The manager refused; actions of others on the service may go unnoticed then.
-    fn remember(&self, _unit: &Unit) -> Result<(), ServiceError> {
-        Ok(())
-    }
-
-    /// Ends [`Manager::remember`] for a service.
-    fn forget(&self, _unit: &Unit) {}
-
-    /// Returns what somebody else did to a stopped service since it had that mark; `None` if nothing.
-    fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
-
-    /// Returns a mark for the time in which a start that we asked for may still be running. By
-    /// [`Manager::acted_since`] of it, nothing that this start can do is somebody else's act.
-    fn mark_while_starting(&self, mark: &str) -> String {
-        mark.to_owned()
-    }
-
-    /// Returns every service with its state. Stopped ones may be left out if the manager forgets them.
-    ///
-    /// # Errors
-    /// They could not be listed.
-    fn list(&self) -> Result<Vec<(Unit, Phase, bool)>, ServiceError>;
-
-    /// Returns the places that it searches, for messages.
-    fn looked(&self) -> String;
 }
 
 /// Returns the manager of that name; `None` if this host does not have it (and for `Auto`).
 #[must_use]
 pub fn manager(host: &Host, which: ServiceManager) -> Option<Box<dyn Manager>> {
-    match which {
-        ServiceManager::Auto => None,
-        ServiceManager::Runit => runit::Runit::of(host).map(|runit| Box::new(runit) as Box<dyn Manager>),
-        ServiceManager::Systemd => {
-            systemd::Systemd::here().map(|systemd| Box::new(systemd) as Box<dyn Manager>)
-        }
-    }
+    driver(which).and_then(|driver| (driver.here)(host))
 }
 
 /// Returns all managers that this host has.
 pub(crate) fn managers(host: &Host) -> Vec<(ServiceManager, Box<dyn Manager>)> {
-    [ServiceManager::Runit, ServiceManager::Systemd]
-        .into_iter()
-        .filter_map(|which| Some((which, manager(host, which)?)))
-        .collect()
+    ServiceManager::ALL.into_iter().filter_map(|which| Some((which, manager(host, which)?))).collect()
+}
+
+/// Returns the command by which people start a service.
+pub(crate) fn start_by_hand(unit: &Unit) -> String {
+    let command = driver(unit.manager).map_or("start", |driver| driver.start_by_hand);
+    format!("{command} {}", unit.id)
 }
 
 /// Returns the first of the named services to which one of the processes belongs.
@@ -359,13 +64,4 @@ pub(crate) fn holder(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_leave_the_folder_out() {
-        let unit = Unit { manager: ServiceManager::Runit, id: "/etc/service/checkout".into() };
-        assert_eq!(unit.key(), "unit:runit/checkout");
-        assert_eq!(unit.to_string(), "checkout (runit)");
-    }
-}
+mod tests;

@@ -5,19 +5,18 @@ use firedrill_wire::{
     fault::ServiceManager,
 };
 
-use super::{Phase, manager};
+use super::{manager, manager::Phase, pick::all_names};
 use crate::host::Host;
 
 /// Returns a finding for each service manager, and for what is missing. Reads only.
 #[must_use]
 pub fn findings(host: &Host) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
-        [ServiceManager::Systemd, ServiceManager::Runit].into_iter().map(|which| look(host, which)).collect();
+    let mut findings: Vec<Finding> = ServiceManager::ALL.into_iter().map(|which| look(host, which)).collect();
     if findings.iter().all(|finding| finding.grade == Grade::Note) {
         findings.push(Finding {
             what: "service manager".into(),
             grade: Grade::Missing,
-            detail: "neither systemd nor runit was found; faults on services will be refused".into(),
+            detail: format!("none of {} was found; faults on services will be refused", all_names()),
             hint: "name the folders of runit's services in the agent's configuration, if they lie elsewhere"
                 .into(),
         });

@@ -2,7 +2,10 @@
 
 use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager};
 
-use super::{Manager, ServiceError, Unit, managers};
+use super::{
+    manager::{Manager, ServiceError, Unit},
+    managers,
+};
 use crate::{host::Host, injection::refuse};
 
 /// Finds a service for a fault.
@@ -20,7 +23,8 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
             ServiceManager::Auto => refuse(
                 RefusalCode::NoServiceManager,
                 format!(
-                    "cannot find service `{service}`: neither systemd nor runit was found on {}",
+                    "cannot find service `{service}`: none of {} was found on {}",
+                    all_names(),
                     host.name
                 ),
                 "runit services are looked for in the folders that the agent's configuration names",
@@ -57,10 +61,11 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
         }
     }
     if found.len() > 1 {
+        let knowing: Vec<&str> = found.iter().map(|(_, unit)| unit.manager.name()).collect();
         return Err(refuse(
             RefusalCode::AmbiguousService,
-            format!("both systemd and runit know a service `{service}` on {}", host.name),
-            "say which with `manager = \"systemd\"` or `manager = \"runit\"`",
+            format!("{} know a service `{service}` on {}", knowing.join(" and "), host.name),
+            format!("say which with `manager`, such as `manager = \"{}\"`", knowing[0]),
         ));
     }
     found.pop().ok_or_else(|| {
@@ -76,6 +81,11 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
             hint,
         )
     })
+}
+
+/// Returns the names of all managers that there are.
+pub(super) fn all_names() -> String {
+    ServiceManager::ALL.map(ServiceManager::name).join(", ")
 }
 
 /// Returns up to three services with similar names.

@@ -15,7 +15,7 @@ use std::{
 
 use firedrill_wire::fault::{ServiceManager, Signal};
 
-use super::{About, Manager, Phase, ServiceError, State, Unit};
+use super::manager::{About, Driver, Manager, Phase, ServiceError, State, Unit};
 use crate::host::{
     Host,
     process::{self, Name, Stat},
@@ -24,26 +24,25 @@ use crate::host::{
 /// The interval at which `status` is read during a wait; `runsv` offers nothing to wait on.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// runit, where the host has a folder of its services.
+pub(super) const DRIVER: Driver = Driver {
+    here: |host| Runit::of(host).map(|runit| Box::new(runit) as Box<dyn Manager>),
+    start_by_hand: "sv up",
+};
+
 /// The runit of this host.
 #[derive(Debug)]
-pub struct Runit {
+pub(super) struct Runit {
     /// Folders of service directories, in the order in which they are searched; only existing ones.
     folders: Vec<PathBuf>,
 }
 
 impl Runit {
     /// Returns runit if any of the host's configured folders exists.
-    #[must_use]
-    pub fn of(host: &Host) -> Option<Self> {
+    fn of(host: &Host) -> Option<Self> {
         let folders: Vec<PathBuf> =
             host.paths.runit.iter().filter(|folder| folder.is_dir()).cloned().collect();
         (!folders.is_empty()).then_some(Self { folders })
-    }
-
-    /// Returns the folders.
-    #[must_use]
-    pub fn folders(&self) -> &[PathBuf] {
-        &self.folders
     }
 
     fn send(unit: &Unit, commands: &[u8]) -> Result<(), ServiceError> {

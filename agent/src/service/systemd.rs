@@ -11,6 +11,7 @@
 mod about;
 mod bus;
 mod mark;
+mod unit;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,12 +25,13 @@ use firedrill_wire::fault::{ServiceManager, Signal};
 
 use self::{
     about::about,
-    bus::{Bus, Pin, Properties, ask, of},
+    bus::{Bus, Pin, ask, of},
     mark::{Mark, acted_since},
+    unit::{load, phase, state, wanted_up},
 };
-use super::{About, Manager, Phase, ServiceError, State, Unit};
+use super::manager::{About, Driver, Manager, Phase, ServiceError, State, Unit};
 use crate::host::{
-    dbus::{DbusError, Value},
+    dbus::Value,
     process::{Name, Stat},
 };
 
@@ -45,14 +47,19 @@ fn pins() -> MutexGuard<'static, BTreeMap<String, Pin>> {
     PINS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// systemd, where the host was booted with it.
+pub(super) const DRIVER: Driver = Driver {
+    here: |_| Systemd::here().map(|systemd| Box::new(systemd) as Box<dyn Manager>),
+    start_by_hand: "systemctl start",
+};
+
 /// The systemd of this host.
 #[derive(Debug)]
-pub struct Systemd(());
+pub(super) struct Systemd(());
 
 impl Systemd {
     /// Returns systemd if this host was booted with it.
-    #[must_use]
-    pub fn here() -> Option<Self> {
+    fn here() -> Option<Self> {
         Path::new("/run/systemd/system").is_dir().then_some(Self(()))
     }
 }
@@ -234,50 +241,6 @@ fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
     Some((Unit { manager: ServiceManager::Systemd, id: id.to_owned() }, phase, wanted_up(phase, job)))
 }
 
-/// Loads a unit. Returns its properties, and its properties as a service (none for other kinds).
-fn load(bus: &mut Bus, id: &str) -> Result<(Properties, Properties), ServiceError> {
-    let what = format!("load {id}");
-    let failed = |error| of(&what, error);
-    let loaded = bus.manager("LoadUnit", &[id]).map_err(failed)?;
-    let path = loaded.first().and_then(Value::text).unwrap_or_default();
-    let unit = bus.properties(path, "Unit").map_err(failed)?;
-    let service = if unit.text("Id").ends_with(".service") {
-        bus.properties(path, "Service").map_err(failed)?
-    } else {
-        Properties::default()
-    };
-    Ok((unit, service))
-}
-
-fn state(bus: &mut Bus, id: &str) -> Result<State, ServiceError> {
-    let (unit, service, job) = loop {
-        let (unit, service) = load(bus, id)?;
-        match unit.job() {
-            None => break (unit, service, None),
-            Some(path) => match bus.properties(&path, "Job") {
-                Ok(job) => break (unit, service, Some(job.text("JobType"))),
-                // The job ended between the two questions, so the first answer is outdated: ask again.
-                Err(DbusError::Refused { .. }) => thread::yield_now(),
-                Err(error) => return Err(of("look at a job", error)),
-            },
-        }
-    };
-    let load_state = unit.text("LoadState");
-    let phase = phase(&unit.text("ActiveState"));
-    if load_state == "not-found" && phase.is_down() {
-        return Err(ServiceError::Unknown { service: id.to_owned(), looked: "systemd's units".into() });
-    }
-    let mark = Mark {
-        run: unit.hex("InvocationID"),
-        down_since: unit.number("InactiveEnterTimestampMonotonic").unwrap_or_default().to_string(),
-        file: if load_state == "masked" { load_state } else { unit.text("UnitFileState") },
-    };
-    let main = service.number("MainPID").filter(|pid| *pid != 0).and_then(|pid| i32::try_from(pid).ok());
-    let run = Some(mark.run.clone()).filter(|run| !run.is_empty() && !phase.is_down());
-    let (wanted_up, settled) = (wanted_up(phase, job.as_deref()), job.is_none());
-    Ok(State { phase, wanted_up, main, run, settled, mark: mark.text() })
-}
-
 fn until(
     bus: &mut Bus,
     unit: &Unit,
@@ -304,25 +267,6 @@ fn started(bus: &mut Bus, unit: &Unit, at_most: Duration, told: Option<&str>) ->
     until(bus, unit, "starting", at_most, |state| {
         Ok(state.is_back(told) || (state.phase.is_down() && !state.wanted_up))
     })
-}
-
-fn phase(active: &str) -> Phase {
-    match active {
-        "active" | "reloading" | "refreshing" => Phase::Up,
-        "activating" => Phase::Starting,
-        "failed" => Phase::Failed,
-        "inactive" => Phase::Down,
-        // `deactivating`, or `maintenance`, in which something is being cleaned up.
-        _ => Phase::Stopping,
-    }
-}
-
-fn wanted_up(phase: Phase, job: Option<&str>) -> bool {
-    match job {
-        Some("stop") => false,
-        Some(_) => true,
-        None => matches!(phase, Phase::Up | Phase::Starting),
-    }
 }
 
 /// Whether `Restart=` restarts a service that this signal has ended.

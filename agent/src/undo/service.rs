@@ -49,7 +49,7 @@ pub fn apply(
     let Some(manager) = service::manager(host, which) else {
         return Err(UndoError {
             what: format!("cannot start {unit}: {which} is not running on this host"),
-            by_hand: by_hand(&unit),
+            by_hand: service::start_by_hand(&unit),
             passing: true,
         });
     };
@@ -64,7 +64,7 @@ pub(crate) fn start_again(
 ) -> Result<Undone, UndoError> {
     let failed = |error: ServiceError| UndoError {
         what: format!("cannot start {unit} again: {error}"),
-        by_hand: by_hand(unit),
+        by_hand: service::start_by_hand(unit),
         passing: error.may_pass(),
     };
     let done = |undone: Undone| {
@@ -157,11 +157,4 @@ fn is_left_down(manager: &dyn Manager, unit: &Unit) -> Result<bool, ServiceError
         locked(&LEFT).remove(&unit.key());
     }
     Ok(down)
-}
-
-fn by_hand(unit: &Unit) -> String {
-    match unit.manager {
-        ServiceManager::Systemd => format!("systemctl start {}", unit.id),
-        ServiceManager::Runit | ServiceManager::Auto => format!("sv up {}", unit.id),
-    }
 }

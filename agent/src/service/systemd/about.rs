@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use firedrill_wire::fault::ServiceManager;
 
 use super::{
-    super::{About, ServiceError, Unit},
     bus::{Bus, Properties},
-    load, phase,
+    unit::{load, phase},
 };
+use crate::service::manager::{About, ServiceError, Unit};
 
 /// Maximum number of units that are followed; a bound against cycles.
 const DEPENDENTS: usize = 64;

@@ -10,8 +10,10 @@ use std::{
 
 use firedrill_wire::fault::ServiceManager;
 
-use super::super::ServiceError;
-use crate::host::dbus::{Connection, DbusError, Target, Value};
+use crate::{
+    host::dbus::{Connection, DbusError, Target, Value},
+    service::manager::ServiceError,
+};
 
 /// The system bus.
 const BUS: &str = "/run/dbus/system_bus_socket";

@@ -2,7 +2,7 @@
 //!
 //! systemd forgets most of these values when it unloads the unit; a forgotten value proves nothing.
 
-use super::super::State;
+use crate::service::manager::State;
 
 /// The values that systemd keeps for a stopped unit and that change when somebody acts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,10 @@ mod tests {
     use super::*;
     use crate::{
         host::process::Name,
-        service::{About, Manager, Phase, ServiceError, Unit, systemd::Systemd},
+        service::{
+            manager::{About, Manager, Phase, ServiceError, Unit},
+            systemd::Systemd,
+        },
         undo::service::start_again,
     };
 

@@ -7,26 +7,45 @@ use serde::{Deserialize, Serialize};
 use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, Scope, Trial, is_service};
 use crate::Touches;
 
-/// Which service manager to ask.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ServiceManager {
-    /// The one that knows the service; refused where more than one does.
-    #[default]
-    Auto,
+/// Generates the enum and all that goes over all managers from one list: a variant and its name in files.
+macro_rules! managers {
+    ($($(#[$about:meta])* $manager:ident: $name:literal;)*) => {
+        /// Which service manager to ask.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum ServiceManager {
+            /// The one that knows the service; refused where more than one does.
+            #[default]
+            #[serde(rename = "auto")]
+            Auto,
+            $($(#[$about])* #[serde(rename = $name)] $manager,)*
+        }
+
+        impl ServiceManager {
+            /// All managers; `auto` is none.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$manager),*];
+
+            /// Returns its name as it stands in files, such as `systemd`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    Self::Auto => "auto",
+                    $(Self::$manager => $name,)*
+                }
+            }
+        }
+    };
+}
+
+managers! {
     /// systemd, over D-Bus.
-    Systemd,
+    Systemd: "systemd";
     /// runit, through the control files in `supervise/`.
-    Runit,
+    Runit: "runit";
 }
 
 impl fmt::Display for ServiceManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Auto => "auto",
-            Self::Systemd => "systemd",
-            Self::Runit => "runit",
-        })
+        f.pad(self.name())
     }
 }
 
