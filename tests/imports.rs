@@ -26,7 +26,6 @@ const CRATES: &[(&str, &[&str])] = &[
         "agent/src",
         &[
             "cli cli/check_config",
-            "fault/net/kernel fault/net/shape fault/net/user_space",
             "guardian guardian/helper guardian/worker",
             "policy policy/environment policy/named policy/rule",
             "serve serve/accept",

@@ -6,13 +6,12 @@ use crate::host::impair::Chance;
 
 pub mod detour;
 pub mod dns;
-pub mod kernel;
 pub(super) mod packet_rules;
 pub mod peers;
 pub mod rules;
 pub mod service;
 pub mod shape;
-pub mod user_space;
+pub mod shaper;
 pub mod words;
 
 /// Converts a share of packets to the form that engines take.

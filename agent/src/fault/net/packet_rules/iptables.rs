@@ -58,7 +58,7 @@ impl PacketRules for Iptables<'_> {
             let chains = chains(host, &live.ask.id, rule, families, &gates, until.as_deref());
             host.iptables.stage(&live.ask.id, &chains, Gates::closed(families.clone(), &gates))
         });
-        staged.map_err(failed)
+        staged.map_err(|error| failed(&error))
     }
 
     fn inject(&self, host: &Host, live: &Live, rule: &MakeRule<'_>) -> Result<Injected, InjectError> {
@@ -71,7 +71,7 @@ impl PacketRules for Iptables<'_> {
                 "installed"
             }
         };
-        host.iptables.with_gates(id, |gates| gates.open(id)).map_err(failed)?;
+        host.iptables.with_gates(id, |gates| gates.open(id)).map_err(|error| failed(&error))?;
         let detail = format!("{how} iptables chains {}* in table {}", prefix(id), self.0.table);
         Ok(Injected { detail, undo: None })
     }
@@ -89,7 +89,7 @@ impl PacketRules for Iptables<'_> {
     /// Writes the gate again, which counts as long as when it was opened.
     fn renew(&self, host: &Host, live: &Live, _lease: Span) -> Result<(), InjectError> {
         let id = &live.ask.id;
-        host.iptables.with_gates(id, |gates| gates.keep(id, LEASE)).map_err(failed)
+        host.iptables.with_gates(id, |gates| gates.keep(id, LEASE)).map_err(|error| failed(&error))
     }
 
     fn queue_gate(&self, host: &Host, live: &Live, queue: u16) -> Result<QueueGate, InjectError> {
@@ -99,6 +99,6 @@ impl PacketRules for Iptables<'_> {
     }
 }
 
-fn failed(error: IptablesError) -> InjectError {
+fn failed(error: &IptablesError) -> InjectError {
     InjectError(error.to_string())
 }

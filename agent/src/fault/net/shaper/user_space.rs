@@ -13,13 +13,14 @@ use firedrill_wire::{
 };
 use ring::digest::{Context, SHA256};
 
-use super::{
-    packet_rules::{self, Wanted},
-    rules::{ALIVE_FOR, Action, PacketRule},
-    shape::{Shape, effect, notes},
-    words::Reach,
-};
+use super::{Shaper, Unable};
 use crate::{
+    fault::net::{
+        packet_rules::{self, Wanted},
+        rules::{ALIVE_FOR, Action, PacketRule},
+        shape::{Shape, effect, notes},
+        words::Reach,
+    },
     host::{
         Host,
         nft::table::Hook,
@@ -34,76 +35,79 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Maximum memory for the waiting packets of one fault, in bytes.
 const MEMORY: usize = 64 << 20;
 
-/// Prepares the fault: its effects, and the undo.
-pub(super) fn prepare(
-    shape: &(impl Shape + ?Sized),
-    host: &Host,
-    ask: &Ask,
-    peers: Peers,
-) -> Result<Prepared, Problem> {
-    able(shape, ask)?;
-    let number = host.queue_numbers.of(&ask.id).ok_or_else(|| {
-        refuse(
-            RefusalCode::NoQueueLeft,
-            format!("{}: all {MOST} queues for packets are taken on this host", ask.fault.kind()),
-            "undo some faults on traffic first",
-        )
-    })?;
-    let effect = effect(shape, &peers, &format!("in user space by queue {number}"));
-    let rule = rule(shape, &peers, number);
-    let reach = if rule.selector.forwarded { Reach::of(&shape.traffic()) } else { Reach::Own };
-    let notes = notes(shape, &peers, about());
-    let wanted = Wanted {
-        ask,
-        rule: &rule,
-        peers: &peers,
-        effect: &effect,
-        shaped_by: Some(ShapeEngine::UserSpace { queue: number }),
-        reach: Some(reach),
-        notes,
-    };
-    let mut prepared = packet_rules::prepare(shape.engine(), host, &wanted)?;
-    prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
-    // The undo runs in reverse order: first the queue releases the packets that it holds, and further packets bypass
-    // it. This order matters because the kernel drops the packets in all queues when it removes a chain.
-    prepared.undo.push(Undo::StopQueue { number });
-    prepared.switches.push(format!(
-        "kernel: packets pass at once if the agent dies, and {} after it hangs",
-        Span::from(ALIVE_FOR)
-    ));
-    Ok(prepared)
-}
+/// The engine, with the queue that was chosen for an injection.
+pub(super) struct UserSpaceQueue(pub(super) u16);
 
-/// Starts the queue and returns the harm for the rules. No packet comes to the queue before the gates are open.
-pub(super) fn begin(
-    shape: &(impl Shape + ?Sized),
-    host: &Host,
-    live: &Live,
-    peers: &Peers,
-    number: u16,
-) -> Result<PacketRule, InjectError> {
-    start_queue(shape, host, live, peers, number)?;
-    Ok(rule(shape, peers, number))
-}
-
-/// Adds the counts of the queue to the table's evidence.
-pub(super) fn evidence(host: &Host, number: u16, mut evidence: Evidence) -> Evidence {
-    match host.queues.counts(number) {
-        Some(counts) => {
-            evidence.exercised = if counts.seen > 0 { Seen::Yes } else { Seen::No };
-            evidence.count = Some(counts.seen);
-            evidence.detail = format!("{}; {}", seen(&counts), evidence.detail);
-        }
-        None => {
-            (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
-            evidence.detail =
-                format!("engine: user space (NFQUEUE), whose queue does not run; {}", evidence.detail);
-        }
+impl Shaper for UserSpaceQueue {
+    fn prepare(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<Prepared, Unable> {
+        able(shape, ask)?;
+        let number = host.queue_numbers.of(&ask.id).ok_or_else(|| {
+            refuse(
+                RefusalCode::NoQueueLeft,
+                format!("{}: all {MOST} queues for packets are taken on this host", ask.fault.kind()),
+                "undo some faults on traffic first",
+            )
+        })?;
+        let effect = effect(shape, peers, &format!("in user space by queue {number}"));
+        let rule = rule(shape, peers, number);
+        let reach = if rule.selector.forwarded { Reach::of(&shape.traffic()) } else { Reach::Own };
+        let notes = notes(shape, peers, about());
+        let wanted = Wanted {
+            ask,
+            rule: &rule,
+            peers,
+            effect: &effect,
+            shaped_by: Some(ShapeEngine::UserSpace { queue: number }),
+            reach: Some(reach),
+            notes,
+        };
+        let mut prepared = packet_rules::prepare(shape.engine(), host, &wanted)?;
+        prepared.claims.push(Claim { what: format!("nfqueue:{number}"), shared: false });
+        // The undo runs in reverse order: first the queue releases the packets that it holds, and further packets bypass
+        // it. This order matters because the kernel drops the packets in all queues when it removes a chain.
+        prepared.undo.push(Undo::StopQueue { number });
+        prepared.switches.push(format!(
+            "kernel: packets pass at once if the agent dies, and {} after it hangs",
+            Span::from(ALIVE_FOR)
+        ));
+        Ok(prepared)
     }
-    evidence
+
+    /// Starts the queue.
+    fn begin(
+        &self,
+        shape: &dyn Shape,
+        host: &Host,
+        live: &Live,
+        peers: &Peers,
+    ) -> Result<PacketRule, InjectError> {
+        start_queue(shape, host, live, peers, self.0)?;
+        Ok(rule(shape, peers, self.0))
+    }
+
+    fn detail(&self) -> String {
+        format!(", and queue {} serves in user space", self.0)
+    }
+
+    /// Adds the counts of the queue.
+    fn evidence(&self, host: &Host, _live: &Live, mut evidence: Evidence) -> Evidence {
+        match host.queues.counts(self.0) {
+            Some(counts) => {
+                evidence.exercised = if counts.seen > 0 { Seen::Yes } else { Seen::No };
+                evidence.count = Some(counts.seen);
+                evidence.detail = format!("{}; {}", seen(&counts), evidence.detail);
+            }
+            None => {
+                (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
+                evidence.detail =
+                    format!("engine: user space (NFQUEUE), whose queue does not run; {}", evidence.detail);
+            }
+        }
+        evidence
+    }
 }
 
-fn rule(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> PacketRule {
+fn rule(shape: &dyn Shape, peers: &Peers, number: u16) -> PacketRule {
     let mut rule = PacketRule::on(&shape.traffic(), peers, Action::Queue(number));
     rule.selector.forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
     rule.loopback = shape.loopback();
@@ -111,7 +115,7 @@ fn rule(shape: &(impl Shape + ?Sized), peers: &Peers, number: u16) -> PacketRule
 }
 
 /// Refuses parameters that the engine in user space cannot carry out.
-fn able(shape: &(impl Shape + ?Sized), ask: &Ask) -> Result<(), Problem> {
+fn able(shape: &dyn Shape, ask: &Ask) -> Result<(), Problem> {
     let direction = shape.traffic().direction;
     [(Hook::Input, Direction::Out), (Hook::Output, Direction::In)]
         .into_iter()
@@ -128,7 +132,7 @@ fn able(shape: &(impl Shape + ?Sized), ask: &Ask) -> Result<(), Problem> {
 
 /// Starts the queue unless it runs. No packet comes to it before the gates are open.
 fn start_queue(
-    shape: &(impl Shape + ?Sized),
+    shape: &dyn Shape,
     host: &Host,
     live: &Live,
     peers: &Peers,

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use firedrill_wire::{
     RefusalCode, Span,
-    api::Problem,
     evidence::{Evidence, Seen},
     fault::Direction,
 };
 
-use super::{
-    detour::Detour,
-    packet_rules::{self, Wanted},
-    rules::{Action, PacketRule},
-    shape::{Shape, effect, notes},
-    words::Reach,
-};
+use super::{Shaper, Unable};
 use crate::{
+    fault::net::{
+        detour::Detour,
+        packet_rules::{self, Wanted},
+        rules::{Action, PacketRule},
+        shape::{Shape, effect, notes},
+        words::Reach,
+    },
     host::{
         Host,
         ifb::{self, FIRST_WAY, MOST_WAITING},
@@ -37,35 +37,82 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Maximum jitter of netem. It cuts longer ones off and says nothing (`sch_netem.c`, `INT_MAX` nanoseconds).
 const JITTER_MOST: Duration = Duration::from_nanos(i32::MAX as u64);
 
-/// Prepares the fault by this engine and no other.
-///
-/// # Errors
-/// The refusal.
-pub(super) fn prepare(
-    shape: &(impl Shape + ?Sized),
-    host: &Host,
-    ask: &Ask,
-    peers: Peers,
-) -> Result<Prepared, Problem> {
-    try_to_prepare(shape, host, ask, peers).map_err(|why| {
-        refuse(
-            RefusalCode::EngineUnable,
-            format!("{}: the kernel's engine cannot do it: {why}", ask.fault.kind()),
-            "install the distribution's extra kernel modules (netem, ifb; Linux 5.16 or newer), or leave the engine to `auto`",
-        )
-    })
+/// The engine.
+pub(super) struct KernelQdiscs;
+
+impl Shaper for KernelQdiscs {
+    fn prepare(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<Prepared, Unable> {
+        prepared(shape, host, ask, peers).map_err(|why| {
+            let problem = refuse(
+                RefusalCode::EngineUnable,
+                format!("{}: the kernel's engine cannot do it: {why}", ask.fault.kind()),
+                "install the distribution's extra kernel modules (netem, ifb; Linux 5.16 or newer), or leave the engine to `auto`",
+            );
+            Unable { why, problem }
+        })
+    }
+
+    /// Makes the ifbs.
+    fn begin(
+        &self,
+        shape: &dyn Shape,
+        host: &Host,
+        live: &Live,
+        peers: &Peers,
+    ) -> Result<PacketRule, InjectError> {
+        let ways = host
+            .ifbs
+            .make(&live.ask.id, &shape.impair())
+            .map_err(|why| InjectError(format!("could not make a line for packets: {why}")))?;
+        let detour = Detour::by(ways, shape.traffic().interfaces)
+            .map_err(|error| InjectError(format!("interfaces could not be listed: {error}")))?;
+        Ok(rule(shape, peers, detour))
+    }
+
+    fn detail(&self) -> String {
+        ", and the kernel's qdiscs treat the packets".to_owned()
+    }
+
+    /// Adds the counts of the ifbs. Packets that were marked but never came to an ifb do not show that the fault landed.
+    fn evidence(&self, host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
+        let counts = match host.ifbs.counts(&live.ask.id) {
+            Ok(Some(counts)) => counts,
+            Ok(None) => {
+                (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
+                evidence.detail = format!("engine: kernel, whose line is not there; {}", evidence.detail);
+                return evidence;
+            }
+            Err(error) => {
+                (evidence.in_force, evidence.exercised) = (Seen::Unknown, Seen::Unknown);
+                evidence.detail = format!("{error}; {}", evidence.detail);
+                return evidence;
+            }
+        };
+        let chosen = evidence.count.unwrap_or(0);
+        evidence.exercised = if counts.seen() > 0 { Seen::Yes } else { Seen::No };
+        evidence.count = Some(counts.seen());
+        let mut text = format!(
+            "engine: kernel (qdiscs), {} packets seen, {} passed, {} dropped, {} held now",
+            counts.seen(),
+            counts.passed,
+            counts.dropped,
+            counts.waiting
+        );
+        if chosen > 0 && counts.seen() == 0 {
+            text.push_str(
+                ", although packets were chosen: they left by an interface that came later, or another program gave them a priority",
+            );
+        }
+        evidence.detail = format!("{text}; {}", evidence.detail);
+        evidence
+    }
 }
 
 /// Prepares the fault: its effects, and the undo.
 ///
 /// # Errors
 /// The reason why this engine cannot do it, as a part of a sentence.
-pub(super) fn try_to_prepare(
-    shape: &(impl Shape + ?Sized),
-    host: &Host,
-    ask: &Ask,
-    peers: Peers,
-) -> Result<Prepared, String> {
+fn prepared(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<Prepared, String> {
     let impair = shape.impair();
     let traffic = shape.traffic();
     if traffic.service.is_some() && traffic.direction != Direction::Out {
@@ -81,13 +128,13 @@ pub(super) fn try_to_prepare(
     let by = qdiscs(&impair);
     let prefix = ifb::prefix(&ask.id);
     let effect =
-        effect(shape, &peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
-    let notes = notes(shape, &peers, about(shape, &detour));
-    let rule = rule(shape, &peers, detour);
+        effect(shape, peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
+    let notes = notes(shape, peers, about(shape, &detour));
+    let rule = rule(shape, peers, detour);
     let wanted = Wanted {
         ask,
         rule: &rule,
-        peers: &peers,
+        peers,
         effect: &effect,
         shaped_by: Some(ShapeEngine::Kernel),
         reach: Some(Reach::of(&shape.traffic())),
@@ -102,58 +149,7 @@ pub(super) fn try_to_prepare(
     Ok(prepared)
 }
 
-/// Makes the ifbs and returns the harm for the rules. No packet comes to the ifbs before the gates are open.
-pub(super) fn begin(
-    shape: &(impl Shape + ?Sized),
-    host: &Host,
-    live: &Live,
-    peers: &Peers,
-) -> Result<PacketRule, InjectError> {
-    let ways = host
-        .ifbs
-        .make(&live.ask.id, &shape.impair())
-        .map_err(|why| InjectError(format!("could not make a line for packets: {why}")))?;
-    let detour = Detour::by(ways, shape.traffic().interfaces)
-        .map_err(|error| InjectError(format!("interfaces could not be listed: {error}")))?;
-    Ok(rule(shape, peers, detour))
-}
-
-/// Adds the counts of the ifbs to the table's evidence. Packets that were marked but never came to an ifb do not show
-/// that the fault landed.
-pub(super) fn evidence(host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
-    let counts = match host.ifbs.counts(&live.ask.id) {
-        Ok(Some(counts)) => counts,
-        Ok(None) => {
-            (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
-            evidence.detail = format!("engine: kernel, whose line is not there; {}", evidence.detail);
-            return evidence;
-        }
-        Err(error) => {
-            (evidence.in_force, evidence.exercised) = (Seen::Unknown, Seen::Unknown);
-            evidence.detail = format!("{error}; {}", evidence.detail);
-            return evidence;
-        }
-    };
-    let chosen = evidence.count.unwrap_or(0);
-    evidence.exercised = if counts.seen() > 0 { Seen::Yes } else { Seen::No };
-    evidence.count = Some(counts.seen());
-    let mut text = format!(
-        "engine: kernel (qdiscs), {} packets seen, {} passed, {} dropped, {} held now",
-        counts.seen(),
-        counts.passed,
-        counts.dropped,
-        counts.waiting
-    );
-    if chosen > 0 && counts.seen() == 0 {
-        text.push_str(
-            ", although packets were chosen: they left by an interface that came later, or another program gave them a priority",
-        );
-    }
-    evidence.detail = format!("{text}; {}", evidence.detail);
-    evidence
-}
-
-fn rule(shape: &(impl Shape + ?Sized), peers: &Peers, detour: Detour) -> PacketRule {
+fn rule(shape: &dyn Shape, peers: &Peers, detour: Detour) -> PacketRule {
     PacketRule::on(&shape.traffic(), peers, Action::Line(detour))
 }
 
@@ -171,7 +167,7 @@ fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), String> {
     host.ifbs.able(&ask.id, impair).map_err(|why| why.to_string())
 }
 
-fn about(shape: &(impl Shape + ?Sized), detour: &Detour) -> Vec<String> {
+fn about(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
     let impair = shape.impair();
     let mut notes = vec![format!(
         "engine: kernel: chosen packets take a detour by an interface of the fault's own; the qdiscs of {} stay as they are",
