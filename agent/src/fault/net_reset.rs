@@ -150,6 +150,6 @@ fn choice(reset: &NetReset, host: &Host, peers: &Peers) -> Choice {
     chosen.of_service(peers.service.as_ref().map(|service| service.folder.clone())).sparing(
         rules::control_ports(host),
         host.agent_port,
-        rules::METADATA.iter().filter_map(|text| text.parse().ok()).collect(),
+        rules::METADATA.to_vec(),
     )
 }

@@ -1,6 +1,9 @@
 //! The traffic that is never harmed, as rules for a hook and in words for people.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use firedrill_wire::fault::Direction;
 
@@ -19,7 +22,10 @@ use crate::host::{
 /// The hardware type of loopback interfaces.
 const LOOPBACK: u16 = 772;
 /// The addresses of the cloud's metadata service, which is never touched.
-pub const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
+pub const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
 
 /// Returns the exempt traffic in words for people.
 #[must_use]
@@ -31,7 +37,7 @@ pub fn exempt(host: &Host, loopback: bool) -> String {
         if loopback { "" } else { "loopback, " },
         ports.join(", "),
         host.agent_port,
-        METADATA.join(", ")
+        METADATA.map(|address| address.to_string()).join(", ")
     )
 }
 
@@ -64,7 +70,7 @@ pub(in crate::fault::net) enum Spared {
 
 /// Returns all traffic that is never harmed at a hook, in the order of the rules.
 pub(in crate::fault::net) fn spared(host: &Host, hook: Hook, loopback: bool) -> Vec<Spared> {
-    let metadata = METADATA.iter().filter_map(|text| Some(Spared::Peer(text.parse().ok()?)));
+    let metadata = METADATA.into_iter().map(Spared::Peer);
     if hook == Hook::Forward {
         // Forwarded packets are neither loopback nor the host's own control traffic.
         return metadata.collect();
