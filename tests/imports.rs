@@ -25,12 +25,6 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "agent/src",
         &[
-            "cli cli/check_config",
-            "guardian guardian/helper guardian/worker",
-            "policy policy/environment policy/named policy/rule",
-            "serve serve/accept",
-            "serve/audited serve/calls serve/identity serve/routes serve/stream serve/tls",
-            "snapshot snapshot/addresses snapshot/filters snapshot/iptables snapshot/links snapshot/nft snapshot/processes snapshot/qdiscs snapshot/route_dump snapshot/routes snapshot/rules snapshot/units",
             "supervisor supervisor/injection_thread supervisor/permit supervisor/state",
         ],
     ),

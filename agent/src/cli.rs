@@ -29,7 +29,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use shared::{DYING, EXIT_USAGE, NONE_KNOWN, plain};
+use shared::{DYING, EXIT_USAGE, NONE_KNOWN, fail, plain};
 use undo::{answer_of, root, undo_everywhere};
 
 use crate::{
@@ -169,11 +169,6 @@ impl io::Write for Plain {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
-}
-
-fn fail(what: &str) -> ExitCode {
-    eprintln!("firedrill-agent: {what}");
-    ExitCode::from(EXIT_USAGE)
 }
 
 fn release(config: &Config) -> io::Result<ExitCode> {

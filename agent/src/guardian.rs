@@ -14,6 +14,7 @@ mod helper;
 mod lock;
 mod page;
 mod proc;
+mod shared;
 mod worker;
 
 use std::{
@@ -30,94 +31,25 @@ use nix::{
     unistd::{ForkResult, fork},
 };
 
-pub use self::lock::Lock;
+pub use self::{
+    lock::Lock,
+    shared::{EXIT_LOST, EXIT_STUCK, EXIT_WORKER_DIED},
+};
 
 use self::{
-    page::{Order, Overdue, Page, Pulse},
+    page::{Order, Overdue, Page},
     proc::{Child, wait_any},
+    shared::{EXIT_CANNOT, Shared, exit_code},
 };
 use crate::{
     config::{Config, LastGood},
     local,
-    supervisor::{Healing, heal},
+    supervisor::heal,
     wiring::Wiring,
 };
 
-/// The exit code after a worker or a helper had died and everything was put back: the service manager restarts us.
-pub const EXIT_WORKER_DIED: u8 = 1;
-/// The exit code when something could not be put back.
-pub const EXIT_STUCK: u8 = 6;
-/// The exit code when all that is known was put back, and records of what was in force are damaged or lost.
-pub const EXIT_LOST: u8 = 7;
-
-/// The exit code when the agent could not begin to serve.
-const EXIT_CANNOT: u8 = 2;
-
 /// Maximum time that the socket of an ending agent may outlive its lock.
 const LINGERS: Duration = Duration::from_secs(1);
-
-/// The resources that the three processes share.
-struct Shared {
-    config: Arc<Config>,
-    wiring: Wiring,
-    page: &'static Page,
-    guardian: rustix::process::Pid,
-    /// Held while any of the three lives: a restarted agent waits for a helper that is still undoing.
-    lock: Lock,
-}
-
-impl Shared {
-    /// Returns the interval between checks: short while something is open, long otherwise.
-    fn interval(&self) -> Duration {
-        if self.page.open.load(SeqCst) == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
-    }
-
-    fn grace(&self) -> Duration {
-        self.config.timings.grace.into()
-    }
-
-    fn pulse(&self, of: fn(&Page) -> &std::sync::atomic::AtomicU64) -> Pulse {
-        Pulse::new(of, self.config.timings.stale_after.into())
-    }
-
-    /// Takes the lock again if its file is gone. Logs each problem once.
-    fn keep_lock(&self, holders: &[i32], said: &mut bool) {
-        match self.lock.keep() {
-            Ok(false) => *said = false,
-            Ok(true) => {
-                self.lock.name_holders(holders);
-                tracing::error!("the agent's lock was deleted or replaced while it ran; it is held anew");
-            }
-            Err(error) => {
-                if !std::mem::replace(said, true) {
-                    tracing::error!("the agent's lock was deleted or replaced while it ran: {error}");
-                }
-            }
-        }
-    }
-
-    /// Undoes all that is open, in this process. Returns the exit code for the result.
-    fn heal(&self, reason: &HealReason, tick: impl FnMut()) -> u8 {
-        let host = self.config.host();
-        let healing = heal(&self.config, &host, &self.wiring, None, tick);
-        let code = exit_code(&healing);
-        if let Err(error) = healing.journal(&self.config, reason) {
-            tracing::error!("{}; what could be read was put back", error.chain());
-        }
-        code
-    }
-}
-
-/// Returns the exit code for a result.
-fn exit_code(healing: &Healing) -> u8 {
-    if healing.is_stuck() {
-        EXIT_STUCK
-    } else if healing.replayed.damage.is_empty() {
-        0
-    } else {
-        EXIT_LOST
-    }
-}
 
 /// Runs the agent until it is told to stop (SIGTERM, SIGINT) or something dies. Call it from the main thread of a
 /// process that has no other.

@@ -6,7 +6,10 @@
 mod act;
 mod blackout;
 mod environment;
+mod match_rule;
 mod named;
+mod pattern;
+mod question;
 mod rule;
 
 use std::path::Path;
@@ -17,9 +20,9 @@ use firedrill_wire::{
 };
 use serde::Deserialize;
 
-pub use self::{act::Act, blackout::Blackout, rule::Rule};
+pub use self::{act::Act, blackout::Blackout, question::Question, rule::Rule};
 
-use crate::{control::Caller, injection::refuse};
+use crate::injection::refuse;
 
 /// The shortest allowed `max_lease`: shorter leases would end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
@@ -62,21 +65,6 @@ impl Default for Policy {
             allow: Vec::new(),
         }
     }
-}
-
-/// A question to the policy.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The caller.
-    pub caller: &'a Caller,
-    /// The environment that the scenario names.
-    pub environment: Option<&'a str>,
-    /// The environment to which the host belongs.
-    pub host_environment: Option<&'a str>,
-    /// The act.
-    pub act: Act<'a>,
-    /// The time at which it would start, in microseconds since 1970 UTC.
-    pub wall_us: u64,
 }
 
 impl Policy {
@@ -305,7 +293,7 @@ impl Policy {
         let names = [service, named::last(service)].map(named::bare);
         self.protected_services
             .iter()
-            .find(|entry| names.iter().any(|name| rule::like(named::bare(entry), name)))
+            .find(|entry| names.iter().any(|name| pattern::like(named::bare(entry), name)))
     }
 }
 

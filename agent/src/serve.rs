@@ -18,11 +18,13 @@
 //! The runtime's pool of blocking threads needs 40 threads or more (tokio's default is 512).
 
 mod accept;
+mod app;
 mod audited;
 mod body;
 mod calls;
 mod identity;
 mod lanes;
+mod limits;
 mod problem;
 mod registry;
 mod rest;
@@ -32,7 +34,7 @@ mod tls;
 mod verify;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -41,20 +43,6 @@ use crate::control::Control;
 
 pub(crate) use tls::CRL_FILE;
 pub use tls::{Tls, TlsError};
-
-/// Maximum time of a TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Maximum number of handshakes in progress.
-const HANDSHAKES: usize = 64;
-/// Maximum number of connections of known peers.
-const CONNECTIONS: usize = 256;
-/// Maximum time of a connection without a call.
-const IDLE: Duration = Duration::from_secs(60);
-/// Maximum time for calls in progress to end when the server stops.
-const LAST_CALLS: Duration = Duration::from_secs(2);
-/// Time for which the connection of a person who is no longer trusted stays open, so that they can still read how their
-/// runs ended. All calls on it are refused meanwhile.
-const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves until `stop` is cancelled; then accepts nothing new, ends the streams, waits at most 2 s for calls in
 /// progress, and returns. A call that was passed to `control` is completed even if its caller disconnects.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::fail;
+use super::shared::fail;
 use crate::config::Config;
 
 pub(super) fn run(file: &Path) -> ExitCode {

@@ -1,6 +1,6 @@
 //! Exit codes, times and words that several verbs share.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, process::ExitCode, time::Duration};
 
 use firedrill_wire::text::{TEXT_MOST, clean};
 
@@ -18,4 +18,10 @@ pub(super) const HUNG: Duration = Duration::from_secs(2);
 /// A text of somebody else in one line, as it may be shown on a terminal.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     clean(text, TEXT_MOST)
+}
+
+/// Says why nothing can be done. Returns the exit code of bad usage.
+pub(super) fn fail(what: &str) -> ExitCode {
+    eprintln!("firedrill-agent: {what}");
+    ExitCode::from(EXIT_USAGE)
 }

@@ -11,9 +11,9 @@ use firedrill_wire::journal::HealReason;
 use rustix::process::Pid;
 
 use super::{
-    Shared,
     page::{Order, Overdue},
     proc::{Child, harden, wait_any},
+    shared::Shared,
 };
 
 /// Watches, then undoes everything. Returns the exit code.

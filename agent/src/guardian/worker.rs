@@ -14,9 +14,9 @@ use nix::sys::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EXIT_CANNOT, EXIT_STUCK, Shared,
     page::{Pulse, STOP_HELPER_DIED, Told},
     proc::{Child, wait_any},
+    shared::{EXIT_CANNOT, EXIT_STUCK, Shared},
 };
 use crate::{
     local, metrics,

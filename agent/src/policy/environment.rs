@@ -4,7 +4,7 @@ use std::path::Path;
 
 use firedrill_wire::{RefusalCode, api::Problem};
 
-use super::Question;
+use super::question::Question;
 use crate::injection::refuse;
 
 /// Refuses a scenario for another environment, and a certificate that is not valid for this one.

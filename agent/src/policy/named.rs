@@ -5,7 +5,7 @@ use std::path::Path;
 use firedrill_wire::Touches;
 use ipnet::IpNet;
 
-use super::rule::{Rule, like};
+use super::{pattern::like, rule::Rule};
 use crate::secrets::is_plain;
 
 /// Whether an act needs a rule that names what it runs or changes, even if the policy has no other limits.

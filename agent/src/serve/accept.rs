@@ -21,12 +21,14 @@ use tower_service::Service as _;
 use tracing::{debug, info, warn};
 
 use super::{
-    CONNECTIONS, FAREWELL, HANDSHAKE, HANDSHAKES, IDLE, LAST_CALLS, Tls,
+    app::App,
     identity::Peer,
     lanes::Lanes,
+    limits::{CONNECTIONS, FAREWELL, HANDSHAKE, HANDSHAKES, IDLE, LAST_CALLS},
     registry::{Place, Registry},
     rest::{Answer, Shared},
-    routes::{App, router},
+    routes::router,
+    tls::Tls,
     verify::why,
     watch::Watch,
 };

@@ -12,7 +12,7 @@ use axum::{
 use firedrill_probe::clock;
 use firedrill_wire::{RefusalCode, RunId, api::Problem};
 
-use super::{identity::Peer, routes::App};
+use super::{app::App, identity::Peer};
 use crate::audit;
 
 /// The text of a call for its audit record. It travels with the answer inside the agent and is not sent.

@@ -14,11 +14,11 @@ use firedrill_wire::exchange::{Exchange, Exchanged};
 use serde_json::{Map, Value};
 
 use super::{
+    app::{App, Run},
     audited::Told,
     body::{LARGE, SMALL, bytes, json},
     identity::{Harm, Heal, Look},
     problem::Refusal,
-    routes::{App, Run},
 };
 use crate::audit::undone;
 

@@ -17,17 +17,11 @@ use firedrill_wire::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{
+    app::App,
     problem::Refusal,
-    routes::App,
-    verify::{Standing, Verifier},
+    verify::{Standing, Verifier, uris},
 };
 use crate::control::{Caller, Certificate};
-
-/// Returns the URI names of a certificate; none if it cannot be read.
-pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
-    parsed.valid_uri_names().map(str::to_owned).collect()
-}
 
 /// The peer of a connection; its chain was verified at the handshake.
 #[derive(Debug)]

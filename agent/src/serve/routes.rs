@@ -9,47 +9,13 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Path},
-    http::{Method, Uri, request::Parts},
+    http::{Method, Uri},
     middleware::from_fn_with_state,
     routing::{get, post},
 };
-use firedrill_wire::{API_VERSION, RefusalCode, RunId};
-use rustls_pki_types::UnixTime;
-use tokio_util::sync::CancellationToken;
+use firedrill_wire::{API_VERSION, RefusalCode};
 
-use super::{Tls, audited, calls, lanes::Lanes, problem::Refusal, stream};
-use crate::control::{Caller, Certificate, Control};
-
-/// The state that all calls share.
-pub(super) struct App {
-    pub(super) control: Arc<dyn Control>,
-    pub(super) lanes: Lanes,
-    pub(super) tls: Tls,
-    pub(super) stop: CancellationToken,
-}
-
-impl App {
-    /// Does the work for a caller who was trusted when the call came. If they are no longer trusted when it is done,
-    /// their runs are ended.
-    pub(super) fn harm<T>(&self, caller: &Caller, work: impl FnOnce() -> T) -> T {
-        let done = work();
-        if caller.certificate.as_ref().is_some_and(|certificate| self.trusted(certificate).is_err()) {
-            self.distrust();
-        }
-        done
-    }
-
-    /// Ends the runs of people who are no longer trusted. Blocks.
-    pub(super) fn distrust(&self) {
-        self.control.distrust(&|certificate| self.trusted(certificate));
-    }
-
-    fn trusted(&self, certificate: &Certificate) -> Result<(), String> {
-        let standing = self.tls.loaded().verifier.standing(&certificate.chain, UnixTime::now());
-        standing.map(drop).map_err(|error| super::verify::why(&error))
-    }
-}
+use super::{app::App, audited, calls, problem::Refusal, stream};
 
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -88,18 +54,4 @@ async fn no_such_path(uri: Uri) -> Refusal {
 async fn no_such_method(method: Method, uri: Uri) -> Refusal {
     let title = format!("{}: {method} is not a method of this call", uri.path());
     Refusal::new(RefusalCode::BadMethod, title, "the header `allow` says which are")
-}
-
-/// Parses the run in a path.
-pub(super) struct Run(pub(super) RunId);
-
-impl<S: Send + Sync> FromRequestParts<S> for Run {
-    type Rejection = Refusal;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let bad = |why: String| Refusal::new(RefusalCode::BadId, why, "");
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| bad(format!("{}: {error}", parts.uri.path())))?;
-        text.parse().map(Self).map_err(|error: firedrill_wire::id::IdError| bad(error.to_string()))
-    }
 }

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    app::{App, Run},
     identity::Look,
     problem::Refusal,
-    routes::{App, Run},
 };
 use crate::control::Feed;
 

@@ -25,7 +25,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
 use tokio::sync::watch;
 
-use super::{identity::uris, verify::Verifier};
+use super::verify::{Verifier, uris};
 use crate::active;
 
 /// The default name of the revocation list, as `firedrill pki` names it.

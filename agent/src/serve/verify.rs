@@ -74,6 +74,12 @@ impl Verifier {
     }
 }
 
+/// Returns the URI names of a certificate; none if it cannot be read.
+pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
+    parsed.valid_uri_names().map(str::to_owned).collect()
+}
+
 /// Returns why a certificate is not trusted, for people.
 pub(super) fn why(error: &Error) -> String {
     match error {

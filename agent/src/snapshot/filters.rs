@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use firedrill_netlink::attr;
 
 use super::{
-    SnapshotError,
     mask::{Mask, canonical, hex},
-    put, qdiscs,
+    qdiscs,
     route_dump::{CLASSES, FILTERS, dump, name, names},
+    seen::{SnapshotError, put},
 };
 use crate::host::Host;
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SnapshotError, put};
+use super::seen::{SnapshotError, put};
 use crate::host::{
     Host,
     iptables::{Flavour, Program, legacy_tables},

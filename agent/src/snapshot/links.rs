@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use firedrill_netlink::{attr, find};
 
 use super::{
-    SnapshotError,
     mask::{Mask, parts},
-    put,
     route_dump::{LINK_HEADER, LINKS, dump},
+    seen::{SnapshotError, put},
 };
 use crate::host::Host;
 

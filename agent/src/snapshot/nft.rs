@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use firedrill_netlink::{Attrs, Message, NetlinkError, Reason, attr, attributes};
 
 use super::{
-    SnapshotError,
     mask::{Mask, canonical, keep, plain},
-    put,
+    seen::{SnapshotError, put},
 };
 use crate::host::{
     Host,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::SnapshotError;
+use super::seen::SnapshotError;
 use crate::host::{Host, process};
 
 /// Adds a key `stopped:<pid>@<start_ticks>` with the program's name for each stopped process.

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use firedrill_netlink::attr;
 
 use super::{
-    SnapshotError,
     mask::{Mask, canonical, hex},
-    put,
     route_dump::{CLASSES, QDISCS, Seen, TC_HEADER, dump, name, names},
+    seen::{SnapshotError, put},
 };
 use crate::host::Host;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use firedrill_netlink::{NetlinkError, Reason, Request, Socket, attr};
 
-use super::SnapshotError;
+use super::seen::SnapshotError;
 
 pub(super) const LINKS: u16 = 18;
 pub(super) const ADDRESSES: u16 = 22;

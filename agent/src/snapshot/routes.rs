@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use firedrill_netlink::attr;
 
 use super::{
-    SnapshotError,
     addresses::ip,
     mask::{Mask, canonical},
-    put,
     route_dump::{ROUTES, dump, name, names},
+    seen::{SnapshotError, put},
 };
 use crate::host::Host;
 

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use firedrill_netlink::attr;
 
 use super::{
-    SnapshotError,
     mask::{canonical, hex, keep},
-    put,
     route_dump::{RULES, dump},
+    seen::{SnapshotError, put},
 };
 use crate::host::Host;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::SnapshotError;
+use super::seen::SnapshotError;
 use crate::{host::Host, service};
 
 /// Adds a key `unit:<manager>/<name>` for each service: all of runit's, and those of systemd's that are not inactive.

@@ -1,0 +1,46 @@
+//! Whether a rule allows what is asked.
+
+use firedrill_wire::Touches;
+
+use super::{act::Act, named, pattern::like, question::Question, rule::Rule};
+
+impl Rule {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if self.name.is_empty() {
+            return Err("policy.allow: a rule has no name; give it one, refusals say it".to_owned());
+        }
+        match self.kinds.iter().find(|kind| !Act::kinds().any(|known| like(kind, known))) {
+            Some(kind) => Err(format!(
+                "policy.allow \"{}\": there is no kind `{kind}`; there are {}",
+                self.name,
+                Act::kinds().collect::<Vec<_>>().join(", ")
+            )),
+            None => named::validate(self),
+        }
+    }
+
+    /// Whether it allows an ask; if not, how far it matched (to find the nearest rule) and the reason.
+    pub(super) fn allows(&self, ask: &Question<'_>, touches: &Touches) -> Result<(), (usize, String)> {
+        let team = ask.caller.team.as_deref().unwrap_or_default();
+        let kinds = ask.act.names();
+        let clauses: [(&[String], &[&str], &str); 4] = [
+            (&self.who, &[&ask.caller.name], "who"),
+            (&self.teams, &[team], "teams"),
+            (&self.environments, &[ask.host_environment.unwrap_or_default()], "environments"),
+            (&self.kinds, &kinds, "kinds"),
+        ];
+        for (depth, (list, values, key)) in clauses.into_iter().enumerate() {
+            let fits = |pattern: &String| values.iter().any(|value| like(pattern, value));
+            if !list.is_empty() && !list.iter().any(fits) {
+                let value = values.first().filter(|value| !value.is_empty()).unwrap_or(&"none");
+                return Err((depth, format!("has {key} = {list:?}, here it is {value}")));
+            }
+        }
+        if let (Some(most), Act::Fault { hold, .. }) = (self.max_hold, ask.act)
+            && hold > most
+        {
+            return Err((4, format!("has max_hold = \"{most}\", here it is {hold}")));
+        }
+        named::allows(self, touches).map_err(|why| (5, why))
+    }
+}
