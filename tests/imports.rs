@@ -25,7 +25,6 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "agent/src",
         &[
-            "supervisor supervisor/injection_thread supervisor/permit supervisor/state",
         ],
     ),
     ("crates/lab/src", &[]),

@@ -10,7 +10,8 @@ use firedrill_wire::{
 };
 
 use super::{
-    Core, injection_thread, lock,
+    core::{Core, lock},
+    injection_thread,
     prepare::{fingerprint, lease_over},
     state::{Asked, Entry, SupervisorState, clash},
 };

@@ -1,7 +1,7 @@
 //! Answers the calls of the control API.
 
 use firedrill_wire::{
-    InjectionId, RefusalCode, RunId,
+    InjectionId, RunId,
     api::{
         AgentStatus, Arm, Armed, Clock, Doctor, EndState, OpenOne, Prepare, PrepareAnswer, Problem, Renew,
         Renewed, StartProbes, Undo, UndoAnswer, UndoScope,
@@ -11,13 +11,19 @@ use firedrill_wire::{
     probe::Bin,
 };
 
-use super::{Core, Supervisor, event_stream, lock, prepare::lease_over, recover::tell_swept, stray::Verdict};
+use super::{
+    Supervisor,
+    core::{Core, lock},
+    event_stream,
+    recover::tell_swept,
+    state::Entry,
+    stray::Verdict,
+};
 use crate::{
     active,
     audit::Request,
     config::Config,
     control::{Caller, Control, Feed, Trusted},
-    injection::refuse,
     journal::Tombstone,
 };
 
@@ -33,7 +39,7 @@ impl Control for Supervisor {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: core.clock(),
             halted_by: state.halted_by.clone(),
-            open: open.map(super::Entry::show).collect(),
+            open: open.map(Entry::show).collect(),
             last_seq: *core.published.borrow(),
             warnings: stuck
                 .map(|(id, entry)| format!("{id} is stuck: {}", entry.trouble))
@@ -113,53 +119,6 @@ impl Control for Supervisor {
 }
 
 impl Core {
-    fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
-        self.not_distrusted(run)?;
-        // A lease of that length was allowed when the injections were armed.
-        if lock(&self.state).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
-            self.allowed_lease(renew.lease)?;
-        }
-        // Before the lock, which is never held while a file is read.
-        let asked_again = self.ask_again(caller, run);
-        let clock = self.clock();
-        let mut state = lock(&self.state);
-        let in_force = state.open_of(run).any(|entry| entry.state != State::Stuck);
-        let Some(known) = state.runs.get_mut(run) else {
-            return Err(refuse(
-                RefusalCode::UnknownRun,
-                format!("run {run} is not known here"),
-                "prepare it first",
-            ));
-        };
-        if known.over {
-            return Err(lease_over(run));
-        }
-        if in_force && clock.boot_us >= known.lease_until {
-            drop(state);
-            self.expire(run);
-            return Err(lease_over(run));
-        }
-        known.renewals += 1;
-        known.lease = renew.lease;
-        known.lease_until = clock.boot_us.saturating_add(renew.lease.as_micros());
-        known.heard_boot_us = clock.boot_us;
-        for (id, answer) in asked_again {
-            match (state.live.get_mut(&id), answer) {
-                (Some(entry), Ok(rules)) => entry.allowed_by = rules,
-                (Some(entry), Err(why)) => entry.disallow(why),
-                (None, _) => {}
-            }
-        }
-        for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
-        {
-            entry.renew();
-        }
-        let open = state.open_of(run).map(super::Entry::show).collect();
-        self.watch(&state);
-        drop(state);
-        Ok(Renewed { clock, last_seq: *self.published.borrow(), open })
-    }
-
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
         let by = caller.name.clone();
         let (mut tombstones, mut strays) = (Vec::new(), Vec::new());

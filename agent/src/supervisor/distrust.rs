@@ -6,7 +6,10 @@ use firedrill_wire::{
     journal::{HealReason, What},
 };
 
-use super::{Core, lock, prepare::distrusted};
+use super::{
+    core::{Core, lock},
+    prepare::distrusted,
+};
 use crate::{
     active,
     control::{Caller, Trusted},

@@ -9,7 +9,11 @@ use firedrill_wire::{
     journal::State,
 };
 
-use super::{Core, lock, past::Past, snapshots};
+use super::{
+    core::{Core, lock},
+    past::Past,
+    snapshots,
+};
 use crate::{
     injection::refuse,
     journal::{Found, read},

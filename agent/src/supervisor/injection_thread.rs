@@ -12,7 +12,10 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use super::{Core, lock};
+use super::{
+    core::{Core, lock},
+    state::Entry,
+};
 use crate::{
     bell::Alarm,
     crash_point,
@@ -129,7 +132,7 @@ impl InjectionThread {
         }
     }
 
-    fn read<T>(&self, what: impl FnOnce(&mut super::Entry) -> T) -> Option<T> {
+    fn read<T>(&self, what: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         lock(&self.core.state).live.get_mut(&self.id).map(what)
     }
 

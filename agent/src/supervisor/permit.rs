@@ -11,7 +11,11 @@ use firedrill_wire::{
     journal::{State, What},
 };
 
-use super::{Core, Supervisor, lock, state::SupervisorState};
+use super::{
+    Supervisor,
+    core::{Core, lock},
+    state::{Allowed, SupervisorState},
+};
 use crate::{
     active,
     config::Rules,
@@ -24,9 +28,6 @@ use crate::{
     service,
     wiring::Leave,
 };
-
-/// The rules that allowed something; all of them must.
-pub(super) type Allowed = Vec<Arc<Rules>>;
 
 /// Refuses everything that could harm while the host is halted or the agent stops.
 pub(super) fn takes_anything(state: &SupervisorState) -> Result<(), Problem> {

@@ -13,7 +13,7 @@ use firedrill_wire::{
 use ring::digest::{Context, SHA256};
 
 use super::{
-    Core, lock,
+    core::{Core, lock},
     permit::takes_anything,
     snapshots,
     state::{ASKS_MOST_BYTES, Asked},

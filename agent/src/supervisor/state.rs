@@ -13,9 +13,10 @@ use firedrill_wire::{
 
 pub(super) use run::{Asked, Run};
 
-use super::{past::Past, permit::Allowed};
+use super::past::Past;
 use crate::{
     bell::Alarm,
+    config::Rules,
     control::Caller,
     injection::call_off,
     journal::{Intent, Replayed, Tombstone, Tombstones},
@@ -32,6 +33,9 @@ const PAST_MOST: usize = 4;
 /// The time that a thread has to report, in microseconds, after the longest time that making an effect may take, or
 /// after the effect was called off.
 const LATE_US: u64 = 5_000_000;
+
+/// The rules that allowed something; all of them must.
+pub(super) type Allowed = Vec<Arc<Rules>>;
 
 /// Everything that the supervisor knows. Core keeps it behind one lock.
 #[derive(Default)]
@@ -104,7 +108,7 @@ impl Entry {
     }
 
     /// Asks its thread to undo it; the first reason stays. An effect that is being made is called off if it can be
-    /// undone. The deadline may change: see [`super::Core::watch`].
+    /// undone. The deadline may change: see `Core::watch`.
     pub(super) fn want(&mut self, reason: &HealReason) {
         if !self.state.is_open() && self.state != State::Done {
             return;

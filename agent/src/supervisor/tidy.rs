@@ -5,7 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use firedrill_probe::clock;
 use firedrill_wire::journal::{AgentEvent, What};
 
-use super::{Core, Supervisor, lock, snapshots};
+use super::{
+    Supervisor,
+    core::{Core, lock},
+    snapshots,
+};
 use crate::{
     active, heap,
     journal::{JournalError, Record},

@@ -1,0 +1,145 @@
+//! What all parts of the supervisor share: its state, the journal, the ports, and the few things that all of them do
+//! with these.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use firedrill_probe::clock;
+use firedrill_wire::{
+    InjectionId,
+    api::Clock,
+    journal::{AgentEvent, State, What},
+};
+
+use super::{state::SupervisorState, stray};
+use crate::{
+    audit::Audit,
+    config::{Config, Live},
+    heap,
+    host::Host,
+    identity::Identity,
+    journal::{Journal, Pending, Record, Tombstone},
+    metrics::Metrics,
+    wiring::{Prober, Wiring},
+};
+
+/// Takes over when this process misses a deadline.
+pub trait Guard: Send + Sync {
+    /// Sets the number of open injections and the earliest deadline, in microseconds of CLOCK_BOOTTIME.
+    fn set(&self, open: u32, deadline_boot_us: Option<u64>);
+}
+
+/// The state that all clones of a supervisor and all its threads share.
+pub(super) struct Core {
+    pub(super) host: Arc<Host>,
+    pub(super) wiring: Wiring,
+    pub(super) config: Arc<Config>,
+    /// The configuration's file as it is now; its policy applies.
+    pub(super) live: Live,
+    pub(super) here: Identity,
+    pub(super) journal: Mutex<Journal>,
+    /// Never held during a call that may block.
+    pub(super) state: Mutex<SupervisorState>,
+    pub(super) settled: Condvar,
+    /// Held while the status files are written, so that the newest contents are written last.
+    pub(super) files: Mutex<()>,
+    pub(super) guard: Arc<dyn Guard>,
+    pub(super) metrics: Metrics,
+    pub(super) audit: Audit,
+    pub(super) prober: Arc<dyn Prober>,
+    pub(super) warnings: Vec<String>,
+    /// The damage to the journal's file while this agent used it, for people.
+    pub(super) about_file: Mutex<Option<String>>,
+    /// Limits the tombstones of unknown runs in the journal.
+    pub(super) stray: Mutex<stray::Bucket>,
+    /// Time of the last call that takes memory (CLOCK_BOOTTIME, microseconds); 0 once that memory was given back.
+    pub(super) stirred_boot_us: AtomicU64,
+    /// The damage that the journal had when this agent started, one sentence each.
+    pub(super) lost: Vec<String>,
+    pub(super) published: tokio::sync::watch::Receiver<u64>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic that matters ends the whole process, so the data behind a poisoned lock are never half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    pub(super) fn clock(&self) -> Clock {
+        Clock { boot_us: clock::boot_us(), boot_id: self.here.boot_id.clone(), wall_us: clock::wall_us() }
+    }
+
+    pub(super) fn policy_file(&self) -> &Path {
+        &self.config.file
+    }
+
+    /// Journals an event; the disk may lag behind until [`Core::sync`].
+    pub(super) fn event(&self, what: What) -> AgentEvent {
+        lock(&self.journal).event(what)
+    }
+
+    /// Syncs and publishes what was journaled. Other threads can journal meanwhile.
+    pub(super) fn sync(&self) -> bool {
+        let pending = lock(&self.journal).begin_sync();
+        match pending.and_then(Pending::finish) {
+            Ok(seq) => lock(&self.journal).publish(seq),
+            Err(error) => {
+                tracing::error!("{}; events wait in memory", error.chain());
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Journals tombstones; `stray` are those of unknown runs and injections.
+    pub(super) fn record_tombstones(&self, known: Vec<Tombstone>, stray: Vec<Tombstone>) {
+        let known = known.into_iter().map(|stone| Record::Tombstone { stone, stray: false });
+        let stray = stray.into_iter().map(|stone| Record::Tombstone { stone, stray: true });
+        let mut journal = lock(&self.journal);
+        for record in known.chain(stray) {
+            if let Err(error) = journal.record(record) {
+                tracing::error!("{}; the tombstone stands in memory only", error.chain());
+            }
+        }
+    }
+
+    /// Returns a drill's memory to the system once nothing is live.
+    pub(super) fn rest(&self) {
+        self.stirred_boot_us.store(clock::boot_us(), Relaxed);
+        if !lock(&self.state).live.values().any(|entry| entry.state.is_open()) {
+            heap::trim();
+        }
+    }
+
+    /// Tells the guard how many injections are open, and the earliest deadline.
+    pub(super) fn watch(&self, state: &SupervisorState) {
+        let open =
+            state.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
+        self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), state.deadline());
+    }
+
+    /// Returns a warning while the journal cannot be written.
+    pub(super) fn about_journal(&self) -> Option<String> {
+        let journal = self.journal.try_lock().ok()?;
+        journal.is_behind().then(|| {
+            format!(
+                "{} cannot be written; what it should say waits in memory and is lost if the agent ends, a halt too: make \
+                 room on that disk",
+                journal.path().display()
+            )
+        })
+    }
+
+    /// Waits until these injections are closed or stuck.
+    pub(super) fn wait_settled(&self, ids: &[InjectionId]) {
+        let mut state = lock(&self.state);
+        while ids.iter().any(|id| state.live.get(id).is_some_and(|entry| !entry.is_settled())) {
+            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The lease of a run: renewed by its coordinator, and over when that is silent.
+
+use firedrill_wire::{
+    RefusalCode, RunId,
+    api::{Problem, Renew, Renewed},
+    journal::{HealReason, State, What},
+};
+
+use super::{
+    core::{Core, lock},
+    prepare::lease_over,
+    state::Entry,
+};
+use crate::{control::Caller, injection::refuse};
+
+impl Core {
+    pub(super) fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
+        self.not_distrusted(run)?;
+        // A lease of that length was allowed when the injections were armed.
+        if lock(&self.state).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
+            self.allowed_lease(renew.lease)?;
+        }
+        // Before the lock, which is never held while a file is read.
+        let asked_again = self.ask_again(caller, run);
+        let clock = self.clock();
+        let mut state = lock(&self.state);
+        let in_force = state.open_of(run).any(|entry| entry.state != State::Stuck);
+        let Some(known) = state.runs.get_mut(run) else {
+            return Err(refuse(
+                RefusalCode::UnknownRun,
+                format!("run {run} is not known here"),
+                "prepare it first",
+            ));
+        };
+        if known.over {
+            return Err(lease_over(run));
+        }
+        if in_force && clock.boot_us >= known.lease_until {
+            drop(state);
+            self.expire(run);
+            return Err(lease_over(run));
+        }
+        known.renewals += 1;
+        known.lease = renew.lease;
+        known.lease_until = clock.boot_us.saturating_add(renew.lease.as_micros());
+        known.heard_boot_us = clock.boot_us;
+        for (id, answer) in asked_again {
+            match (state.live.get_mut(&id), answer) {
+                (Some(entry), Ok(rules)) => entry.allowed_by = rules,
+                (Some(entry), Err(why)) => entry.disallow(why),
+                (None, _) => {}
+            }
+        }
+        for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
+        {
+            entry.renew();
+        }
+        let open = state.open_of(run).map(Entry::show).collect();
+        self.watch(&state);
+        drop(state);
+        Ok(Renewed { clock, last_seq: *self.published.borrow(), open })
+    }
+
+    /// Ends a run whose lease has expired: undoes all of it, and refuses later renewals.
+    pub(super) fn expire(&self, run: &RunId) {
+        let news = {
+            let mut state = lock(&self.state);
+            let news = state.runs.get_mut(run).is_some_and(|run| !std::mem::replace(&mut run.over, true));
+            for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run) {
+                entry.want(&HealReason::LeaseExpired);
+            }
+            self.watch(&state);
+            news
+        };
+        if news {
+            self.event(What::LeaseExpired { run: run.clone() });
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Steps in the life of an injection: journaled, then shown to others.
+
+use firedrill_wire::{
+    InjectionId,
+    journal::{HealReason, State, What},
+};
+
+use super::core::{Core, lock};
+use crate::{
+    active,
+    transition::{Step, next},
+};
+
+impl Core {
+    /// Journals a legal step, then shows it to others. Only the injection's own thread calls this.
+    pub(super) fn step(
+        &self,
+        id: &InjectionId,
+        step: Step,
+        reason: Option<HealReason>,
+        detail: String,
+        foreign: Vec<String>,
+        safe: bool,
+    ) {
+        let Some((run, from, kind)) = lock(&self.state)
+            .live
+            .get(id)
+            .map(|entry| (entry.intent.run.clone(), entry.state, entry.intent.live.ask.fault.kind()))
+        else {
+            return;
+        };
+        let to = match next(from, step) {
+            Ok(to) => to,
+            Err(illegal) => {
+                tracing::error!("{id}: {illegal}; this is a bug in the agent");
+                return;
+            }
+        };
+        if to == State::Stuck {
+            tracing::error!("{id} is stuck: {detail}");
+            active::syslog(&format!("{id} of run {run} could NOT be put back: {detail}"));
+        }
+        let trouble = if to == State::Stuck { detail.clone() } else { String::new() };
+        let news = What::Changed { injection: id.clone(), run, to, reason, detail, foreign: foreign.clone() };
+        let event = self.event(news);
+        let (now, wall_us) = (event.boot_us, event.wall_us);
+        if safe {
+            self.sync();
+        }
+        self.metrics.ended(kind, to);
+        {
+            let mut state = lock(&self.state);
+            if let Some(entry) = state.live.get_mut(id) {
+                entry.state = to;
+                if to.is_open() {
+                    entry.story.push(event);
+                } else {
+                    entry.story = Vec::new();
+                }
+                entry.trouble = trouble;
+                entry.foreign.extend(foreign);
+                entry.ended_wall_us = (!to.is_open()).then_some(wall_us);
+                if to == State::InForce {
+                    entry.intent.in_force_at(now);
+                }
+                if matches!(to, State::Stuck) || !to.is_open() {
+                    entry.wanted = None;
+                    entry.act_by = None;
+                }
+            }
+            self.watch(&state);
+        }
+        // Not before an undo, which must not wait for files.
+        if !to.is_open() || matches!(to, State::InForce | State::Stuck) {
+            self.write_status_files();
+            self.settled.notify_all();
+        }
+    }
+}
