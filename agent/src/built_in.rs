@@ -9,6 +9,7 @@ use crate::{
     host::Host,
     prober::Probes,
     serve, service, snapshot, sweep,
+    time::HostTime,
     wiring::{Compared, ServerParts, Snapshot, Wiring},
 };
 
@@ -16,6 +17,7 @@ use crate::{
 #[must_use]
 pub fn wiring() -> Wiring {
     Wiring {
+        time: &HostTime,
         kinds: |fault| Some(fault::of(fault)),
         apply: |undo, host| undo.apply(host),
         snapshot: &WholeHost,

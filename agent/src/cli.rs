@@ -40,6 +40,7 @@ use crate::{
     identity::Identity,
     journal::{Replayed, read_any},
     local::{Answer, Call, ask},
+    time::HostTime,
     wiring::Wiring,
 };
 
@@ -178,7 +179,7 @@ fn release(config: &Config) -> io::Result<ExitCode> {
         Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
         None => {
             let _lock = Lock::take(&paths, DYING)?;
-            let journal = crate::journal::Journal::open(&paths, &Identity::here());
+            let journal = crate::journal::Journal::open(&paths, &Identity::here(), &HostTime);
             let (mut journal, _) = journal.map_err(|error| io::Error::other(error.chain()))?;
             journal.event(What::Released { by: root(config) });
             journal.sync();

@@ -15,13 +15,15 @@ mod lock;
 mod page;
 mod proc;
 mod shared;
+mod watch;
 mod worker;
 
 use std::{
     io,
+    os::fd::AsFd,
     process::ExitCode,
     sync::{Arc, atomic::Ordering::SeqCst},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use firedrill_wire::journal::HealReason;
@@ -37,9 +39,10 @@ pub use self::{
 };
 
 use self::{
-    page::{Order, Overdue, Page},
-    proc::{Child, wait_any},
+    page::{Order, Page},
+    proc::Child,
     shared::{EXIT_CANNOT, Shared, exit_code},
+    watch::{Now, Overdue},
 };
 use crate::{
     config::{Config, LastGood},
@@ -74,9 +77,10 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
         }
     };
     // A predecessor whose lock was deleted still has its faults in force. It closes its socket when it ends.
-    let until = Instant::now() + LINGERS;
+    let time = wiring.time;
+    let until = Now::of(time).awake_after(LINGERS);
     while local::listens(&paths) {
-        if Instant::now() >= until {
+        if time.awake_us() >= until {
             return Err(io::Error::new(
                 io::ErrorKind::WouldBlock,
                 format!(
@@ -86,7 +90,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
                 ),
             ));
         }
-        std::thread::sleep(Duration::from_millis(100));
+        time.sleep(Duration::from_millis(100));
     }
     LastGood::of(&config).write();
     let shared = Arc::new(Shared {
@@ -178,7 +182,7 @@ impl Guardian {
         let page = self.shared.page;
         let mut pulse = self.shared.pulse(|page| &page.worker_beat);
         let mut helper_pulse = self.shared.pulse(|page| &page.helper_beat);
-        let mut overdue = Overdue::new(self.shared.grace());
+        let mut overdue = Overdue::new(self.shared.now(), self.shared.grace());
         let mut ready = false;
         let mut stopping = false;
         let holders = [self.shared.guardian.as_raw_nonzero().get(), self.worker.raw(), self.helper.raw()];
@@ -187,7 +191,9 @@ impl Guardian {
             page.guardian_beat.fetch_add(1, SeqCst);
             self.shared.keep_lock(&holders, &mut said);
             let interval = self.shared.interval();
-            wait_any(&[&self.worker, &self.helper, &self.signals, &page.bells().guardian], interval);
+            let fds: [&dyn AsFd; 4] = [&self.worker, &self.helper, &self.signals, &page.bells().guardian];
+            self.shared.time().wait_any(&fds, interval);
+            let now = self.shared.now();
             page.bells().guardian.hear();
             if let Some(code) = self.worker.ended() {
                 return match code {
@@ -212,16 +218,16 @@ impl Guardian {
             }
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             // A stopped helper can be continued. One that hangs is useless, so the agent has to restart.
-            match helper_pulse.silence(page, interval, interval) {
+            match helper_pulse.silence(now, page, interval, interval) {
                 0 => {}
                 1 => self.helper.resume(),
                 _ => self.helper.kill(),
             }
-            if overdue.is_over(page, interval) {
+            if overdue.is_over(now, page, interval) {
                 self.worker.kill();
                 return End::Died("the worker did not keep a deadline");
             }
-            if pulse.is_stale(page, interval) {
+            if pulse.is_stale(now, page, interval) {
                 self.worker.kill();
                 return if self.helper.ended().is_some() {
                     End::HelperDied
@@ -234,8 +240,9 @@ impl Guardian {
 
     /// Waits for the helper. Returns the exit code of its heal, or `None` if it died or hangs.
     fn wait_for_helper(&mut self) -> Option<u8> {
-        let until = Instant::now() + Duration::from(self.shared.config.timings.undo_budget) * 2;
-        while Instant::now() < until {
+        let budget = Duration::from(self.shared.config.timings.undo_budget) * 2;
+        let until = self.shared.now().awake_after(budget);
+        while self.shared.time().awake_us() < until {
             self.shared.page.guardian_beat.fetch_add(1, SeqCst);
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             if let Some(code) = self.helper.ended() {
@@ -247,7 +254,7 @@ impl Guardian {
             }
             // Somebody may have stopped it too.
             self.helper.resume();
-            wait_any(&[&self.helper], Duration::from_millis(200));
+            self.shared.time().wait_any(&[&self.helper], Duration::from_millis(200));
         }
         self.helper.kill();
         None

@@ -3,7 +3,7 @@
 //! Works in reverse order, never stops at the first error, repeats tries whose failure may be temporary, and collects
 //! all errors. Needs no runtime, no fault kinds, and no successful write.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use firedrill_wire::journal::{HealReason, State, What};
 
@@ -11,6 +11,7 @@ use crate::{
     host::Host,
     identity::Identity,
     journal::{Found, Intent, Journal},
+    time::Time,
     undo::{Undo, UndoError, Undone},
 };
 
@@ -48,9 +49,9 @@ impl Retry {
     }
 
     /// Starts the budget at the first try.
-    fn begin(self) -> Tries {
-        let now = Instant::now();
-        Tries { retry: self, began: now, tried: now, counted: 0 }
+    fn begin(self, time: &dyn Time) -> Tries<'_> {
+        let now = time.awake_us();
+        Tries { retry: self, time, began: now, tried: now, counted: 0 }
     }
 
     /// Returns the sum of all pauses.
@@ -61,23 +62,26 @@ impl Retry {
 }
 
 /// Counts the tries of one undo, or of several that take turns.
-struct Tries {
+struct Tries<'a> {
     retry: Retry,
-    began: Instant,
-    tried: Instant,
+    time: &'a dyn Time,
+    began: u64,
+    tried: u64,
     counted: u32,
 }
 
-impl Tries {
+impl Tries<'_> {
     /// Notes the begin of a try.
     fn again(&mut self) {
-        self.tried = Instant::now();
+        self.tried = self.time.awake_us();
     }
 
     /// Returns the pause after a try that failed; `None` if no other follows. `longest` is the maximum wait of the next
     /// try.
     fn pause(&mut self, longest: Duration) -> Option<Duration> {
-        self.pause_after(self.began.elapsed(), self.tried.elapsed(), longest)
+        let now = self.time.awake_us();
+        let since = |then| Duration::from_micros(now.saturating_sub(then));
+        self.pause_after(since(self.began), since(self.tried), longest)
     }
 
     /// Returns the same, for the given time since the first try began and since the last one did.
@@ -170,15 +174,17 @@ impl PutBack {
     }
 }
 
-/// Undoes one injection. `failed` is called for every try that failed and will be repeated.
+/// Undoes one injection. `failed` is called for every try that failed and will be repeated, and waits for the given pause
+/// before that.
 pub fn put_back(
     mut work: PutBack,
     apply: Apply,
     host: &Host,
     retry: &Retry,
-    mut failed: impl FnMut(u32, &str),
+    time: &dyn Time,
+    mut failed: impl FnMut(u32, &str, Duration),
 ) -> PutBack {
-    let mut tries = retry.begin();
+    let mut tries = retry.begin(time);
     for attempt in 1.. {
         tries.again();
         let again = work.once(apply, host);
@@ -186,8 +192,7 @@ pub fn put_back(
             break;
         }
         let Some(pause) = tries.pause(work.longest()) else { break };
-        failed(attempt, &work.errors().join("; "));
-        std::thread::sleep(pause);
+        failed(attempt, &work.errors().join("; "), pause);
     }
     work
 }
@@ -216,6 +221,7 @@ pub fn put_back_all<'a>(
     apply: Apply,
     host: &Host,
     retry: &Retry,
+    time: &dyn Time,
     mut tick: impl FnMut(),
 ) -> Vec<Healed> {
     let mut all = Vec::new();
@@ -227,7 +233,7 @@ pub fn put_back_all<'a>(
         }
     }
     work.reverse();
-    let mut tries = retry.begin();
+    let mut tries = retry.begin(time);
     loop {
         tries.again();
         for (_, one, again) in work.iter_mut().filter(|(_, _, again)| *again) {
@@ -242,7 +248,7 @@ pub fn put_back_all<'a>(
         while !left.is_zero() {
             tick();
             let piece = left.min(Duration::from_millis(100));
-            std::thread::sleep(piece);
+            time.sleep(piece);
             left -= piece;
         }
     }

@@ -19,7 +19,6 @@ use std::{
     sync::Arc,
 };
 
-use firedrill_probe::clock;
 use firedrill_wire::journal::{AgentEvent, What};
 use tokio::sync::watch;
 
@@ -34,7 +33,7 @@ pub use self::{
 pub(crate) use file::replace;
 
 use self::file::Log;
-use crate::{host::Paths, identity::Identity};
+use crate::{host::Paths, identity::Identity, time::Time};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "journal";
@@ -91,6 +90,7 @@ pub struct Journal {
     path: PathBuf,
     log: Log,
     identity: Identity,
+    time: &'static dyn Time,
     next_seq: u64,
     /// The length in bytes from which it is rewritten.
     long_at: u64,
@@ -129,11 +129,16 @@ pub fn read_any(paths: &Paths, here: &Identity) -> (Replayed, Vec<Closed>) {
 }
 
 impl Journal {
-    /// Opens or creates the file in the state directory, cuts off a torn tail, and replays it.
+    /// Opens or creates the file in the state directory, cuts off a torn tail, and replays it. Events get their times from
+    /// `time`.
     ///
     /// # Errors
     /// The directory or the file cannot be made, read or written.
-    pub fn open(paths: &Paths, here: &Identity) -> Result<(Self, Replayed), JournalError> {
+    pub fn open(
+        paths: &Paths,
+        here: &Identity,
+        time: &'static dyn Time,
+    ) -> Result<(Self, Replayed), JournalError> {
         std::fs::create_dir_all(&paths.state).map_err(|source| JournalError {
             what: "create the directory",
             path: paths.state.clone(),
@@ -156,6 +161,7 @@ impl Journal {
             path,
             log,
             identity: here.clone(),
+            time,
             next_seq: replayed.last_seq + 1,
             long_at: LARGE,
             waiting: VecDeque::new(),
@@ -235,9 +241,9 @@ impl Journal {
     pub fn event(&mut self, what: What) -> AgentEvent {
         let event = AgentEvent {
             seq: self.next_seq,
-            boot_us: clock::boot_us(),
+            boot_us: self.time.boot_us(),
             boot_id: self.identity.boot_id.clone(),
-            wall_us: clock::wall_us(),
+            wall_us: self.time.wall_us(),
             what,
         };
         self.next_seq += 1;

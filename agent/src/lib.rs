@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 mod crash_point;
+pub mod decide;
 pub mod doctor;
 pub mod fault;
 pub mod guardian;
@@ -35,6 +36,7 @@ pub mod supervisor;
 pub mod sweep;
 #[doc(hidden)]
 pub use firedrill_kernel::{sandboxed, testing};
+pub mod time;
 pub mod transition;
 pub mod trust;
 pub mod undo;

@@ -28,7 +28,6 @@ use std::{
     time::Duration,
 };
 
-use firedrill_probe::clock;
 use firedrill_wire::journal::{HealReason, State, What};
 
 pub use self::{
@@ -42,7 +41,6 @@ use self::{
 };
 use crate::{
     audit::{Audit, since_last_event},
-    bell::Alarm,
     config::{Config, Live},
     control::Control as _,
     host::Host,
@@ -97,20 +95,20 @@ impl Supervisor {
             prober,
             warnings,
             about_file: Mutex::new(None),
-            stray: Mutex::new(stray::Bucket::full()),
-            stirred_boot_us: AtomicU64::new(clock::boot_us()),
+            stray: Mutex::new(stray::Bucket::full(wiring.time.awake_us())),
+            stirred_boot_us: AtomicU64::new(wiring.time.boot_us()),
             lost: replayed.damage,
             published,
         };
         let new = Self(Arc::new(core));
         for one in healed.into_iter().filter(|one| one.state == State::Stuck) {
-            let alarm = Arc::new(Alarm::new()?);
+            let (sleeper, waker) = wiring.time.sleeper()?;
             let id = one.intent.id().clone();
-            let mut entry = Entry::new(one.intent, 0, Arc::clone(&alarm));
+            let mut entry = Entry::new(one.intent, 0, waker);
             (entry.state, entry.journaled) = (State::Stuck, true);
             entry.trouble = one.detail;
             lock(&new.0.state).live.insert(id.clone(), entry);
-            injection_thread::spawn(Arc::clone(&new.0), id, alarm)?.go();
+            injection_thread::spawn(Arc::clone(&new.0), id, sleeper)?.go();
         }
         new.0.write_status_files();
         Ok(new)
@@ -127,10 +125,11 @@ impl Supervisor {
 
     /// Undoes everything, and refuses everything from now on. Returns at once; see [`Supervisor::is_settled`].
     pub fn stop(&self, reason: &HealReason) {
+        let now = self.0.now();
         let mut state = lock(&self.0.state);
         state.closing = true;
         for entry in state.live.values_mut() {
-            entry.want(reason);
+            entry.want(reason, now);
         }
         self.0.watch(&state);
     }
@@ -163,7 +162,7 @@ impl Supervisor {
     pub fn metrics(&self) -> String {
         let (open, stuck, oldest) = {
             let state = lock(&self.0.state);
-            let now = clock::boot_us();
+            let now = self.0.now();
             let count =
                 |which: fn(State) -> bool| state.live.values().filter(|entry| which(entry.state)).count();
             let oldest = state

@@ -22,12 +22,15 @@ use crate::{
     injection::Inject,
     snapshot::Parties,
     sweep::Sweep,
+    time::Time,
     trust,
 };
 
 /// All ports.
 #[derive(Clone, Copy)]
 pub struct Wiring {
+    /// The clocks, and sleep by them.
+    pub time: &'static dyn Time,
     /// Returns the code of a fault's kind; `None` if this build does not have it.
     pub kinds: fn(&Fault) -> Option<&dyn Inject>,
     /// Carries out one undo.

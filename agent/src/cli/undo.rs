@@ -121,13 +121,15 @@ pub(super) fn put_back_without_agent(
         ..answer_of(healing.healed.clone())
     };
     let journaled = match lock {
-        Ok(_lock) => healing.journal(config, reason).map_err(|error| error.chain()).map(|mut done| {
-            if halt {
-                done.journal.event(What::Halted { by: root(config) });
-                done.journal.sync();
-            }
-            !done.journal.is_behind()
-        }),
+        Ok(_lock) => {
+            healing.journal(config, reason, wiring.time).map_err(|error| error.chain()).map(|mut done| {
+                if halt {
+                    done.journal.event(What::Halted { by: root(config) });
+                    done.journal.sync();
+                }
+                !done.journal.is_behind()
+            })
+        }
         Err(error) => {
             // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
             if error.kind() != io::ErrorKind::WouldBlock && !listens(&paths) {

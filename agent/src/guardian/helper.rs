@@ -2,18 +2,16 @@
 //! guardian is gone or silent. It first kills the process that it takes over from, so that this one cannot wake up
 //! later and act.
 
-use std::{
-    sync::atomic::Ordering::SeqCst,
-    time::{Duration, Instant},
-};
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use firedrill_wire::journal::HealReason;
 use rustix::process::Pid;
 
 use super::{
-    page::{Order, Overdue},
-    proc::{Child, harden, wait_any},
+    page::Order,
+    proc::{Child, harden},
     shared::Shared,
+    watch::Overdue,
 };
 
 /// Watches, then undoes everything. Returns the exit code.
@@ -28,11 +26,11 @@ pub(super) fn run(shared: &Shared) -> i32 {
     let mut worker = None;
     let mut pulse = shared.pulse(|page| &page.guardian_beat);
     // The guardian acts first; the helper acts only if the guardian does not.
-    let mut overdue = Overdue::new(shared.grace() * 2);
+    let mut overdue = Overdue::new(shared.now(), shared.grace() * 2);
     let reason = loop {
         page.helper_beat.fetch_add(1, SeqCst);
         let interval = shared.interval();
-        wait_any(&[&guardian, &page.bells().helper], interval);
+        shared.time().wait_any(&[&guardian, &page.bells().helper], interval);
         page.bells().helper.hear();
         // The guardian reports what is wrong with it, and names the holders.
         let _ = shared.lock.keep();
@@ -55,7 +53,8 @@ pub(super) fn run(shared: &Shared) -> i32 {
             }
             break HealReason::GuardianDied;
         }
-        if overdue.is_over(page, interval) || pulse.is_stale(page, interval) {
+        let now = shared.now();
+        if overdue.is_over(now, page, interval) || pulse.is_stale(now, page, interval) {
             if let Some(worker) = &mut worker {
                 worker.kill();
             }
@@ -74,12 +73,14 @@ pub(super) fn run(shared: &Shared) -> i32 {
 fn let_leave(worker: &mut Child, shared: &Shared) {
     let page = shared.page;
     let mut pulse = shared.pulse(|page| &page.worker_beat);
-    let mut overdue = Overdue::new(shared.grace());
-    let until = Instant::now() + Duration::from(shared.config.timings.undo_budget);
+    let mut overdue = Overdue::new(shared.now(), shared.grace());
+    let until = shared.now().awake_after(shared.config.timings.undo_budget.into());
     while worker.ended().is_none() {
         let interval = Duration::from_millis(100);
-        wait_any(&[&*worker], interval);
-        if overdue.is_over(page, interval) || pulse.is_stale(page, interval) || Instant::now() > until {
+        shared.time().wait_any(&[&*worker], interval);
+        let now = shared.now();
+        if overdue.is_over(now, page, interval) || pulse.is_stale(now, page, interval) || now.awake_us > until
+        {
             worker.kill();
             return;
         }

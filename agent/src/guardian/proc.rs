@@ -90,15 +90,6 @@ fn is_readable(fd: BorrowedFd<'_>, within: Duration) -> bool {
     matches!(poll(&mut fds, Some(&within)), Ok(1))
 }
 
-/// Waits until one of these is readable, or for this time.
-pub(super) fn wait_any(fds: &[&dyn AsFd], within: Duration) {
-    let mut fds: Vec<PollFd<'_>> =
-        fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
-    let within = timespec(u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
-    // An interrupted wait is merely shorter.
-    let _ = poll(&mut fds, Some(&within));
-}
-
 /// Keeps this process alive under faults on memory: pages that it has used stay in memory, and the kernel's OOM killer
 /// spares it. Without the permission for that it does without.
 pub(super) fn harden() {

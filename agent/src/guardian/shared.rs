@@ -12,11 +12,13 @@ use firedrill_wire::journal::HealReason;
 
 use super::{
     lock::Lock,
-    page::{Page, Pulse},
+    page::Page,
+    watch::{Now, Pulse},
 };
 use crate::{
     config::Config,
     supervisor::{Healing, heal},
+    time::Time,
     wiring::Wiring,
 };
 
@@ -41,6 +43,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn time(&self) -> &'static dyn Time {
+        self.wiring.time
+    }
+
+    /// Returns the time of a check.
+    pub(super) fn now(&self) -> Now {
+        Now::of(self.wiring.time)
+    }
+
     /// Returns the interval between checks: short while something is open, long otherwise.
     pub(super) fn interval(&self) -> Duration {
         if self.page.open.load(SeqCst) == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
@@ -51,7 +62,7 @@ impl Shared {
     }
 
     pub(super) fn pulse(&self, of: fn(&Page) -> &AtomicU64) -> Pulse {
-        Pulse::new(of, self.config.timings.stale_after.into())
+        Pulse::new(self.now(), of, self.config.timings.stale_after.into())
     }
 
     /// Takes the lock again if its file is gone. Logs each problem once.
@@ -75,7 +86,7 @@ impl Shared {
         let host = self.config.host();
         let healing = heal(&self.config, &host, &self.wiring, None, tick);
         let code = exit_code(&healing);
-        if let Err(error) = healing.journal(&self.config, reason) {
+        if let Err(error) = healing.journal(&self.config, reason, self.wiring.time) {
             tracing::error!("{}; what could be read was put back", error.chain());
         }
         code

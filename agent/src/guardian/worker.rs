@@ -14,9 +14,10 @@ use nix::sys::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    page::{Pulse, STOP_HELPER_DIED, Told},
-    proc::{Child, wait_any},
+    page::{STOP_HELPER_DIED, Told},
+    proc::Child,
     shared::{EXIT_CANNOT, EXIT_STUCK, Shared},
+    watch::Pulse,
 };
 use crate::{
     local, metrics,
@@ -94,7 +95,7 @@ fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), Str
         .spawn(move || {
             let mut said = false;
             loop {
-                std::thread::sleep(TIDY_EVERY);
+                lock.time().sleep(TIDY_EVERY);
                 // First: another agent may use a journal in a directory without a lock.
                 lock.keep_lock(&holders, &mut said);
                 tidier.tidy();
@@ -200,17 +201,17 @@ impl Watch {
             let stale: Duration = self.shared.config.timings.stale_after.into();
             interval = if close { stale / 8 } else { stale / 3 };
             interval = interval.min(Duration::from_millis(if close { 100 } else { 700 }));
-            let bells = page.bells();
+            let (bells, time) = (page.bells(), self.shared.time());
             match &signals {
                 // An order that was handled already, or a dead guardian, would wake it at once, again and again.
                 _ if stopping.is_some() || guarded == Guarded::Gone => {
                     interval = Duration::from_millis(5);
-                    wait_any(&[&bells.worker], interval);
+                    time.wait_any(&[&bells.worker], interval);
                 }
                 Some(signals) if supervisor.is_some() => {
-                    wait_any(&[&self.guardian, &bells.worker, signals], interval);
+                    time.wait_any(&[&self.guardian, &bells.worker, signals], interval);
                 }
-                _ => wait_any(&[&self.guardian, &bells.worker], interval),
+                _ => time.wait_any(&[&self.guardian, &bells.worker], interval),
             }
             bells.worker.hear();
         }
@@ -223,7 +224,7 @@ impl Watch {
             self.helper.resume();
             return Guarded::Gone;
         }
-        match pulse.silence(self.shared.page, interval, self.shared.interval()) {
+        match pulse.silence(self.shared.now(), self.shared.page, interval, self.shared.interval()) {
             0 => Guarded::Yes,
             1 => {
                 self.helper.resume();

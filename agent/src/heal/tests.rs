@@ -7,7 +7,10 @@ use firedrill_wire::{
 };
 
 use super::*;
-use crate::injection::{Ask, Basis, Live, Prepared};
+use crate::{
+    injection::{Ask, Basis, Live, Prepared},
+    time::{HostTime, simulated::Simulated},
+};
 
 thread_local! {
     /// The undo actions that were applied, and how often each has yet to fail.
@@ -88,7 +91,7 @@ fn heal(open: &[Found]) -> Vec<(String, State)> {
     let (first, most) = (Duration::from_millis(1), Duration::from_millis(2));
     let retry = Retry { tries: 3, first, most, within: Duration::from_secs(60) };
     let host = Host::new("h", crate::host::Paths::default(), 1, Vec::new());
-    put_back_all(open.iter(), &here(), apply, &host, &retry, || {})
+    put_back_all(open.iter(), &here(), apply, &host, &retry, &HostTime, || {})
         .into_iter()
         .map(|one| (one.intent.id().to_string(), one.state))
         .collect()
@@ -180,25 +183,48 @@ fn the_boot_decides_and_not_the_machine_id() {
     assert_eq!(log()[2..], ["s"]);
 }
 
+thread_local! {
+    /// The clock of tests whose undo takes time.
+    static CLOCK: &'static Simulated = Simulated::at(1_000_000);
+}
+
 #[test]
 fn no_try_begins_that_would_end_after_the_budget() {
     fn slow(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
-        std::thread::sleep(Duration::from_millis(30));
+        CLOCK.with(|clock| clock.stall(secs(3)));
         apply(undo, host)
     }
+    let clock = CLOCK.with(|clock| *clock);
     let host = Host::new("h", crate::host::Paths::default(), 1, Vec::new());
-    let (first, most) = (Duration::from_millis(1), Duration::from_millis(1));
-    let retry = Retry { tries: 10, first, most, within: Duration::from_millis(40) };
+    let retry = Retry { tries: 10, first: secs(1), most: secs(1), within: secs(9) };
     let open = [found("a", "now", State::InForce, true, vec![start("a1")])];
     fail("a1", 9);
     let mut failed = 0;
     let work = PutBack::of(&open[0].intent, State::InForce, &here());
-    let done = put_back(work, slow, &host, &retry, |_, _| failed += 1);
-    assert_eq!((done.end().0, failed), (State::Stuck, 0), "a second one would take until 61 ms");
-    assert_eq!(log(), ["a1"]);
-    let ends = put_back_all(open.iter(), &here(), slow, &host, &retry, || {});
-    assert_eq!(ends[0].state, State::Stuck);
+    let done = put_back(work, slow, &host, &retry, clock, |_, _, pause| {
+        failed += 1;
+        clock.sleep(pause);
+    });
+    assert_eq!((done.end().0, failed), (State::Stuck, 1), "a third one would take until 11 s");
     assert_eq!(log(), ["a1", "a1"]);
+    let began = clock.boot_us();
+    let ends = put_back_all(open.iter(), &here(), slow, &host, &retry, clock, || {});
+    assert_eq!((ends[0].state, clock.boot_us() - began), (State::Stuck, 7_000_000));
+    assert_eq!(log()[2..], ["a1", "a1"]);
+}
+
+#[test]
+fn a_suspend_between_two_tries_uses_up_no_budget() {
+    fn asleep(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
+        CLOCK.with(|clock| clock.suspend(secs(3600)));
+        apply(undo, host)
+    }
+    let host = Host::new("h", crate::host::Paths::default(), 1, Vec::new());
+    let open = [found("a", "now", State::InForce, true, vec![start("a1")])];
+    fail("a1", 3);
+    let clock = CLOCK.with(|clock| *clock);
+    let ends = put_back_all(open.iter(), &here(), asleep, &host, &Retry::default(), clock, || {});
+    assert_eq!((ends[0].state, log().len()), (State::Undone, 4));
 }
 
 fn secs(secs: u64) -> Duration {
@@ -207,7 +233,7 @@ fn secs(secs: u64) -> Duration {
 
 /// Returns how long tries continue if each takes `took` and may take `longest`.
 fn goes_on(took: Duration, longest: Duration) -> Duration {
-    let mut tries = Retry::default().begin();
+    let mut tries = Retry::default().begin(&HostTime);
     let mut all = took;
     while let Some(pause) = tries.pause_after(all, took, longest) {
         all += pause + took;
@@ -224,7 +250,7 @@ fn a_service_that_its_manager_kills_late_is_waited_for() {
 
 #[test]
 fn what_fails_at_once_is_tried_ten_times() {
-    let (mut tries, mut all) = (Retry::default().begin(), Duration::ZERO);
+    let (mut tries, mut all) = (Retry::default().begin(&HostTime), Duration::ZERO);
     let pauses =
         std::iter::from_fn(|| tries.pause_after(all, Duration::ZERO, secs(6)).inspect(|one| all += *one));
     assert_eq!(pauses.count(), 9);
@@ -235,14 +261,15 @@ fn what_fails_at_once_is_tried_ten_times() {
 fn no_try_begins_that_may_wait_beyond_the_budget() {
     let retry = Retry::default();
     let quick = Duration::from_millis(5);
-    let services = |count: u32| retry.begin().pause_after(retry.within - secs(19), quick, count * secs(6));
+    let services =
+        |count: u32| retry.begin(&HostTime).pause_after(retry.within - secs(19), quick, count * secs(6));
     assert!(services(3).is_some());
     assert_eq!(services(4), None, "four services may take 24 s, however quickly they failed before");
     let begun = found("a", "now", State::InForce, true, vec![start("a1"), start("a2")]);
     assert_eq!(PutBack::of(&begun.intent, begun.state, &here()).longest(), secs(12));
     // With a short budget, failures that pass at once are still retried.
     let short = Retry { within: secs(8), ..retry };
-    assert!(short.begin().pause_after(secs(3), quick, secs(6)).is_some());
+    assert!(short.begin(&HostTime).pause_after(secs(3), quick, secs(6)).is_some());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::injection::{Ask, Basis, Live, Prepared};
+use crate::time::HostTime;
 
 mod damage;
 
@@ -66,7 +67,7 @@ impl Disk {
     }
 
     fn open(&self) -> (Journal, Replayed) {
-        Journal::open(&self.paths, &here()).unwrap()
+        Journal::open(&self.paths, &here(), &HostTime).unwrap()
     }
 
     fn file(&self) -> PathBuf {
@@ -115,7 +116,7 @@ fn another_machine_id_or_boot_disowns_nothing() {
     write_copy(&disk.paths.run, &here(), 7, [(&intent("b"), State::InForce)].into_iter()).unwrap();
     let other = |machine: &str, boot: &str| Identity { machine_id: machine.into(), boot_id: boot.into() };
     for here in [other("m2", "b1"), other("m2", "b9"), other("m1", "b9")] {
-        let (journal, replayed) = Journal::open(&disk.paths, &here).unwrap();
+        let (journal, replayed) = Journal::open(&disk.paths, &here, &HostTime).unwrap();
         assert_eq!(open(&replayed), [("b", State::InForce), ("c", State::Armed)], "{here:?}");
         assert!(replayed.injections.iter().all(|found| found.intent.identity == self::here()));
         assert!(replayed.damage.is_empty(), "{:?}", replayed.damage);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use firedrill_probe::clock;
 use firedrill_wire::{
     RefusalCode, RunId, Span,
     api::{About, Arm, ArmOne, Armed, Problem},
@@ -17,11 +16,12 @@ use super::{
 };
 use crate::{
     active,
-    bell::Alarm,
     config::Rules,
     control::Caller,
+    decide::{Renewal, is_late, renewal},
     injection::{Ask, Live, refuse},
     journal::{Intent, JournalError},
+    time::Waker,
 };
 
 /// The shortest lease that is sensible over a network.
@@ -71,13 +71,10 @@ impl Core {
         let mut ready = Vec::new();
         let mut entries = Vec::new();
         for intent in &intents {
-            let made = Alarm::new().map(Arc::new).and_then(|alarm| {
-                Ok((
-                    injection_thread::spawn(Arc::clone(self), intent.id().clone(), Arc::clone(&alarm))?,
-                    alarm,
-                ))
+            let made = self.wiring.time.sleeper().and_then(|(sleeper, waker)| {
+                Ok((injection_thread::spawn(Arc::clone(self), intent.id().clone(), sleeper)?, waker))
             });
-            let (gate, alarm) = made.map_err(|error| {
+            let (gate, waker) = made.map_err(|error| {
                 refuse(
                     RefusalCode::Exhausted,
                     format!("no thread or file descriptor is left: {error}"),
@@ -85,7 +82,7 @@ impl Core {
                 )
             })?;
             ready.push(gate);
-            entries.push((intent.clone(), alarm));
+            entries.push((intent.clone(), waker));
         }
         let unwritten = |error: &JournalError| {
             refuse(
@@ -188,9 +185,9 @@ impl Core {
         asked: &Asked,
         environment: Option<&str>,
     ) -> Result<Intent, Problem> {
-        let now = clock::boot_us();
+        let now = self.now();
         let tolerance = self.config.timings.start_tolerance;
-        if now > one.start_boot_us.saturating_add(tolerance.as_micros()) {
+        if is_late(now, one.start_boot_us, tolerance) {
             return Err(refuse(
                 RefusalCode::TooLate,
                 format!("{} was to start {} ms ago", one.id, (now - one.start_boot_us) / 1000),
@@ -202,7 +199,7 @@ impl Core {
             rules.policy.check_ahead(&one.id, ahead, self.policy_file())?;
         }
         let ask = Ask { id: one.id.clone(), fault: asked.fault.clone(), hold: one.hold };
-        let starts = clock::wall_us().saturating_add(one.start_boot_us.saturating_sub(now));
+        let starts = self.wall_us().saturating_add(one.start_boot_us.saturating_sub(now));
         self.allowed(caller, environment, &ask, starts)?;
         let prepared = self.kind(&ask)?.prepare(&self.host, &ask)?;
         if fingerprint(&prepared) != one.fingerprint {
@@ -228,7 +225,7 @@ impl Core {
         caller: &Caller,
         run: &RunId,
         arm: &Arm,
-        entries: Vec<(Intent, Arc<Alarm>)>,
+        entries: Vec<(Intent, Arc<dyn Waker>)>,
         asked: &[Arc<Rules>],
     ) -> Result<(), Problem> {
         self.open_for(run)?;
@@ -273,10 +270,10 @@ impl Core {
             rules.policy.check_count(open + entries.len(), self.policy_file())?;
         }
 
-        let now = clock::boot_us();
+        let now = self.now();
         let in_force = state.open_of(run).next().is_some();
         let Some(known) = state.runs.get_mut(run) else { return Err(lease_over(run)) };
-        if in_force && now >= known.lease_until {
+        if renewal(now, &known.lease_now(), in_force) != Renewal::Renewed {
             return Err(lease_over(run));
         }
         known.taken_by(caller);
@@ -284,12 +281,12 @@ impl Core {
         known.lease_until = now.saturating_add(arm.lease.as_micros());
         known.heard_boot_us = now;
         let renewals = known.renewals;
-        for (intent, alarm) in entries {
-            let mut entry = Entry::new(intent, renewals, alarm);
+        for (intent, waker) in entries {
+            let mut entry = Entry::new(intent, renewals, waker);
             entry.allowed_by = asked.to_vec();
             state.live.insert(entry.intent.id().clone(), entry);
         }
-        state.prune(&measured);
+        state.prune(&measured, self.now());
         self.watch(state);
         Ok(())
     }

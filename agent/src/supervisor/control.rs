@@ -165,7 +165,7 @@ impl Core {
                         // The journaled change of its state says who asked.
                         untold.retain(|run| *run != entry.intent.run);
                     }
-                    entry.want(&HealReason::Asked { by: by.clone() });
+                    entry.want(&HealReason::Asked { by: by.clone() }, self.now());
                     if entry.state.is_open() {
                         shown.push(entry.show());
                     }
@@ -204,7 +204,7 @@ impl Core {
 
     /// Whether the tombstone for an unknown id, which a caller asked for, may be journaled.
     fn may_journal_stray(&self, by: &str) -> bool {
-        match lock(&self.stray).take() {
+        match lock(&self.stray).take(self.wiring.time.awake_us()) {
             Verdict::Journal => true,
             Verdict::MemoryOnly(tell) => {
                 if tell {

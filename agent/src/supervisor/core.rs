@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-use firedrill_probe::clock;
 use firedrill_wire::{
     InjectionId,
     api::Clock,
@@ -70,8 +69,18 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Core {
+    /// Returns the present moment (CLOCK_BOOTTIME, microseconds).
+    pub(super) fn now(&self) -> u64 {
+        self.wiring.time.boot_us()
+    }
+
+    /// Returns the time by the wall clock, in microseconds since 1970 UTC.
+    pub(super) fn wall_us(&self) -> u64 {
+        self.wiring.time.wall_us()
+    }
+
     pub(super) fn clock(&self) -> Clock {
-        Clock { boot_us: clock::boot_us(), boot_id: self.here.boot_id.clone(), wall_us: clock::wall_us() }
+        Clock { boot_us: self.now(), boot_id: self.here.boot_id.clone(), wall_us: self.wall_us() }
     }
 
     pub(super) fn policy_file(&self) -> &Path {
@@ -110,7 +119,7 @@ impl Core {
 
     /// Returns a drill's memory to the system once nothing is live.
     pub(super) fn rest(&self) {
-        self.stirred_boot_us.store(clock::boot_us(), Relaxed);
+        self.stirred_boot_us.store(self.now(), Relaxed);
         if !lock(&self.state).live.values().any(|entry| entry.state.is_open()) {
             heap::trim();
         }

@@ -51,7 +51,7 @@ impl Core {
             for entry in
                 state.live.values_mut().filter(|entry| entry.intent.run == *run && entry.state.is_open())
             {
-                entry.want(&reason);
+                entry.want(&reason, self.now());
                 injections += 1;
             }
             let news = state.tombstones.add(&stone);

@@ -43,7 +43,7 @@ impl Core {
                 // Whatever is armed after this has to be prepared again first.
                 known.forget_asks();
             }
-            state.prune(&measured);
+            state.prune(&measured, self.now());
         }
         self.rest();
         end.map(|(end, _)| end)

@@ -3,33 +3,29 @@
 use std::{
     io,
     sync::{Arc, mpsc},
-    time::Instant,
+    time::Duration,
 };
 
-use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
-    InjectionId,
+    InjectionId, RunId, Span,
     journal::{HealReason, State, What},
 };
 
 use super::{
     core::{Core, lock},
-    state::Entry,
+    state::{Entry, Run},
 };
 use crate::{
-    bell::Alarm,
     crash_point,
+    decide::{Armed, Held, Holding, Next, hold, may_start},
     heal::{PutBack, put_back},
     injection::{Inject, Live, forget},
     journal::Record,
     sched,
+    time::Sleeper,
     transition::Step,
 };
 
-/// Staging begins this long before the start, in microseconds. Many agents on one machine need that much together.
-const STAGE_US: u64 = 500_000;
-/// Staging is skipped if less time than this is left, because it might delay the start itself.
-const STAGE_LEAST_US: u64 = 5_000;
 /// Maximum time of the last look at a fault before the guardian takes over, in microseconds.
 const LAST_LOOK_US: u64 = 5_000_000;
 
@@ -44,11 +40,11 @@ impl Ready {
 }
 
 /// Makes the injection's thread in advance, while nothing can keep it from being made.
-pub(super) fn spawn(core: Arc<Core>, id: InjectionId, alarm: Arc<Alarm>) -> io::Result<Ready> {
+pub(super) fn spawn(core: Arc<Core>, id: InjectionId, sleeper: Box<dyn Sleeper>) -> io::Result<Ready> {
     let (ready, gate) = mpsc::channel();
     std::thread::Builder::new().name(format!("fd {id}")).stack_size(2 << 20).spawn(move || {
         if gate.recv().is_ok() {
-            let thread = InjectionThread { core: Arc::clone(&core), id, alarm };
+            let thread = InjectionThread { core: Arc::clone(&core), id, sleeper };
             thread.run();
             forget(&thread.id);
             core.rest();
@@ -60,15 +56,7 @@ pub(super) fn spawn(core: Arc<Core>, id: InjectionId, alarm: Arc<Alarm>) -> io::
 struct InjectionThread {
     core: Arc<Core>,
     id: InjectionId,
-    alarm: Arc<Alarm>,
-}
-
-enum Next {
-    Stage,
-    Start,
-    Never(HealReason, String),
-    Expired,
-    Wait(u64),
+    sleeper: Box<dyn Sleeper>,
 }
 
 impl InjectionThread {
@@ -85,7 +73,7 @@ impl InjectionThread {
         }
         // A stuck injection stays until somebody asks again; each request is one more try.
         while self.read(|entry| entry.state) == Some(State::Stuck) {
-            self.alarm.wait(None);
+            self.sleeper.wait(None);
             if let Some(reason) = self.wanted() {
                 self.heal(&reason, "");
             }
@@ -95,7 +83,8 @@ impl InjectionThread {
     fn start(&self, kind: &dyn Inject, live: &Live) {
         let reversible = live.ask.fault.reversible();
         let ramp = live.ask.fault.ramp(live.ask.hold).as_micros();
-        self.read(|entry| entry.make(ramp));
+        let now = self.core.now();
+        self.read(|entry| entry.make(ramp, now));
         // An irreversible effect may take down the whole host, so its start must be on disk before.
         self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), false);
         let behind = if reversible { lock(&self.core.journal).is_behind() } else { !self.core.sync() };
@@ -148,7 +137,7 @@ impl InjectionThread {
     fn act_by(&self, within_us: u64) {
         let mut state = lock(&self.core.state);
         if let Some(entry) = state.live.get_mut(&self.id) {
-            entry.act_by = Some(boot_us().saturating_add(within_us));
+            entry.act_by = Some(self.core.now().saturating_add(within_us));
         }
         self.core.watch(&state);
     }
@@ -167,7 +156,7 @@ impl InjectionThread {
                     }
                     self.crash_point("staged");
                 }
-                Next::Wait(until) => self.alarm.wait(Some(until)),
+                Next::Wait(until) => self.sleeper.wait(Some(until)),
                 // Staged objects are undone like the effect itself if one try is not enough.
                 Next::Never(reason, why) if staged && !self.unstage() => {
                     self.heal(&reason, &why);
@@ -195,42 +184,19 @@ impl InjectionThread {
     }
 
     fn may_start(&self, staged: bool) -> Next {
-        let tolerance = self.core.config.timings.start_tolerance;
         let state = lock(&self.core.state);
-        let gone = || Next::Never(HealReason::LeaseExpired, "its run is not known any more".to_owned());
-        let Some(entry) = state.live.get(&self.id) else { return gone() };
-        if let Some(reason) = &entry.wanted {
-            let why = if entry.refusal.is_empty() { "it had not started" } else { &entry.refusal };
-            return Next::Never(reason.clone(), why.to_owned());
-        }
-        let Some(run) = state.runs.get(&entry.intent.run) else { return gone() };
-        let (now, start) = (boot_us(), entry.intent.start_boot_us);
-        if now >= run.lease_until {
-            return Next::Expired;
-        }
-        let latest = start.saturating_add(tolerance.as_micros());
-        let renewed = run.renewals > entry.renewals_before;
-        if now > latest {
-            let late = (now - start) / 1000;
-            let why = if renewed {
-                format!(
-                    "{late} ms late, {tolerance} is allowed: the host was paused or overloaded at the start"
-                )
-            } else {
-                "the lease was not renewed between arming and the start: the coordinator cannot be reached"
-                    .to_owned()
-            };
-            return Next::Never(HealReason::LeaseExpired, why);
-        }
-        match (now >= start, renewed) {
-            (true, true) => Next::Start,
-            (true, false) => Next::Wait(run.lease_until.min(latest + 1)),
-            (false, true) if !staged && start - now > STAGE_LEAST_US => {
-                let stage = start.saturating_sub(STAGE_US);
-                if now >= stage { Next::Stage } else { Next::Wait(run.lease_until.min(stage)) }
-            }
-            (false, _) => Next::Wait(run.lease_until.min(start)),
-        }
+        let entry = state.live.get(&self.id);
+        let lease = entry.and_then(|entry| state.runs.get(&entry.intent.run)).map(Run::lease_now);
+        let armed = entry.map(|entry| Armed {
+            start: entry.intent.start_boot_us,
+            tolerance: self.core.config.timings.start_tolerance,
+            renewals_before: entry.renewals_before,
+            staged,
+            wanted: entry.wanted.as_ref(),
+            refusal: &entry.refusal,
+        });
+        // Under the lock: what is known then decides.
+        may_start(self.core.now(), armed.as_ref(), lease.as_ref())
     }
 
     /// A more exact undo, known once the effect is made, replaces the prepared one.
@@ -248,43 +214,57 @@ impl InjectionThread {
     /// switch.
     fn hold(&self, kind: &dyn Inject, live: &Live) -> HealReason {
         let every = self.core.config.timings.look_every.as_micros();
-        let mut look_at = boot_us();
+        let mut look_at = self.core.now();
         loop {
-            let Some((wanted, renewed, run)) = self.read(|entry| {
-                (entry.wanted.clone(), std::mem::take(&mut entry.renewed), entry.intent.run.clone())
-            }) else {
-                return HealReason::HoldOver;
-            };
-            if let Some(reason) = wanted {
-                return reason;
-            }
-            let (lease, lease_until) = lock(&self.core.state)
-                .runs
-                .get(&run)
-                .map_or((live.lease, 0), |run| (run.lease, run.lease_until));
-            let now = boot_us();
-            if now >= live.ends_boot_us {
-                return HealReason::HoldOver;
-            }
-            if now >= lease_until {
-                // An irreversible effect is only watched; this may end without a record.
-                if live.ask.fault.reversible() {
-                    self.core.expire(&run);
+            let Some((next, run, lease)) = self.holding(live, look_at) else { return HealReason::HoldOver };
+            match next {
+                Holding::Undo(reason) => return reason,
+                Holding::Expired => {
+                    // An irreversible effect is only watched; this may end without a record.
+                    if live.ask.fault.reversible() {
+                        self.core.expire(&run);
+                    }
+                    return HealReason::LeaseExpired;
                 }
-                return HealReason::LeaseExpired;
+                Holding::Renew => {
+                    if let Err(error) = kind.renew(&self.core.host, live, lease) {
+                        // The next check tells whether the fault is still there.
+                        tracing::warn!("{}: the kernel's own switch could not be renewed: {error}", self.id);
+                        look_at = self.core.now();
+                    }
+                }
+                Holding::Look => {
+                    self.look(kind, live);
+                    self.core.sync();
+                    look_at = self.core.now().saturating_add(every);
+                }
+                Holding::Wait(until) => self.sleeper.wait(Some(until)),
             }
-            if renewed && let Err(error) = kind.renew(&self.core.host, live, lease) {
-                // The next check tells whether the fault is still there.
-                tracing::warn!("{}: the kernel's own switch could not be renewed: {error}", self.id);
-                look_at = now;
-            }
-            if now >= look_at {
-                self.look(kind, live);
-                self.core.sync();
-                look_at = boot_us() + every;
-                continue;
-            }
-            self.alarm.wait(Some(look_at.min(live.ends_boot_us).min(lease_until)));
+        }
+    }
+
+    /// Decides what to do while it holds; `None` if it is not known any more. Also returns its run and the length of the
+    /// lease.
+    fn holding(&self, live: &Live, look_at: u64) -> Option<(Holding, RunId, Span)> {
+        let mut guard = lock(&self.core.state);
+        let state = &mut *guard;
+        let entry = state.live.get_mut(&self.id)?;
+        let run = state.runs.get(&entry.intent.run);
+        let held = Held {
+            ends: live.ends_boot_us,
+            wanted: entry.wanted.as_ref(),
+            renewed: std::mem::take(&mut entry.renewed),
+            look_at,
+        };
+        let next = hold(self.core.now(), &held, run.map(Run::lease_now).as_ref());
+        Some((next, entry.intent.run.clone(), run.map_or(live.lease, |run| run.lease)))
+    }
+
+    /// Waits before the next try of an undo. Whoever wakes it meanwhile asks for what it already does.
+    fn pause(&self, time: Duration) {
+        let until = self.core.now().saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        while self.core.now() < until {
+            self.sleeper.wait(Some(until));
         }
     }
 
@@ -295,7 +275,8 @@ impl InjectionThread {
     }
 
     fn heal(&self, reason: &HealReason, why: &str) {
-        let began = Instant::now();
+        let time = self.core.wiring.time;
+        let began = time.awake_us();
         self.act_by(self.core.config.timings.undo_budget.as_micros());
         let Some((intent, state)) = self.read(|entry| (entry.intent.clone(), entry.state)) else { return };
         // Not synced: undoing twice does no harm, but waiting for a disk may.
@@ -303,19 +284,21 @@ impl InjectionThread {
         let retry = self.core.config.timings.retry();
         let work = PutBack::of(&intent, state, &self.core.here);
         self.crash_point("before-undo");
-        let done = put_back(work, self.core.wiring.apply, &self.core.host, &retry, |attempt, error| {
-            self.core.event(What::UndoRetry {
-                injection: self.id.clone(),
-                run: intent.run.clone(),
-                attempt,
-                error: error.to_owned(),
+        let done =
+            put_back(work, self.core.wiring.apply, &self.core.host, &retry, time, |attempt, error, pause| {
+                self.core.event(What::UndoRetry {
+                    injection: self.id.clone(),
+                    run: intent.run.clone(),
+                    attempt,
+                    error: error.to_owned(),
+                });
+                self.core.sync();
+                self.pause(pause);
             });
-            self.core.sync();
-        });
         self.crash_point("put-back");
         let (state, detail, foreign) = done.end();
         let step = if state == State::Undone { Step::PutBack } else { Step::GiveUp };
-        self.core.metrics.undo_took(began.elapsed());
+        self.core.metrics.undo_took(Duration::from_micros(time.awake_us().saturating_sub(began)));
         self.core.step(&self.id, step, Some(reason.clone()), detail, foreign, true);
     }
 }

@@ -9,9 +9,20 @@ use firedrill_wire::{
 use super::{
     core::{Core, lock},
     prepare::lease_over,
-    state::Entry,
+    state::{Entry, Run},
 };
-use crate::{control::Caller, injection::refuse};
+use crate::{
+    control::Caller,
+    decide::{self, Lease, Renewal},
+    injection::refuse,
+};
+
+impl Run {
+    /// Returns what decisions know of its lease.
+    pub(super) const fn lease_now(&self) -> Lease {
+        Lease { until: self.lease_until, renewals: self.renewals, ended: self.over }
+    }
+}
 
 impl Core {
     pub(super) fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
@@ -32,13 +43,14 @@ impl Core {
                 "prepare it first",
             ));
         };
-        if known.over {
-            return Err(lease_over(run));
-        }
-        if in_force && clock.boot_us >= known.lease_until {
-            drop(state);
-            self.expire(run);
-            return Err(lease_over(run));
+        match decide::renewal(clock.boot_us, &known.lease_now(), in_force) {
+            Renewal::Renewed => {}
+            Renewal::Ended => return Err(lease_over(run)),
+            Renewal::Ends => {
+                drop(state);
+                self.expire(run);
+                return Err(lease_over(run));
+            }
         }
         known.renewals += 1;
         known.lease = renew.lease;
@@ -47,7 +59,7 @@ impl Core {
         for (id, answer) in asked_again {
             match (state.live.get_mut(&id), answer) {
                 (Some(entry), Ok(rules)) => entry.allowed_by = rules,
-                (Some(entry), Err(why)) => entry.disallow(why),
+                (Some(entry), Err(why)) => entry.disallow(why, clock.boot_us),
                 (None, _) => {}
             }
         }
@@ -63,11 +75,12 @@ impl Core {
 
     /// Ends a run whose lease has expired: undoes all of it, and refuses later renewals.
     pub(super) fn expire(&self, run: &RunId) {
+        let now = self.now();
         let news = {
             let mut state = lock(&self.state);
             let news = state.runs.get_mut(run).is_some_and(|run| !std::mem::replace(&mut run.over, true));
             for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run) {
-                entry.want(&HealReason::LeaseExpired);
+                entry.want(&HealReason::LeaseExpired, now);
             }
             self.watch(&state);
             news

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use firedrill_probe::clock;
 use firedrill_wire::{
     InjectionId, RefusalCode, RunId,
     api::{Claim, Problem, StartProbes},
@@ -81,7 +80,7 @@ impl Core {
         let act = Act::Fault { fault: &ask.fault, hold: ask.hold };
         for rules in &rules {
             let host_environment = rules.environment.as_deref();
-            let question = Question { caller, environment, host_environment, act, wall_us: clock::wall_us() };
+            let question = Question { caller, environment, host_environment, act, wall_us: self.wall_us() };
             rules.policy.check_claims(&question, claims, self.policy_file())?;
         }
         self.spares_protected(&rules, claims)
@@ -134,8 +133,8 @@ impl Core {
             };
             let intent = lock(&self.state).live.get(id)?.intent.clone();
             let (ask, claims) = (&intent.live.ask, &intent.live.prepared.claims);
-            let ahead = intent.start_boot_us.saturating_sub(clock::boot_us());
-            let starts = clock::wall_us().saturating_add(ahead);
+            let ahead = intent.start_boot_us.saturating_sub(self.now());
+            let starts = self.wall_us().saturating_add(ahead);
             let count = |rules: &Arc<Rules>| rules.policy.check_count(open, self.policy_file());
             let allowed = self
                 .allowed(caller, environment.as_deref(), ask, starts)
@@ -166,7 +165,7 @@ impl Core {
         }
         for probe in &start.probes {
             let act = Act::Probe(probe);
-            self.may(&rules, caller, start.environment.as_deref(), act, clock::wall_us())?;
+            self.may(&rules, caller, start.environment.as_deref(), act, self.wall_us())?;
         }
         let leave = Leave {
             reads: &AllOf(rules.iter().map(|rules| &rules.secrets).collect()),
@@ -180,8 +179,8 @@ impl Core {
             let mut state = lock(&self.state);
             let known = state.claim(run, caller)?;
             known.taken_by(caller);
-            known.heard_boot_us = known.heard_boot_us.max(clock::boot_us());
-            state.prune(&measured);
+            known.heard_boot_us = known.heard_boot_us.max(self.now());
+            state.prune(&measured, self.now());
         }
         self.prober.start(run, caller, start, &leave)?;
         // A halt that came meanwhile may have found nothing to stop.
@@ -190,7 +189,7 @@ impl Core {
 
     pub(super) fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
         takes_anything(&lock(&self.state))?;
-        self.may(&self.live.rules()?, caller, None, Act::Exchange(ask), clock::wall_us())?;
+        self.may(&self.live.rules()?, caller, None, Act::Exchange(ask), self.wall_us())?;
         path_check::check(ask)
     }
 
@@ -198,7 +197,7 @@ impl Core {
     /// last good rules are enough here.
     pub(super) fn may_release(&self, caller: &Caller) -> Result<(), Problem> {
         let rules = self.live.rules().unwrap_or_else(|_| vec![self.live.last_good()]);
-        self.may(&rules, caller, None, Act::Release, clock::wall_us())
+        self.may(&rules, caller, None, Act::Release, self.wall_us())
     }
 }
 

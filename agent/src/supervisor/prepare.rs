@@ -5,7 +5,6 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
-use firedrill_probe::clock;
 use firedrill_wire::{
     InjectionId, RefusalCode, RunId, Span,
     api::{Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
@@ -91,7 +90,7 @@ impl Core {
         }
         if asks.is_empty() {
             if let Some(known) = lock(&self.state).runs.get_mut(run) {
-                known.heard_boot_us = clock::boot_us();
+                known.heard_boot_us = self.now();
             }
             return Ok(());
         }
@@ -101,14 +100,14 @@ impl Core {
         let known = state.claim(run, caller)?;
         known.plan_digest.clone_from(&ask.plan_digest);
         known.environment.clone_from(&ask.environment);
-        known.heard_boot_us = clock::boot_us();
+        known.heard_boot_us = self.now();
         known.began_here |= began_here;
         known.taken_by(caller);
         known.remember(asks);
-        state.prune(&measured);
+        state.prune(&measured, self.now());
         let kept = state.keep_asks(run, ask.injections.iter().map(|one| &one.id), &measured);
         drop(state);
-        self.stirred_boot_us.store(clock::boot_us(), Relaxed);
+        self.stirred_boot_us.store(self.now(), Relaxed);
         kept.map_err(|bytes| {
             refuse(
                 RefusalCode::TooLarge,
@@ -150,7 +149,7 @@ impl Core {
         one: &PrepareOne,
     ) -> Result<Prepared, Problem> {
         let ask = Ask { id: one.id.clone(), fault: one.fault.clone(), hold: one.hold };
-        self.allowed(caller, environment, &ask, clock::wall_us())?;
+        self.allowed(caller, environment, &ask, self.wall_us())?;
         let kind = self.kind(&ask)?;
         // The only place where an agent asks: what is armed was prepared, and cannot be another fault.
         if let Some(invalid) = ask.fault.invalid() {

@@ -20,6 +20,7 @@ use crate::{
         Closed, Found, Journal, JournalError, Replayed, forget_closed, keep_closed, read_any, write_copy,
     },
     sweep::Swept,
+    time::Time,
     wiring::Wiring,
 };
 
@@ -61,7 +62,7 @@ pub fn recover(
     reason: &HealReason,
     tick: impl FnMut(),
 ) -> Result<Recovered, JournalError> {
-    heal(config, host, wiring, None, tick).journal(config, reason)
+    heal(config, host, wiring, None, tick).journal(config, reason, wiring.time)
 }
 
 /// Puts back everything that the journal and its copy call open; one of them is enough. Then removes the kernel objects
@@ -86,7 +87,7 @@ pub fn heal(
     if replayed.open().next().is_some() {
         crash_point::at(&paths.run, "before-recovery");
     }
-    let healed = put_back_all(replayed.open(), &here, wiring.apply, host, &retry, &mut tick);
+    let healed = put_back_all(replayed.open(), &here, wiring.apply, host, &retry, wiring.time, &mut tick);
     for one in &healed {
         let line = format!("{} of run {}: {:?} ({})", one.intent.id(), one.intent.run, one.state, one.detail);
         if one.state == State::Stuck {
@@ -121,10 +122,15 @@ impl Healing {
     ///
     /// # Errors
     /// The journal cannot be opened for writing.
-    pub fn journal(self, config: &Config, reason: &HealReason) -> Result<Recovered, JournalError> {
+    pub fn journal(
+        self,
+        config: &Config,
+        reason: &HealReason,
+        time: &'static dyn Time,
+    ) -> Result<Recovered, JournalError> {
         let here = Identity::here();
         let paths = config.paths();
-        let mut journal = match Journal::open(&paths, &here) {
+        let mut journal = match Journal::open(&paths, &here, time) {
             Ok((journal, _)) => journal,
             Err(error) => {
                 self.keep(config);

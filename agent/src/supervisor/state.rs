@@ -4,7 +4,6 @@ mod run;
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
-use firedrill_probe::clock::boot_us;
 use firedrill_wire::{
     InjectionId, RunId,
     api::{Claim, OpenOne, Problem},
@@ -15,11 +14,12 @@ pub(super) use run::{Asked, Run};
 
 use super::past::Past;
 use crate::{
-    bell::Alarm,
     config::Rules,
     control::Caller,
+    decide,
     injection::call_off,
     journal::{Intent, Replayed, Tombstone, Tombstones},
+    time::Waker,
 };
 
 /// Maximum number of runs in memory.
@@ -30,9 +30,6 @@ pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
 const CLOSED_MOST: usize = 1;
 /// Maximum number of older ones that are kept for comparisons; the journal has the others.
 const PAST_MOST: usize = 4;
-/// The time that a thread has to report, in microseconds, after the longest time that making an effect may take, or
-/// after the effect was called off.
-const LATE_US: u64 = 5_000_000;
 
 /// The rules that allowed something; all of them must.
 pub(super) type Allowed = Vec<Arc<Rules>>;
@@ -82,11 +79,11 @@ pub(super) struct Entry {
     pub(super) foreign: Vec<String>,
     /// When it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
-    alarm: Arc<Alarm>,
+    waker: Arc<dyn Waker>,
 }
 
 impl Entry {
-    pub(super) const fn new(intent: Intent, renewals_before: u64, alarm: Arc<Alarm>) -> Self {
+    pub(super) const fn new(intent: Intent, renewals_before: u64, waker: Arc<dyn Waker>) -> Self {
         Self {
             intent,
             state: State::Armed,
@@ -103,53 +100,48 @@ impl Entry {
             story: Vec::new(),
             foreign: Vec::new(),
             ended_wall_us: None,
-            alarm,
+            waker,
         }
     }
 
     /// Asks its thread to undo it; the first reason stays. An effect that is being made is called off if it can be
     /// undone. The deadline may change: see `Core::watch`.
-    pub(super) fn want(&mut self, reason: &HealReason) {
+    pub(super) fn want(&mut self, reason: &HealReason, now: u64) {
         if !self.state.is_open() && self.state != State::Done {
             return;
         }
         self.wanted.get_or_insert_with(|| reason.clone());
         if matches!(self.state, State::Armed | State::Injecting) && self.intent.live.ask.fault.reversible() {
             call_off(self.intent.id());
-            self.made_by = self.made_by.map(|by| by.min(boot_us().saturating_add(LATE_US)));
+            self.made_by = self.made_by.map(|by| decide::called_off_by(now, by));
         }
-        self.alarm.ring();
+        self.waker.wake();
     }
 
     /// Notes that the effect is being made, and the maximum time for that, in microseconds.
-    pub(super) fn make(&mut self, at_most_us: u64) {
+    pub(super) fn make(&mut self, at_most_us: u64, now: u64) {
         let called_off = self.wanted.is_some() && self.intent.live.ask.fault.reversible();
         let at_most_us = if called_off { 0 } else { at_most_us };
-        self.made_by = Some(boot_us().saturating_add(at_most_us).saturating_add(LATE_US));
+        self.made_by = Some(decide::made_by(now, at_most_us));
     }
 
     /// Keeps it from starting, because rules that changed since it was armed refuse it. If it has started, it stays.
-    pub(super) fn disallow(&mut self, why: String) {
+    pub(super) fn disallow(&mut self, why: String, now: u64) {
         if self.state == State::Armed && self.wanted.is_none() {
             self.refusal = why;
-            self.want(&HealReason::NotAllowed);
+            self.want(&HealReason::NotAllowed, now);
         }
     }
 
     pub(super) fn renew(&mut self) {
         self.renewed = true;
         self.due = true;
-        self.alarm.ring();
+        self.waker.wake();
     }
 
     /// Returns the part of it that comparisons need.
     pub(super) fn past(&self) -> Past {
         Past::of(&self.intent, self.state, &self.foreign, self.ended_wall_us)
-    }
-
-    /// Whether it is over for good. An irreversible effect is watched until its hold is over.
-    fn is_past(&self) -> bool {
-        !self.state.is_open() && (self.state != State::Done || boot_us() > self.intent.live.ends_boot_us)
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -225,18 +217,17 @@ impl SupervisorState {
 
     /// Returns the earliest deadline of all injections.
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.live
-            .values()
-            .filter(|entry| matches!(entry.state, State::Injecting | State::InForce | State::Undoing))
-            .map(|entry| {
-                let lease = self.runs.get(&entry.intent.run).map_or(u64::MAX, |run| run.lease_until);
-                let ends = match entry.state {
-                    State::Injecting => entry.made_by.unwrap_or(entry.intent.live.ends_boot_us),
-                    _ => entry.intent.live.ends_boot_us,
-                };
-                entry.act_by.unwrap_or_else(|| ends.min(lease))
-            })
-            .min()
+        let of = |entry: &Entry| {
+            let lease_until = self.runs.get(&entry.intent.run).map_or(u64::MAX, |run| run.lease_until);
+            decide::deadline(
+                entry.state,
+                entry.act_by,
+                entry.made_by,
+                entry.intent.live.ends_boot_us,
+                lease_until,
+            )
+        };
+        self.live.values().filter_map(of).min()
     }
 
     /// Takes a run for this person, and remembers it from now on. If two people come first at the same time, one gets
@@ -258,11 +249,11 @@ impl SupervisorState {
 
     /// Forgets the oldest entries that are over. Of idle runs (nothing open, no probes), those of the person with the
     /// most go first, so that one person's runs never displace another's.
-    pub(super) fn prune(&mut self, measured: &[RunId]) {
+    pub(super) fn prune(&mut self, measured: &[RunId], now: u64) {
         let mut closed: Vec<(Option<u64>, InjectionId)> = self
             .live
             .iter()
-            .filter(|(_, entry)| entry.is_past())
+            .filter(|(_, entry)| decide::is_over(now, entry.state, entry.intent.live.ends_boot_us))
             .map(|(id, entry)| (entry.ended_wall_us, id.clone()))
             .collect();
         closed.sort();

@@ -1,6 +1,5 @@
 //! The files in `/run` that tell people and recovery what is open.
 
-use firedrill_probe::clock;
 use firedrill_wire::api::OpenOne;
 
 use super::core::{Core, lock};
@@ -37,7 +36,7 @@ impl Core {
         }
         let intents = intents.iter().map(|(intent, state)| (intent, *state));
         let copied = write_copy(run_dir, &self.here, last_seq, intents);
-        let offset = i128::from(clock::wall_us()) - i128::from(clock::boot_us());
+        let offset = i128::from(self.wall_us()) - i128::from(self.now());
         if let Err(error) = copied.and_then(|()| active::write(run_dir, &open, offset)) {
             tracing::warn!("cannot write what is active to {}: {error}", run_dir.display());
         }

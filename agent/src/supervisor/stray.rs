@@ -1,18 +1,17 @@
 //! Limits undos of unknown runs and injections: each leaves a tombstone, and everybody with a certificate may ask for
 //! any number. A limited number of them is journaled; all of them count in memory.
 
-use std::time::{Duration, Instant};
-
 /// Maximum number of tombstones that are journaled at once.
 const MOST: u32 = 64;
-/// The time after which one more is allowed.
-const EVERY: Duration = Duration::from_secs(1);
+/// The time after which one more is allowed, in microseconds.
+const EVERY_US: u64 = 1_000_000;
 
 /// Limits how many tombstones are journaled.
 #[derive(Debug)]
 pub(super) struct Bucket {
     left: u32,
-    filled: Instant,
+    /// When it was filled last, by the clock of the awake host.
+    filled_us: u64,
     refused: u64,
 }
 
@@ -26,20 +25,16 @@ pub(super) enum Verdict {
 }
 
 impl Bucket {
-    pub(super) fn full() -> Self {
-        Self { left: MOST, filled: Instant::now(), refused: 0 }
+    pub(super) const fn full(now_us: u64) -> Self {
+        Self { left: MOST, filled_us: now_us, refused: 0 }
     }
 
-    pub(super) fn take(&mut self) -> Verdict {
-        self.take_after(self.filled.elapsed())
-    }
-
-    /// Takes one token; `ago` is the time since the bucket was filled last.
-    fn take_after(&mut self, ago: Duration) -> Verdict {
-        let more = u32::try_from(ago.as_millis() / EVERY.as_millis()).unwrap_or(MOST).min(MOST);
+    /// Takes one token at that time.
+    pub(super) fn take(&mut self, now_us: u64) -> Verdict {
+        let more = now_us.saturating_sub(self.filled_us) / EVERY_US;
         if more > 0 {
-            self.left = (self.left + more).min(MOST);
-            self.filled = Instant::now();
+            self.left = u32::try_from(more).unwrap_or(MOST).saturating_add(self.left).min(MOST);
+            self.filled_us = now_us;
         }
         if self.left > 0 {
             self.left -= 1;
@@ -57,14 +52,16 @@ mod tests {
 
     #[test]
     fn a_flood_is_journaled_in_part_and_told_seldom() {
-        let mut bucket = Bucket::full();
-        let now = Duration::ZERO;
-        assert!((0..MOST).all(|_| bucket.take_after(now) == Verdict::Journal));
-        let told = (0..1000).filter(|_| bucket.take_after(now) == Verdict::MemoryOnly(true)).count();
+        let mut now = 7;
+        let mut bucket = Bucket::full(now);
+        assert!((0..MOST).all(|_| bucket.take(now) == Verdict::Journal));
+        let told = (0..1000).filter(|_| bucket.take(now) == Verdict::MemoryOnly(true)).count();
         assert_eq!(told, 10);
-        assert_eq!(bucket.take_after(EVERY), Verdict::Journal);
-        assert_eq!(bucket.take_after(now), Verdict::MemoryOnly(true));
-        assert_eq!(bucket.take_after(EVERY * 1000), Verdict::Journal);
+        now += EVERY_US;
+        assert_eq!(bucket.take(now), Verdict::Journal);
+        assert_eq!(bucket.take(now), Verdict::MemoryOnly(true));
+        now += EVERY_US * 1000;
+        assert_eq!(bucket.take(now), Verdict::Journal);
         assert_eq!(bucket.left, MOST - 1);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use firedrill_probe::clock;
 use firedrill_wire::journal::{AgentEvent, What};
 
 use super::{
@@ -35,7 +34,7 @@ impl Core {
     fn give_back(&self) {
         let stirred = self.stirred_boot_us.load(Relaxed);
         let open = lock(&self.state).live.values().any(|entry| entry.state.is_open());
-        if stirred != 0 && !open && clock::boot_us().saturating_sub(stirred) > QUIET_US {
+        if stirred != 0 && !open && self.now().saturating_sub(stirred) > QUIET_US {
             let _ = self.stirred_boot_us.compare_exchange(stirred, 0, Relaxed, Relaxed);
             heap::trim();
         }
@@ -74,9 +73,9 @@ impl Core {
         if let Some(by) = &state.halted_by {
             records.push(Record::Event(AgentEvent {
                 seq: last_seq,
-                boot_us: clock::boot_us(),
+                boot_us: self.now(),
                 boot_id: self.here.boot_id.clone(),
-                wall_us: clock::wall_us(),
+                wall_us: self.wall_us(),
                 what: What::Halted { by: by.clone() },
             }));
         }

@@ -18,6 +18,7 @@ use firedrill_agent::{
     injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, is_called_off, refuse},
     snapshot::Parties,
     sweep::Swept,
+    time::HostTime,
     undo::{Undo, UndoError, Undone},
     wiring::{Compared, Leave, Prober, Snapshot, Wiring},
 };
@@ -36,6 +37,7 @@ pub(crate) fn world(host: &Host) -> PathBuf {
 
 pub(crate) fn wiring() -> Wiring {
     Wiring {
+        time: &HostTime,
         kinds: |_| Some(&Files),
         apply,
         snapshot: &Look,

@@ -25,6 +25,7 @@ use firedrill_agent::{
     sandboxed,
     supervisor::recover,
     testing::{play, role, route, skip, wait_until},
+    time::HostTime,
 };
 use firedrill_probe::clock;
 use firedrill_wire::{
@@ -213,7 +214,7 @@ fn own(role: &str) -> ! {
     let [dir, peer, made] = std::array::from_fn(|_| words.next().unwrap());
     let config = config(Path::new(dir));
     let (host, here) = (config.host(), Identity::here());
-    let (mut journal, _) = Journal::open(&config.paths(), &here).unwrap();
+    let (mut journal, _) = Journal::open(&config.paths(), &here, &HostTime).unwrap();
     let intents = several(peer).into_iter().enumerate().map(|(number, fault)| {
         let ask = Ask { id: format!("crash-run-{number}").parse().unwrap(), fault, hold: Span::secs(60) };
         let prepared = of(&ask.fault).prepare(&host, &ask).unwrap();

@@ -5,6 +5,7 @@ mod end;
 #[path = "../helpers/fakes.rs"]
 mod fakes;
 mod journal;
+mod life;
 mod people;
 mod start;
 mod undo;

@@ -1,0 +1,44 @@
+//! The lease of a run.
+
+/// What decisions know of a run's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The end of the lease. At that moment it is over.
+    pub until: u64,
+    /// The number of renewals so far.
+    pub renewals: u64,
+    /// It ended while something was open; nothing renews it.
+    pub ended: bool,
+}
+
+impl Lease {
+    /// Whether nothing may be in force under it.
+    #[must_use]
+    pub const fn is_over(&self, now: u64) -> bool {
+        self.ended || now >= self.until
+    }
+}
+
+/// The answer to a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is renewed.
+    Renewed,
+    /// It comes too late, and is the first to notice: the run is to be ended now.
+    Ends,
+    /// The run has ended.
+    Ended,
+}
+
+/// Decides about a renewal. `open` tells whether the run has anything that the lease has to end: without that, a lease
+/// that has run out has ended nothing, and may begin again.
+#[must_use]
+pub const fn renewal(now: u64, lease: &Lease, open: bool) -> Renewal {
+    if lease.ended {
+        Renewal::Ended
+    } else if open && lease.is_over(now) {
+        Renewal::Ends
+    } else {
+        Renewal::Renewed
+    }
+}
