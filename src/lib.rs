@@ -4,8 +4,10 @@
 #[macro_use]
 mod terminal;
 
+// The names by which this crate, its tests and its benches know what a drill is and how it is judged.
 pub use firedrill_judge::{log, report, score, verdict};
-pub use firedrill_plan::{alike, diagnostic, fleet, plan, reference, scenario};
+pub(crate) use firedrill_plan::alike;
+pub use firedrill_plan::{diagnostic, fleet, plan, reference, scenario};
 
 pub mod approval;
 pub mod cli;

@@ -14,6 +14,7 @@ use std::{fs, path::Path};
 /// The sources of the crates of the workspace.
 const CRATES: &[&str] = &[
     "agent/src",
+    "crates/certs/src",
     "crates/files/src",
     "crates/judge/src",
     "crates/kernel/src",

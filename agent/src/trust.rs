@@ -9,11 +9,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use firedrill_certs::is_signed_by;
 use firedrill_wire::{
     api::{Finding, Grade},
     x509::{CertificateFacts, ListFacts, certificate, distance, revocation_list},
 };
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime, pem::PemObject as _};
+use rustls_pki_types::CertificateDer;
 
 use crate::{
     config::Config,
@@ -62,13 +63,15 @@ fn read<T>(path: &Path, parse: fn(&[u8]) -> Option<Vec<T>>) -> Read<T> {
 }
 
 fn certificates(pem: &[u8]) -> Option<Vec<(CertificateDer<'static>, CertificateFacts)>> {
-    let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
-    all.into_iter().map(|der| certificate(&der).map(|facts| (der, facts))).collect()
+    firedrill_certs::certificates(pem)
+        .ok()?
+        .into_iter()
+        .map(|der| certificate(&der).map(|facts| (der, facts)))
+        .collect()
 }
 
 fn lists(pem: &[u8]) -> Option<Vec<ListFacts>> {
-    let all = CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().ok()?;
-    all.iter().map(|der| revocation_list(der)).collect()
+    firedrill_certs::revocation_lists(pem).ok()?.iter().map(|der| revocation_list(der)).collect()
 }
 
 /// Grades a period of validity and describes it: `valid since … (3 days ago), good until … (in 87 days)`.
@@ -119,26 +122,14 @@ fn own(
     let mut detail =
         format!("{}: {}, serial {}, {when}", config.cert.display(), facts.common_name, facts.serial);
     let between: Vec<_> = found.iter().skip(1).map(|(der, _)| der.clone()).collect();
-    if grade != Grade::Bad && !authorities.is_empty() && !is_of(leaf, &between, authorities) {
+    if grade != Grade::Bad
+        && !authorities.is_empty()
+        && !is_signed_by(leaf, &between, authorities.iter().map(|(der, _)| der))
+    {
         grade = Grade::Bad;
         detail = format!("{detail}; {} has not signed it, so nothing accepts it", config.ca.display());
     }
     finding(what, grade, detail, hint(grade, RENEW))
-}
-
-/// Whether one of the authorities signed a host's certificate.
-fn is_of(
-    leaf: &CertificateDer<'_>,
-    between: &[CertificateDer<'_>],
-    authorities: &[(CertificateDer<'static>, CertificateFacts)],
-) -> bool {
-    let anchors: Vec<_> =
-        authorities.iter().filter_map(|(der, _)| webpki::anchor_from_trusted_cert(der).ok()).collect();
-    let Ok(end) = webpki::EndEntityCert::try_from(leaf) else { return false };
-    let usage = webpki::KeyUsage::server_auth();
-    let all = webpki::ALL_VERIFICATION_ALGS;
-    let verified = end.verify_for_usage(all, &anchors, between, UnixTime::now(), usage, None, None);
-    verified.is_ok()
 }
 
 fn authority(

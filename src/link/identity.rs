@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use firedrill_certs::{PemError, private_key, revocation_lists};
 use firedrill_files::text::hex;
 use firedrill_wire::identity::Person;
 use rustls::{
@@ -15,9 +16,7 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     version::TLS13,
 };
-use rustls_pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime, pem::PemObject,
-};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 
 use super::{
     person::{Signer, person, signed},
@@ -122,14 +121,8 @@ impl Trust {
         let Some(path) = self.crl.as_deref().filter(|path| self.needs_crl || is_there(path)) else {
             return Ok(Vec::new());
         };
-        let crls = CertificateRevocationListDer::pem_slice_iter(&read(path)?)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|why| not_pem(path, "revocation list", why.to_string()))?;
         // A truncated list, or one that is being written, would revoke nobody.
-        if crls.is_empty() {
-            return Err(not_pem(path, "revocation list", "there is none".to_owned()));
-        }
-        Ok(crls)
+        revocation_lists(&read(path)?).map_err(|why| not_pem(path, "revocation list", &why))
     }
 
     /// Returns a verifier of people's certificates by the current content of the files.
@@ -223,8 +216,7 @@ impl Identity {
         let verifier = Arc::new(verifier);
         let chain = certificates(cert)?;
         let whose = chain.first().and_then(|leaf| person(leaf).ok());
-        let private = PrivateKeyDer::from_pem_slice(&read(key)?)
-            .map_err(|why| not_pem(key, "private key", why.to_string()))?;
+        let private = private_key(&read(key)?).map_err(|why| not_pem(key, "private key", &why))?;
         let signing = provider.key_provider.load_private_key(private.clone_key()).map_err(unusable(key))?;
         let name = whose.as_ref().map_or_else(|| name.to_owned(), |one| one.name.clone());
         let signer = Signer::new(chain.clone(), signing);
@@ -346,15 +338,9 @@ fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
-    let found = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| not_pem(path, "certificate", why.to_string()))?;
-    if found.is_empty() {
-        return Err(not_pem(path, "certificate", "there is none".to_owned()));
-    }
-    Ok(found)
+    firedrill_certs::certificates(&read(path)?).map_err(|why| not_pem(path, "certificate", &why))
 }
 
-fn not_pem(path: &Path, wanted: &'static str, why: String) -> IdentityError {
-    IdentityError::Pem { path: path.into(), wanted, why }
+fn not_pem(path: &Path, wanted: &'static str, why: &PemError) -> IdentityError {
+    IdentityError::Pem { path: path.into(), wanted, why: why.to_string() }
 }

@@ -11,8 +11,8 @@ use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 /// # Errors
 /// It names none; the reason in words.
 pub(crate) fn person(leaf: &CertificateDer<'_>) -> Result<Person, String> {
-    let parsed = webpki::EndEntityCert::try_from(leaf).map_err(|error| error.to_string())?;
-    match Identity::from_uris(parsed.valid_uri_names()) {
+    let names = firedrill_certs::uris(leaf)?;
+    match Identity::from_uris(names.iter().map(String::as_str)) {
         Ok(Identity::Person(person)) => Ok(person),
         Ok(Identity::Host(name)) => Err(format!("it is the certificate of host {name}")),
         Err(error) => Err(error.to_string()),

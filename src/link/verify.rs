@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         VerifierBuilderError, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -43,26 +43,7 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<bool, Error> {
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
-        let mut at = now;
-        // Each certificate of a chain may need another time.
-        for _ in 0..8 {
-            match self.0.verify_server_cert(leaf, rest, name, &[], at) {
-                Ok(_) => return Ok(at == now),
-                Err(error) => at = time_inside(&error).filter(|better| *better != at).ok_or(error)?,
-            }
-        }
-        Err(CertificateError::Expired.into())
-    }
-}
-
-/// Returns the nearest time at which a certificate that failed only for its date would have been valid.
-fn time_inside(error: &Error) -> Option<UnixTime> {
-    match error {
-        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),
-        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
-            Some(*not_before)
-        }
-        _ => None,
+        firedrill_certs::in_date(now, |at| self.0.verify_server_cert(leaf, rest, name, &[], at).map(drop))
     }
 }
 

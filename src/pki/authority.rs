@@ -18,7 +18,7 @@ use rcgen::{
     RevokedCertParams, SanType, SerialNumber,
 };
 use ring::digest::{SHA256, digest};
-use rustls_pki_types::{CertificateDer, DnsName, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, DnsName};
 
 use super::{
     Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file, files,
@@ -273,14 +273,11 @@ impl Pki {
         let (ca, key_file) = (ca_file(&self.dir), self.dir.join("ca.key"));
         let key = KeyPair::from_pem(&files::read(&key_file)?).map_err(make("anything with ca.key"))?;
         let unreadable = || make("anything with ca.pem")(rcgen::Error::CouldNotParseCertificate);
-        let all = CertificateDer::pem_slice_iter(files::read(&ca)?.as_bytes())
-            .map(|certificate| {
-                let certificate = certificate.ok()?;
-                let facts = x509::certificate(&certificate)?;
-                Some((certificate, facts))
-            })
+        let all = firedrill_certs::certificates(files::read(&ca)?.as_bytes()).map_err(|_| unreadable())?;
+        let all = all
+            .into_iter()
+            .map(|certificate| x509::certificate(&certificate).map(|facts| (certificate, facts)))
             .collect::<Option<Vec<_>>>()
-            .filter(|all| !all.is_empty())
             .ok_or_else(unreadable)?;
         let several = all.len() > 1;
         let public = key.subject_public_key_info();

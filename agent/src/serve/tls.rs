@@ -15,6 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use firedrill_certs::{PemError, private_key, revocation_lists};
 use firedrill_wire::identity::{Identity, IdentityError};
 use ring::digest::{Context, Digest, SHA256};
 use rustls::{
@@ -22,7 +23,7 @@ use rustls::{
     server::{NoServerSessionStorage, VerifierBuilderError},
     version::TLS13,
 };
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 
 use super::verify::{Verifier, uris};
@@ -317,24 +318,16 @@ impl Files {
         let crls = match read(&self.crl) {
             Ok(pem) => {
                 hash.update(&pem);
-                Some(
-                    CertificateRevocationListDer::pem_slice_iter(&pem)
-                        .collect::<Result<Vec<_>, _>>()
-                        .map_err(|why| not_pem(&self.crl, "revocation list", why.to_string()))?,
-                )
+                // An empty list may be a file that was cut or is being written; it would revoke nobody.
+                revocation_lists(&pem).map_err(|why| not_pem(&self.crl, "revocation list", &why))?
             }
             Err(TlsError::Read { source, .. })
                 if source.kind() == io::ErrorKind::NotFound && !self.crl_needed.load(Relaxed) =>
             {
-                None
+                Vec::new()
             }
             Err(error) => return Err(error),
         };
-        // An empty list may be a file that was cut or is being written; it would revoke nobody.
-        if crls.as_ref().is_some_and(Vec::is_empty) {
-            return Err(not_pem(&self.crl, "revocation list", "there is none".to_owned()));
-        }
-        let crls = crls.unwrap_or_default();
         let verifier = Verifier::new(&Arc::new(roots), &crls, &provider)
             .map_err(|source| TlsError::Verifier { path: self.ca.clone(), source })?;
         self.crl_needed.fetch_or(!crls.is_empty(), Relaxed);
@@ -346,8 +339,7 @@ impl Files {
         let chain = certificates(&self.cert, &read(&self.cert)?)?;
         let host = host_of(&chain)
             .map_err(|why| TlsError::NoHost { path: self.cert.clone(), why: why.to_string() })?;
-        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
-            .map_err(|why| not_pem(&self.key, "private key", why.to_string()))?;
+        let key = private_key(&read(&self.key)?).map_err(|why| not_pem(&self.key, "private key", &why))?;
         Ok(Own { chain, key, host })
     }
 
@@ -382,17 +374,11 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| not_pem(path, "certificate", why.to_string()))?;
-    if found.is_empty() {
-        return Err(not_pem(path, "certificate", "there is none".to_owned()));
-    }
-    Ok(found)
+    firedrill_certs::certificates(pem).map_err(|why| not_pem(path, "certificate", &why))
 }
 
-fn not_pem(path: &Path, wanted: &'static str, why: String) -> TlsError {
-    TlsError::Pem { path: path.into(), wanted, why }
+fn not_pem(path: &Path, wanted: &'static str, why: &PemError) -> TlsError {
+    TlsError::Pem { path: path.into(), wanted, why: why.to_string() }
 }
 
 #[cfg(test)]

@@ -61,23 +61,15 @@ impl Verifier {
         if self.strict.verify_client_cert(leaf, rest, now).is_ok() {
             return Ok(Standing::Good);
         }
-        let mut at = now;
-        // Each certificate of a chain may need another time; a chain is never longer than webpki's limit of 6.
-        for _ in 0..8 {
-            match self.lenient.verify_client_cert(leaf, rest, at) {
-                Ok(_) if at == now => return Ok(Standing::Unrevised),
-                Ok(_) => return Ok(Standing::OutOfDate),
-                Err(error) => at = time_inside(&error).filter(|better| *better != at).ok_or(error)?,
-            }
-        }
-        Err(CertificateError::Expired.into())
+        let lenient = |at| self.lenient.verify_client_cert(leaf, rest, at).map(drop);
+        let in_date = firedrill_certs::in_date(now, lenient)?;
+        Ok(if in_date { Standing::Unrevised } else { Standing::OutOfDate })
     }
 }
 
 /// Returns the URI names of a certificate; none if it cannot be read.
 pub(super) fn uris(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok(parsed) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
-    parsed.valid_uri_names().map(str::to_owned).collect()
+    firedrill_certs::uris(certificate).unwrap_or_default()
 }
 
 /// Returns why a certificate is not trusted, for people.
@@ -88,17 +80,6 @@ pub(super) fn why(error: &Error) -> String {
             "its authority is not trusted any more".to_owned()
         }
         other => other.to_string(),
-    }
-}
-
-/// Returns the nearest time at which a check that failed for its date would pass.
-fn time_inside(error: &Error) -> Option<UnixTime> {
-    match error {
-        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),
-        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
-            Some(*not_before)
-        }
-        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds the one manager that knows a service by its name. Refuses rather than guesses.
 
-use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager};
+use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager, near::distance};
 
 use super::{
     manager::{Manager, ServiceError, Unit},
@@ -104,32 +104,4 @@ fn names_near(service: &str, manager: &dyn Manager) -> Vec<String> {
     near.sort();
     near.truncate(3);
     near.into_iter().map(|(_, name)| format!("`{name}`")).collect()
-}
-
-/// Returns the Levenshtein distance of two names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let change = corner + usize::from(from != *to);
-            corner = row[j + 1];
-            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_is_a_matter_of_letters() {
-        assert_eq!(distance("checkout", "checkout"), 0);
-        assert_eq!(distance("chekout", "checkout"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-    }
 }

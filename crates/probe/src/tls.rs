@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use firedrill_certs::PemError;
 use firedrill_wire::probe::{Field, Refusal};
 use rustls::{ClientConfig, RootCertStore, client::Resumption};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use crate::reads::{Reads, Use};
 
@@ -40,13 +40,15 @@ fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
     };
     let mut roots = RootCertStore::empty();
     let bytes = reads.file(path, Use::Authorities).map_err(refuse)?;
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        // The error's own text would print lines of the file, and that may be the wrong file.
-        let certificate = certificate.map_err(|_| refuse("it is not PEM".to_owned()))?;
+    let all = firedrill_certs::certificates(&bytes).map_err(|why| {
+        refuse(match why {
+            // The error's own text would print lines of the file, and that may be the wrong file.
+            PemError::NotPem(_) => "it is not PEM".to_owned(),
+            PemError::Nothing => "there is no certificate in it".to_owned(),
+        })
+    })?;
+    for certificate in all {
         roots.add(certificate).map_err(|why| refuse(why.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(refuse("there is no certificate in it".to_owned()));
     }
     Ok(roots)
 }

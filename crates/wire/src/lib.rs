@@ -12,6 +12,7 @@ pub mod hide;
 pub mod id;
 pub mod identity;
 pub mod journal;
+pub mod near;
 pub mod probe;
 pub mod quantity;
 pub mod refusal;

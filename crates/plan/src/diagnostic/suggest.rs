@@ -1,10 +1,15 @@
 //! Suggestions for words that were probably misspelt.
 
+use firedrill_wire::near::distance;
+
 /// Returns the known word that was probably intended.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
-    let scored = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
+    let length = |word: &str| word.chars().count();
+    let limit = (length(word) / 3).clamp(1, 3);
+    // Lengths tell of most words that they are far.
+    let known = known.into_iter().filter(|candidate| length(candidate).abs_diff(length(word)) <= 3);
+    let scored = known.map(|candidate| (distance(word, candidate), candidate));
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)
 }
 
@@ -22,29 +27,6 @@ pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, what: &
         1..=40 => format!("known {what}: {}", known.join(", ")),
         more => format!("known {what}: {}, … ({more} in all)", known[..30].join(", ")),
     }
-}
-
-/// Returns the edit distance; a swap of two neighbours counts as one edit.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    if a.len().abs_diff(b.len()) > 3 {
-        return usize::MAX;
-    }
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let swap = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = swap.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

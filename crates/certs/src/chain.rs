@@ -1,0 +1,101 @@
+//! Checks of a chain: whose it is, whether it is in date, and the names in its first certificate.
+
+use rustls::{CertificateError, Error};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+/// Whether a chain that `check` trusts at some time is in date now. Dates alone must not keep hosts from being healed, so who may
+/// connect is asked without them.
+///
+/// # Errors
+/// What `check` says of the chain, if it trusts it at no time.
+pub fn in_date(now: UnixTime, mut check: impl FnMut(UnixTime) -> Result<(), Error>) -> Result<bool, Error> {
+    let mut at = now;
+    // Each certificate of a chain may need another time; a chain is never longer than webpki's limit of 6.
+    for _ in 0..8 {
+        match check(at) {
+            Ok(()) => return Ok(at == now),
+            Err(error) => at = time_inside(&error).filter(|better| *better != at).ok_or(error)?,
+        }
+    }
+    Err(CertificateError::Expired.into())
+}
+
+/// Returns the nearest time at which a certificate that failed only for its date would have been valid.
+fn time_inside(error: &Error) -> Option<UnixTime> {
+    match error {
+        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+            Some(*not_before)
+        }
+        _ => None,
+    }
+}
+
+/// Whether one of the authorities signed a host's certificate, by itself or by certificates between, and all are in date.
+#[must_use]
+pub fn is_signed_by<'c>(
+    leaf: &CertificateDer<'_>,
+    between: &[CertificateDer<'_>],
+    authorities: impl IntoIterator<Item = &'c CertificateDer<'c>>,
+) -> bool {
+    let anchors: Vec<_> =
+        authorities.into_iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
+    let Ok(end) = EndEntityCert::try_from(leaf) else { return false };
+    let usage = KeyUsage::server_auth();
+    end.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, between, UnixTime::now(), usage, None, None).is_ok()
+}
+
+/// Returns the URI names of a certificate.
+///
+/// # Errors
+/// It cannot be read; the reason in words.
+pub fn uris(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
+    let parsed = EndEntityCert::try_from(certificate).map_err(|error| error.to_string())?;
+    Ok(parsed.valid_uri_names().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    fn expired(not_after: u64, now: UnixTime) -> Error {
+        CertificateError::ExpiredContext { time: now, not_after: at(not_after) }.into()
+    }
+
+    #[test]
+    fn a_chain_whose_certificates_ended_one_after_another_is_trusted_and_out_of_date() {
+        // The leaf ended at 50, an intermediate at 30.
+        let check = |now: UnixTime| {
+            let first = [50, 30].into_iter().find(|end| at(*end) < now);
+            first.map_or(Ok(()), |end| Err(expired(end, now)))
+        };
+        assert_eq!(in_date(at(90), check), Ok(false));
+        assert_eq!(in_date(at(20), check), Ok(true));
+    }
+
+    #[test]
+    fn a_chain_that_fails_for_another_reason_or_at_every_time_is_not_trusted() {
+        let revoked = || Error::from(CertificateError::Revoked);
+        assert_eq!(in_date(at(90), |_| Err(revoked())), Err(revoked()));
+        // Between its ends there is no time at which it is valid.
+        let never = |now: UnixTime| {
+            let end = if now == at(30) { 40 } else { 30 };
+            Err(expired(end, now))
+        };
+        assert_eq!(in_date(at(90), never), Err(CertificateError::Expired.into()));
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_names_and_is_nobodys() {
+        let garbage = CertificateDer::from(vec![1, 2, 3]);
+        assert!(uris(&garbage).is_err());
+        assert!(!is_signed_by(&garbage, &[], [&garbage]));
+    }
+}

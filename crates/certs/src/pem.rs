@@ -1,0 +1,71 @@
+//! Reads what stands in a text in PEM.
+
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
+
+/// A text does not have what was looked for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    /// It is not PEM. The parser's words may repeat lines of the text.
+    #[error("{0}")]
+    NotPem(String),
+    /// It is PEM, and has nothing of the kind that was looked for.
+    #[error("there is none")]
+    Nothing,
+}
+
+fn all<T: PemObject>(pem: &[u8]) -> Result<Vec<T>, PemError> {
+    let all = T::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    match all.map_err(|why| PemError::NotPem(why.to_string()))? {
+        all if all.is_empty() => Err(PemError::Nothing),
+        all => Ok(all),
+    }
+}
+
+/// Returns all certificates, at least one, in the text's order.
+///
+/// # Errors
+/// The text is not PEM, or has no certificate.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    all(pem)
+}
+
+/// Returns all revocation lists, at least one: a text that was cut, or is being written, would revoke nobody.
+///
+/// # Errors
+/// The text is not PEM, or has no revocation list.
+pub fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
+    all(pem)
+}
+
+/// Returns the first private key.
+///
+/// # Errors
+/// The text is not PEM, or has no private key.
+pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|why| PemError::NotPem(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn each_kind_is_found_among_the_others() {
+        let key = KeyPair::generate().unwrap();
+        let own = CertificateParams::new(vec!["app1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let pem = [key.serialize_pem(), own.pem(), own.pem()].concat();
+        assert_eq!(certificates(pem.as_bytes()).unwrap(), [own.der().clone(), own.der().clone()]);
+        assert_eq!(private_key(pem.as_bytes()).unwrap().secret_der(), key.serialized_der());
+        assert_eq!(revocation_lists(pem.as_bytes()), Err(PemError::Nothing));
+    }
+
+    #[test]
+    fn an_empty_or_cut_text_is_an_error() {
+        assert_eq!(certificates(b""), Err(PemError::Nothing));
+        assert!(private_key(b"").is_err());
+        let cut = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
+        assert!(matches!(certificates(cut), Err(PemError::NotPem(_))));
+    }
+}
